@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Element type of an activation or of a plain GPU tensor. */
+/** Element type of an activation. */
 export type Dtype = "f32" | "f16";
 
 /** Bytes of one element. */
@@ -27,9 +27,43 @@ export interface Tensor {
   readonly byteLength: number;
 }
 
+/**
+ * Rows `at … at + count` of every sample of a sequence [B, N, C]: the text or the picture part of a
+ * joint sequence, used in place of a copy.
+ */
+export interface Rows {
+  /** The whole sequence, [B, N, C]. */
+  readonly tensor: Tensor;
+  /** First row of the part. */
+  readonly at: number;
+  /** Rows in the part. */
+  readonly count: number;
+}
+
 /** Number of elements of a shape. */
 export function elements(shape: readonly number[]): number {
   let n = 1;
   for (const d of shape) n *= d;
   return n;
+}
+
+/** The part of `tensor` [B, N, C] that holds rows `at … at + count` of every sample. */
+export function rows(tensor: Tensor, at: number, count: number): Rows {
+  return { tensor, at, count };
+}
+
+/** A sequence or a part of one, as (tensor, batch, rows in the part, rows in the whole, first row, width). */
+export function sequence(
+  x: Tensor | Rows,
+): { tensor: Tensor; B: number; S: number; N: number; at: number; C: number } {
+  const tensor = "tensor" in x ? x.tensor : x;
+  const shape = tensor.shape;
+  const C = shape[shape.length - 1];
+  if ("tensor" in x) {
+    return { tensor, B: elements(shape.slice(0, -2)), S: x.count, N: shape[shape.length - 2], at: x.at, C };
+  }
+  // A whole tensor is one run of rows, whatever its rank.
+  const B = shape.length > 2 ? shape[0] : 1;
+  const S = elements(shape) / (C * B);
+  return { tensor, B, S, N: S, at: 0, C };
 }

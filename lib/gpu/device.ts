@@ -1,0 +1,149 @@
+/**
+ * Opens the adapter with everything it offers and says in one sentence what is missing.
+ *
+ * @module
+ */
+
+import { DeviceLostError, LssgenError, NoAdapterError } from "../errors.ts";
+import { KernelCache } from "./kernel.ts";
+import { Memory } from "./memory.ts";
+
+/** What {@linkcode openDevice} may be told. */
+export interface DeviceOptions {
+  /** Which adapter to prefer where there are several. */
+  powerPreference?: GPUPowerPreference;
+  /** Largest storage binding to use, in bytes: smaller than the adapter's, to test splitting. */
+  maxBindingBytes?: number;
+  /** Refuse shader-f16 although the adapter has it, to test the path of adapters that lack it. */
+  withoutF16?: boolean;
+  /** Refuse subgroups although the adapter has them. */
+  withoutSubgroups?: boolean;
+}
+
+/** What the adapter is and can do, as plain data for `--list-devices`, tuning files and reports. */
+export interface DeviceInfo {
+  /** Names as the adapter gives them. */
+  readonly vendor: string;
+  /** Family of the GPU. */
+  readonly architecture: string;
+  /** Free text, for example the driver's name for the GPU. */
+  readonly description: string;
+  /** Whether kernels may use `f16` (feature shader-f16). */
+  readonly f16: boolean;
+  /** Whether dispatches can be timed on the GPU (feature timestamp-query). */
+  readonly timestamps: boolean;
+  /** Whether kernels may use subgroup operations. */
+  readonly subgroups: boolean;
+  /** Largest storage binding in bytes; larger tensors are bound in parts. */
+  readonly maxBindingBytes: number;
+  /** Largest buffer in bytes. */
+  readonly maxBufferBytes: number;
+  /** Workgroup memory in bytes. */
+  readonly workgroupBytes: number;
+  /** Invocations in one workgroup. */
+  readonly workgroupInvocations: number;
+}
+
+/** An open GPU: queue, memory pool, compiled kernels, and whether it is still alive. */
+export class Device {
+  /** Compiled pipelines. */
+  readonly kernels: KernelCache;
+  /** Buffer pool and upload. */
+  readonly memory: Memory;
+  /** The first error the driver reported outside any scope, if any. */
+  private fault: LssgenError | undefined;
+  private closed = false;
+
+  /** Use {@linkcode openDevice}. */
+  constructor(readonly gpu: GPUDevice, readonly info: DeviceInfo) {
+    this.kernels = new KernelCache(gpu);
+    this.memory = new Memory(gpu, info.maxBufferBytes);
+    gpu.lost.then((lost) => {
+      if (!this.closed) this.fault ??= new DeviceLostError(`The GPU device was lost: ${lost.message || lost.reason}`);
+    });
+    gpu.addEventListener("uncapturederror", (event) => {
+      const { error } = event as GPUUncapturedErrorEvent;
+      this.fault ??= new LssgenError("internal", `The GPU refused a command: ${error.message}`);
+    });
+  }
+
+  /**
+   * Throws what went wrong on the GPU since it was opened.
+   *
+   * @throws {DeviceLostError} when the device is gone; open a new one.
+   * @throws {LssgenError} `internal` when the driver refused a command.
+   */
+  check(): void {
+    if (this.fault) throw this.fault;
+  }
+
+  /** Waits until everything submitted so far is done. */
+  async idle(): Promise<void> {
+    await this.gpu.queue.onSubmittedWorkDone();
+    this.check();
+  }
+
+  /** Frees every buffer and closes the device. */
+  [Symbol.dispose](): void {
+    this.closed = true;
+    this.memory.destroy();
+    this.gpu.destroy();
+  }
+}
+
+/**
+ * Opens a GPU with the adapter's own limits (WebGPU gives the small defaults unless asked) and with
+ * shader-f16, timestamp-query and subgroups where present.
+ *
+ * @throws {NoAdapterError} with a diagnosis when there is no WebGPU or no adapter.
+ */
+export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  const api = (globalThis.navigator as Navigator & { gpu?: GPU } | undefined)?.gpu;
+  if (!api) throw new NoAdapterError(diagnose(false));
+  const adapter = await api.requestAdapter({ powerPreference: options.powerPreference ?? "high-performance" });
+  if (!adapter) throw new NoAdapterError(diagnose(true));
+
+  const features = (["shader-f16", "timestamp-query", "subgroups"] as GPUFeatureName[]).filter((name) =>
+    adapter.features.has(name) && !(name === "shader-f16" && options.withoutF16) &&
+    !((name as string) === "subgroups" && options.withoutSubgroups)
+  );
+  const limits = adapter.limits;
+  const maxBindingBytes = Math.min(options.maxBindingBytes ?? Infinity, limits.maxStorageBufferBindingSize);
+  const gpu = await adapter.requestDevice({
+    requiredFeatures: features,
+    requiredLimits: {
+      maxBufferSize: limits.maxBufferSize,
+      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+      maxStorageBuffersPerShaderStage: Math.min(10, limits.maxStorageBuffersPerShaderStage),
+      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+      maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+      maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+      maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
+    },
+  });
+  const has = (name: string) => features.includes(name as GPUFeatureName);
+  return new Device(gpu, {
+    vendor: adapter.info.vendor,
+    architecture: adapter.info.architecture,
+    description: adapter.info.description || adapter.info.device,
+    f16: has("shader-f16"),
+    timestamps: has("timestamp-query"),
+    subgroups: has("subgroups"),
+    maxBindingBytes,
+    maxBufferBytes: limits.maxBufferSize,
+    workgroupBytes: limits.maxComputeWorkgroupStorageSize,
+    workgroupInvocations: limits.maxComputeInvocationsPerWorkgroup,
+  });
+}
+
+/** One sentence for each way in which WebGPU can be missing. */
+function diagnose(api: boolean): string {
+  if (globalThis.isSecureContext === false) {
+    return "No WebGPU here: the page is not a secure context; serve it from https or from localhost";
+  }
+  if (!api) {
+    return "No WebGPU here: this runtime has no navigator.gpu; use Deno 2.2 or newer, or a browser with WebGPU (Chrome 113, Firefox 141, Safari 26)";
+  }
+  return "No GPU adapter found: install a Vulkan driver (Debian: apt-get install mesa-vulkan-drivers libvulkan1; " +
+    "`deno task setup` does it), or on Linux in Chrome start with --enable-unsafe-webgpu";
+}

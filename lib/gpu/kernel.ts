@@ -1,0 +1,115 @@
+/**
+ * Kernel = shader text + element types + override constants, compiled once and remembered.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { SHADERS } from "./shaders.gen.ts";
+
+/** What tells one compiled kernel from another. */
+export interface KernelSpec {
+  /** Name in shaders/, without `.wgsl`; unrolled variants as `name@RM=8,RN=8`. */
+  readonly shader: string;
+  /** Aliases put before the text, for example `{ elem: "f16" }`. */
+  readonly types?: Readonly<Record<string, string>>;
+  /** Values of the shader's `override` constants. */
+  readonly constants?: Readonly<Record<string, number>>;
+}
+
+/** A compiled kernel. */
+export interface Kernel {
+  /** Shader name, for profiles. */
+  readonly name: string;
+  /** The pipeline. */
+  readonly pipeline: GPUComputePipeline;
+  /** Layout of group 0: binding 0 is the uniform block of parameters. */
+  readonly layout: GPUBindGroupLayout;
+  /** Storage bindings, 1 … n. */
+  readonly storage: number;
+}
+
+/** Compiles kernels and keeps them. */
+export class KernelCache {
+  private readonly compiled = new Map<string, Kernel>();
+  private readonly pending = new Map<string, Promise<Kernel>>();
+
+  /** Use `device.kernels`. */
+  constructor(private readonly gpu: GPUDevice) {}
+
+  /** The kernel, compiled now if it has not been. */
+  get(spec: KernelSpec): Kernel {
+    const key = keyOf(spec);
+    let kernel = this.compiled.get(key);
+    if (!kernel) {
+      const { descriptor, layout, storage } = this.describe(spec);
+      kernel = { name: spec.shader, pipeline: this.gpu.createComputePipeline(descriptor), layout, storage };
+      this.compiled.set(key, kernel);
+    }
+    return kernel;
+  }
+
+  /** Compiles without blocking, several at once: to warm up while weights upload. */
+  prepare(spec: KernelSpec): Promise<Kernel> {
+    const key = keyOf(spec);
+    const ready = this.compiled.get(key);
+    if (ready) return Promise.resolve(ready);
+    let job = this.pending.get(key);
+    if (!job) {
+      const { descriptor, layout, storage } = this.describe(spec);
+      job = this.gpu.createComputePipelineAsync(descriptor).then((pipeline) => {
+        const kernel = { name: spec.shader, pipeline, layout, storage };
+        this.compiled.set(key, kernel);
+        this.pending.delete(key);
+        return kernel;
+      });
+      this.pending.set(key, job);
+    }
+    return job;
+  }
+
+  private describe(
+    spec: KernelSpec,
+  ): { descriptor: GPUComputePipelineDescriptor; layout: GPUBindGroupLayout; storage: number } {
+    const text = SHADERS[spec.shader];
+    if (text === undefined) {
+      throw new LssgenError("internal", `No shader "${spec.shader}": run \`deno task shaders\` after adding a .wgsl file`);
+    }
+    const entries = bindings(text);
+    const layout = this.gpu.createBindGroupLayout({ label: spec.shader, entries });
+    return {
+      layout,
+      storage: entries.length - 1,
+      descriptor: {
+        label: spec.shader,
+        layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: {
+          module: this.gpu.createShaderModule({ label: spec.shader, code: preamble(spec.types) + text }),
+          constants: spec.constants as Record<string, number>,
+        },
+      },
+    };
+  }
+}
+
+/** The lines put before a shader's text: `enable f16;` when a type needs it, and one alias for each type. */
+export function preamble(types: KernelSpec["types"] = {}): string {
+  const names = Object.entries(types);
+  const f16 = names.some(([, type]) => /\bf16\b/.test(type)) ? "enable f16;\n" : "";
+  return f16 + names.map(([name, type]) => `alias ${name} = ${type};\n`).join("");
+}
+
+/** Bind group layout entries read off the text, so that a shader's bindings stand in one place only. */
+export function bindings(text: string): GPUBindGroupLayoutEntry[] {
+  const entries: GPUBindGroupLayoutEntry[] = [];
+  for (const [, binding, space] of text.matchAll(/@binding\((\d+)\)\s*var<([^>]+)>/g)) {
+    const kind = space.replaceAll(" ", "");
+    const type = kind === "uniform" ? "uniform" : kind === "storage,read_write" ? "storage" : "read-only-storage";
+    entries.push({ binding: Number(binding), visibility: 0x4, buffer: { type } });
+  }
+  return entries;
+}
+
+function keyOf({ shader, types = {}, constants = {} }: KernelSpec): string {
+  return `${shader}|${Object.entries(types).join(";")}|${Object.entries(constants).join(";")}`;
+}

@@ -1,0 +1,121 @@
+/**
+ * GPU memory: a pool of buffers with explicit lifetimes. Nothing is freed by a finaliser.
+ *
+ * A buffer released at recording time may be handed out again at once: the queue runs in order, so
+ * a later dispatch cannot overwrite what an earlier one still has to read.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
+
+const STORAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
+
+/** Bytes in use and reserved, for reports and leak tests. */
+export interface MemoryUse {
+  /** Bytes of tensors that are alive. */
+  readonly live: number;
+  /** Most bytes alive at once since the last {@linkcode Memory.resetPeak}. */
+  readonly peak: number;
+  /** Bytes of released buffers kept for reuse. */
+  readonly pooled: number;
+}
+
+/** Pool of storage buffers, by size class. */
+export class Memory {
+  private readonly free = new Map<number, GPUBuffer[]>();
+  private live = 0;
+  private peak = 0;
+  private pooled = 0;
+  private emptyBuffer: Tensor | undefined;
+
+  /** Use `device.memory`. */
+  constructor(private readonly gpu: GPUDevice, private readonly maxBytes: number) {}
+
+  /** What is in use now. */
+  use(): MemoryUse {
+    return { live: this.live, peak: this.peak, pooled: this.pooled };
+  }
+
+  /** Starts a new measurement of the peak. */
+  resetPeak(): void {
+    this.peak = this.live;
+  }
+
+  /**
+   * A tensor of undefined content. Give it back with {@linkcode release}; inside a recording, use
+   * `recorder.tensor()`, which belongs to a scope.
+   *
+   * @throws {LssgenError} `out_of_memory` when one buffer cannot be that large here.
+   */
+  tensor(shape: readonly number[], dtype: Dtype): Tensor {
+    const byteLength = Math.max(16, Math.ceil(elements(shape) * DTYPE_BYTES[dtype] / 16) * 16);
+    return { shape, dtype, buffer: this.take(byteLength), offset: 0, byteLength };
+  }
+
+  /** A buffer of at least `bytes` bytes from the pool, or a new one. */
+  take(bytes: number): GPUBuffer {
+    const size = sizeClass(bytes);
+    if (size > this.maxBytes) {
+      throw new LssgenError(
+        "out_of_memory",
+        `A tensor of ${bytes} bytes does not fit: the adapter's largest buffer is ${this.maxBytes} bytes; ` +
+          `choose a smaller size or a smaller VAE tile`,
+      );
+    }
+    const buffer = this.free.get(size)?.pop();
+    if (buffer) this.pooled -= size;
+    this.live += size;
+    this.peak = Math.max(this.peak, this.live);
+    return buffer ?? this.gpu.createBuffer({ size, usage: STORAGE });
+  }
+
+  /** Gives a buffer back to the pool. The content is lost. */
+  release(buffer: GPUBuffer): void {
+    const list = this.free.get(buffer.size);
+    if (list) list.push(buffer);
+    else this.free.set(buffer.size, [buffer]);
+    this.live -= buffer.size;
+    this.pooled += buffer.size;
+  }
+
+  /** A tensor filled from the CPU, at once. Not for buffers that recorded work still reads. */
+  upload(shape: readonly number[], data: Float32Array<ArrayBuffer>): Tensor {
+    const t = this.tensor(shape, "f32");
+    this.gpu.queue.writeBuffer(t.buffer, 0, data);
+    return t;
+  }
+
+  /** Something to bind where a kernel's optional operand is absent. */
+  get empty(): Tensor {
+    this.emptyBuffer ??= {
+      shape: [0],
+      dtype: "f32",
+      buffer: this.gpu.createBuffer({ size: 256, usage: STORAGE }),
+      offset: 0,
+      byteLength: 256,
+    };
+    return this.emptyBuffer;
+  }
+
+  /** Destroys the pooled buffers: their memory goes back to the driver. */
+  trim(): void {
+    for (const list of this.free.values()) for (const buffer of list) buffer.destroy();
+    this.free.clear();
+    this.pooled = 0;
+  }
+
+  /** Frees everything the pool holds. */
+  destroy(): void {
+    this.trim();
+    this.emptyBuffer?.buffer.destroy();
+  }
+}
+
+/** Sizes are rounded to an eighth of their power of two: reuse is likely, waste at most 12.5 %. */
+function sizeClass(bytes: number): number {
+  if (bytes <= 1024) return Math.max(256, Math.ceil(bytes / 256) * 256);
+  const step = 2 ** Math.max(8, Math.floor(Math.log2(bytes)) - 3);
+  return Math.ceil(bytes / step) * step;
+}

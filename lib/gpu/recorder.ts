@@ -1,0 +1,321 @@
+/**
+ * The list of dispatches of a forward pass: recorded in order, submitted in a few command buffers.
+ *
+ * @module
+ */
+
+import { AbortedError, LssgenError } from "../errors.ts";
+import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
+import type { Device } from "./device.ts";
+import type { KernelSpec } from "./kernel.ts";
+
+/** A parameter that is a float in the shader's uniform block; plain numbers are u32. */
+export interface Float {
+  /** The value. */
+  readonly f32: number;
+}
+
+/** Marks a uniform parameter as f32. */
+export function f32(value: number): Float {
+  return { f32: value };
+}
+
+/** A tensor, or a byte range of one, to bind. `offset` must be a multiple of 256. */
+export interface Binding {
+  /** Tensor to bind. */
+  readonly tensor: Tensor;
+  /** Bytes from the tensor's start. */
+  readonly offset: number;
+  /** Bytes to bind. */
+  readonly size: number;
+}
+
+/** One kernel launch. */
+export interface Dispatch extends KernelSpec {
+  /** The uniform block, in order. */
+  readonly params: readonly (number | Float)[];
+  /** Storage bindings 1 … n in order; `undefined` where an optional operand is absent. */
+  readonly buffers: readonly (Tensor | Binding | undefined)[];
+  /** Workgroups along x, y, z; each at most 65 535. */
+  readonly groups: readonly [number, number?, number?];
+  /** Floating-point operations of this launch, for the time budget and for profiles. */
+  readonly flops?: number;
+}
+
+/** What one kernel launch cost, when profiling. */
+export interface ProfileEntry {
+  /** Shader name. */
+  readonly kernel: string;
+  /** Milliseconds on the GPU. */
+  readonly ms: number;
+  /** Operations announced by the wrapper. */
+  readonly flops: number;
+}
+
+/** Bytes of one parameter block; 256 is WebGPU's guaranteed uniform offset alignment. */
+const SLOT = 256;
+const SLOTS = 1024;
+
+/**
+ * Records dispatches and owns the tensors they make. Scopes say who frees what:
+ *
+ * ```ts ignore
+ * using scope = r.scope();
+ * const h = linear(r, x, w);   // freed at the end of the block
+ * return scope.keep(linear(r, h, w2));
+ * ```
+ */
+export class Recorder {
+  private encoder: GPUCommandEncoder | undefined;
+  private pass: GPUComputePassEncoder | undefined;
+  private readonly paramsBuffer: GPUBuffer;
+  private readonly params = new ArrayBuffer(SLOT * SLOTS);
+  private readonly u32 = new Uint32Array(this.params);
+  private readonly f32 = new Float32Array(this.params);
+  private slot = 0;
+  private flops = 0;
+  private readonly scopes: Scope[] = [];
+  private inFlight: Promise<undefined> | undefined;
+  /** Launches recorded since the start. */
+  dispatches = 0;
+  private profiling: { entries: { kernel: string; flops: number }[]; set: GPUQuerySet } | undefined;
+
+  /**
+   * @param device Where to run.
+   * @param dtype Type of activations between kernels: f16 needs the adapter's shader-f16. The residual
+   *   stream, statistics and sums are f32 in both.
+   * @param signal Checked at every submission.
+   * @param flopsPerSubmit A command buffer is cut when it holds this many operations, so that no
+   *   submission comes near a desktop GPU's watchdog.
+   */
+  constructor(
+    readonly device: Device,
+    readonly dtype: Dtype = "f32",
+    private readonly signal?: AbortSignal,
+    private readonly flopsPerSubmit: number = 2e11,
+  ) {
+    if (dtype === "f16" && !device.info.f16) {
+      throw new LssgenError("unsupported", "f16 activations need an adapter with shader-f16; use dtype f32 (weights may still be f16)");
+    }
+    this.paramsBuffer = device.gpu.createBuffer({ size: SLOT * SLOTS, usage: 0x40 | 0x08 }); // UNIFORM | COPY_DST
+    this.scopes.push(new Scope(this, undefined));
+  }
+
+  /** A tensor of undefined content that belongs to the innermost scope. */
+  tensor(shape: readonly number[], dtype: Dtype = this.dtype): Tensor {
+    const t = this.device.memory.tensor(shape, dtype);
+    this.scopes[this.scopes.length - 1].own(t.buffer);
+    return t;
+  }
+
+  /** Opens a scope: tensors made until it is disposed are freed with it, unless kept. */
+  scope(): Scope {
+    const scope = new Scope(this, this.scopes[this.scopes.length - 1]);
+    this.scopes.push(scope);
+    return scope;
+  }
+
+  /** For {@linkcode Scope}: ends the innermost scope. */
+  close(scope: Scope): void {
+    if (this.scopes.pop() !== scope) throw new LssgenError("internal", "Scopes were closed out of order");
+  }
+
+  /** A tensor from CPU numbers. Submits what was recorded first, so that order is kept. */
+  upload(shape: readonly number[], data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>): Tensor {
+    if (elements(shape) !== data.length) {
+      throw new LssgenError("internal", `Upload of ${data.length} numbers as [${shape}]`);
+    }
+    this.submit();
+    const t = this.tensor(shape, "f32");
+    this.device.gpu.queue.writeBuffer(t.buffer, 0, data);
+    return t;
+  }
+
+  /** Records one launch. */
+  dispatch(d: Dispatch): void {
+    const kernel = this.device.kernels.get(d);
+    if (d.buffers.length !== kernel.storage) {
+      throw new LssgenError("internal", `${d.shader} has ${kernel.storage} storage bindings, given ${d.buffers.length}`);
+    }
+    const [x, y = 1, z = 1] = d.groups;
+    if (x === 0 || y === 0 || z === 0) return;
+    if (this.slot === SLOTS || (this.flops > 0 && this.flops + (d.flops ?? 0) > this.flopsPerSubmit)) this.submit();
+
+    const base = this.slot * SLOT / 4;
+    d.params.forEach((p, i) => {
+      if (typeof p === "number") this.u32[base + i] = p;
+      else this.f32[base + i] = p.f32;
+    });
+    const entries: GPUBindGroupEntry[] = [{
+      binding: 0,
+      resource: { buffer: this.paramsBuffer, offset: this.slot * SLOT, size: SLOT },
+    }];
+    d.buffers.forEach((b, i) => {
+      const bound = b ?? this.device.memory.empty;
+      const resource = "tensor" in bound
+        ? { buffer: bound.tensor.buffer, offset: bound.tensor.offset + bound.offset, size: bound.size }
+        : { buffer: bound.buffer, offset: bound.offset, size: bound.byteLength };
+      entries.push({ binding: i + 1, resource });
+    });
+    this.slot++;
+    this.flops += d.flops ?? 0;
+    this.dispatches++;
+
+    this.encoder ??= this.device.gpu.createCommandEncoder();
+    let pass = this.pass;
+    if (this.profiling) {
+      const i = this.profiling.entries.length;
+      pass = this.encoder.beginComputePass({
+        timestampWrites: { querySet: this.profiling.set, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
+      });
+      this.profiling.entries.push({ kernel: d.shader, flops: d.flops ?? 0 });
+    } else {
+      pass ??= this.pass = this.encoder.beginComputePass();
+    }
+    pass.setPipeline(kernel.pipeline);
+    pass.setBindGroup(0, this.device.gpu.createBindGroup({ layout: kernel.layout, entries }));
+    pass.dispatchWorkgroups(x, y, z);
+    if (this.profiling) {
+      pass.end();
+      if (this.profiling.entries.length === this.profiling.set.count / 2) {
+        throw new LssgenError("internal", "Profile is full: collect it more often");
+      }
+    }
+  }
+
+  /** Copies bytes between tensors, in order with the launches. Offsets and size are multiples of 4. */
+  copy(from: Tensor, fromOffset: number, to: Tensor, toOffset: number, bytes: number): void {
+    this.endPass();
+    this.encoder ??= this.device.gpu.createCommandEncoder();
+    this.encoder.copyBufferToBuffer(from.buffer, from.offset + fromOffset, to.buffer, to.offset + toOffset, bytes);
+  }
+
+  /**
+   * Hands what was recorded to the GPU, without waiting.
+   *
+   * @throws {AbortedError} when the signal fired.
+   */
+  submit(): void {
+    this.device.check();
+    if (this.signal?.aborted) throw new AbortedError();
+    if (!this.encoder) return;
+    this.endPass();
+    // The queue runs in order: this write waits for the launches that read the former parameters.
+    if (this.slot > 0) this.device.gpu.queue.writeBuffer(this.paramsBuffer, 0, this.params, 0, this.slot * SLOT);
+    this.device.gpu.queue.submit([this.encoder.finish()]);
+    this.encoder = undefined;
+    this.slot = 0;
+    this.flops = 0;
+  }
+
+  /**
+   * Submits, then waits for the submission *before* this one: the GPU always has the next step at
+   * hand while the CPU stays at most one step ahead, so stopping takes at most a step.
+   */
+  async pace(): Promise<void> {
+    this.submit();
+    const before = this.inFlight;
+    this.inFlight = this.device.gpu.queue.onSubmittedWorkDone();
+    await before;
+    this.device.check();
+    if (this.signal?.aborted) throw new AbortedError();
+  }
+
+  /** Submits and reads a tensor back as f32. */
+  async read(t: Tensor): Promise<Float32Array<ArrayBuffer>> {
+    const count = elements(t.shape);
+    const size = Math.ceil(count * DTYPE_BYTES[t.dtype] / 4) * 4;
+    const staging = this.device.gpu.createBuffer({ size, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
+    try {
+      this.endPass();
+      this.encoder ??= this.device.gpu.createCommandEncoder();
+      this.encoder.copyBufferToBuffer(t.buffer, t.offset, staging, 0, size);
+      this.submit();
+      await staging.mapAsync(0x01);
+      this.device.check();
+      const bytes = staging.getMappedRange().slice(0);
+      staging.unmap();
+      return t.dtype === "f32" ? new Float32Array(bytes, 0, count) : Float32Array.from(new Float16Array(bytes, 0, count));
+    } finally {
+      staging.destroy();
+    }
+  }
+
+  /** Starts timing every launch by itself; needs timestamp-query. */
+  startProfile(): void {
+    if (!this.device.info.timestamps) {
+      throw new LssgenError("unsupported", "Profiling needs an adapter with timestamp-query");
+    }
+    this.submit();
+    this.profiling = { entries: [], set: this.device.gpu.createQuerySet({ type: "timestamp", count: 4096 }) };
+  }
+
+  /** Ends the profile and returns the milliseconds of every launch since its start. */
+  async endProfile(): Promise<ProfileEntry[]> {
+    const profile = this.profiling;
+    if (!profile) throw new LssgenError("internal", "No profile was started");
+    this.profiling = undefined;
+    const n = profile.entries.length;
+    const gpu = this.device.gpu;
+    const resolved = gpu.createBuffer({ size: 16 * Math.max(1, n), usage: 0x200 | 0x04 }); // QUERY_RESOLVE | COPY_SRC
+    const staging = gpu.createBuffer({ size: 16 * Math.max(1, n), usage: 0x01 | 0x08 });
+    this.encoder ??= gpu.createCommandEncoder();
+    if (n > 0) this.encoder.resolveQuerySet(profile.set, 0, 2 * n, resolved, 0);
+    this.encoder.copyBufferToBuffer(resolved, 0, staging, 0, 16 * Math.max(1, n));
+    this.submit();
+    await staging.mapAsync(0x01);
+    const t = new BigUint64Array(staging.getMappedRange().slice(0));
+    staging.destroy();
+    resolved.destroy();
+    profile.set.destroy();
+    return profile.entries.map((e, i) => ({ ...e, ms: Number(t[2 * i + 1] - t[2 * i]) / 1e6 }));
+  }
+
+  /** Frees the recorder's own buffers and every tensor not kept elsewhere. */
+  [Symbol.dispose](): void {
+    while (this.scopes.length > 0) this.scopes[this.scopes.length - 1][Symbol.dispose]();
+    this.paramsBuffer.destroy();
+  }
+
+  private endPass(): void {
+    this.pass?.end();
+    this.pass = undefined;
+  }
+}
+
+/** Owner of the tensors made while it is the innermost scope of its recorder. */
+export class Scope {
+  private readonly owned = new Set<GPUBuffer>();
+
+  /** Use `recorder.scope()`. */
+  constructor(private readonly recorder: Recorder, private readonly parent: Scope | undefined) {}
+
+  /** For the recorder: takes charge of a buffer. */
+  own(buffer: GPUBuffer): void {
+    this.owned.add(buffer);
+  }
+
+  /** Hands a tensor to the enclosing scope: it outlives this one. */
+  keep(t: Tensor): Tensor {
+    if (this.owned.delete(t.buffer)) this.parent?.own(t.buffer);
+    return t;
+  }
+
+  /** Takes a tensor out of all scopes: the caller must release it to `device.memory`. */
+  detach(t: Tensor): Tensor {
+    this.owned.delete(t.buffer);
+    return t;
+  }
+
+  /** Frees a tensor of this scope before the scope ends. */
+  free(t: Tensor): void {
+    if (this.owned.delete(t.buffer)) this.recorder.device.memory.release(t.buffer);
+  }
+
+  /** Frees what was not kept. */
+  [Symbol.dispose](): void {
+    this.recorder.close(this);
+    for (const buffer of this.owned) this.recorder.device.memory.release(buffer);
+    this.owned.clear();
+  }
+}
