@@ -1,0 +1,347 @@
+/**
+ * Weights asked for by their checkpoint name, where they are used.
+ *
+ * A model's constructor declares what it needs (`w.at("attn").linear("to_q", N, K)`) and gets a handle;
+ * `await weights.load()` then streams every declared tensor to the GPU, one at a time. How a tensor is
+ * stored (f32, f16, bf16, quantised in the file) is known here and in the kernels, never in a model.
+ *
+ * @module
+ */
+
+import { AbortedError, LssgenError } from "../errors.ts";
+import type { Device } from "../gpu/device.ts";
+import { type ConvWeights, packConv } from "../ops/conv2d.ts";
+import type { LinearWeights, Matrix } from "../ops/linear.ts";
+import { type Dtype, elements, type Tensor } from "../tensor.ts";
+
+/** Where tensors come from: a checkpoint of lib/weights, or anything that answers by name. */
+export interface TensorSource {
+  /** File or folder, for messages. */
+  readonly name: string;
+  /** Every tensor's name. */
+  names(): Iterable<string>;
+  /** Shape and stored type, without reading; `undefined` when absent. */
+  info(name: string): { readonly shape: readonly number[]; readonly dtype: string } | undefined;
+  /** Little-endian bytes as stored. */
+  read(name: string): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }>;
+  /** The values as f32, whatever the storage. */
+  readF32(name: string): Promise<Float32Array<ArrayBuffer>>;
+}
+
+/** How to store matrices on the GPU. */
+export interface WeightOptions {
+  /** f16 rounds f32 checkpoints to half; 16-bit checkpoints are kept as they are in both. */
+  readonly dtype: Dtype;
+  /** Stops between two tensors. */
+  readonly signal?: AbortSignal;
+  /** Called after each tensor with the bytes read so far and in all. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+interface Declared {
+  readonly names: readonly string[];
+  readonly shape: readonly number[];
+  readonly fill: (weights: WeightStore) => Promise<void>;
+}
+
+/** Everything loaded from one checkpoint: owns the GPU buffers. */
+export class WeightStore {
+  private readonly declared: Declared[] = [];
+  private readonly asked = new Set<string>();
+  private readonly buffers: GPUBuffer[] = [];
+
+  /** @param source Checkpoint. @param device Where the weights go. @param options Storage type, progress. */
+  constructor(readonly source: TensorSource, readonly device: Device, readonly options: WeightOptions) {}
+
+  /** The root path. */
+  root(): Weights {
+    return new Weights(this, "");
+  }
+
+  /** For {@linkcode Weights}: remembers a request and checks its shape at once. */
+  declare(names: readonly string[], shape: readonly number[], fill: Declared["fill"]): void {
+    for (const name of names) {
+      const info = this.source.info(name);
+      if (!info) {
+        throw new LssgenError(
+          "bad_tensor",
+          `"${this.source.name}" has no tensor "${name}", expected [${shape}]; the file may belong to another architecture or be a LoRA`,
+        );
+      }
+      if (elements(info.shape) !== elements(shape) || squeezed(info.shape) !== squeezed(shape)) {
+        throw new LssgenError(
+          "bad_tensor",
+          `"${this.source.name}": tensor "${name}" is [${info.shape}], expected [${shape}]; config and weights may belong to different models`,
+        );
+      }
+      this.asked.add(name);
+    }
+    this.declared.push({ names, shape, fill });
+  }
+
+  /** Marks a tensor as known and not needed (a tied copy, a buffer). */
+  ignore(name: string): void {
+    this.asked.add(name);
+  }
+
+  /** Whether the checkpoint has the tensor. */
+  has(name: string): boolean {
+    return this.source.info(name) !== undefined;
+  }
+
+  /**
+   * Streams every declared tensor to the GPU.
+   *
+   * @throws {LssgenError} `bad_tensor` when the file holds tensors that nobody asked for.
+   * @throws {AbortedError} when the signal fired; what was uploaded is freed.
+   */
+  async load(): Promise<void> {
+    const left = [...this.source.names()].filter((name) => !this.asked.has(name) && !isBookkeeping(name));
+    if (left.length > 0) {
+      throw new LssgenError(
+        "bad_tensor",
+        `"${this.source.name}" has ${left.length} tensors that this architecture does not use: ${left.slice(0, 4).join(", ")}${
+          left.length > 4 ? ", …" : ""
+        }; config and weights may belong to different models`,
+      );
+    }
+    const total = this.declared.length;
+    try {
+      for (let i = 0; i < total; i++) {
+        if (this.options.signal?.aborted) throw new AbortedError();
+        await this.declared[i].fill(this);
+        this.options.onProgress?.(i + 1, total);
+      }
+      this.device.check();
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+    this.declared.length = 0;
+  }
+
+  /** A GPU buffer that holds `data`; freed with the store. */
+  buffer(data: Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>): GPUBuffer {
+    const size = Math.max(16, Math.ceil(data.byteLength / 16) * 16);
+    if (size > this.device.info.maxBufferBytes) {
+      throw new LssgenError(
+        "out_of_memory",
+        `"${this.source.name}": a tensor of ${data.byteLength} bytes is larger than the adapter's largest buffer (${this.device.info.maxBufferBytes}); use a 16-bit or quantised checkpoint`,
+      );
+    }
+    const buffer = this.device.gpu.createBuffer({ size, usage: 0x80 | 0x04 | 0x08 }); // STORAGE | COPY_SRC | COPY_DST
+    // writeBuffer in pieces: 16–128 MiB is where it is fast, and no staging copy of the whole is made.
+    const piece = 64 << 20;
+    for (let at = 0; at < data.byteLength; at += piece) {
+      const length = Math.min(piece, data.byteLength - at);
+      const bytes = new Uint8Array(data.buffer, data.byteOffset + at, length);
+      if (length % 4 === 0) this.device.gpu.queue.writeBuffer(buffer, at, bytes);
+      else {
+        const padded = new Uint8Array(Math.ceil(length / 4) * 4);
+        padded.set(bytes);
+        this.device.gpu.queue.writeBuffer(buffer, at, padded);
+      }
+    }
+    this.buffers.push(buffer);
+    return buffer;
+  }
+
+  /** Takes charge of a buffer made elsewhere. */
+  own(buffer: GPUBuffer): void {
+    this.buffers.push(buffer);
+  }
+
+  /** Storage type on the GPU of the tensor `name`. */
+  storage(name: string, exact: boolean): Matrix["type"] {
+    const stored = this.source.info(name)?.dtype;
+    if (stored === "F16") return "f16";
+    if (stored === "BF16") return "bf16";
+    if (exact || stored === "F64") return "f32";
+    return this.options.dtype === "f16" ? "f16" : "f32";
+  }
+
+  /** Destroys every buffer. */
+  [Symbol.dispose](): void {
+    for (const buffer of this.buffers) buffer.destroy();
+    this.buffers.length = 0;
+  }
+}
+
+/** A place in a checkpoint: `w.at("attn").linear("to_q", N, K)` is the tensor `….attn.to_q.weight`. */
+export class Weights {
+  /** Use `store.root()`. */
+  constructor(readonly store: WeightStore, readonly path: string) {}
+
+  /** The sub-path `name`. */
+  at(name: string | number): Weights {
+    return new Weights(this.store, this.full(String(name)));
+  }
+
+  /** Whether the checkpoint has `name` under this path. */
+  has(name: string): boolean {
+    return this.store.has(this.full(name));
+  }
+
+  /** Marks a tensor as known and not needed. */
+  ignore(name: string): void {
+    this.store.ignore(this.full(name));
+  }
+
+  /**
+   * A linear layer: `name.weight` [N, K] and, unless `bias` is false, `name.bias` [N].
+   *
+   * @param options `bias: false` when the layer has none; `exact` keeps f32 checkpoints in f32 in f16 runs.
+   */
+  linear(name: string, N: number, K: number, options: { bias?: boolean; exact?: boolean } = {}): LinearWeights {
+    return this.linearCat([name], [N], K, options);
+  }
+
+  /** Several linear layers of the same input as one matrix: rows of `names[0]`, then of `names[1]`, … */
+  linearCat(
+    names: readonly string[],
+    N: readonly number[],
+    K: number,
+    options: { bias?: boolean; exact?: boolean } = {},
+  ): LinearWeights {
+    const weight = this.matrix(names.map((n) => `${n}.weight`), N, K, options.exact);
+    if (options.bias === false) return { weight };
+    return { weight, bias: this.vectors(names.map((n) => `${n}.bias`), N) };
+  }
+
+  /** A matrix of several tensors' rows, [ΣN, K]. A convolution's [N, K, 1, 1] counts as [N, K]. */
+  matrix(names: readonly string[], N: readonly number[], K: number, exact = false): Matrix {
+    const full = names.map((n) => this.full(n));
+    const rows = N.reduce((a, b) => a + b, 0);
+    const matrix: Mutable<Matrix> = { buffer: UNLOADED, N: rows, K, stride: Math.ceil(K / 8) * 8, type: "f32" };
+    full.forEach((name, i) => this.store.declare([name], [N[i], K], () => Promise.resolve()));
+    this.store.declare([], [], async (store) => {
+      const types = full.map((name) => store.storage(name, exact));
+      matrix.type = types.every((t) => t === types[0]) ? types[0] : "f32";
+      let data = await packRows(store.source, full, N, K, matrix.stride, matrix.type);
+      if (data === undefined) { // a value beyond f16: keep this one in f32
+        matrix.type = "f32";
+        data = await packRows(store.source, full, N, K, matrix.stride, "f32");
+      }
+      matrix.buffer = store.buffer(data!);
+    });
+    return matrix;
+  }
+
+  /** A vector of f32, [n]. */
+  vector(name: string, n: number): Tensor {
+    return this.vectors([name], [n]);
+  }
+
+  /** Several vectors end to end, f32. */
+  vectors(names: readonly string[], sizes: readonly number[]): Tensor {
+    const full = names.map((n) => this.full(n));
+    const n = sizes.reduce((a, b) => a + b, 0);
+    const tensor: Mutable<Tensor> = { shape: [n], dtype: "f32", buffer: UNLOADED, offset: 0, byteLength: 0 };
+    full.forEach((name, i) => this.store.declare([name], [sizes[i]], () => Promise.resolve()));
+    this.store.declare([], [], async (store) => {
+      const data = new Float32Array(n);
+      let at = 0;
+      for (let i = 0; i < full.length; i++) {
+        data.set(await store.source.readF32(full[i]), at);
+        at += sizes[i];
+      }
+      tensor.buffer = store.buffer(data);
+      tensor.byteLength = tensor.buffer.size;
+    });
+    return tensor;
+  }
+
+  /** A table of any shape kept in f32, for example a stored position embedding. */
+  table(name: string, shape: readonly number[]): Tensor {
+    const full = this.full(name);
+    const tensor: Mutable<Tensor> = { shape, dtype: "f32", buffer: UNLOADED, offset: 0, byteLength: 0 };
+    this.store.declare([full], shape, async (store) => {
+      tensor.buffer = store.buffer(await store.source.readF32(full));
+      tensor.byteLength = tensor.buffer.size;
+    });
+    return tensor;
+  }
+
+  /** A convolution: `name.weight` [Co, Ci, kh, kw] and, unless `bias` is false, `name.bias` [Co]. */
+  conv(
+    name: string,
+    Co: number,
+    Ci: number,
+    kernel: number,
+    options: { bias?: boolean; transposed?: boolean } = {},
+  ): ConvWeights {
+    const full = this.full(`${name}.weight`);
+    const shape = options.transposed ? [Ci, Co, kernel, kernel] : [Co, Ci, kernel, kernel];
+    const handle: Mutable<Partial<ConvWeights>> = {};
+    if (options.bias !== false) handle.bias = this.vector(`${name}.bias`, Co);
+    this.store.declare([full], shape, async (store) => {
+      const packed = packConv(store.device, await store.source.readF32(full), {
+        Co,
+        Ci,
+        kh: kernel,
+        kw: kernel,
+        transposed: options.transposed ?? false,
+        type: store.storage(full, false),
+      });
+      store.own(packed.buffer);
+      Object.assign(handle, packed, { bias: handle.bias });
+    });
+    return handle as ConvWeights;
+  }
+
+  private full(name: string): string {
+    return this.path === "" ? name : `${this.path}.${name}`;
+  }
+}
+
+/** Stands in handles until `load()`: binding it by mistake is refused by WebGPU. */
+const UNLOADED = undefined as unknown as GPUBuffer;
+
+/** Rows of several [N, K] tensors, each padded with zeros to `stride`; `undefined` when f16 cannot hold a value. */
+async function packRows(
+  source: TensorSource,
+  names: readonly string[],
+  N: readonly number[],
+  K: number,
+  stride: number,
+  type: Matrix["type"],
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const width = type === "f32" ? 4 : 2;
+  const rows = N.reduce((a, b) => a + b, 0);
+  const stored = { f32: "F32", f16: "F16", bf16: "BF16" }[type];
+  const out = names.length === 1 && stride === K ? undefined : new Uint8Array(rows * stride * width);
+  let row = 0;
+  for (let i = 0; i < names.length; i++) {
+    let bytes: Uint8Array<ArrayBuffer>;
+    if (source.info(names[i])?.dtype === stored) {
+      bytes = (await source.read(names[i])).bytes;
+    } else {
+      const values = await source.readF32(names[i]);
+      if (type === "f32") bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+      else {
+        const half = new Float16Array(values);
+        if (half.some((v, j) => !Number.isFinite(v) && Number.isFinite(values[j]))) return undefined;
+        bytes = new Uint8Array(half.buffer);
+      }
+    }
+    if (!out) return bytes;
+    const from = K * width;
+    const to = stride * width;
+    if (from === to) out.set(bytes, row * to);
+    else for (let n = 0; n < N[i]; n++) out.set(bytes.subarray(n * from, (n + 1) * from), (row + n) * to);
+    row += N[i];
+  }
+  return out;
+}
+
+/** Shape without axes of size 1: a 1×1 convolution's weight is a matrix. */
+function squeezed(shape: readonly number[]): string {
+  return shape.filter((d) => d !== 1).join();
+}
+
+/** Buffers that libraries store beside weights and that carry no information. */
+function isBookkeeping(name: string): boolean {
+  return name.endsWith("position_ids") || name.endsWith("num_batches_tracked");
+}
