@@ -48,7 +48,8 @@ export function assertAlmostEquals(
   const allowed = tolerance ?? (Number.isFinite(expected) ? Math.abs(expected * 1e-7) : 1e-7);
   const delta = Math.abs(expected - actual);
   if (delta <= allowed) return;
-  const found = `Expected actual: ${actual} to be close to ${expected}: delta ${delta} is greater than ${allowed}`;
+  const found =
+    `Expected actual: ${actual} to be close to ${expected}: delta ${delta} is greater than ${allowed}`;
   throw new nodeAssert.AssertionError({ message: message ? `${found}: ${message}` : found });
 }
 
