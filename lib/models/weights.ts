@@ -210,6 +210,41 @@ export class Weights {
     return { weight, bias: this.vectors(names.map((n) => `${n}.bias`), N) };
   }
 
+  /**
+   * One linear layer over inputs that lie side by side, as one layer for each input: `name.weight`
+   * [N, ΣK] cut into column ranges; the bias goes with the first.
+   */
+  linearColumns(name: string, N: number, K: readonly number[]): LinearWeights[] {
+    const full = this.full(`${name}.weight`);
+    const width = K.reduce((a, b) => a + b, 0);
+    const matrices = K.map((k): Mutable<Matrix> => ({
+      buffer: UNLOADED,
+      N,
+      K: k,
+      stride: Math.ceil(k / 8) * 8,
+      type: "f32",
+    }));
+    this.store.declare([full], [N, width], async (store) => {
+      let type = store.storage(full, false);
+      let data = await packRows(store.source, [full], [N], width, width, type);
+      if (data === undefined) data = await packRows(store.source, [full], [N], width, width, type = "f32");
+      const bytes = type === "f32" ? 4 : 2;
+      let at = 0;
+      for (const m of matrices) {
+        const part = new Uint8Array(N * m.stride * bytes);
+        for (let n = 0; n < N; n++) {
+          const from = (n * width + at) * bytes;
+          part.set(data!.subarray(from, from + m.K * bytes), n * m.stride * bytes);
+        }
+        m.type = type;
+        m.buffer = store.buffer(part);
+        at += m.K;
+      }
+    });
+    const bias = this.vector(`${name}.bias`, N);
+    return matrices.map((weight, i) => i === 0 ? { weight, bias } : { weight });
+  }
+
   /** A matrix of several tensors' rows, [ΣN, K]. A convolution's [N, K, 1, 1] counts as [N, K]. */
   matrix(names: readonly string[], N: readonly number[], K: number, exact = false): Matrix {
     const full = names.map((n) => this.full(n));

@@ -1,0 +1,267 @@
+/**
+ * AutoencoderKL: the convolutional VAE of Stable Diffusion, SDXL, SD3 and FLUX.
+ *
+ * Source: diffusers AutoencoderKL, Encoder, Decoder. Pictures are [B, H, W, 3] in −1 … 1, latents
+ * [B, H/8, W/8, C] *unnormalised*: a pipeline applies `(z − shift_factor) · scaling_factor`.
+ *
+ * @module
+ */
+
+import type { Recorder } from "../gpu/recorder.ts";
+import { attention } from "../ops/attention.ts";
+import { conv2d, type ConvWeights } from "../ops/conv2d.ts";
+import { groupNorm } from "../ops/group_norm.ts";
+import { linear, type LinearWeights } from "../ops/linear.ts";
+import type { Tensor } from "../tensor.ts";
+import type { ConfigReader } from "../weights/model_folder.ts";
+import type { Weights } from "./weights.ts";
+
+/** Config keys as diffusers spells them. */
+export interface AutoencoderKlConfig {
+  /** Colour channels, 3. */
+  readonly in_channels: number;
+  /** Colour channels, 3. */
+  readonly out_channels: number;
+  /** Channels of the latents: 4 or 16. */
+  readonly latent_channels: number;
+  /** Width at each resolution; each but the last halves the size. */
+  readonly block_out_channels: readonly number[];
+  /** ResNet blocks a level (the decoder has one more). */
+  readonly layers_per_block: number;
+  /** Groups of every group norm. */
+  readonly norm_num_groups: number;
+  /** Whether the middle block has attention. */
+  readonly mid_block_add_attention: boolean;
+  /** 1×1 convolution after the encoder. */
+  readonly use_quant_conv: boolean;
+  /** 1×1 convolution before the decoder. */
+  readonly use_post_quant_conv: boolean;
+  /** Normalised latents = (z − shift_factor) · scaling_factor. */
+  readonly scaling_factor: number;
+  /** See scaling_factor; 0 where the config has null. */
+  readonly shift_factor: number;
+}
+
+/** Reads and checks vae/config.json. */
+export function autoencoderKlConfig(c: ConfigReader): AutoencoderKlConfig {
+  c.expect("act_fn", "silu");
+  return {
+    in_channels: c.number("in_channels", 3),
+    out_channels: c.number("out_channels", 3),
+    latent_channels: c.number("latent_channels", 4),
+    block_out_channels: c.numbers("block_out_channels", [64]),
+    layers_per_block: c.number("layers_per_block", 1),
+    norm_num_groups: c.number("norm_num_groups", 32),
+    mid_block_add_attention: c.bool("mid_block_add_attention", true),
+    use_quant_conv: c.bool("use_quant_conv", true),
+    use_post_quant_conv: c.bool("use_post_quant_conv", true),
+    scaling_factor: c.number("scaling_factor", 0.18215),
+    shift_factor: c.number("shift_factor", 0),
+  };
+}
+
+/** AutoencoderKL. */
+export class AutoencoderKl {
+  private readonly encoder: Encoder;
+  private readonly decoder: Decoder;
+  private readonly quantConv?: ConvWeights;
+  private readonly postQuantConv?: ConvWeights;
+  /** Pixels a latent side: 2^(levels − 1), 8 in every known model. */
+  readonly factor: number;
+
+  /** Declares the weights; load them before use. */
+  constructor(w: Weights, readonly config: AutoencoderKlConfig) {
+    const C = config.latent_channels;
+    this.factor = 2 ** (config.block_out_channels.length - 1);
+    this.encoder = new Encoder(w.at("encoder"), config);
+    this.decoder = new Decoder(w.at("decoder"), config);
+    if (config.use_quant_conv) this.quantConv = w.conv("quant_conv", 2 * C, 2 * C, 1);
+    if (config.use_post_quant_conv) this.postQuantConv = w.conv("post_quant_conv", C, C, 1);
+  }
+
+  /** Picture [B, H, W, 3] → mean and log-variance side by side, [B, h, w, 2C] f32. Odd sizes round down. */
+  encode(r: Recorder, x: Tensor): Tensor {
+    using scope = r.scope();
+    const h = this.encoder.forward(r, x);
+    return scope.keep(this.quantConv ? conv2d(r, h, this.quantConv, { dtype: "f32" }) : h);
+  }
+
+  /** Latents [B, h, w, C] → picture [B, 8h, 8w, 3] f32, about −1 … 1. */
+  decode(r: Recorder, z: Tensor): Tensor {
+    using scope = r.scope();
+    const h = this.postQuantConv ? conv2d(r, z, this.postQuantConv, { dtype: "f32" }) : z;
+    return scope.keep(this.decoder.forward(r, h));
+  }
+}
+
+class Encoder {
+  private readonly convIn: ConvWeights;
+  private readonly levels: { resnets: ResnetBlock[]; downsample?: ConvWeights }[] = [];
+  private readonly mid: MidBlock;
+  private readonly normOut: Norm;
+  private readonly convOut: ConvWeights;
+
+  constructor(w: Weights, c: AutoencoderKlConfig) {
+    const widths = c.block_out_channels;
+    const G = c.norm_num_groups;
+    this.convIn = w.conv("conv_in", widths[0], c.in_channels, 3);
+    widths.forEach((width, i) => {
+      const block = w.at("down_blocks").at(i);
+      const resnets = Array.from(
+        { length: c.layers_per_block },
+        (_, j) => new ResnetBlock(block.at("resnets").at(j), j === 0 ? widths[Math.max(0, i - 1)] : width, width, G),
+      );
+      const downsample = i < widths.length - 1 ? block.conv("downsamplers.0.conv", width, width, 3) : undefined;
+      this.levels.push({ resnets, downsample });
+    });
+    const last = widths[widths.length - 1];
+    this.mid = new MidBlock(w.at("mid_block"), last, G, c.mid_block_add_attention);
+    this.normOut = norm(w, "conv_norm_out", last, G);
+    this.convOut = w.conv("conv_out", 2 * c.latent_channels, last, 3);
+  }
+
+  forward(r: Recorder, x: Tensor): Tensor {
+    using scope = r.scope();
+    let h = conv2d(r, x, this.convIn, { pad: 1, dtype: "f32" });
+    for (const { resnets, downsample } of this.levels) {
+      for (const resnet of resnets) h = step(scope, h, resnet.forward(r, h));
+      // Padded at the right and bottom only, as the original autoencoder was trained.
+      if (downsample) h = step(scope, h, conv2d(r, h, downsample, { stride: 2, pad: [0, 0, 1, 1], dtype: "f32" }));
+    }
+    h = step(scope, h, this.mid.forward(r, h));
+    const n = groupNorm(r, h, { ...this.normOut, act: "silu" });
+    return scope.keep(conv2d(r, n, this.convOut, { pad: 1, dtype: "f32" }));
+  }
+}
+
+class Decoder {
+  private readonly convIn: ConvWeights;
+  private readonly mid: MidBlock;
+  private readonly levels: { resnets: ResnetBlock[]; upsample?: ConvWeights }[] = [];
+  private readonly normOut: Norm;
+  private readonly convOut: ConvWeights;
+
+  constructor(w: Weights, c: AutoencoderKlConfig) {
+    const widths = [...c.block_out_channels].reverse();
+    const G = c.norm_num_groups;
+    this.convIn = w.conv("conv_in", widths[0], c.latent_channels, 3);
+    this.mid = new MidBlock(w.at("mid_block"), widths[0], G, c.mid_block_add_attention);
+    widths.forEach((width, i) => {
+      const block = w.at("up_blocks").at(i);
+      const resnets = Array.from(
+        { length: c.layers_per_block + 1 },
+        (_, j) => new ResnetBlock(block.at("resnets").at(j), j === 0 ? widths[Math.max(0, i - 1)] : width, width, G),
+      );
+      const upsample = i < widths.length - 1 ? block.conv("upsamplers.0.conv", width, width, 3) : undefined;
+      this.levels.push({ resnets, upsample });
+    });
+    const last = widths[widths.length - 1];
+    this.normOut = norm(w, "conv_norm_out", last, G);
+    this.convOut = w.conv("conv_out", c.out_channels, last, 3);
+  }
+
+  forward(r: Recorder, z: Tensor): Tensor {
+    using scope = r.scope();
+    let h = conv2d(r, z, this.convIn, { pad: 1, dtype: "f32" });
+    h = step(scope, h, this.mid.forward(r, h));
+    for (const { resnets, upsample } of this.levels) {
+      for (const resnet of resnets) h = step(scope, h, resnet.forward(r, h));
+      if (upsample) h = step(scope, h, conv2d(r, h, upsample, { pad: 1, upsample: 2, dtype: "f32" }));
+    }
+    const n = groupNorm(r, h, { ...this.normOut, act: "silu" });
+    return scope.keep(conv2d(r, n, this.convOut, { pad: 1, dtype: "f32" }));
+  }
+}
+
+/** ResNet, attention over all pixels, ResNet. */
+class MidBlock {
+  private readonly first: ResnetBlock;
+  private readonly attention?: AttentionBlock;
+  private readonly second: ResnetBlock;
+
+  constructor(w: Weights, C: number, groups: number, attention: boolean) {
+    this.first = new ResnetBlock(w.at("resnets.0"), C, C, groups);
+    if (attention) this.attention = new AttentionBlock(w.at("attentions.0"), C, groups);
+    this.second = new ResnetBlock(w.at("resnets.1"), C, C, groups);
+  }
+
+  forward(r: Recorder, x: Tensor): Tensor {
+    using scope = r.scope();
+    let h = this.first.forward(r, x);
+    if (this.attention) h = this.attention.forward(r, h);
+    return scope.keep(this.second.forward(r, h));
+  }
+}
+
+/** x + conv(silu(norm(conv(silu(norm x))))), with a 1×1 convolution on the way past where widths differ. */
+class ResnetBlock {
+  private readonly norm1: Norm;
+  private readonly conv1: ConvWeights;
+  private readonly norm2: Norm;
+  private readonly conv2: ConvWeights;
+  private readonly shortcut?: ConvWeights;
+
+  constructor(w: Weights, Ci: number, Co: number, groups: number) {
+    this.norm1 = norm(w, "norm1", Ci, groups);
+    this.conv1 = w.conv("conv1", Co, Ci, 3);
+    this.norm2 = norm(w, "norm2", Co, groups);
+    this.conv2 = w.conv("conv2", Co, Co, 3);
+    if (Ci !== Co) this.shortcut = w.conv("conv_shortcut", Co, Ci, 1);
+  }
+
+  /** x [B, H, W, Ci] f32 → [B, H, W, Co] f32. */
+  forward(r: Recorder, x: Tensor): Tensor {
+    using scope = r.scope();
+    const residual = this.shortcut ? conv2d(r, x, this.shortcut, { dtype: "f32" }) : x;
+    let h = groupNorm(r, x, { ...this.norm1, act: "silu" });
+    // f32 between the convolutions: SDXL's decoder leaves the range of f16 here.
+    h = step(scope, h, conv2d(r, h, this.conv1, { pad: 1, dtype: "f32" }));
+    h = step(scope, h, groupNorm(r, h, { ...this.norm2, act: "silu" }));
+    return scope.keep(conv2d(r, h, this.conv2, { pad: 1, residual, dtype: "f32" }));
+  }
+}
+
+/** Single-head self-attention over all pixels. */
+class AttentionBlock {
+  private readonly groupNorm: Norm;
+  private readonly qkv: LinearWeights;
+  private readonly out: LinearWeights;
+
+  constructor(w: Weights, private readonly C: number, groups: number) {
+    this.groupNorm = norm(w, "group_norm", C, groups);
+    this.qkv = w.linearCat(["to_q", "to_k", "to_v"], [C, C, C], C);
+    this.out = w.linear("to_out.0", C, C);
+  }
+
+  /** x [B, H, W, C] f32 → same. */
+  forward(r: Recorder, x: Tensor): Tensor {
+    const { C } = this;
+    const [B, H, W] = x.shape;
+    using scope = r.scope();
+    const tokens = { ...groupNorm(r, x, this.groupNorm), shape: [B, H * W, C] };
+    const qkv = linear(r, tokens, this.qkv);
+    const a = attention(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: C }, { tensor: qkv, at: 2 * C }, {
+      heads: 1,
+      headDim: C,
+    });
+    const y = linear(r, a, this.out, { residual: { ...x, shape: [B, H * W, C] }, dtype: "f32" });
+    return { ...scope.keep(y), shape: x.shape };
+  }
+}
+
+interface Norm {
+  readonly groups: number;
+  readonly eps: number;
+  readonly weight: Tensor;
+  readonly bias: Tensor;
+}
+
+function norm(w: Weights, name: string, C: number, groups: number): Norm {
+  return { groups, eps: 1e-6, weight: w.vector(`${name}.weight`, C), bias: w.vector(`${name}.bias`, C) };
+}
+
+/** Frees the former activation as soon as the next is recorded: the decoder's peak is two, not all of them. */
+function step(scope: { free(t: Tensor): void }, before: Tensor, after: Tensor): Tensor {
+  scope.free(before);
+  return after;
+}

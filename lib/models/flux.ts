@@ -1,0 +1,309 @@
+/**
+ * FLUX.1: a rectified-flow transformer with double-stream and single-stream blocks.
+ *
+ * Source: FLUX.1 (Black Forest Labs); names as in diffusers FluxTransformer2DModel.
+ *
+ * @module
+ */
+
+import type { Recorder } from "../gpu/recorder.ts";
+import { attention } from "../ops/attention.ts";
+import { activation } from "../ops/elementwise.ts";
+import { ropeTable, timestepProjection } from "../ops/embedding.ts";
+import { linear, type LinearWeights } from "../ops/linear.ts";
+import { layerNorm } from "../ops/norm.ts";
+import { qkNormRope } from "../ops/qk_norm_rope.ts";
+import { type Rows, rows, type Tensor } from "../tensor.ts";
+import type { ConfigReader } from "../weights/model_folder.ts";
+import type { Weights } from "./weights.ts";
+
+/** Config keys as diffusers spells them. */
+export interface FluxConfig {
+  /** Channels of a packed token (4 × the VAE's latent channels). */
+  readonly in_channels: number;
+  /** Double-stream blocks. */
+  readonly num_layers: number;
+  /** Single-stream blocks. */
+  readonly num_single_layers: number;
+  /** Channels a head. */
+  readonly attention_head_dim: number;
+  /** Heads; the width D is heads × head dim. */
+  readonly num_attention_heads: number;
+  /** Width of the T5 hidden states. */
+  readonly joint_attention_dim: number;
+  /** Width of CLIP's pooled output. */
+  readonly pooled_projection_dim: number;
+  /** Whether the guidance scale is an input (dev) or not (schnell). */
+  readonly guidance_embeds: boolean;
+  /** Rotary channels for each of the axes (index, y, x); they sum to the head dim. */
+  readonly axes_dims_rope: readonly number[];
+}
+
+/** Reads and checks transformer/config.json. */
+export function fluxConfig(c: ConfigReader): FluxConfig {
+  c.expect("patch_size", 1);
+  return {
+    in_channels: c.number("in_channels", 64),
+    num_layers: c.number("num_layers", 19),
+    num_single_layers: c.number("num_single_layers", 38),
+    attention_head_dim: c.number("attention_head_dim", 128),
+    num_attention_heads: c.number("num_attention_heads", 24),
+    joint_attention_dim: c.number("joint_attention_dim", 4096),
+    pooled_projection_dim: c.number("pooled_projection_dim", 768),
+    guidance_embeds: c.bool("guidance_embeds", false),
+    axes_dims_rope: c.numbers("axes_dims_rope", [16, 56, 56]),
+  };
+}
+
+/** What one call of the network needs beside the latents. */
+export interface FluxInput {
+  /** Packed latents, [B, S, in_channels]. */
+  readonly hiddenStates: Tensor;
+  /** T5 hidden states, [B, T, joint_attention_dim]. */
+  readonly encoderHiddenStates: Tensor;
+  /** CLIP's pooled output, [B, pooled_projection_dim]. */
+  readonly pooledProjections: Tensor;
+  /** Noise level of each sample, 0 … 1 (sigma). */
+  readonly timestep: readonly number[];
+  /** Guidance scale of each sample; only where `guidance_embeds`. */
+  readonly guidance?: readonly number[];
+  /** Table of {@linkcode FluxTransformer.rope} over T + S positions. */
+  readonly rope: Tensor;
+}
+
+/** FluxTransformer2DModel. */
+export class FluxTransformer {
+  private readonly xEmbedder: LinearWeights;
+  private readonly contextEmbedder: LinearWeights;
+  private readonly timestepEmbedder: Mlp;
+  private readonly guidanceEmbedder?: Mlp;
+  private readonly textEmbedder: Mlp;
+  private readonly double: FluxDoubleBlock[] = [];
+  private readonly single: FluxSingleBlock[] = [];
+  private readonly normOut: LinearWeights;
+  private readonly projOut: LinearWeights;
+  private readonly D: number;
+
+  /** Declares the weights; load them before `forward`. */
+  constructor(w: Weights, readonly config: FluxConfig) {
+    const c = config;
+    const D = this.D = c.num_attention_heads * c.attention_head_dim;
+    this.xEmbedder = w.linear("x_embedder", D, c.in_channels);
+    this.contextEmbedder = w.linear("context_embedder", D, c.joint_attention_dim);
+    const embed = w.at("time_text_embed");
+    this.timestepEmbedder = new Mlp(embed.at("timestep_embedder"), 256, D);
+    if (c.guidance_embeds) this.guidanceEmbedder = new Mlp(embed.at("guidance_embedder"), 256, D);
+    this.textEmbedder = new Mlp(embed.at("text_embedder"), c.pooled_projection_dim, D);
+    for (let i = 0; i < c.num_layers; i++) {
+      this.double.push(new FluxDoubleBlock(w.at("transformer_blocks").at(i), c.num_attention_heads, D));
+    }
+    for (let i = 0; i < c.num_single_layers; i++) {
+      this.single.push(new FluxSingleBlock(w.at("single_transformer_blocks").at(i), c.num_attention_heads, D));
+    }
+    this.normOut = w.linear("norm_out.linear", 2 * D, D);
+    this.projOut = w.linear("proj_out", c.in_channels, D);
+  }
+
+  /** Velocity of the packed latents, [B, S, in_channels] f32. */
+  forward(r: Recorder, input: FluxInput): Tensor {
+    const { D } = this;
+    const [B, S] = input.hiddenStates.shape;
+    const T = input.encoderHiddenStates.shape[1];
+    using scope = r.scope();
+
+    const temb = this.timeTextEmbed(r, input); // silu of the sum, [B, D]
+
+    // One residual stream for both kinds of tokens, f32. Text comes first: every checkpoint assumes it.
+    const stream = r.tensor([B, T + S, D], "f32");
+    const txt = rows(stream, 0, T);
+    const img = rows(stream, T, S);
+    linear(r, input.encoderHiddenStates, this.contextEmbedder, { into: txt });
+    linear(r, input.hiddenStates, this.xEmbedder, { into: img });
+
+    for (const block of this.double) block.forward(r, stream, txt, img, temb, input.rope);
+    for (const block of this.single) block.forward(r, stream, temb, input.rope);
+
+    const m = linear(r, temb, this.normOut, { dtype: "f32" }); // scale, then shift: the other way round than in blocks
+    const h = layerNorm(r, img, { eps: 1e-6, modulation: m, scaleAt: 0, shiftAt: D });
+    return scope.keep(linear(r, h, this.projOut, { dtype: "f32" }));
+  }
+
+  /**
+   * Rotary table over text positions (all 0) and the picture's grid (0, y, x).
+   *
+   * @param T Text tokens. @param h Token rows. @param w Token columns.
+   * @returns cos, sin pairs, [T + h·w, head dim / 2, 2], row-major.
+   */
+  rope(T: number, h: number, w: number): Float32Array<ArrayBuffer> {
+    const ids: number[][] = Array.from({ length: T }, () => [0, 0, 0]);
+    for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) ids.push([0, y, x]);
+    return ropeTable(ids, this.config.axes_dims_rope, 10000);
+  }
+
+  /** silu(timestep + guidance + pooled text): every use of the embedding applies silu first. [B, D] */
+  private timeTextEmbed(r: Recorder, { timestep, guidance, pooledProjections }: FluxInput): Tensor {
+    using scope = r.scope();
+    const sum = this.timestepEmbedder.forward(r, sinusoid(r, timestep));
+    if (this.guidanceEmbedder && guidance) {
+      this.guidanceEmbedder.forward(r, sinusoid(r, guidance), sum);
+    }
+    this.textEmbedder.forward(r, pooledProjections, sum);
+    return scope.keep(activation(r, sum, "silu", "f32"));
+  }
+}
+
+/** linear_2(silu(linear_1 x)), optionally added to `into`. */
+class Mlp {
+  private readonly linear1: LinearWeights;
+  private readonly linear2: LinearWeights;
+
+  constructor(w: Weights, K: number, D: number) {
+    this.linear1 = w.linear("linear_1", D, K);
+    this.linear2 = w.linear("linear_2", D, D);
+  }
+
+  forward(r: Recorder, x: Tensor, into?: Tensor): Tensor {
+    const h = linear(r, x, this.linear1, { act: "silu", dtype: "f32" });
+    return linear(r, h, this.linear2, into ? { into, accumulate: true } : { dtype: "f32" });
+  }
+}
+
+/** Sinusoidal embedding of 1000·t, [B, 256]. */
+function sinusoid(r: Recorder, t: readonly number[]): Tensor {
+  // diffusers multiplies in f32 before the sinusoid; so do we, or the phase differs at high frequencies.
+  const scaled = t.map((v) => Math.fround(Math.fround(v) * 1000));
+  return r.upload([t.length, 256], timestepProjection(scaled, 256, { flipSinToCos: true, downscaleFreqShift: 0 }));
+}
+
+/**
+ * One double-stream block: image and text tokens keep their own weights and meet in one joint attention.
+ */
+class FluxDoubleBlock {
+  private readonly img: Stream;
+  private readonly txt: Stream;
+
+  constructor(w: Weights, private readonly heads: number, private readonly D: number) {
+    const attn = w.at("attn");
+    this.img = new Stream(w, attn, D, heads, {
+      modulation: "norm1.linear",
+      qkv: ["to_q", "to_k", "to_v"],
+      norms: ["norm_q", "norm_k"],
+      out: "to_out.0",
+      ff: "ff",
+    });
+    this.txt = new Stream(w, attn, D, heads, {
+      modulation: "norm1_context.linear",
+      qkv: ["add_q_proj", "add_k_proj", "add_v_proj"],
+      norms: ["norm_added_q", "norm_added_k"],
+      out: "to_add_out",
+      ff: "ff_context",
+    });
+  }
+
+  /** stream [B, T+S, D] is updated in place; txt and img are its two parts. */
+  forward(r: Recorder, stream: Tensor, txt: Rows, img: Rows, temb: Tensor, rope: Tensor): void {
+    const { D, heads } = this;
+    const [B, N] = stream.shape;
+    using _ = r.scope();
+    const mImg = linear(r, temb, this.img.modulation, { dtype: "f32" }); // [B, 6D]
+    const mTxt = linear(r, temb, this.txt.modulation, { dtype: "f32" });
+
+    const qkv = r.tensor([B, N, 3 * D]);
+    this.txt.qkvInto(r, txt, mTxt, rope, qkv, 0);
+    this.img.qkvInto(r, img, mImg, rope, qkv, txt.count);
+    const joint = attention(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: D }, { tensor: qkv, at: 2 * D }, {
+      heads,
+      headDim: D / heads,
+    }); // [B, T+S, D]
+
+    this.img.update(r, img, rows(joint, txt.count, img.count), mImg);
+    this.txt.update(r, txt, rows(joint, 0, txt.count), mTxt);
+  }
+}
+
+/** One kind of tokens in a double-stream block. Modulation: shift, scale, gate of the attention, then of the MLP. */
+class Stream {
+  readonly modulation: LinearWeights;
+  private readonly qkv: LinearWeights;
+  private readonly normQ: Tensor;
+  private readonly normK: Tensor;
+  private readonly out: LinearWeights;
+  private readonly up: LinearWeights;
+  private readonly down: LinearWeights;
+
+  constructor(
+    w: Weights,
+    attn: Weights,
+    private readonly D: number,
+    private readonly heads: number,
+    names: { modulation: string; qkv: string[]; norms: string[]; out: string; ff: string },
+  ) {
+    this.modulation = w.linear(names.modulation, 6 * D, D);
+    this.qkv = attn.linearCat(names.qkv, [D, D, D], D);
+    this.normQ = attn.vector(`${names.norms[0]}.weight`, D / heads);
+    this.normK = attn.vector(`${names.norms[1]}.weight`, D / heads);
+    this.out = attn.linear(names.out, D, D);
+    this.up = w.linear(`${names.ff}.net.0.proj`, 4 * D, D);
+    this.down = w.linear(`${names.ff}.net.2`, D, 4 * D);
+  }
+
+  /** Queries, keys (RMS-normed, rotated) and values of x [B, n, D] → rows at … of into [B, N, 3D]. */
+  qkvInto(r: Recorder, x: Rows, m: Tensor, rope: Tensor, into: Tensor, at: number): void {
+    using _ = r.scope();
+    const h = layerNorm(r, x, { eps: 1e-6, modulation: m, shiftAt: 0, scaleAt: this.D });
+    const qkv = linear(r, h, this.qkv);
+    qkNormRope(r, qkv, { heads: this.heads, normQ: this.normQ, normK: this.normK, eps: 1e-6, rope, into, at });
+  }
+
+  /** x += gate · proj(attn), then x += gate · mlp(modulate(norm(x))). */
+  update(r: Recorder, x: Rows, attn: Rows, m: Tensor): void {
+    const { D } = this;
+    using _ = r.scope();
+    linear(r, attn, this.out, { gate: m, gateAt: 2 * D, into: x, accumulate: true });
+    const h = layerNorm(r, x, { eps: 1e-6, modulation: m, shiftAt: 3 * D, scaleAt: 4 * D });
+    const up = linear(r, h, this.up, { act: "gelu_tanh" }); // [B, n, 4D]
+    linear(r, up, this.down, { gate: m, gateAt: 5 * D, into: x, accumulate: true });
+  }
+}
+
+/** One single-stream block: attention and MLP side by side over all tokens, x += gate · proj([attn, mlp]). */
+class FluxSingleBlock {
+  private readonly modulation: LinearWeights;
+  private readonly qkv: LinearWeights;
+  private readonly normQ: Tensor;
+  private readonly normK: Tensor;
+  private readonly projMlp: LinearWeights;
+  private readonly projAttn: LinearWeights;
+  private readonly projUp: LinearWeights;
+
+  constructor(w: Weights, private readonly heads: number, private readonly D: number) {
+    const attn = w.at("attn");
+    this.modulation = w.linear("norm.linear", 3 * D, D);
+    this.qkv = attn.linearCat(["to_q", "to_k", "to_v"], [D, D, D], D);
+    this.normQ = attn.vector("norm_q.weight", D / heads);
+    this.normK = attn.vector("norm_k.weight", D / heads);
+    this.projMlp = w.linear("proj_mlp", 4 * D, D);
+    // proj_out takes [attn, mlp] side by side: two column ranges of one matrix, so nothing is concatenated.
+    [this.projAttn, this.projUp] = w.linearColumns("proj_out", D, [D, 4 * D]);
+  }
+
+  /** stream [B, T+S, D] is updated in place. */
+  forward(r: Recorder, stream: Tensor, temb: Tensor, rope: Tensor): void {
+    const { D, heads, normQ, normK } = this;
+    const [B, N] = stream.shape;
+    using _ = r.scope();
+    const m = linear(r, temb, this.modulation, { dtype: "f32" }); // shift, scale, gate
+    const h = layerNorm(r, stream, { eps: 1e-6, modulation: m, shiftAt: 0, scaleAt: D });
+
+    const qkv = r.tensor([B, N, 3 * D]);
+    qkNormRope(r, linear(r, h, this.qkv), { heads, normQ, normK, eps: 1e-6, rope, into: qkv, at: 0 });
+    const attn = attention(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: D }, { tensor: qkv, at: 2 * D }, {
+      heads,
+      headDim: D / heads,
+    });
+    const up = linear(r, h, this.projMlp, { act: "gelu_tanh" });
+
+    linear(r, attn, this.projAttn, { gate: m, gateAt: 2 * D, into: stream, accumulate: true });
+    linear(r, up, this.projUp, { gate: m, gateAt: 2 * D, into: stream, accumulate: true });
+  }
+}
