@@ -87,7 +87,9 @@ async function main(): Promise<number> {
     }
     adapter = await adapterName();
     if (adapter === undefined) {
-      console.error("The driver is installed, but WebGPU still finds no adapter: see what `vulkaninfo --summary` says");
+      console.error(
+        "The driver is installed, but WebGPU still finds no adapter: see what `vulkaninfo --summary` says",
+      );
       return 1;
     }
   }

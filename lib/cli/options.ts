@@ -1,0 +1,527 @@
+/**
+ * The command line's options: one table, from which parsing, ranges, help and suggestions come. Spelled as
+ * users of stable-diffusion.cpp know them, where the option exists there.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+
+/** The commands, by the name typed. */
+export type CommandName = "generate" | "plan" | "inspect" | "compare";
+
+/** One row of the option table. */
+export interface Option {
+  /** Long name without dashes; also the key of the parsed value, in camel case. */
+  readonly name: string;
+  /** Other spellings, with their dashes. */
+  readonly also?: readonly string[];
+  /** Type of the value; a flag takes none. */
+  readonly type: "text" | "integer" | "number" | "choice" | "flag" | "numbers" | "texts";
+  /** Least allowed number. */
+  readonly min?: number;
+  /** Greatest allowed number. */
+  readonly max?: number;
+  /** Allowed words of a choice, or of the list of a `texts`. */
+  readonly choices?: readonly string[];
+  /** Whether `--no-NAME` says the opposite. */
+  readonly negatable?: boolean;
+  /** What stands for the value in the help. */
+  readonly value?: string;
+  /** What happens without the option, for the help. */
+  readonly fallback?: string;
+  /** One line of help. */
+  readonly help: string;
+  /** Commands that take it. */
+  readonly commands: readonly CommandName[];
+}
+
+/** Values by option key (camel case); `prompt` also holds the words that are no option. */
+export interface Parsed {
+  /** The command. */
+  readonly command: CommandName;
+  /** `--help` or `--version`, which end the matter. */
+  readonly ask?: "help" | "version";
+  /** Words that are no option: the prompt, or the model to inspect. */
+  readonly words: readonly string[];
+  /** Texts and choices. */
+  readonly text: Readonly<Record<string, string>>;
+  /** Numbers. */
+  readonly number: Readonly<Record<string, number>>;
+  /** Flags that were given. */
+  readonly flag: Readonly<Record<string, boolean>>;
+  /** Lists of numbers. */
+  readonly numbers: Readonly<Record<string, readonly number[]>>;
+  /** Lists of words. */
+  readonly texts: Readonly<Record<string, readonly string[]>>;
+}
+
+const METHODS = ["lssgen", "direct", "megafusion", "self-cascade"];
+const MAKES: readonly CommandName[] = ["generate", "compare"];
+const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
+const ALL: readonly CommandName[] = ["generate", "plan", "inspect", "compare"];
+
+/** Every option of every command, in the order of the help. */
+export const OPTIONS: readonly Option[] = [
+  {
+    name: "prompt",
+    also: ["-p"],
+    type: "text",
+    value: "TEXT",
+    help: "what to draw; the same as the words without a dash",
+    commands: PLANS,
+  },
+  {
+    name: "negative-prompt",
+    also: ["-n"],
+    type: "text",
+    value: "TEXT",
+    help: "what to keep away from; works with --cfg-scale above 1",
+    commands: MAKES,
+  },
+  {
+    name: "model",
+    also: ["-m"],
+    type: "text",
+    value: "DIR",
+    fallback: "the embedded model",
+    help: "model in diffusers layout, a folder with model_index.json",
+    commands: ALL,
+  },
+  {
+    name: "width",
+    also: ["-W"],
+    type: "integer",
+    min: 16,
+    max: 16384,
+    fallback: "the model's",
+    help: "picture width in pixels",
+    commands: PLANS,
+  },
+  {
+    name: "height",
+    also: ["-H"],
+    type: "integer",
+    min: 16,
+    max: 16384,
+    fallback: "the model's",
+    help: "picture height in pixels",
+    commands: PLANS,
+  },
+  {
+    name: "size",
+    type: "integer",
+    min: 16,
+    max: 16384,
+    help: "width and height in one",
+    commands: PLANS,
+  },
+  {
+    name: "steps",
+    type: "integer",
+    min: 1,
+    max: 1000,
+    fallback: "the model's",
+    help: "denoising steps of a stage at full size",
+    commands: PLANS,
+  },
+  {
+    name: "guidance",
+    type: "number",
+    min: 0,
+    max: 100,
+    fallback: "the model's",
+    help: "guidance strength (distilled guidance for FLUX.1 dev)",
+    commands: PLANS,
+  },
+  {
+    name: "cfg-scale",
+    type: "number",
+    min: 0,
+    max: 100,
+    fallback: "1, off",
+    help: "classifier-free guidance scale, two denoiser calls a step",
+    commands: PLANS,
+  },
+  {
+    name: "seed",
+    also: ["-s"],
+    type: "integer",
+    min: -1,
+    max: Number.MAX_SAFE_INTEGER,
+    fallback: "42",
+    help: "seed of the noise; -1 draws one",
+    commands: MAKES,
+  },
+  {
+    name: "count",
+    also: ["-b", "--batch-count"],
+    type: "integer",
+    min: 1,
+    max: 1000,
+    fallback: "1",
+    help: "pictures, with consecutive seeds",
+    commands: ["generate"],
+  },
+  {
+    name: "method",
+    type: "choice",
+    choices: METHODS,
+    fallback: "lssgen",
+    help: "how the picture grows to its size",
+    commands: ["generate", "plan"],
+  },
+  {
+    name: "methods",
+    type: "texts",
+    choices: [...METHODS, "all"],
+    value: "A,B",
+    fallback: "direct,lssgen",
+    help: "methods to compare, or all",
+    commands: ["compare"],
+  },
+  {
+    name: "min-resolution",
+    type: "integer",
+    min: 16,
+    max: 16384,
+    fallback: "the model's",
+    help: "shorter side of the first stage in pixels",
+    commands: PLANS,
+  },
+  {
+    name: "init-noise",
+    type: "number",
+    min: 0,
+    max: 1,
+    fallback: "0.75",
+    help: "noise level at which a later stage starts; 1 makes no stages",
+    commands: ["generate", "plan"],
+  },
+  {
+    name: "init-noises",
+    type: "numbers",
+    min: 0,
+    max: 1,
+    value: "X,Y",
+    fallback: "0.6,0.75,0.9",
+    help: "noise levels to compare",
+    commands: ["compare"],
+  },
+  {
+    name: "upsampler",
+    type: "choice",
+    choices: ["learned", "bicubic", "bilinear", "nearest", "pixel"],
+    fallback: "learned",
+    help: "what enlarges the latents between stages",
+    commands: PLANS,
+  },
+  {
+    name: "upsampler-weights",
+    type: "text",
+    value: "DIR",
+    fallback: "the model's",
+    help: "weights of the learned upsampler",
+    commands: MAKES,
+  },
+  {
+    name: "shorten",
+    type: "flag",
+    negatable: true,
+    fallback: "the model's",
+    help: "fewer steps in stages below the model's own size",
+    commands: PLANS,
+  },
+  {
+    name: "entry",
+    type: "choice",
+    choices: ["reference", "atMost", "exact"],
+    fallback: "the model's",
+    help: "where in its schedule a later stage starts",
+    commands: PLANS,
+  },
+  {
+    name: "dtype",
+    type: "choice",
+    choices: ["f32", "f16"],
+    fallback: "f16 where the adapter has it",
+    help: "type of the activations",
+    commands: MAKES,
+  },
+  {
+    name: "from",
+    type: "text",
+    value: "PNG",
+    help: "make a picture again from the parameters stored in it; other options change them",
+    commands: ["generate"],
+  },
+  {
+    name: "out",
+    also: ["-o", "--output"],
+    type: "text",
+    value: "PNG",
+    fallback: "output.png, compare.png",
+    help: "file to write; with --count the others are NAME_2.png …",
+    commands: MAKES,
+  },
+  {
+    name: "json",
+    type: "flag",
+    help: "one JSON object on standard output instead of text",
+    commands: ALL,
+  },
+  {
+    name: "quiet",
+    also: ["-q"],
+    type: "flag",
+    help: "no progress",
+    commands: MAKES,
+  },
+  { name: "help", also: ["-h"], type: "flag", help: "this text", commands: ALL },
+];
+
+const SUMMARIES: Readonly<Record<CommandName, string>> = {
+  generate: "make a picture from a prompt (the default command)",
+  plan: "stages, tokens, FLOPs and saving of a picture; needs no GPU",
+  inspect: "what a model folder holds; needs no GPU",
+  compare: "one contact sheet of methods × noise levels, with the time of each",
+};
+
+const EXAMPLES: Readonly<Record<CommandName, readonly string[]>> = {
+  generate: [
+    `"a red apple"`,
+    `"a red apple" -W 512 -H 512 --seed 7 --out apple.png`,
+    `"a red apple" --method direct --steps 20`,
+    `generate --model ./FLUX.1-dev "a lighthouse at dusk" --size 1024`,
+    `generate --from apple.png`,
+  ],
+  plan: ["plan --size 512", "plan --model ./FLUX.1-dev --size 2048 --init-noise 0.6 --json"],
+  inspect: ["inspect ./FLUX.1-dev", "inspect"],
+  compare: [`compare "a red apple" --size 512`, `compare "a red apple" --methods all --init-noises 0.6,0.8`],
+};
+
+/** camelCase of an option's name: the key of its value. */
+function keyOf(name: string): string {
+  return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function spellings(option: Option): string[] {
+  return [`--${option.name}`, ...option.also ?? [], ...option.negatable ? [`--no-${option.name}`] : []];
+}
+
+function usage(message: string): LssgenError {
+  return new LssgenError("bad_option", message);
+}
+
+/**
+ * Reads a command line.
+ *
+ * @param args Arguments after the program's name. The first word may name a command; without one it is `generate`.
+ * @throws {LssgenError} `bad_option` for an unknown option (with the nearest one), a missing value, or a value
+ * outside its range.
+ */
+export function parseOptions(args: readonly string[]): Parsed {
+  const named = args.length > 0 && Object.hasOwn(SUMMARIES, args[0]);
+  const command = named ? args[0] as CommandName : "generate";
+  const rest = args.slice(named ? 1 : 0);
+  const parsed = {
+    command,
+    words: [] as string[],
+    text: {},
+    number: {},
+    flag: {},
+    numbers: {},
+    texts: {},
+  } as {
+    command: CommandName;
+    ask?: "help" | "version";
+    words: string[];
+    text: Record<string, string>;
+    number: Record<string, number>;
+    flag: Record<string, boolean>;
+    numbers: Record<string, number[]>;
+    texts: Record<string, string[]>;
+  };
+
+  for (let i = 0; i < rest.length; i++) {
+    const arg = rest[i];
+    if (arg === "--") {
+      parsed.words.push(...rest.slice(i + 1));
+      break;
+    }
+    if (!/^-[^\d.]/.test(arg)) {
+      parsed.words.push(arg);
+      continue;
+    }
+    if (arg === "--version") return { ...parsed, ask: "version" };
+    const [spelled, attached] = splitAtEquals(arg);
+    const option = find(spelled, command);
+    if (option.name === "help") return { ...parsed, ask: "help" };
+    const key = keyOf(option.name);
+    if (option.type === "flag") {
+      if (attached !== undefined) throw usage(`Option ${spelled} takes no value, got "${attached}"`);
+      parsed.flag[key] = !spelled.startsWith("--no-");
+      continue;
+    }
+    const value = attached ?? rest[++i];
+    if (value === undefined || (attached === undefined && /^-[^\d.]/.test(value))) {
+      throw usage(
+        `Option ${spelled} needs a value, ${expected(option)}` +
+          (value === undefined ? "" : `; a value that begins with a dash is written ${spelled}=${value}`),
+      );
+    }
+    switch (option.type) {
+      case "integer":
+      case "number":
+        parsed.number[key] = toNumber(option, spelled, value);
+        break;
+      case "numbers":
+        parsed.numbers[key] = value.split(",").map((part) => toNumber(option, spelled, part));
+        break;
+      case "texts":
+        parsed.texts[key] = value.split(",").map((part) => toChoice(option, spelled, part));
+        break;
+      case "choice":
+        parsed.text[key] = toChoice(option, spelled, value);
+        break;
+      case "text":
+        parsed.text[key] = value;
+    }
+  }
+  return parsed;
+}
+
+function splitAtEquals(arg: string): [string, string | undefined] {
+  const at = arg.indexOf("=");
+  return at < 0 ? [arg, undefined] : [arg.slice(0, at), arg.slice(at + 1)];
+}
+
+function find(spelled: string, command: CommandName): Option {
+  const option = OPTIONS.find((o) => spellings(o).includes(spelled));
+  if (option?.commands.includes(command)) return option;
+  if (option) {
+    const others = option.commands.map((name) => `\`${name}\``).join(", ");
+    throw usage(`Option ${spelled} does not belong to \`${command}\`, only to ${others}`);
+  }
+  const known = OPTIONS.filter((o) => o.commands.includes(command)).flatMap(spellings);
+  const near = nearest(spelled, known);
+  throw usage(
+    `Unknown option ${spelled}` +
+      (near ? `, did you mean ${near}?` : `; \`${command} --help\` lists all of them`),
+  );
+}
+
+function toNumber(option: Option, spelled: string, text: string): number {
+  const value = text.trim() === "" ? NaN : Number(text);
+  const whole = option.type !== "integer" || Number.isSafeInteger(value);
+  const { min = -Infinity, max = Infinity } = option;
+  if (!Number.isFinite(value) || !whole || value < min || value > max) {
+    throw usage(`Option ${spelled} is "${text}", expected ${expected(option)}`);
+  }
+  return value;
+}
+
+function toChoice(option: Option, spelled: string, text: string): string {
+  const choices = option.choices ?? [];
+  if (choices.includes(text)) return text;
+  const near = nearest(text, choices);
+  throw usage(
+    `Option ${spelled} is "${text}", expected ${expected(option)}` + (near ? `; did you mean ${near}?` : ""),
+  );
+}
+
+/** What a value must be, as a phrase. */
+function expected(option: Option): string {
+  switch (option.type) {
+    case "integer":
+    case "number":
+    case "numbers": {
+      const noun = { integer: "a whole number", number: "a number", numbers: "numbers separated by commas" };
+      const top = option.max === Number.MAX_SAFE_INTEGER ? "2^53 - 1" : option.max;
+      return `${noun[option.type]} from ${option.min} to ${top}`;
+    }
+    case "choice":
+      return `one of ${option.choices?.join(", ")}`;
+    case "texts":
+      return `a list, separated by commas, of ${option.choices?.join(", ")}`;
+    default:
+      return option.value === "DIR" ? "a folder" : option.value === "PNG" ? "a .png file" : "a text";
+  }
+}
+
+/** The candidate with the fewest edits, undefined when even that one is too far to be meant. */
+export function nearest(word: string, candidates: readonly string[]): string | undefined {
+  let best: string | undefined;
+  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
+  for (const candidate of candidates) {
+    const distance = edits(word.toLowerCase(), candidate.toLowerCase());
+    if (distance < least) [best, least] = [candidate, distance];
+  }
+  return best;
+}
+
+/** Levenshtein distance. */
+function edits(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length];
+}
+
+/** The help of one command, made from the table. Lines are at most 100 characters wide. */
+export function helpText(command: CommandName): string {
+  const words = { generate: `"prompt"`, plan: "", inspect: "[MODEL]", compare: `"prompt"` }[command];
+  const rows = OPTIONS.filter((option) => option.commands.includes(command)).map(
+    (option): [string, string] => {
+      const long = option.negatable ? `--[no-]${option.name}` : `--${option.name}`;
+      const names = [...(option.also ?? []).filter((name) => !name.startsWith("--")), long].join(", ");
+      const shown = option.value ?? { integer: "N", number: "X", choice: "WORD" }[option.type as string];
+      return [`  ${names}${shown ? " " + shown : ""}`, describe(option)];
+    },
+  );
+  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
+  const lines = rows.flatMap(([left, right]) =>
+    wrap(right, 100 - width).map((text, i) => (i === 0 ? left : "").padEnd(width) + text)
+  );
+  const commands = (Object.keys(SUMMARIES) as CommandName[]).map((name) =>
+    `  ${name.padEnd(10)}${SUMMARIES[name]}`
+  );
+  return [
+    `lssgen ${command}: ${SUMMARIES[command]}`,
+    "",
+    `Usage: deno run -A cli.ts ${
+      [command === "generate" ? "[generate]" : command, words].join(" ").trim()
+    } [options]`,
+    "",
+    "Options:",
+    ...lines,
+    "",
+    ...(command === "generate" ? ["Commands (each with --help):", ...commands, ""] : []),
+    "Examples:",
+    ...EXAMPLES[command].map((example) => `  deno run -A cli.ts ${example}`),
+    "",
+  ].join("\n");
+}
+
+function describe(option: Option): string {
+  const notes = [
+    option.choices ? option.choices.join(" | ") : "",
+    option.fallback === undefined ? "" : `default: ${option.fallback}`,
+  ].filter((note) => note !== "");
+  return option.help + (notes.length > 0 ? ` (${notes.join("; ")})` : "");
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const last = lines[lines.length - 1];
+    if (last !== "" && last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
+  }
+  return lines;
+}
