@@ -38,6 +38,14 @@ export interface WeightOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** How a linear layer is stored. */
+export interface LinearOptions {
+  /** `false` when the layer has no bias. */
+  readonly bias?: boolean;
+  /** Keep an f32 checkpoint's layer in f32 in f16 runs. */
+  readonly exact?: boolean;
+}
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 interface Declared {
@@ -192,9 +200,11 @@ export class Weights {
   /**
    * A linear layer: `name.weight` [N, K] and, unless `bias` is false, `name.bias` [N].
    *
-   * @param options `bias: false` when the layer has none; `exact` keeps f32 checkpoints in f32 in f16 runs.
+   * @param options `bias: false` when the layer has none; `exact` keeps f32 checkpoints in f32 in f16 runs;
+   *   `stored` is the tensor's shape in the file where it is not [N, K]: a patch convolution [N, C, p, p]
+   *   is a linear layer of patches.
    */
-  linear(name: string, N: number, K: number, options: { bias?: boolean; exact?: boolean } = {}): LinearWeights {
+  linear(name: string, N: number, K: number, options: LinearOptions & { stored?: readonly number[] } = {}): LinearWeights {
     return this.linearCat([name], [N], K, options);
   }
 
@@ -203,9 +213,9 @@ export class Weights {
     names: readonly string[],
     N: readonly number[],
     K: number,
-    options: { bias?: boolean; exact?: boolean } = {},
+    options: LinearOptions & { stored?: readonly number[] } = {},
   ): LinearWeights {
-    const weight = this.matrix(names.map((n) => `${n}.weight`), N, K, options.exact);
+    const weight = this.matrix(names.map((n) => `${n}.weight`), N, K, options);
     if (options.bias === false) return { weight };
     return { weight, bias: this.vectors(names.map((n) => `${n}.bias`), N) };
   }
@@ -246,11 +256,16 @@ export class Weights {
   }
 
   /** A matrix of several tensors' rows, [ΣN, K]. A convolution's [N, K, 1, 1] counts as [N, K]. */
-  matrix(names: readonly string[], N: readonly number[], K: number, exact = false): Matrix {
+  matrix(
+    names: readonly string[],
+    N: readonly number[],
+    K: number,
+    { exact = false, stored }: { exact?: boolean; stored?: readonly number[] } = {},
+  ): Matrix {
     const full = names.map((n) => this.full(n));
     const rows = N.reduce((a, b) => a + b, 0);
     const matrix: Mutable<Matrix> = { buffer: UNLOADED, N: rows, K, stride: Math.ceil(K / 8) * 8, type: "f32" };
-    full.forEach((name, i) => this.store.declare([name], [N[i], K], () => Promise.resolve()));
+    full.forEach((name, i) => this.store.declare([name], stored ?? [N[i], K], () => Promise.resolve()));
     this.store.declare([], [], async (store) => {
       const types = full.map((name) => store.storage(name, exact));
       matrix.type = types.every((t) => t === types[0]) ? types[0] : "f32";

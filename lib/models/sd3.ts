@@ -1,0 +1,306 @@
+/**
+ * Stable Diffusion 3 and 3.5: MMDiT, a transformer whose blocks let picture and text tokens attend jointly.
+ *
+ * Source: Scaling Rectified Flow Transformers (arXiv 2403.03206); SD3.5-medium's MMDiT-X adds a second,
+ * picture-only attention. Names as in diffusers SD3Transformer2DModel.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import type { Recorder } from "../gpu/recorder.ts";
+import { attention } from "../ops/attention.ts";
+import { activation, add } from "../ops/elementwise.ts";
+import { timestepProjection } from "../ops/embedding.ts";
+import { linear, type LinearWeights } from "../ops/linear.ts";
+import { layerNorm } from "../ops/norm.ts";
+import { packLatents, unpackLatents } from "../ops/pack.ts";
+import { qkNormRope } from "../ops/qk_norm_rope.ts";
+import { type Rows, rows, type Tensor } from "../tensor.ts";
+import type { ConfigReader } from "../weights/model_folder.ts";
+import type { Weights } from "./weights.ts";
+
+/** Config keys as diffusers spells them. */
+export interface Sd3Config {
+  /** Latent pixels a token's side. */
+  readonly patch_size: number;
+  /** Latent channels. */
+  readonly in_channels: number;
+  /** Channels predicted, the latents' own. */
+  readonly out_channels: number;
+  /** Blocks. */
+  readonly num_layers: number;
+  /** Channels a head. */
+  readonly attention_head_dim: number;
+  /** Heads; the width D is heads × head dim. */
+  readonly num_attention_heads: number;
+  /** Width of the joined text states. */
+  readonly joint_attention_dim: number;
+  /** Width of the text stream, equal to D. */
+  readonly caption_projection_dim: number;
+  /** Width of the joined pooled text. */
+  readonly pooled_projection_dim: number;
+  /** Side of the stored position table, in tokens. */
+  readonly pos_embed_max_size: number;
+  /** Blocks with a second, picture-only attention (SD3.5-medium). */
+  readonly dual_attention_layers: readonly number[];
+  /** "rms_norm" (SD3.5) or none (SD3). */
+  readonly qk_norm: string | null;
+}
+
+/** Reads and checks transformer/config.json. */
+export function sd3Config(c: ConfigReader): Sd3Config {
+  const in_channels = c.number("in_channels", 16);
+  return {
+    patch_size: c.number("patch_size", 2),
+    in_channels,
+    out_channels: c.number("out_channels", in_channels),
+    num_layers: c.number("num_layers", 18),
+    attention_head_dim: c.number("attention_head_dim", 64),
+    num_attention_heads: c.number("num_attention_heads", 18),
+    joint_attention_dim: c.number("joint_attention_dim", 4096),
+    caption_projection_dim: c.number("caption_projection_dim", 1152),
+    pooled_projection_dim: c.number("pooled_projection_dim", 2048),
+    pos_embed_max_size: c.number("pos_embed_max_size", 96),
+    dual_attention_layers: c.numbers("dual_attention_layers", []),
+    qk_norm: c.oneOf("qk_norm", ["none", "rms_norm"], "none") === "rms_norm" ? "rms_norm" : null,
+  };
+}
+
+/** What one call of the network needs. */
+export interface Sd3Input {
+  /** Latents, [B, h, w, C]. */
+  readonly latents: Tensor;
+  /** Joined text states, [B, T, joint_attention_dim]. */
+  readonly encoderHiddenStates: Tensor;
+  /** Joined pooled text, [B, pooled_projection_dim]. */
+  readonly pooledProjections: Tensor;
+  /** Timestep of each sample, 0 … 1000. */
+  readonly timestep: readonly number[];
+  /** Blocks to leave out (skip-layer guidance). */
+  readonly skipLayers?: readonly number[];
+}
+
+/** SD3Transformer2DModel. */
+export class Sd3Transformer {
+  private readonly proj: LinearWeights;
+  private readonly positions: Tensor;
+  private readonly timestepEmbedder: readonly [LinearWeights, LinearWeights];
+  private readonly textEmbedder: readonly [LinearWeights, LinearWeights];
+  private readonly contextEmbedder: LinearWeights;
+  private readonly blocks: JointBlock[] = [];
+  private readonly normOut: LinearWeights;
+  private readonly projOut: LinearWeights;
+  private readonly D: number;
+
+  /** Declares the weights; load them before `forward`. */
+  constructor(w: Weights, readonly config: Sd3Config) {
+    const c = config;
+    const D = this.D = c.num_attention_heads * c.attention_head_dim;
+    const p = c.patch_size;
+    this.proj = w.linear("pos_embed.proj", D, c.in_channels * p * p, { stored: [D, c.in_channels, p, p] });
+    this.positions = w.table("pos_embed.pos_embed", [1, c.pos_embed_max_size ** 2, D]);
+    const embed = w.at("time_text_embed");
+    const mlp = (name: string, K: number) =>
+      [embed.linear(`${name}.linear_1`, D, K), embed.linear(`${name}.linear_2`, D, D)] as const;
+    this.timestepEmbedder = mlp("timestep_embedder", 256);
+    this.textEmbedder = mlp("text_embedder", c.pooled_projection_dim);
+    this.contextEmbedder = w.linear("context_embedder", c.caption_projection_dim, c.joint_attention_dim);
+    for (let i = 0; i < c.num_layers; i++) {
+      this.blocks.push(
+        new JointBlock(w.at("transformer_blocks").at(i), D, c, {
+          last: i === c.num_layers - 1,
+          dual: c.dual_attention_layers.includes(i),
+        }),
+      );
+    }
+    this.normOut = w.linear("norm_out.linear", 2 * D, D);
+    this.projOut = w.linear("proj_out", p * p * c.out_channels, D);
+  }
+
+  /** Velocity of the latents, [B, h, w, C] f32. */
+  forward(r: Recorder, input: Sd3Input): Tensor {
+    const { D, config } = this;
+    const p = config.patch_size;
+    const [B, H, W] = input.latents.shape;
+    const [h, w] = [H / p, W / p];
+    const S = h * w;
+    const T = input.encoderHiddenStates.shape[1];
+    using scope = r.scope();
+
+    const sinusoid = timestepProjection([...input.timestep], 256, { flipSinToCos: true, downscaleFreqShift: 0 });
+    const [t1, t2] = this.timestepEmbedder;
+    const [p1, p2] = this.textEmbedder;
+    const sum = linear(r, linear(r, r.upload([B, 256], sinusoid), t1, { act: "silu", dtype: "f32" }), t2, {
+      dtype: "f32",
+    });
+    linear(r, linear(r, input.pooledProjections, p1, { act: "silu", dtype: "f32" }), p2, { into: sum, accumulate: true });
+    const temb = activation(r, sum, "silu", "f32"); // every use applies silu first, [B, D]
+
+    // One residual stream: text tokens, then picture tokens. Without rotary positions the order is free.
+    const stream = r.tensor([B, T + S, D], "f32");
+    const txt = rows(stream, 0, T);
+    const img = rows(stream, T, S);
+    linear(r, input.encoderHiddenStates, this.contextEmbedder, { into: txt });
+    const patches = linear(r, packLatents(r, input.latents, p), this.proj, { dtype: "f32" });
+    add(r, patches, this.cropPositions(r, B, h, w), { into: img });
+
+    this.blocks.forEach((block, i) => {
+      if (!input.skipLayers?.includes(i)) block.forward(r, stream, txt, img, temb);
+    });
+
+    const m = linear(r, temb, this.normOut, { dtype: "f32" }); // scale, then shift
+    const n = layerNorm(r, img, { eps: 1e-6, modulation: m, scaleAt: 0, shiftAt: D });
+    const y = linear(r, n, this.projOut, { dtype: "f32" }); // [B, S, p·p·C], channel last
+    return scope.keep(unpackLatents(r, y, h, w, p, "channel_last"));
+  }
+
+  /** The h × w window at the centre of the stored table, for each sample: [B, h·w, D]. */
+  private cropPositions(r: Recorder, B: number, h: number, w: number): Tensor {
+    const side = this.config.pos_embed_max_size;
+    if (h > side || w > side) {
+      throw new LssgenError(
+        "bad_option",
+        `Size not supported: ${h} × ${w} tokens, the model's position table holds ${side} × ${side}; choose at most ${
+          side * 8 * this.config.patch_size
+        } pixels a side`,
+      );
+    }
+    const top = Math.floor((side - h) / 2);
+    const left = Math.floor((side - w) / 2);
+    const D = this.D;
+    const crop = r.tensor([B, h * w, D], "f32");
+    for (let b = 0; b < B; b++) {
+      for (let y = 0; y < h; y++) {
+        r.copy(this.positions, ((top + y) * side + left) * D * 4, crop, (b * h + y) * w * D * 4, w * D * 4);
+      }
+    }
+    return crop;
+  }
+}
+
+/** Names and weights of one kind of tokens in a joint block. */
+class Stream {
+  readonly modulation: LinearWeights;
+  readonly qkv: LinearWeights;
+  readonly normQ?: Tensor;
+  readonly normK?: Tensor;
+  readonly out?: LinearWeights;
+  readonly up?: LinearWeights;
+  readonly down?: LinearWeights;
+
+  constructor(
+    w: Weights,
+    D: number,
+    headDim: number,
+    o: { suffix: "" | "_context"; parts: number; qkNorm: boolean; readOnly: boolean },
+  ) {
+    const attn = w.at("attn");
+    const text = o.suffix !== "";
+    const qkv = text ? ["add_q_proj", "add_k_proj", "add_v_proj"] : ["to_q", "to_k", "to_v"];
+    this.modulation = w.linear(`norm1${o.suffix}.linear`, o.parts * D, D);
+    this.qkv = attn.linearCat(qkv, [D, D, D], D);
+    if (o.qkNorm) {
+      this.normQ = attn.vector(text ? "norm_added_q.weight" : "norm_q.weight", headDim);
+      this.normK = attn.vector(text ? "norm_added_k.weight" : "norm_k.weight", headDim);
+    }
+    if (!o.readOnly) {
+      this.out = attn.linear(text ? "to_add_out" : "to_out.0", D, D);
+      this.up = w.linear(`ff${o.suffix}.net.0.proj`, 4 * D, D);
+      this.down = w.linear(`ff${o.suffix}.net.2`, D, 4 * D);
+    }
+  }
+}
+
+/** JointTransformerBlock: in the last one the text is read but no longer updated. */
+class JointBlock {
+  private readonly img: Stream;
+  private readonly txt: Stream;
+  private readonly dual?: { qkv: LinearWeights; normQ?: Tensor; normK?: Tensor; out: LinearWeights };
+  private readonly heads: number;
+  private readonly last: boolean;
+
+  constructor(w: Weights, private readonly D: number, c: Sd3Config, o: { last: boolean; dual: boolean }) {
+    this.heads = c.num_attention_heads;
+    this.last = o.last;
+    const d = c.attention_head_dim;
+    const qkNorm = c.qk_norm === "rms_norm";
+    this.img = new Stream(w, D, d, { suffix: "", parts: o.dual ? 9 : 6, qkNorm, readOnly: false });
+    this.txt = new Stream(w, D, d, { suffix: "_context", parts: o.last ? 2 : 6, qkNorm, readOnly: o.last });
+    if (o.dual) {
+      const attn2 = w.at("attn2");
+      this.dual = {
+        qkv: attn2.linearCat(["to_q", "to_k", "to_v"], [D, D, D], D),
+        normQ: qkNorm ? attn2.vector("norm_q.weight", d) : undefined,
+        normK: qkNorm ? attn2.vector("norm_k.weight", d) : undefined,
+        out: attn2.linear("to_out.0", D, D),
+      };
+    }
+  }
+
+  /** stream [B, T+S, D] is updated in place; txt and img are its two parts. */
+  forward(r: Recorder, stream: Tensor, txt: Rows, img: Rows, temb: Tensor): void {
+    const { D, dual } = this;
+    const [B, N] = stream.shape;
+    using _ = r.scope();
+    // Picture: shift, scale, gate of attention; shift, scale, gate of the MLP; the same of the second attention.
+    const mImg = linear(r, temb, this.img.modulation, { dtype: "f32" });
+    const mTxt = linear(r, temb, this.txt.modulation, { dtype: "f32" });
+
+    const nImg = layerNorm(r, img, { eps: 1e-6, modulation: mImg, shiftAt: 0, scaleAt: D });
+    // The last block's text norm is the continuous kind: scale first.
+    const nTxt = layerNorm(r, txt, {
+      eps: 1e-6,
+      modulation: mTxt,
+      shiftAt: this.last ? D : 0,
+      scaleAt: this.last ? 0 : D,
+    });
+    const second = dual ? layerNorm(r, img, { eps: 1e-6, modulation: mImg, shiftAt: 6 * D, scaleAt: 7 * D }) : undefined;
+
+    const qkv = r.tensor([B, N, 3 * D]);
+    this.qkvInto(r, nTxt, this.txt, qkv, 0);
+    this.qkvInto(r, nImg, this.img, qkv, txt.count);
+    const joint = this.selfAttention(r, qkv); // [B, T+S, D]
+
+    linear(r, rows(joint, txt.count, img.count), this.img.out!, { gate: mImg, gateAt: 2 * D, into: img, accumulate: true });
+    if (dual && second) {
+      const qkv2 = r.tensor([B, img.count, 3 * D]);
+      this.qkvInto(r, second, dual, qkv2, 0);
+      linear(r, this.selfAttention(r, qkv2), dual.out, { gate: mImg, gateAt: 8 * D, into: img, accumulate: true });
+    }
+    this.mlp(r, img, this.img, mImg);
+    if (!this.last) {
+      linear(r, rows(joint, 0, txt.count), this.txt.out!, { gate: mTxt, gateAt: 2 * D, into: txt, accumulate: true });
+      this.mlp(r, txt, this.txt, mTxt);
+    }
+  }
+
+  private qkvInto(
+    r: Recorder,
+    x: Tensor,
+    s: { qkv: LinearWeights; normQ?: Tensor; normK?: Tensor },
+    into: Tensor,
+    at: number,
+  ): void {
+    using _ = r.scope();
+    const qkv = linear(r, x, s.qkv);
+    qkNormRope(r, qkv, { heads: this.heads, normQ: s.normQ, normK: s.normK, eps: 1e-6, into, at });
+  }
+
+  private selfAttention(r: Recorder, qkv: Tensor): Tensor {
+    const { D, heads } = this;
+    return attention(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: D }, { tensor: qkv, at: 2 * D }, {
+      heads,
+      headDim: D / heads,
+    });
+  }
+
+  /** x += gate · W₂ gelu(W₁ modulate(norm x)) */
+  private mlp(r: Recorder, x: Rows, s: Stream, m: Tensor): void {
+    const { D } = this;
+    using _ = r.scope();
+    const h = layerNorm(r, x, { eps: 1e-6, modulation: m, shiftAt: 3 * D, scaleAt: 4 * D });
+    const up = linear(r, h, s.up!, { act: "gelu_tanh" });
+    linear(r, up, s.down!, { gate: m, gateAt: 5 * D, into: x, accumulate: true });
+  }
+}
