@@ -1,0 +1,138 @@
+/** The arrows of the architecture: imports in lib/ only point downwards, and only the edge knows its host. */
+
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl, relative } from "@std/path";
+
+const ROOT = fromFileUrl(new URL("../", import.meta.url));
+
+/** Files directly in lib/: errors, tensors, random numbers. */
+const BASE = "base";
+
+/** What each folder of lib/ may import, besides itself and the base. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  gpu: [],
+  weights: [],
+  schedulers: [],
+  text: [],
+  image: [],
+  cache: [],
+  ops: ["gpu"],
+  scaling: ["schedulers"],
+  models: ["ops", "gpu", "weights"],
+  pipelines: ["scaling", "cache", "models", "text", "image", "ops", "schedulers", "gpu", "weights"],
+  cli: ["pipelines", "scaling", "cache", "models", "text", "image", "ops", "schedulers", "gpu", "weights"],
+};
+
+interface Source {
+  /** Path from the repository's root. */
+  readonly path: string;
+  /** Text without comments. */
+  readonly code: string;
+  /** Specifiers of imports and re-exports that remain at run time. */
+  readonly values: readonly string[];
+  /** Specifiers of type-only ones. */
+  readonly types: readonly string[];
+}
+
+function parse(path: string, text: string): Source {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/^\s*\/\/.*$/gm, "");
+  const values: string[] = [];
+  const types: string[] = [];
+  for (
+    const [, type, specifier] of code.matchAll(
+      /^\s*(?:import|export)\s(\s*type\s)?[^;"']*?from\s*["']([^"']+)["']/gm,
+    )
+  ) {
+    (type ? types : values).push(specifier);
+  }
+  for (const [, specifier] of code.matchAll(/\bimport\s*\(?\s*["']([^"']+)["']/g)) values.push(specifier);
+  return { path, code, values, types };
+}
+
+async function sources(folder: string): Promise<Source[]> {
+  const found: Source[] = [];
+  for await (const entry of Deno.readDir(`${ROOT}${folder}`)) {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory) found.push(...await sources(path));
+    // The generated module holds WGSL, no imports.
+    else if (path.endsWith(".ts") && !path.endsWith(".gen.ts")) {
+      found.push(parse(path, await Deno.readTextFile(`${ROOT}${path}`)));
+    }
+  }
+  return found;
+}
+
+function layer(path: string): string {
+  const parts = path.split("/");
+  return parts.length === 2 ? BASE : parts[1];
+}
+
+function resolve(from: string, specifier: string): string {
+  return relative(ROOT, fromFileUrl(new URL(specifier, new URL(from, `file://${ROOT}`))));
+}
+
+/** Complaints about the imports of lib/. */
+function upward(files: readonly Source[]): string[] {
+  const wrong: string[] = [];
+  for (const { path, values, types } of files) {
+    const own = layer(path);
+    if (!Object.hasOwn(ALLOWED, own)) wrong.push(`${path}: no rule for folder ${own}`);
+    for (const specifier of [...values, ...types]) {
+      if (!specifier.startsWith(".")) {
+        if (own !== "cli" || specifier.startsWith("node:")) wrong.push(`${path}: ${specifier} is not ours`);
+        continue;
+      }
+      const target = resolve(path, specifier);
+      const other = layer(target);
+      const down = target.startsWith("lib/") &&
+        (other === own || other === BASE || ALLOWED[own]?.includes(other));
+      if (!down) wrong.push(`${path}: ${specifier} is no arrow downwards`);
+    }
+  }
+  return wrong;
+}
+
+const HOST =
+  /\bDeno\s*\.|["']node:|\bprocess\s*\.|\bdocument\s*\.|\bwindow\s*\.|\blocalStorage\b|\brequire\s*\(/;
+
+Deno.test("imports in lib/ point downwards only", async () => {
+  const files = await sources("lib");
+  assert(files.length > 10, `only ${files.length} files found`);
+  assertEquals(upward(files), []);
+});
+
+Deno.test("outside lib/cli nothing in lib/ knows Deno, Node or a page", async () => {
+  const wrong = (await sources("lib")).filter(({ path, code }) => layer(path) !== "cli" && HOST.test(code));
+  assertEquals(wrong.map(({ path }) => path), []);
+});
+
+Deno.test("no files of lib/ import each other in a circle at run time", async () => {
+  const edges = new Map((await sources("lib")).map(({ path, values }) => [
+    path,
+    values.filter((specifier) => specifier.startsWith(".")).map((specifier) => resolve(path, specifier)),
+  ]));
+  const done = new Set<string>();
+  const walk = (path: string, trail: readonly string[]): void => {
+    const at = trail.indexOf(path);
+    assert(at < 0, `circle: ${[...trail.slice(at), path].join(" → ")}`);
+    if (done.has(path)) return;
+    for (const next of edges.get(path) ?? []) walk(next, [...trail, path]);
+    done.add(path);
+  };
+  for (const path of edges.keys()) walk(path, []);
+});
+
+Deno.test("the walk over imports notices an upward arrow, a foreign module and a host's name", () => {
+  const bad = parse(
+    "lib/gpu/x.ts",
+    `/* from "../models/a.ts" */\nimport { a } from "../ops/a.ts";\nimport type { b } from "npm:b";\n` +
+      `import {\n  c,\n} from "../errors.ts";\nexport * from "./device.ts";\nconst d = await import("../../mod.ts");\n`,
+  );
+  assertEquals(upward([bad]), [
+    "lib/gpu/x.ts: ../ops/a.ts is no arrow downwards",
+    "lib/gpu/x.ts: ../../mod.ts is no arrow downwards",
+    "lib/gpu/x.ts: npm:b is not ours",
+  ]);
+  assert(HOST.test("await Deno.readFile(x)") && HOST.test('from "node:fs"') && !HOST.test("a Denoiser.step"));
+});

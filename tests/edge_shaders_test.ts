@@ -1,0 +1,89 @@
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { buildShaders, expandShader, shaderModule, ShaderSyntaxError } from "../tools/build_shaders.ts";
+
+const root = new URL("../", import.meta.url);
+
+/** Text of the only entry, without its last line break. */
+function plain(source: string): string {
+  const entries = expandShader("k", source);
+  assertEquals(entries.map((entry) => entry.name), ["k"]);
+  return entries[0].text.trimEnd();
+}
+
+Deno.test("lib/gpu/shaders.gen.ts is what `deno task shaders` would write", async () => {
+  const present = await Deno.readTextFile(new URL("lib/gpu/shaders.gen.ts", root));
+  if (present !== await buildShaders(new URL("shaders/", root))) {
+    throw new Error("Stale: run `deno task shaders`");
+  }
+});
+
+Deno.test("a file without directives has one entry, its text as it is", () => {
+  const text = "// k.wgsl: the end of all variants is near\nfn main() {}\n";
+  assertEquals(expandShader("k", text), [{ name: "k", text }]);
+});
+
+Deno.test("unroll repeats its lines with the index as a number and as a part of identifiers", () => {
+  assertEquals(
+    plain("// unroll i 2\nlet a#i = x[m + i] + b#i_c + (i);\n// end\nlet i = 1;"),
+    "let a0 = x[m + 0] + b0_c + (0);\nlet a1 = x[m + 1] + b1_c + (1);\nlet i = 1;",
+  );
+});
+
+Deno.test("an index is left alone in longer words, after a dot, and as part of another index's mark", () => {
+  assertEquals(
+    plain("// unroll x 1\nlet i = v.x + max(xx, f_x) + #xx;\n// end"),
+    "let i = v.x + max(xx, f_x) + #xx;",
+  );
+});
+
+Deno.test("blocks nest, and a count may use outer indices and arithmetic with precedence", () => {
+  assertEquals(
+    plain("// unroll i 2\n// unroll j 1 + i * (6 / 2) % 2\nacc#i_#j\n// end\n// end"),
+    "acc0_0\nacc1_0\nacc1_1",
+  );
+});
+
+Deno.test("a count of 0 leaves nothing, and comments within a block appear once", () => {
+  assertEquals(plain("// unroll i 0\nx\n// end\ny"), "y");
+  assertEquals(plain("// unroll i 2\n  // why\nx#i\n// end"), "  // why\nx0\nx1");
+});
+
+Deno.test("each variant is an entry with its parameters as constants, in the order written", () => {
+  assertEquals(
+    expandShader("k", "// k\n// variants RM=1 RN=4; RM=2 RN=8\n// unroll i RM * RN / 4\na#i\n// end\n"),
+    [
+      { name: "k@RM=1,RN=4", text: "const RM: u32 = 1u;\nconst RN: u32 = 4u;\n// k\na0\n" },
+      { name: "k@RM=2,RN=8", text: "const RM: u32 = 2u;\nconst RN: u32 = 8u;\n// k\na0\na1\na2\na3\n" },
+    ],
+  );
+});
+
+Deno.test("a wrong directive is named with file, line and what was expected", () => {
+  const cases: [string, string, string][] = [
+    ["// unroll i", "k.wgsl:1", "expected `// unroll NAME COUNT`"],
+    ["a\n// unroll i 2\nx", "k.wgsl:2", "without its `// end`"],
+    ["a\n\n// end", "k.wgsl:3", "without `// unroll`"],
+    ["// unroll i RM\n// end", "k.wgsl:1", '"RM" is no number'],
+    ["// unroll i 3 / 2\n// end", "k.wgsl:1", "3 / 2 is not whole"],
+    ["// unroll i 1 - 2\n// end", "k.wgsl:1", "negative"],
+    ["// unroll i 1 / 0\n// end", "k.wgsl:1", "division by zero"],
+    ["// unroll i (1\n// end", "k.wgsl:1", "missing )"],
+    ["// unroll i 1 2\n// end", "k.wgsl:1", '"2" is unexpected'],
+    ["// unroll i 1 +\n// end", "k.wgsl:1", "something is missing"],
+    ["// variants RM=a", "k.wgsl:1", "NAME=NUMBER"],
+    ["// variants RM=1; RN=1", "k.wgsl:1", "expected the same names"],
+    ["// variants RM=1\n// variants RM=2", "k.wgsl:2", "a second"],
+  ];
+  for (const [source, where, what] of cases) {
+    const { message } = assertThrows(() => expandShader("k", source), ShaderSyntaxError);
+    assertStringIncludes(message, where);
+    assertStringIncludes(message, what);
+  }
+});
+
+Deno.test("the generated module evaluates to the very text, backquotes and dollars included", async () => {
+  const text = "// `x` ${y} \\z\nfn main() {}\n";
+  const url = `data:application/typescript,${encodeURIComponent(shaderModule([{ name: "k", text }]))}`;
+  const module = await import(url) as { SHADERS: Record<string, string> };
+  assertEquals(module.SHADERS, { k: text });
+});
