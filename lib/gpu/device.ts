@@ -138,7 +138,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
 
 /** One sentence for each way in which WebGPU can be missing. */
 function diagnose(api: boolean): string {
-  if (globalThis.isSecureContext === false) {
+  if ((globalThis as { isSecureContext?: boolean }).isSecureContext === false) {
     return "No WebGPU here: the page is not a secure context; serve it from https or from localhost";
   }
   if (!api) {

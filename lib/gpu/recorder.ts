@@ -91,7 +91,7 @@ export class Recorder {
   constructor(
     readonly device: Device,
     readonly dtype: Dtype = "f32",
-    private readonly signal?: AbortSignal,
+    private readonly signal: AbortSignal | undefined = undefined,
     private readonly flopsPerSubmit: number = 2e11,
   ) {
     if (dtype === "f16" && !device.info.f16) {
