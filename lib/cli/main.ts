@@ -1,0 +1,91 @@
+/**
+ * The command line: options in, exit code out.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { compare } from "./compare.ts";
+import { generate } from "./generate.ts";
+import { inspect } from "./inspect.ts";
+import { helpText, parseOptions } from "./options.ts";
+import type { CommandName } from "./options.ts";
+import { plan } from "./plan.ts";
+import type { Command, Terminal } from "./terminal.ts";
+import { VERSION } from "./version.ts";
+
+const COMMANDS: Readonly<Record<CommandName, Command>> = { generate, plan, inspect, compare };
+
+/** Exit code of a run stopped by Ctrl-C, as shells have it (128 + SIGINT). */
+const EXIT_ABORTED = 130;
+const EXIT_BAD_INPUT = 2;
+const EXIT_FAILED = 1;
+
+/**
+ * Runs one command line.
+ *
+ * @param args Arguments after the program's name.
+ * @returns Exit code: 0, 1 when the machine failed, 2 for bad options or files, 130 after Ctrl-C.
+ */
+export async function main(args: readonly string[]): Promise<number> {
+  const encoder = new TextEncoder();
+  const controller = new AbortController();
+  const terminal: Terminal = {
+    print: (line) => console.log(line),
+    note: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
+    tty: Deno.stderr.isTerminal(),
+    columns: width(),
+    signal: controller.signal,
+  };
+  const interrupt = () => {
+    if (controller.signal.aborted) Deno.exit(EXIT_ABORTED);
+    terminal.note("\nStopping after this step; Ctrl-C again stops at once\n");
+    controller.abort();
+  };
+  Deno.addSignalListener("SIGINT", interrupt);
+  try {
+    const options = parseOptions(args);
+    if (options.ask === "help") terminal.print(helpText(options.command).trimEnd());
+    else if (options.ask === "version") terminal.print(VERSION);
+    else await COMMANDS[options.command](options, terminal);
+    return 0;
+  } catch (error) {
+    const code = exitCode(error);
+    terminal.note(`${code === EXIT_ABORTED ? "Stopped" : message(error)}\n`);
+    return code;
+  } finally {
+    Deno.removeSignalListener("SIGINT", interrupt);
+  }
+}
+
+function width(): number {
+  try {
+    return Deno.consoleSize().columns;
+  } catch {
+    return 80; // Neither standard stream is a terminal.
+  }
+}
+
+/** The exit code that an error means. */
+export function exitCode(error: unknown): number {
+  if (!(error instanceof LssgenError)) return EXIT_FAILED;
+  switch (error.code) {
+    case "aborted":
+      return EXIT_ABORTED;
+    case "bad_option":
+    case "bad_file":
+    case "bad_tensor":
+    case "unsupported":
+      return EXIT_BAD_INPUT;
+    default:
+      return EXIT_FAILED;
+  }
+}
+
+/** One line for an error on purpose; everything there is for one that nobody foresaw. */
+function message(error: unknown): string {
+  if (error instanceof LssgenError && error.code !== "internal") {
+    return `Error: ${error.message.replace(/\s*\n\s*/g, " ")}`;
+  }
+  return error instanceof Error ? error.stack ?? error.message : String(error);
+}

@@ -1,0 +1,154 @@
+/**
+ * From options, and from the parameters stored in a picture, to a request.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import type { GenerateRequest } from "../pipelines/text_to_image.ts";
+import type { Parsed } from "./options.ts";
+
+/** Keyword of the PNG text chunk that holds all parameters as JSON, for `--from`. */
+export const PARAMETERS_KEYWORD = "lssgen";
+
+/** What picks the engine rather than the picture. */
+export interface EngineChoice {
+  /** Model folder as typed; undefined for the embedded model. */
+  readonly model?: string;
+  /** Folder with weights of the learned upsampler. */
+  readonly upsamplerWeights?: string;
+  /** Type of the activations. */
+  readonly dtype?: "f32" | "f16";
+}
+
+/** The seed without `--seed`, stable-diffusion.cpp's. */
+const DEFAULT_SEED = 42;
+
+/** Fields of a request that `--from` restores, with their types. */
+const STORED: Readonly<Record<Exclude<keyof GenerateRequest, "count">, "string" | "number" | "boolean">> = {
+  prompt: "string",
+  negativePrompt: "string",
+  width: "number",
+  height: "number",
+  steps: "number",
+  guidance: "number",
+  trueCfgScale: "number",
+  seed: "number",
+  method: "string",
+  minResolution: "number",
+  initNoise: "number",
+  upsampler: "string",
+  shortenSteps: "boolean",
+  entry: "string",
+  scheduler: "string",
+};
+
+/** A request for one picture. `plan` needs no prompt, so none is required here. */
+export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}): GenerateRequest {
+  const { text, number, flag } = options;
+  if (number.size !== undefined && (number.width !== undefined || number.height !== undefined)) {
+    throw new LssgenError(
+      "bad_option",
+      "Option --size sets width and height: give either it or --width and --height",
+    );
+  }
+  if (text.prompt !== undefined && options.words.length > 0) {
+    throw new LssgenError(
+      "bad_option",
+      `The prompt is given twice, as --prompt and as "${options.words.join(" ")}": keep one`,
+    );
+  }
+  const given: Partial<GenerateRequest> = {
+    prompt: text.prompt ?? (options.words.length > 0 ? options.words.join(" ") : undefined),
+    negativePrompt: text.negativePrompt,
+    width: number.width ?? number.size,
+    height: number.height ?? number.size,
+    steps: number.steps,
+    guidance: number.guidance,
+    trueCfgScale: number.cfgScale,
+    seed: number.seed === -1 ? crypto.getRandomValues(new Uint32Array(1))[0] : number.seed,
+    method: text.method,
+    minResolution: number.minResolution,
+    initNoise: number.initNoise,
+    upsampler: text.upsampler as GenerateRequest["upsampler"],
+    shortenSteps: flag.shorten,
+    entry: text.entry,
+  };
+  const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  return { prompt: "", seed: DEFAULT_SEED, ...stored, ...set };
+}
+
+/** The engine that the options ask for. */
+export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): EngineChoice {
+  return {
+    model: options.text.model ?? stored.model,
+    upsamplerWeights: options.text.upsamplerWeights ?? stored.upsamplerWeights,
+    dtype: (options.text.dtype ?? stored.dtype) as EngineChoice["dtype"],
+  };
+}
+
+/** What is stored in a picture: the resolved parameters, then the choices of the engine. */
+export function storedText(parameters: Readonly<Record<string, unknown>>, engine: EngineChoice): string {
+  return JSON.stringify({ ...parameters, ...engine });
+}
+
+/**
+ * Reads what {@linkcode storedText} wrote. Fields this version does not know are left out.
+ *
+ * @param text The chunk's text, undefined when the picture has none.
+ * @param file Name for messages.
+ * @throws {LssgenError} `bad_file` when there is nothing to read or a field has the wrong type.
+ */
+export function fromStored(
+  text: string | undefined,
+  file: string,
+): { request: Partial<GenerateRequest>; engine: EngineChoice } {
+  if (text === undefined) {
+    throw new LssgenError(
+      "bad_file",
+      `Cannot make "${file}" again: it holds no "${PARAMETERS_KEYWORD}" text chunk. Only pictures of this program ` +
+        `do, and many sites strip it`,
+    );
+  }
+  let stored: unknown;
+  try {
+    stored = JSON.parse(text);
+  } catch (cause) {
+    throw new LssgenError(
+      "bad_file",
+      `Cannot make "${file}" again: its "${PARAMETERS_KEYWORD}" text is no JSON`,
+      {
+        cause,
+      },
+    );
+  }
+  if (typeof stored !== "object" || stored === null || Array.isArray(stored)) {
+    throw new LssgenError(
+      "bad_file",
+      `Cannot make "${file}" again: its "${PARAMETERS_KEYWORD}" text is no JSON object`,
+    );
+  }
+  const fields = stored as Record<string, unknown>;
+  const take = (key: string, type: string): unknown => {
+    const value = fields[key];
+    if (value === undefined || value === null) return undefined;
+    const found: string = typeof value;
+    if (found !== type) {
+      throw new LssgenError("bad_file", `Cannot make "${file}" again: its "${key}" is no ${type}`);
+    }
+    return value;
+  };
+  const request: Record<string, unknown> = {};
+  for (const [key, type] of Object.entries(STORED)) {
+    const value = take(key, type);
+    if (value !== undefined) request[key] = value;
+  }
+  return {
+    request: request as Partial<GenerateRequest>,
+    engine: {
+      model: take("model", "string") as string | undefined,
+      upsamplerWeights: take("upsamplerWeights", "string") as string | undefined,
+      dtype: take("dtype", "string") as EngineChoice["dtype"],
+    },
+  };
+}

@@ -1,0 +1,131 @@
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { LssgenError } from "../lib/errors.ts";
+import { helpText, nearest, OPTIONS, parseOptions } from "../lib/cli/options.ts";
+import type { CommandName } from "../lib/cli/options.ts";
+
+const COMMANDS: CommandName[] = ["generate", "plan", "inspect", "compare"];
+
+function refusal(...args: string[]): string {
+  const error = assertThrows(() => parseOptions(args), LssgenError);
+  assertEquals(error.code, "bad_option");
+  return error.message;
+}
+
+Deno.test("words without a command's name are a prompt for generate", () => {
+  const parsed = parseOptions(["a", "red apple"]);
+  assertEquals([parsed.command, parsed.words], ["generate", ["a", "red apple"]]);
+  assertEquals(parseOptions(["generate", "x"]).words, ["x"]);
+  assertEquals(parseOptions(["plan"]).command, "plan");
+  assertEquals(parseOptions([]).words, []);
+});
+
+Deno.test("every spelling of an option, with a blank or an equals sign, gives the same value", () => {
+  for (const option of OPTIONS) {
+    if (option.type === "flag") continue;
+    const value = option.choices?.[0] ?? String(option.max ?? "x");
+    const results = [`--${option.name}`, ...option.also ?? []].flatMap((spelled) => [
+      parseOptions([option.commands[0], spelled, value]),
+      parseOptions([option.commands[0], `${spelled}=${value}`]),
+    ]);
+    for (const result of results) assertEquals(result, results[0], option.name);
+  }
+});
+
+Deno.test("stable-diffusion.cpp's spellings are understood", () => {
+  const parsed = parseOptions(
+    "-p apple -n blur -W 512 -H 256 -s -1 -b 3 -o a.png -m dir --steps 9 --cfg-scale 2.5 --guidance 3".split(
+      " ",
+    ),
+  );
+  assertEquals(parsed.text, { prompt: "apple", negativePrompt: "blur", out: "a.png", model: "dir" });
+  assertEquals(parsed.number, {
+    width: 512,
+    height: 256,
+    seed: -1,
+    count: 3,
+    steps: 9,
+    cfgScale: 2.5,
+    guidance: 3,
+  });
+});
+
+Deno.test("flags are negated by --no-, empty texts and negative numbers are values, -- ends the options", () => {
+  assertEquals(parseOptions(["--shorten"]).flag, { shorten: true });
+  assertEquals(parseOptions(["--no-shorten", "--quiet"]).flag, { shorten: false, quiet: true });
+  assertEquals(parseOptions(["-n", ""]).text, { negativePrompt: "" });
+  assertEquals(parseOptions(["--", "-x", "--seed"]).words, ["-x", "--seed"]);
+  assertEquals(parseOptions(["--prompt=-x"]).text, { prompt: "-x" });
+});
+
+Deno.test("the last of two equal options wins, and lists are separated by commas", () => {
+  assertEquals(parseOptions(["--seed", "1", "-s", "2"]).number, { seed: 2 });
+  const parsed = parseOptions(["compare", "--init-noises", "0.5,1", "--methods", "direct,lssgen"]);
+  assertEquals(parsed.numbers.initNoises, [0.5, 1]);
+  assertEquals(parsed.texts.methods, ["direct", "lssgen"]);
+});
+
+Deno.test("an unknown option names the nearest one that the command has", () => {
+  assertEquals(refusal("--setps", "3"), "Unknown option --setps, did you mean --steps?");
+  assertStringIncludes(refusal("--negativ-prompt"), "did you mean --negative-prompt?");
+  assertEquals(refusal("--xyzzy"), "Unknown option --xyzzy; `generate --help` lists all of them");
+  assertStringIncludes(refusal("plan", "--dtype", "f16"), "does not belong to `plan`");
+});
+
+Deno.test("a bad value is quoted with what was expected", () => {
+  const cases: [string[], string][] = [
+    [["--steps", "0"], 'Option --steps is "0", expected a whole number from 1 to 1000'],
+    [["--steps", "1.5"], "a whole number"],
+    [["--steps", ""], 'is ""'],
+    [["--init-noise", "1.1"], "a number from 0 to 1"],
+    [["--guidance", "NaN"], "a number from 0 to 100"],
+    [["--guidance", "Infinity"], "a number from 0 to 100"],
+    [["--seed", "9007199254740993"], "from -1 to 2^53 - 1"],
+    [["--upsampler", "bicubik"], "did you mean bicubic?"],
+    [["--dtype", "f64"], "one of f32, f16"],
+    [["compare", "--init-noises", "0.5,,1"], "numbers separated by commas from 0 to 1"],
+    [["compare", "--methods", "direct,foo"], 'is "foo"'],
+    [["--width"], "Option --width needs a value, a whole number from 16 to 16384"],
+    [["--out", "--json"], "written --out=--json"],
+    [["--json=1"], 'takes no value, got "1"'],
+  ];
+  for (const [args, text] of cases) assertStringIncludes(refusal(...args), text);
+});
+
+Deno.test("--help and --version end the matter, whatever follows", () => {
+  assertEquals(parseOptions(["--help", "--nonsense"]).ask, "help");
+  assertEquals(parseOptions(["compare", "-h"]).ask, "help");
+  assertEquals(parseOptions(["--version"]).ask, "version");
+});
+
+Deno.test("names and spellings of the table are unique within a command", () => {
+  for (const command of COMMANDS) {
+    const all = OPTIONS.filter((o) => o.commands.includes(command)).flatMap((
+      o,
+    ) => [`--${o.name}`, ...o.also ?? []]);
+    assertEquals(new Set(all).size, all.length);
+  }
+});
+
+Deno.test("the help of a command names its options, no others, and has examples that parse", () => {
+  for (const command of COMMANDS) {
+    const help = helpText(command);
+    for (const option of OPTIONS) {
+      const shown = new RegExp(`^ +(-\\w, )*--(\\[no-\\])?${option.name}( |$)`, "m").test(help);
+      assertEquals(shown, option.commands.includes(command), `${command} ${option.name}`);
+    }
+    assert(help.split("\n").every((line) => line.length <= 100));
+    const examples = [...help.matchAll(/cli\.ts (.*)$/gm)].slice(1);
+    assert(examples.length > 0);
+    for (const [, line] of examples) {
+      const args = [...line.matchAll(/"([^"]*)"|(\S+)/g)].map((match) => match[1] ?? match[2]);
+      assertEquals(parseOptions(args).command, command);
+    }
+  }
+  for (const command of COMMANDS) assertStringIncludes(helpText("generate"), `\n  ${command} `);
+});
+
+Deno.test("nearest() prefers the fewest edits and gives up on strangers", () => {
+  assertEquals(nearest("--widht", ["--height", "--width"]), "--width");
+  assertEquals(nearest("--PROMPT", ["--prompt"]), "--prompt");
+  assertEquals(nearest("--q", ["--steps"]), undefined);
+});
