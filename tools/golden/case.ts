@@ -125,7 +125,12 @@ export function allowed(
 }
 
 /** Compares one computed tensor with its reference. */
-export function compare(name: string, got: Values | undefined, want: Values, bound: (peak: number) => number): Comparison {
+export function compare(
+  name: string,
+  got: Values | undefined,
+  want: Values,
+  bound: (peak: number) => number,
+): Comparison {
   let peak = 0;
   for (const v of want.data) if (Number.isFinite(v)) peak = Math.max(peak, Math.abs(v));
   const limit = bound(peak);

@@ -10,7 +10,17 @@ import { type Device, openDevice } from "../../lib/gpu/device.ts";
 import type { Dtype } from "../../lib/tensor.ts";
 import type { FolderSource } from "../../lib/weights/bytes.ts";
 import { openSafetensors } from "../../lib/weights/safetensors.ts";
-import { allowed, type Answer, type CaseContext, type CaseJson, compare, type Comparison, passed, type Tensors, type Values } from "./case.ts";
+import {
+  allowed,
+  type Answer,
+  type CaseContext,
+  type CaseJson,
+  compare,
+  type Comparison,
+  passed,
+  type Tensors,
+  type Values,
+} from "./case.ts";
 import { handlerOf } from "./handlers.ts";
 
 /** Outcome of one case. */
@@ -76,7 +86,9 @@ export async function runCase(
     };
     return judge(path, context, await handler(context));
   } catch (error) {
-    const message = error instanceof LssgenError ? `${error.code}: ${error.message}` : String((error as Error).stack ?? error);
+    const message = error instanceof LssgenError
+      ? `${error.code}: ${error.message}`
+      : String((error as Error).stack ?? error);
     return { path, class: name, ok: false, failures: [message] };
   }
 }
@@ -89,7 +101,8 @@ function judge(path: string, c: CaseContext, answer: Answer): CaseResult {
       if (!name.startsWith("out.")) continue;
       // A call names its file, or (several calls in one file) its tensors.
       const calls = c.json.calls ?? [];
-      const call = calls.find((k) => k.io === file) ?? calls.find((k) => k.output === name || `out.${k.name}` === name);
+      const call = calls.find((k) => k.io === file) ??
+        calls.find((k) => k.output === name || `out.${k.name}` === name);
       const result = compare(
         `${file} ${name}`,
         answer.outputs.get(file)?.get(name),
@@ -98,14 +111,18 @@ function judge(path: string, c: CaseContext, answer: Answer): CaseResult {
       );
       if (!passed(result)) {
         failures.push(
-          `${result.name}: ${result.reason ?? `max-abs ${result.maxAbs.toExponential(2)} > ${result.allowed.toExponential(2)}`}`,
+          `${result.name}: ${
+            result.reason ?? `max-abs ${result.maxAbs.toExponential(2)} > ${result.allowed.toExponential(2)}`
+          }`,
         );
       }
       if (!worst || !(result.maxAbs / result.allowed <= worst.maxAbs / worst.allowed)) worst = result;
     }
   }
   const checks = answer.checks ?? [];
-  for (const check of checks) if (!check.ok) failures.push(`${check.name}${check.detail ? `: ${check.detail}` : ""}`);
+  for (const check of checks) {
+    if (!check.ok) failures.push(`${check.name}${check.detail ? `: ${check.detail}` : ""}`);
+  }
   if (!worst && checks.length === 0) failures.push("the case expects nothing");
   return { path, class: c.json.class, ok: failures.length === 0, worst, failures, answer };
 }

@@ -1,0 +1,19 @@
+/**
+ * Which handler computes which class. A new class is one line here or in the table it spreads.
+ *
+ * @module
+ */
+
+import type { CaseJson, Handler } from "./case.ts";
+import { MODEL_HANDLERS } from "./models.ts";
+import { OP_HANDLERS } from "./ops.ts";
+
+const HANDLERS: Readonly<Record<string, Handler>> = {
+  ...MODEL_HANDLERS,
+  ...OP_HANDLERS,
+};
+
+/** The handler of a case's class, or of the class's first word ("LatentUpSampler (reference …)"). */
+export function handlerOf(json: CaseJson): Handler | undefined {
+  return HANDLERS[json.class] ?? HANDLERS[json.class.split(" (")[0]];
+}
