@@ -7,8 +7,8 @@
 import { LssgenError } from "../errors.ts";
 import { encodePng, parametersText, readPngText } from "../image/png.ts";
 import { createPipeline } from "../pipelines/text_to_image.ts";
-import type { GeneratedImage, GenerateResult, Pipeline } from "../pipelines/text_to_image.ts";
-import { openFolder, readBytes } from "./files.ts";
+import type { GeneratedImage, GenerateResult, Pipeline, Progress } from "../pipelines/text_to_image.ts";
+import { bytesOf, folderOf } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
@@ -22,7 +22,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   const from = options.text.from;
   const stored = from === undefined
     ? undefined
-    : fromStored((await readPngText(await readBytes(from), from)).get(PARAMETERS_KEYWORD), from);
+    : fromStored((await readPngText(await bytesOf(from, "--from"), from)).get(PARAMETERS_KEYWORD), from);
   const request = toRequest(options, stored?.request);
   const engine = toEngineChoice(options, stored?.engine);
   if (request.prompt === "" && options.text.prompt === undefined && stored === undefined) {
@@ -35,17 +35,10 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   await checkOutput(paths[0]);
 
   const started = performance.now();
-  const printer = new ProgressPrinter({
-    tty: terminal.tty,
-    columns: terminal.columns,
-    write: (text) => terminal.note(text),
-  });
-  const onProgress = options.flag.quiet
-    ? undefined
-    : (event: Parameters<typeof printer.show>[0]) => printer.show(event);
+  const progress = startProgress(options, terminal);
   const report: unknown[] = [];
   try {
-    await using pipeline = await openPipeline(engine, terminal.signal, onProgress);
+    await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress);
     const loadMs = performance.now() - started;
     for (const [i, path] of paths.entries()) {
       // One picture a call: each is on disk before the next begins, and has the bytes it would have alone.
@@ -53,11 +46,11 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       const began = performance.now();
       const result = await pipeline.generate({ ...request, seed, count: 1 }, {
         signal: terminal.signal,
-        onProgress,
+        onProgress: progress.onProgress,
       });
       const image = result.images[0];
       await writeWhole(path, await pngOf(image, engine));
-      printer.end();
+      progress.end();
       const totalMs = performance.now() - began + (i === 0 ? loadMs : 0);
       const timings = i === 0 ? [{ phase: "load", ms: loadMs }, ...result.timings] : result.timings;
       if (options.flag.json) {
@@ -74,21 +67,36 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       }
     }
   } finally {
-    printer.end();
+    progress.end();
   }
   if (options.flag.json) terminal.print(JSON.stringify({ version: VERSION, images: report }));
+}
+
+/** A listener for progress unless `--quiet`, and what to call when the work is over. */
+export function startProgress(
+  options: Parsed,
+  terminal: Terminal,
+): { onProgress?: (event: Progress) => void; end: () => void } {
+  const printer = new ProgressPrinter({
+    tty: terminal.tty,
+    columns: terminal.columns,
+    write: (text) => terminal.note(text),
+  });
+  return {
+    onProgress: options.flag.quiet ? undefined : (event) => printer.show(event),
+    end: () => printer.end(),
+  };
 }
 
 /** Opens the pipeline that the options ask for. */
 export async function openPipeline(
   engine: EngineChoice,
   signal: AbortSignal,
-  onProgress: Parameters<typeof createPipeline>[1]["onProgress"],
+  onProgress: ((event: Progress) => void) | undefined,
 ): Promise<Pipeline> {
-  const folder = async (path: string | undefined) => path === undefined ? undefined : await openFolder(path);
-  return await createPipeline(await folder(engine.model), {
+  return await createPipeline(await folderOf(engine.model, "--model"), {
     dtype: engine.dtype,
-    upsamplerWeights: await folder(engine.upsamplerWeights),
+    upsamplerWeights: await folderOf(engine.upsamplerWeights, "--upsampler-weights"),
     signal,
     onProgress,
   });

@@ -50,7 +50,8 @@ export async function main(args: readonly string[]): Promise<number> {
     else await COMMANDS[options.command](options, terminal);
     return 0;
   } catch (error) {
-    const code = exitCode(error);
+    // What fails after Ctrl-C failed because of it.
+    const code = controller.signal.aborted ? EXIT_ABORTED : exitCode(error);
     terminal.note(`${code === EXIT_ABORTED ? "Stopped" : message(error)}\n`);
     return code;
   } finally {

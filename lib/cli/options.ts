@@ -56,7 +56,8 @@ export interface Parsed {
   readonly texts: Readonly<Record<string, readonly string[]>>;
 }
 
-const METHODS = ["lssgen", "direct", "megafusion", "self-cascade"];
+/** Methods by name, in the order of a comparison. */
+export const METHODS: readonly string[] = ["direct", "lssgen", "megafusion", "self-cascade"];
 const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
 const ALL: readonly CommandName[] = ["generate", "plan", "inspect", "compare"];

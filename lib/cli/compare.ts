@@ -1,0 +1,98 @@
+/**
+ * `compare`: methods × noise levels side by side on one sheet, the time under each picture.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { contactSheet } from "../image/contact_sheet.ts";
+import { encodePng } from "../image/png.ts";
+import type { GeneratedImage, GenerateRequest } from "../pipelines/text_to_image.ts";
+import { openPipeline, startProgress } from "./generate.ts";
+import { METHODS } from "./options.ts";
+import type { Parsed } from "./options.ts";
+import { checkOutput, writeWhole } from "./output.ts";
+import { duration } from "./progress.ts";
+import { toEngineChoice, toRequest } from "./request.ts";
+import type { Terminal } from "./terminal.ts";
+import { VERSION } from "./version.ts";
+
+/** Without options: the paper's own range. */
+const DEFAULT_METHODS = ["direct", "lssgen"];
+const DEFAULT_INIT_NOISES = [0.6, 0.75, 0.9];
+
+/** Methods whose later stages start at `initNoise`; the others have one picture whatever it is. */
+const STAGED = ["lssgen"];
+
+/** One picture to make. */
+export interface Cell {
+  /** Row. */
+  readonly method: string;
+  /** Column, where the method has one. */
+  readonly initNoise?: number;
+}
+
+/** Cells of a comparison, row by row: the order in which they are made. */
+export function comparisonCells(methods: readonly string[], initNoises: readonly number[]): Cell[] {
+  const named = methods.includes("all") ? METHODS : [...new Set(methods)];
+  return named.flatMap((method) =>
+    STAGED.includes(method) ? initNoises.map((initNoise) => ({ method, initNoise })) : [{ method }]
+  );
+}
+
+/** Runs the command. */
+export async function compare(options: Parsed, terminal: Terminal): Promise<void> {
+  const request = toRequest(options);
+  if (request.prompt === "") {
+    throw new LssgenError(
+      "bad_option",
+      'A prompt is missing: cli.ts compare "a red apple", or --help for everything',
+    );
+  }
+  const path = options.text.out ?? "compare.png";
+  await checkOutput(path);
+  const cells = comparisonCells(
+    options.texts.methods ?? DEFAULT_METHODS,
+    options.numbers.initNoises ?? DEFAULT_INIT_NOISES,
+  );
+  const engine = toEngineChoice(options);
+  const progress = startProgress(options, terminal);
+  const made: { cell: Cell; image: GeneratedImage; ms: number }[] = [];
+  try {
+    await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress);
+    const run = { signal: terminal.signal, onProgress: progress.onProgress };
+    const requestOf = (cell: Cell): GenerateRequest => ({ ...request, ...cell, count: 1 });
+    // One picture for nothing: drivers compile a kernel when it first runs, and a staged run needs all of them.
+    await pipeline.generate(requestOf(cells[cells.length - 1]), run);
+    for (const cell of cells) {
+      const began = performance.now();
+      const { images } = await pipeline.generate(requestOf(cell), run);
+      made.push({ cell, image: images[0], ms: performance.now() - began });
+    }
+  } finally {
+    progress.end();
+  }
+  const direct = made.find(({ cell }) => cell.method === "direct")?.ms;
+  const labelled = made.map(({ cell, image, ms }) => ({
+    picture: { width: image.width, height: image.height, channels: 3 as const, data: image.rgb },
+    caption: [
+      cell.initNoise === undefined ? cell.method : `${cell.method} ${cell.initNoise}`,
+      duration(ms) + (direct && cell.method !== "direct" ? `  ${(direct / ms).toFixed(2)}x` : ""),
+    ],
+  }));
+  const columns = Math.max(
+    ...made.map(({ cell }) => made.filter((other) => other.cell.method === cell.method).length),
+  );
+  const sheet = contactSheet(labelled, { columns, title: request.prompt });
+  await writeWhole(
+    path,
+    await encodePng(sheet, { Software: `LSSGen for WebGPU ${VERSION}`, Title: request.prompt }),
+  );
+  const results = made.map(({ cell, image, ms }) => ({ ...cell, seed: image.seed, ms }));
+  if (options.flag.json) {
+    terminal.print(JSON.stringify({ version: VERSION, file: path, results }));
+  } else {
+    for (const { caption } of labelled) terminal.print(caption.join("  "));
+    terminal.print(path);
+  }
+}

@@ -1,0 +1,47 @@
+/**
+ * Files and folders that options name: found, or refused by the option's name.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import type { FolderSource } from "../weights/bytes.ts";
+import { fileFolder } from "./files.ts";
+
+/**
+ * Opens a folder.
+ *
+ * @param path As typed; undefined stays undefined.
+ * @param option The option's spelling, for messages.
+ * @throws {LssgenError} `bad_file` when there is no such folder.
+ */
+export async function folderOf(path: string | undefined, option: string): Promise<FolderSource | undefined> {
+  if (path === undefined) return undefined;
+  const info = await Deno.stat(path).catch((cause) => {
+    throw unreadable(path, option, cause);
+  });
+  if (!info.isDirectory) {
+    throw new LssgenError("bad_file", `Cannot read "${path}" (${option}): it is a file, expected a folder`);
+  }
+  return fileFolder(path);
+}
+
+/**
+ * Reads a whole file.
+ *
+ * @param path As typed.
+ * @param option The option's spelling, for messages.
+ * @throws {LssgenError} `bad_file` when it cannot be read.
+ */
+export async function bytesOf(path: string, option: string): Promise<Uint8Array<ArrayBuffer>> {
+  try {
+    return await Deno.readFile(path);
+  } catch (cause) {
+    throw unreadable(path, option, cause);
+  }
+}
+
+function unreadable(path: string, option: string, cause: unknown): LssgenError {
+  const why = cause instanceof Deno.errors.NotFound ? "it does not exist" : (cause as Error).message;
+  return new LssgenError("bad_file", `Cannot read "${path}" (${option}): ${why}`, { cause });
+}
