@@ -47,12 +47,15 @@ Deno.test("elsewhere there are whole lines: a stage's first and last step, and o
     shown.show({ ...STEP, step, steps: 10 });
   }
   shown.show({ ...STEP, stage: 2, step: 0, steps: 10 });
+  shown.show({ ...STEP, stage: 2, step: 1, steps: 10 });
+  shown.show({ ...STEP, stage: 2, step: 0, steps: 10 });
   shown.end();
   assertEquals(written.map((line) => /stage (\d).*step (\d+)/.exec(line)?.slice(1).join(":")), [
     "1:0",
     "1:4",
     "1:8",
     "1:10",
+    "2:0",
     "2:0",
   ]);
   assert(written.every((line) => line.endsWith("\n") && !line.includes("\x1b")));

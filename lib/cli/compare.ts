@@ -6,6 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { contactSheet } from "../image/contact_sheet.ts";
+import type { SheetCell } from "../image/contact_sheet.ts";
 import { encodePng } from "../image/png.ts";
 import type { GeneratedImage, GenerateRequest } from "../pipelines/text_to_image.ts";
 import { openPipeline, startProgress } from "./generate.ts";
@@ -24,6 +25,12 @@ const DEFAULT_INIT_NOISES = [0.6, 0.75, 0.9];
 /** Methods whose later stages start at `initNoise`; the others have one picture whatever it is. */
 const STAGED = ["lssgen"];
 
+/** Fills a row that has fewer pictures than another. */
+const BLANK: SheetCell = {
+  picture: { width: 1, height: 1, channels: 1, data: new Uint8Array([255]) },
+  label: [],
+};
+
 /** One picture to make. */
 export interface Cell {
   /** Row. */
@@ -32,12 +39,18 @@ export interface Cell {
   readonly initNoise?: number;
 }
 
-/** Cells of a comparison, row by row: the order in which they are made. */
-export function comparisonCells(methods: readonly string[], initNoises: readonly number[]): Cell[] {
+/**
+ * Rows of a comparison: the methods that have one picture share the first, each staged method has its own.
+ *
+ * @param methods Names, or `all`.
+ * @param initNoises Columns of the staged methods.
+ */
+export function comparisonRows(methods: readonly string[], initNoises: readonly number[]): Cell[][] {
   const named = methods.includes("all") ? METHODS : [...new Set(methods)];
-  return named.flatMap((method) =>
-    STAGED.includes(method) ? initNoises.map((initNoise) => ({ method, initNoise })) : [{ method }]
-  );
+  const single = named.filter((method) => !STAGED.includes(method)).map((method): Cell => ({ method }));
+  const staged = named.filter((method) => STAGED.includes(method))
+    .map((method) => initNoises.map((initNoise): Cell => ({ method, initNoise })));
+  return single.length > 0 ? [single, ...staged] : staged;
 }
 
 /** Runs the command. */
@@ -51,10 +64,11 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
   }
   const path = options.text.out ?? "compare.png";
   await checkOutput(path);
-  const cells = comparisonCells(
+  const rows = comparisonRows(
     options.texts.methods ?? DEFAULT_METHODS,
     options.numbers.initNoises ?? DEFAULT_INIT_NOISES,
   );
+  const cells = rows.flat();
   const engine = toEngineChoice(options);
   const progress = startProgress(options, terminal);
   const made: { cell: Cell; image: GeneratedImage; ms: number }[] = [];
@@ -73,17 +87,22 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
     progress.end();
   }
   const direct = made.find(({ cell }) => cell.method === "direct")?.ms;
-  const labelled = made.map(({ cell, image, ms }) => ({
-    picture: { width: image.width, height: image.height, channels: 3 as const, data: image.rgb },
-    caption: [
-      cell.initNoise === undefined ? cell.method : `${cell.method} ${cell.initNoise}`,
-      duration(ms) + (direct && cell.method !== "direct" ? `  ${(direct / ms).toFixed(2)}x` : ""),
-    ],
-  }));
-  const columns = Math.max(
-    ...made.map(({ cell }) => made.filter((other) => other.cell.method === cell.method).length),
+  const labelOf = ({ cell, ms }: typeof made[number]): string[] => [
+    cell.initNoise === undefined ? cell.method : `${cell.method} ${cell.initNoise}`,
+    duration(ms) + (direct && cell.method !== "direct" ? `  ${(direct / ms).toFixed(2)}x` : ""),
+  ];
+  const columns = Math.max(...rows.map((row) => row.length));
+  const sheet = contactSheet(
+    rows.flatMap((row) =>
+      Array.from({ length: columns }, (_, i): SheetCell => {
+        const done = made.find(({ cell }) => cell === row[i]);
+        if (!done) return BLANK;
+        const { width, height, rgb } = done.image;
+        return { picture: { width, height, channels: 3, data: rgb }, label: labelOf(done) };
+      })
+    ),
+    { columns },
   );
-  const sheet = contactSheet(labelled, { columns, title: request.prompt });
   await writeWhole(
     path,
     await encodePng(sheet, { Software: `LSSGen for WebGPU ${VERSION}`, Title: request.prompt }),
@@ -92,7 +111,7 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
   if (options.flag.json) {
     terminal.print(JSON.stringify({ version: VERSION, file: path, results }));
   } else {
-    for (const { caption } of labelled) terminal.print(caption.join("  "));
+    for (const one of made) terminal.print(labelOf(one).join("  "));
     terminal.print(path);
   }
 }

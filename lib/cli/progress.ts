@@ -24,6 +24,7 @@ const BAR = 24;
 export class ProgressPrinter {
   private phase = "";
   private phaseStart = 0;
+  private step = 0;
   private shownAt = -Infinity;
   private open = false;
 
@@ -40,11 +41,13 @@ export class ProgressPrinter {
   show(event: Progress): void {
     const now = this.now();
     const phase = `${event.phase} ${event.image ?? 0} ${event.stage ?? 0}`;
-    const fresh = phase !== this.phase;
+    // The same stage from an earlier step is that of the next picture.
+    const fresh = phase !== this.phase || (event.step ?? 0) < this.step;
     if (fresh) {
       this.phase = phase;
       this.phaseStart = now;
     }
+    this.step = event.step ?? 0;
     const line = progressLine(event, event.etaMs ?? this.estimate(event, now));
     if (this.output.tty) {
       this.output.write(`\r\x1b[2K${line.slice(0, this.output.columns - 1)}`);
