@@ -1,0 +1,48 @@
+/**
+ * Files of the local disk as byte sources: the edge that pages do not have.
+ *
+ * @module
+ */
+
+import { join } from "@std/path";
+import { LssgenError } from "../errors.ts";
+import { type ByteSource, folderOf, type FolderSource } from "../weights/bytes.ts";
+
+/** A local file, opened for each read so that nothing stays open; `undefined` when it does not exist. */
+export async function fileSource(path: string): Promise<ByteSource | undefined> {
+  let size: number;
+  try {
+    const stat = await Deno.stat(path);
+    if (!stat.isFile) return undefined;
+    size = stat.size;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
+    throw new LssgenError("bad_file", `Cannot read "${path}": ${(error as Error).message}`, { cause: error });
+  }
+  return {
+    name: path,
+    size,
+    async read(offset, length) {
+      if (offset < 0 || offset + length > size) {
+        throw new LssgenError(
+          "bad_file",
+          `"${path}" ends at byte ${size}, bytes ${offset} … ${offset + length} were asked for; the file may be cut short`,
+        );
+      }
+      using file = await Deno.open(path);
+      await file.seek(offset, Deno.SeekMode.Start);
+      const out = new Uint8Array(length);
+      for (let at = 0; at < length;) {
+        const n = await file.read(out.subarray(at));
+        if (n === null) throw new LssgenError("bad_file", `"${path}" ended at byte ${offset + at}, it had ${size} bytes before`);
+        at += n;
+      }
+      return out;
+    },
+  };
+}
+
+/** A local folder. */
+export function fileFolder(path: string): FolderSource {
+  return folderOf(path, (file) => fileSource(join(path, file)));
+}

@@ -1,0 +1,147 @@
+/**
+ * Where bytes come from: read by ranges, never a whole file. Files of the local disk are injected at
+ * the edge (lib/cli/files.ts); everything here runs in Deno and in pages alike.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+
+/** Something with a size that is read by ranges. */
+export interface ByteSource {
+  /** Name for messages. */
+  readonly name: string;
+  /** Bytes in all. */
+  readonly size: number;
+  /** Exactly `length` bytes from `offset`; a shorter answer is an error. */
+  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** A folder of files; paths are relative, with slashes. */
+export interface FolderSource {
+  /** Name for messages. */
+  readonly name: string;
+  /** A file, or `undefined` when there is none. */
+  open(path: string): Promise<ByteSource | undefined>;
+  /** A small file's text, or `undefined` when there is none. */
+  text(path: string): Promise<string | undefined>;
+}
+
+/** Bytes in memory. */
+export function bytesOf(name: string, data: Uint8Array<ArrayBuffer>): ByteSource {
+  return {
+    name,
+    size: data.byteLength,
+    read(offset, length) {
+      checkRange(name, data.byteLength, offset, length);
+      return Promise.resolve(data.slice(offset, offset + length));
+    },
+  };
+}
+
+/** A Blob or File of a page, read by slices. */
+export function blobSource(name: string, blob: Blob): ByteSource {
+  return {
+    name,
+    size: blob.size,
+    async read(offset, length) {
+      checkRange(name, blob.size, offset, length);
+      return new Uint8Array(await blob.slice(offset, offset + length).arrayBuffer());
+    },
+  };
+}
+
+/**
+ * A file behind a URL. Ranges where the server knows them; a server that answers a range with the whole
+ * file (Deno's `file:` and some hosts do) is read once and kept.
+ *
+ * @throws {LssgenError} `bad_file` when the answer is neither 200 nor 206, or shorter than it says.
+ */
+export async function httpSource(url: string): Promise<ByteSource | undefined> {
+  // Firefox aborts large streams through its HTTP cache (FIELD.md, pitfall 16).
+  const options: RequestInit = { cache: "no-store" };
+  let first: Response;
+  try {
+    first = await fetch(url, { ...options, headers: { Range: "bytes=0-0" } });
+  } catch (error) {
+    // A missing `file:` URL throws instead of answering 404.
+    if (url.startsWith("file:")) return undefined;
+    throw new LssgenError("bad_file", `Cannot fetch "${url}": ${(error as Error).message}`, { cause: error });
+  }
+  if (first.status === 404) {
+    await first.body?.cancel();
+    return undefined;
+  }
+  const total = /\/(\d+)$/.exec(first.headers.get("content-range") ?? "");
+  if (first.status === 206 && total) {
+    await first.body?.cancel();
+    const size = Number(total[1]);
+    return {
+      name: url,
+      size,
+      async read(offset, length) {
+        checkRange(url, size, offset, length);
+        if (length === 0) return new Uint8Array(0);
+        const part = await fetch(url, { ...options, headers: { Range: `bytes=${offset}-${offset + length - 1}` } });
+        const bytes = new Uint8Array(await part.arrayBuffer());
+        if (part.status !== 206 || bytes.byteLength !== length) {
+          throw new LssgenError(
+            "bad_file",
+            `"${url}" answered ${part.status} with ${bytes.byteLength} bytes, expected ${length} from ${offset}; try again`,
+          );
+        }
+        return bytes;
+      },
+    };
+  }
+  if (!first.ok) {
+    await first.body?.cancel();
+    throw new LssgenError("bad_file", `Cannot fetch "${url}": the server answered ${first.status}`);
+  }
+  return bytesOf(url, new Uint8Array(await first.arrayBuffer()));
+}
+
+/** A folder behind a base URL. */
+export function httpFolder(base: string | URL): FolderSource {
+  const root = String(base).replace(/\/*$/, "/");
+  return folderOf(root, (path) => httpSource(new URL(path, root).href));
+}
+
+/** Files in memory, by path. */
+export function memoryFolder(name: string, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): FolderSource {
+  return folderOf(name, (path) => {
+    const data = files.get(path);
+    return Promise.resolve(data && bytesOf(`${name}/${path}`, data));
+  });
+}
+
+/** A folder from a way to open its files. Paths that leave the folder are refused. */
+export function folderOf(name: string, open: (path: string) => Promise<ByteSource | undefined>): FolderSource {
+  const checked = (path: string): Promise<ByteSource | undefined> => {
+    if (path.startsWith("/") || path.includes("\\") || /^[a-z]+:/i.test(path) || path.split("/").includes("..")) {
+      throw new LssgenError("bad_file", `"${name}" names the file "${path}" outside its own folder; refused`);
+    }
+    return open(path);
+  };
+  return {
+    name,
+    open: checked,
+    async text(path) {
+      const source = await checked(path);
+      if (!source) return undefined;
+      if (source.size > MAX_TEXT) {
+        throw new LssgenError("bad_file", `"${source.name}" has ${source.size} bytes, expected a text of at most ${MAX_TEXT}`);
+      }
+      return new TextDecoder().decode(await source.read(0, source.size));
+    },
+  };
+}
+
+/** Largest text file (a tokenizer.json of 32 k pieces has 2.4 MB; a shard index of a large model 0.2 MB). */
+const MAX_TEXT = 64 << 20;
+
+function checkRange(name: string, size: number, offset: number, length: number): void {
+  if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
+    throw new LssgenError("bad_file", `"${name}" ends at byte ${size}, bytes ${offset} … ${offset + length} were asked for; the file may be cut short`);
+  }
+}

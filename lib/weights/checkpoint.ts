@@ -1,0 +1,106 @@
+/**
+ * A checkpoint: one directory of tensors over a safetensors file, a sharded set, or a GGUF file.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import type { ByteSource, FolderSource } from "./bytes.ts";
+import { readConfig } from "./model_folder.ts";
+import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
+
+/** Tensors by name, whatever file they lie in. */
+export interface Checkpoint {
+  /** File or folder, for messages. */
+  readonly name: string;
+  /** Every tensor's name. */
+  names(): Iterable<string>;
+  /** Shape and stored type; `undefined` when absent. */
+  info(name: string): { readonly shape: readonly number[]; readonly dtype: string } | undefined;
+  /** Little-endian bytes as stored. */
+  read(name: string): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }>;
+  /** The values as f32, whatever the storage. */
+  readF32(name: string): Promise<Float32Array<ArrayBuffer>>;
+}
+
+/** What a checkpoint file may be called in a component's folder (diffusers, then transformers). */
+const STEMS = ["diffusion_pytorch_model", "model"];
+
+/**
+ * Opens the checkpoint of a component folder: a single file or a sharded set, plain or of a variant
+ * (`model.fp16.safetensors`). Without `variant` the plain files come first, then fp16, then bf16.
+ *
+ * @throws {LssgenError} `bad_file` when there is none, when it is only there as a pickle, or is unsound.
+ */
+export async function openCheckpoint(
+  folder: FolderSource,
+  subfolder: string,
+  options: { variant?: string } = {},
+): Promise<Checkpoint> {
+  const at = subfolder === "" ? "" : `${subfolder}/`;
+  const variants = options.variant ? [options.variant] : ["", "fp16", "bf16"];
+  for (const variant of variants) {
+    for (const stem of STEMS) {
+      const dotted = variant === "" ? "" : `.${variant}`;
+      const single = await folder.open(`${at}${stem}${dotted}.safetensors`);
+      if (single) return await openSafetensors(single);
+      for (const index of [`${stem}.safetensors.index${dotted}.json`, `${stem}${dotted}.safetensors.index.json`]) {
+        if (await folder.open(`${at}${index}`)) return await openShards(folder, at, index);
+      }
+    }
+  }
+  const pickle = await folder.open(`${at}pytorch_model.bin`) ?? await folder.open(`${at}diffusion_pytorch_model.bin`);
+  const where = `"${folder.name}${at === "" ? "" : `/${subfolder}`}"`;
+  throw new LssgenError(
+    "bad_file",
+    pickle
+      ? `${where} holds only pickled weights, which can run code; get the safetensors files of the model`
+      : `${where} has no weights, expected ${STEMS.map((s) => `${s}.safetensors`).join(" or ")}${
+        options.variant ? ` of variant ${options.variant}` : ""
+      }`,
+  );
+}
+
+/** A set of files named by `*.safetensors.index.json`. */
+async function openShards(folder: FolderSource, at: string, index: string): Promise<Checkpoint> {
+  const config = await readConfig(folder, `${at}${index}`);
+  const map = config.json.weight_map;
+  if (typeof map !== "object" || map === null || !Object.values(map).every((v) => typeof v === "string")) {
+    throw new LssgenError("bad_file", `"${config.name}" has no weight_map from tensor names to file names`);
+  }
+  const files = new Map<string, SafetensorsFile>();
+  const where = new Map<string, SafetensorsFile>();
+  for (const [tensor, file] of Object.entries(map as Record<string, string>)) {
+    let shard = files.get(file);
+    if (!shard) {
+      const source = await folder.open(`${at}${file}`);
+      if (!source) throw new LssgenError("bad_file", `"${config.name}" names the shard "${file}", which is missing`);
+      shard = await openSafetensors(source);
+      files.set(file, shard);
+    }
+    if (!shard.info(tensor)) {
+      throw new LssgenError("bad_tensor", `"${config.name}" says that "${file}" holds "${tensor}", it does not`);
+    }
+    where.set(tensor, shard);
+  }
+  const shardOf = (tensor: string): SafetensorsFile => {
+    const shard = where.get(tensor);
+    if (!shard) throw new LssgenError("bad_tensor", `"${config.name}" has no tensor "${tensor}"`);
+    return shard;
+  };
+  return {
+    name: config.name,
+    names: () => where.keys(),
+    info: (tensor) => where.get(tensor)?.info(tensor),
+    read: (tensor) => shardOf(tensor).read(tensor),
+    readF32: (tensor) => shardOf(tensor).readF32(tensor),
+  };
+}
+
+/** Opens one file by its ending: `.safetensors`. */
+export async function openCheckpointFile(folder: FolderSource, path: string): Promise<Checkpoint> {
+  const source: ByteSource | undefined = await folder.open(path);
+  if (!source) throw new LssgenError("bad_file", `"${folder.name}/${path}" is missing`);
+  if (path.endsWith(".safetensors")) return await openSafetensors(source);
+  throw new LssgenError("unsupported", `"${source.name}" cannot be read: expected .safetensors`);
+}

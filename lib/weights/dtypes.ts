@@ -1,0 +1,68 @@
+/**
+ * Stored numbers to f32, for every plain type that checkpoints use.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+
+/**
+ * Little-endian bytes of a plain type as f32. Integers beyond 2^24 are rounded.
+ *
+ * @throws {LssgenError} `unsupported` for a type that is not plain.
+ */
+export function toF32(bytes: Uint8Array<ArrayBuffer>, dtype: string): Float32Array<ArrayBuffer> {
+  // Typed arrays need their own alignment: a copy gives it where a view cannot.
+  const b = bytes.byteOffset % 8 === 0 ? bytes : bytes.slice();
+  const { buffer, byteOffset: at, byteLength: n } = b;
+  switch (dtype) {
+    case "F32":
+      return new Float32Array(buffer, at, n / 4);
+    case "F64":
+      return Float32Array.from(new Float64Array(buffer, at, n / 8));
+    case "F16":
+      return Float32Array.from(new Float16Array(buffer, at, n / 2));
+    case "BF16": {
+      const half = new Uint16Array(buffer, at, n / 2);
+      const out = new Uint32Array(half.length);
+      for (let i = 0; i < half.length; i++) out[i] = half[i] << 16;
+      return new Float32Array(out.buffer);
+    }
+    case "I64":
+      return Float32Array.from(new BigInt64Array(buffer, at, n / 8), Number);
+    case "U64":
+      return Float32Array.from(new BigUint64Array(buffer, at, n / 8), Number);
+    case "I32":
+      return Float32Array.from(new Int32Array(buffer, at, n / 4));
+    case "U32":
+      return Float32Array.from(new Uint32Array(buffer, at, n / 4));
+    case "I16":
+      return Float32Array.from(new Int16Array(buffer, at, n / 2));
+    case "U16":
+      return Float32Array.from(new Uint16Array(buffer, at, n / 2));
+    case "I8":
+      return Float32Array.from(new Int8Array(buffer, at, n));
+    case "U8":
+    case "BOOL":
+      return Float32Array.from(b);
+    case "F8_E4M3":
+      return Float32Array.from(b, (v) => float8(v, 4, 3));
+    case "F8_E5M2":
+      return Float32Array.from(b, (v) => float8(v, 5, 2));
+    default:
+      throw new LssgenError("unsupported", `Tensors of type ${dtype} cannot be read`);
+  }
+}
+
+/** An 8-bit float; E4M3 has no infinity and one NaN (the "fn" kind), E5M2 is IEEE-like. */
+function float8(v: number, exponentBits: number, mantissaBits: number): number {
+  const sign = v & 0x80 ? -1 : 1;
+  const exponent = (v & 0x7f) >> mantissaBits;
+  const mantissa = v & ((1 << mantissaBits) - 1);
+  const bias = (1 << (exponentBits - 1)) - 1;
+  const top = (1 << exponentBits) - 1;
+  if (exponentBits === 5 && exponent === top) return mantissa ? NaN : sign * Infinity;
+  if (exponentBits === 4 && (v & 0x7f) === 0x7f) return NaN;
+  const fraction = mantissa / (1 << mantissaBits);
+  return exponent === 0 ? sign * 2 ** (1 - bias) * fraction : sign * 2 ** (exponent - bias) * (1 + fraction);
+}

@@ -1,0 +1,183 @@
+/**
+ * safetensors: an 8-byte header length, a JSON directory, then raw little-endian tensors. Every header
+ * is hostile until checked: sizes, offsets and names are verified before a byte of data is read.
+ *
+ * Source: the format as written down in the safetensors project's README.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import type { ByteSource } from "./bytes.ts";
+import { toF32 } from "./dtypes.ts";
+
+/** Bytes of one element; the types that this project can turn into numbers. */
+const BYTES: Readonly<Record<string, number>> = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U64: 8,
+  U32: 4,
+  U16: 2,
+  U8: 1,
+  BOOL: 1,
+  F8_E4M3: 1,
+  F8_E5M2: 1,
+};
+
+/** The reference refuses headers beyond 100 MB; so does this. */
+const MAX_HEADER = 100_000_000;
+
+/** One tensor of a file. */
+export interface TensorInfo {
+  /** Sizes, outermost first; empty for a scalar. */
+  readonly shape: readonly number[];
+  /** Type as the file spells it: F32, F16, BF16, … or a GGUF type such as Q8_0. */
+  readonly dtype: string;
+  /** First byte in the file. */
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+}
+
+/** A directory of tensors that are read one by one. */
+export class SafetensorsFile {
+  /** Use {@linkcode openSafetensors}. */
+  constructor(private readonly source: ByteSource, private readonly tensors: ReadonlyMap<string, TensorInfo>) {}
+
+  /** File name. */
+  get name(): string {
+    return this.source.name;
+  }
+
+  /** Every tensor's name. */
+  names(): Iterable<string> {
+    return this.tensors.keys();
+  }
+
+  /** Shape, type and place; `undefined` when absent. */
+  info(name: string): TensorInfo | undefined {
+    return this.tensors.get(name);
+  }
+
+  /** Little-endian bytes as stored. */
+  async read(name: string): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
+    const info = this.require(name);
+    return { bytes: await this.source.read(info.offset, info.length) };
+  }
+
+  /** The values as f32, whatever the storage. */
+  async readF32(name: string): Promise<Float32Array<ArrayBuffer>> {
+    const info = this.require(name);
+    return toF32(await this.source.read(info.offset, info.length), info.dtype);
+  }
+
+  private require(name: string): TensorInfo {
+    const info = this.tensors.get(name);
+    if (!info) throw new LssgenError("bad_tensor", `"${this.name}" has no tensor "${name}"`);
+    return info;
+  }
+}
+
+/**
+ * Reads and checks the directory of a file.
+ *
+ * @throws {LssgenError} `bad_file`, naming the file, the tensor and what was expected.
+ */
+export async function openSafetensors(source: ByteSource): Promise<SafetensorsFile> {
+  const bad = (what: string): LssgenError =>
+    new LssgenError("bad_file", `"${source.name}" is not a sound safetensors file: ${what}; download it again`);
+  if (source.size < 8) throw bad(`it has ${source.size} bytes, a header needs at least 8`);
+  const head = await source.read(0, 8);
+  const length = Number(new DataView(head.buffer).getBigUint64(0, true));
+  if (length > MAX_HEADER) throw bad(`its header claims ${length} bytes, at most ${MAX_HEADER} are allowed`);
+  if (8 + length > source.size) throw bad(`its header claims ${length} bytes, the file has ${source.size}`);
+
+  let header: unknown;
+  const text = new TextDecoder().decode(await source.read(8, length));
+  try {
+    header = JSON.parse(text);
+  } catch (error) {
+    throw bad(`its header is not JSON (${(error as Error).message})`);
+  }
+  if (typeof header !== "object" || header === null || Array.isArray(header)) throw bad("its header is not an object");
+
+  const tensors = new Map<string, TensorInfo>();
+  const data = source.size - 8 - length;
+  for (const [name, entry] of Object.entries(header)) {
+    if (name === "__metadata__") continue;
+    const e = entry as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
+    const where = `tensor "${name}"`;
+    if (typeof e !== "object" || e === null) throw bad(`${where} is not described by an object`);
+    if (typeof e.dtype !== "string" || !Object.hasOwn(BYTES, e.dtype)) {
+      throw bad(`${where} has the unknown dtype ${JSON.stringify(e.dtype)}, expected one of ${Object.keys(BYTES).join(", ")}`);
+    }
+    const isCount = (v: unknown): v is number => Number.isSafeInteger(v) && (v as number) >= 0;
+    if (!Array.isArray(e.shape) || !e.shape.every(isCount)) {
+      throw bad(`${where} has the shape ${JSON.stringify(e.shape)}, expected whole numbers from 0`);
+    }
+    const offsets = e.data_offsets;
+    if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
+      throw bad(`${where} has the data_offsets ${JSON.stringify(offsets)}, expected [begin, end]`);
+    }
+    const [begin, end] = offsets as [number, number];
+    if (begin > end || end > data) throw bad(`${where} lies at ${begin} … ${end}, the data has ${data} bytes`);
+    const want = (e.shape as number[]).reduce((a, b) => a * b, BYTES[e.dtype]);
+    if (end - begin !== want) {
+      throw bad(`${where} of [${e.shape}] ${e.dtype} needs ${want} bytes, its data_offsets hold ${end - begin}`);
+    }
+    tensors.set(name, { shape: e.shape as number[], dtype: e.dtype, offset: 8 + length + begin, length: end - begin });
+  }
+
+  // The data must be covered without holes or overlaps: else one tensor could alias another.
+  let at = 0;
+  const sorted = [...tensors].sort((a, b) => a[1].offset - b[1].offset || a[1].length - b[1].length);
+  for (const [name, info] of sorted) {
+    const begin = info.offset - 8 - length;
+    if (begin !== at) throw bad(`tensor "${name}" begins at ${begin}, expected ${at} (no holes, no overlaps)`);
+    at += info.length;
+  }
+  if (at !== data) throw bad(`its tensors end at ${at}, the data has ${data} bytes`);
+  // JSON.parse keeps the last of two equal keys: an earlier one would have left a hole, unless it was empty.
+  const keys = text.match(/"data_offsets"/g)?.length ?? 0;
+  if (keys !== tensors.size) throw bad(`it describes ${keys} tensors under ${tensors.size} names`);
+  return new SafetensorsFile(source, tensors);
+}
+
+/** A tensor to write. */
+export interface TensorEntry {
+  /** Name. */
+  readonly name: string;
+  /** Sizes. */
+  readonly shape: readonly number[];
+  /** Values, written as F32. */
+  readonly data: Float32Array;
+}
+
+/** A whole safetensors file of F32 tensors. */
+export function writeSafetensors(entries: readonly TensorEntry[]): Uint8Array<ArrayBuffer> {
+  const directory: Record<string, unknown> = {};
+  let at = 0;
+  for (const { name, shape, data } of entries) {
+    directory[name] = { dtype: "F32", shape, data_offsets: [at, at + 4 * data.length] };
+    at += 4 * data.length;
+  }
+  let json = JSON.stringify(directory);
+  json += " ".repeat((8 - json.length % 8) % 8); // the data begins at a multiple of 8
+  const header = new TextEncoder().encode(json);
+  const out = new Uint8Array(8 + header.length + at);
+  const view = new DataView(out.buffer);
+  view.setBigUint64(0, BigInt(header.length), true);
+  out.set(header, 8);
+  let offset = 8 + header.length;
+  for (const { data } of entries) {
+    out.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
+    offset += data.byteLength;
+  }
+  return out;
+}
