@@ -148,17 +148,30 @@ function word(name: string, value: number): number {
 function normalPair(x: number, y: number, out: Float32Array, at: number): void {
   // Half a step above zero keeps the logarithm finite; the largest normal is 6.8.
   const radius = Math.sqrt(-2 * pinnedLog((x + 0.5) * 2 ** -32));
-  // The nearest quarter turn is taken off exactly; the rest lies within ±π/4.
   const quarters = y * 2 ** -30;
+  out[at] = radius * pinnedCosine(quarters);
+  out[at + 1] = radius * pinnedSine(quarters);
+}
+
+/**
+ * Cosine of an angle in quarter turns, from exactly rounded operations only.
+ *
+ * @param quarters In [0, 4]; 4 is the full turn.
+ */
+export function pinnedCosine(quarters: number): number {
+  // The nearest quarter turn is taken off exactly; the rest lies within ±π/4.
   const nearest = Math.floor(quarters + 0.5);
   const angle = (quarters - nearest) * (Math.PI / 2);
-  const s = sineNearZero(angle);
-  const c = cosineNearZero(angle);
-  const odd = (nearest & 1) === 1;
-  const cos = odd ? s : c;
-  const sin = odd ? c : s;
-  out[at] = radius * (nearest === 1 || nearest === 2 ? -cos : cos);
-  out[at + 1] = radius * (nearest === 2 || nearest === 3 ? -sin : sin);
+  const value = nearest & 1 ? sineNearZero(angle) : cosineNearZero(angle);
+  return nearest === 1 || nearest === 2 ? -value : value;
+}
+
+/** Sine, as {@linkcode pinnedCosine}. */
+export function pinnedSine(quarters: number): number {
+  const nearest = Math.floor(quarters + 0.5);
+  const angle = (quarters - nearest) * (Math.PI / 2);
+  const value = nearest & 1 ? cosineNearZero(angle) : sineNearZero(angle);
+  return nearest === 2 || nearest === 3 ? -value : value;
 }
 
 /**
