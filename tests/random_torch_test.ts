@@ -61,11 +61,11 @@ Deno.test("TorchCpuGenerator draws the noise of the golden cases bit for bit", a
   for (const group of ["pipelines", "lssgen"]) {
     const cases = await Array.fromAsync(Deno.readDir(new URL(`${group}/`, GOLDEN))).catch(() => []);
     for (const { name } of cases) {
-      const { generator_seed } = JSON.parse(
-        await Deno.readTextFile(new URL(`${group}/${name}/case.json`, GOLDEN)),
-      );
-      if (generator_seed === undefined) continue;
-      const generator = new TorchCpuGenerator(generator_seed);
+      // Python writes -Infinity into some of these files, so they are no JSON.
+      const text = await Deno.readTextFile(new URL(`${group}/${name}/case.json`, GOLDEN));
+      const seed = /"generator_seed": (\d+)/.exec(text)?.[1];
+      if (seed === undefined) continue;
+      const generator = new TorchCpuGenerator(BigInt(seed));
       for (const [i, noise] of (await goldenNoise(`${group}/${name}/io.safetensors`)).entries()) {
         assertEquals(generator.randn(noise.length), noise, `${group}/${name} in.noise.${i}`);
         compared++;
