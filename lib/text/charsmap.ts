@@ -13,7 +13,7 @@ import { LssgenError } from "../errors.ts";
 /** A whole cluster is looked up only below this many bytes; longer ones go letter by letter. */
 const WHOLE_CLUSTER_BYTES = 6;
 
-/** See the module. */
+/** A character map; see the module. */
 export class Charsmap {
   readonly #units: Uint32Array;
   readonly #replacements: Uint8Array;
@@ -22,6 +22,8 @@ export class Charsmap {
   readonly #decoder = new TextDecoder();
 
   /**
+   * Reads the map.
+   *
    * @param bytes The map: size of the trie in bytes (u32, little-endian), trie, zero-ended replacements.
    * @param file File name for messages.
    * @throws {LssgenError} `bad_file` when the sizes do not fit.

@@ -23,10 +23,13 @@ export interface ClipVocabulary {
   readonly vocab: ReadonlyMap<string, number>;
   /** Pairs of token strings, the most wanted merge first. */
   readonly merges: readonly (readonly [string, string])[];
-  /** Special token strings of the frame. */
+  /** Special token in front of the text. */
   readonly start: string;
+  /** Special token behind it. */
   readonly end: string;
+  /** Token that fills a row. */
   readonly pad: string;
+  /** Token for bytes outside the vocabulary. */
   readonly unknown: string;
   /** Further strings that stand for one id. */
   readonly special: readonly SpecialToken[];
@@ -47,7 +50,7 @@ const LOWERED_SPECIAL = /^<\|(startoftext|endoftext)\|>$/;
 const CACHED_WORD_LENGTH = 64;
 const CACHED_WORDS = 10_000;
 
-/** See the module. */
+/** CLIP's tokenizer; see the module. */
 export class ClipTokenizer implements Tokenizer {
   readonly maxLength: number;
   readonly startId: number;
@@ -63,7 +66,11 @@ export class ClipTokenizer implements Tokenizer {
   readonly #merges: ReadonlyMap<number, { rank: number; id: number }>;
   readonly #cache = new Map<string, number[]>();
 
-  /** @throws {LssgenError} `bad_file` when a merge or a special token is not in the vocabulary. */
+  /**
+   * Builds the tables of a vocabulary.
+   *
+   * @throws {LssgenError} `bad_file` when a merge or a special token is not in the vocabulary.
+   */
   constructor(vocabulary: ClipVocabulary) {
     const { vocab, merges, file } = vocabulary;
     const idOf = (token: string): number => {

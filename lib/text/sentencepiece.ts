@@ -30,6 +30,8 @@ const UNKNOWN_PIECE = 2;
 const MODEL_TYPES = ["", "unigram", "BPE", "word", "char"];
 
 /**
+ * Reads a unigram model.
+ *
  * @param bytes The whole file.
  * @param file File name for messages.
  * @throws {LssgenError} `bad_file` when it is damaged or has no unknown piece, `unsupported` when the

@@ -24,8 +24,9 @@ export interface UnigramVocabulary {
   readonly pieces: readonly { readonly text: string; readonly score: number }[];
   /** Id for what no piece covers. */
   readonly unknownId: number;
-  /** Special tokens of the frame. */
+  /** Special token behind the text. */
   readonly end: string;
+  /** Token that fills a row. */
   readonly pad: string;
   /** Further strings that stand for one id (`<extra_id_0>` …). */
   readonly special: readonly SpecialToken[];
@@ -44,7 +45,7 @@ const SPACE = "\u2581";
 /** How much worse than the worst piece an unknown letter is, as in SentencePiece. */
 const UNKNOWN_PENALTY = 10;
 
-/** See the module. */
+/** T5's tokenizer; see the module. */
 export class T5Tokenizer implements Tokenizer {
   readonly maxLength: number;
   readonly startId: undefined;
@@ -56,7 +57,11 @@ export class T5Tokenizer implements Tokenizer {
   readonly #unknownScore: number;
   readonly #split: (text: string) => (string | number)[];
 
-  /** @throws {LssgenError} `bad_file` when the vocabulary is empty or lacks a special token. */
+  /**
+   * Builds the tables of a vocabulary.
+   *
+   * @throws {LssgenError} `bad_file` when the vocabulary is empty or lacks a special token.
+   */
   constructor(vocabulary: UnigramVocabulary) {
     const { pieces, unknownId, special, end, pad, file } = vocabulary;
     if (!Number.isInteger(unknownId) || unknownId < 0 || unknownId >= pieces.length) {
