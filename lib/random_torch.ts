@@ -26,6 +26,8 @@ export class TorchCpuGenerator {
   #spare: number | undefined;
 
   /**
+   * Seeds the generator.
+   *
    * @param seed As for torch; it uses the low 32 bits.
    * @throws {LssgenError} `bad_option` for a seed out of range.
    */
@@ -206,6 +208,8 @@ export class TorchCudaGenerator {
   #used = 0;
 
   /**
+   * Seeds the generator.
+   *
    * @param seed As for torch.
    * @param maxThreads Multiprocessors × threads that each holds, on the GPU that is followed.
    * @throws {LssgenError} `bad_option` for a seed out of range or threads that are no multiple of 256.
