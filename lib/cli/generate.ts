@@ -8,7 +8,7 @@ import { LssgenError } from "../errors.ts";
 import { encodePng, parametersText, readPngText } from "../image/png.ts";
 import { createPipeline } from "../pipelines/text_to_image.ts";
 import type { GeneratedImage, GenerateResult, Pipeline, Progress } from "../pipelines/text_to_image.ts";
-import { bytesOf, folderOf } from "./input.ts";
+import { openFolder, readBytes } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
@@ -22,7 +22,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   const from = options.text.from;
   const stored = from === undefined
     ? undefined
-    : fromStored((await readPngText(await bytesOf(from, "--from"), from)).get(PARAMETERS_KEYWORD), from);
+    : fromStored((await readPngText(await readBytes(from, "--from"), from)).get(PARAMETERS_KEYWORD), from);
   const request = toRequest(options, stored?.request);
   const engine = toEngineChoice(options, stored?.engine);
   if (request.prompt === "" && options.text.prompt === undefined && stored === undefined) {
@@ -94,9 +94,9 @@ export async function openPipeline(
   signal: AbortSignal,
   onProgress: ((event: Progress) => void) | undefined,
 ): Promise<Pipeline> {
-  return await createPipeline(await folderOf(engine.model, "--model"), {
+  return await createPipeline(await openFolder(engine.model, "--model"), {
     dtype: engine.dtype,
-    upsamplerWeights: await folderOf(engine.upsamplerWeights, "--upsampler-weights"),
+    upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights"),
     signal,
     onProgress,
   });

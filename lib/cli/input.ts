@@ -15,7 +15,10 @@ import { fileFolder } from "./files.ts";
  * @param option The option's spelling, for messages.
  * @throws {LssgenError} `bad_file` when there is no such folder.
  */
-export async function folderOf(path: string | undefined, option: string): Promise<FolderSource | undefined> {
+export async function openFolder(
+  path: string | undefined,
+  option: string,
+): Promise<FolderSource | undefined> {
   if (path === undefined) return undefined;
   const info = await Deno.stat(path).catch((cause) => {
     throw unreadable(path, option, cause);
@@ -33,7 +36,7 @@ export async function folderOf(path: string | undefined, option: string): Promis
  * @param option The option's spelling, for messages.
  * @throws {LssgenError} `bad_file` when it cannot be read.
  */
-export async function bytesOf(path: string, option: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBytes(path: string, option: string): Promise<Uint8Array<ArrayBuffer>> {
   try {
     return await Deno.readFile(path);
   } catch (cause) {

@@ -9,7 +9,8 @@ import { embeddedFolder } from "../pipelines/text_to_image.ts";
 import { elements } from "../tensor.ts";
 import { openCheckpoint } from "../weights/checkpoint.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { folderOf } from "./input.ts";
+import { readModelIndex } from "../weights/model_folder.ts";
+import { openFolder } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -31,7 +32,7 @@ export async function inspect(options: Parsed, terminal: Terminal): Promise<void
   if (words.length > 1 || (words.length === 1 && model !== undefined)) {
     throw new LssgenError("bad_option", `\`inspect\` takes one model, got ${[...words, model].join(", ")}`);
   }
-  const folder = await folderOf(words[0] ?? model, "MODEL") ?? embeddedFolder();
+  const folder = await openFolder(words[0] ?? model, "MODEL") ?? embeddedFolder();
   const { pipeline, components } = await readComponents(folder);
   if (options.flag.json) {
     terminal.print(JSON.stringify({ name: folder.name, pipeline, components }));
@@ -44,36 +45,17 @@ export async function inspect(options: Parsed, terminal: Terminal): Promise<void
 /**
  * Reads the components of a diffusers folder; of weights only the headers.
  *
- * @throws {LssgenError} `bad_file` when there is no model_index.json or it is damaged.
+ * @throws {LssgenError} `bad_file` when there is no model_index.json, or when it or a header is damaged.
  */
 export async function readComponents(
   folder: FolderSource,
 ): Promise<{ pipeline: string; components: Component[] }> {
-  const text = await folder.text("model_index.json");
-  if (text === undefined) {
-    throw new LssgenError(
-      "bad_file",
-      `"${folder.name}" has no model_index.json: expected a model in diffusers layout, a folder with that file`,
-    );
-  }
-  let index: Record<string, unknown>;
-  try {
-    index = JSON.parse(text);
-  } catch (cause) {
-    throw new LssgenError(
-      "bad_file",
-      `"${folder.name}/model_index.json" is no JSON: ${(cause as Error).message}`,
-      {
-        cause,
-      },
-    );
-  }
+  const index = await readModelIndex(folder);
   const components: Component[] = [];
-  for (const [name, entry] of Object.entries(index)) {
-    if (!Array.isArray(entry) || typeof entry[1] !== "string") continue;
-    components.push({ name, class: entry[1], ...await countWeights(folder, name) });
+  for (const [name, kind] of index.components) {
+    components.push({ name, class: kind, ...await countWeights(folder, name) });
   }
-  return { pipeline: String(index._class_name ?? "no _class_name"), components };
+  return { pipeline: index.pipeline, components };
 }
 
 /** Parameters of a component, nothing for one that has a config of another kind (scheduler, tokenizer). */

@@ -6,7 +6,7 @@
 
 import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import { formatPlan } from "../scaling/plan.ts";
-import { folderOf } from "./input.ts";
+import { openFolder } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import { toRequest } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
@@ -14,7 +14,7 @@ import type { Terminal } from "./terminal.ts";
 /** Runs the command. */
 export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const request = toRequest(options);
-  const info = await readModelInfo(await folderOf(options.text.model, "--model"));
+  const info = await readModelInfo(await openFolder(options.text.model, "--model"));
   const result = planPicture(info, request);
   terminal.print(options.flag.json ? JSON.stringify(result) : formatPlan(result));
 }
