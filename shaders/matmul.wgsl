@@ -1,0 +1,155 @@
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K: loads are the cost on CPU adapters, and a large register tile
+// shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
+// are addressed through (sample, row in the sample), so that the text or picture part of a joint
+// sequence is read and written in place.
+
+// variants RM=1 RN=4; RM=4 RN=4; RM=8 RN=8; RM=8 RN=16
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) {
+    v = Eight(bitcast<vec4f>(X[at * 2u]), bitcast<vec4f>(X[at * 2u + 1u]));
+  } else {
+    v = halves(X[at]);
+  }
+  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
+  return v;
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(W[at * 2u]), bitcast<vec4f>(W[at * 2u + 1u])); }
+  let v = W[at];
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
+  let low = fma(a.lo.w, b.lo.w, fma(a.lo.z, b.lo.z, fma(a.lo.y, b.lo.y, fma(a.lo.x, b.lo.x, sum))));
+  return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
+}
+
+fn finish(m: u32, c: u32, sum: f32) {
+  if (m >= s.mEnd || c >= s.nEnd) { return; }
+  let b = m / s.S;
+  let row = m % s.S;
+  let y = (b * s.yN + s.yAt + row) * s.N + c - s.yBase;
+  var v = sum;
+  if (BIAS == 1u) { v += bias[c]; }
+  v = activate(v, ACT) * s.scale;
+  if (GATE == 1u) { v *= gate[b * s.gateN + s.gateAt + c]; }
+  if (ADD == 1u) { v += f32(R[(b * s.rN + s.rAt + row) * s.N + c - s.rBase]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@compute @workgroup_size(WX, WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+  // Rows beyond the edge read the last row again and are not stored.
+  // unroll i RM
+  let r#i = min(m0 + i, s.mEnd - 1u);
+  let x#i = ((r#i / s.S) * s.xN + s.xAt + r#i % s.S) * s.K8 - s.xBase8;
+  // end
+  // unroll j RN
+  let w#j = min(n0 + j, s.nEnd - 1u) * s.stride8 - s.wBase8;
+  // end
+  // unroll i RM
+  // unroll j RN
+  var acc#i_#j = 0.0;
+  // end
+  // end
+
+  for (var k = 0u; k < s.K8; k++) {
+    // unroll i RM
+    let a#i = loadX(x#i + k);
+    // end
+    // unroll j RN
+    let b#j = loadW(w#j + k);
+    // unroll i RM
+    acc#i_#j = mac(acc#i_#j, a#i, b#j);
+    // end
+    // end
+  }
+
+  // unroll i RM
+  // unroll j RN
+  finish(m0 + i, n0 + j, acc#i_#j);
+  // end
+  // end
+}

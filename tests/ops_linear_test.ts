@@ -1,0 +1,234 @@
+import { assert, assertEquals } from "@std/assert";
+import { type Device, openDevice } from "../lib/gpu/device.ts";
+import { Recorder } from "../lib/gpu/recorder.ts";
+import { type Activation, linear, type LinearOptions, type Matrix } from "../lib/ops/linear.ts";
+import { type Dtype, rows, type Tensor } from "../lib/tensor.ts";
+
+/** Numbers in (−1, 1) from a linear congruence: the same in every run. */
+function numbers(n: number, seed: number): Float32Array<ArrayBuffer> {
+  let s = seed >>> 0;
+  return Float32Array.from({ length: n }, () => {
+    s = (Math.imul(s, 1664525) + 1013904223) >>> 0;
+    return s / 2 ** 31 - 1;
+  });
+}
+
+/** What the type keeps of a number. */
+function rounded(v: number, type: Matrix["type"]): number {
+  if (type === "f32") return Math.fround(v);
+  if (type === "f16") return Math.f16round(v);
+  const u = new Uint32Array(Float32Array.of(v).buffer);
+  u[0] = (u[0] + 0x7fff + ((u[0] >> 16) & 1)) & 0xffff0000;
+  return new Float32Array(u.buffer)[0];
+}
+
+function matrix(device: Device, w: Float32Array, N: number, K: number, type: Matrix["type"]): Matrix {
+  const stride = Math.ceil(K / 8) * 8;
+  const padded = new Float32Array(N * stride);
+  for (let n = 0; n < N; n++) padded.set(w.subarray(n * K, n * K + K), n * stride);
+  let bytes: Uint8Array<ArrayBuffer>;
+  if (type === "f32") bytes = new Uint8Array(padded.buffer);
+  else if (type === "f16") bytes = new Uint8Array(Float16Array.from(padded).buffer);
+  else {
+    const u = new Uint16Array(padded.length);
+    const view = new Uint32Array(Float32Array.from(padded, (v) => rounded(v, "bf16")).buffer);
+    view.forEach((v, i) => u[i] = v >>> 16);
+    bytes = new Uint8Array(u.buffer);
+  }
+  const buffer = device.memory.take(Math.ceil(bytes.length / 16) * 16);
+  device.gpu.queue.writeBuffer(buffer, 0, bytes);
+  return { buffer, N, K, stride, type };
+}
+
+const ACTS: Record<Activation, (x: number) => number> = {
+  none: (x) => x,
+  silu: (x) => x / (1 + Math.exp(-x)),
+  gelu_tanh: (x) => 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))),
+  gelu: (x) => 0.5 * x * (1 + erf(x / Math.SQRT2)),
+  quick_gelu: (x) => x / (1 + Math.exp(-1.702 * x)),
+  relu: (x) => Math.max(0, x),
+};
+
+/** Maclaurin series: exact enough for |x| < 4 in f64. */
+function erf(x: number): number {
+  if (Math.abs(x) > 4) return Math.sign(x);
+  let term = x;
+  let sum = x;
+  for (let n = 1; n < 80; n++) {
+    term *= -x * x / n;
+    sum += term / (2 * n + 1);
+  }
+  return sum * 2 / Math.sqrt(Math.PI);
+}
+
+interface Case {
+  B: number;
+  S: number;
+  K: number;
+  N: number;
+  x?: Dtype;
+  w?: Matrix["type"];
+  options?: LinearOptions;
+  bias?: boolean;
+  gate?: boolean;
+  add?: "residual" | "accumulate";
+  outlier?: number;
+  /** Rows of the joint sequence before and after the part. */
+  around?: [number, number];
+}
+
+/** Runs one case and returns the largest error relative to the largest expected value. */
+async function error(device: Device, c: Case): Promise<number> {
+  const { B, S, K, N, around = [0, 0] } = c;
+  const r = new Recorder(device, c.x ?? "f32");
+  try {
+    const xs = numbers(B * S * K, 1);
+    if (c.outlier) xs[K - 1] = c.outlier;
+    const ws = numbers(N * K, 2);
+    const bs = numbers(N, 3);
+    const gs = numbers(B * (N + 3), 4);
+    const W = S + around[0] + around[1];
+    const joint = numbers(B * W * N, 5);
+    const type = c.w ?? "f32";
+    let x: Tensor = r.upload([B, S, K], xs);
+    if (c.x === "f16") x = half(r, xs, [B, S, K]);
+    const weight = matrix(device, ws, N, K, type);
+    const into = r.upload([B, W, N], joint);
+    const part = rows(into, around[0], S);
+    const y = linear(r, x, { weight, bias: c.bias ? r.upload([N], bs) : undefined }, {
+      ...c.options,
+      gate: c.gate ? r.upload([B, N + 3], gs) : undefined,
+      gateAt: c.gate ? 2 : undefined,
+      residual: c.add === "residual" ? part : undefined,
+      into: c.add === "accumulate" ? part : undefined,
+      accumulate: c.add === "accumulate",
+    });
+    const got = await r.read(y);
+    device.check();
+    let worst = 0;
+    let peak = 1e-9;
+    for (let b = 0; b < B; b++) {
+      for (let s = 0; s < W; s++) {
+        for (let n = 0; n < N; n++) {
+          const inside = s >= around[0] && s < around[0] + S;
+          if (!inside && c.add !== "accumulate") continue;
+          const old = joint[(b * W + s) * N + n];
+          let want = old;
+          if (inside) {
+            let sum = c.bias ? bs[n] : 0;
+            for (let k = 0; k < K; k++) {
+              const v = xs[(b * S + s - around[0]) * K + k];
+              const a = ACTS[c.options?.preAct ?? "none"](c.x === "f16" ? Math.f16round(v) : v);
+              sum += a * rounded(ws[n * K + k], type);
+            }
+            sum = ACTS[c.options?.act ?? "none"](sum) * (c.options?.scale ?? 1);
+            if (c.gate) sum *= gs[b * (N + 3) + 2 + n];
+            want = sum + (c.add ? old : 0);
+          }
+          const at = c.add === "accumulate" ? (b * W + s) * N + n : (b * S + s - around[0]) * N + n;
+          assert(Number.isFinite(got[at]), `y[${b},${s},${n}] is ${got[at]}`);
+          worst = Math.max(worst, Math.abs(got[at] - want));
+          peak = Math.max(peak, Math.abs(want));
+        }
+      }
+    }
+    device.memory.release(weight.buffer);
+    return worst / peak;
+  } finally {
+    r[Symbol.dispose]();
+  }
+}
+
+/** A tensor of halves. */
+function half(r: Recorder, data: Float32Array, shape: number[]): Tensor {
+  const t = r.tensor(shape, "f16");
+  const padded = new Float16Array(Math.ceil(data.length / 2) * 2);
+  padded.set(data);
+  r.device.gpu.queue.writeBuffer(t.buffer, 0, padded);
+  return t;
+}
+
+// f32: K products and sums of relative error 2⁻²⁴, random signs: √K · 2⁻²⁴ ≈ 1e-6 at K = 3000.
+const F32 = 5e-6;
+// f16 results are rounded once: 2⁻¹¹ of their size.
+const F16 = 1e-3;
+
+const SHAPES: [number, number, number, number][] = [
+  [1, 1, 8, 1],
+  [1, 7, 77, 33],
+  [2, 130, 320, 96],
+  [3, 5, 12, 20],
+  [1, 17, 64, 130],
+];
+
+Deno.test("linear() equals an f64 loop at odd sizes for every weight type", async () => {
+  using device = await openDevice();
+  for (const w of ["f32", "f16", "bf16"] as const) {
+    for (const [B, S, K, N] of SHAPES) {
+      const e = await error(device, { B, S, K, N, w, bias: true });
+      assert(e < F32, `${[B, S, K, N]} ${w}: ${e}`);
+    }
+  }
+});
+
+Deno.test("linear() takes and gives halves", async () => {
+  using device = await openDevice();
+  if (!device.info.f16) return;
+  for (const [B, S, K, N] of SHAPES) {
+    const e = await error(device, { B, S, K, N, x: "f16", w: "f16", bias: true });
+    assert(e < F16, `${[B, S, K, N]}: ${e}`);
+  }
+});
+
+Deno.test("linear() applies every activation before and after the product", async () => {
+  using device = await openDevice();
+  for (const act of Object.keys(ACTS) as Activation[]) {
+    assert(
+      await error(device, { B: 1, S: 9, K: 24, N: 11, options: { act }, bias: true }) < F32,
+      `after: ${act}`,
+    );
+    assert(
+      await error(device, { B: 1, S: 9, K: 24, N: 11, options: { preAct: act } }) < F32,
+      `before: ${act}`,
+    );
+  }
+});
+
+Deno.test("linear() gates, scales and adds a residual, also on some rows of a joint sequence in place", async () => {
+  using device = await openDevice();
+  const base = { B: 2, S: 19, K: 40, N: 13, gate: true, bias: true };
+  for (const around of [[0, 0], [3, 6]] as [number, number][]) {
+    for (const add of ["residual", "accumulate"] as const) {
+      const e = await error(device, { ...base, add, around, options: { scale: 0.5, act: "silu" } });
+      assert(e < F32, `${add} ${around}: ${e}`);
+    }
+  }
+});
+
+Deno.test("linear() stays accurate beside an outlier", async () => {
+  using device = await openDevice();
+  assert(await error(device, { B: 1, S: 20, K: 320, N: 24, w: "bf16", outlier: 3e4 }) < F32);
+});
+
+Deno.test("linear() splits what exceeds the largest binding", async () => {
+  using device = await openDevice({ maxBindingBytes: 65536 });
+  for (const [B, S, K, N] of [[2, 130, 320, 200], [2, 61, 77, 333]]) {
+    for (const add of ["residual", "accumulate", undefined] as const) {
+      const e = await error(device, { B, S, K, N, add, gate: true, around: [5, 2] });
+      assert(e < F32, `${[B, S, K, N]} ${add}: ${e}`);
+    }
+  }
+});
+
+Deno.test("linear() refuses a width that is not the weight's", async () => {
+  using device = await openDevice();
+  using r = new Recorder(device);
+  const weight = matrix(device, numbers(8, 1), 1, 8, "f32");
+  let message = "";
+  try {
+    linear(r, r.tensor([1, 9]), { weight });
+  } catch (e) {
+    message = (e as Error).message;
+  }
+  assertEquals(message, "Cannot multiply x [1,9] by a weight [1, 8]: expected rows of 8");
+});
