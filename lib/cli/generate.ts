@@ -40,6 +40,10 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   try {
     await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress);
     const loadMs = performance.now() - started;
+    for (const warning of options.flag.quiet ? [] : pipeline.plan(request).warnings) {
+      progress.end();
+      terminal.note(`Warning: ${warning}\n`);
+    }
     for (const [i, path] of paths.entries()) {
       // One picture a call: each is on disk before the next begins, and has the bytes it would have alone.
       const seed = (request.seed ?? 0) + i;

@@ -6,6 +6,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
 
 /** The commands, by the name typed. */
 export type CommandName = "generate" | "plan" | "inspect" | "compare";
@@ -56,8 +57,8 @@ export interface Parsed {
   readonly texts: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Methods by name, in the order of a comparison. */
-export const METHODS: readonly string[] = ["direct", "lssgen", "megafusion", "self-cascade"];
+/** Methods by name. */
+export const METHODS: readonly string[] = REGISTERED.map(({ name }) => name);
 const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
 const ALL: readonly CommandName[] = ["generate", "plan", "inspect", "compare"];
@@ -236,7 +237,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: "entry",
     type: "choice",
-    choices: ["reference", "atMost", "exact"],
+    choices: ["reference", "atMost", "exact", "noiseLevel"],
     fallback: "the model's",
     help: "where in its schedule a later stage starts",
     commands: PLANS,
