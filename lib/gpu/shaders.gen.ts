@@ -2,6 +2,749 @@
 
 /** WGSL text by shader name; variants are `name@RM=8,RN=8`. */
 export const SHADERS: Readonly<Record<string, string>> = {
+  "attention@BQ=4,DJ=1": `const BQ: u32 = 4u;
+const DJ: u32 = 1u;
+// attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
+//
+//   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
+//   O        [B, Lq, heads · D]
+//   bias     f32 [1|B, 1|heads, Lq, Lk], keep f32 [B, Lk]
+//
+// One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
+// A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
+// maximum and sum are kept by every lane alike; all sums are f32.
+
+
+const LANES: u32 = 64u;
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<qElem>;
+@group(0) @binding(2) var<storage, read>       K: array<kElem>;
+@group(0) @binding(3) var<storage, read>       V: array<vElem>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<oElem>;
+
+var<workgroup> P: array<f32, BQ * LANES>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let n0 = s.q0 + group.x * BQ;
+  let d0 = group.z * LANES * DJ + lane;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let q0 = s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var o0_0 = 0.0;
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let q1 = s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var o1_0 = 0.0;
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let q2 = s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var o2_0 = 0.0;
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let q3 = s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var o3_0 = 0.0;
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(n0 + BQ, s.qEnd)); }  // later keys serve none of these queries
+  for (var k0 = 0u; k0 < keys; k0 += LANES) {
+    let key = k0 + lane;
+    var score0 = NOTHING;
+    var score1 = NOTHING;
+    var score2 = NOTHING;
+    var score3 = NOTHING;
+    var kept = key < s.Lk;
+    if (MASK == 1u && kept) { kept = keep[b * s.Lk + key] != 0.0; }
+    if (kept) {
+      var dot0 = 0.0;
+      var dot1 = 0.0;
+      var dot2 = 0.0;
+      var dot3 = 0.0;
+      let at = kHead + key * s.kRow;
+      for (var d = 0u; d < s.D; d++) {
+        let k = f32(K[at + d]);
+        dot0 = fma(f32(Q[q0 + d]), k, dot0);
+        dot1 = fma(f32(Q[q1 + d]), k, dot1);
+        dot2 = fma(f32(Q[q2 + d]), k, dot2);
+        dot3 = fma(f32(Q[q3 + d]), k, dot3);
+      }
+      if (CAUSAL == 0u || key <= row0) {
+        score0 = dot0 * s.scale;
+        if (BIAS == 1u) { score0 = max(score0 + bias[bias0 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row1) {
+        score1 = dot1 * s.scale;
+        if (BIAS == 1u) { score1 = max(score1 + bias[bias1 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row2) {
+        score2 = dot2 * s.scale;
+        if (BIAS == 1u) { score2 = max(score2 + bias[bias2 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row3) {
+        score3 = dot3 * s.scale;
+        if (BIAS == 1u) { score3 = max(score3 + bias[bias3 + key], -2e38); }
+      }
+    }
+    P[0 * LANES + lane] = score0;
+    P[1 * LANES + lane] = score1;
+    P[2 * LANES + lane] = score2;
+    P[3 * LANES + lane] = score3;
+    workgroupBarrier();
+    var top0 = max0;
+    for (var t = 0u; t < LANES; t++) { top0 = max(top0, P[0 * LANES + t]); }
+    let fade0 = exp(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    o0_0 *= fade0;
+    var top1 = max1;
+    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
+    let fade1 = exp(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    o1_0 *= fade1;
+    var top2 = max2;
+    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
+    let fade2 = exp(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    o2_0 *= fade2;
+    var top3 = max3;
+    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
+    let fade3 = exp(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    o3_0 *= fade3;
+    workgroupBarrier();
+    P[0 * LANES + lane] = select(0.0, exp(score0 - max0), score0 > NOTHING);
+    P[1 * LANES + lane] = select(0.0, exp(score1 - max1), score1 > NOTHING);
+    P[2 * LANES + lane] = select(0.0, exp(score2 - max2), score2 > NOTHING);
+    P[3 * LANES + lane] = select(0.0, exp(score3 - max3), score3 > NOTHING);
+    workgroupBarrier();
+    for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
+      let at = vHead + (k0 + t) * s.vRow + d0;
+      var v0 = 0.0;
+      if (d0 + 0 * LANES < s.D) { v0 = f32(V[at + 0 * LANES]); }
+      let p0 = P[0 * LANES + t];
+      sum0 += p0;
+      o0_0 = fma(p0, v0, o0_0);
+      let p1 = P[1 * LANES + t];
+      sum1 += p1;
+      o1_0 = fma(p1, v0, o1_0);
+      let p2 = P[2 * LANES + t];
+      sum2 += p2;
+      o2_0 = fma(p2, v0, o2_0);
+      let p3 = P[3 * LANES + t];
+      sum3 += p3;
+      o3_0 = fma(p3, v0, o3_0);
+    }
+    workgroupBarrier();
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o0_0 * share); }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o1_0 * share); }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o2_0 * share); }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o3_0 * share); }
+  }
+}
+`,
+  "attention@BQ=4,DJ=2": `const BQ: u32 = 4u;
+const DJ: u32 = 2u;
+// attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
+//
+//   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
+//   O        [B, Lq, heads · D]
+//   bias     f32 [1|B, 1|heads, Lq, Lk], keep f32 [B, Lk]
+//
+// One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
+// A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
+// maximum and sum are kept by every lane alike; all sums are f32.
+
+
+const LANES: u32 = 64u;
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<qElem>;
+@group(0) @binding(2) var<storage, read>       K: array<kElem>;
+@group(0) @binding(3) var<storage, read>       V: array<vElem>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<oElem>;
+
+var<workgroup> P: array<f32, BQ * LANES>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let n0 = s.q0 + group.x * BQ;
+  let d0 = group.z * LANES * DJ + lane;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let q0 = s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var o0_0 = 0.0;
+  var o0_1 = 0.0;
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let q1 = s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var o1_0 = 0.0;
+  var o1_1 = 0.0;
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let q2 = s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var o2_0 = 0.0;
+  var o2_1 = 0.0;
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let q3 = s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var o3_0 = 0.0;
+  var o3_1 = 0.0;
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(n0 + BQ, s.qEnd)); }  // later keys serve none of these queries
+  for (var k0 = 0u; k0 < keys; k0 += LANES) {
+    let key = k0 + lane;
+    var score0 = NOTHING;
+    var score1 = NOTHING;
+    var score2 = NOTHING;
+    var score3 = NOTHING;
+    var kept = key < s.Lk;
+    if (MASK == 1u && kept) { kept = keep[b * s.Lk + key] != 0.0; }
+    if (kept) {
+      var dot0 = 0.0;
+      var dot1 = 0.0;
+      var dot2 = 0.0;
+      var dot3 = 0.0;
+      let at = kHead + key * s.kRow;
+      for (var d = 0u; d < s.D; d++) {
+        let k = f32(K[at + d]);
+        dot0 = fma(f32(Q[q0 + d]), k, dot0);
+        dot1 = fma(f32(Q[q1 + d]), k, dot1);
+        dot2 = fma(f32(Q[q2 + d]), k, dot2);
+        dot3 = fma(f32(Q[q3 + d]), k, dot3);
+      }
+      if (CAUSAL == 0u || key <= row0) {
+        score0 = dot0 * s.scale;
+        if (BIAS == 1u) { score0 = max(score0 + bias[bias0 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row1) {
+        score1 = dot1 * s.scale;
+        if (BIAS == 1u) { score1 = max(score1 + bias[bias1 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row2) {
+        score2 = dot2 * s.scale;
+        if (BIAS == 1u) { score2 = max(score2 + bias[bias2 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row3) {
+        score3 = dot3 * s.scale;
+        if (BIAS == 1u) { score3 = max(score3 + bias[bias3 + key], -2e38); }
+      }
+    }
+    P[0 * LANES + lane] = score0;
+    P[1 * LANES + lane] = score1;
+    P[2 * LANES + lane] = score2;
+    P[3 * LANES + lane] = score3;
+    workgroupBarrier();
+    var top0 = max0;
+    for (var t = 0u; t < LANES; t++) { top0 = max(top0, P[0 * LANES + t]); }
+    let fade0 = exp(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    o0_0 *= fade0;
+    o0_1 *= fade0;
+    var top1 = max1;
+    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
+    let fade1 = exp(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    o1_0 *= fade1;
+    o1_1 *= fade1;
+    var top2 = max2;
+    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
+    let fade2 = exp(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    o2_0 *= fade2;
+    o2_1 *= fade2;
+    var top3 = max3;
+    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
+    let fade3 = exp(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    o3_0 *= fade3;
+    o3_1 *= fade3;
+    workgroupBarrier();
+    P[0 * LANES + lane] = select(0.0, exp(score0 - max0), score0 > NOTHING);
+    P[1 * LANES + lane] = select(0.0, exp(score1 - max1), score1 > NOTHING);
+    P[2 * LANES + lane] = select(0.0, exp(score2 - max2), score2 > NOTHING);
+    P[3 * LANES + lane] = select(0.0, exp(score3 - max3), score3 > NOTHING);
+    workgroupBarrier();
+    for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
+      let at = vHead + (k0 + t) * s.vRow + d0;
+      var v0 = 0.0;
+      if (d0 + 0 * LANES < s.D) { v0 = f32(V[at + 0 * LANES]); }
+      var v1 = 0.0;
+      if (d0 + 1 * LANES < s.D) { v1 = f32(V[at + 1 * LANES]); }
+      let p0 = P[0 * LANES + t];
+      sum0 += p0;
+      o0_0 = fma(p0, v0, o0_0);
+      o0_1 = fma(p0, v1, o0_1);
+      let p1 = P[1 * LANES + t];
+      sum1 += p1;
+      o1_0 = fma(p1, v0, o1_0);
+      o1_1 = fma(p1, v1, o1_1);
+      let p2 = P[2 * LANES + t];
+      sum2 += p2;
+      o2_0 = fma(p2, v0, o2_0);
+      o2_1 = fma(p2, v1, o2_1);
+      let p3 = P[3 * LANES + t];
+      sum3 += p3;
+      o3_0 = fma(p3, v0, o3_0);
+      o3_1 = fma(p3, v1, o3_1);
+    }
+    workgroupBarrier();
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o0_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o0_1 * share); }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o1_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o1_1 * share); }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o2_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o2_1 * share); }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o3_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o3_1 * share); }
+  }
+}
+`,
+  "attention@BQ=4,DJ=8": `const BQ: u32 = 4u;
+const DJ: u32 = 8u;
+// attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
+//
+//   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
+//   O        [B, Lq, heads · D]
+//   bias     f32 [1|B, 1|heads, Lq, Lk], keep f32 [B, Lk]
+//
+// One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
+// A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
+// maximum and sum are kept by every lane alike; all sums are f32.
+
+
+const LANES: u32 = 64u;
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<qElem>;
+@group(0) @binding(2) var<storage, read>       K: array<kElem>;
+@group(0) @binding(3) var<storage, read>       V: array<vElem>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<oElem>;
+
+var<workgroup> P: array<f32, BQ * LANES>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let n0 = s.q0 + group.x * BQ;
+  let d0 = group.z * LANES * DJ + lane;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let q0 = s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var o0_0 = 0.0;
+  var o0_1 = 0.0;
+  var o0_2 = 0.0;
+  var o0_3 = 0.0;
+  var o0_4 = 0.0;
+  var o0_5 = 0.0;
+  var o0_6 = 0.0;
+  var o0_7 = 0.0;
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let q1 = s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var o1_0 = 0.0;
+  var o1_1 = 0.0;
+  var o1_2 = 0.0;
+  var o1_3 = 0.0;
+  var o1_4 = 0.0;
+  var o1_5 = 0.0;
+  var o1_6 = 0.0;
+  var o1_7 = 0.0;
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let q2 = s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var o2_0 = 0.0;
+  var o2_1 = 0.0;
+  var o2_2 = 0.0;
+  var o2_3 = 0.0;
+  var o2_4 = 0.0;
+  var o2_5 = 0.0;
+  var o2_6 = 0.0;
+  var o2_7 = 0.0;
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let q3 = s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var o3_0 = 0.0;
+  var o3_1 = 0.0;
+  var o3_2 = 0.0;
+  var o3_3 = 0.0;
+  var o3_4 = 0.0;
+  var o3_5 = 0.0;
+  var o3_6 = 0.0;
+  var o3_7 = 0.0;
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(n0 + BQ, s.qEnd)); }  // later keys serve none of these queries
+  for (var k0 = 0u; k0 < keys; k0 += LANES) {
+    let key = k0 + lane;
+    var score0 = NOTHING;
+    var score1 = NOTHING;
+    var score2 = NOTHING;
+    var score3 = NOTHING;
+    var kept = key < s.Lk;
+    if (MASK == 1u && kept) { kept = keep[b * s.Lk + key] != 0.0; }
+    if (kept) {
+      var dot0 = 0.0;
+      var dot1 = 0.0;
+      var dot2 = 0.0;
+      var dot3 = 0.0;
+      let at = kHead + key * s.kRow;
+      for (var d = 0u; d < s.D; d++) {
+        let k = f32(K[at + d]);
+        dot0 = fma(f32(Q[q0 + d]), k, dot0);
+        dot1 = fma(f32(Q[q1 + d]), k, dot1);
+        dot2 = fma(f32(Q[q2 + d]), k, dot2);
+        dot3 = fma(f32(Q[q3 + d]), k, dot3);
+      }
+      if (CAUSAL == 0u || key <= row0) {
+        score0 = dot0 * s.scale;
+        if (BIAS == 1u) { score0 = max(score0 + bias[bias0 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row1) {
+        score1 = dot1 * s.scale;
+        if (BIAS == 1u) { score1 = max(score1 + bias[bias1 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row2) {
+        score2 = dot2 * s.scale;
+        if (BIAS == 1u) { score2 = max(score2 + bias[bias2 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row3) {
+        score3 = dot3 * s.scale;
+        if (BIAS == 1u) { score3 = max(score3 + bias[bias3 + key], -2e38); }
+      }
+    }
+    P[0 * LANES + lane] = score0;
+    P[1 * LANES + lane] = score1;
+    P[2 * LANES + lane] = score2;
+    P[3 * LANES + lane] = score3;
+    workgroupBarrier();
+    var top0 = max0;
+    for (var t = 0u; t < LANES; t++) { top0 = max(top0, P[0 * LANES + t]); }
+    let fade0 = exp(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    o0_0 *= fade0;
+    o0_1 *= fade0;
+    o0_2 *= fade0;
+    o0_3 *= fade0;
+    o0_4 *= fade0;
+    o0_5 *= fade0;
+    o0_6 *= fade0;
+    o0_7 *= fade0;
+    var top1 = max1;
+    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
+    let fade1 = exp(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    o1_0 *= fade1;
+    o1_1 *= fade1;
+    o1_2 *= fade1;
+    o1_3 *= fade1;
+    o1_4 *= fade1;
+    o1_5 *= fade1;
+    o1_6 *= fade1;
+    o1_7 *= fade1;
+    var top2 = max2;
+    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
+    let fade2 = exp(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    o2_0 *= fade2;
+    o2_1 *= fade2;
+    o2_2 *= fade2;
+    o2_3 *= fade2;
+    o2_4 *= fade2;
+    o2_5 *= fade2;
+    o2_6 *= fade2;
+    o2_7 *= fade2;
+    var top3 = max3;
+    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
+    let fade3 = exp(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    o3_0 *= fade3;
+    o3_1 *= fade3;
+    o3_2 *= fade3;
+    o3_3 *= fade3;
+    o3_4 *= fade3;
+    o3_5 *= fade3;
+    o3_6 *= fade3;
+    o3_7 *= fade3;
+    workgroupBarrier();
+    P[0 * LANES + lane] = select(0.0, exp(score0 - max0), score0 > NOTHING);
+    P[1 * LANES + lane] = select(0.0, exp(score1 - max1), score1 > NOTHING);
+    P[2 * LANES + lane] = select(0.0, exp(score2 - max2), score2 > NOTHING);
+    P[3 * LANES + lane] = select(0.0, exp(score3 - max3), score3 > NOTHING);
+    workgroupBarrier();
+    for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
+      let at = vHead + (k0 + t) * s.vRow + d0;
+      var v0 = 0.0;
+      if (d0 + 0 * LANES < s.D) { v0 = f32(V[at + 0 * LANES]); }
+      var v1 = 0.0;
+      if (d0 + 1 * LANES < s.D) { v1 = f32(V[at + 1 * LANES]); }
+      var v2 = 0.0;
+      if (d0 + 2 * LANES < s.D) { v2 = f32(V[at + 2 * LANES]); }
+      var v3 = 0.0;
+      if (d0 + 3 * LANES < s.D) { v3 = f32(V[at + 3 * LANES]); }
+      var v4 = 0.0;
+      if (d0 + 4 * LANES < s.D) { v4 = f32(V[at + 4 * LANES]); }
+      var v5 = 0.0;
+      if (d0 + 5 * LANES < s.D) { v5 = f32(V[at + 5 * LANES]); }
+      var v6 = 0.0;
+      if (d0 + 6 * LANES < s.D) { v6 = f32(V[at + 6 * LANES]); }
+      var v7 = 0.0;
+      if (d0 + 7 * LANES < s.D) { v7 = f32(V[at + 7 * LANES]); }
+      let p0 = P[0 * LANES + t];
+      sum0 += p0;
+      o0_0 = fma(p0, v0, o0_0);
+      o0_1 = fma(p0, v1, o0_1);
+      o0_2 = fma(p0, v2, o0_2);
+      o0_3 = fma(p0, v3, o0_3);
+      o0_4 = fma(p0, v4, o0_4);
+      o0_5 = fma(p0, v5, o0_5);
+      o0_6 = fma(p0, v6, o0_6);
+      o0_7 = fma(p0, v7, o0_7);
+      let p1 = P[1 * LANES + t];
+      sum1 += p1;
+      o1_0 = fma(p1, v0, o1_0);
+      o1_1 = fma(p1, v1, o1_1);
+      o1_2 = fma(p1, v2, o1_2);
+      o1_3 = fma(p1, v3, o1_3);
+      o1_4 = fma(p1, v4, o1_4);
+      o1_5 = fma(p1, v5, o1_5);
+      o1_6 = fma(p1, v6, o1_6);
+      o1_7 = fma(p1, v7, o1_7);
+      let p2 = P[2 * LANES + t];
+      sum2 += p2;
+      o2_0 = fma(p2, v0, o2_0);
+      o2_1 = fma(p2, v1, o2_1);
+      o2_2 = fma(p2, v2, o2_2);
+      o2_3 = fma(p2, v3, o2_3);
+      o2_4 = fma(p2, v4, o2_4);
+      o2_5 = fma(p2, v5, o2_5);
+      o2_6 = fma(p2, v6, o2_6);
+      o2_7 = fma(p2, v7, o2_7);
+      let p3 = P[3 * LANES + t];
+      sum3 += p3;
+      o3_0 = fma(p3, v0, o3_0);
+      o3_1 = fma(p3, v1, o3_1);
+      o3_2 = fma(p3, v2, o3_2);
+      o3_3 = fma(p3, v3, o3_3);
+      o3_4 = fma(p3, v4, o3_4);
+      o3_5 = fma(p3, v5, o3_5);
+      o3_6 = fma(p3, v6, o3_6);
+      o3_7 = fma(p3, v7, o3_7);
+    }
+    workgroupBarrier();
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o0_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o0_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o0_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o0_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o0_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o0_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o0_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o0_7 * share); }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o1_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o1_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o1_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o1_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o1_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o1_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o1_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o1_7 * share); }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o2_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o2_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o2_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o2_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o2_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o2_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o2_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o2_7 * share); }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o3_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o3_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o3_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o3_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o3_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o3_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o3_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o3_7 * share); }
+  }
+}
+`,
+  "attention_pack": `// attention_pack.wgsl — P [rows, D] = one head's rows of X: for keys and values that exceed a binding.
+//
+// One invocation an element; groups fold over x and y.
+
+override WG: u32 = 64u;
+
+struct Shape { r0: u32, rEnd: u32, D: u32, row: u32, first: u32, fold: u32 }  // first: wraps, row·r0 brings it back
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<elem>;
+@group(0) @binding(2) var<storage, read_write> P: array<elem>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let at = (group.y * s.fold + group.x) * WG + lane;
+  let row = s.r0 + at / s.D;
+  let d = at % s.D;
+  if (row < s.rEnd) { P[row * s.D + d] = X[s.first + row * s.row + d]; }
+}
+`,
   "matmul@RM=1,RN=4": `const RM: u32 = 1u;
 const RN: u32 = 4u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
@@ -1315,6 +2058,78 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   P[m * s.Kp + k - s.pBase] = v;
 }
 `,
+  "norm": `// norm.wgsl — Y = Norm(X) · weight + bias, then · (1 + scale) + shift; one workgroup a row.
+//
+//   X              [rows, D]   xElem      Y [rows, D]  yElem
+//   weight, bias   [D]         f32, by AFFINE
+//   modulation     [B, M]      f32: scale and shift of a sample's rows, from their columns on, by MODULATE
+//
+// RMS = 1 leaves the mean alone (T5, query and key norms). Statistics are f32 and two-pass: E[x²] − E[x]²
+// cancels to nothing once |mean| ≫ std. Rows fold over x and y because x alone stops at 65 535.
+
+override WG: u32 = 64u;      // invocations a row, a power of two
+override EPS: f32 = 1e-6;
+override RMS: u32 = 0u;
+override AFFINE: u32 = 0u;   // 0 none, 1 weight, 2 weight and bias
+override MODULATE: u32 = 0u;
+
+struct Shape {
+  rows: u32, D: u32, S: u32, fold: u32, row0: u32,
+  xN: u32, xAt: u32, xBase: u32, yBase: u32,
+  M: u32, scaleAt: u32, shiftAt: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<xElem>;
+@group(0) @binding(2) var<storage, read>       weight: array<f32>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       modulation: array<f32>;
+@group(0) @binding(5) var<storage, read_write> Y: array<yElem>;
+
+var<workgroup> partial: array<f32, WG>;
+
+/// Sum of v over the workgroup, the same value returned to every invocation.
+fn sum(v: f32, lane: u32) -> f32 {
+  partial[lane] = v;
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (lane < half) { partial[lane] += partial[lane + half]; }
+    workgroupBarrier();
+  }
+  let total = partial[0];
+  workgroupBarrier();   // partial is reused by the next call
+  return total;
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = s.row0 + group.y * s.fold + group.x;
+  if (row >= s.rows) { return; }   // uniform in the workgroup, so the barriers below stay legal
+  let b = row / s.S;
+  let x0 = (b * s.xN + s.xAt + row % s.S - s.xBase) * s.D;
+  let y0 = (row - s.yBase) * s.D;
+
+  var mean = 0.0;
+  if (RMS == 0u) {
+    var v = 0.0;
+    for (var d = lane; d < s.D; d += WG) { v += f32(X[x0 + d]); }
+    mean = sum(v, lane) / f32(s.D);
+  }
+  var q = 0.0;
+  for (var d = lane; d < s.D; d += WG) { let c = f32(X[x0 + d]) - mean; q += c * c; }
+  let inv = inverseSqrt(sum(q, lane) / f32(s.D) + EPS);
+
+  for (var d = lane; d < s.D; d += WG) {
+    var n = (f32(X[x0 + d]) - mean) * inv;
+    if (AFFINE >= 1u) { n *= weight[d]; }
+    if (AFFINE == 2u) { n += bias[d]; }
+    if (MODULATE == 1u) {
+      n = n * (1.0 + modulation[b * s.M + s.scaleAt + d]) + modulation[b * s.M + s.shiftAt + d];
+    }
+    Y[y0 + d] = yElem(n);
+  }
+}
+`,
   "pad_rows": `// pad_rows.wgsl — Y [rows, K4] = X [rows, K], filled with zeros: rows that vec4 loads can read.
 //
 // One invocation an element; folded over x and y because x alone stops at 65 535 workgroups.
@@ -1336,6 +2151,155 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var v = xElem();
   if (c < s.K) { v = X[((row / s.S) * s.N + s.at + row % s.S) * s.K + c]; }
   Y[i] = v;
+}
+`,
+  "pointwise": `// pointwise.wgsl — Y = f(A, B) element by element, f32 or f16 in and out.
+//
+//   OP 0  activation of A            OP 3  A[.., 0:C] · gelu(A[.., C:2C])   (GEGLU)
+//   OP 1  A + B                      OP 4  A and B side by side in the channels
+//   OP 2  c0·A + c1·B + c2·C + c3·D  OP 5  tanh(A / 3) · 3                  (the small autoencoder's clamp)
+//
+// One invocation an element; workgroups fold over x and y because x alone stops at 65 535.
+
+override WG: u32 = 64u;
+override OP: u32 = 0u;
+override ACT: u32 = 0u;     // as in matmul.wgsl
+override TERMS: u32 = 2u;   // OP 2
+override INPLACE: u32 = 0u; // OP 1: Y += A
+
+struct Shape {
+  count: u32, fold: u32, C: u32, Cb: u32,     // elements of Y, fold, channels of Y (OP 3) or of A (OP 4), of B
+  c0: f32, c1: f32, c2: f32, c3: f32, clip: f32,
+  S: u32, N: u32, at: u32,                    // OP 1 into a part of a sequence: rows a sample, in the whole, first
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       A: array<aElem>;
+@group(0) @binding(2) var<storage, read>       B: array<bElem>;
+@group(0) @binding(3) var<storage, read>       C: array<f32>;
+@group(0) @binding(4) var<storage, read>       D: array<f32>;
+@group(0) @binding(5) var<storage, read_write> Y: array<yElem>;
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn gelu(x: f32) -> f32 { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+
+fn activate(x: f32) -> f32 {
+  switch ACT {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return gelu(x); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (group.y * s.fold + group.x) * WG + lane;
+  if (i >= s.count) { return; }
+  var y = i;
+  var v = 0.0;
+  switch OP {
+    case 0u: { v = activate(f32(A[i])); }
+    case 1u: {
+      let row = i / s.C;
+      y = ((row / s.S) * s.N + s.at + row % s.S) * s.C + i % s.C;
+      v = f32(A[i]);
+      if (INPLACE == 1u) { v += f32(Y[y]); } else { v += f32(B[i]); }
+    }
+    case 2u: {
+      v = s.c0 * f32(A[i]);
+      if (TERMS > 1u) { v += s.c1 * f32(B[i]); }
+      if (TERMS > 2u) { v += s.c2 * C[i]; }
+      if (TERMS > 3u) { v += s.c3 * D[i]; }
+      v = clamp(v, -s.clip, s.clip);
+    }
+    case 3u: {
+      let at = (i / s.C) * 2u * s.C + i % s.C;
+      v = f32(A[at]) * gelu(f32(A[at + s.C]));
+    }
+    case 4u: {
+      let row = i / (s.C + s.Cb);
+      let c = i % (s.C + s.Cb);
+      if (c < s.C) { v = f32(A[row * s.C + c]); } else { v = f32(B[row * s.Cb + c - s.C]); }
+    }
+    default: { v = tanh(clamp(f32(A[i]) / 3.0, -10.0, 10.0)) * 3.0; }
+  }
+  Y[y] = yElem(v);
+}
+`,
+  "qk_norm_rope": `// qk_norm_rope.wgsl — queries and keys RMS-normed per head and rotated, values copied, into a joint sequence.
+//
+//   X      [B, S, 3·D]     elem: q, k, v side by side; D = heads · d
+//   norms  [d]             f32 weights of the query and of the key norm, by NORM
+//   rope   [N, d / 2, 2]   f32: cos and sin of neighbouring pairs (interleaved), by ROPE, at the joint position
+//   Y      [B, N, 3·D]     elem: rows at … at + S are written
+//
+// One workgroup a token; each invocation takes whole heads, so that a head's statistics need no barrier.
+
+override WG: u32 = 32u;
+override EPS: f32 = 1e-6;
+override NORM: u32 = 0u;
+override ROPE: u32 = 0u;
+
+struct Shape { rows: u32, S: u32, N: u32, at: u32, heads: u32, d: u32, fold: u32, row0: u32, xBase: u32, yBase: u32 }
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<elem>;
+@group(0) @binding(2) var<storage, read>       normQ: array<f32>;
+@group(0) @binding(3) var<storage, read>       normK: array<f32>;
+@group(0) @binding(4) var<storage, read>       rope: array<vec2f>;
+@group(0) @binding(5) var<storage, read_write> Y: array<elem>;
+
+fn normed(x0: u32, i: u32, inv: f32, key: bool) -> f32 {
+  let v = f32(X[x0 + i]) * inv;
+  if (NORM == 0u) { return v; }
+  return v * select(normQ[i], normK[i], key);
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = s.row0 + group.y * s.fold + group.x;
+  if (row >= s.rows) { return; }
+  let b = row / s.S;
+  let n = s.at + row % s.S;
+  let width = 3u * s.heads * s.d;
+  let from = (row - s.xBase) * width;
+  let to = (b * s.N + n - s.yBase) * width;
+
+  for (var part = lane; part < 3u * s.heads; part += WG) {   // head h of q, k or v
+    let x0 = from + part * s.d;
+    let y0 = to + part * s.d;
+    let which = part / s.heads;
+    if (which == 2u) {
+      for (var i = 0u; i < s.d; i++) { Y[y0 + i] = X[x0 + i]; }
+      continue;
+    }
+    var inv = 1.0;
+    if (NORM == 1u) {
+      var q = 0.0;
+      for (var i = 0u; i < s.d; i++) { let v = f32(X[x0 + i]); q += v * v; }
+      inv = inverseSqrt(q / f32(s.d) + EPS);
+    }
+    for (var i = 0u; i < s.d; i += 2u) {
+      let a = normed(x0, i, inv, which == 1u);
+      let c = normed(x0, i + 1u, inv, which == 1u);
+      var y = vec2f(a, c);
+      if (ROPE == 1u) {
+        let t = rope[(n * s.d + i) / 2u];
+        y = vec2f(a * t.x - c * t.y, c * t.x + a * t.y);
+      }
+      Y[y0 + i] = elem(y.x);
+      Y[y0 + i + 1u] = elem(y.y);
+    }
+  }
 }
 `,
 };

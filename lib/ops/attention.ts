@@ -1,0 +1,252 @@
+/**
+ * Scaled dot-product attention with online softmax: scores never leave the workgroup.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
+import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
+
+/** Heads within the channels of a sequence: element d of head h of row n is `x[b, n, at + h·D + d]`. */
+export interface Heads {
+  /** [B, N, C]. */
+  readonly tensor: Tensor;
+  /** Channel where head 0 starts. */
+  readonly at: number;
+  /** The rows of each sample to use, in place of all. */
+  readonly rows?: { readonly at: number; readonly count: number };
+}
+
+/** Sizes and variations of {@linkcode attention}. */
+export interface AttentionOptions {
+  /** Number of heads. */
+  readonly heads: number;
+  /** Channels of a head. */
+  readonly headDim: number;
+  /** Factor of the scores; 1/√headDim if not given. */
+  readonly scale?: number;
+  /** Query n sees keys 0 … n only. */
+  readonly causal?: boolean;
+  /** Added to the scaled scores: f32 [1|B, 1|heads, Lq, Lk]. */
+  readonly bias?: Tensor;
+  /** f32 [B, Lk]: 0 drops a key. A query without keys gives zeros. */
+  readonly keyMask?: Tensor;
+}
+
+/** Where rows of heads lie, in elements. */
+interface Strided {
+  readonly tensor: Tensor;
+  readonly B: number;
+  readonly L: number;
+  readonly first: number;
+  readonly sample: number;
+  readonly head: number;
+  readonly row: number;
+}
+
+const MAX_GROUPS = 65535;
+
+/**
+ * softmax(scale · Q·Kᵀ + bias)·V for every head, as `torch.nn.functional.scaled_dot_product_attention`.
+ * The parts may lie in one tensor (`qkv` at 0, D, 2·D); any lengths and any head size.
+ *
+ * @param r Recorder.
+ * @param q Queries, Lq rows a sample.
+ * @param k Keys, Lk rows a sample.
+ * @param v Values, Lk rows a sample.
+ * @param o Heads, and what changes the scores.
+ * @returns [B, Lq, heads · headDim] of the recorder's type.
+ * @throws {LssgenError} `bad_tensor` when shapes do not fit together; `unsupported` when the keys of a
+ *   single head exceed the largest binding.
+ */
+export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: AttentionOptions): Tensor {
+  const { heads, headDim: D } = o;
+  const [Q, K, V] = [strided("q", q, o), strided("k", k, o), strided("v", v, o)];
+  if (K.L !== V.L || K.B !== Q.B || V.B !== Q.B) {
+    throw new LssgenError(
+      "bad_tensor",
+      `attention: q has ${Q.B}×${Q.L} rows, k ${K.B}×${K.L}, v ${V.B}×${V.L}: expected equal samples, and k as long as v`,
+    );
+  }
+  const { B, L: Lq } = Q;
+  const Lk = K.L;
+  const bias = o.bias && biasStrides(o.bias, B, heads, Lq, Lk);
+  if (o.keyMask && o.keyMask.shape.reduce((a, b) => a * b, 1) !== B * Lk) {
+    throw new LssgenError("bad_tensor", `attention: key mask [${o.keyMask.shape}], expected [${B}, ${Lk}]`);
+  }
+  const out = r.tensor([B, Lq, heads * D]);
+  const limit = r.device.info.maxBindingBytes;
+  const DJ = D <= 64 ? 1 : D <= 128 ? 2 : 8;
+  const BQ = 4;
+
+  const launch = (
+    part: {
+      K: Strided;
+      V: Strided;
+      b0: number;
+      h0: number;
+      samples: number;
+      headsHere: number;
+      q0: number;
+      qEnd: number;
+    },
+    bound: { q: Binding; o: Binding; bias?: Binding },
+  ) => {
+    const { b0, h0, q0, qEnd, headsHere } = part;
+    // Workgroups along y stop at 65 535, which no model's heads times samples reaches.
+    r.dispatch({
+      shader: `attention@BQ=${BQ},DJ=${DJ}`,
+      types: { qElem: Q.tensor.dtype, kElem: K.tensor.dtype, vElem: V.tensor.dtype, oElem: out.dtype },
+      constants: { CAUSAL: o.causal ? 1 : 0, BIAS: bias ? 1 : 0, MASK: o.keyMask ? 1 : 0 },
+      params: [
+        ...[heads, D, Lq, Lk, q0, qEnd, b0, h0, headsHere],
+        ...[wrap(Q.first - bound.q.offset / DTYPE_BYTES[Q.tensor.dtype]), Q.sample, Q.head, Q.row],
+        ...[wrap(part.K.first), part.K.sample, part.K.head, part.K.row],
+        ...[wrap(part.V.first), part.V.sample, part.V.head, part.V.row],
+        wrap(-bound.o.offset / DTYPE_BYTES[out.dtype]),
+        ...[wrap(-(bound.bias?.offset ?? 0) / 4), bias?.sample ?? 0, bias?.head ?? 0],
+        f32(o.scale ?? 1 / Math.sqrt(D)),
+      ],
+      buffers: [bound.q, part.K.tensor, part.V.tensor, bound.bias, o.keyMask, bound.o],
+      groups: [Math.ceil((qEnd - q0) / BQ), part.samples * headsHere, Math.ceil(D / (64 * DJ))],
+      flops: 4 * part.samples * headsHere * (qEnd - q0) * Lk * D,
+    });
+  };
+
+  const whole = [Q.tensor, K.tensor, V.tensor, out, ...(o.bias ? [o.bias] : [])].every((t) =>
+    t.byteLength <= limit
+  );
+  if (whole && Math.ceil(Lq / BQ) <= MAX_GROUPS && B * heads <= MAX_GROUPS) {
+    launch({ K, V, b0: 0, h0: 0, samples: B, headsHere: heads, q0: 0, qEnd: Lq }, {
+      q: bindAll(Q.tensor),
+      o: bindAll(out),
+      bias: o.bias && bindAll(o.bias),
+    });
+    return out;
+  }
+
+  // One head at a time: its keys and values in buffers of their own, its queries in ranges.
+  const widest = Math.max(
+    Q.row * DTYPE_BYTES[Q.tensor.dtype],
+    heads * D * DTYPE_BYTES[out.dtype],
+    bias ? Lk * 4 : 0,
+  );
+  const step = Math.min(MAX_GROUPS * BQ, Math.floor((limit - 512) / widest));
+  if (step < 1) {
+    throw new LssgenError(
+      "unsupported",
+      `attention: a row of ${widest} bytes exceeds the binding limit of ${limit} bytes`,
+    );
+  }
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < heads; h++) {
+      using _head = r.scope();
+      const part = {
+        K: packed(r, K, b, h, D),
+        V: packed(r, V, b, h, D),
+        b0: b,
+        h0: h,
+        samples: 1,
+        headsHere: 1,
+      };
+      for (let q0 = 0; q0 < Lq; q0 += step) {
+        const qEnd = Math.min(Lq, q0 + step);
+        const q = Q.first + b * Q.sample + h * Q.head;
+        const at = bias ? b * bias.sample + h * bias.head : 0;
+        launch({ ...part, q0, qEnd }, {
+          q: bindElements(Q.tensor, q + q0 * Q.row, q + (qEnd - 1) * Q.row + D),
+          o: bindElements(out, (b * Lq + q0) * heads * D, (b * Lq + qEnd) * heads * D),
+          bias: o.bias && bindElements(o.bias, at + q0 * Lk, at + qEnd * Lk),
+        });
+      }
+    }
+  }
+  return out;
+}
+
+/** Strides of an operand, checked against its shape. */
+function strided(name: string, x: Heads, { heads, headDim }: AttentionOptions): Strided {
+  const { tensor, at } = x;
+  if (tensor.shape.length !== 3 || at + heads * headDim > tensor.shape[2]) {
+    throw new LssgenError(
+      "bad_tensor",
+      `attention: ${name} [${tensor.shape}] has no ${heads} heads of ${headDim} from channel ${at}`,
+    );
+  }
+  const [B, N, C] = tensor.shape;
+  const { at: from, count } = x.rows ?? { at: 0, count: N };
+  return { tensor, B, L: count, first: from * C + at, sample: N * C, head: headDim, row: C };
+}
+
+/** Elements from sample to sample and from head to head of a bias; 0 where it is shared. */
+function biasStrides(
+  bias: Tensor,
+  B: number,
+  heads: number,
+  Lq: number,
+  Lk: number,
+): { sample: number; head: number } {
+  const [b, h, q, k] = bias.shape;
+  if (bias.shape.length !== 4 || q !== Lq || k !== Lk || (b !== 1 && b !== B) || (h !== 1 && h !== heads)) {
+    throw new LssgenError(
+      "bad_tensor",
+      `attention: bias [${bias.shape}], expected [1 or ${B}, 1 or ${heads}, ${Lq}, ${Lk}]`,
+    );
+  }
+  return { sample: b === 1 ? 0 : h * Lq * Lk, head: h === 1 ? 0 : Lq * Lk };
+}
+
+/** One head's rows as a dense [L, D], copied where the tensor exceeds a binding. */
+function packed(r: Recorder, x: Strided, b: number, h: number, D: number): Strided {
+  const limit = r.device.info.maxBindingBytes;
+  if (x.tensor.byteLength <= limit) return x;
+  const bytes = DTYPE_BYTES[x.tensor.dtype];
+  const dense = r.tensor([x.L, D], x.tensor.dtype);
+  if (dense.byteLength > limit) {
+    throw new LssgenError(
+      "unsupported",
+      `attention: ${x.L} keys of ${D} channels take ${dense.byteLength} bytes, more than the adapter's largest ` +
+        `binding of ${limit} bytes; choose a smaller size or a smaller VAE tile`,
+    );
+  }
+  const first = x.first + b * x.sample + h * x.head;
+  const step = Math.floor((limit - 512) / (x.row * bytes));
+  if (step < 1) {
+    throw new LssgenError(
+      "unsupported",
+      `attention: a row of ${x.row * bytes} bytes exceeds the binding limit of ${limit} bytes`,
+    );
+  }
+  for (let r0 = 0; r0 < x.L; r0 += step) {
+    const rEnd = Math.min(x.L, r0 + step);
+    const from = bindElements(x.tensor, first + r0 * x.row, first + (rEnd - 1) * x.row + D);
+    const groups = Math.ceil((rEnd - r0) * D / 64);
+    const fold = Math.min(groups, MAX_GROUPS);
+    r.dispatch({
+      shader: "attention_pack",
+      types: { elem: x.tensor.dtype },
+      constants: { WG: 64 },
+      params: [r0, rEnd, D, x.row, wrap(first - from.offset / bytes), fold],
+      buffers: [from, dense],
+      groups: [fold, Math.ceil(groups / fold)],
+    });
+  }
+  return { tensor: dense, B: 1, L: x.L, first: 0, sample: 0, head: 0, row: D };
+}
+
+/** A negative element offset as the u32 that sums back to what was meant. */
+function wrap(v: number): number {
+  return v >>> 0;
+}
+
+function bindAll(tensor: Tensor): Binding {
+  return { tensor, offset: 0, size: tensor.byteLength };
+}
+
+/** Elements from … to of a tensor, widened to what a binding may start and end at. */
+function bindElements(tensor: Tensor, from: number, to: number): Binding {
+  const bytes = DTYPE_BYTES[tensor.dtype];
+  const offset = Math.floor(from * bytes / 256) * 256;
+  return { tensor, offset, size: Math.min(Math.ceil(to * bytes / 16) * 16, tensor.byteLength) - offset };
+}

@@ -1,0 +1,134 @@
+// attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
+//
+//   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
+//   O        [B, Lq, heads · D]
+//   bias     f32 [1|B, 1|heads, Lq, Lk], keep f32 [B, Lk]
+//
+// One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
+// A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
+// maximum and sum are kept by every lane alike; all sums are f32.
+
+// variants BQ=4 DJ=1; BQ=4 DJ=2; BQ=4 DJ=8
+
+const LANES: u32 = 64u;
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<qElem>;
+@group(0) @binding(2) var<storage, read>       K: array<kElem>;
+@group(0) @binding(3) var<storage, read>       V: array<vElem>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<oElem>;
+
+var<workgroup> P: array<f32, BQ * LANES>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let n0 = s.q0 + group.x * BQ;
+  let d0 = group.z * LANES * DJ + lane;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  // unroll i BQ
+  let row#i = min(n0 + i, s.qEnd - 1u);
+  let q#i = s.qFirst + b * s.qSample + h * s.qHead + row#i * s.qRow;
+  let bias#i = s.biasFirst + b * s.biasSample + h * s.biasHead + row#i * s.Lk;
+  var max#i = NOTHING;
+  var sum#i = 0.0;
+  // unroll j DJ
+  var o#i_#j = 0.0;
+  // end
+  // end
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(n0 + BQ, s.qEnd)); }  // later keys serve none of these queries
+  for (var k0 = 0u; k0 < keys; k0 += LANES) {
+    let key = k0 + lane;
+    // unroll i BQ
+    var score#i = NOTHING;
+    // end
+    var kept = key < s.Lk;
+    if (MASK == 1u && kept) { kept = keep[b * s.Lk + key] != 0.0; }
+    if (kept) {
+      // unroll i BQ
+      var dot#i = 0.0;
+      // end
+      let at = kHead + key * s.kRow;
+      for (var d = 0u; d < s.D; d++) {
+        let k = f32(K[at + d]);
+        // unroll i BQ
+        dot#i = fma(f32(Q[q#i + d]), k, dot#i);
+        // end
+      }
+      // unroll i BQ
+      if (CAUSAL == 0u || key <= row#i) {
+        score#i = dot#i * s.scale;
+        if (BIAS == 1u) { score#i = max(score#i + bias[bias#i + key], -2e38); }
+      }
+      // end
+    }
+    // unroll i BQ
+    P[i * LANES + lane] = score#i;
+    // end
+    workgroupBarrier();
+    // unroll i BQ
+    var top#i = max#i;
+    for (var t = 0u; t < LANES; t++) { top#i = max(top#i, P[i * LANES + t]); }
+    let fade#i = exp(max#i - top#i);
+    max#i = top#i;
+    sum#i *= fade#i;
+    // unroll j DJ
+    o#i_#j *= fade#i;
+    // end
+    // end
+    workgroupBarrier();
+    // unroll i BQ
+    P[i * LANES + lane] = select(0.0, exp(score#i - max#i), score#i > NOTHING);
+    // end
+    workgroupBarrier();
+    for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
+      let at = vHead + (k0 + t) * s.vRow + d0;
+      // unroll j DJ
+      var v#j = 0.0;
+      if (d0 + j * LANES < s.D) { v#j = f32(V[at + j * LANES]); }
+      // end
+      // unroll i BQ
+      let p#i = P[i * LANES + t];
+      sum#i += p#i;
+      // unroll j DJ
+      o#i_#j = fma(p#i, v#j, o#i_#j);
+      // end
+      // end
+    }
+    workgroupBarrier();
+  }
+
+  // unroll i BQ
+  if (n0 + i < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum#i, sum#i > 0.0);
+    // unroll j DJ
+    if (d0 + j * LANES < s.D) { O[o + j * LANES] = oElem(o#i_#j * share); }
+    // end
+  }
+  // end
+}

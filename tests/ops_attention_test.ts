@@ -1,0 +1,159 @@
+import { assert } from "@std/assert";
+import { type Device, openDevice } from "../lib/gpu/device.ts";
+import { Recorder } from "../lib/gpu/recorder.ts";
+import { attention } from "../lib/ops/attention.ts";
+import type { Dtype, Tensor } from "../lib/tensor.ts";
+
+/** Numbers in (−1, 1) from a linear congruence: the same in every run. */
+function numbers(n: number, seed: number): Float32Array<ArrayBuffer> {
+  let s = seed >>> 0;
+  return Float32Array.from({ length: n }, () => {
+    s = (Math.imul(s, 1664525) + 1013904223) >>> 0;
+    return s / 2 ** 31 - 1;
+  });
+}
+
+interface Case {
+  B: number;
+  heads: number;
+  D: number;
+  Lq: number;
+  Lk: number;
+  dtype?: Dtype;
+  causal?: boolean;
+  bias?: [1 | "B", 1 | "heads"];
+  mask?: boolean;
+  /** Factor of queries and keys: large scores need the running maximum. */
+  size?: number;
+  /** Rows before the part that is used, in a joint sequence. */
+  before?: number;
+}
+
+/** Runs one case, q, k and v as parts of wider rows, and returns the largest error (values lie in ±1). */
+async function error(device: Device, c: Case): Promise<number> {
+  const { B, heads, D, Lq, Lk, size = 1, before = 0 } = c;
+  const C = heads * D;
+  using r = new Recorder(device, c.dtype ?? "f32");
+  const load = (L: number, width: number, seed: number, factor: number): [Float32Array, Tensor] => {
+    const data = numbers(B * (L + before) * width, seed).map((v) => v * factor);
+    if (c.dtype !== "f16") return [data, r.upload([B, L + before, width], data)];
+    const halves = new Float16Array(Math.ceil(data.length / 2) * 2);
+    halves.set(data);
+    const t = r.tensor([B, L + before, width], "f16");
+    device.gpu.queue.writeBuffer(t.buffer, 0, halves);
+    return [Float32Array.from(halves), t];
+  };
+  // Odd widths around the heads, so that no row starts where a vec4 would.
+  const [q, qt] = load(Lq, C + 3, 1, size);
+  const [kv, kvt] = load(Lk, 2 * C + 1, 2, size);
+  const [bB, bH] = [c.bias?.[0] === "B" ? B : 1, c.bias?.[1] === "heads" ? heads : 1];
+  const bias = c.bias && numbers(bB * bH * Lq * Lk, 3);
+  const keep = c.mask ? numbers(B * Lk, 4).map((v, i) => v > 0 || i % Lk === 0 ? 1 : 0) : undefined;
+  const y = attention(
+    r,
+    { tensor: qt, at: 2, rows: { at: before, count: Lq } },
+    { tensor: kvt, at: 0, rows: { at: before, count: Lk } },
+    { tensor: kvt, at: C + 1, rows: { at: before, count: Lk } },
+    {
+      heads,
+      headDim: D,
+      causal: c.causal,
+      bias: bias && r.upload([bB, bH, Lq, Lk], bias),
+      keyMask: keep && r.upload([B, Lk], keep),
+    },
+  );
+  const got = await r.read(y);
+  device.check();
+  let worst = 0;
+  for (let b = 0; b < B; b++) {
+    for (let h = 0; h < heads; h++) {
+      for (let i = 0; i < Lq; i++) {
+        const scores = Array.from({ length: Lk }, (_, j) => {
+          if ((c.causal && j > i) || (keep && keep[b * Lk + j] === 0)) return -Infinity;
+          let dot = 0;
+          for (let d = 0; d < D; d++) {
+            dot += q[(b * (Lq + before) + before + i) * (C + 3) + 2 + h * D + d] *
+              kv[(b * (Lk + before) + before + j) * (2 * C + 1) + h * D + d];
+          }
+          const at = ((bB === 1 ? 0 : b) * bH + (bH === 1 ? 0 : h)) * Lq * Lk + i * Lk + j;
+          return dot / Math.sqrt(D) + (bias ? bias[at] : 0);
+        });
+        const top = Math.max(...scores);
+        const p = scores.map((v) => Math.exp(v - top));
+        const sum = p.reduce((a, v) => a + v, 0);
+        for (let d = 0; d < D; d++) {
+          let want = 0;
+          for (let j = 0; j < Lk; j++) {
+            want += p[j] / sum * kv[(b * (Lk + before) + before + j) * (2 * C + 1) + C + 1 + h * D + d];
+          }
+          const value = got[(b * Lq + i) * C + h * D + d];
+          assert(Number.isFinite(value), `o[${b},${i},${h},${d}] is ${value}`);
+          worst = Math.max(worst, Math.abs(value - want));
+        }
+      }
+    }
+  }
+  return worst / size;
+}
+
+// Scores of size s carry s · 2⁻²⁴ · √D from the dot product and a few 2⁻²² from exp; values lie in ±1.
+const F32 = 1e-5;
+// The result is rounded to 2⁻¹¹ of at most 1.
+const F16 = 1e-3;
+
+const SHAPES: Case[] = [
+  { B: 1, heads: 1, D: 8, Lq: 1, Lk: 1 },
+  { B: 2, heads: 3, D: 40, Lq: 33, Lk: 77 },
+  { B: 1, heads: 2, D: 64, Lq: 129, Lk: 130 },
+  { B: 1, heads: 2, D: 128, Lq: 65, Lk: 65 },
+  { B: 1, heads: 1, D: 512, Lq: 17, Lk: 70 },
+  { B: 1, heads: 2, D: 12, Lq: 5, Lk: 200 },
+];
+
+Deno.test("attention() equals an f64 loop at odd lengths and head sizes", async () => {
+  using device = await openDevice();
+  for (const shape of SHAPES) {
+    const e = await error(device, shape);
+    assert(e < F32, `${JSON.stringify(shape)}: ${e}`);
+  }
+});
+
+Deno.test("attention() takes and gives halves", async () => {
+  using device = await openDevice();
+  if (!device.info.f16) return;
+  for (const shape of SHAPES) {
+    const e = await error(device, { ...shape, dtype: "f16" });
+    assert(e < F16, `${JSON.stringify(shape)}: ${e}`);
+  }
+});
+
+Deno.test("attention() hides later keys, drops masked ones and adds a bias", async () => {
+  using device = await openDevice();
+  const base = { B: 2, heads: 2, D: 24, Lq: 71, Lk: 71 };
+  for (
+    const c of [
+      { ...base, causal: true },
+      { ...base, mask: true },
+      { ...base, bias: ["B", "heads"] as ["B", "heads"] },
+      { ...base, bias: [1, 1] as [1, 1], causal: true, mask: true },
+      { ...base, before: 5 },
+    ]
+  ) {
+    const e = await error(device, c);
+    assert(e < F32, `${JSON.stringify(c)}: ${e}`);
+  }
+});
+
+Deno.test("attention() stays finite and right when scores are in the hundreds", async () => {
+  using device = await openDevice();
+  // Scores up to about 400 carry 400 · 2⁻²⁴ · √D ≈ 2e-4.
+  assert(await error(device, { B: 1, heads: 1, D: 64, Lq: 40, Lk: 90, size: 12 }) < 5e-4);
+});
+
+Deno.test("attention() splits what exceeds the largest binding", async () => {
+  using device = await openDevice({ maxBindingBytes: 65536 });
+  for (const c of [{}, { bias: ["B", "heads"] as ["B", "heads"], mask: true }, { before: 9 }]) {
+    const e = await error(device, { B: 2, heads: 3, D: 40, Lq: 190, Lk: 201, ...c });
+    assert(e < F32, `${JSON.stringify(c)}: ${e}`);
+  }
+});
