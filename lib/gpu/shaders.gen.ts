@@ -745,6 +745,48 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (row < s.rEnd) { P[row * s.D + d] = X[s.first + row * s.row + d]; }
 }
 `,
+  "embedding": `// embedding.wgsl — Y[row] = table[ids[row]] (+ positions[row % N]), f32.
+//
+//   ids [rows] i32;  table [V, D] and positions [P, D] f32, f16 or bf16, rows of \`stride\` elements
+//
+// One invocation an element; workgroups fold over x and y.
+
+override WG: u32 = 64u;
+override TYPE: u32 = 0u;       // of the table: 0 f32, 1 f16, 2 bf16
+override POSITIONS: u32 = 0u;  // 0 none, 1 f32, 2 f16, 3 bf16
+
+struct Shape { count: u32, D: u32, N: u32, fold: u32, stride: u32, pStride: u32, first: u32, last: u32 }
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       ids: array<i32>;
+@group(0) @binding(2) var<storage, read>       table: array<u32>;
+@group(0) @binding(3) var<storage, read>       positions: array<u32>;
+@group(0) @binding(4) var<storage, read_write> Y: array<f32>;
+
+fn half(v: u32, odd: bool, type_: u32) -> f32 {
+  if (type_ == 1u) { let h = unpack2x16float(v); return select(h.x, h.y, odd); }
+  return select(bitcast<f32>(v << 16u), bitcast<f32>(v & 0xffff0000u), odd);
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (group.y * s.fold + group.x) * WG + lane;
+  if (i >= s.count) { return; }
+  let row = i / s.D;
+  let d = i % s.D;
+  let id = u32(ids[row]);
+  if (id < s.first || id >= s.last) { return; }   // rows of another part of a split table
+  let at = (id - s.first) * s.stride + d;
+  var v = 0.0;
+  if (TYPE == 0u) { v = bitcast<f32>(table[at]); } else { v = half(table[at / 2u], (at & 1u) == 1u, TYPE); }
+  if (POSITIONS > 0u) {
+    let p = (row % s.N) * s.pStride + d;
+    if (POSITIONS == 1u) { v += bitcast<f32>(positions[p]); }
+    else { v += half(positions[p / 2u], (p & 1u) == 1u, POSITIONS - 1u); }
+  }
+  Y[i] = v;
+}
+`,
   "matmul@RM=1,RN=4": `const RM: u32 = 1u;
 const RN: u32 = 4u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
@@ -2130,6 +2172,41 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
+  "pack": `// pack.wgsl — latents [B, H, W, C] ↔ tokens [B, (H/p)·(W/p), p·p·C].
+//
+// ORDER 0: a token's channels are (c, dy, dx), as FLUX packs and patch convolutions read them.
+// ORDER 1: (dy, dx, c), as DiT and SD3 write their output. UNPACK 1 goes from tokens to latents.
+// One invocation an element; workgroups fold over x and y.
+
+override WG: u32 = 64u;
+override ORDER: u32 = 0u;
+override UNPACK: u32 = 0u;
+
+struct Shape { count: u32, fold: u32, H: u32, W: u32, C: u32, p: u32 }
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<f32>;
+@group(0) @binding(2) var<storage, read_write> Y: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (group.y * s.fold + group.x) * WG + lane;   // in tokens
+  if (i >= s.count) { return; }
+  let width = s.p * s.p * s.C;
+  let token = i / width;
+  let e = i % width;
+  var c = e / (s.p * s.p);
+  var d = e % (s.p * s.p);
+  if (ORDER == 1u) { c = e % s.C; d = e / s.C; }
+  let w = s.W / s.p;
+  let h = s.H / s.p;
+  let b = token / (h * w);
+  let y = (token / w % h) * s.p + d / s.p;
+  let x = (token % w) * s.p + d % s.p;
+  let j = ((b * s.H + y) * s.W + x) * s.C + c;        // in latents
+  if (UNPACK == 1u) { Y[j] = X[i]; } else { Y[i] = X[j]; }
+}
+`,
   "pad_rows": `// pad_rows.wgsl — Y [rows, K4] = X [rows, K], filled with zeros: rows that vec4 loads can read.
 //
 // One invocation an element; folded over x and y because x alone stops at 65 535 workgroups.
@@ -2300,6 +2377,45 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       Y[y0 + i + 1u] = elem(y.y);
     }
   }
+}
+`,
+  "softmax": `// softmax.wgsl — Y = softmax(X) over rows of D, f32 statistics; one workgroup a row.
+
+override WG: u32 = 64u;   // a power of two
+
+struct Shape { rows: u32, D: u32, fold: u32 }
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<xElem>;
+@group(0) @binding(2) var<storage, read_write> Y: array<f32>;
+
+var<workgroup> partial: array<f32, WG>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = group.y * s.fold + group.x;
+  if (row >= s.rows) { return; }   // uniform in the workgroup
+  let at = row * s.D;
+  var m = -3.4e38;
+  for (var d = lane; d < s.D; d += WG) { m = max(m, f32(X[at + d])); }
+  partial[lane] = m;
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (lane < half) { partial[lane] = max(partial[lane], partial[lane + half]); }
+    workgroupBarrier();
+  }
+  m = partial[0];
+  workgroupBarrier();
+  var sum = 0.0;
+  for (var d = lane; d < s.D; d += WG) { sum += exp(f32(X[at + d]) - m); }
+  partial[lane] = sum;
+  workgroupBarrier();
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    if (lane < half) { partial[lane] += partial[lane + half]; }
+    workgroupBarrier();
+  }
+  sum = partial[0];
+  for (var d = lane; d < s.D; d += WG) { Y[at + d] = exp(f32(X[at + d]) - m) / sum; }
 }
 `,
 };

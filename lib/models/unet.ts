@@ -11,7 +11,7 @@ import { LssgenError } from "../errors.ts";
 import type { Recorder, Scope } from "../gpu/recorder.ts";
 import { attention } from "../ops/attention.ts";
 import { conv2d, type ConvWeights } from "../ops/conv2d.ts";
-import { activation, concatChannels, gated } from "../ops/elementwise.ts";
+import { activation, concatChannels, geglu } from "../ops/elementwise.ts";
 import { timestepProjection } from "../ops/embedding.ts";
 import { groupNorm } from "../ops/group_norm.ts";
 import { linear, type LinearWeights } from "../ops/linear.ts";
@@ -387,7 +387,7 @@ class TransformerBlock {
     for (const t of [h, q, kv, a]) scope.free(t);
 
     h = layerNorm(r, stream, { eps: 1e-5, ...norms[2] });
-    const up = gated(r, linear(r, h, this.up), "geglu"); // [B, N, 4C]
+    const up = geglu(r, linear(r, h, this.up)); // [B, N, 4C]
     linear(r, up, this.down, { into: stream, accumulate: true });
   }
 }

@@ -10,7 +10,7 @@ import { Recorder } from "../../lib/gpu/recorder.ts";
 import { WeightStore } from "../../lib/models/weights.ts";
 import { attention } from "../../lib/ops/attention.ts";
 import { conv2d, convTranspose2d, packConv } from "../../lib/ops/conv2d.ts";
-import { activation, gated, softmax } from "../../lib/ops/elementwise.ts";
+import { activation, geglu as gegluOf, softmax } from "../../lib/ops/elementwise.ts";
 import { ropeTable, sincos2d, timestepProjection } from "../../lib/ops/embedding.ts";
 import { groupNorm } from "../../lib/ops/group_norm.ts";
 import { type Activation, linear } from "../../lib/ops/linear.ts";
@@ -111,7 +111,7 @@ const geglu = op(async (r, operand, _call, c) => {
   const weights = await linearOf(r.device, c, "in.a.weight", "in.a.bias");
   using _store = weights.store;
   const up2 = linear(r, up(r, operand("x")), weights.linear, { dtype: "f32" });
-  return await down(r, gated(r, up2, "geglu", "f32"));
+  return await down(r, gegluOf(r, up2, "f32"));
 });
 
 const linearOp = op(async (r, operand, call, c) => {

@@ -1,0 +1,42 @@
+/**
+ * Binding a part of a tensor that is larger than the adapter's largest binding.
+ *
+ * @module
+ */
+
+import type { Binding, Recorder } from "../gpu/recorder.ts";
+import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
+
+/** Rows of `width` elements, bound from row `base` on. */
+export interface Window {
+  /** What to bind. */
+  readonly binding: Tensor | Binding;
+  /** First bound row; kernels subtract it. */
+  readonly base: number;
+}
+
+/** 128 rows of any width are a multiple of 256 bytes, WebGPU's offset alignment, in f32 and in f16. */
+const ALIGN = 128;
+
+/** Binds rows `first … end` of a tensor of rows of `width` elements; the whole tensor where it fits. */
+export function windowOf(r: Recorder, t: Tensor, first: number, end: number, width: number): Window {
+  if (t.byteLength <= r.device.info.maxBindingBytes) return { binding: t, base: 0 };
+  const bytes = width * DTYPE_BYTES[t.dtype];
+  const base = Math.floor(first / ALIGN) * ALIGN;
+  const offset = base * bytes;
+  const size = Math.min(Math.ceil((end - base) * bytes / 16) * 16, t.byteLength - offset);
+  return { binding: { tensor: t, offset, size }, base };
+}
+
+/** Rows of `width` elements that fit one binding, whatever the first row; 0 when not even one window does. */
+export function rowsThatFit(r: Recorder, t: Tensor, width: number): number {
+  if (t.byteLength <= r.device.info.maxBindingBytes) return Infinity;
+  const rows = Math.floor(r.device.info.maxBindingBytes / (width * DTYPE_BYTES[t.dtype])) - ALIGN;
+  return Math.max(0, rows);
+}
+
+/** Workgroups of a one-dimensional dispatch folded over x and y: x alone stops at 65 535. */
+export function fold(groups: number): [number, number] {
+  const x = Math.min(groups, 65535);
+  return [x, Math.ceil(groups / x)];
+}
