@@ -8,88 +8,89 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
-import { betaSigmas, exponentialSigmas, karrasSigmas } from "./sigmas.ts";
-import type { Schedule, Scheduler, ScheduleSize, Step } from "./types.ts";
+import { checkSteps, type SchedulerConfig } from "./config.ts";
+import { linspace, spaced, spacingOf } from "./sigmas.ts";
+import type { Schedule, ScheduleOptions, Scheduler, Step } from "./types.ts";
 
 const f32 = Math.fround;
 
-/** Makes the scheduler from scheduler_config.json. */
-export function flowMatchEuler(c: ConfigReader): Scheduler {
-  const N = c.number("num_train_timesteps", 1000);
+/** Makes the scheduler from its config. */
+export function flowMatchEuler(c: SchedulerConfig): Scheduler {
+  const train = c.trainSteps;
   const shift = c.number("shift", 1);
-  const dynamic = c.bool("use_dynamic_shifting", false);
+  const dynamic = c.flag("use_dynamic_shifting", false);
   const shiftType = c.oneOf("time_shift_type", ["exponential", "linear"], "exponential");
-  const baseShift = c.number("base_shift", 0.5);
-  const maxShift = c.number("max_shift", 1.15);
-  const baseTokens = c.number("base_image_seq_len", 256);
-  const maxTokens = c.number("max_image_seq_len", 4096);
+  const [baseShift, maxShift] = [c.number("base_shift", 0.5), c.number("max_shift", 1.15)];
+  const [baseTokens, maxTokens] = [c.number("base_image_seq_len", 256), c.number("max_image_seq_len", 4096)];
   const terminal = c.number("shift_terminal", 0);
-  const stochastic = c.bool("stochastic_sampling", false);
-  c.expect("invert_sigmas", false);
-  const kinds = (["use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"] as const).filter((k) =>
-    c.bool(k, false)
-  );
-  if (kinds.length > 1) {
-    throw new LssgenError("bad_file", `"${c.name}": only one of ${kinds.join(", ")} can be true`);
-  }
-  // Ends of the stored table: already shifted once where the shift is static.
-  const shifted = (s: number): number => f32(f32(shift * s) / f32(1 + f32((shift - 1) * s)));
-  const table = (t: number): number => dynamic ? f32(t / N) : shifted(f32(t / N));
-  const [tMax, tMin] = [table(N) * N, table(1) * N];
+  const inverted = c.flag("invert_sigmas", false);
+  const stochastic = c.flag("stochastic_sampling", false);
+  const spacing = spacingOf(c);
 
-  // FLUX passes linspace(1, 1/n); SD3 lets the scheduler take its own range. Dynamic shifting is FLUX's mark,
-  // an unshifted table schnell's.
-  const passes = dynamic || shift === 1;
+  // The stored table, whose ends bound the scheduler's own range, is already shifted once where the shift is static.
+  const stored = (t: number): number => {
+    const s = f32(t / train);
+    return dynamic ? s : f32(f32(f32(shift) * s) / f32(1 + f32(f32(shift - 1) * s)));
+  };
 
-  function mu(size: ScheduleSize): number {
-    if (size.mu !== undefined) return size.mu;
-    if (size.imageSeqLen === undefined) {
-      throw new LssgenError("internal", "A dynamically shifted schedule needs the number of image tokens");
+  function mu(options: ScheduleOptions): number {
+    if (options.mu !== undefined) return options.mu;
+    if (options.imageSeqLen === undefined) {
+      throw new LssgenError(
+        "bad_option",
+        "FlowMatchEulerDiscreteScheduler: its shift needs mu or the number of image tokens",
+      );
     }
+    // Tokens beyond the scheduler's range would extrapolate the shift; the reference stops there in staged runs.
     const slope = (maxShift - baseShift) / (maxTokens - baseTokens);
-    return size.imageSeqLen * slope + (baseShift - slope * baseTokens);
+    return Math.min(options.imageSeqLen, maxTokens) * slope + (baseShift - slope * baseTokens);
   }
 
-  function schedule(steps: number, size: ScheduleSize = {}): Schedule {
-    const own = size.ownRange ?? !passes;
-    const raw = Array.from({ length: steps }, (_, i) => {
-      const share = steps === 1 ? 0 : i / (steps - 1);
-      // numpy's linspace in f64; passed sigmas are cast to f32, the scheduler's own stay f64.
-      return own ? (tMax + (tMin - tMax) * share) / N : f32(1 + (1 / steps - 1) * share);
-    });
-    const m = dynamic ? mu(size) : undefined;
-    const round = own ? (v: number) => v : f32;
-    let sigmas = raw.map((s) => {
-      if (m !== undefined) {
-        const k = shiftType === "exponential" ? Math.exp(m) : m;
-        return round(k / round(k + round(round(1 / s) - 1)));
-      }
-      return round(round(shift * s) / round(1 + round((shift - 1) * s)));
-    });
-    if (terminal > 0) {
-      const scale = (1 - sigmas[sigmas.length - 1]) / (1 - terminal);
-      sigmas = sigmas.map((s) => 1 - (1 - s) / scale);
+  function schedule(steps: number, options: ScheduleOptions = {}): Schedule {
+    checkSteps("FlowMatchEulerDiscreteScheduler", steps, train);
+    const given = options.sigmas;
+    if (given && given.length !== steps) {
+      throw new LssgenError(
+        "bad_option",
+        `FlowMatchEulerDiscreteScheduler: ${given.length} sigmas for ${steps} steps`,
+      );
     }
-    if (kinds[0] === "use_karras_sigmas") sigmas = karrasSigmas(sigmas);
-    if (kinds[0] === "use_exponential_sigmas") sigmas = exponentialSigmas(sigmas);
-    if (kinds[0] === "use_beta_sigmas") sigmas = betaSigmas(sigmas);
-    const rounded = sigmas.map(f32);
-    return { timesteps: rounded.map((s) => f32(s * N)), sigmas: [...rounded, 0], initNoiseSigma: 1, mu: m };
+    // Given levels are cast to f32 and every later operation rounds; the scheduler's own stay f64 to the end.
+    const round = given ? f32 : (v: number): number => v;
+    const raw = given?.map(f32) ??
+      linspace(stored(train) * train, stored(1) * train, steps).map((t) => t / train);
+    const m = dynamic ? mu(options) : undefined;
+    let sigmas = raw.map((s) => {
+      if (m === undefined) return round(round(round(shift) * s) / round(1 + round(round(shift - 1) * s)));
+      const k = round(shiftType === "exponential" ? Math.exp(m) : m);
+      return round(k / round(k + round(round(1 / s) - 1)));
+    });
+    if (terminal !== 0) {
+      const scale = round(round(1 - sigmas[steps - 1]) / round(1 - terminal));
+      sigmas = sigmas.map((s) => round(1 - round(round(1 - s) / scale)));
+    }
+    if (spacing) sigmas = spaced(spacing, sigmas[0], sigmas[steps - 1], steps);
+    sigmas = sigmas.map(f32);
+    if (inverted) sigmas = sigmas.map((s) => f32(1 - s));
+    return {
+      steps,
+      timesteps: sigmas.map((s) => f32(s * train)),
+      sigmas: [...sigmas, inverted ? 1 : 0],
+      initNoiseSigma: 1,
+      mu: m,
+    };
   }
 
   function steps(s: Schedule, begin = 0): Step[] {
     return s.timesteps.slice(begin).map((timestep, k) => {
       const index = begin + k;
-      const sigma = s.sigmas[index];
-      const next = s.sigmas[index + 1];
-      const x0 = { sample: 1, output: -sigma };
+      const [sigma, next] = [s.sigmas[index], s.sigmas[index + 1]];
       return {
         index,
         timestep,
         sigma,
         inputScale: 1,
-        x0,
+        x0: { sample: 1, output: -sigma },
         // Stochastic: to the clean latents and back with fresh noise. Else x + (σ' − σ)·v.
         next: stochastic
           ? { sample: 1 - next, output: -sigma * (1 - next), noise: next }
@@ -103,11 +104,12 @@ export function flowMatchEuler(c: ConfigReader): Scheduler {
     kind: "flow",
     schedule,
     steps,
-    addNoise: (s, index) => ({ signal: f32(1 - s.sigmas[index]), noise: s.sigmas[index] }),
-    insert(s, level) {
-      const index = s.sigmas.findIndex((sigma) => sigma < level);
-      const sigmas = [f32(level), ...s.sigmas.slice(index)];
-      return { schedule: { ...s, sigmas, timesteps: sigmas.slice(0, -1).map((v) => f32(v * N)) }, index: 0 };
+    // From the timestep, not from σ: the two differ in the last bit, and the reference mixes by the timestep.
+    addNoise: (s, index) => ({ signal: 1 - s.timesteps[index] / train, noise: s.timesteps[index] / train }),
+    startAt(s, level) {
+      const later = s.sigmas.slice(0, -1).filter((sigma) => sigma < level);
+      const sigmas = [f32(level), ...later, s.sigmas[s.sigmas.length - 1]];
+      return { ...s, sigmas, timesteps: sigmas.slice(0, -1).map((v) => f32(v * train)) };
     },
   };
 }

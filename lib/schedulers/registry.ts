@@ -1,26 +1,77 @@
 /**
- * Which scheduler a scheduler_config.json asks for. A new one is a file and a line here.
+ * Which schedulers there are: one line each.
  *
  * @module
  */
 
 import { LssgenError } from "../errors.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { SchedulerConfig } from "./config.ts";
+import { ddim } from "./ddim.ts";
+import { dpmSolverMultistep } from "./dpm_solver.ts";
+import { eulerAncestral, eulerDiscrete } from "./euler.ts";
 import { flowMatchEuler } from "./flow_match_euler.ts";
+import { lcm } from "./lcm.ts";
+import { pndm } from "./pndm.ts";
 import type { Scheduler } from "./types.ts";
 
-const SCHEDULERS: Readonly<Record<string, (config: ConfigReader) => Scheduler>> = {
+const CLASSES: Readonly<Record<string, (c: SchedulerConfig) => Scheduler>> = {
   FlowMatchEulerDiscreteScheduler: flowMatchEuler,
+  EulerDiscreteScheduler: eulerDiscrete,
+  EulerAncestralDiscreteScheduler: eulerAncestral,
+  DDIMScheduler: ddim,
+  PNDMScheduler: pndm,
+  DPMSolverMultistepScheduler: dpmSolverMultistep,
+  LCMScheduler: lcm,
 };
 
-/** Makes the scheduler of a config. @throws {LssgenError} `unsupported`, naming the class. */
-export function createScheduler(config: ConfigReader): Scheduler {
-  const name = config.string("_class_name");
-  if (!Object.hasOwn(SCHEDULERS, name)) {
+/** Samplers as stable-diffusion.cpp spells them, for diffusion models: what each changes in the stored config. */
+const SAMPLERS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  "euler": { _class_name: "EulerDiscreteScheduler" },
+  "euler_a": { _class_name: "EulerAncestralDiscreteScheduler" },
+  "ddim": { _class_name: "DDIMScheduler", clip_sample: false },
+  "pndm": { _class_name: "PNDMScheduler", skip_prk_steps: true },
+  "dpm++2m": { _class_name: "DPMSolverMultistepScheduler" },
+  "dpm++2mk": { _class_name: "DPMSolverMultistepScheduler", use_karras_sigmas: true },
+  "lcm": { _class_name: "LCMScheduler", clip_sample: false },
+};
+
+/** Names that {@linkcode samplerConfig} takes. */
+export const SAMPLER_NAMES: readonly string[] = Object.keys(SAMPLERS);
+
+/**
+ * Makes a scheduler from the parsed scheduler_config.json.
+ *
+ * @throws {LssgenError} `unsupported` for a class or an option that is not supported, by name.
+ */
+export function createScheduler(config: Readonly<Record<string, unknown>>): Scheduler {
+  const c = new SchedulerConfig(config);
+  if (!Object.hasOwn(CLASSES, c.className)) {
     throw new LssgenError(
       "unsupported",
-      `"${config.name}": scheduler ${name} is not supported, expected one of ${Object.keys(SCHEDULERS).join(", ")}`,
+      `Scheduler "${c.className}" is not supported, expected one of ${Object.keys(CLASSES).join(", ")}`,
     );
   }
-  return SCHEDULERS[name](config);
+  return CLASSES[c.className](c);
+}
+
+/**
+ * The stored config with another sampler.
+ *
+ * @param config The model's scheduler_config.json.
+ * @param sampler One of {@linkcode SAMPLER_NAMES}. Flow models know "euler" only.
+ * @throws {LssgenError} `bad_option` for an unknown name, or one that a flow model cannot use.
+ */
+export function samplerConfig(
+  config: Readonly<Record<string, unknown>>,
+  sampler: string,
+): Readonly<Record<string, unknown>> {
+  const flow = config._class_name === "FlowMatchEulerDiscreteScheduler";
+  const names = flow ? ["euler"] : SAMPLER_NAMES;
+  if (!names.includes(sampler)) {
+    throw new LssgenError(
+      "bad_option",
+      `Scheduler "${sampler}" is not one this model can use, expected one of ${names.join(", ")}`,
+    );
+  }
+  return flow ? config : { ...config, ...SAMPLERS[sampler] };
 }

@@ -1,84 +1,140 @@
 /**
- * Other spacings of the same range of noise levels.
+ * Spacings of noise levels between the two ends of a schedule, and betas of diffusion models.
  *
  * @module
  */
 
-/** Karras et al. (arXiv 2206.00364), eq. 5, rho = 7, between the ends of `sigmas`. */
-export function karrasSigmas(sigmas: readonly number[]): number[] {
-  const [max, min] = [sigmas[0] ** (1 / 7), sigmas[sigmas.length - 1] ** (1 / 7)];
-  return sigmas.map((_, i) => (max + share(i, sigmas.length) * (min - max)) ** 7);
+import type { SchedulerConfig } from "./config.ts";
+
+const f32 = Math.fround;
+
+/** n values from a to b as numpy spaces them. */
+export function linspace(a: number, b: number, n: number): number[] {
+  if (n === 1) return [a];
+  const step = (b - a) / (n - 1);
+  return Array.from({ length: n }, (_, i) => i === n - 1 ? b : a + i * step);
 }
 
-/** Evenly spaced in the logarithm. */
-export function exponentialSigmas(sigmas: readonly number[]): number[] {
-  const [max, min] = [Math.log(sigmas[0]), Math.log(sigmas[sigmas.length - 1])];
-  return sigmas.map((_, i) => Math.exp(max + share(i, sigmas.length) * (min - max)));
+/** Rounds halves to even, as numpy does. */
+export function roundEven(v: number): number {
+  const r = Math.round(v);
+  return r - v === 0.5 && r % 2 !== 0 ? r - 1 : r;
 }
 
-/** Quantiles of a Beta(0.6, 0.6) distribution. Source: Beta Sampling is All You Need (arXiv 2407.12173). */
-export function betaSigmas(sigmas: readonly number[]): number[] {
-  const [max, min] = [sigmas[0], sigmas[sigmas.length - 1]];
-  return sigmas.map((_, i) => min + betaQuantile(1 - share(i, sigmas.length), 0.6, 0.6) * (max - min));
+/** How the levels between the ends are spaced. */
+export type Spacing = "karras" | "exponential" | "beta";
+
+/** The spacing that a config's use_…_sigmas asks for. */
+export function spacingOf(c: SchedulerConfig): Spacing | undefined {
+  const asked = (["karras", "exponential", "beta"] as const).filter((k) => c.flag(`use_${k}_sigmas`, false));
+  if (asked.length > 1) c.expect(`use_${asked[1]}_sigmas`, false);
+  return asked[0];
 }
 
-function share(i: number, n: number): number {
-  return n === 1 ? 0 : i / (n - 1);
+/**
+ * Levels from `max` to `min`, both > 0.
+ *
+ * Source: Karras et al., arXiv 2206.00364, eq. 5 (ρ = 7); Lee et al., arXiv 2407.12173 (α = β = 0.6).
+ */
+export function spaced(spacing: Spacing, max: number, min: number, n: number): number[] {
+  if (spacing === "karras") {
+    const [a, b] = [max ** (1 / 7), min ** (1 / 7)];
+    return linspace(0, 1, n).map((ramp) => (a + ramp * (b - a)) ** 7);
+  }
+  if (spacing === "exponential") return linspace(Math.log(max), Math.log(min), n).map(Math.exp);
+  return linspace(0, 1, n).map((ramp) => min + betaQuantile(1 - ramp) * (max - min));
 }
 
-/** x with I_x(a, b) = p, by bisection to the last bit. */
-function betaQuantile(p: number, a: number, b: number): number {
-  if (p <= 0) return 0;
-  if (p >= 1) return 1;
-  let [low, high] = [0, 1];
-  for (let i = 0; i < 100; i++) {
-    const mid = (low + high) / 2;
-    if (incompleteBeta(mid, a, b) < p) low = mid;
-    else high = mid;
+const SHAPE = 0.6;
+
+/** Quantile of the Beta(0.6, 0.6) distribution, by bisection. Source: DLMF 8.17. */
+function betaQuantile(p: number): number {
+  if (p <= 0 || p >= 1) return Math.min(1, Math.max(0, p));
+  if (p > 0.5) return 1 - betaQuantile(1 - p); // symmetric
+  let [low, high] = [0, 0.5];
+  for (let i = 0; i < 80; i++) {
+    const middle = (low + high) / 2;
+    if (betaShare(middle) < p) low = middle;
+    else high = middle;
   }
   return (low + high) / 2;
 }
 
-/** Regularised incomplete beta function by its continued fraction (DLMF 8.17.22), modified Lentz. */
-function incompleteBeta(x: number, a: number, b: number): number {
-  if (x <= 0) return 0;
-  if (x >= 1) return 1;
-  if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
-  const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log(1 - x)) / a;
-  const tiny = 1e-300;
-  let [f, c, d] = [1, 1, 0];
-  for (let i = 0; i <= 300; i++) {
-    const m = Math.floor(i / 2);
-    let numerator = 1;
-    if (i > 0) {
-      numerator = i % 2 === 0
-        ? m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        : -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
-    }
-    d = 1 / (1 + numerator * d || tiny);
-    c = 1 + numerator / c || tiny;
-    f *= c * d;
-    if (Math.abs(c * d - 1) < 1e-15) break;
-  }
-  return front * (f - 1);
+/** Regularised incomplete beta function I_x(0.6, 0.6) for x in [0, ½], by its power series; I_½ = ½ fixes the factor. */
+function betaShare(x: number): number {
+  return 0.5 * betaSeries(x) / betaSeries(0.5);
 }
 
-/** Lanczos approximation, g = 7: about 15 digits for positive arguments. */
-function logGamma(x: number): number {
-  const g = [
-    0.99999999999980993,
-    676.5203681218851,
-    -1259.1392167224028,
-    771.32342877765313,
-    -176.61502916214059,
-    12.507343278686905,
-    -0.13857109526572012,
-    9.9843695780195716e-6,
-    1.5056327351493116e-7,
-  ];
-  if (x < 0.5) return Math.log(Math.PI / Math.sin(Math.PI * x)) - logGamma(1 - x);
-  let sum = g[0];
-  for (let i = 1; i < 9; i++) sum += g[i] / (x - 1 + i);
-  const t = x + 6.5;
-  return 0.5 * Math.log(2 * Math.PI) + (x - 0.5) * Math.log(t) - t + Math.log(sum);
+/** x^a · Σ (1 − b)ₖ xᵏ / (k! (a + k)), the incomplete beta function itself. */
+function betaSeries(x: number): number {
+  let [term, sum] = [1, 1 / SHAPE];
+  for (let k = 1; k < 100; k++) {
+    term *= (k - SHAPE) * x / k;
+    sum += term / (SHAPE + k);
+  }
+  return x ** SHAPE * sum;
+}
+
+/** Cumulated signal of a diffusion model: ᾱ of every training step, f32. */
+export function alphasCumprod(c: SchedulerConfig): Float32Array {
+  c.refuse("trained_betas");
+  const n = c.trainSteps;
+  const kind = c.oneOf("beta_schedule", ["linear", "scaled_linear", "squaredcos_cap_v2"], "linear");
+  const [start, end] = [c.number("beta_start", 0.0001), c.number("beta_end", 0.02)];
+  const zeroSnr = c.flag("rescale_betas_zero_snr", false);
+  let betas: number[];
+  if (kind === "squaredcos_cap_v2") {
+    const bar = (t: number): number => Math.cos((t + 0.008) / 1.008 * Math.PI / 2) ** 2;
+    betas = Array.from({ length: n }, (_, i) => f32(Math.min(1 - bar((i + 1) / n) / bar(i / n), 0.999)));
+  } else if (kind === "linear") betas = linspaceF32(start, end, n);
+  else betas = linspaceF32(Math.sqrt(start), Math.sqrt(end), n).map((v) => f32(v * v));
+  if (zeroSnr) betas = zeroTerminalSnr(betas);
+
+  const out = new Float32Array(n);
+  let product = 1; // the library accumulates in f64 and stores f32
+  betas.forEach((beta, i) => out[i] = product *= f32(1 - beta));
+  return out;
+}
+
+/** torch.linspace in f32: from either end to the middle. */
+function linspaceF32(a: number, b: number, n: number): number[] {
+  const [from, to] = [f32(a), f32(b)];
+  const step = f32(f32(to - from) / (n - 1));
+  return Array.from(
+    { length: n },
+    (_, i) => i < n / 2 ? f32(from + f32(step * i)) : f32(to - f32(step * (n - 1 - i))),
+  );
+}
+
+/** Betas whose last step has no signal left. Source: Lin et al., arXiv 2305.08891, algorithm 1. */
+function zeroTerminalSnr(betas: readonly number[]): number[] {
+  let product = 1;
+  const root = betas.map((beta) => f32(Math.sqrt(f32(product *= 1 - beta))));
+  const [first, last] = [root[0], root[root.length - 1]];
+  const squared = root.map((r) => f32(((r - last) * first / (first - last)) ** 2));
+  return squared.map((s, i) => f32(1 - (i === 0 ? s : s / squared[i - 1])));
+}
+
+/** √((1 − ᾱ)/ᾱ), the noise level where signal is left alone; f32. */
+export function sigmaOf(alphaCumprod: number): number {
+  return f32(Math.sqrt(f32(f32(1 - alphaCumprod) / alphaCumprod)));
+}
+
+/** Table of σ over training steps, read between its points. */
+export function interpolate(table: ArrayLike<number>, t: number): number {
+  const last = table.length - 1;
+  if (t <= 0) return table[0];
+  if (t >= last) return table[last];
+  const i = Math.floor(t);
+  return table[i] + (table[i + 1] - table[i]) * (t - i);
+}
+
+/** The (fractional) training step of a noise level: linear in log σ. */
+export function timestepOf(table: ArrayLike<number>, sigma: number): number {
+  const level = Math.log(Math.max(sigma, 1e-10));
+  const log = (i: number): number => f32(Math.log(table[i]));
+  let low = 0;
+  while (low < table.length - 2 && log(low + 1) <= level) low++;
+  const w = Math.min(1, Math.max(0, (log(low) - level) / (log(low) - log(low + 1))));
+  return (1 - w) * low + w * (low + 1);
 }

@@ -10,23 +10,25 @@
 export interface Schedule {
   /** Value handed to the network at each step: 1000·σ for flow models, 0 … 999 for the others. f32. */
   readonly timesteps: readonly number[];
-  /** Noise level of each step, then the final one: n + 1 values, f32. */
+  /** Noise level of each step, then the final one: one value more than `timesteps`, f32. */
   readonly sigmas: readonly number[];
   /** Factor of the first stage's pure noise. */
   readonly initNoiseSigma: number;
+  /** Steps asked for; PNDM has one call more. */
+  readonly steps: number;
   /** Shift parameter used, where the schedule depends on the picture's size. */
   readonly mu?: number;
 }
 
-/** A linear combination: sample·x + output·model(x) + noise·ε + Σ weight·slot. */
+/** A linear combination: sample·x + output·model(x) + noise·ε + Σ coefficient·slot. */
 export interface Terms {
   /** Coefficient of the latents before the step. */
   readonly sample: number;
   /** Coefficient of the network's output. */
   readonly output: number;
-  /** Coefficient of fresh noise; only ancestral samplers have one. */
+  /** Coefficient of fresh noise; only stochastic samplers have one. */
   readonly noise?: number;
-  /** Coefficients of remembered tensors: (slot, coefficient). */
+  /** Remembered tensors and their coefficients. */
   readonly slots?: readonly (readonly [slot: number, coefficient: number])[];
 }
 
@@ -34,7 +36,7 @@ export interface Terms {
 export interface Step {
   /** Index in the schedule. */
   readonly index: number;
-  /** Value handed to the network. */
+  /** Value handed to the network, f32. */
   readonly timestep: number;
   /** Noise level before the step. */
   readonly sigma: number;
@@ -44,20 +46,26 @@ export interface Step {
   readonly next: Terms;
   /** The clean latents that the network's output implies. */
   readonly x0: Terms;
-  /** Tensors to remember, computed from the latents *before* the step. */
+  /** Tensors to remember. All are computed from what held *before* the step, then put in place. */
   readonly store?: readonly { readonly slot: number; readonly terms: Terms }[];
-  /** Clamp of the implied clean latents to ±clip, for schedulers that ask for it. */
-  readonly clip?: number;
 }
 
 /** What a schedule may depend on. */
-export interface ScheduleSize {
+export interface ScheduleOptions {
   /** Image tokens of the stage, for schedules that shift with the size. */
   readonly imageSeqLen?: number;
   /** Shift parameter given directly, instead of computed from `imageSeqLen`. */
   readonly mu?: number;
-  /** Whether the scheduler takes its own range of noise levels or linspace(1, 1/n); by the family's habit when absent. */
-  readonly ownRange?: boolean;
+  /** Noise levels before shifting, falling, in (0, 1]; FLUX passes {@linkcode linearSigmas}. Flow models only. */
+  readonly sigmas?: readonly number[];
+}
+
+/** Factors of clean latents and noise. */
+export interface NoiseMix {
+  /** Factor of the clean latents. */
+  readonly signal: number;
+  /** Factor of the noise. */
+  readonly noise: number;
 }
 
 /** A scheduler, made from a scheduler_config.json. Every method is pure. */
@@ -66,30 +74,21 @@ export interface Scheduler {
   readonly name: string;
   /** "flow": x = (1 − σ)·x₀ + σ·ε. "diffusion": variance-preserving or -exploding. */
   readonly kind: "flow" | "diffusion";
-  /** Noise levels for a number of steps. */
-  schedule(steps: number, size?: ScheduleSize): Schedule;
+  /**
+   * Noise levels for a number of steps.
+   *
+   * @throws {LssgenError} `bad_option` when the number of steps, or an option, cannot be.
+   */
+  schedule(steps: number, options?: ScheduleOptions): Schedule;
   /** The steps from index `begin` on, with a fresh history. */
   steps(schedule: Schedule, begin?: number): Step[];
-  /** Coefficients (signal, noise) that bring clean latents to the noise level of step `index`. */
-  addNoise(schedule: Schedule, index: number): { readonly signal: number; readonly noise: number };
-  /** A schedule that starts at noise level `level` in (0, 1): the entry `exact`. Flow models only. */
-  insert?(schedule: Schedule, level: number): { readonly schedule: Schedule; readonly index: number };
+  /** What brings clean latents to the noise level of step `index`. */
+  addNoise(schedule: Schedule, index: number): NoiseMix;
+  /** The same schedule from noise level `level` in (0, 1) on, `level` itself being its first. Flow models only. */
+  startAt?(schedule: Schedule, level: number): Schedule;
 }
 
-/** Executes `terms` on the CPU. */
-export function combineTerms(
-  terms: Terms,
-  sample: Float32Array,
-  output: Float32Array,
-  slots: ReadonlyMap<number, Float32Array>,
-  noise?: Float32Array,
-): Float32Array<ArrayBuffer> {
-  const out = new Float32Array(sample.length);
-  for (let i = 0; i < out.length; i++) {
-    let v = terms.sample * sample[i] + terms.output * output[i];
-    for (const [slot, coefficient] of terms.slots ?? []) v += coefficient * slots.get(slot)![i];
-    if (terms.noise) v += terms.noise * noise![i];
-    out[i] = v;
-  }
-  return out;
+/** n noise levels from 1 to 1/n, evenly spaced: what FLUX's pipeline hands to its scheduler. */
+export function linearSigmas(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => n === 1 ? 1 : 1 + (1 / n - 1) * (i / (n - 1)));
 }

@@ -1,0 +1,103 @@
+/**
+ * scheduler_config.json, read strictly: a value of the wrong type, or an option that would change the
+ * picture and is not supported, is an error with its name.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+
+/** Typed access to a scheduler's config. */
+export class SchedulerConfig {
+  /** @param values The parsed JSON; null counts as absent, as in diffusers. */
+  constructor(private readonly values: Readonly<Record<string, unknown>>) {}
+
+  /** Name of the class. */
+  get className(): string {
+    return this.text("_class_name", "");
+  }
+
+  /** A finite number. */
+  number(key: string, absent: number): number {
+    const value = this.values[key] ?? absent;
+    if (typeof value !== "number" || !Number.isFinite(value)) throw this.bad(key, "a number");
+    return value;
+  }
+
+  /** true or false. */
+  flag(key: string, absent: boolean): boolean {
+    const value = this.values[key] ?? absent;
+    if (typeof value !== "boolean") throw this.bad(key, "true or false");
+    return value;
+  }
+
+  /** One of the given words. */
+  oneOf<T extends string>(key: string, words: readonly T[], absent: T): T {
+    const value = this.text(key, absent);
+    const found = words.find((word) => word === value);
+    if (found === undefined) throw this.bad(key, `one of ${words.join(", ")}`);
+    return found;
+  }
+
+  /** Whole training steps, 2 … 100000. */
+  get trainSteps(): number {
+    return this.wholeNumber("num_train_timesteps", 1000, 2, 100_000);
+  }
+
+  /** A whole number from `min` to `max`. */
+  wholeNumber(key: string, absent: number, min: number, max: number): number {
+    const n = this.number(key, absent);
+    if (!Number.isInteger(n) || n < min || n > max) {
+      throw this.bad(key, `a whole number from ${min} to ${max}`);
+    }
+    return n;
+  }
+
+  /** Refuses options that are set to something else than off. */
+  refuse(...keys: readonly string[]): void {
+    for (const key of keys) {
+      const value = this.values[key];
+      if (value === undefined || value === null || value === false) continue;
+      throw new LssgenError(
+        "unsupported",
+        `${this.values._class_name}: option "${key}" is ${
+          JSON.stringify(value)
+        }, which is not supported; switch it off`,
+      );
+    }
+  }
+
+  /** Refuses every value but one. */
+  expect(key: string, only: string | number | boolean): void {
+    const value = this.values[key] ?? only;
+    if (value !== only) throw this.bad(key, JSON.stringify(only));
+  }
+
+  private text(key: string, absent: string): string {
+    const value = this.values[key] ?? absent;
+    if (typeof value !== "string") throw this.bad(key, "a text");
+    return value;
+  }
+
+  private bad(key: string, expected: string): LssgenError {
+    const value = JSON.stringify(this.values[key]);
+    return new LssgenError(
+      "unsupported",
+      `${this.values._class_name}: option "${key}" is ${value}, expected ${expected}`,
+    );
+  }
+}
+
+/**
+ * Checks a number of steps.
+ *
+ * @throws {LssgenError} `bad_option` unless it is a whole number in 1 … max.
+ */
+export function checkSteps(name: string, steps: number, max: number): void {
+  if (!Number.isInteger(steps) || steps < 1 || steps > max) {
+    throw new LssgenError(
+      "bad_option",
+      `${name}: steps is ${steps}, expected a whole number from 1 to ${max}`,
+    );
+  }
+}
