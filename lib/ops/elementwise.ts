@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { type Dtype, DTYPE_BYTES, elements, type Rows, sequence, type Tensor } from "../tensor.ts";
-import { type Activation, ACTIVATION_CODE } from "./linear.ts";
+import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold } from "./window.ts";
 
 /** Numbers of the operations in pointwise.wgsl. */
@@ -82,7 +82,7 @@ export function activation(r: Recorder, x: Tensor, act: Activation, dtype: Dtype
     inputRows: [row],
     row,
     out: r.tensor(x.shape, dtype),
-    constants: { ACT: ACTIVATION_CODE[act] },
+    constants: { ACT: ACTIVATION_CODES[act] },
   });
 }
 

@@ -15,14 +15,19 @@ export interface Window {
   readonly base: number;
 }
 
-/** 128 rows of any width are a multiple of 256 bytes, WebGPU's offset alignment, in f32 and in f16. */
-const ALIGN = 128;
+/** Rows of `bytes` bytes that make a multiple of 256 bytes, WebGPU's offset alignment. */
+function alignment(bytes: number): number {
+  let rows = 1;
+  while (rows * bytes % 256 !== 0) rows *= 2; // bytes are a multiple of 2, so at most 128 rows
+  return rows;
+}
 
 /** Binds rows `first … end` of a tensor of rows of `width` elements; the whole tensor where it fits. */
 export function windowOf(r: Recorder, t: Tensor, first: number, end: number, width: number): Window {
   if (t.byteLength <= r.device.info.maxBindingBytes) return { binding: t, base: 0 };
   const bytes = width * DTYPE_BYTES[t.dtype];
-  const base = Math.floor(first / ALIGN) * ALIGN;
+  const align = alignment(bytes);
+  const base = Math.floor(first / align) * align;
   const offset = base * bytes;
   const size = Math.min(Math.ceil((end - base) * bytes / 16) * 16, t.byteLength - offset);
   return { binding: { tensor: t, offset, size }, base };
@@ -31,8 +36,8 @@ export function windowOf(r: Recorder, t: Tensor, first: number, end: number, wid
 /** Rows of `width` elements that fit one binding, whatever the first row; 0 when not even one window does. */
 export function rowsThatFit(r: Recorder, t: Tensor, width: number): number {
   if (t.byteLength <= r.device.info.maxBindingBytes) return Infinity;
-  const rows = Math.floor(r.device.info.maxBindingBytes / (width * DTYPE_BYTES[t.dtype])) - ALIGN;
-  return Math.max(0, rows);
+  const bytes = width * DTYPE_BYTES[t.dtype];
+  return Math.max(0, Math.floor(r.device.info.maxBindingBytes / bytes) - alignment(bytes));
 }
 
 /** Workgroups of a one-dimensional dispatch folded over x and y: x alone stops at 65 535. */

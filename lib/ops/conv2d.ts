@@ -1,0 +1,223 @@
+/**
+ * Convolutions over channels-last pictures, without an im2col buffer.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import type { Device } from "../gpu/device.ts";
+import type { Binding, Recorder } from "../gpu/recorder.ts";
+import { type Dtype, elements, type Tensor } from "../tensor.ts";
+import { type Activation, ACTIVATION_CODES } from "./linear.ts";
+import { fold, windowOf } from "./window.ts";
+
+/** A convolution's weights on the GPU, [kh·kw, Ci rounded up to 4, Co rounded up to 8]. */
+export interface ConvWeights {
+  /** Packed weights. */
+  readonly buffer: GPUBuffer;
+  /** Output channels. */
+  readonly Co: number;
+  /** Input channels. */
+  readonly Ci: number;
+  /** Kernel rows. */
+  readonly kh: number;
+  /** Kernel columns. */
+  readonly kw: number;
+  /** Storage; f16 lies two in a u32 and needs no GPU feature. */
+  readonly type: "f32" | "f16";
+  /** f32 [Co]. */
+  readonly bias?: Tensor;
+}
+
+/** What a convolution does beside the sum. */
+export interface ConvOptions {
+  /** Step of the window, 1 by default. */
+  readonly stride?: number;
+  /** Zeros around: all sides, or top, left, bottom, right. 0 by default. */
+  readonly pad?: number | readonly [top: number, left: number, bottom: number, right: number];
+  /** 2: every pixel is read as 2×2 (nearest upsampling), without a larger picture being stored. */
+  readonly upsample?: 2;
+  /** Applied to the sum and biases: none, silu or relu. */
+  readonly act?: Extract<Activation, "none" | "silu" | "relu">;
+  /** Added last, of the output's shape. */
+  readonly residual?: Tensor;
+  /** Added to every pixel of a sample, f32 [B, Co]: a UNet's time embedding. */
+  readonly channelBias?: Tensor;
+  /** Type of the output; the recorder's by default. */
+  readonly dtype?: Dtype;
+}
+
+/** Sizes and storage for {@linkcode packConv}. */
+export interface PackConvOptions {
+  /** Output channels. */
+  readonly Co: number;
+  /** Input channels. */
+  readonly Ci: number;
+  /** Kernel rows. */
+  readonly kh: number;
+  /** Kernel columns. */
+  readonly kw: number;
+  /** Weights are [Ci, Co, kh, kw], as ConvTranspose2d stores them. */
+  readonly transposed: boolean;
+  /** Storage wished for; bf16 and whatever f16 cannot hold become f32. */
+  readonly type: "f32" | "f16" | "bf16";
+}
+
+/** Repacks torch's [Co, Ci, kh, kw] (or [Ci, Co, kh, kw]) for the kernels and uploads it. */
+export function packConv(device: Device, weights: Float32Array<ArrayBuffer>, o: PackConvOptions): ConvWeights {
+  const { Co, Ci, kh, kw } = o;
+  const [C4, N8, taps] = [Math.ceil(Ci / 4) * 4, Math.ceil(Co / 8) * 8, kh * kw];
+  const packed = new Float32Array(taps * C4 * N8);
+  for (let n = 0; n < Co; n++) {
+    for (let c = 0; c < Ci; c++) {
+      const from = (o.transposed ? c * Co + n : n * Ci + c) * taps;
+      for (let t = 0; t < taps; t++) packed[(t * C4 + c) * N8 + n] = weights[from + t];
+    }
+  }
+  let data: Float32Array<ArrayBuffer> | Float16Array<ArrayBuffer> = packed;
+  if (o.type === "f16") {
+    const half = new Float16Array(packed);
+    if (half.every((v, i) => Number.isFinite(v) || !Number.isFinite(packed[i]))) data = half;
+  }
+  const buffer = device.gpu.createBuffer({ size: Math.max(16, data.byteLength), usage: 0x80 | 0x04 | 0x08 });
+  device.gpu.queue.writeBuffer(buffer, 0, data);
+  return { buffer, Co, Ci, kh, kw, type: data instanceof Float16Array ? "f16" : "f32" };
+}
+
+/**
+ * 2-D convolution. x [B, H, W, Ci] → [B, Ho, Wo, Co]; sizes as torch's conv2d.
+ */
+export function conv2d(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions = {}): Tensor {
+  const [, H, W] = x.shape;
+  const stride = o.stride ?? 1;
+  const up = o.upsample ?? 1;
+  const [top, left, bottom, right] = typeof o.pad === "object" ? o.pad : Array(4).fill(o.pad ?? 0);
+  const Ho = Math.floor((H * up + top + bottom - w.kh) / stride) + 1;
+  const Wo = Math.floor((W * up + left + right - w.kw) / stride) + 1;
+  const rowsOf = (y0: number, y1: number): [number, number] => [
+    Math.max(0, Math.floor((y0 * stride - top) / up)),
+    Math.min(H, Math.floor(((y1 - 1) * stride - top + w.kh - 1) / up) + 1),
+  ];
+  return run(r, x, w, o, { Ho, Wo, top, left, stride, up, transposed: false, rowsOf });
+}
+
+/** Transposed convolution, as torch's conv_transpose2d without output padding. x [B, H, W, Ci] → [B, Ho, Wo, Co]. */
+export function convTranspose2d(
+  r: Recorder,
+  x: Tensor,
+  w: ConvWeights,
+  o: { stride: number; pad: number; act?: ConvOptions["act"]; dtype?: Dtype },
+): Tensor {
+  const [, H, W] = x.shape;
+  const Ho = (H - 1) * o.stride - 2 * o.pad + w.kh;
+  const Wo = (W - 1) * o.stride - 2 * o.pad + w.kw;
+  const rowsOf = (y0: number, y1: number): [number, number] => [
+    Math.max(0, Math.ceil((y0 + o.pad - w.kh + 1) / o.stride)),
+    Math.min(H, Math.floor((y1 - 1 + o.pad) / o.stride) + 1),
+  ];
+  const geometry = { Ho, Wo, top: o.pad, left: o.pad, stride: o.stride, up: 1, transposed: true, rowsOf };
+  return run(r, x, w, { act: o.act, dtype: o.dtype }, geometry);
+}
+
+interface Geometry {
+  readonly Ho: number;
+  readonly Wo: number;
+  readonly top: number;
+  readonly left: number;
+  readonly stride: number;
+  readonly up: number;
+  readonly transposed: boolean;
+  /** Input rows that output rows y0 … y1 read. */
+  rowsOf(y0: number, y1: number): [number, number];
+}
+
+function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry): Tensor {
+  const [B, H, W, C] = x.shape;
+  const { Co, kh, kw } = w;
+  if (C !== w.Ci) throw new LssgenError("internal", `Convolution of ${w.Ci} channels was given ${C}`);
+  if (g.Ho < 1 || g.Wo < 1) throw new LssgenError("bad_option", `A picture of ${H} × ${W} is smaller than the ${kh} × ${kw} kernel`);
+  const Y = r.tensor([B, g.Ho, g.Wo, Co], o.dtype ?? r.dtype);
+  using scope = r.scope();
+  void scope;
+  const X = C % 4 === 0 ? x : padChannels(r, x);
+  const C4 = Math.ceil(C / 4);
+  const fast = kh === 3 && kw === 3 && g.stride === 1 && !g.transposed;
+  const px = fast ? 8 : 4;
+  const tiles = Math.ceil(g.Wo / px);
+  const WX = Co > 32 ? 8 : Co > 16 ? 4 : Co > 8 ? 2 : 1;
+  const WY = 64 / WX;
+
+  // Bands of output rows, so that every binding fits and no dispatch exceeds 65 535 workgroups.
+  const limit = r.device.info.maxBindingBytes;
+  const whole = [X, Y, ...(o.residual ? [o.residual] : [])].every((t) => t.byteLength <= limit);
+  const inBytes = X.byteLength / (B * H), outBytes = Y.byteLength / (B * g.Ho);
+  let band = Math.min(g.Ho, Math.floor(65535 * WY / tiles));
+  if (!whole) {
+    const ratio = H / g.Ho;
+    band = Math.min(band, Math.floor(Math.min((limit / inBytes - kh - 128) / ratio, limit / outBytes - 128)));
+    if (band < 1) band = Math.floor(Math.min((limit / inBytes - kh - 2) / ratio, limit / outBytes - 2));
+    if (band < 1) throw new LssgenError("out_of_memory", `A picture of ${W} × ${C} channels a row does not fit a binding of ${limit} bytes`);
+  }
+  const constants: Record<string, number> = {
+    WX,
+    WY,
+    W_TYPE: w.type === "f16" ? 1 : 0,
+    UP: g.up,
+    ACT: ACTIVATION_CODES[o.act ?? "none"],
+    BIAS: (w.bias ? 1 : 0) + (o.channelBias ? 2 : 0),
+    ADD: o.residual ? 1 : 0,
+  };
+  if (!fast) Object.assign(constants, { STRIDE: g.stride, KH: kh, KW: kw, TRANSPOSED: g.transposed ? 1 : 0 });
+  const weights: Binding = {
+    tensor: { shape: [], dtype: "f32", buffer: w.buffer, offset: 0, byteLength: 0 },
+    offset: 0,
+    size: w.buffer.size,
+  };
+  for (let b = 0; b < B; b++) {
+    for (let y0 = 0; y0 < g.Ho; y0 += band) {
+      const y1 = Math.min(g.Ho, y0 + band);
+      const [x0, x1] = g.rowsOf(y0, y1);
+      // Rows are counted through all samples: row y of sample b is row b·H + y of the tensor.
+      const xw = windowOf(r, X, b * H + x0, b * H + Math.max(x1, x0 + 1), W * C4 * 4);
+      const yw = windowOf(r, Y, b * g.Ho + y0, b * g.Ho + y1, g.Wo * Co);
+      const rw = o.residual && windowOf(r, o.residual, b * g.Ho + y0, b * g.Ho + y1, g.Wo * Co);
+      // The kernels count rows within the sample; wrapping u32 arithmetic makes the difference right.
+      const from = (base: number, size: number) => (base - b * size) >>> 0;
+      r.dispatch({
+        shader: fast ? `conv3x3@V=${Co % 4 === 0 ? 1 : 0}` : "conv",
+        types: { xElem: X.dtype, rElem: o.residual?.dtype ?? "f32", yElem: Y.dtype },
+        constants,
+        // deno-fmt-ignore
+        params: [
+          H, W, C4, Co, Math.ceil(Co / 8) * 8, g.Ho, g.Wo, tiles,
+          g.top >>> 0, g.left >>> 0, y0, y1 - y0,
+          from(xw.base, H), from(yw.base, g.Ho), rw ? from(rw.base, g.Ho) : 0, b,
+        ],
+        buffers: [xw.binding, weights, w.bias, o.channelBias, rw?.binding, yw.binding],
+        groups: [Math.ceil(Co / (8 * WX)), Math.ceil(tiles * (y1 - y0) / WY)],
+        flops: 2 * (y1 - y0) * g.Wo * Co * C * kh * kw / (g.transposed ? g.stride ** 2 : 1),
+      });
+    }
+  }
+  return Y;
+}
+
+/** Channels filled up with zeros to a multiple of 4. */
+function padChannels(r: Recorder, x: Tensor): Tensor {
+  const C = x.shape[3];
+  const C4 = Math.ceil(C / 4) * 4;
+  const out = r.tensor([...x.shape.slice(0, 3), C4], x.dtype);
+  const count = elements(out.shape);
+  if (out.byteLength > r.device.info.maxBindingBytes) {
+    throw new LssgenError("out_of_memory", `A picture of ${count} values with ${C} channels is larger than the adapter's largest binding; use tiles`);
+  }
+  const groups = fold(Math.ceil(count / 64));
+  r.dispatch({
+    shader: "pad_channels",
+    types: { xElem: x.dtype },
+    params: [count, C, C4, groups[0]],
+    buffers: [x, out],
+    groups,
+  });
+  return out;
+}

@@ -1,0 +1,117 @@
+// conv.wgsl — convolution of any kernel size, stride and padding: 4 neighbouring pixels × 8 channels an invocation.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
+
+override WX: u32 = 8u;
+override WY: u32 = 8u;
+override W_TYPE: u32 = 0u;
+override UP: u32 = 1u;
+override ACT: u32 = 0u;
+override BIAS: u32 = 0u;
+override ADD: u32 = 0u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+override TRANSPOSED: u32 = 0u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,
+  xRow: u32, yRow: u32, rRow: u32, b: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn activate(x: f32) -> f32 {
+  switch ACT {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+fn weights(k: u32, n: u32, half: u32) -> vec4f {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return bitcast<vec4f>(W[at * 2u + half]); }
+  let v = W[at];
+  let pair = select(v.xy, v.zw, half == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var v = sum[i];
+    if ((BIAS & 1u) != 0u) { v += bias[n + i]; }
+    if ((BIAS & 2u) != 0u) { v += channelBias[s.b * s.Co + n + i]; }
+    v = activate(v);
+    if (ADD == 1u) { v += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(v);
+  }
+}
+
+@compute @workgroup_size(WX, WY)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n = id.x * 8u;
+  let y = s.y0 + id.y / s.tiles;
+  let x = (id.y % s.tiles) * 4u;
+  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+
+  // unroll p 4
+  var a#p = vec4f();
+  var b#p = vec4f();
+  // end
+  for (var ky = 0u; ky < KH; ky++) {
+    let row = source(y, ky, s.padY, s.H);
+    if (row < 0) { continue; }
+    let line = (u32(row) - s.xRow) * s.W;
+    for (var kx = 0u; kx < KW; kx++) {
+      // unroll p 4
+      let c#p = source(x + p, kx, s.padX, s.W);
+      let x#p = (line + u32(max(c#p, 0))) * s.C4;
+      // end
+      for (var c = 0u; c < s.C4; c++) {
+        // unroll p 4
+        let v#p = select(vec4f(), vec4f(X[x#p + c]), c#p >= 0);
+        // end
+        let k = ((ky * KW + kx) * s.C4 + c) * 4u;
+        // unroll i 4
+        let u#i = weights(k + i, n, 0u);
+        let w#i = weights(k + i, n, 1u);
+        // unroll p 4
+        a#p = fma(vec4f(v#p[i]), u#i, a#p);
+        b#p = fma(vec4f(v#p[i]), w#i, b#p);
+        // end
+        // end
+      }
+    }
+  }
+  // unroll p 4
+  finish(x + p, y, n, a#p);
+  finish(x + p, y, n + 4u, b#p);
+  // end
+}

@@ -1,0 +1,127 @@
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes 8 neighbouring pixels × 8 channels.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// The ten input columns of a row serve all three taps of that row, so a loaded value is used 24 times.
+// UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
+
+// variants V=1; V=0
+
+override WX: u32 = 8u;       // invocations along the channels, in steps of 8
+override WY: u32 = 8u;       // invocations along the pixels, in steps of 8
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override ACT: u32 = 0u;      // as in matmul.wgsl
+override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
+override ADD: u32 = 0u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+// unroll _ V
+@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+// end
+// unroll _ 1 - V
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+// end
+
+fn activate(x: f32) -> f32 {
+  switch ACT {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input channels 4·c … of virtual row y and column x; zero outside.
+fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
+  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
+  return select(vec4f(), vec4f(X[((row - s.xRow) * s.W + col) * s.C4 + c]), inside);
+}
+
+/// Weights of input row k (tap · Ci + channel) for four output channels from n + 4·half on.
+fn weights(k: u32, n: u32, half: u32) -> vec4f {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return bitcast<vec4f>(W[at * 2u + half]); }
+  let v = W[at];
+  let pair = select(v.xy, v.zw, half == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
+    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  // unroll _ V
+  if (ADD == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+  // end
+  // unroll _ 1 - V
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var u = v[i];
+    if (ADD == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
+  }
+  // end
+}
+
+@compute @workgroup_size(WX, WY)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n = id.x * 8u;
+  let y = s.y0 + id.y / s.tiles;
+  let x = (id.y % s.tiles) * 8u;
+  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  let left = i32(x) - s.padX;
+
+  // unroll p 8
+  var a#p = vec4f();
+  var b#p = vec4f();
+  // end
+  for (var ky = 0u; ky < 3u; ky++) {
+    let row = i32(y + ky) - s.padY;
+    if (row < 0 || row >= i32(s.H * UP)) { continue; }
+    for (var c = 0u; c < s.C4; c++) {
+      // Indexed by constants only: after unrolling, every element is a register.
+      var cols: array<vec4f, 10>;
+      // unroll p 10
+      cols[p] = pixel(row, left + p, c);
+      // end
+      // unroll kx 3
+      // unroll i 4
+      let k#kx_#i = (ky * 3u + kx) * s.C4 * 4u + c * 4u + i;
+      let u#kx_#i = weights(k#kx_#i, n, 0u);
+      let v#kx_#i = weights(k#kx_#i, n, 1u);
+      // unroll p 8
+      a#p = fma(vec4f(cols[p + kx][i]), u#kx_#i, a#p);
+      b#p = fma(vec4f(cols[p + kx][i]), v#kx_#i, b#p);
+      // end
+      // end
+      // end
+    }
+  }
+  // unroll p 8
+  finish(x + p, y, n, a#p);
+  finish(x + p, y, n + 4u, b#p);
+  // end
+}
