@@ -1,127 +1,189 @@
 /**
- * Carries out a plan with anybody's denoiser: no model, no GPU, no files in here.
+ * The walk over a plan: latents are opaque, so it drives GPU buffers and plain arrays alike and knows no model.
  *
  * @module
  */
 
 import { AbortedError } from "../errors.ts";
-import type { Scheduler, Step, Terms } from "../schedulers/types.ts";
+import type { Step, Terms } from "../schedulers/types.ts";
 import { planStages } from "./plan.ts";
-import type { LatentModel, Plan, PlanRequest, RunOptions, Stage } from "./types.ts";
+import type { Plan, PlanRequest, RunOptions, StagePlan, Upsampler } from "./types.ts";
 
-/**
- * Generates latents stage by stage: plans with {@linkcode planStages}, then runs the plan.
- *
- * @param request Size, steps, scheduler and method.
- * @param model A denoiser and its surroundings, over latents of any kind.
- * @param run Progress and stop signal.
- * @returns The latents at the end of the last stage.
- * @throws {LssgenError} `bad_option` from planning.
- * @throws {AbortedError} within one step of the signal.
- */
-export function lssgen<L>(request: PlanRequest, model: LatentModel<L>, run: RunOptions<L> = {}): Promise<L> {
-  return runPlan(planStages(request), request.scheduler, model, run);
+/** What a run needs from its surroundings, over latents of any kind. Nothing may change the latents it is given. */
+export interface Denoising<L> {
+  /** The stage's own standard normal noise, drawn once per stage, before the latents grow. */
+  noise(stage: StagePlan): L | Promise<L>;
+  /** The network's output (guidance included) for `input`, already scaled, at `step.timestep`. */
+  denoise(input: L, step: Step, stage: StagePlan): L | Promise<L>;
+  /** Latents grown to `stage`'s size. */
+  upsample(latents: L, stage: StagePlan, upsampler: Upsampler): L | Promise<L>;
+  /** Σ factor · latents, as *new* latents. All have the same size; there is at least one. */
+  combine(parts: readonly (readonly [factor: number, latents: L])[]): L;
+  /** Fresh standard normal noise for a stochastic sampler's step. */
+  stepNoise?(step: Step, stage: StagePlan): L | Promise<L>;
+  /** Told of every latents the walk is done with, exactly once; the last ones are the caller's. */
+  release?(latents: L): void;
 }
 
-/** Runs a plan that was made before. See {@linkcode lssgen}. */
-export async function runPlan<L>(
-  plan: Plan,
-  scheduler: Scheduler,
-  model: LatentModel<L>,
-  run: RunOptions<L> = {},
-): Promise<L> {
-  let latents: L | undefined;
-  let clean: L | undefined; // the clean latents implied by the stage's last step
-  let call = 0;
-  for (const stage of plan.stages) {
-    const noise = await model.noise(stage);
-    if (latents === undefined) {
-      latents = scaled(model, noise, stage.schedule.initNoiseSigma);
-    } else {
-      const { upsampler, from, signal, noise: level } = stage.boundary!;
-      const grown: L = await model.upsample(from === "x0" ? clean! : latents, stage, upsampler);
-      release(model, latents, clean);
-      latents = model.combine([[signal, grown], [level, noise]]);
-      release(model, grown, noise);
-    }
-    clean = undefined;
+/**
+ * Plans and runs: {@linkcode planStages}, then {@linkcode runPlan}.
+ *
+ * @returns The final latents.
+ * @throws {AbortedError} Within one step of the signal.
+ *
+ * @example A denoiser of one's own, on the CPU
+ * ```ts
+ * import { createScheduler } from "../schedulers/registry.ts";
+ *
+ * const size = (s: { latentHeight: number; latentWidth: number }) => s.latentHeight * s.latentWidth;
+ * const latents = await lssgen<Float32Array>({
+ *   width: 64, height: 64, minResolution: 32, baseResolution: 64, steps: 6, initNoise: 0.75,
+ *   shortenSteps: true, upsampler: "nearest",
+ *   scheduler: createScheduler({ _class_name: "FlowMatchEulerDiscreteScheduler" }),
+ *   space: { vaeFactor: 8, patch: 2, indivisible: "round", sigmas: "linear" },
+ * }, {
+ *   noise: (stage) => new Float32Array(size(stage)).fill(1),
+ *   denoise: (x) => x.map((v) => v - 0.5), // a velocity that leads to 0.5 everywhere
+ *   upsample: (x, stage) =>
+ *     new Float32Array(size(stage)).map((_, i) => {
+ *       const [row, column] = [Math.floor(i / stage.latentWidth), i % stage.latentWidth];
+ *       return x[(row >> 1) * (stage.latentWidth / 2) + (column >> 1)];
+ *     }),
+ *   combine: combineArrays,
+ * });
+ * ```
+ */
+export function lssgen<L>(request: PlanRequest, model: Denoising<L>, options: RunOptions = {}): Promise<L> {
+  return runPlan(planStages(request), model, options);
+}
 
-    const steps = scheduler.steps(stage.schedule, stage.begin).slice(0, stage.end - stage.begin);
-    const slots = new Map<number, L>();
-    const needsClean = plan.stages[stage.index + 1]?.boundary?.from === "x0";
-    for (const [i, step] of steps.entries()) {
-      if (run.signal?.aborted) throw new AbortedError();
-      const wantsClean = needsClean && i === steps.length - 1;
-      const result: { next: L; clean?: L } = await advance(model, latents, step, stage, slots, wantsClean);
-      release(model, latents);
-      latents = result.next;
-      clean = result.clean;
-      await run.onStep?.(
-        {
-          stage,
-          stages: plan.stages.length,
-          step: i + 1,
-          steps: steps.length,
-          call: ++call,
-          calls: plan.calls,
-          sigma: step.sigma,
-          timestep: step.timestep,
-        },
-        latents,
-      );
-    }
-    release(model, ...slots.values());
+/**
+ * Walks a plan.
+ *
+ * @returns The final latents.
+ * @throws {AbortedError} Within one step of the signal.
+ */
+export async function runPlan<L>(plan: Plan, model: Denoising<L>, options: RunOptions = {}): Promise<L> {
+  const release = (latents: L): void => model.release?.(latents);
+  let latents: L | undefined; // of the stage before: what the next grows from
+  for (const stage of plan.stages) {
+    checkSignal(options.signal, plan, stage, 0);
+    latents = await runStage(
+      plan,
+      stage,
+      await startStage(stage, latents, model, release),
+      model,
+      release,
+      options,
+    );
   }
   return latents!;
 }
 
-/** One step: the network's output, what is remembered of it, the next latents. */
-async function advance<L>(
-  model: LatentModel<L>,
-  latents: L,
-  step: Step,
-  stage: Stage,
-  slots: Map<number, L>,
-  wantsClean: boolean,
-): Promise<{ next: L; clean?: L }> {
-  const input = step.inputScale === 1 ? latents : model.combine([[step.inputScale, latents]]);
-  const output = await model.denoise(input, step, stage);
-  if (input !== latents) release(model, input);
-  const fresh = needsNoise(step) ? await model.noise(stage) : undefined;
-
-  const combine = (terms: Terms, clip?: number): L => {
-    const list: [number, L][] = [];
-    if (terms.sample !== 0) list.push([terms.sample, latents]);
-    if (terms.output !== 0) list.push([terms.output, output]);
-    for (const [slot, coefficient] of terms.slots ?? []) list.push([coefficient, slots.get(slot)!]);
-    if (terms.noise && fresh !== undefined) list.push([terms.noise, fresh]);
-    return model.combine(list, clip);
-  };
-
-  const stored = (step.store ?? []).map(({ slot, terms }) => [slot, combine(terms, step.clip)] as const);
-  for (const [slot, value] of stored) {
-    const before = slots.get(slot);
-    slots.set(slot, value);
-    if (before !== undefined) release(model, before);
+/** Pure noise, or the grown latents of the stage before with noise mixed in. */
+async function startStage<L>(
+  stage: StagePlan,
+  before: L | undefined,
+  model: Denoising<L>,
+  release: (latents: L) => void,
+): Promise<L> {
+  const noise = await model.noise(stage);
+  let start: L;
+  if (stage.grow && before !== undefined) {
+    const { mix, upsampler } = stage.grow;
+    const grown = await model.upsample(before, stage, upsampler);
+    release(before);
+    start = model.combine([[mix.signal, grown], [mix.noise, noise]]);
+    release(grown);
+  } else {
+    if (stage.initNoiseSigma === 1) return noise;
+    start = model.combine([[stage.initNoiseSigma, noise]]);
   }
-  const next = combine(step.next);
-  const clean = wantsClean ? combine(step.x0, step.clip) : undefined;
-  release(model, output);
-  if (fresh !== undefined) release(model, fresh);
-  return { next, clean };
+  release(noise);
+  return start;
 }
 
-function needsNoise(step: Step): boolean {
-  return step.next.noise !== undefined && step.next.noise !== 0;
+async function runStage<L>(
+  plan: Plan,
+  stage: StagePlan,
+  start: L,
+  model: Denoising<L>,
+  release: (latents: L) => void,
+  { signal, onProgress }: RunOptions,
+): Promise<L> {
+  let latents = start;
+  const slots = new Map<number, L>();
+  const report = (done: number, step: Step): void =>
+    onProgress?.({
+      stage: stage.index,
+      stages: plan.stages.length,
+      step: done,
+      of: stage.steps.length,
+      sigma: step.sigma,
+      timestep: step.timestep,
+      width: stage.width,
+      height: stage.height,
+    });
+  // The next stage may grow from the predicted clean latents instead of the last ones.
+  const leavesWithX0 = plan.stages[stage.index + 1]?.grow?.from === "x0";
+
+  report(0, stage.steps[0]);
+  for (const [done, step] of stage.steps.entries()) {
+    checkSignal(signal, plan, stage, done);
+    const input = step.inputScale === 1 ? latents : model.combine([[step.inputScale, latents]]);
+    const output = await model.denoise(input, step, stage);
+    if (input !== latents) release(input);
+    const noise = step.next.noise ? await model.stepNoise!(step, stage) : undefined;
+
+    const at = (terms: Terms): L => combineTerms(terms, { latents, output, noise, slots }, model);
+    const stored = (step.store ?? []).map(({ slot, terms }) => ({ slot, value: at(terms) }));
+    const last = done === stage.steps.length - 1;
+    const next = at(last && leavesWithX0 ? step.x0 : step.next);
+    for (const { slot, value } of stored) {
+      if (slots.has(slot)) release(slots.get(slot)!);
+      slots.set(slot, value);
+    }
+    release(latents);
+    release(output);
+    if (noise !== undefined) release(noise);
+    latents = next;
+    report(done + 1, step);
+  }
+  for (const slot of slots.values()) release(slot);
+  return latents;
 }
 
-function scaled<L>(model: LatentModel<L>, noise: L, factor: number): L {
-  if (factor === 1) return noise;
-  const result = model.combine([[factor, noise]]);
-  release(model, noise);
-  return result;
+function combineTerms<L>(
+  terms: Terms,
+  from: { latents: L; output: L; noise?: L; slots: ReadonlyMap<number, L> },
+  model: Denoising<L>,
+): L {
+  const parts: (readonly [number, L])[] = [];
+  if (terms.sample !== 0) parts.push([terms.sample, from.latents]);
+  if (terms.output !== 0) parts.push([terms.output, from.output]);
+  for (const [slot, factor] of terms.slots ?? []) parts.push([factor, from.slots.get(slot)!]);
+  if (terms.noise && from.noise !== undefined) parts.push([terms.noise, from.noise]);
+  return model.combine(parts);
 }
 
-function release<L>(model: LatentModel<L>, ...latents: (L | undefined)[]): void {
-  for (const l of latents) if (l !== undefined) model.release?.(l);
+function checkSignal(signal: AbortSignal | undefined, plan: Plan, stage: StagePlan, done: number): void {
+  if (!signal?.aborted) return;
+  throw new AbortedError(
+    `Stopped in stage ${
+      stage.index + 1
+    } of ${plan.stages.length} after ${done} of ${stage.steps.length} steps`,
+  );
+}
+
+/** {@linkcode Denoising.combine} over plain arrays; sums in f64, result in f32. */
+export function combineArrays(
+  parts: readonly (readonly [factor: number, latents: Float32Array])[],
+): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(parts[0][1].length);
+  for (let i = 0; i < out.length; i++) {
+    let sum = 0;
+    for (const [factor, latents] of parts) sum += factor * latents[i];
+    out[i] = sum;
+  }
+  return out;
 }

@@ -1,161 +1,158 @@
 /**
- * What a scaling method plans and what carries it out.
+ * What a plan is, and what a method of scaling has to supply: data only, no model and no GPU.
  *
  * @module
  */
 
-import type { Schedule, Scheduler, Step } from "../schedulers/types.ts";
+import type { Entry } from "../schedulers/entry.ts";
+import type { NoiseMix, Schedule, Scheduler, Step } from "../schedulers/types.ts";
 
-/** How latents grow at a stage boundary. */
-export type UpsamplerName = "learned" | "bicubic" | "bilinear" | "nearest" | "pixel";
+/** How latents grow. `pixel` decodes, resizes bicubically and encodes; the others stay in latent space. */
+export type Upsampler = "learned" | "bicubic" | "bilinear" | "nearest" | "pixel";
 
-/** Where a later stage enters its schedule; see SEMANTICS in docs. */
-export type Entry = "reference" | "atMost" | "exact" | "noiseLevel";
+/** Every {@linkcode Upsampler}. */
+export const UPSAMPLERS: readonly Upsampler[] = ["learned", "bicubic", "bilinear", "nearest", "pixel"];
 
-/** What a plan is made from. Sizes in pixels. */
-export interface PlanRequest {
-  /** Final width. */
+/** Width and height in pixels. */
+export interface Size {
+  /** Pixels. */
   readonly width: number;
-  /** Final height. */
+  /** Pixels. */
   readonly height: number;
+}
+
+/** How a family's latents lie. */
+export interface LatentSpace {
+  /** Pixels per latent side; 8 for every model here. */
+  readonly vaeFactor: number;
+  /** Latents per token side: 2 for FLUX and SD3, 1 for UNets. */
+  readonly patch: number;
+  /** Sizes that do not divide: FLUX rounds down and warns, SD3 and UNets refuse. */
+  readonly indivisible: "round" | "refuse";
+  /** Noise levels before shifting: FLUX passes linspace(1, 1/n), the others leave them to the scheduler. */
+  readonly sigmas: "linear" | "scheduler";
+}
+
+/** FLOPs of a model, multiply and add counted as two; from `flops.ts` or one's own. */
+export interface CostModel {
+  /** One step (all calls of guidance together) on latents of this size. */
+  denoiserStep(latentHeight: number, latentWidth: number): number;
+}
+
+/** What is asked for. */
+export interface PlanRequest extends Size {
+  /** A name of the methods' registry; `lssgen` when absent. */
+  readonly method?: string;
+  /** Shorter side of the first stage, in pixels. */
+  readonly minResolution: number;
+  /** The size the model was trained for; a number is a square. */
+  readonly baseResolution: number | Size;
   /** Denoising steps of a stage at or above the base resolution. */
   readonly steps: number;
+  /** Noise level in (0, 1] at which later stages start; 1 = direct generation. */
+  readonly initNoise: number;
+  /** Fewer steps below the base resolution: true as the reference counts them, `paper` as Algorithm 1 does. */
+  readonly shortenSteps: boolean | "paper";
+  /** How latents grow. */
+  readonly upsampler: Upsampler;
+  /** How later stages enter their schedule; `reference` when absent. */
+  readonly entry?: Entry;
+  /** Repeats a defect of the reference: SD1.5 with Euler multiplies the noise of *every* stage by initNoiseSigma. */
+  readonly referenceQuirks?: boolean;
   /** The model's scheduler. */
   readonly scheduler: Scheduler;
-  /** Scaling method, default "lssgen". */
-  readonly method?: string;
-  /** Shorter side of the first stage, default 512. */
-  readonly minResolution?: number;
-  /** Size the model was trained for: reference of the step shortening, default 1024. */
-  readonly baseResolution?: number;
-  /** Noise level in (0, 1] at which a later stage starts; 1 means no staging. Default 0.75. */
-  readonly initNoise?: number;
-  /** Fewer steps in stages below the base resolution. */
-  readonly shortenSteps?: boolean;
-  /** The paper's shortening, steps / ⌊base / stage⌋, instead of the reference's. */
-  readonly paperShortening?: boolean;
-  /** How latents grow, default "learned". */
-  readonly upsampler?: UpsamplerName;
-  /** Rule of entry, default "reference". */
-  readonly entry?: Entry;
-  /** Latent pixels a token's side: 2 for FLUX and SD3, 1 for UNets. */
-  readonly patch: number;
-  /** Pixels a latent pixel's side. */
-  readonly vaeFactor: number;
-  /** Whether sizes that do not divide are rounded down (FLUX) or refused. */
-  readonly roundsSizes: boolean;
-  /** Whether the scheduler takes its own range of noise levels (SD3). */
-  readonly ownRange?: boolean;
-  /** Floating-point operations of one denoiser call at a latent size, all samples of guidance included. */
-  readonly denoiserFlops?: (latentHeight: number, latentWidth: number) => number;
+  /** The model's latents. */
+  readonly space: LatentSpace;
+  /** For FLOPs and savings; left out of the plan when absent. */
+  readonly cost?: CostModel;
 }
 
-/** Passage into a stage from the one before. */
-export interface Boundary {
-  /** How the latents grow. */
-  readonly upsampler: UpsamplerName;
-  /** What grows: the latents at the end of the stage, or the clean latents that its last step implies. */
+/** How a stage takes over from the one before. */
+export interface Growth {
+  /** Latents as they are, or the clean ones that the last step implied. */
   readonly from: "latents" | "x0";
-  /** Mixing: signal · grown + noise · fresh noise. */
-  readonly signal: number;
-  /** See signal. */
-  readonly noise: number;
-  /** Noise level of the mixture. */
-  readonly sigma: number;
+  /** How they grow. */
+  readonly upsampler: Upsampler;
+  /** Then: signal · grown + noise · ε. */
+  readonly mix: NoiseMix;
+  /** Noise level entered at, in [0, 1]: σ of flow models (the mixing weight of noise), σ/(1 + σ) of the others. */
+  readonly level: number;
 }
 
-/** One stage: a size and a run of steps. */
-export interface Stage {
-  /** 0 is the first and smallest. */
+/** One stage: everything the walk needs, as data. */
+export interface StagePlan extends Size {
+  /** Position, from 0. */
   readonly index: number;
-  /** Pixels. */
-  readonly width: number;
-  /** Pixels. */
-  readonly height: number;
-  /** Latent pixels. */
-  readonly latentWidth: number;
-  /** Latent pixels. */
+  /** Latents [.., latentHeight, latentWidth]. */
   readonly latentHeight: number;
-  /** Image tokens (latent pixels for UNets). */
+  /** See latentHeight. */
+  readonly latentWidth: number;
+  /** Image tokens (or latent pixels of a UNet) in each call. */
   readonly tokens: number;
-  /** Noise levels of the whole schedule. */
+  /** The stage's whole schedule. */
   readonly schedule: Schedule;
-  /** Steps carried out: begin … end of the schedule. */
+  /** First step run. */
   readonly begin: number;
-  /** See begin. */
-  readonly end: number;
-  /** How the stage is entered; absent in the first. */
-  readonly boundary?: Boundary;
-  /** Operations of all its denoiser calls. */
-  readonly flops: number;
+  /** Steps run. */
+  readonly steps: readonly Step[];
+  /** Factor of the noise a first stage starts from. */
+  readonly initNoiseSigma: number;
+  /** Absent in the first stage, which is pure noise. */
+  readonly grow?: Growth;
+  /** FLOPs of the stage's denoising, with a cost model. */
+  readonly flops?: number;
 }
 
-/** Everything a run will do, before it does it. */
-export interface Plan {
-  /** Scaling method. */
+/** What will be done, JSON-able. */
+export interface Plan extends Size {
+  /** Method's name. */
   readonly method: string;
-  /** Stages in order. */
-  readonly stages: readonly Stage[];
-  /** Denoiser calls in all. */
-  readonly calls: number;
-  /** Operations of all denoiser calls. */
-  readonly flops: number;
-  /** Operations of direct generation at the same step count. */
-  readonly directFlops: number;
-  /** directFlops / flops. */
-  readonly saving: number;
-  /** What the user should know. */
+  /** In order. */
+  readonly stages: readonly StagePlan[];
+  /** Denoising steps in all. */
+  readonly denoiserCalls: number;
+  /** FLOPs of all denoising, with a cost model. */
+  readonly flops?: number;
+  /** The same for `direct` with the same request. */
+  readonly directFlops?: number;
+  /** directFlops / flops: 1.5 is half as fast again. */
+  readonly speedup?: number;
+  /** What a person should know, as sentences. */
   readonly warnings: readonly string[];
 }
 
-/** A scaling method: a pure function from request to plan. */
+/** A method of reaching a size: one file in methods/ and a line in its registry. */
 export interface Method {
-  /** Name for `--method`. */
+  /** As users write it. */
   readonly name: string;
-  /** One line for help texts. */
-  readonly summary: string;
-  /** Plans the stages. */
-  plan(request: PlanRequest): Plan;
+  /**
+   * The stages, boundaries included, as data; {@linkcode Growth} says what happens between two.
+   *
+   * @throws {LssgenError} `bad_option`, naming the option.
+   */
+  plan(request: PlanRequest): { stages: StagePlan[]; warnings: string[] };
 }
 
-/** A denoiser and its surroundings, with latents of any kind: GPU tensors, arrays, another library's. */
-export interface LatentModel<L> {
-  /** Pure noise of a stage's size, unit variance; drawn once a stage, before upsampling. */
-  noise(stage: Stage): L | Promise<L>;
-  /** The network's output for latents that were scaled by `step.inputScale`. */
-  denoise(latents: L, step: Step, stage: Stage): L | Promise<L>;
-  /** Latents of the former stage grown to the size of `stage`. */
-  upsample(latents: L, stage: Stage, upsampler: UpsamplerName): L | Promise<L>;
-  /** Σ coefficient · latents; new latents. `clip` clamps the result to ±clip. */
-  combine(terms: readonly (readonly [coefficient: number, latents: L])[], clip?: number): L;
-  /** Called when latents are no longer needed. */
-  release?(latents: L): void;
-}
-
-/** Reported after every step. */
-export interface StepEvent {
-  /** Stage just worked on. */
-  readonly stage: Stage;
+/** Progress after a step, or before the first. */
+export interface StepProgress extends Size {
+  /** Stage from 0. */
+  readonly stage: number;
   /** Stages in all. */
   readonly stages: number;
-  /** Steps done in the stage. */
+  /** Steps done in this stage. */
   readonly step: number;
-  /** Steps of the stage. */
-  readonly steps: number;
-  /** Denoiser calls done in the run. */
-  readonly call: number;
-  /** Denoiser calls in the run. */
-  readonly calls: number;
-  /** Noise level before the step. */
+  /** Steps of this stage. */
+  readonly of: number;
+  /** Noise level of the step. */
   readonly sigma: number;
-  /** Value handed to the network. */
+  /** Timestep of the step. */
   readonly timestep: number;
 }
 
 /** How a run is watched and stopped. */
-export interface RunOptions<L = unknown> {
+export interface RunOptions {
   /** Stops the run within one step. */
   readonly signal?: AbortSignal;
-  /** Called after every step, with the latents of the moment. */
-  readonly onStep?: (event: StepEvent, latents: L) => void | Promise<void>;
+  /** Called before the first step of a stage (step 0) and after each. */
+  readonly onProgress?: (progress: StepProgress) => void;
 }

@@ -1,21 +1,18 @@
 /**
- * Direct generation: the target size from noise, no stages.
+ * No stages: the target size from noise, all steps.
  *
  * @module
  */
 
-import { makePlan, makeStage, scheduleFor, stageSizes } from "../plan.ts";
+import { checkRequest, makeStage, stageSchedule, stageSizes } from "../stages.ts";
 import type { Method } from "../types.ts";
 
-/** The baseline of every comparison. */
+/** The baseline that every other method is measured against. */
 export const direct: Method = {
   name: "direct",
-  summary: "the target size from noise, no stages",
   plan(r) {
-    const warnings: string[] = [];
-    const [size] = stageSizes(r, 0, warnings);
-    const schedule = scheduleFor(r, size, r.steps);
-    const stage = makeStage(r, size, { index: 0, schedule, begin: 0, end: schedule.timesteps.length });
-    return makePlan(r, "direct", [stage], warnings);
+    checkRequest(r);
+    const { sizes: [size], warnings } = stageSizes(r, 0);
+    return { stages: [makeStage(r, 0, size, stageSchedule(r, size, r.steps))], warnings };
   },
 };

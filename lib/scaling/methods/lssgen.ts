@@ -1,52 +1,34 @@
 /**
- * LSSGen: denoise small, grow the latents, mix in fresh noise, go on at double the size.
+ * Latent space scaling: every stage runs to clean latents, which grow by two, take noise again and are denoised on.
  *
- * Source: LSSGen, arXiv 2507.16154, Algorithm 1; stage count, sizes and entry as its reference has them.
+ * Source: LSSGen, arXiv 2507.16154, Algorithm 1.
  *
  * @module
  */
 
-import { enter, makePlan, makeStage, scheduleFor, stageSizes, stepsOf } from "../plan.ts";
-import type { Method, PlanRequest, Stage } from "../types.ts";
+import {
+  checkRequest,
+  doublings,
+  enterStage,
+  makeStage,
+  stageSchedule,
+  stageSizes,
+  stageSteps,
+} from "../stages.ts";
+import type { Method } from "../types.ts";
 
-/** Stages below the final one: ⌊log₂⌊shorter side / minResolution⌋⌋. */
-export function stageCount(r: PlanRequest, warnings: string[]): number {
-  if ((r.initNoise ?? 0.75) === 1) return 0;
-  const min = r.minResolution ?? 512;
-  const ratio = Math.floor(Math.min(r.width, r.height) / min);
-  if (ratio < 1) {
-    warnings.push(`minResolution ${min} is above the size ${r.width} × ${r.height}: one stage, as direct generation`);
-    return 0;
-  }
-  return Math.floor(Math.log2(ratio));
-}
-
-/** The method of this project. */
-export const lssgenMethod: Method = {
+/** The method this library is named after. */
+export const latentScaling: Method = {
   name: "lssgen",
-  summary: "grow the latents between stages with a learned upsampler",
   plan(r) {
-    const warnings: string[] = [];
-    const sizes = stageSizes(r, stageCount(r, warnings), warnings);
-    const stages = sizes.map((size, index): Stage => {
-      const whole = scheduleFor(r, size, stepsOf(r, size, warnings));
-      if (index === 0) return makeStage(r, size, { index, schedule: whole, begin: 0, end: whole.timesteps.length });
-      const { schedule, index: begin } = enter(r, whole);
-      const { signal, noise } = r.scheduler.addNoise(schedule, begin);
-      const sigma = schedule.sigmas[begin];
-      if (r.scheduler.kind === "flow" && sigma >= 1) {
-        warnings.push(
-          `stage ${index + 1} would enter at noise level 1 and discard the smaller stage: use more steps, entry "atMost" or "exact", or a lower initNoise`,
-        );
-      }
-      return makeStage(r, size, {
-        index,
-        schedule,
-        begin,
-        end: schedule.timesteps.length,
-        boundary: { upsampler: r.upsampler ?? "learned", from: "latents", signal, noise, sigma },
-      });
-    });
-    return makePlan(r, "lssgen", stages, warnings);
+    checkRequest(r);
+    const count = r.initNoise === 1 ? 0 : doublings(r, r.minResolution);
+    const { sizes, warnings } = stageSizes(r, count);
+    const first = stageSchedule(r, sizes[0], stageSteps(r, sizes[0]));
+    const later = sizes.slice(1).map((size, i) => enterStage(r, i + 1, size, r.initNoise, r.upsampler));
+    return {
+      stages: [makeStage(r, 0, sizes[0], first), ...later.map(({ stage }) => stage)],
+      warnings: [...warnings, ...later.flatMap((stage) => stage.warnings)],
+    };
   },
 };

@@ -1,38 +1,45 @@
 /**
- * MegaFusion: the steps of one schedule are split over the stages; at a boundary the predicted clean
- * picture is enlarged in pixels and noised to the next timestep.
+ * MegaFusion, truncate and relay: the steps of *one* schedule are split over the stages. After a stage's share the
+ * predicted clean picture is decoded, enlarged, encoded and noised to the schedule's next timestep.
  *
- * Source: MegaFusion, arXiv 2408.11001, without its optional re-scheduling and dilation.
+ * Source: arXiv 2408.11001, without its optional re-scheduling and dilation.
  *
  * @module
  */
 
-import { makePlan, makeStage, scheduleFor, stageSizes } from "../plan.ts";
-import type { Method, Stage } from "../types.ts";
-import { stageCount } from "./lssgen.ts";
+import { LssgenError } from "../../errors.ts";
+import { checkRequest, doublings, growth, makeStage, stageSchedule, stageSizes } from "../stages.ts";
+import type { Method } from "../types.ts";
 
-/** Share of the steps at the first size: 40 of 50 (SDXL) and 20 of 28 (SD3) in the paper. */
+/** Share of the steps in the first stage: 40 of 50 with SDXL, 20 of 28 with SD3. */
 const FIRST_SHARE = { diffusion: 40 / 50, flow: 20 / 28 };
 
-/** Truncate and relay. */
+/** The pixel-space baseline of the paper. */
 export const megafusion: Method = {
   name: "megafusion",
-  summary: "split the steps over the stages, enlarge the predicted picture in pixels",
   plan(r) {
-    const warnings: string[] = [];
-    const sizes = stageSizes(r, stageCount(r, warnings), warnings);
-    const n = r.steps;
-    const first = sizes.length === 1 ? n : Math.min(n - sizes.length + 1, Math.round(n * FIRST_SHARE[r.scheduler.kind]));
-    if (first < 1) warnings.push(`${n} steps are too few for ${sizes.length} stages`);
-    const stages = sizes.map((size, index): Stage => {
-      const schedule = scheduleFor(r, sizes[sizes.length - 1], n); // the same schedule throughout
-      const cut = (i: number) => i === 0 ? 0 : first + Math.floor((n - first) * (i - 1) / (sizes.length - 1));
-      const [begin, end] = [cut(index), index === sizes.length - 1 ? schedule.timesteps.length : cut(index + 1)];
-      if (index === 0) return makeStage(r, size, { index, schedule, begin, end });
-      const { signal, noise } = r.scheduler.addNoise(schedule, begin);
-      const boundary = { upsampler: "pixel", from: "x0", signal, noise, sigma: schedule.sigmas[begin] } as const;
-      return makeStage(r, size, { index, schedule, begin, end, boundary });
-    });
-    return makePlan(r, "megafusion", stages, warnings);
+    checkRequest(r);
+    const count = doublings(r, r.minResolution);
+    const { sizes, warnings } = stageSizes(r, count);
+    const schedule = stageSchedule(r, sizes[count], r.steps);
+    const n = schedule.timesteps.length;
+    const first = count === 0 ? n : Math.round(n * FIRST_SHARE[r.scheduler.kind]);
+    // The rest is split evenly, the last stage taking what does not divide.
+    const share = Math.floor((n - first) / Math.max(1, count));
+    if (count > 0 && share === 0) {
+      throw new LssgenError(
+        "bad_option",
+        `megafusion: ${r.steps} steps are too few for ${count + 1} stages; take more`,
+      );
+    }
+    const starts = sizes.map((_, i) => i === 0 ? 0 : first + (i - 1) * share);
+    const stages = sizes.map((size, i) =>
+      makeStage(r, i, size, schedule, {
+        begin: starts[i],
+        end: starts[i + 1] ?? n,
+        grow: i === 0 ? undefined : growth(r, schedule, starts[i], "x0", "pixel"),
+      })
+    );
+    return { stages, warnings };
   },
 };

@@ -1,5 +1,5 @@
 /**
- * The scaling methods by name. A new one is a file and a line here.
+ * Which methods there are: one line each.
  *
  * @module
  */
@@ -7,18 +7,28 @@
 import { LssgenError } from "../../errors.ts";
 import type { Method } from "../types.ts";
 import { direct } from "./direct.ts";
-import { lssgenMethod } from "./lssgen.ts";
+import { latentScaling } from "./lssgen.ts";
 import { megafusion } from "./megafusion.ts";
 import { selfCascade } from "./self_cascade.ts";
 
-/** Every method, in the order in which help texts name them. */
-export const METHODS: readonly Method[] = [lssgenMethod, direct, megafusion, selfCascade];
+/** Every method, the default first. */
+export const METHODS: readonly Method[] = [
+  latentScaling,
+  direct,
+  megafusion,
+  selfCascade,
+];
 
-/** The method of a name. @throws {LssgenError} `bad_option` for an unknown one. */
-export function methodOf(name: string): Method {
-  const method = METHODS.find((m) => m.name === name);
-  if (!method) {
-    throw new LssgenError("bad_option", `method is "${name}", expected one of ${METHODS.map((m) => m.name).join(", ")}`);
+/**
+ * A method by its name.
+ *
+ * @throws {LssgenError} `bad_option` for an unknown one.
+ */
+export function methodNamed(name: string): Method {
+  const found = METHODS.find((method) => method.name === name);
+  if (!found) {
+    const names = METHODS.map((method) => method.name).join(", ");
+    throw new LssgenError("bad_option", `Method "${name}" is unknown, expected one of ${names}`);
   }
-  return method;
+  return found;
 }

@@ -1,34 +1,40 @@
 /**
- * Self-Cascade, tuning-free: a full run at the small size, latents resized bicubically, noised at
- * strength 0.7 and denoised at the target size.
+ * Self-Cascade, tuning-free: a full run at the size the model was trained for, latents enlarged bicubically, noised
+ * at strength 0.7 and denoised at the next size.
  *
- * Source: Make a Cheap Scaling, arXiv 2402.10491, "pivot replacement".
+ * Source: arXiv 2402.10491.
  *
  * @module
  */
 
-import { makePlan, makeStage, scheduleFor, stageSizes } from "../plan.ts";
-import type { Method, Stage } from "../types.ts";
-import { stageCount } from "./lssgen.ts";
+import {
+  baseSize,
+  checkRequest,
+  doublings,
+  enterStage,
+  makeStage,
+  stageSchedule,
+  stageSizes,
+} from "../stages.ts";
+import type { Method } from "../types.ts";
 
+/** Share of the steps that a later stage runs. */
 const STRENGTH = 0.7;
 
-/** Full run, then image-to-image on its resized latents. */
+/** A training-free baseline. */
 export const selfCascade: Method = {
   name: "self-cascade",
-  summary: "full small run, bicubic latents, image-to-image at strength 0.7",
-  plan(r) {
-    const warnings: string[] = [];
-    const sizes = stageSizes(r, stageCount(r, warnings), warnings);
-    const stages = sizes.map((size, index): Stage => {
-      const schedule = scheduleFor(r, size, r.steps);
-      const end = schedule.timesteps.length;
-      if (index === 0) return makeStage(r, size, { index, schedule, begin: 0, end });
-      const begin = Math.min(end - 1, end - Math.floor(end * STRENGTH));
-      const { signal, noise } = r.scheduler.addNoise(schedule, begin);
-      const boundary = { upsampler: "bicubic", from: "latents", signal, noise, sigma: schedule.sigmas[begin] } as const;
-      return makeStage(r, size, { index, schedule, begin, end, boundary });
-    });
-    return makePlan(r, "self-cascade", stages, warnings);
+  plan(request) {
+    const r = { ...request, shortenSteps: false };
+    checkRequest(r);
+    const base = baseSize(r);
+    const native = Math.min(base.width, base.height, r.width, r.height);
+    const { sizes, warnings } = stageSizes(r, doublings(r, native));
+    const first = makeStage(r, 0, sizes[0], stageSchedule(r, sizes[0], r.steps));
+    const later = sizes.slice(1).map((size, i) => enterStage(r, i + 1, size, STRENGTH, "bicubic", "count"));
+    return {
+      stages: [first, ...later.map(({ stage }) => stage)],
+      warnings: [...warnings, ...later.flatMap((stage) => stage.warnings)],
+    };
   },
 };

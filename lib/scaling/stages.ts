@@ -1,0 +1,168 @@
+/**
+ * Sizes, step counts and schedules of stages: the parts that methods share.
+ *
+ * Source: LSSGen, arXiv 2507.16154, Algorithm 1; the reference's arithmetic where the two differ.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { enter, noiseLevel } from "../schedulers/entry.ts";
+import { linearSigmas, type Schedule } from "../schedulers/types.ts";
+import type { Growth, PlanRequest, Size, StagePlan } from "./types.ts";
+
+function bad(message: string): LssgenError {
+  return new LssgenError("bad_option", message);
+}
+
+/** Checks what every method needs. */
+export function checkRequest(r: PlanRequest): void {
+  const whole = (name: string, value: number): void => {
+    if (!Number.isInteger(value) || value < 1) {
+      throw bad(`${name} is ${value}, expected a whole number from 1`);
+    }
+  };
+  whole("width", r.width);
+  whole("height", r.height);
+  whole("steps", r.steps);
+  whole("minResolution", r.minResolution);
+  const base = baseSize(r);
+  whole("baseResolution", base.width);
+  whole("baseResolution", base.height);
+  if (!(r.initNoise > 0 && r.initNoise <= 1)) {
+    throw bad(
+      `initNoise is ${r.initNoise}, expected more than 0 and at most 1 (1 is direct generation), try 0.75`,
+    );
+  }
+}
+
+/** The base resolution as a size. */
+export function baseSize({ baseResolution: base }: PlanRequest): Size {
+  return typeof base === "number" ? { width: base, height: base } : base;
+}
+
+/**
+ * How often the size doubles: ⌊log₂ ⌊shorter side / first⌋⌋.
+ *
+ * @throws {LssgenError} `bad_option` when the first stage would be larger than the picture.
+ */
+export function doublings(r: Size, first: number): number {
+  const side = Math.min(r.width, r.height);
+  if (first > side) {
+    throw bad(`minResolution is ${first}, but the picture's shorter side is ${side}; take at most ${side}`);
+  }
+  return 31 - Math.clz32(Math.floor(side / first));
+}
+
+/** Where a stage lies: latents, pixels, tokens. */
+export type StageSize = Pick<StagePlan, "width" | "height" | "latentWidth" | "latentHeight" | "tokens">;
+
+/**
+ * Sizes of `count` + 1 stages, each twice the one before.
+ *
+ * @throws {LssgenError} `bad_option` when the size does not divide and the family does not round.
+ */
+export function stageSizes(r: PlanRequest, count: number): { sizes: StageSize[]; warnings: string[] } {
+  const { vaeFactor: v, patch: p } = r.space;
+  const unit = 2 ** count * v * p;
+  const stages = count === 0 ? "one stage" : `${count + 1} stages`;
+  const down = (value: number): number => Math.floor(value / unit) * unit;
+  const warnings: string[] = [];
+  if (down(r.width) !== r.width || down(r.height) !== r.height) {
+    const sizes = `${r.width}×${r.height} does not divide by ${unit}, as ${stages} of this model need`;
+    const near = `${Math.max(unit, down(r.width))}×${Math.max(unit, down(r.height))}`;
+    if (r.space.indivisible === "refuse" || down(r.width) === 0 || down(r.height) === 0) {
+      throw bad(`Size ${sizes}; take ${near}`);
+    }
+    warnings.push(`Size ${sizes}: the picture will be ${near}`);
+  }
+  const sizes = Array.from({ length: count + 1 }, (_, i) => {
+    const scale = 2 ** (count - i);
+    const [width, height] = [down(r.width) / scale, down(r.height) / scale];
+    const [latentWidth, latentHeight] = [width / v, height / v];
+    return { width, height, latentWidth, latentHeight, tokens: latentWidth * latentHeight / (p * p) };
+  });
+  return { sizes, warnings };
+}
+
+/**
+ * Steps of a stage of some size.
+ *
+ * @throws {LssgenError} `bad_option` when none are left.
+ */
+export function stageSteps(r: PlanRequest, size: Size): number {
+  if (r.shortenSteps === false) return r.steps;
+  const base = baseSize(r);
+  const divisor = r.shortenSteps === "paper"
+    ? Math.floor(Math.min(base.width, base.height) / Math.min(size.width, size.height))
+    : Math.log2(Math.max(2, (base.width / size.width) * (base.height / size.height)));
+  const steps = Math.floor(r.steps / Math.max(1, divisor));
+  if (steps === 0) {
+    throw bad(
+      `steps is ${r.steps}: shortened for ${size.width}×${size.height} below the base of ${base.width}×${base.height}, ` +
+        `none is left; take at least ${Math.ceil(divisor)} or switch shortenSteps off`,
+    );
+  }
+  return steps;
+}
+
+/** The whole schedule of a stage. */
+export function stageSchedule(r: PlanRequest, size: StageSize, steps: number): Schedule {
+  const sigmas = r.space.sigmas === "linear" ? linearSigmas(steps) : undefined;
+  return r.scheduler.schedule(steps, { imageSeqLen: size.tokens, sigmas });
+}
+
+/** A stage from its schedule. `end` leaves the schedule early. */
+export function makeStage(
+  r: PlanRequest,
+  index: number,
+  size: StageSize,
+  schedule: Schedule,
+  { begin = 0, end = schedule.timesteps.length, grow }: { begin?: number; end?: number; grow?: Growth } = {},
+): StagePlan {
+  const steps = r.scheduler.steps(schedule, begin).slice(0, end - begin);
+  const flops = r.cost && r.cost.denoiserStep(size.latentHeight, size.latentWidth) * steps.length;
+  const { initNoiseSigma } = schedule;
+  return { index, ...size, schedule, begin, steps, initNoiseSigma, grow, flops };
+}
+
+/** What a stage that grows at step `begin` of its schedule mixes, the quirk of the reference included. */
+export function growth(
+  r: PlanRequest,
+  schedule: Schedule,
+  begin: number,
+  from: Growth["from"],
+  upsampler: Growth["upsampler"],
+): Growth {
+  const mix = r.scheduler.addNoise(schedule, begin);
+  const noise = r.referenceQuirks ? mix.noise * schedule.initNoiseSigma : mix.noise;
+  return {
+    from,
+    upsampler,
+    mix: { signal: mix.signal, noise },
+    level: noiseLevel(r.scheduler, schedule, begin),
+  };
+}
+
+/** A later stage entered at a noise level, and a warning when nothing of the stage before would be left. */
+export function enterStage(
+  r: PlanRequest,
+  index: number,
+  size: StageSize,
+  level: number,
+  upsampler: Growth["upsampler"],
+  entry: PlanRequest["entry"] = r.entry ?? "reference",
+): { stage: StagePlan; warnings: string[] } {
+  const steps = stageSteps(r, size);
+  const { schedule, begin } = enter(r.scheduler, stageSchedule(r, size, steps), level, entry);
+  const grow = growth(r, schedule, begin, "latents", upsampler);
+  const warnings = r.scheduler.kind === "flow" && grow.level > 0.9999
+    ? [
+      `Stage ${
+        index + 1
+      } (${size.width}×${size.height}, ${steps} steps) enters at noise level 1 although ${level} was asked ` +
+      `for: the stage before is thrown away; take more steps, or the entry "atMost" or "exact"`,
+    ]
+    : [];
+  return { stage: makeStage(r, index, size, schedule, { begin, grow }), warnings };
+}
