@@ -34,13 +34,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let width = s.C / s.G;
   let p0 = chunk * s.chunk;
   let n = (min(p0 + s.chunk, s.P) - p0) * width;
-  let from = (p0 - s.base) * s.C + g * width;
+  let start = (p0 - s.base) * s.C + g * width;
   var v = 0.0;
-  for (var i = lane; i < n; i += WG) { v += f32(X[from + (i / width) * s.C + i % width]); }
+  for (var i = lane; i < n; i += WG) { v += f32(X[start + (i / width) * s.C + i % width]); }
   let mean = sum(v, lane) / f32(n);
   v = 0.0;
   for (var i = lane; i < n; i += WG) {
-    let d = f32(X[from + (i / width) * s.C + i % width]) - mean;
+    let d = f32(X[start + (i / width) * s.C + i % width]) - mean;
     v += d * d;
   }
   let m2 = sum(v, lane);

@@ -2,6 +2,7 @@
 //
 //   OP 0  activation of A            OP 3  A[.., 0:C] · gelu(A[.., C:2C])   (GEGLU)
 //   OP 1  A + B                      OP 4  A and B side by side in the channels
+//   OP 6  A · B
 //   OP 2  c0·A + c1·B + c2·C + c3·D  OP 5  tanh(A / 3) · 3                  (the small autoencoder's clamp)
 //
 // One invocation an element; workgroups fold over x and y because x alone stops at 65 535.
@@ -75,6 +76,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let c = i % (s.C + s.Cb);
       if (c < s.C) { v = f32(A[row * s.C + c]); } else { v = f32(B[row * s.Cb + c - s.C]); }
     }
+    case 6u: { v = f32(A[i]) * f32(B[i]); }
     default: { v = tanh(clamp(f32(A[i]) / 3.0, -10.0, 10.0)) * 3.0; }
   }
   Y[y] = yElem(v);

@@ -34,12 +34,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let b = row / s.S;
   let n = s.at + row % s.S;
   let width = 3u * s.heads * s.d;
-  let from = (row - s.xBase) * width;
-  let to = (b * s.N + n - s.yBase) * width;
+  let src = (row - s.xBase) * width;
+  let dst = (b * s.N + n - s.yBase) * width;
 
   for (var part = lane; part < 3u * s.heads; part += WG) {   // head h of q, k or v
-    let x0 = from + part * s.d;
-    let y0 = to + part * s.d;
+    let x0 = src + part * s.d;
+    let y0 = dst + part * s.d;
     let which = part / s.heads;
     if (which == 2u) {
       for (var i = 0u; i < s.d; i++) { Y[y0 + i] = X[x0 + i]; }

@@ -1750,13 +1750,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let width = s.C / s.G;
   let p0 = chunk * s.chunk;
   let n = (min(p0 + s.chunk, s.P) - p0) * width;
-  let from = (p0 - s.base) * s.C + g * width;
+  let start = (p0 - s.base) * s.C + g * width;
   var v = 0.0;
-  for (var i = lane; i < n; i += WG) { v += f32(X[from + (i / width) * s.C + i % width]); }
+  for (var i = lane; i < n; i += WG) { v += f32(X[start + (i / width) * s.C + i % width]); }
   let mean = sum(v, lane) / f32(n);
   v = 0.0;
   for (var i = lane; i < n; i += WG) {
-    let d = f32(X[from + (i / width) * s.C + i % width]) - mean;
+    let d = f32(X[start + (i / width) * s.C + i % width]) - mean;
     v += d * d;
   }
   let m2 = sum(v, lane);
@@ -3207,6 +3207,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //
 //   OP 0  activation of A            OP 3  A[.., 0:C] · gelu(A[.., C:2C])   (GEGLU)
 //   OP 1  A + B                      OP 4  A and B side by side in the channels
+//   OP 6  A · B
 //   OP 2  c0·A + c1·B + c2·C + c3·D  OP 5  tanh(A / 3) · 3                  (the small autoencoder's clamp)
 //
 // One invocation an element; workgroups fold over x and y because x alone stops at 65 535.
@@ -3280,6 +3281,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       let c = i % (s.C + s.Cb);
       if (c < s.C) { v = f32(A[row * s.C + c]); } else { v = f32(B[row * s.Cb + c - s.C]); }
     }
+    case 6u: { v = f32(A[i]) * f32(B[i]); }
     default: { v = tanh(clamp(f32(A[i]) / 3.0, -10.0, 10.0)) * 3.0; }
   }
   Y[y] = yElem(v);
@@ -3321,12 +3323,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let b = row / s.S;
   let n = s.at + row % s.S;
   let width = 3u * s.heads * s.d;
-  let from = (row - s.xBase) * width;
-  let to = (b * s.N + n - s.yBase) * width;
+  let src = (row - s.xBase) * width;
+  let dst = (b * s.N + n - s.yBase) * width;
 
   for (var part = lane; part < 3u * s.heads; part += WG) {   // head h of q, k or v
-    let x0 = from + part * s.d;
-    let y0 = to + part * s.d;
+    let x0 = src + part * s.d;
+    let y0 = dst + part * s.d;
     let which = part / s.heads;
     if (which == 2u) {
       for (var i = 0u; i < s.d; i++) { Y[y0 + i] = X[x0 + i]; }

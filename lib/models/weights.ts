@@ -314,6 +314,16 @@ export class Weights {
     return tensor;
   }
 
+  /** A small table kept on the CPU, filled by `load()`. */
+  values(name: string, shape: readonly number[]): { values: Float32Array<ArrayBuffer> } {
+    const full = this.full(name);
+    const handle = { values: new Float32Array() };
+    this.store.declare([full], shape, async (store) => {
+      handle.values = await store.source.readF32(full);
+    });
+    return handle;
+  }
+
   /** A convolution: `name.weight` [Co, Ci, kh, kw] and, unless `bias` is false, `name.bias` [Co]. */
   conv(
     name: string,

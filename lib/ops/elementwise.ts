@@ -11,7 +11,7 @@ import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold } from "./window.ts";
 
 /** Numbers of the operations in pointwise.wgsl. */
-const OP = { activation: 0, add: 1, combine: 2, geglu: 3, concat: 4, clamp: 5 } as const;
+const OP = { activation: 0, add: 1, combine: 2, geglu: 3, concat: 4, clamp: 5, product: 6 } as const;
 
 const WG = 64;
 const NO_CLIP = 3e38;
@@ -111,6 +111,12 @@ export function add(r: Recorder, a: Tensor, b: Tensor, o: { into?: Rows; dtype?:
     out: part?.tensor ?? r.tensor(a.shape, o.dtype ?? "f32"),
     part: part && { S: part.S, N: part.N, at: part.at },
   });
+}
+
+/** a · b, f32. */
+export function product(r: Recorder, a: Tensor, b: Tensor): Tensor {
+  const row = lastAxis(a);
+  return pointwise(r, { op: OP.product, inputs: [a, b], inputRows: [row, row], row, out: r.tensor(a.shape, "f32") });
 }
 
 /** hidden · gelu(gate) of [.., hidden | gate]: [.., 2C] → [.., C]. Source: GLU Variants (arXiv 2002.05202). */

@@ -68,6 +68,9 @@ export function embedTokens(
   return out;
 }
 
+/** −ln 10000, the longest period, as f32. */
+const MINUS_LOG_PERIOD = Math.fround(-Math.log(10000));
+
 /** Conventions of a sinusoidal embedding. */
 export interface SinusoidOptions {
   /** Cosines first. */
@@ -91,7 +94,7 @@ export function timestepProjection(
   const out = new Float32Array(t.length * dim);
   t.forEach((value, row) => {
     for (let i = 0; i < half; i++) {
-      const exponent = Math.fround(Math.fround(-Math.log(10000) * i) / (half - downscaleFreqShift));
+      const exponent = Math.fround(Math.fround(MINUS_LOG_PERIOD * i) / (half - downscaleFreqShift));
       const angle = Math.fround(Math.fround(value) * Math.fround(Math.exp(exponent)));
       const [first, second] = flipSinToCos ? [Math.cos(angle), Math.sin(angle)] : [Math.sin(angle), Math.cos(angle)];
       out[row * dim + i] = first;

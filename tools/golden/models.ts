@@ -17,7 +17,7 @@ import { Unet, unetConfig } from "../../lib/models/unet.ts";
 import { type Weights, WeightStore } from "../../lib/models/weights.ts";
 import { ropeTable } from "../../lib/ops/embedding.ts";
 import { openCheckpoint, openCheckpointFile } from "../../lib/weights/checkpoint.ts";
-import { ConfigReader, readConfig } from "../../lib/weights/model_folder.ts";
+import { type ConfigReader, readConfig } from "../../lib/weights/model_folder.ts";
 import type { Answer, Call, CaseContext, Handler, Tensors, Values } from "./case.ts";
 import { down, downImage, numbers, up, upActivation, upImage } from "./tensors.ts";
 
@@ -37,7 +37,7 @@ function network<M>(n: Network<M>): Handler {
     const config = await readConfig(c.folder, "config.json");
     // A single file with original names or quantised tensors, or a folder as save_pretrained writes it.
     const source = file
-      ? await openCheckpointFile(c.folder, file, { config })
+      ? await openCheckpointFile(c.folder, file)
       : await openCheckpoint(c.folder, "");
     using store = new WeightStore(source, device, { dtype: c.dtype });
     const model = n.build(store.root(), config, c.json.class);
@@ -119,7 +119,7 @@ const unet = network<Unet>({
 
 const autoencoderKl = network<AutoencoderKl>({
   build: (w, config) => new AutoencoderKl(w, autoencoderKlConfig(config)),
-  async call(r, model, io, call) {
+  async call(r, model, io, call): Promise<Outputs> {
     if (call.kwargs?.op === "decode") {
       const z = io.get("in.z") ?? io.get("in.sample") ?? get(io, "in.latents");
       return { "out.sample": await downImage(r, model.decode(r, upImage(r, z))) };

@@ -1,0 +1,179 @@
+/**
+ * T5's encoder, as FLUX, SD3 and PixArt use it.
+ *
+ * Source: T5 (arXiv 1910.10683), version 1.1; names as in transformers T5EncoderModel.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import type { Recorder } from "../gpu/recorder.ts";
+import { attention } from "../ops/attention.ts";
+import { product } from "../ops/elementwise.ts";
+import { embedTokens } from "../ops/embedding.ts";
+import { type Activation, linear, type LinearWeights, type Matrix } from "../ops/linear.ts";
+import { rmsNorm } from "../ops/norm.ts";
+import type { Tensor } from "../tensor.ts";
+import type { ConfigReader } from "../weights/model_folder.ts";
+import type { Weights } from "./weights.ts";
+
+/** Config keys as transformers spells them. */
+export interface T5Config {
+  /** Tokens known. */
+  readonly vocab_size: number;
+  /** Width D. */
+  readonly d_model: number;
+  /** Channels a head; heads × d_kv need not be D. */
+  readonly d_kv: number;
+  /** Width of the MLP. */
+  readonly d_ff: number;
+  /** Layers. */
+  readonly num_layers: number;
+  /** Heads. */
+  readonly num_heads: number;
+  /** Buckets of relative distance. */
+  readonly relative_attention_num_buckets: number;
+  /** Distance from which on all share a bucket. */
+  readonly relative_attention_max_distance: number;
+  /** eps of the RMS norms. */
+  readonly layer_norm_epsilon: number;
+  /** Whether the MLP is gated (version 1.1). */
+  readonly gated: boolean;
+  /** The MLP's activation. */
+  readonly act: Activation;
+}
+
+/** Reads and checks text_encoder_2/config.json. */
+export function t5Config(c: ConfigReader): T5Config {
+  const kind = c.oneOf("feed_forward_proj", ["relu", "gated-gelu", "gated-silu", "gelu"], "relu");
+  const act = kind === "relu" ? "relu" : kind === "gated-silu" ? "silu" : kind === "gelu" ? "gelu" : "gelu_tanh";
+  return {
+    vocab_size: c.number("vocab_size", 32128),
+    d_model: c.number("d_model", 512),
+    d_kv: c.number("d_kv", 64),
+    d_ff: c.number("d_ff", 2048),
+    num_layers: c.number("num_layers", 6),
+    num_heads: c.number("num_heads", 8),
+    relative_attention_num_buckets: c.number("relative_attention_num_buckets", 32),
+    relative_attention_max_distance: c.number("relative_attention_max_distance", 128),
+    layer_norm_epsilon: c.number("layer_norm_epsilon", 1e-6),
+    gated: kind.startsWith("gated"),
+    act,
+  };
+}
+
+/** T5EncoderModel. */
+export class T5Encoder {
+  private readonly shared: Matrix;
+  private readonly bias: { values: Float32Array };
+  private readonly layers: T5Layer[];
+  private readonly finalNorm: Tensor;
+
+  /** Declares the weights; load them before `forward`. */
+  constructor(w: Weights, readonly config: T5Config) {
+    const c = config;
+    // Files hold the table under one name, under the other, or under both.
+    const tied = ["shared.weight", "encoder.embed_tokens.weight"].filter((name) => w.has(name));
+    if (tied.length === 0) throw new LssgenError("bad_tensor", `"${w.store.source.name}" has no tensor "shared.weight"`);
+    this.shared = w.matrix([tied[0]], [c.vocab_size], c.d_model);
+    if (tied[1]) w.ignore(tied[1]);
+    const blocks = w.at("encoder.block");
+    this.layers = Array.from({ length: c.num_layers }, (_, i) => new T5Layer(blocks.at(i).at("layer"), c));
+    this.bias = blocks.values("0.layer.0.SelfAttention.relative_attention_bias.weight", [
+      c.relative_attention_num_buckets,
+      c.num_heads,
+    ]);
+    this.finalNorm = w.vector("encoder.final_layer_norm.weight", c.d_model);
+  }
+
+  /**
+   * @param ids Token ids, [B, N] row-major. @param mask 1 keeps a token as a key, 0 hides it, [B, N]; none: all.
+   * @returns Last hidden state, [B, N, d_model] f32.
+   */
+  forward(r: Recorder, ids: Int32Array<ArrayBuffer>, B: number, N: number, mask?: Float32Array<ArrayBuffer>): Tensor {
+    const c = this.config;
+    using scope = r.scope();
+    const bias = r.upload([1, c.num_heads, N, N], this.positionBias(N));
+    const keyMask = mask && r.upload([B, N], mask);
+    const stream = embedTokens(r, ids, [B, N], this.shared); // f32: T5-XXL leaves the range of f16
+    for (const layer of this.layers) layer.forward(r, stream, bias, keyMask);
+    return scope.keep(rmsNorm(r, stream, { eps: c.layer_norm_epsilon, weight: this.finalNorm, dtype: "f32" }));
+  }
+
+  /** Learned bias of each (query, key) distance, shared by all layers: [heads, N, N]. */
+  private positionBias(N: number): Float32Array<ArrayBuffer> {
+    const H = this.config.num_heads;
+    const out = new Float32Array(H * N * N);
+    for (let q = 0; q < N; q++) {
+      for (let k = 0; k < N; k++) {
+        const bucket = this.bucket(k - q);
+        for (let h = 0; h < H; h++) out[(h * N + q) * N + k] = this.bias.values[bucket * H + h];
+      }
+    }
+    return out;
+  }
+
+  /** Half of the buckets for each direction; of these, half exact and half logarithmic up to the maximum. */
+  private bucket(distance: number): number {
+    const half = this.config.relative_attention_num_buckets / 2;
+    const exact = Math.floor(half / 2);
+    const n = Math.abs(distance);
+    const side = distance > 0 ? half : 0;
+    if (n < exact) return side + n;
+    const log = Math.fround(Math.log(n / exact)) / Math.log(this.config.relative_attention_max_distance / exact);
+    return side + Math.min(half - 1, exact + Math.trunc(Math.fround(log * (half - exact))));
+  }
+}
+
+/** Pre-norm transformer layer: attention without scaling, gated MLP. */
+class T5Layer {
+  private readonly norm1: Tensor;
+  private readonly qkv: LinearWeights;
+  private readonly out: LinearWeights;
+  private readonly norm2: Tensor;
+  private readonly up: LinearWeights;
+  private readonly gate?: LinearWeights;
+  private readonly down: LinearWeights;
+
+  constructor(w: Weights, private readonly c: T5Config) {
+    const D = c.d_model;
+    const inner = c.num_heads * c.d_kv;
+    const none = { bias: false };
+    const attn = w.at("0.SelfAttention");
+    this.norm1 = w.vector("0.layer_norm.weight", D);
+    this.qkv = attn.linearCat(["q", "k", "v"], [inner, inner, inner], D, none);
+    this.out = attn.linear("o", D, inner, none);
+    this.norm2 = w.vector("1.layer_norm.weight", D);
+    const mlp = w.at("1.DenseReluDense");
+    if (c.gated) {
+      this.gate = mlp.linear("wi_0", c.d_ff, D, none);
+      this.up = mlp.linear("wi_1", c.d_ff, D, none);
+    } else {
+      this.up = mlp.linear("wi", c.d_ff, D, none);
+    }
+    this.down = mlp.linear("wo", D, c.d_ff, { bias: false, exact: true }); // overflows in f16 (diffusers #8604)
+  }
+
+  /** stream [B, N, D] f32 is updated in place. */
+  forward(r: Recorder, stream: Tensor, bias: Tensor, keyMask?: Tensor): void {
+    const { c } = this;
+    const inner = c.num_heads * c.d_kv;
+    const eps = c.layer_norm_epsilon;
+    using _ = r.scope();
+    const qkv = linear(r, rmsNorm(r, stream, { eps, weight: this.norm1 }), this.qkv);
+    const a = attention(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: inner }, { tensor: qkv, at: 2 * inner }, {
+      heads: c.num_heads,
+      headDim: c.d_kv,
+      scale: 1,
+      bias,
+      keyMask,
+    });
+    linear(r, a, this.out, { into: stream, accumulate: true });
+
+    const h = rmsNorm(r, stream, { eps, weight: this.norm2 });
+    // The product of gate and value can leave the range of f16: it stays f32 on its way into wo.
+    const up = linear(r, h, this.up, { act: c.gated ? "none" : c.act, dtype: "f32" });
+    const hidden = this.gate ? product(r, linear(r, h, this.gate, { act: c.act, dtype: "f32" }), up) : up;
+    linear(r, hidden, this.down, { into: stream, accumulate: true });
+  }
+}
