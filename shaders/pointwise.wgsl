@@ -2,7 +2,9 @@
 //
 //   OP 0  activation of A            OP 3  A[.., 0:C] · gelu(A[.., C:2C])   (GEGLU)
 //   OP 1  A + B                      OP 4  A and B side by side in the channels
-//   OP 6  A · B
+//   OP 6  A · B                      OP 7  c0·A + c1
+//   OP 9  A[.., 0:C] of A[.., Cb]
+//   OP 8  A[.., 0:C] + exp(A[.., C:2C] / 2)·B   (a draw from the posterior; log-variance within −30 … 20)
 //   OP 2  c0·A + c1·B + c2·C + c3·D  OP 5  tanh(A / 3) · 3                  (the small autoencoder's clamp)
 //
 // One invocation an element; workgroups fold over x and y because x alone stops at 65 535.
@@ -77,6 +79,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       if (c < s.C) { v = f32(A[row * s.C + c]); } else { v = f32(B[row * s.Cb + c - s.C]); }
     }
     case 6u: { v = f32(A[i]) * f32(B[i]); }
+    case 7u: { v = s.c0 * f32(A[i]) + s.c1; }
+    case 9u: { v = f32(A[(i / s.C) * s.Cb + i % s.C]); }
+    case 8u: {
+      let at = (i / s.C) * 2u * s.C + i % s.C;
+      v = f32(A[at]) + exp(0.5 * clamp(f32(A[at + s.C]), -30.0, 20.0)) * f32(B[i]);
+    }
     default: { v = tanh(clamp(f32(A[i]) / 3.0, -10.0, 10.0)) * 3.0; }
   }
   Y[y] = yElem(v);

@@ -26,7 +26,9 @@ export async function fileSource(path: string): Promise<ByteSource | undefined> 
       if (offset < 0 || offset + length > size) {
         throw new LssgenError(
           "bad_file",
-          `"${path}" ends at byte ${size}, bytes ${offset} … ${offset + length} were asked for; the file may be cut short`,
+          `"${path}" ends at byte ${size}, bytes ${offset} … ${
+            offset + length
+          } were asked for; the file may be cut short`,
         );
       }
       using file = await Deno.open(path);
@@ -34,7 +36,12 @@ export async function fileSource(path: string): Promise<ByteSource | undefined> 
       const out = new Uint8Array(length);
       for (let at = 0; at < length;) {
         const n = await file.read(out.subarray(at));
-        if (n === null) throw new LssgenError("bad_file", `"${path}" ended at byte ${offset + at}, it had ${size} bytes before`);
+        if (n === null) {
+          throw new LssgenError(
+            "bad_file",
+            `"${path}" ended at byte ${offset + at}, it had ${size} bytes before`,
+          );
+        }
         at += n;
       }
       return out;

@@ -59,7 +59,9 @@ export class Device {
     this.kernels = new KernelCache(gpu);
     this.memory = new Memory(gpu, info.maxBufferBytes);
     gpu.lost.then((lost) => {
-      if (!this.closed) this.fault ??= new DeviceLostError(`The GPU device was lost: ${lost.message || lost.reason}`);
+      if (!this.closed) {
+        this.fault ??= new DeviceLostError(`The GPU device was lost: ${lost.message || lost.reason}`);
+      }
     });
     gpu.addEventListener("uncapturederror", (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
@@ -100,7 +102,9 @@ export class Device {
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const api = (globalThis.navigator as Navigator & { gpu?: GPU } | undefined)?.gpu;
   if (!api) throw new NoAdapterError(diagnose(false));
-  const adapter = await api.requestAdapter({ powerPreference: options.powerPreference ?? "high-performance" });
+  const adapter = await api.requestAdapter({
+    powerPreference: options.powerPreference ?? "high-performance",
+  });
   if (!adapter) throw new NoAdapterError(diagnose(true));
 
   const features = (["shader-f16", "timestamp-query", "subgroups"] as GPUFeatureName[]).filter((name) =>

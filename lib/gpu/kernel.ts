@@ -73,7 +73,10 @@ export class KernelCache {
   ): { descriptor: GPUComputePipelineDescriptor; layout: GPUBindGroupLayout; storage: number } {
     const text = SHADERS[spec.shader];
     if (text === undefined) {
-      throw new LssgenError("internal", `No shader "${spec.shader}": run \`deno task shaders\` after adding a .wgsl file`);
+      throw new LssgenError(
+        "internal",
+        `No shader "${spec.shader}": run \`deno task shaders\` after adding a .wgsl file`,
+      );
     }
     const entries = bindings(text);
     const layout = this.gpu.createBindGroupLayout({ label: spec.shader, entries });
@@ -104,7 +107,11 @@ export function bindings(text: string): GPUBindGroupLayoutEntry[] {
   const entries: GPUBindGroupLayoutEntry[] = [];
   for (const [, binding, space] of text.matchAll(/@binding\((\d+)\)\s*var<([^>]+)>/g)) {
     const kind = space.replaceAll(" ", "");
-    const type = kind === "uniform" ? "uniform" : kind === "storage,read_write" ? "storage" : "read-only-storage";
+    const type = kind === "uniform"
+      ? "uniform"
+      : kind === "storage,read_write"
+      ? "storage"
+      : "read-only-storage";
     entries.push({ binding: Number(binding), visibility: 0x4, buffer: { type } });
   }
   return entries;

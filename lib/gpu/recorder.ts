@@ -82,7 +82,7 @@ export class Recorder {
 
   /**
    * @param device Where to run.
-   * @param dtype Type of activations between kernels: f16 needs the adapter's shader-f16. The residual
+   * @param activations Type of activations between kernels: f16 needs the adapter's shader-f16. The residual
    *   stream, statistics and sums are f32 in both.
    * @param signal Checked at every submission.
    * @param flopsPerSubmit A command buffer is cut when it holds this many operations, so that no
@@ -90,19 +90,34 @@ export class Recorder {
    */
   constructor(
     readonly device: Device,
-    readonly dtype: Dtype = "f32",
+    private activations: Dtype = "f32",
     private readonly signal: AbortSignal | undefined = undefined,
     private readonly flopsPerSubmit: number = 2e11,
   ) {
-    if (dtype === "f16" && !device.info.f16) {
-      throw new LssgenError("unsupported", "f16 activations need an adapter with shader-f16; use dtype f32 (weights may still be f16)");
+    if (activations === "f16" && !device.info.f16) {
+      throw new LssgenError(
+        "unsupported",
+        "f16 activations need an adapter with shader-f16; use dtype f32 (weights may still be f16)",
+      );
     }
     this.paramsBuffer = device.gpu.createBuffer({ size: SLOT * SLOTS, usage: 0x40 | 0x08 }); // UNIFORM | COPY_DST
     this.scopes.push(new Scope(this, undefined));
   }
 
+  /** Type of activations between kernels. */
+  get dtype(): Dtype {
+    return this.activations;
+  }
+
+  /** Activations of another type until disposed: f32 for an autoencoder that leaves the range of f16. */
+  precision(dtype: Dtype): Disposable {
+    const before = this.activations;
+    this.activations = dtype;
+    return { [Symbol.dispose]: () => void (this.activations = before) };
+  }
+
   /** A tensor of undefined content that belongs to the innermost scope. */
-  tensor(shape: readonly number[], dtype: Dtype = this.dtype): Tensor {
+  tensor(shape: readonly number[], dtype: Dtype = this.activations): Tensor {
     const t = this.device.memory.tensor(shape, dtype);
     this.scopes[this.scopes.length - 1].own(t.buffer);
     return t;
@@ -135,11 +150,16 @@ export class Recorder {
   dispatch(d: Dispatch): void {
     const kernel = this.device.kernels.get(d);
     if (d.buffers.length !== kernel.storage) {
-      throw new LssgenError("internal", `${d.shader} has ${kernel.storage} storage bindings, given ${d.buffers.length}`);
+      throw new LssgenError(
+        "internal",
+        `${d.shader} has ${kernel.storage} storage bindings, given ${d.buffers.length}`,
+      );
     }
     const [x, y = 1, z = 1] = d.groups;
     if (x === 0 || y === 0 || z === 0) return;
-    if (this.slot === SLOTS || (this.flops > 0 && this.flops + (d.flops ?? 0) > this.flopsPerSubmit)) this.submit();
+    if (this.slot === SLOTS || (this.flops > 0 && this.flops + (d.flops ?? 0) > this.flopsPerSubmit)) {
+      this.submit();
+    }
 
     const base = this.slot * SLOT / 4;
     d.params.forEach((p, i) => {
@@ -166,7 +186,11 @@ export class Recorder {
     if (this.profiling) {
       const i = this.profiling.entries.length;
       pass = this.encoder.beginComputePass({
-        timestampWrites: { querySet: this.profiling.set, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
+        timestampWrites: {
+          querySet: this.profiling.set,
+          beginningOfPassWriteIndex: 2 * i,
+          endOfPassWriteIndex: 2 * i + 1,
+        },
       });
       this.profiling.entries.push({ kernel: d.shader, flops: d.flops ?? 0 });
     } else {
@@ -187,7 +211,13 @@ export class Recorder {
   copy(from: Tensor, fromOffset: number, to: Tensor, toOffset: number, bytes: number): void {
     this.endPass();
     this.encoder ??= this.device.gpu.createCommandEncoder();
-    this.encoder.copyBufferToBuffer(from.buffer, from.offset + fromOffset, to.buffer, to.offset + toOffset, bytes);
+    this.encoder.copyBufferToBuffer(
+      from.buffer,
+      from.offset + fromOffset,
+      to.buffer,
+      to.offset + toOffset,
+      bytes,
+    );
   }
 
   /**
@@ -201,7 +231,9 @@ export class Recorder {
     if (!this.encoder) return;
     this.endPass();
     // The queue runs in order: this write waits for the launches that read the former parameters.
-    if (this.slot > 0) this.device.gpu.queue.writeBuffer(this.paramsBuffer, 0, this.params, 0, this.slot * SLOT);
+    if (this.slot > 0) {
+      this.device.gpu.queue.writeBuffer(this.paramsBuffer, 0, this.params, 0, this.slot * SLOT);
+    }
     this.device.gpu.queue.submit([this.encoder.finish()]);
     this.encoder = undefined;
     this.slot = 0;
@@ -235,7 +267,9 @@ export class Recorder {
       this.device.check();
       const bytes = staging.getMappedRange().slice(0);
       staging.unmap();
-      return t.dtype === "f32" ? new Float32Array(bytes, 0, count) : Float32Array.from(new Float16Array(bytes, 0, count));
+      return t.dtype === "f32"
+        ? new Float32Array(bytes, 0, count)
+        : Float32Array.from(new Float16Array(bytes, 0, count));
     } finally {
       staging.destroy();
     }

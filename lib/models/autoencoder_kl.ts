@@ -109,9 +109,12 @@ class Encoder {
       const block = w.at("down_blocks").at(i);
       const resnets = Array.from(
         { length: c.layers_per_block },
-        (_, j) => new ResnetBlock(block.at("resnets").at(j), j === 0 ? widths[Math.max(0, i - 1)] : width, width, G),
+        (_, j) =>
+          new ResnetBlock(block.at("resnets").at(j), j === 0 ? widths[Math.max(0, i - 1)] : width, width, G),
       );
-      const downsample = i < widths.length - 1 ? block.conv("downsamplers.0.conv", width, width, 3) : undefined;
+      const downsample = i < widths.length - 1
+        ? block.conv("downsamplers.0.conv", width, width, 3)
+        : undefined;
       this.levels.push({ resnets, downsample });
     });
     const last = widths[widths.length - 1];
@@ -126,7 +129,9 @@ class Encoder {
     for (const { resnets, downsample } of this.levels) {
       for (const resnet of resnets) h = step(scope, h, resnet.forward(r, h));
       // Padded at the right and bottom only, as the original autoencoder was trained.
-      if (downsample) h = step(scope, h, conv2d(r, h, downsample, { stride: 2, pad: [0, 0, 1, 1], dtype: "f32" }));
+      if (downsample) {
+        h = step(scope, h, conv2d(r, h, downsample, { stride: 2, pad: [0, 0, 1, 1], dtype: "f32" }));
+      }
     }
     h = step(scope, h, this.mid.forward(r, h));
     const n = groupNorm(r, h, { ...this.normOut, act: "silu" });
@@ -150,7 +155,8 @@ class Decoder {
       const block = w.at("up_blocks").at(i);
       const resnets = Array.from(
         { length: c.layers_per_block + 1 },
-        (_, j) => new ResnetBlock(block.at("resnets").at(j), j === 0 ? widths[Math.max(0, i - 1)] : width, width, G),
+        (_, j) =>
+          new ResnetBlock(block.at("resnets").at(j), j === 0 ? widths[Math.max(0, i - 1)] : width, width, G),
       );
       const upsample = i < widths.length - 1 ? block.conv("upsamplers.0.conv", width, width, 3) : undefined;
       this.levels.push({ resnets, upsample });

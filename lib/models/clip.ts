@@ -84,8 +84,14 @@ export class ClipTextModel {
     const w = root.has("text_model.final_layer_norm.weight") ? root.at("text_model") : root;
     this.tokens = w.matrix(["embeddings.token_embedding.weight"], [c.vocab_size], D);
     this.positions = w.matrix(["embeddings.position_embedding.weight"], [c.max_position_embeddings], D);
-    this.layers = Array.from({ length: c.num_hidden_layers }, (_, i) => new ClipLayer(w.at("encoder.layers").at(i), c));
-    this.finalNorm = { weight: w.vector("final_layer_norm.weight", D), bias: w.vector("final_layer_norm.bias", D) };
+    this.layers = Array.from(
+      { length: c.num_hidden_layers },
+      (_, i) => new ClipLayer(w.at("encoder.layers").at(i), c),
+    );
+    this.finalNorm = {
+      weight: w.vector("final_layer_norm.weight", D),
+      bias: w.vector("final_layer_norm.bias", D),
+    };
     if (c.projection_dim !== undefined) {
       this.projection = root.linear("text_projection", c.projection_dim, D, { bias: false });
     }
@@ -100,7 +106,11 @@ export class ClipTextModel {
       hiddenStates.push(scope.keep(layer.forward(r, hiddenStates[hiddenStates.length - 1])));
     }
     const last = hiddenStates[hiddenStates.length - 1];
-    const lastHiddenState = layerNorm(r, last, { eps: this.config.layer_norm_eps, ...this.finalNorm, dtype: "f32" });
+    const lastHiddenState = layerNorm(r, last, {
+      eps: this.config.layer_norm_eps,
+      ...this.finalNorm,
+      dtype: "f32",
+    });
     const pooled = r.tensor([B, D], "f32");
     for (let b = 0; b < B; b++) {
       const end = this.endOfText(ids.subarray(b * N, (b + 1) * N));
@@ -154,7 +164,9 @@ class ClipLayer {
       causal: true,
     });
     const h = linear(r, a, this.out, { residual: x, dtype: "f32" });
-    const up = linear(r, layerNorm(r, h, { eps: c.layer_norm_eps, ...this.norm2 }), this.fc1, { act: c.hidden_act });
+    const up = linear(r, layerNorm(r, h, { eps: c.layer_norm_eps, ...this.norm2 }), this.fc1, {
+      act: c.hidden_act,
+    });
     return scope.keep(linear(r, up, this.fc2, { into: h, accumulate: true }));
   }
 }

@@ -89,7 +89,10 @@ export class DitTransformer {
     this.proj = w.linear("pos_embed.proj", D, c.in_channels * p * p, { stored: [D, c.in_channels, p, p] });
     // Some files store the sin-cos table; it is computed here for every size.
     if (w.has("pos_embed.pos_embed")) w.ignore("pos_embed.pos_embed");
-    this.blocks = Array.from({ length: c.num_layers }, (_, i) => new DitBlock(w.at("transformer_blocks").at(i), D, c));
+    this.blocks = Array.from(
+      { length: c.num_layers },
+      (_, i) => new DitBlock(w.at("transformer_blocks").at(i), D, c),
+    );
     this.projOut1 = w.linear("proj_out_1", 2 * D, D);
     this.projOut2 = w.linear("proj_out_2", p * p * c.out_channels, D);
   }
@@ -102,7 +105,10 @@ export class DitTransformer {
     const [h, w] = [H / p, W / p];
     for (const label of input.classLabels) {
       if (!(Number.isInteger(label) && label >= 0 && label <= config.num_embeds_ada_norm)) {
-        throw new LssgenError("bad_option", `Class ${label} does not exist: expected 0 … ${config.num_embeds_ada_norm}`);
+        throw new LssgenError(
+          "bad_option",
+          `Class ${label} does not exist: expected 0 … ${config.num_embeds_ada_norm}`,
+        );
       }
     }
     using scope = r.scope();

@@ -98,7 +98,9 @@ export class FluxTransformer {
       this.double.push(new FluxDoubleBlock(w.at("transformer_blocks").at(i), c.num_attention_heads, D));
     }
     for (let i = 0; i < c.num_single_layers; i++) {
-      this.single.push(new FluxSingleBlock(w.at("single_transformer_blocks").at(i), c.num_attention_heads, D));
+      this.single.push(
+        new FluxSingleBlock(w.at("single_transformer_blocks").at(i), c.num_attention_heads, D),
+      );
     }
     this.normOut = w.linear("norm_out.linear", 2 * D, D);
     this.projOut = w.linear("proj_out", c.in_channels, D);
@@ -172,7 +174,10 @@ class Mlp {
 function sinusoid(r: Recorder, t: readonly number[]): Tensor {
   // diffusers multiplies in f32 before the sinusoid; so do we, or the phase differs at high frequencies.
   const scaled = t.map((v) => Math.fround(Math.fround(v) * 1000));
-  return r.upload([t.length, 256], timestepProjection(scaled, 256, { flipSinToCos: true, downscaleFreqShift: 0 }));
+  return r.upload(
+    [t.length, 256],
+    timestepProjection(scaled, 256, { flipSinToCos: true, downscaleFreqShift: 0 }),
+  );
 }
 
 /**
@@ -252,7 +257,15 @@ class Stream {
     using _ = r.scope();
     const h = layerNorm(r, x, { eps: 1e-6, modulation: m, shiftAt: 0, scaleAt: this.D });
     const qkv = linear(r, h, this.qkv);
-    qkNormRope(r, qkv, { heads: this.heads, normQ: this.normQ, normK: this.normK, eps: 1e-6, rope, into, at });
+    qkNormRope(r, qkv, {
+      heads: this.heads,
+      normQ: this.normQ,
+      normK: this.normK,
+      eps: 1e-6,
+      rope,
+      into,
+      at,
+    });
   }
 
   /** x += gate · proj(attn), then x += gate · mlp(modulate(norm(x))). */

@@ -128,13 +128,19 @@ export class Sd3Transformer {
     const T = input.encoderHiddenStates.shape[1];
     using scope = r.scope();
 
-    const sinusoid = timestepProjection([...input.timestep], 256, { flipSinToCos: true, downscaleFreqShift: 0 });
+    const sinusoid = timestepProjection([...input.timestep], 256, {
+      flipSinToCos: true,
+      downscaleFreqShift: 0,
+    });
     const [t1, t2] = this.timestepEmbedder;
     const [p1, p2] = this.textEmbedder;
     const sum = linear(r, linear(r, r.upload([B, 256], sinusoid), t1, { act: "silu", dtype: "f32" }), t2, {
       dtype: "f32",
     });
-    linear(r, linear(r, input.pooledProjections, p1, { act: "silu", dtype: "f32" }), p2, { into: sum, accumulate: true });
+    linear(r, linear(r, input.pooledProjections, p1, { act: "silu", dtype: "f32" }), p2, {
+      into: sum,
+      accumulate: true,
+    });
     const temb = activation(r, sum, "silu", "f32"); // every use applies silu first, [B, D]
 
     // One residual stream: text tokens, then picture tokens. Without rotary positions the order is free.
@@ -255,22 +261,39 @@ class JointBlock {
       shiftAt: this.last ? D : 0,
       scaleAt: this.last ? 0 : D,
     });
-    const second = dual ? layerNorm(r, img, { eps: 1e-6, modulation: mImg, shiftAt: 6 * D, scaleAt: 7 * D }) : undefined;
+    const second = dual
+      ? layerNorm(r, img, { eps: 1e-6, modulation: mImg, shiftAt: 6 * D, scaleAt: 7 * D })
+      : undefined;
 
     const qkv = r.tensor([B, N, 3 * D]);
     this.qkvInto(r, nTxt, this.txt, qkv, 0);
     this.qkvInto(r, nImg, this.img, qkv, txt.count);
     const joint = this.selfAttention(r, qkv); // [B, T+S, D]
 
-    linear(r, rows(joint, txt.count, img.count), this.img.out!, { gate: mImg, gateAt: 2 * D, into: img, accumulate: true });
+    linear(r, rows(joint, txt.count, img.count), this.img.out!, {
+      gate: mImg,
+      gateAt: 2 * D,
+      into: img,
+      accumulate: true,
+    });
     if (dual && second) {
       const qkv2 = r.tensor([B, img.count, 3 * D]);
       this.qkvInto(r, second, dual, qkv2, 0);
-      linear(r, this.selfAttention(r, qkv2), dual.out, { gate: mImg, gateAt: 8 * D, into: img, accumulate: true });
+      linear(r, this.selfAttention(r, qkv2), dual.out, {
+        gate: mImg,
+        gateAt: 8 * D,
+        into: img,
+        accumulate: true,
+      });
     }
     this.mlp(r, img, this.img, mImg);
     if (!this.last) {
-      linear(r, rows(joint, 0, txt.count), this.txt.out!, { gate: mTxt, gateAt: 2 * D, into: txt, accumulate: true });
+      linear(r, rows(joint, 0, txt.count), this.txt.out!, {
+        gate: mTxt,
+        gateAt: 2 * D,
+        into: txt,
+        accumulate: true,
+      });
       this.mlp(r, txt, this.txt, mTxt);
     }
   }

@@ -46,7 +46,13 @@ export interface T5Config {
 /** Reads and checks text_encoder_2/config.json. */
 export function t5Config(c: ConfigReader): T5Config {
   const kind = c.oneOf("feed_forward_proj", ["relu", "gated-gelu", "gated-silu", "gelu"], "relu");
-  const act = kind === "relu" ? "relu" : kind === "gated-silu" ? "silu" : kind === "gelu" ? "gelu" : "gelu_tanh";
+  const act = kind === "relu"
+    ? "relu"
+    : kind === "gated-silu"
+    ? "silu"
+    : kind === "gelu"
+    ? "gelu"
+    : "gelu_tanh";
   return {
     vocab_size: c.number("vocab_size", 32128),
     d_model: c.number("d_model", 512),
@@ -74,7 +80,9 @@ export class T5Encoder {
     const c = config;
     // Files hold the table under one name, under the other, or under both.
     const tied = ["shared.weight", "encoder.embed_tokens.weight"].filter((name) => w.has(name));
-    if (tied.length === 0) throw new LssgenError("bad_tensor", `"${w.store.source.name}" has no tensor "shared.weight"`);
+    if (tied.length === 0) {
+      throw new LssgenError("bad_tensor", `"${w.store.source.name}" has no tensor "shared.weight"`);
+    }
     this.shared = w.matrix([tied[0]], [c.vocab_size], c.d_model);
     if (tied[1]) w.ignore(tied[1]);
     const blocks = w.at("encoder.block");
@@ -90,14 +98,22 @@ export class T5Encoder {
    * @param ids Token ids, [B, N] row-major. @param mask 1 keeps a token as a key, 0 hides it, [B, N]; none: all.
    * @returns Last hidden state, [B, N, d_model] f32.
    */
-  forward(r: Recorder, ids: Int32Array<ArrayBuffer>, B: number, N: number, mask?: Float32Array<ArrayBuffer>): Tensor {
+  forward(
+    r: Recorder,
+    ids: Int32Array<ArrayBuffer>,
+    B: number,
+    N: number,
+    mask?: Float32Array<ArrayBuffer>,
+  ): Tensor {
     const c = this.config;
     using scope = r.scope();
     const bias = r.upload([1, c.num_heads, N, N], this.positionBias(N));
     const keyMask = mask && r.upload([B, N], mask);
     const stream = embedTokens(r, ids, [B, N], this.shared); // f32: T5-XXL leaves the range of f16
     for (const layer of this.layers) layer.forward(r, stream, bias, keyMask);
-    return scope.keep(rmsNorm(r, stream, { eps: c.layer_norm_epsilon, weight: this.finalNorm, dtype: "f32" }));
+    return scope.keep(
+      rmsNorm(r, stream, { eps: c.layer_norm_epsilon, weight: this.finalNorm, dtype: "f32" }),
+    );
   }
 
   /** Learned bias of each (query, key) distance, shared by all layers: [heads, N, N]. */
@@ -120,7 +136,8 @@ export class T5Encoder {
     const n = Math.abs(distance);
     const side = distance > 0 ? half : 0;
     if (n < exact) return side + n;
-    const log = Math.fround(Math.log(n / exact)) / Math.log(this.config.relative_attention_max_distance / exact);
+    const log = Math.fround(Math.log(n / exact)) /
+      Math.log(this.config.relative_attention_max_distance / exact);
     return side + Math.min(half - 1, exact + Math.trunc(Math.fround(log * (half - exact))));
   }
 }
@@ -161,13 +178,19 @@ class T5Layer {
     const eps = c.layer_norm_epsilon;
     using _ = r.scope();
     const qkv = linear(r, rmsNorm(r, stream, { eps, weight: this.norm1 }), this.qkv);
-    const a = attention(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: inner }, { tensor: qkv, at: 2 * inner }, {
-      heads: c.num_heads,
-      headDim: c.d_kv,
-      scale: 1,
-      bias,
-      keyMask,
-    });
+    const a = attention(
+      r,
+      { tensor: qkv, at: 0 },
+      { tensor: qkv, at: inner },
+      { tensor: qkv, at: 2 * inner },
+      {
+        heads: c.num_heads,
+        headDim: c.d_kv,
+        scale: 1,
+        bias,
+        keyMask,
+      },
+    );
     linear(r, a, this.out, { into: stream, accumulate: true });
 
     const h = rmsNorm(r, stream, { eps, weight: this.norm2 });

@@ -69,7 +69,10 @@ export function unetConfig(c: ConfigReader): UnetConfig {
     c.strings(key, fallback).map((type) => {
       if (type === names[0]) return true;
       if (type === names[1]) return false;
-      throw new LssgenError("unsupported", `"${c.name}": ${key} has "${type}", supported are ${names.join(" and ")}`);
+      throw new LssgenError(
+        "unsupported",
+        `"${c.name}": ${key} has "${type}", supported are ${names.join(" and ")}`,
+      );
     });
   c.expect("act_fn", "silu");
   c.expect("resnet_time_scale_shift", "default");
@@ -78,7 +81,9 @@ export function unetConfig(c: ConfigReader): UnetConfig {
   c.expect("dual_cross_attention", false);
   c.expect("only_cross_attention", false);
   c.expect("encoder_hid_dim_type", null);
-  const heads = c.has("num_attention_heads") ? spread("num_attention_heads", 8) : spread("attention_head_dim", 8);
+  const heads = c.has("num_attention_heads")
+    ? spread("num_attention_heads", 8)
+    : spread("attention_head_dim", 8);
   const cross = c.numberOrNumbers("cross_attention_dim", 1280);
   return {
     in_channels: c.number("in_channels", 4),
@@ -138,7 +143,10 @@ export class Unet {
     const L = widths.length;
     const E = 4 * widths[0]; // width of the time embedding
     this.convIn = w.conv("conv_in", widths[0], c.in_channels, 3);
-    this.time = [w.linear("time_embedding.linear_1", E, widths[0]), w.linear("time_embedding.linear_2", E, E)];
+    this.time = [
+      w.linear("time_embedding.linear_1", E, widths[0]),
+      w.linear("time_embedding.linear_2", E, E),
+    ];
     if (c.addition_embed_type === "text_time") {
       const times = 6 * c.addition_time_embed_dim;
       const P = c.projection_class_embeddings_input_dim - times;
@@ -157,7 +165,9 @@ export class Unet {
       for (let j = 0; j < c.layers_per_block[i]; j++) {
         const Ci = j === 0 ? widths[Math.max(0, i - 1)] : widths[i];
         level.resnets.push(new UnetResnet(block.at("resnets").at(j), Ci, widths[i], E, c));
-        if (c.down_attention[i]) level.attentions.push(attentionAt(block.at("attentions").at(j), i, widths[i]));
+        if (c.down_attention[i]) {
+          level.attentions.push(attentionAt(block.at("attentions").at(j), i, widths[i]));
+        }
         skips.push(widths[i]);
       }
       if (i < L - 1) {
@@ -181,7 +191,9 @@ export class Unet {
       const k = L - 1 - i; // the level whose width this one has
       const level: Level = { resnets: [], attentions: [] };
       for (let j = 0; j <= c.layers_per_block[k]; j++) {
-        level.resnets.push(new UnetResnet(block.at("resnets").at(j), channels + skips.pop()!, widths[k], E, c));
+        level.resnets.push(
+          new UnetResnet(block.at("resnets").at(j), channels + skips.pop()!, widths[k], E, c),
+        );
         if (c.up_attention[i]) level.attentions.push(attentionAt(block.at("attentions").at(j), k, widths[k]));
         channels = widths[k];
       }
@@ -252,9 +264,13 @@ export class Unet {
     const order = { flipSinToCos: c.flip_sin_to_cos, downscaleFreqShift: c.freq_shift };
     const width = c.block_out_channels[0];
     const t = r.upload([B, width], timestepProjection([...timestep], width, order));
-    const emb = linear(r, linear(r, t, this.time[0], { act: "silu", dtype: "f32" }), this.time[1], { dtype: "f32" });
+    const emb = linear(r, linear(r, t, this.time[0], { act: "silu", dtype: "f32" }), this.time[1], {
+      dtype: "f32",
+    });
     if (this.addition) {
-      if (!textEmbeds || !timeIds) throw new LssgenError("internal", "SDXL's UNet needs pooled text and time ids");
+      if (!textEmbeds || !timeIds) {
+        throw new LssgenError("internal", "SDXL's UNet needs pooled text and time ids");
+      }
       const [[fromText, fromTimes], out] = this.addition;
       const flat = timestepProjection(timeIds.flat(), c.addition_time_embed_dim, order);
       const times = r.upload([B, 6 * c.addition_time_embed_dim], flat);
@@ -375,7 +391,10 @@ class TransformerBlock {
     using scope = r.scope();
     let h = layerNorm(r, stream, { eps: 1e-5, ...norms[0] });
     const qkv = linear(r, h, this.qkv);
-    let a = attention(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: C }, { tensor: qkv, at: 2 * C }, { heads, headDim });
+    let a = attention(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: C }, { tensor: qkv, at: 2 * C }, {
+      heads,
+      headDim,
+    });
     linear(r, a, this.out1, { into: stream, accumulate: true });
     for (const t of [h, qkv, a]) scope.free(t);
 

@@ -110,9 +110,9 @@ export class WeightStore {
     if (left.length > 0) {
       throw new LssgenError(
         "bad_tensor",
-        `"${this.source.name}" has ${left.length} tensors that this architecture does not use: ${left.slice(0, 4).join(", ")}${
-          left.length > 4 ? ", …" : ""
-        }; config and weights may belong to different models`,
+        `"${this.source.name}" has ${left.length} tensors that this architecture does not use: ${
+          left.slice(0, 4).join(", ")
+        }${left.length > 4 ? ", …" : ""}; config and weights may belong to different models`,
       );
     }
     const total = this.declared.length;
@@ -170,6 +170,11 @@ export class WeightStore {
     return this.options.dtype === "f16" ? "f16" : "f32";
   }
 
+  /** Bytes on the GPU. */
+  get bytes(): number {
+    return this.buffers.reduce((sum, buffer) => sum + buffer.size, 0);
+  }
+
   /** Destroys every buffer. */
   [Symbol.dispose](): void {
     for (const buffer of this.buffers) buffer.destroy();
@@ -204,7 +209,12 @@ export class Weights {
    *   `stored` is the tensor's shape in the file where it is not [N, K]: a patch convolution [N, C, p, p]
    *   is a linear layer of patches.
    */
-  linear(name: string, N: number, K: number, options: LinearOptions & { stored?: readonly number[] } = {}): LinearWeights {
+  linear(
+    name: string,
+    N: number,
+    K: number,
+    options: LinearOptions & { stored?: readonly number[] } = {},
+  ): LinearWeights {
     return this.linearCat([name], [N], K, options);
   }
 
@@ -264,7 +274,13 @@ export class Weights {
   ): Matrix {
     const full = names.map((n) => this.full(n));
     const rows = N.reduce((a, b) => a + b, 0);
-    const matrix: Mutable<Matrix> = { buffer: UNLOADED, N: rows, K, stride: Math.ceil(K / 8) * 8, type: "f32" };
+    const matrix: Mutable<Matrix> = {
+      buffer: UNLOADED,
+      N: rows,
+      K,
+      stride: Math.ceil(K / 8) * 8,
+      type: "f32",
+    };
     full.forEach((name, i) => this.store.declare([name], stored ?? [N[i], K], () => Promise.resolve()));
     this.store.declare([], [], async (store) => {
       const types = full.map((name) => store.storage(name, exact));

@@ -64,7 +64,11 @@ export interface PackConvOptions {
 }
 
 /** Repacks torch's [Co, Ci, kh, kw] (or [Ci, Co, kh, kw]) for the kernels and uploads it. */
-export function packConv(device: Device, weights: Float32Array<ArrayBuffer>, o: PackConvOptions): ConvWeights {
+export function packConv(
+  device: Device,
+  weights: Float32Array<ArrayBuffer>,
+  o: PackConvOptions,
+): ConvWeights {
   const { Co, Ci, kh, kw } = o;
   const [C4, N8, taps] = [Math.ceil(Ci / 4) * 4, Math.ceil(Co / 8) * 8, kh * kw];
   const packed = new Float32Array(taps * C4 * N8);
@@ -135,7 +139,9 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   const [B, H, W, C] = x.shape;
   const { Co, kh, kw } = w;
   if (C !== w.Ci) throw new LssgenError("internal", `Convolution of ${w.Ci} channels was given ${C}`);
-  if (g.Ho < 1 || g.Wo < 1) throw new LssgenError("bad_option", `A picture of ${H} × ${W} is smaller than the ${kh} × ${kw} kernel`);
+  if (g.Ho < 1 || g.Wo < 1) {
+    throw new LssgenError("bad_option", `A picture of ${H} × ${W} is smaller than the ${kh} × ${kw} kernel`);
+  }
   const Y = r.tensor([B, g.Ho, g.Wo, Co], o.dtype ?? r.dtype);
   using scope = r.scope();
   void scope;
@@ -156,7 +162,12 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
     const ratio = H / g.Ho;
     band = Math.min(band, Math.floor(Math.min((limit / inBytes - kh - 128) / ratio, limit / outBytes - 128)));
     if (band < 1) band = Math.floor(Math.min((limit / inBytes - kh - 2) / ratio, limit / outBytes - 2));
-    if (band < 1) throw new LssgenError("out_of_memory", `A picture of ${W} × ${C} channels a row does not fit a binding of ${limit} bytes`);
+    if (band < 1) {
+      throw new LssgenError(
+        "out_of_memory",
+        `A picture of ${W} × ${C} channels a row does not fit a binding of ${limit} bytes`,
+      );
+    }
   }
   const constants: Record<string, number> = {
     WX,
@@ -209,7 +220,10 @@ function padChannels(r: Recorder, x: Tensor): Tensor {
   const out = r.tensor([...x.shape.slice(0, 3), C4], x.dtype);
   const count = elements(out.shape);
   if (out.byteLength > r.device.info.maxBindingBytes) {
-    throw new LssgenError("out_of_memory", `A picture of ${count} values with ${C} channels is larger than the adapter's largest binding; use tiles`);
+    throw new LssgenError(
+      "out_of_memory",
+      `A picture of ${count} values with ${C} channels is larger than the adapter's largest binding; use tiles`,
+    );
   }
   const groups = fold(Math.ceil(count / 64));
   r.dispatch({

@@ -11,7 +11,18 @@ import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold } from "./window.ts";
 
 /** Numbers of the operations in pointwise.wgsl. */
-const OP = { activation: 0, add: 1, combine: 2, geglu: 3, concat: 4, clamp: 5, product: 6 } as const;
+const OP = {
+  activation: 0,
+  add: 1,
+  combine: 2,
+  geglu: 3,
+  concat: 4,
+  clamp: 5,
+  product: 6,
+  affine: 7,
+  posterior: 8,
+  slice: 9,
+} as const;
 
 const WG = 64;
 const NO_CLIP = 3e38;
@@ -41,7 +52,9 @@ function pointwise(r: Recorder, p: Pointwise): Tensor {
   // 128 rows of any width are a multiple of 256 bytes, the offset alignment.
   const widest = Math.max(...all.map(([t, width]) => t ? width * DTYPE_BYTES[t.dtype] : 0));
   const step = fits ? rows : Math.max(128, Math.floor(limit / widest / 128) * 128);
-  if (!fits && p.part) throw new LssgenError("out_of_memory", "A sequence is larger than the adapter's largest binding");
+  if (!fits && p.part) {
+    throw new LssgenError("out_of_memory", "A sequence is larger than the adapter's largest binding");
+  }
   for (let row0 = 0; row0 < rows; row0 += step) {
     const n = Math.min(step, rows - row0);
     const bind = (t: Tensor | undefined, width: number): Tensor | Binding | undefined => {
@@ -100,7 +113,9 @@ export function softClamp(r: Recorder, x: Tensor): Tensor {
 /** a + b, f32; `into` a part of a sequence where given (which then must not be bound to a or b). */
 export function add(r: Recorder, a: Tensor, b: Tensor, o: { into?: Rows; dtype?: Dtype } = {}): Tensor {
   const C = lastAxis(a);
-  if (elements(a.shape) !== elements(b.shape)) throw new LssgenError("internal", `Sum of [${a.shape}] and [${b.shape}]`);
+  if (elements(a.shape) !== elements(b.shape)) {
+    throw new LssgenError("internal", `Sum of [${a.shape}] and [${b.shape}]`);
+  }
   const part = o.into && sequence(o.into);
   return pointwise(r, {
     op: OP.add,
@@ -116,7 +131,41 @@ export function add(r: Recorder, a: Tensor, b: Tensor, o: { into?: Rows; dtype?:
 /** a · b, f32. */
 export function product(r: Recorder, a: Tensor, b: Tensor): Tensor {
   const row = lastAxis(a);
-  return pointwise(r, { op: OP.product, inputs: [a, b], inputRows: [row, row], row, out: r.tensor(a.shape, "f32") });
+  return pointwise(r, {
+    op: OP.product,
+    inputs: [a, b],
+    inputRows: [row, row],
+    row,
+    out: r.tensor(a.shape, "f32"),
+  });
+}
+
+/** factor · x + shift, f32: into and out of a VAE's normalised latents. */
+export function affine(r: Recorder, x: Tensor, factor: number, shift: number): Tensor {
+  const row = lastAxis(x);
+  const out = r.tensor(x.shape, "f32");
+  return pointwise(r, {
+    op: OP.affine,
+    inputs: [x],
+    inputRows: [row],
+    row,
+    out,
+    coefficients: [factor, shift],
+  });
+}
+
+/** The first C channels of x, f32. */
+export function firstChannels(r: Recorder, x: Tensor, C: number): Tensor {
+  const Cb = lastAxis(x);
+  const out = r.tensor([...x.shape.slice(0, -1), C], "f32");
+  return pointwise(r, { op: OP.slice, inputs: [x], inputRows: [Cb], row: C, C, Cb, out });
+}
+
+/** A draw from a diagonal Gaussian: moments [.., mean | log-variance] of 2C channels and noise [.., C] → [.., C] f32. */
+export function posteriorSample(r: Recorder, moments: Tensor, noise: Tensor): Tensor {
+  const C = lastAxis(noise);
+  const out = r.tensor(noise.shape, "f32");
+  return pointwise(r, { op: OP.posterior, inputs: [moments, noise], inputRows: [2 * C, C], row: C, C, out });
 }
 
 /** hidden · gelu(gate) of [.., hidden | gate]: [.., 2C] → [.., C]. Source: GLU Variants (arXiv 2002.05202). */
@@ -162,6 +211,12 @@ export function softmax(r: Recorder, x: Tensor): Tensor {
   const rows = elements(x.shape) / D;
   const out = r.tensor(x.shape, "f32");
   const groups = fold(rows);
-  r.dispatch({ shader: "softmax", types: { xElem: x.dtype }, params: [rows, D, groups[0]], buffers: [x, out], groups });
+  r.dispatch({
+    shader: "softmax",
+    types: { xElem: x.dtype },
+    params: [rows, D, groups[0]],
+    buffers: [x, out],
+    groups,
+  });
   return out;
 }

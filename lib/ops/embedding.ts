@@ -29,10 +29,16 @@ export function embedTokens(
 ): Tensor {
   const bad = ids.find((id) => id < 0 || id >= table.N);
   if (bad !== undefined) {
-    throw new LssgenError("bad_option", `Token ${bad} is outside the table of ${table.N}; tokenizer and text encoder may belong to different models`);
+    throw new LssgenError(
+      "bad_option",
+      `Token ${bad} is outside the table of ${table.N}; tokenizer and text encoder may belong to different models`,
+    );
   }
   if (positions && shape[1] > positions.N) {
-    throw new LssgenError("bad_option", `${shape[1]} tokens are more than the ${positions.N} positions of the text encoder`);
+    throw new LssgenError(
+      "bad_option",
+      `${shape[1]} tokens are more than the ${positions.N} positions of the text encoder`,
+    );
   }
   const [B, N] = shape;
   const D = table.K;
@@ -96,7 +102,9 @@ export function timestepProjection(
     for (let i = 0; i < half; i++) {
       const exponent = Math.fround(Math.fround(MINUS_LOG_PERIOD * i) / (half - downscaleFreqShift));
       const angle = Math.fround(Math.fround(value) * Math.fround(Math.exp(exponent)));
-      const [first, second] = flipSinToCos ? [Math.cos(angle), Math.sin(angle)] : [Math.sin(angle), Math.cos(angle)];
+      const [first, second] = flipSinToCos
+        ? [Math.cos(angle), Math.sin(angle)]
+        : [Math.sin(angle), Math.cos(angle)];
       out[row * dim + i] = first;
       out[row * dim + half + i] = second;
     }
@@ -137,7 +145,13 @@ export function ropeTable(
  *
  * Source: diffusers get_2d_sincos_pos_embed.
  */
-export function sincos2d(dim: number, h: number, w: number, base: number, scale: number): Float32Array<ArrayBuffer> {
+export function sincos2d(
+  dim: number,
+  h: number,
+  w: number,
+  base: number,
+  scale: number,
+): Float32Array<ArrayBuffer> {
   const quarter = dim / 4;
   const out = new Float32Array(h * w * dim);
   for (let y = 0; y < h; y++) {

@@ -34,14 +34,22 @@ export function groupNorm(r: Recorder, x: Tensor, o: GroupNormOptions): Tensor {
   const C = x.shape[x.shape.length - 1];
   const B = x.shape[0];
   const P = elements(x.shape) / (B * C);
-  if (C % o.groups !== 0) throw new LssgenError("bad_file", `${C} channels do not divide into ${o.groups} groups (norm_num_groups)`);
+  if (C % o.groups !== 0) {
+    throw new LssgenError(
+      "bad_file",
+      `${C} channels do not divide into ${o.groups} groups (norm_num_groups)`,
+    );
+  }
   const Y = r.tensor(x.shape, o.dtype ?? r.dtype);
   using scope = r.scope();
   void scope;
 
   const fit = Math.min(rowsThatFit(r, x, C), rowsThatFit(r, Y, C));
   if (fit < 1) throw new LssgenError("out_of_memory", `A pixel of ${C} channels does not fit a binding`);
-  const chunk = Math.min(Math.max(MIN_CHUNK, Math.ceil(P / MAX_CHUNKS)), fit === Infinity ? P : Math.max(1, fit));
+  const chunk = Math.min(
+    Math.max(MIN_CHUNK, Math.ceil(P / MAX_CHUNKS)),
+    fit === Infinity ? P : Math.max(1, fit),
+  );
   const chunks = Math.ceil(P / chunk);
   const stats = r.tensor([B, o.groups, chunks, 2], "f32");
   for (let b = 0; b < B; b++) {

@@ -32,7 +32,11 @@ export function layerNorm(r: Recorder, x: Tensor | Rows, o: LayerNormOptions): T
 }
 
 /** x / √(mean x² + eps) · weight over the last axis. */
-export function rmsNorm(r: Recorder, x: Tensor | Rows, o: { eps: number; weight: Tensor; dtype?: Dtype }): Tensor {
+export function rmsNorm(
+  r: Recorder,
+  x: Tensor | Rows,
+  o: { eps: number; weight: Tensor; dtype?: Dtype },
+): Tensor {
   return norm(r, x, o, 1);
 }
 
@@ -47,11 +51,22 @@ function norm(r: Recorder, x: Tensor | Rows, o: LayerNormOptions, rms: 0 | 1): T
     const xw = windowOf(r, X, sourceRow(row0), sourceRow(end - 1) + 1, D);
     const yw = windowOf(r, Y, row0, end, D);
     const groups = fold(end - row0);
-    const buffers: (Tensor | Binding | undefined)[] = [xw.binding, o.weight, o.bias, o.modulation, yw.binding];
+    const buffers: (Tensor | Binding | undefined)[] = [
+      xw.binding,
+      o.weight,
+      o.bias,
+      o.modulation,
+      yw.binding,
+    ];
     r.dispatch({
       shader: "norm",
       types: { xElem: X.dtype, yElem: Y.dtype },
-      constants: { EPS: o.eps, RMS: rms, AFFINE: o.weight ? (o.bias ? 2 : 1) : 0, MODULATE: o.modulation ? 1 : 0 },
+      constants: {
+        EPS: o.eps,
+        RMS: rms,
+        AFFINE: o.weight ? (o.bias ? 2 : 1) : 0,
+        MODULATE: o.modulation ? 1 : 0,
+      },
       // deno-fmt-ignore
       params: [
         end, D, S, groups[0], row0, N, at, xw.base, yw.base,

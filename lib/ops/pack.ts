@@ -16,7 +16,12 @@ export type PatchOrder = "channel_first" | "channel_last";
 export function packLatents(r: Recorder, x: Tensor, p = 2, order: PatchOrder = "channel_first"): Tensor {
   const [B, H, W, C] = x.shape;
   if (H % p !== 0 || W % p !== 0) {
-    throw new LssgenError("bad_option", `Latents of ${H} × ${W} do not divide into patches of ${p}; choose a size that is a multiple of ${8 * p} pixels`);
+    throw new LssgenError(
+      "bad_option",
+      `Latents of ${H} × ${W} do not divide into patches of ${p}; choose a size that is a multiple of ${
+        8 * p
+      } pixels`,
+    );
   }
   const out = r.tensor([B, H / p * (W / p), p * p * C], "f32");
   dispatch(r, x, out, { H, W, C, p, order, unpack: 0 });

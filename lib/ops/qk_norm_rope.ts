@@ -32,7 +32,9 @@ export function qkNormRope(r: Recorder, qkv: Tensor, o: QkNormRopeOptions): void
   const [B, S, width] = qkv.shape;
   const N = o.into.shape[1];
   const d = width / (3 * o.heads);
-  if (!Number.isInteger(d / 2)) throw new LssgenError("unsupported", `Head dim ${d} is odd; rotary pairs need an even one`);
+  if (!Number.isInteger(d / 2)) {
+    throw new LssgenError("unsupported", `Head dim ${d} is odd; rotary pairs need an even one`);
+  }
   const rows = B * S;
   const step = Math.min(rows, rowsThatFit(r, qkv, width), rowsThatFit(r, o.into, width));
   const target = (row: number): number => Math.floor(row / S) * N + o.at + row % S;

@@ -42,7 +42,10 @@ export function resample(
   const taps = r.upload([data.length], data);
   // Output rows of one dispatch, so that source and result fit their bindings.
   const fitX = rowsThatFit(r, x, w * C), fitY = rowsThatFit(r, out, W * C);
-  const step = Math.max(1, Math.min(B * H, fitY, fitX === Infinity ? Infinity : Math.floor((fitX - ty.K - 1) * H / h)));
+  const step = Math.max(
+    1,
+    Math.min(B * H, fitY, fitX === Infinity ? Infinity : Math.floor((fitX - ty.K - 1) * H / h)),
+  );
   for (let first = 0; first < B * H; first += step) {
     const end = Math.min(B * H, first + step);
     let [low, high] = [Infinity, 0];
@@ -80,11 +83,7 @@ function axisTaps(
   o: ResampleOptions,
   factor: number | undefined,
 ): { data: Float32Array; K: number } {
-  const scale = o.alignCorners
-    ? (N > 1 ? (n - 1) / (N - 1) : 0)
-    : factor !== undefined
-    ? 1 / factor
-    : n / N;
+  const scale = o.alignCorners ? (N > 1 ? (n - 1) / (N - 1) : 0) : factor !== undefined ? 1 / factor : n / N;
   const taps: [number, number][][] = [];
   for (let i = 0; i < N; i++) {
     if (mode === "nearest" || mode === "nearest-exact") {

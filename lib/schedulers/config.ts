@@ -9,7 +9,7 @@ import { LssgenError } from "../errors.ts";
 
 /** Typed access to a scheduler's config. */
 export class SchedulerConfig {
-  /** @param values The parsed JSON; null counts as absent, as in diffusers. */
+  /** Wraps the parsed JSON; null counts as absent, as in diffusers. */
   constructor(private readonly values: Readonly<Record<string, unknown>>) {}
 
   /** Name of the class. */
@@ -73,12 +73,14 @@ export class SchedulerConfig {
     if (value !== only) throw this.bad(key, JSON.stringify(only));
   }
 
+  /** A text. */
   private text(key: string, absent: string): string {
     const value = this.values[key] ?? absent;
     if (typeof value !== "string") throw this.bad(key, "a text");
     return value;
   }
 
+  /** The error for a value that does not fit. */
   private bad(key: string, expected: string): LssgenError {
     const value = JSON.stringify(this.values[key]);
     return new LssgenError(

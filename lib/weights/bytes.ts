@@ -82,7 +82,10 @@ export async function httpSource(url: string): Promise<ByteSource | undefined> {
       async read(offset, length) {
         checkRange(url, size, offset, length);
         if (length === 0) return new Uint8Array(0);
-        const part = await fetch(url, { ...options, headers: { Range: `bytes=${offset}-${offset + length - 1}` } });
+        const part = await fetch(url, {
+          ...options,
+          headers: { Range: `bytes=${offset}-${offset + length - 1}` },
+        });
         const bytes = new Uint8Array(await part.arrayBuffer());
         if (part.status !== 206 || bytes.byteLength !== length) {
           throw new LssgenError(
@@ -108,7 +111,10 @@ export function httpFolder(base: string | URL): FolderSource {
 }
 
 /** Files in memory, by path. */
-export function memoryFolder(name: string, files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>): FolderSource {
+export function memoryFolder(
+  name: string,
+  files: ReadonlyMap<string, Uint8Array<ArrayBuffer>>,
+): FolderSource {
   return folderOf(name, (path) => {
     const data = files.get(path);
     return Promise.resolve(data && bytesOf(`${name}/${path}`, data));
@@ -116,9 +122,14 @@ export function memoryFolder(name: string, files: ReadonlyMap<string, Uint8Array
 }
 
 /** A folder from a way to open its files. Paths that leave the folder are refused. */
-export function folderOf(name: string, open: (path: string) => Promise<ByteSource | undefined>): FolderSource {
+export function folderOf(
+  name: string,
+  open: (path: string) => Promise<ByteSource | undefined>,
+): FolderSource {
   const checked = (path: string): Promise<ByteSource | undefined> => {
-    if (path.startsWith("/") || path.includes("\\") || /^[a-z]+:/i.test(path) || path.split("/").includes("..")) {
+    if (
+      path.startsWith("/") || path.includes("\\") || /^[a-z]+:/i.test(path) || path.split("/").includes("..")
+    ) {
       throw new LssgenError("bad_file", `"${name}" names the file "${path}" outside its own folder; refused`);
     }
     return open(path);
@@ -130,7 +141,10 @@ export function folderOf(name: string, open: (path: string) => Promise<ByteSourc
       const source = await checked(path);
       if (!source) return undefined;
       if (source.size > MAX_TEXT) {
-        throw new LssgenError("bad_file", `"${source.name}" has ${source.size} bytes, expected a text of at most ${MAX_TEXT}`);
+        throw new LssgenError(
+          "bad_file",
+          `"${source.name}" has ${source.size} bytes, expected a text of at most ${MAX_TEXT}`,
+        );
       }
       return new TextDecoder().decode(await source.read(0, source.size));
     },
@@ -142,6 +156,11 @@ const MAX_TEXT = 64 << 20;
 
 function checkRange(name: string, size: number, offset: number, length: number): void {
   if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
-    throw new LssgenError("bad_file", `"${name}" ends at byte ${size}, bytes ${offset} … ${offset + length} were asked for; the file may be cut short`);
+    throw new LssgenError(
+      "bad_file",
+      `"${name}" ends at byte ${size}, bytes ${offset} … ${
+        offset + length
+      } were asked for; the file may be cut short`,
+    );
   }
 }

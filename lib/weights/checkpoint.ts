@@ -44,12 +44,15 @@ export async function openCheckpoint(
       const dotted = variant === "" ? "" : `.${variant}`;
       const single = await folder.open(`${at}${stem}${dotted}.safetensors`);
       if (single) return await openSafetensors(single);
-      for (const index of [`${stem}.safetensors.index${dotted}.json`, `${stem}${dotted}.safetensors.index.json`]) {
+      for (
+        const index of [`${stem}.safetensors.index${dotted}.json`, `${stem}${dotted}.safetensors.index.json`]
+      ) {
         if (await folder.open(`${at}${index}`)) return await openShards(folder, at, index);
       }
     }
   }
-  const pickle = await folder.open(`${at}pytorch_model.bin`) ?? await folder.open(`${at}diffusion_pytorch_model.bin`);
+  const pickle = await folder.open(`${at}pytorch_model.bin`) ??
+    await folder.open(`${at}diffusion_pytorch_model.bin`);
   const where = `"${folder.name}${at === "" ? "" : `/${subfolder}`}"`;
   throw new LssgenError(
     "bad_file",
@@ -74,12 +77,17 @@ async function openShards(folder: FolderSource, at: string, index: string): Prom
     let shard = files.get(file);
     if (!shard) {
       const source = await folder.open(`${at}${file}`);
-      if (!source) throw new LssgenError("bad_file", `"${config.name}" names the shard "${file}", which is missing`);
+      if (!source) {
+        throw new LssgenError("bad_file", `"${config.name}" names the shard "${file}", which is missing`);
+      }
       shard = await openSafetensors(source);
       files.set(file, shard);
     }
     if (!shard.info(tensor)) {
-      throw new LssgenError("bad_tensor", `"${config.name}" says that "${file}" holds "${tensor}", it does not`);
+      throw new LssgenError(
+        "bad_tensor",
+        `"${config.name}" says that "${file}" holds "${tensor}", it does not`,
+      );
     }
     where.set(tensor, shard);
   }

@@ -20,7 +20,12 @@ export class ConfigReader {
 
   /** A finite number; the fallback where the key is missing or null. */
   number(key: string, fallback?: number): number {
-    return this.get(key, fallback, "a number", (v): v is number => typeof v === "number" && Number.isFinite(v));
+    return this.get(
+      key,
+      fallback,
+      "a number",
+      (v): v is number => typeof v === "number" && Number.isFinite(v),
+    );
   }
 
   /** A list of numbers. */
@@ -77,7 +82,10 @@ export class ConfigReader {
   expect(key: string, value: string | number | boolean | null): void {
     const found = this.json[key];
     if (found !== undefined && found !== null && found !== value) {
-      throw new LssgenError("unsupported", `"${this.name}": ${key} is ${JSON.stringify(found)}, supported is ${JSON.stringify(value)}`);
+      throw new LssgenError(
+        "unsupported",
+        `"${this.name}": ${key} is ${JSON.stringify(found)}, supported is ${JSON.stringify(value)}`,
+      );
     }
   }
 
@@ -88,7 +96,10 @@ export class ConfigReader {
       throw new LssgenError("bad_file", `"${this.name}" lacks "${key}", expected ${what}`);
     }
     if (!is(value)) {
-      throw new LssgenError("bad_file", `"${this.name}": "${key}" is ${JSON.stringify(value)}, expected ${what}`);
+      throw new LssgenError(
+        "bad_file",
+        `"${this.name}": "${key}" is ${JSON.stringify(value)}, expected ${what}`,
+      );
     }
     return value;
   }

@@ -48,7 +48,10 @@ export interface TensorInfo {
 /** A directory of tensors that are read one by one. */
 export class SafetensorsFile {
   /** Use {@linkcode openSafetensors}. */
-  constructor(private readonly source: ByteSource, private readonly tensors: ReadonlyMap<string, TensorInfo>) {}
+  constructor(
+    private readonly source: ByteSource,
+    private readonly tensors: ReadonlyMap<string, TensorInfo>,
+  ) {}
 
   /** File name. */
   get name(): string {
@@ -91,7 +94,10 @@ export class SafetensorsFile {
  */
 export async function openSafetensors(source: ByteSource): Promise<SafetensorsFile> {
   const bad = (what: string): LssgenError =>
-    new LssgenError("bad_file", `"${source.name}" is not a sound safetensors file: ${what}; download it again`);
+    new LssgenError(
+      "bad_file",
+      `"${source.name}" is not a sound safetensors file: ${what}; download it again`,
+    );
   if (source.size < 8) throw bad(`it has ${source.size} bytes, a header needs at least 8`);
   const head = await source.read(0, 8);
   const length = Number(new DataView(head.buffer).getBigUint64(0, true));
@@ -105,7 +111,9 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
   } catch (error) {
     throw bad(`its header is not JSON (${(error as Error).message})`);
   }
-  if (typeof header !== "object" || header === null || Array.isArray(header)) throw bad("its header is not an object");
+  if (typeof header !== "object" || header === null || Array.isArray(header)) {
+    throw bad("its header is not an object");
+  }
 
   const tensors = new Map<string, TensorInfo>();
   const data = source.size - 8 - length;
@@ -115,7 +123,11 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
     const where = `tensor "${name}"`;
     if (typeof e !== "object" || e === null) throw bad(`${where} is not described by an object`);
     if (typeof e.dtype !== "string" || !Object.hasOwn(BYTES, e.dtype)) {
-      throw bad(`${where} has the unknown dtype ${JSON.stringify(e.dtype)}, expected one of ${Object.keys(BYTES).join(", ")}`);
+      throw bad(
+        `${where} has the unknown dtype ${JSON.stringify(e.dtype)}, expected one of ${
+          Object.keys(BYTES).join(", ")
+        }`,
+      );
     }
     const isCount = (v: unknown): v is number => Number.isSafeInteger(v) && (v as number) >= 0;
     if (!Array.isArray(e.shape) || !e.shape.every(isCount)) {
@@ -126,12 +138,21 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
       throw bad(`${where} has the data_offsets ${JSON.stringify(offsets)}, expected [begin, end]`);
     }
     const [begin, end] = offsets as [number, number];
-    if (begin > end || end > data) throw bad(`${where} lies at ${begin} … ${end}, the data has ${data} bytes`);
+    if (begin > end || end > data) {
+      throw bad(`${where} lies at ${begin} … ${end}, the data has ${data} bytes`);
+    }
     const want = (e.shape as number[]).reduce((a, b) => a * b, BYTES[e.dtype]);
     if (end - begin !== want) {
-      throw bad(`${where} of [${e.shape}] ${e.dtype} needs ${want} bytes, its data_offsets hold ${end - begin}`);
+      throw bad(
+        `${where} of [${e.shape}] ${e.dtype} needs ${want} bytes, its data_offsets hold ${end - begin}`,
+      );
     }
-    tensors.set(name, { shape: e.shape as number[], dtype: e.dtype, offset: 8 + length + begin, length: end - begin });
+    tensors.set(name, {
+      shape: e.shape as number[],
+      dtype: e.dtype,
+      offset: 8 + length + begin,
+      length: end - begin,
+    });
   }
 
   // The data must be covered without holes or overlaps: else one tensor could alias another.
@@ -139,7 +160,9 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
   const sorted = [...tensors].sort((a, b) => a[1].offset - b[1].offset || a[1].length - b[1].length);
   for (const [name, info] of sorted) {
     const begin = info.offset - 8 - length;
-    if (begin !== at) throw bad(`tensor "${name}" begins at ${begin}, expected ${at} (no holes, no overlaps)`);
+    if (begin !== at) {
+      throw bad(`tensor "${name}" begins at ${begin}, expected ${at} (no holes, no overlaps)`);
+    }
     at += info.length;
   }
   if (at !== data) throw bad(`its tensors end at ${at}, the data has ${data} bytes`);

@@ -7,10 +7,12 @@
 import type { CaseJson, Handler } from "./case.ts";
 import { MODEL_HANDLERS } from "./models.ts";
 import { OP_HANDLERS } from "./ops.ts";
+import { PIPELINE_HANDLERS } from "./pipelines.ts";
 
 const HANDLERS: Readonly<Record<string, Handler>> = {
   ...MODEL_HANDLERS,
   ...OP_HANDLERS,
+  ...PIPELINE_HANDLERS,
 };
 
 /** The handler of a case's class, or of the class's first word ("LatentUpSampler (reference …)"). */

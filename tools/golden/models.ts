@@ -7,12 +7,12 @@
 import { LssgenError } from "../../lib/errors.ts";
 import { Recorder } from "../../lib/gpu/recorder.ts";
 import { AutoencoderKl, autoencoderKlConfig } from "../../lib/models/autoencoder_kl.ts";
-import { ClipTextModel, clipTextConfig } from "../../lib/models/clip.ts";
-import { DitTransformer, ditConfig } from "../../lib/models/dit.ts";
+import { clipTextConfig, ClipTextModel } from "../../lib/models/clip.ts";
+import { ditConfig, DitTransformer } from "../../lib/models/dit.ts";
 import { fluxConfig, FluxTransformer } from "../../lib/models/flux.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../../lib/models/latent_upsampler.ts";
-import { Sd3Transformer, sd3Config } from "../../lib/models/sd3.ts";
-import { T5Encoder, t5Config } from "../../lib/models/t5.ts";
+import { sd3Config, Sd3Transformer } from "../../lib/models/sd3.ts";
+import { t5Config, T5Encoder } from "../../lib/models/t5.ts";
 import { Unet, unetConfig } from "../../lib/models/unet.ts";
 import { type Weights, WeightStore } from "../../lib/models/weights.ts";
 import { ropeTable } from "../../lib/ops/embedding.ts";
@@ -36,9 +36,7 @@ function network<M>(n: Network<M>): Handler {
     const file = c.json.file as string | undefined;
     const config = await readConfig(c.folder, "config.json");
     // A single file with original names or quantised tensors, or a folder as save_pretrained writes it.
-    const source = file
-      ? await openCheckpointFile(c.folder, file)
-      : await openCheckpoint(c.folder, "");
+    const source = file ? await openCheckpointFile(c.folder, file) : await openCheckpoint(c.folder, "");
     using store = new WeightStore(source, device, { dtype: c.dtype });
     const model = n.build(store.root(), config, c.json.class);
     await store.load();
@@ -56,7 +54,8 @@ function network<M>(n: Network<M>): Handler {
 const flux = network<FluxTransformer>({
   build: (w, config) => new FluxTransformer(w, fluxConfig(config)),
   async call(r, model, io) {
-    const rows = (v: Values) => Array.from({ length: v.shape[0] }, (_, i) => numbers(v).slice(3 * i, 3 * i + 3));
+    const rows = (v: Values) =>
+      Array.from({ length: v.shape[0] }, (_, i) => numbers(v).slice(3 * i, 3 * i + 3));
     const ids = [...rows(get(io, "in.txt_ids")), ...rows(get(io, "in.img_ids"))];
     const table = ropeTable(ids, model.config.axes_dims_rope, 10000);
     const guidance = io.get("in.guidance");

@@ -61,7 +61,9 @@ const attentionOp = op(async (r, operand, call, c) => {
     for (let b = 0; b < B; b++) {
       for (let h = 0; h < H; h++) {
         for (let n = 0; n < N; n++) {
-          for (let d = 0; d < D; d++) data[((b * N + n) * H + h) * D + d] = v.data[((b * H + h) * N + n) * D + d];
+          for (let d = 0; d < D; d++) {
+            data[((b * N + n) * H + h) * D + d] = v.data[((b * H + h) * N + n) * D + d];
+          }
         }
       }
     }
@@ -83,7 +85,9 @@ const attentionOp = op(async (r, operand, call, c) => {
   for (let b = 0; b < B; b++) {
     for (let h = 0; h < H; h++) {
       for (let n = 0; n < Lq; n++) {
-        for (let d = 0; d < D; d++) data[((b * H + h) * Lq + n) * D + d] = flat[((b * Lq + n) * H + h) * D + d];
+        for (let d = 0; d < D; d++) {
+          data[((b * H + h) * Lq + n) * D + d] = flat[((b * Lq + n) * H + h) * D + d];
+        }
       }
     }
   }
@@ -95,7 +99,14 @@ const conv = (transposed: boolean): Handler =>
     const w = operand("weight");
     const [Co, Ci] = transposed ? [w.shape[1], w.shape[0]] : w.shape;
     const [kh, kw] = [w.shape[2], w.shape[3]];
-    const packed = packConv(r.device, Float32Array.from(w.data), { Co, Ci, kh, kw, transposed, type: c.dtype });
+    const packed = packConv(r.device, Float32Array.from(w.data), {
+      Co,
+      Ci,
+      kh,
+      kw,
+      transposed,
+      type: c.dtype,
+    });
     const weights = { ...packed, bias: up(r, operand("bias")) };
     const { stride, padding } = call.kwargs as { stride: 1 | 2; padding: number };
     const x = upImage(r, operand("x"));

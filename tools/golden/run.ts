@@ -69,7 +69,7 @@ export async function runCase(
   const folder = open(path);
   let name = "?";
   try {
-    const json = JSON.parse(await folder.text("case.json") ?? "{}") as CaseJson;
+    const json = parseCase(await folder.text("case.json") ?? "{}");
     name = json.class;
     const handler = handlerOf(json);
     if (!handler) return { path, class: name, ok: false, failures: [`class "${name}" is not supported`] };
@@ -138,6 +138,15 @@ export async function readTensors(folder: FolderSource, file: string): Promise<M
     result.set(name, { shape: info.shape, data: await tensors.readF32(name) });
   }
   return result;
+}
+
+/** case.json as Python writes it: NaN and Infinity outside of texts count as null. */
+function parseCase(text: string): CaseJson {
+  const plain = text.replace(
+    /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g,
+    (token) => token.startsWith('"') ? token : "null",
+  );
+  return JSON.parse(plain) as CaseJson;
 }
 
 /** a/b + ../c → a/c. */

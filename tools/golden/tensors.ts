@@ -44,7 +44,13 @@ export async function downImage(r: Recorder, t: Tensor): Promise<Values> {
 }
 
 /** [B, H, W, C] → [B, C, H, W] on the CPU. */
-export function toNchw(x: Float32Array, B: number, H: number, W: number, C: number): Float32Array<ArrayBuffer> {
+export function toNchw(
+  x: Float32Array,
+  B: number,
+  H: number,
+  W: number,
+  C: number,
+): Float32Array<ArrayBuffer> {
   const out = new Float32Array(x.length);
   for (let b = 0; b < B; b++) {
     for (let c = 0; c < C; c++) {

@@ -1,0 +1,114 @@
+/**
+ * DiT: pictures of a class of ImageNet, classifier-free guidance against the null class.
+ *
+ * Source: arXiv 2212.09748; diffusers DiTPipeline.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
+import { ditConfig, DitTransformer } from "../models/dit.ts";
+import { firstChannels } from "../ops/elementwise.ts";
+import { costOf, ditFlops } from "../scaling/flops.ts";
+import { type ConfigReader, readConfig } from "../weights/model_folder.ts";
+import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
+import { loadComponent } from "./family.ts";
+import { guided, repeated } from "./guidance.ts";
+
+/** DiTPipeline. */
+export const dit: Family = {
+  async read(folder, index) {
+    const config = ditConfig(await readConfig(folder, "transformer/config.json"));
+    const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
+    const vaeFactor = 2 ** (vae.block_out_channels.length - 1);
+    const side = config.sample_size * vaeFactor;
+    return {
+      name: folder.name,
+      pipeline: index.pipeline,
+      latentChannels: vae.latent_channels,
+      space: { vaeFactor, patch: config.patch_size, indivisible: "refuse", sigmas: "scheduler" },
+      scheduler: (await readConfig(folder, "scheduler/scheduler_config.json")).json,
+      defaults: {
+        width: side,
+        height: side,
+        steps: 50,
+        guidance: 4,
+        baseResolution: side,
+        minResolution: side / 2,
+        initNoise: 0.75,
+        shortenSteps: false,
+        upsampler: "learned",
+        entry: "reference",
+      },
+      embeddedGuidance: false,
+      learnedUpsampler: index.components.has("upsampler"),
+      cost: (calls) => costOf((h, w) => ditFlops(config, h * w / config.patch_size ** 2), calls),
+    };
+  },
+
+  async load(context) {
+    const { model, [Symbol.dispose]: free } = await loadComponent(
+      context,
+      "transformer",
+      (w, config) => new DitTransformer(w, ditConfig(config)),
+    );
+    return new DitNetwork(context, model, free);
+  },
+};
+
+class DitNetwork implements Network {
+  constructor(
+    private readonly context: LoadContext,
+    private readonly transformer: DitTransformer,
+    private readonly free: () => void,
+  ) {}
+
+  encode(_r: unknown, request: PromptRequest): Promise<Encoded> {
+    const { transformer } = this;
+    const { num_embeds_ada_norm: nullClass, in_channels } = transformer.config;
+    const label = classLabel(this.context.index.config, request.prompt, nullClass);
+    const calls = request.guidance > 1 ? 2 : 1;
+    const classLabels = calls === 2 ? [label, nullClass] : [label];
+    return Promise.resolve({
+      calls,
+      warnings: [],
+      denoise(r, latents, step) {
+        using scope = r.scope();
+        const out = transformer.forward(r, {
+          latents: repeated(r, latents, calls),
+          timestep: Array(calls).fill(step.timestep),
+          classLabels,
+        });
+        const one = calls === 2 ? guided(r, out, request.guidance, 1) : out;
+        // The other channels are the learned variance, which deterministic samplers do not use.
+        return scope.keep(firstChannels(r, one, in_channels));
+      },
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.free();
+  }
+}
+
+/** A class by its number, or by one of the names of model_index.json. */
+function classLabel(index: ConfigReader, prompt: string, classes: number): number {
+  const asked = prompt.trim();
+  const number = Number(asked);
+  if (asked !== "" && Number.isInteger(number) && number >= 0 && number < classes) return number;
+  const names = index.json.id2label;
+  if (typeof names === "object" && names !== null) {
+    for (const [id, label] of Object.entries(names)) {
+      if (String(label).split(",").some((name) => name.trim().toLowerCase() === asked.toLowerCase())) {
+        return Number(id);
+      }
+    }
+  }
+  throw new LssgenError(
+    "bad_option",
+    `"${prompt}" is no class of "${index.name}": expected a number from 0 to ${classes - 1}${
+      names ? ' or one of the names under "id2label" there' : ""
+    }`,
+  );
+}

@@ -1,0 +1,134 @@
+/**
+ * What a model family supplies: one file each, one line in families.ts.
+ *
+ * @module
+ */
+
+import type { Device } from "../gpu/device.ts";
+import type { Recorder } from "../gpu/recorder.ts";
+import { type Weights, WeightStore } from "../models/weights.ts";
+import type { StagePlan } from "../scaling/types.ts";
+import { ENTRIES } from "../schedulers/entry.ts";
+import type { Step } from "../schedulers/types.ts";
+import type { Dtype, Tensor } from "../tensor.ts";
+import type { FolderSource } from "../weights/bytes.ts";
+import { openCheckpoint } from "../weights/checkpoint.ts";
+import { type ConfigReader, type ModelIndex, readConfig } from "../weights/model_folder.ts";
+import type { ModelInfo, Progress } from "./types.ts";
+
+/** What is asked of the text encoders. */
+export interface PromptRequest {
+  /** What to draw. */
+  readonly prompt: string;
+  /** What to keep out; undefined is not the same as "" for SDXL. */
+  readonly negativePrompt?: string;
+  /** Guidance scale. */
+  readonly guidance: number;
+  /** FLUX only. */
+  readonly trueCfgScale: number;
+  /** T5 tokens; the family's own default when absent. */
+  readonly maxSequenceLength?: number;
+}
+
+/**
+ * The network with its conditioning bound: latents [1, h, w, C] f32, scaled as the step asks, → the output the
+ * scheduler takes, guidance included, [1, h, w, C] f32. Tensors it keeps for a stage belong to the scope it is
+ * called in.
+ */
+export type Denoiser = (r: Recorder, latents: Tensor, step: Step, stage: StagePlan) => Tensor;
+
+/** What the encoders made of a prompt. */
+export interface Encoded {
+  /** The bound network. */
+  readonly denoise: Denoiser;
+  /** Calls of the network a step. */
+  readonly calls: number;
+  /** Sentences for the user: what was cut off the prompt. */
+  readonly warnings: readonly string[];
+}
+
+/** A family with its denoiser's weights on the GPU. */
+export interface Network extends Disposable {
+  /** Encodes the prompt; tensors belong to the recorder's innermost scope. */
+  encode(r: Recorder, request: PromptRequest): Promise<Encoded>;
+}
+
+/** What {@linkcode Family.load} gets. */
+export interface LoadContext {
+  /** Model folder. */
+  readonly folder: FolderSource;
+  /** model_index.json. */
+  readonly index: ModelIndex;
+  /** GPU. */
+  readonly device: Device;
+  /** Storage type of f32 weights. */
+  readonly dtype: Dtype;
+  /** Stops loading. */
+  readonly signal?: AbortSignal;
+  /** Called after each tensor. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** A pipeline class of diffusers. */
+export interface Family {
+  /** What the configs say. */
+  read(folder: FolderSource, index: ModelIndex): Promise<ModelInfo>;
+  /** Loads the denoiser; text encoders are loaded when a prompt needs them. */
+  load(context: LoadContext): Promise<Network>;
+}
+
+/** A component's network and the buffers of its weights. */
+export interface Component<M> extends Disposable {
+  /** The network. */
+  readonly model: M;
+  /** Bytes of its weights on the GPU. */
+  readonly bytes: number;
+}
+
+/** Loads one component folder. */
+export async function loadComponent<M>(
+  c: Omit<LoadContext, "index">,
+  subfolder: string,
+  build: (w: Weights, config: ConfigReader) => M,
+): Promise<Component<M>> {
+  const config = await readConfig(c.folder, `${subfolder}/config.json`);
+  const store = new WeightStore(await openCheckpoint(c.folder, subfolder), c.device, {
+    dtype: c.dtype,
+    signal: c.signal,
+    onProgress: (step, steps) => c.onProgress?.({ phase: "load", step, steps }),
+  });
+  try {
+    const model = build(store.root(), config);
+    await store.load();
+    return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
+  } catch (error) {
+    store[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The settings of `lssgen.json`, which a model folder may bring, over the family's. */
+export async function ownSettings(
+  folder: FolderSource,
+  info: ModelInfo,
+): Promise<ModelInfo> {
+  if (await folder.text("lssgen.json") === undefined) return info;
+  const c = await readConfig(folder, "lssgen.json");
+  const d = info.defaults;
+  return {
+    ...info,
+    name: c.string("name", info.name),
+    defaults: {
+      ...d,
+      width: c.number("width", d.width),
+      height: c.number("height", d.height),
+      steps: c.number("steps", d.steps),
+      guidance: c.number("guidance", d.guidance),
+      baseResolution: c.number("base_resolution", d.baseResolution),
+      minResolution: c.number("min_resolution", d.minResolution),
+      initNoise: c.number("init_noise", d.initNoise),
+      shortenSteps: c.bool("shorten_steps", d.shortenSteps),
+      entry: c.oneOf("entry", ENTRIES, d.entry),
+    },
+  };
+}

@@ -1,0 +1,132 @@
+/**
+ * FLUX.1-dev and FLUX.1-schnell: CLIP's pooled vector, T5's states, guidance as an input of the network.
+ *
+ * Source: diffusers FluxPipeline.
+ *
+ * @module
+ */
+
+import type { Recorder } from "../gpu/recorder.ts";
+import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
+import { type FluxConfig, fluxConfig, FluxTransformer } from "../models/flux.ts";
+import { packLatents, unpackLatents } from "../ops/pack.ts";
+import { costOf, fluxFlops } from "../scaling/flops.ts";
+import type { Tensor } from "../tensor.ts";
+import { readConfig } from "../weights/model_folder.ts";
+import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
+import { loadComponent } from "./family.ts";
+import { guided, repeated, uploadStates, uploadVectors } from "./guidance.ts";
+import { ClipPrompts, T5Prompts, warningsOf } from "./prompts.ts";
+
+/** T5 tokens: what diffusers takes for dev, and the most that schnell was trained with. */
+function textLength(config: FluxConfig): number {
+  return config.guidance_embeds ? 512 : 256;
+}
+
+/** FluxPipeline. */
+export const flux: Family = {
+  async read(folder, index) {
+    const config = fluxConfig(await readConfig(folder, "transformer/config.json"));
+    const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
+    const dev = config.guidance_embeds;
+    return {
+      name: folder.name,
+      pipeline: index.pipeline,
+      latentChannels: vae.latent_channels,
+      space: {
+        vaeFactor: 2 ** (vae.block_out_channels.length - 1),
+        patch: 2,
+        indivisible: "round",
+        sigmas: "linear",
+      },
+      scheduler: (await readConfig(folder, "scheduler/scheduler_config.json")).json,
+      defaults: {
+        width: 1024,
+        height: 1024,
+        steps: dev ? 50 : 4,
+        guidance: dev ? 3.5 : 0,
+        baseResolution: 1024,
+        minResolution: 512,
+        initNoise: 0.75,
+        shortenSteps: true,
+        upsampler: "learned",
+        entry: "reference",
+      },
+      embeddedGuidance: true,
+      learnedUpsampler: index.components.has("upsampler"),
+      cost: (calls) => costOf((h, w) => fluxFlops(config, h * w / 4, textLength(config)), calls),
+    };
+  },
+
+  async load(context) {
+    const { model, [Symbol.dispose]: free } = await loadComponent(
+      context,
+      "transformer",
+      (w, config) => new FluxTransformer(w, fluxConfig(config)),
+    );
+    return new FluxNetwork(context, model, free);
+  },
+};
+
+class FluxNetwork implements Network {
+  private readonly clip: ClipPrompts;
+  private readonly t5: T5Prompts;
+
+  constructor(
+    context: LoadContext,
+    private readonly transformer: FluxTransformer,
+    private readonly free: () => void,
+  ) {
+    this.clip = new ClipPrompts(context, "text_encoder", "tokenizer");
+    this.t5 = new T5Prompts(context, "text_encoder_2", "tokenizer_2");
+  }
+
+  async encode(r: Recorder, request: PromptRequest): Promise<Encoded> {
+    const { transformer } = this;
+    const calls = request.trueCfgScale > 1 ? 2 : 1;
+    // The negative prompt first, as everywhere here.
+    const prompts = calls === 2 ? [request.negativePrompt ?? "", request.prompt] : [request.prompt];
+    const clipLength = (await this.clip.getTokenizer()).maxLength;
+    const length = request.maxSequenceLength ??
+      Math.min(textLength(transformer.config), (await this.t5.getTokenizer()).maxLength);
+    const clips = [], t5s = [];
+    for (const prompt of prompts) clips.push(await this.clip.encode(prompt, clipLength));
+    this.clip.rest();
+    for (const prompt of prompts) t5s.push(await this.t5.encode(prompt, length));
+    this.t5.rest();
+
+    const encoderHiddenStates = uploadStates(r, t5s.map(({ last }) => last)); // [B, T, joint_attention_dim]
+    const pooledProjections = uploadVectors(r, clips.map(({ pooled }) => pooled)); // [B, pooled_projection_dim]
+    let rope: { h: number; w: number; table: Tensor } | undefined;
+    return {
+      calls,
+      // CLIP's vector sums up what fits; only what T5 does not see is lost.
+      warnings: warningsOf(t5s),
+      denoise(r, latents, step) {
+        const [, H, W] = latents.shape;
+        const [h, w] = [H / 2, W / 2];
+        if (rope?.h !== h || rope.w !== w) {
+          const table = transformer.rope(length, h, w);
+          rope = { h, w, table: r.upload([length + h * w, table.length / (length + h * w) / 2, 2], table) };
+        }
+        using scope = r.scope();
+        const v = transformer.forward(r, {
+          hiddenStates: repeated(r, packLatents(r, latents), calls), // [B, h·w, 4C]
+          encoderHiddenStates,
+          pooledProjections,
+          timestep: Array(calls).fill(Math.fround(step.timestep / 1000)),
+          guidance: transformer.config.guidance_embeds ? Array(calls).fill(request.guidance) : undefined,
+          rope: rope.table,
+        });
+        const one = calls === 2 ? guided(r, v, request.trueCfgScale) : v;
+        return scope.keep(unpackLatents(r, one, h, w));
+      },
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.clip[Symbol.dispose]();
+    this.t5[Symbol.dispose]();
+    this.free();
+  }
+}

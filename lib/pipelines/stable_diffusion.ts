@@ -1,0 +1,160 @@
+/**
+ * Stable Diffusion 1.5 and SDXL: a UNet with cross-attention to CLIP's states, classifier-free guidance.
+ *
+ * Source: diffusers StableDiffusionPipeline, StableDiffusionXLPipeline.
+ *
+ * @module
+ */
+
+import type { Recorder } from "../gpu/recorder.ts";
+import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
+import { Unet, unetConfig } from "../models/unet.ts";
+import { costOf, unetFlops } from "../scaling/flops.ts";
+import { readConfig } from "../weights/model_folder.ts";
+import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
+import { loadComponent } from "./family.ts";
+import { guided, repeated, uploadStates, uploadVectors } from "./guidance.ts";
+import { ClipPrompts, sideBySide, type States, warningsOf, zeros } from "./prompts.ts";
+
+const CLIP_LENGTH = 77;
+
+/** What differs between the two. */
+interface Kind {
+  /** Side of the pictures it was trained on. */
+  readonly side: number;
+  /** First stage. */
+  readonly minResolution: number;
+  /** Guidance scale. */
+  readonly guidance: number;
+  /** Two encoders, pooled text and sizes as further conditioning. */
+  readonly xl: boolean;
+}
+
+/** StableDiffusionPipeline. */
+export const stableDiffusion: Family = family({ side: 512, minResolution: 256, guidance: 7.5, xl: false });
+
+/** StableDiffusionXLPipeline. */
+export const stableDiffusionXl: Family = family({ side: 1024, minResolution: 512, guidance: 5, xl: true });
+
+function family(kind: Kind): Family {
+  return {
+    async read(folder, index) {
+      const config = unetConfig(await readConfig(folder, "unet/config.json"));
+      const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
+      return {
+        name: folder.name,
+        pipeline: index.pipeline,
+        latentChannels: vae.latent_channels,
+        space: {
+          vaeFactor: 2 ** (vae.block_out_channels.length - 1),
+          patch: 1,
+          indivisible: "refuse",
+          sigmas: "scheduler",
+        },
+        scheduler: (await readConfig(folder, "scheduler/scheduler_config.json")).json,
+        defaults: {
+          width: kind.side,
+          height: kind.side,
+          steps: 50,
+          guidance: kind.guidance,
+          baseResolution: kind.side,
+          minResolution: kind.minResolution,
+          initNoise: 0.75,
+          shortenSteps: false,
+          upsampler: "learned",
+          entry: "reference",
+        },
+        embeddedGuidance: false,
+        learnedUpsampler: index.components.has("upsampler"),
+        cost: (calls) => costOf((h, w) => unetFlops(config, h, w, CLIP_LENGTH), calls),
+      };
+    },
+
+    async load(context) {
+      const { model, [Symbol.dispose]: free } = await loadComponent(
+        context,
+        "unet",
+        (w, config) => new Unet(w, unetConfig(config)),
+      );
+      return new UnetNetwork(context, kind, model, free);
+    },
+  };
+}
+
+/** Text conditioning of one sample. */
+interface TextCondition {
+  readonly states: States;
+  readonly textEmbeds?: Float32Array;
+  readonly warning?: string;
+}
+
+class UnetNetwork implements Network {
+  private readonly encoders: ClipPrompts[];
+  private readonly zeroEmpty: boolean;
+
+  constructor(
+    context: LoadContext,
+    private readonly kind: Kind,
+    private readonly unet: Unet,
+    private readonly free: () => void,
+  ) {
+    this.encoders = [new ClipPrompts(context, "text_encoder", "tokenizer")];
+    if (kind.xl) this.encoders.push(new ClipPrompts(context, "text_encoder_2", "tokenizer_2"));
+    this.zeroEmpty = kind.xl && context.index.config.bool("force_zeros_for_empty_prompt", true);
+  }
+
+  async encode(r: Recorder, request: PromptRequest): Promise<Encoded> {
+    const { unet, zeroEmpty, kind } = this;
+    const calls = request.guidance > 1 ? 2 : 1;
+    const positive = await this.condition(request.prompt);
+    const conditions = [positive];
+    if (calls === 2) {
+      const { rows, width } = positive.states;
+      // SDXL: no negative prompt at all is zeros, an empty one is encoded.
+      conditions.unshift(
+        request.negativePrompt === undefined && zeroEmpty
+          ? {
+            states: zeros(rows, width),
+            textEmbeds: positive.textEmbeds && new Float32Array(positive.textEmbeds.length),
+          }
+          : await this.condition(request.negativePrompt ?? ""),
+      );
+    }
+    for (const encoder of this.encoders) encoder.rest();
+
+    const encoderHiddenStates = uploadStates(r, conditions.map(({ states }) => states)); // [B, 77, cross_attention_dim]
+    const textEmbeds = kind.xl ? uploadVectors(r, conditions.map((c) => c.textEmbeds!)) : undefined;
+    return {
+      calls,
+      warnings: warningsOf(conditions),
+      denoise(r, latents, step, stage) {
+        // Original size, crop, target size: those of the stage, or a small stage draws a cut-out of a large picture.
+        const ids = [stage.height, stage.width, 0, 0, stage.height, stage.width];
+        using scope = r.scope();
+        const out = unet.forward(r, {
+          sample: repeated(r, latents, calls),
+          timestep: Array(calls).fill(step.timestep),
+          encoderHiddenStates,
+          textEmbeds,
+          timeIds: kind.xl ? Array(calls).fill(ids) : undefined,
+        });
+        return scope.keep(calls === 2 ? guided(r, out, request.guidance) : out);
+      },
+    };
+  }
+
+  private async condition(prompt: string): Promise<TextCondition> {
+    const outputs = [];
+    for (const encoder of this.encoders) {
+      outputs.push(await encoder.encode(prompt, (await encoder.getTokenizer()).maxLength));
+    }
+    const [l, g] = outputs;
+    if (!g) return { states: l.last, warning: l.warning };
+    return { states: sideBySide(l.penultimate, g.penultimate), textEmbeds: g.textEmbeds, warning: l.warning };
+  }
+
+  [Symbol.dispose](): void {
+    for (const encoder of this.encoders) encoder[Symbol.dispose]();
+    this.free();
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * Stable Diffusion 3 and 3.5: two CLIP encoders and T5 side by side, classifier-free guidance.
+ *
+ * Source: diffusers StableDiffusion3Pipeline.
+ *
+ * @module
+ */
+
+import type { Recorder } from "../gpu/recorder.ts";
+import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
+import { sd3Config, Sd3Transformer } from "../models/sd3.ts";
+import { costOf, sd3Flops } from "../scaling/flops.ts";
+import { readConfig } from "../weights/model_folder.ts";
+import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
+import { loadComponent } from "./family.ts";
+import { guided, repeated, uploadStates, uploadVectors } from "./guidance.ts";
+import {
+  ClipPrompts,
+  joined,
+  sideBySide,
+  stacked,
+  type States,
+  T5Prompts,
+  warningsOf,
+  widened,
+  zeros,
+} from "./prompts.ts";
+
+/** T5 tokens that diffusers takes. */
+const TEXT_LENGTH = 256;
+const CLIP_LENGTH = 77;
+
+/** StableDiffusion3Pipeline. */
+export const stableDiffusion3: Family = {
+  async read(folder, index) {
+    const config = sd3Config(await readConfig(folder, "transformer/config.json"));
+    const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
+    return {
+      name: folder.name,
+      pipeline: index.pipeline,
+      latentChannels: vae.latent_channels,
+      space: {
+        vaeFactor: 2 ** (vae.block_out_channels.length - 1),
+        patch: config.patch_size,
+        indivisible: "refuse",
+        sigmas: "scheduler",
+      },
+      scheduler: (await readConfig(folder, "scheduler/scheduler_config.json")).json,
+      defaults: {
+        width: 1024,
+        height: 1024,
+        steps: 40,
+        guidance: 4.5,
+        baseResolution: 1024,
+        minResolution: 512,
+        initNoise: 0.75,
+        shortenSteps: false,
+        upsampler: "learned",
+        entry: "reference",
+      },
+      embeddedGuidance: false,
+      learnedUpsampler: index.components.has("upsampler"),
+      cost: (calls) =>
+        costOf((h, w) => sd3Flops(config, h * w / config.patch_size ** 2, CLIP_LENGTH + TEXT_LENGTH), calls),
+    };
+  },
+
+  async load(context) {
+    const { model, [Symbol.dispose]: free } = await loadComponent(
+      context,
+      "transformer",
+      (w, config) => new Sd3Transformer(w, sd3Config(config)),
+    );
+    return new Sd3Network(context, model, free);
+  },
+};
+
+class Sd3Network implements Network {
+  private readonly clipL: ClipPrompts;
+  private readonly clipG: ClipPrompts;
+  private readonly t5?: T5Prompts;
+
+  constructor(
+    context: LoadContext,
+    private readonly transformer: Sd3Transformer,
+    private readonly free: () => void,
+  ) {
+    this.clipL = new ClipPrompts(context, "text_encoder", "tokenizer");
+    this.clipG = new ClipPrompts(context, "text_encoder_2", "tokenizer_2");
+    // Folders without T5 are common: it is the largest part by far, and zeros stand in for it.
+    if (context.index.components.has("text_encoder_3")) {
+      this.t5 = new T5Prompts(context, "text_encoder_3", "tokenizer_3");
+    }
+  }
+
+  async encode(r: Recorder, request: PromptRequest): Promise<Encoded> {
+    const { transformer, clipL, clipG, t5 } = this;
+    const calls = request.guidance > 1 ? 2 : 1;
+    const prompts = calls === 2 ? [request.negativePrompt ?? "", request.prompt] : [request.prompt];
+    const width = transformer.config.joint_attention_dim;
+    const length = request.maxSequenceLength ??
+      Math.min(TEXT_LENGTH, t5 ? (await t5.getTokenizer()).maxLength : TEXT_LENGTH);
+
+    const states: States[] = [];
+    const pooled: Float32Array[] = [];
+    const warnings: { warning?: string }[] = [];
+    for (const prompt of prompts) {
+      const l = await clipL.encode(prompt, (await clipL.getTokenizer()).maxLength);
+      const g = await clipG.encode(prompt, (await clipG.getTokenizer()).maxLength);
+      const clip = widened(sideBySide(l.penultimate, g.penultimate), width); // [77, joint_attention_dim]
+      const t = await t5?.encode(prompt, length);
+      states.push(stacked(clip, t?.last ?? zeros(length, width))); // [77 + T, joint_attention_dim]
+      pooled.push(joined([l.textEmbeds ?? l.pooled, g.textEmbeds ?? g.pooled]));
+      warnings.push(t ?? l);
+    }
+    for (const encoder of [clipL, clipG, t5]) encoder?.rest();
+
+    const encoderHiddenStates = uploadStates(r, states);
+    const pooledProjections = uploadVectors(r, pooled);
+    return {
+      calls,
+      warnings: warningsOf(warnings),
+      denoise(r, latents, step) {
+        using scope = r.scope();
+        const v = transformer.forward(r, {
+          latents: repeated(r, latents, calls),
+          encoderHiddenStates,
+          pooledProjections,
+          timestep: Array(calls).fill(step.timestep),
+        });
+        return scope.keep(calls === 2 ? guided(r, v, request.guidance) : v);
+      },
+    };
+  }
+
+  [Symbol.dispose](): void {
+    for (const encoder of [this.clipL, this.clipG, this.t5]) encoder?.[Symbol.dispose]();
+    this.free();
+  }
+}

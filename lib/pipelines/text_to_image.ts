@@ -1,0 +1,361 @@
+/**
+ * A prompt becomes pictures: text encoding, the stages, decoding.
+ *
+ * @module
+ */
+
+import { AbortedError, LssgenError } from "../errors.ts";
+import { type Device, openDevice } from "../gpu/device.ts";
+import { Recorder } from "../gpu/recorder.ts";
+import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
+import { runPlan } from "../scaling/lssgen.ts";
+import { planStages } from "../scaling/plan.ts";
+import type { Plan } from "../scaling/types.ts";
+import { createScheduler, samplerConfig } from "../schedulers/registry.ts";
+import { type FolderSource, httpFolder } from "../weights/bytes.ts";
+import { readModelIndex } from "../weights/model_folder.ts";
+import { familyOf } from "./families.ts";
+import { type Component, loadComponent, type LoadContext, type Network, ownSettings } from "./family.ts";
+import { gpuDenoising, noLearnedUpsampler, seededNoise } from "./latents.ts";
+import type {
+  GeneratedImage,
+  GenerateOptions,
+  GenerateRequest,
+  GenerateResult,
+  ModelInfo,
+  Pipeline,
+  PipelineOptions,
+} from "./types.ts";
+import { loadVae, type Vae } from "./vae.ts";
+
+export type {
+  Defaults,
+  GeneratedImage,
+  GenerateOptions,
+  GenerateRequest,
+  GenerateResult,
+  ModelInfo,
+  Pipeline,
+  PipelineOptions,
+  Progress,
+} from "./types.ts";
+
+/** The model that comes with this library. */
+export function embeddedFolder(): FolderSource {
+  return httpFolder(new URL("../../weights/lssgen-emoji/", import.meta.url));
+}
+
+/**
+ * What a model folder says about itself; reads configs only.
+ *
+ * @param folder The embedded model when undefined.
+ * @throws {LssgenError} `bad_file`, `unsupported`.
+ */
+export async function readModelInfo(folder: FolderSource = embeddedFolder()): Promise<ModelInfo> {
+  const index = await readModelIndex(folder);
+  return await ownSettings(folder, await familyOf(index).read(folder, index));
+}
+
+/**
+ * The stages of a picture, without a GPU or weights.
+ *
+ * @throws {LssgenError} `bad_option`, naming the option.
+ */
+export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "prompt">): Plan {
+  const p = resolve(info, { prompt: "", ...request }, info.learnedUpsampler);
+  const scheduler = createScheduler(
+    p.scheduler ? samplerConfig(info.scheduler, p.scheduler) : info.scheduler,
+  );
+  const plan = planStages({
+    width: p.width,
+    height: p.height,
+    method: p.method,
+    // A first stage larger than the picture is none: the default must not refuse small pictures.
+    minResolution: request.minResolution === undefined
+      ? Math.min(p.minResolution, p.width, p.height)
+      : p.minResolution,
+    baseResolution: info.defaults.baseResolution,
+    steps: p.steps,
+    initNoise: p.initNoise,
+    shortenSteps: p.shortenSteps,
+    upsampler: p.upsampler,
+    entry: p.entry,
+    scheduler,
+    space: info.space,
+    cost: info.cost(callsOf(info, p)),
+  });
+  const grows = plan.stages.some((stage) => stage.grow?.upsampler === "learned");
+  if (grows && !info.learnedUpsampler) throw noLearnedUpsampler();
+  return plan;
+}
+
+/**
+ * Opens a model: device, weights, kernels.
+ *
+ * @param folder A diffusers folder; the embedded model when undefined.
+ * @throws {NoAdapterError} Without WebGPU.
+ * @throws {LssgenError} `bad_file`, `bad_tensor`, `unsupported`, `out_of_memory`, naming file and tensor.
+ * @throws {AbortedError} When the signal fires while loading.
+ *
+ * @example A red apple
+ * ```ts ignore
+ * await using pipeline = await createPipeline();
+ * const { images } = await pipeline.generate({ prompt: "a red apple", width: 512, height: 512 });
+ * ```
+ */
+export async function createPipeline(
+  folder: FolderSource = embeddedFolder(),
+  options: PipelineOptions = {},
+): Promise<Pipeline> {
+  const index = await readModelIndex(folder);
+  const family = familyOf(index);
+  let info = await ownSettings(folder, await family.read(folder, index));
+  if (options.upsamplerWeights) info = { ...info, learnedUpsampler: true };
+  const device = options.device ?? await openDevice();
+  const parts: Disposable[] = options.device ? [] : [device];
+  try {
+    const { signal, onProgress } = options;
+    const dtype = options.dtype ?? (device.info.f16 ? "f16" : "f32");
+    const context: LoadContext = { folder, index, device, dtype, signal, onProgress };
+    const network = await family.load(context);
+    parts.push(network);
+    const vae = await loadVae(context);
+    parts.push(vae);
+    const upsampler = info.learnedUpsampler
+      ? await loadUpsampler(context, options.upsamplerWeights)
+      : undefined;
+    if (upsampler) parts.push(upsampler);
+    // The signal stops loading only: each picture brings its own.
+    return new TextToImage(info, { ...context, signal: undefined }, network, vae, upsampler, parts);
+  } catch (error) {
+    for (const part of parts.reverse()) part[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The learned upsampler of the model's own folder, or of a folder that the user brings. */
+async function loadUpsampler(
+  context: LoadContext,
+  own: FolderSource | undefined,
+): Promise<Component<LatentUpsampler>> {
+  const where = own ? { ...context, folder: own } : context;
+  return await loadComponent(
+    where,
+    own ? "" : "upsampler",
+    (w, config) => new LatentUpsampler(w, latentUpsamplerConfig(config)),
+  );
+}
+
+class TextToImage implements Pipeline {
+  private queue: Promise<unknown> = Promise.resolve();
+  private closed = false;
+
+  constructor(
+    readonly info: ModelInfo,
+    private readonly context: LoadContext,
+    private readonly network: Network,
+    private readonly vae: Vae,
+    private readonly upsampler: Component<LatentUpsampler> | undefined,
+    private readonly parts: Disposable[],
+  ) {}
+
+  plan(request: Omit<GenerateRequest, "prompt">): Plan {
+    return planPicture(this.info, request);
+  }
+
+  generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
+    const run = this.queue.then(() => this.run(request, options));
+    this.queue = run.catch(() => undefined);
+    return run;
+  }
+
+  private async run(request: GenerateRequest, options: GenerateOptions): Promise<GenerateResult> {
+    if (this.closed) throw new LssgenError("bad_option", "The pipeline was closed; open another");
+    if (options.signal?.aborted) throw new AbortedError();
+    const { info, network, vae, upsampler } = this;
+    const { device, dtype } = this.context;
+    const p = resolve(info, request, info.learnedUpsampler);
+    const plan = this.plan(request);
+    const clock = new Clock(device);
+    const report = options.onProgress;
+
+    using r = new Recorder(device, dtype, options.signal);
+    report?.({ phase: "encode" });
+    const encoded = await network.encode(r, {
+      prompt: p.prompt,
+      negativePrompt: p.negativePrompt,
+      guidance: p.guidance,
+      trueCfgScale: p.trueCfgScale,
+    });
+    await clock.lap("encode");
+
+    const images: GeneratedImage[] = [];
+    for (let picture = 0; picture < p.count; picture++) {
+      using scope = r.scope();
+      const latents = await runPlan(
+        plan,
+        gpuDenoising({
+          r,
+          scope,
+          channels: info.latentChannels,
+          denoise: encoded.denoise,
+          vae,
+          upsampler: upsampler?.model,
+          noise: seededNoise(p.seed + picture, 0),
+          onUpsample: ({ index, width, height }) =>
+            report?.({
+              phase: "upsample",
+              image: picture,
+              stage: index + 1,
+              stages: plan.stages.length,
+              width,
+              height,
+            }),
+        }),
+        {
+          signal: options.signal,
+          onProgress: (s) =>
+            report?.({
+              phase: "denoise",
+              image: picture,
+              stage: s.stage + 1,
+              stages: s.stages,
+              step: s.step,
+              steps: s.of,
+              sigma: s.sigma,
+              width: s.width,
+              height: s.height,
+            }),
+        },
+      );
+      await clock.lap("denoise");
+      report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
+      const rgb = await toBytes(r, await vae.decode(r, latents));
+      await clock.lap("decode");
+      const { count: _, ...parameters } = p;
+      const seed = p.seed + picture;
+      images.push({ width: plan.width, height: plan.height, rgb, seed, parameters: { ...parameters, seed } });
+    }
+    return { images, plan, timings: clock.laps(), warnings: [...plan.warnings, ...encoded.warnings] };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.closed = true;
+    await this.queue;
+    for (const part of [...this.parts].reverse()) part[Symbol.dispose]();
+    this.parts.length = 0;
+    this.context.device.memory.trim();
+  }
+}
+
+/** A request with every default filled in. */
+interface Resolved extends GenerateRequest {
+  readonly width: number;
+  readonly height: number;
+  readonly steps: number;
+  readonly guidance: number;
+  readonly trueCfgScale: number;
+  readonly seed: number;
+  readonly method: string;
+  readonly minResolution: number;
+  readonly initNoise: number;
+  readonly upsampler: NonNullable<GenerateRequest["upsampler"]>;
+  readonly shortenSteps: boolean;
+  readonly entry: NonNullable<GenerateRequest["entry"]>;
+  readonly count: number;
+}
+
+/** Fills in the model's defaults and checks what the plan does not. */
+function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): Resolved {
+  const d = info.defaults;
+  const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
+  const p: Resolved = {
+    width: d.width,
+    height: d.height,
+    steps: d.steps,
+    guidance: d.guidance,
+    trueCfgScale: 1,
+    seed: 0,
+    method: "lssgen",
+    minResolution: d.minResolution,
+    initNoise: d.initNoise,
+    upsampler: d.upsampler === "learned" && !learned ? "bicubic" : d.upsampler,
+    shortenSteps: d.shortenSteps,
+    entry: d.entry,
+    count: 1,
+    ...given as Partial<GenerateRequest> & { prompt: string },
+  };
+  const whole = (name: "seed" | "count", low: number, high: number): void => {
+    const value = p[name];
+    if (!Number.isSafeInteger(value) || value < low || value > high) {
+      throw new LssgenError(
+        "bad_option",
+        `${name} is ${value}, expected a whole number from ${low} to ${high}`,
+      );
+    }
+  };
+  whole("seed", 0, Number.MAX_SAFE_INTEGER - 10_000);
+  whole("count", 1, 10_000);
+  for (const name of ["guidance", "trueCfgScale"] as const) {
+    if (!(p[name] >= 0 && p[name] <= 1000)) {
+      throw new LssgenError("bad_option", `${name} is ${p[name]}, expected a number from 0 to 1000`);
+    }
+  }
+  if (
+    p.negativePrompt !== undefined && p.negativePrompt !== "" && info.embeddedGuidance && p.trueCfgScale <= 1
+  ) {
+    throw new LssgenError(
+      "bad_option",
+      `negativePrompt has no effect on ${info.pipeline} unless trueCfgScale (--cfg-scale) is above 1, for example 4`,
+    );
+  }
+  return p;
+}
+
+/** Calls of the network a step. */
+function callsOf(info: ModelInfo, p: Resolved): number {
+  return (info.embeddedGuidance ? p.trueCfgScale : p.guidance) > 1 ? 2 : 1;
+}
+
+/** Milliseconds by phase; a lap waits for the GPU, so there are only a few. */
+class Clock {
+  private readonly sums = new Map<string, number>();
+  private at = performance.now();
+
+  constructor(private readonly device: Device) {}
+
+  async lap(phase: string): Promise<void> {
+    await this.device.idle();
+    const now = performance.now();
+    this.sums.set(phase, (this.sums.get(phase) ?? 0) + now - this.at);
+    this.at = now;
+  }
+
+  laps(): { phase: string; ms: number }[] {
+    return [...this.sums].map(([phase, ms]) => ({ phase, ms }));
+  }
+}
+
+/**
+ * Picture [1, H, W, 3] in −1 … 1 → bytes, rounded as diffusers does.
+ *
+ * @throws {LssgenError} `numeric` when a value is not finite: a black picture would hide it.
+ */
+async function toBytes(
+  r: Recorder,
+  picture: Parameters<Recorder["read"]>[0],
+): Promise<Uint8Array<ArrayBuffer>> {
+  const data = await r.read(picture);
+  const bytes = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const v = data[i];
+    if (!Number.isFinite(v)) {
+      throw new LssgenError(
+        "numeric",
+        "The picture holds values that are not finite: try --dtype f32; if it persists, the weights may be damaged",
+      );
+    }
+    bytes[i] = Math.round(Math.min(1, Math.max(0, v / 2 + 0.5)) * 255);
+  }
+  return bytes;
+}

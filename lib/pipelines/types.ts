@@ -1,0 +1,184 @@
+/**
+ * What goes into a pipeline and what comes out: plain records.
+ *
+ * @module
+ */
+
+import type { Device } from "../gpu/device.ts";
+import type { CostModel, LatentSpace, Plan, Upsampler } from "../scaling/types.ts";
+import type { Entry } from "../schedulers/entry.ts";
+import type { Dtype } from "../tensor.ts";
+import type { FolderSource } from "../weights/bytes.ts";
+
+/** A picture asked for. What is left out is the model's own default ({@linkcode ModelInfo.defaults}). */
+export interface GenerateRequest {
+  /** What to draw; for class-conditional models a class number or one of its names. */
+  readonly prompt: string;
+  /** What to keep out. Needs guidance with a second call: FLUX takes one too when `trueCfgScale` is above 1. */
+  readonly negativePrompt?: string;
+  /** Pixels. */
+  readonly width?: number;
+  /** Pixels. */
+  readonly height?: number;
+  /** Denoising steps of a stage at or above the model's base resolution. */
+  readonly steps?: number;
+  /** Guidance scale: classifier-free, or embedded where the model has it (FLUX.1-dev). */
+  readonly guidance?: number;
+  /** FLUX: classifier-free guidance on top of the embedded one; 1 is off. */
+  readonly trueCfgScale?: number;
+  /** 0 … 2^53 − 1; the same seed gives the same noise everywhere. Default 0. */
+  readonly seed?: number;
+  /** `lssgen`, `direct` or another of the methods' registry. */
+  readonly method?: string;
+  /** Shorter side of the first stage, in pixels. */
+  readonly minResolution?: number;
+  /** Noise level in (0, 1] at which later stages start. */
+  readonly initNoise?: number;
+  /** How latents grow between stages. */
+  readonly upsampler?: Upsampler;
+  /** Fewer steps in stages below the base resolution. */
+  readonly shortenSteps?: boolean;
+  /** How later stages enter their schedule. */
+  readonly entry?: Entry;
+  /** Pictures, each of its own noise. Default 1. */
+  readonly count?: number;
+  /** Another sampler than the model's own, as stable-diffusion.cpp spells it. */
+  readonly scheduler?: string;
+}
+
+/** Where a run is. */
+export interface Progress {
+  /** What is going on. */
+  readonly phase: "load" | "encode" | "denoise" | "upsample" | "decode";
+  /** Picture, from 0. */
+  readonly image?: number;
+  /** Stage, from 1. */
+  readonly stage?: number;
+  /** Stages in all. */
+  readonly stages?: number;
+  /** Steps (or tensors, while loading) done. */
+  readonly step?: number;
+  /** Steps in all. */
+  readonly steps?: number;
+  /** Noise level of the step. */
+  readonly sigma?: number;
+  /** Pixels. */
+  readonly width?: number;
+  /** Pixels. */
+  readonly height?: number;
+  /** Milliseconds left, where known. */
+  readonly etaMs?: number;
+}
+
+/** How one `generate` is watched and stopped. */
+export interface GenerateOptions {
+  /** Stops the run within one step. */
+  readonly signal?: AbortSignal;
+  /** Called as the work is handed to the GPU. */
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** One picture. */
+export interface GeneratedImage {
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  /** Rows of red, green, blue bytes, top first. */
+  readonly rgb: Uint8Array<ArrayBuffer>;
+  /** Seed of this picture alone. */
+  readonly seed: number;
+  /** Everything that made it, under the names of {@linkcode GenerateRequest}, defaults filled in. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+/** What `generate` gives. */
+export interface GenerateResult {
+  /** In order. */
+  readonly images: readonly GeneratedImage[];
+  /** The stages that were run. */
+  readonly plan: Plan;
+  /** Milliseconds by phase, all pictures together. */
+  readonly timings: readonly { readonly phase: string; readonly ms: number }[];
+  /** What a person should know, as sentences: sizes rounded, prompts cut. */
+  readonly warnings: readonly string[];
+}
+
+/** A model's own settings. */
+export interface Defaults {
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  /** Denoising steps. */
+  readonly steps: number;
+  /** Guidance scale. */
+  readonly guidance: number;
+  /** The size it was trained for, a square's side. */
+  readonly baseResolution: number;
+  /** Shorter side of the first stage. */
+  readonly minResolution: number;
+  /** Noise level at which later stages start. */
+  readonly initNoise: number;
+  /** Fewer steps below the base resolution. */
+  readonly shortenSteps: boolean;
+  /** How latents grow. */
+  readonly upsampler: Upsampler;
+  /** How later stages enter. */
+  readonly entry: Entry;
+}
+
+/** What is known of a model from its configs alone: enough to plan, no GPU and no weights. */
+export interface ModelInfo {
+  /** Folder, or the model's own name. */
+  readonly name: string;
+  /** Class of model_index.json. */
+  readonly pipeline: string;
+  /** Channels of the latents. */
+  readonly latentChannels: number;
+  /** How latents lie. */
+  readonly space: LatentSpace;
+  /** scheduler_config.json. */
+  readonly scheduler: Readonly<Record<string, unknown>>;
+  /** Settings where the request has none. */
+  readonly defaults: Defaults;
+  /** Whether guidance is an input of the network rather than a second call. */
+  readonly embeddedGuidance: boolean;
+  /** Whether the folder brings a learned latent upsampler. */
+  readonly learnedUpsampler: boolean;
+  /** FLOPs of a step of `calls` calls. */
+  cost(calls: number): CostModel;
+}
+
+/** How a pipeline is opened. */
+export interface PipelineOptions {
+  /** An open device; without one the pipeline opens and closes its own. */
+  readonly device?: Device;
+  /** Type of activations and of f32 weights. Default f16 where the adapter has it. */
+  readonly dtype?: Dtype;
+  /** Called while weights are loaded. */
+  readonly onProgress?: (progress: Progress) => void;
+  /** Stops loading. */
+  readonly signal?: AbortSignal;
+  /** Folder of a learned latent upsampler, in place of the model's own. */
+  readonly upsamplerWeights?: FolderSource;
+}
+
+/** A model, ready to draw. Dispose it (`await using`) to free the GPU. */
+export interface Pipeline extends AsyncDisposable {
+  /** What it is. */
+  readonly info: ModelInfo;
+  /**
+   * The stages of a request, without running it.
+   *
+   * @throws {LssgenError} `bad_option`, naming the option.
+   */
+  plan(request: Omit<GenerateRequest, "prompt">): Plan;
+  /**
+   * Draws. Calls queue up: one at a time uses the GPU.
+   *
+   * @throws {LssgenError} `bad_option`, naming the option; `numeric` when the network's output is not finite.
+   * @throws {AbortedError} Within one step of the signal.
+   */
+  generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
+}

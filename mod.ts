@@ -1,0 +1,51 @@
+/**
+ * Text-to-image with latent space scaling (LSSGen) on WebGPU: FLUX.1, Stable Diffusion 3.5, SDXL, SD1.5 and DiT,
+ * in Deno and in browsers.
+ *
+ * @example Draw a picture with the model that comes along
+ * ```ts ignore
+ * import { createPipeline, encodePng } from "@lssgen/webgpu";
+ *
+ * await using pipeline = await createPipeline();
+ * const { images: [image] } = await pipeline.generate({ prompt: "a red apple", width: 512, height: 512 });
+ * const png = await encodePng({ width: image.width, height: image.height, channels: 3, data: image.rgb });
+ * await Deno.writeFile("apple.png", png);
+ * ```
+ *
+ * @module
+ */
+
+export * from "./lib/errors.ts";
+export { type Device, type DeviceInfo, type DeviceOptions, openDevice } from "./lib/gpu/device.ts";
+export { encodePng, type Picture } from "./lib/image/png.ts";
+export {
+  createPipeline,
+  type Defaults,
+  embeddedFolder,
+  type GeneratedImage,
+  type GenerateOptions,
+  type GenerateRequest,
+  type GenerateResult,
+  type ModelInfo,
+  type Pipeline,
+  type PipelineOptions,
+  planPicture,
+  type Progress,
+  readModelInfo,
+} from "./lib/pipelines/text_to_image.ts";
+export { combineArrays, type Denoising, lssgen, runPlan } from "./lib/scaling/lssgen.ts";
+export { formatPlan, planStages } from "./lib/scaling/plan.ts";
+export * from "./lib/scaling/types.ts";
+export { ENTRIES, type Entry } from "./lib/schedulers/entry.ts";
+export { createScheduler, SAMPLER_NAMES, samplerConfig } from "./lib/schedulers/registry.ts";
+export type { NoiseMix, Schedule, ScheduleOptions, Scheduler, Step, Terms } from "./lib/schedulers/types.ts";
+export type { Dtype } from "./lib/tensor.ts";
+export {
+  blobSource,
+  bytesOf,
+  type ByteSource,
+  folderOf,
+  type FolderSource,
+  httpFolder,
+  memoryFolder,
+} from "./lib/weights/bytes.ts";

@@ -1,0 +1,158 @@
+/**
+ * Handlers of whole pipelines: diffusers' own, and the staged ones of the LSSGen reference. Only the random
+ * numbers come from the case; prompt, tokens, conditioning, stages and picture are computed.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../../lib/errors.ts";
+import { Recorder } from "../../lib/gpu/recorder.ts";
+import { LatentUpsampler, latentUpsamplerConfig } from "../../lib/models/latent_upsampler.ts";
+import { loadComponent, type LoadContext } from "../../lib/pipelines/family.ts";
+import { familyOf } from "../../lib/pipelines/families.ts";
+import { gpuDenoising } from "../../lib/pipelines/latents.ts";
+import { loadVae } from "../../lib/pipelines/vae.ts";
+import { runPlan } from "../../lib/scaling/lssgen.ts";
+import { planStages } from "../../lib/scaling/plan.ts";
+import type { Upsampler } from "../../lib/scaling/types.ts";
+import { createScheduler } from "../../lib/schedulers/registry.ts";
+import { readModelIndex } from "../../lib/weights/model_folder.ts";
+import type { Answer, CaseContext, Handler, Tensors, Values } from "./case.ts";
+import { downImage } from "./tensors.ts";
+
+/** Arguments of the pipeline's call. */
+interface PipelineCall {
+  readonly prompt?: string;
+  readonly negative_prompt?: string;
+  readonly class_labels?: readonly number[];
+  readonly height?: number;
+  readonly width?: number;
+  readonly base_height?: number;
+  readonly base_width?: number;
+  readonly num_inference_steps: number;
+  readonly guidance_scale?: number;
+  readonly true_cfg_scale?: number;
+  readonly max_sequence_length?: number;
+  readonly start_sigma?: number;
+  readonly min_resolution?: number;
+  readonly shorten_intermediate_steps?: boolean;
+  readonly scaling_space?: string;
+}
+
+interface Draw {
+  readonly purpose: string;
+}
+
+const IO = "io.safetensors";
+/** The reference's names of the spaces in which latents grow. */
+const SPACES: Readonly<Record<string, Upsampler>> = { resnet: "learned", latent: "bicubic", pixel: "pixel" };
+
+/** @param staged Whether the case is a staged run of the reference. @param quirks Its defect with SD1.5's noise. */
+function pipeline(staged: boolean, quirks = false): Handler {
+  return async (c: CaseContext): Promise<Answer> => {
+    const call = c.json.call as PipelineCall;
+    const device = await c.device();
+    const folder = c.sibling(String(c.json.pipeline ?? c.json.model ?? "model"));
+    const index = await readModelIndex(folder);
+    const family = familyOf(index);
+    const info = await family.read(folder, index);
+    const context: LoadContext = { folder, index, device, dtype: c.dtype };
+
+    using network = await family.load(context);
+    using vae = await loadVae(context);
+    using upsampler = typeof c.json.upsampler === "string"
+      ? await loadComponent(
+        { ...context, folder: c.sibling(c.json.upsampler) },
+        "",
+        (w, config) => new LatentUpsampler(w, latentUpsamplerConfig(config)),
+      )
+      : { model: undefined, [Symbol.dispose]: () => {} };
+    const stored = c.json.scheduler_config as Record<string, unknown> | undefined;
+    const { width = info.defaults.width, height = info.defaults.height } = call;
+    const base = info.defaults.baseResolution;
+    const plan = planStages({
+      method: staged ? "lssgen" : "direct",
+      width,
+      height,
+      minResolution: call.min_resolution ?? 1,
+      baseResolution: { width: call.base_width ?? base, height: call.base_height ?? base },
+      steps: call.num_inference_steps,
+      initNoise: call.start_sigma ?? 1,
+      shortenSteps: call.shorten_intermediate_steps ?? false,
+      upsampler: SPACES[call.scaling_space ?? "latent"],
+      referenceQuirks: quirks,
+      scheduler: createScheduler(
+        stored ? { ...stored, _class_name: c.json.scheduler_class } : info.scheduler,
+      ),
+      space: info.space,
+    });
+
+    using r = new Recorder(device, c.dtype);
+    const encoded = await network.encode(r, {
+      prompt: call.prompt ?? String(call.class_labels?.[0]),
+      negativePrompt: call.negative_prompt,
+      guidance: call.guidance_scale ?? info.defaults.guidance,
+      trueCfgScale: call.true_cfg_scale ?? 1,
+      maxSequenceLength: call.max_sequence_length,
+    });
+    const noise = draws(c.io.get(IO), c.json.noise_draws as Draw[] | undefined ?? []);
+    using scope = r.scope();
+    const latents = await runPlan(
+      plan,
+      gpuDenoising({
+        r,
+        scope,
+        channels: info.latentChannels,
+        denoise: encoded.denoise,
+        vae,
+        upsampler: upsampler.model,
+        noise: (_, count, use) => noise(use === "posterior", count),
+      }),
+    );
+    const picture = await vae.decode(r, latents);
+    const image = (await r.read(picture)).map((v) => Math.min(1, Math.max(0, v / 2 + 0.5)));
+    const outputs = new Map<string, Values>([["out.image", { shape: picture.shape, data: image }]]);
+    const one = await downImage(r, latents);
+    // DiTPipeline carries both halves of the guidance batch, which are equal, to the end.
+    const copies = info.pipeline === "DiTPipeline" ? encoded.calls : 1;
+    const data = new Float32Array(one.data.length * copies);
+    for (let i = 0; i < copies; i++) data.set(one.data, i * one.data.length);
+    outputs.set("out.latents", { shape: [copies, ...one.shape.slice(1)], data });
+    return { outputs: new Map([[IO, outputs]]) };
+  };
+}
+
+/** The recorded draws in order: those of the VAE's posterior apart from the others. */
+function draws(
+  io: Tensors | undefined,
+  list: readonly Draw[],
+): (posterior: boolean, count: number) => Float32Array<ArrayBuffer> {
+  const queue = (posterior: boolean): number[] =>
+    list.flatMap(({ purpose }, i) => (purpose === "vae_posterior") === posterior ? [i] : []);
+  const queues = { true: queue(true), false: queue(false) };
+  return (posterior, count) => {
+    const i = queues[`${posterior}`].shift();
+    const values = io?.get(`in.noise.${i}`);
+    if (!values || values.data.length !== count) {
+      throw new LssgenError("bad_file", `The case holds no draw ${i} of ${count} numbers`);
+    }
+    return Float32Array.from(values.data);
+  };
+}
+
+const direct = pipeline(false);
+const staged = pipeline(true);
+
+/** Class of case.json → handler. */
+export const PIPELINE_HANDLERS: Readonly<Record<string, Handler>> = {
+  FluxPipeline: direct,
+  StableDiffusion3Pipeline: direct,
+  StableDiffusionXLPipeline: direct,
+  StableDiffusionPipeline: direct,
+  DiTPipeline: direct,
+  "reference LSSFluxPipeline": staged,
+  "reference LSSStableDiffusion3Pipeline": staged,
+  "reference LSSStableDiffusionXLPipeline": staged,
+  "own driver on top of the reference LSSStableDiffusionXLPipeline": staged,
+  "reference LSSStableDiffusionPipeline": pipeline(true, true),
+};
