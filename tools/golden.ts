@@ -21,7 +21,9 @@ interface Options {
 const USAGE = `Usage: deno task golden DIR [--group GROUP] [--case PREFIX] [--out OUT] [--dtype f32|f16]`;
 
 function parse(args: readonly string[]): Options {
-  const options: { dir?: string; group?: string; prefix?: string; out?: string; dtype: Dtype } = { dtype: "f32" };
+  const options: { dir?: string; group?: string; prefix?: string; out?: string; dtype: Dtype } = {
+    dtype: "f32",
+  };
   for (let i = 0; i < args.length; i++) {
     const value = (): string => {
       const v = args[++i];
@@ -55,7 +57,9 @@ async function findCases(root: string, below = ""): Promise<string[]> {
   for await (const entry of Deno.readDir(below ? `${root}/${below}` : root)) entries.push(entry);
   if (entries.some((e) => e.name === "case.json")) return [below];
   for (const entry of entries.sort((a, b) => a.name < b.name ? -1 : 1)) {
-    if (entry.isDirectory) found.push(...await findCases(root, below ? `${below}/${entry.name}` : entry.name));
+    if (entry.isDirectory) {
+      found.push(...await findCases(root, below ? `${below}/${entry.name}` : entry.name));
+    }
   }
   return found;
 }
@@ -94,7 +98,8 @@ if (import.meta.main) {
   } catch (error) {
     fail(`Cannot read "${options.dir}": ${(error as Error).message}`);
   }
-  const inGroup = (p: string) => !options.group || p.split("/")[0] === options.group || root.endsWith(`/${options.group}`);
+  const inGroup = (p: string) =>
+    !options.group || p.split("/")[0] === options.group || root.endsWith(`/${options.group}`);
   const wanted = (p: string) => {
     const name = p.split("/").slice(1).join("/") || p;
     return !options.prefix || name.startsWith(options.prefix) || p.startsWith(options.prefix);

@@ -85,13 +85,13 @@ export interface Component<M> extends Disposable {
   readonly bytes: number;
 }
 
-/** Loads one component folder. */
+/** Loads one component folder; "" is the folder itself. */
 export async function loadComponent<M>(
   c: Omit<LoadContext, "index">,
   subfolder: string,
   build: (w: Weights, config: ConfigReader) => M,
 ): Promise<Component<M>> {
-  const config = await readConfig(c.folder, `${subfolder}/config.json`);
+  const config = await readConfig(c.folder, subfolder === "" ? "config.json" : `${subfolder}/config.json`);
   const store = new WeightStore(await openCheckpoint(c.folder, subfolder), c.device, {
     dtype: c.dtype,
     signal: c.signal,
