@@ -1763,8 +1763,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (lane == 0u) { Y[(s.b * s.G + g) * s.chunks + chunk] = vec2f(mean, m2); }
 }
 `,
-  "matmul@RM=1,RN=4": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=4,TEXELS=0": `const RM: u32 = 1u;
 const RN: u32 = 4u;
+const TEXELS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -1775,6 +1776,9 @@ const RN: u32 = 4u;
 // shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
 // are addressed through (sample, row in the sample), so that the text or picture part of a joint
 // sequence is read and written in place.
+//
+// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
+// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -1800,6 +1804,8 @@ struct Shape {
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       X: array<vec4u>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -1822,17 +1828,17 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
 fn loadX(at: u32) -> Eight {
   var v: Eight;
   if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(X[at * 2u]), bitcast<vec4f>(X[at * 2u + 1u]));
+    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
   } else {
-    v = halves(X[at]);
+    v = halves(xBits(at));
   }
   if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
   return v;
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(W[at * 2u]), bitcast<vec4f>(W[at * 2u + 1u])); }
-  let v = W[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
 }
@@ -1864,16 +1870,9 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
 }
 
-fn finish(m: u32, c: u32, sum: f32) {
-  if (m >= s.mEnd || c >= s.nEnd) { return; }
-  let b = m / s.S;
-  let row = m % s.S;
-  let y = (b * s.yN + s.yAt + row) * s.N + c - s.yBase;
-  var v = sum;
-  if (BIAS == 1u) { v += bias[c]; }
-  v = activate(v, ACT) * s.scale;
-  if (GATE == 1u) { v *= gate[b * s.gateN + s.gateAt + c]; }
-  if (ADD == 1u) { v += f32(R[(b * s.rN + s.rAt + row) * s.N + c - s.rBase]); }
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
@@ -1887,13 +1886,19 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
-  // Rows beyond the edge read the last row again and are not stored.
+  // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
-  let x0 = ((r0 / s.S) * s.xN + s.xAt + r0 % s.S) * s.K8 - s.xBase8;
-  let w0 = min(n0 + 0, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w1 = min(n0 + 1, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w2 = min(n0 + 2, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w3 = min(n0 + 3, s.nEnd - 1u) * s.stride8 - s.wBase8;
+  let b0 = r0 / s.S;
+  let q0 = r0 - b0 * s.S;
+  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
   var acc0_0 = 0.0;
   var acc0_1 = 0.0;
   var acc0_2 = 0.0;
@@ -1901,24 +1906,51 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
 
   for (var k = 0u; k < s.K8; k++) {
     let a0 = loadX(x0 + k);
-    let b0 = loadW(w0 + k);
-    acc0_0 = mac(acc0_0, a0, b0);
-    let b1 = loadW(w1 + k);
-    acc0_1 = mac(acc0_1, a0, b1);
-    let b2 = loadW(w2 + k);
-    acc0_2 = mac(acc0_2, a0, b2);
-    let b3 = loadW(w3 + k);
-    acc0_3 = mac(acc0_3, a0, b3);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac(acc0_0, a0, v0);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac(acc0_1, a0, v1);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac(acc0_2, a0, v2);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac(acc0_3, a0, v3);
   }
 
-  finish(m0 + 0, n0 + 0, acc0_0);
-  finish(m0 + 0, n0 + 1, acc0_1);
-  finish(m0 + 0, n0 + 2, acc0_2);
-  finish(m0 + 0, n0 + 3, acc0_3);
+  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (BIAS == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (BIAS == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (BIAS == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (BIAS == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var sample = 0xffffffffu;
+  if (m0 + 0 < s.mEnd) {
+    if (GATE == 1u && b0 != sample) {
+      sample = b0;
+      let g = b0 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
+    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
+  }
 }
 `,
-  "matmul@RM=4,RN=4": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
+const TEXELS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -1929,6 +1961,9 @@ const RN: u32 = 4u;
 // shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
 // are addressed through (sample, row in the sample), so that the text or picture part of a joint
 // sequence is read and written in place.
+//
+// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
+// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -1954,6 +1989,8 @@ struct Shape {
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       X: array<vec4u>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -1976,17 +2013,17 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
 fn loadX(at: u32) -> Eight {
   var v: Eight;
   if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(X[at * 2u]), bitcast<vec4f>(X[at * 2u + 1u]));
+    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
   } else {
-    v = halves(X[at]);
+    v = halves(xBits(at));
   }
   if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
   return v;
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(W[at * 2u]), bitcast<vec4f>(W[at * 2u + 1u])); }
-  let v = W[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
 }
@@ -2018,16 +2055,9 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
 }
 
-fn finish(m: u32, c: u32, sum: f32) {
-  if (m >= s.mEnd || c >= s.nEnd) { return; }
-  let b = m / s.S;
-  let row = m % s.S;
-  let y = (b * s.yN + s.yAt + row) * s.N + c - s.yBase;
-  var v = sum;
-  if (BIAS == 1u) { v += bias[c]; }
-  v = activate(v, ACT) * s.scale;
-  if (GATE == 1u) { v *= gate[b * s.gateN + s.gateAt + c]; }
-  if (ADD == 1u) { v += f32(R[(b * s.rN + s.rAt + row) * s.N + c - s.rBase]); }
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
@@ -2041,19 +2071,31 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
-  // Rows beyond the edge read the last row again and are not stored.
+  // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
-  let x0 = ((r0 / s.S) * s.xN + s.xAt + r0 % s.S) * s.K8 - s.xBase8;
+  let b0 = r0 / s.S;
+  let q0 = r0 - b0 * s.S;
+  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
   let r1 = min(m0 + 1, s.mEnd - 1u);
-  let x1 = ((r1 / s.S) * s.xN + s.xAt + r1 % s.S) * s.K8 - s.xBase8;
+  let b1 = r1 / s.S;
+  let q1 = r1 - b1 * s.S;
+  let x1 = (b1 * s.xN + s.xAt + q1) * s.K8 - s.xBase8;
   let r2 = min(m0 + 2, s.mEnd - 1u);
-  let x2 = ((r2 / s.S) * s.xN + s.xAt + r2 % s.S) * s.K8 - s.xBase8;
+  let b2 = r2 / s.S;
+  let q2 = r2 - b2 * s.S;
+  let x2 = (b2 * s.xN + s.xAt + q2) * s.K8 - s.xBase8;
   let r3 = min(m0 + 3, s.mEnd - 1u);
-  let x3 = ((r3 / s.S) * s.xN + s.xAt + r3 % s.S) * s.K8 - s.xBase8;
-  let w0 = min(n0 + 0, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w1 = min(n0 + 1, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w2 = min(n0 + 2, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w3 = min(n0 + 3, s.nEnd - 1u) * s.stride8 - s.wBase8;
+  let b3 = r3 / s.S;
+  let q3 = r3 - b3 * s.S;
+  let x3 = (b3 * s.xN + s.xAt + q3) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
   var acc0_0 = 0.0;
   var acc0_1 = 0.0;
   var acc0_2 = 0.0;
@@ -2076,48 +2118,111 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     let a1 = loadX(x1 + k);
     let a2 = loadX(x2 + k);
     let a3 = loadX(x3 + k);
-    let b0 = loadW(w0 + k);
-    acc0_0 = mac(acc0_0, a0, b0);
-    acc1_0 = mac(acc1_0, a1, b0);
-    acc2_0 = mac(acc2_0, a2, b0);
-    acc3_0 = mac(acc3_0, a3, b0);
-    let b1 = loadW(w1 + k);
-    acc0_1 = mac(acc0_1, a0, b1);
-    acc1_1 = mac(acc1_1, a1, b1);
-    acc2_1 = mac(acc2_1, a2, b1);
-    acc3_1 = mac(acc3_1, a3, b1);
-    let b2 = loadW(w2 + k);
-    acc0_2 = mac(acc0_2, a0, b2);
-    acc1_2 = mac(acc1_2, a1, b2);
-    acc2_2 = mac(acc2_2, a2, b2);
-    acc3_2 = mac(acc3_2, a3, b2);
-    let b3 = loadW(w3 + k);
-    acc0_3 = mac(acc0_3, a0, b3);
-    acc1_3 = mac(acc1_3, a1, b3);
-    acc2_3 = mac(acc2_3, a2, b3);
-    acc3_3 = mac(acc3_3, a3, b3);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac(acc0_0, a0, v0);
+    acc1_0 = mac(acc1_0, a1, v0);
+    acc2_0 = mac(acc2_0, a2, v0);
+    acc3_0 = mac(acc3_0, a3, v0);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac(acc0_1, a0, v1);
+    acc1_1 = mac(acc1_1, a1, v1);
+    acc2_1 = mac(acc2_1, a2, v1);
+    acc3_1 = mac(acc3_1, a3, v1);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac(acc0_2, a0, v2);
+    acc1_2 = mac(acc1_2, a1, v2);
+    acc2_2 = mac(acc2_2, a2, v2);
+    acc3_2 = mac(acc3_2, a3, v2);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac(acc0_3, a0, v3);
+    acc1_3 = mac(acc1_3, a1, v3);
+    acc2_3 = mac(acc2_3, a2, v3);
+    acc3_3 = mac(acc3_3, a3, v3);
   }
 
-  finish(m0 + 0, n0 + 0, acc0_0);
-  finish(m0 + 0, n0 + 1, acc0_1);
-  finish(m0 + 0, n0 + 2, acc0_2);
-  finish(m0 + 0, n0 + 3, acc0_3);
-  finish(m0 + 1, n0 + 0, acc1_0);
-  finish(m0 + 1, n0 + 1, acc1_1);
-  finish(m0 + 1, n0 + 2, acc1_2);
-  finish(m0 + 1, n0 + 3, acc1_3);
-  finish(m0 + 2, n0 + 0, acc2_0);
-  finish(m0 + 2, n0 + 1, acc2_1);
-  finish(m0 + 2, n0 + 2, acc2_2);
-  finish(m0 + 2, n0 + 3, acc2_3);
-  finish(m0 + 3, n0 + 0, acc3_0);
-  finish(m0 + 3, n0 + 1, acc3_1);
-  finish(m0 + 3, n0 + 2, acc3_2);
-  finish(m0 + 3, n0 + 3, acc3_3);
+  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (BIAS == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (BIAS == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (BIAS == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (BIAS == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var sample = 0xffffffffu;
+  if (m0 + 0 < s.mEnd) {
+    if (GATE == 1u && b0 != sample) {
+      sample = b0;
+      let g = b0 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
+    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
+  }
+  if (m0 + 1 < s.mEnd) {
+    if (GATE == 1u && b1 != sample) {
+      sample = b1;
+      let g = b1 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b1 * s.yN + s.yAt + q1) * s.N - s.yBase;
+    let r = (b1 * s.rN + s.rAt + q1) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc1_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc1_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc1_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc1_3, shift3, factor3, r + c3, y + c3); }
+  }
+  if (m0 + 2 < s.mEnd) {
+    if (GATE == 1u && b2 != sample) {
+      sample = b2;
+      let g = b2 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b2 * s.yN + s.yAt + q2) * s.N - s.yBase;
+    let r = (b2 * s.rN + s.rAt + q2) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc2_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc2_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc2_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc2_3, shift3, factor3, r + c3, y + c3); }
+  }
+  if (m0 + 3 < s.mEnd) {
+    if (GATE == 1u && b3 != sample) {
+      sample = b3;
+      let g = b3 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b3 * s.yN + s.yAt + q3) * s.N - s.yBase;
+    let r = (b3 * s.rN + s.rAt + q3) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc3_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc3_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc3_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc3_3, shift3, factor3, r + c3, y + c3); }
+  }
 }
 `,
-  "matmul@RM=8,RN=8": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
+const TEXELS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -2128,6 +2233,9 @@ const RN: u32 = 8u;
 // shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
 // are addressed through (sample, row in the sample), so that the text or picture part of a joint
 // sequence is read and written in place.
+//
+// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
+// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -2153,6 +2261,8 @@ struct Shape {
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       X: array<vec4u>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -2175,17 +2285,17 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
 fn loadX(at: u32) -> Eight {
   var v: Eight;
   if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(X[at * 2u]), bitcast<vec4f>(X[at * 2u + 1u]));
+    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
   } else {
-    v = halves(X[at]);
+    v = halves(xBits(at));
   }
   if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
   return v;
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(W[at * 2u]), bitcast<vec4f>(W[at * 2u + 1u])); }
-  let v = W[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
 }
@@ -2217,16 +2327,9 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
 }
 
-fn finish(m: u32, c: u32, sum: f32) {
-  if (m >= s.mEnd || c >= s.nEnd) { return; }
-  let b = m / s.S;
-  let row = m % s.S;
-  let y = (b * s.yN + s.yAt + row) * s.N + c - s.yBase;
-  var v = sum;
-  if (BIAS == 1u) { v += bias[c]; }
-  v = activate(v, ACT) * s.scale;
-  if (GATE == 1u) { v *= gate[b * s.gateN + s.gateAt + c]; }
-  if (ADD == 1u) { v += f32(R[(b * s.rN + s.rAt + row) * s.N + c - s.rBase]); }
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
@@ -2240,31 +2343,55 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
-  // Rows beyond the edge read the last row again and are not stored.
+  // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
-  let x0 = ((r0 / s.S) * s.xN + s.xAt + r0 % s.S) * s.K8 - s.xBase8;
+  let b0 = r0 / s.S;
+  let q0 = r0 - b0 * s.S;
+  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
   let r1 = min(m0 + 1, s.mEnd - 1u);
-  let x1 = ((r1 / s.S) * s.xN + s.xAt + r1 % s.S) * s.K8 - s.xBase8;
+  let b1 = r1 / s.S;
+  let q1 = r1 - b1 * s.S;
+  let x1 = (b1 * s.xN + s.xAt + q1) * s.K8 - s.xBase8;
   let r2 = min(m0 + 2, s.mEnd - 1u);
-  let x2 = ((r2 / s.S) * s.xN + s.xAt + r2 % s.S) * s.K8 - s.xBase8;
+  let b2 = r2 / s.S;
+  let q2 = r2 - b2 * s.S;
+  let x2 = (b2 * s.xN + s.xAt + q2) * s.K8 - s.xBase8;
   let r3 = min(m0 + 3, s.mEnd - 1u);
-  let x3 = ((r3 / s.S) * s.xN + s.xAt + r3 % s.S) * s.K8 - s.xBase8;
+  let b3 = r3 / s.S;
+  let q3 = r3 - b3 * s.S;
+  let x3 = (b3 * s.xN + s.xAt + q3) * s.K8 - s.xBase8;
   let r4 = min(m0 + 4, s.mEnd - 1u);
-  let x4 = ((r4 / s.S) * s.xN + s.xAt + r4 % s.S) * s.K8 - s.xBase8;
+  let b4 = r4 / s.S;
+  let q4 = r4 - b4 * s.S;
+  let x4 = (b4 * s.xN + s.xAt + q4) * s.K8 - s.xBase8;
   let r5 = min(m0 + 5, s.mEnd - 1u);
-  let x5 = ((r5 / s.S) * s.xN + s.xAt + r5 % s.S) * s.K8 - s.xBase8;
+  let b5 = r5 / s.S;
+  let q5 = r5 - b5 * s.S;
+  let x5 = (b5 * s.xN + s.xAt + q5) * s.K8 - s.xBase8;
   let r6 = min(m0 + 6, s.mEnd - 1u);
-  let x6 = ((r6 / s.S) * s.xN + s.xAt + r6 % s.S) * s.K8 - s.xBase8;
+  let b6 = r6 / s.S;
+  let q6 = r6 - b6 * s.S;
+  let x6 = (b6 * s.xN + s.xAt + q6) * s.K8 - s.xBase8;
   let r7 = min(m0 + 7, s.mEnd - 1u);
-  let x7 = ((r7 / s.S) * s.xN + s.xAt + r7 % s.S) * s.K8 - s.xBase8;
-  let w0 = min(n0 + 0, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w1 = min(n0 + 1, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w2 = min(n0 + 2, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w3 = min(n0 + 3, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w4 = min(n0 + 4, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w5 = min(n0 + 5, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w6 = min(n0 + 6, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w7 = min(n0 + 7, s.nEnd - 1u) * s.stride8 - s.wBase8;
+  let b7 = r7 / s.S;
+  let q7 = r7 - b7 * s.S;
+  let x7 = (b7 * s.xN + s.xAt + q7) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
   var acc0_0 = 0.0;
   var acc0_1 = 0.0;
   var acc0_2 = 0.0;
@@ -2339,148 +2466,303 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     let a5 = loadX(x5 + k);
     let a6 = loadX(x6 + k);
     let a7 = loadX(x7 + k);
-    let b0 = loadW(w0 + k);
-    acc0_0 = mac(acc0_0, a0, b0);
-    acc1_0 = mac(acc1_0, a1, b0);
-    acc2_0 = mac(acc2_0, a2, b0);
-    acc3_0 = mac(acc3_0, a3, b0);
-    acc4_0 = mac(acc4_0, a4, b0);
-    acc5_0 = mac(acc5_0, a5, b0);
-    acc6_0 = mac(acc6_0, a6, b0);
-    acc7_0 = mac(acc7_0, a7, b0);
-    let b1 = loadW(w1 + k);
-    acc0_1 = mac(acc0_1, a0, b1);
-    acc1_1 = mac(acc1_1, a1, b1);
-    acc2_1 = mac(acc2_1, a2, b1);
-    acc3_1 = mac(acc3_1, a3, b1);
-    acc4_1 = mac(acc4_1, a4, b1);
-    acc5_1 = mac(acc5_1, a5, b1);
-    acc6_1 = mac(acc6_1, a6, b1);
-    acc7_1 = mac(acc7_1, a7, b1);
-    let b2 = loadW(w2 + k);
-    acc0_2 = mac(acc0_2, a0, b2);
-    acc1_2 = mac(acc1_2, a1, b2);
-    acc2_2 = mac(acc2_2, a2, b2);
-    acc3_2 = mac(acc3_2, a3, b2);
-    acc4_2 = mac(acc4_2, a4, b2);
-    acc5_2 = mac(acc5_2, a5, b2);
-    acc6_2 = mac(acc6_2, a6, b2);
-    acc7_2 = mac(acc7_2, a7, b2);
-    let b3 = loadW(w3 + k);
-    acc0_3 = mac(acc0_3, a0, b3);
-    acc1_3 = mac(acc1_3, a1, b3);
-    acc2_3 = mac(acc2_3, a2, b3);
-    acc3_3 = mac(acc3_3, a3, b3);
-    acc4_3 = mac(acc4_3, a4, b3);
-    acc5_3 = mac(acc5_3, a5, b3);
-    acc6_3 = mac(acc6_3, a6, b3);
-    acc7_3 = mac(acc7_3, a7, b3);
-    let b4 = loadW(w4 + k);
-    acc0_4 = mac(acc0_4, a0, b4);
-    acc1_4 = mac(acc1_4, a1, b4);
-    acc2_4 = mac(acc2_4, a2, b4);
-    acc3_4 = mac(acc3_4, a3, b4);
-    acc4_4 = mac(acc4_4, a4, b4);
-    acc5_4 = mac(acc5_4, a5, b4);
-    acc6_4 = mac(acc6_4, a6, b4);
-    acc7_4 = mac(acc7_4, a7, b4);
-    let b5 = loadW(w5 + k);
-    acc0_5 = mac(acc0_5, a0, b5);
-    acc1_5 = mac(acc1_5, a1, b5);
-    acc2_5 = mac(acc2_5, a2, b5);
-    acc3_5 = mac(acc3_5, a3, b5);
-    acc4_5 = mac(acc4_5, a4, b5);
-    acc5_5 = mac(acc5_5, a5, b5);
-    acc6_5 = mac(acc6_5, a6, b5);
-    acc7_5 = mac(acc7_5, a7, b5);
-    let b6 = loadW(w6 + k);
-    acc0_6 = mac(acc0_6, a0, b6);
-    acc1_6 = mac(acc1_6, a1, b6);
-    acc2_6 = mac(acc2_6, a2, b6);
-    acc3_6 = mac(acc3_6, a3, b6);
-    acc4_6 = mac(acc4_6, a4, b6);
-    acc5_6 = mac(acc5_6, a5, b6);
-    acc6_6 = mac(acc6_6, a6, b6);
-    acc7_6 = mac(acc7_6, a7, b6);
-    let b7 = loadW(w7 + k);
-    acc0_7 = mac(acc0_7, a0, b7);
-    acc1_7 = mac(acc1_7, a1, b7);
-    acc2_7 = mac(acc2_7, a2, b7);
-    acc3_7 = mac(acc3_7, a3, b7);
-    acc4_7 = mac(acc4_7, a4, b7);
-    acc5_7 = mac(acc5_7, a5, b7);
-    acc6_7 = mac(acc6_7, a6, b7);
-    acc7_7 = mac(acc7_7, a7, b7);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac(acc0_0, a0, v0);
+    acc1_0 = mac(acc1_0, a1, v0);
+    acc2_0 = mac(acc2_0, a2, v0);
+    acc3_0 = mac(acc3_0, a3, v0);
+    acc4_0 = mac(acc4_0, a4, v0);
+    acc5_0 = mac(acc5_0, a5, v0);
+    acc6_0 = mac(acc6_0, a6, v0);
+    acc7_0 = mac(acc7_0, a7, v0);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac(acc0_1, a0, v1);
+    acc1_1 = mac(acc1_1, a1, v1);
+    acc2_1 = mac(acc2_1, a2, v1);
+    acc3_1 = mac(acc3_1, a3, v1);
+    acc4_1 = mac(acc4_1, a4, v1);
+    acc5_1 = mac(acc5_1, a5, v1);
+    acc6_1 = mac(acc6_1, a6, v1);
+    acc7_1 = mac(acc7_1, a7, v1);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac(acc0_2, a0, v2);
+    acc1_2 = mac(acc1_2, a1, v2);
+    acc2_2 = mac(acc2_2, a2, v2);
+    acc3_2 = mac(acc3_2, a3, v2);
+    acc4_2 = mac(acc4_2, a4, v2);
+    acc5_2 = mac(acc5_2, a5, v2);
+    acc6_2 = mac(acc6_2, a6, v2);
+    acc7_2 = mac(acc7_2, a7, v2);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac(acc0_3, a0, v3);
+    acc1_3 = mac(acc1_3, a1, v3);
+    acc2_3 = mac(acc2_3, a2, v3);
+    acc3_3 = mac(acc3_3, a3, v3);
+    acc4_3 = mac(acc4_3, a4, v3);
+    acc5_3 = mac(acc5_3, a5, v3);
+    acc6_3 = mac(acc6_3, a6, v3);
+    acc7_3 = mac(acc7_3, a7, v3);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac(acc0_4, a0, v4);
+    acc1_4 = mac(acc1_4, a1, v4);
+    acc2_4 = mac(acc2_4, a2, v4);
+    acc3_4 = mac(acc3_4, a3, v4);
+    acc4_4 = mac(acc4_4, a4, v4);
+    acc5_4 = mac(acc5_4, a5, v4);
+    acc6_4 = mac(acc6_4, a6, v4);
+    acc7_4 = mac(acc7_4, a7, v4);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac(acc0_5, a0, v5);
+    acc1_5 = mac(acc1_5, a1, v5);
+    acc2_5 = mac(acc2_5, a2, v5);
+    acc3_5 = mac(acc3_5, a3, v5);
+    acc4_5 = mac(acc4_5, a4, v5);
+    acc5_5 = mac(acc5_5, a5, v5);
+    acc6_5 = mac(acc6_5, a6, v5);
+    acc7_5 = mac(acc7_5, a7, v5);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac(acc0_6, a0, v6);
+    acc1_6 = mac(acc1_6, a1, v6);
+    acc2_6 = mac(acc2_6, a2, v6);
+    acc3_6 = mac(acc3_6, a3, v6);
+    acc4_6 = mac(acc4_6, a4, v6);
+    acc5_6 = mac(acc5_6, a5, v6);
+    acc6_6 = mac(acc6_6, a6, v6);
+    acc7_6 = mac(acc7_6, a7, v6);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac(acc0_7, a0, v7);
+    acc1_7 = mac(acc1_7, a1, v7);
+    acc2_7 = mac(acc2_7, a2, v7);
+    acc3_7 = mac(acc3_7, a3, v7);
+    acc4_7 = mac(acc4_7, a4, v7);
+    acc5_7 = mac(acc5_7, a5, v7);
+    acc6_7 = mac(acc6_7, a6, v7);
+    acc7_7 = mac(acc7_7, a7, v7);
   }
 
-  finish(m0 + 0, n0 + 0, acc0_0);
-  finish(m0 + 0, n0 + 1, acc0_1);
-  finish(m0 + 0, n0 + 2, acc0_2);
-  finish(m0 + 0, n0 + 3, acc0_3);
-  finish(m0 + 0, n0 + 4, acc0_4);
-  finish(m0 + 0, n0 + 5, acc0_5);
-  finish(m0 + 0, n0 + 6, acc0_6);
-  finish(m0 + 0, n0 + 7, acc0_7);
-  finish(m0 + 1, n0 + 0, acc1_0);
-  finish(m0 + 1, n0 + 1, acc1_1);
-  finish(m0 + 1, n0 + 2, acc1_2);
-  finish(m0 + 1, n0 + 3, acc1_3);
-  finish(m0 + 1, n0 + 4, acc1_4);
-  finish(m0 + 1, n0 + 5, acc1_5);
-  finish(m0 + 1, n0 + 6, acc1_6);
-  finish(m0 + 1, n0 + 7, acc1_7);
-  finish(m0 + 2, n0 + 0, acc2_0);
-  finish(m0 + 2, n0 + 1, acc2_1);
-  finish(m0 + 2, n0 + 2, acc2_2);
-  finish(m0 + 2, n0 + 3, acc2_3);
-  finish(m0 + 2, n0 + 4, acc2_4);
-  finish(m0 + 2, n0 + 5, acc2_5);
-  finish(m0 + 2, n0 + 6, acc2_6);
-  finish(m0 + 2, n0 + 7, acc2_7);
-  finish(m0 + 3, n0 + 0, acc3_0);
-  finish(m0 + 3, n0 + 1, acc3_1);
-  finish(m0 + 3, n0 + 2, acc3_2);
-  finish(m0 + 3, n0 + 3, acc3_3);
-  finish(m0 + 3, n0 + 4, acc3_4);
-  finish(m0 + 3, n0 + 5, acc3_5);
-  finish(m0 + 3, n0 + 6, acc3_6);
-  finish(m0 + 3, n0 + 7, acc3_7);
-  finish(m0 + 4, n0 + 0, acc4_0);
-  finish(m0 + 4, n0 + 1, acc4_1);
-  finish(m0 + 4, n0 + 2, acc4_2);
-  finish(m0 + 4, n0 + 3, acc4_3);
-  finish(m0 + 4, n0 + 4, acc4_4);
-  finish(m0 + 4, n0 + 5, acc4_5);
-  finish(m0 + 4, n0 + 6, acc4_6);
-  finish(m0 + 4, n0 + 7, acc4_7);
-  finish(m0 + 5, n0 + 0, acc5_0);
-  finish(m0 + 5, n0 + 1, acc5_1);
-  finish(m0 + 5, n0 + 2, acc5_2);
-  finish(m0 + 5, n0 + 3, acc5_3);
-  finish(m0 + 5, n0 + 4, acc5_4);
-  finish(m0 + 5, n0 + 5, acc5_5);
-  finish(m0 + 5, n0 + 6, acc5_6);
-  finish(m0 + 5, n0 + 7, acc5_7);
-  finish(m0 + 6, n0 + 0, acc6_0);
-  finish(m0 + 6, n0 + 1, acc6_1);
-  finish(m0 + 6, n0 + 2, acc6_2);
-  finish(m0 + 6, n0 + 3, acc6_3);
-  finish(m0 + 6, n0 + 4, acc6_4);
-  finish(m0 + 6, n0 + 5, acc6_5);
-  finish(m0 + 6, n0 + 6, acc6_6);
-  finish(m0 + 6, n0 + 7, acc6_7);
-  finish(m0 + 7, n0 + 0, acc7_0);
-  finish(m0 + 7, n0 + 1, acc7_1);
-  finish(m0 + 7, n0 + 2, acc7_2);
-  finish(m0 + 7, n0 + 3, acc7_3);
-  finish(m0 + 7, n0 + 4, acc7_4);
-  finish(m0 + 7, n0 + 5, acc7_5);
-  finish(m0 + 7, n0 + 6, acc7_6);
-  finish(m0 + 7, n0 + 7, acc7_7);
+  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (BIAS == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (BIAS == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (BIAS == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (BIAS == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var shift4 = 0.0;
+  if (BIAS == 1u) { shift4 = bias[c4]; }
+  var factor4 = s.scale;
+  var shift5 = 0.0;
+  if (BIAS == 1u) { shift5 = bias[c5]; }
+  var factor5 = s.scale;
+  var shift6 = 0.0;
+  if (BIAS == 1u) { shift6 = bias[c6]; }
+  var factor6 = s.scale;
+  var shift7 = 0.0;
+  if (BIAS == 1u) { shift7 = bias[c7]; }
+  var factor7 = s.scale;
+  var sample = 0xffffffffu;
+  if (m0 + 0 < s.mEnd) {
+    if (GATE == 1u && b0 != sample) {
+      sample = b0;
+      let g = b0 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
+    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc0_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc0_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc0_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc0_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 1 < s.mEnd) {
+    if (GATE == 1u && b1 != sample) {
+      sample = b1;
+      let g = b1 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b1 * s.yN + s.yAt + q1) * s.N - s.yBase;
+    let r = (b1 * s.rN + s.rAt + q1) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc1_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc1_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc1_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc1_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc1_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc1_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc1_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc1_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 2 < s.mEnd) {
+    if (GATE == 1u && b2 != sample) {
+      sample = b2;
+      let g = b2 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b2 * s.yN + s.yAt + q2) * s.N - s.yBase;
+    let r = (b2 * s.rN + s.rAt + q2) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc2_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc2_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc2_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc2_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc2_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc2_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc2_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc2_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 3 < s.mEnd) {
+    if (GATE == 1u && b3 != sample) {
+      sample = b3;
+      let g = b3 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b3 * s.yN + s.yAt + q3) * s.N - s.yBase;
+    let r = (b3 * s.rN + s.rAt + q3) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc3_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc3_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc3_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc3_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc3_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc3_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc3_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc3_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 4 < s.mEnd) {
+    if (GATE == 1u && b4 != sample) {
+      sample = b4;
+      let g = b4 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b4 * s.yN + s.yAt + q4) * s.N - s.yBase;
+    let r = (b4 * s.rN + s.rAt + q4) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc4_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc4_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc4_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc4_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc4_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc4_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc4_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc4_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 5 < s.mEnd) {
+    if (GATE == 1u && b5 != sample) {
+      sample = b5;
+      let g = b5 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b5 * s.yN + s.yAt + q5) * s.N - s.yBase;
+    let r = (b5 * s.rN + s.rAt + q5) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc5_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc5_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc5_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc5_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc5_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc5_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc5_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc5_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 6 < s.mEnd) {
+    if (GATE == 1u && b6 != sample) {
+      sample = b6;
+      let g = b6 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b6 * s.yN + s.yAt + q6) * s.N - s.yBase;
+    let r = (b6 * s.rN + s.rAt + q6) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc6_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc6_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc6_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc6_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc6_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc6_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc6_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc6_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 7 < s.mEnd) {
+    if (GATE == 1u && b7 != sample) {
+      sample = b7;
+      let g = b7 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b7 * s.yN + s.yAt + q7) * s.N - s.yBase;
+    let r = (b7 * s.rN + s.rAt + q7) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc7_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc7_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc7_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc7_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc7_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc7_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc7_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc7_7, shift7, factor7, r + c7, y + c7); }
+  }
 }
 `,
-  "matmul@RM=8,RN=16": `const RM: u32 = 8u;
-const RN: u32 = 16u;
+  "matmul@RM=1,RN=4,TEXELS=1": `const RM: u32 = 1u;
+const RN: u32 = 4u;
+const TEXELS: u32 = 1u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -2491,6 +2773,9 @@ const RN: u32 = 16u;
 // shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
 // are addressed through (sample, row in the sample), so that the text or picture part of a joint
 // sequence is read and written in place.
+//
+// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
+// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -2514,8 +2799,10 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -2538,17 +2825,17 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
 fn loadX(at: u32) -> Eight {
   var v: Eight;
   if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(X[at * 2u]), bitcast<vec4f>(X[at * 2u + 1u]));
+    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
   } else {
-    v = halves(X[at]);
+    v = halves(xBits(at));
   }
   if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
   return v;
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(W[at * 2u]), bitcast<vec4f>(W[at * 2u + 1u])); }
-  let v = W[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
 }
@@ -2580,16 +2867,9 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
 }
 
-fn finish(m: u32, c: u32, sum: f32) {
-  if (m >= s.mEnd || c >= s.nEnd) { return; }
-  let b = m / s.S;
-  let row = m % s.S;
-  let y = (b * s.yN + s.yAt + row) * s.N + c - s.yBase;
-  var v = sum;
-  if (BIAS == 1u) { v += bias[c]; }
-  v = activate(v, ACT) * s.scale;
-  if (GATE == 1u) { v *= gate[b * s.gateN + s.gateAt + c]; }
-  if (ADD == 1u) { v += f32(R[(b * s.rN + s.rAt + row) * s.N + c - s.rBase]); }
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
@@ -2603,39 +2883,512 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
-  // Rows beyond the edge read the last row again and are not stored.
+  // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
-  let x0 = ((r0 / s.S) * s.xN + s.xAt + r0 % s.S) * s.K8 - s.xBase8;
+  let b0 = r0 / s.S;
+  let q0 = r0 - b0 * s.S;
+  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+
+  for (var k = 0u; k < s.K8; k++) {
+    let a0 = loadX(x0 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac(acc0_0, a0, v0);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac(acc0_1, a0, v1);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac(acc0_2, a0, v2);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac(acc0_3, a0, v3);
+  }
+
+  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (BIAS == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (BIAS == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (BIAS == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (BIAS == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var sample = 0xffffffffu;
+  if (m0 + 0 < s.mEnd) {
+    if (GATE == 1u && b0 != sample) {
+      sample = b0;
+      let g = b0 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
+    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
+  }
+}
+`,
+  "matmul@RM=4,RN=4,TEXELS=1": `const RM: u32 = 4u;
+const RN: u32 = 4u;
+const TEXELS: u32 = 1u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K: loads are the cost on CPU adapters, and a large register tile
+// shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
+// are addressed through (sample, row in the sample), so that the text or picture part of a joint
+// sequence is read and written in place.
+//
+// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
+// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) {
+    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
+  } else {
+    v = halves(xBits(at));
+  }
+  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
+  return v;
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
+  let low = fma(a.lo.w, b.lo.w, fma(a.lo.z, b.lo.z, fma(a.lo.y, b.lo.y, fma(a.lo.x, b.lo.x, sum))));
+  return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@compute @workgroup_size(WX, WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let q0 = r0 - b0 * s.S;
+  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
   let r1 = min(m0 + 1, s.mEnd - 1u);
-  let x1 = ((r1 / s.S) * s.xN + s.xAt + r1 % s.S) * s.K8 - s.xBase8;
+  let b1 = r1 / s.S;
+  let q1 = r1 - b1 * s.S;
+  let x1 = (b1 * s.xN + s.xAt + q1) * s.K8 - s.xBase8;
   let r2 = min(m0 + 2, s.mEnd - 1u);
-  let x2 = ((r2 / s.S) * s.xN + s.xAt + r2 % s.S) * s.K8 - s.xBase8;
+  let b2 = r2 / s.S;
+  let q2 = r2 - b2 * s.S;
+  let x2 = (b2 * s.xN + s.xAt + q2) * s.K8 - s.xBase8;
   let r3 = min(m0 + 3, s.mEnd - 1u);
-  let x3 = ((r3 / s.S) * s.xN + s.xAt + r3 % s.S) * s.K8 - s.xBase8;
+  let b3 = r3 / s.S;
+  let q3 = r3 - b3 * s.S;
+  let x3 = (b3 * s.xN + s.xAt + q3) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc2_2 = 0.0;
+  var acc2_3 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc3_2 = 0.0;
+  var acc3_3 = 0.0;
+
+  for (var k = 0u; k < s.K8; k++) {
+    let a0 = loadX(x0 + k);
+    let a1 = loadX(x1 + k);
+    let a2 = loadX(x2 + k);
+    let a3 = loadX(x3 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac(acc0_0, a0, v0);
+    acc1_0 = mac(acc1_0, a1, v0);
+    acc2_0 = mac(acc2_0, a2, v0);
+    acc3_0 = mac(acc3_0, a3, v0);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac(acc0_1, a0, v1);
+    acc1_1 = mac(acc1_1, a1, v1);
+    acc2_1 = mac(acc2_1, a2, v1);
+    acc3_1 = mac(acc3_1, a3, v1);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac(acc0_2, a0, v2);
+    acc1_2 = mac(acc1_2, a1, v2);
+    acc2_2 = mac(acc2_2, a2, v2);
+    acc3_2 = mac(acc3_2, a3, v2);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac(acc0_3, a0, v3);
+    acc1_3 = mac(acc1_3, a1, v3);
+    acc2_3 = mac(acc2_3, a2, v3);
+    acc3_3 = mac(acc3_3, a3, v3);
+  }
+
+  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (BIAS == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (BIAS == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (BIAS == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (BIAS == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var sample = 0xffffffffu;
+  if (m0 + 0 < s.mEnd) {
+    if (GATE == 1u && b0 != sample) {
+      sample = b0;
+      let g = b0 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
+    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
+  }
+  if (m0 + 1 < s.mEnd) {
+    if (GATE == 1u && b1 != sample) {
+      sample = b1;
+      let g = b1 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b1 * s.yN + s.yAt + q1) * s.N - s.yBase;
+    let r = (b1 * s.rN + s.rAt + q1) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc1_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc1_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc1_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc1_3, shift3, factor3, r + c3, y + c3); }
+  }
+  if (m0 + 2 < s.mEnd) {
+    if (GATE == 1u && b2 != sample) {
+      sample = b2;
+      let g = b2 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b2 * s.yN + s.yAt + q2) * s.N - s.yBase;
+    let r = (b2 * s.rN + s.rAt + q2) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc2_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc2_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc2_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc2_3, shift3, factor3, r + c3, y + c3); }
+  }
+  if (m0 + 3 < s.mEnd) {
+    if (GATE == 1u && b3 != sample) {
+      sample = b3;
+      let g = b3 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b3 * s.yN + s.yAt + q3) * s.N - s.yBase;
+    let r = (b3 * s.rN + s.rAt + q3) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc3_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc3_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc3_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc3_3, shift3, factor3, r + c3, y + c3); }
+  }
+}
+`,
+  "matmul@RM=8,RN=8,TEXELS=1": `const RM: u32 = 8u;
+const RN: u32 = 8u;
+const TEXELS: u32 = 1u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K: loads are the cost on CPU adapters, and a large register tile
+// shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
+// are addressed through (sample, row in the sample), so that the text or picture part of a joint
+// sequence is read and written in place.
+//
+// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
+// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) {
+    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
+  } else {
+    v = halves(xBits(at));
+  }
+  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
+  return v;
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
+  let low = fma(a.lo.w, b.lo.w, fma(a.lo.z, b.lo.z, fma(a.lo.y, b.lo.y, fma(a.lo.x, b.lo.x, sum))));
+  return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@compute @workgroup_size(WX, WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let q0 = r0 - b0 * s.S;
+  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let q1 = r1 - b1 * s.S;
+  let x1 = (b1 * s.xN + s.xAt + q1) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let q2 = r2 - b2 * s.S;
+  let x2 = (b2 * s.xN + s.xAt + q2) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let q3 = r3 - b3 * s.S;
+  let x3 = (b3 * s.xN + s.xAt + q3) * s.K8 - s.xBase8;
   let r4 = min(m0 + 4, s.mEnd - 1u);
-  let x4 = ((r4 / s.S) * s.xN + s.xAt + r4 % s.S) * s.K8 - s.xBase8;
+  let b4 = r4 / s.S;
+  let q4 = r4 - b4 * s.S;
+  let x4 = (b4 * s.xN + s.xAt + q4) * s.K8 - s.xBase8;
   let r5 = min(m0 + 5, s.mEnd - 1u);
-  let x5 = ((r5 / s.S) * s.xN + s.xAt + r5 % s.S) * s.K8 - s.xBase8;
+  let b5 = r5 / s.S;
+  let q5 = r5 - b5 * s.S;
+  let x5 = (b5 * s.xN + s.xAt + q5) * s.K8 - s.xBase8;
   let r6 = min(m0 + 6, s.mEnd - 1u);
-  let x6 = ((r6 / s.S) * s.xN + s.xAt + r6 % s.S) * s.K8 - s.xBase8;
+  let b6 = r6 / s.S;
+  let q6 = r6 - b6 * s.S;
+  let x6 = (b6 * s.xN + s.xAt + q6) * s.K8 - s.xBase8;
   let r7 = min(m0 + 7, s.mEnd - 1u);
-  let x7 = ((r7 / s.S) * s.xN + s.xAt + r7 % s.S) * s.K8 - s.xBase8;
-  let w0 = min(n0 + 0, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w1 = min(n0 + 1, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w2 = min(n0 + 2, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w3 = min(n0 + 3, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w4 = min(n0 + 4, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w5 = min(n0 + 5, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w6 = min(n0 + 6, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w7 = min(n0 + 7, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w8 = min(n0 + 8, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w9 = min(n0 + 9, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w10 = min(n0 + 10, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w11 = min(n0 + 11, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w12 = min(n0 + 12, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w13 = min(n0 + 13, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w14 = min(n0 + 14, s.nEnd - 1u) * s.stride8 - s.wBase8;
-  let w15 = min(n0 + 15, s.nEnd - 1u) * s.stride8 - s.wBase8;
+  let b7 = r7 / s.S;
+  let q7 = r7 - b7 * s.S;
+  let x7 = (b7 * s.xN + s.xAt + q7) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
   var acc0_0 = 0.0;
   var acc0_1 = 0.0;
   var acc0_2 = 0.0;
@@ -2644,14 +3397,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var acc0_5 = 0.0;
   var acc0_6 = 0.0;
   var acc0_7 = 0.0;
-  var acc0_8 = 0.0;
-  var acc0_9 = 0.0;
-  var acc0_10 = 0.0;
-  var acc0_11 = 0.0;
-  var acc0_12 = 0.0;
-  var acc0_13 = 0.0;
-  var acc0_14 = 0.0;
-  var acc0_15 = 0.0;
   var acc1_0 = 0.0;
   var acc1_1 = 0.0;
   var acc1_2 = 0.0;
@@ -2660,14 +3405,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var acc1_5 = 0.0;
   var acc1_6 = 0.0;
   var acc1_7 = 0.0;
-  var acc1_8 = 0.0;
-  var acc1_9 = 0.0;
-  var acc1_10 = 0.0;
-  var acc1_11 = 0.0;
-  var acc1_12 = 0.0;
-  var acc1_13 = 0.0;
-  var acc1_14 = 0.0;
-  var acc1_15 = 0.0;
   var acc2_0 = 0.0;
   var acc2_1 = 0.0;
   var acc2_2 = 0.0;
@@ -2676,14 +3413,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var acc2_5 = 0.0;
   var acc2_6 = 0.0;
   var acc2_7 = 0.0;
-  var acc2_8 = 0.0;
-  var acc2_9 = 0.0;
-  var acc2_10 = 0.0;
-  var acc2_11 = 0.0;
-  var acc2_12 = 0.0;
-  var acc2_13 = 0.0;
-  var acc2_14 = 0.0;
-  var acc2_15 = 0.0;
   var acc3_0 = 0.0;
   var acc3_1 = 0.0;
   var acc3_2 = 0.0;
@@ -2692,14 +3421,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var acc3_5 = 0.0;
   var acc3_6 = 0.0;
   var acc3_7 = 0.0;
-  var acc3_8 = 0.0;
-  var acc3_9 = 0.0;
-  var acc3_10 = 0.0;
-  var acc3_11 = 0.0;
-  var acc3_12 = 0.0;
-  var acc3_13 = 0.0;
-  var acc3_14 = 0.0;
-  var acc3_15 = 0.0;
   var acc4_0 = 0.0;
   var acc4_1 = 0.0;
   var acc4_2 = 0.0;
@@ -2708,14 +3429,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var acc4_5 = 0.0;
   var acc4_6 = 0.0;
   var acc4_7 = 0.0;
-  var acc4_8 = 0.0;
-  var acc4_9 = 0.0;
-  var acc4_10 = 0.0;
-  var acc4_11 = 0.0;
-  var acc4_12 = 0.0;
-  var acc4_13 = 0.0;
-  var acc4_14 = 0.0;
-  var acc4_15 = 0.0;
   var acc5_0 = 0.0;
   var acc5_1 = 0.0;
   var acc5_2 = 0.0;
@@ -2724,14 +3437,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var acc5_5 = 0.0;
   var acc5_6 = 0.0;
   var acc5_7 = 0.0;
-  var acc5_8 = 0.0;
-  var acc5_9 = 0.0;
-  var acc5_10 = 0.0;
-  var acc5_11 = 0.0;
-  var acc5_12 = 0.0;
-  var acc5_13 = 0.0;
-  var acc5_14 = 0.0;
-  var acc5_15 = 0.0;
   var acc6_0 = 0.0;
   var acc6_1 = 0.0;
   var acc6_2 = 0.0;
@@ -2740,14 +3445,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var acc6_5 = 0.0;
   var acc6_6 = 0.0;
   var acc6_7 = 0.0;
-  var acc6_8 = 0.0;
-  var acc6_9 = 0.0;
-  var acc6_10 = 0.0;
-  var acc6_11 = 0.0;
-  var acc6_12 = 0.0;
-  var acc6_13 = 0.0;
-  var acc6_14 = 0.0;
-  var acc6_15 = 0.0;
   var acc7_0 = 0.0;
   var acc7_1 = 0.0;
   var acc7_2 = 0.0;
@@ -2756,14 +3453,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var acc7_5 = 0.0;
   var acc7_6 = 0.0;
   var acc7_7 = 0.0;
-  var acc7_8 = 0.0;
-  var acc7_9 = 0.0;
-  var acc7_10 = 0.0;
-  var acc7_11 = 0.0;
-  var acc7_12 = 0.0;
-  var acc7_13 = 0.0;
-  var acc7_14 = 0.0;
-  var acc7_15 = 0.0;
 
   for (var k = 0u; k < s.K8; k++) {
     let a0 = loadX(x0 + k);
@@ -2774,280 +3463,298 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     let a5 = loadX(x5 + k);
     let a6 = loadX(x6 + k);
     let a7 = loadX(x7 + k);
-    let b0 = loadW(w0 + k);
-    acc0_0 = mac(acc0_0, a0, b0);
-    acc1_0 = mac(acc1_0, a1, b0);
-    acc2_0 = mac(acc2_0, a2, b0);
-    acc3_0 = mac(acc3_0, a3, b0);
-    acc4_0 = mac(acc4_0, a4, b0);
-    acc5_0 = mac(acc5_0, a5, b0);
-    acc6_0 = mac(acc6_0, a6, b0);
-    acc7_0 = mac(acc7_0, a7, b0);
-    let b1 = loadW(w1 + k);
-    acc0_1 = mac(acc0_1, a0, b1);
-    acc1_1 = mac(acc1_1, a1, b1);
-    acc2_1 = mac(acc2_1, a2, b1);
-    acc3_1 = mac(acc3_1, a3, b1);
-    acc4_1 = mac(acc4_1, a4, b1);
-    acc5_1 = mac(acc5_1, a5, b1);
-    acc6_1 = mac(acc6_1, a6, b1);
-    acc7_1 = mac(acc7_1, a7, b1);
-    let b2 = loadW(w2 + k);
-    acc0_2 = mac(acc0_2, a0, b2);
-    acc1_2 = mac(acc1_2, a1, b2);
-    acc2_2 = mac(acc2_2, a2, b2);
-    acc3_2 = mac(acc3_2, a3, b2);
-    acc4_2 = mac(acc4_2, a4, b2);
-    acc5_2 = mac(acc5_2, a5, b2);
-    acc6_2 = mac(acc6_2, a6, b2);
-    acc7_2 = mac(acc7_2, a7, b2);
-    let b3 = loadW(w3 + k);
-    acc0_3 = mac(acc0_3, a0, b3);
-    acc1_3 = mac(acc1_3, a1, b3);
-    acc2_3 = mac(acc2_3, a2, b3);
-    acc3_3 = mac(acc3_3, a3, b3);
-    acc4_3 = mac(acc4_3, a4, b3);
-    acc5_3 = mac(acc5_3, a5, b3);
-    acc6_3 = mac(acc6_3, a6, b3);
-    acc7_3 = mac(acc7_3, a7, b3);
-    let b4 = loadW(w4 + k);
-    acc0_4 = mac(acc0_4, a0, b4);
-    acc1_4 = mac(acc1_4, a1, b4);
-    acc2_4 = mac(acc2_4, a2, b4);
-    acc3_4 = mac(acc3_4, a3, b4);
-    acc4_4 = mac(acc4_4, a4, b4);
-    acc5_4 = mac(acc5_4, a5, b4);
-    acc6_4 = mac(acc6_4, a6, b4);
-    acc7_4 = mac(acc7_4, a7, b4);
-    let b5 = loadW(w5 + k);
-    acc0_5 = mac(acc0_5, a0, b5);
-    acc1_5 = mac(acc1_5, a1, b5);
-    acc2_5 = mac(acc2_5, a2, b5);
-    acc3_5 = mac(acc3_5, a3, b5);
-    acc4_5 = mac(acc4_5, a4, b5);
-    acc5_5 = mac(acc5_5, a5, b5);
-    acc6_5 = mac(acc6_5, a6, b5);
-    acc7_5 = mac(acc7_5, a7, b5);
-    let b6 = loadW(w6 + k);
-    acc0_6 = mac(acc0_6, a0, b6);
-    acc1_6 = mac(acc1_6, a1, b6);
-    acc2_6 = mac(acc2_6, a2, b6);
-    acc3_6 = mac(acc3_6, a3, b6);
-    acc4_6 = mac(acc4_6, a4, b6);
-    acc5_6 = mac(acc5_6, a5, b6);
-    acc6_6 = mac(acc6_6, a6, b6);
-    acc7_6 = mac(acc7_6, a7, b6);
-    let b7 = loadW(w7 + k);
-    acc0_7 = mac(acc0_7, a0, b7);
-    acc1_7 = mac(acc1_7, a1, b7);
-    acc2_7 = mac(acc2_7, a2, b7);
-    acc3_7 = mac(acc3_7, a3, b7);
-    acc4_7 = mac(acc4_7, a4, b7);
-    acc5_7 = mac(acc5_7, a5, b7);
-    acc6_7 = mac(acc6_7, a6, b7);
-    acc7_7 = mac(acc7_7, a7, b7);
-    let b8 = loadW(w8 + k);
-    acc0_8 = mac(acc0_8, a0, b8);
-    acc1_8 = mac(acc1_8, a1, b8);
-    acc2_8 = mac(acc2_8, a2, b8);
-    acc3_8 = mac(acc3_8, a3, b8);
-    acc4_8 = mac(acc4_8, a4, b8);
-    acc5_8 = mac(acc5_8, a5, b8);
-    acc6_8 = mac(acc6_8, a6, b8);
-    acc7_8 = mac(acc7_8, a7, b8);
-    let b9 = loadW(w9 + k);
-    acc0_9 = mac(acc0_9, a0, b9);
-    acc1_9 = mac(acc1_9, a1, b9);
-    acc2_9 = mac(acc2_9, a2, b9);
-    acc3_9 = mac(acc3_9, a3, b9);
-    acc4_9 = mac(acc4_9, a4, b9);
-    acc5_9 = mac(acc5_9, a5, b9);
-    acc6_9 = mac(acc6_9, a6, b9);
-    acc7_9 = mac(acc7_9, a7, b9);
-    let b10 = loadW(w10 + k);
-    acc0_10 = mac(acc0_10, a0, b10);
-    acc1_10 = mac(acc1_10, a1, b10);
-    acc2_10 = mac(acc2_10, a2, b10);
-    acc3_10 = mac(acc3_10, a3, b10);
-    acc4_10 = mac(acc4_10, a4, b10);
-    acc5_10 = mac(acc5_10, a5, b10);
-    acc6_10 = mac(acc6_10, a6, b10);
-    acc7_10 = mac(acc7_10, a7, b10);
-    let b11 = loadW(w11 + k);
-    acc0_11 = mac(acc0_11, a0, b11);
-    acc1_11 = mac(acc1_11, a1, b11);
-    acc2_11 = mac(acc2_11, a2, b11);
-    acc3_11 = mac(acc3_11, a3, b11);
-    acc4_11 = mac(acc4_11, a4, b11);
-    acc5_11 = mac(acc5_11, a5, b11);
-    acc6_11 = mac(acc6_11, a6, b11);
-    acc7_11 = mac(acc7_11, a7, b11);
-    let b12 = loadW(w12 + k);
-    acc0_12 = mac(acc0_12, a0, b12);
-    acc1_12 = mac(acc1_12, a1, b12);
-    acc2_12 = mac(acc2_12, a2, b12);
-    acc3_12 = mac(acc3_12, a3, b12);
-    acc4_12 = mac(acc4_12, a4, b12);
-    acc5_12 = mac(acc5_12, a5, b12);
-    acc6_12 = mac(acc6_12, a6, b12);
-    acc7_12 = mac(acc7_12, a7, b12);
-    let b13 = loadW(w13 + k);
-    acc0_13 = mac(acc0_13, a0, b13);
-    acc1_13 = mac(acc1_13, a1, b13);
-    acc2_13 = mac(acc2_13, a2, b13);
-    acc3_13 = mac(acc3_13, a3, b13);
-    acc4_13 = mac(acc4_13, a4, b13);
-    acc5_13 = mac(acc5_13, a5, b13);
-    acc6_13 = mac(acc6_13, a6, b13);
-    acc7_13 = mac(acc7_13, a7, b13);
-    let b14 = loadW(w14 + k);
-    acc0_14 = mac(acc0_14, a0, b14);
-    acc1_14 = mac(acc1_14, a1, b14);
-    acc2_14 = mac(acc2_14, a2, b14);
-    acc3_14 = mac(acc3_14, a3, b14);
-    acc4_14 = mac(acc4_14, a4, b14);
-    acc5_14 = mac(acc5_14, a5, b14);
-    acc6_14 = mac(acc6_14, a6, b14);
-    acc7_14 = mac(acc7_14, a7, b14);
-    let b15 = loadW(w15 + k);
-    acc0_15 = mac(acc0_15, a0, b15);
-    acc1_15 = mac(acc1_15, a1, b15);
-    acc2_15 = mac(acc2_15, a2, b15);
-    acc3_15 = mac(acc3_15, a3, b15);
-    acc4_15 = mac(acc4_15, a4, b15);
-    acc5_15 = mac(acc5_15, a5, b15);
-    acc6_15 = mac(acc6_15, a6, b15);
-    acc7_15 = mac(acc7_15, a7, b15);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac(acc0_0, a0, v0);
+    acc1_0 = mac(acc1_0, a1, v0);
+    acc2_0 = mac(acc2_0, a2, v0);
+    acc3_0 = mac(acc3_0, a3, v0);
+    acc4_0 = mac(acc4_0, a4, v0);
+    acc5_0 = mac(acc5_0, a5, v0);
+    acc6_0 = mac(acc6_0, a6, v0);
+    acc7_0 = mac(acc7_0, a7, v0);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac(acc0_1, a0, v1);
+    acc1_1 = mac(acc1_1, a1, v1);
+    acc2_1 = mac(acc2_1, a2, v1);
+    acc3_1 = mac(acc3_1, a3, v1);
+    acc4_1 = mac(acc4_1, a4, v1);
+    acc5_1 = mac(acc5_1, a5, v1);
+    acc6_1 = mac(acc6_1, a6, v1);
+    acc7_1 = mac(acc7_1, a7, v1);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac(acc0_2, a0, v2);
+    acc1_2 = mac(acc1_2, a1, v2);
+    acc2_2 = mac(acc2_2, a2, v2);
+    acc3_2 = mac(acc3_2, a3, v2);
+    acc4_2 = mac(acc4_2, a4, v2);
+    acc5_2 = mac(acc5_2, a5, v2);
+    acc6_2 = mac(acc6_2, a6, v2);
+    acc7_2 = mac(acc7_2, a7, v2);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac(acc0_3, a0, v3);
+    acc1_3 = mac(acc1_3, a1, v3);
+    acc2_3 = mac(acc2_3, a2, v3);
+    acc3_3 = mac(acc3_3, a3, v3);
+    acc4_3 = mac(acc4_3, a4, v3);
+    acc5_3 = mac(acc5_3, a5, v3);
+    acc6_3 = mac(acc6_3, a6, v3);
+    acc7_3 = mac(acc7_3, a7, v3);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac(acc0_4, a0, v4);
+    acc1_4 = mac(acc1_4, a1, v4);
+    acc2_4 = mac(acc2_4, a2, v4);
+    acc3_4 = mac(acc3_4, a3, v4);
+    acc4_4 = mac(acc4_4, a4, v4);
+    acc5_4 = mac(acc5_4, a5, v4);
+    acc6_4 = mac(acc6_4, a6, v4);
+    acc7_4 = mac(acc7_4, a7, v4);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac(acc0_5, a0, v5);
+    acc1_5 = mac(acc1_5, a1, v5);
+    acc2_5 = mac(acc2_5, a2, v5);
+    acc3_5 = mac(acc3_5, a3, v5);
+    acc4_5 = mac(acc4_5, a4, v5);
+    acc5_5 = mac(acc5_5, a5, v5);
+    acc6_5 = mac(acc6_5, a6, v5);
+    acc7_5 = mac(acc7_5, a7, v5);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac(acc0_6, a0, v6);
+    acc1_6 = mac(acc1_6, a1, v6);
+    acc2_6 = mac(acc2_6, a2, v6);
+    acc3_6 = mac(acc3_6, a3, v6);
+    acc4_6 = mac(acc4_6, a4, v6);
+    acc5_6 = mac(acc5_6, a5, v6);
+    acc6_6 = mac(acc6_6, a6, v6);
+    acc7_6 = mac(acc7_6, a7, v6);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac(acc0_7, a0, v7);
+    acc1_7 = mac(acc1_7, a1, v7);
+    acc2_7 = mac(acc2_7, a2, v7);
+    acc3_7 = mac(acc3_7, a3, v7);
+    acc4_7 = mac(acc4_7, a4, v7);
+    acc5_7 = mac(acc5_7, a5, v7);
+    acc6_7 = mac(acc6_7, a6, v7);
+    acc7_7 = mac(acc7_7, a7, v7);
   }
 
-  finish(m0 + 0, n0 + 0, acc0_0);
-  finish(m0 + 0, n0 + 1, acc0_1);
-  finish(m0 + 0, n0 + 2, acc0_2);
-  finish(m0 + 0, n0 + 3, acc0_3);
-  finish(m0 + 0, n0 + 4, acc0_4);
-  finish(m0 + 0, n0 + 5, acc0_5);
-  finish(m0 + 0, n0 + 6, acc0_6);
-  finish(m0 + 0, n0 + 7, acc0_7);
-  finish(m0 + 0, n0 + 8, acc0_8);
-  finish(m0 + 0, n0 + 9, acc0_9);
-  finish(m0 + 0, n0 + 10, acc0_10);
-  finish(m0 + 0, n0 + 11, acc0_11);
-  finish(m0 + 0, n0 + 12, acc0_12);
-  finish(m0 + 0, n0 + 13, acc0_13);
-  finish(m0 + 0, n0 + 14, acc0_14);
-  finish(m0 + 0, n0 + 15, acc0_15);
-  finish(m0 + 1, n0 + 0, acc1_0);
-  finish(m0 + 1, n0 + 1, acc1_1);
-  finish(m0 + 1, n0 + 2, acc1_2);
-  finish(m0 + 1, n0 + 3, acc1_3);
-  finish(m0 + 1, n0 + 4, acc1_4);
-  finish(m0 + 1, n0 + 5, acc1_5);
-  finish(m0 + 1, n0 + 6, acc1_6);
-  finish(m0 + 1, n0 + 7, acc1_7);
-  finish(m0 + 1, n0 + 8, acc1_8);
-  finish(m0 + 1, n0 + 9, acc1_9);
-  finish(m0 + 1, n0 + 10, acc1_10);
-  finish(m0 + 1, n0 + 11, acc1_11);
-  finish(m0 + 1, n0 + 12, acc1_12);
-  finish(m0 + 1, n0 + 13, acc1_13);
-  finish(m0 + 1, n0 + 14, acc1_14);
-  finish(m0 + 1, n0 + 15, acc1_15);
-  finish(m0 + 2, n0 + 0, acc2_0);
-  finish(m0 + 2, n0 + 1, acc2_1);
-  finish(m0 + 2, n0 + 2, acc2_2);
-  finish(m0 + 2, n0 + 3, acc2_3);
-  finish(m0 + 2, n0 + 4, acc2_4);
-  finish(m0 + 2, n0 + 5, acc2_5);
-  finish(m0 + 2, n0 + 6, acc2_6);
-  finish(m0 + 2, n0 + 7, acc2_7);
-  finish(m0 + 2, n0 + 8, acc2_8);
-  finish(m0 + 2, n0 + 9, acc2_9);
-  finish(m0 + 2, n0 + 10, acc2_10);
-  finish(m0 + 2, n0 + 11, acc2_11);
-  finish(m0 + 2, n0 + 12, acc2_12);
-  finish(m0 + 2, n0 + 13, acc2_13);
-  finish(m0 + 2, n0 + 14, acc2_14);
-  finish(m0 + 2, n0 + 15, acc2_15);
-  finish(m0 + 3, n0 + 0, acc3_0);
-  finish(m0 + 3, n0 + 1, acc3_1);
-  finish(m0 + 3, n0 + 2, acc3_2);
-  finish(m0 + 3, n0 + 3, acc3_3);
-  finish(m0 + 3, n0 + 4, acc3_4);
-  finish(m0 + 3, n0 + 5, acc3_5);
-  finish(m0 + 3, n0 + 6, acc3_6);
-  finish(m0 + 3, n0 + 7, acc3_7);
-  finish(m0 + 3, n0 + 8, acc3_8);
-  finish(m0 + 3, n0 + 9, acc3_9);
-  finish(m0 + 3, n0 + 10, acc3_10);
-  finish(m0 + 3, n0 + 11, acc3_11);
-  finish(m0 + 3, n0 + 12, acc3_12);
-  finish(m0 + 3, n0 + 13, acc3_13);
-  finish(m0 + 3, n0 + 14, acc3_14);
-  finish(m0 + 3, n0 + 15, acc3_15);
-  finish(m0 + 4, n0 + 0, acc4_0);
-  finish(m0 + 4, n0 + 1, acc4_1);
-  finish(m0 + 4, n0 + 2, acc4_2);
-  finish(m0 + 4, n0 + 3, acc4_3);
-  finish(m0 + 4, n0 + 4, acc4_4);
-  finish(m0 + 4, n0 + 5, acc4_5);
-  finish(m0 + 4, n0 + 6, acc4_6);
-  finish(m0 + 4, n0 + 7, acc4_7);
-  finish(m0 + 4, n0 + 8, acc4_8);
-  finish(m0 + 4, n0 + 9, acc4_9);
-  finish(m0 + 4, n0 + 10, acc4_10);
-  finish(m0 + 4, n0 + 11, acc4_11);
-  finish(m0 + 4, n0 + 12, acc4_12);
-  finish(m0 + 4, n0 + 13, acc4_13);
-  finish(m0 + 4, n0 + 14, acc4_14);
-  finish(m0 + 4, n0 + 15, acc4_15);
-  finish(m0 + 5, n0 + 0, acc5_0);
-  finish(m0 + 5, n0 + 1, acc5_1);
-  finish(m0 + 5, n0 + 2, acc5_2);
-  finish(m0 + 5, n0 + 3, acc5_3);
-  finish(m0 + 5, n0 + 4, acc5_4);
-  finish(m0 + 5, n0 + 5, acc5_5);
-  finish(m0 + 5, n0 + 6, acc5_6);
-  finish(m0 + 5, n0 + 7, acc5_7);
-  finish(m0 + 5, n0 + 8, acc5_8);
-  finish(m0 + 5, n0 + 9, acc5_9);
-  finish(m0 + 5, n0 + 10, acc5_10);
-  finish(m0 + 5, n0 + 11, acc5_11);
-  finish(m0 + 5, n0 + 12, acc5_12);
-  finish(m0 + 5, n0 + 13, acc5_13);
-  finish(m0 + 5, n0 + 14, acc5_14);
-  finish(m0 + 5, n0 + 15, acc5_15);
-  finish(m0 + 6, n0 + 0, acc6_0);
-  finish(m0 + 6, n0 + 1, acc6_1);
-  finish(m0 + 6, n0 + 2, acc6_2);
-  finish(m0 + 6, n0 + 3, acc6_3);
-  finish(m0 + 6, n0 + 4, acc6_4);
-  finish(m0 + 6, n0 + 5, acc6_5);
-  finish(m0 + 6, n0 + 6, acc6_6);
-  finish(m0 + 6, n0 + 7, acc6_7);
-  finish(m0 + 6, n0 + 8, acc6_8);
-  finish(m0 + 6, n0 + 9, acc6_9);
-  finish(m0 + 6, n0 + 10, acc6_10);
-  finish(m0 + 6, n0 + 11, acc6_11);
-  finish(m0 + 6, n0 + 12, acc6_12);
-  finish(m0 + 6, n0 + 13, acc6_13);
-  finish(m0 + 6, n0 + 14, acc6_14);
-  finish(m0 + 6, n0 + 15, acc6_15);
-  finish(m0 + 7, n0 + 0, acc7_0);
-  finish(m0 + 7, n0 + 1, acc7_1);
-  finish(m0 + 7, n0 + 2, acc7_2);
-  finish(m0 + 7, n0 + 3, acc7_3);
-  finish(m0 + 7, n0 + 4, acc7_4);
-  finish(m0 + 7, n0 + 5, acc7_5);
-  finish(m0 + 7, n0 + 6, acc7_6);
-  finish(m0 + 7, n0 + 7, acc7_7);
-  finish(m0 + 7, n0 + 8, acc7_8);
-  finish(m0 + 7, n0 + 9, acc7_9);
-  finish(m0 + 7, n0 + 10, acc7_10);
-  finish(m0 + 7, n0 + 11, acc7_11);
-  finish(m0 + 7, n0 + 12, acc7_12);
-  finish(m0 + 7, n0 + 13, acc7_13);
-  finish(m0 + 7, n0 + 14, acc7_14);
-  finish(m0 + 7, n0 + 15, acc7_15);
+  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (BIAS == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (BIAS == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (BIAS == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (BIAS == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var shift4 = 0.0;
+  if (BIAS == 1u) { shift4 = bias[c4]; }
+  var factor4 = s.scale;
+  var shift5 = 0.0;
+  if (BIAS == 1u) { shift5 = bias[c5]; }
+  var factor5 = s.scale;
+  var shift6 = 0.0;
+  if (BIAS == 1u) { shift6 = bias[c6]; }
+  var factor6 = s.scale;
+  var shift7 = 0.0;
+  if (BIAS == 1u) { shift7 = bias[c7]; }
+  var factor7 = s.scale;
+  var sample = 0xffffffffu;
+  if (m0 + 0 < s.mEnd) {
+    if (GATE == 1u && b0 != sample) {
+      sample = b0;
+      let g = b0 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
+    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc0_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc0_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc0_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc0_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 1 < s.mEnd) {
+    if (GATE == 1u && b1 != sample) {
+      sample = b1;
+      let g = b1 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b1 * s.yN + s.yAt + q1) * s.N - s.yBase;
+    let r = (b1 * s.rN + s.rAt + q1) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc1_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc1_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc1_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc1_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc1_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc1_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc1_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc1_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 2 < s.mEnd) {
+    if (GATE == 1u && b2 != sample) {
+      sample = b2;
+      let g = b2 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b2 * s.yN + s.yAt + q2) * s.N - s.yBase;
+    let r = (b2 * s.rN + s.rAt + q2) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc2_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc2_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc2_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc2_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc2_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc2_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc2_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc2_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 3 < s.mEnd) {
+    if (GATE == 1u && b3 != sample) {
+      sample = b3;
+      let g = b3 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b3 * s.yN + s.yAt + q3) * s.N - s.yBase;
+    let r = (b3 * s.rN + s.rAt + q3) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc3_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc3_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc3_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc3_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc3_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc3_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc3_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc3_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 4 < s.mEnd) {
+    if (GATE == 1u && b4 != sample) {
+      sample = b4;
+      let g = b4 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b4 * s.yN + s.yAt + q4) * s.N - s.yBase;
+    let r = (b4 * s.rN + s.rAt + q4) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc4_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc4_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc4_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc4_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc4_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc4_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc4_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc4_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 5 < s.mEnd) {
+    if (GATE == 1u && b5 != sample) {
+      sample = b5;
+      let g = b5 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b5 * s.yN + s.yAt + q5) * s.N - s.yBase;
+    let r = (b5 * s.rN + s.rAt + q5) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc5_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc5_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc5_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc5_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc5_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc5_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc5_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc5_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 6 < s.mEnd) {
+    if (GATE == 1u && b6 != sample) {
+      sample = b6;
+      let g = b6 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b6 * s.yN + s.yAt + q6) * s.N - s.yBase;
+    let r = (b6 * s.rN + s.rAt + q6) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc6_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc6_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc6_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc6_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc6_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc6_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc6_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc6_7, shift7, factor7, r + c7, y + c7); }
+  }
+  if (m0 + 7 < s.mEnd) {
+    if (GATE == 1u && b7 != sample) {
+      sample = b7;
+      let g = b7 * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b7 * s.yN + s.yAt + q7) * s.N - s.yBase;
+    let r = (b7 * s.rN + s.rAt + q7) * s.N - s.rBase;
+    if (n0 + 0 < s.nEnd) { store(acc7_0, shift0, factor0, r + c0, y + c0); }
+    if (n0 + 1 < s.nEnd) { store(acc7_1, shift1, factor1, r + c1, y + c1); }
+    if (n0 + 2 < s.nEnd) { store(acc7_2, shift2, factor2, r + c2, y + c2); }
+    if (n0 + 3 < s.nEnd) { store(acc7_3, shift3, factor3, r + c3, y + c3); }
+    if (n0 + 4 < s.nEnd) { store(acc7_4, shift4, factor4, r + c4, y + c4); }
+    if (n0 + 5 < s.nEnd) { store(acc7_5, shift5, factor5, r + c5, y + c5); }
+    if (n0 + 6 < s.nEnd) { store(acc7_6, shift6, factor6, r + c6, y + c6); }
+    if (n0 + 7 < s.nEnd) { store(acc7_7, shift7, factor7, r + c7, y + c7); }
+  }
 }
 `,
   "matmul_pad": `// matmul_pad.wgsl — P = X with zeros appended to each row: K made a multiple of 8 for matmul.wgsl.

@@ -35,7 +35,7 @@ export interface MatmulKernel {
 }
 
 function registers(RM: number, RN: number, WX: number, WY: number): MatmulKernel {
-  return { shader: `matmul@RM=${RM},RN=${RN}`, RM, RN, WX, WY };
+  return { shader: `matmul@RM=${RM},RN=${RN},TEXELS=0`, RM, RN, WX, WY };
 }
 
 /** The variant for a product on a device. */
