@@ -745,6 +745,1332 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (row < s.rEnd) { P[row * s.D + d] = X[s.first + row * s.row + d]; }
 }
 `,
+  "attention_tiled@OD=8": `const OD: u32 = 8u;
+// attention_tiled.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, scores and probabilities in register tiles.
+//
+// Operands and strides as in attention.wgsl; all of them, in elements, are multiples of 8, so that a load
+// brings eight values. A workgroup of WX × WY makes 8·WY queries of one head (x: queries, y: heads of samples).
+// Invocation (x, y) scores 8 queries × 8 keys of a block of 8·WX keys, then sums up OD = D / WX columns of the
+// same queries. Only probabilities and row maxima pass through workgroup memory; all sums are f32.
+
+
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const LOG2E: f32 = 1.4426950409;
+
+override WX: u32 = 8u;
+override WY: u32 = 4u;
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+var<workgroup> P: array<vec4f, 16u * WX * WY>;    // [query of the workgroup][key of the block / 4]
+var<workgroup> tops: array<f32, 8u * WX * WY>;    // [query][x]
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn loadQ(at: u32) -> Eight {
+  if (Q_TYPE == 0u) { return Eight(bitcast<vec4f>(Q[at * 2u]), bitcast<vec4f>(Q[at * 2u + 1u])); }
+  return halves(Q[at]);
+}
+
+fn loadK(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return Eight(bitcast<vec4f>(K[at * 2u]), bitcast<vec4f>(K[at * 2u + 1u])); }
+  return halves(K[at]);
+}
+
+fn loadV(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return Eight(bitcast<vec4f>(V[at * 2u]), bitcast<vec4f>(V[at * 2u + 1u])); }
+  return halves(V[at]);
+}
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
+  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
+  var v = dot * s.scale;
+  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
+  return v * LOG2E;
+}
+
+@compute @workgroup_size(WX, WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let m0 = local.y * 8u;                               // first query within the workgroup
+  let n0 = s.q0 + group.x * 8u * WY + m0;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = (s.vFirst + b * s.vSample + h * s.vHead) / 8u + local.x * (OD / 8u);
+  let D8 = s.D / 8u;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var lo0_0 = vec4f();
+  var hi0_0 = vec4f();
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var lo1_0 = vec4f();
+  var hi1_0 = vec4f();
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var lo2_0 = vec4f();
+  var hi2_0 = vec4f();
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var lo3_0 = vec4f();
+  var hi3_0 = vec4f();
+  let row4 = min(n0 + 4, s.qEnd - 1u);
+  let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
+  let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
+  var max4 = NOTHING;
+  var sum4 = 0.0;
+  var lo4_0 = vec4f();
+  var hi4_0 = vec4f();
+  let row5 = min(n0 + 5, s.qEnd - 1u);
+  let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
+  let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
+  var max5 = NOTHING;
+  var sum5 = 0.0;
+  var lo5_0 = vec4f();
+  var hi5_0 = vec4f();
+  let row6 = min(n0 + 6, s.qEnd - 1u);
+  let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
+  let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
+  var max6 = NOTHING;
+  var sum6 = 0.0;
+  var lo6_0 = vec4f();
+  var hi6_0 = vec4f();
+  let row7 = min(n0 + 7, s.qEnd - 1u);
+  let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
+  let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
+  var max7 = NOTHING;
+  var sum7 = 0.0;
+  var lo7_0 = vec4f();
+  var hi7_0 = vec4f();
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(s.q0 + (group.x + 1u) * 8u * WY, s.qEnd)); }  // later keys serve none
+  for (var k0 = 0u; k0 < keys; k0 += 8u * WX) {
+    var s0_0 = 0.0;
+    var s0_1 = 0.0;
+    var s0_2 = 0.0;
+    var s0_3 = 0.0;
+    var s0_4 = 0.0;
+    var s0_5 = 0.0;
+    var s0_6 = 0.0;
+    var s0_7 = 0.0;
+    var s1_0 = 0.0;
+    var s1_1 = 0.0;
+    var s1_2 = 0.0;
+    var s1_3 = 0.0;
+    var s1_4 = 0.0;
+    var s1_5 = 0.0;
+    var s1_6 = 0.0;
+    var s1_7 = 0.0;
+    var s2_0 = 0.0;
+    var s2_1 = 0.0;
+    var s2_2 = 0.0;
+    var s2_3 = 0.0;
+    var s2_4 = 0.0;
+    var s2_5 = 0.0;
+    var s2_6 = 0.0;
+    var s2_7 = 0.0;
+    var s3_0 = 0.0;
+    var s3_1 = 0.0;
+    var s3_2 = 0.0;
+    var s3_3 = 0.0;
+    var s3_4 = 0.0;
+    var s3_5 = 0.0;
+    var s3_6 = 0.0;
+    var s3_7 = 0.0;
+    var s4_0 = 0.0;
+    var s4_1 = 0.0;
+    var s4_2 = 0.0;
+    var s4_3 = 0.0;
+    var s4_4 = 0.0;
+    var s4_5 = 0.0;
+    var s4_6 = 0.0;
+    var s4_7 = 0.0;
+    var s5_0 = 0.0;
+    var s5_1 = 0.0;
+    var s5_2 = 0.0;
+    var s5_3 = 0.0;
+    var s5_4 = 0.0;
+    var s5_5 = 0.0;
+    var s5_6 = 0.0;
+    var s5_7 = 0.0;
+    var s6_0 = 0.0;
+    var s6_1 = 0.0;
+    var s6_2 = 0.0;
+    var s6_3 = 0.0;
+    var s6_4 = 0.0;
+    var s6_5 = 0.0;
+    var s6_6 = 0.0;
+    var s6_7 = 0.0;
+    var s7_0 = 0.0;
+    var s7_1 = 0.0;
+    var s7_2 = 0.0;
+    var s7_3 = 0.0;
+    var s7_4 = 0.0;
+    var s7_5 = 0.0;
+    var s7_6 = 0.0;
+    var s7_7 = 0.0;
+    let key0 = k0 + local.x * 8u;
+    let kAt0 = (kHead + min(key0 + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1 = (kHead + min(key0 + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt2 = (kHead + min(key0 + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt3 = (kHead + min(key0 + 3, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt4 = (kHead + min(key0 + 4, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt5 = (kHead + min(key0 + 5, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt6 = (kHead + min(key0 + 6, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt7 = (kHead + min(key0 + 7, s.Lk - 1u) * s.kRow) / 8u;
+    for (var c = 0u; c < D8; c++) {
+      let a0 = loadQ(qAt0 + c);
+      let a1 = loadQ(qAt1 + c);
+      let a2 = loadQ(qAt2 + c);
+      let a3 = loadQ(qAt3 + c);
+      let a4 = loadQ(qAt4 + c);
+      let a5 = loadQ(qAt5 + c);
+      let a6 = loadQ(qAt6 + c);
+      let a7 = loadQ(qAt7 + c);
+      let b0 = loadK(kAt0 + c);
+      s0_0 += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
+      s1_0 += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
+      s2_0 += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
+      s3_0 += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
+      s4_0 += dot(a4.lo, b0.lo) + dot(a4.hi, b0.hi);
+      s5_0 += dot(a5.lo, b0.lo) + dot(a5.hi, b0.hi);
+      s6_0 += dot(a6.lo, b0.lo) + dot(a6.hi, b0.hi);
+      s7_0 += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
+      let b1 = loadK(kAt1 + c);
+      s0_1 += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
+      s1_1 += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
+      s2_1 += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
+      s3_1 += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
+      s4_1 += dot(a4.lo, b1.lo) + dot(a4.hi, b1.hi);
+      s5_1 += dot(a5.lo, b1.lo) + dot(a5.hi, b1.hi);
+      s6_1 += dot(a6.lo, b1.lo) + dot(a6.hi, b1.hi);
+      s7_1 += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
+      let b2 = loadK(kAt2 + c);
+      s0_2 += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
+      s1_2 += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
+      s2_2 += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
+      s3_2 += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
+      s4_2 += dot(a4.lo, b2.lo) + dot(a4.hi, b2.hi);
+      s5_2 += dot(a5.lo, b2.lo) + dot(a5.hi, b2.hi);
+      s6_2 += dot(a6.lo, b2.lo) + dot(a6.hi, b2.hi);
+      s7_2 += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
+      let b3 = loadK(kAt3 + c);
+      s0_3 += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
+      s1_3 += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
+      s2_3 += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
+      s3_3 += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
+      s4_3 += dot(a4.lo, b3.lo) + dot(a4.hi, b3.hi);
+      s5_3 += dot(a5.lo, b3.lo) + dot(a5.hi, b3.hi);
+      s6_3 += dot(a6.lo, b3.lo) + dot(a6.hi, b3.hi);
+      s7_3 += dot(a7.lo, b3.lo) + dot(a7.hi, b3.hi);
+      let b4 = loadK(kAt4 + c);
+      s0_4 += dot(a0.lo, b4.lo) + dot(a0.hi, b4.hi);
+      s1_4 += dot(a1.lo, b4.lo) + dot(a1.hi, b4.hi);
+      s2_4 += dot(a2.lo, b4.lo) + dot(a2.hi, b4.hi);
+      s3_4 += dot(a3.lo, b4.lo) + dot(a3.hi, b4.hi);
+      s4_4 += dot(a4.lo, b4.lo) + dot(a4.hi, b4.hi);
+      s5_4 += dot(a5.lo, b4.lo) + dot(a5.hi, b4.hi);
+      s6_4 += dot(a6.lo, b4.lo) + dot(a6.hi, b4.hi);
+      s7_4 += dot(a7.lo, b4.lo) + dot(a7.hi, b4.hi);
+      let b5 = loadK(kAt5 + c);
+      s0_5 += dot(a0.lo, b5.lo) + dot(a0.hi, b5.hi);
+      s1_5 += dot(a1.lo, b5.lo) + dot(a1.hi, b5.hi);
+      s2_5 += dot(a2.lo, b5.lo) + dot(a2.hi, b5.hi);
+      s3_5 += dot(a3.lo, b5.lo) + dot(a3.hi, b5.hi);
+      s4_5 += dot(a4.lo, b5.lo) + dot(a4.hi, b5.hi);
+      s5_5 += dot(a5.lo, b5.lo) + dot(a5.hi, b5.hi);
+      s6_5 += dot(a6.lo, b5.lo) + dot(a6.hi, b5.hi);
+      s7_5 += dot(a7.lo, b5.lo) + dot(a7.hi, b5.hi);
+      let b6 = loadK(kAt6 + c);
+      s0_6 += dot(a0.lo, b6.lo) + dot(a0.hi, b6.hi);
+      s1_6 += dot(a1.lo, b6.lo) + dot(a1.hi, b6.hi);
+      s2_6 += dot(a2.lo, b6.lo) + dot(a2.hi, b6.hi);
+      s3_6 += dot(a3.lo, b6.lo) + dot(a3.hi, b6.hi);
+      s4_6 += dot(a4.lo, b6.lo) + dot(a4.hi, b6.hi);
+      s5_6 += dot(a5.lo, b6.lo) + dot(a5.hi, b6.hi);
+      s6_6 += dot(a6.lo, b6.lo) + dot(a6.hi, b6.hi);
+      s7_6 += dot(a7.lo, b6.lo) + dot(a7.hi, b6.hi);
+      let b7 = loadK(kAt7 + c);
+      s0_7 += dot(a0.lo, b7.lo) + dot(a0.hi, b7.hi);
+      s1_7 += dot(a1.lo, b7.lo) + dot(a1.hi, b7.hi);
+      s2_7 += dot(a2.lo, b7.lo) + dot(a2.hi, b7.hi);
+      s3_7 += dot(a3.lo, b7.lo) + dot(a3.hi, b7.hi);
+      s4_7 += dot(a4.lo, b7.lo) + dot(a4.hi, b7.hi);
+      s5_7 += dot(a5.lo, b7.lo) + dot(a5.hi, b7.hi);
+      s6_7 += dot(a6.lo, b7.lo) + dot(a6.hi, b7.hi);
+      s7_7 += dot(a7.lo, b7.lo) + dot(a7.hi, b7.hi);
+    }
+    s0_0 = score(s0_0, b, row0, key0 + 0, bias0);
+    s0_1 = score(s0_1, b, row0, key0 + 1, bias0);
+    s0_2 = score(s0_2, b, row0, key0 + 2, bias0);
+    s0_3 = score(s0_3, b, row0, key0 + 3, bias0);
+    s0_4 = score(s0_4, b, row0, key0 + 4, bias0);
+    s0_5 = score(s0_5, b, row0, key0 + 5, bias0);
+    s0_6 = score(s0_6, b, row0, key0 + 6, bias0);
+    s0_7 = score(s0_7, b, row0, key0 + 7, bias0);
+    tops[(m0 + 0) * WX + local.x] = max(max(max(s0_0, s0_1), max(s0_2, s0_3)), max(max(s0_4, s0_5), max(s0_6, s0_7)));
+    s1_0 = score(s1_0, b, row1, key0 + 0, bias1);
+    s1_1 = score(s1_1, b, row1, key0 + 1, bias1);
+    s1_2 = score(s1_2, b, row1, key0 + 2, bias1);
+    s1_3 = score(s1_3, b, row1, key0 + 3, bias1);
+    s1_4 = score(s1_4, b, row1, key0 + 4, bias1);
+    s1_5 = score(s1_5, b, row1, key0 + 5, bias1);
+    s1_6 = score(s1_6, b, row1, key0 + 6, bias1);
+    s1_7 = score(s1_7, b, row1, key0 + 7, bias1);
+    tops[(m0 + 1) * WX + local.x] = max(max(max(s1_0, s1_1), max(s1_2, s1_3)), max(max(s1_4, s1_5), max(s1_6, s1_7)));
+    s2_0 = score(s2_0, b, row2, key0 + 0, bias2);
+    s2_1 = score(s2_1, b, row2, key0 + 1, bias2);
+    s2_2 = score(s2_2, b, row2, key0 + 2, bias2);
+    s2_3 = score(s2_3, b, row2, key0 + 3, bias2);
+    s2_4 = score(s2_4, b, row2, key0 + 4, bias2);
+    s2_5 = score(s2_5, b, row2, key0 + 5, bias2);
+    s2_6 = score(s2_6, b, row2, key0 + 6, bias2);
+    s2_7 = score(s2_7, b, row2, key0 + 7, bias2);
+    tops[(m0 + 2) * WX + local.x] = max(max(max(s2_0, s2_1), max(s2_2, s2_3)), max(max(s2_4, s2_5), max(s2_6, s2_7)));
+    s3_0 = score(s3_0, b, row3, key0 + 0, bias3);
+    s3_1 = score(s3_1, b, row3, key0 + 1, bias3);
+    s3_2 = score(s3_2, b, row3, key0 + 2, bias3);
+    s3_3 = score(s3_3, b, row3, key0 + 3, bias3);
+    s3_4 = score(s3_4, b, row3, key0 + 4, bias3);
+    s3_5 = score(s3_5, b, row3, key0 + 5, bias3);
+    s3_6 = score(s3_6, b, row3, key0 + 6, bias3);
+    s3_7 = score(s3_7, b, row3, key0 + 7, bias3);
+    tops[(m0 + 3) * WX + local.x] = max(max(max(s3_0, s3_1), max(s3_2, s3_3)), max(max(s3_4, s3_5), max(s3_6, s3_7)));
+    s4_0 = score(s4_0, b, row4, key0 + 0, bias4);
+    s4_1 = score(s4_1, b, row4, key0 + 1, bias4);
+    s4_2 = score(s4_2, b, row4, key0 + 2, bias4);
+    s4_3 = score(s4_3, b, row4, key0 + 3, bias4);
+    s4_4 = score(s4_4, b, row4, key0 + 4, bias4);
+    s4_5 = score(s4_5, b, row4, key0 + 5, bias4);
+    s4_6 = score(s4_6, b, row4, key0 + 6, bias4);
+    s4_7 = score(s4_7, b, row4, key0 + 7, bias4);
+    tops[(m0 + 4) * WX + local.x] = max(max(max(s4_0, s4_1), max(s4_2, s4_3)), max(max(s4_4, s4_5), max(s4_6, s4_7)));
+    s5_0 = score(s5_0, b, row5, key0 + 0, bias5);
+    s5_1 = score(s5_1, b, row5, key0 + 1, bias5);
+    s5_2 = score(s5_2, b, row5, key0 + 2, bias5);
+    s5_3 = score(s5_3, b, row5, key0 + 3, bias5);
+    s5_4 = score(s5_4, b, row5, key0 + 4, bias5);
+    s5_5 = score(s5_5, b, row5, key0 + 5, bias5);
+    s5_6 = score(s5_6, b, row5, key0 + 6, bias5);
+    s5_7 = score(s5_7, b, row5, key0 + 7, bias5);
+    tops[(m0 + 5) * WX + local.x] = max(max(max(s5_0, s5_1), max(s5_2, s5_3)), max(max(s5_4, s5_5), max(s5_6, s5_7)));
+    s6_0 = score(s6_0, b, row6, key0 + 0, bias6);
+    s6_1 = score(s6_1, b, row6, key0 + 1, bias6);
+    s6_2 = score(s6_2, b, row6, key0 + 2, bias6);
+    s6_3 = score(s6_3, b, row6, key0 + 3, bias6);
+    s6_4 = score(s6_4, b, row6, key0 + 4, bias6);
+    s6_5 = score(s6_5, b, row6, key0 + 5, bias6);
+    s6_6 = score(s6_6, b, row6, key0 + 6, bias6);
+    s6_7 = score(s6_7, b, row6, key0 + 7, bias6);
+    tops[(m0 + 6) * WX + local.x] = max(max(max(s6_0, s6_1), max(s6_2, s6_3)), max(max(s6_4, s6_5), max(s6_6, s6_7)));
+    s7_0 = score(s7_0, b, row7, key0 + 0, bias7);
+    s7_1 = score(s7_1, b, row7, key0 + 1, bias7);
+    s7_2 = score(s7_2, b, row7, key0 + 2, bias7);
+    s7_3 = score(s7_3, b, row7, key0 + 3, bias7);
+    s7_4 = score(s7_4, b, row7, key0 + 4, bias7);
+    s7_5 = score(s7_5, b, row7, key0 + 5, bias7);
+    s7_6 = score(s7_6, b, row7, key0 + 6, bias7);
+    s7_7 = score(s7_7, b, row7, key0 + 7, bias7);
+    tops[(m0 + 7) * WX + local.x] = max(max(max(s7_0, s7_1), max(s7_2, s7_3)), max(max(s7_4, s7_5), max(s7_6, s7_7)));
+    workgroupBarrier();
+    var top0 = max0;
+    for (var t = 0u; t < WX; t++) { top0 = max(top0, tops[(m0 + 0) * WX + t]); }
+    let fade0 = exp2(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    lo0_0 *= fade0;
+    hi0_0 *= fade0;
+    let u0 = vec4f(s0_0, s0_1, s0_2, s0_3);
+    let v0 = vec4f(s0_4, s0_5, s0_6, s0_7);
+    P[((m0 + 0) * WX + local.x) * 2u] = select(vec4f(), exp2(u0 - max0), u0 > vec4f(NOTHING));
+    P[((m0 + 0) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v0 - max0), v0 > vec4f(NOTHING));
+    var top1 = max1;
+    for (var t = 0u; t < WX; t++) { top1 = max(top1, tops[(m0 + 1) * WX + t]); }
+    let fade1 = exp2(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    lo1_0 *= fade1;
+    hi1_0 *= fade1;
+    let u1 = vec4f(s1_0, s1_1, s1_2, s1_3);
+    let v1 = vec4f(s1_4, s1_5, s1_6, s1_7);
+    P[((m0 + 1) * WX + local.x) * 2u] = select(vec4f(), exp2(u1 - max1), u1 > vec4f(NOTHING));
+    P[((m0 + 1) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v1 - max1), v1 > vec4f(NOTHING));
+    var top2 = max2;
+    for (var t = 0u; t < WX; t++) { top2 = max(top2, tops[(m0 + 2) * WX + t]); }
+    let fade2 = exp2(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    lo2_0 *= fade2;
+    hi2_0 *= fade2;
+    let u2 = vec4f(s2_0, s2_1, s2_2, s2_3);
+    let v2 = vec4f(s2_4, s2_5, s2_6, s2_7);
+    P[((m0 + 2) * WX + local.x) * 2u] = select(vec4f(), exp2(u2 - max2), u2 > vec4f(NOTHING));
+    P[((m0 + 2) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v2 - max2), v2 > vec4f(NOTHING));
+    var top3 = max3;
+    for (var t = 0u; t < WX; t++) { top3 = max(top3, tops[(m0 + 3) * WX + t]); }
+    let fade3 = exp2(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    lo3_0 *= fade3;
+    hi3_0 *= fade3;
+    let u3 = vec4f(s3_0, s3_1, s3_2, s3_3);
+    let v3 = vec4f(s3_4, s3_5, s3_6, s3_7);
+    P[((m0 + 3) * WX + local.x) * 2u] = select(vec4f(), exp2(u3 - max3), u3 > vec4f(NOTHING));
+    P[((m0 + 3) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v3 - max3), v3 > vec4f(NOTHING));
+    var top4 = max4;
+    for (var t = 0u; t < WX; t++) { top4 = max(top4, tops[(m0 + 4) * WX + t]); }
+    let fade4 = exp2(max4 - top4);
+    max4 = top4;
+    sum4 *= fade4;
+    lo4_0 *= fade4;
+    hi4_0 *= fade4;
+    let u4 = vec4f(s4_0, s4_1, s4_2, s4_3);
+    let v4 = vec4f(s4_4, s4_5, s4_6, s4_7);
+    P[((m0 + 4) * WX + local.x) * 2u] = select(vec4f(), exp2(u4 - max4), u4 > vec4f(NOTHING));
+    P[((m0 + 4) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v4 - max4), v4 > vec4f(NOTHING));
+    var top5 = max5;
+    for (var t = 0u; t < WX; t++) { top5 = max(top5, tops[(m0 + 5) * WX + t]); }
+    let fade5 = exp2(max5 - top5);
+    max5 = top5;
+    sum5 *= fade5;
+    lo5_0 *= fade5;
+    hi5_0 *= fade5;
+    let u5 = vec4f(s5_0, s5_1, s5_2, s5_3);
+    let v5 = vec4f(s5_4, s5_5, s5_6, s5_7);
+    P[((m0 + 5) * WX + local.x) * 2u] = select(vec4f(), exp2(u5 - max5), u5 > vec4f(NOTHING));
+    P[((m0 + 5) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v5 - max5), v5 > vec4f(NOTHING));
+    var top6 = max6;
+    for (var t = 0u; t < WX; t++) { top6 = max(top6, tops[(m0 + 6) * WX + t]); }
+    let fade6 = exp2(max6 - top6);
+    max6 = top6;
+    sum6 *= fade6;
+    lo6_0 *= fade6;
+    hi6_0 *= fade6;
+    let u6 = vec4f(s6_0, s6_1, s6_2, s6_3);
+    let v6 = vec4f(s6_4, s6_5, s6_6, s6_7);
+    P[((m0 + 6) * WX + local.x) * 2u] = select(vec4f(), exp2(u6 - max6), u6 > vec4f(NOTHING));
+    P[((m0 + 6) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v6 - max6), v6 > vec4f(NOTHING));
+    var top7 = max7;
+    for (var t = 0u; t < WX; t++) { top7 = max(top7, tops[(m0 + 7) * WX + t]); }
+    let fade7 = exp2(max7 - top7);
+    max7 = top7;
+    sum7 *= fade7;
+    lo7_0 *= fade7;
+    hi7_0 *= fade7;
+    let u7 = vec4f(s7_0, s7_1, s7_2, s7_3);
+    let v7 = vec4f(s7_4, s7_5, s7_6, s7_7);
+    P[((m0 + 7) * WX + local.x) * 2u] = select(vec4f(), exp2(u7 - max7), u7 > vec4f(NOTHING));
+    P[((m0 + 7) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v7 - max7), v7 > vec4f(NOTHING));
+    workgroupBarrier();
+    for (var t = 0u; t < min(2u * WX, (s.Lk - k0 + 3u) / 4u); t++) {
+      let p0 = P[(m0 + 0) * WX * 2u + t];
+      sum0 += p0.x + p0.y + p0.z + p0.w;
+      let p1 = P[(m0 + 1) * WX * 2u + t];
+      sum1 += p1.x + p1.y + p1.z + p1.w;
+      let p2 = P[(m0 + 2) * WX * 2u + t];
+      sum2 += p2.x + p2.y + p2.z + p2.w;
+      let p3 = P[(m0 + 3) * WX * 2u + t];
+      sum3 += p3.x + p3.y + p3.z + p3.w;
+      let p4 = P[(m0 + 4) * WX * 2u + t];
+      sum4 += p4.x + p4.y + p4.z + p4.w;
+      let p5 = P[(m0 + 5) * WX * 2u + t];
+      sum5 += p5.x + p5.y + p5.z + p5.w;
+      let p6 = P[(m0 + 6) * WX * 2u + t];
+      sum6 += p6.x + p6.y + p6.z + p6.w;
+      let p7 = P[(m0 + 7) * WX * 2u + t];
+      sum7 += p7.x + p7.y + p7.z + p7.w;
+      let at0 = vHead + min(k0 + t * 4u + 0, s.Lk - 1u) * s.vRow / 8u;
+      let w0_0 = loadV(at0 + 0);
+      lo0_0 = fma(vec4f(p0[0]), w0_0.lo, lo0_0);
+      hi0_0 = fma(vec4f(p0[0]), w0_0.hi, hi0_0);
+      lo1_0 = fma(vec4f(p1[0]), w0_0.lo, lo1_0);
+      hi1_0 = fma(vec4f(p1[0]), w0_0.hi, hi1_0);
+      lo2_0 = fma(vec4f(p2[0]), w0_0.lo, lo2_0);
+      hi2_0 = fma(vec4f(p2[0]), w0_0.hi, hi2_0);
+      lo3_0 = fma(vec4f(p3[0]), w0_0.lo, lo3_0);
+      hi3_0 = fma(vec4f(p3[0]), w0_0.hi, hi3_0);
+      lo4_0 = fma(vec4f(p4[0]), w0_0.lo, lo4_0);
+      hi4_0 = fma(vec4f(p4[0]), w0_0.hi, hi4_0);
+      lo5_0 = fma(vec4f(p5[0]), w0_0.lo, lo5_0);
+      hi5_0 = fma(vec4f(p5[0]), w0_0.hi, hi5_0);
+      lo6_0 = fma(vec4f(p6[0]), w0_0.lo, lo6_0);
+      hi6_0 = fma(vec4f(p6[0]), w0_0.hi, hi6_0);
+      lo7_0 = fma(vec4f(p7[0]), w0_0.lo, lo7_0);
+      hi7_0 = fma(vec4f(p7[0]), w0_0.hi, hi7_0);
+      let at1 = vHead + min(k0 + t * 4u + 1, s.Lk - 1u) * s.vRow / 8u;
+      let w1_0 = loadV(at1 + 0);
+      lo0_0 = fma(vec4f(p0[1]), w1_0.lo, lo0_0);
+      hi0_0 = fma(vec4f(p0[1]), w1_0.hi, hi0_0);
+      lo1_0 = fma(vec4f(p1[1]), w1_0.lo, lo1_0);
+      hi1_0 = fma(vec4f(p1[1]), w1_0.hi, hi1_0);
+      lo2_0 = fma(vec4f(p2[1]), w1_0.lo, lo2_0);
+      hi2_0 = fma(vec4f(p2[1]), w1_0.hi, hi2_0);
+      lo3_0 = fma(vec4f(p3[1]), w1_0.lo, lo3_0);
+      hi3_0 = fma(vec4f(p3[1]), w1_0.hi, hi3_0);
+      lo4_0 = fma(vec4f(p4[1]), w1_0.lo, lo4_0);
+      hi4_0 = fma(vec4f(p4[1]), w1_0.hi, hi4_0);
+      lo5_0 = fma(vec4f(p5[1]), w1_0.lo, lo5_0);
+      hi5_0 = fma(vec4f(p5[1]), w1_0.hi, hi5_0);
+      lo6_0 = fma(vec4f(p6[1]), w1_0.lo, lo6_0);
+      hi6_0 = fma(vec4f(p6[1]), w1_0.hi, hi6_0);
+      lo7_0 = fma(vec4f(p7[1]), w1_0.lo, lo7_0);
+      hi7_0 = fma(vec4f(p7[1]), w1_0.hi, hi7_0);
+      let at2 = vHead + min(k0 + t * 4u + 2, s.Lk - 1u) * s.vRow / 8u;
+      let w2_0 = loadV(at2 + 0);
+      lo0_0 = fma(vec4f(p0[2]), w2_0.lo, lo0_0);
+      hi0_0 = fma(vec4f(p0[2]), w2_0.hi, hi0_0);
+      lo1_0 = fma(vec4f(p1[2]), w2_0.lo, lo1_0);
+      hi1_0 = fma(vec4f(p1[2]), w2_0.hi, hi1_0);
+      lo2_0 = fma(vec4f(p2[2]), w2_0.lo, lo2_0);
+      hi2_0 = fma(vec4f(p2[2]), w2_0.hi, hi2_0);
+      lo3_0 = fma(vec4f(p3[2]), w2_0.lo, lo3_0);
+      hi3_0 = fma(vec4f(p3[2]), w2_0.hi, hi3_0);
+      lo4_0 = fma(vec4f(p4[2]), w2_0.lo, lo4_0);
+      hi4_0 = fma(vec4f(p4[2]), w2_0.hi, hi4_0);
+      lo5_0 = fma(vec4f(p5[2]), w2_0.lo, lo5_0);
+      hi5_0 = fma(vec4f(p5[2]), w2_0.hi, hi5_0);
+      lo6_0 = fma(vec4f(p6[2]), w2_0.lo, lo6_0);
+      hi6_0 = fma(vec4f(p6[2]), w2_0.hi, hi6_0);
+      lo7_0 = fma(vec4f(p7[2]), w2_0.lo, lo7_0);
+      hi7_0 = fma(vec4f(p7[2]), w2_0.hi, hi7_0);
+      let at3 = vHead + min(k0 + t * 4u + 3, s.Lk - 1u) * s.vRow / 8u;
+      let w3_0 = loadV(at3 + 0);
+      lo0_0 = fma(vec4f(p0[3]), w3_0.lo, lo0_0);
+      hi0_0 = fma(vec4f(p0[3]), w3_0.hi, hi0_0);
+      lo1_0 = fma(vec4f(p1[3]), w3_0.lo, lo1_0);
+      hi1_0 = fma(vec4f(p1[3]), w3_0.hi, hi1_0);
+      lo2_0 = fma(vec4f(p2[3]), w3_0.lo, lo2_0);
+      hi2_0 = fma(vec4f(p2[3]), w3_0.hi, hi2_0);
+      lo3_0 = fma(vec4f(p3[3]), w3_0.lo, lo3_0);
+      hi3_0 = fma(vec4f(p3[3]), w3_0.hi, hi3_0);
+      lo4_0 = fma(vec4f(p4[3]), w3_0.lo, lo4_0);
+      hi4_0 = fma(vec4f(p4[3]), w3_0.hi, hi4_0);
+      lo5_0 = fma(vec4f(p5[3]), w3_0.lo, lo5_0);
+      hi5_0 = fma(vec4f(p5[3]), w3_0.hi, hi5_0);
+      lo6_0 = fma(vec4f(p6[3]), w3_0.lo, lo6_0);
+      hi6_0 = fma(vec4f(p6[3]), w3_0.hi, hi6_0);
+      lo7_0 = fma(vec4f(p7[3]), w3_0.lo, lo7_0);
+      hi7_0 = fma(vec4f(p7[3]), w3_0.hi, hi7_0);
+    }
+    workgroupBarrier();
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+  }
+  if (n0 + 1 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
+  }
+  if (n0 + 2 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
+  }
+  if (n0 + 3 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
+  }
+  if (n0 + 4 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
+  }
+  if (n0 + 5 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
+  }
+  if (n0 + 6 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
+  }
+  if (n0 + 7 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
+  }
+}
+`,
+  "attention_tiled@OD=16": `const OD: u32 = 16u;
+// attention_tiled.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, scores and probabilities in register tiles.
+//
+// Operands and strides as in attention.wgsl; all of them, in elements, are multiples of 8, so that a load
+// brings eight values. A workgroup of WX × WY makes 8·WY queries of one head (x: queries, y: heads of samples).
+// Invocation (x, y) scores 8 queries × 8 keys of a block of 8·WX keys, then sums up OD = D / WX columns of the
+// same queries. Only probabilities and row maxima pass through workgroup memory; all sums are f32.
+
+
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const LOG2E: f32 = 1.4426950409;
+
+override WX: u32 = 8u;
+override WY: u32 = 4u;
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+var<workgroup> P: array<vec4f, 16u * WX * WY>;    // [query of the workgroup][key of the block / 4]
+var<workgroup> tops: array<f32, 8u * WX * WY>;    // [query][x]
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn loadQ(at: u32) -> Eight {
+  if (Q_TYPE == 0u) { return Eight(bitcast<vec4f>(Q[at * 2u]), bitcast<vec4f>(Q[at * 2u + 1u])); }
+  return halves(Q[at]);
+}
+
+fn loadK(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return Eight(bitcast<vec4f>(K[at * 2u]), bitcast<vec4f>(K[at * 2u + 1u])); }
+  return halves(K[at]);
+}
+
+fn loadV(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return Eight(bitcast<vec4f>(V[at * 2u]), bitcast<vec4f>(V[at * 2u + 1u])); }
+  return halves(V[at]);
+}
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
+  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
+  var v = dot * s.scale;
+  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
+  return v * LOG2E;
+}
+
+@compute @workgroup_size(WX, WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let m0 = local.y * 8u;                               // first query within the workgroup
+  let n0 = s.q0 + group.x * 8u * WY + m0;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = (s.vFirst + b * s.vSample + h * s.vHead) / 8u + local.x * (OD / 8u);
+  let D8 = s.D / 8u;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var lo0_0 = vec4f();
+  var hi0_0 = vec4f();
+  var lo0_1 = vec4f();
+  var hi0_1 = vec4f();
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var lo1_0 = vec4f();
+  var hi1_0 = vec4f();
+  var lo1_1 = vec4f();
+  var hi1_1 = vec4f();
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var lo2_0 = vec4f();
+  var hi2_0 = vec4f();
+  var lo2_1 = vec4f();
+  var hi2_1 = vec4f();
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var lo3_0 = vec4f();
+  var hi3_0 = vec4f();
+  var lo3_1 = vec4f();
+  var hi3_1 = vec4f();
+  let row4 = min(n0 + 4, s.qEnd - 1u);
+  let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
+  let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
+  var max4 = NOTHING;
+  var sum4 = 0.0;
+  var lo4_0 = vec4f();
+  var hi4_0 = vec4f();
+  var lo4_1 = vec4f();
+  var hi4_1 = vec4f();
+  let row5 = min(n0 + 5, s.qEnd - 1u);
+  let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
+  let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
+  var max5 = NOTHING;
+  var sum5 = 0.0;
+  var lo5_0 = vec4f();
+  var hi5_0 = vec4f();
+  var lo5_1 = vec4f();
+  var hi5_1 = vec4f();
+  let row6 = min(n0 + 6, s.qEnd - 1u);
+  let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
+  let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
+  var max6 = NOTHING;
+  var sum6 = 0.0;
+  var lo6_0 = vec4f();
+  var hi6_0 = vec4f();
+  var lo6_1 = vec4f();
+  var hi6_1 = vec4f();
+  let row7 = min(n0 + 7, s.qEnd - 1u);
+  let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
+  let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
+  var max7 = NOTHING;
+  var sum7 = 0.0;
+  var lo7_0 = vec4f();
+  var hi7_0 = vec4f();
+  var lo7_1 = vec4f();
+  var hi7_1 = vec4f();
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(s.q0 + (group.x + 1u) * 8u * WY, s.qEnd)); }  // later keys serve none
+  for (var k0 = 0u; k0 < keys; k0 += 8u * WX) {
+    var s0_0 = 0.0;
+    var s0_1 = 0.0;
+    var s0_2 = 0.0;
+    var s0_3 = 0.0;
+    var s0_4 = 0.0;
+    var s0_5 = 0.0;
+    var s0_6 = 0.0;
+    var s0_7 = 0.0;
+    var s1_0 = 0.0;
+    var s1_1 = 0.0;
+    var s1_2 = 0.0;
+    var s1_3 = 0.0;
+    var s1_4 = 0.0;
+    var s1_5 = 0.0;
+    var s1_6 = 0.0;
+    var s1_7 = 0.0;
+    var s2_0 = 0.0;
+    var s2_1 = 0.0;
+    var s2_2 = 0.0;
+    var s2_3 = 0.0;
+    var s2_4 = 0.0;
+    var s2_5 = 0.0;
+    var s2_6 = 0.0;
+    var s2_7 = 0.0;
+    var s3_0 = 0.0;
+    var s3_1 = 0.0;
+    var s3_2 = 0.0;
+    var s3_3 = 0.0;
+    var s3_4 = 0.0;
+    var s3_5 = 0.0;
+    var s3_6 = 0.0;
+    var s3_7 = 0.0;
+    var s4_0 = 0.0;
+    var s4_1 = 0.0;
+    var s4_2 = 0.0;
+    var s4_3 = 0.0;
+    var s4_4 = 0.0;
+    var s4_5 = 0.0;
+    var s4_6 = 0.0;
+    var s4_7 = 0.0;
+    var s5_0 = 0.0;
+    var s5_1 = 0.0;
+    var s5_2 = 0.0;
+    var s5_3 = 0.0;
+    var s5_4 = 0.0;
+    var s5_5 = 0.0;
+    var s5_6 = 0.0;
+    var s5_7 = 0.0;
+    var s6_0 = 0.0;
+    var s6_1 = 0.0;
+    var s6_2 = 0.0;
+    var s6_3 = 0.0;
+    var s6_4 = 0.0;
+    var s6_5 = 0.0;
+    var s6_6 = 0.0;
+    var s6_7 = 0.0;
+    var s7_0 = 0.0;
+    var s7_1 = 0.0;
+    var s7_2 = 0.0;
+    var s7_3 = 0.0;
+    var s7_4 = 0.0;
+    var s7_5 = 0.0;
+    var s7_6 = 0.0;
+    var s7_7 = 0.0;
+    let key0 = k0 + local.x * 8u;
+    let kAt0 = (kHead + min(key0 + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1 = (kHead + min(key0 + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt2 = (kHead + min(key0 + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt3 = (kHead + min(key0 + 3, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt4 = (kHead + min(key0 + 4, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt5 = (kHead + min(key0 + 5, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt6 = (kHead + min(key0 + 6, s.Lk - 1u) * s.kRow) / 8u;
+    let kAt7 = (kHead + min(key0 + 7, s.Lk - 1u) * s.kRow) / 8u;
+    for (var c = 0u; c < D8; c++) {
+      let a0 = loadQ(qAt0 + c);
+      let a1 = loadQ(qAt1 + c);
+      let a2 = loadQ(qAt2 + c);
+      let a3 = loadQ(qAt3 + c);
+      let a4 = loadQ(qAt4 + c);
+      let a5 = loadQ(qAt5 + c);
+      let a6 = loadQ(qAt6 + c);
+      let a7 = loadQ(qAt7 + c);
+      let b0 = loadK(kAt0 + c);
+      s0_0 += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
+      s1_0 += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
+      s2_0 += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
+      s3_0 += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
+      s4_0 += dot(a4.lo, b0.lo) + dot(a4.hi, b0.hi);
+      s5_0 += dot(a5.lo, b0.lo) + dot(a5.hi, b0.hi);
+      s6_0 += dot(a6.lo, b0.lo) + dot(a6.hi, b0.hi);
+      s7_0 += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
+      let b1 = loadK(kAt1 + c);
+      s0_1 += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
+      s1_1 += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
+      s2_1 += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
+      s3_1 += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
+      s4_1 += dot(a4.lo, b1.lo) + dot(a4.hi, b1.hi);
+      s5_1 += dot(a5.lo, b1.lo) + dot(a5.hi, b1.hi);
+      s6_1 += dot(a6.lo, b1.lo) + dot(a6.hi, b1.hi);
+      s7_1 += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
+      let b2 = loadK(kAt2 + c);
+      s0_2 += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
+      s1_2 += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
+      s2_2 += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
+      s3_2 += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
+      s4_2 += dot(a4.lo, b2.lo) + dot(a4.hi, b2.hi);
+      s5_2 += dot(a5.lo, b2.lo) + dot(a5.hi, b2.hi);
+      s6_2 += dot(a6.lo, b2.lo) + dot(a6.hi, b2.hi);
+      s7_2 += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
+      let b3 = loadK(kAt3 + c);
+      s0_3 += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
+      s1_3 += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
+      s2_3 += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
+      s3_3 += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
+      s4_3 += dot(a4.lo, b3.lo) + dot(a4.hi, b3.hi);
+      s5_3 += dot(a5.lo, b3.lo) + dot(a5.hi, b3.hi);
+      s6_3 += dot(a6.lo, b3.lo) + dot(a6.hi, b3.hi);
+      s7_3 += dot(a7.lo, b3.lo) + dot(a7.hi, b3.hi);
+      let b4 = loadK(kAt4 + c);
+      s0_4 += dot(a0.lo, b4.lo) + dot(a0.hi, b4.hi);
+      s1_4 += dot(a1.lo, b4.lo) + dot(a1.hi, b4.hi);
+      s2_4 += dot(a2.lo, b4.lo) + dot(a2.hi, b4.hi);
+      s3_4 += dot(a3.lo, b4.lo) + dot(a3.hi, b4.hi);
+      s4_4 += dot(a4.lo, b4.lo) + dot(a4.hi, b4.hi);
+      s5_4 += dot(a5.lo, b4.lo) + dot(a5.hi, b4.hi);
+      s6_4 += dot(a6.lo, b4.lo) + dot(a6.hi, b4.hi);
+      s7_4 += dot(a7.lo, b4.lo) + dot(a7.hi, b4.hi);
+      let b5 = loadK(kAt5 + c);
+      s0_5 += dot(a0.lo, b5.lo) + dot(a0.hi, b5.hi);
+      s1_5 += dot(a1.lo, b5.lo) + dot(a1.hi, b5.hi);
+      s2_5 += dot(a2.lo, b5.lo) + dot(a2.hi, b5.hi);
+      s3_5 += dot(a3.lo, b5.lo) + dot(a3.hi, b5.hi);
+      s4_5 += dot(a4.lo, b5.lo) + dot(a4.hi, b5.hi);
+      s5_5 += dot(a5.lo, b5.lo) + dot(a5.hi, b5.hi);
+      s6_5 += dot(a6.lo, b5.lo) + dot(a6.hi, b5.hi);
+      s7_5 += dot(a7.lo, b5.lo) + dot(a7.hi, b5.hi);
+      let b6 = loadK(kAt6 + c);
+      s0_6 += dot(a0.lo, b6.lo) + dot(a0.hi, b6.hi);
+      s1_6 += dot(a1.lo, b6.lo) + dot(a1.hi, b6.hi);
+      s2_6 += dot(a2.lo, b6.lo) + dot(a2.hi, b6.hi);
+      s3_6 += dot(a3.lo, b6.lo) + dot(a3.hi, b6.hi);
+      s4_6 += dot(a4.lo, b6.lo) + dot(a4.hi, b6.hi);
+      s5_6 += dot(a5.lo, b6.lo) + dot(a5.hi, b6.hi);
+      s6_6 += dot(a6.lo, b6.lo) + dot(a6.hi, b6.hi);
+      s7_6 += dot(a7.lo, b6.lo) + dot(a7.hi, b6.hi);
+      let b7 = loadK(kAt7 + c);
+      s0_7 += dot(a0.lo, b7.lo) + dot(a0.hi, b7.hi);
+      s1_7 += dot(a1.lo, b7.lo) + dot(a1.hi, b7.hi);
+      s2_7 += dot(a2.lo, b7.lo) + dot(a2.hi, b7.hi);
+      s3_7 += dot(a3.lo, b7.lo) + dot(a3.hi, b7.hi);
+      s4_7 += dot(a4.lo, b7.lo) + dot(a4.hi, b7.hi);
+      s5_7 += dot(a5.lo, b7.lo) + dot(a5.hi, b7.hi);
+      s6_7 += dot(a6.lo, b7.lo) + dot(a6.hi, b7.hi);
+      s7_7 += dot(a7.lo, b7.lo) + dot(a7.hi, b7.hi);
+    }
+    s0_0 = score(s0_0, b, row0, key0 + 0, bias0);
+    s0_1 = score(s0_1, b, row0, key0 + 1, bias0);
+    s0_2 = score(s0_2, b, row0, key0 + 2, bias0);
+    s0_3 = score(s0_3, b, row0, key0 + 3, bias0);
+    s0_4 = score(s0_4, b, row0, key0 + 4, bias0);
+    s0_5 = score(s0_5, b, row0, key0 + 5, bias0);
+    s0_6 = score(s0_6, b, row0, key0 + 6, bias0);
+    s0_7 = score(s0_7, b, row0, key0 + 7, bias0);
+    tops[(m0 + 0) * WX + local.x] = max(max(max(s0_0, s0_1), max(s0_2, s0_3)), max(max(s0_4, s0_5), max(s0_6, s0_7)));
+    s1_0 = score(s1_0, b, row1, key0 + 0, bias1);
+    s1_1 = score(s1_1, b, row1, key0 + 1, bias1);
+    s1_2 = score(s1_2, b, row1, key0 + 2, bias1);
+    s1_3 = score(s1_3, b, row1, key0 + 3, bias1);
+    s1_4 = score(s1_4, b, row1, key0 + 4, bias1);
+    s1_5 = score(s1_5, b, row1, key0 + 5, bias1);
+    s1_6 = score(s1_6, b, row1, key0 + 6, bias1);
+    s1_7 = score(s1_7, b, row1, key0 + 7, bias1);
+    tops[(m0 + 1) * WX + local.x] = max(max(max(s1_0, s1_1), max(s1_2, s1_3)), max(max(s1_4, s1_5), max(s1_6, s1_7)));
+    s2_0 = score(s2_0, b, row2, key0 + 0, bias2);
+    s2_1 = score(s2_1, b, row2, key0 + 1, bias2);
+    s2_2 = score(s2_2, b, row2, key0 + 2, bias2);
+    s2_3 = score(s2_3, b, row2, key0 + 3, bias2);
+    s2_4 = score(s2_4, b, row2, key0 + 4, bias2);
+    s2_5 = score(s2_5, b, row2, key0 + 5, bias2);
+    s2_6 = score(s2_6, b, row2, key0 + 6, bias2);
+    s2_7 = score(s2_7, b, row2, key0 + 7, bias2);
+    tops[(m0 + 2) * WX + local.x] = max(max(max(s2_0, s2_1), max(s2_2, s2_3)), max(max(s2_4, s2_5), max(s2_6, s2_7)));
+    s3_0 = score(s3_0, b, row3, key0 + 0, bias3);
+    s3_1 = score(s3_1, b, row3, key0 + 1, bias3);
+    s3_2 = score(s3_2, b, row3, key0 + 2, bias3);
+    s3_3 = score(s3_3, b, row3, key0 + 3, bias3);
+    s3_4 = score(s3_4, b, row3, key0 + 4, bias3);
+    s3_5 = score(s3_5, b, row3, key0 + 5, bias3);
+    s3_6 = score(s3_6, b, row3, key0 + 6, bias3);
+    s3_7 = score(s3_7, b, row3, key0 + 7, bias3);
+    tops[(m0 + 3) * WX + local.x] = max(max(max(s3_0, s3_1), max(s3_2, s3_3)), max(max(s3_4, s3_5), max(s3_6, s3_7)));
+    s4_0 = score(s4_0, b, row4, key0 + 0, bias4);
+    s4_1 = score(s4_1, b, row4, key0 + 1, bias4);
+    s4_2 = score(s4_2, b, row4, key0 + 2, bias4);
+    s4_3 = score(s4_3, b, row4, key0 + 3, bias4);
+    s4_4 = score(s4_4, b, row4, key0 + 4, bias4);
+    s4_5 = score(s4_5, b, row4, key0 + 5, bias4);
+    s4_6 = score(s4_6, b, row4, key0 + 6, bias4);
+    s4_7 = score(s4_7, b, row4, key0 + 7, bias4);
+    tops[(m0 + 4) * WX + local.x] = max(max(max(s4_0, s4_1), max(s4_2, s4_3)), max(max(s4_4, s4_5), max(s4_6, s4_7)));
+    s5_0 = score(s5_0, b, row5, key0 + 0, bias5);
+    s5_1 = score(s5_1, b, row5, key0 + 1, bias5);
+    s5_2 = score(s5_2, b, row5, key0 + 2, bias5);
+    s5_3 = score(s5_3, b, row5, key0 + 3, bias5);
+    s5_4 = score(s5_4, b, row5, key0 + 4, bias5);
+    s5_5 = score(s5_5, b, row5, key0 + 5, bias5);
+    s5_6 = score(s5_6, b, row5, key0 + 6, bias5);
+    s5_7 = score(s5_7, b, row5, key0 + 7, bias5);
+    tops[(m0 + 5) * WX + local.x] = max(max(max(s5_0, s5_1), max(s5_2, s5_3)), max(max(s5_4, s5_5), max(s5_6, s5_7)));
+    s6_0 = score(s6_0, b, row6, key0 + 0, bias6);
+    s6_1 = score(s6_1, b, row6, key0 + 1, bias6);
+    s6_2 = score(s6_2, b, row6, key0 + 2, bias6);
+    s6_3 = score(s6_3, b, row6, key0 + 3, bias6);
+    s6_4 = score(s6_4, b, row6, key0 + 4, bias6);
+    s6_5 = score(s6_5, b, row6, key0 + 5, bias6);
+    s6_6 = score(s6_6, b, row6, key0 + 6, bias6);
+    s6_7 = score(s6_7, b, row6, key0 + 7, bias6);
+    tops[(m0 + 6) * WX + local.x] = max(max(max(s6_0, s6_1), max(s6_2, s6_3)), max(max(s6_4, s6_5), max(s6_6, s6_7)));
+    s7_0 = score(s7_0, b, row7, key0 + 0, bias7);
+    s7_1 = score(s7_1, b, row7, key0 + 1, bias7);
+    s7_2 = score(s7_2, b, row7, key0 + 2, bias7);
+    s7_3 = score(s7_3, b, row7, key0 + 3, bias7);
+    s7_4 = score(s7_4, b, row7, key0 + 4, bias7);
+    s7_5 = score(s7_5, b, row7, key0 + 5, bias7);
+    s7_6 = score(s7_6, b, row7, key0 + 6, bias7);
+    s7_7 = score(s7_7, b, row7, key0 + 7, bias7);
+    tops[(m0 + 7) * WX + local.x] = max(max(max(s7_0, s7_1), max(s7_2, s7_3)), max(max(s7_4, s7_5), max(s7_6, s7_7)));
+    workgroupBarrier();
+    var top0 = max0;
+    for (var t = 0u; t < WX; t++) { top0 = max(top0, tops[(m0 + 0) * WX + t]); }
+    let fade0 = exp2(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    lo0_0 *= fade0;
+    hi0_0 *= fade0;
+    lo0_1 *= fade0;
+    hi0_1 *= fade0;
+    let u0 = vec4f(s0_0, s0_1, s0_2, s0_3);
+    let v0 = vec4f(s0_4, s0_5, s0_6, s0_7);
+    P[((m0 + 0) * WX + local.x) * 2u] = select(vec4f(), exp2(u0 - max0), u0 > vec4f(NOTHING));
+    P[((m0 + 0) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v0 - max0), v0 > vec4f(NOTHING));
+    var top1 = max1;
+    for (var t = 0u; t < WX; t++) { top1 = max(top1, tops[(m0 + 1) * WX + t]); }
+    let fade1 = exp2(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    lo1_0 *= fade1;
+    hi1_0 *= fade1;
+    lo1_1 *= fade1;
+    hi1_1 *= fade1;
+    let u1 = vec4f(s1_0, s1_1, s1_2, s1_3);
+    let v1 = vec4f(s1_4, s1_5, s1_6, s1_7);
+    P[((m0 + 1) * WX + local.x) * 2u] = select(vec4f(), exp2(u1 - max1), u1 > vec4f(NOTHING));
+    P[((m0 + 1) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v1 - max1), v1 > vec4f(NOTHING));
+    var top2 = max2;
+    for (var t = 0u; t < WX; t++) { top2 = max(top2, tops[(m0 + 2) * WX + t]); }
+    let fade2 = exp2(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    lo2_0 *= fade2;
+    hi2_0 *= fade2;
+    lo2_1 *= fade2;
+    hi2_1 *= fade2;
+    let u2 = vec4f(s2_0, s2_1, s2_2, s2_3);
+    let v2 = vec4f(s2_4, s2_5, s2_6, s2_7);
+    P[((m0 + 2) * WX + local.x) * 2u] = select(vec4f(), exp2(u2 - max2), u2 > vec4f(NOTHING));
+    P[((m0 + 2) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v2 - max2), v2 > vec4f(NOTHING));
+    var top3 = max3;
+    for (var t = 0u; t < WX; t++) { top3 = max(top3, tops[(m0 + 3) * WX + t]); }
+    let fade3 = exp2(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    lo3_0 *= fade3;
+    hi3_0 *= fade3;
+    lo3_1 *= fade3;
+    hi3_1 *= fade3;
+    let u3 = vec4f(s3_0, s3_1, s3_2, s3_3);
+    let v3 = vec4f(s3_4, s3_5, s3_6, s3_7);
+    P[((m0 + 3) * WX + local.x) * 2u] = select(vec4f(), exp2(u3 - max3), u3 > vec4f(NOTHING));
+    P[((m0 + 3) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v3 - max3), v3 > vec4f(NOTHING));
+    var top4 = max4;
+    for (var t = 0u; t < WX; t++) { top4 = max(top4, tops[(m0 + 4) * WX + t]); }
+    let fade4 = exp2(max4 - top4);
+    max4 = top4;
+    sum4 *= fade4;
+    lo4_0 *= fade4;
+    hi4_0 *= fade4;
+    lo4_1 *= fade4;
+    hi4_1 *= fade4;
+    let u4 = vec4f(s4_0, s4_1, s4_2, s4_3);
+    let v4 = vec4f(s4_4, s4_5, s4_6, s4_7);
+    P[((m0 + 4) * WX + local.x) * 2u] = select(vec4f(), exp2(u4 - max4), u4 > vec4f(NOTHING));
+    P[((m0 + 4) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v4 - max4), v4 > vec4f(NOTHING));
+    var top5 = max5;
+    for (var t = 0u; t < WX; t++) { top5 = max(top5, tops[(m0 + 5) * WX + t]); }
+    let fade5 = exp2(max5 - top5);
+    max5 = top5;
+    sum5 *= fade5;
+    lo5_0 *= fade5;
+    hi5_0 *= fade5;
+    lo5_1 *= fade5;
+    hi5_1 *= fade5;
+    let u5 = vec4f(s5_0, s5_1, s5_2, s5_3);
+    let v5 = vec4f(s5_4, s5_5, s5_6, s5_7);
+    P[((m0 + 5) * WX + local.x) * 2u] = select(vec4f(), exp2(u5 - max5), u5 > vec4f(NOTHING));
+    P[((m0 + 5) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v5 - max5), v5 > vec4f(NOTHING));
+    var top6 = max6;
+    for (var t = 0u; t < WX; t++) { top6 = max(top6, tops[(m0 + 6) * WX + t]); }
+    let fade6 = exp2(max6 - top6);
+    max6 = top6;
+    sum6 *= fade6;
+    lo6_0 *= fade6;
+    hi6_0 *= fade6;
+    lo6_1 *= fade6;
+    hi6_1 *= fade6;
+    let u6 = vec4f(s6_0, s6_1, s6_2, s6_3);
+    let v6 = vec4f(s6_4, s6_5, s6_6, s6_7);
+    P[((m0 + 6) * WX + local.x) * 2u] = select(vec4f(), exp2(u6 - max6), u6 > vec4f(NOTHING));
+    P[((m0 + 6) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v6 - max6), v6 > vec4f(NOTHING));
+    var top7 = max7;
+    for (var t = 0u; t < WX; t++) { top7 = max(top7, tops[(m0 + 7) * WX + t]); }
+    let fade7 = exp2(max7 - top7);
+    max7 = top7;
+    sum7 *= fade7;
+    lo7_0 *= fade7;
+    hi7_0 *= fade7;
+    lo7_1 *= fade7;
+    hi7_1 *= fade7;
+    let u7 = vec4f(s7_0, s7_1, s7_2, s7_3);
+    let v7 = vec4f(s7_4, s7_5, s7_6, s7_7);
+    P[((m0 + 7) * WX + local.x) * 2u] = select(vec4f(), exp2(u7 - max7), u7 > vec4f(NOTHING));
+    P[((m0 + 7) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v7 - max7), v7 > vec4f(NOTHING));
+    workgroupBarrier();
+    for (var t = 0u; t < min(2u * WX, (s.Lk - k0 + 3u) / 4u); t++) {
+      let p0 = P[(m0 + 0) * WX * 2u + t];
+      sum0 += p0.x + p0.y + p0.z + p0.w;
+      let p1 = P[(m0 + 1) * WX * 2u + t];
+      sum1 += p1.x + p1.y + p1.z + p1.w;
+      let p2 = P[(m0 + 2) * WX * 2u + t];
+      sum2 += p2.x + p2.y + p2.z + p2.w;
+      let p3 = P[(m0 + 3) * WX * 2u + t];
+      sum3 += p3.x + p3.y + p3.z + p3.w;
+      let p4 = P[(m0 + 4) * WX * 2u + t];
+      sum4 += p4.x + p4.y + p4.z + p4.w;
+      let p5 = P[(m0 + 5) * WX * 2u + t];
+      sum5 += p5.x + p5.y + p5.z + p5.w;
+      let p6 = P[(m0 + 6) * WX * 2u + t];
+      sum6 += p6.x + p6.y + p6.z + p6.w;
+      let p7 = P[(m0 + 7) * WX * 2u + t];
+      sum7 += p7.x + p7.y + p7.z + p7.w;
+      let at0 = vHead + min(k0 + t * 4u + 0, s.Lk - 1u) * s.vRow / 8u;
+      let w0_0 = loadV(at0 + 0);
+      lo0_0 = fma(vec4f(p0[0]), w0_0.lo, lo0_0);
+      hi0_0 = fma(vec4f(p0[0]), w0_0.hi, hi0_0);
+      lo1_0 = fma(vec4f(p1[0]), w0_0.lo, lo1_0);
+      hi1_0 = fma(vec4f(p1[0]), w0_0.hi, hi1_0);
+      lo2_0 = fma(vec4f(p2[0]), w0_0.lo, lo2_0);
+      hi2_0 = fma(vec4f(p2[0]), w0_0.hi, hi2_0);
+      lo3_0 = fma(vec4f(p3[0]), w0_0.lo, lo3_0);
+      hi3_0 = fma(vec4f(p3[0]), w0_0.hi, hi3_0);
+      lo4_0 = fma(vec4f(p4[0]), w0_0.lo, lo4_0);
+      hi4_0 = fma(vec4f(p4[0]), w0_0.hi, hi4_0);
+      lo5_0 = fma(vec4f(p5[0]), w0_0.lo, lo5_0);
+      hi5_0 = fma(vec4f(p5[0]), w0_0.hi, hi5_0);
+      lo6_0 = fma(vec4f(p6[0]), w0_0.lo, lo6_0);
+      hi6_0 = fma(vec4f(p6[0]), w0_0.hi, hi6_0);
+      lo7_0 = fma(vec4f(p7[0]), w0_0.lo, lo7_0);
+      hi7_0 = fma(vec4f(p7[0]), w0_0.hi, hi7_0);
+      let w0_1 = loadV(at0 + 1);
+      lo0_1 = fma(vec4f(p0[0]), w0_1.lo, lo0_1);
+      hi0_1 = fma(vec4f(p0[0]), w0_1.hi, hi0_1);
+      lo1_1 = fma(vec4f(p1[0]), w0_1.lo, lo1_1);
+      hi1_1 = fma(vec4f(p1[0]), w0_1.hi, hi1_1);
+      lo2_1 = fma(vec4f(p2[0]), w0_1.lo, lo2_1);
+      hi2_1 = fma(vec4f(p2[0]), w0_1.hi, hi2_1);
+      lo3_1 = fma(vec4f(p3[0]), w0_1.lo, lo3_1);
+      hi3_1 = fma(vec4f(p3[0]), w0_1.hi, hi3_1);
+      lo4_1 = fma(vec4f(p4[0]), w0_1.lo, lo4_1);
+      hi4_1 = fma(vec4f(p4[0]), w0_1.hi, hi4_1);
+      lo5_1 = fma(vec4f(p5[0]), w0_1.lo, lo5_1);
+      hi5_1 = fma(vec4f(p5[0]), w0_1.hi, hi5_1);
+      lo6_1 = fma(vec4f(p6[0]), w0_1.lo, lo6_1);
+      hi6_1 = fma(vec4f(p6[0]), w0_1.hi, hi6_1);
+      lo7_1 = fma(vec4f(p7[0]), w0_1.lo, lo7_1);
+      hi7_1 = fma(vec4f(p7[0]), w0_1.hi, hi7_1);
+      let at1 = vHead + min(k0 + t * 4u + 1, s.Lk - 1u) * s.vRow / 8u;
+      let w1_0 = loadV(at1 + 0);
+      lo0_0 = fma(vec4f(p0[1]), w1_0.lo, lo0_0);
+      hi0_0 = fma(vec4f(p0[1]), w1_0.hi, hi0_0);
+      lo1_0 = fma(vec4f(p1[1]), w1_0.lo, lo1_0);
+      hi1_0 = fma(vec4f(p1[1]), w1_0.hi, hi1_0);
+      lo2_0 = fma(vec4f(p2[1]), w1_0.lo, lo2_0);
+      hi2_0 = fma(vec4f(p2[1]), w1_0.hi, hi2_0);
+      lo3_0 = fma(vec4f(p3[1]), w1_0.lo, lo3_0);
+      hi3_0 = fma(vec4f(p3[1]), w1_0.hi, hi3_0);
+      lo4_0 = fma(vec4f(p4[1]), w1_0.lo, lo4_0);
+      hi4_0 = fma(vec4f(p4[1]), w1_0.hi, hi4_0);
+      lo5_0 = fma(vec4f(p5[1]), w1_0.lo, lo5_0);
+      hi5_0 = fma(vec4f(p5[1]), w1_0.hi, hi5_0);
+      lo6_0 = fma(vec4f(p6[1]), w1_0.lo, lo6_0);
+      hi6_0 = fma(vec4f(p6[1]), w1_0.hi, hi6_0);
+      lo7_0 = fma(vec4f(p7[1]), w1_0.lo, lo7_0);
+      hi7_0 = fma(vec4f(p7[1]), w1_0.hi, hi7_0);
+      let w1_1 = loadV(at1 + 1);
+      lo0_1 = fma(vec4f(p0[1]), w1_1.lo, lo0_1);
+      hi0_1 = fma(vec4f(p0[1]), w1_1.hi, hi0_1);
+      lo1_1 = fma(vec4f(p1[1]), w1_1.lo, lo1_1);
+      hi1_1 = fma(vec4f(p1[1]), w1_1.hi, hi1_1);
+      lo2_1 = fma(vec4f(p2[1]), w1_1.lo, lo2_1);
+      hi2_1 = fma(vec4f(p2[1]), w1_1.hi, hi2_1);
+      lo3_1 = fma(vec4f(p3[1]), w1_1.lo, lo3_1);
+      hi3_1 = fma(vec4f(p3[1]), w1_1.hi, hi3_1);
+      lo4_1 = fma(vec4f(p4[1]), w1_1.lo, lo4_1);
+      hi4_1 = fma(vec4f(p4[1]), w1_1.hi, hi4_1);
+      lo5_1 = fma(vec4f(p5[1]), w1_1.lo, lo5_1);
+      hi5_1 = fma(vec4f(p5[1]), w1_1.hi, hi5_1);
+      lo6_1 = fma(vec4f(p6[1]), w1_1.lo, lo6_1);
+      hi6_1 = fma(vec4f(p6[1]), w1_1.hi, hi6_1);
+      lo7_1 = fma(vec4f(p7[1]), w1_1.lo, lo7_1);
+      hi7_1 = fma(vec4f(p7[1]), w1_1.hi, hi7_1);
+      let at2 = vHead + min(k0 + t * 4u + 2, s.Lk - 1u) * s.vRow / 8u;
+      let w2_0 = loadV(at2 + 0);
+      lo0_0 = fma(vec4f(p0[2]), w2_0.lo, lo0_0);
+      hi0_0 = fma(vec4f(p0[2]), w2_0.hi, hi0_0);
+      lo1_0 = fma(vec4f(p1[2]), w2_0.lo, lo1_0);
+      hi1_0 = fma(vec4f(p1[2]), w2_0.hi, hi1_0);
+      lo2_0 = fma(vec4f(p2[2]), w2_0.lo, lo2_0);
+      hi2_0 = fma(vec4f(p2[2]), w2_0.hi, hi2_0);
+      lo3_0 = fma(vec4f(p3[2]), w2_0.lo, lo3_0);
+      hi3_0 = fma(vec4f(p3[2]), w2_0.hi, hi3_0);
+      lo4_0 = fma(vec4f(p4[2]), w2_0.lo, lo4_0);
+      hi4_0 = fma(vec4f(p4[2]), w2_0.hi, hi4_0);
+      lo5_0 = fma(vec4f(p5[2]), w2_0.lo, lo5_0);
+      hi5_0 = fma(vec4f(p5[2]), w2_0.hi, hi5_0);
+      lo6_0 = fma(vec4f(p6[2]), w2_0.lo, lo6_0);
+      hi6_0 = fma(vec4f(p6[2]), w2_0.hi, hi6_0);
+      lo7_0 = fma(vec4f(p7[2]), w2_0.lo, lo7_0);
+      hi7_0 = fma(vec4f(p7[2]), w2_0.hi, hi7_0);
+      let w2_1 = loadV(at2 + 1);
+      lo0_1 = fma(vec4f(p0[2]), w2_1.lo, lo0_1);
+      hi0_1 = fma(vec4f(p0[2]), w2_1.hi, hi0_1);
+      lo1_1 = fma(vec4f(p1[2]), w2_1.lo, lo1_1);
+      hi1_1 = fma(vec4f(p1[2]), w2_1.hi, hi1_1);
+      lo2_1 = fma(vec4f(p2[2]), w2_1.lo, lo2_1);
+      hi2_1 = fma(vec4f(p2[2]), w2_1.hi, hi2_1);
+      lo3_1 = fma(vec4f(p3[2]), w2_1.lo, lo3_1);
+      hi3_1 = fma(vec4f(p3[2]), w2_1.hi, hi3_1);
+      lo4_1 = fma(vec4f(p4[2]), w2_1.lo, lo4_1);
+      hi4_1 = fma(vec4f(p4[2]), w2_1.hi, hi4_1);
+      lo5_1 = fma(vec4f(p5[2]), w2_1.lo, lo5_1);
+      hi5_1 = fma(vec4f(p5[2]), w2_1.hi, hi5_1);
+      lo6_1 = fma(vec4f(p6[2]), w2_1.lo, lo6_1);
+      hi6_1 = fma(vec4f(p6[2]), w2_1.hi, hi6_1);
+      lo7_1 = fma(vec4f(p7[2]), w2_1.lo, lo7_1);
+      hi7_1 = fma(vec4f(p7[2]), w2_1.hi, hi7_1);
+      let at3 = vHead + min(k0 + t * 4u + 3, s.Lk - 1u) * s.vRow / 8u;
+      let w3_0 = loadV(at3 + 0);
+      lo0_0 = fma(vec4f(p0[3]), w3_0.lo, lo0_0);
+      hi0_0 = fma(vec4f(p0[3]), w3_0.hi, hi0_0);
+      lo1_0 = fma(vec4f(p1[3]), w3_0.lo, lo1_0);
+      hi1_0 = fma(vec4f(p1[3]), w3_0.hi, hi1_0);
+      lo2_0 = fma(vec4f(p2[3]), w3_0.lo, lo2_0);
+      hi2_0 = fma(vec4f(p2[3]), w3_0.hi, hi2_0);
+      lo3_0 = fma(vec4f(p3[3]), w3_0.lo, lo3_0);
+      hi3_0 = fma(vec4f(p3[3]), w3_0.hi, hi3_0);
+      lo4_0 = fma(vec4f(p4[3]), w3_0.lo, lo4_0);
+      hi4_0 = fma(vec4f(p4[3]), w3_0.hi, hi4_0);
+      lo5_0 = fma(vec4f(p5[3]), w3_0.lo, lo5_0);
+      hi5_0 = fma(vec4f(p5[3]), w3_0.hi, hi5_0);
+      lo6_0 = fma(vec4f(p6[3]), w3_0.lo, lo6_0);
+      hi6_0 = fma(vec4f(p6[3]), w3_0.hi, hi6_0);
+      lo7_0 = fma(vec4f(p7[3]), w3_0.lo, lo7_0);
+      hi7_0 = fma(vec4f(p7[3]), w3_0.hi, hi7_0);
+      let w3_1 = loadV(at3 + 1);
+      lo0_1 = fma(vec4f(p0[3]), w3_1.lo, lo0_1);
+      hi0_1 = fma(vec4f(p0[3]), w3_1.hi, hi0_1);
+      lo1_1 = fma(vec4f(p1[3]), w3_1.lo, lo1_1);
+      hi1_1 = fma(vec4f(p1[3]), w3_1.hi, hi1_1);
+      lo2_1 = fma(vec4f(p2[3]), w3_1.lo, lo2_1);
+      hi2_1 = fma(vec4f(p2[3]), w3_1.hi, hi2_1);
+      lo3_1 = fma(vec4f(p3[3]), w3_1.lo, lo3_1);
+      hi3_1 = fma(vec4f(p3[3]), w3_1.hi, hi3_1);
+      lo4_1 = fma(vec4f(p4[3]), w3_1.lo, lo4_1);
+      hi4_1 = fma(vec4f(p4[3]), w3_1.hi, hi4_1);
+      lo5_1 = fma(vec4f(p5[3]), w3_1.lo, lo5_1);
+      hi5_1 = fma(vec4f(p5[3]), w3_1.hi, hi5_1);
+      lo6_1 = fma(vec4f(p6[3]), w3_1.lo, lo6_1);
+      hi6_1 = fma(vec4f(p6[3]), w3_1.hi, hi6_1);
+      lo7_1 = fma(vec4f(p7[3]), w3_1.lo, lo7_1);
+      hi7_1 = fma(vec4f(p7[3]), w3_1.hi, hi7_1);
+    }
+    workgroupBarrier();
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+    O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
+    O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+  }
+  if (n0 + 1 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
+    O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
+    O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
+  }
+  if (n0 + 2 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
+    O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
+    O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
+  }
+  if (n0 + 3 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
+    O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
+    O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
+  }
+  if (n0 + 4 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
+    O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
+    O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
+  }
+  if (n0 + 5 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
+    O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
+    O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
+  }
+  if (n0 + 6 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
+    O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
+    O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
+  }
+  if (n0 + 7 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
+    O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
+    O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
+    O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
+    O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
+  }
+}
+`,
   "conv": `// conv.wgsl — convolution of any kernel size, stride and padding: 4 neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4

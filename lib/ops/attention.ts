@@ -77,8 +77,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
   }
   const out = r.tensor([B, Lq, heads * D]);
   const limit = r.device.info.maxBindingBytes;
-  const DJ = D <= 64 ? 1 : D <= 128 ? 2 : 8;
-  const BQ = 4;
+  const kernel = chooseKernel(r, [Q, K, V], D);
 
   const launch = (
     part: {
@@ -96,9 +95,16 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
     const { b0, h0, q0, qEnd, headsHere } = part;
     // Workgroups along y stop at 65 535, which no model's heads times samples reaches.
     r.dispatch({
-      shader: `attention@BQ=${BQ},DJ=${DJ}`,
-      types: { qElem: Q.tensor.dtype, kElem: K.tensor.dtype, vElem: V.tensor.dtype, oElem: out.dtype },
-      constants: { CAUSAL: o.causal ? 1 : 0, BIAS: bias ? 1 : 0, MASK: o.keyMask ? 1 : 0 },
+      shader: kernel.shader,
+      types: kernel.tiled
+        ? { oElem: out.dtype }
+        : { qElem: Q.tensor.dtype, kElem: K.tensor.dtype, vElem: V.tensor.dtype, oElem: out.dtype },
+      constants: {
+        ...kernel.constants,
+        CAUSAL: o.causal ? 1 : 0,
+        BIAS: bias ? 1 : 0,
+        MASK: o.keyMask ? 1 : 0,
+      },
       params: [
         ...[heads, D, Lq, Lk, q0, qEnd, b0, h0, headsHere],
         ...[wrap(Q.first - bound.q.offset / DTYPE_BYTES[Q.tensor.dtype]), Q.sample, Q.head, Q.row],
@@ -109,7 +115,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
         f32(o.scale ?? 1 / Math.sqrt(D)),
       ],
       buffers: [bound.q, part.K.tensor, part.V.tensor, bound.bias, o.keyMask, bound.o],
-      groups: [Math.ceil((qEnd - q0) / BQ), part.samples * headsHere, Math.ceil(D / (64 * DJ))],
+      groups: [Math.ceil((qEnd - q0) / kernel.queries), part.samples * headsHere, kernel.columns],
       flops: 4 * part.samples * headsHere * (qEnd - q0) * Lk * D,
     });
   };
@@ -117,7 +123,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
   const whole = [Q.tensor, K.tensor, V.tensor, out, ...(o.bias ? [o.bias] : [])].every((t) =>
     t.byteLength <= limit
   );
-  if (whole && Math.ceil(Lq / BQ) <= MAX_GROUPS && B * heads <= MAX_GROUPS) {
+  if (whole && Math.ceil(Lq / kernel.queries) <= MAX_GROUPS && B * heads <= MAX_GROUPS) {
     launch({ K, V, b0: 0, h0: 0, samples: B, headsHere: heads, q0: 0, qEnd: Lq }, {
       q: bindAll(Q.tensor),
       o: bindAll(out),
@@ -132,7 +138,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
     heads * D * DTYPE_BYTES[out.dtype],
     bias ? Lk * 4 : 0,
   );
-  const step = Math.min(MAX_GROUPS * BQ, Math.floor((limit - 512) / widest));
+  const step = Math.min(MAX_GROUPS * kernel.queries, Math.floor((limit - 512) / widest));
   if (step < 1) {
     throw new LssgenError(
       "unsupported",
@@ -163,6 +169,50 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
     }
   }
   return out;
+}
+
+/** A variant of the kernel for some heads. */
+interface Kernel {
+  readonly shader: string;
+  readonly tiled: boolean;
+  readonly constants: Readonly<Record<string, number>>;
+  /** Queries a workgroup makes. */
+  readonly queries: number;
+  /** Workgroups that share a query's columns. */
+  readonly columns: number;
+}
+
+/** Register tiles where rows are made of whole loads of eight values, else one value at a time. */
+function chooseKernel(r: Recorder, operands: readonly Strided[], D: number): Kernel {
+  const whole = operands.every(({ first, sample, head, row }) =>
+    [first, sample, head, row].every((n) => n % 8 === 0)
+  );
+  const OD = D >= 128 && D % 16 === 0 ? 16 : 8;
+  const WX = D / OD;
+  const [Q, K, V] = operands.map(({ tensor }) => tensor.dtype);
+  if (whole && D % 8 === 0 && WX <= 64 && K === V) {
+    const { workgroupInvocations, workgroupBytes } = r.device.info;
+    // 8 · (32 + 4) bytes an invocation for probabilities and maxima.
+    const room = Math.min(workgroupInvocations, Math.floor(workgroupBytes / 288), 64);
+    const WY = Math.max(1, Math.min(8, Math.floor(room / WX)));
+    if (WX * WY * 288 <= workgroupBytes && WX * WY <= workgroupInvocations) {
+      return {
+        shader: `attention_tiled@OD=${OD}`,
+        tiled: true,
+        constants: { WX, WY, Q_TYPE: Q === "f16" ? 1 : 0, KV_TYPE: K === "f16" ? 1 : 0 },
+        queries: 8 * WY,
+        columns: 1,
+      };
+    }
+  }
+  const DJ = D <= 64 ? 1 : D <= 128 ? 2 : 8;
+  return {
+    shader: `attention@BQ=4,DJ=${DJ}`,
+    tiled: false,
+    constants: {},
+    queries: 4,
+    columns: Math.ceil(D / (64 * DJ)),
+  };
 }
 
 /** Strides of an operand, checked against its shape. */
