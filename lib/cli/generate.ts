@@ -6,7 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { encodePng, parametersText, readPngText } from "../image/png.ts";
-import { createPipeline } from "../pipelines/text_to_image.ts";
+import { createPipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type { GeneratedImage, GenerateResult, Pipeline, Progress } from "../pipelines/text_to_image.ts";
 import { openFolder, readBytes } from "./input.ts";
 import type { Parsed } from "./options.ts";
@@ -33,6 +33,13 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   }
   const paths = outputPaths(options.text.out ?? "output.png", options.number.count ?? 1);
   await checkOutput(paths[0]);
+  // What the request cannot be is said before any weight is read.
+  const info = await readModelInfo(await openFolder(engine.model, "--model"));
+  const { warnings } = planPicture(
+    engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true },
+    request,
+  );
+  if (!options.flag.quiet) { for (const warning of warnings) terminal.note(`Warning: ${warning}\n`); }
 
   const started = performance.now();
   const progress = startProgress(options, terminal);
@@ -40,10 +47,6 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   try {
     await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress);
     const loadMs = performance.now() - started;
-    for (const warning of options.flag.quiet ? [] : pipeline.plan(request).warnings) {
-      progress.end();
-      terminal.note(`Warning: ${warning}\n`);
-    }
     for (const [i, path] of paths.entries()) {
       // One picture a call: each is on disk before the next begins, and has the bytes it would have alone.
       const seed = (request.seed ?? 0) + i;
@@ -55,6 +58,10 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       const image = result.images[0];
       await writeWhole(path, await pngOf(image, engine));
       progress.end();
+      const later = result.warnings.filter((warning) => !warnings.includes(warning));
+      if (!options.flag.quiet && i === 0) {
+        for (const warning of later) terminal.note(`Warning: ${warning}\n`);
+      }
       const totalMs = performance.now() - began + (i === 0 ? loadMs : 0);
       const timings = i === 0 ? [{ phase: "load", ms: loadMs }, ...result.timings] : result.timings;
       if (options.flag.json) {

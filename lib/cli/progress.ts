@@ -40,7 +40,7 @@ export class ProgressPrinter {
   /** Shows one event. */
   show(event: Progress): void {
     const now = this.now();
-    const phase = `${event.phase} ${event.image ?? 0} ${event.stage ?? 0}`;
+    const phase = `${event.phase} ${event.component ?? ""} ${event.image ?? 0} ${event.stage ?? 0}`;
     // The same stage from an earlier step is that of the next picture.
     const fresh = phase !== this.phase || (event.step ?? 0) < this.step;
     if (fresh) {
@@ -75,8 +75,9 @@ export class ProgressPrinter {
 
 /** One event as a line: phase, picture, stage with its size, bar, step, noise level, time left. */
 export function progressLine(event: Progress, etaMs?: number): string {
-  const { phase, image, stage, stages, step, steps, sigma, width, height } = event;
+  const { phase, component, image, stage, stages, step, steps, sigma, width, height } = event;
   const parts: string[] = [phase.padEnd(8)];
+  if (component) parts.push(component.padEnd(14));
   if (image) parts.push(`picture ${image + 1}`);
   if (stage && stages && stages > 1) parts.push(`stage ${stage}/${stages}`);
   if (width && height) parts.push(`${width}×${height}`);

@@ -95,7 +95,7 @@ export async function loadComponent<M>(
   const store = new WeightStore(await openCheckpoint(c.folder, subfolder), c.device, {
     dtype: c.dtype,
     signal: c.signal,
-    onProgress: (step, steps) => c.onProgress?.({ phase: "load", step, steps }),
+    onProgress: (step, steps) => c.onProgress?.({ phase: "load", component: subfolder, step, steps }),
   });
   try {
     const model = build(store.root(), config);

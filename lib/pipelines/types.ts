@@ -50,6 +50,8 @@ export interface GenerateRequest {
 export interface Progress {
   /** What is going on. */
   readonly phase: "load" | "encode" | "denoise" | "upsample" | "decode";
+  /** While loading: the folder of the component. */
+  readonly component?: string;
   /** Picture, from 0. */
   readonly image?: number;
   /** Stage, from 1. */

@@ -65,11 +65,11 @@ export type StageSize = Pick<StagePlan, "width" | "height" | "latentWidth" | "la
 export function stageSizes(r: PlanRequest, count: number): { sizes: StageSize[]; warnings: string[] } {
   const { vaeFactor: v, patch: p } = r.space;
   const unit = 2 ** count * v * p;
-  const stages = count === 0 ? "one stage" : `${count + 1} stages`;
+  const stages = count === 0 ? "one stage of this model needs" : `${count + 1} stages of this model need`;
   const down = (value: number): number => Math.floor(value / unit) * unit;
   const warnings: string[] = [];
   if (down(r.width) !== r.width || down(r.height) !== r.height) {
-    const sizes = `${r.width}×${r.height} does not divide by ${unit}, as ${stages} of this model need`;
+    const sizes = `${r.width}×${r.height} does not divide by ${unit}, as ${stages}`;
     const near = `${Math.max(unit, down(r.width))}×${Math.max(unit, down(r.height))}`;
     if (r.space.indivisible === "refuse" || down(r.width) === 0 || down(r.height) === 0) {
       throw bad(`Size ${sizes}; take ${near}`);
