@@ -25,7 +25,7 @@ export interface Kernel {
   readonly pipeline: GPUComputePipeline;
   /** Layout of group 0: binding 0 is the uniform block of parameters. */
   readonly layout: GPUBindGroupLayout;
-  /** Storage bindings, 1 … n. */
+  /** Operands: storage buffers and textures, bindings 1 … n. */
   readonly storage: number;
 }
 
@@ -105,7 +105,13 @@ export function preamble(types: KernelSpec["types"] = {}): string {
 /** Bind group layout entries read off the text, so that a shader's bindings stand in one place only. */
 export function bindings(text: string): GPUBindGroupLayoutEntry[] {
   const entries: GPUBindGroupLayoutEntry[] = [];
-  for (const [, binding, space] of text.matchAll(/@binding\((\d+)\)\s*var<([^>]+)>/g)) {
+  for (
+    const [, binding, space] of text.matchAll(/@binding\((\d+)\)\s*var(?:<([^>]+)>|\s+\w+: texture_2d<u32>)/g)
+  ) {
+    if (space === undefined) {
+      entries.push({ binding: Number(binding), visibility: 0x4, texture: { sampleType: "uint" } });
+      continue;
+    }
     const kind = space.replaceAll(" ", "");
     const type = kind === "uniform"
       ? "uniform"

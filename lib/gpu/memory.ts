@@ -11,6 +11,12 @@ import { LssgenError } from "../errors.ts";
 import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 
 const STORAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
+const TEXTURE = 0x04 | 0x02; // TEXTURE_BINDING | COPY_DST
+
+/** 16-byte texels in a row of the textures that {@linkcode Memory.takeTexels} gives. */
+export const TEXEL_ROW = 2048;
+/** Most bytes such a texture holds: WebGPU's guaranteed 8192 rows. */
+export const MAX_TEXEL_BYTES: number = 8192 * TEXEL_ROW * 16;
 
 /** Bytes in use and reserved, for reports and leak tests. */
 export interface MemoryUse {
@@ -25,6 +31,7 @@ export interface MemoryUse {
 /** Pool of storage buffers, by size class. */
 export class Memory {
   private readonly free = new Map<number, GPUBuffer[]>();
+  private readonly freeTexels = new Map<number, GPUTexture[]>();
   private live = 0;
   private peak = 0;
   private pooled = 0;
@@ -80,6 +87,38 @@ export class Memory {
     this.pooled += buffer.size;
   }
 
+  /**
+   * A texture (rgba32uint) for at least `bytes` bytes, from the pool or new: some drivers read a texel
+   * much faster than the same 16 bytes of a storage buffer.
+   *
+   * @throws {LssgenError} `out_of_memory` above {@linkcode MAX_TEXEL_BYTES}.
+   */
+  takeTexels(bytes: number): GPUTexture {
+    const rows = Math.ceil(bytes / (TEXEL_ROW * 16));
+    const step = 2 ** Math.max(0, Math.floor(Math.log2(rows)) - 3);
+    const height = Math.ceil(rows / step) * step;
+    if (bytes > MAX_TEXEL_BYTES) {
+      throw new LssgenError("out_of_memory", `A texture of ${bytes} bytes exceeds ${MAX_TEXEL_BYTES} bytes`);
+    }
+    const texture = this.freeTexels.get(height)?.pop();
+    const size = height * TEXEL_ROW * 16;
+    if (texture) this.pooled -= size;
+    this.live += size;
+    this.peak = Math.max(this.peak, this.live);
+    return texture ??
+      this.gpu.createTexture({ size: [TEXEL_ROW, height], format: "rgba32uint", usage: TEXTURE });
+  }
+
+  /** Gives a texture back to the pool. */
+  releaseTexels(texture: GPUTexture): void {
+    const list = this.freeTexels.get(texture.height);
+    if (list) list.push(texture);
+    else this.freeTexels.set(texture.height, [texture]);
+    const size = texture.height * TEXEL_ROW * 16;
+    this.live -= size;
+    this.pooled += size;
+  }
+
   /** A tensor filled from the CPU, at once. Not for buffers that recorded work still reads. */
   upload(shape: readonly number[], data: Float32Array<ArrayBuffer>): Tensor {
     const t = this.tensor(shape, "f32");
@@ -103,6 +142,8 @@ export class Memory {
   trim(): void {
     for (const list of this.free.values()) for (const buffer of list) buffer.destroy();
     this.free.clear();
+    for (const list of this.freeTexels.values()) for (const texture of list) texture.destroy();
+    this.freeTexels.clear();
     this.pooled = 0;
   }
 

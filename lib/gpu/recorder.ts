@@ -8,6 +8,7 @@ import { AbortedError, LssgenError } from "../errors.ts";
 import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 import type { Device } from "./device.ts";
 import type { KernelSpec } from "./kernel.ts";
+import { TEXEL_ROW } from "./memory.ts";
 
 /** A parameter that is a float in the shader's uniform block; plain numbers are u32. */
 export interface Float {
@@ -34,8 +35,8 @@ export interface Binding {
 export interface Dispatch extends KernelSpec {
   /** The uniform block, in order. */
   readonly params: readonly (number | Float)[];
-  /** Storage bindings 1 … n in order; `undefined` where an optional operand is absent. */
-  readonly buffers: readonly (Tensor | Binding | undefined)[];
+  /** Bindings 1 … n in order; `undefined` where an optional operand is absent. */
+  readonly buffers: readonly (Tensor | Binding | GPUTexture | undefined)[];
   /** Workgroups along x, y, z; each at most 65 535. */
   readonly groups: readonly [number, number?, number?];
   /** Floating-point operations of this launch, for the time budget and for profiles. */
@@ -172,7 +173,9 @@ export class Recorder {
     }];
     d.buffers.forEach((b, i) => {
       const bound = b ?? this.device.memory.empty;
-      const resource = "tensor" in bound
+      const resource = "createView" in bound
+        ? bound.createView()
+        : "tensor" in bound
         ? { buffer: bound.tensor.buffer, offset: bound.tensor.offset + bound.offset, size: bound.size }
         : { buffer: bound.buffer, offset: bound.offset, size: bound.byteLength };
       entries.push({ binding: i + 1, resource });
@@ -238,6 +241,30 @@ export class Recorder {
     this.encoder = undefined;
     this.slot = 0;
     this.flops = 0;
+  }
+
+  /**
+   * A copy of some bytes in a texture of {@linkcode TEXEL_ROW} texels of 16 bytes a row, read by kernels as
+   * one long list; it belongs to the innermost scope. `size` is a multiple of 16.
+   */
+  texels({ tensor, offset, size }: Binding): GPUTexture {
+    const texture = this.device.memory.takeTexels(size);
+    this.scopes[this.scopes.length - 1].ownTexels(texture);
+    this.endPass();
+    this.encoder ??= this.device.gpu.createCommandEncoder();
+    const rowBytes = TEXEL_ROW * 16;
+    const rows = Math.floor(size / rowBytes);
+    const rest = size / 16 - rows * TEXEL_ROW;
+    const from = { buffer: tensor.buffer, bytesPerRow: rowBytes };
+    const at = tensor.offset + offset;
+    if (rows > 0) {
+      this.encoder.copyBufferToTexture({ ...from, offset: at }, { texture }, [TEXEL_ROW, rows]);
+    }
+    if (rest > 0) {
+      const last = { ...from, offset: at + rows * rowBytes };
+      this.encoder.copyBufferToTexture(last, { texture, origin: [0, rows] }, [rest, 1]);
+    }
+    return texture;
   }
 
   /**
@@ -320,6 +347,7 @@ export class Recorder {
 /** Owner of the tensors made while it is the innermost scope of its recorder. */
 export class Scope {
   private readonly owned = new Set<GPUBuffer>();
+  private readonly textures: GPUTexture[] = [];
 
   /** Use `recorder.scope()`. */
   constructor(private readonly recorder: Recorder, private readonly parent: Scope | undefined) {}
@@ -327,6 +355,11 @@ export class Scope {
   /** For the recorder: takes charge of a buffer. */
   own(buffer: GPUBuffer): void {
     this.owned.add(buffer);
+  }
+
+  /** For the recorder: takes charge of a texture. */
+  ownTexels(texture: GPUTexture): void {
+    this.textures.push(texture);
   }
 
   /** Hands a tensor to the enclosing scope: it outlives this one. */
@@ -351,5 +384,7 @@ export class Scope {
     this.recorder.close(this);
     for (const buffer of this.owned) this.recorder.device.memory.release(buffer);
     this.owned.clear();
+    for (const texture of this.textures) this.recorder.device.memory.releaseTexels(texture);
+    this.textures.length = 0;
   }
 }
