@@ -44,7 +44,10 @@ const SHAPES: [string, number, number, number][] = [
   ["SDXL 64² attention", 4096, 640, 640],
   ["SDXL 32² GEGLU", 1024, 10240, 1280],
   ["FLUX modulation", 1, 18432, 3072],
-  ["embedded 512²", 1088, 256, 256],
+  ["embedded 512² q, k, v", 1048, 576, 192],
+  ["embedded 512² MLP in", 1048, 768, 192],
+  ["embedded 512² MLP out", 1048, 192, 768],
+  ["embedded 256² q, k, v", 280, 576, 192],
 ];
 
 /** Fills a buffer with small numbers of either width. */
@@ -87,6 +90,7 @@ function make(
       },
     }, plain],
     evidence: {
+      operands: kernel.operands,
       accumulators: kernel.RM * kernel.RN,
       // Multiply-adds for each value loaded, of the eight along K that a load brings.
       "FMAs a loaded value": kernel.RM * kernel.RN / (kernel.RM + kernel.RN),

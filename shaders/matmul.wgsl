@@ -4,15 +4,17 @@
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K: loads are the cost on CPU adapters, and a large register tile
-// shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
-// are addressed through (sample, row in the sample), so that the text or picture part of a joint
-// sequence is read and written in place.
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
 //
-// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
-// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
 
-// variants RM=1 RN=4 TEXELS=0; RM=4 RN=4 TEXELS=0; RM=8 RN=8 TEXELS=0; RM=1 RN=4 TEXELS=1; RM=4 RN=4 TEXELS=1; RM=8 RN=8 TEXELS=1
+// variants RM=1 RN=8 TEXELS=0 TILED=0; RM=4 RN=4 TEXELS=0 TILED=0; RM=8 RN=8 TEXELS=0 TILED=0; RM=1 RN=8 TEXELS=1 TILED=0; RM=4 RN=4 TEXELS=1 TILED=0; RM=8 RN=12 TEXELS=1 TILED=0; RM=4 RN=4 TEXELS=0 TILED=1
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
@@ -106,9 +108,8 @@ fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
 
-fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
-  let low = fma(a.lo.w, b.lo.w, fma(a.lo.z, b.lo.z, fma(a.lo.y, b.lo.y, fma(a.lo.x, b.lo.x, sum))));
-  return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
 fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
@@ -118,14 +119,29 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   Y[y] = yElem(v);
 }
 
+// unroll t TILED
+// Rows of the tile in the order (i, invocation), so that neighbours read neighbouring rows; a row is four
+// vectors along K and one of padding, which spreads rows over the banks.
+const LANES = 16u;  // WX and WY
+const PITCH = 5u;
+var<workgroup> xTile: array<vec4f, LANES * RM * PITCH>;
+var<workgroup> wTile: array<vec4f, LANES * RN * PITCH>;
+// end
+
 @compute @workgroup_size(WX, WY)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
   let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  // unroll t 1 - TILED
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+  // end
 
   // Rows and columns beyond the edge read the last one again and are not stored.
   // unroll i RM
@@ -144,6 +160,46 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   // end
   // end
 
+  // unroll t TILED
+  // Each invocation copies its eighths of one row of either tile.
+  for (var k = 0u; k < s.K8; k += 2u) {
+    for (var at = lane; at < 2u * LANES * RM; at += LANES * LANES) {
+      let row = at >> 1u;
+      let m = min(m0 + (row % LANES - local.y) * RM + row / LANES, s.mEnd - 1u);
+      let k8 = k + (at & 1u);
+      var v = Eight();
+      if (k8 < s.K8) {
+        let b = m / s.S;
+        v = loadX((b * s.xN + s.xAt + m - b * s.S) * s.K8 - s.xBase8 + k8);
+      }
+      xTile[row * PITCH + (at & 1u) * 2u] = v.lo;
+      xTile[row * PITCH + (at & 1u) * 2u + 1u] = v.hi;
+    }
+    for (var at = lane; at < 2u * LANES * RN; at += LANES * LANES) {
+      let row = at >> 1u;
+      let n = min(n0 + (row % LANES - local.x) * RN + row / LANES, s.nEnd - 1u);
+      let k8 = k + (at & 1u);
+      var v = Eight();
+      if (k8 < s.K8) { v = loadW(n * s.stride8 - s.wBase8 + k8); }
+      wTile[row * PITCH + (at & 1u) * 2u] = v.lo;
+      wTile[row * PITCH + (at & 1u) * 2u + 1u] = v.hi;
+    }
+    workgroupBarrier();
+    for (var q = 0u; q < 4u; q++) {
+      // unroll i RM
+      let a#i = xTile[(i * LANES + local.y) * PITCH + q];
+      // end
+      // unroll j RN
+      let v#j = wTile[(j * LANES + local.x) * PITCH + q];
+      // unroll i RM
+      acc#i_#j = mac4(acc#i_#j, a#i, v#j);
+      // end
+      // end
+    }
+    workgroupBarrier();
+  }
+  // end
+  // unroll t 1 - TILED
   for (var k = 0u; k < s.K8; k++) {
     // unroll i RM
     let a#i = loadX(x#i + k);
@@ -151,10 +207,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     // unroll j RN
     let v#j = loadW(w#j + k);
     // unroll i RM
-    acc#i_#j = mac(acc#i_#j, a#i, v#j);
+    acc#i_#j = mac4(mac4(acc#i_#j, a#i.lo, v#j.lo), a#i.hi, v#j.hi);
     // end
     // end
   }
+  // end
 
   // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
   // unroll j RN

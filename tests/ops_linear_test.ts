@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Device, openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
+import { chooseMatmul, type MatmulTuning, type Operands, tuneMatmul } from "../lib/gpu/tune.ts";
 import { type Activation, linear, type LinearOptions, type Matrix } from "../lib/ops/linear.ts";
 import { type Dtype, rows, type Tensor } from "../lib/tensor.ts";
 
@@ -75,6 +76,17 @@ interface Case {
   outlier?: number;
   /** Rows of the joint sequence before and after the part. */
   around?: [number, number];
+}
+
+const OPERANDS: readonly Operands[] = ["texels", "buffers", "tiled"];
+
+/** A device whose linear() reads its operands in the given way. */
+async function deviceReading(operands: Operands, maxBindingBytes?: number): Promise<Device> {
+  const device = await openDevice({ maxBindingBytes });
+  const { vendor, architecture, description } = device.info;
+  const adapter = [vendor, architecture, description].join("|");
+  await tuneMatmul(device, [{ adapter, operands, ms: { texels: 1, buffers: 1, tiled: 1 } }]);
+  return device;
 }
 
 /** Runs one case and returns the largest error relative to the largest expected value. */
@@ -161,14 +173,41 @@ const SHAPES: [number, number, number, number][] = [
   [1, 17, 64, 130],
 ];
 
-Deno.test("linear() equals an f64 loop at odd sizes for every weight type", async () => {
-  using device = await openDevice();
-  for (const w of ["f32", "f16", "bf16"] as const) {
-    for (const [B, S, K, N] of SHAPES) {
-      const e = await error(device, { B, S, K, N, w, bias: true });
-      assert(e < F32, `${[B, S, K, N]} ${w}: ${e}`);
+Deno.test("linear() equals an f64 loop at odd sizes for every weight type and way to the operands", async () => {
+  for (const operands of OPERANDS) {
+    using device = await deviceReading(operands);
+    for (const w of ["f32", "f16", "bf16"] as const) {
+      for (const [B, S, K, N] of SHAPES) {
+        const e = await error(device, { B, S, K, N, w, bias: true });
+        assert(e < F32, `${[B, S, K, N]} ${w}, ${operands}: ${e}`);
+      }
     }
   }
+});
+
+Deno.test("Every way to the operands rounds alike, to the last bit of the largest error", async () => {
+  const found: number[] = [];
+  for (const operands of OPERANDS) {
+    using device = await deviceReading(operands);
+    found.push(await error(device, { B: 2, S: 45, K: 200, N: 70, w: "bf16", bias: true }));
+  }
+  assertEquals(found, [found[0], found[0], found[0]]);
+});
+
+Deno.test("tuneMatmul() measures once a device, takes stored results of the same adapter only, and survives JSON", async () => {
+  using device = await openDevice();
+  const measured = await tuneMatmul(device);
+  assertEquals(await tuneMatmul(device), measured);
+  assert(OPERANDS.every((o) => measured.ms[measured.operands] <= measured.ms[o] && measured.ms[o] > 0));
+  const shape = { M: 64, N: 64, K: 64, xType: "f32", wType: "f32" } as const;
+  assertEquals(chooseMatmul(device, shape).operands, measured.operands);
+
+  using second = await openDevice();
+  const other = OPERANDS.find((o) => o !== measured.operands)!;
+  const stored: MatmulTuning = JSON.parse(JSON.stringify({ ...measured, operands: other }));
+  const foreign = { ...measured, adapter: "another" };
+  assertEquals(await tuneMatmul(second, [foreign, stored]), stored);
+  assertEquals(chooseMatmul(second, shape).operands, other);
 });
 
 Deno.test("linear() takes and gives halves", async () => {
@@ -211,11 +250,13 @@ Deno.test("linear() stays accurate beside an outlier", async () => {
 });
 
 Deno.test("linear() splits what exceeds the largest binding", async () => {
-  using device = await openDevice({ maxBindingBytes: 65536 });
-  for (const [B, S, K, N] of [[2, 130, 320, 200], [2, 61, 77, 333]]) {
-    for (const add of ["residual", "accumulate", undefined] as const) {
-      const e = await error(device, { B, S, K, N, add, gate: true, around: [5, 2] });
-      assert(e < F32, `${[B, S, K, N]} ${add}: ${e}`);
+  for (const operands of OPERANDS) {
+    using device = await deviceReading(operands, 65536);
+    for (const [B, S, K, N] of [[2, 130, 160, 110], [2, 61, 77, 233]]) {
+      for (const add of ["residual", "accumulate", undefined] as const) {
+        const e = await error(device, { B, S, K, N, add, gate: true, around: [5, 2] });
+        assert(e < F32, `${[B, S, K, N]} ${add}, ${operands}: ${e}`);
+      }
     }
   }
 });

@@ -1,10 +1,11 @@
 /**
- * Which variant of a kernel runs for which shape.
+ * Which variant of a kernel runs for which shape, by measurement on the adapter.
  *
  * @module
  */
 
 import type { Device } from "./device.ts";
+import { f32, Recorder } from "./recorder.ts";
 
 /** A product to choose a kernel for. */
 export interface MatmulShape {
@@ -20,6 +21,9 @@ export interface MatmulShape {
   readonly wType: "f32" | "f16" | "bf16";
 }
 
+/** How a kernel reads its operands: storage buffers, copies in textures, or tiles in workgroup memory. */
+export type Operands = "buffers" | "texels" | "tiled";
+
 /** A matmul variant: shader entry, tile of one invocation, invocations of one workgroup. */
 export interface MatmulKernel {
   /** Entry of shaders.gen.ts. */
@@ -32,15 +36,124 @@ export interface MatmulKernel {
   readonly WX: number;
   /** Invocations along rows. */
   readonly WY: number;
+  /** How it reads x and the weight. */
+  readonly operands: Operands;
 }
 
-function registers(RM: number, RN: number, WX: number, WY: number): MatmulKernel {
-  return { shader: `matmul@RM=${RM},RN=${RN},TEXELS=0`, RM, RN, WX, WY };
+/** What was measured on an adapter: plain data, for the caller to store as JSON. */
+export interface MatmulTuning {
+  /** Which adapter: vendor, architecture, description. */
+  readonly adapter: string;
+  /** The fastest. */
+  readonly operands: Operands;
+  /** Milliseconds of the same product by each. */
+  readonly ms: Readonly<Record<Operands, number>>;
 }
 
-/** The variant for a product on a device. */
-export function chooseMatmul(_device: Device, { M }: MatmulShape): MatmulKernel {
-  if (M <= 2) return registers(1, 4, 32, 1);
-  if (M <= 16) return registers(4, 4, 16, 1);
-  return registers(8, 8, 8, 4);
+function variant(operands: Operands, RM: number, RN: number, WX: number, WY: number): MatmulKernel {
+  const flags = `TEXELS=${operands === "texels" ? 1 : 0},TILED=${operands === "tiled" ? 1 : 0}`;
+  return { shader: `matmul@RM=${RM},RN=${RN},${flags}`, RM, RN, WX, WY, operands };
+}
+
+/** Kernels by rows: one or two, up to sixteen, more. Eight invocations along x fill a CPU's vectors. */
+const KERNELS: Readonly<Record<Operands, readonly [MatmulKernel, MatmulKernel, MatmulKernel]>> = {
+  buffers: [
+    variant("buffers", 1, 8, 32, 1),
+    variant("buffers", 4, 4, 16, 1),
+    variant("buffers", 8, 8, 8, 4),
+  ],
+  texels: [variant("texels", 1, 8, 32, 1), variant("texels", 4, 4, 16, 1), variant("texels", 8, 12, 8, 4)],
+  // A workgroup's tile has 64 rows: fewer would leave it idle.
+  tiled: [variant("buffers", 1, 8, 32, 1), variant("buffers", 4, 4, 16, 1), variant("tiled", 4, 4, 16, 16)],
+};
+
+/** Tunings in force; devices that were never measured use textures, the safest bet: never far behind. */
+const tunings = new WeakMap<Device, MatmulTuning>();
+
+/** The variant for a product on a device, by its tuning if {@linkcode tuneMatmul} has run. */
+export function chooseMatmul(device: Device, { M }: MatmulShape): MatmulKernel {
+  const [row, few, many] = KERNELS[tunings.get(device)?.operands ?? "texels"];
+  return M <= 2 ? row : M <= 16 ? few : many;
+}
+
+/** The product that is measured: a few milliseconds on a CPU adapter, launch overhead on a large GPU. */
+const PROBE = { M: 256, N: 256, K: 256 };
+/** Batches timed of each candidate after its warm-up; the fastest counts. */
+const BATCHES = 3;
+/** Time to spend on one batch, so that a fast adapter is not measured by its launch overhead. */
+const BATCH_MS = 30;
+/** What waiting for the queue may add to a batch: Deno polls that seldom. */
+const WAIT_MS = 11;
+
+/**
+ * Measures how this adapter's kernels should read their operands, and lets {@linkcode chooseMatmul} use the
+ * result on this device from now on. Takes about half a second on a CPU adapter, compilation included.
+ *
+ * @param device Where to measure.
+ * @param known Results of earlier runs: the one of this adapter is used without measuring.
+ * @returns The tuning, to be stored.
+ */
+export async function tuneMatmul(device: Device, known: readonly MatmulTuning[] = []): Promise<MatmulTuning> {
+  const { vendor, architecture, description } = device.info;
+  const adapter = [vendor, architecture, description].join("|");
+  let tuning = tunings.get(device) ?? known.find((t) => t.adapter === adapter && t.operands in KERNELS);
+  if (!tuning) {
+    const texels = await probe(device, variant("texels", 4, 4, 16, 1), Infinity);
+    const buffers = await probe(device, variant("buffers", 4, 4, 16, 1), texels);
+    const tiled = await probe(device, variant("tiled", 4, 4, 16, 16), Math.min(texels, buffers));
+    const ms = { texels, buffers, tiled };
+    const operands = (Object.keys(ms) as Operands[]).reduce((best, o) => ms[o] < ms[best] ? o : best);
+    tuning = { adapter, operands, ms };
+  }
+  tunings.set(device, tuning);
+  return tuning;
+}
+
+/**
+ * Milliseconds of the probe's product: f32 by f16, no epilogue, textures filled anew each time. A candidate
+ * that is clearly slower than `best` is timed once only.
+ */
+async function probe(device: Device, kernel: MatmulKernel, best: number): Promise<number> {
+  const { M, N, K } = PROBE;
+  using r = new Recorder(device);
+  const x = r.upload([M, K], new Float32Array(M * K));
+  const w = r.upload([N, K / 2], new Float32Array(N * K / 2));
+  const y = r.tensor([M, N]);
+  const across = Math.ceil(N / (kernel.WX * kernel.RN));
+  const tiles = across * Math.ceil(M / (kernel.WY * kernel.RM));
+  const run = async (times: number) => {
+    const start = performance.now();
+    for (let i = 0; i < times; i++) {
+      using _texels = r.scope();
+      const operands = [x, w].map((t) =>
+        kernel.operands === "texels" ? r.texels({ tensor: t, offset: 0, size: t.byteLength }) : t
+      );
+      r.dispatch({
+        shader: kernel.shader,
+        types: { rElem: "f32", yElem: "f32" },
+        constants: { WX: kernel.WX, WY: kernel.WY, W_TYPE: 1 },
+        // In the order of Shape in shaders/matmul.wgsl: part, product, x and w, y, r, epilogue.
+        params: [
+          ...[0, M, 0, N],
+          ...[N, K / 8, K / 8, M],
+          ...[M, 0, 0, 0],
+          ...[M, 0, 0],
+          ...[0, 0, 0],
+          ...[0, 0, f32(1), tiles],
+        ],
+        buffers: [...operands, undefined, undefined, undefined, y],
+        groups: [tiles],
+        flops: 2 * M * N * K,
+      });
+    }
+    r.submit();
+    await device.idle();
+    return performance.now() - start;
+  };
+  await run(1);
+  let fastest = await run(1);
+  if (fastest > 2 * best + WAIT_MS) return fastest;
+  const times = Math.max(1, Math.min(100, Math.floor(BATCH_MS / fastest)));
+  for (let i = 0; i < BATCHES; i++) fastest = Math.min(fastest, await run(times) / times);
+  return fastest;
 }

@@ -7,6 +7,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
+import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { chooseMatmul } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, type Rows, sequence, type Tensor } from "../tensor.ts";
 
@@ -115,7 +116,9 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
   using _padded = r.scope();
   const input = aligned(r, from);
   const M = from.B * from.S;
-  const limit = r.device.info.maxBindingBytes;
+  const kernel = chooseMatmul(r.device, { M, N, K: input.C, xType: input.tensor.dtype, wType: weight.type });
+  const texels = kernel.operands === "texels";
+  const limit = Math.min(r.device.info.maxBindingBytes, texels ? MAX_TEXEL_BYTES : Infinity);
   const xBytes = DTYPE_BYTES[input.tensor.dtype] * input.C;
   const yBytes = DTYPE_BYTES[to.tensor.dtype] * N;
   const rBytes = add ? DTYPE_BYTES[add.tensor.dtype] * N : 0;
@@ -127,7 +130,6 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
     offset: 0,
     byteLength: N * wBytes,
   };
-  const kernel = chooseMatmul(r.device, { M, N, K: input.C, xType: input.tensor.dtype, wType: weight.type });
   const dense = input.tensor.byteLength <= limit && to.tensor.byteLength <= limit &&
     (!add || add.tensor.byteLength <= limit);
   const rowRanges = dense ? [[0, M]] : rangesOfRows(from.B, from.S, limit, Math.max(xBytes, yBytes, rBytes));
@@ -140,12 +142,15 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
   }
 
   for (const [m0, mEnd] of rowRanges) {
-    const xPart = bindRows(input, m0, mEnd, xBytes, dense);
+    using _texels = r.scope();
+    const xPart = bindRows(input, m0, mEnd, xBytes, dense && !texels);
+    const X = texels ? r.texels(xPart) : xPart;
     const yPart = bindRows(to, m0, mEnd, yBytes, dense);
     const rPart = add && bindRows(add, m0, mEnd, rBytes, dense);
     const step = W.byteLength <= limit ? N : columns;
     for (let n0 = 0; n0 < N; n0 += step) {
       const nEnd = Math.min(N, n0 + step);
+      using _weightTexels = r.scope();
       const wPart = bindBytes(W, n0 * wBytes, nEnd * wBytes, step === N);
       const across = Math.ceil((nEnd - n0) / (kernel.WX * kernel.RN));
       const tiles = across * Math.ceil((mEnd - m0) / (kernel.WY * kernel.RM));
@@ -177,7 +182,7 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
           ...(add ? [add.N, add.at, rPart!.offset / DTYPE_BYTES[add.tensor.dtype]] : [0, 0, 0]),
           ...[o.gate ? o.gate.shape[o.gate.shape.length - 1] : 0, o.gateAt ?? 0, f32(o.scale ?? 1), x],
         ],
-        buffers: [xPart, wPart, bias, o.gate, rPart, yPart],
+        buffers: [X, texels ? r.texels(wPart) : wPart, bias, o.gate, rPart, yPart],
         groups: [x, Math.ceil(tiles / x)],
         flops: 2 * (mEnd - m0) * (nEnd - n0) * K,
       });
@@ -243,10 +248,10 @@ function rangesOfRows(B: number, S: number, limit: number, rowBytes: number): [n
   return ranges;
 }
 
-/** The bytes of rows m0 … mEnd (of one sample unless `whole`), widened to what a binding may start at. */
+/** The bytes from row m0 to row mEnd − 1 and what lies between, widened to what a binding may start at. */
 function bindRows(t: Sequence, m0: number, mEnd: number, rowBytes: number, whole: boolean): Binding {
-  const first = Math.floor(m0 / t.S) * t.N + t.at + m0 % t.S;
-  return bindBytes(t.tensor, first * rowBytes, (first + mEnd - m0) * rowBytes, whole);
+  const row = (m: number) => Math.floor(m / t.S) * t.N + t.at + m % t.S;
+  return bindBytes(t.tensor, row(m0) * rowBytes, (row(mEnd - 1) + 1) * rowBytes, whole);
 }
 
 function bindBytes(tensor: Tensor, from: number, to: number, whole: boolean): Binding {
