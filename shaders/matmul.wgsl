@@ -147,8 +147,7 @@ fn main(
   // unroll i RM
   let r#i = min(m0 + i, s.mEnd - 1u);
   let b#i = r#i / s.S;
-  let q#i = r#i - b#i * s.S;
-  let x#i = (b#i * s.xN + s.xAt + q#i) * s.K8 - s.xBase8;
+  let x#i = (b#i * s.xN + s.xAt + r#i - b#i * s.S) * s.K8 - s.xBase8;
   // end
   // unroll j RN
   let c#j = min(n0 + j, s.nEnd - 1u);
@@ -213,27 +212,34 @@ fn main(
   }
   // end
 
-  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
   // unroll j RN
   var shift#j = 0.0;
   if (BIAS == 1u) { shift#j = bias[c#j]; }
   var factor#j = s.scale;
   // end
   var sample = 0xffffffffu;
-  // unroll i RM
-  if (m0 + i < s.mEnd) {
-    if (GATE == 1u && b#i != sample) {
-      sample = b#i;
-      let g = b#i * s.gateN + s.gateAt;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
       // unroll j RN
       factor#j = s.scale * gate[g + c#j];
       // end
     }
-    let y = (b#i * s.yN + s.yAt + q#i) * s.N - s.yBase;
-    let r = (b#i * s.rN + s.rAt + q#i) * s.N - s.rBase;
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
     // unroll j RN
-    if (n0 + j < s.nEnd) { store(acc#i_#j, shift#j, factor#j, r + c#j, y + c#j); }
+    var sum#j = acc0_#j;
+    // unroll p RM
+    sum#j = select(sum#j, acc#p_#j, i == p);
+    // end
+    if (n0 + j < s.nEnd) { store(sum#j, shift#j, factor#j, r + c#j, y + c#j); }
     // end
   }
-  // end
 }
