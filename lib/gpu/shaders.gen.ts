@@ -3089,22 +3089,25 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (lane == 0u) { Y[(s.b * s.G + g) * s.chunks + chunk] = vec2f(mean, m2); }
 }
 `,
-  "matmul@RM=1,RN=4,TEXELS=0": `const RM: u32 = 1u;
-const RN: u32 = 4u;
+  "matmul@RM=1,RN=8,TEXELS=0,TILED=0": `const RM: u32 = 1u;
+const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
+const TILED: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K: loads are the cost on CPU adapters, and a large register tile
-// shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
-// are addressed through (sample, row in the sample), so that the text or picture part of a joint
-// sequence is read and written in place.
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
 //
-// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
-// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -3191,9 +3194,8 @@ fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
 
-fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
-  let low = fma(a.lo.w, b.lo.w, fma(a.lo.z, b.lo.z, fma(a.lo.y, b.lo.y, fma(a.lo.x, b.lo.x, sum))));
-  return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
 fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
@@ -3203,8 +3205,13 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   Y[y] = yElem(v);
 }
 
+
 @compute @workgroup_size(WX, WY)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
@@ -3215,8 +3222,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
-  let q0 = r0 - b0 * s.S;
-  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
   let c0 = min(n0 + 0, s.nEnd - 1u);
   let w0 = c0 * s.stride8 - s.wBase8;
   let c1 = min(n0 + 1, s.nEnd - 1u);
@@ -3225,24 +3231,46 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   let w2 = c2 * s.stride8 - s.wBase8;
   let c3 = min(n0 + 3, s.nEnd - 1u);
   let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
   var acc0_0 = 0.0;
   var acc0_1 = 0.0;
   var acc0_2 = 0.0;
   var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
 
   for (var k = 0u; k < s.K8; k++) {
     let a0 = loadX(x0 + k);
     let v0 = loadW(w0 + k);
-    acc0_0 = mac(acc0_0, a0, v0);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
     let v1 = loadW(w1 + k);
-    acc0_1 = mac(acc0_1, a0, v1);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
     let v2 = loadW(w2 + k);
-    acc0_2 = mac(acc0_2, a0, v2);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
     let v3 = loadW(w3 + k);
-    acc0_3 = mac(acc0_3, a0, v3);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac4(mac4(acc0_4, a0.lo, v4.lo), a0.hi, v4.hi);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac4(mac4(acc0_5, a0.lo, v5.lo), a0.hi, v5.hi);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac4(mac4(acc0_6, a0.lo, v6.lo), a0.hi, v6.hi);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac4(mac4(acc0_7, a0.lo, v7.lo), a0.hi, v7.hi);
   }
 
-  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
   var shift0 = 0.0;
   if (BIAS == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
@@ -3255,41 +3283,83 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var shift3 = 0.0;
   if (BIAS == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
+  var shift4 = 0.0;
+  if (BIAS == 1u) { shift4 = bias[c4]; }
+  var factor4 = s.scale;
+  var shift5 = 0.0;
+  if (BIAS == 1u) { shift5 = bias[c5]; }
+  var factor5 = s.scale;
+  var shift6 = 0.0;
+  if (BIAS == 1u) { shift6 = bias[c6]; }
+  var factor6 = s.scale;
+  var shift7 = 0.0;
+  if (BIAS == 1u) { shift7 = bias[c7]; }
+  var factor7 = s.scale;
   var sample = 0xffffffffu;
-  if (m0 + 0 < s.mEnd) {
-    if (GATE == 1u && b0 != sample) {
-      sample = b0;
-      let g = b0 * s.gateN + s.gateAt;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
       factor0 = s.scale * gate[g + c0];
       factor1 = s.scale * gate[g + c1];
       factor2 = s.scale * gate[g + c2];
       factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
     }
-    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
-    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
+    var sum0 = acc0_0;
+    sum0 = select(sum0, acc0_0, i == 0);
+    if (n0 + 0 < s.nEnd) { store(sum0, shift0, factor0, r + c0, y + c0); }
+    var sum1 = acc0_1;
+    sum1 = select(sum1, acc0_1, i == 0);
+    if (n0 + 1 < s.nEnd) { store(sum1, shift1, factor1, r + c1, y + c1); }
+    var sum2 = acc0_2;
+    sum2 = select(sum2, acc0_2, i == 0);
+    if (n0 + 2 < s.nEnd) { store(sum2, shift2, factor2, r + c2, y + c2); }
+    var sum3 = acc0_3;
+    sum3 = select(sum3, acc0_3, i == 0);
+    if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
+    var sum4 = acc0_4;
+    sum4 = select(sum4, acc0_4, i == 0);
+    if (n0 + 4 < s.nEnd) { store(sum4, shift4, factor4, r + c4, y + c4); }
+    var sum5 = acc0_5;
+    sum5 = select(sum5, acc0_5, i == 0);
+    if (n0 + 5 < s.nEnd) { store(sum5, shift5, factor5, r + c5, y + c5); }
+    var sum6 = acc0_6;
+    sum6 = select(sum6, acc0_6, i == 0);
+    if (n0 + 6 < s.nEnd) { store(sum6, shift6, factor6, r + c6, y + c6); }
+    var sum7 = acc0_7;
+    sum7 = select(sum7, acc0_7, i == 0);
+    if (n0 + 7 < s.nEnd) { store(sum7, shift7, factor7, r + c7, y + c7); }
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=0,TILED=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 0u;
+const TILED: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K: loads are the cost on CPU adapters, and a large register tile
-// shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
-// are addressed through (sample, row in the sample), so that the text or picture part of a joint
-// sequence is read and written in place.
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
 //
-// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
-// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -3376,9 +3446,8 @@ fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
 
-fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
-  let low = fma(a.lo.w, b.lo.w, fma(a.lo.z, b.lo.z, fma(a.lo.y, b.lo.y, fma(a.lo.x, b.lo.x, sum))));
-  return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
 fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
@@ -3388,8 +3457,13 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   Y[y] = yElem(v);
 }
 
+
 @compute @workgroup_size(WX, WY)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
@@ -3400,20 +3474,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
-  let q0 = r0 - b0 * s.S;
-  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
   let r1 = min(m0 + 1, s.mEnd - 1u);
   let b1 = r1 / s.S;
-  let q1 = r1 - b1 * s.S;
-  let x1 = (b1 * s.xN + s.xAt + q1) * s.K8 - s.xBase8;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
   let r2 = min(m0 + 2, s.mEnd - 1u);
   let b2 = r2 / s.S;
-  let q2 = r2 - b2 * s.S;
-  let x2 = (b2 * s.xN + s.xAt + q2) * s.K8 - s.xBase8;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
   let r3 = min(m0 + 3, s.mEnd - 1u);
   let b3 = r3 / s.S;
-  let q3 = r3 - b3 * s.S;
-  let x3 = (b3 * s.xN + s.xAt + q3) * s.K8 - s.xBase8;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
   let c0 = min(n0 + 0, s.nEnd - 1u);
   let w0 = c0 * s.stride8 - s.wBase8;
   let c1 = min(n0 + 1, s.nEnd - 1u);
@@ -3445,28 +3515,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     let a2 = loadX(x2 + k);
     let a3 = loadX(x3 + k);
     let v0 = loadW(w0 + k);
-    acc0_0 = mac(acc0_0, a0, v0);
-    acc1_0 = mac(acc1_0, a1, v0);
-    acc2_0 = mac(acc2_0, a2, v0);
-    acc3_0 = mac(acc3_0, a3, v0);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+    acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+    acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
     let v1 = loadW(w1 + k);
-    acc0_1 = mac(acc0_1, a0, v1);
-    acc1_1 = mac(acc1_1, a1, v1);
-    acc2_1 = mac(acc2_1, a2, v1);
-    acc3_1 = mac(acc3_1, a3, v1);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+    acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+    acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
     let v2 = loadW(w2 + k);
-    acc0_2 = mac(acc0_2, a0, v2);
-    acc1_2 = mac(acc1_2, a1, v2);
-    acc2_2 = mac(acc2_2, a2, v2);
-    acc3_2 = mac(acc3_2, a3, v2);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+    acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+    acc2_2 = mac4(mac4(acc2_2, a2.lo, v2.lo), a2.hi, v2.hi);
+    acc3_2 = mac4(mac4(acc3_2, a3.lo, v2.lo), a3.hi, v2.hi);
     let v3 = loadW(w3 + k);
-    acc0_3 = mac(acc0_3, a0, v3);
-    acc1_3 = mac(acc1_3, a1, v3);
-    acc2_3 = mac(acc2_3, a2, v3);
-    acc3_3 = mac(acc3_3, a3, v3);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+    acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+    acc2_3 = mac4(mac4(acc2_3, a2.lo, v3.lo), a2.hi, v3.hi);
+    acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
   }
 
-  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
   var shift0 = 0.0;
   if (BIAS == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
@@ -3480,88 +3552,66 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   if (BIAS == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var sample = 0xffffffffu;
-  if (m0 + 0 < s.mEnd) {
-    if (GATE == 1u && b0 != sample) {
-      sample = b0;
-      let g = b0 * s.gateN + s.gateAt;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
       factor0 = s.scale * gate[g + c0];
       factor1 = s.scale * gate[g + c1];
       factor2 = s.scale * gate[g + c2];
       factor3 = s.scale * gate[g + c3];
     }
-    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
-    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
-  }
-  if (m0 + 1 < s.mEnd) {
-    if (GATE == 1u && b1 != sample) {
-      sample = b1;
-      let g = b1 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-    }
-    let y = (b1 * s.yN + s.yAt + q1) * s.N - s.yBase;
-    let r = (b1 * s.rN + s.rAt + q1) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc1_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc1_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc1_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc1_3, shift3, factor3, r + c3, y + c3); }
-  }
-  if (m0 + 2 < s.mEnd) {
-    if (GATE == 1u && b2 != sample) {
-      sample = b2;
-      let g = b2 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-    }
-    let y = (b2 * s.yN + s.yAt + q2) * s.N - s.yBase;
-    let r = (b2 * s.rN + s.rAt + q2) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc2_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc2_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc2_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc2_3, shift3, factor3, r + c3, y + c3); }
-  }
-  if (m0 + 3 < s.mEnd) {
-    if (GATE == 1u && b3 != sample) {
-      sample = b3;
-      let g = b3 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-    }
-    let y = (b3 * s.yN + s.yAt + q3) * s.N - s.yBase;
-    let r = (b3 * s.rN + s.rAt + q3) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc3_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc3_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc3_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc3_3, shift3, factor3, r + c3, y + c3); }
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
+    var sum0 = acc0_0;
+    sum0 = select(sum0, acc0_0, i == 0);
+    sum0 = select(sum0, acc1_0, i == 1);
+    sum0 = select(sum0, acc2_0, i == 2);
+    sum0 = select(sum0, acc3_0, i == 3);
+    if (n0 + 0 < s.nEnd) { store(sum0, shift0, factor0, r + c0, y + c0); }
+    var sum1 = acc0_1;
+    sum1 = select(sum1, acc0_1, i == 0);
+    sum1 = select(sum1, acc1_1, i == 1);
+    sum1 = select(sum1, acc2_1, i == 2);
+    sum1 = select(sum1, acc3_1, i == 3);
+    if (n0 + 1 < s.nEnd) { store(sum1, shift1, factor1, r + c1, y + c1); }
+    var sum2 = acc0_2;
+    sum2 = select(sum2, acc0_2, i == 0);
+    sum2 = select(sum2, acc1_2, i == 1);
+    sum2 = select(sum2, acc2_2, i == 2);
+    sum2 = select(sum2, acc3_2, i == 3);
+    if (n0 + 2 < s.nEnd) { store(sum2, shift2, factor2, r + c2, y + c2); }
+    var sum3 = acc0_3;
+    sum3 = select(sum3, acc0_3, i == 0);
+    sum3 = select(sum3, acc1_3, i == 1);
+    sum3 = select(sum3, acc2_3, i == 2);
+    sum3 = select(sum3, acc3_3, i == 3);
+    if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=0,TILED=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
+const TILED: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K: loads are the cost on CPU adapters, and a large register tile
-// shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
-// are addressed through (sample, row in the sample), so that the text or picture part of a joint
-// sequence is read and written in place.
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
 //
-// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
-// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -3648,9 +3698,8 @@ fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
 
-fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
-  let low = fma(a.lo.w, b.lo.w, fma(a.lo.z, b.lo.z, fma(a.lo.y, b.lo.y, fma(a.lo.x, b.lo.x, sum))));
-  return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
 fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
@@ -3660,8 +3709,13 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   Y[y] = yElem(v);
 }
 
+
 @compute @workgroup_size(WX, WY)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
@@ -3672,36 +3726,28 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
-  let q0 = r0 - b0 * s.S;
-  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
   let r1 = min(m0 + 1, s.mEnd - 1u);
   let b1 = r1 / s.S;
-  let q1 = r1 - b1 * s.S;
-  let x1 = (b1 * s.xN + s.xAt + q1) * s.K8 - s.xBase8;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
   let r2 = min(m0 + 2, s.mEnd - 1u);
   let b2 = r2 / s.S;
-  let q2 = r2 - b2 * s.S;
-  let x2 = (b2 * s.xN + s.xAt + q2) * s.K8 - s.xBase8;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
   let r3 = min(m0 + 3, s.mEnd - 1u);
   let b3 = r3 / s.S;
-  let q3 = r3 - b3 * s.S;
-  let x3 = (b3 * s.xN + s.xAt + q3) * s.K8 - s.xBase8;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
   let r4 = min(m0 + 4, s.mEnd - 1u);
   let b4 = r4 / s.S;
-  let q4 = r4 - b4 * s.S;
-  let x4 = (b4 * s.xN + s.xAt + q4) * s.K8 - s.xBase8;
+  let x4 = (b4 * s.xN + s.xAt + r4 - b4 * s.S) * s.K8 - s.xBase8;
   let r5 = min(m0 + 5, s.mEnd - 1u);
   let b5 = r5 / s.S;
-  let q5 = r5 - b5 * s.S;
-  let x5 = (b5 * s.xN + s.xAt + q5) * s.K8 - s.xBase8;
+  let x5 = (b5 * s.xN + s.xAt + r5 - b5 * s.S) * s.K8 - s.xBase8;
   let r6 = min(m0 + 6, s.mEnd - 1u);
   let b6 = r6 / s.S;
-  let q6 = r6 - b6 * s.S;
-  let x6 = (b6 * s.xN + s.xAt + q6) * s.K8 - s.xBase8;
+  let x6 = (b6 * s.xN + s.xAt + r6 - b6 * s.S) * s.K8 - s.xBase8;
   let r7 = min(m0 + 7, s.mEnd - 1u);
   let b7 = r7 / s.S;
-  let q7 = r7 - b7 * s.S;
-  let x7 = (b7 * s.xN + s.xAt + q7) * s.K8 - s.xBase8;
+  let x7 = (b7 * s.xN + s.xAt + r7 - b7 * s.S) * s.K8 - s.xBase8;
   let c0 = min(n0 + 0, s.nEnd - 1u);
   let w0 = c0 * s.stride8 - s.wBase8;
   let c1 = min(n0 + 1, s.nEnd - 1u);
@@ -3793,80 +3839,82 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     let a6 = loadX(x6 + k);
     let a7 = loadX(x7 + k);
     let v0 = loadW(w0 + k);
-    acc0_0 = mac(acc0_0, a0, v0);
-    acc1_0 = mac(acc1_0, a1, v0);
-    acc2_0 = mac(acc2_0, a2, v0);
-    acc3_0 = mac(acc3_0, a3, v0);
-    acc4_0 = mac(acc4_0, a4, v0);
-    acc5_0 = mac(acc5_0, a5, v0);
-    acc6_0 = mac(acc6_0, a6, v0);
-    acc7_0 = mac(acc7_0, a7, v0);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+    acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+    acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+    acc4_0 = mac4(mac4(acc4_0, a4.lo, v0.lo), a4.hi, v0.hi);
+    acc5_0 = mac4(mac4(acc5_0, a5.lo, v0.lo), a5.hi, v0.hi);
+    acc6_0 = mac4(mac4(acc6_0, a6.lo, v0.lo), a6.hi, v0.hi);
+    acc7_0 = mac4(mac4(acc7_0, a7.lo, v0.lo), a7.hi, v0.hi);
     let v1 = loadW(w1 + k);
-    acc0_1 = mac(acc0_1, a0, v1);
-    acc1_1 = mac(acc1_1, a1, v1);
-    acc2_1 = mac(acc2_1, a2, v1);
-    acc3_1 = mac(acc3_1, a3, v1);
-    acc4_1 = mac(acc4_1, a4, v1);
-    acc5_1 = mac(acc5_1, a5, v1);
-    acc6_1 = mac(acc6_1, a6, v1);
-    acc7_1 = mac(acc7_1, a7, v1);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+    acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+    acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+    acc4_1 = mac4(mac4(acc4_1, a4.lo, v1.lo), a4.hi, v1.hi);
+    acc5_1 = mac4(mac4(acc5_1, a5.lo, v1.lo), a5.hi, v1.hi);
+    acc6_1 = mac4(mac4(acc6_1, a6.lo, v1.lo), a6.hi, v1.hi);
+    acc7_1 = mac4(mac4(acc7_1, a7.lo, v1.lo), a7.hi, v1.hi);
     let v2 = loadW(w2 + k);
-    acc0_2 = mac(acc0_2, a0, v2);
-    acc1_2 = mac(acc1_2, a1, v2);
-    acc2_2 = mac(acc2_2, a2, v2);
-    acc3_2 = mac(acc3_2, a3, v2);
-    acc4_2 = mac(acc4_2, a4, v2);
-    acc5_2 = mac(acc5_2, a5, v2);
-    acc6_2 = mac(acc6_2, a6, v2);
-    acc7_2 = mac(acc7_2, a7, v2);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+    acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+    acc2_2 = mac4(mac4(acc2_2, a2.lo, v2.lo), a2.hi, v2.hi);
+    acc3_2 = mac4(mac4(acc3_2, a3.lo, v2.lo), a3.hi, v2.hi);
+    acc4_2 = mac4(mac4(acc4_2, a4.lo, v2.lo), a4.hi, v2.hi);
+    acc5_2 = mac4(mac4(acc5_2, a5.lo, v2.lo), a5.hi, v2.hi);
+    acc6_2 = mac4(mac4(acc6_2, a6.lo, v2.lo), a6.hi, v2.hi);
+    acc7_2 = mac4(mac4(acc7_2, a7.lo, v2.lo), a7.hi, v2.hi);
     let v3 = loadW(w3 + k);
-    acc0_3 = mac(acc0_3, a0, v3);
-    acc1_3 = mac(acc1_3, a1, v3);
-    acc2_3 = mac(acc2_3, a2, v3);
-    acc3_3 = mac(acc3_3, a3, v3);
-    acc4_3 = mac(acc4_3, a4, v3);
-    acc5_3 = mac(acc5_3, a5, v3);
-    acc6_3 = mac(acc6_3, a6, v3);
-    acc7_3 = mac(acc7_3, a7, v3);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+    acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+    acc2_3 = mac4(mac4(acc2_3, a2.lo, v3.lo), a2.hi, v3.hi);
+    acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
+    acc4_3 = mac4(mac4(acc4_3, a4.lo, v3.lo), a4.hi, v3.hi);
+    acc5_3 = mac4(mac4(acc5_3, a5.lo, v3.lo), a5.hi, v3.hi);
+    acc6_3 = mac4(mac4(acc6_3, a6.lo, v3.lo), a6.hi, v3.hi);
+    acc7_3 = mac4(mac4(acc7_3, a7.lo, v3.lo), a7.hi, v3.hi);
     let v4 = loadW(w4 + k);
-    acc0_4 = mac(acc0_4, a0, v4);
-    acc1_4 = mac(acc1_4, a1, v4);
-    acc2_4 = mac(acc2_4, a2, v4);
-    acc3_4 = mac(acc3_4, a3, v4);
-    acc4_4 = mac(acc4_4, a4, v4);
-    acc5_4 = mac(acc5_4, a5, v4);
-    acc6_4 = mac(acc6_4, a6, v4);
-    acc7_4 = mac(acc7_4, a7, v4);
+    acc0_4 = mac4(mac4(acc0_4, a0.lo, v4.lo), a0.hi, v4.hi);
+    acc1_4 = mac4(mac4(acc1_4, a1.lo, v4.lo), a1.hi, v4.hi);
+    acc2_4 = mac4(mac4(acc2_4, a2.lo, v4.lo), a2.hi, v4.hi);
+    acc3_4 = mac4(mac4(acc3_4, a3.lo, v4.lo), a3.hi, v4.hi);
+    acc4_4 = mac4(mac4(acc4_4, a4.lo, v4.lo), a4.hi, v4.hi);
+    acc5_4 = mac4(mac4(acc5_4, a5.lo, v4.lo), a5.hi, v4.hi);
+    acc6_4 = mac4(mac4(acc6_4, a6.lo, v4.lo), a6.hi, v4.hi);
+    acc7_4 = mac4(mac4(acc7_4, a7.lo, v4.lo), a7.hi, v4.hi);
     let v5 = loadW(w5 + k);
-    acc0_5 = mac(acc0_5, a0, v5);
-    acc1_5 = mac(acc1_5, a1, v5);
-    acc2_5 = mac(acc2_5, a2, v5);
-    acc3_5 = mac(acc3_5, a3, v5);
-    acc4_5 = mac(acc4_5, a4, v5);
-    acc5_5 = mac(acc5_5, a5, v5);
-    acc6_5 = mac(acc6_5, a6, v5);
-    acc7_5 = mac(acc7_5, a7, v5);
+    acc0_5 = mac4(mac4(acc0_5, a0.lo, v5.lo), a0.hi, v5.hi);
+    acc1_5 = mac4(mac4(acc1_5, a1.lo, v5.lo), a1.hi, v5.hi);
+    acc2_5 = mac4(mac4(acc2_5, a2.lo, v5.lo), a2.hi, v5.hi);
+    acc3_5 = mac4(mac4(acc3_5, a3.lo, v5.lo), a3.hi, v5.hi);
+    acc4_5 = mac4(mac4(acc4_5, a4.lo, v5.lo), a4.hi, v5.hi);
+    acc5_5 = mac4(mac4(acc5_5, a5.lo, v5.lo), a5.hi, v5.hi);
+    acc6_5 = mac4(mac4(acc6_5, a6.lo, v5.lo), a6.hi, v5.hi);
+    acc7_5 = mac4(mac4(acc7_5, a7.lo, v5.lo), a7.hi, v5.hi);
     let v6 = loadW(w6 + k);
-    acc0_6 = mac(acc0_6, a0, v6);
-    acc1_6 = mac(acc1_6, a1, v6);
-    acc2_6 = mac(acc2_6, a2, v6);
-    acc3_6 = mac(acc3_6, a3, v6);
-    acc4_6 = mac(acc4_6, a4, v6);
-    acc5_6 = mac(acc5_6, a5, v6);
-    acc6_6 = mac(acc6_6, a6, v6);
-    acc7_6 = mac(acc7_6, a7, v6);
+    acc0_6 = mac4(mac4(acc0_6, a0.lo, v6.lo), a0.hi, v6.hi);
+    acc1_6 = mac4(mac4(acc1_6, a1.lo, v6.lo), a1.hi, v6.hi);
+    acc2_6 = mac4(mac4(acc2_6, a2.lo, v6.lo), a2.hi, v6.hi);
+    acc3_6 = mac4(mac4(acc3_6, a3.lo, v6.lo), a3.hi, v6.hi);
+    acc4_6 = mac4(mac4(acc4_6, a4.lo, v6.lo), a4.hi, v6.hi);
+    acc5_6 = mac4(mac4(acc5_6, a5.lo, v6.lo), a5.hi, v6.hi);
+    acc6_6 = mac4(mac4(acc6_6, a6.lo, v6.lo), a6.hi, v6.hi);
+    acc7_6 = mac4(mac4(acc7_6, a7.lo, v6.lo), a7.hi, v6.hi);
     let v7 = loadW(w7 + k);
-    acc0_7 = mac(acc0_7, a0, v7);
-    acc1_7 = mac(acc1_7, a1, v7);
-    acc2_7 = mac(acc2_7, a2, v7);
-    acc3_7 = mac(acc3_7, a3, v7);
-    acc4_7 = mac(acc4_7, a4, v7);
-    acc5_7 = mac(acc5_7, a5, v7);
-    acc6_7 = mac(acc6_7, a6, v7);
-    acc7_7 = mac(acc7_7, a7, v7);
+    acc0_7 = mac4(mac4(acc0_7, a0.lo, v7.lo), a0.hi, v7.hi);
+    acc1_7 = mac4(mac4(acc1_7, a1.lo, v7.lo), a1.hi, v7.hi);
+    acc2_7 = mac4(mac4(acc2_7, a2.lo, v7.lo), a2.hi, v7.hi);
+    acc3_7 = mac4(mac4(acc3_7, a3.lo, v7.lo), a3.hi, v7.hi);
+    acc4_7 = mac4(mac4(acc4_7, a4.lo, v7.lo), a4.hi, v7.hi);
+    acc5_7 = mac4(mac4(acc5_7, a5.lo, v7.lo), a5.hi, v7.hi);
+    acc6_7 = mac4(mac4(acc6_7, a6.lo, v7.lo), a6.hi, v7.hi);
+    acc7_7 = mac4(mac4(acc7_7, a7.lo, v7.lo), a7.hi, v7.hi);
   }
 
-  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
   var shift0 = 0.0;
   if (BIAS == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
@@ -3892,10 +3940,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   if (BIAS == 1u) { shift7 = bias[c7]; }
   var factor7 = s.scale;
   var sample = 0xffffffffu;
-  if (m0 + 0 < s.mEnd) {
-    if (GATE == 1u && b0 != sample) {
-      sample = b0;
-      let g = b0 * s.gateN + s.gateAt;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
       factor0 = s.scale * gate[g + c0];
       factor1 = s.scale * gate[g + c1];
       factor2 = s.scale * gate[g + c2];
@@ -3905,660 +3956,110 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
       factor6 = s.scale * gate[g + c6];
       factor7 = s.scale * gate[g + c7];
     }
-    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
-    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc0_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc0_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc0_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc0_7, shift7, factor7, r + c7, y + c7); }
-  }
-  if (m0 + 1 < s.mEnd) {
-    if (GATE == 1u && b1 != sample) {
-      sample = b1;
-      let g = b1 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b1 * s.yN + s.yAt + q1) * s.N - s.yBase;
-    let r = (b1 * s.rN + s.rAt + q1) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc1_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc1_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc1_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc1_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc1_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc1_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc1_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc1_7, shift7, factor7, r + c7, y + c7); }
-  }
-  if (m0 + 2 < s.mEnd) {
-    if (GATE == 1u && b2 != sample) {
-      sample = b2;
-      let g = b2 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b2 * s.yN + s.yAt + q2) * s.N - s.yBase;
-    let r = (b2 * s.rN + s.rAt + q2) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc2_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc2_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc2_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc2_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc2_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc2_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc2_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc2_7, shift7, factor7, r + c7, y + c7); }
-  }
-  if (m0 + 3 < s.mEnd) {
-    if (GATE == 1u && b3 != sample) {
-      sample = b3;
-      let g = b3 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b3 * s.yN + s.yAt + q3) * s.N - s.yBase;
-    let r = (b3 * s.rN + s.rAt + q3) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc3_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc3_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc3_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc3_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc3_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc3_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc3_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc3_7, shift7, factor7, r + c7, y + c7); }
-  }
-  if (m0 + 4 < s.mEnd) {
-    if (GATE == 1u && b4 != sample) {
-      sample = b4;
-      let g = b4 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b4 * s.yN + s.yAt + q4) * s.N - s.yBase;
-    let r = (b4 * s.rN + s.rAt + q4) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc4_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc4_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc4_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc4_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc4_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc4_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc4_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc4_7, shift7, factor7, r + c7, y + c7); }
-  }
-  if (m0 + 5 < s.mEnd) {
-    if (GATE == 1u && b5 != sample) {
-      sample = b5;
-      let g = b5 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b5 * s.yN + s.yAt + q5) * s.N - s.yBase;
-    let r = (b5 * s.rN + s.rAt + q5) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc5_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc5_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc5_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc5_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc5_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc5_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc5_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc5_7, shift7, factor7, r + c7, y + c7); }
-  }
-  if (m0 + 6 < s.mEnd) {
-    if (GATE == 1u && b6 != sample) {
-      sample = b6;
-      let g = b6 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b6 * s.yN + s.yAt + q6) * s.N - s.yBase;
-    let r = (b6 * s.rN + s.rAt + q6) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc6_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc6_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc6_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc6_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc6_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc6_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc6_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc6_7, shift7, factor7, r + c7, y + c7); }
-  }
-  if (m0 + 7 < s.mEnd) {
-    if (GATE == 1u && b7 != sample) {
-      sample = b7;
-      let g = b7 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b7 * s.yN + s.yAt + q7) * s.N - s.yBase;
-    let r = (b7 * s.rN + s.rAt + q7) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc7_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc7_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc7_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc7_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc7_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc7_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc7_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc7_7, shift7, factor7, r + c7, y + c7); }
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
+    var sum0 = acc0_0;
+    sum0 = select(sum0, acc0_0, i == 0);
+    sum0 = select(sum0, acc1_0, i == 1);
+    sum0 = select(sum0, acc2_0, i == 2);
+    sum0 = select(sum0, acc3_0, i == 3);
+    sum0 = select(sum0, acc4_0, i == 4);
+    sum0 = select(sum0, acc5_0, i == 5);
+    sum0 = select(sum0, acc6_0, i == 6);
+    sum0 = select(sum0, acc7_0, i == 7);
+    if (n0 + 0 < s.nEnd) { store(sum0, shift0, factor0, r + c0, y + c0); }
+    var sum1 = acc0_1;
+    sum1 = select(sum1, acc0_1, i == 0);
+    sum1 = select(sum1, acc1_1, i == 1);
+    sum1 = select(sum1, acc2_1, i == 2);
+    sum1 = select(sum1, acc3_1, i == 3);
+    sum1 = select(sum1, acc4_1, i == 4);
+    sum1 = select(sum1, acc5_1, i == 5);
+    sum1 = select(sum1, acc6_1, i == 6);
+    sum1 = select(sum1, acc7_1, i == 7);
+    if (n0 + 1 < s.nEnd) { store(sum1, shift1, factor1, r + c1, y + c1); }
+    var sum2 = acc0_2;
+    sum2 = select(sum2, acc0_2, i == 0);
+    sum2 = select(sum2, acc1_2, i == 1);
+    sum2 = select(sum2, acc2_2, i == 2);
+    sum2 = select(sum2, acc3_2, i == 3);
+    sum2 = select(sum2, acc4_2, i == 4);
+    sum2 = select(sum2, acc5_2, i == 5);
+    sum2 = select(sum2, acc6_2, i == 6);
+    sum2 = select(sum2, acc7_2, i == 7);
+    if (n0 + 2 < s.nEnd) { store(sum2, shift2, factor2, r + c2, y + c2); }
+    var sum3 = acc0_3;
+    sum3 = select(sum3, acc0_3, i == 0);
+    sum3 = select(sum3, acc1_3, i == 1);
+    sum3 = select(sum3, acc2_3, i == 2);
+    sum3 = select(sum3, acc3_3, i == 3);
+    sum3 = select(sum3, acc4_3, i == 4);
+    sum3 = select(sum3, acc5_3, i == 5);
+    sum3 = select(sum3, acc6_3, i == 6);
+    sum3 = select(sum3, acc7_3, i == 7);
+    if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
+    var sum4 = acc0_4;
+    sum4 = select(sum4, acc0_4, i == 0);
+    sum4 = select(sum4, acc1_4, i == 1);
+    sum4 = select(sum4, acc2_4, i == 2);
+    sum4 = select(sum4, acc3_4, i == 3);
+    sum4 = select(sum4, acc4_4, i == 4);
+    sum4 = select(sum4, acc5_4, i == 5);
+    sum4 = select(sum4, acc6_4, i == 6);
+    sum4 = select(sum4, acc7_4, i == 7);
+    if (n0 + 4 < s.nEnd) { store(sum4, shift4, factor4, r + c4, y + c4); }
+    var sum5 = acc0_5;
+    sum5 = select(sum5, acc0_5, i == 0);
+    sum5 = select(sum5, acc1_5, i == 1);
+    sum5 = select(sum5, acc2_5, i == 2);
+    sum5 = select(sum5, acc3_5, i == 3);
+    sum5 = select(sum5, acc4_5, i == 4);
+    sum5 = select(sum5, acc5_5, i == 5);
+    sum5 = select(sum5, acc6_5, i == 6);
+    sum5 = select(sum5, acc7_5, i == 7);
+    if (n0 + 5 < s.nEnd) { store(sum5, shift5, factor5, r + c5, y + c5); }
+    var sum6 = acc0_6;
+    sum6 = select(sum6, acc0_6, i == 0);
+    sum6 = select(sum6, acc1_6, i == 1);
+    sum6 = select(sum6, acc2_6, i == 2);
+    sum6 = select(sum6, acc3_6, i == 3);
+    sum6 = select(sum6, acc4_6, i == 4);
+    sum6 = select(sum6, acc5_6, i == 5);
+    sum6 = select(sum6, acc6_6, i == 6);
+    sum6 = select(sum6, acc7_6, i == 7);
+    if (n0 + 6 < s.nEnd) { store(sum6, shift6, factor6, r + c6, y + c6); }
+    var sum7 = acc0_7;
+    sum7 = select(sum7, acc0_7, i == 0);
+    sum7 = select(sum7, acc1_7, i == 1);
+    sum7 = select(sum7, acc2_7, i == 2);
+    sum7 = select(sum7, acc3_7, i == 3);
+    sum7 = select(sum7, acc4_7, i == 4);
+    sum7 = select(sum7, acc5_7, i == 5);
+    sum7 = select(sum7, acc6_7, i == 6);
+    sum7 = select(sum7, acc7_7, i == 7);
+    if (n0 + 7 < s.nEnd) { store(sum7, shift7, factor7, r + c7, y + c7); }
   }
 }
 `,
-  "matmul@RM=1,RN=4,TEXELS=1": `const RM: u32 = 1u;
-const RN: u32 = 4u;
-const TEXELS: u32 = 1u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
-//
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K: loads are the cost on CPU adapters, and a large register tile
-// shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
-// are addressed through (sample, row in the sample), so that the text or picture part of a joint
-// sequence is read and written in place.
-//
-// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
-// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
-
-
-override WX: u32 = 8u;       // invocations along N
-override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
-
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
-
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
-  let low = fma(a.lo.w, b.lo.w, fma(a.lo.z, b.lo.z, fma(a.lo.y, b.lo.y, fma(a.lo.x, b.lo.x, sum))));
-  return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-@compute @workgroup_size(WX, WY)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
-  let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
-  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
-
-  // Rows and columns beyond the edge read the last one again and are not stored.
-  let r0 = min(m0 + 0, s.mEnd - 1u);
-  let b0 = r0 / s.S;
-  let q0 = r0 - b0 * s.S;
-  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
-  let c0 = min(n0 + 0, s.nEnd - 1u);
-  let w0 = c0 * s.stride8 - s.wBase8;
-  let c1 = min(n0 + 1, s.nEnd - 1u);
-  let w1 = c1 * s.stride8 - s.wBase8;
-  let c2 = min(n0 + 2, s.nEnd - 1u);
-  let w2 = c2 * s.stride8 - s.wBase8;
-  let c3 = min(n0 + 3, s.nEnd - 1u);
-  let w3 = c3 * s.stride8 - s.wBase8;
-  var acc0_0 = 0.0;
-  var acc0_1 = 0.0;
-  var acc0_2 = 0.0;
-  var acc0_3 = 0.0;
-
-  for (var k = 0u; k < s.K8; k++) {
-    let a0 = loadX(x0 + k);
-    let v0 = loadW(w0 + k);
-    acc0_0 = mac(acc0_0, a0, v0);
-    let v1 = loadW(w1 + k);
-    acc0_1 = mac(acc0_1, a0, v1);
-    let v2 = loadW(w2 + k);
-    acc0_2 = mac(acc0_2, a0, v2);
-    let v3 = loadW(w3 + k);
-    acc0_3 = mac(acc0_3, a0, v3);
-  }
-
-  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
-  var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
-  var factor0 = s.scale;
-  var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
-  var factor1 = s.scale;
-  var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
-  var factor2 = s.scale;
-  var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
-  var factor3 = s.scale;
-  var sample = 0xffffffffu;
-  if (m0 + 0 < s.mEnd) {
-    if (GATE == 1u && b0 != sample) {
-      sample = b0;
-      let g = b0 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-    }
-    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
-    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
-  }
-}
-`,
-  "matmul@RM=4,RN=4,TEXELS=1": `const RM: u32 = 4u;
-const RN: u32 = 4u;
-const TEXELS: u32 = 1u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
-//
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K: loads are the cost on CPU adapters, and a large register tile
-// shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
-// are addressed through (sample, row in the sample), so that the text or picture part of a joint
-// sequence is read and written in place.
-//
-// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
-// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
-
-
-override WX: u32 = 8u;       // invocations along N
-override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
-
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
-
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
-  let low = fma(a.lo.w, b.lo.w, fma(a.lo.z, b.lo.z, fma(a.lo.y, b.lo.y, fma(a.lo.x, b.lo.x, sum))));
-  return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-@compute @workgroup_size(WX, WY)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
-  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
-  let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
-  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
-
-  // Rows and columns beyond the edge read the last one again and are not stored.
-  let r0 = min(m0 + 0, s.mEnd - 1u);
-  let b0 = r0 / s.S;
-  let q0 = r0 - b0 * s.S;
-  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
-  let r1 = min(m0 + 1, s.mEnd - 1u);
-  let b1 = r1 / s.S;
-  let q1 = r1 - b1 * s.S;
-  let x1 = (b1 * s.xN + s.xAt + q1) * s.K8 - s.xBase8;
-  let r2 = min(m0 + 2, s.mEnd - 1u);
-  let b2 = r2 / s.S;
-  let q2 = r2 - b2 * s.S;
-  let x2 = (b2 * s.xN + s.xAt + q2) * s.K8 - s.xBase8;
-  let r3 = min(m0 + 3, s.mEnd - 1u);
-  let b3 = r3 / s.S;
-  let q3 = r3 - b3 * s.S;
-  let x3 = (b3 * s.xN + s.xAt + q3) * s.K8 - s.xBase8;
-  let c0 = min(n0 + 0, s.nEnd - 1u);
-  let w0 = c0 * s.stride8 - s.wBase8;
-  let c1 = min(n0 + 1, s.nEnd - 1u);
-  let w1 = c1 * s.stride8 - s.wBase8;
-  let c2 = min(n0 + 2, s.nEnd - 1u);
-  let w2 = c2 * s.stride8 - s.wBase8;
-  let c3 = min(n0 + 3, s.nEnd - 1u);
-  let w3 = c3 * s.stride8 - s.wBase8;
-  var acc0_0 = 0.0;
-  var acc0_1 = 0.0;
-  var acc0_2 = 0.0;
-  var acc0_3 = 0.0;
-  var acc1_0 = 0.0;
-  var acc1_1 = 0.0;
-  var acc1_2 = 0.0;
-  var acc1_3 = 0.0;
-  var acc2_0 = 0.0;
-  var acc2_1 = 0.0;
-  var acc2_2 = 0.0;
-  var acc2_3 = 0.0;
-  var acc3_0 = 0.0;
-  var acc3_1 = 0.0;
-  var acc3_2 = 0.0;
-  var acc3_3 = 0.0;
-
-  for (var k = 0u; k < s.K8; k++) {
-    let a0 = loadX(x0 + k);
-    let a1 = loadX(x1 + k);
-    let a2 = loadX(x2 + k);
-    let a3 = loadX(x3 + k);
-    let v0 = loadW(w0 + k);
-    acc0_0 = mac(acc0_0, a0, v0);
-    acc1_0 = mac(acc1_0, a1, v0);
-    acc2_0 = mac(acc2_0, a2, v0);
-    acc3_0 = mac(acc3_0, a3, v0);
-    let v1 = loadW(w1 + k);
-    acc0_1 = mac(acc0_1, a0, v1);
-    acc1_1 = mac(acc1_1, a1, v1);
-    acc2_1 = mac(acc2_1, a2, v1);
-    acc3_1 = mac(acc3_1, a3, v1);
-    let v2 = loadW(w2 + k);
-    acc0_2 = mac(acc0_2, a0, v2);
-    acc1_2 = mac(acc1_2, a1, v2);
-    acc2_2 = mac(acc2_2, a2, v2);
-    acc3_2 = mac(acc3_2, a3, v2);
-    let v3 = loadW(w3 + k);
-    acc0_3 = mac(acc0_3, a0, v3);
-    acc1_3 = mac(acc1_3, a1, v3);
-    acc2_3 = mac(acc2_3, a2, v3);
-    acc3_3 = mac(acc3_3, a3, v3);
-  }
-
-  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
-  var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
-  var factor0 = s.scale;
-  var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
-  var factor1 = s.scale;
-  var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
-  var factor2 = s.scale;
-  var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
-  var factor3 = s.scale;
-  var sample = 0xffffffffu;
-  if (m0 + 0 < s.mEnd) {
-    if (GATE == 1u && b0 != sample) {
-      sample = b0;
-      let g = b0 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-    }
-    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
-    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
-  }
-  if (m0 + 1 < s.mEnd) {
-    if (GATE == 1u && b1 != sample) {
-      sample = b1;
-      let g = b1 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-    }
-    let y = (b1 * s.yN + s.yAt + q1) * s.N - s.yBase;
-    let r = (b1 * s.rN + s.rAt + q1) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc1_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc1_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc1_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc1_3, shift3, factor3, r + c3, y + c3); }
-  }
-  if (m0 + 2 < s.mEnd) {
-    if (GATE == 1u && b2 != sample) {
-      sample = b2;
-      let g = b2 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-    }
-    let y = (b2 * s.yN + s.yAt + q2) * s.N - s.yBase;
-    let r = (b2 * s.rN + s.rAt + q2) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc2_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc2_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc2_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc2_3, shift3, factor3, r + c3, y + c3); }
-  }
-  if (m0 + 3 < s.mEnd) {
-    if (GATE == 1u && b3 != sample) {
-      sample = b3;
-      let g = b3 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-    }
-    let y = (b3 * s.yN + s.yAt + q3) * s.N - s.yBase;
-    let r = (b3 * s.rN + s.rAt + q3) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc3_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc3_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc3_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc3_3, shift3, factor3, r + c3, y + c3); }
-  }
-}
-`,
-  "matmul@RM=8,RN=8,TEXELS=1": `const RM: u32 = 8u;
+  "matmul@RM=1,RN=8,TEXELS=1,TILED=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 1u;
+const TILED: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K: loads are the cost on CPU adapters, and a large register tile
-// shares them best; matmul_tiled.wgsl stages tiles in workgroup memory for GPUs. Sums are f32. Rows
-// are addressed through (sample, row in the sample), so that the text or picture part of a joint
-// sequence is read and written in place.
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
 //
-// With TEXELS=1 the operands are copies in textures of 2048 texels a row, read as one long list: some
-// drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -4645,9 +4146,8 @@ fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
 
-fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
-  let low = fma(a.lo.w, b.lo.w, fma(a.lo.z, b.lo.z, fma(a.lo.y, b.lo.y, fma(a.lo.x, b.lo.x, sum))));
-  return fma(a.hi.w, b.hi.w, fma(a.hi.z, b.hi.z, fma(a.hi.y, b.hi.y, fma(a.hi.x, b.hi.x, low))));
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
 }
 
 fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
@@ -4657,8 +4157,13 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   Y[y] = yElem(v);
 }
 
+
 @compute @workgroup_size(WX, WY)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
@@ -4669,36 +4174,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
-  let q0 = r0 - b0 * s.S;
-  let x0 = (b0 * s.xN + s.xAt + q0) * s.K8 - s.xBase8;
-  let r1 = min(m0 + 1, s.mEnd - 1u);
-  let b1 = r1 / s.S;
-  let q1 = r1 - b1 * s.S;
-  let x1 = (b1 * s.xN + s.xAt + q1) * s.K8 - s.xBase8;
-  let r2 = min(m0 + 2, s.mEnd - 1u);
-  let b2 = r2 / s.S;
-  let q2 = r2 - b2 * s.S;
-  let x2 = (b2 * s.xN + s.xAt + q2) * s.K8 - s.xBase8;
-  let r3 = min(m0 + 3, s.mEnd - 1u);
-  let b3 = r3 / s.S;
-  let q3 = r3 - b3 * s.S;
-  let x3 = (b3 * s.xN + s.xAt + q3) * s.K8 - s.xBase8;
-  let r4 = min(m0 + 4, s.mEnd - 1u);
-  let b4 = r4 / s.S;
-  let q4 = r4 - b4 * s.S;
-  let x4 = (b4 * s.xN + s.xAt + q4) * s.K8 - s.xBase8;
-  let r5 = min(m0 + 5, s.mEnd - 1u);
-  let b5 = r5 / s.S;
-  let q5 = r5 - b5 * s.S;
-  let x5 = (b5 * s.xN + s.xAt + q5) * s.K8 - s.xBase8;
-  let r6 = min(m0 + 6, s.mEnd - 1u);
-  let b6 = r6 / s.S;
-  let q6 = r6 - b6 * s.S;
-  let x6 = (b6 * s.xN + s.xAt + q6) * s.K8 - s.xBase8;
-  let r7 = min(m0 + 7, s.mEnd - 1u);
-  let b7 = r7 / s.S;
-  let q7 = r7 - b7 * s.S;
-  let x7 = (b7 * s.xN + s.xAt + q7) * s.K8 - s.xBase8;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
   let c0 = min(n0 + 0, s.nEnd - 1u);
   let w0 = c0 * s.stride8 - s.wBase8;
   let c1 = min(n0 + 1, s.nEnd - 1u);
@@ -4723,147 +4199,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var acc0_5 = 0.0;
   var acc0_6 = 0.0;
   var acc0_7 = 0.0;
-  var acc1_0 = 0.0;
-  var acc1_1 = 0.0;
-  var acc1_2 = 0.0;
-  var acc1_3 = 0.0;
-  var acc1_4 = 0.0;
-  var acc1_5 = 0.0;
-  var acc1_6 = 0.0;
-  var acc1_7 = 0.0;
-  var acc2_0 = 0.0;
-  var acc2_1 = 0.0;
-  var acc2_2 = 0.0;
-  var acc2_3 = 0.0;
-  var acc2_4 = 0.0;
-  var acc2_5 = 0.0;
-  var acc2_6 = 0.0;
-  var acc2_7 = 0.0;
-  var acc3_0 = 0.0;
-  var acc3_1 = 0.0;
-  var acc3_2 = 0.0;
-  var acc3_3 = 0.0;
-  var acc3_4 = 0.0;
-  var acc3_5 = 0.0;
-  var acc3_6 = 0.0;
-  var acc3_7 = 0.0;
-  var acc4_0 = 0.0;
-  var acc4_1 = 0.0;
-  var acc4_2 = 0.0;
-  var acc4_3 = 0.0;
-  var acc4_4 = 0.0;
-  var acc4_5 = 0.0;
-  var acc4_6 = 0.0;
-  var acc4_7 = 0.0;
-  var acc5_0 = 0.0;
-  var acc5_1 = 0.0;
-  var acc5_2 = 0.0;
-  var acc5_3 = 0.0;
-  var acc5_4 = 0.0;
-  var acc5_5 = 0.0;
-  var acc5_6 = 0.0;
-  var acc5_7 = 0.0;
-  var acc6_0 = 0.0;
-  var acc6_1 = 0.0;
-  var acc6_2 = 0.0;
-  var acc6_3 = 0.0;
-  var acc6_4 = 0.0;
-  var acc6_5 = 0.0;
-  var acc6_6 = 0.0;
-  var acc6_7 = 0.0;
-  var acc7_0 = 0.0;
-  var acc7_1 = 0.0;
-  var acc7_2 = 0.0;
-  var acc7_3 = 0.0;
-  var acc7_4 = 0.0;
-  var acc7_5 = 0.0;
-  var acc7_6 = 0.0;
-  var acc7_7 = 0.0;
 
   for (var k = 0u; k < s.K8; k++) {
     let a0 = loadX(x0 + k);
-    let a1 = loadX(x1 + k);
-    let a2 = loadX(x2 + k);
-    let a3 = loadX(x3 + k);
-    let a4 = loadX(x4 + k);
-    let a5 = loadX(x5 + k);
-    let a6 = loadX(x6 + k);
-    let a7 = loadX(x7 + k);
     let v0 = loadW(w0 + k);
-    acc0_0 = mac(acc0_0, a0, v0);
-    acc1_0 = mac(acc1_0, a1, v0);
-    acc2_0 = mac(acc2_0, a2, v0);
-    acc3_0 = mac(acc3_0, a3, v0);
-    acc4_0 = mac(acc4_0, a4, v0);
-    acc5_0 = mac(acc5_0, a5, v0);
-    acc6_0 = mac(acc6_0, a6, v0);
-    acc7_0 = mac(acc7_0, a7, v0);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
     let v1 = loadW(w1 + k);
-    acc0_1 = mac(acc0_1, a0, v1);
-    acc1_1 = mac(acc1_1, a1, v1);
-    acc2_1 = mac(acc2_1, a2, v1);
-    acc3_1 = mac(acc3_1, a3, v1);
-    acc4_1 = mac(acc4_1, a4, v1);
-    acc5_1 = mac(acc5_1, a5, v1);
-    acc6_1 = mac(acc6_1, a6, v1);
-    acc7_1 = mac(acc7_1, a7, v1);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
     let v2 = loadW(w2 + k);
-    acc0_2 = mac(acc0_2, a0, v2);
-    acc1_2 = mac(acc1_2, a1, v2);
-    acc2_2 = mac(acc2_2, a2, v2);
-    acc3_2 = mac(acc3_2, a3, v2);
-    acc4_2 = mac(acc4_2, a4, v2);
-    acc5_2 = mac(acc5_2, a5, v2);
-    acc6_2 = mac(acc6_2, a6, v2);
-    acc7_2 = mac(acc7_2, a7, v2);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
     let v3 = loadW(w3 + k);
-    acc0_3 = mac(acc0_3, a0, v3);
-    acc1_3 = mac(acc1_3, a1, v3);
-    acc2_3 = mac(acc2_3, a2, v3);
-    acc3_3 = mac(acc3_3, a3, v3);
-    acc4_3 = mac(acc4_3, a4, v3);
-    acc5_3 = mac(acc5_3, a5, v3);
-    acc6_3 = mac(acc6_3, a6, v3);
-    acc7_3 = mac(acc7_3, a7, v3);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
     let v4 = loadW(w4 + k);
-    acc0_4 = mac(acc0_4, a0, v4);
-    acc1_4 = mac(acc1_4, a1, v4);
-    acc2_4 = mac(acc2_4, a2, v4);
-    acc3_4 = mac(acc3_4, a3, v4);
-    acc4_4 = mac(acc4_4, a4, v4);
-    acc5_4 = mac(acc5_4, a5, v4);
-    acc6_4 = mac(acc6_4, a6, v4);
-    acc7_4 = mac(acc7_4, a7, v4);
+    acc0_4 = mac4(mac4(acc0_4, a0.lo, v4.lo), a0.hi, v4.hi);
     let v5 = loadW(w5 + k);
-    acc0_5 = mac(acc0_5, a0, v5);
-    acc1_5 = mac(acc1_5, a1, v5);
-    acc2_5 = mac(acc2_5, a2, v5);
-    acc3_5 = mac(acc3_5, a3, v5);
-    acc4_5 = mac(acc4_5, a4, v5);
-    acc5_5 = mac(acc5_5, a5, v5);
-    acc6_5 = mac(acc6_5, a6, v5);
-    acc7_5 = mac(acc7_5, a7, v5);
+    acc0_5 = mac4(mac4(acc0_5, a0.lo, v5.lo), a0.hi, v5.hi);
     let v6 = loadW(w6 + k);
-    acc0_6 = mac(acc0_6, a0, v6);
-    acc1_6 = mac(acc1_6, a1, v6);
-    acc2_6 = mac(acc2_6, a2, v6);
-    acc3_6 = mac(acc3_6, a3, v6);
-    acc4_6 = mac(acc4_6, a4, v6);
-    acc5_6 = mac(acc5_6, a5, v6);
-    acc6_6 = mac(acc6_6, a6, v6);
-    acc7_6 = mac(acc7_6, a7, v6);
+    acc0_6 = mac4(mac4(acc0_6, a0.lo, v6.lo), a0.hi, v6.hi);
     let v7 = loadW(w7 + k);
-    acc0_7 = mac(acc0_7, a0, v7);
-    acc1_7 = mac(acc1_7, a1, v7);
-    acc2_7 = mac(acc2_7, a2, v7);
-    acc3_7 = mac(acc3_7, a3, v7);
-    acc4_7 = mac(acc4_7, a4, v7);
-    acc5_7 = mac(acc5_7, a5, v7);
-    acc6_7 = mac(acc6_7, a6, v7);
-    acc7_7 = mac(acc7_7, a7, v7);
+    acc0_7 = mac4(mac4(acc0_7, a0.lo, v7.lo), a0.hi, v7.hi);
   }
 
-  // Bias and gate are loaded once a column, the gate again where a tile meets the next sample.
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
   var shift0 = 0.0;
   if (BIAS == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
@@ -4889,10 +4248,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   if (BIAS == 1u) { shift7 = bias[c7]; }
   var factor7 = s.scale;
   var sample = 0xffffffffu;
-  if (m0 + 0 < s.mEnd) {
-    if (GATE == 1u && b0 != sample) {
-      sample = b0;
-      let g = b0 * s.gateN + s.gateAt;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
       factor0 = s.scale * gate[g + c0];
       factor1 = s.scale * gate[g + c1];
       factor2 = s.scale * gate[g + c2];
@@ -4902,165 +4264,729 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
       factor6 = s.scale * gate[g + c6];
       factor7 = s.scale * gate[g + c7];
     }
-    let y = (b0 * s.yN + s.yAt + q0) * s.N - s.yBase;
-    let r = (b0 * s.rN + s.rAt + q0) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc0_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc0_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc0_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc0_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc0_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc0_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc0_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc0_7, shift7, factor7, r + c7, y + c7); }
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
+    var sum0 = acc0_0;
+    sum0 = select(sum0, acc0_0, i == 0);
+    if (n0 + 0 < s.nEnd) { store(sum0, shift0, factor0, r + c0, y + c0); }
+    var sum1 = acc0_1;
+    sum1 = select(sum1, acc0_1, i == 0);
+    if (n0 + 1 < s.nEnd) { store(sum1, shift1, factor1, r + c1, y + c1); }
+    var sum2 = acc0_2;
+    sum2 = select(sum2, acc0_2, i == 0);
+    if (n0 + 2 < s.nEnd) { store(sum2, shift2, factor2, r + c2, y + c2); }
+    var sum3 = acc0_3;
+    sum3 = select(sum3, acc0_3, i == 0);
+    if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
+    var sum4 = acc0_4;
+    sum4 = select(sum4, acc0_4, i == 0);
+    if (n0 + 4 < s.nEnd) { store(sum4, shift4, factor4, r + c4, y + c4); }
+    var sum5 = acc0_5;
+    sum5 = select(sum5, acc0_5, i == 0);
+    if (n0 + 5 < s.nEnd) { store(sum5, shift5, factor5, r + c5, y + c5); }
+    var sum6 = acc0_6;
+    sum6 = select(sum6, acc0_6, i == 0);
+    if (n0 + 6 < s.nEnd) { store(sum6, shift6, factor6, r + c6, y + c6); }
+    var sum7 = acc0_7;
+    sum7 = select(sum7, acc0_7, i == 0);
+    if (n0 + 7 < s.nEnd) { store(sum7, shift7, factor7, r + c7, y + c7); }
   }
-  if (m0 + 1 < s.mEnd) {
-    if (GATE == 1u && b1 != sample) {
-      sample = b1;
-      let g = b1 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b1 * s.yN + s.yAt + q1) * s.N - s.yBase;
-    let r = (b1 * s.rN + s.rAt + q1) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc1_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc1_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc1_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc1_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc1_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc1_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc1_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc1_7, shift7, factor7, r + c7, y + c7); }
+}
+`,
+  "matmul@RM=4,RN=4,TEXELS=1,TILED=0": `const RM: u32 = 4u;
+const RN: u32 = 4u;
+const TEXELS: u32 = 1u;
+const TILED: u32 = 0u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
+//
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) {
+    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
+  } else {
+    v = halves(xBits(at));
   }
-  if (m0 + 2 < s.mEnd) {
-    if (GATE == 1u && b2 != sample) {
-      sample = b2;
-      let g = b2 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b2 * s.yN + s.yAt + q2) * s.N - s.yBase;
-    let r = (b2 * s.rN + s.rAt + q2) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc2_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc2_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc2_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc2_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc2_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc2_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc2_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc2_7, shift7, factor7, r + c7, y + c7); }
+  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
+  return v;
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
   }
-  if (m0 + 3 < s.mEnd) {
-    if (GATE == 1u && b3 != sample) {
-      sample = b3;
-      let g = b3 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b3 * s.yN + s.yAt + q3) * s.N - s.yBase;
-    let r = (b3 * s.rN + s.rAt + q3) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc3_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc3_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc3_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc3_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc3_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc3_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc3_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc3_7, shift7, factor7, r + c7, y + c7); }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+
+@compute @workgroup_size(WX, WY)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc2_2 = 0.0;
+  var acc2_3 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc3_2 = 0.0;
+  var acc3_3 = 0.0;
+
+  for (var k = 0u; k < s.K8; k++) {
+    let a0 = loadX(x0 + k);
+    let a1 = loadX(x1 + k);
+    let a2 = loadX(x2 + k);
+    let a3 = loadX(x3 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+    acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+    acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+    acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+    acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+    acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+    acc2_2 = mac4(mac4(acc2_2, a2.lo, v2.lo), a2.hi, v2.hi);
+    acc3_2 = mac4(mac4(acc3_2, a3.lo, v2.lo), a3.hi, v2.hi);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+    acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+    acc2_3 = mac4(mac4(acc2_3, a2.lo, v3.lo), a2.hi, v3.hi);
+    acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
   }
-  if (m0 + 4 < s.mEnd) {
-    if (GATE == 1u && b4 != sample) {
-      sample = b4;
-      let g = b4 * s.gateN + s.gateAt;
+
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (BIAS == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (BIAS == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (BIAS == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (BIAS == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var sample = 0xffffffffu;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
       factor0 = s.scale * gate[g + c0];
       factor1 = s.scale * gate[g + c1];
       factor2 = s.scale * gate[g + c2];
       factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
     }
-    let y = (b4 * s.yN + s.yAt + q4) * s.N - s.yBase;
-    let r = (b4 * s.rN + s.rAt + q4) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc4_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc4_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc4_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc4_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc4_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc4_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc4_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc4_7, shift7, factor7, r + c7, y + c7); }
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
+    var sum0 = acc0_0;
+    sum0 = select(sum0, acc0_0, i == 0);
+    sum0 = select(sum0, acc1_0, i == 1);
+    sum0 = select(sum0, acc2_0, i == 2);
+    sum0 = select(sum0, acc3_0, i == 3);
+    if (n0 + 0 < s.nEnd) { store(sum0, shift0, factor0, r + c0, y + c0); }
+    var sum1 = acc0_1;
+    sum1 = select(sum1, acc0_1, i == 0);
+    sum1 = select(sum1, acc1_1, i == 1);
+    sum1 = select(sum1, acc2_1, i == 2);
+    sum1 = select(sum1, acc3_1, i == 3);
+    if (n0 + 1 < s.nEnd) { store(sum1, shift1, factor1, r + c1, y + c1); }
+    var sum2 = acc0_2;
+    sum2 = select(sum2, acc0_2, i == 0);
+    sum2 = select(sum2, acc1_2, i == 1);
+    sum2 = select(sum2, acc2_2, i == 2);
+    sum2 = select(sum2, acc3_2, i == 3);
+    if (n0 + 2 < s.nEnd) { store(sum2, shift2, factor2, r + c2, y + c2); }
+    var sum3 = acc0_3;
+    sum3 = select(sum3, acc0_3, i == 0);
+    sum3 = select(sum3, acc1_3, i == 1);
+    sum3 = select(sum3, acc2_3, i == 2);
+    sum3 = select(sum3, acc3_3, i == 3);
+    if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
   }
-  if (m0 + 5 < s.mEnd) {
-    if (GATE == 1u && b5 != sample) {
-      sample = b5;
-      let g = b5 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b5 * s.yN + s.yAt + q5) * s.N - s.yBase;
-    let r = (b5 * s.rN + s.rAt + q5) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc5_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc5_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc5_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc5_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc5_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc5_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc5_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc5_7, shift7, factor7, r + c7, y + c7); }
+}
+`,
+  "matmul@RM=8,RN=12,TEXELS=1,TILED=0": `const RM: u32 = 8u;
+const RN: u32 = 12u;
+const TEXELS: u32 = 1u;
+const TILED: u32 = 0u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
+//
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) {
+    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
+  } else {
+    v = halves(xBits(at));
   }
-  if (m0 + 6 < s.mEnd) {
-    if (GATE == 1u && b6 != sample) {
-      sample = b6;
-      let g = b6 * s.gateN + s.gateAt;
-      factor0 = s.scale * gate[g + c0];
-      factor1 = s.scale * gate[g + c1];
-      factor2 = s.scale * gate[g + c2];
-      factor3 = s.scale * gate[g + c3];
-      factor4 = s.scale * gate[g + c4];
-      factor5 = s.scale * gate[g + c5];
-      factor6 = s.scale * gate[g + c6];
-      factor7 = s.scale * gate[g + c7];
-    }
-    let y = (b6 * s.yN + s.yAt + q6) * s.N - s.yBase;
-    let r = (b6 * s.rN + s.rAt + q6) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc6_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc6_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc6_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc6_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc6_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc6_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc6_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc6_7, shift7, factor7, r + c7, y + c7); }
+  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
+  return v;
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
   }
-  if (m0 + 7 < s.mEnd) {
-    if (GATE == 1u && b7 != sample) {
-      sample = b7;
-      let g = b7 * s.gateN + s.gateAt;
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+
+@compute @workgroup_size(WX, WY)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
+  let r4 = min(m0 + 4, s.mEnd - 1u);
+  let b4 = r4 / s.S;
+  let x4 = (b4 * s.xN + s.xAt + r4 - b4 * s.S) * s.K8 - s.xBase8;
+  let r5 = min(m0 + 5, s.mEnd - 1u);
+  let b5 = r5 / s.S;
+  let x5 = (b5 * s.xN + s.xAt + r5 - b5 * s.S) * s.K8 - s.xBase8;
+  let r6 = min(m0 + 6, s.mEnd - 1u);
+  let b6 = r6 / s.S;
+  let x6 = (b6 * s.xN + s.xAt + r6 - b6 * s.S) * s.K8 - s.xBase8;
+  let r7 = min(m0 + 7, s.mEnd - 1u);
+  let b7 = r7 / s.S;
+  let x7 = (b7 * s.xN + s.xAt + r7 - b7 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  let c8 = min(n0 + 8, s.nEnd - 1u);
+  let w8 = c8 * s.stride8 - s.wBase8;
+  let c9 = min(n0 + 9, s.nEnd - 1u);
+  let w9 = c9 * s.stride8 - s.wBase8;
+  let c10 = min(n0 + 10, s.nEnd - 1u);
+  let w10 = c10 * s.stride8 - s.wBase8;
+  let c11 = min(n0 + 11, s.nEnd - 1u);
+  let w11 = c11 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+  var acc0_8 = 0.0;
+  var acc0_9 = 0.0;
+  var acc0_10 = 0.0;
+  var acc0_11 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+  var acc1_4 = 0.0;
+  var acc1_5 = 0.0;
+  var acc1_6 = 0.0;
+  var acc1_7 = 0.0;
+  var acc1_8 = 0.0;
+  var acc1_9 = 0.0;
+  var acc1_10 = 0.0;
+  var acc1_11 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc2_2 = 0.0;
+  var acc2_3 = 0.0;
+  var acc2_4 = 0.0;
+  var acc2_5 = 0.0;
+  var acc2_6 = 0.0;
+  var acc2_7 = 0.0;
+  var acc2_8 = 0.0;
+  var acc2_9 = 0.0;
+  var acc2_10 = 0.0;
+  var acc2_11 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc3_2 = 0.0;
+  var acc3_3 = 0.0;
+  var acc3_4 = 0.0;
+  var acc3_5 = 0.0;
+  var acc3_6 = 0.0;
+  var acc3_7 = 0.0;
+  var acc3_8 = 0.0;
+  var acc3_9 = 0.0;
+  var acc3_10 = 0.0;
+  var acc3_11 = 0.0;
+  var acc4_0 = 0.0;
+  var acc4_1 = 0.0;
+  var acc4_2 = 0.0;
+  var acc4_3 = 0.0;
+  var acc4_4 = 0.0;
+  var acc4_5 = 0.0;
+  var acc4_6 = 0.0;
+  var acc4_7 = 0.0;
+  var acc4_8 = 0.0;
+  var acc4_9 = 0.0;
+  var acc4_10 = 0.0;
+  var acc4_11 = 0.0;
+  var acc5_0 = 0.0;
+  var acc5_1 = 0.0;
+  var acc5_2 = 0.0;
+  var acc5_3 = 0.0;
+  var acc5_4 = 0.0;
+  var acc5_5 = 0.0;
+  var acc5_6 = 0.0;
+  var acc5_7 = 0.0;
+  var acc5_8 = 0.0;
+  var acc5_9 = 0.0;
+  var acc5_10 = 0.0;
+  var acc5_11 = 0.0;
+  var acc6_0 = 0.0;
+  var acc6_1 = 0.0;
+  var acc6_2 = 0.0;
+  var acc6_3 = 0.0;
+  var acc6_4 = 0.0;
+  var acc6_5 = 0.0;
+  var acc6_6 = 0.0;
+  var acc6_7 = 0.0;
+  var acc6_8 = 0.0;
+  var acc6_9 = 0.0;
+  var acc6_10 = 0.0;
+  var acc6_11 = 0.0;
+  var acc7_0 = 0.0;
+  var acc7_1 = 0.0;
+  var acc7_2 = 0.0;
+  var acc7_3 = 0.0;
+  var acc7_4 = 0.0;
+  var acc7_5 = 0.0;
+  var acc7_6 = 0.0;
+  var acc7_7 = 0.0;
+  var acc7_8 = 0.0;
+  var acc7_9 = 0.0;
+  var acc7_10 = 0.0;
+  var acc7_11 = 0.0;
+
+  for (var k = 0u; k < s.K8; k++) {
+    let a0 = loadX(x0 + k);
+    let a1 = loadX(x1 + k);
+    let a2 = loadX(x2 + k);
+    let a3 = loadX(x3 + k);
+    let a4 = loadX(x4 + k);
+    let a5 = loadX(x5 + k);
+    let a6 = loadX(x6 + k);
+    let a7 = loadX(x7 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+    acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+    acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+    acc4_0 = mac4(mac4(acc4_0, a4.lo, v0.lo), a4.hi, v0.hi);
+    acc5_0 = mac4(mac4(acc5_0, a5.lo, v0.lo), a5.hi, v0.hi);
+    acc6_0 = mac4(mac4(acc6_0, a6.lo, v0.lo), a6.hi, v0.hi);
+    acc7_0 = mac4(mac4(acc7_0, a7.lo, v0.lo), a7.hi, v0.hi);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+    acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+    acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+    acc4_1 = mac4(mac4(acc4_1, a4.lo, v1.lo), a4.hi, v1.hi);
+    acc5_1 = mac4(mac4(acc5_1, a5.lo, v1.lo), a5.hi, v1.hi);
+    acc6_1 = mac4(mac4(acc6_1, a6.lo, v1.lo), a6.hi, v1.hi);
+    acc7_1 = mac4(mac4(acc7_1, a7.lo, v1.lo), a7.hi, v1.hi);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+    acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+    acc2_2 = mac4(mac4(acc2_2, a2.lo, v2.lo), a2.hi, v2.hi);
+    acc3_2 = mac4(mac4(acc3_2, a3.lo, v2.lo), a3.hi, v2.hi);
+    acc4_2 = mac4(mac4(acc4_2, a4.lo, v2.lo), a4.hi, v2.hi);
+    acc5_2 = mac4(mac4(acc5_2, a5.lo, v2.lo), a5.hi, v2.hi);
+    acc6_2 = mac4(mac4(acc6_2, a6.lo, v2.lo), a6.hi, v2.hi);
+    acc7_2 = mac4(mac4(acc7_2, a7.lo, v2.lo), a7.hi, v2.hi);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+    acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+    acc2_3 = mac4(mac4(acc2_3, a2.lo, v3.lo), a2.hi, v3.hi);
+    acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
+    acc4_3 = mac4(mac4(acc4_3, a4.lo, v3.lo), a4.hi, v3.hi);
+    acc5_3 = mac4(mac4(acc5_3, a5.lo, v3.lo), a5.hi, v3.hi);
+    acc6_3 = mac4(mac4(acc6_3, a6.lo, v3.lo), a6.hi, v3.hi);
+    acc7_3 = mac4(mac4(acc7_3, a7.lo, v3.lo), a7.hi, v3.hi);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac4(mac4(acc0_4, a0.lo, v4.lo), a0.hi, v4.hi);
+    acc1_4 = mac4(mac4(acc1_4, a1.lo, v4.lo), a1.hi, v4.hi);
+    acc2_4 = mac4(mac4(acc2_4, a2.lo, v4.lo), a2.hi, v4.hi);
+    acc3_4 = mac4(mac4(acc3_4, a3.lo, v4.lo), a3.hi, v4.hi);
+    acc4_4 = mac4(mac4(acc4_4, a4.lo, v4.lo), a4.hi, v4.hi);
+    acc5_4 = mac4(mac4(acc5_4, a5.lo, v4.lo), a5.hi, v4.hi);
+    acc6_4 = mac4(mac4(acc6_4, a6.lo, v4.lo), a6.hi, v4.hi);
+    acc7_4 = mac4(mac4(acc7_4, a7.lo, v4.lo), a7.hi, v4.hi);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac4(mac4(acc0_5, a0.lo, v5.lo), a0.hi, v5.hi);
+    acc1_5 = mac4(mac4(acc1_5, a1.lo, v5.lo), a1.hi, v5.hi);
+    acc2_5 = mac4(mac4(acc2_5, a2.lo, v5.lo), a2.hi, v5.hi);
+    acc3_5 = mac4(mac4(acc3_5, a3.lo, v5.lo), a3.hi, v5.hi);
+    acc4_5 = mac4(mac4(acc4_5, a4.lo, v5.lo), a4.hi, v5.hi);
+    acc5_5 = mac4(mac4(acc5_5, a5.lo, v5.lo), a5.hi, v5.hi);
+    acc6_5 = mac4(mac4(acc6_5, a6.lo, v5.lo), a6.hi, v5.hi);
+    acc7_5 = mac4(mac4(acc7_5, a7.lo, v5.lo), a7.hi, v5.hi);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac4(mac4(acc0_6, a0.lo, v6.lo), a0.hi, v6.hi);
+    acc1_6 = mac4(mac4(acc1_6, a1.lo, v6.lo), a1.hi, v6.hi);
+    acc2_6 = mac4(mac4(acc2_6, a2.lo, v6.lo), a2.hi, v6.hi);
+    acc3_6 = mac4(mac4(acc3_6, a3.lo, v6.lo), a3.hi, v6.hi);
+    acc4_6 = mac4(mac4(acc4_6, a4.lo, v6.lo), a4.hi, v6.hi);
+    acc5_6 = mac4(mac4(acc5_6, a5.lo, v6.lo), a5.hi, v6.hi);
+    acc6_6 = mac4(mac4(acc6_6, a6.lo, v6.lo), a6.hi, v6.hi);
+    acc7_6 = mac4(mac4(acc7_6, a7.lo, v6.lo), a7.hi, v6.hi);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac4(mac4(acc0_7, a0.lo, v7.lo), a0.hi, v7.hi);
+    acc1_7 = mac4(mac4(acc1_7, a1.lo, v7.lo), a1.hi, v7.hi);
+    acc2_7 = mac4(mac4(acc2_7, a2.lo, v7.lo), a2.hi, v7.hi);
+    acc3_7 = mac4(mac4(acc3_7, a3.lo, v7.lo), a3.hi, v7.hi);
+    acc4_7 = mac4(mac4(acc4_7, a4.lo, v7.lo), a4.hi, v7.hi);
+    acc5_7 = mac4(mac4(acc5_7, a5.lo, v7.lo), a5.hi, v7.hi);
+    acc6_7 = mac4(mac4(acc6_7, a6.lo, v7.lo), a6.hi, v7.hi);
+    acc7_7 = mac4(mac4(acc7_7, a7.lo, v7.lo), a7.hi, v7.hi);
+    let v8 = loadW(w8 + k);
+    acc0_8 = mac4(mac4(acc0_8, a0.lo, v8.lo), a0.hi, v8.hi);
+    acc1_8 = mac4(mac4(acc1_8, a1.lo, v8.lo), a1.hi, v8.hi);
+    acc2_8 = mac4(mac4(acc2_8, a2.lo, v8.lo), a2.hi, v8.hi);
+    acc3_8 = mac4(mac4(acc3_8, a3.lo, v8.lo), a3.hi, v8.hi);
+    acc4_8 = mac4(mac4(acc4_8, a4.lo, v8.lo), a4.hi, v8.hi);
+    acc5_8 = mac4(mac4(acc5_8, a5.lo, v8.lo), a5.hi, v8.hi);
+    acc6_8 = mac4(mac4(acc6_8, a6.lo, v8.lo), a6.hi, v8.hi);
+    acc7_8 = mac4(mac4(acc7_8, a7.lo, v8.lo), a7.hi, v8.hi);
+    let v9 = loadW(w9 + k);
+    acc0_9 = mac4(mac4(acc0_9, a0.lo, v9.lo), a0.hi, v9.hi);
+    acc1_9 = mac4(mac4(acc1_9, a1.lo, v9.lo), a1.hi, v9.hi);
+    acc2_9 = mac4(mac4(acc2_9, a2.lo, v9.lo), a2.hi, v9.hi);
+    acc3_9 = mac4(mac4(acc3_9, a3.lo, v9.lo), a3.hi, v9.hi);
+    acc4_9 = mac4(mac4(acc4_9, a4.lo, v9.lo), a4.hi, v9.hi);
+    acc5_9 = mac4(mac4(acc5_9, a5.lo, v9.lo), a5.hi, v9.hi);
+    acc6_9 = mac4(mac4(acc6_9, a6.lo, v9.lo), a6.hi, v9.hi);
+    acc7_9 = mac4(mac4(acc7_9, a7.lo, v9.lo), a7.hi, v9.hi);
+    let v10 = loadW(w10 + k);
+    acc0_10 = mac4(mac4(acc0_10, a0.lo, v10.lo), a0.hi, v10.hi);
+    acc1_10 = mac4(mac4(acc1_10, a1.lo, v10.lo), a1.hi, v10.hi);
+    acc2_10 = mac4(mac4(acc2_10, a2.lo, v10.lo), a2.hi, v10.hi);
+    acc3_10 = mac4(mac4(acc3_10, a3.lo, v10.lo), a3.hi, v10.hi);
+    acc4_10 = mac4(mac4(acc4_10, a4.lo, v10.lo), a4.hi, v10.hi);
+    acc5_10 = mac4(mac4(acc5_10, a5.lo, v10.lo), a5.hi, v10.hi);
+    acc6_10 = mac4(mac4(acc6_10, a6.lo, v10.lo), a6.hi, v10.hi);
+    acc7_10 = mac4(mac4(acc7_10, a7.lo, v10.lo), a7.hi, v10.hi);
+    let v11 = loadW(w11 + k);
+    acc0_11 = mac4(mac4(acc0_11, a0.lo, v11.lo), a0.hi, v11.hi);
+    acc1_11 = mac4(mac4(acc1_11, a1.lo, v11.lo), a1.hi, v11.hi);
+    acc2_11 = mac4(mac4(acc2_11, a2.lo, v11.lo), a2.hi, v11.hi);
+    acc3_11 = mac4(mac4(acc3_11, a3.lo, v11.lo), a3.hi, v11.hi);
+    acc4_11 = mac4(mac4(acc4_11, a4.lo, v11.lo), a4.hi, v11.hi);
+    acc5_11 = mac4(mac4(acc5_11, a5.lo, v11.lo), a5.hi, v11.hi);
+    acc6_11 = mac4(mac4(acc6_11, a6.lo, v11.lo), a6.hi, v11.hi);
+    acc7_11 = mac4(mac4(acc7_11, a7.lo, v11.lo), a7.hi, v11.hi);
+  }
+
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (BIAS == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (BIAS == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (BIAS == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (BIAS == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var shift4 = 0.0;
+  if (BIAS == 1u) { shift4 = bias[c4]; }
+  var factor4 = s.scale;
+  var shift5 = 0.0;
+  if (BIAS == 1u) { shift5 = bias[c5]; }
+  var factor5 = s.scale;
+  var shift6 = 0.0;
+  if (BIAS == 1u) { shift6 = bias[c6]; }
+  var factor6 = s.scale;
+  var shift7 = 0.0;
+  if (BIAS == 1u) { shift7 = bias[c7]; }
+  var factor7 = s.scale;
+  var shift8 = 0.0;
+  if (BIAS == 1u) { shift8 = bias[c8]; }
+  var factor8 = s.scale;
+  var shift9 = 0.0;
+  if (BIAS == 1u) { shift9 = bias[c9]; }
+  var factor9 = s.scale;
+  var shift10 = 0.0;
+  if (BIAS == 1u) { shift10 = bias[c10]; }
+  var factor10 = s.scale;
+  var shift11 = 0.0;
+  if (BIAS == 1u) { shift11 = bias[c11]; }
+  var factor11 = s.scale;
+  var sample = 0xffffffffu;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
       factor0 = s.scale * gate[g + c0];
       factor1 = s.scale * gate[g + c1];
       factor2 = s.scale * gate[g + c2];
@@ -5069,17 +4995,416 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
       factor5 = s.scale * gate[g + c5];
       factor6 = s.scale * gate[g + c6];
       factor7 = s.scale * gate[g + c7];
+      factor8 = s.scale * gate[g + c8];
+      factor9 = s.scale * gate[g + c9];
+      factor10 = s.scale * gate[g + c10];
+      factor11 = s.scale * gate[g + c11];
     }
-    let y = (b7 * s.yN + s.yAt + q7) * s.N - s.yBase;
-    let r = (b7 * s.rN + s.rAt + q7) * s.N - s.rBase;
-    if (n0 + 0 < s.nEnd) { store(acc7_0, shift0, factor0, r + c0, y + c0); }
-    if (n0 + 1 < s.nEnd) { store(acc7_1, shift1, factor1, r + c1, y + c1); }
-    if (n0 + 2 < s.nEnd) { store(acc7_2, shift2, factor2, r + c2, y + c2); }
-    if (n0 + 3 < s.nEnd) { store(acc7_3, shift3, factor3, r + c3, y + c3); }
-    if (n0 + 4 < s.nEnd) { store(acc7_4, shift4, factor4, r + c4, y + c4); }
-    if (n0 + 5 < s.nEnd) { store(acc7_5, shift5, factor5, r + c5, y + c5); }
-    if (n0 + 6 < s.nEnd) { store(acc7_6, shift6, factor6, r + c6, y + c6); }
-    if (n0 + 7 < s.nEnd) { store(acc7_7, shift7, factor7, r + c7, y + c7); }
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
+    var sum0 = acc0_0;
+    sum0 = select(sum0, acc0_0, i == 0);
+    sum0 = select(sum0, acc1_0, i == 1);
+    sum0 = select(sum0, acc2_0, i == 2);
+    sum0 = select(sum0, acc3_0, i == 3);
+    sum0 = select(sum0, acc4_0, i == 4);
+    sum0 = select(sum0, acc5_0, i == 5);
+    sum0 = select(sum0, acc6_0, i == 6);
+    sum0 = select(sum0, acc7_0, i == 7);
+    if (n0 + 0 < s.nEnd) { store(sum0, shift0, factor0, r + c0, y + c0); }
+    var sum1 = acc0_1;
+    sum1 = select(sum1, acc0_1, i == 0);
+    sum1 = select(sum1, acc1_1, i == 1);
+    sum1 = select(sum1, acc2_1, i == 2);
+    sum1 = select(sum1, acc3_1, i == 3);
+    sum1 = select(sum1, acc4_1, i == 4);
+    sum1 = select(sum1, acc5_1, i == 5);
+    sum1 = select(sum1, acc6_1, i == 6);
+    sum1 = select(sum1, acc7_1, i == 7);
+    if (n0 + 1 < s.nEnd) { store(sum1, shift1, factor1, r + c1, y + c1); }
+    var sum2 = acc0_2;
+    sum2 = select(sum2, acc0_2, i == 0);
+    sum2 = select(sum2, acc1_2, i == 1);
+    sum2 = select(sum2, acc2_2, i == 2);
+    sum2 = select(sum2, acc3_2, i == 3);
+    sum2 = select(sum2, acc4_2, i == 4);
+    sum2 = select(sum2, acc5_2, i == 5);
+    sum2 = select(sum2, acc6_2, i == 6);
+    sum2 = select(sum2, acc7_2, i == 7);
+    if (n0 + 2 < s.nEnd) { store(sum2, shift2, factor2, r + c2, y + c2); }
+    var sum3 = acc0_3;
+    sum3 = select(sum3, acc0_3, i == 0);
+    sum3 = select(sum3, acc1_3, i == 1);
+    sum3 = select(sum3, acc2_3, i == 2);
+    sum3 = select(sum3, acc3_3, i == 3);
+    sum3 = select(sum3, acc4_3, i == 4);
+    sum3 = select(sum3, acc5_3, i == 5);
+    sum3 = select(sum3, acc6_3, i == 6);
+    sum3 = select(sum3, acc7_3, i == 7);
+    if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
+    var sum4 = acc0_4;
+    sum4 = select(sum4, acc0_4, i == 0);
+    sum4 = select(sum4, acc1_4, i == 1);
+    sum4 = select(sum4, acc2_4, i == 2);
+    sum4 = select(sum4, acc3_4, i == 3);
+    sum4 = select(sum4, acc4_4, i == 4);
+    sum4 = select(sum4, acc5_4, i == 5);
+    sum4 = select(sum4, acc6_4, i == 6);
+    sum4 = select(sum4, acc7_4, i == 7);
+    if (n0 + 4 < s.nEnd) { store(sum4, shift4, factor4, r + c4, y + c4); }
+    var sum5 = acc0_5;
+    sum5 = select(sum5, acc0_5, i == 0);
+    sum5 = select(sum5, acc1_5, i == 1);
+    sum5 = select(sum5, acc2_5, i == 2);
+    sum5 = select(sum5, acc3_5, i == 3);
+    sum5 = select(sum5, acc4_5, i == 4);
+    sum5 = select(sum5, acc5_5, i == 5);
+    sum5 = select(sum5, acc6_5, i == 6);
+    sum5 = select(sum5, acc7_5, i == 7);
+    if (n0 + 5 < s.nEnd) { store(sum5, shift5, factor5, r + c5, y + c5); }
+    var sum6 = acc0_6;
+    sum6 = select(sum6, acc0_6, i == 0);
+    sum6 = select(sum6, acc1_6, i == 1);
+    sum6 = select(sum6, acc2_6, i == 2);
+    sum6 = select(sum6, acc3_6, i == 3);
+    sum6 = select(sum6, acc4_6, i == 4);
+    sum6 = select(sum6, acc5_6, i == 5);
+    sum6 = select(sum6, acc6_6, i == 6);
+    sum6 = select(sum6, acc7_6, i == 7);
+    if (n0 + 6 < s.nEnd) { store(sum6, shift6, factor6, r + c6, y + c6); }
+    var sum7 = acc0_7;
+    sum7 = select(sum7, acc0_7, i == 0);
+    sum7 = select(sum7, acc1_7, i == 1);
+    sum7 = select(sum7, acc2_7, i == 2);
+    sum7 = select(sum7, acc3_7, i == 3);
+    sum7 = select(sum7, acc4_7, i == 4);
+    sum7 = select(sum7, acc5_7, i == 5);
+    sum7 = select(sum7, acc6_7, i == 6);
+    sum7 = select(sum7, acc7_7, i == 7);
+    if (n0 + 7 < s.nEnd) { store(sum7, shift7, factor7, r + c7, y + c7); }
+    var sum8 = acc0_8;
+    sum8 = select(sum8, acc0_8, i == 0);
+    sum8 = select(sum8, acc1_8, i == 1);
+    sum8 = select(sum8, acc2_8, i == 2);
+    sum8 = select(sum8, acc3_8, i == 3);
+    sum8 = select(sum8, acc4_8, i == 4);
+    sum8 = select(sum8, acc5_8, i == 5);
+    sum8 = select(sum8, acc6_8, i == 6);
+    sum8 = select(sum8, acc7_8, i == 7);
+    if (n0 + 8 < s.nEnd) { store(sum8, shift8, factor8, r + c8, y + c8); }
+    var sum9 = acc0_9;
+    sum9 = select(sum9, acc0_9, i == 0);
+    sum9 = select(sum9, acc1_9, i == 1);
+    sum9 = select(sum9, acc2_9, i == 2);
+    sum9 = select(sum9, acc3_9, i == 3);
+    sum9 = select(sum9, acc4_9, i == 4);
+    sum9 = select(sum9, acc5_9, i == 5);
+    sum9 = select(sum9, acc6_9, i == 6);
+    sum9 = select(sum9, acc7_9, i == 7);
+    if (n0 + 9 < s.nEnd) { store(sum9, shift9, factor9, r + c9, y + c9); }
+    var sum10 = acc0_10;
+    sum10 = select(sum10, acc0_10, i == 0);
+    sum10 = select(sum10, acc1_10, i == 1);
+    sum10 = select(sum10, acc2_10, i == 2);
+    sum10 = select(sum10, acc3_10, i == 3);
+    sum10 = select(sum10, acc4_10, i == 4);
+    sum10 = select(sum10, acc5_10, i == 5);
+    sum10 = select(sum10, acc6_10, i == 6);
+    sum10 = select(sum10, acc7_10, i == 7);
+    if (n0 + 10 < s.nEnd) { store(sum10, shift10, factor10, r + c10, y + c10); }
+    var sum11 = acc0_11;
+    sum11 = select(sum11, acc0_11, i == 0);
+    sum11 = select(sum11, acc1_11, i == 1);
+    sum11 = select(sum11, acc2_11, i == 2);
+    sum11 = select(sum11, acc3_11, i == 3);
+    sum11 = select(sum11, acc4_11, i == 4);
+    sum11 = select(sum11, acc5_11, i == 5);
+    sum11 = select(sum11, acc6_11, i == 6);
+    sum11 = select(sum11, acc7_11, i == 7);
+    if (n0 + 11 < s.nEnd) { store(sum11, shift11, factor11, r + c11, y + c11); }
+  }
+}
+`,
+  "matmul@RM=4,RN=4,TEXELS=0,TILED=1": `const RM: u32 = 4u;
+const RN: u32 = 4u;
+const TEXELS: u32 = 0u;
+const TILED: u32 = 1u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
+//
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) {
+    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
+  } else {
+    v = halves(xBits(at));
+  }
+  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
+  return v;
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+// Rows of the tile in the order (i, invocation), so that neighbours read neighbouring rows; a row is four
+// vectors along K and one of padding, which spreads rows over the banks.
+const LANES = 16u;  // WX and WY
+const PITCH = 5u;
+var<workgroup> xTile: array<vec4f, LANES * RM * PITCH>;
+var<workgroup> wTile: array<vec4f, LANES * RN * PITCH>;
+
+@compute @workgroup_size(WX, WY)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc2_2 = 0.0;
+  var acc2_3 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc3_2 = 0.0;
+  var acc3_3 = 0.0;
+
+  // Each invocation copies its eighths of one row of either tile.
+  for (var k = 0u; k < s.K8; k += 2u) {
+    for (var at = lane; at < 2u * LANES * RM; at += LANES * LANES) {
+      let row = at >> 1u;
+      let m = min(m0 + (row % LANES - local.y) * RM + row / LANES, s.mEnd - 1u);
+      let k8 = k + (at & 1u);
+      var v = Eight();
+      if (k8 < s.K8) {
+        let b = m / s.S;
+        v = loadX((b * s.xN + s.xAt + m - b * s.S) * s.K8 - s.xBase8 + k8);
+      }
+      xTile[row * PITCH + (at & 1u) * 2u] = v.lo;
+      xTile[row * PITCH + (at & 1u) * 2u + 1u] = v.hi;
+    }
+    for (var at = lane; at < 2u * LANES * RN; at += LANES * LANES) {
+      let row = at >> 1u;
+      let n = min(n0 + (row % LANES - local.x) * RN + row / LANES, s.nEnd - 1u);
+      let k8 = k + (at & 1u);
+      var v = Eight();
+      if (k8 < s.K8) { v = loadW(n * s.stride8 - s.wBase8 + k8); }
+      wTile[row * PITCH + (at & 1u) * 2u] = v.lo;
+      wTile[row * PITCH + (at & 1u) * 2u + 1u] = v.hi;
+    }
+    workgroupBarrier();
+    for (var q = 0u; q < 4u; q++) {
+      let a0 = xTile[(0 * LANES + local.y) * PITCH + q];
+      let a1 = xTile[(1 * LANES + local.y) * PITCH + q];
+      let a2 = xTile[(2 * LANES + local.y) * PITCH + q];
+      let a3 = xTile[(3 * LANES + local.y) * PITCH + q];
+      let v0 = wTile[(0 * LANES + local.x) * PITCH + q];
+      acc0_0 = mac4(acc0_0, a0, v0);
+      acc1_0 = mac4(acc1_0, a1, v0);
+      acc2_0 = mac4(acc2_0, a2, v0);
+      acc3_0 = mac4(acc3_0, a3, v0);
+      let v1 = wTile[(1 * LANES + local.x) * PITCH + q];
+      acc0_1 = mac4(acc0_1, a0, v1);
+      acc1_1 = mac4(acc1_1, a1, v1);
+      acc2_1 = mac4(acc2_1, a2, v1);
+      acc3_1 = mac4(acc3_1, a3, v1);
+      let v2 = wTile[(2 * LANES + local.x) * PITCH + q];
+      acc0_2 = mac4(acc0_2, a0, v2);
+      acc1_2 = mac4(acc1_2, a1, v2);
+      acc2_2 = mac4(acc2_2, a2, v2);
+      acc3_2 = mac4(acc3_2, a3, v2);
+      let v3 = wTile[(3 * LANES + local.x) * PITCH + q];
+      acc0_3 = mac4(acc0_3, a0, v3);
+      acc1_3 = mac4(acc1_3, a1, v3);
+      acc2_3 = mac4(acc2_3, a2, v3);
+      acc3_3 = mac4(acc3_3, a3, v3);
+    }
+    workgroupBarrier();
+  }
+
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (BIAS == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (BIAS == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (BIAS == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (BIAS == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var sample = 0xffffffffu;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
+    var sum0 = acc0_0;
+    sum0 = select(sum0, acc0_0, i == 0);
+    sum0 = select(sum0, acc1_0, i == 1);
+    sum0 = select(sum0, acc2_0, i == 2);
+    sum0 = select(sum0, acc3_0, i == 3);
+    if (n0 + 0 < s.nEnd) { store(sum0, shift0, factor0, r + c0, y + c0); }
+    var sum1 = acc0_1;
+    sum1 = select(sum1, acc0_1, i == 0);
+    sum1 = select(sum1, acc1_1, i == 1);
+    sum1 = select(sum1, acc2_1, i == 2);
+    sum1 = select(sum1, acc3_1, i == 3);
+    if (n0 + 1 < s.nEnd) { store(sum1, shift1, factor1, r + c1, y + c1); }
+    var sum2 = acc0_2;
+    sum2 = select(sum2, acc0_2, i == 0);
+    sum2 = select(sum2, acc1_2, i == 1);
+    sum2 = select(sum2, acc2_2, i == 2);
+    sum2 = select(sum2, acc3_2, i == 3);
+    if (n0 + 2 < s.nEnd) { store(sum2, shift2, factor2, r + c2, y + c2); }
+    var sum3 = acc0_3;
+    sum3 = select(sum3, acc0_3, i == 0);
+    sum3 = select(sum3, acc1_3, i == 1);
+    sum3 = select(sum3, acc2_3, i == 2);
+    sum3 = select(sum3, acc3_3, i == 3);
+    if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
   }
 }
 `,
