@@ -107,7 +107,9 @@ export async function httpSource(url: string): Promise<ByteSource | undefined> {
 /** A folder behind a base URL. */
 export function httpFolder(base: string | URL): FolderSource {
   const root = String(base).replace(/\/*$/, "/");
-  return folderOf(root, (path) => httpSource(new URL(path, root).href));
+  // Escaped, "%2e%2e" stays a name: a URL would take it for "..", and "?" for a query.
+  const escaped = (path: string): string => path.split("/").map(encodeURIComponent).join("/");
+  return folderOf(root, (path) => httpSource(new URL(escaped(path), root).href));
 }
 
 /** Files in memory, by path. */

@@ -6,8 +6,10 @@
 
 import { LssgenError } from "../errors.ts";
 import type { ByteSource, FolderSource } from "./bytes.ts";
+import { openGguf } from "./gguf.ts";
 import { readConfig } from "./model_folder.ts";
-import { openSafetensors, type SafetensorsFile } from "./safetensors.ts";
+import { underDiffusersNames } from "./names/original.ts";
+import { openSafetensors, type RowRange, type SafetensorsFile } from "./safetensors.ts";
 
 /** Tensors by name, whatever file they lie in. */
 export interface Checkpoint {
@@ -17,10 +19,10 @@ export interface Checkpoint {
   names(): Iterable<string>;
   /** Shape and stored type; `undefined` when absent. */
   info(name: string): { readonly shape: readonly number[]; readonly dtype: string } | undefined;
-  /** Little-endian bytes as stored. */
-  read(name: string): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }>;
-  /** The values as f32, whatever the storage. */
-  readF32(name: string): Promise<Float32Array<ArrayBuffer>>;
+  /** Little-endian bytes as stored; only `rows` of the first axis where given. */
+  read(name: string, rows?: RowRange): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }>;
+  /** The values as f32, whatever the storage; only `rows` of the first axis where given. */
+  readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>>;
 }
 
 /** What a checkpoint file may be called in a component's folder (diffusers, then transformers). */
@@ -42,8 +44,10 @@ export async function openCheckpoint(
   for (const variant of variants) {
     for (const stem of STEMS) {
       const dotted = variant === "" ? "" : `.${variant}`;
-      const single = await folder.open(`${at}${stem}${dotted}.safetensors`);
-      if (single) return await openSafetensors(single);
+      for (const ending of ["safetensors", "gguf"]) {
+        const path = `${at}${stem}${dotted}.${ending}`;
+        if (await folder.open(path)) return await openCheckpointFile(folder, path);
+      }
       for (
         const index of [`${stem}.safetensors.index${dotted}.json`, `${stem}${dotted}.safetensors.index.json`]
       ) {
@@ -68,7 +72,10 @@ export async function openCheckpoint(
 async function openShards(folder: FolderSource, at: string, index: string): Promise<Checkpoint> {
   const config = await readConfig(folder, `${at}${index}`);
   const map = config.json.weight_map;
-  if (typeof map !== "object" || map === null || !Object.values(map).every((v) => typeof v === "string")) {
+  if (
+    typeof map !== "object" || map === null || Array.isArray(map) ||
+    !Object.values(map).every((v) => typeof v === "string")
+  ) {
     throw new LssgenError("bad_file", `"${config.name}" has no weight_map from tensor names to file names`);
   }
   const files = new Map<string, SafetensorsFile>();
@@ -100,15 +107,21 @@ async function openShards(folder: FolderSource, at: string, index: string): Prom
     name: config.name,
     names: () => where.keys(),
     info: (tensor) => where.get(tensor)?.info(tensor),
-    read: (tensor) => shardOf(tensor).read(tensor),
-    readF32: (tensor) => shardOf(tensor).readF32(tensor),
+    read: (tensor, rows) => shardOf(tensor).read(tensor, rows),
+    readF32: (tensor, rows) => shardOf(tensor).readF32(tensor, rows),
   };
 }
 
-/** Opens one file by its ending: `.safetensors`. */
+/**
+ * Opens one file by its ending: `.safetensors` or `.gguf`. Files with a model's original tensor names are
+ * presented under the names of diffusers.
+ *
+ * @throws {LssgenError} `bad_file` when it is missing or unsound, `unsupported` for another ending.
+ */
 export async function openCheckpointFile(folder: FolderSource, path: string): Promise<Checkpoint> {
   const source: ByteSource | undefined = await folder.open(path);
   if (!source) throw new LssgenError("bad_file", `"${folder.name}/${path}" is missing`);
-  if (path.endsWith(".safetensors")) return await openSafetensors(source);
-  throw new LssgenError("unsupported", `"${source.name}" cannot be read: expected .safetensors`);
+  if (path.endsWith(".safetensors")) return underDiffusersNames(await openSafetensors(source));
+  if (path.endsWith(".gguf")) return underDiffusersNames(await openGguf(source));
+  throw new LssgenError("unsupported", `"${source.name}" cannot be read: expected .safetensors or .gguf`);
 }

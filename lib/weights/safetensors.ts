@@ -45,6 +45,40 @@ export interface TensorInfo {
   readonly length: number;
 }
 
+/** Some rows of a tensor: entries of its first axis. */
+export interface RowRange {
+  /** First row, from 0. */
+  readonly first: number;
+  /** Rows. */
+  readonly count: number;
+}
+
+/**
+ * Where rows lie in the file; the whole tensor without `rows`.
+ *
+ * @throws {LssgenError} `bad_tensor` when the tensor has fewer rows.
+ */
+export function checkRows(
+  file: string,
+  name: string,
+  info: TensorInfo,
+  rows: RowRange | undefined,
+): { readonly offset: number; readonly length: number } {
+  if (!rows) return info;
+  const { first, count } = rows;
+  const all = info.shape[0] ?? 0;
+  if (!(first >= 0 && count >= 0 && first + count <= all)) {
+    throw new LssgenError(
+      "bad_tensor",
+      `"${file}": tensor "${name}" of [${info.shape}] has ${all} rows, ${first} … ${
+        first + count
+      } were asked for`,
+    );
+  }
+  const row = all > 0 ? info.length / all : 0;
+  return { offset: info.offset + first * row, length: count * row };
+}
+
 /** A directory of tensors that are read one by one. */
 export class SafetensorsFile {
   /** Use {@linkcode openSafetensors}. */
@@ -68,16 +102,16 @@ export class SafetensorsFile {
     return this.tensors.get(name);
   }
 
-  /** Little-endian bytes as stored. */
-  async read(name: string): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
-    const info = this.require(name);
-    return { bytes: await this.source.read(info.offset, info.length) };
+  /** Little-endian bytes as stored; of some rows where `rows` is given. */
+  async read(name: string, rows?: RowRange): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
+    const { offset, length } = checkRows(this.name, name, this.require(name), rows);
+    return { bytes: await this.source.read(offset, length) };
   }
 
-  /** The values as f32, whatever the storage. */
-  async readF32(name: string): Promise<Float32Array<ArrayBuffer>> {
-    const info = this.require(name);
-    return toF32(await this.source.read(info.offset, info.length), info.dtype);
+  /** The values as f32, whatever the storage; of some rows where `rows` is given. */
+  async readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {
+    const { bytes } = await this.read(name, rows);
+    return toF32(bytes, this.require(name).dtype);
   }
 
   private require(name: string): TensorInfo {
@@ -105,10 +139,12 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
   if (8 + length > source.size) throw bad(`its header claims ${length} bytes, the file has ${source.size}`);
 
   let header: unknown;
-  const text = new TextDecoder().decode(await source.read(8, length));
+  let text: string;
   try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await source.read(8, length));
     header = JSON.parse(text);
   } catch (error) {
+    if (error instanceof LssgenError) throw error;
     throw bad(`its header is not JSON (${(error as Error).message})`);
   }
   if (typeof header !== "object" || header === null || Array.isArray(header)) {
@@ -118,24 +154,28 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
   const tensors = new Map<string, TensorInfo>();
   const data = source.size - 8 - length;
   for (const [name, entry] of Object.entries(header)) {
-    if (name === "__metadata__") continue;
+    if (name === "__metadata__") {
+      const texts = typeof entry === "object" && entry !== null && !Array.isArray(entry);
+      if (!texts || !Object.values(entry).every((v) => typeof v === "string")) {
+        throw bad("its __metadata__ is not an object of texts");
+      }
+      continue;
+    }
     const e = entry as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
     const where = `tensor "${name}"`;
     if (typeof e !== "object" || e === null) throw bad(`${where} is not described by an object`);
     if (typeof e.dtype !== "string" || !Object.hasOwn(BYTES, e.dtype)) {
       throw bad(
-        `${where} has the unknown dtype ${JSON.stringify(e.dtype)}, expected one of ${
-          Object.keys(BYTES).join(", ")
-        }`,
+        `${where} has the unknown dtype ${shown(e.dtype)}, expected one of ${Object.keys(BYTES).join(", ")}`,
       );
     }
     const isCount = (v: unknown): v is number => Number.isSafeInteger(v) && (v as number) >= 0;
     if (!Array.isArray(e.shape) || !e.shape.every(isCount)) {
-      throw bad(`${where} has the shape ${JSON.stringify(e.shape)}, expected whole numbers from 0`);
+      throw bad(`${where} has the shape ${shown(e.shape)}, expected whole numbers from 0`);
     }
     const offsets = e.data_offsets;
     if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
-      throw bad(`${where} has the data_offsets ${JSON.stringify(offsets)}, expected [begin, end]`);
+      throw bad(`${where} has the data_offsets ${shown(offsets)}, expected [begin, end]`);
     }
     const [begin, end] = offsets as [number, number];
     if (begin > end || end > data) {
@@ -170,6 +210,14 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
   const keys = text.match(/"data_offsets"/g)?.length ?? 0;
   if (keys !== tensors.size) throw bad(`it describes ${keys} tensors under ${tensors.size} names`);
   return new SafetensorsFile(source, tensors);
+}
+
+/** A wrong value for a message: short, and never walked into, however deep it nests. */
+function shown(v: unknown): string {
+  if (typeof v === "string") return `"${v.slice(0, 40)}"`;
+  if (!Array.isArray(v)) return typeof v === "object" && v !== null ? "an object" : String(v);
+  const parts = v.slice(0, 6).map((x) => typeof x === "object" && x !== null ? "…" : String(x).slice(0, 40));
+  return `[${parts.join(", ")}${v.length > 6 ? ", …" : ""}]`;
 }
 
 /** A tensor to write. */

@@ -1,0 +1,67 @@
+/**
+ * Renaming by a table of module names, for families whose blocks keep their numbers.
+ *
+ * @module
+ */
+
+import type { RowRange } from "../safetensors.ts";
+import type { Origin, Originals } from "./original.ts";
+
+/** A fused or reordered module: several new ones, each made of rows of the old. */
+export interface Cut {
+  /** New modules. */
+  readonly into: readonly string[];
+  /** Rows of each new module. `rows` is the old tensor's first axis, `width` its weight's second. */
+  readonly rows: (rows: number, width: number) => readonly (readonly RowRange[])[];
+}
+
+/** Original module → diffusers' module, or how it is cut; `#` stands for the block's number. */
+export type NameTable = Readonly<Record<string, string | Cut>>;
+
+/** Three layers of equal size in one: query, key and value. */
+export function thirds(into: readonly [string, string, string]): Cut {
+  return {
+    into,
+    rows: (rows) => [0, 1, 2].map((i) => [{ first: i * rows / 3, count: rows / 3 }]),
+  };
+}
+
+/** (shift, scale) in the original, (scale, shift) in diffusers; other counts of parts stay as they are. */
+export function shiftScaleSwapped(name: string): Cut {
+  return {
+    into: [name],
+    rows: (rows, width) =>
+      rows === 2 * width
+        ? [[{ first: width, count: width }, { first: 0, count: width }]]
+        : [[{ first: 0, count: rows }]],
+  };
+}
+
+/** Applies a table; a tensor whose module is not in it keeps its name. */
+export function* byTable(
+  table: NameTable,
+  originals: Originals,
+): Generator<readonly [name: string, origin: Origin]> {
+  for (const [tensor, shape] of originals) {
+    const dot = tensor.lastIndexOf(".");
+    const module = tensor.slice(0, Math.max(dot, 0));
+    const leaf = tensor.slice(dot + 1);
+    const number = /_blocks\.(\d+)\./.exec(module)?.[1];
+    const key = number === undefined ? module : module.replace(/_blocks\.\d+\./, "_blocks.#.");
+    const target = Object.hasOwn(table, key) ? table[key] : undefined;
+    if (target === undefined) {
+      yield [tensor, { tensor }];
+      continue;
+    }
+    // Original norms call their weight "scale".
+    const named = (m: string): string =>
+      `${m.replace("#", number ?? "")}.${leaf === "scale" ? "weight" : leaf}`;
+    if (typeof target === "string") {
+      yield [named(target), { tensor }];
+      continue;
+    }
+    const width = originals.get(`${module}.weight`)?.[1] ?? NaN;
+    const parts = target.rows(shape[0] ?? 0, width);
+    for (let i = 0; i < parts.length; i++) yield [named(target.into[i]), { tensor, rows: parts[i] }];
+  }
+}

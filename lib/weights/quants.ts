@@ -1,0 +1,231 @@
+/**
+ * The tensor types of GGUF files and their values: blocks of small whole numbers with shared scales.
+ *
+ * Every product here has at most 23 significant bits and every sum is of two such products, so doubles hold
+ * them exactly and the one rounding, to f32, is the same in any order of evaluation.
+ *
+ * Source: block layouts of ggml (Q4_0 … Q8_0) and of its "K" quantisations.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { toF32 } from "./dtypes.ts";
+
+/** How a GGUF tensor type is stored. */
+export interface GgmlType {
+  /** Name as ggml spells it, for example Q4_K. */
+  readonly name: string;
+  /** Values in a block; 1 for plain types. */
+  readonly values: number;
+  /** Bytes of a block. */
+  readonly bytes: number;
+}
+
+/** Type number in the file → storage, for every type whose values can be computed here. */
+export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map([
+  [0, { name: "F32", values: 1, bytes: 4 }],
+  [1, { name: "F16", values: 1, bytes: 2 }],
+  [2, { name: "Q4_0", values: 32, bytes: 18 }],
+  [3, { name: "Q4_1", values: 32, bytes: 20 }],
+  [6, { name: "Q5_0", values: 32, bytes: 22 }],
+  [7, { name: "Q5_1", values: 32, bytes: 24 }],
+  [8, { name: "Q8_0", values: 32, bytes: 34 }],
+  [10, { name: "Q2_K", values: 256, bytes: 84 }],
+  [11, { name: "Q3_K", values: 256, bytes: 110 }],
+  [12, { name: "Q4_K", values: 256, bytes: 144 }],
+  [13, { name: "Q5_K", values: 256, bytes: 176 }],
+  [14, { name: "Q6_K", values: 256, bytes: 210 }],
+  [24, { name: "I8", values: 1, bytes: 1 }],
+  [25, { name: "I16", values: 1, bytes: 2 }],
+  [26, { name: "I32", values: 1, bytes: 4 }],
+  [27, { name: "I64", values: 1, bytes: 8 }],
+  [28, { name: "F64", values: 1, bytes: 8 }],
+  [30, { name: "BF16", values: 1, bytes: 2 }],
+]);
+
+const BY_NAME: ReadonlyMap<string, GgmlType> = new Map([...GGML_TYPES.values()].map((t) => [t.name, t]));
+
+/** Type numbers that ggml defines and this project does not compute: a different message than for nonsense. */
+export const GGML_UNSUPPORTED: ReadonlyMap<number, string> = new Map([
+  [9, "Q8_1"],
+  [15, "Q8_K"],
+  [16, "IQ2_XXS"],
+  [17, "IQ2_XS"],
+  [18, "IQ3_XXS"],
+  [19, "IQ1_S"],
+  [20, "IQ4_NL"],
+  [21, "IQ3_S"],
+  [22, "IQ2_S"],
+  [23, "IQ4_XS"],
+  [29, "IQ1_M"],
+  [34, "TQ1_0"],
+  [35, "TQ2_0"],
+  [39, "MXFP4"],
+]);
+
+/** Writes the values of the block at byte `at` of `b` to `out` from index `to`. */
+type Unpack = (b: Block, at: number, out: Float32Array, to: number) => void;
+
+interface Block {
+  readonly u8: Uint8Array;
+  readonly view: DataView;
+}
+
+/**
+ * Values of whole blocks as f32.
+ *
+ * @param type Name as in {@linkcode GGML_TYPES}; plain types are widened.
+ * @throws {LssgenError} `unsupported` for another type, `bad_tensor` for a part of a block.
+ */
+export function dequantise(bytes: Uint8Array<ArrayBuffer>, type: string): Float32Array<ArrayBuffer> {
+  const unpack = UNPACK[type];
+  if (!unpack) return toF32(bytes, type);
+  const { values, bytes: size } = BY_NAME.get(type)!;
+  const blocks = bytes.byteLength / size;
+  if (!Number.isInteger(blocks)) {
+    throw new LssgenError(
+      "bad_tensor",
+      `${bytes.byteLength} bytes of ${type} were given, expected whole blocks of ${size}`,
+    );
+  }
+  const out = new Float32Array(blocks * values);
+  const block = { u8: bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
+  for (let i = 0; i < blocks; i++) unpack(block, i * size, out, i * values);
+  return out;
+}
+
+const q4_0: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at, true);
+  for (let j = 0; j < 16; j++) {
+    const q = u8[at + 2 + j];
+    out[to + j] = d * ((q & 15) - 8);
+    out[to + j + 16] = d * ((q >> 4) - 8);
+  }
+};
+
+const q4_1: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at, true);
+  const m = view.getFloat16(at + 2, true);
+  for (let j = 0; j < 16; j++) {
+    const q = u8[at + 4 + j];
+    out[to + j] = d * (q & 15) + m;
+    out[to + j + 16] = d * (q >> 4) + m;
+  }
+};
+
+const q5_0: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at, true);
+  const high = view.getUint32(at + 2, true);
+  for (let j = 0; j < 16; j++) {
+    const q = u8[at + 6 + j];
+    out[to + j] = d * ((q & 15 | (high >>> j & 1) << 4) - 16);
+    out[to + j + 16] = d * ((q >> 4 | (high >>> j + 16 & 1) << 4) - 16);
+  }
+};
+
+const q5_1: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at, true);
+  const m = view.getFloat16(at + 2, true);
+  const high = view.getUint32(at + 4, true);
+  for (let j = 0; j < 16; j++) {
+    const q = u8[at + 8 + j];
+    out[to + j] = d * (q & 15 | (high >>> j & 1) << 4) + m;
+    out[to + j + 16] = d * (q >> 4 | (high >>> j + 16 & 1) << 4) + m;
+  }
+};
+
+const q8_0: Unpack = ({ view }, at, out, to) => {
+  const d = view.getFloat16(at, true);
+  for (let j = 0; j < 32; j++) out[to + j] = d * view.getInt8(at + 2 + j);
+};
+
+/** 16 groups of 16 values: 16 bytes of scale | minimum << 4, 64 bytes of four 2-bit numbers, d, dmin. */
+const q2K: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at + 80, true);
+  const dmin = view.getFloat16(at + 82, true);
+  for (let i = 0; i < 256; i++) {
+    const scale = u8[at + (i >> 4)];
+    // Bytes 0 … 31 hold values 0 … 127, one bit pair for each 32 of them; bytes 32 … 63 the rest.
+    const q = u8[at + 16 + (i >> 7) * 32 + (i & 31)] >> (i >> 5 & 3) * 2 & 3;
+    out[to + i] = d * (scale & 15) * q - dmin * (scale >> 4);
+  }
+};
+
+/** As Q2_K with a third bit in front (32 bytes) and signed 6-bit scales (12 bytes) instead of minima. */
+const q3K: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at + 108, true);
+  const scales = at + 96;
+  for (let g = 0; g < 16; g++) {
+    const low = g < 8 ? u8[scales + g] & 15 : u8[scales + g - 8] >> 4;
+    const high = u8[scales + 8 + (g & 3)] >> (g >> 2) * 2 & 3;
+    const scale = d * ((low | high << 4) - 32);
+    for (let i = g * 16; i < g * 16 + 16; i++) {
+      const low = u8[at + 32 + (i >> 7) * 32 + (i & 31)] >> (i >> 5 & 3) * 2 & 3;
+      const high = u8[at + (i & 31)] >> (i >> 5) & 1;
+      out[to + i] = scale * (low + high * 4 - 4);
+    }
+  }
+};
+
+/** Scale and minimum of group g of 8, six bits each, from the 12 bytes that Q4_K and Q5_K share. */
+function scaleK4(u8: Uint8Array, at: number, g: number): [scale: number, minimum: number] {
+  if (g < 4) return [u8[at + g] & 63, u8[at + g + 4] & 63];
+  return [
+    u8[at + g + 4] & 15 | u8[at + g - 4] >> 6 << 4,
+    u8[at + g + 4] >> 4 | u8[at + g] >> 6 << 4,
+  ];
+}
+
+/** 8 groups of 32 values: d, dmin, 12 bytes of scales, 128 bytes of two 4-bit numbers. */
+const q4K: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at, true);
+  const dmin = view.getFloat16(at + 2, true);
+  for (let g = 0; g < 8; g++) {
+    const [scale, minimum] = scaleK4(u8, at + 4, g);
+    const from = at + 16 + (g >> 1) * 32;
+    const shift = (g & 1) * 4;
+    for (let l = 0; l < 32; l++) {
+      out[to + g * 32 + l] = d * scale * (u8[from + l] >> shift & 15) - dmin * minimum;
+    }
+  }
+};
+
+/** As Q4_K with the fifth bits of group g in bit g of 32 bytes before the numbers. */
+const q5K: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at, true);
+  const dmin = view.getFloat16(at + 2, true);
+  for (let g = 0; g < 8; g++) {
+    const [scale, minimum] = scaleK4(u8, at + 4, g);
+    const from = at + 48 + (g >> 1) * 32;
+    const shift = (g & 1) * 4;
+    for (let l = 0; l < 32; l++) {
+      const q = u8[from + l] >> shift & 15 | (u8[at + 16 + l] >> g & 1) << 4;
+      out[to + g * 32 + l] = d * scale * q - dmin * minimum;
+    }
+  }
+};
+
+/** 16 groups of 16 values: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d. */
+const q6K: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at + 208, true);
+  for (let i = 0; i < 256; i++) {
+    const half = i >> 7;
+    const low = u8[at + half * 64 + (i & 63)] >> (i >> 6 & 1) * 4 & 15;
+    const high = u8[at + 128 + half * 32 + (i & 31)] >> (i >> 5 & 3) * 2 & 3;
+    out[to + i] = d * view.getInt8(at + 192 + (i >> 4)) * ((low | high << 4) - 32);
+  }
+};
+
+const UNPACK: Readonly<Record<string, Unpack>> = {
+  Q4_0: q4_0,
+  Q4_1: q4_1,
+  Q5_0: q5_0,
+  Q5_1: q5_1,
+  Q8_0: q8_0,
+  Q2_K: q2K,
+  Q3_K: q3K,
+  Q4_K: q4K,
+  Q5_K: q5K,
+  Q6_K: q6K,
+};
