@@ -5,11 +5,13 @@
  */
 
 import type { CaseJson, Handler } from "./case.ts";
+import { FILE_HANDLERS } from "./files.ts";
 import { MODEL_HANDLERS } from "./models.ts";
 import { OP_HANDLERS } from "./ops.ts";
 import { PIPELINE_HANDLERS } from "./pipelines.ts";
 
 const HANDLERS: Readonly<Record<string, Handler>> = {
+  ...FILE_HANDLERS,
   ...MODEL_HANDLERS,
   ...OP_HANDLERS,
   ...PIPELINE_HANDLERS,
