@@ -745,6 +745,5542 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (row < s.rEnd) { P[row * s.D + d] = X[s.first + row * s.row + d]; }
 }
 `,
+  "attention_texels@RQ=8,OD=32": `const RQ: u32 = 8u;
+const OD: u32 = 32u;
+// attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
+//
+// Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
+// An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
+// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+
+
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const LOG2E: f32 = 1.4426950409;
+
+override WX: u32 = 8u;
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+
+fn loadQ(at: u32) -> Eight {
+  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(Q, place(at), 0));
+}
+
+fn loadK(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(K, place(at), 0));
+}
+
+fn loadV(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(V, place(at), 0));
+}
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
+  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
+  var v = dot * s.scale;
+  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
+  return v * LOG2E;
+}
+
+@compute @workgroup_size(WX)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n0 = s.q0 + id.x * RQ;
+  if (n0 >= s.qEnd) { return; }
+  let b = s.b0 + id.y / s.headsHere;
+  let h = s.h0 + id.y % s.headsHere;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
+  let D8 = s.D / 8u;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var lo0_0 = vec4f();
+  var hi0_0 = vec4f();
+  var lo0_1 = vec4f();
+  var hi0_1 = vec4f();
+  var lo0_2 = vec4f();
+  var hi0_2 = vec4f();
+  var lo0_3 = vec4f();
+  var hi0_3 = vec4f();
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var lo1_0 = vec4f();
+  var hi1_0 = vec4f();
+  var lo1_1 = vec4f();
+  var hi1_1 = vec4f();
+  var lo1_2 = vec4f();
+  var hi1_2 = vec4f();
+  var lo1_3 = vec4f();
+  var hi1_3 = vec4f();
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var lo2_0 = vec4f();
+  var hi2_0 = vec4f();
+  var lo2_1 = vec4f();
+  var hi2_1 = vec4f();
+  var lo2_2 = vec4f();
+  var hi2_2 = vec4f();
+  var lo2_3 = vec4f();
+  var hi2_3 = vec4f();
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var lo3_0 = vec4f();
+  var hi3_0 = vec4f();
+  var lo3_1 = vec4f();
+  var hi3_1 = vec4f();
+  var lo3_2 = vec4f();
+  var hi3_2 = vec4f();
+  var lo3_3 = vec4f();
+  var hi3_3 = vec4f();
+  let row4 = min(n0 + 4, s.qEnd - 1u);
+  let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
+  let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
+  var max4 = NOTHING;
+  var sum4 = 0.0;
+  var lo4_0 = vec4f();
+  var hi4_0 = vec4f();
+  var lo4_1 = vec4f();
+  var hi4_1 = vec4f();
+  var lo4_2 = vec4f();
+  var hi4_2 = vec4f();
+  var lo4_3 = vec4f();
+  var hi4_3 = vec4f();
+  let row5 = min(n0 + 5, s.qEnd - 1u);
+  let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
+  let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
+  var max5 = NOTHING;
+  var sum5 = 0.0;
+  var lo5_0 = vec4f();
+  var hi5_0 = vec4f();
+  var lo5_1 = vec4f();
+  var hi5_1 = vec4f();
+  var lo5_2 = vec4f();
+  var hi5_2 = vec4f();
+  var lo5_3 = vec4f();
+  var hi5_3 = vec4f();
+  let row6 = min(n0 + 6, s.qEnd - 1u);
+  let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
+  let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
+  var max6 = NOTHING;
+  var sum6 = 0.0;
+  var lo6_0 = vec4f();
+  var hi6_0 = vec4f();
+  var lo6_1 = vec4f();
+  var hi6_1 = vec4f();
+  var lo6_2 = vec4f();
+  var hi6_2 = vec4f();
+  var lo6_3 = vec4f();
+  var hi6_3 = vec4f();
+  let row7 = min(n0 + 7, s.qEnd - 1u);
+  let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
+  let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
+  var max7 = NOTHING;
+  var sum7 = 0.0;
+  var lo7_0 = vec4f();
+  var hi7_0 = vec4f();
+  var lo7_1 = vec4f();
+  var hi7_1 = vec4f();
+  var lo7_2 = vec4f();
+  var hi7_2 = vec4f();
+  var lo7_3 = vec4f();
+  var hi7_3 = vec4f();
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, n0 + RQ); }
+  for (var k0 = 0u; k0 < keys; k0 += 8u) {
+    var u0 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v0 = vec4f();
+    var u1 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v1 = vec4f();
+    var u2 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v2 = vec4f();
+    var u3 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v3 = vec4f();
+    var u4 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v4 = vec4f();
+    var u5 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v5 = vec4f();
+    var u6 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v6 = vec4f();
+    var u7 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v7 = vec4f();
+    let uAt0 = (kHead + min(k0 + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt0 = (kHead + min(k0 + 4u + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt1 = (kHead + min(k0 + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt1 = (kHead + min(k0 + 4u + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt2 = (kHead + min(k0 + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt2 = (kHead + min(k0 + 4u + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
+    for (var c = 0u; c < D8; c++) {
+      let a0 = loadQ(qAt0 + c);
+      let a1 = loadQ(qAt1 + c);
+      let a2 = loadQ(qAt2 + c);
+      let a3 = loadQ(qAt3 + c);
+      let a4 = loadQ(qAt4 + c);
+      let a5 = loadQ(qAt5 + c);
+      let a6 = loadQ(qAt6 + c);
+      let a7 = loadQ(qAt7 + c);
+      let b0 = loadK(uAt0 + c);
+      let c0 = loadK(vAt0 + c);
+      u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
+      v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
+      u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
+      v1[0] += dot(a1.lo, c0.lo) + dot(a1.hi, c0.hi);
+      u2[0] += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
+      v2[0] += dot(a2.lo, c0.lo) + dot(a2.hi, c0.hi);
+      u3[0] += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
+      v3[0] += dot(a3.lo, c0.lo) + dot(a3.hi, c0.hi);
+      u4[0] += dot(a4.lo, b0.lo) + dot(a4.hi, b0.hi);
+      v4[0] += dot(a4.lo, c0.lo) + dot(a4.hi, c0.hi);
+      u5[0] += dot(a5.lo, b0.lo) + dot(a5.hi, b0.hi);
+      v5[0] += dot(a5.lo, c0.lo) + dot(a5.hi, c0.hi);
+      u6[0] += dot(a6.lo, b0.lo) + dot(a6.hi, b0.hi);
+      v6[0] += dot(a6.lo, c0.lo) + dot(a6.hi, c0.hi);
+      u7[0] += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
+      v7[0] += dot(a7.lo, c0.lo) + dot(a7.hi, c0.hi);
+      let b1 = loadK(uAt1 + c);
+      let c1 = loadK(vAt1 + c);
+      u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
+      v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
+      u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
+      v1[1] += dot(a1.lo, c1.lo) + dot(a1.hi, c1.hi);
+      u2[1] += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
+      v2[1] += dot(a2.lo, c1.lo) + dot(a2.hi, c1.hi);
+      u3[1] += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
+      v3[1] += dot(a3.lo, c1.lo) + dot(a3.hi, c1.hi);
+      u4[1] += dot(a4.lo, b1.lo) + dot(a4.hi, b1.hi);
+      v4[1] += dot(a4.lo, c1.lo) + dot(a4.hi, c1.hi);
+      u5[1] += dot(a5.lo, b1.lo) + dot(a5.hi, b1.hi);
+      v5[1] += dot(a5.lo, c1.lo) + dot(a5.hi, c1.hi);
+      u6[1] += dot(a6.lo, b1.lo) + dot(a6.hi, b1.hi);
+      v6[1] += dot(a6.lo, c1.lo) + dot(a6.hi, c1.hi);
+      u7[1] += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
+      v7[1] += dot(a7.lo, c1.lo) + dot(a7.hi, c1.hi);
+      let b2 = loadK(uAt2 + c);
+      let c2 = loadK(vAt2 + c);
+      u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
+      v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
+      u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
+      v1[2] += dot(a1.lo, c2.lo) + dot(a1.hi, c2.hi);
+      u2[2] += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
+      v2[2] += dot(a2.lo, c2.lo) + dot(a2.hi, c2.hi);
+      u3[2] += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
+      v3[2] += dot(a3.lo, c2.lo) + dot(a3.hi, c2.hi);
+      u4[2] += dot(a4.lo, b2.lo) + dot(a4.hi, b2.hi);
+      v4[2] += dot(a4.lo, c2.lo) + dot(a4.hi, c2.hi);
+      u5[2] += dot(a5.lo, b2.lo) + dot(a5.hi, b2.hi);
+      v5[2] += dot(a5.lo, c2.lo) + dot(a5.hi, c2.hi);
+      u6[2] += dot(a6.lo, b2.lo) + dot(a6.hi, b2.hi);
+      v6[2] += dot(a6.lo, c2.lo) + dot(a6.hi, c2.hi);
+      u7[2] += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
+      v7[2] += dot(a7.lo, c2.lo) + dot(a7.hi, c2.hi);
+      let b3 = loadK(uAt3 + c);
+      let c3 = loadK(vAt3 + c);
+      u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
+      v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
+      u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
+      v1[3] += dot(a1.lo, c3.lo) + dot(a1.hi, c3.hi);
+      u2[3] += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
+      v2[3] += dot(a2.lo, c3.lo) + dot(a2.hi, c3.hi);
+      u3[3] += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
+      v3[3] += dot(a3.lo, c3.lo) + dot(a3.hi, c3.hi);
+      u4[3] += dot(a4.lo, b3.lo) + dot(a4.hi, b3.hi);
+      v4[3] += dot(a4.lo, c3.lo) + dot(a4.hi, c3.hi);
+      u5[3] += dot(a5.lo, b3.lo) + dot(a5.hi, b3.hi);
+      v5[3] += dot(a5.lo, c3.lo) + dot(a5.hi, c3.hi);
+      u6[3] += dot(a6.lo, b3.lo) + dot(a6.hi, b3.hi);
+      v6[3] += dot(a6.lo, c3.lo) + dot(a6.hi, c3.hi);
+      u7[3] += dot(a7.lo, b3.lo) + dot(a7.hi, b3.hi);
+      v7[3] += dot(a7.lo, c3.lo) + dot(a7.hi, c3.hi);
+    }
+    u0[0] = score(u0[0], b, row0, k0 + 0, bias0);
+    v0[0] = score(v0[0], b, row0, k0 + 4u + 0, bias0);
+    u0[1] = score(u0[1], b, row0, k0 + 1, bias0);
+    v0[1] = score(v0[1], b, row0, k0 + 4u + 1, bias0);
+    u0[2] = score(u0[2], b, row0, k0 + 2, bias0);
+    v0[2] = score(v0[2], b, row0, k0 + 4u + 2, bias0);
+    u0[3] = score(u0[3], b, row0, k0 + 3, bias0);
+    v0[3] = score(v0[3], b, row0, k0 + 4u + 3, bias0);
+    let t0 = max(u0, v0);
+    let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
+    let fade0 = exp2(max0 - top0);
+    max0 = top0;
+    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
+    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    let z0 = u0 + v0;
+    sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
+    lo0_0 *= fade0;
+    hi0_0 *= fade0;
+    lo0_1 *= fade0;
+    hi0_1 *= fade0;
+    lo0_2 *= fade0;
+    hi0_2 *= fade0;
+    lo0_3 *= fade0;
+    hi0_3 *= fade0;
+    u1[0] = score(u1[0], b, row1, k0 + 0, bias1);
+    v1[0] = score(v1[0], b, row1, k0 + 4u + 0, bias1);
+    u1[1] = score(u1[1], b, row1, k0 + 1, bias1);
+    v1[1] = score(v1[1], b, row1, k0 + 4u + 1, bias1);
+    u1[2] = score(u1[2], b, row1, k0 + 2, bias1);
+    v1[2] = score(v1[2], b, row1, k0 + 4u + 2, bias1);
+    u1[3] = score(u1[3], b, row1, k0 + 3, bias1);
+    v1[3] = score(v1[3], b, row1, k0 + 4u + 3, bias1);
+    let t1 = max(u1, v1);
+    let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
+    let fade1 = exp2(max1 - top1);
+    max1 = top1;
+    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
+    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    let z1 = u1 + v1;
+    sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
+    lo1_0 *= fade1;
+    hi1_0 *= fade1;
+    lo1_1 *= fade1;
+    hi1_1 *= fade1;
+    lo1_2 *= fade1;
+    hi1_2 *= fade1;
+    lo1_3 *= fade1;
+    hi1_3 *= fade1;
+    u2[0] = score(u2[0], b, row2, k0 + 0, bias2);
+    v2[0] = score(v2[0], b, row2, k0 + 4u + 0, bias2);
+    u2[1] = score(u2[1], b, row2, k0 + 1, bias2);
+    v2[1] = score(v2[1], b, row2, k0 + 4u + 1, bias2);
+    u2[2] = score(u2[2], b, row2, k0 + 2, bias2);
+    v2[2] = score(v2[2], b, row2, k0 + 4u + 2, bias2);
+    u2[3] = score(u2[3], b, row2, k0 + 3, bias2);
+    v2[3] = score(v2[3], b, row2, k0 + 4u + 3, bias2);
+    let t2 = max(u2, v2);
+    let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
+    let fade2 = exp2(max2 - top2);
+    max2 = top2;
+    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
+    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    let z2 = u2 + v2;
+    sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
+    lo2_0 *= fade2;
+    hi2_0 *= fade2;
+    lo2_1 *= fade2;
+    hi2_1 *= fade2;
+    lo2_2 *= fade2;
+    hi2_2 *= fade2;
+    lo2_3 *= fade2;
+    hi2_3 *= fade2;
+    u3[0] = score(u3[0], b, row3, k0 + 0, bias3);
+    v3[0] = score(v3[0], b, row3, k0 + 4u + 0, bias3);
+    u3[1] = score(u3[1], b, row3, k0 + 1, bias3);
+    v3[1] = score(v3[1], b, row3, k0 + 4u + 1, bias3);
+    u3[2] = score(u3[2], b, row3, k0 + 2, bias3);
+    v3[2] = score(v3[2], b, row3, k0 + 4u + 2, bias3);
+    u3[3] = score(u3[3], b, row3, k0 + 3, bias3);
+    v3[3] = score(v3[3], b, row3, k0 + 4u + 3, bias3);
+    let t3 = max(u3, v3);
+    let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
+    let fade3 = exp2(max3 - top3);
+    max3 = top3;
+    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
+    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    let z3 = u3 + v3;
+    sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
+    lo3_0 *= fade3;
+    hi3_0 *= fade3;
+    lo3_1 *= fade3;
+    hi3_1 *= fade3;
+    lo3_2 *= fade3;
+    hi3_2 *= fade3;
+    lo3_3 *= fade3;
+    hi3_3 *= fade3;
+    u4[0] = score(u4[0], b, row4, k0 + 0, bias4);
+    v4[0] = score(v4[0], b, row4, k0 + 4u + 0, bias4);
+    u4[1] = score(u4[1], b, row4, k0 + 1, bias4);
+    v4[1] = score(v4[1], b, row4, k0 + 4u + 1, bias4);
+    u4[2] = score(u4[2], b, row4, k0 + 2, bias4);
+    v4[2] = score(v4[2], b, row4, k0 + 4u + 2, bias4);
+    u4[3] = score(u4[3], b, row4, k0 + 3, bias4);
+    v4[3] = score(v4[3], b, row4, k0 + 4u + 3, bias4);
+    let t4 = max(u4, v4);
+    let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
+    let fade4 = exp2(max4 - top4);
+    max4 = top4;
+    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
+    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    let z4 = u4 + v4;
+    sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
+    lo4_0 *= fade4;
+    hi4_0 *= fade4;
+    lo4_1 *= fade4;
+    hi4_1 *= fade4;
+    lo4_2 *= fade4;
+    hi4_2 *= fade4;
+    lo4_3 *= fade4;
+    hi4_3 *= fade4;
+    u5[0] = score(u5[0], b, row5, k0 + 0, bias5);
+    v5[0] = score(v5[0], b, row5, k0 + 4u + 0, bias5);
+    u5[1] = score(u5[1], b, row5, k0 + 1, bias5);
+    v5[1] = score(v5[1], b, row5, k0 + 4u + 1, bias5);
+    u5[2] = score(u5[2], b, row5, k0 + 2, bias5);
+    v5[2] = score(v5[2], b, row5, k0 + 4u + 2, bias5);
+    u5[3] = score(u5[3], b, row5, k0 + 3, bias5);
+    v5[3] = score(v5[3], b, row5, k0 + 4u + 3, bias5);
+    let t5 = max(u5, v5);
+    let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
+    let fade5 = exp2(max5 - top5);
+    max5 = top5;
+    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
+    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    let z5 = u5 + v5;
+    sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
+    lo5_0 *= fade5;
+    hi5_0 *= fade5;
+    lo5_1 *= fade5;
+    hi5_1 *= fade5;
+    lo5_2 *= fade5;
+    hi5_2 *= fade5;
+    lo5_3 *= fade5;
+    hi5_3 *= fade5;
+    u6[0] = score(u6[0], b, row6, k0 + 0, bias6);
+    v6[0] = score(v6[0], b, row6, k0 + 4u + 0, bias6);
+    u6[1] = score(u6[1], b, row6, k0 + 1, bias6);
+    v6[1] = score(v6[1], b, row6, k0 + 4u + 1, bias6);
+    u6[2] = score(u6[2], b, row6, k0 + 2, bias6);
+    v6[2] = score(v6[2], b, row6, k0 + 4u + 2, bias6);
+    u6[3] = score(u6[3], b, row6, k0 + 3, bias6);
+    v6[3] = score(v6[3], b, row6, k0 + 4u + 3, bias6);
+    let t6 = max(u6, v6);
+    let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
+    let fade6 = exp2(max6 - top6);
+    max6 = top6;
+    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
+    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    let z6 = u6 + v6;
+    sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
+    lo6_0 *= fade6;
+    hi6_0 *= fade6;
+    lo6_1 *= fade6;
+    hi6_1 *= fade6;
+    lo6_2 *= fade6;
+    hi6_2 *= fade6;
+    lo6_3 *= fade6;
+    hi6_3 *= fade6;
+    u7[0] = score(u7[0], b, row7, k0 + 0, bias7);
+    v7[0] = score(v7[0], b, row7, k0 + 4u + 0, bias7);
+    u7[1] = score(u7[1], b, row7, k0 + 1, bias7);
+    v7[1] = score(v7[1], b, row7, k0 + 4u + 1, bias7);
+    u7[2] = score(u7[2], b, row7, k0 + 2, bias7);
+    v7[2] = score(v7[2], b, row7, k0 + 4u + 2, bias7);
+    u7[3] = score(u7[3], b, row7, k0 + 3, bias7);
+    v7[3] = score(v7[3], b, row7, k0 + 4u + 3, bias7);
+    let t7 = max(u7, v7);
+    let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
+    let fade7 = exp2(max7 - top7);
+    max7 = top7;
+    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
+    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    let z7 = u7 + v7;
+    sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
+    lo7_0 *= fade7;
+    hi7_0 *= fade7;
+    lo7_1 *= fade7;
+    hi7_1 *= fade7;
+    lo7_2 *= fade7;
+    hi7_2 *= fade7;
+    lo7_3 *= fade7;
+    hi7_3 *= fade7;
+    {
+      let at = vHead + min(k0 + 0, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[0]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[0]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[0]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[0]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[0]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[0]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[0]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[0]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(u4[0]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(u4[0]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(u5[0]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(u5[0]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(u6[0]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(u6[0]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(u7[0]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(u7[0]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[0]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[0]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[0]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[0]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[0]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[0]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[0]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[0]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(u4[0]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(u4[0]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(u5[0]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(u5[0]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(u6[0]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(u6[0]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(u7[0]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(u7[0]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[0]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[0]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[0]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[0]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[0]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[0]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[0]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[0]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(u4[0]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(u4[0]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(u5[0]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(u5[0]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(u6[0]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(u6[0]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(u7[0]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(u7[0]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[0]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[0]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[0]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[0]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[0]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[0]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[0]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[0]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(u4[0]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(u4[0]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(u5[0]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(u5[0]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(u6[0]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(u6[0]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(u7[0]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(u7[0]), w.hi, hi7_3);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 1, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[1]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[1]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[1]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[1]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[1]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[1]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[1]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[1]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(u4[1]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(u4[1]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(u5[1]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(u5[1]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(u6[1]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(u6[1]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(u7[1]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(u7[1]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[1]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[1]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[1]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[1]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[1]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[1]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[1]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[1]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(u4[1]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(u4[1]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(u5[1]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(u5[1]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(u6[1]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(u6[1]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(u7[1]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(u7[1]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[1]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[1]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[1]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[1]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[1]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[1]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[1]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[1]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(u4[1]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(u4[1]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(u5[1]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(u5[1]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(u6[1]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(u6[1]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(u7[1]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(u7[1]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[1]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[1]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[1]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[1]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[1]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[1]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[1]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[1]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(u4[1]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(u4[1]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(u5[1]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(u5[1]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(u6[1]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(u6[1]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(u7[1]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(u7[1]), w.hi, hi7_3);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 2, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[2]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[2]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[2]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[2]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[2]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[2]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[2]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[2]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(u4[2]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(u4[2]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(u5[2]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(u5[2]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(u6[2]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(u6[2]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(u7[2]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(u7[2]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[2]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[2]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[2]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[2]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[2]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[2]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[2]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[2]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(u4[2]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(u4[2]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(u5[2]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(u5[2]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(u6[2]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(u6[2]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(u7[2]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(u7[2]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[2]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[2]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[2]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[2]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[2]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[2]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[2]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[2]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(u4[2]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(u4[2]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(u5[2]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(u5[2]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(u6[2]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(u6[2]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(u7[2]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(u7[2]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[2]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[2]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[2]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[2]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[2]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[2]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[2]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[2]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(u4[2]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(u4[2]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(u5[2]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(u5[2]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(u6[2]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(u6[2]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(u7[2]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(u7[2]), w.hi, hi7_3);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 3, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[3]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[3]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[3]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[3]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[3]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[3]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[3]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[3]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(u4[3]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(u4[3]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(u5[3]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(u5[3]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(u6[3]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(u6[3]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(u7[3]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(u7[3]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[3]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[3]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[3]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[3]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[3]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[3]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[3]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[3]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(u4[3]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(u4[3]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(u5[3]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(u5[3]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(u6[3]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(u6[3]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(u7[3]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(u7[3]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[3]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[3]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[3]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[3]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[3]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[3]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[3]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[3]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(u4[3]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(u4[3]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(u5[3]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(u5[3]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(u6[3]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(u6[3]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(u7[3]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(u7[3]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[3]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[3]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[3]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[3]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[3]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[3]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[3]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[3]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(u4[3]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(u4[3]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(u5[3]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(u5[3]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(u6[3]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(u6[3]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(u7[3]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(u7[3]), w.hi, hi7_3);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 0, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[0]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[0]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[0]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[0]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[0]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[0]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[0]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[0]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(v4[0]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(v4[0]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(v5[0]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(v5[0]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(v6[0]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(v6[0]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(v7[0]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(v7[0]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[0]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[0]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[0]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[0]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[0]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[0]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[0]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[0]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(v4[0]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(v4[0]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(v5[0]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(v5[0]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(v6[0]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(v6[0]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(v7[0]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(v7[0]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[0]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[0]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[0]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[0]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[0]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[0]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[0]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[0]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(v4[0]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(v4[0]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(v5[0]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(v5[0]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(v6[0]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(v6[0]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(v7[0]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(v7[0]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[0]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[0]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[0]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[0]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[0]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[0]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[0]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[0]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(v4[0]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(v4[0]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(v5[0]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(v5[0]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(v6[0]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(v6[0]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(v7[0]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(v7[0]), w.hi, hi7_3);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 1, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[1]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[1]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[1]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[1]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[1]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[1]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[1]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[1]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(v4[1]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(v4[1]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(v5[1]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(v5[1]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(v6[1]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(v6[1]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(v7[1]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(v7[1]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[1]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[1]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[1]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[1]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[1]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[1]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[1]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[1]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(v4[1]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(v4[1]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(v5[1]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(v5[1]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(v6[1]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(v6[1]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(v7[1]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(v7[1]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[1]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[1]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[1]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[1]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[1]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[1]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[1]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[1]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(v4[1]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(v4[1]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(v5[1]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(v5[1]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(v6[1]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(v6[1]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(v7[1]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(v7[1]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[1]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[1]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[1]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[1]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[1]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[1]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[1]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[1]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(v4[1]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(v4[1]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(v5[1]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(v5[1]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(v6[1]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(v6[1]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(v7[1]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(v7[1]), w.hi, hi7_3);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 2, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[2]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[2]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[2]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[2]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[2]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[2]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[2]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[2]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(v4[2]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(v4[2]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(v5[2]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(v5[2]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(v6[2]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(v6[2]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(v7[2]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(v7[2]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[2]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[2]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[2]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[2]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[2]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[2]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[2]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[2]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(v4[2]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(v4[2]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(v5[2]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(v5[2]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(v6[2]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(v6[2]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(v7[2]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(v7[2]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[2]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[2]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[2]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[2]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[2]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[2]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[2]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[2]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(v4[2]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(v4[2]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(v5[2]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(v5[2]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(v6[2]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(v6[2]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(v7[2]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(v7[2]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[2]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[2]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[2]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[2]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[2]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[2]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[2]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[2]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(v4[2]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(v4[2]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(v5[2]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(v5[2]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(v6[2]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(v6[2]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(v7[2]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(v7[2]), w.hi, hi7_3);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 3, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[3]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[3]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[3]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[3]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[3]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[3]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[3]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[3]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(v4[3]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(v4[3]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(v5[3]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(v5[3]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(v6[3]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(v6[3]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(v7[3]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(v7[3]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[3]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[3]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[3]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[3]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[3]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[3]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[3]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[3]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(v4[3]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(v4[3]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(v5[3]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(v5[3]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(v6[3]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(v6[3]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(v7[3]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(v7[3]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[3]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[3]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[3]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[3]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[3]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[3]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[3]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[3]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(v4[3]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(v4[3]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(v5[3]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(v5[3]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(v6[3]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(v6[3]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(v7[3]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(v7[3]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[3]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[3]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[3]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[3]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[3]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[3]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[3]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[3]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(v4[3]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(v4[3]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(v5[3]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(v5[3]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(v6[3]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(v6[3]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(v7[3]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(v7[3]), w.hi, hi7_3);
+      }
+    }
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+    }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
+    }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
+    }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
+    }
+  }
+  if (n0 + 4 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo4_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi4_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo4_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi4_3 * share);
+    }
+  }
+  if (n0 + 5 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo5_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi5_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo5_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi5_3 * share);
+    }
+  }
+  if (n0 + 6 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo6_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi6_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo6_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi6_3 * share);
+    }
+  }
+  if (n0 + 7 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo7_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi7_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo7_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi7_3 * share);
+    }
+  }
+}
+`,
+  "attention_texels@RQ=8,OD=40": `const RQ: u32 = 8u;
+const OD: u32 = 40u;
+// attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
+//
+// Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
+// An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
+// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+
+
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const LOG2E: f32 = 1.4426950409;
+
+override WX: u32 = 8u;
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+
+fn loadQ(at: u32) -> Eight {
+  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(Q, place(at), 0));
+}
+
+fn loadK(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(K, place(at), 0));
+}
+
+fn loadV(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(V, place(at), 0));
+}
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
+  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
+  var v = dot * s.scale;
+  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
+  return v * LOG2E;
+}
+
+@compute @workgroup_size(WX)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n0 = s.q0 + id.x * RQ;
+  if (n0 >= s.qEnd) { return; }
+  let b = s.b0 + id.y / s.headsHere;
+  let h = s.h0 + id.y % s.headsHere;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
+  let D8 = s.D / 8u;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var lo0_0 = vec4f();
+  var hi0_0 = vec4f();
+  var lo0_1 = vec4f();
+  var hi0_1 = vec4f();
+  var lo0_2 = vec4f();
+  var hi0_2 = vec4f();
+  var lo0_3 = vec4f();
+  var hi0_3 = vec4f();
+  var lo0_4 = vec4f();
+  var hi0_4 = vec4f();
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var lo1_0 = vec4f();
+  var hi1_0 = vec4f();
+  var lo1_1 = vec4f();
+  var hi1_1 = vec4f();
+  var lo1_2 = vec4f();
+  var hi1_2 = vec4f();
+  var lo1_3 = vec4f();
+  var hi1_3 = vec4f();
+  var lo1_4 = vec4f();
+  var hi1_4 = vec4f();
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var lo2_0 = vec4f();
+  var hi2_0 = vec4f();
+  var lo2_1 = vec4f();
+  var hi2_1 = vec4f();
+  var lo2_2 = vec4f();
+  var hi2_2 = vec4f();
+  var lo2_3 = vec4f();
+  var hi2_3 = vec4f();
+  var lo2_4 = vec4f();
+  var hi2_4 = vec4f();
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var lo3_0 = vec4f();
+  var hi3_0 = vec4f();
+  var lo3_1 = vec4f();
+  var hi3_1 = vec4f();
+  var lo3_2 = vec4f();
+  var hi3_2 = vec4f();
+  var lo3_3 = vec4f();
+  var hi3_3 = vec4f();
+  var lo3_4 = vec4f();
+  var hi3_4 = vec4f();
+  let row4 = min(n0 + 4, s.qEnd - 1u);
+  let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
+  let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
+  var max4 = NOTHING;
+  var sum4 = 0.0;
+  var lo4_0 = vec4f();
+  var hi4_0 = vec4f();
+  var lo4_1 = vec4f();
+  var hi4_1 = vec4f();
+  var lo4_2 = vec4f();
+  var hi4_2 = vec4f();
+  var lo4_3 = vec4f();
+  var hi4_3 = vec4f();
+  var lo4_4 = vec4f();
+  var hi4_4 = vec4f();
+  let row5 = min(n0 + 5, s.qEnd - 1u);
+  let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
+  let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
+  var max5 = NOTHING;
+  var sum5 = 0.0;
+  var lo5_0 = vec4f();
+  var hi5_0 = vec4f();
+  var lo5_1 = vec4f();
+  var hi5_1 = vec4f();
+  var lo5_2 = vec4f();
+  var hi5_2 = vec4f();
+  var lo5_3 = vec4f();
+  var hi5_3 = vec4f();
+  var lo5_4 = vec4f();
+  var hi5_4 = vec4f();
+  let row6 = min(n0 + 6, s.qEnd - 1u);
+  let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
+  let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
+  var max6 = NOTHING;
+  var sum6 = 0.0;
+  var lo6_0 = vec4f();
+  var hi6_0 = vec4f();
+  var lo6_1 = vec4f();
+  var hi6_1 = vec4f();
+  var lo6_2 = vec4f();
+  var hi6_2 = vec4f();
+  var lo6_3 = vec4f();
+  var hi6_3 = vec4f();
+  var lo6_4 = vec4f();
+  var hi6_4 = vec4f();
+  let row7 = min(n0 + 7, s.qEnd - 1u);
+  let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
+  let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
+  var max7 = NOTHING;
+  var sum7 = 0.0;
+  var lo7_0 = vec4f();
+  var hi7_0 = vec4f();
+  var lo7_1 = vec4f();
+  var hi7_1 = vec4f();
+  var lo7_2 = vec4f();
+  var hi7_2 = vec4f();
+  var lo7_3 = vec4f();
+  var hi7_3 = vec4f();
+  var lo7_4 = vec4f();
+  var hi7_4 = vec4f();
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, n0 + RQ); }
+  for (var k0 = 0u; k0 < keys; k0 += 8u) {
+    var u0 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v0 = vec4f();
+    var u1 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v1 = vec4f();
+    var u2 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v2 = vec4f();
+    var u3 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v3 = vec4f();
+    var u4 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v4 = vec4f();
+    var u5 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v5 = vec4f();
+    var u6 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v6 = vec4f();
+    var u7 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v7 = vec4f();
+    let uAt0 = (kHead + min(k0 + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt0 = (kHead + min(k0 + 4u + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt1 = (kHead + min(k0 + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt1 = (kHead + min(k0 + 4u + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt2 = (kHead + min(k0 + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt2 = (kHead + min(k0 + 4u + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
+    for (var c = 0u; c < D8; c++) {
+      let a0 = loadQ(qAt0 + c);
+      let a1 = loadQ(qAt1 + c);
+      let a2 = loadQ(qAt2 + c);
+      let a3 = loadQ(qAt3 + c);
+      let a4 = loadQ(qAt4 + c);
+      let a5 = loadQ(qAt5 + c);
+      let a6 = loadQ(qAt6 + c);
+      let a7 = loadQ(qAt7 + c);
+      let b0 = loadK(uAt0 + c);
+      let c0 = loadK(vAt0 + c);
+      u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
+      v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
+      u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
+      v1[0] += dot(a1.lo, c0.lo) + dot(a1.hi, c0.hi);
+      u2[0] += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
+      v2[0] += dot(a2.lo, c0.lo) + dot(a2.hi, c0.hi);
+      u3[0] += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
+      v3[0] += dot(a3.lo, c0.lo) + dot(a3.hi, c0.hi);
+      u4[0] += dot(a4.lo, b0.lo) + dot(a4.hi, b0.hi);
+      v4[0] += dot(a4.lo, c0.lo) + dot(a4.hi, c0.hi);
+      u5[0] += dot(a5.lo, b0.lo) + dot(a5.hi, b0.hi);
+      v5[0] += dot(a5.lo, c0.lo) + dot(a5.hi, c0.hi);
+      u6[0] += dot(a6.lo, b0.lo) + dot(a6.hi, b0.hi);
+      v6[0] += dot(a6.lo, c0.lo) + dot(a6.hi, c0.hi);
+      u7[0] += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
+      v7[0] += dot(a7.lo, c0.lo) + dot(a7.hi, c0.hi);
+      let b1 = loadK(uAt1 + c);
+      let c1 = loadK(vAt1 + c);
+      u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
+      v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
+      u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
+      v1[1] += dot(a1.lo, c1.lo) + dot(a1.hi, c1.hi);
+      u2[1] += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
+      v2[1] += dot(a2.lo, c1.lo) + dot(a2.hi, c1.hi);
+      u3[1] += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
+      v3[1] += dot(a3.lo, c1.lo) + dot(a3.hi, c1.hi);
+      u4[1] += dot(a4.lo, b1.lo) + dot(a4.hi, b1.hi);
+      v4[1] += dot(a4.lo, c1.lo) + dot(a4.hi, c1.hi);
+      u5[1] += dot(a5.lo, b1.lo) + dot(a5.hi, b1.hi);
+      v5[1] += dot(a5.lo, c1.lo) + dot(a5.hi, c1.hi);
+      u6[1] += dot(a6.lo, b1.lo) + dot(a6.hi, b1.hi);
+      v6[1] += dot(a6.lo, c1.lo) + dot(a6.hi, c1.hi);
+      u7[1] += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
+      v7[1] += dot(a7.lo, c1.lo) + dot(a7.hi, c1.hi);
+      let b2 = loadK(uAt2 + c);
+      let c2 = loadK(vAt2 + c);
+      u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
+      v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
+      u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
+      v1[2] += dot(a1.lo, c2.lo) + dot(a1.hi, c2.hi);
+      u2[2] += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
+      v2[2] += dot(a2.lo, c2.lo) + dot(a2.hi, c2.hi);
+      u3[2] += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
+      v3[2] += dot(a3.lo, c2.lo) + dot(a3.hi, c2.hi);
+      u4[2] += dot(a4.lo, b2.lo) + dot(a4.hi, b2.hi);
+      v4[2] += dot(a4.lo, c2.lo) + dot(a4.hi, c2.hi);
+      u5[2] += dot(a5.lo, b2.lo) + dot(a5.hi, b2.hi);
+      v5[2] += dot(a5.lo, c2.lo) + dot(a5.hi, c2.hi);
+      u6[2] += dot(a6.lo, b2.lo) + dot(a6.hi, b2.hi);
+      v6[2] += dot(a6.lo, c2.lo) + dot(a6.hi, c2.hi);
+      u7[2] += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
+      v7[2] += dot(a7.lo, c2.lo) + dot(a7.hi, c2.hi);
+      let b3 = loadK(uAt3 + c);
+      let c3 = loadK(vAt3 + c);
+      u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
+      v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
+      u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
+      v1[3] += dot(a1.lo, c3.lo) + dot(a1.hi, c3.hi);
+      u2[3] += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
+      v2[3] += dot(a2.lo, c3.lo) + dot(a2.hi, c3.hi);
+      u3[3] += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
+      v3[3] += dot(a3.lo, c3.lo) + dot(a3.hi, c3.hi);
+      u4[3] += dot(a4.lo, b3.lo) + dot(a4.hi, b3.hi);
+      v4[3] += dot(a4.lo, c3.lo) + dot(a4.hi, c3.hi);
+      u5[3] += dot(a5.lo, b3.lo) + dot(a5.hi, b3.hi);
+      v5[3] += dot(a5.lo, c3.lo) + dot(a5.hi, c3.hi);
+      u6[3] += dot(a6.lo, b3.lo) + dot(a6.hi, b3.hi);
+      v6[3] += dot(a6.lo, c3.lo) + dot(a6.hi, c3.hi);
+      u7[3] += dot(a7.lo, b3.lo) + dot(a7.hi, b3.hi);
+      v7[3] += dot(a7.lo, c3.lo) + dot(a7.hi, c3.hi);
+    }
+    u0[0] = score(u0[0], b, row0, k0 + 0, bias0);
+    v0[0] = score(v0[0], b, row0, k0 + 4u + 0, bias0);
+    u0[1] = score(u0[1], b, row0, k0 + 1, bias0);
+    v0[1] = score(v0[1], b, row0, k0 + 4u + 1, bias0);
+    u0[2] = score(u0[2], b, row0, k0 + 2, bias0);
+    v0[2] = score(v0[2], b, row0, k0 + 4u + 2, bias0);
+    u0[3] = score(u0[3], b, row0, k0 + 3, bias0);
+    v0[3] = score(v0[3], b, row0, k0 + 4u + 3, bias0);
+    let t0 = max(u0, v0);
+    let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
+    let fade0 = exp2(max0 - top0);
+    max0 = top0;
+    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
+    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    let z0 = u0 + v0;
+    sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
+    lo0_0 *= fade0;
+    hi0_0 *= fade0;
+    lo0_1 *= fade0;
+    hi0_1 *= fade0;
+    lo0_2 *= fade0;
+    hi0_2 *= fade0;
+    lo0_3 *= fade0;
+    hi0_3 *= fade0;
+    lo0_4 *= fade0;
+    hi0_4 *= fade0;
+    u1[0] = score(u1[0], b, row1, k0 + 0, bias1);
+    v1[0] = score(v1[0], b, row1, k0 + 4u + 0, bias1);
+    u1[1] = score(u1[1], b, row1, k0 + 1, bias1);
+    v1[1] = score(v1[1], b, row1, k0 + 4u + 1, bias1);
+    u1[2] = score(u1[2], b, row1, k0 + 2, bias1);
+    v1[2] = score(v1[2], b, row1, k0 + 4u + 2, bias1);
+    u1[3] = score(u1[3], b, row1, k0 + 3, bias1);
+    v1[3] = score(v1[3], b, row1, k0 + 4u + 3, bias1);
+    let t1 = max(u1, v1);
+    let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
+    let fade1 = exp2(max1 - top1);
+    max1 = top1;
+    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
+    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    let z1 = u1 + v1;
+    sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
+    lo1_0 *= fade1;
+    hi1_0 *= fade1;
+    lo1_1 *= fade1;
+    hi1_1 *= fade1;
+    lo1_2 *= fade1;
+    hi1_2 *= fade1;
+    lo1_3 *= fade1;
+    hi1_3 *= fade1;
+    lo1_4 *= fade1;
+    hi1_4 *= fade1;
+    u2[0] = score(u2[0], b, row2, k0 + 0, bias2);
+    v2[0] = score(v2[0], b, row2, k0 + 4u + 0, bias2);
+    u2[1] = score(u2[1], b, row2, k0 + 1, bias2);
+    v2[1] = score(v2[1], b, row2, k0 + 4u + 1, bias2);
+    u2[2] = score(u2[2], b, row2, k0 + 2, bias2);
+    v2[2] = score(v2[2], b, row2, k0 + 4u + 2, bias2);
+    u2[3] = score(u2[3], b, row2, k0 + 3, bias2);
+    v2[3] = score(v2[3], b, row2, k0 + 4u + 3, bias2);
+    let t2 = max(u2, v2);
+    let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
+    let fade2 = exp2(max2 - top2);
+    max2 = top2;
+    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
+    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    let z2 = u2 + v2;
+    sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
+    lo2_0 *= fade2;
+    hi2_0 *= fade2;
+    lo2_1 *= fade2;
+    hi2_1 *= fade2;
+    lo2_2 *= fade2;
+    hi2_2 *= fade2;
+    lo2_3 *= fade2;
+    hi2_3 *= fade2;
+    lo2_4 *= fade2;
+    hi2_4 *= fade2;
+    u3[0] = score(u3[0], b, row3, k0 + 0, bias3);
+    v3[0] = score(v3[0], b, row3, k0 + 4u + 0, bias3);
+    u3[1] = score(u3[1], b, row3, k0 + 1, bias3);
+    v3[1] = score(v3[1], b, row3, k0 + 4u + 1, bias3);
+    u3[2] = score(u3[2], b, row3, k0 + 2, bias3);
+    v3[2] = score(v3[2], b, row3, k0 + 4u + 2, bias3);
+    u3[3] = score(u3[3], b, row3, k0 + 3, bias3);
+    v3[3] = score(v3[3], b, row3, k0 + 4u + 3, bias3);
+    let t3 = max(u3, v3);
+    let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
+    let fade3 = exp2(max3 - top3);
+    max3 = top3;
+    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
+    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    let z3 = u3 + v3;
+    sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
+    lo3_0 *= fade3;
+    hi3_0 *= fade3;
+    lo3_1 *= fade3;
+    hi3_1 *= fade3;
+    lo3_2 *= fade3;
+    hi3_2 *= fade3;
+    lo3_3 *= fade3;
+    hi3_3 *= fade3;
+    lo3_4 *= fade3;
+    hi3_4 *= fade3;
+    u4[0] = score(u4[0], b, row4, k0 + 0, bias4);
+    v4[0] = score(v4[0], b, row4, k0 + 4u + 0, bias4);
+    u4[1] = score(u4[1], b, row4, k0 + 1, bias4);
+    v4[1] = score(v4[1], b, row4, k0 + 4u + 1, bias4);
+    u4[2] = score(u4[2], b, row4, k0 + 2, bias4);
+    v4[2] = score(v4[2], b, row4, k0 + 4u + 2, bias4);
+    u4[3] = score(u4[3], b, row4, k0 + 3, bias4);
+    v4[3] = score(v4[3], b, row4, k0 + 4u + 3, bias4);
+    let t4 = max(u4, v4);
+    let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
+    let fade4 = exp2(max4 - top4);
+    max4 = top4;
+    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
+    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    let z4 = u4 + v4;
+    sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
+    lo4_0 *= fade4;
+    hi4_0 *= fade4;
+    lo4_1 *= fade4;
+    hi4_1 *= fade4;
+    lo4_2 *= fade4;
+    hi4_2 *= fade4;
+    lo4_3 *= fade4;
+    hi4_3 *= fade4;
+    lo4_4 *= fade4;
+    hi4_4 *= fade4;
+    u5[0] = score(u5[0], b, row5, k0 + 0, bias5);
+    v5[0] = score(v5[0], b, row5, k0 + 4u + 0, bias5);
+    u5[1] = score(u5[1], b, row5, k0 + 1, bias5);
+    v5[1] = score(v5[1], b, row5, k0 + 4u + 1, bias5);
+    u5[2] = score(u5[2], b, row5, k0 + 2, bias5);
+    v5[2] = score(v5[2], b, row5, k0 + 4u + 2, bias5);
+    u5[3] = score(u5[3], b, row5, k0 + 3, bias5);
+    v5[3] = score(v5[3], b, row5, k0 + 4u + 3, bias5);
+    let t5 = max(u5, v5);
+    let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
+    let fade5 = exp2(max5 - top5);
+    max5 = top5;
+    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
+    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    let z5 = u5 + v5;
+    sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
+    lo5_0 *= fade5;
+    hi5_0 *= fade5;
+    lo5_1 *= fade5;
+    hi5_1 *= fade5;
+    lo5_2 *= fade5;
+    hi5_2 *= fade5;
+    lo5_3 *= fade5;
+    hi5_3 *= fade5;
+    lo5_4 *= fade5;
+    hi5_4 *= fade5;
+    u6[0] = score(u6[0], b, row6, k0 + 0, bias6);
+    v6[0] = score(v6[0], b, row6, k0 + 4u + 0, bias6);
+    u6[1] = score(u6[1], b, row6, k0 + 1, bias6);
+    v6[1] = score(v6[1], b, row6, k0 + 4u + 1, bias6);
+    u6[2] = score(u6[2], b, row6, k0 + 2, bias6);
+    v6[2] = score(v6[2], b, row6, k0 + 4u + 2, bias6);
+    u6[3] = score(u6[3], b, row6, k0 + 3, bias6);
+    v6[3] = score(v6[3], b, row6, k0 + 4u + 3, bias6);
+    let t6 = max(u6, v6);
+    let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
+    let fade6 = exp2(max6 - top6);
+    max6 = top6;
+    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
+    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    let z6 = u6 + v6;
+    sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
+    lo6_0 *= fade6;
+    hi6_0 *= fade6;
+    lo6_1 *= fade6;
+    hi6_1 *= fade6;
+    lo6_2 *= fade6;
+    hi6_2 *= fade6;
+    lo6_3 *= fade6;
+    hi6_3 *= fade6;
+    lo6_4 *= fade6;
+    hi6_4 *= fade6;
+    u7[0] = score(u7[0], b, row7, k0 + 0, bias7);
+    v7[0] = score(v7[0], b, row7, k0 + 4u + 0, bias7);
+    u7[1] = score(u7[1], b, row7, k0 + 1, bias7);
+    v7[1] = score(v7[1], b, row7, k0 + 4u + 1, bias7);
+    u7[2] = score(u7[2], b, row7, k0 + 2, bias7);
+    v7[2] = score(v7[2], b, row7, k0 + 4u + 2, bias7);
+    u7[3] = score(u7[3], b, row7, k0 + 3, bias7);
+    v7[3] = score(v7[3], b, row7, k0 + 4u + 3, bias7);
+    let t7 = max(u7, v7);
+    let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
+    let fade7 = exp2(max7 - top7);
+    max7 = top7;
+    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
+    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    let z7 = u7 + v7;
+    sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
+    lo7_0 *= fade7;
+    hi7_0 *= fade7;
+    lo7_1 *= fade7;
+    hi7_1 *= fade7;
+    lo7_2 *= fade7;
+    hi7_2 *= fade7;
+    lo7_3 *= fade7;
+    hi7_3 *= fade7;
+    lo7_4 *= fade7;
+    hi7_4 *= fade7;
+    {
+      let at = vHead + min(k0 + 0, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[0]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[0]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[0]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[0]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[0]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[0]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[0]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[0]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(u4[0]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(u4[0]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(u5[0]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(u5[0]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(u6[0]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(u6[0]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(u7[0]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(u7[0]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[0]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[0]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[0]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[0]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[0]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[0]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[0]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[0]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(u4[0]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(u4[0]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(u5[0]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(u5[0]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(u6[0]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(u6[0]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(u7[0]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(u7[0]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[0]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[0]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[0]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[0]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[0]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[0]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[0]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[0]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(u4[0]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(u4[0]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(u5[0]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(u5[0]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(u6[0]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(u6[0]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(u7[0]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(u7[0]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[0]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[0]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[0]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[0]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[0]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[0]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[0]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[0]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(u4[0]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(u4[0]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(u5[0]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(u5[0]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(u6[0]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(u6[0]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(u7[0]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(u7[0]), w.hi, hi7_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[0]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[0]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[0]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[0]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[0]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[0]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[0]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[0]), w.hi, hi3_4);
+        lo4_4 = fma(vec4f(u4[0]), w.lo, lo4_4);
+        hi4_4 = fma(vec4f(u4[0]), w.hi, hi4_4);
+        lo5_4 = fma(vec4f(u5[0]), w.lo, lo5_4);
+        hi5_4 = fma(vec4f(u5[0]), w.hi, hi5_4);
+        lo6_4 = fma(vec4f(u6[0]), w.lo, lo6_4);
+        hi6_4 = fma(vec4f(u6[0]), w.hi, hi6_4);
+        lo7_4 = fma(vec4f(u7[0]), w.lo, lo7_4);
+        hi7_4 = fma(vec4f(u7[0]), w.hi, hi7_4);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 1, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[1]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[1]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[1]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[1]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[1]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[1]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[1]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[1]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(u4[1]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(u4[1]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(u5[1]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(u5[1]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(u6[1]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(u6[1]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(u7[1]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(u7[1]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[1]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[1]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[1]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[1]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[1]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[1]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[1]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[1]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(u4[1]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(u4[1]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(u5[1]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(u5[1]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(u6[1]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(u6[1]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(u7[1]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(u7[1]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[1]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[1]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[1]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[1]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[1]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[1]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[1]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[1]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(u4[1]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(u4[1]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(u5[1]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(u5[1]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(u6[1]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(u6[1]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(u7[1]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(u7[1]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[1]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[1]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[1]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[1]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[1]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[1]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[1]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[1]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(u4[1]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(u4[1]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(u5[1]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(u5[1]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(u6[1]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(u6[1]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(u7[1]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(u7[1]), w.hi, hi7_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[1]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[1]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[1]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[1]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[1]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[1]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[1]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[1]), w.hi, hi3_4);
+        lo4_4 = fma(vec4f(u4[1]), w.lo, lo4_4);
+        hi4_4 = fma(vec4f(u4[1]), w.hi, hi4_4);
+        lo5_4 = fma(vec4f(u5[1]), w.lo, lo5_4);
+        hi5_4 = fma(vec4f(u5[1]), w.hi, hi5_4);
+        lo6_4 = fma(vec4f(u6[1]), w.lo, lo6_4);
+        hi6_4 = fma(vec4f(u6[1]), w.hi, hi6_4);
+        lo7_4 = fma(vec4f(u7[1]), w.lo, lo7_4);
+        hi7_4 = fma(vec4f(u7[1]), w.hi, hi7_4);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 2, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[2]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[2]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[2]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[2]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[2]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[2]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[2]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[2]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(u4[2]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(u4[2]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(u5[2]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(u5[2]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(u6[2]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(u6[2]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(u7[2]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(u7[2]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[2]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[2]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[2]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[2]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[2]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[2]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[2]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[2]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(u4[2]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(u4[2]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(u5[2]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(u5[2]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(u6[2]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(u6[2]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(u7[2]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(u7[2]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[2]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[2]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[2]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[2]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[2]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[2]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[2]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[2]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(u4[2]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(u4[2]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(u5[2]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(u5[2]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(u6[2]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(u6[2]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(u7[2]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(u7[2]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[2]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[2]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[2]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[2]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[2]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[2]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[2]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[2]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(u4[2]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(u4[2]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(u5[2]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(u5[2]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(u6[2]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(u6[2]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(u7[2]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(u7[2]), w.hi, hi7_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[2]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[2]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[2]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[2]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[2]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[2]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[2]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[2]), w.hi, hi3_4);
+        lo4_4 = fma(vec4f(u4[2]), w.lo, lo4_4);
+        hi4_4 = fma(vec4f(u4[2]), w.hi, hi4_4);
+        lo5_4 = fma(vec4f(u5[2]), w.lo, lo5_4);
+        hi5_4 = fma(vec4f(u5[2]), w.hi, hi5_4);
+        lo6_4 = fma(vec4f(u6[2]), w.lo, lo6_4);
+        hi6_4 = fma(vec4f(u6[2]), w.hi, hi6_4);
+        lo7_4 = fma(vec4f(u7[2]), w.lo, lo7_4);
+        hi7_4 = fma(vec4f(u7[2]), w.hi, hi7_4);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 3, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[3]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[3]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[3]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[3]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[3]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[3]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[3]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[3]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(u4[3]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(u4[3]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(u5[3]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(u5[3]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(u6[3]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(u6[3]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(u7[3]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(u7[3]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[3]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[3]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[3]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[3]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[3]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[3]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[3]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[3]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(u4[3]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(u4[3]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(u5[3]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(u5[3]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(u6[3]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(u6[3]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(u7[3]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(u7[3]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[3]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[3]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[3]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[3]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[3]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[3]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[3]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[3]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(u4[3]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(u4[3]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(u5[3]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(u5[3]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(u6[3]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(u6[3]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(u7[3]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(u7[3]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[3]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[3]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[3]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[3]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[3]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[3]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[3]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[3]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(u4[3]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(u4[3]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(u5[3]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(u5[3]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(u6[3]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(u6[3]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(u7[3]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(u7[3]), w.hi, hi7_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[3]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[3]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[3]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[3]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[3]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[3]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[3]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[3]), w.hi, hi3_4);
+        lo4_4 = fma(vec4f(u4[3]), w.lo, lo4_4);
+        hi4_4 = fma(vec4f(u4[3]), w.hi, hi4_4);
+        lo5_4 = fma(vec4f(u5[3]), w.lo, lo5_4);
+        hi5_4 = fma(vec4f(u5[3]), w.hi, hi5_4);
+        lo6_4 = fma(vec4f(u6[3]), w.lo, lo6_4);
+        hi6_4 = fma(vec4f(u6[3]), w.hi, hi6_4);
+        lo7_4 = fma(vec4f(u7[3]), w.lo, lo7_4);
+        hi7_4 = fma(vec4f(u7[3]), w.hi, hi7_4);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 0, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[0]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[0]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[0]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[0]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[0]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[0]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[0]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[0]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(v4[0]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(v4[0]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(v5[0]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(v5[0]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(v6[0]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(v6[0]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(v7[0]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(v7[0]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[0]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[0]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[0]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[0]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[0]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[0]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[0]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[0]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(v4[0]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(v4[0]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(v5[0]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(v5[0]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(v6[0]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(v6[0]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(v7[0]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(v7[0]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[0]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[0]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[0]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[0]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[0]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[0]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[0]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[0]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(v4[0]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(v4[0]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(v5[0]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(v5[0]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(v6[0]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(v6[0]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(v7[0]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(v7[0]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[0]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[0]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[0]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[0]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[0]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[0]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[0]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[0]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(v4[0]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(v4[0]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(v5[0]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(v5[0]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(v6[0]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(v6[0]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(v7[0]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(v7[0]), w.hi, hi7_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[0]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[0]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[0]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[0]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[0]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[0]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[0]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[0]), w.hi, hi3_4);
+        lo4_4 = fma(vec4f(v4[0]), w.lo, lo4_4);
+        hi4_4 = fma(vec4f(v4[0]), w.hi, hi4_4);
+        lo5_4 = fma(vec4f(v5[0]), w.lo, lo5_4);
+        hi5_4 = fma(vec4f(v5[0]), w.hi, hi5_4);
+        lo6_4 = fma(vec4f(v6[0]), w.lo, lo6_4);
+        hi6_4 = fma(vec4f(v6[0]), w.hi, hi6_4);
+        lo7_4 = fma(vec4f(v7[0]), w.lo, lo7_4);
+        hi7_4 = fma(vec4f(v7[0]), w.hi, hi7_4);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 1, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[1]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[1]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[1]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[1]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[1]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[1]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[1]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[1]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(v4[1]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(v4[1]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(v5[1]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(v5[1]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(v6[1]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(v6[1]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(v7[1]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(v7[1]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[1]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[1]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[1]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[1]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[1]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[1]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[1]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[1]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(v4[1]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(v4[1]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(v5[1]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(v5[1]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(v6[1]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(v6[1]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(v7[1]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(v7[1]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[1]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[1]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[1]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[1]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[1]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[1]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[1]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[1]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(v4[1]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(v4[1]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(v5[1]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(v5[1]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(v6[1]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(v6[1]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(v7[1]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(v7[1]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[1]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[1]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[1]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[1]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[1]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[1]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[1]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[1]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(v4[1]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(v4[1]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(v5[1]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(v5[1]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(v6[1]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(v6[1]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(v7[1]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(v7[1]), w.hi, hi7_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[1]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[1]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[1]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[1]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[1]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[1]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[1]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[1]), w.hi, hi3_4);
+        lo4_4 = fma(vec4f(v4[1]), w.lo, lo4_4);
+        hi4_4 = fma(vec4f(v4[1]), w.hi, hi4_4);
+        lo5_4 = fma(vec4f(v5[1]), w.lo, lo5_4);
+        hi5_4 = fma(vec4f(v5[1]), w.hi, hi5_4);
+        lo6_4 = fma(vec4f(v6[1]), w.lo, lo6_4);
+        hi6_4 = fma(vec4f(v6[1]), w.hi, hi6_4);
+        lo7_4 = fma(vec4f(v7[1]), w.lo, lo7_4);
+        hi7_4 = fma(vec4f(v7[1]), w.hi, hi7_4);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 2, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[2]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[2]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[2]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[2]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[2]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[2]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[2]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[2]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(v4[2]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(v4[2]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(v5[2]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(v5[2]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(v6[2]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(v6[2]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(v7[2]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(v7[2]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[2]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[2]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[2]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[2]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[2]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[2]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[2]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[2]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(v4[2]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(v4[2]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(v5[2]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(v5[2]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(v6[2]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(v6[2]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(v7[2]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(v7[2]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[2]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[2]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[2]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[2]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[2]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[2]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[2]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[2]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(v4[2]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(v4[2]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(v5[2]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(v5[2]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(v6[2]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(v6[2]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(v7[2]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(v7[2]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[2]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[2]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[2]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[2]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[2]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[2]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[2]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[2]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(v4[2]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(v4[2]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(v5[2]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(v5[2]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(v6[2]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(v6[2]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(v7[2]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(v7[2]), w.hi, hi7_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[2]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[2]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[2]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[2]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[2]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[2]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[2]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[2]), w.hi, hi3_4);
+        lo4_4 = fma(vec4f(v4[2]), w.lo, lo4_4);
+        hi4_4 = fma(vec4f(v4[2]), w.hi, hi4_4);
+        lo5_4 = fma(vec4f(v5[2]), w.lo, lo5_4);
+        hi5_4 = fma(vec4f(v5[2]), w.hi, hi5_4);
+        lo6_4 = fma(vec4f(v6[2]), w.lo, lo6_4);
+        hi6_4 = fma(vec4f(v6[2]), w.hi, hi6_4);
+        lo7_4 = fma(vec4f(v7[2]), w.lo, lo7_4);
+        hi7_4 = fma(vec4f(v7[2]), w.hi, hi7_4);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 3, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[3]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[3]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[3]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[3]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[3]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[3]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[3]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[3]), w.hi, hi3_0);
+        lo4_0 = fma(vec4f(v4[3]), w.lo, lo4_0);
+        hi4_0 = fma(vec4f(v4[3]), w.hi, hi4_0);
+        lo5_0 = fma(vec4f(v5[3]), w.lo, lo5_0);
+        hi5_0 = fma(vec4f(v5[3]), w.hi, hi5_0);
+        lo6_0 = fma(vec4f(v6[3]), w.lo, lo6_0);
+        hi6_0 = fma(vec4f(v6[3]), w.hi, hi6_0);
+        lo7_0 = fma(vec4f(v7[3]), w.lo, lo7_0);
+        hi7_0 = fma(vec4f(v7[3]), w.hi, hi7_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[3]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[3]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[3]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[3]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[3]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[3]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[3]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[3]), w.hi, hi3_1);
+        lo4_1 = fma(vec4f(v4[3]), w.lo, lo4_1);
+        hi4_1 = fma(vec4f(v4[3]), w.hi, hi4_1);
+        lo5_1 = fma(vec4f(v5[3]), w.lo, lo5_1);
+        hi5_1 = fma(vec4f(v5[3]), w.hi, hi5_1);
+        lo6_1 = fma(vec4f(v6[3]), w.lo, lo6_1);
+        hi6_1 = fma(vec4f(v6[3]), w.hi, hi6_1);
+        lo7_1 = fma(vec4f(v7[3]), w.lo, lo7_1);
+        hi7_1 = fma(vec4f(v7[3]), w.hi, hi7_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[3]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[3]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[3]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[3]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[3]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[3]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[3]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[3]), w.hi, hi3_2);
+        lo4_2 = fma(vec4f(v4[3]), w.lo, lo4_2);
+        hi4_2 = fma(vec4f(v4[3]), w.hi, hi4_2);
+        lo5_2 = fma(vec4f(v5[3]), w.lo, lo5_2);
+        hi5_2 = fma(vec4f(v5[3]), w.hi, hi5_2);
+        lo6_2 = fma(vec4f(v6[3]), w.lo, lo6_2);
+        hi6_2 = fma(vec4f(v6[3]), w.hi, hi6_2);
+        lo7_2 = fma(vec4f(v7[3]), w.lo, lo7_2);
+        hi7_2 = fma(vec4f(v7[3]), w.hi, hi7_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[3]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[3]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[3]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[3]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[3]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[3]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[3]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[3]), w.hi, hi3_3);
+        lo4_3 = fma(vec4f(v4[3]), w.lo, lo4_3);
+        hi4_3 = fma(vec4f(v4[3]), w.hi, hi4_3);
+        lo5_3 = fma(vec4f(v5[3]), w.lo, lo5_3);
+        hi5_3 = fma(vec4f(v5[3]), w.hi, hi5_3);
+        lo6_3 = fma(vec4f(v6[3]), w.lo, lo6_3);
+        hi6_3 = fma(vec4f(v6[3]), w.hi, hi6_3);
+        lo7_3 = fma(vec4f(v7[3]), w.lo, lo7_3);
+        hi7_3 = fma(vec4f(v7[3]), w.hi, hi7_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[3]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[3]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[3]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[3]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[3]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[3]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[3]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[3]), w.hi, hi3_4);
+        lo4_4 = fma(vec4f(v4[3]), w.lo, lo4_4);
+        hi4_4 = fma(vec4f(v4[3]), w.hi, hi4_4);
+        lo5_4 = fma(vec4f(v5[3]), w.lo, lo5_4);
+        hi5_4 = fma(vec4f(v5[3]), w.hi, hi5_4);
+        lo6_4 = fma(vec4f(v6[3]), w.lo, lo6_4);
+        hi6_4 = fma(vec4f(v6[3]), w.hi, hi6_4);
+        lo7_4 = fma(vec4f(v7[3]), w.lo, lo7_4);
+        hi7_4 = fma(vec4f(v7[3]), w.hi, hi7_4);
+      }
+    }
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo0_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi0_4 * share);
+    }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo1_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi1_4 * share);
+    }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo2_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi2_4 * share);
+    }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo3_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi3_4 * share);
+    }
+  }
+  if (n0 + 4 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo4_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi4_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo4_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi4_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo4_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi4_4 * share);
+    }
+  }
+  if (n0 + 5 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo5_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi5_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo5_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi5_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo5_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi5_4 * share);
+    }
+  }
+  if (n0 + 6 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo6_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi6_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo6_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi6_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo6_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi6_4 * share);
+    }
+  }
+  if (n0 + 7 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo7_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi7_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo7_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi7_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo7_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi7_4 * share);
+    }
+  }
+}
+`,
+  "attention_texels@RQ=4,OD=64": `const RQ: u32 = 4u;
+const OD: u32 = 64u;
+// attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
+//
+// Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
+// An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
+// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+
+
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const LOG2E: f32 = 1.4426950409;
+
+override WX: u32 = 8u;
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+
+fn loadQ(at: u32) -> Eight {
+  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(Q, place(at), 0));
+}
+
+fn loadK(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(K, place(at), 0));
+}
+
+fn loadV(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(V, place(at), 0));
+}
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
+  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
+  var v = dot * s.scale;
+  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
+  return v * LOG2E;
+}
+
+@compute @workgroup_size(WX)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n0 = s.q0 + id.x * RQ;
+  if (n0 >= s.qEnd) { return; }
+  let b = s.b0 + id.y / s.headsHere;
+  let h = s.h0 + id.y % s.headsHere;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
+  let D8 = s.D / 8u;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var lo0_0 = vec4f();
+  var hi0_0 = vec4f();
+  var lo0_1 = vec4f();
+  var hi0_1 = vec4f();
+  var lo0_2 = vec4f();
+  var hi0_2 = vec4f();
+  var lo0_3 = vec4f();
+  var hi0_3 = vec4f();
+  var lo0_4 = vec4f();
+  var hi0_4 = vec4f();
+  var lo0_5 = vec4f();
+  var hi0_5 = vec4f();
+  var lo0_6 = vec4f();
+  var hi0_6 = vec4f();
+  var lo0_7 = vec4f();
+  var hi0_7 = vec4f();
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var lo1_0 = vec4f();
+  var hi1_0 = vec4f();
+  var lo1_1 = vec4f();
+  var hi1_1 = vec4f();
+  var lo1_2 = vec4f();
+  var hi1_2 = vec4f();
+  var lo1_3 = vec4f();
+  var hi1_3 = vec4f();
+  var lo1_4 = vec4f();
+  var hi1_4 = vec4f();
+  var lo1_5 = vec4f();
+  var hi1_5 = vec4f();
+  var lo1_6 = vec4f();
+  var hi1_6 = vec4f();
+  var lo1_7 = vec4f();
+  var hi1_7 = vec4f();
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var lo2_0 = vec4f();
+  var hi2_0 = vec4f();
+  var lo2_1 = vec4f();
+  var hi2_1 = vec4f();
+  var lo2_2 = vec4f();
+  var hi2_2 = vec4f();
+  var lo2_3 = vec4f();
+  var hi2_3 = vec4f();
+  var lo2_4 = vec4f();
+  var hi2_4 = vec4f();
+  var lo2_5 = vec4f();
+  var hi2_5 = vec4f();
+  var lo2_6 = vec4f();
+  var hi2_6 = vec4f();
+  var lo2_7 = vec4f();
+  var hi2_7 = vec4f();
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var lo3_0 = vec4f();
+  var hi3_0 = vec4f();
+  var lo3_1 = vec4f();
+  var hi3_1 = vec4f();
+  var lo3_2 = vec4f();
+  var hi3_2 = vec4f();
+  var lo3_3 = vec4f();
+  var hi3_3 = vec4f();
+  var lo3_4 = vec4f();
+  var hi3_4 = vec4f();
+  var lo3_5 = vec4f();
+  var hi3_5 = vec4f();
+  var lo3_6 = vec4f();
+  var hi3_6 = vec4f();
+  var lo3_7 = vec4f();
+  var hi3_7 = vec4f();
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, n0 + RQ); }
+  for (var k0 = 0u; k0 < keys; k0 += 8u) {
+    var u0 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v0 = vec4f();
+    var u1 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v1 = vec4f();
+    var u2 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v2 = vec4f();
+    var u3 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v3 = vec4f();
+    let uAt0 = (kHead + min(k0 + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt0 = (kHead + min(k0 + 4u + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt1 = (kHead + min(k0 + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt1 = (kHead + min(k0 + 4u + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt2 = (kHead + min(k0 + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt2 = (kHead + min(k0 + 4u + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
+    for (var c = 0u; c < D8; c++) {
+      let a0 = loadQ(qAt0 + c);
+      let a1 = loadQ(qAt1 + c);
+      let a2 = loadQ(qAt2 + c);
+      let a3 = loadQ(qAt3 + c);
+      let b0 = loadK(uAt0 + c);
+      let c0 = loadK(vAt0 + c);
+      u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
+      v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
+      u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
+      v1[0] += dot(a1.lo, c0.lo) + dot(a1.hi, c0.hi);
+      u2[0] += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
+      v2[0] += dot(a2.lo, c0.lo) + dot(a2.hi, c0.hi);
+      u3[0] += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
+      v3[0] += dot(a3.lo, c0.lo) + dot(a3.hi, c0.hi);
+      let b1 = loadK(uAt1 + c);
+      let c1 = loadK(vAt1 + c);
+      u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
+      v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
+      u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
+      v1[1] += dot(a1.lo, c1.lo) + dot(a1.hi, c1.hi);
+      u2[1] += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
+      v2[1] += dot(a2.lo, c1.lo) + dot(a2.hi, c1.hi);
+      u3[1] += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
+      v3[1] += dot(a3.lo, c1.lo) + dot(a3.hi, c1.hi);
+      let b2 = loadK(uAt2 + c);
+      let c2 = loadK(vAt2 + c);
+      u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
+      v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
+      u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
+      v1[2] += dot(a1.lo, c2.lo) + dot(a1.hi, c2.hi);
+      u2[2] += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
+      v2[2] += dot(a2.lo, c2.lo) + dot(a2.hi, c2.hi);
+      u3[2] += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
+      v3[2] += dot(a3.lo, c2.lo) + dot(a3.hi, c2.hi);
+      let b3 = loadK(uAt3 + c);
+      let c3 = loadK(vAt3 + c);
+      u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
+      v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
+      u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
+      v1[3] += dot(a1.lo, c3.lo) + dot(a1.hi, c3.hi);
+      u2[3] += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
+      v2[3] += dot(a2.lo, c3.lo) + dot(a2.hi, c3.hi);
+      u3[3] += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
+      v3[3] += dot(a3.lo, c3.lo) + dot(a3.hi, c3.hi);
+    }
+    u0[0] = score(u0[0], b, row0, k0 + 0, bias0);
+    v0[0] = score(v0[0], b, row0, k0 + 4u + 0, bias0);
+    u0[1] = score(u0[1], b, row0, k0 + 1, bias0);
+    v0[1] = score(v0[1], b, row0, k0 + 4u + 1, bias0);
+    u0[2] = score(u0[2], b, row0, k0 + 2, bias0);
+    v0[2] = score(v0[2], b, row0, k0 + 4u + 2, bias0);
+    u0[3] = score(u0[3], b, row0, k0 + 3, bias0);
+    v0[3] = score(v0[3], b, row0, k0 + 4u + 3, bias0);
+    let t0 = max(u0, v0);
+    let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
+    let fade0 = exp2(max0 - top0);
+    max0 = top0;
+    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
+    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    let z0 = u0 + v0;
+    sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
+    lo0_0 *= fade0;
+    hi0_0 *= fade0;
+    lo0_1 *= fade0;
+    hi0_1 *= fade0;
+    lo0_2 *= fade0;
+    hi0_2 *= fade0;
+    lo0_3 *= fade0;
+    hi0_3 *= fade0;
+    lo0_4 *= fade0;
+    hi0_4 *= fade0;
+    lo0_5 *= fade0;
+    hi0_5 *= fade0;
+    lo0_6 *= fade0;
+    hi0_6 *= fade0;
+    lo0_7 *= fade0;
+    hi0_7 *= fade0;
+    u1[0] = score(u1[0], b, row1, k0 + 0, bias1);
+    v1[0] = score(v1[0], b, row1, k0 + 4u + 0, bias1);
+    u1[1] = score(u1[1], b, row1, k0 + 1, bias1);
+    v1[1] = score(v1[1], b, row1, k0 + 4u + 1, bias1);
+    u1[2] = score(u1[2], b, row1, k0 + 2, bias1);
+    v1[2] = score(v1[2], b, row1, k0 + 4u + 2, bias1);
+    u1[3] = score(u1[3], b, row1, k0 + 3, bias1);
+    v1[3] = score(v1[3], b, row1, k0 + 4u + 3, bias1);
+    let t1 = max(u1, v1);
+    let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
+    let fade1 = exp2(max1 - top1);
+    max1 = top1;
+    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
+    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    let z1 = u1 + v1;
+    sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
+    lo1_0 *= fade1;
+    hi1_0 *= fade1;
+    lo1_1 *= fade1;
+    hi1_1 *= fade1;
+    lo1_2 *= fade1;
+    hi1_2 *= fade1;
+    lo1_3 *= fade1;
+    hi1_3 *= fade1;
+    lo1_4 *= fade1;
+    hi1_4 *= fade1;
+    lo1_5 *= fade1;
+    hi1_5 *= fade1;
+    lo1_6 *= fade1;
+    hi1_6 *= fade1;
+    lo1_7 *= fade1;
+    hi1_7 *= fade1;
+    u2[0] = score(u2[0], b, row2, k0 + 0, bias2);
+    v2[0] = score(v2[0], b, row2, k0 + 4u + 0, bias2);
+    u2[1] = score(u2[1], b, row2, k0 + 1, bias2);
+    v2[1] = score(v2[1], b, row2, k0 + 4u + 1, bias2);
+    u2[2] = score(u2[2], b, row2, k0 + 2, bias2);
+    v2[2] = score(v2[2], b, row2, k0 + 4u + 2, bias2);
+    u2[3] = score(u2[3], b, row2, k0 + 3, bias2);
+    v2[3] = score(v2[3], b, row2, k0 + 4u + 3, bias2);
+    let t2 = max(u2, v2);
+    let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
+    let fade2 = exp2(max2 - top2);
+    max2 = top2;
+    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
+    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    let z2 = u2 + v2;
+    sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
+    lo2_0 *= fade2;
+    hi2_0 *= fade2;
+    lo2_1 *= fade2;
+    hi2_1 *= fade2;
+    lo2_2 *= fade2;
+    hi2_2 *= fade2;
+    lo2_3 *= fade2;
+    hi2_3 *= fade2;
+    lo2_4 *= fade2;
+    hi2_4 *= fade2;
+    lo2_5 *= fade2;
+    hi2_5 *= fade2;
+    lo2_6 *= fade2;
+    hi2_6 *= fade2;
+    lo2_7 *= fade2;
+    hi2_7 *= fade2;
+    u3[0] = score(u3[0], b, row3, k0 + 0, bias3);
+    v3[0] = score(v3[0], b, row3, k0 + 4u + 0, bias3);
+    u3[1] = score(u3[1], b, row3, k0 + 1, bias3);
+    v3[1] = score(v3[1], b, row3, k0 + 4u + 1, bias3);
+    u3[2] = score(u3[2], b, row3, k0 + 2, bias3);
+    v3[2] = score(v3[2], b, row3, k0 + 4u + 2, bias3);
+    u3[3] = score(u3[3], b, row3, k0 + 3, bias3);
+    v3[3] = score(v3[3], b, row3, k0 + 4u + 3, bias3);
+    let t3 = max(u3, v3);
+    let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
+    let fade3 = exp2(max3 - top3);
+    max3 = top3;
+    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
+    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    let z3 = u3 + v3;
+    sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
+    lo3_0 *= fade3;
+    hi3_0 *= fade3;
+    lo3_1 *= fade3;
+    hi3_1 *= fade3;
+    lo3_2 *= fade3;
+    hi3_2 *= fade3;
+    lo3_3 *= fade3;
+    hi3_3 *= fade3;
+    lo3_4 *= fade3;
+    hi3_4 *= fade3;
+    lo3_5 *= fade3;
+    hi3_5 *= fade3;
+    lo3_6 *= fade3;
+    hi3_6 *= fade3;
+    lo3_7 *= fade3;
+    hi3_7 *= fade3;
+    {
+      let at = vHead + min(k0 + 0, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[0]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[0]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[0]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[0]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[0]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[0]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[0]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[0]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[0]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[0]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[0]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[0]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[0]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[0]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[0]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[0]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[0]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[0]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[0]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[0]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[0]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[0]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[0]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[0]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[0]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[0]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[0]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[0]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[0]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[0]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[0]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[0]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[0]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[0]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[0]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[0]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[0]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[0]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[0]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[0]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(u0[0]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(u0[0]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(u1[0]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(u1[0]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(u2[0]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(u2[0]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(u3[0]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(u3[0]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(u0[0]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(u0[0]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(u1[0]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(u1[0]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(u2[0]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(u2[0]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(u3[0]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(u3[0]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(u0[0]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(u0[0]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(u1[0]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(u1[0]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(u2[0]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(u2[0]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(u3[0]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(u3[0]), w.hi, hi3_7);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 1, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[1]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[1]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[1]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[1]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[1]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[1]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[1]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[1]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[1]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[1]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[1]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[1]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[1]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[1]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[1]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[1]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[1]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[1]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[1]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[1]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[1]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[1]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[1]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[1]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[1]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[1]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[1]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[1]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[1]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[1]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[1]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[1]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[1]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[1]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[1]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[1]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[1]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[1]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[1]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[1]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(u0[1]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(u0[1]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(u1[1]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(u1[1]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(u2[1]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(u2[1]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(u3[1]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(u3[1]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(u0[1]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(u0[1]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(u1[1]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(u1[1]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(u2[1]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(u2[1]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(u3[1]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(u3[1]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(u0[1]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(u0[1]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(u1[1]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(u1[1]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(u2[1]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(u2[1]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(u3[1]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(u3[1]), w.hi, hi3_7);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 2, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[2]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[2]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[2]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[2]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[2]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[2]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[2]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[2]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[2]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[2]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[2]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[2]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[2]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[2]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[2]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[2]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[2]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[2]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[2]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[2]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[2]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[2]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[2]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[2]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[2]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[2]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[2]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[2]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[2]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[2]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[2]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[2]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[2]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[2]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[2]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[2]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[2]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[2]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[2]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[2]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(u0[2]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(u0[2]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(u1[2]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(u1[2]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(u2[2]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(u2[2]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(u3[2]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(u3[2]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(u0[2]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(u0[2]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(u1[2]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(u1[2]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(u2[2]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(u2[2]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(u3[2]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(u3[2]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(u0[2]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(u0[2]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(u1[2]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(u1[2]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(u2[2]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(u2[2]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(u3[2]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(u3[2]), w.hi, hi3_7);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 3, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[3]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[3]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[3]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[3]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[3]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[3]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[3]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[3]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[3]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[3]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[3]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[3]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[3]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[3]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[3]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[3]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[3]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[3]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[3]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[3]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[3]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[3]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[3]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[3]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[3]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[3]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[3]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[3]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[3]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[3]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[3]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[3]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[3]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[3]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[3]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[3]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[3]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[3]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[3]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[3]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(u0[3]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(u0[3]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(u1[3]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(u1[3]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(u2[3]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(u2[3]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(u3[3]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(u3[3]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(u0[3]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(u0[3]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(u1[3]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(u1[3]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(u2[3]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(u2[3]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(u3[3]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(u3[3]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(u0[3]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(u0[3]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(u1[3]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(u1[3]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(u2[3]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(u2[3]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(u3[3]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(u3[3]), w.hi, hi3_7);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 0, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[0]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[0]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[0]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[0]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[0]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[0]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[0]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[0]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[0]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[0]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[0]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[0]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[0]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[0]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[0]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[0]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[0]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[0]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[0]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[0]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[0]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[0]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[0]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[0]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[0]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[0]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[0]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[0]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[0]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[0]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[0]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[0]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[0]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[0]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[0]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[0]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[0]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[0]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[0]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[0]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(v0[0]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(v0[0]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(v1[0]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(v1[0]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(v2[0]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(v2[0]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(v3[0]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(v3[0]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(v0[0]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(v0[0]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(v1[0]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(v1[0]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(v2[0]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(v2[0]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(v3[0]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(v3[0]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(v0[0]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(v0[0]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(v1[0]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(v1[0]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(v2[0]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(v2[0]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(v3[0]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(v3[0]), w.hi, hi3_7);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 1, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[1]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[1]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[1]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[1]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[1]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[1]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[1]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[1]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[1]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[1]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[1]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[1]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[1]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[1]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[1]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[1]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[1]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[1]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[1]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[1]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[1]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[1]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[1]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[1]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[1]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[1]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[1]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[1]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[1]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[1]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[1]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[1]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[1]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[1]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[1]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[1]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[1]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[1]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[1]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[1]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(v0[1]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(v0[1]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(v1[1]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(v1[1]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(v2[1]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(v2[1]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(v3[1]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(v3[1]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(v0[1]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(v0[1]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(v1[1]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(v1[1]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(v2[1]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(v2[1]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(v3[1]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(v3[1]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(v0[1]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(v0[1]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(v1[1]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(v1[1]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(v2[1]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(v2[1]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(v3[1]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(v3[1]), w.hi, hi3_7);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 2, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[2]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[2]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[2]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[2]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[2]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[2]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[2]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[2]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[2]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[2]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[2]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[2]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[2]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[2]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[2]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[2]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[2]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[2]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[2]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[2]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[2]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[2]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[2]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[2]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[2]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[2]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[2]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[2]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[2]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[2]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[2]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[2]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[2]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[2]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[2]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[2]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[2]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[2]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[2]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[2]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(v0[2]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(v0[2]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(v1[2]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(v1[2]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(v2[2]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(v2[2]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(v3[2]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(v3[2]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(v0[2]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(v0[2]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(v1[2]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(v1[2]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(v2[2]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(v2[2]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(v3[2]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(v3[2]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(v0[2]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(v0[2]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(v1[2]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(v1[2]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(v2[2]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(v2[2]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(v3[2]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(v3[2]), w.hi, hi3_7);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 3, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[3]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[3]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[3]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[3]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[3]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[3]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[3]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[3]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[3]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[3]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[3]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[3]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[3]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[3]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[3]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[3]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[3]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[3]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[3]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[3]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[3]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[3]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[3]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[3]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[3]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[3]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[3]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[3]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[3]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[3]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[3]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[3]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[3]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[3]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[3]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[3]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[3]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[3]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[3]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[3]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(v0[3]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(v0[3]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(v1[3]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(v1[3]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(v2[3]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(v2[3]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(v3[3]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(v3[3]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(v0[3]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(v0[3]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(v1[3]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(v1[3]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(v2[3]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(v2[3]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(v3[3]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(v3[3]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(v0[3]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(v0[3]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(v1[3]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(v1[3]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(v2[3]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(v2[3]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(v3[3]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(v3[3]), w.hi, hi3_7);
+      }
+    }
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo0_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi0_4 * share);
+    }
+    if (column + 5 * 8u < s.D) {
+      O[at + 2u * 5] = vec4<oElem>(lo0_5 * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi0_5 * share);
+    }
+    if (column + 6 * 8u < s.D) {
+      O[at + 2u * 6] = vec4<oElem>(lo0_6 * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi0_6 * share);
+    }
+    if (column + 7 * 8u < s.D) {
+      O[at + 2u * 7] = vec4<oElem>(lo0_7 * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi0_7 * share);
+    }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo1_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi1_4 * share);
+    }
+    if (column + 5 * 8u < s.D) {
+      O[at + 2u * 5] = vec4<oElem>(lo1_5 * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi1_5 * share);
+    }
+    if (column + 6 * 8u < s.D) {
+      O[at + 2u * 6] = vec4<oElem>(lo1_6 * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi1_6 * share);
+    }
+    if (column + 7 * 8u < s.D) {
+      O[at + 2u * 7] = vec4<oElem>(lo1_7 * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi1_7 * share);
+    }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo2_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi2_4 * share);
+    }
+    if (column + 5 * 8u < s.D) {
+      O[at + 2u * 5] = vec4<oElem>(lo2_5 * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi2_5 * share);
+    }
+    if (column + 6 * 8u < s.D) {
+      O[at + 2u * 6] = vec4<oElem>(lo2_6 * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi2_6 * share);
+    }
+    if (column + 7 * 8u < s.D) {
+      O[at + 2u * 7] = vec4<oElem>(lo2_7 * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi2_7 * share);
+    }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo3_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi3_4 * share);
+    }
+    if (column + 5 * 8u < s.D) {
+      O[at + 2u * 5] = vec4<oElem>(lo3_5 * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi3_5 * share);
+    }
+    if (column + 6 * 8u < s.D) {
+      O[at + 2u * 6] = vec4<oElem>(lo3_6 * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi3_6 * share);
+    }
+    if (column + 7 * 8u < s.D) {
+      O[at + 2u * 7] = vec4<oElem>(lo3_7 * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi3_7 * share);
+    }
+  }
+}
+`,
+  "attention_texels@RQ=4,OD=80": `const RQ: u32 = 4u;
+const OD: u32 = 80u;
+// attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
+//
+// Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
+// An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
+// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+
+
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const LOG2E: f32 = 1.4426950409;
+
+override WX: u32 = 8u;
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+
+fn loadQ(at: u32) -> Eight {
+  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(Q, place(at), 0));
+}
+
+fn loadK(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(K, place(at), 0));
+}
+
+fn loadV(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(V, place(at), 0));
+}
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
+  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
+  var v = dot * s.scale;
+  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
+  return v * LOG2E;
+}
+
+@compute @workgroup_size(WX)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n0 = s.q0 + id.x * RQ;
+  if (n0 >= s.qEnd) { return; }
+  let b = s.b0 + id.y / s.headsHere;
+  let h = s.h0 + id.y % s.headsHere;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
+  let D8 = s.D / 8u;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var lo0_0 = vec4f();
+  var hi0_0 = vec4f();
+  var lo0_1 = vec4f();
+  var hi0_1 = vec4f();
+  var lo0_2 = vec4f();
+  var hi0_2 = vec4f();
+  var lo0_3 = vec4f();
+  var hi0_3 = vec4f();
+  var lo0_4 = vec4f();
+  var hi0_4 = vec4f();
+  var lo0_5 = vec4f();
+  var hi0_5 = vec4f();
+  var lo0_6 = vec4f();
+  var hi0_6 = vec4f();
+  var lo0_7 = vec4f();
+  var hi0_7 = vec4f();
+  var lo0_8 = vec4f();
+  var hi0_8 = vec4f();
+  var lo0_9 = vec4f();
+  var hi0_9 = vec4f();
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var lo1_0 = vec4f();
+  var hi1_0 = vec4f();
+  var lo1_1 = vec4f();
+  var hi1_1 = vec4f();
+  var lo1_2 = vec4f();
+  var hi1_2 = vec4f();
+  var lo1_3 = vec4f();
+  var hi1_3 = vec4f();
+  var lo1_4 = vec4f();
+  var hi1_4 = vec4f();
+  var lo1_5 = vec4f();
+  var hi1_5 = vec4f();
+  var lo1_6 = vec4f();
+  var hi1_6 = vec4f();
+  var lo1_7 = vec4f();
+  var hi1_7 = vec4f();
+  var lo1_8 = vec4f();
+  var hi1_8 = vec4f();
+  var lo1_9 = vec4f();
+  var hi1_9 = vec4f();
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var lo2_0 = vec4f();
+  var hi2_0 = vec4f();
+  var lo2_1 = vec4f();
+  var hi2_1 = vec4f();
+  var lo2_2 = vec4f();
+  var hi2_2 = vec4f();
+  var lo2_3 = vec4f();
+  var hi2_3 = vec4f();
+  var lo2_4 = vec4f();
+  var hi2_4 = vec4f();
+  var lo2_5 = vec4f();
+  var hi2_5 = vec4f();
+  var lo2_6 = vec4f();
+  var hi2_6 = vec4f();
+  var lo2_7 = vec4f();
+  var hi2_7 = vec4f();
+  var lo2_8 = vec4f();
+  var hi2_8 = vec4f();
+  var lo2_9 = vec4f();
+  var hi2_9 = vec4f();
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var lo3_0 = vec4f();
+  var hi3_0 = vec4f();
+  var lo3_1 = vec4f();
+  var hi3_1 = vec4f();
+  var lo3_2 = vec4f();
+  var hi3_2 = vec4f();
+  var lo3_3 = vec4f();
+  var hi3_3 = vec4f();
+  var lo3_4 = vec4f();
+  var hi3_4 = vec4f();
+  var lo3_5 = vec4f();
+  var hi3_5 = vec4f();
+  var lo3_6 = vec4f();
+  var hi3_6 = vec4f();
+  var lo3_7 = vec4f();
+  var hi3_7 = vec4f();
+  var lo3_8 = vec4f();
+  var hi3_8 = vec4f();
+  var lo3_9 = vec4f();
+  var hi3_9 = vec4f();
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, n0 + RQ); }
+  for (var k0 = 0u; k0 < keys; k0 += 8u) {
+    var u0 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v0 = vec4f();
+    var u1 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v1 = vec4f();
+    var u2 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v2 = vec4f();
+    var u3 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v3 = vec4f();
+    let uAt0 = (kHead + min(k0 + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt0 = (kHead + min(k0 + 4u + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt1 = (kHead + min(k0 + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt1 = (kHead + min(k0 + 4u + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt2 = (kHead + min(k0 + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt2 = (kHead + min(k0 + 4u + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
+    for (var c = 0u; c < D8; c++) {
+      let a0 = loadQ(qAt0 + c);
+      let a1 = loadQ(qAt1 + c);
+      let a2 = loadQ(qAt2 + c);
+      let a3 = loadQ(qAt3 + c);
+      let b0 = loadK(uAt0 + c);
+      let c0 = loadK(vAt0 + c);
+      u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
+      v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
+      u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
+      v1[0] += dot(a1.lo, c0.lo) + dot(a1.hi, c0.hi);
+      u2[0] += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
+      v2[0] += dot(a2.lo, c0.lo) + dot(a2.hi, c0.hi);
+      u3[0] += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
+      v3[0] += dot(a3.lo, c0.lo) + dot(a3.hi, c0.hi);
+      let b1 = loadK(uAt1 + c);
+      let c1 = loadK(vAt1 + c);
+      u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
+      v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
+      u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
+      v1[1] += dot(a1.lo, c1.lo) + dot(a1.hi, c1.hi);
+      u2[1] += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
+      v2[1] += dot(a2.lo, c1.lo) + dot(a2.hi, c1.hi);
+      u3[1] += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
+      v3[1] += dot(a3.lo, c1.lo) + dot(a3.hi, c1.hi);
+      let b2 = loadK(uAt2 + c);
+      let c2 = loadK(vAt2 + c);
+      u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
+      v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
+      u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
+      v1[2] += dot(a1.lo, c2.lo) + dot(a1.hi, c2.hi);
+      u2[2] += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
+      v2[2] += dot(a2.lo, c2.lo) + dot(a2.hi, c2.hi);
+      u3[2] += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
+      v3[2] += dot(a3.lo, c2.lo) + dot(a3.hi, c2.hi);
+      let b3 = loadK(uAt3 + c);
+      let c3 = loadK(vAt3 + c);
+      u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
+      v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
+      u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
+      v1[3] += dot(a1.lo, c3.lo) + dot(a1.hi, c3.hi);
+      u2[3] += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
+      v2[3] += dot(a2.lo, c3.lo) + dot(a2.hi, c3.hi);
+      u3[3] += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
+      v3[3] += dot(a3.lo, c3.lo) + dot(a3.hi, c3.hi);
+    }
+    u0[0] = score(u0[0], b, row0, k0 + 0, bias0);
+    v0[0] = score(v0[0], b, row0, k0 + 4u + 0, bias0);
+    u0[1] = score(u0[1], b, row0, k0 + 1, bias0);
+    v0[1] = score(v0[1], b, row0, k0 + 4u + 1, bias0);
+    u0[2] = score(u0[2], b, row0, k0 + 2, bias0);
+    v0[2] = score(v0[2], b, row0, k0 + 4u + 2, bias0);
+    u0[3] = score(u0[3], b, row0, k0 + 3, bias0);
+    v0[3] = score(v0[3], b, row0, k0 + 4u + 3, bias0);
+    let t0 = max(u0, v0);
+    let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
+    let fade0 = exp2(max0 - top0);
+    max0 = top0;
+    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
+    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    let z0 = u0 + v0;
+    sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
+    lo0_0 *= fade0;
+    hi0_0 *= fade0;
+    lo0_1 *= fade0;
+    hi0_1 *= fade0;
+    lo0_2 *= fade0;
+    hi0_2 *= fade0;
+    lo0_3 *= fade0;
+    hi0_3 *= fade0;
+    lo0_4 *= fade0;
+    hi0_4 *= fade0;
+    lo0_5 *= fade0;
+    hi0_5 *= fade0;
+    lo0_6 *= fade0;
+    hi0_6 *= fade0;
+    lo0_7 *= fade0;
+    hi0_7 *= fade0;
+    lo0_8 *= fade0;
+    hi0_8 *= fade0;
+    lo0_9 *= fade0;
+    hi0_9 *= fade0;
+    u1[0] = score(u1[0], b, row1, k0 + 0, bias1);
+    v1[0] = score(v1[0], b, row1, k0 + 4u + 0, bias1);
+    u1[1] = score(u1[1], b, row1, k0 + 1, bias1);
+    v1[1] = score(v1[1], b, row1, k0 + 4u + 1, bias1);
+    u1[2] = score(u1[2], b, row1, k0 + 2, bias1);
+    v1[2] = score(v1[2], b, row1, k0 + 4u + 2, bias1);
+    u1[3] = score(u1[3], b, row1, k0 + 3, bias1);
+    v1[3] = score(v1[3], b, row1, k0 + 4u + 3, bias1);
+    let t1 = max(u1, v1);
+    let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
+    let fade1 = exp2(max1 - top1);
+    max1 = top1;
+    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
+    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    let z1 = u1 + v1;
+    sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
+    lo1_0 *= fade1;
+    hi1_0 *= fade1;
+    lo1_1 *= fade1;
+    hi1_1 *= fade1;
+    lo1_2 *= fade1;
+    hi1_2 *= fade1;
+    lo1_3 *= fade1;
+    hi1_3 *= fade1;
+    lo1_4 *= fade1;
+    hi1_4 *= fade1;
+    lo1_5 *= fade1;
+    hi1_5 *= fade1;
+    lo1_6 *= fade1;
+    hi1_6 *= fade1;
+    lo1_7 *= fade1;
+    hi1_7 *= fade1;
+    lo1_8 *= fade1;
+    hi1_8 *= fade1;
+    lo1_9 *= fade1;
+    hi1_9 *= fade1;
+    u2[0] = score(u2[0], b, row2, k0 + 0, bias2);
+    v2[0] = score(v2[0], b, row2, k0 + 4u + 0, bias2);
+    u2[1] = score(u2[1], b, row2, k0 + 1, bias2);
+    v2[1] = score(v2[1], b, row2, k0 + 4u + 1, bias2);
+    u2[2] = score(u2[2], b, row2, k0 + 2, bias2);
+    v2[2] = score(v2[2], b, row2, k0 + 4u + 2, bias2);
+    u2[3] = score(u2[3], b, row2, k0 + 3, bias2);
+    v2[3] = score(v2[3], b, row2, k0 + 4u + 3, bias2);
+    let t2 = max(u2, v2);
+    let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
+    let fade2 = exp2(max2 - top2);
+    max2 = top2;
+    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
+    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    let z2 = u2 + v2;
+    sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
+    lo2_0 *= fade2;
+    hi2_0 *= fade2;
+    lo2_1 *= fade2;
+    hi2_1 *= fade2;
+    lo2_2 *= fade2;
+    hi2_2 *= fade2;
+    lo2_3 *= fade2;
+    hi2_3 *= fade2;
+    lo2_4 *= fade2;
+    hi2_4 *= fade2;
+    lo2_5 *= fade2;
+    hi2_5 *= fade2;
+    lo2_6 *= fade2;
+    hi2_6 *= fade2;
+    lo2_7 *= fade2;
+    hi2_7 *= fade2;
+    lo2_8 *= fade2;
+    hi2_8 *= fade2;
+    lo2_9 *= fade2;
+    hi2_9 *= fade2;
+    u3[0] = score(u3[0], b, row3, k0 + 0, bias3);
+    v3[0] = score(v3[0], b, row3, k0 + 4u + 0, bias3);
+    u3[1] = score(u3[1], b, row3, k0 + 1, bias3);
+    v3[1] = score(v3[1], b, row3, k0 + 4u + 1, bias3);
+    u3[2] = score(u3[2], b, row3, k0 + 2, bias3);
+    v3[2] = score(v3[2], b, row3, k0 + 4u + 2, bias3);
+    u3[3] = score(u3[3], b, row3, k0 + 3, bias3);
+    v3[3] = score(v3[3], b, row3, k0 + 4u + 3, bias3);
+    let t3 = max(u3, v3);
+    let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
+    let fade3 = exp2(max3 - top3);
+    max3 = top3;
+    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
+    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    let z3 = u3 + v3;
+    sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
+    lo3_0 *= fade3;
+    hi3_0 *= fade3;
+    lo3_1 *= fade3;
+    hi3_1 *= fade3;
+    lo3_2 *= fade3;
+    hi3_2 *= fade3;
+    lo3_3 *= fade3;
+    hi3_3 *= fade3;
+    lo3_4 *= fade3;
+    hi3_4 *= fade3;
+    lo3_5 *= fade3;
+    hi3_5 *= fade3;
+    lo3_6 *= fade3;
+    hi3_6 *= fade3;
+    lo3_7 *= fade3;
+    hi3_7 *= fade3;
+    lo3_8 *= fade3;
+    hi3_8 *= fade3;
+    lo3_9 *= fade3;
+    hi3_9 *= fade3;
+    {
+      let at = vHead + min(k0 + 0, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[0]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[0]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[0]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[0]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[0]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[0]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[0]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[0]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[0]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[0]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[0]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[0]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[0]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[0]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[0]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[0]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[0]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[0]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[0]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[0]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[0]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[0]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[0]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[0]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[0]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[0]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[0]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[0]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[0]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[0]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[0]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[0]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[0]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[0]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[0]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[0]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[0]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[0]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[0]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[0]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(u0[0]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(u0[0]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(u1[0]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(u1[0]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(u2[0]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(u2[0]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(u3[0]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(u3[0]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(u0[0]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(u0[0]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(u1[0]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(u1[0]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(u2[0]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(u2[0]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(u3[0]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(u3[0]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(u0[0]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(u0[0]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(u1[0]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(u1[0]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(u2[0]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(u2[0]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(u3[0]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(u3[0]), w.hi, hi3_7);
+      }
+      {
+        let w = loadV(at + 8);
+        lo0_8 = fma(vec4f(u0[0]), w.lo, lo0_8);
+        hi0_8 = fma(vec4f(u0[0]), w.hi, hi0_8);
+        lo1_8 = fma(vec4f(u1[0]), w.lo, lo1_8);
+        hi1_8 = fma(vec4f(u1[0]), w.hi, hi1_8);
+        lo2_8 = fma(vec4f(u2[0]), w.lo, lo2_8);
+        hi2_8 = fma(vec4f(u2[0]), w.hi, hi2_8);
+        lo3_8 = fma(vec4f(u3[0]), w.lo, lo3_8);
+        hi3_8 = fma(vec4f(u3[0]), w.hi, hi3_8);
+      }
+      {
+        let w = loadV(at + 9);
+        lo0_9 = fma(vec4f(u0[0]), w.lo, lo0_9);
+        hi0_9 = fma(vec4f(u0[0]), w.hi, hi0_9);
+        lo1_9 = fma(vec4f(u1[0]), w.lo, lo1_9);
+        hi1_9 = fma(vec4f(u1[0]), w.hi, hi1_9);
+        lo2_9 = fma(vec4f(u2[0]), w.lo, lo2_9);
+        hi2_9 = fma(vec4f(u2[0]), w.hi, hi2_9);
+        lo3_9 = fma(vec4f(u3[0]), w.lo, lo3_9);
+        hi3_9 = fma(vec4f(u3[0]), w.hi, hi3_9);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 1, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[1]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[1]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[1]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[1]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[1]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[1]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[1]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[1]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[1]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[1]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[1]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[1]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[1]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[1]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[1]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[1]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[1]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[1]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[1]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[1]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[1]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[1]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[1]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[1]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[1]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[1]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[1]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[1]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[1]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[1]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[1]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[1]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[1]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[1]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[1]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[1]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[1]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[1]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[1]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[1]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(u0[1]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(u0[1]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(u1[1]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(u1[1]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(u2[1]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(u2[1]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(u3[1]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(u3[1]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(u0[1]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(u0[1]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(u1[1]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(u1[1]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(u2[1]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(u2[1]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(u3[1]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(u3[1]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(u0[1]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(u0[1]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(u1[1]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(u1[1]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(u2[1]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(u2[1]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(u3[1]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(u3[1]), w.hi, hi3_7);
+      }
+      {
+        let w = loadV(at + 8);
+        lo0_8 = fma(vec4f(u0[1]), w.lo, lo0_8);
+        hi0_8 = fma(vec4f(u0[1]), w.hi, hi0_8);
+        lo1_8 = fma(vec4f(u1[1]), w.lo, lo1_8);
+        hi1_8 = fma(vec4f(u1[1]), w.hi, hi1_8);
+        lo2_8 = fma(vec4f(u2[1]), w.lo, lo2_8);
+        hi2_8 = fma(vec4f(u2[1]), w.hi, hi2_8);
+        lo3_8 = fma(vec4f(u3[1]), w.lo, lo3_8);
+        hi3_8 = fma(vec4f(u3[1]), w.hi, hi3_8);
+      }
+      {
+        let w = loadV(at + 9);
+        lo0_9 = fma(vec4f(u0[1]), w.lo, lo0_9);
+        hi0_9 = fma(vec4f(u0[1]), w.hi, hi0_9);
+        lo1_9 = fma(vec4f(u1[1]), w.lo, lo1_9);
+        hi1_9 = fma(vec4f(u1[1]), w.hi, hi1_9);
+        lo2_9 = fma(vec4f(u2[1]), w.lo, lo2_9);
+        hi2_9 = fma(vec4f(u2[1]), w.hi, hi2_9);
+        lo3_9 = fma(vec4f(u3[1]), w.lo, lo3_9);
+        hi3_9 = fma(vec4f(u3[1]), w.hi, hi3_9);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 2, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[2]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[2]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[2]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[2]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[2]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[2]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[2]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[2]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[2]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[2]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[2]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[2]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[2]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[2]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[2]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[2]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[2]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[2]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[2]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[2]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[2]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[2]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[2]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[2]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[2]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[2]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[2]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[2]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[2]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[2]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[2]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[2]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[2]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[2]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[2]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[2]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[2]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[2]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[2]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[2]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(u0[2]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(u0[2]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(u1[2]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(u1[2]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(u2[2]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(u2[2]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(u3[2]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(u3[2]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(u0[2]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(u0[2]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(u1[2]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(u1[2]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(u2[2]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(u2[2]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(u3[2]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(u3[2]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(u0[2]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(u0[2]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(u1[2]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(u1[2]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(u2[2]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(u2[2]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(u3[2]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(u3[2]), w.hi, hi3_7);
+      }
+      {
+        let w = loadV(at + 8);
+        lo0_8 = fma(vec4f(u0[2]), w.lo, lo0_8);
+        hi0_8 = fma(vec4f(u0[2]), w.hi, hi0_8);
+        lo1_8 = fma(vec4f(u1[2]), w.lo, lo1_8);
+        hi1_8 = fma(vec4f(u1[2]), w.hi, hi1_8);
+        lo2_8 = fma(vec4f(u2[2]), w.lo, lo2_8);
+        hi2_8 = fma(vec4f(u2[2]), w.hi, hi2_8);
+        lo3_8 = fma(vec4f(u3[2]), w.lo, lo3_8);
+        hi3_8 = fma(vec4f(u3[2]), w.hi, hi3_8);
+      }
+      {
+        let w = loadV(at + 9);
+        lo0_9 = fma(vec4f(u0[2]), w.lo, lo0_9);
+        hi0_9 = fma(vec4f(u0[2]), w.hi, hi0_9);
+        lo1_9 = fma(vec4f(u1[2]), w.lo, lo1_9);
+        hi1_9 = fma(vec4f(u1[2]), w.hi, hi1_9);
+        lo2_9 = fma(vec4f(u2[2]), w.lo, lo2_9);
+        hi2_9 = fma(vec4f(u2[2]), w.hi, hi2_9);
+        lo3_9 = fma(vec4f(u3[2]), w.lo, lo3_9);
+        hi3_9 = fma(vec4f(u3[2]), w.hi, hi3_9);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 3, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(u0[3]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(u0[3]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(u1[3]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(u1[3]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(u2[3]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(u2[3]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(u3[3]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(u3[3]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(u0[3]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(u0[3]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(u1[3]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(u1[3]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(u2[3]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(u2[3]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(u3[3]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(u3[3]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(u0[3]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(u0[3]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(u1[3]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(u1[3]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(u2[3]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(u2[3]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(u3[3]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(u3[3]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(u0[3]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(u0[3]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(u1[3]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(u1[3]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(u2[3]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(u2[3]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(u3[3]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(u3[3]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(u0[3]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(u0[3]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(u1[3]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(u1[3]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(u2[3]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(u2[3]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(u3[3]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(u3[3]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(u0[3]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(u0[3]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(u1[3]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(u1[3]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(u2[3]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(u2[3]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(u3[3]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(u3[3]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(u0[3]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(u0[3]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(u1[3]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(u1[3]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(u2[3]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(u2[3]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(u3[3]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(u3[3]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(u0[3]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(u0[3]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(u1[3]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(u1[3]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(u2[3]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(u2[3]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(u3[3]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(u3[3]), w.hi, hi3_7);
+      }
+      {
+        let w = loadV(at + 8);
+        lo0_8 = fma(vec4f(u0[3]), w.lo, lo0_8);
+        hi0_8 = fma(vec4f(u0[3]), w.hi, hi0_8);
+        lo1_8 = fma(vec4f(u1[3]), w.lo, lo1_8);
+        hi1_8 = fma(vec4f(u1[3]), w.hi, hi1_8);
+        lo2_8 = fma(vec4f(u2[3]), w.lo, lo2_8);
+        hi2_8 = fma(vec4f(u2[3]), w.hi, hi2_8);
+        lo3_8 = fma(vec4f(u3[3]), w.lo, lo3_8);
+        hi3_8 = fma(vec4f(u3[3]), w.hi, hi3_8);
+      }
+      {
+        let w = loadV(at + 9);
+        lo0_9 = fma(vec4f(u0[3]), w.lo, lo0_9);
+        hi0_9 = fma(vec4f(u0[3]), w.hi, hi0_9);
+        lo1_9 = fma(vec4f(u1[3]), w.lo, lo1_9);
+        hi1_9 = fma(vec4f(u1[3]), w.hi, hi1_9);
+        lo2_9 = fma(vec4f(u2[3]), w.lo, lo2_9);
+        hi2_9 = fma(vec4f(u2[3]), w.hi, hi2_9);
+        lo3_9 = fma(vec4f(u3[3]), w.lo, lo3_9);
+        hi3_9 = fma(vec4f(u3[3]), w.hi, hi3_9);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 0, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[0]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[0]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[0]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[0]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[0]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[0]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[0]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[0]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[0]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[0]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[0]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[0]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[0]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[0]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[0]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[0]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[0]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[0]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[0]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[0]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[0]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[0]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[0]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[0]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[0]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[0]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[0]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[0]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[0]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[0]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[0]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[0]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[0]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[0]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[0]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[0]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[0]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[0]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[0]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[0]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(v0[0]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(v0[0]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(v1[0]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(v1[0]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(v2[0]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(v2[0]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(v3[0]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(v3[0]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(v0[0]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(v0[0]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(v1[0]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(v1[0]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(v2[0]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(v2[0]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(v3[0]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(v3[0]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(v0[0]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(v0[0]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(v1[0]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(v1[0]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(v2[0]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(v2[0]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(v3[0]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(v3[0]), w.hi, hi3_7);
+      }
+      {
+        let w = loadV(at + 8);
+        lo0_8 = fma(vec4f(v0[0]), w.lo, lo0_8);
+        hi0_8 = fma(vec4f(v0[0]), w.hi, hi0_8);
+        lo1_8 = fma(vec4f(v1[0]), w.lo, lo1_8);
+        hi1_8 = fma(vec4f(v1[0]), w.hi, hi1_8);
+        lo2_8 = fma(vec4f(v2[0]), w.lo, lo2_8);
+        hi2_8 = fma(vec4f(v2[0]), w.hi, hi2_8);
+        lo3_8 = fma(vec4f(v3[0]), w.lo, lo3_8);
+        hi3_8 = fma(vec4f(v3[0]), w.hi, hi3_8);
+      }
+      {
+        let w = loadV(at + 9);
+        lo0_9 = fma(vec4f(v0[0]), w.lo, lo0_9);
+        hi0_9 = fma(vec4f(v0[0]), w.hi, hi0_9);
+        lo1_9 = fma(vec4f(v1[0]), w.lo, lo1_9);
+        hi1_9 = fma(vec4f(v1[0]), w.hi, hi1_9);
+        lo2_9 = fma(vec4f(v2[0]), w.lo, lo2_9);
+        hi2_9 = fma(vec4f(v2[0]), w.hi, hi2_9);
+        lo3_9 = fma(vec4f(v3[0]), w.lo, lo3_9);
+        hi3_9 = fma(vec4f(v3[0]), w.hi, hi3_9);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 1, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[1]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[1]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[1]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[1]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[1]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[1]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[1]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[1]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[1]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[1]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[1]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[1]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[1]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[1]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[1]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[1]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[1]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[1]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[1]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[1]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[1]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[1]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[1]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[1]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[1]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[1]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[1]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[1]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[1]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[1]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[1]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[1]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[1]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[1]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[1]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[1]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[1]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[1]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[1]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[1]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(v0[1]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(v0[1]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(v1[1]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(v1[1]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(v2[1]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(v2[1]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(v3[1]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(v3[1]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(v0[1]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(v0[1]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(v1[1]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(v1[1]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(v2[1]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(v2[1]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(v3[1]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(v3[1]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(v0[1]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(v0[1]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(v1[1]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(v1[1]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(v2[1]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(v2[1]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(v3[1]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(v3[1]), w.hi, hi3_7);
+      }
+      {
+        let w = loadV(at + 8);
+        lo0_8 = fma(vec4f(v0[1]), w.lo, lo0_8);
+        hi0_8 = fma(vec4f(v0[1]), w.hi, hi0_8);
+        lo1_8 = fma(vec4f(v1[1]), w.lo, lo1_8);
+        hi1_8 = fma(vec4f(v1[1]), w.hi, hi1_8);
+        lo2_8 = fma(vec4f(v2[1]), w.lo, lo2_8);
+        hi2_8 = fma(vec4f(v2[1]), w.hi, hi2_8);
+        lo3_8 = fma(vec4f(v3[1]), w.lo, lo3_8);
+        hi3_8 = fma(vec4f(v3[1]), w.hi, hi3_8);
+      }
+      {
+        let w = loadV(at + 9);
+        lo0_9 = fma(vec4f(v0[1]), w.lo, lo0_9);
+        hi0_9 = fma(vec4f(v0[1]), w.hi, hi0_9);
+        lo1_9 = fma(vec4f(v1[1]), w.lo, lo1_9);
+        hi1_9 = fma(vec4f(v1[1]), w.hi, hi1_9);
+        lo2_9 = fma(vec4f(v2[1]), w.lo, lo2_9);
+        hi2_9 = fma(vec4f(v2[1]), w.hi, hi2_9);
+        lo3_9 = fma(vec4f(v3[1]), w.lo, lo3_9);
+        hi3_9 = fma(vec4f(v3[1]), w.hi, hi3_9);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 2, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[2]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[2]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[2]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[2]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[2]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[2]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[2]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[2]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[2]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[2]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[2]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[2]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[2]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[2]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[2]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[2]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[2]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[2]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[2]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[2]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[2]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[2]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[2]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[2]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[2]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[2]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[2]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[2]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[2]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[2]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[2]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[2]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[2]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[2]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[2]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[2]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[2]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[2]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[2]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[2]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(v0[2]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(v0[2]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(v1[2]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(v1[2]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(v2[2]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(v2[2]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(v3[2]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(v3[2]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(v0[2]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(v0[2]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(v1[2]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(v1[2]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(v2[2]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(v2[2]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(v3[2]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(v3[2]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(v0[2]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(v0[2]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(v1[2]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(v1[2]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(v2[2]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(v2[2]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(v3[2]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(v3[2]), w.hi, hi3_7);
+      }
+      {
+        let w = loadV(at + 8);
+        lo0_8 = fma(vec4f(v0[2]), w.lo, lo0_8);
+        hi0_8 = fma(vec4f(v0[2]), w.hi, hi0_8);
+        lo1_8 = fma(vec4f(v1[2]), w.lo, lo1_8);
+        hi1_8 = fma(vec4f(v1[2]), w.hi, hi1_8);
+        lo2_8 = fma(vec4f(v2[2]), w.lo, lo2_8);
+        hi2_8 = fma(vec4f(v2[2]), w.hi, hi2_8);
+        lo3_8 = fma(vec4f(v3[2]), w.lo, lo3_8);
+        hi3_8 = fma(vec4f(v3[2]), w.hi, hi3_8);
+      }
+      {
+        let w = loadV(at + 9);
+        lo0_9 = fma(vec4f(v0[2]), w.lo, lo0_9);
+        hi0_9 = fma(vec4f(v0[2]), w.hi, hi0_9);
+        lo1_9 = fma(vec4f(v1[2]), w.lo, lo1_9);
+        hi1_9 = fma(vec4f(v1[2]), w.hi, hi1_9);
+        lo2_9 = fma(vec4f(v2[2]), w.lo, lo2_9);
+        hi2_9 = fma(vec4f(v2[2]), w.hi, hi2_9);
+        lo3_9 = fma(vec4f(v3[2]), w.lo, lo3_9);
+        hi3_9 = fma(vec4f(v3[2]), w.hi, hi3_9);
+      }
+    }
+    {
+      let at = vHead + min(k0 + 4u + 3, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(at + 0);
+        lo0_0 = fma(vec4f(v0[3]), w.lo, lo0_0);
+        hi0_0 = fma(vec4f(v0[3]), w.hi, hi0_0);
+        lo1_0 = fma(vec4f(v1[3]), w.lo, lo1_0);
+        hi1_0 = fma(vec4f(v1[3]), w.hi, hi1_0);
+        lo2_0 = fma(vec4f(v2[3]), w.lo, lo2_0);
+        hi2_0 = fma(vec4f(v2[3]), w.hi, hi2_0);
+        lo3_0 = fma(vec4f(v3[3]), w.lo, lo3_0);
+        hi3_0 = fma(vec4f(v3[3]), w.hi, hi3_0);
+      }
+      {
+        let w = loadV(at + 1);
+        lo0_1 = fma(vec4f(v0[3]), w.lo, lo0_1);
+        hi0_1 = fma(vec4f(v0[3]), w.hi, hi0_1);
+        lo1_1 = fma(vec4f(v1[3]), w.lo, lo1_1);
+        hi1_1 = fma(vec4f(v1[3]), w.hi, hi1_1);
+        lo2_1 = fma(vec4f(v2[3]), w.lo, lo2_1);
+        hi2_1 = fma(vec4f(v2[3]), w.hi, hi2_1);
+        lo3_1 = fma(vec4f(v3[3]), w.lo, lo3_1);
+        hi3_1 = fma(vec4f(v3[3]), w.hi, hi3_1);
+      }
+      {
+        let w = loadV(at + 2);
+        lo0_2 = fma(vec4f(v0[3]), w.lo, lo0_2);
+        hi0_2 = fma(vec4f(v0[3]), w.hi, hi0_2);
+        lo1_2 = fma(vec4f(v1[3]), w.lo, lo1_2);
+        hi1_2 = fma(vec4f(v1[3]), w.hi, hi1_2);
+        lo2_2 = fma(vec4f(v2[3]), w.lo, lo2_2);
+        hi2_2 = fma(vec4f(v2[3]), w.hi, hi2_2);
+        lo3_2 = fma(vec4f(v3[3]), w.lo, lo3_2);
+        hi3_2 = fma(vec4f(v3[3]), w.hi, hi3_2);
+      }
+      {
+        let w = loadV(at + 3);
+        lo0_3 = fma(vec4f(v0[3]), w.lo, lo0_3);
+        hi0_3 = fma(vec4f(v0[3]), w.hi, hi0_3);
+        lo1_3 = fma(vec4f(v1[3]), w.lo, lo1_3);
+        hi1_3 = fma(vec4f(v1[3]), w.hi, hi1_3);
+        lo2_3 = fma(vec4f(v2[3]), w.lo, lo2_3);
+        hi2_3 = fma(vec4f(v2[3]), w.hi, hi2_3);
+        lo3_3 = fma(vec4f(v3[3]), w.lo, lo3_3);
+        hi3_3 = fma(vec4f(v3[3]), w.hi, hi3_3);
+      }
+      {
+        let w = loadV(at + 4);
+        lo0_4 = fma(vec4f(v0[3]), w.lo, lo0_4);
+        hi0_4 = fma(vec4f(v0[3]), w.hi, hi0_4);
+        lo1_4 = fma(vec4f(v1[3]), w.lo, lo1_4);
+        hi1_4 = fma(vec4f(v1[3]), w.hi, hi1_4);
+        lo2_4 = fma(vec4f(v2[3]), w.lo, lo2_4);
+        hi2_4 = fma(vec4f(v2[3]), w.hi, hi2_4);
+        lo3_4 = fma(vec4f(v3[3]), w.lo, lo3_4);
+        hi3_4 = fma(vec4f(v3[3]), w.hi, hi3_4);
+      }
+      {
+        let w = loadV(at + 5);
+        lo0_5 = fma(vec4f(v0[3]), w.lo, lo0_5);
+        hi0_5 = fma(vec4f(v0[3]), w.hi, hi0_5);
+        lo1_5 = fma(vec4f(v1[3]), w.lo, lo1_5);
+        hi1_5 = fma(vec4f(v1[3]), w.hi, hi1_5);
+        lo2_5 = fma(vec4f(v2[3]), w.lo, lo2_5);
+        hi2_5 = fma(vec4f(v2[3]), w.hi, hi2_5);
+        lo3_5 = fma(vec4f(v3[3]), w.lo, lo3_5);
+        hi3_5 = fma(vec4f(v3[3]), w.hi, hi3_5);
+      }
+      {
+        let w = loadV(at + 6);
+        lo0_6 = fma(vec4f(v0[3]), w.lo, lo0_6);
+        hi0_6 = fma(vec4f(v0[3]), w.hi, hi0_6);
+        lo1_6 = fma(vec4f(v1[3]), w.lo, lo1_6);
+        hi1_6 = fma(vec4f(v1[3]), w.hi, hi1_6);
+        lo2_6 = fma(vec4f(v2[3]), w.lo, lo2_6);
+        hi2_6 = fma(vec4f(v2[3]), w.hi, hi2_6);
+        lo3_6 = fma(vec4f(v3[3]), w.lo, lo3_6);
+        hi3_6 = fma(vec4f(v3[3]), w.hi, hi3_6);
+      }
+      {
+        let w = loadV(at + 7);
+        lo0_7 = fma(vec4f(v0[3]), w.lo, lo0_7);
+        hi0_7 = fma(vec4f(v0[3]), w.hi, hi0_7);
+        lo1_7 = fma(vec4f(v1[3]), w.lo, lo1_7);
+        hi1_7 = fma(vec4f(v1[3]), w.hi, hi1_7);
+        lo2_7 = fma(vec4f(v2[3]), w.lo, lo2_7);
+        hi2_7 = fma(vec4f(v2[3]), w.hi, hi2_7);
+        lo3_7 = fma(vec4f(v3[3]), w.lo, lo3_7);
+        hi3_7 = fma(vec4f(v3[3]), w.hi, hi3_7);
+      }
+      {
+        let w = loadV(at + 8);
+        lo0_8 = fma(vec4f(v0[3]), w.lo, lo0_8);
+        hi0_8 = fma(vec4f(v0[3]), w.hi, hi0_8);
+        lo1_8 = fma(vec4f(v1[3]), w.lo, lo1_8);
+        hi1_8 = fma(vec4f(v1[3]), w.hi, hi1_8);
+        lo2_8 = fma(vec4f(v2[3]), w.lo, lo2_8);
+        hi2_8 = fma(vec4f(v2[3]), w.hi, hi2_8);
+        lo3_8 = fma(vec4f(v3[3]), w.lo, lo3_8);
+        hi3_8 = fma(vec4f(v3[3]), w.hi, hi3_8);
+      }
+      {
+        let w = loadV(at + 9);
+        lo0_9 = fma(vec4f(v0[3]), w.lo, lo0_9);
+        hi0_9 = fma(vec4f(v0[3]), w.hi, hi0_9);
+        lo1_9 = fma(vec4f(v1[3]), w.lo, lo1_9);
+        hi1_9 = fma(vec4f(v1[3]), w.hi, hi1_9);
+        lo2_9 = fma(vec4f(v2[3]), w.lo, lo2_9);
+        hi2_9 = fma(vec4f(v2[3]), w.hi, hi2_9);
+        lo3_9 = fma(vec4f(v3[3]), w.lo, lo3_9);
+        hi3_9 = fma(vec4f(v3[3]), w.hi, hi3_9);
+      }
+    }
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo0_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi0_4 * share);
+    }
+    if (column + 5 * 8u < s.D) {
+      O[at + 2u * 5] = vec4<oElem>(lo0_5 * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi0_5 * share);
+    }
+    if (column + 6 * 8u < s.D) {
+      O[at + 2u * 6] = vec4<oElem>(lo0_6 * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi0_6 * share);
+    }
+    if (column + 7 * 8u < s.D) {
+      O[at + 2u * 7] = vec4<oElem>(lo0_7 * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi0_7 * share);
+    }
+    if (column + 8 * 8u < s.D) {
+      O[at + 2u * 8] = vec4<oElem>(lo0_8 * share);
+      O[at + 2u * 8 + 1u] = vec4<oElem>(hi0_8 * share);
+    }
+    if (column + 9 * 8u < s.D) {
+      O[at + 2u * 9] = vec4<oElem>(lo0_9 * share);
+      O[at + 2u * 9 + 1u] = vec4<oElem>(hi0_9 * share);
+    }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo1_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi1_4 * share);
+    }
+    if (column + 5 * 8u < s.D) {
+      O[at + 2u * 5] = vec4<oElem>(lo1_5 * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi1_5 * share);
+    }
+    if (column + 6 * 8u < s.D) {
+      O[at + 2u * 6] = vec4<oElem>(lo1_6 * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi1_6 * share);
+    }
+    if (column + 7 * 8u < s.D) {
+      O[at + 2u * 7] = vec4<oElem>(lo1_7 * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi1_7 * share);
+    }
+    if (column + 8 * 8u < s.D) {
+      O[at + 2u * 8] = vec4<oElem>(lo1_8 * share);
+      O[at + 2u * 8 + 1u] = vec4<oElem>(hi1_8 * share);
+    }
+    if (column + 9 * 8u < s.D) {
+      O[at + 2u * 9] = vec4<oElem>(lo1_9 * share);
+      O[at + 2u * 9 + 1u] = vec4<oElem>(hi1_9 * share);
+    }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo2_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi2_4 * share);
+    }
+    if (column + 5 * 8u < s.D) {
+      O[at + 2u * 5] = vec4<oElem>(lo2_5 * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi2_5 * share);
+    }
+    if (column + 6 * 8u < s.D) {
+      O[at + 2u * 6] = vec4<oElem>(lo2_6 * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi2_6 * share);
+    }
+    if (column + 7 * 8u < s.D) {
+      O[at + 2u * 7] = vec4<oElem>(lo2_7 * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi2_7 * share);
+    }
+    if (column + 8 * 8u < s.D) {
+      O[at + 2u * 8] = vec4<oElem>(lo2_8 * share);
+      O[at + 2u * 8 + 1u] = vec4<oElem>(hi2_8 * share);
+    }
+    if (column + 9 * 8u < s.D) {
+      O[at + 2u * 9] = vec4<oElem>(lo2_9 * share);
+      O[at + 2u * 9 + 1u] = vec4<oElem>(hi2_9 * share);
+    }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
+    }
+    if (column + 4 * 8u < s.D) {
+      O[at + 2u * 4] = vec4<oElem>(lo3_4 * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi3_4 * share);
+    }
+    if (column + 5 * 8u < s.D) {
+      O[at + 2u * 5] = vec4<oElem>(lo3_5 * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi3_5 * share);
+    }
+    if (column + 6 * 8u < s.D) {
+      O[at + 2u * 6] = vec4<oElem>(lo3_6 * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi3_6 * share);
+    }
+    if (column + 7 * 8u < s.D) {
+      O[at + 2u * 7] = vec4<oElem>(lo3_7 * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi3_7 * share);
+    }
+    if (column + 8 * 8u < s.D) {
+      O[at + 2u * 8] = vec4<oElem>(lo3_8 * share);
+      O[at + 2u * 8 + 1u] = vec4<oElem>(hi3_8 * share);
+    }
+    if (column + 9 * 8u < s.D) {
+      O[at + 2u * 9] = vec4<oElem>(lo3_9 * share);
+      O[at + 2u * 9 + 1u] = vec4<oElem>(hi3_9 * share);
+    }
+  }
+}
+`,
   "attention_tiled@OD=8": `const OD: u32 = 8u;
 // attention_tiled.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, scores and probabilities in register tiles.
 //

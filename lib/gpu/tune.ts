@@ -70,9 +70,14 @@ const KERNELS: Readonly<Record<Operands, readonly [MatmulKernel, MatmulKernel, M
 /** Tunings in force; devices that were never measured use textures, the safest bet: never far behind. */
 const tunings = new WeakMap<Device, MatmulTuning>();
 
+/** How kernels of a device read their operands, by its tuning if {@linkcode tuneMatmul} has run. */
+export function operandsOf(device: Device): Operands {
+  return tunings.get(device)?.operands ?? "texels";
+}
+
 /** The variant for a product on a device, by its tuning if {@linkcode tuneMatmul} has run. */
 export function chooseMatmul(device: Device, { M }: MatmulShape): MatmulKernel {
-  const [row, few, many] = KERNELS[tunings.get(device)?.operands ?? "texels"];
+  const [row, few, many] = KERNELS[operandsOf(device)];
   return M <= 2 ? row : M <= 16 ? few : many;
 }
 

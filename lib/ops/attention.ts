@@ -5,7 +5,9 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
+import { operandsOf } from "../gpu/tune.ts";
 import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
 
 /** Heads within the channels of a sequence: element d of head h of row n is `x[b, n, at + h·D + d]`. */
@@ -79,6 +81,16 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
   const limit = r.device.info.maxBindingBytes;
   const kernel = chooseKernel(r, [Q, K, V], D);
 
+  // Textures belong to the scope: all parts of one tensor share a copy.
+  using copies = r.scope();
+  void copies;
+  const textures = new Map<Tensor, GPUTexture>();
+  const operand = (t: Tensor, bound: Tensor | Binding): Tensor | Binding | GPUTexture => {
+    if (!kernel.texels) return bound;
+    let texture = textures.get(t);
+    if (!texture) textures.set(t, texture = r.texels(bindAll(t)));
+    return texture;
+  };
   const launch = (
     part: {
       K: Strided;
@@ -114,7 +126,14 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
         ...[wrap(-(bound.bias?.offset ?? 0) / 4), bias?.sample ?? 0, bias?.head ?? 0],
         f32(o.scale ?? 1 / Math.sqrt(D)),
       ],
-      buffers: [bound.q, part.K.tensor, part.V.tensor, bound.bias, o.keyMask, bound.o],
+      buffers: [
+        operand(Q.tensor, bound.q),
+        operand(part.K.tensor, part.K.tensor),
+        operand(part.V.tensor, part.V.tensor),
+        bound.bias,
+        o.keyMask,
+        bound.o,
+      ],
       groups: [Math.ceil((qEnd - q0) / kernel.queries), part.samples * headsHere, kernel.columns],
       flops: 4 * part.samples * headsHere * (qEnd - q0) * Lk * D,
     });
@@ -174,7 +193,10 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
 /** A variant of the kernel for some heads. */
 interface Kernel {
   readonly shader: string;
+  /** Rows are read in whole loads of eight values. */
   readonly tiled: boolean;
+  /** Operands are read from textures. */
+  readonly texels: boolean;
   readonly constants: Readonly<Record<string, number>>;
   /** Queries a workgroup makes. */
   readonly queries: number;
@@ -182,15 +204,39 @@ interface Kernel {
   readonly columns: number;
 }
 
+/** Columns an invocation of attention_texels.wgsl makes, by head size, and its queries. */
+const TEXEL_TILES: readonly { readonly OD: number; readonly RQ: number }[] = [
+  { OD: 32, RQ: 8 },
+  { OD: 40, RQ: 8 },
+  { OD: 64, RQ: 4 },
+  { OD: 80, RQ: 4 },
+];
+
 /** Register tiles where rows are made of whole loads of eight values, else one value at a time. */
 function chooseKernel(r: Recorder, operands: readonly Strided[], D: number): Kernel {
-  const whole = operands.every(({ first, sample, head, row }) =>
-    [first, sample, head, row].every((n) => n % 8 === 0)
-  );
+  const whole =
+    operands.every(({ first, sample, head, row }) => [first, sample, head, row].every((n) => n % 8 === 0)) &&
+    D % 8 === 0 && operands[1].tensor.dtype === operands[2].tensor.dtype;
+  const [Q, K] = operands.map(({ tensor }) => tensor.dtype);
+  const types = { Q_TYPE: Q === "f16" ? 1 : 0, KV_TYPE: K === "f16" ? 1 : 0 };
+  const bound = Math.min(MAX_TEXEL_BYTES, r.device.info.maxBindingBytes);
+  const small = operands.every(({ tensor }) => tensor.byteLength <= bound);
+  if (whole && small && D <= 160 && operandsOf(r.device) === "texels") {
+    // The fewest columns made in vain; each slice of columns makes the scores again.
+    const cost = (OD: number): number => Math.ceil(D / OD) * (OD + D);
+    const tile = TEXEL_TILES.reduce((best, t) => cost(t.OD) < cost(best.OD) ? t : best);
+    return {
+      shader: `attention_texels@RQ=${tile.RQ},OD=${tile.OD}`,
+      tiled: true,
+      texels: true,
+      constants: { WX: 8, ...types },
+      queries: 8 * tile.RQ,
+      columns: Math.ceil(D / tile.OD),
+    };
+  }
   const OD = D >= 128 && D % 16 === 0 ? 16 : 8;
   const WX = D / OD;
-  const [Q, K, V] = operands.map(({ tensor }) => tensor.dtype);
-  if (whole && D % 8 === 0 && WX <= 64 && K === V) {
+  if (whole && WX <= 64) {
     const { workgroupInvocations, workgroupBytes } = r.device.info;
     // 8 · (32 + 4) bytes an invocation for probabilities and maxima.
     const room = Math.min(workgroupInvocations, Math.floor(workgroupBytes / 288), 64);
@@ -199,7 +245,8 @@ function chooseKernel(r: Recorder, operands: readonly Strided[], D: number): Ker
       return {
         shader: `attention_tiled@OD=${OD}`,
         tiled: true,
-        constants: { WX, WY, Q_TYPE: Q === "f16" ? 1 : 0, KV_TYPE: K === "f16" ? 1 : 0 },
+        texels: false,
+        constants: { WX, WY, ...types },
         queries: 8 * WY,
         columns: 1,
       };
@@ -209,6 +256,7 @@ function chooseKernel(r: Recorder, operands: readonly Strided[], D: number): Ker
   return {
     shader: `attention@BQ=4,DJ=${DJ}`,
     tiled: false,
+    texels: false,
     constants: {},
     queries: 4,
     columns: Math.ceil(D / (64 * DJ)),

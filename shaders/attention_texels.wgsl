@@ -1,0 +1,183 @@
+// attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
+//
+// Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
+// An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
+// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+
+// variants RQ=8 OD=32; RQ=8 OD=40; RQ=4 OD=64; RQ=4 OD=80
+
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const LOG2E: f32 = 1.4426950409;
+
+override WX: u32 = 8u;
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+
+fn loadQ(at: u32) -> Eight {
+  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(Q, place(at), 0));
+}
+
+fn loadK(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(K, place(at), 0));
+}
+
+fn loadV(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(V, place(at), 0));
+}
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
+  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
+  var v = dot * s.scale;
+  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
+  return v * LOG2E;
+}
+
+@compute @workgroup_size(WX)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n0 = s.q0 + id.x * RQ;
+  if (n0 >= s.qEnd) { return; }
+  let b = s.b0 + id.y / s.headsHere;
+  let h = s.h0 + id.y % s.headsHere;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
+  let D8 = s.D / 8u;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  // unroll i RQ
+  let row#i = min(n0 + i, s.qEnd - 1u);
+  let qAt#i = (s.qFirst + b * s.qSample + h * s.qHead + row#i * s.qRow) / 8u;
+  let bias#i = s.biasFirst + b * s.biasSample + h * s.biasHead + row#i * s.Lk;
+  var max#i = NOTHING;
+  var sum#i = 0.0;
+  // unroll j OD / 8
+  var lo#i_#j = vec4f();
+  var hi#i_#j = vec4f();
+  // end
+  // end
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, n0 + RQ); }
+  for (var k0 = 0u; k0 < keys; k0 += 8u) {
+    // unroll i RQ
+    var u#i = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v#i = vec4f();
+    // end
+    // unroll j 4
+    let uAt#j = (kHead + min(k0 + j, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt#j = (kHead + min(k0 + 4u + j, s.Lk - 1u) * s.kRow) / 8u;
+    // end
+    for (var c = 0u; c < D8; c++) {
+      // unroll i RQ
+      let a#i = loadQ(qAt#i + c);
+      // end
+      // unroll j 4
+      let b#j = loadK(uAt#j + c);
+      let c#j = loadK(vAt#j + c);
+      // unroll i RQ
+      u#i[j] += dot(a#i.lo, b#j.lo) + dot(a#i.hi, b#j.hi);
+      v#i[j] += dot(a#i.lo, c#j.lo) + dot(a#i.hi, c#j.hi);
+      // end
+      // end
+    }
+    // unroll i RQ
+    // unroll j 4
+    u#i[j] = score(u#i[j], b, row#i, k0 + j, bias#i);
+    v#i[j] = score(v#i[j], b, row#i, k0 + 4u + j, bias#i);
+    // end
+    let t#i = max(u#i, v#i);
+    let top#i = max(max#i, max(max(t#i.x, t#i.y), max(t#i.z, t#i.w)));
+    let fade#i = exp2(max#i - top#i);
+    max#i = top#i;
+    u#i = select(vec4f(), exp2(u#i - top#i), u#i > vec4f(NOTHING));
+    v#i = select(vec4f(), exp2(v#i - top#i), v#i > vec4f(NOTHING));
+    let z#i = u#i + v#i;
+    sum#i = sum#i * fade#i + z#i.x + z#i.y + z#i.z + z#i.w;
+    // unroll j OD / 8
+    lo#i_#j *= fade#i;
+    hi#i_#j *= fade#i;
+    // end
+    // end
+    // unroll e 4
+    {
+      let at = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
+      // unroll j OD / 8
+      {
+        let w = loadV(at + j);
+        // unroll i RQ
+        lo#i_#j = fma(vec4f(u#i[e]), w.lo, lo#i_#j);
+        hi#i_#j = fma(vec4f(u#i[e]), w.hi, hi#i_#j);
+        // end
+      }
+      // end
+    }
+    // end
+    // unroll e 4
+    {
+      let at = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
+      // unroll j OD / 8
+      {
+        let w = loadV(at + j);
+        // unroll i RQ
+        lo#i_#j = fma(vec4f(v#i[e]), w.lo, lo#i_#j);
+        hi#i_#j = fma(vec4f(v#i[e]), w.hi, hi#i_#j);
+        // end
+      }
+      // end
+    }
+    // end
+  }
+
+  // unroll i RQ
+  if (n0 + i < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum#i, sum#i > 0.0);
+    // unroll j OD / 8
+    if (column + j * 8u < s.D) {
+      O[at + 2u * j] = vec4<oElem>(lo#i_#j * share);
+      O[at + 2u * j + 1u] = vec4<oElem>(hi#i_#j * share);
+    }
+    // end
+  }
+  // end
+}
