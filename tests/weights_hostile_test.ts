@@ -146,6 +146,13 @@ for (const [what, [file, code, says]] of Object.entries(UNSOUND_GGUF)) {
   });
 }
 
+Deno.test("a quantised vector is cut between its blocks only", async () => {
+  const file = await openGguf(tensors(1n, "a", 1, 64n, 8, 0n, zeros(160)));
+  assertEquals((await file.readF32("a", { first: 32, count: 32 })).length, 32);
+  const error = await assertRejects(() => file.readF32("a", { first: 16, count: 32 }), LssgenError, "blocks");
+  assertEquals(error.code, "unsupported");
+});
+
 const entry = (name: string, rest: string) => `{${JSON.stringify(name)}:{${rest}}}`;
 
 const UNSOUND_SAFETENSORS: Record<string, [file: ByteSource, says: string]> = {

@@ -9,7 +9,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { ByteSource } from "./bytes.ts";
-import { dequantise, GGML_TYPES, GGML_UNSUPPORTED, type GgmlType } from "./quants.ts";
+import { blockValues, dequantise, GGML_TYPES, GGML_UNSUPPORTED, type GgmlType } from "./quants.ts";
 import { checkRows, type RowRange, type TensorInfo } from "./safetensors.ts";
 
 /** Largest header, as for safetensors; tokenizers of 256 k pieces need 20 MB. */
@@ -26,10 +26,11 @@ export type GgufValue =
   | bigint
   | boolean
   | string
-  | NumberArray
+  | GgufNumbers
   | readonly GgufValue[];
 
-type NumberArray =
+/** A header's list of numbers. */
+export type GgufNumbers =
   | Uint8Array
   | Int8Array
   | Uint16Array
@@ -71,9 +72,8 @@ export class GgufFile {
     const info = this.require(name);
     const { offset, length } = checkRows(this.name, name, info, rows);
     // Rows of a matrix are whole blocks; the "rows" of a vector are single values.
-    if (
-      rows && info.shape.length === 1 && (rows.first % 256 !== 0 || rows.count % 256 !== 0) && isBlocked(info)
-    ) {
+    const block = blockValues(info.dtype);
+    if (rows && info.shape.length === 1 && (rows.first % block !== 0 || rows.count % block !== 0)) {
       throw new LssgenError(
         "unsupported",
         `"${this.name}": the vector "${name}" of ${info.dtype} cannot be cut at ${rows.first}, expected whole blocks`,
@@ -198,10 +198,6 @@ export async function openGguf(source: ByteSource): Promise<GgufFile> {
   return new GgufFile(source, metadata, tensors);
 }
 
-function isBlocked(info: TensorInfo): boolean {
-  return [...GGML_TYPES.values()].some((t) => t.name === info.dtype && t.values > 1);
-}
-
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 
 function tensorType(c: Cursor, where: string, id: number): GgmlType {
@@ -220,8 +216,8 @@ function tensorType(c: Cursor, where: string, id: number): GgmlType {
 /** Type number of a header value → its bytes and how one and many are read; 8 is a text, 9 an array. */
 const NUMBERS: ReadonlyMap<
   number,
-  readonly [bytes: number, many: (bytes: ArrayBuffer) => NumberArray]
-> = new Map<number, readonly [number, (bytes: ArrayBuffer) => NumberArray]>([
+  readonly [bytes: number, many: (bytes: ArrayBuffer) => GgufNumbers]
+> = new Map<number, readonly [number, (bytes: ArrayBuffer) => GgufNumbers]>([
   [0, [1, (b) => new Uint8Array(b)]],
   [1, [1, (b) => new Int8Array(b)]],
   [2, [2, (b) => new Uint16Array(b)]],

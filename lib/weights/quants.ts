@@ -46,6 +46,11 @@ export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map([
 
 const BY_NAME: ReadonlyMap<string, GgmlType> = new Map([...GGML_TYPES.values()].map((t) => [t.name, t]));
 
+/** Values in a block of a type; 1 for plain types. */
+export function blockValues(type: string): number {
+  return BY_NAME.get(type)?.values ?? 1;
+}
+
 /** Type numbers that ggml defines and this project does not compute: a different message than for nonsense. */
 export const GGML_UNSUPPORTED: ReadonlyMap<number, string> = new Map([
   [9, "Q8_1"],
