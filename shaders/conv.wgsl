@@ -6,8 +6,11 @@
 //
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
 
+// variants TEXELS=0; TEXELS=1
+
 override WX: u32 = 8u;
 override WY: u32 = 8u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;
 override UP: u32 = 1u;
 override ACT: u32 = 0u;
@@ -25,8 +28,24 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
+// unroll t 1 - TEXELS
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+// end
+// unroll t TEXELS
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+// end
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -54,8 +73,8 @@ fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
 
 fn weights(k: u32, n: u32, half: u32) -> vec4f {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return bitcast<vec4f>(W[at * 2u + half]); }
-  let v = W[at];
+  if (W_TYPE == 0u) { return bitcast<vec4f>(wBits(at * 2u + half)); }
+  let v = wBits(at);
   let pair = select(v.xy, v.zw, half == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
@@ -96,7 +115,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       // end
       for (var c = 0u; c < s.C4; c++) {
         // unroll p 4
-        let v#p = select(vec4f(), vec4f(X[x#p + c]), c#p >= 0);
+        let v#p = select(vec4f(), xFour(x#p + c), c#p >= 0);
         // end
         let k = ((ky * KW + kx) * s.C4 + c) * 4u;
         // unroll i 4

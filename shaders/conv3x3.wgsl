@@ -7,10 +7,11 @@
 // The ten input columns of a row serve all three taps of that row, so a loaded value is used 24 times.
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
-// variants V=1; V=0
+// variants V=1 TEXELS=0; V=0 TEXELS=0; V=1 TEXELS=1; V=0 TEXELS=1
 
 override WX: u32 = 8u;       // invocations along the channels, in steps of 8
 override WY: u32 = 8u;       // invocations along the pixels, in steps of 8
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
 override ACT: u32 = 0u;      // as in matmul.wgsl
@@ -24,8 +25,24 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
+// unroll t 1 - TEXELS
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+// end
+// unroll t TEXELS
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+// end
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 // unroll _ V
@@ -50,14 +67,14 @@ fn pixel(y: i32, x: i32, c: u32) -> vec4f {
   let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
   let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
   let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
-  return select(vec4f(), vec4f(X[((row - s.xRow) * s.W + col) * s.C4 + c]), inside);
+  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
 }
 
 /// Weights of input row k (tap · Ci + channel) for four output channels from n + 4·half on.
 fn weights(k: u32, n: u32, half: u32) -> vec4f {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return bitcast<vec4f>(W[at * 2u + half]); }
-  let v = W[at];
+  if (W_TYPE == 0u) { return bitcast<vec4f>(wBits(at * 2u + half)); }
+  let v = wBits(at);
   let pair = select(v.xy, v.zw, half == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }

@@ -247,7 +247,8 @@ export class Recorder {
    * A copy of some bytes in a texture of {@linkcode TEXEL_ROW} texels of 16 bytes a row, read by kernels as
    * one long list; it belongs to the innermost scope. `size` is a multiple of 16.
    */
-  texels({ tensor, offset, size }: Binding): GPUTexture {
+  texels(x: Tensor | Binding): GPUTexture {
+    const { tensor, offset, size } = "tensor" in x ? x : { tensor: x, offset: 0, size: x.byteLength };
     const texture = this.device.memory.takeTexels(size);
     this.scopes[this.scopes.length - 1].ownTexels(texture);
     this.endPass();

@@ -7607,7 +7607,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   }
 }
 `,
-  "conv": `// conv.wgsl — convolution of any kernel size, stride and padding: 4 neighbouring pixels × 8 channels an invocation.
+  "conv@TEXELS=0": `const TEXELS: u32 = 0u;
+// conv.wgsl — convolution of any kernel size, stride and padding: 4 neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
@@ -7615,8 +7616,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
 //
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
 
+
 override WX: u32 = 8u;
 override WY: u32 = 8u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;
 override UP: u32 = 1u;
 override ACT: u32 = 0u;
@@ -7636,6 +7639,8 @@ struct Shape {
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -7663,8 +7668,8 @@ fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
 
 fn weights(k: u32, n: u32, half: u32) -> vec4f {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return bitcast<vec4f>(W[at * 2u + half]); }
-  let v = W[at];
+  if (W_TYPE == 0u) { return bitcast<vec4f>(wBits(at * 2u + half)); }
+  let v = wBits(at);
   let pair = select(v.xy, v.zw, half == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
@@ -7712,10 +7717,10 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
       let c3 = source(x + 3, kx, s.padX, s.W);
       let x3 = (line + u32(max(c3, 0))) * s.C4;
       for (var c = 0u; c < s.C4; c++) {
-        let v0 = select(vec4f(), vec4f(X[x0 + c]), c0 >= 0);
-        let v1 = select(vec4f(), vec4f(X[x1 + c]), c1 >= 0);
-        let v2 = select(vec4f(), vec4f(X[x2 + c]), c2 >= 0);
-        let v3 = select(vec4f(), vec4f(X[x3 + c]), c3 >= 0);
+        let v0 = select(vec4f(), xFour(x0 + c), c0 >= 0);
+        let v1 = select(vec4f(), xFour(x1 + c), c1 >= 0);
+        let v2 = select(vec4f(), xFour(x2 + c), c2 >= 0);
+        let v3 = select(vec4f(), xFour(x3 + c), c3 >= 0);
         let k = ((ky * KW + kx) * s.C4 + c) * 4u;
         let u0 = weights(k + 0, n, 0u);
         let w0 = weights(k + 0, n, 1u);
@@ -7770,7 +7775,182 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   finish(x + 3, y, n + 4u, b3);
 }
 `,
-  "conv3x3@V=1": `const V: u32 = 1u;
+  "conv@TEXELS=1": `const TEXELS: u32 = 1u;
+// conv.wgsl — convolution of any kernel size, stride and padding: 4 neighbouring pixels × 8 channels an invocation.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
+
+
+override WX: u32 = 8u;
+override WY: u32 = 8u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;
+override UP: u32 = 1u;
+override ACT: u32 = 0u;
+override BIAS: u32 = 0u;
+override ADD: u32 = 0u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+override TRANSPOSED: u32 = 0u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,
+  xRow: u32, yRow: u32, rRow: u32, b: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn activate(x: f32) -> f32 {
+  switch ACT {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+fn weights(k: u32, n: u32, half: u32) -> vec4f {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return bitcast<vec4f>(wBits(at * 2u + half)); }
+  let v = wBits(at);
+  let pair = select(v.xy, v.zw, half == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var v = sum[i];
+    if ((BIAS & 1u) != 0u) { v += bias[n + i]; }
+    if ((BIAS & 2u) != 0u) { v += channelBias[s.b * s.Co + n + i]; }
+    v = activate(v);
+    if (ADD == 1u) { v += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(v);
+  }
+}
+
+@compute @workgroup_size(WX, WY)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n = id.x * 8u;
+  let y = s.y0 + id.y / s.tiles;
+  let x = (id.y % s.tiles) * 4u;
+  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+
+  var a0 = vec4f();
+  var b0 = vec4f();
+  var a1 = vec4f();
+  var b1 = vec4f();
+  var a2 = vec4f();
+  var b2 = vec4f();
+  var a3 = vec4f();
+  var b3 = vec4f();
+  for (var ky = 0u; ky < KH; ky++) {
+    let row = source(y, ky, s.padY, s.H);
+    if (row < 0) { continue; }
+    let line = (u32(row) - s.xRow) * s.W;
+    for (var kx = 0u; kx < KW; kx++) {
+      let c0 = source(x + 0, kx, s.padX, s.W);
+      let x0 = (line + u32(max(c0, 0))) * s.C4;
+      let c1 = source(x + 1, kx, s.padX, s.W);
+      let x1 = (line + u32(max(c1, 0))) * s.C4;
+      let c2 = source(x + 2, kx, s.padX, s.W);
+      let x2 = (line + u32(max(c2, 0))) * s.C4;
+      let c3 = source(x + 3, kx, s.padX, s.W);
+      let x3 = (line + u32(max(c3, 0))) * s.C4;
+      for (var c = 0u; c < s.C4; c++) {
+        let v0 = select(vec4f(), xFour(x0 + c), c0 >= 0);
+        let v1 = select(vec4f(), xFour(x1 + c), c1 >= 0);
+        let v2 = select(vec4f(), xFour(x2 + c), c2 >= 0);
+        let v3 = select(vec4f(), xFour(x3 + c), c3 >= 0);
+        let k = ((ky * KW + kx) * s.C4 + c) * 4u;
+        let u0 = weights(k + 0, n, 0u);
+        let w0 = weights(k + 0, n, 1u);
+        a0 = fma(vec4f(v0[0]), u0, a0);
+        b0 = fma(vec4f(v0[0]), w0, b0);
+        a1 = fma(vec4f(v1[0]), u0, a1);
+        b1 = fma(vec4f(v1[0]), w0, b1);
+        a2 = fma(vec4f(v2[0]), u0, a2);
+        b2 = fma(vec4f(v2[0]), w0, b2);
+        a3 = fma(vec4f(v3[0]), u0, a3);
+        b3 = fma(vec4f(v3[0]), w0, b3);
+        let u1 = weights(k + 1, n, 0u);
+        let w1 = weights(k + 1, n, 1u);
+        a0 = fma(vec4f(v0[1]), u1, a0);
+        b0 = fma(vec4f(v0[1]), w1, b0);
+        a1 = fma(vec4f(v1[1]), u1, a1);
+        b1 = fma(vec4f(v1[1]), w1, b1);
+        a2 = fma(vec4f(v2[1]), u1, a2);
+        b2 = fma(vec4f(v2[1]), w1, b2);
+        a3 = fma(vec4f(v3[1]), u1, a3);
+        b3 = fma(vec4f(v3[1]), w1, b3);
+        let u2 = weights(k + 2, n, 0u);
+        let w2 = weights(k + 2, n, 1u);
+        a0 = fma(vec4f(v0[2]), u2, a0);
+        b0 = fma(vec4f(v0[2]), w2, b0);
+        a1 = fma(vec4f(v1[2]), u2, a1);
+        b1 = fma(vec4f(v1[2]), w2, b1);
+        a2 = fma(vec4f(v2[2]), u2, a2);
+        b2 = fma(vec4f(v2[2]), w2, b2);
+        a3 = fma(vec4f(v3[2]), u2, a3);
+        b3 = fma(vec4f(v3[2]), w2, b3);
+        let u3 = weights(k + 3, n, 0u);
+        let w3 = weights(k + 3, n, 1u);
+        a0 = fma(vec4f(v0[3]), u3, a0);
+        b0 = fma(vec4f(v0[3]), w3, b0);
+        a1 = fma(vec4f(v1[3]), u3, a1);
+        b1 = fma(vec4f(v1[3]), w3, b1);
+        a2 = fma(vec4f(v2[3]), u3, a2);
+        b2 = fma(vec4f(v2[3]), w3, b2);
+        a3 = fma(vec4f(v3[3]), u3, a3);
+        b3 = fma(vec4f(v3[3]), w3, b3);
+      }
+    }
+  }
+  finish(x + 0, y, n, a0);
+  finish(x + 0, y, n + 4u, b0);
+  finish(x + 1, y, n, a1);
+  finish(x + 1, y, n + 4u, b1);
+  finish(x + 2, y, n, a2);
+  finish(x + 2, y, n + 4u, b2);
+  finish(x + 3, y, n, a3);
+  finish(x + 3, y, n + 4u, b3);
+}
+`,
+  "conv3x3@V=1,TEXELS=0": `const V: u32 = 1u;
+const TEXELS: u32 = 0u;
 // conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes 8 neighbouring pixels × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
@@ -7783,6 +7963,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
 override WX: u32 = 8u;       // invocations along the channels, in steps of 8
 override WY: u32 = 8u;       // invocations along the pixels, in steps of 8
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
 override ACT: u32 = 0u;      // as in matmul.wgsl
@@ -7798,6 +7979,8 @@ struct Shape {
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
@@ -7816,14 +7999,14 @@ fn pixel(y: i32, x: i32, c: u32) -> vec4f {
   let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
   let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
   let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
-  return select(vec4f(), vec4f(X[((row - s.xRow) * s.W + col) * s.C4 + c]), inside);
+  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
 }
 
 /// Weights of input row k (tap · Ci + channel) for four output channels from n + 4·half on.
 fn weights(k: u32, n: u32, half: u32) -> vec4f {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return bitcast<vec4f>(W[at * 2u + half]); }
-  let v = W[at];
+  if (W_TYPE == 0u) { return bitcast<vec4f>(wBits(at * 2u + half)); }
+  let v = wBits(at);
   let pair = select(v.xy, v.zw, half == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
@@ -8131,7 +8314,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   finish(x + 7, y, n + 4u, b7);
 }
 `,
-  "conv3x3@V=0": `const V: u32 = 0u;
+  "conv3x3@V=0,TEXELS=0": `const V: u32 = 0u;
+const TEXELS: u32 = 0u;
 // conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes 8 neighbouring pixels × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
@@ -8144,6 +8328,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 
 override WX: u32 = 8u;       // invocations along the channels, in steps of 8
 override WY: u32 = 8u;       // invocations along the pixels, in steps of 8
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
 override ACT: u32 = 0u;      // as in matmul.wgsl
@@ -8159,6 +8344,8 @@ struct Shape {
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -8177,14 +8364,759 @@ fn pixel(y: i32, x: i32, c: u32) -> vec4f {
   let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
   let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
   let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
-  return select(vec4f(), vec4f(X[((row - s.xRow) * s.W + col) * s.C4 + c]), inside);
+  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
 }
 
 /// Weights of input row k (tap · Ci + channel) for four output channels from n + 4·half on.
 fn weights(k: u32, n: u32, half: u32) -> vec4f {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return bitcast<vec4f>(W[at * 2u + half]); }
-  let v = W[at];
+  if (W_TYPE == 0u) { return bitcast<vec4f>(wBits(at * 2u + half)); }
+  let v = wBits(at);
+  let pair = select(v.xy, v.zw, half == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
+    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var u = v[i];
+    if (ADD == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
+  }
+}
+
+@compute @workgroup_size(WX, WY)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n = id.x * 8u;
+  let y = s.y0 + id.y / s.tiles;
+  let x = (id.y % s.tiles) * 8u;
+  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  let left = i32(x) - s.padX;
+
+  var a0 = vec4f();
+  var b0 = vec4f();
+  var a1 = vec4f();
+  var b1 = vec4f();
+  var a2 = vec4f();
+  var b2 = vec4f();
+  var a3 = vec4f();
+  var b3 = vec4f();
+  var a4 = vec4f();
+  var b4 = vec4f();
+  var a5 = vec4f();
+  var b5 = vec4f();
+  var a6 = vec4f();
+  var b6 = vec4f();
+  var a7 = vec4f();
+  var b7 = vec4f();
+  for (var ky = 0u; ky < 3u; ky++) {
+    let row = i32(y + ky) - s.padY;
+    if (row < 0 || row >= i32(s.H * UP)) { continue; }
+    for (var c = 0u; c < s.C4; c++) {
+      // Indexed by constants only: after unrolling, every element is a register.
+      var cols: array<vec4f, 10>;
+      cols[0] = pixel(row, left + 0, c);
+      cols[1] = pixel(row, left + 1, c);
+      cols[2] = pixel(row, left + 2, c);
+      cols[3] = pixel(row, left + 3, c);
+      cols[4] = pixel(row, left + 4, c);
+      cols[5] = pixel(row, left + 5, c);
+      cols[6] = pixel(row, left + 6, c);
+      cols[7] = pixel(row, left + 7, c);
+      cols[8] = pixel(row, left + 8, c);
+      cols[9] = pixel(row, left + 9, c);
+      let k0_0 = (ky * 3u + 0) * s.C4 * 4u + c * 4u + 0;
+      let u0_0 = weights(k0_0, n, 0u);
+      let v0_0 = weights(k0_0, n, 1u);
+      a0 = fma(vec4f(cols[0 + 0][0]), u0_0, a0);
+      b0 = fma(vec4f(cols[0 + 0][0]), v0_0, b0);
+      a1 = fma(vec4f(cols[1 + 0][0]), u0_0, a1);
+      b1 = fma(vec4f(cols[1 + 0][0]), v0_0, b1);
+      a2 = fma(vec4f(cols[2 + 0][0]), u0_0, a2);
+      b2 = fma(vec4f(cols[2 + 0][0]), v0_0, b2);
+      a3 = fma(vec4f(cols[3 + 0][0]), u0_0, a3);
+      b3 = fma(vec4f(cols[3 + 0][0]), v0_0, b3);
+      a4 = fma(vec4f(cols[4 + 0][0]), u0_0, a4);
+      b4 = fma(vec4f(cols[4 + 0][0]), v0_0, b4);
+      a5 = fma(vec4f(cols[5 + 0][0]), u0_0, a5);
+      b5 = fma(vec4f(cols[5 + 0][0]), v0_0, b5);
+      a6 = fma(vec4f(cols[6 + 0][0]), u0_0, a6);
+      b6 = fma(vec4f(cols[6 + 0][0]), v0_0, b6);
+      a7 = fma(vec4f(cols[7 + 0][0]), u0_0, a7);
+      b7 = fma(vec4f(cols[7 + 0][0]), v0_0, b7);
+      let k0_1 = (ky * 3u + 0) * s.C4 * 4u + c * 4u + 1;
+      let u0_1 = weights(k0_1, n, 0u);
+      let v0_1 = weights(k0_1, n, 1u);
+      a0 = fma(vec4f(cols[0 + 0][1]), u0_1, a0);
+      b0 = fma(vec4f(cols[0 + 0][1]), v0_1, b0);
+      a1 = fma(vec4f(cols[1 + 0][1]), u0_1, a1);
+      b1 = fma(vec4f(cols[1 + 0][1]), v0_1, b1);
+      a2 = fma(vec4f(cols[2 + 0][1]), u0_1, a2);
+      b2 = fma(vec4f(cols[2 + 0][1]), v0_1, b2);
+      a3 = fma(vec4f(cols[3 + 0][1]), u0_1, a3);
+      b3 = fma(vec4f(cols[3 + 0][1]), v0_1, b3);
+      a4 = fma(vec4f(cols[4 + 0][1]), u0_1, a4);
+      b4 = fma(vec4f(cols[4 + 0][1]), v0_1, b4);
+      a5 = fma(vec4f(cols[5 + 0][1]), u0_1, a5);
+      b5 = fma(vec4f(cols[5 + 0][1]), v0_1, b5);
+      a6 = fma(vec4f(cols[6 + 0][1]), u0_1, a6);
+      b6 = fma(vec4f(cols[6 + 0][1]), v0_1, b6);
+      a7 = fma(vec4f(cols[7 + 0][1]), u0_1, a7);
+      b7 = fma(vec4f(cols[7 + 0][1]), v0_1, b7);
+      let k0_2 = (ky * 3u + 0) * s.C4 * 4u + c * 4u + 2;
+      let u0_2 = weights(k0_2, n, 0u);
+      let v0_2 = weights(k0_2, n, 1u);
+      a0 = fma(vec4f(cols[0 + 0][2]), u0_2, a0);
+      b0 = fma(vec4f(cols[0 + 0][2]), v0_2, b0);
+      a1 = fma(vec4f(cols[1 + 0][2]), u0_2, a1);
+      b1 = fma(vec4f(cols[1 + 0][2]), v0_2, b1);
+      a2 = fma(vec4f(cols[2 + 0][2]), u0_2, a2);
+      b2 = fma(vec4f(cols[2 + 0][2]), v0_2, b2);
+      a3 = fma(vec4f(cols[3 + 0][2]), u0_2, a3);
+      b3 = fma(vec4f(cols[3 + 0][2]), v0_2, b3);
+      a4 = fma(vec4f(cols[4 + 0][2]), u0_2, a4);
+      b4 = fma(vec4f(cols[4 + 0][2]), v0_2, b4);
+      a5 = fma(vec4f(cols[5 + 0][2]), u0_2, a5);
+      b5 = fma(vec4f(cols[5 + 0][2]), v0_2, b5);
+      a6 = fma(vec4f(cols[6 + 0][2]), u0_2, a6);
+      b6 = fma(vec4f(cols[6 + 0][2]), v0_2, b6);
+      a7 = fma(vec4f(cols[7 + 0][2]), u0_2, a7);
+      b7 = fma(vec4f(cols[7 + 0][2]), v0_2, b7);
+      let k0_3 = (ky * 3u + 0) * s.C4 * 4u + c * 4u + 3;
+      let u0_3 = weights(k0_3, n, 0u);
+      let v0_3 = weights(k0_3, n, 1u);
+      a0 = fma(vec4f(cols[0 + 0][3]), u0_3, a0);
+      b0 = fma(vec4f(cols[0 + 0][3]), v0_3, b0);
+      a1 = fma(vec4f(cols[1 + 0][3]), u0_3, a1);
+      b1 = fma(vec4f(cols[1 + 0][3]), v0_3, b1);
+      a2 = fma(vec4f(cols[2 + 0][3]), u0_3, a2);
+      b2 = fma(vec4f(cols[2 + 0][3]), v0_3, b2);
+      a3 = fma(vec4f(cols[3 + 0][3]), u0_3, a3);
+      b3 = fma(vec4f(cols[3 + 0][3]), v0_3, b3);
+      a4 = fma(vec4f(cols[4 + 0][3]), u0_3, a4);
+      b4 = fma(vec4f(cols[4 + 0][3]), v0_3, b4);
+      a5 = fma(vec4f(cols[5 + 0][3]), u0_3, a5);
+      b5 = fma(vec4f(cols[5 + 0][3]), v0_3, b5);
+      a6 = fma(vec4f(cols[6 + 0][3]), u0_3, a6);
+      b6 = fma(vec4f(cols[6 + 0][3]), v0_3, b6);
+      a7 = fma(vec4f(cols[7 + 0][3]), u0_3, a7);
+      b7 = fma(vec4f(cols[7 + 0][3]), v0_3, b7);
+      let k1_0 = (ky * 3u + 1) * s.C4 * 4u + c * 4u + 0;
+      let u1_0 = weights(k1_0, n, 0u);
+      let v1_0 = weights(k1_0, n, 1u);
+      a0 = fma(vec4f(cols[0 + 1][0]), u1_0, a0);
+      b0 = fma(vec4f(cols[0 + 1][0]), v1_0, b0);
+      a1 = fma(vec4f(cols[1 + 1][0]), u1_0, a1);
+      b1 = fma(vec4f(cols[1 + 1][0]), v1_0, b1);
+      a2 = fma(vec4f(cols[2 + 1][0]), u1_0, a2);
+      b2 = fma(vec4f(cols[2 + 1][0]), v1_0, b2);
+      a3 = fma(vec4f(cols[3 + 1][0]), u1_0, a3);
+      b3 = fma(vec4f(cols[3 + 1][0]), v1_0, b3);
+      a4 = fma(vec4f(cols[4 + 1][0]), u1_0, a4);
+      b4 = fma(vec4f(cols[4 + 1][0]), v1_0, b4);
+      a5 = fma(vec4f(cols[5 + 1][0]), u1_0, a5);
+      b5 = fma(vec4f(cols[5 + 1][0]), v1_0, b5);
+      a6 = fma(vec4f(cols[6 + 1][0]), u1_0, a6);
+      b6 = fma(vec4f(cols[6 + 1][0]), v1_0, b6);
+      a7 = fma(vec4f(cols[7 + 1][0]), u1_0, a7);
+      b7 = fma(vec4f(cols[7 + 1][0]), v1_0, b7);
+      let k1_1 = (ky * 3u + 1) * s.C4 * 4u + c * 4u + 1;
+      let u1_1 = weights(k1_1, n, 0u);
+      let v1_1 = weights(k1_1, n, 1u);
+      a0 = fma(vec4f(cols[0 + 1][1]), u1_1, a0);
+      b0 = fma(vec4f(cols[0 + 1][1]), v1_1, b0);
+      a1 = fma(vec4f(cols[1 + 1][1]), u1_1, a1);
+      b1 = fma(vec4f(cols[1 + 1][1]), v1_1, b1);
+      a2 = fma(vec4f(cols[2 + 1][1]), u1_1, a2);
+      b2 = fma(vec4f(cols[2 + 1][1]), v1_1, b2);
+      a3 = fma(vec4f(cols[3 + 1][1]), u1_1, a3);
+      b3 = fma(vec4f(cols[3 + 1][1]), v1_1, b3);
+      a4 = fma(vec4f(cols[4 + 1][1]), u1_1, a4);
+      b4 = fma(vec4f(cols[4 + 1][1]), v1_1, b4);
+      a5 = fma(vec4f(cols[5 + 1][1]), u1_1, a5);
+      b5 = fma(vec4f(cols[5 + 1][1]), v1_1, b5);
+      a6 = fma(vec4f(cols[6 + 1][1]), u1_1, a6);
+      b6 = fma(vec4f(cols[6 + 1][1]), v1_1, b6);
+      a7 = fma(vec4f(cols[7 + 1][1]), u1_1, a7);
+      b7 = fma(vec4f(cols[7 + 1][1]), v1_1, b7);
+      let k1_2 = (ky * 3u + 1) * s.C4 * 4u + c * 4u + 2;
+      let u1_2 = weights(k1_2, n, 0u);
+      let v1_2 = weights(k1_2, n, 1u);
+      a0 = fma(vec4f(cols[0 + 1][2]), u1_2, a0);
+      b0 = fma(vec4f(cols[0 + 1][2]), v1_2, b0);
+      a1 = fma(vec4f(cols[1 + 1][2]), u1_2, a1);
+      b1 = fma(vec4f(cols[1 + 1][2]), v1_2, b1);
+      a2 = fma(vec4f(cols[2 + 1][2]), u1_2, a2);
+      b2 = fma(vec4f(cols[2 + 1][2]), v1_2, b2);
+      a3 = fma(vec4f(cols[3 + 1][2]), u1_2, a3);
+      b3 = fma(vec4f(cols[3 + 1][2]), v1_2, b3);
+      a4 = fma(vec4f(cols[4 + 1][2]), u1_2, a4);
+      b4 = fma(vec4f(cols[4 + 1][2]), v1_2, b4);
+      a5 = fma(vec4f(cols[5 + 1][2]), u1_2, a5);
+      b5 = fma(vec4f(cols[5 + 1][2]), v1_2, b5);
+      a6 = fma(vec4f(cols[6 + 1][2]), u1_2, a6);
+      b6 = fma(vec4f(cols[6 + 1][2]), v1_2, b6);
+      a7 = fma(vec4f(cols[7 + 1][2]), u1_2, a7);
+      b7 = fma(vec4f(cols[7 + 1][2]), v1_2, b7);
+      let k1_3 = (ky * 3u + 1) * s.C4 * 4u + c * 4u + 3;
+      let u1_3 = weights(k1_3, n, 0u);
+      let v1_3 = weights(k1_3, n, 1u);
+      a0 = fma(vec4f(cols[0 + 1][3]), u1_3, a0);
+      b0 = fma(vec4f(cols[0 + 1][3]), v1_3, b0);
+      a1 = fma(vec4f(cols[1 + 1][3]), u1_3, a1);
+      b1 = fma(vec4f(cols[1 + 1][3]), v1_3, b1);
+      a2 = fma(vec4f(cols[2 + 1][3]), u1_3, a2);
+      b2 = fma(vec4f(cols[2 + 1][3]), v1_3, b2);
+      a3 = fma(vec4f(cols[3 + 1][3]), u1_3, a3);
+      b3 = fma(vec4f(cols[3 + 1][3]), v1_3, b3);
+      a4 = fma(vec4f(cols[4 + 1][3]), u1_3, a4);
+      b4 = fma(vec4f(cols[4 + 1][3]), v1_3, b4);
+      a5 = fma(vec4f(cols[5 + 1][3]), u1_3, a5);
+      b5 = fma(vec4f(cols[5 + 1][3]), v1_3, b5);
+      a6 = fma(vec4f(cols[6 + 1][3]), u1_3, a6);
+      b6 = fma(vec4f(cols[6 + 1][3]), v1_3, b6);
+      a7 = fma(vec4f(cols[7 + 1][3]), u1_3, a7);
+      b7 = fma(vec4f(cols[7 + 1][3]), v1_3, b7);
+      let k2_0 = (ky * 3u + 2) * s.C4 * 4u + c * 4u + 0;
+      let u2_0 = weights(k2_0, n, 0u);
+      let v2_0 = weights(k2_0, n, 1u);
+      a0 = fma(vec4f(cols[0 + 2][0]), u2_0, a0);
+      b0 = fma(vec4f(cols[0 + 2][0]), v2_0, b0);
+      a1 = fma(vec4f(cols[1 + 2][0]), u2_0, a1);
+      b1 = fma(vec4f(cols[1 + 2][0]), v2_0, b1);
+      a2 = fma(vec4f(cols[2 + 2][0]), u2_0, a2);
+      b2 = fma(vec4f(cols[2 + 2][0]), v2_0, b2);
+      a3 = fma(vec4f(cols[3 + 2][0]), u2_0, a3);
+      b3 = fma(vec4f(cols[3 + 2][0]), v2_0, b3);
+      a4 = fma(vec4f(cols[4 + 2][0]), u2_0, a4);
+      b4 = fma(vec4f(cols[4 + 2][0]), v2_0, b4);
+      a5 = fma(vec4f(cols[5 + 2][0]), u2_0, a5);
+      b5 = fma(vec4f(cols[5 + 2][0]), v2_0, b5);
+      a6 = fma(vec4f(cols[6 + 2][0]), u2_0, a6);
+      b6 = fma(vec4f(cols[6 + 2][0]), v2_0, b6);
+      a7 = fma(vec4f(cols[7 + 2][0]), u2_0, a7);
+      b7 = fma(vec4f(cols[7 + 2][0]), v2_0, b7);
+      let k2_1 = (ky * 3u + 2) * s.C4 * 4u + c * 4u + 1;
+      let u2_1 = weights(k2_1, n, 0u);
+      let v2_1 = weights(k2_1, n, 1u);
+      a0 = fma(vec4f(cols[0 + 2][1]), u2_1, a0);
+      b0 = fma(vec4f(cols[0 + 2][1]), v2_1, b0);
+      a1 = fma(vec4f(cols[1 + 2][1]), u2_1, a1);
+      b1 = fma(vec4f(cols[1 + 2][1]), v2_1, b1);
+      a2 = fma(vec4f(cols[2 + 2][1]), u2_1, a2);
+      b2 = fma(vec4f(cols[2 + 2][1]), v2_1, b2);
+      a3 = fma(vec4f(cols[3 + 2][1]), u2_1, a3);
+      b3 = fma(vec4f(cols[3 + 2][1]), v2_1, b3);
+      a4 = fma(vec4f(cols[4 + 2][1]), u2_1, a4);
+      b4 = fma(vec4f(cols[4 + 2][1]), v2_1, b4);
+      a5 = fma(vec4f(cols[5 + 2][1]), u2_1, a5);
+      b5 = fma(vec4f(cols[5 + 2][1]), v2_1, b5);
+      a6 = fma(vec4f(cols[6 + 2][1]), u2_1, a6);
+      b6 = fma(vec4f(cols[6 + 2][1]), v2_1, b6);
+      a7 = fma(vec4f(cols[7 + 2][1]), u2_1, a7);
+      b7 = fma(vec4f(cols[7 + 2][1]), v2_1, b7);
+      let k2_2 = (ky * 3u + 2) * s.C4 * 4u + c * 4u + 2;
+      let u2_2 = weights(k2_2, n, 0u);
+      let v2_2 = weights(k2_2, n, 1u);
+      a0 = fma(vec4f(cols[0 + 2][2]), u2_2, a0);
+      b0 = fma(vec4f(cols[0 + 2][2]), v2_2, b0);
+      a1 = fma(vec4f(cols[1 + 2][2]), u2_2, a1);
+      b1 = fma(vec4f(cols[1 + 2][2]), v2_2, b1);
+      a2 = fma(vec4f(cols[2 + 2][2]), u2_2, a2);
+      b2 = fma(vec4f(cols[2 + 2][2]), v2_2, b2);
+      a3 = fma(vec4f(cols[3 + 2][2]), u2_2, a3);
+      b3 = fma(vec4f(cols[3 + 2][2]), v2_2, b3);
+      a4 = fma(vec4f(cols[4 + 2][2]), u2_2, a4);
+      b4 = fma(vec4f(cols[4 + 2][2]), v2_2, b4);
+      a5 = fma(vec4f(cols[5 + 2][2]), u2_2, a5);
+      b5 = fma(vec4f(cols[5 + 2][2]), v2_2, b5);
+      a6 = fma(vec4f(cols[6 + 2][2]), u2_2, a6);
+      b6 = fma(vec4f(cols[6 + 2][2]), v2_2, b6);
+      a7 = fma(vec4f(cols[7 + 2][2]), u2_2, a7);
+      b7 = fma(vec4f(cols[7 + 2][2]), v2_2, b7);
+      let k2_3 = (ky * 3u + 2) * s.C4 * 4u + c * 4u + 3;
+      let u2_3 = weights(k2_3, n, 0u);
+      let v2_3 = weights(k2_3, n, 1u);
+      a0 = fma(vec4f(cols[0 + 2][3]), u2_3, a0);
+      b0 = fma(vec4f(cols[0 + 2][3]), v2_3, b0);
+      a1 = fma(vec4f(cols[1 + 2][3]), u2_3, a1);
+      b1 = fma(vec4f(cols[1 + 2][3]), v2_3, b1);
+      a2 = fma(vec4f(cols[2 + 2][3]), u2_3, a2);
+      b2 = fma(vec4f(cols[2 + 2][3]), v2_3, b2);
+      a3 = fma(vec4f(cols[3 + 2][3]), u2_3, a3);
+      b3 = fma(vec4f(cols[3 + 2][3]), v2_3, b3);
+      a4 = fma(vec4f(cols[4 + 2][3]), u2_3, a4);
+      b4 = fma(vec4f(cols[4 + 2][3]), v2_3, b4);
+      a5 = fma(vec4f(cols[5 + 2][3]), u2_3, a5);
+      b5 = fma(vec4f(cols[5 + 2][3]), v2_3, b5);
+      a6 = fma(vec4f(cols[6 + 2][3]), u2_3, a6);
+      b6 = fma(vec4f(cols[6 + 2][3]), v2_3, b6);
+      a7 = fma(vec4f(cols[7 + 2][3]), u2_3, a7);
+      b7 = fma(vec4f(cols[7 + 2][3]), v2_3, b7);
+    }
+  }
+  finish(x + 0, y, n, a0);
+  finish(x + 0, y, n + 4u, b0);
+  finish(x + 1, y, n, a1);
+  finish(x + 1, y, n + 4u, b1);
+  finish(x + 2, y, n, a2);
+  finish(x + 2, y, n + 4u, b2);
+  finish(x + 3, y, n, a3);
+  finish(x + 3, y, n + 4u, b3);
+  finish(x + 4, y, n, a4);
+  finish(x + 4, y, n + 4u, b4);
+  finish(x + 5, y, n, a5);
+  finish(x + 5, y, n + 4u, b5);
+  finish(x + 6, y, n, a6);
+  finish(x + 6, y, n + 4u, b6);
+  finish(x + 7, y, n, a7);
+  finish(x + 7, y, n + 4u, b7);
+}
+`,
+  "conv3x3@V=1,TEXELS=1": `const V: u32 = 1u;
+const TEXELS: u32 = 1u;
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes 8 neighbouring pixels × 8 channels.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// The ten input columns of a row serve all three taps of that row, so a loaded value is used 24 times.
+// UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
+
+
+override WX: u32 = 8u;       // invocations along the channels, in steps of 8
+override WY: u32 = 8u;       // invocations along the pixels, in steps of 8
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override ACT: u32 = 0u;      // as in matmul.wgsl
+override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
+override ADD: u32 = 0u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+fn activate(x: f32) -> f32 {
+  switch ACT {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input channels 4·c … of virtual row y and column x; zero outside.
+fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
+  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
+  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+}
+
+/// Weights of input row k (tap · Ci + channel) for four output channels from n + 4·half on.
+fn weights(k: u32, n: u32, half: u32) -> vec4f {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return bitcast<vec4f>(wBits(at * 2u + half)); }
+  let v = wBits(at);
+  let pair = select(v.xy, v.zw, half == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
+    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (ADD == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+
+@compute @workgroup_size(WX, WY)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n = id.x * 8u;
+  let y = s.y0 + id.y / s.tiles;
+  let x = (id.y % s.tiles) * 8u;
+  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  let left = i32(x) - s.padX;
+
+  var a0 = vec4f();
+  var b0 = vec4f();
+  var a1 = vec4f();
+  var b1 = vec4f();
+  var a2 = vec4f();
+  var b2 = vec4f();
+  var a3 = vec4f();
+  var b3 = vec4f();
+  var a4 = vec4f();
+  var b4 = vec4f();
+  var a5 = vec4f();
+  var b5 = vec4f();
+  var a6 = vec4f();
+  var b6 = vec4f();
+  var a7 = vec4f();
+  var b7 = vec4f();
+  for (var ky = 0u; ky < 3u; ky++) {
+    let row = i32(y + ky) - s.padY;
+    if (row < 0 || row >= i32(s.H * UP)) { continue; }
+    for (var c = 0u; c < s.C4; c++) {
+      // Indexed by constants only: after unrolling, every element is a register.
+      var cols: array<vec4f, 10>;
+      cols[0] = pixel(row, left + 0, c);
+      cols[1] = pixel(row, left + 1, c);
+      cols[2] = pixel(row, left + 2, c);
+      cols[3] = pixel(row, left + 3, c);
+      cols[4] = pixel(row, left + 4, c);
+      cols[5] = pixel(row, left + 5, c);
+      cols[6] = pixel(row, left + 6, c);
+      cols[7] = pixel(row, left + 7, c);
+      cols[8] = pixel(row, left + 8, c);
+      cols[9] = pixel(row, left + 9, c);
+      let k0_0 = (ky * 3u + 0) * s.C4 * 4u + c * 4u + 0;
+      let u0_0 = weights(k0_0, n, 0u);
+      let v0_0 = weights(k0_0, n, 1u);
+      a0 = fma(vec4f(cols[0 + 0][0]), u0_0, a0);
+      b0 = fma(vec4f(cols[0 + 0][0]), v0_0, b0);
+      a1 = fma(vec4f(cols[1 + 0][0]), u0_0, a1);
+      b1 = fma(vec4f(cols[1 + 0][0]), v0_0, b1);
+      a2 = fma(vec4f(cols[2 + 0][0]), u0_0, a2);
+      b2 = fma(vec4f(cols[2 + 0][0]), v0_0, b2);
+      a3 = fma(vec4f(cols[3 + 0][0]), u0_0, a3);
+      b3 = fma(vec4f(cols[3 + 0][0]), v0_0, b3);
+      a4 = fma(vec4f(cols[4 + 0][0]), u0_0, a4);
+      b4 = fma(vec4f(cols[4 + 0][0]), v0_0, b4);
+      a5 = fma(vec4f(cols[5 + 0][0]), u0_0, a5);
+      b5 = fma(vec4f(cols[5 + 0][0]), v0_0, b5);
+      a6 = fma(vec4f(cols[6 + 0][0]), u0_0, a6);
+      b6 = fma(vec4f(cols[6 + 0][0]), v0_0, b6);
+      a7 = fma(vec4f(cols[7 + 0][0]), u0_0, a7);
+      b7 = fma(vec4f(cols[7 + 0][0]), v0_0, b7);
+      let k0_1 = (ky * 3u + 0) * s.C4 * 4u + c * 4u + 1;
+      let u0_1 = weights(k0_1, n, 0u);
+      let v0_1 = weights(k0_1, n, 1u);
+      a0 = fma(vec4f(cols[0 + 0][1]), u0_1, a0);
+      b0 = fma(vec4f(cols[0 + 0][1]), v0_1, b0);
+      a1 = fma(vec4f(cols[1 + 0][1]), u0_1, a1);
+      b1 = fma(vec4f(cols[1 + 0][1]), v0_1, b1);
+      a2 = fma(vec4f(cols[2 + 0][1]), u0_1, a2);
+      b2 = fma(vec4f(cols[2 + 0][1]), v0_1, b2);
+      a3 = fma(vec4f(cols[3 + 0][1]), u0_1, a3);
+      b3 = fma(vec4f(cols[3 + 0][1]), v0_1, b3);
+      a4 = fma(vec4f(cols[4 + 0][1]), u0_1, a4);
+      b4 = fma(vec4f(cols[4 + 0][1]), v0_1, b4);
+      a5 = fma(vec4f(cols[5 + 0][1]), u0_1, a5);
+      b5 = fma(vec4f(cols[5 + 0][1]), v0_1, b5);
+      a6 = fma(vec4f(cols[6 + 0][1]), u0_1, a6);
+      b6 = fma(vec4f(cols[6 + 0][1]), v0_1, b6);
+      a7 = fma(vec4f(cols[7 + 0][1]), u0_1, a7);
+      b7 = fma(vec4f(cols[7 + 0][1]), v0_1, b7);
+      let k0_2 = (ky * 3u + 0) * s.C4 * 4u + c * 4u + 2;
+      let u0_2 = weights(k0_2, n, 0u);
+      let v0_2 = weights(k0_2, n, 1u);
+      a0 = fma(vec4f(cols[0 + 0][2]), u0_2, a0);
+      b0 = fma(vec4f(cols[0 + 0][2]), v0_2, b0);
+      a1 = fma(vec4f(cols[1 + 0][2]), u0_2, a1);
+      b1 = fma(vec4f(cols[1 + 0][2]), v0_2, b1);
+      a2 = fma(vec4f(cols[2 + 0][2]), u0_2, a2);
+      b2 = fma(vec4f(cols[2 + 0][2]), v0_2, b2);
+      a3 = fma(vec4f(cols[3 + 0][2]), u0_2, a3);
+      b3 = fma(vec4f(cols[3 + 0][2]), v0_2, b3);
+      a4 = fma(vec4f(cols[4 + 0][2]), u0_2, a4);
+      b4 = fma(vec4f(cols[4 + 0][2]), v0_2, b4);
+      a5 = fma(vec4f(cols[5 + 0][2]), u0_2, a5);
+      b5 = fma(vec4f(cols[5 + 0][2]), v0_2, b5);
+      a6 = fma(vec4f(cols[6 + 0][2]), u0_2, a6);
+      b6 = fma(vec4f(cols[6 + 0][2]), v0_2, b6);
+      a7 = fma(vec4f(cols[7 + 0][2]), u0_2, a7);
+      b7 = fma(vec4f(cols[7 + 0][2]), v0_2, b7);
+      let k0_3 = (ky * 3u + 0) * s.C4 * 4u + c * 4u + 3;
+      let u0_3 = weights(k0_3, n, 0u);
+      let v0_3 = weights(k0_3, n, 1u);
+      a0 = fma(vec4f(cols[0 + 0][3]), u0_3, a0);
+      b0 = fma(vec4f(cols[0 + 0][3]), v0_3, b0);
+      a1 = fma(vec4f(cols[1 + 0][3]), u0_3, a1);
+      b1 = fma(vec4f(cols[1 + 0][3]), v0_3, b1);
+      a2 = fma(vec4f(cols[2 + 0][3]), u0_3, a2);
+      b2 = fma(vec4f(cols[2 + 0][3]), v0_3, b2);
+      a3 = fma(vec4f(cols[3 + 0][3]), u0_3, a3);
+      b3 = fma(vec4f(cols[3 + 0][3]), v0_3, b3);
+      a4 = fma(vec4f(cols[4 + 0][3]), u0_3, a4);
+      b4 = fma(vec4f(cols[4 + 0][3]), v0_3, b4);
+      a5 = fma(vec4f(cols[5 + 0][3]), u0_3, a5);
+      b5 = fma(vec4f(cols[5 + 0][3]), v0_3, b5);
+      a6 = fma(vec4f(cols[6 + 0][3]), u0_3, a6);
+      b6 = fma(vec4f(cols[6 + 0][3]), v0_3, b6);
+      a7 = fma(vec4f(cols[7 + 0][3]), u0_3, a7);
+      b7 = fma(vec4f(cols[7 + 0][3]), v0_3, b7);
+      let k1_0 = (ky * 3u + 1) * s.C4 * 4u + c * 4u + 0;
+      let u1_0 = weights(k1_0, n, 0u);
+      let v1_0 = weights(k1_0, n, 1u);
+      a0 = fma(vec4f(cols[0 + 1][0]), u1_0, a0);
+      b0 = fma(vec4f(cols[0 + 1][0]), v1_0, b0);
+      a1 = fma(vec4f(cols[1 + 1][0]), u1_0, a1);
+      b1 = fma(vec4f(cols[1 + 1][0]), v1_0, b1);
+      a2 = fma(vec4f(cols[2 + 1][0]), u1_0, a2);
+      b2 = fma(vec4f(cols[2 + 1][0]), v1_0, b2);
+      a3 = fma(vec4f(cols[3 + 1][0]), u1_0, a3);
+      b3 = fma(vec4f(cols[3 + 1][0]), v1_0, b3);
+      a4 = fma(vec4f(cols[4 + 1][0]), u1_0, a4);
+      b4 = fma(vec4f(cols[4 + 1][0]), v1_0, b4);
+      a5 = fma(vec4f(cols[5 + 1][0]), u1_0, a5);
+      b5 = fma(vec4f(cols[5 + 1][0]), v1_0, b5);
+      a6 = fma(vec4f(cols[6 + 1][0]), u1_0, a6);
+      b6 = fma(vec4f(cols[6 + 1][0]), v1_0, b6);
+      a7 = fma(vec4f(cols[7 + 1][0]), u1_0, a7);
+      b7 = fma(vec4f(cols[7 + 1][0]), v1_0, b7);
+      let k1_1 = (ky * 3u + 1) * s.C4 * 4u + c * 4u + 1;
+      let u1_1 = weights(k1_1, n, 0u);
+      let v1_1 = weights(k1_1, n, 1u);
+      a0 = fma(vec4f(cols[0 + 1][1]), u1_1, a0);
+      b0 = fma(vec4f(cols[0 + 1][1]), v1_1, b0);
+      a1 = fma(vec4f(cols[1 + 1][1]), u1_1, a1);
+      b1 = fma(vec4f(cols[1 + 1][1]), v1_1, b1);
+      a2 = fma(vec4f(cols[2 + 1][1]), u1_1, a2);
+      b2 = fma(vec4f(cols[2 + 1][1]), v1_1, b2);
+      a3 = fma(vec4f(cols[3 + 1][1]), u1_1, a3);
+      b3 = fma(vec4f(cols[3 + 1][1]), v1_1, b3);
+      a4 = fma(vec4f(cols[4 + 1][1]), u1_1, a4);
+      b4 = fma(vec4f(cols[4 + 1][1]), v1_1, b4);
+      a5 = fma(vec4f(cols[5 + 1][1]), u1_1, a5);
+      b5 = fma(vec4f(cols[5 + 1][1]), v1_1, b5);
+      a6 = fma(vec4f(cols[6 + 1][1]), u1_1, a6);
+      b6 = fma(vec4f(cols[6 + 1][1]), v1_1, b6);
+      a7 = fma(vec4f(cols[7 + 1][1]), u1_1, a7);
+      b7 = fma(vec4f(cols[7 + 1][1]), v1_1, b7);
+      let k1_2 = (ky * 3u + 1) * s.C4 * 4u + c * 4u + 2;
+      let u1_2 = weights(k1_2, n, 0u);
+      let v1_2 = weights(k1_2, n, 1u);
+      a0 = fma(vec4f(cols[0 + 1][2]), u1_2, a0);
+      b0 = fma(vec4f(cols[0 + 1][2]), v1_2, b0);
+      a1 = fma(vec4f(cols[1 + 1][2]), u1_2, a1);
+      b1 = fma(vec4f(cols[1 + 1][2]), v1_2, b1);
+      a2 = fma(vec4f(cols[2 + 1][2]), u1_2, a2);
+      b2 = fma(vec4f(cols[2 + 1][2]), v1_2, b2);
+      a3 = fma(vec4f(cols[3 + 1][2]), u1_2, a3);
+      b3 = fma(vec4f(cols[3 + 1][2]), v1_2, b3);
+      a4 = fma(vec4f(cols[4 + 1][2]), u1_2, a4);
+      b4 = fma(vec4f(cols[4 + 1][2]), v1_2, b4);
+      a5 = fma(vec4f(cols[5 + 1][2]), u1_2, a5);
+      b5 = fma(vec4f(cols[5 + 1][2]), v1_2, b5);
+      a6 = fma(vec4f(cols[6 + 1][2]), u1_2, a6);
+      b6 = fma(vec4f(cols[6 + 1][2]), v1_2, b6);
+      a7 = fma(vec4f(cols[7 + 1][2]), u1_2, a7);
+      b7 = fma(vec4f(cols[7 + 1][2]), v1_2, b7);
+      let k1_3 = (ky * 3u + 1) * s.C4 * 4u + c * 4u + 3;
+      let u1_3 = weights(k1_3, n, 0u);
+      let v1_3 = weights(k1_3, n, 1u);
+      a0 = fma(vec4f(cols[0 + 1][3]), u1_3, a0);
+      b0 = fma(vec4f(cols[0 + 1][3]), v1_3, b0);
+      a1 = fma(vec4f(cols[1 + 1][3]), u1_3, a1);
+      b1 = fma(vec4f(cols[1 + 1][3]), v1_3, b1);
+      a2 = fma(vec4f(cols[2 + 1][3]), u1_3, a2);
+      b2 = fma(vec4f(cols[2 + 1][3]), v1_3, b2);
+      a3 = fma(vec4f(cols[3 + 1][3]), u1_3, a3);
+      b3 = fma(vec4f(cols[3 + 1][3]), v1_3, b3);
+      a4 = fma(vec4f(cols[4 + 1][3]), u1_3, a4);
+      b4 = fma(vec4f(cols[4 + 1][3]), v1_3, b4);
+      a5 = fma(vec4f(cols[5 + 1][3]), u1_3, a5);
+      b5 = fma(vec4f(cols[5 + 1][3]), v1_3, b5);
+      a6 = fma(vec4f(cols[6 + 1][3]), u1_3, a6);
+      b6 = fma(vec4f(cols[6 + 1][3]), v1_3, b6);
+      a7 = fma(vec4f(cols[7 + 1][3]), u1_3, a7);
+      b7 = fma(vec4f(cols[7 + 1][3]), v1_3, b7);
+      let k2_0 = (ky * 3u + 2) * s.C4 * 4u + c * 4u + 0;
+      let u2_0 = weights(k2_0, n, 0u);
+      let v2_0 = weights(k2_0, n, 1u);
+      a0 = fma(vec4f(cols[0 + 2][0]), u2_0, a0);
+      b0 = fma(vec4f(cols[0 + 2][0]), v2_0, b0);
+      a1 = fma(vec4f(cols[1 + 2][0]), u2_0, a1);
+      b1 = fma(vec4f(cols[1 + 2][0]), v2_0, b1);
+      a2 = fma(vec4f(cols[2 + 2][0]), u2_0, a2);
+      b2 = fma(vec4f(cols[2 + 2][0]), v2_0, b2);
+      a3 = fma(vec4f(cols[3 + 2][0]), u2_0, a3);
+      b3 = fma(vec4f(cols[3 + 2][0]), v2_0, b3);
+      a4 = fma(vec4f(cols[4 + 2][0]), u2_0, a4);
+      b4 = fma(vec4f(cols[4 + 2][0]), v2_0, b4);
+      a5 = fma(vec4f(cols[5 + 2][0]), u2_0, a5);
+      b5 = fma(vec4f(cols[5 + 2][0]), v2_0, b5);
+      a6 = fma(vec4f(cols[6 + 2][0]), u2_0, a6);
+      b6 = fma(vec4f(cols[6 + 2][0]), v2_0, b6);
+      a7 = fma(vec4f(cols[7 + 2][0]), u2_0, a7);
+      b7 = fma(vec4f(cols[7 + 2][0]), v2_0, b7);
+      let k2_1 = (ky * 3u + 2) * s.C4 * 4u + c * 4u + 1;
+      let u2_1 = weights(k2_1, n, 0u);
+      let v2_1 = weights(k2_1, n, 1u);
+      a0 = fma(vec4f(cols[0 + 2][1]), u2_1, a0);
+      b0 = fma(vec4f(cols[0 + 2][1]), v2_1, b0);
+      a1 = fma(vec4f(cols[1 + 2][1]), u2_1, a1);
+      b1 = fma(vec4f(cols[1 + 2][1]), v2_1, b1);
+      a2 = fma(vec4f(cols[2 + 2][1]), u2_1, a2);
+      b2 = fma(vec4f(cols[2 + 2][1]), v2_1, b2);
+      a3 = fma(vec4f(cols[3 + 2][1]), u2_1, a3);
+      b3 = fma(vec4f(cols[3 + 2][1]), v2_1, b3);
+      a4 = fma(vec4f(cols[4 + 2][1]), u2_1, a4);
+      b4 = fma(vec4f(cols[4 + 2][1]), v2_1, b4);
+      a5 = fma(vec4f(cols[5 + 2][1]), u2_1, a5);
+      b5 = fma(vec4f(cols[5 + 2][1]), v2_1, b5);
+      a6 = fma(vec4f(cols[6 + 2][1]), u2_1, a6);
+      b6 = fma(vec4f(cols[6 + 2][1]), v2_1, b6);
+      a7 = fma(vec4f(cols[7 + 2][1]), u2_1, a7);
+      b7 = fma(vec4f(cols[7 + 2][1]), v2_1, b7);
+      let k2_2 = (ky * 3u + 2) * s.C4 * 4u + c * 4u + 2;
+      let u2_2 = weights(k2_2, n, 0u);
+      let v2_2 = weights(k2_2, n, 1u);
+      a0 = fma(vec4f(cols[0 + 2][2]), u2_2, a0);
+      b0 = fma(vec4f(cols[0 + 2][2]), v2_2, b0);
+      a1 = fma(vec4f(cols[1 + 2][2]), u2_2, a1);
+      b1 = fma(vec4f(cols[1 + 2][2]), v2_2, b1);
+      a2 = fma(vec4f(cols[2 + 2][2]), u2_2, a2);
+      b2 = fma(vec4f(cols[2 + 2][2]), v2_2, b2);
+      a3 = fma(vec4f(cols[3 + 2][2]), u2_2, a3);
+      b3 = fma(vec4f(cols[3 + 2][2]), v2_2, b3);
+      a4 = fma(vec4f(cols[4 + 2][2]), u2_2, a4);
+      b4 = fma(vec4f(cols[4 + 2][2]), v2_2, b4);
+      a5 = fma(vec4f(cols[5 + 2][2]), u2_2, a5);
+      b5 = fma(vec4f(cols[5 + 2][2]), v2_2, b5);
+      a6 = fma(vec4f(cols[6 + 2][2]), u2_2, a6);
+      b6 = fma(vec4f(cols[6 + 2][2]), v2_2, b6);
+      a7 = fma(vec4f(cols[7 + 2][2]), u2_2, a7);
+      b7 = fma(vec4f(cols[7 + 2][2]), v2_2, b7);
+      let k2_3 = (ky * 3u + 2) * s.C4 * 4u + c * 4u + 3;
+      let u2_3 = weights(k2_3, n, 0u);
+      let v2_3 = weights(k2_3, n, 1u);
+      a0 = fma(vec4f(cols[0 + 2][3]), u2_3, a0);
+      b0 = fma(vec4f(cols[0 + 2][3]), v2_3, b0);
+      a1 = fma(vec4f(cols[1 + 2][3]), u2_3, a1);
+      b1 = fma(vec4f(cols[1 + 2][3]), v2_3, b1);
+      a2 = fma(vec4f(cols[2 + 2][3]), u2_3, a2);
+      b2 = fma(vec4f(cols[2 + 2][3]), v2_3, b2);
+      a3 = fma(vec4f(cols[3 + 2][3]), u2_3, a3);
+      b3 = fma(vec4f(cols[3 + 2][3]), v2_3, b3);
+      a4 = fma(vec4f(cols[4 + 2][3]), u2_3, a4);
+      b4 = fma(vec4f(cols[4 + 2][3]), v2_3, b4);
+      a5 = fma(vec4f(cols[5 + 2][3]), u2_3, a5);
+      b5 = fma(vec4f(cols[5 + 2][3]), v2_3, b5);
+      a6 = fma(vec4f(cols[6 + 2][3]), u2_3, a6);
+      b6 = fma(vec4f(cols[6 + 2][3]), v2_3, b6);
+      a7 = fma(vec4f(cols[7 + 2][3]), u2_3, a7);
+      b7 = fma(vec4f(cols[7 + 2][3]), v2_3, b7);
+    }
+  }
+  finish(x + 0, y, n, a0);
+  finish(x + 0, y, n + 4u, b0);
+  finish(x + 1, y, n, a1);
+  finish(x + 1, y, n + 4u, b1);
+  finish(x + 2, y, n, a2);
+  finish(x + 2, y, n + 4u, b2);
+  finish(x + 3, y, n, a3);
+  finish(x + 3, y, n + 4u, b3);
+  finish(x + 4, y, n, a4);
+  finish(x + 4, y, n + 4u, b4);
+  finish(x + 5, y, n, a5);
+  finish(x + 5, y, n + 4u, b5);
+  finish(x + 6, y, n, a6);
+  finish(x + 6, y, n + 4u, b6);
+  finish(x + 7, y, n, a7);
+  finish(x + 7, y, n + 4u, b7);
+}
+`,
+  "conv3x3@V=0,TEXELS=1": `const V: u32 = 0u;
+const TEXELS: u32 = 1u;
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes 8 neighbouring pixels × 8 channels.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// The ten input columns of a row serve all three taps of that row, so a loaded value is used 24 times.
+// UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
+
+
+override WX: u32 = 8u;       // invocations along the channels, in steps of 8
+override WY: u32 = 8u;       // invocations along the pixels, in steps of 8
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override ACT: u32 = 0u;      // as in matmul.wgsl
+override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
+override ADD: u32 = 0u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn activate(x: f32) -> f32 {
+  switch ACT {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input channels 4·c … of virtual row y and column x; zero outside.
+fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
+  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
+  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+}
+
+/// Weights of input row k (tap · Ci + channel) for four output channels from n + 4·half on.
+fn weights(k: u32, n: u32, half: u32) -> vec4f {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return bitcast<vec4f>(wBits(at * 2u + half)); }
+  let v = wBits(at);
   let pair = select(v.xy, v.zw, half == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }

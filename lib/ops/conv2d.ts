@@ -6,7 +6,9 @@
 
 import { LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
+import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
+import { operandsOf } from "../gpu/tune.ts";
 import { type Dtype, elements, type Tensor } from "../tensor.ts";
 import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold, windowOf } from "./window.ts";
@@ -184,6 +186,15 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
     offset: 0,
     size: w.buffer.size,
   };
+  const texels = operandsOf(r.device) === "texels" &&
+    Math.max(X.byteLength, w.buffer.size) <= MAX_TEXEL_BYTES && (X.dtype === "f32" || C4 * 4 % 8 === 0);
+  const weightTexels = texels ? r.texels(weights) : undefined;
+  let copied: { binding: Tensor | Binding; texels: GPUTexture } | undefined;
+  const copy = (binding: Tensor | Binding): GPUTexture => {
+    if (copied?.binding !== binding) copied = { binding, texels: r.texels(binding) };
+    return copied.texels;
+  };
+  if (texels) constants.X_TYPE = X.dtype === "f16" ? 1 : 0;
   for (let b = 0; b < B; b++) {
     for (let y0 = 0; y0 < g.Ho; y0 += band) {
       const y1 = Math.min(g.Ho, y0 + band);
@@ -195,8 +206,8 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
       // The kernels count rows within the sample; wrapping u32 arithmetic makes the difference right.
       const from = (base: number, size: number) => (base - b * size) >>> 0;
       r.dispatch({
-        shader: fast ? `conv3x3@V=${Co % 4 === 0 ? 1 : 0}` : "conv",
-        types: { xElem: X.dtype, rElem: o.residual?.dtype ?? "f32", yElem: Y.dtype },
+        shader: `${fast ? `conv3x3@V=${Co % 4 === 0 ? 1 : 0},` : "conv@"}TEXELS=${texels ? 1 : 0}`,
+        types: { ...texels ? {} : { xElem: X.dtype }, rElem: o.residual?.dtype ?? "f32", yElem: Y.dtype },
         constants,
         // deno-fmt-ignore
         params: [
@@ -204,7 +215,14 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
           g.top >>> 0, g.left >>> 0, y0, y1 - y0,
           from(xw.base, H), from(yw.base, g.Ho), rw ? from(rw.base, g.Ho) : 0, b,
         ],
-        buffers: [xw.binding, weights, w.bias, o.channelBias, rw?.binding, yw.binding],
+        buffers: [
+          texels ? copy(xw.binding) : xw.binding,
+          weightTexels ?? weights,
+          w.bias,
+          o.channelBias,
+          rw?.binding,
+          yw.binding,
+        ],
         groups: [Math.ceil(Co / (8 * WX)), Math.ceil(tiles * (y1 - y0) / WY)],
         flops: 2 * (y1 - y0) * g.Wo * Co * C * kh * kw / (g.transposed ? g.stride ** 2 : 1),
       });
