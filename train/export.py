@@ -1,0 +1,138 @@
+"""Writes the embedded model as a diffusers folder: averaged weights in f16 safetensors, and checks what it wrote.
+
+What is written is read again through diffusers and transformers, and must give the same velocities, latents and
+pictures as the trained networks rounded to f16.
+"""
+import copy, json, os, sys
+import torch
+import diffusers, transformers
+from safetensors.torch import load_file, save_file
+import data, denoise, upsampler
+
+torch.set_num_threads(int(os.environ.get("THREADS", "1")))
+FOLDER = denoise.FOLDER
+LIMIT = 15_000_000  # bytes of the whole folder
+
+# The time shift the model was trained with is 1.3, 2 and 3 at 64, 256 and 1024 tokens (denoise.sigmas); FLUX's rule
+# is linear in tokens, and its closest line gives 1.5, 1.7 and 3.1.
+SCHEDULER = dict(base_image_seq_len=64, max_image_seq_len=1024, base_shift=0.39, max_shift=1.13, num_train_timesteps=1000,
+                 shift=1.0, use_dynamic_shifting=True, time_shift_type="exponential")
+SETTINGS = dict(name="lssgen-emoji", width=512, height=512, steps=20, guidance=2.5, base_resolution=256, min_resolution=128,
+                init_noise=0.75, shorten_steps=False)
+
+
+def halve(module, name):
+    """The module in f16, in place; refuses values that f16 cannot hold."""
+    for key, v in module.state_dict().items():
+        if v.is_floating_point() and not (v.isfinite().all() and v.abs().max() < 65504):
+            raise SystemExit(f"{name}: {key} has values outside f16 (largest {v.abs().max():.3g})")
+    return module.half()
+
+
+def write_json(path, value):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as f:
+        json.dump(value, f, indent=2)
+        f.write("\n")
+
+
+def networks():
+    """The trained model (averaged), the VAE, the upsampler (None before it is trained), shift and scale of latents."""
+    s = torch.load(denoise.OUT, weights_only=False, map_location="cpu")
+    model = denoise.Model()
+    model.load_state_dict(s["ema"])
+    up = None
+    if os.path.exists(upsampler.OUT):
+        u = torch.load(upsampler.OUT, weights_only=False)
+        if abs(u["shift"] - s["shift"]) + abs(u["scale"] - s["scale"]) > 1e-6:
+            raise SystemExit("the upsampler was trained on latents with another shift and scale: train it again")
+        up = upsampler.LatentUpSampler()
+        up.load_state_dict(u["ema"])
+    print(f"denoiser: step {s['step']}, {s['spent'] / 60:.0f} minutes, distilled: {s['distilled']}")
+    return model.eval(), denoise.load_vae(), up and up.eval(), s["shift"], s["scale"]
+
+
+def write(folder, model, vae, up, shift, scale):
+    halve(model.clip, "text_encoder").save_pretrained(f"{folder}/text_encoder")
+    halve(model.t5, "text_encoder_2").save_pretrained(f"{folder}/text_encoder_2")
+    halve(model.flux, "transformer").save_pretrained(f"{folder}/transformer")
+    vae.register_to_config(scaling_factor=scale, shift_factor=shift)
+    halve(vae, "vae").to(memory_format=torch.contiguous_format).save_pretrained(f"{folder}/vae")
+    diffusers.FlowMatchEulerDiscreteScheduler(**SCHEDULER).save_pretrained(f"{folder}/scheduler")
+    index = dict(_class_name="FluxPipeline", _diffusers_version=diffusers.__version__,
+                 feature_extractor=[None, None], image_encoder=[None, None],
+                 scheduler=["diffusers", "FlowMatchEulerDiscreteScheduler"], text_encoder=["transformers", "CLIPTextModel"],
+                 text_encoder_2=["transformers", "T5EncoderModel"], tokenizer=["transformers", "CLIPTokenizer"],
+                 tokenizer_2=["transformers", "T5Tokenizer"], transformer=["diffusers", "FluxTransformer2DModel"],
+                 vae=["diffusers", "AutoencoderKL"])
+    if up:
+        halve(up, "upsampler")
+        write_json(f"{folder}/upsampler/config.json",
+                   dict(_class_name="LatentUpSampler", _diffusers_version=diffusers.__version__, **upsampler.CONFIG))
+        save_file({f"upsampler.{k}": v.contiguous() for k, v in up.state_dict().items()},
+                  f"{folder}/upsampler/diffusion_pytorch_model.safetensors", {"format": "pt"})
+        index["upsampler"] = ["lssgen", "LatentUpSampler"]
+    write_json(f"{folder}/model_index.json", dict(sorted(index.items())))
+    write_json(f"{folder}/lssgen.json", SETTINGS)
+
+
+def read(folder):
+    """(model, vae, upsampler or None, scheduler) of a written folder, in f32."""
+    model = denoise.Model()
+    # Component by component: the class of the pipeline would want tokenizers of its own making.
+    model.clip = transformers.CLIPTextModel.from_pretrained(f"{folder}/text_encoder", dtype=torch.float32)
+    model.t5 = transformers.T5EncoderModel.from_pretrained(f"{folder}/text_encoder_2", dtype=torch.float32)
+    model.flux = diffusers.FluxTransformer2DModel.from_pretrained(f"{folder}/transformer", torch_dtype=torch.float32)
+    vae = diffusers.AutoencoderKL.from_pretrained(f"{folder}/vae", torch_dtype=torch.float32)
+    up = None
+    if os.path.exists(f"{folder}/upsampler/config.json"):
+        config = json.load(open(f"{folder}/upsampler/config.json"))
+        up = upsampler.LatentUpSampler(config)
+        weights = load_file(f"{folder}/upsampler/diffusion_pytorch_model.safetensors")
+        up.load_state_dict({k.removeprefix("upsampler."): v.float() for k, v in weights.items()})
+        up.eval()
+    scheduler = diffusers.FlowMatchEulerDiscreteScheduler.from_pretrained(f"{folder}/scheduler")
+    return model.eval().requires_grad_(False), vae.eval().requires_grad_(False), up, scheduler
+
+
+@torch.no_grad()
+def outputs(model, vae, up, tokens):
+    """What every network says to fixed inputs, in f32."""
+    g = torch.Generator().manual_seed(1)
+    x = torch.randn(2, 16, 16, 16, generator=g)
+    cond = model.condition(*tokens(["A noto style red cat on a blue background", "a small violin"]))
+    picture = torch.rand(1, 3, 64, 64, generator=g) * 2 - 1
+    return dict(pooled=cond[0], states=cond[1],
+                velocity=model.velocity(x, torch.tensor([0.9, 0.3]), torch.tensor([2.5, 1.0]), cond),
+                latents=vae.encode(picture).latent_dist.mode(), picture=vae.decode(x[:1]).sample,
+                **(dict(upsampled=up(x)) if up else {}))
+
+
+def main():
+    tokens = denoise.text.Tokens(FOLDER)
+    model, vae, up, shift, scale = networks()
+    trained = outputs(model, vae, up, tokens)
+    write(FOLDER, model, vae, up, shift, scale)
+    rounded = outputs(*(copy.deepcopy(m).float() if m else None for m in (model, vae, up)), tokens)
+    again = read(FOLDER)
+    loaded = outputs(*again[:3], tokens)
+    for name, y in loaded.items():
+        peak = trained[name].abs().max()
+        reload, rounding = (y - rounded[name]).abs().max() / peak, (y - trained[name]).abs().max() / peak
+        print(f"{name}: reload differs by {reload:.1e} of the peak, rounding to f16 by {rounding:.1e}")
+        if reload > 1e-5 or rounding > 2e-2 or not y.isfinite().all():
+            raise SystemExit(f"{name}: the folder does not give what was trained")
+    c = again[1].config
+    print(f"latents: shift {c.shift_factor:.5f} scale {c.scaling_factor:.5f}; upsampler: {'yes' if up else 'not yet trained'}")
+    total = 0
+    for root, _, files in sorted(os.walk(FOLDER)):
+        size = sum(os.path.getsize(os.path.join(root, f)) for f in files)
+        total += size
+        print(f"{size / 1e6:8.3f} MB {os.path.relpath(root, FOLDER)}")
+    print(f"{total / 1e6:8.3f} MB in all")
+    if total > LIMIT:
+        raise SystemExit(f"larger than {LIMIT / 1e6:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
