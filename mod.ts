@@ -17,6 +17,8 @@
 
 export * from "./lib/errors.ts";
 export { type Device, type DeviceInfo, type DeviceOptions, openDevice } from "./lib/gpu/device.ts";
+export type { Kernel, KernelCache, KernelSpec } from "./lib/gpu/kernel.ts";
+export type { Memory, MemoryUse } from "./lib/gpu/memory.ts";
 export { encodePng, type Picture } from "./lib/image/png.ts";
 export {
   createPipeline,
@@ -39,7 +41,7 @@ export * from "./lib/scaling/types.ts";
 export { ENTRIES, type Entry } from "./lib/schedulers/entry.ts";
 export { createScheduler, SAMPLER_NAMES, samplerConfig } from "./lib/schedulers/registry.ts";
 export type { NoiseMix, Schedule, ScheduleOptions, Scheduler, Step, Terms } from "./lib/schedulers/types.ts";
-export type { Dtype } from "./lib/tensor.ts";
+export type { Dtype, Tensor } from "./lib/tensor.ts";
 export {
   blobSource,
   bytesOf,

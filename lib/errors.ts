@@ -26,6 +26,8 @@ export class LssgenError extends Error {
   readonly code: ErrorCode;
 
   /**
+   * Makes the error.
+   *
    * @param code Kind of the failure.
    * @param message One sentence, sentence case, no final period.
    * @param options `cause`, as for `Error`.
@@ -39,7 +41,11 @@ export class LssgenError extends Error {
 
 /** No usable WebGPU adapter: no API, no adapter, or an insecure context. The message says which. */
 export class NoAdapterError extends LssgenError {
-  /** @param message Diagnosis and the way out. */
+  /**
+   * Makes the error.
+   *
+   * @param message Diagnosis and the way out.
+   */
   constructor(message: string) {
     super("no_adapter", message);
     this.name = "NoAdapterError";
@@ -48,7 +54,11 @@ export class NoAdapterError extends LssgenError {
 
 /** The GPU device was lost in mid-run; every tensor of it is invalid. Open a new device to retry. */
 export class DeviceLostError extends LssgenError {
-  /** @param message Reason given by the browser or driver. */
+  /**
+   * Makes the error.
+   *
+   * @param message Reason given by the browser or driver.
+   */
   constructor(message: string) {
     super("device_lost", message);
     this.name = "DeviceLostError";
@@ -57,7 +67,11 @@ export class DeviceLostError extends LssgenError {
 
 /** The caller's `AbortSignal` fired. Nothing was written. */
 export class AbortedError extends LssgenError {
-  /** @param message Where the run stopped. */
+  /**
+   * Makes the error.
+   *
+   * @param message Where the run stopped.
+   */
   constructor(message = "The run was stopped by its AbortSignal") {
     super("aborted", message);
     this.name = "AbortedError";

@@ -68,6 +68,7 @@ export class KernelCache {
     return job;
   }
 
+  /** Everything a pipeline is made of. */
   private describe(
     spec: KernelSpec,
   ): { descriptor: GPUComputePipelineDescriptor; layout: GPUBindGroupLayout; storage: number } {

@@ -162,3 +162,27 @@ async function probe(device: Device, kernel: MatmulKernel, best: number): Promis
   for (let i = 0; i < BATCHES; i++) fastest = Math.min(fastest, await run(times) / times);
   return fastest;
 }
+
+const STORE = "lssgen.tunings";
+
+/** {@linkcode tuneMatmul} with the results kept in `localStorage`, where there is one (Deno, pages; not workers). */
+export async function tuneOnce(device: Device): Promise<void> {
+  const storage = attempt(() => globalThis.localStorage);
+  const stored: unknown = attempt(() => JSON.parse(storage?.getItem(STORE) ?? "[]"));
+  const known = (Array.isArray(stored) ? stored : []).filter((t): t is MatmulTuning =>
+    typeof t?.adapter === "string" && typeof t.operands === "string"
+  );
+  const tuning = await tuneMatmul(device, known);
+  if (known.some((t) => t.adapter === tuning.adapter)) return;
+  // A full or forbidden store only means that the next run measures again.
+  attempt(() => storage?.setItem(STORE, JSON.stringify([...known, tuning])));
+}
+
+/** What `call` gives, or undefined when it is forbidden or fails. */
+function attempt<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch {
+    return undefined;
+  }
+}

@@ -9,7 +9,7 @@ import type { Device } from "../gpu/device.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
 import { operandsOf } from "../gpu/tune.ts";
-import { type Dtype, elements, type Tensor } from "../tensor.ts";
+import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold, windowOf } from "./window.ts";
 
@@ -236,20 +236,26 @@ function padChannels(r: Recorder, x: Tensor): Tensor {
   const C = x.shape[3];
   const C4 = Math.ceil(C / 4) * 4;
   const out = r.tensor([...x.shape.slice(0, 3), C4], x.dtype);
-  const count = elements(out.shape);
-  if (out.byteLength > r.device.info.maxBindingBytes) {
-    throw new LssgenError(
-      "out_of_memory",
-      `A picture of ${count} values with ${C} channels is larger than the adapter's largest binding; use tiles`,
-    );
+  const pixels = elements(out.shape) / C4;
+  const bytes = DTYPE_BYTES[x.dtype];
+  const limit = r.device.info.maxBindingBytes;
+  // 128 pixels of any width are a multiple of 256 bytes, the offset alignment.
+  const step = out.byteLength <= limit ? pixels : Math.max(128, Math.floor(limit / (C4 * bytes) / 128) * 128);
+  for (let first = 0; first < pixels; first += step) {
+    const n = Math.min(step, pixels - first);
+    const part = (tensor: Tensor, width: number): Binding => ({
+      tensor,
+      offset: first * width * bytes,
+      size: Math.ceil(n * width * bytes / 16) * 16,
+    });
+    const groups = fold(Math.ceil(n * C4 / 64));
+    r.dispatch({
+      shader: "pad_channels",
+      types: { xElem: x.dtype },
+      params: [n * C4, C, C4, groups[0]],
+      buffers: [part(x, C), part(out, C4)],
+      groups,
+    });
   }
-  const groups = fold(Math.ceil(count / 64));
-  r.dispatch({
-    shader: "pad_channels",
-    types: { xElem: x.dtype },
-    params: [count, C, C4, groups[0]],
-    buffers: [x, out],
-    groups,
-  });
   return out;
 }

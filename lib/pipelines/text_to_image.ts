@@ -7,6 +7,7 @@
 import { AbortedError, LssgenError } from "../errors.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
 import { Recorder } from "../gpu/recorder.ts";
+import { tuneOnce } from "../gpu/tune.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
 import { runPlan } from "../scaling/lssgen.ts";
 import { planStages } from "../scaling/plan.ts";
@@ -114,6 +115,7 @@ export async function createPipeline(
   const device = options.device ?? await openDevice();
   const parts: Disposable[] = options.device ? [] : [device];
   try {
+    await tuneOnce(device);
     const { signal, onProgress } = options;
     const dtype = options.dtype ?? (device.info.f16 ? "f16" : "f32");
     const context: LoadContext = { folder, index, device, dtype, signal, onProgress };
