@@ -103,8 +103,10 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   // end
 }
 
-@compute @workgroup_size(WX, WY)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 8u;

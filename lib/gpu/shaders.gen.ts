@@ -7688,8 +7688,10 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   }
 }
 
-@compute @workgroup_size(WX, WY)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 4u;
@@ -7862,8 +7864,10 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   }
 }
 
-@compute @workgroup_size(WX, WY)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 4u;
@@ -8026,8 +8030,10 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   Y[yAt / 4u] = vec4<yElem>(v);
 }
 
-@compute @workgroup_size(WX, WY)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 8u;
@@ -8394,8 +8400,10 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   }
 }
 
-@compute @workgroup_size(WX, WY)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 8u;
@@ -8765,8 +8773,10 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   Y[yAt / 4u] = vec4<yElem>(v);
 }
 
-@compute @workgroup_size(WX, WY)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 8u;
@@ -9139,8 +9149,10 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   }
 }
 
-@compute @workgroup_size(WX, WY)
-fn main(@builtin(global_invocation_id) id: vec3u) {
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 8u;
