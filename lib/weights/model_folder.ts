@@ -112,7 +112,7 @@ export async function readConfig(folder: FolderSource, path: string): Promise<Co
   if (text === undefined) throw new LssgenError("bad_file", `"${name}" is missing`);
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parsePythonJson(text);
   } catch (error) {
     throw new LssgenError("bad_file", `"${name}" is not JSON: ${(error as Error).message}`);
   }
@@ -120,6 +120,16 @@ export async function readConfig(folder: FolderSource, path: string): Promise<Co
     throw new LssgenError("bad_file", `"${name}" is not a JSON object`);
   }
   return new ConfigReader(name, json as Record<string, unknown>);
+}
+
+/** JSON as Python writes it: NaN and ±Infinity, which JSON has not, become null. */
+export function parsePythonJson(text: string): unknown {
+  return JSON.parse(
+    text.replace(
+      /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g,
+      (token) => token.startsWith('"') ? token : "null",
+    ),
+  );
 }
 
 /** What model_index.json says. */

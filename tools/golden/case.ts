@@ -116,7 +116,8 @@ export function allowed(
   peak: number,
 ): number {
   const own = call?.tolerances?.[dtype];
-  const shared = typeof tolerances === "object" ? tolerances?.[dtype] : undefined;
+  // What is computed in f32 whatever the dtype (schedulers) has no tolerance of its own in f16.
+  const shared = typeof tolerances === "object" ? tolerances?.[dtype] ?? tolerances?.f32 : undefined;
   const t = own ?? shared ?? {};
   const bounds = [t.max_abs ?? 0, (t.max_rel_to_peak ?? 0) * peak];
   // In f32 the project asks for the case's tolerance or 1e-4 of the peak, whichever is larger.

@@ -9,6 +9,7 @@ import { LssgenError } from "../../lib/errors.ts";
 import { type Device, openDevice } from "../../lib/gpu/device.ts";
 import type { Dtype } from "../../lib/tensor.ts";
 import type { FolderSource } from "../../lib/weights/bytes.ts";
+import { parsePythonJson } from "../../lib/weights/model_folder.ts";
 import { openSafetensors } from "../../lib/weights/safetensors.ts";
 import {
   allowed,
@@ -69,7 +70,7 @@ export async function runCase(
   const folder = open(path);
   let name = "?";
   try {
-    const json = parseCase(await folder.text("case.json") ?? "{}");
+    const json = parsePythonJson(await folder.text("case.json") ?? "{}") as CaseJson;
     name = json.class;
     const handler = handlerOf(json);
     if (!handler) return { path, class: name, ok: false, failures: [`class "${name}" is not supported`] };
@@ -138,15 +139,6 @@ export async function readTensors(folder: FolderSource, file: string): Promise<M
     result.set(name, { shape: info.shape, data: await tensors.readF32(name) });
   }
   return result;
-}
-
-/** case.json as Python writes it: NaN and Infinity outside of texts count as null. */
-function parseCase(text: string): CaseJson {
-  const plain = text.replace(
-    /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g,
-    (token) => token.startsWith('"') ? token : "null",
-  );
-  return JSON.parse(plain) as CaseJson;
 }
 
 /** a/b + ../c → a/c. */

@@ -1,0 +1,88 @@
+/**
+ * Handler of the scheduler classes: schedules, trajectories with the stand-in model of the cases, re-noising.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../../lib/errors.ts";
+import { applyStep, type StepState } from "../../lib/schedulers/apply.ts";
+import { createScheduler } from "../../lib/schedulers/registry.ts";
+import { linearSigmas, type Schedule, type Scheduler } from "../../lib/schedulers/types.ts";
+import { readConfig } from "../../lib/weights/model_folder.ts";
+import type { Answer, CaseContext, Check, Handler, Values } from "./case.ts";
+
+interface Run {
+  readonly run: number;
+  readonly num_inference_steps: number;
+  readonly mu: number | null;
+  readonly sigmas_passed: unknown;
+  readonly init_noise_sigma: number;
+  readonly noised_at_timestep_indices: readonly number[];
+  readonly entry_begin_index: number;
+}
+
+const IO = "io.safetensors";
+
+/** Latents after each step from `begin` on; the model is tanh(x / 2) + 0.1·t / 1000 of its scaled input. */
+function walk(scheduler: Scheduler, schedule: Schedule, begin: number, start: Float32Array): Float32Array[] {
+  let state: StepState = { latents: start, slots: new Map() };
+  return scheduler.steps(schedule, begin).map((step) => {
+    const output = state.latents.map((x) => Math.tanh(x * step.inputScale / 2) + 0.1 * step.timestep / 1000);
+    state = applyStep(step, state, output);
+    return state.latents;
+  });
+}
+
+const scheduler: Handler = async (c: CaseContext): Promise<Answer> => {
+  const config = await readConfig(c.folder, "scheduler_config.json");
+  const made = createScheduler({ ...config.json, _class_name: c.json.class });
+  const io = c.io.get(IO);
+  const [noise, clean] = ["in.noise", "in.clean"].map((name) => {
+    const values = io?.get(name);
+    if (!values) throw new LssgenError("bad_file", `The case lacks the tensor "${name}"`);
+    return values;
+  });
+  const outputs = new Map<string, Values>();
+  const checks: Check[] = [];
+  for (const run of (c.json.runs ?? []) as readonly Run[]) {
+    const steps = run.num_inference_steps;
+    const schedule = made.schedule(steps, {
+      mu: run.mu ?? undefined,
+      sigmas: run.sigmas_passed ? linearSigmas(steps) : undefined,
+    });
+    const put = (what: string, rows: readonly ArrayLike<number>[], shape: readonly number[]): void => {
+      const data = Float32Array.from(rows.flatMap((row) => Array.from(row)));
+      outputs.set(`out.run${run.run}.${what}`, { shape, data });
+    };
+    const putLatents = (what: string, rows: readonly Float32Array[]): void =>
+      put(what, rows, [rows.length, ...clean.shape]);
+    put("timesteps", [schedule.timesteps], [schedule.timesteps.length]);
+    put("sigmas", [schedule.sigmas], [schedule.sigmas.length]);
+    checks.push({
+      name: `run ${run.run}: init_noise_sigma ${run.init_noise_sigma}`,
+      ok: Math.abs(schedule.initNoiseSigma / run.init_noise_sigma - 1) < 1e-6,
+      detail: `${schedule.initNoiseSigma}`,
+    });
+    const noised = (index: number): Float32Array => {
+      const mix = made.addNoise(schedule, index);
+      return Float32Array.from(clean.data, (v, i) => mix.signal * v + mix.noise * noise.data[i]);
+    };
+    const start = Float32Array.from(noise.data, (v) => v * schedule.initNoiseSigma);
+    putLatents("trajectory", walk(made, schedule, 0, start));
+    putLatents("noised", run.noised_at_timestep_indices.map(noised));
+    const entry = noised(run.entry_begin_index);
+    putLatents("entry_trajectory", [entry, ...walk(made, schedule, run.entry_begin_index, entry)]);
+  }
+  return { outputs: new Map([[IO, outputs]]), checks };
+};
+
+/** Class of case.json → handler. */
+export const SCHEDULER_HANDLERS: Readonly<Record<string, Handler>> = {
+  FlowMatchEulerDiscreteScheduler: scheduler,
+  EulerDiscreteScheduler: scheduler,
+  EulerAncestralDiscreteScheduler: scheduler,
+  DDIMScheduler: scheduler,
+  PNDMScheduler: scheduler,
+  DPMSolverMultistepScheduler: scheduler,
+  LCMScheduler: scheduler,
+};
