@@ -7,10 +7,12 @@
 import { LssgenError } from "../../lib/errors.ts";
 import { Recorder } from "../../lib/gpu/recorder.ts";
 import { AutoencoderKl, autoencoderKlConfig } from "../../lib/models/autoencoder_kl.ts";
+import { AutoencoderTiny, autoencoderTinyConfig } from "../../lib/models/autoencoder_tiny.ts";
 import { clipTextConfig, ClipTextModel } from "../../lib/models/clip.ts";
 import { ditConfig, DitTransformer } from "../../lib/models/dit.ts";
 import { fluxConfig, FluxTransformer } from "../../lib/models/flux.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../../lib/models/latent_upsampler.ts";
+import { pixartConfig, PixartTransformer } from "../../lib/models/pixart.ts";
 import { sd3Config, Sd3Transformer } from "../../lib/models/sd3.ts";
 import { t5Config, T5Encoder } from "../../lib/models/t5.ts";
 import { Unet, unetConfig } from "../../lib/models/unet.ts";
@@ -143,6 +145,30 @@ const autoencoderKl = network<AutoencoderKl>({
   },
 });
 
+const autoencoderTiny = network<AutoencoderTiny>({
+  build: (w, config) => new AutoencoderTiny(w, autoencoderTinyConfig(config)),
+  async call(r, model, io, call): Promise<Outputs> {
+    if (call.kwargs?.op === "decode") {
+      return { "out.sample": await downImage(r, model.decode(r, upImage(r, get(io, "in.z")))) };
+    }
+    return { "out.latents": await downImage(r, model.encode(r, upImage(r, get(io, "in.sample")))) };
+  },
+});
+
+const pixart = network<PixartTransformer>({
+  build: (w, config) => new PixartTransformer(w, pixartConfig(config)),
+  async call(r, model, io) {
+    const mask = io.get("in.encoder_attention_mask");
+    const out = model.forward(r, {
+      latents: upImage(r, get(io, "in.hidden_states")),
+      encoderHiddenStates: upActivation(r, get(io, "in.encoder_hidden_states")),
+      encoderMask: mask && up(r, mask),
+      timestep: numbers(get(io, "in.timestep")),
+    });
+    return { "out.sample": await downImage(r, out) };
+  },
+});
+
 const upsampler = network<LatentUpsampler>({
   build: (w, config) => new LatentUpsampler(w, latentUpsamplerConfig(config)),
   async call(r, model, io) {
@@ -187,6 +213,8 @@ export const MODEL_HANDLERS: Readonly<Record<string, Handler>> = {
   DiTTransformer2DModel: dit,
   UNet2DConditionModel: unet,
   AutoencoderKL: autoencoderKl,
+  AutoencoderTiny: autoencoderTiny,
+  PixArtTransformer2DModel: pixart,
   LatentUpSampler: upsampler,
   CLIPTextModel: clip,
   CLIPTextModelWithProjection: clip,
