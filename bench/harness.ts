@@ -10,6 +10,8 @@ import type { Device } from "../lib/gpu/device.ts";
 export interface Contender {
   /** What is run, for the table. */
   readonly label: string;
+  /** Floating-point operations of one run, where they differ from the case's. */
+  readonly flops?: number;
   /** Hands `times` runs to the queue, without waiting. */
   readonly submit: (times: number) => void;
 }
@@ -31,7 +33,10 @@ export interface Bench {
   /** `--only` name. */
   readonly name: string;
   /** Its cases: the shape, for the table, and what makes the case. */
-  readonly cases: readonly { readonly name: string; readonly make: (device: Device) => BenchCase }[];
+  readonly cases: readonly {
+    readonly name: string;
+    readonly make: (device: Device) => BenchCase | Promise<BenchCase>;
+  }[];
 }
 
 /** What one contender took. */
@@ -50,6 +55,8 @@ export interface Timing {
 
 /** Milliseconds of one repetition: waiting is quantised to 11 ms in Deno, so that less would be noise. */
 const REPETITION_MS = 200;
+/** A run longer than this is timed once. */
+const SLOW_MS = 2000;
 
 async function timed(device: Device, contender: Contender, times: number): Promise<number> {
   const start = performance.now();
@@ -61,18 +68,21 @@ async function timed(device: Device, contender: Contender, times: number): Promi
 /** Times all contenders of a case, `repetitions` times each in turns, after a warm-up that compiles. */
 export async function measure(device: Device, c: BenchCase, repetitions: number): Promise<Timing[]> {
   const runs: number[] = [];
-  for (const contender of c.contenders) {
+  const ms: number[][] = c.contenders.map(() => []);
+  for (const [j, contender] of c.contenders.entries()) {
     await timed(device, contender, 1);
     const once = await timed(device, contender, 1);
     runs.push(Math.max(1, Math.round(REPETITION_MS / once)));
+    // What takes seconds is not noise: once is enough, and a textbook's kernel on a CPU would take minutes.
+    if (once > SLOW_MS) ms[j].push(once);
   }
-  const ms: number[][] = c.contenders.map(() => []);
   for (let i = 0; i < repetitions; i++) {
     for (const [j, contender] of c.contenders.entries()) {
+      if (ms[j].length > 0 && ms[j][0] > SLOW_MS) continue;
       ms[j].push(await timed(device, contender, runs[j]) / runs[j]);
     }
   }
-  return c.contenders.map(({ label }, j) => {
+  return c.contenders.map(({ label, flops = c.flops }, j) => {
     const sorted = ms[j].toSorted((a, b) => a - b);
     const minMs = sorted[0];
     return {
@@ -80,7 +90,7 @@ export async function measure(device: Device, c: BenchCase, repetitions: number)
       minMs,
       medianMs: sorted[sorted.length >> 1],
       maxMs: sorted[sorted.length - 1],
-      gflops: c.flops / minMs / 1e6,
+      gflops: flops / minMs / 1e6,
     };
   });
 }

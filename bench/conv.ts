@@ -1,0 +1,92 @@
+/**
+ * conv2d() at the shapes of the embedded autoencoder and of SDXL's UNet, beside one invocation an output.
+ *
+ * @module
+ */
+
+import type { Device } from "../lib/gpu/device.ts";
+import { Recorder } from "../lib/gpu/recorder.ts";
+import { conv2d, packConv } from "../lib/ops/conv2d.ts";
+import type { Dtype } from "../lib/tensor.ts";
+import { type Bench, type BenchCase, plainKernel } from "./harness.ts";
+import { filled } from "./matmul.ts";
+
+/** One invocation an output value, zeros around. */
+const TEXTBOOK = `
+struct Shape { S: u32, Ci: u32, Co: u32 }
+@group(0) @binding(0) var<uniform> s: Shape;
+@group(0) @binding(1) var<storage, read> X: array<f32>;
+@group(0) @binding(2) var<storage, read> W: array<f32>;
+@group(0) @binding(3) var<storage, read_write> Y: array<f32>;
+@compute @workgroup_size(64)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let c = id.x;
+  let y = i32(id.y / s.S);
+  let x = i32(id.y % s.S);
+  if (c >= s.Co) { return; }
+  var sum = 0.0;
+  for (var t = 0; t < 9; t++) {
+    let yy = y + t / 3 - 1;
+    let xx = x + t % 3 - 1;
+    if (yy < 0 || yy >= i32(s.S) || xx < 0 || xx >= i32(s.S)) { continue; }
+    let at = u32(yy * i32(s.S) + xx) * s.Ci;
+    for (var k = 0u; k < s.Ci; k++) { sum = fma(X[at + k], W[(u32(t) * s.Ci + k) * s.Co + c], sum); }
+  }
+  Y[id.y * s.Co + c] = sum;
+}`;
+
+const SHAPES: [string, number, number, number][] = [
+  ["embedded VAE", 64, 112, 112],
+  ["embedded VAE", 128, 56, 56],
+  ["SDXL 64²", 64, 320, 320],
+];
+
+function make(device: Device, [S, Ci, Co]: [number, number, number], dtype: Dtype): BenchCase {
+  const r = new Recorder(device, dtype);
+  const x = r.tensor([1, S, S, Ci], dtype);
+  const source = filled(device, S * S * Ci, dtype);
+  r.copy({ ...x, buffer: source }, 0, x, 0, x.byteLength);
+  const weights = Float32Array.from({ length: Co * Ci * 9 }, (_, i) => (i * 0.618 % 1) - 0.5);
+  const packed = packConv(device, weights, { Co, Ci, kh: 3, kw: 3, transposed: false, type: "f16" });
+  const wide = [
+    filled(device, S * S * Ci, "f32"),
+    filled(device, 9 * Ci * Co, "f32"),
+    device.memory.take(S * S * Co * 4),
+  ];
+  const plain = plainKernel(device, "one invocation an output, f32", TEXTBOOK, [S, Ci, Co], wide, [
+    Math.ceil(Co / 64),
+    S * S,
+    1,
+  ]);
+  return {
+    flops: 2 * S * S * Ci * Co * 9,
+    contenders: [{
+      label: "conv2d()",
+      submit: (times) => {
+        for (let i = 0; i < times; i++) {
+          using _output = r.scope();
+          conv2d(r, x, packed, { pad: 1 });
+        }
+        r.submit();
+      },
+    }, plain],
+    dispose: () => {
+      plain.dispose();
+      packed.buffer.destroy();
+      for (const b of [source, ...wide]) device.memory.release(b);
+      r[Symbol.dispose]();
+      device.memory.trim();
+    },
+  };
+}
+
+/** 3×3 convolutions. */
+export const conv: Bench = {
+  name: "conv",
+  cases: SHAPES.flatMap(([name, ...shape]) =>
+    (["f32", "f16"] as const).map((dtype) => ({
+      name: `${name} ${shape.join("×")}, ${dtype === "f32" ? "f32" : "16 bits"}`,
+      make: (device: Device) => make(device, shape, device.info.f16 ? dtype : "f32"),
+    }))
+  ),
+};
