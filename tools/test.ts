@@ -74,6 +74,7 @@ async function main(): Promise<number> {
     ["lint"],
     ["check"],
     ["run", "-A", "tools/build_shaders.ts", "--check"],
+    ["doc", "--lint", "mod.ts"],
   ];
   for (const gate of gates) {
     if (!(await deno(...gate)).success) {
@@ -82,12 +83,16 @@ async function main(): Promise<number> {
     }
   }
 
-  // Types were checked above.
   const runs: { name: string; args: string[]; count: (output: string) => Count | undefined }[] = [
     { name: "deno test", args: ["test", "-A", "--no-check"], count: denoTestCount },
     {
       name: "golden, f32",
       args: ["run", "-A", "--no-check", "tools/golden.ts", "tests/golden"],
+      count: goldenCount,
+    },
+    {
+      name: "golden, f16",
+      args: ["run", "-A", "--no-check", "tools/golden.ts", "tests/golden", "--dtype", "f16"],
       count: goldenCount,
     },
   ];

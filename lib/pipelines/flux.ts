@@ -29,6 +29,8 @@ export const flux: Family = {
     const config = fluxConfig(await readConfig(folder, "transformer/config.json"));
     const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
     const dev = config.guidance_embeds;
+    const tokenizer = await readConfig(folder, "tokenizer_2/tokenizer_config.json");
+    const textTokens = Math.min(textLength(config), tokenizer.number("model_max_length", Infinity));
     return {
       name: folder.name,
       pipeline: index.pipeline,
@@ -54,7 +56,7 @@ export const flux: Family = {
       },
       embeddedGuidance: true,
       learnedUpsampler: index.components.has("upsampler"),
-      cost: (calls) => costOf((h, w) => fluxFlops(config, h * w / 4, textLength(config)), calls),
+      cost: (calls) => costOf((h, w) => fluxFlops(config, h * w / 4, textTokens), calls),
     };
   },
 
