@@ -1,6 +1,7 @@
 import { assert } from "@std/assert";
 import { type Device, openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
+import { type Operands, tuneMatmul } from "../lib/gpu/tune.ts";
 import { attention } from "../lib/ops/attention.ts";
 import type { Dtype, Tensor } from "../lib/tensor.ts";
 
@@ -27,6 +28,17 @@ interface Case {
   size?: number;
   /** Rows before the part that is used, in a joint sequence. */
   before?: number;
+  /** Rows and heads begin at multiples of 8, as models have them: the register-tiled kernels need it. */
+  aligned?: boolean;
+}
+
+/** A device whose kernels read their operands in the given way. */
+async function deviceReading(operands: Operands): Promise<Device> {
+  const device = await openDevice();
+  const { vendor, architecture, description } = device.info;
+  const adapter = [vendor, architecture, description].join("|");
+  await tuneMatmul(device, [{ adapter, operands, ms: { texels: 1, buffers: 1, tiled: 1 } }]);
+  return device;
 }
 
 /** Runs one case, q, k and v as parts of wider rows, and returns the largest error (values lie in ±1). */
@@ -43,17 +55,19 @@ async function error(device: Device, c: Case): Promise<number> {
     device.gpu.queue.writeBuffer(t.buffer, 0, halves);
     return [Float32Array.from(halves), t];
   };
-  // Odd widths around the heads, so that no row starts where a vec4 would.
-  const [q, qt] = load(Lq, C + 3, 1, size);
-  const [kv, kvt] = load(Lk, 2 * C + 1, 2, size);
+  // Odd widths around the heads, so that no row starts where a vec4 would, unless it shall.
+  const [qAt, vAt] = c.aligned ? [8, C + 8] : [2, C + 1];
+  const [qWidth, kvWidth] = c.aligned ? [C + 16, 2 * C + 8] : [C + 3, 2 * C + 1];
+  const [q, qt] = load(Lq, qWidth, 1, size);
+  const [kv, kvt] = load(Lk, kvWidth, 2, size);
   const [bB, bH] = [c.bias?.[0] === "B" ? B : 1, c.bias?.[1] === "heads" ? heads : 1];
   const bias = c.bias && numbers(bB * bH * Lq * Lk, 3);
   const keep = c.mask ? numbers(B * Lk, 4).map((v, i) => v > 0 || i % Lk === 0 ? 1 : 0) : undefined;
   const y = attention(
     r,
-    { tensor: qt, at: 2, rows: { at: before, count: Lq } },
+    { tensor: qt, at: qAt, rows: { at: before, count: Lq } },
     { tensor: kvt, at: 0, rows: { at: before, count: Lk } },
-    { tensor: kvt, at: C + 1, rows: { at: before, count: Lk } },
+    { tensor: kvt, at: vAt, rows: { at: before, count: Lk } },
     {
       heads,
       headDim: D,
@@ -72,8 +86,8 @@ async function error(device: Device, c: Case): Promise<number> {
           if ((c.causal && j > i) || (keep && keep[b * Lk + j] === 0)) return -Infinity;
           let dot = 0;
           for (let d = 0; d < D; d++) {
-            dot += q[(b * (Lq + before) + before + i) * (C + 3) + 2 + h * D + d] *
-              kv[(b * (Lk + before) + before + j) * (2 * C + 1) + h * D + d];
+            dot += q[(b * (Lq + before) + before + i) * qWidth + qAt + h * D + d] *
+              kv[(b * (Lk + before) + before + j) * kvWidth + h * D + d];
           }
           const at = ((bB === 1 ? 0 : b) * bH + (bH === 1 ? 0 : h)) * Lq * Lk + i * Lk + j;
           return dot / Math.sqrt(D) + (bias ? bias[at] : 0);
@@ -84,7 +98,7 @@ async function error(device: Device, c: Case): Promise<number> {
         for (let d = 0; d < D; d++) {
           let want = 0;
           for (let j = 0; j < Lk; j++) {
-            want += p[j] / sum * kv[(b * (Lk + before) + before + j) * (2 * C + 1) + C + 1 + h * D + d];
+            want += p[j] / sum * kv[(b * (Lk + before) + before + j) * kvWidth + vAt + h * D + d];
           }
           const value = got[(b * Lq + i) * C + h * D + d];
           assert(Number.isFinite(value), `o[${b},${i},${h},${d}] is ${value}`);
@@ -117,6 +131,26 @@ Deno.test("attention() equals an f64 loop at odd lengths and head sizes", async 
     assert(e < F32, `${JSON.stringify(shape)}: ${e}`);
   }
 });
+
+const VARIATIONS: Partial<Case>[] = [
+  { before: 5 },
+  { causal: true, mask: true, bias: ["B", "heads"] },
+];
+
+// Drivers that run on a CPU take seconds to compile such a kernel: a few sizes of each.
+for (const [operands, sizes] of [["texels", [32, 72, 128]], ["buffers", [8, 160]]] as const) {
+  Deno.test(`attention() in register tiles from ${operands} equals an f64 loop`, async () => {
+    using device = await deviceReading(operands);
+    for (const D of sizes) {
+      for (const [i, variation] of VARIATIONS.entries()) {
+        const dtype = device.info.f16 && (D / 8 + i) % 2 === 0 ? "f16" : "f32";
+        const c: Case = { B: 2, heads: 2, D, Lq: 37, Lk: 37, ...variation, dtype, aligned: true };
+        const e = await error(device, c);
+        assert(e < (dtype === "f16" ? F16 : F32), `${JSON.stringify(c)}: ${e}`);
+      }
+    }
+  });
+}
 
 Deno.test("attention() takes and gives halves", async () => {
   using device = await openDevice();
