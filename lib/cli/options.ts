@@ -7,6 +7,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
+import { SAMPLER_NAMES } from "../schedulers/registry.ts";
 
 /** The commands, by the name typed. */
 export type CommandName = "generate" | "plan" | "inspect" | "compare";
@@ -196,7 +197,7 @@ export const OPTIONS: readonly Option[] = [
     type: "number",
     min: 0,
     max: 1,
-    fallback: "0.75",
+    fallback: "the model's, 0.75 for most",
     help: "noise level at which a later stage starts; 1 makes no stages",
     commands: ["generate", "plan"],
   },
@@ -209,6 +210,15 @@ export const OPTIONS: readonly Option[] = [
     fallback: "0.6,0.75,0.9",
     help: "noise levels to compare",
     commands: ["compare"],
+  },
+  {
+    name: "scheduler",
+    also: ["--sampling-method"],
+    type: "choice",
+    choices: SAMPLER_NAMES,
+    fallback: "the model's",
+    help: "sampler in place of the model's own",
+    commands: PLANS,
   },
   {
     name: "upsampler",

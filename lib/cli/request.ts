@@ -72,6 +72,7 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     initNoise: number.initNoise,
     upsampler: text.upsampler as GenerateRequest["upsampler"],
     shortenSteps: flag.shorten,
+    scheduler: text.scheduler,
     entry: text.entry as GenerateRequest["entry"],
   };
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));

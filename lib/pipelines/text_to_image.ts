@@ -286,6 +286,8 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     entry: d.entry,
     count: 1,
     ...given as Partial<GenerateRequest> & { prompt: string },
+    // Where guidance is classifier-free anyway, its scale may be asked for under either name.
+    guidance: request.guidance ?? (info.embeddedGuidance ? undefined : request.trueCfgScale) ?? d.guidance,
   };
   const whole = (name: "seed" | "count", low: number, high: number): void => {
     const value = p[name];
