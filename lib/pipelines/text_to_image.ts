@@ -275,7 +275,6 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     width: d.width,
     height: d.height,
     steps: d.steps,
-    guidance: d.guidance,
     trueCfgScale: 1,
     seed: 0,
     method: "lssgen",
