@@ -229,7 +229,7 @@ function counting(live: Set<Float32Array>): Denoising<Float32Array> {
   };
 }
 
-for (const method of ["lssgen", "direct", "megafusion", "self-cascade"]) {
+for (const method of ["lssgen", "direct", "megafusion", "self-cascade", "hires-fix"]) {
   for (
     const _class_name of [
       "FlowMatchEulerDiscreteScheduler",

@@ -7,6 +7,7 @@
 import { LssgenError } from "../../errors.ts";
 import type { Method } from "../types.ts";
 import { direct } from "./direct.ts";
+import { hiresFix } from "./hires_fix.ts";
 import { latentScaling } from "./lssgen.ts";
 import { megafusion } from "./megafusion.ts";
 import { selfCascade } from "./self_cascade.ts";
@@ -17,6 +18,7 @@ export const METHODS: readonly Method[] = [
   direct,
   megafusion,
   selfCascade,
+  hiresFix,
 ];
 
 /**
