@@ -3,18 +3,40 @@
 //   X [B·P, C] xElem, Y [B·P, C] yElem, bound from pixels xBase and yBase on; S [B, C] of (scale, shift), f32.
 //   One invocation four channels (V = 1, C a multiple of 4) or one, from pixel `first` on; folded over x and y.
 
-// variants V=1; V=0
+// variants V=1 TEXELS=0; V=0 TEXELS=0; V=1 TEXELS=1
 
 override WG: u32 = 64u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override ACT: u32 = 0u;   // as in matmul.wgsl: 0 none, 1 silu
 
 struct Shape { count: u32, C: u32, P: u32, fold: u32, first: u32, xBase: u32, yBase: u32 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
+// unroll _ 1 - TEXELS
 @group(0) @binding(2) var<storage, read>       S: array<vec2f>;
+fn pair(c: u32) -> vec2f { return S[c]; }
+// end
 // unroll _ V
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(3) var<storage, read_write> Y: array<vec4<yElem>>;
+// unroll _ 1 - TEXELS
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+// end
+// unroll _ TEXELS
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      S: texture_2d<u32>;
+fn pair(c: u32) -> vec2f {  // two channels a texel
+  let bits = bitcast<vec4f>(textureLoad(S, vec2u((c >> 1u) & 2047u, c >> 12u), 0));
+  return select(bits.xy, bits.zw, (c & 1u) == 1u);
+}
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let two = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(two.x), unpack2x16float(two.y));
+}
+// end
 // end
 // unroll _ 1 - V
 @group(0) @binding(1) var<storage, read>       X: array<xElem>;
@@ -29,18 +51,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let pixel = s.first + (i * 4u) / s.C;
   let k = (i * 4u) % s.C;
   let c = pixel / s.P * s.C + k;
-  let a = S[c];
-  let b = S[c + 1u];
-  let d = S[c + 2u];
-  let e = S[c + 3u];
-  var v = fma(vec4f(X[((pixel - s.xBase) * s.C + k) / 4u]), vec4f(a.x, b.x, d.x, e.x), vec4f(a.y, b.y, d.y, e.y));
+  let a = pair(c);
+  let b = pair(c + 1u);
+  let d = pair(c + 2u);
+  let e = pair(c + 3u);
+  var v = fma(xFour(((pixel - s.xBase) * s.C + k) / 4u), vec4f(a.x, b.x, d.x, e.x), vec4f(a.y, b.y, d.y, e.y));
   if (ACT == 1u) { v = v / (1.0 + exp(min(-v, vec4f(80.0)))); }
   Y[((pixel - s.yBase) * s.C + k) / 4u] = vec4<yElem>(v);
   // end
   // unroll _ 1 - V
   let pixel = s.first + i / s.C;
   let k = i % s.C;
-  let a = S[pixel / s.P * s.C + k];
+  let a = pair(pixel / s.P * s.C + k);
   var v = f32(X[(pixel - s.xBase) * s.C + k]) * a.x + a.y;
   if (ACT == 1u) { v = v / (1.0 + exp(min(-v, 80.0))); }
   Y[(pixel - s.yBase) * s.C + k] = yElem(v);

@@ -1,18 +1,9 @@
 import { assert } from "@std/assert";
 import { type Device, openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
-import { type Operands, tuneMatmul } from "../lib/gpu/tune.ts";
 import { attention } from "../lib/ops/attention.ts";
 import type { Dtype, Tensor } from "../lib/tensor.ts";
-
-/** Numbers in (−1, 1) from a linear congruence: the same in every run. */
-function numbers(n: number, seed: number): Float32Array<ArrayBuffer> {
-  let s = seed >>> 0;
-  return Float32Array.from({ length: n }, () => {
-    s = (Math.imul(s, 1664525) + 1013904223) >>> 0;
-    return s / 2 ** 31 - 1;
-  });
-}
+import { deviceReading, numbers } from "./devices.ts";
 
 interface Case {
   B: number;
@@ -30,15 +21,6 @@ interface Case {
   before?: number;
   /** Rows and heads begin at multiples of 8, as models have them: the register-tiled kernels need it. */
   aligned?: boolean;
-}
-
-/** A device whose kernels read their operands in the given way. */
-async function deviceReading(operands: Operands): Promise<Device> {
-  const device = await openDevice();
-  const { vendor, architecture, description } = device.info;
-  const adapter = [vendor, architecture, description].join("|");
-  await tuneMatmul(device, [{ adapter, operands, ms: { texels: 1, buffers: 1, tiled: 1 } }]);
-  return device;
 }
 
 /** Runs one case, q, k and v as parts of wider rows, and returns the largest error (values lie in ±1). */

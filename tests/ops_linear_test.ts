@@ -4,15 +4,7 @@ import { Recorder } from "../lib/gpu/recorder.ts";
 import { chooseMatmul, type MatmulTuning, type Operands, tuneMatmul } from "../lib/gpu/tune.ts";
 import { type Activation, linear, type LinearOptions, type Matrix } from "../lib/ops/linear.ts";
 import { type Dtype, rows, type Tensor } from "../lib/tensor.ts";
-
-/** Numbers in (−1, 1) from a linear congruence: the same in every run. */
-function numbers(n: number, seed: number): Float32Array<ArrayBuffer> {
-  let s = seed >>> 0;
-  return Float32Array.from({ length: n }, () => {
-    s = (Math.imul(s, 1664525) + 1013904223) >>> 0;
-    return s / 2 ** 31 - 1;
-  });
-}
+import { deviceReading, numbers } from "./devices.ts";
 
 /** What the type keeps of a number. */
 function rounded(v: number, type: Matrix["type"]): number {
@@ -79,15 +71,6 @@ interface Case {
 }
 
 const OPERANDS: readonly Operands[] = ["texels", "buffers", "tiled"];
-
-/** A device whose linear() reads its operands in the given way. */
-async function deviceReading(operands: Operands, maxBindingBytes?: number): Promise<Device> {
-  const device = await openDevice({ maxBindingBytes });
-  const { vendor, architecture, description } = device.info;
-  const adapter = [vendor, architecture, description].join("|");
-  await tuneMatmul(device, [{ adapter, operands, ms: { texels: 1, buffers: 1, tiled: 1 } }]);
-  return device;
-}
 
 /** Runs one case and returns the largest error relative to the largest expected value. */
 async function error(device: Device, c: Case): Promise<number> {

@@ -9569,6 +9569,79 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (lane == 0u) { Y[(s.b * s.G + g) * s.chunks + chunk] = vec2f(mean, m2); }
 }
 `,
+  "group_norm_texels": `// group_norm_texels.wgsl — as group_norm_stats.wgsl, over all groups at once, X read from a texture.
+//
+//   X [B, P, C] f32 or f16 by X_TYPE, P pixels, C a multiple of 4 (f32) or 8 (f16) and at most 4·WG channels
+//   Y [B, G, chunks, 2] f32: mean and sum of squared deviations
+//
+// One workgroup a chunk of pixels. A lane sums four channels of every few pixels; two passes over the chunk, so
+// that a mean far above the spread does not cancel.
+
+override WG: u32 = 64u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+struct Shape { P: u32, C: u32, G: u32, chunk: u32, chunks: u32, first: u32, b: u32, base: u32 }
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var<storage, read_write> Y: array<vec2f>;
+
+var<workgroup> partial: array<vec4f, WG>;
+var<workgroup> means: array<f32, WG>;
+
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+/// Sum over all lanes of the channels of group g.
+fn total(g: u32, width: u32, quads: u32) -> f32 {
+  var sum = 0.0;
+  for (var c = g * width; c < (g + 1u) * width; c++) {
+    for (var lane = c / 4u; lane < WG / quads * quads; lane += quads) { sum += partial[lane][c % 4u]; }
+  }
+  return sum;
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let chunk = s.first + group.x;
+  let quads = s.C / 4u;
+  let width = s.C / s.G;
+  let p0 = chunk * s.chunk;
+  let pEnd = min(p0 + s.chunk, s.P);
+  let n = f32((pEnd - p0) * width);
+  let together = WG / quads;              // pixels that are read at once; lanes beyond together · quads rest
+  let works = lane < together * quads;
+  let q = lane % quads;
+
+  var v = vec4f();
+  if (works) {
+    for (var p = p0 + lane / quads; p < pEnd; p += together) { v += xFour((p - s.base) * quads + q); }
+  }
+  partial[lane] = v;
+  workgroupBarrier();
+  for (var g = lane; g < s.G; g += WG) { means[g] = total(g, width, quads) / n; }
+  workgroupBarrier();
+  let c = q * 4u;
+  let mean = vec4f(means[c / width], means[(c + 1u) / width], means[(c + 2u) / width], means[(c + 3u) / width]);
+  v = vec4f();
+  if (works) {
+    for (var p = p0 + lane / quads; p < pEnd; p += together) {
+      let d = xFour((p - s.base) * quads + q) - mean;
+      v += d * d;
+    }
+  }
+  partial[lane] = v;
+  workgroupBarrier();
+  for (var g = lane; g < s.G; g += WG) {
+    Y[(s.b * s.G + g) * s.chunks + chunk] = vec2f(means[g], total(g, width, quads));
+  }
+}
+`,
   "matmul@RM=1,RN=8,TEXELS=0,TILED=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
@@ -12239,7 +12312,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   Y[((row - s.yBase) * s.W + x) * s.C + c] = v;
 }
 `,
-  "scale_shift@V=1": `const V: u32 = 1u;
+  "scale_shift@V=1,TEXELS=0": `const V: u32 = 1u;
+const TEXELS: u32 = 0u;
 // scale_shift.wgsl — Y = act(X · scale[b, c] + shift[b, c]): the second half of a group norm.
 //
 //   X [B·P, C] xElem, Y [B·P, C] yElem, bound from pixels xBase and yBase on; S [B, C] of (scale, shift), f32.
@@ -12247,14 +12321,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 
 override WG: u32 = 64u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override ACT: u32 = 0u;   // as in matmul.wgsl: 0 none, 1 silu
 
 struct Shape { count: u32, C: u32, P: u32, fold: u32, first: u32, xBase: u32, yBase: u32 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(2) var<storage, read>       S: array<vec2f>;
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+fn pair(c: u32) -> vec2f { return S[c]; }
 @group(0) @binding(3) var<storage, read_write> Y: array<vec4<yElem>>;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -12263,16 +12340,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let pixel = s.first + (i * 4u) / s.C;
   let k = (i * 4u) % s.C;
   let c = pixel / s.P * s.C + k;
-  let a = S[c];
-  let b = S[c + 1u];
-  let d = S[c + 2u];
-  let e = S[c + 3u];
-  var v = fma(vec4f(X[((pixel - s.xBase) * s.C + k) / 4u]), vec4f(a.x, b.x, d.x, e.x), vec4f(a.y, b.y, d.y, e.y));
+  let a = pair(c);
+  let b = pair(c + 1u);
+  let d = pair(c + 2u);
+  let e = pair(c + 3u);
+  var v = fma(xFour(((pixel - s.xBase) * s.C + k) / 4u), vec4f(a.x, b.x, d.x, e.x), vec4f(a.y, b.y, d.y, e.y));
   if (ACT == 1u) { v = v / (1.0 + exp(min(-v, vec4f(80.0)))); }
   Y[((pixel - s.yBase) * s.C + k) / 4u] = vec4<yElem>(v);
 }
 `,
-  "scale_shift@V=0": `const V: u32 = 0u;
+  "scale_shift@V=0,TEXELS=0": `const V: u32 = 0u;
+const TEXELS: u32 = 0u;
 // scale_shift.wgsl — Y = act(X · scale[b, c] + shift[b, c]): the second half of a group norm.
 //
 //   X [B·P, C] xElem, Y [B·P, C] yElem, bound from pixels xBase and yBase on; S [B, C] of (scale, shift), f32.
@@ -12280,12 +12358,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 
 override WG: u32 = 64u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override ACT: u32 = 0u;   // as in matmul.wgsl: 0 none, 1 silu
 
 struct Shape { count: u32, C: u32, P: u32, fold: u32, first: u32, xBase: u32, yBase: u32 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(2) var<storage, read>       S: array<vec2f>;
+fn pair(c: u32) -> vec2f { return S[c]; }
 @group(0) @binding(1) var<storage, read>       X: array<xElem>;
 @group(0) @binding(3) var<storage, read_write> Y: array<yElem>;
 
@@ -12295,10 +12375,56 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i >= s.count) { return; }
   let pixel = s.first + i / s.C;
   let k = i % s.C;
-  let a = S[pixel / s.P * s.C + k];
+  let a = pair(pixel / s.P * s.C + k);
   var v = f32(X[(pixel - s.xBase) * s.C + k]) * a.x + a.y;
   if (ACT == 1u) { v = v / (1.0 + exp(min(-v, 80.0))); }
   Y[(pixel - s.yBase) * s.C + k] = yElem(v);
+}
+`,
+  "scale_shift@V=1,TEXELS=1": `const V: u32 = 1u;
+const TEXELS: u32 = 1u;
+// scale_shift.wgsl — Y = act(X · scale[b, c] + shift[b, c]): the second half of a group norm.
+//
+//   X [B·P, C] xElem, Y [B·P, C] yElem, bound from pixels xBase and yBase on; S [B, C] of (scale, shift), f32.
+//   One invocation four channels (V = 1, C a multiple of 4) or one, from pixel \`first\` on; folded over x and y.
+
+
+override WG: u32 = 64u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override ACT: u32 = 0u;   // as in matmul.wgsl: 0 none, 1 silu
+
+struct Shape { count: u32, C: u32, P: u32, fold: u32, first: u32, xBase: u32, yBase: u32 }
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read_write> Y: array<vec4<yElem>>;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      S: texture_2d<u32>;
+fn pair(c: u32) -> vec2f {  // two channels a texel
+  let bits = bitcast<vec4f>(textureLoad(S, vec2u((c >> 1u) & 2047u, c >> 12u), 0));
+  return select(bits.xy, bits.zw, (c & 1u) == 1u);
+}
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let two = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(two.x), unpack2x16float(two.y));
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (group.y * s.fold + group.x) * WG + lane;
+  if (i >= s.count) { return; }
+  let pixel = s.first + (i * 4u) / s.C;
+  let k = (i * 4u) % s.C;
+  let c = pixel / s.P * s.C + k;
+  let a = pair(c);
+  let b = pair(c + 1u);
+  let d = pair(c + 2u);
+  let e = pair(c + 3u);
+  var v = fma(xFour(((pixel - s.xBase) * s.C + k) / 4u), vec4f(a.x, b.x, d.x, e.x), vec4f(a.y, b.y, d.y, e.y));
+  if (ACT == 1u) { v = v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+  Y[((pixel - s.yBase) * s.C + k) / 4u] = vec4<yElem>(v);
 }
 `,
   "softmax": `// softmax.wgsl — Y = softmax(X) over rows of D, f32 statistics; one workgroup a row.

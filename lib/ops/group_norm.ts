@@ -5,7 +5,9 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import type { Recorder } from "../gpu/recorder.ts";
+import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
+import type { Binding, Recorder } from "../gpu/recorder.ts";
+import { operandsOf } from "../gpu/tune.ts";
 import { type Dtype, elements, type Tensor } from "../tensor.ts";
 import { fold, rowsThatFit, windowOf } from "./window.ts";
 
@@ -52,17 +54,28 @@ export function groupNorm(r: Recorder, x: Tensor, o: GroupNormOptions): Tensor {
   );
   const chunks = Math.ceil(P / chunk);
   const stats = r.tensor([B, o.groups, chunks, 2], "f32");
+  const half = x.dtype === "f16";
+  const texels = operandsOf(r.device) === "texels" && x.byteLength <= MAX_TEXEL_BYTES &&
+    C % (half ? 8 : 4) === 0;
+  let copied: { binding: Tensor | Binding; texels: GPUTexture } | undefined;
+  const copy = (binding: Tensor | Binding): GPUTexture => {
+    if (copied?.binding !== binding) copied = { binding, texels: r.texels(binding) };
+    return copied.texels;
+  };
+  // All groups of a chunk at once, a lane for four channels.
+  const together = texels && C <= 4 * 64 && o.groups <= 64;
   for (let b = 0; b < B; b++) {
     const perDispatch = Math.max(1, Math.min(chunks, Math.floor(fit / chunk), 65535));
     for (let first = 0; first < chunks; first += perDispatch) {
       const count = Math.min(perDispatch, chunks - first);
       const w = windowOf(r, x, b * P + first * chunk, b * P + Math.min(P, (first + count) * chunk), C);
       r.dispatch({
-        shader: "group_norm_stats",
-        types: { xElem: x.dtype },
+        shader: together ? "group_norm_texels" : "group_norm_stats",
+        types: together ? {} : { xElem: x.dtype },
+        constants: together ? { X_TYPE: half ? 1 : 0 } : {},
         params: [P, C, o.groups, chunk, chunks, first, b, (w.base - b * P) >>> 0],
-        buffers: [w.binding, stats],
-        groups: [count, o.groups],
+        buffers: [together ? copy(w.binding) : w.binding, stats],
+        groups: [count, together ? 1 : o.groups],
       });
     }
   }
@@ -76,6 +89,7 @@ export function groupNorm(r: Recorder, x: Tensor, o: GroupNormOptions): Tensor {
   });
 
   const V = C % 4 === 0 ? 1 : 0;
+  const factors = texels ? r.texels(scale) : undefined;
   const step = Math.min(B * P, fit);
   for (let first = 0; first < B * P; first += step) {
     const n = Math.min(step, B * P - first);
@@ -84,11 +98,11 @@ export function groupNorm(r: Recorder, x: Tensor, o: GroupNormOptions): Tensor {
     const count = n * C / (V ? 4 : 1);
     const groups = fold(Math.ceil(count / 64));
     r.dispatch({
-      shader: `scale_shift@V=${V}`,
-      types: { xElem: x.dtype, yElem: Y.dtype },
-      constants: { ACT: o.act === "silu" ? 1 : 0 },
+      shader: `scale_shift@V=${V},TEXELS=${texels ? 1 : 0}`,
+      types: { ...texels ? {} : { xElem: x.dtype }, yElem: Y.dtype },
+      constants: { ACT: o.act === "silu" ? 1 : 0, ...texels ? { X_TYPE: half ? 1 : 0 } : {} },
       params: [count, C, P, groups[0], first, xw.base, yw.base],
-      buffers: [xw.binding, scale, yw.binding],
+      buffers: texels ? [copy(xw.binding), factors!, yw.binding] : [xw.binding, scale, yw.binding],
       groups,
     });
   }

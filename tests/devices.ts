@@ -1,0 +1,22 @@
+/** What tests of kernels share: devices that read operands in a given way, and numbers that are the same in every run. */
+
+import { type Device, openDevice } from "../lib/gpu/device.ts";
+import { type Operands, tuneMatmul } from "../lib/gpu/tune.ts";
+
+/** A device whose kernels read their operands in the given way. */
+export async function deviceReading(operands: Operands, maxBindingBytes?: number): Promise<Device> {
+  const device = await openDevice({ maxBindingBytes });
+  const { vendor, architecture, description } = device.info;
+  const adapter = [vendor, architecture, description].join("|");
+  await tuneMatmul(device, [{ adapter, operands, ms: { texels: 1, buffers: 1, tiled: 1 } }]);
+  return device;
+}
+
+/** Numbers in (−1, 1) from a linear congruence. */
+export function numbers(n: number, seed: number): Float32Array<ArrayBuffer> {
+  let s = seed >>> 0;
+  return Float32Array.from({ length: n }, () => {
+    s = (Math.imul(s, 1664525) + 1013904223) >>> 0;
+    return s / 2 ** 31 - 1;
+  });
+}
