@@ -6,7 +6,7 @@ import { openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import type { LoadContext } from "../lib/pipelines/family.ts";
 import { channelsLast } from "../lib/pipelines/latents.ts";
-import { loadVae } from "../lib/pipelines/vae.ts";
+import { loadKlVae } from "../lib/pipelines/vae.ts";
 import { bytesOf, folderOf } from "../lib/weights/bytes.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";
 import { openSafetensors } from "../lib/weights/safetensors.ts";
@@ -27,7 +27,7 @@ Deno.test("tiles of a decode and of an encode blend as diffusers' do", async () 
   using device = await openDevice();
   const index = { pipeline: "", components: new Map(), config: new ConfigReader("", {}) };
   // So little memory that tiles have their smallest size, 16 latents, which the reference was made with.
-  using vae = await loadVae({ folder: modelFolder(), index, device, dtype: "f32" }, 1);
+  using vae = await loadKlVae({ folder: modelFolder(), index, device, dtype: "f32" }, 1);
   using r = new Recorder(device, "f32");
   const want = await openSafetensors(
     bytesOf("reference", Deno.readFileSync(path("./data/vae_tiled.safetensors"))),

@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AbortedError, LssgenError } from "../lib/errors.ts";
-import { combineArrays, type Denoising, lssgen } from "../lib/scaling/lssgen.ts";
+import { combineArrays, type Denoising, lssgen, runPlan } from "../lib/scaling/lssgen.ts";
+import { METHODS } from "../lib/scaling/methods/registry.ts";
 import { planStages } from "../lib/scaling/plan.ts";
 import type { LatentSpace, Plan, PlanRequest, StepProgress, Upsampler } from "../lib/scaling/types.ts";
 import { createScheduler } from "../lib/schedulers/registry.ts";
@@ -224,12 +225,16 @@ function counting(live: Set<Float32Array>): Denoising<Float32Array> {
     denoise: (x) => own(x.map(() => 0.5)),
     upsample: (x, s) => own(new Float32Array(s.latentHeight * s.latentWidth).fill(x[0])),
     stepNoise: (_, s) => own(new Float32Array(s.latentHeight * s.latentWidth).fill(1)),
+    image: (s) => own(new Float32Array(s.latentHeight * s.latentWidth).fill(0.25)),
+    inpaint: (x, known) => own(x.map((v, i) => i === 0 ? known[i] : v)),
+    guide: (x) => own(x.map((v) => v)),
+    preview: (x) => assert(live.has(x)),
     combine: (parts) => own(combineArrays(parts)),
     release: (x) => assert(live.delete(x), "released twice, or not ours"),
   };
 }
 
-for (const method of ["lssgen", "direct", "megafusion", "self-cascade", "hires-fix"]) {
+for (const method of METHODS.map(({ name }) => name)) {
   for (
     const _class_name of [
       "FlowMatchEulerDiscreteScheduler",
@@ -254,10 +259,51 @@ for (const method of ["lssgen", "direct", "megafusion", "self-cascade", "hires-f
       const result = await lssgen(asked, counting(live));
       assertEquals([...live], [result]);
       assertEquals(result.length, 64);
+
+      live.clear();
+      const inpainting = { ...asked, strength: 0.75, inpaint: true };
+      const kept = await lssgen(inpainting, counting(live), { previewEvery: 2 });
+      assertEquals([...live], [kept]);
+      assertEquals(kept[0], 0.25); // clean in the end, whatever was drawn there
       if (flow) assert(Math.abs(result[0] - 0.5) < 0.3);
     });
   }
 }
+
+Deno.test("Guidance by structure takes over the output: x0 as it is changes nothing, another x0 is reached", async () => {
+  const asked: PlanRequest = {
+    ...SMALL,
+    method: "diffusehigh",
+    steps: 20,
+    baseResolution: 32,
+    shortenSteps: false,
+  };
+  const plan = planStages(asked);
+  assertEquals(plan.stages.map(({ steps, guided }) => [steps.length, guided]), [[20, undefined], [6, 2]]);
+  assertEquals(plan.stages[1].grow?.sharpen, 1);
+  const run = async (guide: (x: Float32Array) => Float32Array) => {
+    const model = counting(new Set());
+    return await lssgen(asked, { ...model, release: undefined, guide });
+  };
+  const same = await run((x) => x);
+  const without = await runPlan(
+    { ...plan, stages: plan.stages.map((stage) => ({ ...stage, guided: 0 })) },
+    { ...counting(new Set()), release: undefined },
+  );
+  same.forEach((v, i) => assert(Math.abs(v - without[i]) < 1e-6));
+  const higher = await run((x) => x.map((v) => v + 1));
+  assert(higher[0] > same[0] + 0.1);
+});
+
+Deno.test("Image-to-image enters as diffusers counts, and only the first stage", () => {
+  const flow = planStages({ ...SMALL, steps: 7, strength: 0.6, shortenSteps: false });
+  assertEquals(flow.stages.map(({ begin }) => begin)[0], 2); // ⌊7 − 4.2⌋
+  assertEquals(flow.stages[0].grow?.from, "image");
+  assertEquals(flow.stages[1].grow?.from, "latents");
+  const scheduler = createScheduler({ _class_name: "DDIMScheduler" });
+  const ddim = planStages({ ...SMALL, space: UNET, scheduler, steps: 7, strength: 0.6, shortenSteps: false });
+  assertEquals(ddim.stages[0].begin, 3); // 7 − ⌊4.2⌋
+});
 
 Deno.test("A run stops within one step of its signal and says where", async () => {
   const stop = new AbortController();

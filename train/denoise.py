@@ -1,7 +1,7 @@
 """Trains the denoiser (diffusers' FluxTransformer2DModel) together with its text encoders, from scratch.
 
 Rectified flow on normalised VAE latents: x = (1 − σ)·x₀ + σ·ε, the network predicts ε − x₀. Three phases, by
-share of the time: 128² only, then 128² and 256² mixed, then guidance distillation, in which the guidance
+share of the time: 128² only, then 256² and a little 512² mixed in, then guidance distillation, in which the guidance
 embedding learns what classifier-free guidance would have computed: v₀ + g·(v − v₀), from the averaged weights.
 Latents are encoded ahead and renewed a few at a time while training goes on.
 """
@@ -15,6 +15,7 @@ import data, text, vae as vae_file
 
 torch.set_num_threads(int(os.environ.get("THREADS", "2")))
 OUT = f"{data.RUNS}/denoise.pt"
+BOUND = f"{data.RUNS}/bind.pt"  # of bind.py: encoders that know what words look like
 FOLDER = os.environ.get("LSSGEN_WEIGHTS", os.path.join(os.path.dirname(__file__), "..", "weights", "lssgen-emoji"))
 
 
@@ -119,13 +120,13 @@ def optimizers(model):
 
 
 def sigmas(n, side):
-    """Shifted toward noise as the picture grows (SD3, eq. 23): half of them logit-normal, the rest even, an eighth near 1.
+    """Shifted toward noise as the picture grows (SD3, eq. 23): half of them logit-normal, the rest even, a quarter near 1.
 
     Sampling begins at 1, where noun and background are chosen from the words alone; the logit-normal rule almost
     never goes there, and a network that never saw pure noise reads a random scene out of it.
     """
     s = torch.where(torch.rand(n) < 0.5, torch.sigmoid(torch.randn(n) * 1.1), torch.rand(n))
-    s = torch.where(torch.rand(n) < 0.125, 1 - 0.03 * torch.rand(n) ** 2, s)
+    s = torch.where(torch.rand(n) < 0.25, 1 - 0.03 * torch.rand(n) ** 2, s)
     shift = {128: 1.3, 256: 2.0, 512: 3.0}[side]
     return (shift * s / (1 + (shift - 1) * s)).clamp(1e-3, 1)
 
@@ -147,10 +148,14 @@ def main(minutes, distil_share=0.2):
         for o, d in zip(opts, s["opts"]):
             o.load_state_dict(d)
         step, spent, log = s["step"], s["spent"], s["log"]
-    counts = {128: int(os.environ.get("N128", "6000")), 256: int(os.environ.get("N256", "1500"))}
+    elif os.path.exists(BOUND):
+        s = torch.load(BOUND)
+        for m in (model, ema):
+            m.clip.load_state_dict(s["clip"]); m.t5.load_state_dict(s["t5"])
+    first = step
+    counts = {128: int(os.environ.get("N128", "6000")), 256: int(os.environ.get("N256", "1500")), 512: int(os.environ.get("N512", "96"))}
     latents = Latents(load_vae(), step + 11, held, counts)
     print(f"{sum(p.numel() for p in model.flux.parameters()) / 1e6:.2f} M, shift {latents.shift:.4f} scale {latents.scale:.4f}", flush=True)
-    null = None
     start = saved = time.time()
     total = spent + minutes * 60
     run = {}
@@ -158,13 +163,14 @@ def main(minutes, distil_share=0.2):
         now = spent + time.time() - start
         share = min(1, now / total)
         # Trapezoid: warm up, hold, fall linearly in the last 35 %.
-        rate = min(1, (step + 1) / 150) * min(1, max(0.02, (1 - share) / 0.35))
+        rate = min(1, (step - first + 1) / 150) * min(1, max(0.02, (1 - share) / 0.35))
         for o, rates in zip(opts, base):
             for g, lr in zip(o.param_groups, rates):
                 g["lr"] = lr * rate
         distil = share > 1 - distil_share
-        large = random.random() < (0.0 if share < 0.45 else 0.4)
-        side, n = (256, 10) if large else (128, 32)
+        side, n = (128, 32)
+        if share > 0.5 and random.random() < 0.45:
+            side, n = (512, 3) if random.random() < 0.12 else (256, 10)
         if distil:
             n = n * 2 // 3
         x0, captions = latents.batch(side, n)
@@ -201,7 +207,7 @@ def main(minutes, distil_share=0.2):
         step += 1
         key = f"{side}{'d' if distil else ''}"
         run[key] = loss.item() if key not in run else 0.98 * run[key] + 0.02 * loss.item()
-        latents.renew(128, 2) if step % 2 else (latents.renew(256, 1) if share > 0.4 else None)
+        latents.renew(128, 3) if step % 2 else (latents.renew(256, 1) if share > 0.4 else None)
         if step % 50 == 0 or step in (5, 15):
             log.append((step, now, dict(run)))
             print(f"{step} {now:.0f}s " + " ".join(f"{k}:{v:.4f}" for k, v in sorted(run.items())) + f" rate {rate:.2f}", flush=True)

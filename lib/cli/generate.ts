@@ -5,9 +5,15 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { encodePng, parametersText, readPngText } from "../image/png.ts";
+import { decodePng, encodePng, parametersText, type Picture, readPngText } from "../image/png.ts";
 import { createPipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
-import type { GeneratedImage, GenerateResult, Pipeline, Progress } from "../pipelines/text_to_image.ts";
+import type {
+  GeneratedImage,
+  GenerateOptions,
+  GenerateResult,
+  Pipeline,
+  Progress,
+} from "../pipelines/text_to_image.ts";
 import { openFolder, readBytes } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
@@ -23,8 +29,12 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   const stored = from === undefined
     ? undefined
     : fromStored((await readPngText(await readBytes(from, "--from"), from)).get(PARAMETERS_KEYWORD), from);
-  const request = toRequest(options, stored?.request);
   const engine = toEngineChoice(options, stored?.engine);
+  const request = {
+    ...toRequest(options, stored?.request),
+    image: await readPicture(engine.initImg, "--init-img"),
+    mask: await readPicture(engine.mask, "--mask"),
+  };
   if (request.prompt === "" && options.text.prompt === undefined && stored === undefined) {
     throw new LssgenError(
       "bad_option",
@@ -43,6 +53,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
 
   const started = performance.now();
   const progress = startProgress(options, terminal);
+  const watch = previewing(options, progress.onProgress);
   const report: unknown[] = [];
   try {
     await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress);
@@ -51,10 +62,8 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       // One picture a call: each is on disk before the next begins, and has the bytes it would have alone.
       const seed = (request.seed ?? 0) + i;
       const began = performance.now();
-      const result = await pipeline.generate({ ...request, seed, count: 1 }, {
-        signal: terminal.signal,
-        onProgress: progress.onProgress,
-      });
+      const result = await pipeline.generate({ ...request, seed, count: 1 }, { signal: terminal.signal, ...watch });
+      await watch.settled();
       const image = result.images[0];
       await writeWhole(path, await pngOf(image, engine));
       progress.end();
@@ -83,6 +92,36 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   if (options.flag.json) terminal.print(JSON.stringify({ version: VERSION, images: report }));
 }
 
+/** A PNG that an option names. */
+async function readPicture(path: string | undefined, option: string): Promise<Picture | undefined> {
+  return path === undefined ? undefined : await decodePng(await readBytes(path, option), path);
+}
+
+/** Progress with the previews that the options ask for written to their file; a slow disk skips some. */
+function previewing(
+  options: Parsed,
+  onProgress: ((event: Progress) => void) | undefined,
+): Pick<GenerateOptions, "onProgress" | "preview" | "previewEvery"> & { settled(): Promise<void> } {
+  const kind = options.text.preview ?? "none";
+  if (kind === "none") return { onProgress, settled: () => Promise.resolve() };
+  const path = options.text.previewPath ?? "preview.png";
+  let writing: Promise<void> | undefined;
+  return {
+    settled: async () => await writing,
+    preview: kind as GenerateOptions["preview"],
+    previewEvery: options.number.previewInterval ?? 1,
+    onProgress(event) {
+      const { preview } = event;
+      if (!preview) return onProgress?.(event);
+      if (writing) return;
+      const { width, height, rgb: data } = preview;
+      // A preview that cannot be written must not end a run of many minutes.
+      writing = encodePng({ width, height, channels: 3, data }).then((png) => writeWhole(path, png))
+        .catch(() => {}).finally(() => writing = undefined);
+    },
+  };
+}
+
 /** A listener for progress unless `--quiet`, and what to call when the work is over. */
 export function startProgress(
   options: Parsed,
@@ -108,6 +147,8 @@ export async function openPipeline(
   return await createPipeline(await openFolder(engine.model, "--model"), {
     dtype: engine.dtype,
     upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights"),
+    tinyVae: await openFolder(engine.taesd, "--taesd"),
+    tinyDecode: !engine.taesdPreviewOnly,
     signal,
     onProgress,
   });

@@ -6,6 +6,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { RNGS } from "../pipelines/types.ts";
 import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
 import { SAMPLER_NAMES } from "../schedulers/registry.ts";
 
@@ -251,6 +252,89 @@ export const OPTIONS: readonly Option[] = [
     fallback: "the model's",
     help: "where in its schedule a later stage starts",
     commands: PLANS,
+  },
+  {
+    name: "init-img",
+    also: ["-i", "--image"],
+    type: "text",
+    value: "PNG",
+    fallback: "none",
+    help: "image-to-image: the picture to begin with",
+    commands: ["generate"],
+  },
+  {
+    name: "strength",
+    type: "number",
+    min: 0,
+    max: 1,
+    fallback: "0.75",
+    help: "how far to go from --init-img",
+    commands: ["generate"],
+  },
+  {
+    name: "mask",
+    type: "text",
+    value: "PNG",
+    fallback: "none",
+    help: "inpainting: white is drawn anew, black keeps --init-img",
+    commands: ["generate"],
+  },
+  {
+    name: "rng",
+    type: "choice",
+    choices: RNGS,
+    fallback: "philox",
+    help: "noise: ours, or PyTorch's on CPU or CUDA for diffusers' pictures",
+    commands: ["generate"],
+  },
+  {
+    name: "taesd",
+    type: "text",
+    value: "DIR",
+    fallback: "none",
+    help: "tiny autoencoder (TAESD) that decodes fast",
+    commands: ["generate"],
+  },
+  {
+    name: "taesd-preview-only",
+    type: "flag",
+    fallback: "off",
+    help: "the tiny autoencoder makes previews only",
+    commands: ["generate"],
+  },
+  {
+    name: "preview",
+    type: "choice",
+    choices: ["none", "auto", "proj", "tae", "vae"],
+    fallback: "none",
+    help: "writes the picture as it grows: by colour factors, TAESD or the VAE",
+    commands: ["generate"],
+  },
+  {
+    name: "preview-path",
+    type: "text",
+    value: "PNG",
+    fallback: "preview.png",
+    help: "where previews go",
+    commands: ["generate"],
+  },
+  {
+    name: "preview-interval",
+    type: "integer",
+    min: 1,
+    max: 1000,
+    value: "K",
+    fallback: "1",
+    help: "a preview every K steps",
+    commands: ["generate"],
+  },
+  {
+    name: "emphasis",
+    type: "flag",
+    negatable: true,
+    fallback: "on",
+    help: "(word:1.3) and [word] weigh words; off: brackets are text",
+    commands: MAKES,
   },
   {
     name: "dtype",

@@ -19,13 +19,23 @@ export interface EngineChoice {
   readonly upsamplerWeights?: string;
   /** Type of the activations. */
   readonly dtype?: "f32" | "f16";
+  /** Picture to begin with. */
+  readonly initImg?: string;
+  /** What of it is drawn anew. */
+  readonly mask?: string;
+  /** Folder of a tiny autoencoder. */
+  readonly taesd?: string;
+  /** Whether it makes previews only. */
+  readonly taesdPreviewOnly?: boolean;
 }
 
 /** The seed without `--seed`, stable-diffusion.cpp's. */
 const DEFAULT_SEED = 42;
 
 /** Fields of a request that `--from` restores, with their types. */
-const STORED: Readonly<Record<Exclude<keyof GenerateRequest, "count">, "string" | "number" | "boolean">> = {
+const STORED: Readonly<
+  Record<Exclude<keyof GenerateRequest, "count" | "image" | "mask">, "string" | "number" | "boolean">
+> = {
   prompt: "string",
   negativePrompt: "string",
   width: "number",
@@ -41,6 +51,9 @@ const STORED: Readonly<Record<Exclude<keyof GenerateRequest, "count">, "string" 
   shortenSteps: "boolean",
   entry: "string",
   scheduler: "string",
+  emphasis: "boolean",
+  strength: "number",
+  rng: "string",
 };
 
 /** A request for one picture. `plan` needs no prompt, so none is required here. */
@@ -73,6 +86,9 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     upsampler: text.upsampler as GenerateRequest["upsampler"],
     shortenSteps: flag.shorten,
     scheduler: text.scheduler,
+    emphasis: flag.emphasis,
+    strength: number.strength,
+    rng: text.rng as GenerateRequest["rng"],
     entry: text.entry as GenerateRequest["entry"],
   };
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
@@ -85,6 +101,10 @@ export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): Engi
     model: options.text.model ?? stored.model,
     upsamplerWeights: options.text.upsamplerWeights ?? stored.upsamplerWeights,
     dtype: (options.text.dtype ?? stored.dtype) as EngineChoice["dtype"],
+    initImg: options.text.initImg ?? stored.initImg,
+    mask: options.text.mask ?? stored.mask,
+    taesd: options.text.taesd ?? stored.taesd,
+    taesdPreviewOnly: options.flag.taesdPreviewOnly ?? stored.taesdPreviewOnly,
   };
 }
 
@@ -150,6 +170,10 @@ export function fromStored(
       model: take("model", "string") as string | undefined,
       upsamplerWeights: take("upsamplerWeights", "string") as string | undefined,
       dtype: take("dtype", "string") as EngineChoice["dtype"],
+      initImg: take("initImg", "string") as string | undefined,
+      mask: take("mask", "string") as string | undefined,
+      taesd: take("taesd", "string") as string | undefined,
+      taesdPreviewOnly: take("taesdPreviewOnly", "boolean") as boolean | undefined,
     },
   };
 }

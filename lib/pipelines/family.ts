@@ -26,6 +26,8 @@ export interface PromptRequest {
   readonly guidance: number;
   /** FLUX only. */
   readonly trueCfgScale: number;
+  /** Brackets weigh words, and CLIP reads prompts of any length; else literally and cut, as diffusers does. */
+  readonly emphasis?: boolean;
   /** T5 tokens; the family's own default when absent. */
   readonly maxSequenceLength?: number;
 }
@@ -115,9 +117,18 @@ export async function ownSettings(
   if (await folder.text("lssgen.json") === undefined) return info;
   const c = await readConfig(folder, "lssgen.json");
   const d = info.defaults;
+  const bias = c.numbers("latent_rgb_bias", []);
+  const factors = c.numbers("latent_rgb_factors", []);
+  const known = bias.length === 3 && factors.length === 3 * info.latentChannels;
   return {
     ...info,
     name: c.string("name", info.name),
+    latentRgb: known
+      ? {
+        bias,
+        factors: Array.from({ length: info.latentChannels }, (_, i) => factors.slice(3 * i, 3 * i + 3)),
+      }
+      : undefined,
     defaults: {
       ...d,
       width: c.number("width", d.width),

@@ -92,9 +92,9 @@ class FluxNetwork implements Network {
     const length = request.maxSequenceLength ??
       Math.min(textLength(transformer.config), (await this.t5.getTokenizer()).maxLength);
     const clips = [], t5s = [];
-    for (const prompt of prompts) clips.push(await this.clip.encode(prompt, clipLength));
+    for (const prompt of prompts) clips.push(await this.clip.encode(prompt, clipLength, request.emphasis));
     this.clip.rest();
-    for (const prompt of prompts) t5s.push(await this.t5.encode(prompt, length));
+    for (const prompt of prompts) t5s.push(await this.t5.encode(prompt, length, request.emphasis));
     this.t5.rest();
 
     const encoderHiddenStates = uploadStates(r, t5s.map(({ last }) => last)); // [B, T, joint_attention_dim]

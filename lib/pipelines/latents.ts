@@ -6,15 +6,18 @@
 
 import { LssgenError } from "../errors.ts";
 import type { Recorder, Scope } from "../gpu/recorder.ts";
+import type { Picture } from "../image/png.ts";
 import type { LatentUpsampler } from "../models/latent_upsampler.ts";
-import { combine } from "../ops/elementwise.ts";
+import { combine, product } from "../ops/elementwise.ts";
 import { resample } from "../ops/resample.ts";
 import { philoxNormals } from "../random.ts";
+import { TorchCpuGenerator, TorchCudaGenerator } from "../random_torch.ts";
 import type { Denoising } from "../scaling/lssgen.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Denoiser } from "./family.ts";
-import type { Vae } from "./vae.ts";
+import { coarsePicture, latentMask, networkPicture, sharpened } from "./pictures.ts";
+import type { Autoencoder } from "./vae.ts";
 
 /** What noise is for: a stage's start, the posterior of an encoded picture, or a step of a stochastic sampler. */
 export type NoiseUse = "stage" | "posterior" | number;
@@ -30,6 +33,12 @@ export function seededNoise(seed: number, picture: number): NoiseSource {
   };
 }
 
+/** Noise as PyTorch draws it from one generator, call after call; steps of a schedule come in their order too. */
+export function torchNoise(seed: number, where: "torch-cpu" | "torch-cuda"): NoiseSource {
+  const generator = where === "torch-cpu" ? new TorchCpuGenerator(seed) : new TorchCudaGenerator(seed);
+  return (_, count) => generator.randn(count);
+}
+
 /** What {@linkcode gpuDenoising} works with. */
 export interface GpuDenoising {
   /** Records everything. */
@@ -41,11 +50,17 @@ export interface GpuDenoising {
   /** The network. */
   readonly denoise: Denoiser;
   /** For `pixel`. */
-  readonly vae: Vae;
+  readonly vae: Autoencoder;
   /** For `learned`. */
   readonly upsampler?: LatentUpsampler;
   /** Random numbers. */
   readonly noise: NoiseSource;
+  /** For image-to-image and inpainting. */
+  readonly image?: Picture;
+  /** For inpainting: white is drawn anew. */
+  readonly mask?: Picture;
+  /** Shows predicted clean latents. */
+  readonly preview?: (x0: Tensor, stage: StagePlan, done: number) => Promise<void>;
   /** Told when latents begin to grow. */
   readonly onUpsample?: (stage: StagePlan) => void;
 }
@@ -57,8 +72,50 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     const { latentHeight: h, latentWidth: w } = stage;
     return r.upload([1, h, w, channels], channelsLast(g.noise(stage, h * w * channels, use), channels));
   };
+  const zeroNoise = ({ latentHeight: h, latentWidth: w }: StagePlan): Tensor =>
+    r.upload([1, h, w, channels], new Float32Array(h * w * channels));
+  let structure: Float32Array<ArrayBuffer> | undefined; // of the stage's enlarged picture, for guide()
+  let masks: { stage: number; drawn: Tensor; kept: Tensor } | undefined;
+  const encoded = async (picture: Tensor, noise: Tensor): Promise<Tensor> => {
+    const latents = await g.vae.encode(r, picture, noise);
+    scope.free(picture);
+    scope.free(noise);
+    return latents;
+  };
   return {
     noise: (stage) => draw(stage, "stage"),
+    image: (stage) => {
+      const { width, height } = stage;
+      const picture = r.upload([1, height, width, 3], networkPicture(g.image!, width, height));
+      return encoded(picture, draw(stage, "posterior"));
+    },
+    inpaint(latents, known, stage) {
+      if (masks?.stage !== stage.index) {
+        const { latentHeight: h, latentWidth: w } = stage;
+        const mask = latentMask(g.mask!, w, h);
+        const plane = (of: (m: number) => number): Tensor =>
+          r.upload(
+            [1, h, w, channels],
+            Float32Array.from({ length: h * w * channels }, (_, i) => of(mask[Math.floor(i / channels)])),
+          );
+        masks = { stage: stage.index, drawn: plane((m) => m), kept: plane((m) => 1 - m) };
+      }
+      const parts = [product(r, latents, masks.drawn), product(r, known, masks.kept)];
+      const out = combine(r, parts.map((tensor) => ({ coef: 1, tensor })));
+      for (const part of parts) scope.free(part);
+      return out;
+    },
+    // On the CPU: a few times in a run, beside a decoding and an encoding of the whole picture each.
+    async guide(x0, stage) {
+      const { width, height } = stage;
+      const decoded = await g.vae.decode(r, x0);
+      const picture = await r.read(decoded);
+      scope.free(decoded);
+      const own = coarsePicture(picture, width, height);
+      const mixed = picture.map((v, i) => v - own[i] + structure![i]);
+      return encoded(r.upload([1, height, width, 3], mixed), zeroNoise(stage));
+    },
+    preview: g.preview,
     stepNoise: (step, stage) => draw(stage, step.index),
     async denoise(latents, step, stage) {
       const output = g.denoise(r, latents, step, stage);
@@ -78,10 +135,13 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
           const picture = await g.vae.decode(r, latents);
           const grown = resample(r, picture, stage.height, stage.width, "bicubic");
           scope.free(picture);
-          const encoded = await g.vae.encode(r, grown, noise);
+          const { sharpen } = stage.grow!;
+          if (!sharpen) return encoded(grown, noise);
+          const { width, height } = stage;
+          const sharp = sharpened(await r.read(grown), width, height, sharpen);
           scope.free(grown);
-          scope.free(noise);
-          return encoded;
+          structure = coarsePicture(sharp, width, height);
+          return encoded(r.upload([1, height, width, 3], sharp), noise);
         }
         default:
           return resample(r, latents, h, w, upsampler);

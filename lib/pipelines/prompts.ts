@@ -9,6 +9,7 @@ import { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig, ClipTextModel } from "../models/clip.ts";
 import { t5Config, T5Encoder } from "../models/t5.ts";
 import { loadTokenizer } from "../text/load_tokenizer.ts";
+import { parseWeights, weightedChunks, type WeightedRow, weightedRow } from "../text/prompt_weights.ts";
 import type { Encoded, Tokenizer } from "../text/tokenizer.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { type Component, loadComponent, type LoadContext } from "./family.ts";
@@ -73,18 +74,46 @@ abstract class PromptEncoder<M, S> implements Disposable {
     return this.tokenizer;
   }
 
-  /** States of a prompt cut or filled to `length` tokens. */
-  async encode(prompt: string, length: number): Promise<S> {
-    const key = `${length} ${prompt}`;
+  /**
+   * States of a prompt filled to `length` tokens.
+   *
+   * @param emphasis Reads brackets as weights and gives CLIP as many rows as the prompt needs; without it the
+   *   prompt is taken literally and cut, as diffusers does.
+   */
+  async encode(prompt: string, length: number, emphasis = false): Promise<S> {
+    const key = `${length} ${emphasis} ${prompt}`;
     const known = this.remembered.get(key);
     if (known) return known;
-    const tokens = (await this.getTokenizer()).encode(prompt, { maxLength: length });
-    this.component ??= await this.load();
-    using r = new Recorder(this.context.device, this.context.dtype, this.context.signal);
-    const states = await this.run(r, this.component.model, tokens);
+    const states = emphasis ? await this.weighted(prompt, length) : await this.plain(prompt, length);
     if (this.remembered.size === REMEMBERED) this.remembered.delete(this.remembered.keys().next().value!);
     this.remembered.set(key, states);
     return states;
+  }
+
+  private async plain(prompt: string, length: number): Promise<S> {
+    return await this.row((await this.getTokenizer()).encode(prompt, { maxLength: length }));
+  }
+
+  private async weighted(prompt: string, length: number): Promise<S> {
+    const parts = parseWeights(prompt);
+    const tokenizer = await this.getTokenizer();
+    if (parts.every(({ weight }) => weight === 1)) {
+      const tokens = tokenizer.encode(parts.map(({ text }) => text).join(""), { maxLength: length });
+      if (!tokens.cut) return await this.row(tokens);
+    }
+    const rows: S[] = [];
+    for (const row of this.split(tokenizer, prompt, length)) {
+      const states = await this.row(row);
+      const even = row.weights.every((weight) => weight === 1);
+      rows.push(even ? states : this.weigh(states, await this.encode("", length), row.weights));
+    }
+    return this.join(rows);
+  }
+
+  private async row(tokens: Encoded): Promise<S> {
+    this.component ??= await this.load();
+    using r = new Recorder(this.context.device, this.context.dtype, this.context.signal);
+    return await this.run(r, this.component.model, tokens);
   }
 
   /** Frees a large encoder; the next new prompt loads it again. */
@@ -100,6 +129,12 @@ abstract class PromptEncoder<M, S> implements Disposable {
 
   protected abstract load(): Promise<Component<M>>;
   protected abstract run(r: Recorder, model: M, tokens: Encoded): Promise<S>;
+  /** The rows that a prompt needs. */
+  protected abstract split(tokenizer: Tokenizer, prompt: string, length: number): WeightedRow[];
+  /** States with weights given to their tokens. */
+  protected abstract weigh(states: S, empty: S, weights: Float32Array): S;
+  /** Rows of one prompt as one. */
+  protected abstract join(rows: readonly S[]): S;
 }
 
 /** CLIP's tokenizer and text encoder. */
@@ -130,6 +165,27 @@ export class ClipPrompts extends PromptEncoder<ClipTextModel, ClipStates> {
       warning: cutWarning("CLIP", rows, cut),
     };
   }
+
+  protected override split(tokenizer: Tokenizer, prompt: string, length: number): WeightedRow[] {
+    return weightedChunks(tokenizer, prompt, length);
+  }
+
+  // The pooled vectors stay as they are, and are those of the first row: as in ComfyUI.
+  protected override weigh(states: ClipStates, empty: ClipStates, weights: Float32Array): ClipStates {
+    return {
+      ...states,
+      last: weighed(states.last, empty.last, weights),
+      penultimate: weighed(states.penultimate, empty.penultimate, weights),
+    };
+  }
+
+  protected override join(rows: readonly ClipStates[]): ClipStates {
+    return {
+      ...rows[0],
+      last: rows.map(({ last }) => last).reduce(stacked),
+      penultimate: rows.map(({ penultimate }) => penultimate).reduce(stacked),
+    };
+  }
 }
 
 /** T5's tokenizer and encoder. Padding is attended to, as the diffusion models were trained. */
@@ -143,6 +199,29 @@ export class T5Prompts extends PromptEncoder<T5Encoder, T5States> {
     const data = await r.read(model.forward(r, ids, 1, rows));
     return { last: { data, rows, width: model.config.d_model }, warning: cutWarning("T5", rows, cut) };
   }
+
+  protected override split(tokenizer: Tokenizer, prompt: string, length: number): WeightedRow[] {
+    return [weightedRow(tokenizer, prompt, length)];
+  }
+
+  protected override weigh(states: T5States, empty: T5States, weights: Float32Array): T5States {
+    return { ...states, last: weighed(states.last, empty.last, weights) };
+  }
+
+  protected override join([row]: readonly T5States[]): T5States {
+    return row;
+  }
+}
+
+/** Each token's state moved along the line from the empty prompt's: h₀ + w · (h − h₀). */
+function weighed(states: States, empty: States, weights: Float32Array): States {
+  const { rows, width } = states;
+  const data = new Float32Array(states.data);
+  for (let i = 0; i < data.length; i++) {
+    const w = weights[Math.floor(i / width)];
+    if (w !== 1) data[i] = empty.data[i] + w * (data[i] - empty.data[i]);
+  }
+  return { data, rows, width };
 }
 
 /** a and b side by side: [rows, wa] and [rows, wb] → [rows, wa + wb]. */
@@ -156,9 +235,39 @@ export function sideBySide(a: States, b: States): States {
   return { data, rows: a.rows, width };
 }
 
+/** Penultimate states of SDXL's and SD3's two CLIP encoders side by side, and all that each of them gave. */
+export async function clipStates(
+  clipL: ClipPrompts,
+  clipG: ClipPrompts,
+  prompt: string,
+  emphasis?: boolean,
+): Promise<{ states: States; l: ClipStates; g: ClipStates }> {
+  const both: ClipStates[] = [];
+  for (const clip of [clipL, clipG]) {
+    both.push(await clip.encode(prompt, (await clip.getTokenizer()).maxLength, emphasis));
+  }
+  const [l, g] = both;
+  const rows = Math.max(l.penultimate.rows, g.penultimate.rows);
+  const even = l.penultimate.rows === g.penultimate.rows;
+  const empty = even ? { l, g } : await clipStates(clipL, clipG, "");
+  return {
+    states: sideBySide(
+      filled(l.penultimate, rows, empty.l.penultimate),
+      filled(g.penultimate, rows, empty.g.penultimate),
+    ),
+    l,
+    g,
+  };
+}
+
 /** The same rows filled with zeros to `width` channels. */
 export function widened(a: States, width: number): States {
   return width === a.width ? a : sideBySide(a, zeros(a.rows, width - a.width));
+}
+
+/** The same rows, and those of the empty prompt below until there are `rows`: what A1111 does to even out a batch. */
+export function filled(a: States, rows: number, empty: States): States {
+  return a.rows >= rows ? a : filled(stacked(a, empty), rows, empty);
 }
 
 /** b's rows below a's. */

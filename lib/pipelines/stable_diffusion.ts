@@ -14,7 +14,7 @@ import { readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
 import { loadComponent } from "./family.ts";
 import { guided, repeated, uploadStates, uploadVectors } from "./guidance.ts";
-import { ClipPrompts, sideBySide, type States, warningsOf, zeros } from "./prompts.ts";
+import { ClipPrompts, clipStates, filled, type States, warningsOf, zeros } from "./prompts.ts";
 
 const CLIP_LENGTH = 77;
 
@@ -106,7 +106,8 @@ class UnetNetwork implements Network {
   async encode(r: Recorder, request: PromptRequest): Promise<Encoded> {
     const { unet, zeroEmpty, kind } = this;
     const calls = request.guidance > 1 ? 2 : 1;
-    const positive = await this.condition(request.prompt);
+    const { emphasis } = request;
+    const positive = await this.condition(request.prompt, emphasis);
     const conditions = [positive];
     if (calls === 2) {
       const { rows, width } = positive.states;
@@ -117,12 +118,16 @@ class UnetNetwork implements Network {
             states: zeros(rows, width),
             textEmbeds: positive.textEmbeds && new Float32Array(positive.textEmbeds.length),
           }
-          : await this.condition(request.negativePrompt ?? ""),
+          : await this.condition(request.negativePrompt ?? "", emphasis),
       );
     }
+    const rows = Math.max(...conditions.map((c) => c.states.rows));
+    const uneven = conditions.some((c) => c.states.rows < rows);
+    const empty = (uneven ? await this.condition("") : positive).states;
     for (const encoder of this.encoders) encoder.rest();
 
-    const encoderHiddenStates = uploadStates(r, conditions.map(({ states }) => states)); // [B, 77, cross_attention_dim]
+    // [B, 77, cross_attention_dim], or a multiple of 77
+    const encoderHiddenStates = uploadStates(r, conditions.map(({ states }) => filled(states, rows, empty)));
     const textEmbeds = kind.xl ? uploadVectors(r, conditions.map((c) => c.textEmbeds!)) : undefined;
     return {
       calls,
@@ -143,14 +148,14 @@ class UnetNetwork implements Network {
     };
   }
 
-  private async condition(prompt: string): Promise<TextCondition> {
-    const outputs = [];
-    for (const encoder of this.encoders) {
-      outputs.push(await encoder.encode(prompt, (await encoder.getTokenizer()).maxLength));
+  private async condition(prompt: string, emphasis?: boolean): Promise<TextCondition> {
+    const [clipL, clipG] = this.encoders;
+    if (!clipG) {
+      const { last, warning } = await clipL.encode(prompt, (await clipL.getTokenizer()).maxLength, emphasis);
+      return { states: last, warning };
     }
-    const [l, g] = outputs;
-    if (!g) return { states: l.last, warning: l.warning };
-    return { states: sideBySide(l.penultimate, g.penultimate), textEmbeds: g.textEmbeds, warning: l.warning };
+    const { states, l, g } = await clipStates(clipL, clipG, prompt, emphasis);
+    return { states, textEmbeds: g.textEmbeds, warning: l.warning };
   }
 
   [Symbol.dispose](): void {

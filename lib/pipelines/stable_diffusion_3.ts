@@ -16,8 +16,9 @@ import { loadComponent } from "./family.ts";
 import { guided, repeated, uploadStates, uploadVectors } from "./guidance.ts";
 import {
   ClipPrompts,
+  clipStates,
+  filled,
   joined,
-  sideBySide,
   stacked,
   type States,
   T5Prompts,
@@ -101,18 +102,23 @@ class Sd3Network implements Network {
     const length = request.maxSequenceLength ??
       Math.min(TEXT_LENGTH, t5 ? (await t5.getTokenizer()).maxLength : TEXT_LENGTH);
 
-    const states: States[] = [];
+    const { emphasis } = request;
+    const clips: States[] = [];
+    const t5s: States[] = [];
     const pooled: Float32Array[] = [];
     const warnings: { warning?: string }[] = [];
     for (const prompt of prompts) {
-      const l = await clipL.encode(prompt, (await clipL.getTokenizer()).maxLength);
-      const g = await clipG.encode(prompt, (await clipG.getTokenizer()).maxLength);
-      const clip = widened(sideBySide(l.penultimate, g.penultimate), width); // [77, joint_attention_dim]
-      const t = await t5?.encode(prompt, length);
-      states.push(stacked(clip, t?.last ?? zeros(length, width))); // [77 + T, joint_attention_dim]
+      const { states, l, g } = await clipStates(clipL, clipG, prompt, emphasis);
+      const t = await t5?.encode(prompt, length, emphasis);
+      clips.push(widened(states, width)); // [77, joint_attention_dim], or a multiple of 77
+      t5s.push(t?.last ?? zeros(length, width)); // [T, joint_attention_dim]
       pooled.push(joined([l.textEmbeds ?? l.pooled, g.textEmbeds ?? g.pooled]));
       warnings.push(t ?? l);
     }
+    const rows = Math.max(...clips.map((c) => c.rows));
+    const uneven = clips.some((c) => c.rows < rows);
+    const empty = uneven ? widened((await clipStates(clipL, clipG, "")).states, width) : clips[0];
+    const states = clips.map((c, i) => stacked(filled(c, rows, empty), t5s[i])); // [77 + T, joint_attention_dim]
     for (const encoder of [clipL, clipG, t5]) encoder?.rest();
 
     const encoderHiddenStates = uploadStates(r, states);

@@ -11,13 +11,15 @@ import { tuneOnce } from "../gpu/tune.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
 import { runPlan } from "../scaling/lssgen.ts";
 import { planStages } from "../scaling/plan.ts";
-import type { Plan } from "../scaling/types.ts";
+import type { Plan, StagePlan } from "../scaling/types.ts";
 import { createScheduler, samplerConfig } from "../schedulers/registry.ts";
 import { type FolderSource, httpFolder } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { familyOf } from "./families.ts";
 import { type Component, loadComponent, type LoadContext, type Network, ownSettings } from "./family.ts";
-import { gpuDenoising, noLearnedUpsampler, seededNoise } from "./latents.ts";
+import { gpuDenoising, noLearnedUpsampler, seededNoise, torchNoise } from "./latents.ts";
+import { checkPicture, pasteInto } from "./pictures.ts";
+import { previewOf } from "./preview.ts";
 import type {
   GeneratedImage,
   GenerateOptions,
@@ -26,8 +28,11 @@ import type {
   ModelInfo,
   Pipeline,
   PipelineOptions,
+  Progress,
+  Rng,
 } from "./types.ts";
-import { loadVae, type Vae } from "./vae.ts";
+import { RNGS } from "./types.ts";
+import { type Autoencoder, loadTinyVae, loadVae } from "./vae.ts";
 
 export type {
   Defaults,
@@ -38,8 +43,14 @@ export type {
   ModelInfo,
   Pipeline,
   PipelineOptions,
+  PreviewKind,
   Progress,
+  RgbPicture,
+  Rng,
 } from "./types.ts";
+
+/** stable-diffusion.cpp's. */
+const DEFAULT_STRENGTH = 0.75;
 
 /** The model that comes with this library. */
 export function embeddedFolder(): FolderSource {
@@ -81,6 +92,8 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
     shortenSteps: p.shortenSteps,
     upsampler: p.upsampler,
     entry: p.entry,
+    strength: p.strength,
+    inpaint: p.mask !== undefined,
     scheduler,
     space: info.space,
     cost: info.cost(callsOf(info, p)),
@@ -121,14 +134,24 @@ export async function createPipeline(
     const context: LoadContext = { folder, index, device, dtype, signal, onProgress };
     const network = await family.load(context);
     parts.push(network);
-    const vae = await loadVae(context);
+    const vae = await loadVae(context, info.latentChannels);
     parts.push(vae);
+    const tiny = options.tinyVae &&
+      await loadTinyVae({ ...context, folder: options.tinyVae }, "", info.latentChannels);
+    if (tiny) parts.push(tiny);
     const upsampler = info.learnedUpsampler
       ? await loadUpsampler(context, options.upsamplerWeights)
       : undefined;
     if (upsampler) parts.push(upsampler);
     // The signal stops loading only: each picture brings its own.
-    return new TextToImage(info, { ...context, signal: undefined }, network, vae, upsampler, parts);
+    return new TextToImage(info, { ...context, signal: undefined }, {
+      network,
+      vae,
+      tiny,
+      decoder: options.tinyDecode && tiny ? tiny : vae,
+      upsampler: upsampler?.model,
+      parts,
+    });
   } catch (error) {
     for (const part of parts.reverse()) part[Symbol.dispose]();
     throw error;
@@ -148,6 +171,18 @@ async function loadUpsampler(
   );
 }
 
+/** Networks of an open pipeline. */
+interface Networks {
+  readonly network: Network;
+  readonly vae: Autoencoder;
+  readonly tiny: Autoencoder | undefined;
+  /** What makes the result. */
+  readonly decoder: Autoencoder;
+  readonly upsampler: LatentUpsampler | undefined;
+  /** All of them, in the order they were opened. */
+  readonly parts: Disposable[];
+}
+
 class TextToImage implements Pipeline {
   private queue: Promise<unknown> = Promise.resolve();
   private closed = false;
@@ -155,10 +190,7 @@ class TextToImage implements Pipeline {
   constructor(
     readonly info: ModelInfo,
     private readonly context: LoadContext,
-    private readonly network: Network,
-    private readonly vae: Vae,
-    private readonly upsampler: Component<LatentUpsampler> | undefined,
-    private readonly parts: Disposable[],
+    private readonly networks: Networks,
   ) {}
 
   plan(request: Omit<GenerateRequest, "prompt">): Plan {
@@ -174,7 +206,8 @@ class TextToImage implements Pipeline {
   private async run(request: GenerateRequest, options: GenerateOptions): Promise<GenerateResult> {
     if (this.closed) throw new LssgenError("bad_option", "The pipeline was closed; open another");
     if (options.signal?.aborted) throw new AbortedError();
-    const { info, network, vae, upsampler } = this;
+    const { info } = this;
+    const { network, vae, tiny, decoder, upsampler } = this.networks;
     const { device, dtype } = this.context;
     const p = resolve(info, request, info.learnedUpsampler);
     const plan = this.plan(request);
@@ -188,6 +221,7 @@ class TextToImage implements Pipeline {
       negativePrompt: p.negativePrompt,
       guidance: p.guidance,
       trueCfgScale: p.trueCfgScale,
+      emphasis: p.emphasis,
     });
     await clock.lap("encode");
 
@@ -202,8 +236,15 @@ class TextToImage implements Pipeline {
           channels: info.latentChannels,
           denoise: encoded.denoise,
           vae,
-          upsampler: upsampler?.model,
-          noise: seededNoise(p.seed + picture, 0),
+          upsampler,
+          noise: p.rng === "philox" ? seededNoise(p.seed + picture, 0) : torchNoise(p.seed + picture, p.rng),
+          image: p.image,
+          mask: p.mask,
+          preview: async (x0, stage, done) =>
+            report?.({
+              ...denoising(picture, plan, stage, done),
+              preview: await previewOf({ r, info, vae, tiny }, options.preview ?? "auto", x0),
+            }),
           onUpsample: ({ index, width, height }) =>
             report?.({
               phase: "upsample",
@@ -216,25 +257,17 @@ class TextToImage implements Pipeline {
         }),
         {
           signal: options.signal,
+          previewEvery: report && options.previewEvery,
           onProgress: (s) =>
-            report?.({
-              phase: "denoise",
-              image: picture,
-              stage: s.stage + 1,
-              stages: s.stages,
-              step: s.step,
-              steps: s.of,
-              sigma: s.sigma,
-              width: s.width,
-              height: s.height,
-            }),
+            report?.({ ...denoising(picture, plan, plan.stages[s.stage], s.step), sigma: s.sigma }),
         },
       );
       await clock.lap("denoise");
       report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
-      const rgb = await toBytes(r, await vae.decode(r, latents));
+      const rgb = await toBytes(r, await decoder.decode(r, latents));
+      if (p.image && p.mask) pasteInto(rgb, p.image, p.mask, plan.width, plan.height);
       await clock.lap("decode");
-      const { count: _, ...parameters } = p;
+      const { count: _, image: _image, mask: _mask, ...parameters } = p;
       const seed = p.seed + picture;
       images.push({ width: plan.width, height: plan.height, rgb, seed, parameters: { ...parameters, seed } });
     }
@@ -244,10 +277,24 @@ class TextToImage implements Pipeline {
   async [Symbol.asyncDispose](): Promise<void> {
     this.closed = true;
     await this.queue;
-    for (const part of [...this.parts].reverse()) part[Symbol.dispose]();
-    this.parts.length = 0;
+    for (const part of this.networks.parts.reverse()) part[Symbol.dispose]();
+    this.networks.parts.length = 0;
     this.context.device.memory.trim();
   }
+}
+
+/** Progress of a step. */
+function denoising(image: number, plan: Plan, stage: StagePlan, step: number): Progress {
+  return {
+    phase: "denoise",
+    image,
+    stage: stage.index + 1,
+    stages: plan.stages.length,
+    step,
+    steps: stage.steps.length,
+    width: stage.width,
+    height: stage.height,
+  };
 }
 
 /** A request with every default filled in. */
@@ -265,6 +312,8 @@ interface Resolved extends GenerateRequest {
   readonly shortenSteps: boolean;
   readonly entry: NonNullable<GenerateRequest["entry"]>;
   readonly count: number;
+  readonly emphasis: boolean;
+  readonly rng: Rng;
 }
 
 /** Fills in the model's defaults and checks what the plan does not. */
@@ -284,6 +333,9 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     shortenSteps: d.shortenSteps,
     entry: d.entry,
     count: 1,
+    emphasis: true,
+    rng: "philox",
+    strength: request.image && DEFAULT_STRENGTH,
     ...given as Partial<GenerateRequest> & { prompt: string },
     // Where guidance is classifier-free anyway, its scale may be asked for under either name.
     guidance: request.guidance ?? (info.embeddedGuidance ? undefined : request.trueCfgScale) ?? d.guidance,
@@ -303,6 +355,23 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     if (!(p[name] >= 0 && p[name] <= 1000)) {
       throw new LssgenError("bad_option", `${name} is ${p[name]}, expected a number from 0 to 1000`);
     }
+  }
+  if (request.strength !== undefined && !request.image) {
+    throw new LssgenError(
+      "bad_option",
+      "strength says how far to go from a picture, but none was given (--init-img)",
+    );
+  }
+  if (request.mask && !request.image) {
+    throw new LssgenError(
+      "bad_option",
+      "mask says what to keep of a picture, but none was given (--init-img)",
+    );
+  }
+  if (p.image) checkPicture("image", p.image);
+  if (p.mask) checkPicture("mask", p.mask);
+  if (!RNGS.includes(p.rng)) {
+    throw new LssgenError("bad_option", `rng is "${p.rng}", expected one of ${RNGS.join(", ")}`);
   }
   if (
     p.negativePrompt !== undefined && p.negativePrompt !== "" && info.embeddedGuidance && p.trueCfgScale <= 1

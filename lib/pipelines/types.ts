@@ -5,6 +5,7 @@
  */
 
 import type { Device } from "../gpu/device.ts";
+import type { Picture } from "../image/png.ts";
 import type { CostModel, LatentSpace, Plan, Upsampler } from "../scaling/types.ts";
 import type { Entry } from "../schedulers/entry.ts";
 import type { Dtype } from "../tensor.ts";
@@ -42,8 +43,40 @@ export interface GenerateRequest {
   readonly entry?: Entry;
   /** Pictures, each of its own noise. Default 1. */
   readonly count?: number;
+  /**
+   * `(word:1.3)`, `((word))` and `[word]` weigh words, and CLIP reads prompts of any length in rows of 77 tokens, as
+   * users of ComfyUI and A1111 expect. False: brackets are text and long prompts are cut, as in diffusers. Default true.
+   */
+  readonly emphasis?: boolean;
+  /** Image-to-image: the picture to begin with, resized to the first stage. */
+  readonly image?: Picture;
+  /** How far from `image`, in (0, 1]: the share of the steps that is run. Default 0.75. */
+  readonly strength?: number;
+  /** Inpainting: white is drawn anew, black keeps `image`. */
+  readonly mask?: Picture;
+  /** Noise: our own counter-based generator, or PyTorch's on CPU or CUDA, for the pictures known from diffusers. */
+  readonly rng?: Rng;
   /** Another sampler than the model's own, as stable-diffusion.cpp spells it. */
   readonly scheduler?: string;
+}
+
+/** Where noise comes from. */
+export type Rng = "philox" | "torch-cpu" | "torch-cuda";
+
+/** Every {@linkcode Rng}. */
+export const RNGS: readonly Rng[] = ["philox", "torch-cpu", "torch-cuda"];
+
+/** How a preview is made: by factors of the latents, by the tiny autoencoder, by the model's own, or the first there is. */
+export type PreviewKind = "proj" | "tae" | "vae" | "auto";
+
+/** 8-bit RGB, rows from the top. */
+export interface RgbPicture {
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  /** [height, width, 3]. */
+  readonly rgb: Uint8Array<ArrayBuffer>;
 }
 
 /** Where a run is. */
@@ -70,6 +103,8 @@ export interface Progress {
   readonly height?: number;
   /** Milliseconds left, where known. */
   readonly etaMs?: number;
+  /** The picture as it is expected to become, smaller than the result; with {@linkcode GenerateOptions.previewEvery}. */
+  readonly preview?: RgbPicture;
 }
 
 /** How one `generate` is watched and stopped. */
@@ -78,6 +113,10 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal;
   /** Called as the work is handed to the GPU. */
   readonly onProgress?: (progress: Progress) => void;
+  /** A preview with the progress of every so many steps. Each costs a wait for the GPU. */
+  readonly previewEvery?: number;
+  /** How previews are made. Default `auto`. */
+  readonly preview?: PreviewKind;
 }
 
 /** One picture. */
@@ -148,6 +187,8 @@ export interface ModelInfo {
   readonly embeddedGuidance: boolean;
   /** Whether the folder brings a learned latent upsampler. */
   readonly learnedUpsampler: boolean;
+  /** Colours that latents nearly are: rgb (−1 … 1) = latents · factors [C][3] + bias [3]. From lssgen.json. */
+  readonly latentRgb?: { readonly factors: readonly (readonly number[])[]; readonly bias: readonly number[] };
   /** FLOPs of a step of `calls` calls. */
   cost(calls: number): CostModel;
 }
@@ -164,6 +205,10 @@ export interface PipelineOptions {
   readonly signal?: AbortSignal;
   /** Folder of a learned latent upsampler, in place of the model's own. */
   readonly upsamplerWeights?: FolderSource;
+  /** Folder of a diffusers AutoencoderTiny (TAESD): for previews, and for the result with `tinyDecode`. */
+  readonly tinyVae?: FolderSource;
+  /** Decodes results with the tiny autoencoder: faster, a little worse. */
+  readonly tinyDecode?: boolean;
 }
 
 /** A model, ready to draw. Dispose it (`await using`) to free the GPU. */

@@ -8,6 +8,7 @@ import { LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { AutoencoderKl, autoencoderKlConfig } from "../models/autoencoder_kl.ts";
+import { AutoencoderTiny, autoencoderTinyConfig } from "../models/autoencoder_tiny.ts";
 import { affine, posteriorSample } from "../ops/elementwise.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor.ts";
 import { readConfig } from "../weights/model_folder.ts";
@@ -29,8 +30,73 @@ const MAX_ACTIVATION_BYTES = 2 ** 30;
 const OVERLAP = 0.25;
 const MIN_TILE = 16;
 
+/** Pictures to normalised latents and back. */
+export interface Autoencoder extends Disposable {
+  /** Pixels a latent side. */
+  readonly factor: number;
+  /** Normalised latents [1, h, w, C] → picture [1, 8h, 8w, 3] in about −1 … 1, f32. */
+  decode(r: Recorder, latents: Tensor): Promise<Tensor>;
+  /** Picture [1, H, W, 3] and noise [1, H/8, W/8, C] → normalised latents drawn from the posterior, f32. */
+  encode(r: Recorder, picture: Tensor, noise: Tensor): Promise<Tensor>;
+}
+
+/** AutoencoderTiny (TAESD), whose latents need no normalisation and have no posterior. */
+export class TinyVae implements Autoencoder {
+  /** The network and what frees it. */
+  constructor(readonly model: AutoencoderTiny, private readonly free: () => void) {}
+
+  /** See {@linkcode Autoencoder.factor}. */
+  get factor(): number {
+    return 2 ** (this.model.config.decoder_block_out_channels.length - 1);
+  }
+
+  /** See {@linkcode Autoencoder.decode}. */
+  decode(r: Recorder, latents: Tensor): Promise<Tensor> {
+    return Promise.resolve(this.model.decode(r, latents));
+  }
+
+  /** See {@linkcode Autoencoder.encode}. */
+  encode(r: Recorder, picture: Tensor): Promise<Tensor> {
+    return Promise.resolve(this.model.encode(r, picture));
+  }
+
+  /** Frees the weights. */
+  [Symbol.dispose](): void {
+    this.free();
+  }
+}
+
+/**
+ * Loads a folder of an AutoencoderTiny.
+ *
+ * @param channels Channels of the model's latents.
+ * @throws {LssgenError} `bad_option` when it is made for other latents.
+ */
+export async function loadTinyVae(
+  context: Omit<LoadContext, "index">,
+  subfolder: string,
+  channels: number,
+): Promise<TinyVae> {
+  const { model, [Symbol.dispose]: free } = await loadComponent(
+    context,
+    subfolder,
+    (w, c) => {
+      const config = autoencoderTinyConfig(c);
+      if (config.latent_channels !== channels) {
+        throw new LssgenError(
+          "bad_option",
+          `"${context.folder.name}": latent_channels is ${config.latent_channels}, the model's latents have ${channels}; ` +
+            "take the tiny autoencoder made for it (TAESD, TAESDXL, TAESD3 or TAEF1)",
+        );
+      }
+      return new AutoencoderTiny(w, config);
+    },
+  );
+  return new TinyVae(model, free);
+}
+
 /** AutoencoderKL with what surrounds it in a pipeline. */
-export class Vae implements Disposable {
+export class Vae implements Autoencoder {
   /** Use {@linkcode loadVae}. */
   constructor(
     private readonly model: AutoencoderKl,
@@ -115,12 +181,18 @@ export class Vae implements Disposable {
 }
 
 /** Loads vae/. An autoencoder whose config asks for it runs in f32. */
-export async function loadVae(context: LoadContext, maxActivationBytes?: number): Promise<Vae> {
+export async function loadVae(context: LoadContext, channels: number): Promise<Autoencoder> {
+  const kind = context.index.components.get("vae");
+  return kind === "AutoencoderTiny" ? await loadTinyVae(context, "vae", channels) : await loadKlVae(context);
+}
+
+/** Loads an AutoencoderKL from vae/. */
+export async function loadKlVae(context: LoadContext, maxActivationBytes?: number): Promise<Vae> {
   const kind = context.index.components.get("vae");
   if (kind !== undefined && kind !== "AutoencoderKL") {
     throw new LssgenError(
       "unsupported",
-      `"${context.folder.name}": vae is a ${kind}, supported is AutoencoderKL`,
+      `"${context.folder.name}": vae is a ${kind}, supported are AutoencoderKL and AutoencoderTiny`,
     );
   }
   const config = await readConfig(context.folder, "vae/config.json");

@@ -21,6 +21,14 @@ export interface Denoising<L> {
   combine(parts: readonly (readonly [factor: number, latents: L])[]): L;
   /** Fresh standard normal noise for a stochastic sampler's step. */
   stepNoise?(step: Step, stage: StagePlan): L | Promise<L>;
+  /** Clean latents of the user's picture at the stage's size; for image-to-image and inpainting. */
+  image?(stage: StagePlan): L | Promise<L>;
+  /** `latents` where the mask asks for something new, `known` elsewhere; new latents. For inpainting. */
+  inpaint?(latents: L, known: L, stage: StagePlan): L;
+  /** Predicted clean latents with the coarse structure of the enlarged picture; new latents. For `diffusehigh`. */
+  guide?(x0: L, stage: StagePlan): L | Promise<L>;
+  /** Shows the predicted clean latents after a step; they are released afterwards. */
+  preview?(x0: L, stage: StagePlan, done: number): void | Promise<void>;
   /** Told of every latents the walk is done with, exactly once; the last ones are the caller's. */
   release?(latents: L): void;
 }
@@ -68,48 +76,54 @@ export async function runPlan<L>(plan: Plan, model: Denoising<L>, options: RunOp
   let latents: L | undefined; // of the stage before: what the next grows from
   for (const stage of plan.stages) {
     checkSignal(options.signal, plan, stage, 0);
-    latents = await runStage(
-      plan,
-      stage,
-      await startStage(stage, latents, model, release),
-      model,
-      release,
-      options,
-    );
+    const start = await startStage(stage, latents, model, release);
+    latents = await runStage(plan, stage, start, model, release, options);
   }
   return latents!;
 }
 
-/** Pure noise, or the grown latents of the stage before with noise mixed in. */
+/** What a stage begins with. */
+interface Start<L> {
+  readonly latents: L;
+  /** Inpainting: the user's picture and the stage's noise. */
+  readonly known?: { readonly image: L; readonly noise: L };
+}
+
+/** Pure noise, or the grown latents of the stage before (or the user's picture) with noise mixed in. */
 async function startStage<L>(
   stage: StagePlan,
   before: L | undefined,
   model: Denoising<L>,
   release: (latents: L) => void,
-): Promise<L> {
+): Promise<Start<L>> {
+  const { grow, keep, initNoiseSigma } = stage;
+  // The picture first: its posterior's noise is the first that a seeded generator of diffusers draws.
+  const image = keep || grow?.from === "image" ? await model.image!(stage) : undefined;
   const noise = await model.noise(stage);
-  let start: L;
-  if (stage.grow && before !== undefined) {
-    const { mix, upsampler } = stage.grow;
-    const grown = await model.upsample(before, stage, upsampler);
+  let latents: L;
+  if (grow?.from === "image") {
+    latents = model.combine([[grow.mix.signal, image!], [grow.mix.noise, noise]]);
+  } else if (grow && before !== undefined) {
+    const grown = await model.upsample(before, stage, grow.upsampler);
     release(before);
-    start = model.combine([[mix.signal, grown], [mix.noise, noise]]);
+    latents = model.combine([[grow.mix.signal, grown], [grow.mix.noise, noise]]);
     release(grown);
-  } else {
-    if (stage.initNoiseSigma === 1) return noise;
-    start = model.combine([[stage.initNoiseSigma, noise]]);
-  }
+  } else if (keep || initNoiseSigma !== 1) {
+    latents = model.combine([[initNoiseSigma, noise]]);
+  } else return { latents: noise };
+  if (keep) return { latents, known: { image: image!, noise } };
   release(noise);
-  return start;
+  if (image !== undefined) release(image);
+  return { latents };
 }
 
 async function runStage<L>(
   plan: Plan,
   stage: StagePlan,
-  start: L,
+  { latents: start, known }: Start<L>,
   model: Denoising<L>,
   release: (latents: L) => void,
-  { signal, onProgress }: RunOptions,
+  { signal, onProgress, previewEvery }: RunOptions,
 ): Promise<L> {
   let latents = start;
   const slots = new Map<number, L>();
@@ -131,14 +145,21 @@ async function runStage<L>(
   for (const [done, step] of stage.steps.entries()) {
     checkSignal(signal, plan, stage, done);
     const input = step.inputScale === 1 ? latents : model.combine([[step.inputScale, latents]]);
-    const output = await model.denoise(input, step, stage);
+    let output = await model.denoise(input, step, stage);
     if (input !== latents) release(input);
+    if (done < (stage.guided ?? 0)) output = await guidedOutput(latents, output, step, stage, model, release);
     const noise = step.next.noise ? await model.stepNoise!(step, stage) : undefined;
 
     const at = (terms: Terms): L => combineTerms(terms, { latents, output, noise, slots }, model);
     const stored = (step.store ?? []).map(({ slot, terms }) => ({ slot, value: at(terms) }));
     const last = done === stage.steps.length - 1;
-    const next = at(last && leavesWithX0 ? step.x0 : step.next);
+    let next = at(last && leavesWithX0 ? step.x0 : step.next);
+    if (known) next = keepKnown(next, known, stage, done, model, release);
+    if (previewEvery && (done + 1) % previewEvery === 0 && model.preview) {
+      const x0 = at(step.x0);
+      await model.preview(x0, stage, done + 1);
+      release(x0);
+    }
     for (const { slot, value } of stored) {
       if (slots.has(slot)) release(slots.get(slot)!);
       slots.set(slot, value);
@@ -150,7 +171,46 @@ async function runStage<L>(
     report(done + 1, step);
   }
   for (const slot of slots.values()) release(slot);
+  if (known) {
+    release(known.image);
+    release(known.noise);
+  }
   return latents;
+}
+
+/** The network's output as it would have been, had it implied the guided clean latents: x0 = a·x + b·output. */
+async function guidedOutput<L>(
+  latents: L,
+  output: L,
+  { x0: { sample: a, output: b } }: Step,
+  stage: StagePlan,
+  model: Denoising<L>,
+  release: (latents: L) => void,
+): Promise<L> {
+  const implied = combineTerms({ sample: a, output: b }, { latents, output, slots: new Map() }, model);
+  release(output);
+  const better = await model.guide!(implied, stage);
+  release(implied);
+  const changed = model.combine([[1 / b, better], [-a / b, latents]]);
+  release(better);
+  return changed;
+}
+
+/** Puts the user's picture, at the noise level after the step, where the mask keeps it. */
+function keepKnown<L>(
+  latents: L,
+  { image, noise }: { image: L; noise: L },
+  stage: StagePlan,
+  done: number,
+  model: Denoising<L>,
+  release: (latents: L) => void,
+): L {
+  const mix = stage.keep![done];
+  const known = model.combine([[mix.signal, image], [mix.noise, noise]]);
+  const out = model.inpaint!(latents, known, stage);
+  release(known);
+  release(latents);
+  return out;
 }
 
 function combineTerms<L>(

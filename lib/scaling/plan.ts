@@ -6,7 +6,8 @@
 
 import { direct } from "./methods/direct.ts";
 import { methodNamed } from "./methods/registry.ts";
-import type { Plan, PlanRequest } from "./types.ts";
+import { fromPicture, levelsAfter } from "./stages.ts";
+import type { Growth, Plan, PlanRequest, StagePlan } from "./types.ts";
 
 /**
  * Plans a picture. Pure: needs no GPU and no weights.
@@ -29,7 +30,8 @@ import type { Plan, PlanRequest } from "./types.ts";
  */
 export function planStages(request: PlanRequest): Plan {
   const { name, plan } = methodNamed(request.method ?? "lssgen");
-  const { stages, warnings } = plan(request);
+  const { stages: planned, warnings } = plan(request);
+  const stages = withPicture(request, planned);
   const { width, height } = stages[stages.length - 1];
   const denoiserCalls = stages.reduce((sum, stage) => sum + stage.steps.length, 0);
   if (!request.cost) return { method: name, width, height, stages, denoiserCalls, warnings };
@@ -42,6 +44,19 @@ export function planStages(request: PlanRequest): Plan {
   return { method: name, width, height, stages, denoiserCalls, flops, directFlops, speedup, warnings };
 }
 
+/** The stages of a run that begins with a picture, or keeps part of one. */
+function withPicture(request: PlanRequest, stages: readonly StagePlan[]): StagePlan[] {
+  const { strength, inpaint } = request;
+  const begun = stages.map((stage, i) =>
+    i === 0 && strength !== undefined ? fromPicture(request, stage, strength) : stage
+  );
+  if (!inpaint) return begun;
+  return begun.map((stage, i) => ({
+    ...stage,
+    keep: levelsAfter(request, stage, begun[i + 1]?.grow?.from === "x0"),
+  }));
+}
+
 /** A plan as a table for people. */
 export function formatPlan(plan: Plan): string {
   const rows = plan.stages.map((stage) => [
@@ -50,7 +65,7 @@ export function formatPlan(plan: Plan): string {
     `${stage.tokens}`,
     `${stage.steps.length} of ${stage.schedule.timesteps.length}`,
     stage.grow ? stage.grow.level.toFixed(3) : "noise",
-    stage.grow ? stage.grow.upsampler + (stage.grow.from === "x0" ? " of the predicted picture" : "") : "",
+    stage.grow ? stage.grow.from === "image" ? "your picture" : grownBy(stage.grow) : "",
     stage.flops === undefined ? "" : flopsText(stage.flops),
   ]);
   const table = [["stage", "size", "tokens", "steps", "from", "upsampler", "FLOPs"], ...rows];
@@ -65,6 +80,11 @@ export function formatPlan(plan: Plan): string {
       plan.speedup.toFixed(2)
     }× less denoising`;
   return [calls + cost, ...lines, ...plan.warnings.map((warning) => `warning: ${warning}`)].join("\n");
+}
+
+function grownBy({ upsampler, from, sharpen }: Growth): string {
+  return (sharpen ? `sharpened ${upsampler}` : upsampler) +
+    (from === "x0" ? " of the predicted picture" : "");
 }
 
 function flopsText(flops: number): string {

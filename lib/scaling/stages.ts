@@ -8,7 +8,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { enter, noiseLevel } from "../schedulers/entry.ts";
-import { linearSigmas, type Schedule } from "../schedulers/types.ts";
+import { linearSigmas, type NoiseMix, type Schedule } from "../schedulers/types.ts";
 import type { Growth, PlanRequest, Size, StagePlan } from "./types.ts";
 
 function bad(message: string): LssgenError {
@@ -165,4 +165,41 @@ export function enterStage(
     ]
     : [];
   return { stage: makeStage(r, index, size, schedule, { begin, grow }), warnings };
+}
+
+/**
+ * A first stage that begins with a picture instead of noise, as diffusers' image-to-image pipelines enter it:
+ * flow models skip ⌊n − n·strength⌋ steps, the others n − ⌊n·strength⌋.
+ *
+ * @throws {LssgenError} `bad_option` when no step is left.
+ */
+export function fromPicture(r: PlanRequest, stage: StagePlan, strength: number): StagePlan {
+  if (!(strength > 0 && strength <= 1)) {
+    throw bad(`strength is ${strength}, expected more than 0 and at most 1, try 0.75`);
+  }
+  const { schedule } = stage;
+  const n = schedule.steps;
+  const skipped = r.scheduler.kind === "flow" ? Math.floor(n - n * strength) : n - Math.floor(n * strength);
+  const begin = Math.max(stage.begin, skipped);
+  const end = stage.begin + stage.steps.length;
+  if (begin >= end) {
+    throw bad(
+      `strength is ${strength}: of ${n} steps none would be left; take more steps or a higher strength`,
+    );
+  }
+  return makeStage(r, stage.index, stage, schedule, {
+    begin,
+    end,
+    grow: growth(r, schedule, begin, "image", "pixel"),
+  });
+}
+
+/** What brings a clean picture to the noise level after each step of a stage; clean after the last one of the schedule. */
+export function levelsAfter(r: PlanRequest, stage: StagePlan, leavesWithX0: boolean): NoiseMix[] {
+  const { schedule, begin, steps } = stage;
+  return steps.map((_, i) => {
+    const next = begin + i + 1;
+    const clean = next >= schedule.timesteps.length || (leavesWithX0 && i === steps.length - 1);
+    return clean ? { signal: 1, noise: 0 } : r.scheduler.addNoise(schedule, next);
+  });
 }

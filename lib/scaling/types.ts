@@ -57,6 +57,10 @@ export interface PlanRequest extends Size {
   readonly upsampler: Upsampler;
   /** How later stages enter their schedule; `reference` when absent. */
   readonly entry?: Entry;
+  /** Image to image: share in (0, 1] of the first stage's steps, run on a picture with noise instead of noise alone. */
+  readonly strength?: number;
+  /** Everything outside a mask is put back after each step, at the step's noise level. */
+  readonly inpaint?: boolean;
   /** Repeats a defect of the reference: SD1.5 with Euler multiplies the noise of *every* stage by initNoiseSigma. */
   readonly referenceQuirks?: boolean;
   /** The model's scheduler. */
@@ -69,10 +73,12 @@ export interface PlanRequest extends Size {
 
 /** How a stage takes over from the one before. */
 export interface Growth {
-  /** Latents as they are, or the clean ones that the last step implied. */
-  readonly from: "latents" | "x0";
+  /** Latents as they are, the clean ones that the last step implied, or those of a picture that the user brings. */
+  readonly from: "latents" | "x0" | "image";
   /** How they grow. */
   readonly upsampler: Upsampler;
+  /** With `pixel`: how much of the difference to its blurred self is added to the enlarged picture. */
+  readonly sharpen?: number;
   /** Then: signal · grown + noise · ε. */
   readonly mix: NoiseMix;
   /** Noise level entered at, in [0, 1]: σ of flow models (the mixing weight of noise), σ/(1 + σ) of the others. */
@@ -97,8 +103,12 @@ export interface StagePlan extends Size {
   readonly steps: readonly Step[];
   /** Factor of the noise a first stage starts from. */
   readonly initNoiseSigma: number;
-  /** Absent in the first stage, which is pure noise. */
+  /** Absent in a first stage of pure noise. */
   readonly grow?: Growth;
+  /** Steps at the beginning whose predicted picture takes over the coarse structure of the enlarged one. */
+  readonly guided?: number;
+  /** Inpainting: what brings the user's picture to the noise level after each step. */
+  readonly keep?: readonly NoiseMix[];
   /** FLOPs of the stage's denoising, with a cost model. */
   readonly flops?: number;
 }
@@ -155,4 +165,6 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Called before the first step of a stage (step 0) and after each. */
   readonly onProgress?: (progress: StepProgress) => void;
+  /** Hands the predicted clean latents to {@linkcode Denoising.preview} after every so many steps. */
+  readonly previewEvery?: number;
 }

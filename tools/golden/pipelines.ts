@@ -59,7 +59,7 @@ function pipeline(staged: boolean, quirks = false): Handler {
     const context: LoadContext = { folder, index, device, dtype: c.dtype };
 
     using network = await family.load(context);
-    using vae = await loadVae(context);
+    using vae = await loadVae(context, info.latentChannels);
     using upsampler = typeof c.json.upsampler === "string"
       ? await loadComponent(
         { ...context, folder: c.sibling(c.json.upsampler) },

@@ -6,6 +6,7 @@
 
 import { LssgenError } from "../../errors.ts";
 import type { Method } from "../types.ts";
+import { diffuseHigh } from "./diffusehigh.ts";
 import { direct } from "./direct.ts";
 import { hiresFix } from "./hires_fix.ts";
 import { latentScaling } from "./lssgen.ts";
@@ -18,6 +19,7 @@ export const METHODS: readonly Method[] = [
   direct,
   megafusion,
   selfCascade,
+  diffuseHigh,
   hiresFix,
 ];
 
