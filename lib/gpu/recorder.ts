@@ -76,7 +76,7 @@ export class Recorder {
   private slot = 0;
   private flops = 0;
   private readonly scopes: Scope[] = [];
-  private inFlight: Promise<undefined> | undefined;
+  private inFlight: Promise<unknown> | undefined;
   /** Launches recorded since the start. */
   dispatches = 0;
   private profiling: { entries: { kernel: string; flops: number }[]; set: GPUQuerySet } | undefined;

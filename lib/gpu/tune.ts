@@ -75,6 +75,15 @@ export function operandsOf(device: Device): Operands {
   return tunings.get(device)?.operands ?? "texels";
 }
 
+/**
+ * Whether long unrolled kernels compile in reasonable time. SwiftShader, Chromium's adapter on machines without
+ * a GPU, needs minutes for attention and 3×3 convolutions in register tiles, and loses the device over it; the
+ * plain kernels take it half a second.
+ */
+export function compilesLargeKernels(device: Device): boolean {
+  return device.info.architecture !== "swiftshader";
+}
+
 /** The variant for a product on a device, by its tuning if {@linkcode tuneMatmul} has run. */
 export function chooseMatmul(device: Device, { M }: MatmulShape): MatmulKernel {
   const [row, few, many] = KERNELS[operandsOf(device)];

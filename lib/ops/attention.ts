@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
-import { operandsOf } from "../gpu/tune.ts";
+import { compilesLargeKernels, operandsOf } from "../gpu/tune.ts";
 import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
 
 /** Heads within the channels of a sequence: element d of head h of row n is `x[b, n, at + h·D + d]`. */
@@ -214,7 +214,7 @@ const TEXEL_TILES: readonly { readonly OD: number; readonly RQ: number }[] = [
 
 /** Register tiles where rows are made of whole loads of eight values, else one value at a time. */
 function chooseKernel(r: Recorder, operands: readonly Strided[], D: number): Kernel {
-  const whole =
+  const whole = compilesLargeKernels(r.device) &&
     operands.every(({ first, sample, head, row }) => [first, sample, head, row].every((n) => n % 8 === 0)) &&
     D % 8 === 0 && operands[1].tensor.dtype === operands[2].tensor.dtype;
   const [Q, K] = operands.map(({ tensor }) => tensor.dtype);

@@ -8,7 +8,7 @@ import { LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
-import { operandsOf } from "../gpu/tune.ts";
+import { compilesLargeKernels, operandsOf } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold, windowOf } from "./window.ts";
@@ -149,7 +149,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   void scope;
   const X = C % 4 === 0 ? x : padChannels(r, x);
   const C4 = Math.ceil(C / 4);
-  const fast = kh === 3 && kw === 3 && g.stride === 1 && !g.transposed;
+  const fast = kh === 3 && kw === 3 && g.stride === 1 && !g.transposed && compilesLargeKernels(r.device);
   const px = fast ? 8 : 4;
   const tiles = Math.ceil(g.Wo / px);
   const WX = Co > 32 ? 8 : Co > 16 ? 4 : Co > 8 ? 2 : 1;
