@@ -1,12 +1,14 @@
 /** The autoencoder in tiles, against diffusers' tiled_decode and tiled_encode with the same tiles. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
+import { LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import type { LoadContext } from "../lib/pipelines/family.ts";
 import { channelsLast } from "../lib/pipelines/latents.ts";
-import { loadKlVae } from "../lib/pipelines/vae.ts";
+import { createPipeline } from "../lib/pipelines/text_to_image.ts";
+import { loadKlVae, loadTinyVae } from "../lib/pipelines/vae.ts";
 import { bytesOf, folderOf } from "../lib/weights/bytes.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";
 import { openSafetensors } from "../lib/weights/safetensors.ts";
@@ -22,6 +24,77 @@ function modelFolder(): LoadContext["folder"] {
     return bytesOf(file, new TextEncoder().encode(text));
   });
 }
+
+/** The golden autoencoder in a folder with a convolution inside a block `factor` times as large. */
+function loud(factor: number, force_upcast: boolean): LoadContext["folder"] {
+  const inner = modelFolder();
+  return folderOf("loud", async (file) => {
+    if (file === "vae/config.json") {
+      const text = JSON.stringify({ ...JSON.parse((await inner.text(file))!), force_upcast });
+      return bytesOf(file, new TextEncoder().encode(text));
+    }
+    const source = await inner.open(file);
+    if (!source || !file.endsWith(".safetensors")) return source;
+    const bytes = (await source.read(0, source.size)).slice();
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const length = Number(view.getBigUint64(0, true));
+    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+    for (const name of ["decoder.mid_block.resnets.0.conv1.weight"]) {
+      const { dtype, data_offsets: [from, to] } = header[name];
+      assertEquals(dtype, "F32");
+      for (let at = 8 + length + from; at < 8 + length + to; at += 4) {
+        view.setFloat32(at, view.getFloat32(at, true) * factor, true);
+      }
+    }
+    return bytesOf(file, bytes);
+  });
+}
+
+// SDXL's own autoencoder reaches values that f16 cannot hold; a folder that says so (force_upcast) runs in f32 all through.
+Deno.test("activations beyond f16 do no harm: exactly none with force_upcast, and little without", async () => {
+  using device = await openDevice();
+  const index = { pipeline: "", components: new Map(), config: new ConfigReader("", {}) };
+  const decode = async (force_upcast: boolean, dtype: "f16" | "f32"): Promise<Float32Array> => {
+    using vae = await loadKlVae({ folder: loud(1e6, force_upcast), index, device, dtype });
+    using r = new Recorder(device, dtype);
+    const z = r.upload([1, 8, 8, 16], Float32Array.from({ length: 1024 }, (_, i) => Math.sin(i)));
+    return await r.read(await vae.decode(r, z));
+  };
+  const want = await decode(true, "f32");
+  assert(want.every(Number.isFinite));
+  assertEquals(await decode(true, "f16"), want);
+  const half = await decode(false, "f16");
+  const worst = Math.max(...half.map((v, i) => Number.isFinite(v) ? Math.abs(v - want[i]) : Infinity));
+  assert(worst < 0.01, `off by ${worst}`);
+});
+
+Deno.test("a tiny autoencoder decodes in the pipeline's stead, and one for other latents is refused", async () => {
+  using device = await openDevice();
+  const folder = fileFolder(path("./golden/vae/tiny_taef1"));
+  using tiny = await loadTinyVae({ folder, device, dtype: "f32" }, "", 16);
+  using r = new Recorder(device, "f32");
+  const z = r.upload([1, 4, 6, 16], new Float32Array(4 * 6 * 16));
+  assertEquals((await tiny.decode(r, z)).shape, [1, 4 * tiny.factor, 6 * tiny.factor, 3]);
+  const error = await assertRejects(
+    () => loadTinyVae({ folder, device, dtype: "f32" }, "", 4),
+    LssgenError,
+    "latent_channels is 16",
+  );
+  assertEquals(error.code, "bad_option");
+});
+
+Deno.test("an upsampler for other latents is refused by name", async () => {
+  using device = await openDevice();
+  await assertRejects(
+    () =>
+      createPipeline(fileFolder(path("./golden/pipelines/sd15/model")), {
+        device,
+        upsamplerWeights: fileFolder(path("./golden/lssgen/_upsamplers/ch16")),
+      }),
+    LssgenError,
+    "in_channels is 16, the model's latents have 4",
+  );
+});
 
 Deno.test("tiles of a decode and of an encode blend as diffusers' do", async () => {
   using device = await openDevice();

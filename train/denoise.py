@@ -119,14 +119,14 @@ def optimizers(model):
             torch.optim.AdamW(rest, lr=1.5e-3, betas=(0.9, 0.98), weight_decay=0.0)]
 
 
-def sigmas(n, side):
-    """Shifted toward noise as the picture grows (SD3, eq. 23): half of them logit-normal, the rest even, a quarter near 1.
+def sigmas(n, side, near=0.3):
+    """Shifted toward noise as the picture grows (SD3, eq. 23): half of them logit-normal, the rest even, `near` of all close to 1.
 
     Sampling begins at 1, where noun and background are chosen from the words alone; the logit-normal rule almost
     never goes there, and a network that never saw pure noise reads a random scene out of it.
     """
     s = torch.where(torch.rand(n) < 0.5, torch.sigmoid(torch.randn(n) * 1.1), torch.rand(n))
-    s = torch.where(torch.rand(n) < 0.25, 1 - 0.03 * torch.rand(n) ** 2, s)
+    s = torch.where(torch.rand(n) < near, 1 - 0.12 * torch.rand(n) ** 2, s)
     shift = {128: 1.3, 256: 2.0, 512: 3.0}[side]
     return (shift * s / (1 + (shift - 1) * s)).clamp(1e-3, 1)
 
@@ -163,20 +163,21 @@ def main(minutes, distil_share=0.2):
         now = spent + time.time() - start
         share = min(1, now / total)
         # Trapezoid: warm up, hold, fall linearly in the last 35 %.
-        rate = min(1, (step - first + 1) / 150) * min(1, max(0.02, (1 - share) / 0.35))
+        rate = min(1, (step - first + 1) / 40) * min(1, max(0.02, (1 - share) / 0.35))
         for o, rates in zip(opts, base):
             for g, lr in zip(o.param_groups, rates):
                 g["lr"] = lr * rate
         distil = share > 1 - distil_share
-        side, n = (128, 32)
-        if share > 0.5 and random.random() < 0.45:
+        side, n = (128, 40)
+        if share > 0.55 and random.random() < 0.4:
             side, n = (512, 3) if random.random() < 0.12 else (256, 10)
         if distil:
             n = n * 2 // 3
         x0, captions = latents.batch(side, n)
         captions = ["" if random.random() < 0.1 and not distil else c for c in captions]
         noise = torch.randn_like(x0)
-        s = sigmas(n, side)
+        # Nouns are learnt near σ = 1, where only the words tell; fine detail below, and later.
+        s = sigmas(n, side, 0.6 if share < 0.5 else 0.3)
         sv = s.view(-1, 1, 1, 1)
         x = (1 - sv) * x0 + sv * noise
         guidance = torch.ones(n)

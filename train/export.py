@@ -54,7 +54,36 @@ def networks():
     return model.eval(), denoise.load_vae(), up and up.eval(), s["shift"], s["scale"]
 
 
+@torch.no_grad()
+def latent_colours(vae, shift, scale):
+    """(factors [C·3], bias [3]): the colours that normalised latents nearly are, by least squares; for previews."""
+    scenes = data.Scenes(17)
+    x = torch.stack([scenes.draw(scenes.spec(), 128) for _ in range(48)])
+    z = (vae.encode(x).latent_dist.mode() - shift) * scale
+    rows = torch.cat([z, torch.ones_like(z[:, :1])], 1).movedim(1, -1).flatten(0, 2)
+    colours = torch.nn.functional.avg_pool2d(x, 8).movedim(1, -1).flatten(0, 2)
+    w = torch.linalg.lstsq(rows, colours).solution
+    print(f"latents to colours: {(rows @ w - colours).square().mean().sqrt() * 127.5:.1f} of 255 off (rms)")
+    return [round(v, 5) for v in w[:-1].flatten().tolist()], [round(v, 5) for v in w[-1].tolist()]
+
+
+@torch.no_grad()
+def largest_activation(vae):
+    """What the autoencoder's convolutions reach on scenes: f16 ends at 65504."""
+    top = [0.0]
+    hooks = [m.register_forward_hook(lambda _, __, y: top.append(y.abs().max().item())) for m in vae.modules() if isinstance(m, torch.nn.Conv2d)]
+    scenes = data.Scenes(18)
+    x = torch.stack([scenes.draw(scenes.spec(), 256) for _ in range(4)])
+    vae.decode(vae.encode(x).latent_dist.mode())
+    for h in hooks:
+        h.remove()
+    return max(top)
+
+
 def write(folder, model, vae, up, shift, scale, f16):
+    factors, bias = latent_colours(vae, shift, scale)
+    largest = largest_activation(vae)
+    print(f"autoencoder: largest activation {largest:.0f}")
     halve(model.clip, "text_encoder").save_pretrained(f"{folder}/text_encoder")
     halve(model.t5, "text_encoder_2").save_pretrained(f"{folder}/text_encoder_2")
     shutil.rmtree(f"{folder}/transformer", ignore_errors=True)
@@ -63,7 +92,7 @@ def write(folder, model, vae, up, shift, scale, f16):
     else:
         model.flux.save_config(f"{folder}/transformer")
         q8.save(f"{folder}/transformer/{GGUF}", model.flux.state_dict(), SETTINGS["name"])
-    vae.register_to_config(scaling_factor=scale, shift_factor=shift)
+    vae.register_to_config(scaling_factor=scale, shift_factor=shift, force_upcast=largest > 6000)
     halve(vae, "vae").to(memory_format=torch.contiguous_format).save_pretrained(f"{folder}/vae")
     diffusers.FlowMatchEulerDiscreteScheduler(**SCHEDULER).save_pretrained(f"{folder}/scheduler")
     index = dict(_class_name="FluxPipeline", _diffusers_version=diffusers.__version__,
@@ -80,7 +109,7 @@ def write(folder, model, vae, up, shift, scale, f16):
                   f"{folder}/upsampler/diffusion_pytorch_model.safetensors", {"format": "pt"})
         index["upsampler"] = ["lssgen", "LatentUpSampler"]
     write_json(f"{folder}/model_index.json", dict(sorted(index.items())))
-    write_json(f"{folder}/lssgen.json", SETTINGS)
+    write_json(f"{folder}/lssgen.json", dict(SETTINGS, latent_rgb_factors=factors, latent_rgb_bias=bias))
 
 
 def read(folder):

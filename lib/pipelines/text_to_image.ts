@@ -140,7 +140,7 @@ export async function createPipeline(
       await loadTinyVae({ ...context, folder: options.tinyVae }, "", info.latentChannels);
     if (tiny) parts.push(tiny);
     const upsampler = info.learnedUpsampler
-      ? await loadUpsampler(context, options.upsamplerWeights)
+      ? await loadUpsampler(context, options.upsamplerWeights, info.latentChannels)
       : undefined;
     if (upsampler) parts.push(upsampler);
     // The signal stops loading only: each picture brings its own.
@@ -158,17 +158,39 @@ export async function createPipeline(
   }
 }
 
-/** The learned upsampler of the model's own folder, or of a folder that the user brings. */
+/**
+ * The learned upsampler of the model's own folder, or of a folder that the user brings.
+ *
+ * @throws {LssgenError} `bad_option` when it is made for other latents.
+ */
 async function loadUpsampler(
   context: LoadContext,
   own: FolderSource | undefined,
+  channels: number,
 ): Promise<Component<LatentUpsampler>> {
   const where = own ? { ...context, folder: own } : context;
-  return await loadComponent(
-    where,
-    own ? "" : "upsampler",
-    (w, config) => new LatentUpsampler(w, latentUpsamplerConfig(config)),
-  );
+  return await loadComponent(where, own ? "" : "upsampler", (w, json) => {
+    const config = latentUpsamplerConfig(json);
+    for (const key of ["in_channels", "out_channels"] as const) {
+      if (config[key] !== channels) {
+        throw new LssgenError(
+          "bad_option",
+          `"${where.folder.name}": the upsampler's ${key} is ${
+            config[key]
+          }, the model's latents have ${channels} ` +
+            "channels; take one trained for this model, or --upsampler bicubic",
+        );
+      }
+    }
+    const upsampler = new LatentUpsampler(w, config);
+    if (upsampler.scale !== 2) {
+      throw new LssgenError(
+        "unsupported",
+        `"${where.folder.name}": the upsampler enlarges ${upsampler.scale} times (strides), stages grow by 2`,
+      );
+    }
+    return upsampler;
+  });
 }
 
 /** Networks of an open pipeline. */

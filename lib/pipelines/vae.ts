@@ -198,7 +198,7 @@ export async function loadKlVae(context: LoadContext, maxActivationBytes?: numbe
   const config = await readConfig(context.folder, "vae/config.json");
   const dtype = config.bool("force_upcast", false) ? "f32" : context.dtype;
   const { model, [Symbol.dispose]: free } = await loadComponent(
-    context,
+    { ...context, dtype },
     "vae",
     (w, c) => new AutoencoderKl(w, autoencoderKlConfig(c)),
   );
