@@ -62,7 +62,10 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       // One picture a call: each is on disk before the next begins, and has the bytes it would have alone.
       const seed = (request.seed ?? 0) + i;
       const began = performance.now();
-      const result = await pipeline.generate({ ...request, seed, count: 1 }, { signal: terminal.signal, ...watch });
+      const result = await pipeline.generate({ ...request, seed, count: 1 }, {
+        signal: terminal.signal,
+        ...watch,
+      });
       await watch.settled();
       const image = result.images[0];
       await writeWhole(path, await pngOf(image, engine));
@@ -149,6 +152,7 @@ export async function openPipeline(
     upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights"),
     tinyVae: await openFolder(engine.taesd, "--taesd"),
     tinyDecode: !engine.taesdPreviewOnly,
+    maxActivationBytes: engine.maxActivation === undefined ? undefined : engine.maxActivation * 2 ** 20,
     signal,
     onProgress,
   });

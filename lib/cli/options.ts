@@ -329,6 +329,16 @@ export const OPTIONS: readonly Option[] = [
     commands: ["generate"],
   },
   {
+    name: "max-activation",
+    type: "integer",
+    min: 1,
+    max: 65536,
+    value: "MIB",
+    fallback: "256 for guidance, 1024 for the VAE",
+    help: "beyond it guidance takes two calls and the VAE tiles",
+    commands: MAKES,
+  },
+  {
     name: "emphasis",
     type: "flag",
     negatable: true,

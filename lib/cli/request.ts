@@ -27,6 +27,8 @@ export interface EngineChoice {
   readonly taesd?: string;
   /** Whether it makes previews only. */
   readonly taesdPreviewOnly?: boolean;
+  /** Largest activation in MiB. */
+  readonly maxActivation?: number;
 }
 
 /** The seed without `--seed`, stable-diffusion.cpp's. */
@@ -105,6 +107,7 @@ export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): Engi
     mask: options.text.mask ?? stored.mask,
     taesd: options.text.taesd ?? stored.taesd,
     taesdPreviewOnly: options.flag.taesdPreviewOnly ?? stored.taesdPreviewOnly,
+    maxActivation: options.number.maxActivation ?? stored.maxActivation,
   };
 }
 
@@ -174,6 +177,7 @@ export function fromStored(
       mask: take("mask", "string") as string | undefined,
       taesd: take("taesd", "string") as string | undefined,
       taesdPreviewOnly: take("taesdPreviewOnly", "boolean") as boolean | undefined,
+      maxActivation: take("maxActivation", "number") as number | undefined,
     },
   };
 }

@@ -14,7 +14,10 @@ import { costOf, ditFlops } from "../scaling/flops.ts";
 import { type ConfigReader, readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
 import { loadComponent } from "./family.ts";
-import { guided, repeated } from "./guidance.ts";
+import { repeated, withGuidance } from "./guidance.ts";
+
+/** Bytes of the widest activation of a token, by the width of the model: an MLP of four times its width, 16 bits. */
+const MLP_BYTES = 4 * 2;
 
 /** DiTPipeline. */
 export const dit: Family = {
@@ -66,7 +69,9 @@ class DitNetwork implements Network {
 
   encode(_r: unknown, request: PromptRequest): Promise<Encoded> {
     const { transformer } = this;
-    const { num_embeds_ada_norm: nullClass, in_channels } = transformer.config;
+    const { num_embeds_ada_norm: nullClass, in_channels, patch_size } = transformer.config;
+    const { num_attention_heads, attention_head_dim } = transformer.config;
+    const limit = this.context.maxActivationBytes;
     const label = classLabel(this.context.index.config, request.prompt, nullClass);
     const calls = request.guidance > 1 ? 2 : 1;
     const classLabels = calls === 2 ? [label, nullClass] : [label];
@@ -75,12 +80,18 @@ class DitNetwork implements Network {
       warnings: [],
       denoise(r, latents, step) {
         using scope = r.scope();
-        const out = transformer.forward(r, {
-          latents: repeated(r, latents, calls),
-          timestep: Array(calls).fill(step.timestep),
-          classLabels,
-        });
-        const one = calls === 2 ? guided(r, out, request.guidance, 1) : out;
+        const [, h, w] = latents.shape;
+        const bytes = h * w / patch_size ** 2 * num_attention_heads * attention_head_dim * MLP_BYTES;
+        const one = withGuidance(
+          r,
+          { calls, scale: request.guidance, base: 1, bytes, limit },
+          (samples) =>
+            transformer.forward(r, {
+              latents: repeated(r, latents, samples.length),
+              timestep: samples.map(() => step.timestep),
+              classLabels: samples.map((i) => classLabels[i]),
+            }),
+        );
         // The other channels are the learned variance, which deterministic samplers do not use.
         return scope.keep(firstChannels(r, one, in_channels));
       },

@@ -65,6 +65,8 @@ export interface LoadContext {
   readonly device: Device;
   /** Storage type of f32 weights. */
   readonly dtype: Dtype;
+  /** See PipelineOptions.maxActivationBytes. */
+  readonly maxActivationBytes?: number;
   /** Stops loading. */
   readonly signal?: AbortSignal;
   /** Called after each tensor. */

@@ -15,8 +15,11 @@ import type { Tensor } from "../tensor.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
 import { loadComponent } from "./family.ts";
-import { guided, repeated, uploadStates, uploadVectors } from "./guidance.ts";
+import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { ClipPrompts, T5Prompts, warningsOf } from "./prompts.ts";
+
+/** Bytes of the widest activation of a token, by the width of the model: an MLP of four times its width, 16 bits. */
+const MLP_BYTES = 4 * 2;
 
 /** T5 tokens: what diffusers takes for dev, and the most that schnell was trained with. */
 function textLength(config: FluxConfig): number {
@@ -75,7 +78,7 @@ class FluxNetwork implements Network {
   private readonly t5: T5Prompts;
 
   constructor(
-    context: LoadContext,
+    private readonly context: LoadContext,
     private readonly transformer: FluxTransformer,
     private readonly free: () => void,
   ) {
@@ -99,6 +102,9 @@ class FluxNetwork implements Network {
 
     const encoderHiddenStates = uploadStates(r, t5s.map(({ last }) => last)); // [B, T, joint_attention_dim]
     const pooledProjections = uploadVectors(r, clips.map(({ pooled }) => pooled)); // [B, pooled_projection_dim]
+    const { num_attention_heads, attention_head_dim } = transformer.config;
+    const width = num_attention_heads * attention_head_dim;
+    const limit = this.context.maxActivationBytes;
     let rope: { h: number; w: number; table: Tensor } | undefined;
     return {
       calls,
@@ -112,16 +118,23 @@ class FluxNetwork implements Network {
           rope = { h, w, table: r.upload([length + h * w, table.length / (length + h * w) / 2, 2], table) };
         }
         using scope = r.scope();
-        const v = transformer.forward(r, {
-          hiddenStates: repeated(r, packLatents(r, latents), calls), // [B, h·w, 4C]
-          encoderHiddenStates,
-          pooledProjections,
-          timestep: Array(calls).fill(Math.fround(step.timestep / 1000)),
-          guidance: transformer.config.guidance_embeds ? Array(calls).fill(request.guidance) : undefined,
-          rope: rope.table,
-        });
-        const one = calls === 2 ? guided(r, v, request.trueCfgScale) : v;
-        return scope.keep(unpackLatents(r, one, h, w));
+        const packed = packLatents(r, latents); // [1, h·w, 4C]
+        const { table } = rope;
+        const v = withGuidance(r, {
+          calls,
+          scale: request.trueCfgScale,
+          bytes: (length + h * w) * width * MLP_BYTES,
+          limit,
+        }, (samples) =>
+          transformer.forward(r, {
+            hiddenStates: repeated(r, packed, samples.length),
+            encoderHiddenStates: samplesOf(r, encoderHiddenStates, samples),
+            pooledProjections: samplesOf(r, pooledProjections, samples),
+            timestep: samples.map(() => Math.fround(step.timestep / 1000)),
+            guidance: transformer.config.guidance_embeds ? samples.map(() => request.guidance) : undefined,
+            rope: table,
+          }));
+        return scope.keep(unpackLatents(r, v, h, w));
       },
     };
   }

@@ -28,6 +28,44 @@ export function sampleOf(r: Recorder, x: Tensor, index: number): Tensor {
   return out;
 }
 
+/** A guided step: how many calls of the network, how they are combined, and what a call takes. */
+export interface Guidance {
+  /** 1, or 2 with classifier-free guidance. */
+  readonly calls: number;
+  /** Guidance scale. */
+  readonly scale: number;
+  /** Sample that guidance leads away from; 0 by default. */
+  readonly base?: 0 | 1;
+  /** Largest activation of one sample, in bytes. */
+  readonly bytes: number;
+  /** Largest activation of a call; two samples that exceed it together go one after the other. */
+  readonly limit?: number;
+}
+
+/** Default of {@linkcode Guidance.limit}. */
+const MAX_BATCH_BYTES = 256 * 2 ** 20;
+
+/**
+ * Both samples in one call where memory allows, else one after the other; then their combination, [1, ..] f32.
+ *
+ * @param run The network over the samples of the given indices, [samples.length, ..].
+ */
+export function withGuidance(r: Recorder, g: Guidance, run: (samples: readonly number[]) => Tensor): Tensor {
+  if (g.calls === 1) return run([0]);
+  using scope = r.scope();
+  const { base = 0, scale } = g;
+  if (g.bytes * g.calls <= (g.limit ?? MAX_BATCH_BYTES)) {
+    return scope.keep(guided(r, run([0, 1]), scale, base));
+  }
+  const [low, high] = [run([base]), run([1 - base])];
+  return scope.keep(combine(r, [{ coef: 1 - scale, tensor: low }, { coef: scale, tensor: high }]));
+}
+
+/** Some samples of x [B, ..]: x itself for all of them. */
+export function samplesOf(r: Recorder, x: Tensor, samples: readonly number[]): Tensor {
+  return samples.length === x.shape[0] ? x : sampleOf(r, x, samples[0]);
+}
+
 /** [base, guided] → base + scale · (guided − base), [1, ..] f32. */
 export function guided(r: Recorder, both: Tensor, scale: number, base = 0): Tensor {
   using scope = r.scope();

@@ -13,10 +13,12 @@ import { costOf, unetFlops } from "../scaling/flops.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
 import { loadComponent } from "./family.ts";
-import { guided, repeated, uploadStates, uploadVectors } from "./guidance.ts";
+import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { ClipPrompts, clipStates, filled, type States, warningsOf, zeros } from "./prompts.ts";
 
 const CLIP_LENGTH = 77;
+/** Bytes of the widest activation a latent pixel: the gated MLP of 640 channels at half the size, 8 · 640 / 4 of 16 bits. */
+const GEGLU_BYTES = 2560;
 
 /** What differs between the two. */
 interface Kind {
@@ -93,7 +95,7 @@ class UnetNetwork implements Network {
   private readonly zeroEmpty: boolean;
 
   constructor(
-    context: LoadContext,
+    private readonly context: LoadContext,
     private readonly kind: Kind,
     private readonly unet: Unet,
     private readonly free: () => void,
@@ -128,6 +130,7 @@ class UnetNetwork implements Network {
 
     // [B, 77, cross_attention_dim], or a multiple of 77
     const encoderHiddenStates = uploadStates(r, conditions.map(({ states }) => filled(states, rows, empty)));
+    const limit = this.context.maxActivationBytes;
     const textEmbeds = kind.xl ? uploadVectors(r, conditions.map((c) => c.textEmbeds!)) : undefined;
     return {
       calls,
@@ -135,15 +138,16 @@ class UnetNetwork implements Network {
       denoise(r, latents, step, stage) {
         // Original size, crop, target size: those of the stage, or a small stage draws a cut-out of a large picture.
         const ids = [stage.height, stage.width, 0, 0, stage.height, stage.width];
-        using scope = r.scope();
-        const out = unet.forward(r, {
-          sample: repeated(r, latents, calls),
-          timestep: Array(calls).fill(step.timestep),
-          encoderHiddenStates,
-          textEmbeds,
-          timeIds: kind.xl ? Array(calls).fill(ids) : undefined,
-        });
-        return scope.keep(calls === 2 ? guided(r, out, request.guidance) : out);
+        const [, h, w] = latents.shape;
+        const guidance = { calls, scale: request.guidance, bytes: h * w * GEGLU_BYTES, limit };
+        return withGuidance(r, guidance, (samples) =>
+          unet.forward(r, {
+            sample: repeated(r, latents, samples.length),
+            timestep: samples.map(() => step.timestep),
+            encoderHiddenStates: samplesOf(r, encoderHiddenStates, samples),
+            textEmbeds: textEmbeds && samplesOf(r, textEmbeds, samples),
+            timeIds: kind.xl ? samples.map(() => ids) : undefined,
+          }));
       },
     };
   }

@@ -13,7 +13,7 @@ import { costOf, sd3Flops } from "../scaling/flops.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
 import { loadComponent } from "./family.ts";
-import { guided, repeated, uploadStates, uploadVectors } from "./guidance.ts";
+import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import {
   ClipPrompts,
   clipStates,
@@ -30,6 +30,8 @@ import {
 /** T5 tokens that diffusers takes. */
 const TEXT_LENGTH = 256;
 const CLIP_LENGTH = 77;
+/** Bytes of the widest activation of a token, by the width of the model: an MLP of four times its width, 16 bits. */
+const MLP_BYTES = 4 * 2;
 
 /** StableDiffusion3Pipeline. */
 export const stableDiffusion3: Family = {
@@ -82,7 +84,7 @@ class Sd3Network implements Network {
   private readonly t5?: T5Prompts;
 
   constructor(
-    context: LoadContext,
+    private readonly context: LoadContext,
     private readonly transformer: Sd3Transformer,
     private readonly free: () => void,
   ) {
@@ -123,18 +125,29 @@ class Sd3Network implements Network {
 
     const encoderHiddenStates = uploadStates(r, states);
     const pooledProjections = uploadVectors(r, pooled);
+    const { patch_size, num_attention_heads, attention_head_dim } = transformer.config;
+    const inner = num_attention_heads * attention_head_dim;
+    const limit = this.context.maxActivationBytes;
     return {
       calls,
       warnings: warningsOf(warnings),
       denoise(r, latents, step) {
         using scope = r.scope();
-        const v = transformer.forward(r, {
-          latents: repeated(r, latents, calls),
-          encoderHiddenStates,
-          pooledProjections,
-          timestep: Array(calls).fill(step.timestep),
-        });
-        return scope.keep(calls === 2 ? guided(r, v, request.guidance) : v);
+        const [, h, w] = latents.shape;
+        const bytes = (h * w / patch_size ** 2 + encoderHiddenStates.shape[1]) * inner * MLP_BYTES;
+        return scope.keep(
+          withGuidance(
+            r,
+            { calls, scale: request.guidance, bytes, limit },
+            (samples) =>
+              transformer.forward(r, {
+                latents: repeated(r, latents, samples.length),
+                encoderHiddenStates: samplesOf(r, encoderHiddenStates, samples),
+                pooledProjections: samplesOf(r, pooledProjections, samples),
+                timestep: samples.map(() => step.timestep),
+              }),
+          ),
+        );
       },
     };
   }

@@ -131,7 +131,8 @@ export async function createPipeline(
     await tuneOnce(device);
     const { signal, onProgress } = options;
     const dtype = options.dtype ?? (device.info.f16 ? "f16" : "f32");
-    const context: LoadContext = { folder, index, device, dtype, signal, onProgress };
+    const { maxActivationBytes } = options;
+    const context: LoadContext = { folder, index, device, dtype, maxActivationBytes, signal, onProgress };
     const network = await family.load(context);
     parts.push(network);
     const vae = await loadVae(context, info.latentChannels);

@@ -205,6 +205,11 @@ export interface PipelineOptions {
   readonly signal?: AbortSignal;
   /** Folder of a learned latent upsampler, in place of the model's own. */
   readonly upsamplerWeights?: FolderSource;
+  /**
+   * Largest activation in bytes. Beyond it the two calls of guidance run one after the other (default 256 MiB) and the
+   * autoencoder works in tiles (default 1 GiB, or the adapter's largest buffer).
+   */
+  readonly maxActivationBytes?: number;
   /** Folder of a diffusers AutoencoderTiny (TAESD): for previews, and for the result with `tinyDecode`. */
   readonly tinyVae?: FolderSource;
   /** Decodes results with the tiny autoencoder: faster, a little worse. */

@@ -187,7 +187,10 @@ export async function loadVae(context: LoadContext, channels: number): Promise<A
 }
 
 /** Loads an AutoencoderKL from vae/. */
-export async function loadKlVae(context: LoadContext, maxActivationBytes?: number): Promise<Vae> {
+export async function loadKlVae(
+  context: LoadContext,
+  maxActivationBytes: number | undefined = context.maxActivationBytes,
+): Promise<Vae> {
   const kind = context.index.components.get("vae");
   if (kind !== undefined && kind !== "AutoencoderKL") {
     throw new LssgenError(
