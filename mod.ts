@@ -19,7 +19,7 @@ export * from "./lib/errors.ts";
 export { type Device, type DeviceInfo, type DeviceOptions, openDevice } from "./lib/gpu/device.ts";
 export type { Kernel, KernelCache, KernelSpec } from "./lib/gpu/kernel.ts";
 export type { Memory, MemoryUse } from "./lib/gpu/memory.ts";
-export { encodePng, type Picture } from "./lib/image/png.ts";
+export { decodePng, encodePng, type Picture } from "./lib/image/png.ts";
 export {
   createPipeline,
   type Defaults,
@@ -32,8 +32,11 @@ export {
   type Pipeline,
   type PipelineOptions,
   planPicture,
+  type PreviewKind,
   type Progress,
   readModelInfo,
+  type RgbPicture,
+  type Rng,
 } from "./lib/pipelines/text_to_image.ts";
 export { combineArrays, type Denoising, lssgen, runPlan } from "./lib/scaling/lssgen.ts";
 export { formatPlan, planStages } from "./lib/scaling/plan.ts";

@@ -74,7 +74,7 @@ async function main(): Promise<number> {
     ["lint"],
     ["check"],
     ["run", "-A", "tools/build_shaders.ts", "--check"],
-    ["doc", "--lint", "mod.ts"],
+    ["doc", "--lint", "mod.ts", "lssgen.ts", "kernels.ts"],
   ];
   for (const gate of gates) {
     if (!(await deno(...gate)).success) {

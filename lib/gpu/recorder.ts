@@ -82,6 +82,8 @@ export class Recorder {
   private profiling: { entries: { kernel: string; flops: number }[]; set: GPUQuerySet } | undefined;
 
   /**
+   * Begins recording.
+   *
    * @param device Where to run.
    * @param activations Type of activations between kernels: f16 needs the adapter's shader-f16. The residual
    *   stream, statistics and sums are f32 in both.
@@ -339,6 +341,7 @@ export class Recorder {
     this.paramsBuffer.destroy();
   }
 
+  /** Ends the compute pass, if one is open. */
   private endPass(): void {
     this.pass?.end();
     this.pass = undefined;

@@ -1,0 +1,55 @@
+/**
+ * The tensor and kernel layer: a device, a recorder, and one function a kernel, over WGSL of our own.
+ *
+ * @example A product of two matrices
+ * ```ts ignore
+ * import { linear, openDevice, Recorder } from "@lssgen/webgpu/kernels";
+ *
+ * using device = await openDevice();
+ * using r = new Recorder(device);
+ * const x = r.upload([2, 8], new Float32Array(16).fill(1));
+ * const w = r.upload([3, 8], new Float32Array(24).fill(0.5)); // [N, K], as torch's Linear
+ * const y = linear(r, x, { weight: { buffer: w.buffer, N: 3, K: 8, stride: 8, type: "f32" } });
+ * console.log(await r.read(y)); // six fours
+ * ```
+ *
+ * @module
+ */
+
+export * from "./lib/errors.ts";
+export { type Device, type DeviceInfo, type DeviceOptions, openDevice } from "./lib/gpu/device.ts";
+export type { Kernel, KernelCache, KernelSpec } from "./lib/gpu/kernel.ts";
+export type { Memory, MemoryUse } from "./lib/gpu/memory.ts";
+export {
+  type Binding,
+  type Dispatch,
+  f32,
+  type Float,
+  type ProfileEntry,
+  Recorder,
+  Scope,
+} from "./lib/gpu/recorder.ts";
+export { type MatmulTuning, type Operands, operandsOf, tuneMatmul, tuneOnce } from "./lib/gpu/tune.ts";
+export { attention, type AttentionOptions, type Heads } from "./lib/ops/attention.ts";
+export {
+  conv2d,
+  type ConvOptions,
+  convTranspose2d,
+  type ConvWeights,
+  packConv,
+  type PackConvOptions,
+} from "./lib/ops/conv2d.ts";
+export { activation, add, affine, cast, combine, geglu, product, softmax } from "./lib/ops/elementwise.ts";
+export { groupNorm, type GroupNormOptions } from "./lib/ops/group_norm.ts";
+export {
+  type Activation,
+  linear,
+  type LinearOptions,
+  type LinearWeights,
+  type Matrix,
+} from "./lib/ops/linear.ts";
+export { layerNorm, type LayerNormOptions, rmsNorm } from "./lib/ops/norm.ts";
+export { packLatents, type PatchOrder, unpackLatents } from "./lib/ops/pack.ts";
+export { qkNormRope, type QkNormRopeOptions } from "./lib/ops/qk_norm_rope.ts";
+export { resample, type ResampleMode, type ResampleOptions } from "./lib/ops/resample.ts";
+export { type Dtype, elements, type Rows, rows, type Tensor } from "./lib/tensor.ts";
