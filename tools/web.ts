@@ -1,0 +1,179 @@
+/**
+ * The page: `build` makes a static folder of it, `serve` builds and serves it on this machine only.
+ *
+ * ```sh
+ * deno run -A tools/web.ts build [FOLDER]
+ * deno run -A tools/web.ts serve [--port N]
+ * ```
+ *
+ * @module
+ */
+
+import { extname, fromFileUrl, join } from "@std/path";
+import { blobSource } from "../lib/weights/bytes.ts";
+import { type ListedFile, listFile } from "../lib/weights/cache.ts";
+
+const ROOT = fromFileUrl(new URL("../", import.meta.url));
+const MODEL = "weights/lssgen-emoji";
+/** Where the page goes without another folder. */
+const DIST = join(ROOT, "web/dist");
+
+const TYPES: Readonly<Record<string, string>> = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".css": "text/css; charset=utf-8",
+  ".json": "application/json; charset=utf-8",
+  ".txt": "text/plain; charset=utf-8",
+  ".svg": "image/svg+xml",
+  ".png": "image/png",
+};
+
+/** What is not part of the model although it may lie beside it. */
+const NOT_MODEL = /(^|\/)\.|\.(py|png|md|part)$/;
+
+/** Files below a folder, as paths relative to it with slashes, sorted. Links are not followed. */
+async function filesBelow(folder: string, at = ""): Promise<string[]> {
+  const found: string[] = [];
+  for await (const entry of Deno.readDir(join(folder, at))) {
+    const path = at === "" ? entry.name : `${at}/${entry.name}`;
+    if (entry.isDirectory) found.push(...await filesBelow(folder, path));
+    else if (entry.isFile) found.push(path);
+  }
+  return found.sort();
+}
+
+/**
+ * Scripts for browsers from TypeScript. `using` is compiled away: Safari does not have it yet.
+ *
+ * @param entries Name of each script without `.js`, and its source.
+ */
+export async function bundle(
+  entries: Readonly<Record<string, string>>,
+  out: string,
+  define: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const esbuild = await import("esbuild");
+  try {
+    await esbuild.build({
+      entryPoints: { ...entries },
+      outdir: out,
+      bundle: true,
+      minify: true,
+      format: "esm",
+      target: "es2022",
+      platform: "browser",
+      legalComments: "none",
+      define: { ...define },
+      logLevel: "warning",
+    });
+  } finally {
+    // Its child process would keep this one alive.
+    await esbuild.stop();
+  }
+}
+
+/** Makes the static folder: page, scripts, model. Any host can serve it, under any path. */
+export async function build(out: string = DIST): Promise<{ files: number; bytes: number }> {
+  const model: string[] = await filesBelow(join(ROOT, MODEL)).catch(() => []);
+  const paths = model.filter((path) => !NOT_MODEL.test(path));
+  if (!paths.includes("model_index.json")) {
+    throw new Error(
+      `Cannot build the page: "${MODEL}" holds no model_index.json, the model has to come along`,
+    );
+  }
+  await Deno.remove(out, { recursive: true }).catch(() => {});
+  await Deno.mkdir(out, { recursive: true });
+
+  const listed: ListedFile[] = [];
+  for (const path of paths) {
+    const bytes = await Deno.readFile(join(ROOT, MODEL, path));
+    listed.push(await listFile(path, blobSource(path, new Blob([bytes]))));
+    await Deno.mkdir(join(out, MODEL, path, ".."), { recursive: true });
+    // Written anew rather than copied: the page is for everybody, whatever the rights of the source.
+    await Deno.writeFile(join(out, MODEL, path), bytes, { mode: 0o644 });
+  }
+  await bundle(
+    { main: join(ROOT, "web/main.ts"), worker: join(ROOT, "web/worker.ts") },
+    out,
+    { MODEL_URL: JSON.stringify(`./${MODEL}/`), MODEL_FILES: JSON.stringify(listed) },
+  );
+  for (const name of ["index.html", "style.css", "icon.svg"]) {
+    await Deno.copyFile(join(ROOT, "web", name), join(out, name));
+  }
+  let bytes = 0;
+  const all = await filesBelow(out);
+  for (const path of all) bytes += (await Deno.stat(join(out, path))).size;
+  return { files: all.length, bytes };
+}
+
+/**
+ * Answers from a folder's own listing: a path is looked up, never joined, so that no spelling of it leads
+ * out of the folder.
+ *
+ * @param folder What to serve.
+ * @param prefix Under which path, with slashes at both ends.
+ */
+export async function staticFiles(
+  folder: string,
+  prefix = "/",
+): Promise<(request: Request) => Promise<Response>> {
+  const files = new Map((await filesBelow(folder)).map((path) => [prefix + path, join(folder, path)]));
+  if (files.has(`${prefix}index.html`)) files.set(prefix, files.get(`${prefix}index.html`)!);
+  return async (request) => {
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      return new Response("Only GET and HEAD\n", { status: 405, headers: { allow: "GET, HEAD" } });
+    }
+    let path: string;
+    try {
+      path = decodeURIComponent(new URL(request.url).pathname);
+    } catch {
+      return new Response("Not a path\n", { status: 400 });
+    }
+    const file = files.get(path);
+    if (!file) return new Response("Not found\n", { status: 404 });
+    const { size } = await Deno.stat(file);
+    const headers = {
+      "content-type": TYPES[extname(file)] ?? "application/octet-stream",
+      "content-length": String(size),
+      "cache-control": "no-cache",
+      "x-content-type-options": "nosniff",
+    };
+    const body = request.method === "GET" ? (await Deno.open(file)).readable : null;
+    return new Response(body, { headers });
+  };
+}
+
+function built({ files, bytes }: { files: number; bytes: number }): string {
+  return `${files} files, ${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const [command, ...rest] = args;
+  if (command === "build" && rest.length <= 1 && !rest[0]?.startsWith("-")) {
+    const out = rest[0] ?? DIST;
+    console.log(`${out}: ${built(await build(out))}`);
+    return 0;
+  }
+  const port = rest.length === 0 ? 8000 : rest[0] === "--port" ? Number(rest[1]) : NaN;
+  if (command !== "serve" || rest.length > 2 || !Number.isInteger(port) || port < 0 || port > 65_535) {
+    console.error("Expected: build [FOLDER], or serve [--port N]");
+    return 2;
+  }
+  console.log(built(await build()));
+  const server = Deno.serve({
+    port,
+    hostname: "127.0.0.1",
+    onListen: ({ port }) => console.log(`http://localhost:${port}/ (this machine only; Ctrl-C ends it)`),
+  }, await staticFiles(DIST));
+  await server.finished;
+  return 0;
+}
+
+if (import.meta.main) {
+  try {
+    Deno.exit(await main(Deno.args));
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+    Deno.exit(1);
+  }
+}

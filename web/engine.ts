@@ -1,0 +1,168 @@
+/**
+ * A model on a GPU that may go away: opens what is needed when it is needed, and after a lost device tries
+ * once more on a fresh one. Knows no page and no worker, so that tests can run it anywhere.
+ *
+ * @module
+ */
+
+import { DeviceLostError, LssgenError } from "../lib/errors.ts";
+import { type Device, openDevice } from "../lib/gpu/device.ts";
+import { type MatmulTuning, tuneMatmul } from "../lib/gpu/tune.ts";
+import { createPipeline, planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
+import type {
+  GenerateRequest,
+  GenerateResult,
+  ModelInfo,
+  Pipeline,
+  PipelineOptions,
+} from "../lib/pipelines/types.ts";
+import type { Plan } from "../lib/scaling/types.ts";
+import type { FolderSource } from "../lib/weights/bytes.ts";
+import type { WebProgress } from "./protocol.ts";
+
+/** Where the model comes from and what is known beforehand. */
+export interface EngineOptions {
+  /** The model's folder. */
+  readonly folder: FolderSource;
+  /** Called before weights are read, each time they are: downloads. */
+  readonly prepare?: (options: RunOptions) => Promise<void>;
+  /** Measurements of earlier visits. */
+  readonly tunings?: readonly MatmulTuning[];
+  /** Told of a new measurement. */
+  readonly onTuned?: (tuning: MatmulTuning) => void;
+  /** Type of activations; the adapter's best without. */
+  readonly dtype?: PipelineOptions["dtype"];
+}
+
+/** How a run is watched and stopped. */
+export interface RunOptions {
+  /** Stops it within one step. */
+  readonly signal?: AbortSignal;
+  /** Called at every step. */
+  readonly onProgress?: (event: WebProgress) => void;
+  /** Called when the device was lost and the run begins anew. */
+  readonly onRetry?: () => void;
+}
+
+/** A device and what has become of it. */
+interface Opened {
+  readonly device: Device;
+  lost?: string;
+  outOfMemory?: string;
+}
+
+/** How long after an error the browser may take to say that the device was lost. */
+const LOSS_GRACE_MS = 100;
+
+/** See the module. One run at a time. */
+export class Engine {
+  private opened: Opened | undefined;
+  private pipeline: Pipeline | undefined;
+  private info: Promise<ModelInfo> | undefined;
+
+  /** Opens nothing yet. */
+  constructor(private readonly options: EngineOptions) {}
+
+  /** What the model's configs say. */
+  model(): Promise<ModelInfo> {
+    this.info ??= readModelInfo(this.options.folder);
+    // A network that failed is asked again.
+    this.info.catch(() => this.info = undefined);
+    return this.info;
+  }
+
+  /** The stages of a request. */
+  async plan(request: Omit<GenerateRequest, "prompt">): Promise<Plan> {
+    return planPicture(await this.model(), request);
+  }
+
+  /**
+   * The GPU, opened if it is not.
+   *
+   * @throws {NoAdapterError} Without one.
+   */
+  async device(): Promise<Device> {
+    if (this.opened?.lost !== undefined) this.forget();
+    if (!this.opened) {
+      const device = await openDevice();
+      const opened: Opened = { device };
+      device.gpu.lost.then(({ message, reason }) => opened.lost = message || reason);
+      device.gpu.addEventListener("uncapturederror", (event) => {
+        const { error } = event as GPUUncapturedErrorEvent;
+        if (error instanceof GPUOutOfMemoryError) opened.outOfMemory ??= error.message;
+      });
+      this.opened = opened;
+    }
+    return this.opened.device;
+  }
+
+  /**
+   * Draws; on a lost device once more on a fresh one.
+   *
+   * @throws {LssgenError} As the pipeline does; `out_of_memory` also for what the browser ran out of.
+   */
+  async generate(request: GenerateRequest, options: RunOptions = {}): Promise<GenerateResult> {
+    for (let attempt = 0;; attempt++) {
+      try {
+        const pipeline = await this.ready(options);
+        return await this.unlessLost(pipeline.generate(request, options));
+      } catch (error) {
+        const fault = await this.diagnose(error);
+        const gone = fault instanceof DeviceLostError;
+        // What filled the memory, and whatever a lost device held, is of no use any more.
+        if (gone || (fault as LssgenError).code === "out_of_memory") this.forget();
+        if (!gone || attempt > 0 || options.signal?.aborted) throw fault;
+        options.onRetry?.();
+      }
+    }
+  }
+
+  /** Gives the GPU back. */
+  forget(): void {
+    // Not awaited: on a lost device a run in progress may never settle, and freeing its device frees all it holds.
+    this.opened?.device[Symbol.dispose]();
+    this.opened = undefined;
+    this.pipeline = undefined;
+  }
+
+  private async ready(options: RunOptions): Promise<Pipeline> {
+    const device = await this.device();
+    if (!this.pipeline) {
+      const { folder, prepare, tunings = [], onTuned, dtype } = this.options;
+      await prepare?.(options);
+      const tuning = await tuneMatmul(device, tunings);
+      if (!tunings.some(({ adapter }) => adapter === tuning.adapter)) onTuned?.(tuning);
+      const { signal, onProgress } = options;
+      this.pipeline = await this.unlessLost(createPipeline(folder, { device, dtype, signal, onProgress }));
+    }
+    return this.pipeline;
+  }
+
+  /** A promise of the GPU that also ends when the device does. */
+  private async unlessLost<T>(work: Promise<T>): Promise<T> {
+    const { gpu } = this.opened!.device;
+    const loss = gpu.lost.then(({ message, reason }): never => {
+      throw new DeviceLostError(`The GPU device was lost: ${message || reason}`);
+    });
+    return await Promise.race([work, loss]);
+  }
+
+  /** What was really the matter: the first symptom of a lost device or full memory is often another error. */
+  private async diagnose(error: unknown): Promise<unknown> {
+    if (error instanceof LssgenError && error.code !== "internal") return error;
+    await new Promise((resolve) => setTimeout(resolve, LOSS_GRACE_MS));
+    const { lost, outOfMemory } = this.opened ?? {};
+    if (outOfMemory !== undefined) {
+      return new LssgenError("out_of_memory", `The GPU's memory is full: ${outOfMemory}`, { cause: error });
+    }
+    if (lost !== undefined) {
+      return new DeviceLostError(`The GPU device was lost: ${lost}`);
+    }
+    if (error instanceof RangeError && /allocation|array length|buffer/i.test(error.message)) {
+      return new LssgenError("out_of_memory", `The browser's memory is full: ${error.message}`, {
+        cause: error,
+      });
+    }
+    return error;
+  }
+}

@@ -1,0 +1,162 @@
+/// <reference lib="dom" />
+/**
+ * The page's end of the conversation with the worker.
+ *
+ * @module
+ */
+
+import type { ErrorCode } from "../lib/errors.ts";
+import type { MatmulTuning } from "../lib/gpu/tune.ts";
+import type { GenerateRequest } from "../lib/pipelines/types.ts";
+import type {
+  FromWorker,
+  Job,
+  OwnFolder,
+  PictureMessage,
+  PlanSummary,
+  ToWorker,
+  WebProgress,
+} from "./protocol.ts";
+
+/** What the worker says while it draws. */
+export interface RunListener {
+  /** A picture, or the short run before it, begins. */
+  onBegan(job: number, plan: PlanSummary, warmUp: boolean): void;
+  /** At every step. */
+  onProgress(event: WebProgress): void;
+  /** The device was lost; the picture begins anew. */
+  onRetrying(): void;
+  /** A picture is finished. */
+  onPicture(job: number, picture: PictureMessage): void;
+}
+
+/** An error of the worker's. */
+export class WorkerError extends Error {
+  /** @param code Its kind. */
+  constructor(readonly code: ErrorCode, message: string) {
+    super(message);
+  }
+}
+
+type Opened = Extract<FromWorker, { type: "opened" }>;
+/** A message without its number. */
+type Unnumbered<T> = T extends { readonly id: number } ? Omit<T, "id"> : never;
+
+const TUNINGS = "lssgen.tunings";
+
+/** Starts workers and pairs their answers with questions. */
+export class Link {
+  private worker: Worker | undefined;
+  private lastId = 0;
+  private readonly waiting = new Map<
+    number,
+    { resolve: (answer: FromWorker) => void; reject: (error: Error) => void; listener?: RunListener }
+  >();
+  private own: OwnFolder | undefined;
+
+  /** @param onStored Told how much this browser stores, whenever that may have changed. */
+  constructor(private readonly onStored: (bytes: number) => void) {}
+
+  /** Opens a model; the page's own without a folder. */
+  async open(own?: OwnFolder): Promise<Opened> {
+    this.own = own;
+    return await this.ask({ type: "open", own, tunings: tunings() }) as Opened;
+  }
+
+  /** The stages of a request. */
+  async plan(request: Omit<GenerateRequest, "prompt">): Promise<PlanSummary> {
+    const answer = await this.ask({ type: "plan", request });
+    return (answer as Extract<FromWorker, { type: "planned" }>).plan;
+  }
+
+  /** Draws one picture after another. */
+  async run(jobs: readonly Job[], listener: RunListener): Promise<void> {
+    await this.ask({ type: "run", jobs }, listener);
+  }
+
+  /** Deletes stored weights. */
+  async forget(): Promise<void> {
+    await this.ask({ type: "forget" });
+  }
+
+  /** Ends the run within a step. */
+  stop(): void {
+    this.worker?.postMessage({ type: "stop" } satisfies ToWorker);
+  }
+
+  /** Ends the run at once, with all that the worker has loaded; the next question starts another one. */
+  async kill(): Promise<void> {
+    this.end(new WorkerError("aborted", "Stopped"));
+    await this.open(this.own);
+  }
+
+  private ask(question: Unnumbered<ToWorker>, listener?: RunListener): Promise<FromWorker> {
+    const worker = this.worker ??= this.start();
+    const id = ++this.lastId;
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject, listener });
+      worker.postMessage({ ...question, id });
+    });
+  }
+
+  private start(): Worker {
+    const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
+    worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => this.hear(data));
+    worker.addEventListener("error", (event) => {
+      event.preventDefault();
+      const text = event.message || "the script could not be loaded";
+      this.end(new WorkerError("internal", `The page's worker failed: ${text}`));
+    });
+    return worker;
+  }
+
+  private end(reason: Error): void {
+    this.worker?.terminate();
+    this.worker = undefined;
+    for (const { reject } of this.waiting.values()) reject(reason);
+    this.waiting.clear();
+  }
+
+  private hear(message: FromWorker): void {
+    if (message.type === "stored") return this.onStored(message.bytes);
+    if (message.type === "tuned") return keep(message.tuning);
+    const asked = this.waiting.get(message.id);
+    if (!asked) return;
+    switch (message.type) {
+      case "began":
+        return asked.listener?.onBegan(message.job, message.plan, message.warmUp);
+      case "progress":
+        return asked.listener?.onProgress(message.event);
+      case "retrying":
+        return asked.listener?.onRetrying();
+      case "picture":
+        return asked.listener?.onPicture(message.job, message.picture);
+      case "failed":
+        this.waiting.delete(message.id);
+        return asked.reject(new WorkerError(message.code, message.message));
+      default:
+        this.waiting.delete(message.id);
+        asked.resolve(message);
+    }
+  }
+}
+
+function tunings(): MatmulTuning[] {
+  try {
+    const stored: unknown = JSON.parse(localStorage.getItem(TUNINGS) ?? "[]");
+    return Array.isArray(stored)
+      ? stored.filter((t) => typeof t?.adapter === "string" && typeof t.operands === "string")
+      : [];
+  } catch {
+    return [];
+  }
+}
+
+function keep(tuning: MatmulTuning): void {
+  try {
+    const others = tunings().filter(({ adapter }) => adapter !== tuning.adapter);
+    localStorage.setItem(TUNINGS, JSON.stringify([...others, tuning]));
+  } catch {
+    // A full or forbidden store only means that the next visit measures again.
+  }
+}

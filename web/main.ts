@@ -1,0 +1,278 @@
+/// <reference lib="dom" />
+/**
+ * The page: wires settings, progress, pictures and the model to the worker. Nothing here computes.
+ *
+ * @module
+ */
+
+import type { ErrorCode } from "../lib/errors.ts";
+import { announce, byId, element } from "./dom.ts";
+import { duration, size } from "./estimate.ts";
+import { explain } from "./explain.ts";
+import { chosenFiles, droppedFiles, modelFolder } from "./folders.ts";
+import * as form from "./form.ts";
+import { Link, WorkerError } from "./link.ts";
+import * as pictures from "./pictures.ts";
+import { ProgressView } from "./progress.ts";
+import type { Job, ModelSummary, OwnFolder } from "./protocol.ts";
+
+const generateButton: HTMLButtonElement = byId("generate");
+const compareButton: HTMLButtonElement = byId("compare");
+const stopButton: HTMLButtonElement = byId("stop");
+const forgetButton: HTMLButtonElement = byId("forget");
+const builtInButton: HTMLButtonElement = byId("built-in");
+const folderInput: HTMLInputElement = byId("folder");
+const trouble: HTMLElement = byId("trouble");
+
+const progress = new ProgressView();
+const link = new Link(showStored);
+let own: OwnFolder | undefined;
+let usable = false;
+let running = false;
+let stopping = false;
+
+// The model and the GPU.
+
+async function openModel(folder?: OwnFolder): Promise<void> {
+  own = folder;
+  usable = false;
+  byId("model-name").textContent = folder ? folder.name : "Built-in model";
+  byId("model-note").textContent = "Opening …";
+  buttons();
+  try {
+    const { model, adapter, trouble } = await link.open(folder);
+    clearTrouble();
+    form.offer(model);
+    showModel(model);
+    const chip = byId("adapter");
+    chip.textContent = adapter ?? "No GPU";
+    chip.classList.toggle("bad", !adapter);
+    usable = adapter !== undefined;
+    if (trouble) showTrouble(trouble.code, trouble.message, () => openModel(own));
+    await replan();
+  } catch (error) {
+    byId("model-note").textContent = "Not opened";
+    const { code, message } = asWorkerError(error);
+    showTrouble(code, message, () => openModel(own));
+  } finally {
+    builtInButton.hidden = own === undefined;
+    buttons();
+  }
+}
+
+function showModel(model: ModelSummary): void {
+  byId("model-name").textContent = model.name;
+  byId("model-note").textContent = own
+    ? `${model.pipeline}, from your folder`
+    : `built in, ${size(model.bytes)}: fetched with the first picture, then kept in this browser`;
+}
+
+function showStored(bytes: number): void {
+  forgetButton.textContent = `Delete stored weights (${bytes > 0 ? size(bytes) : "none"})`;
+  forgetButton.dataset.bytes = String(bytes);
+  buttons();
+}
+
+async function chooseFolder(files: Promise<ReadonlyMap<string, File>>): Promise<void> {
+  if (running) return announce("Stop the picture first, then choose a model");
+  let folder: OwnFolder;
+  try {
+    folder = modelFolder(await files);
+  } catch (error) {
+    return showTrouble("bad_file", error instanceof Error ? error.message : String(error), undefined, true);
+  }
+  await openModel(folder);
+}
+
+// What went wrong.
+
+function asWorkerError(error: unknown): WorkerError {
+  return error instanceof WorkerError
+    ? error
+    : new WorkerError("internal", error instanceof Error ? error.message : String(error));
+}
+
+function showTrouble(code: ErrorCode, message: string, retry?: () => void, folder = own !== undefined): void {
+  const { title, hints, retry: sensible } = explain(code, message, folder);
+  const actions = element("div", { className: "actions" });
+  const button = (text: string, act: () => void): void => {
+    const made = element("button", { type: "button" }, text);
+    made.addEventListener("click", () => {
+      clearTrouble();
+      act();
+    });
+    actions.append(made);
+  };
+  if (sensible && retry) button("Try again", retry);
+  if (own && code !== "bad_option") button("Use the built-in model", () => openModel());
+  button("Dismiss", () => generateButton.focus());
+  trouble.replaceChildren(element("h3", {}, title), ...hints.map((hint) => element("p", {}, hint)), actions);
+  trouble.hidden = false;
+}
+
+function clearTrouble(): void {
+  trouble.hidden = true;
+  trouble.replaceChildren();
+}
+
+// Settings.
+
+let planned = 0;
+
+async function replan(): Promise<void> {
+  const mine = ++planned;
+  try {
+    const plan = await link.plan(form.request());
+    if (mine === planned) form.showPlan(plan);
+  } catch (error) {
+    if (mine === planned && asWorkerError(error).code !== "aborted") {
+      form.showPlanProblem(asWorkerError(error).message);
+    }
+  }
+}
+
+function buttons(): void {
+  generateButton.disabled = compareButton.disabled = !usable;
+  generateButton.hidden = compareButton.hidden = running;
+  stopButton.hidden = !running;
+  stopButton.textContent = stopping ? "Stop at once" : "Stop";
+  forgetButton.disabled = running || Number(forgetButton.dataset.bytes ?? 0) === 0;
+  folderInput.disabled = builtInButton.disabled = running;
+  document.documentElement.dataset.running = String(running);
+}
+
+// Drawing.
+
+async function run(compare: boolean): Promise<void> {
+  if (running || !usable) return;
+  const problem = form.complain();
+  if (problem) return showTrouble("bad_option", problem);
+  const request = form.request();
+  // Compared with itself, direct would say nothing.
+  const method = compare && request.method === "direct" ? "lssgen" : request.method;
+  const jobs: Job[] = compare
+    ? [{ request: { ...request, method: "direct" }, warmUp: true }, {
+      request: { ...request, method },
+      warmUp: true,
+    }]
+    : [{ request, warmUp: false }];
+
+  clearTrouble();
+  const focused = document.activeElement;
+  running = true;
+  stopping = false;
+  buttons();
+  // The button with the focus has just gone: Stop is what comes in its place.
+  if (focused === generateButton || focused === compareButton) stopButton.focus();
+  progress.begin();
+  const made: pictures.Picture[] = [];
+  try {
+    await link.run(jobs, {
+      onBegan(job, plan, warmUp) {
+        const name = jobs[job].request.method === "lssgen" ? "LSSGen" : String(jobs[job].request.method);
+        const title = compare ? `${name[0].toUpperCase()}${name.slice(1)}, ${job + 1} of ${jobs.length}` : "";
+        progress.picture(plan, warmUp ? `${title}, warming up` : title);
+      },
+      onProgress(event) {
+        if (!stopping) progress.show(event);
+      },
+      onRetrying() {
+        progress.begin();
+        progress.say("The GPU went away; trying once more on a fresh device");
+        announce("The GPU went away; trying once more");
+      },
+      onPicture(_job, message) {
+        const picture = pictures.keep(message);
+        made.push(picture);
+        const decode = message.timings.find(({ phase }) => phase === "decode");
+        if (decode) progress.learn(message.width, message.height, decode.ms);
+        pictures.show(made);
+        pictures.remember([picture], chosen);
+      },
+    });
+    announce(
+      compare ? pictures.verdict(made[0], made[1]) : `The picture is ready after ${duration(made[0].ms)}`,
+    );
+  } catch (error) {
+    const { code, message } = asWorkerError(error);
+    if (code === "aborted") announce("Stopped");
+    else showTrouble(code, message, () => run(compare));
+  } finally {
+    running = stopping = false;
+    const here = document.activeElement === stopButton;
+    progress.end();
+    buttons();
+    if (here) (compare ? compareButton : generateButton).focus();
+  }
+}
+
+function chosen(entry: readonly pictures.Picture[]): void {
+  pictures.show(entry);
+  form.restore(entry[0].parameters);
+  announce(`Showing ${entry[0].parameters.prompt}; its settings are in the form`);
+  replan();
+}
+
+function stop(): void {
+  if (!running) return;
+  if (stopping) {
+    // The step in progress does not end: without its worker it has to.
+    link.kill().catch((error) => showTrouble("internal", asWorkerError(error).message));
+    return;
+  }
+  stopping = true;
+  progress.say("Stopping after this step …");
+  announce("Stopping after this step");
+  link.stop();
+  buttons();
+}
+
+// Events.
+
+const formElement: HTMLFormElement = byId("form");
+formElement.addEventListener("submit", (event) => {
+  event.preventDefault();
+  run(false);
+});
+formElement.addEventListener("input", () => {
+  form.refresh();
+  replan();
+});
+byId("prompt").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    run(false);
+  }
+});
+compareButton.addEventListener("click", () => run(true));
+stopButton.addEventListener("click", stop);
+byId("dice").addEventListener("click", form.newSeed);
+forgetButton.addEventListener("click", async () => {
+  await link.forget().catch((error) => showTrouble("internal", asWorkerError(error).message));
+  announce("Stored weights are deleted");
+});
+builtInButton.addEventListener("click", () => openModel());
+folderInput.addEventListener("change", () => {
+  if (folderInput.files?.length) chooseFolder(Promise.resolve(chosenFiles(folderInput.files)));
+  // The same folder can be chosen again.
+  folderInput.value = "";
+});
+
+const drop = byId("drop");
+const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
+addEventListener("dragover", (event) => {
+  if (!hasFiles(event)) return;
+  event.preventDefault();
+  drop.hidden = false;
+});
+addEventListener("dragleave", (event) => {
+  if (event.relatedTarget === null) drop.hidden = true;
+});
+addEventListener("drop", (event) => {
+  drop.hidden = true;
+  if (!hasFiles(event)) return;
+  event.preventDefault();
+  chooseFolder(droppedFiles(event.dataTransfer!.items));
+});
+
+openModel();

@@ -1,0 +1,159 @@
+/// <reference lib="dom" />
+/**
+ * Progress: a line for each phase and stage, a sentence over them, and now and then a word to screen readers.
+ *
+ * @module
+ */
+
+import { announce, byId, element } from "./dom.ts";
+import { duration, Estimate, size } from "./estimate.ts";
+import type { PlanSummary, WebProgress } from "./protocol.ts";
+
+/** A line of the list. */
+interface Row {
+  readonly item: HTMLLIElement;
+  readonly bar: HTMLProgressElement;
+  readonly note: HTMLSpanElement;
+}
+
+const panel: HTMLElement = byId("progress");
+const line: HTMLElement = byId("progress-line");
+const list: HTMLElement = byId("phases");
+
+/** Shows the progress of a run. */
+export class ProgressView {
+  private rows = new Map<string, Row>();
+  private active: string | undefined;
+  private estimate: Estimate | undefined;
+  private plan: PlanSummary | undefined;
+  private title = "";
+  /** Milliseconds of decoding by size, from pictures of this visit. */
+  private readonly decodeMs = new Map<string, number>();
+
+  /** Shows the panel. */
+  begin(): void {
+    panel.hidden = false;
+    this.active = undefined;
+    list.replaceChildren();
+    line.textContent = "Starting …";
+  }
+
+  /** Lays out the lines of a picture. */
+  picture(plan: PlanSummary, title: string): void {
+    this.plan = plan;
+    this.title = title;
+    this.estimate = new Estimate(plan, this.decodeMs.get(`${plan.width}x${plan.height}`));
+    this.rows = new Map();
+    this.active = undefined;
+    list.replaceChildren();
+    this.add("load", "Model");
+    this.add("encode", "Prompt");
+    for (const [i, stage] of plan.stages.entries()) {
+      const label = plan.stages.length > 1 ? `Stage ${i + 1}` : "Denoise";
+      this.add(`stage ${i + 1}`, `${label} · ${sideOf(stage)}`, stage.steps);
+    }
+    this.add("decode", "Decode");
+    line.textContent = title === "" ? "Starting …" : `${title}: starting …`;
+    if (title !== "") announce(title);
+  }
+
+  /** Remembers how long decoding takes. */
+  learn(width: number, height: number, decodeMs: number): void {
+    this.decodeMs.set(`${width}x${height}`, decodeMs);
+  }
+
+  /** Takes an event in. */
+  show(event: WebProgress): void {
+    const now = performance.now();
+    const left = this.estimate?.note(event, now);
+    switch (event.phase) {
+      case "download":
+        this.enter("load", "Fetching the model");
+        this.fill("load", event.step ?? 0, event.steps ?? 0, `${size(event.step ?? 0)}`);
+        return this.say(`Fetching the model: ${size(event.step ?? 0)} of ${size(event.steps ?? 0)}`);
+      case "load":
+        // Text encoders are loaded while the prompt is read: that line stays where it is.
+        if (this.active !== "encode") this.enter("load", "Loading the model");
+        this.fill(this.active!, event.step ?? 0, event.steps ?? 0, "");
+        return this.say(`Loading ${(event.component || "upsampler").replaceAll("_", " ")} into the GPU`);
+      case "encode":
+        this.enter("encode", "Reading the prompt");
+        return this.say("Reading the prompt");
+      case "denoise": {
+        const key = `stage ${event.stage}`;
+        const { stage = 1, stages = 1, step = 0, steps = 0 } = event;
+        this.enter(
+          key,
+          stages > 1 ? `Stage ${stage} of ${stages}, ${event.width} by ${event.height}` : "Denoising",
+        );
+        this.fill(key, step, steps, `${step} / ${steps}`);
+        const where = stages > 1
+          ? `Stage ${stage} of ${stages}, step ${step} of ${steps}`
+          : `Step ${step} of ${steps}`;
+        return this.say(left === undefined ? where : `${where} · about ${duration(left)} left`);
+      }
+      case "upsample":
+        return this.say(`Growing to ${event.width} × ${event.height}`);
+      case "decode": {
+        this.enter("decode", "Decoding");
+        const known = this.plan && this.decodeMs.get(`${this.plan.width}x${this.plan.height}`);
+        return this.say(known === undefined ? "Decoding" : `Decoding · about ${duration(known)} left`);
+      }
+    }
+  }
+
+  /** Says something in the panel's first line. */
+  say(text: string): void {
+    line.textContent = this.title === "" ? text : `${this.title}: ${text[0].toLowerCase()}${text.slice(1)}`;
+  }
+
+  /** Hides the panel. */
+  end(): void {
+    panel.hidden = true;
+    list.replaceChildren();
+    this.rows.clear();
+  }
+
+  private add(key: string, label: string, max?: number): void {
+    const name = element("span", { textContent: label });
+    const bar = element("progress", { max: max ?? 1, value: 0 });
+    bar.setAttribute("aria-label", label);
+    const note = element("span", { textContent: max === undefined ? "" : `0 / ${max}` });
+    const item = element("li", {}, name, bar, note);
+    item.dataset.state = "waiting";
+    this.rows.set(key, { item, bar, note });
+    list.append(item);
+  }
+
+  /** Makes a line the current one; those before it are done. */
+  private enter(key: string, spoken: string): void {
+    if (this.active === key || !this.rows.has(key)) return;
+    this.active = key;
+    let before = true;
+    for (const [other, { item, bar }] of this.rows) {
+      if (other === key) {
+        before = false;
+        item.dataset.state = "active";
+        bar.classList.add("busy");
+      } else {
+        item.dataset.state = before ? "done" : "waiting";
+        bar.classList.remove("busy");
+        if (before) bar.value = bar.max;
+      }
+    }
+    announce(spoken);
+  }
+
+  private fill(key: string, value: number, max: number, note: string): void {
+    const row = this.rows.get(key);
+    if (!row) return;
+    row.bar.max = Math.max(1, max);
+    row.bar.value = value;
+    row.bar.classList.toggle("busy", value === 0);
+    row.note.textContent = note;
+  }
+}
+
+function sideOf({ width, height }: { width: number; height: number }): string {
+  return width === height ? `${width}²` : `${width}×${height}`;
+}

@@ -1,0 +1,136 @@
+/**
+ * What page and worker say to each other: plain records only.
+ *
+ * @module
+ */
+
+import type { ErrorCode } from "../lib/errors.ts";
+import type { MatmulTuning } from "../lib/gpu/tune.ts";
+import type { Defaults, GenerateRequest, Progress } from "../lib/pipelines/types.ts";
+
+/** A folder that the user chose: files by path inside it. Files travel as handles, not as bytes. */
+export interface OwnFolder {
+  /** Name of the folder. */
+  readonly name: string;
+  /** Files by path. */
+  readonly files: ReadonlyMap<string, File>;
+}
+
+/** What the page shows of a model. */
+export interface ModelSummary {
+  /** Its name. */
+  readonly name: string;
+  /** Class of the pipeline. */
+  readonly pipeline: string;
+  /** Settings of its own. */
+  readonly defaults: Defaults;
+  /** Methods it can be drawn with, the default first. */
+  readonly methods: readonly string[];
+  /** Bytes to download before the first picture; 0 for a folder of the user's. */
+  readonly bytes: number;
+}
+
+/** A stage of a plan. */
+export interface StageSummary {
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  /** Steps run. */
+  readonly steps: number;
+  /** Work of all its steps. */
+  readonly flops: number;
+}
+
+/** What a request amounts to. */
+export interface PlanSummary {
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  /** In order. */
+  readonly stages: readonly StageSummary[];
+  /** Work of direct generation over that of this plan. */
+  readonly speedup?: number;
+  /** Sentences. */
+  readonly warnings: readonly string[];
+}
+
+/** Progress with the download before it; its steps are bytes. */
+export type WebProgress = Omit<Progress, "phase"> & { readonly phase: Progress["phase"] | "download" };
+
+/** Milliseconds of a phase. */
+export interface Timing {
+  /** encode, denoise, decode. */
+  readonly phase: string;
+  /** Milliseconds. */
+  readonly ms: number;
+}
+
+/** A finished picture. */
+export interface PictureMessage {
+  /** The file, parameters inside. */
+  readonly png: Blob;
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  /** Everything that made it. */
+  readonly parameters: Readonly<Record<string, unknown>>;
+  /** Where the time went, loading left out. */
+  readonly timings: readonly Timing[];
+  /** Sum of it. */
+  readonly ms: number;
+  /** Sentences. */
+  readonly warnings: readonly string[];
+}
+
+/** One picture of a run. */
+export interface Job {
+  /** What to draw. */
+  readonly request: GenerateRequest;
+  /** Compiles what the picture needs beforehand, so that its time can be compared. */
+  readonly warmUp: boolean;
+}
+
+/** From the page. `id` comes back with every answer. */
+export type ToWorker =
+  | {
+    readonly type: "open";
+    readonly id: number;
+    /** The model of this page when absent. */
+    readonly own?: OwnFolder;
+    /** Measurements of earlier visits: workers have no localStorage. */
+    readonly tunings: readonly MatmulTuning[];
+  }
+  | { readonly type: "plan"; readonly id: number; readonly request: Omit<GenerateRequest, "prompt"> }
+  | { readonly type: "run"; readonly id: number; readonly jobs: readonly Job[] }
+  | { readonly type: "forget"; readonly id: number }
+  | { readonly type: "stop" };
+
+/** From the worker. */
+export type FromWorker =
+  | {
+    readonly type: "opened";
+    readonly id: number;
+    readonly model: ModelSummary;
+    /** The GPU's name; absent when there is trouble with it. */
+    readonly adapter?: string;
+    /** What is in the way of drawing. */
+    readonly trouble?: { readonly code: ErrorCode; readonly message: string };
+  }
+  | { readonly type: "planned"; readonly id: number; readonly plan: PlanSummary }
+  | {
+    readonly type: "began";
+    readonly id: number;
+    readonly job: number;
+    readonly plan: PlanSummary;
+    readonly warmUp: boolean;
+  }
+  | { readonly type: "progress"; readonly id: number; readonly event: WebProgress }
+  | { readonly type: "retrying"; readonly id: number }
+  | { readonly type: "picture"; readonly id: number; readonly job: number; readonly picture: PictureMessage }
+  | { readonly type: "done"; readonly id: number }
+  | { readonly type: "failed"; readonly id: number; readonly code: ErrorCode; readonly message: string }
+  | { readonly type: "stored"; readonly bytes: number }
+  | { readonly type: "tuned"; readonly tuning: MatmulTuning };

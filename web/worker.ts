@@ -1,0 +1,214 @@
+/**
+ * The worker: everything that touches the GPU or much data.
+ *
+ * @module
+ */
+
+import "./platform.ts";
+import { PARAMETERS_KEYWORD, storedText } from "../lib/cli/request.ts";
+import { VERSION } from "../lib/cli/version.ts";
+import { LssgenError } from "../lib/errors.ts";
+import { encodePng, parametersText } from "../lib/image/png.ts";
+import type { GeneratedImage, GenerateRequest, GenerateResult } from "../lib/pipelines/types.ts";
+import { METHODS } from "../lib/scaling/methods/registry.ts";
+import type { Plan } from "../lib/scaling/types.ts";
+import { blobSource, folderOf } from "../lib/weights/bytes.ts";
+import { cachedFolder, forgetStored, type ListedFile, storedBytes } from "../lib/weights/cache.ts";
+import { Engine, type EngineOptions, type RunOptions } from "./engine.ts";
+import type { FromWorker, Job, ModelSummary, OwnFolder, PlanSummary, ToWorker } from "./protocol.ts";
+
+/** Set by the build: where the page's model lies, relative to this script, and its files. */
+declare const MODEL_URL: string;
+declare const MODEL_FILES: readonly ListedFile[];
+
+/** This side of the conversation: TypeScript has one set of globals for pages and workers. */
+const scope = globalThis as unknown as {
+  postMessage(message: FromWorker): void;
+  addEventListener(type: "message", listener: (event: MessageEvent<ToWorker>) => void): void;
+};
+
+/** The model in use. */
+interface Current {
+  readonly engine: Engine;
+  readonly bytes: number;
+  /** Name of the user's folder; undefined for the page's model. */
+  readonly own?: string;
+}
+
+let current: Current | undefined;
+let running: AbortController | undefined;
+/** What has been compiled on the present device, by method and size. */
+const warm = new Set<string>();
+
+scope.addEventListener("message", ({ data }) => {
+  if (data.type === "stop") running?.abort();
+  else {
+    answer(data).catch((error: unknown) => {
+      const code = error instanceof LssgenError ? error.code : "internal";
+      scope.postMessage({ type: "failed", id: data.id, code, message: messageOf(error) });
+    });
+  }
+});
+
+async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<void> {
+  const { id } = message;
+  switch (message.type) {
+    case "open": {
+      current?.engine.forget();
+      warm.clear();
+      current = open(message.own, message.tunings);
+      const model = await summary(current);
+      const gpu = await gpuOf(current.engine);
+      scope.postMessage({ type: "opened", id, model, ...gpu });
+      await tellStored();
+      break;
+    }
+    case "plan":
+      scope.postMessage({ type: "planned", id, plan: planOf(await engine().plan(message.request)) });
+      break;
+    case "run":
+      running = new AbortController();
+      try {
+        for (const [index, job] of message.jobs.entries()) await draw(id, index, job, running.signal);
+      } finally {
+        running = undefined;
+        await tellStored();
+      }
+      scope.postMessage({ type: "done", id });
+      break;
+    case "forget":
+      await forgetStored();
+      await tellStored();
+      scope.postMessage({ type: "done", id });
+      break;
+  }
+}
+
+function engine(): Engine {
+  if (!current) throw new LssgenError("internal", "No model is open");
+  return current.engine;
+}
+
+function open(own: OwnFolder | undefined, tunings: EngineOptions["tunings"]): Current {
+  const onTuned: EngineOptions["onTuned"] = (tuning) => scope.postMessage({ type: "tuned", tuning });
+  if (own) {
+    const folder = folderOf(own.name, (path) => {
+      const file = own.files.get(path);
+      return Promise.resolve(file && blobSource(`${own.name}/${path}`, file));
+    });
+    return { engine: new Engine({ folder, tunings, onTuned }), bytes: 0, own: own.name };
+  }
+  const folder = cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
+  const prepare = async ({ signal, onProgress }: RunOptions): Promise<void> => {
+    if (await folder.stored() < folder.bytes) {
+      await folder.download({
+        signal,
+        onProgress: (step, steps) => onProgress?.({ phase: "download", step, steps }),
+      });
+      await tellStored();
+    }
+  };
+  return { engine: new Engine({ folder, prepare, tunings, onTuned }), bytes: folder.bytes };
+}
+
+async function summary({ engine, bytes }: Current): Promise<ModelSummary> {
+  const { name, pipeline, defaults } = await engine.model();
+  return { name, pipeline, defaults, methods: METHODS.map((method) => method.name), bytes };
+}
+
+/** The GPU's name, or why there is none: a page without a GPU still explains itself and plans. */
+async function gpuOf(engine: Engine): Promise<Pick<FromWorker & { type: "opened" }, "adapter" | "trouble">> {
+  try {
+    const { vendor, architecture, description, f16 } = (await engine.device()).info;
+    const name = description || [vendor, architecture].filter(Boolean).join(" ") || "GPU";
+    return { adapter: `${name}, ${f16 ? "16" : "32"}-bit` };
+  } catch (error) {
+    const code = error instanceof LssgenError ? error.code : "no_adapter";
+    return { trouble: { code, message: messageOf(error) } };
+  }
+}
+
+/** One picture, with a short run before it where its time is to be compared. */
+async function draw(id: number, index: number, job: Job, signal: AbortSignal): Promise<void> {
+  const { request } = job;
+  const options: RunOptions = {
+    signal,
+    onProgress: (event) => scope.postMessage({ type: "progress", id, event }),
+    onRetry: () => {
+      warm.clear();
+      scope.postMessage({ type: "retrying", id });
+    },
+  };
+  const began = async (request: GenerateRequest, warmUp: boolean): Promise<void> => {
+    const plan = planOf(await engine().plan(request));
+    scope.postMessage({ type: "began", id, job: index, plan, warmUp });
+  };
+  const key = [request.method, request.width, request.height].join(" ");
+  if (job.warmUp && !warm.has(key)) {
+    const short = { ...request, steps: 1 };
+    await began(short, true);
+    await engine().generate(short, options);
+  }
+  await began(request, false);
+  const result = await engine().generate(request, options);
+  warm.add(key);
+  const [image] = result.images;
+  const ms = result.timings.reduce((sum, timing) => sum + timing.ms, 0);
+  const { timings, warnings } = result;
+  const { width, height, parameters } = image;
+  const png = await pngOf(image);
+  scope.postMessage({
+    type: "picture",
+    id,
+    job: index,
+    picture: { png, width, height, parameters, timings, ms, warnings },
+  });
+}
+
+/** A PNG as `deno run cli.ts` writes it: `--from` and other programs find the parameters in it. */
+async function pngOf(image: GenerateResult["images"][number] & GeneratedImage): Promise<Blob> {
+  const { width, height, parameters } = image;
+  const { prompt, steps, guidance, seed, method } = parameters as Record<string, string | number>;
+  const software = `LSSGen for WebGPU ${VERSION}`;
+  const bytes = await encodePng({ width, height, channels: 3, data: image.rgb }, {
+    parameters: parametersText({
+      prompt: String(prompt),
+      fields: {
+        Steps: steps,
+        "CFG scale": guidance,
+        Seed: seed,
+        Method: method,
+        Size: `${width}x${height}`,
+        Model: current?.own ?? "embedded",
+        Version: software,
+      },
+    }),
+    [PARAMETERS_KEYWORD]: storedText(parameters, { model: current?.own }),
+    Software: software,
+  });
+  return new Blob([bytes], { type: "image/png" });
+}
+
+function planOf({ width, height, stages, speedup, warnings }: Plan): PlanSummary {
+  return {
+    width,
+    height,
+    speedup,
+    warnings,
+    stages: stages.map((s) => ({
+      width: s.width,
+      height: s.height,
+      steps: s.steps.length,
+      // Without a cost model, tokens tell the stages apart well enough.
+      flops: s.flops ?? s.steps.length * s.tokens,
+    })),
+  };
+}
+
+async function tellStored(): Promise<void> {
+  scope.postMessage({ type: "stored", bytes: await storedBytes().catch(() => 0) });
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
