@@ -36,7 +36,9 @@ export class Estimate {
     if (!stage) return undefined;
     const { last } = this;
     const each = stage.flops / Math.max(1, stage.steps);
-    if (last?.stage === event.stage && event.step > last.step && each > 0) {
+    // The run's first step is handed over without waiting: it shows no pace.
+    const first = event.stage === 1 && last?.step === 0;
+    if (last?.stage === event.stage && event.step > last.step && each > 0 && !first) {
       this.paces.push((now - last.at) / ((event.step - last.step) * each));
       if (this.paces.length > RECENT) this.paces.shift();
     }

@@ -20,6 +20,10 @@ export interface Explanation {
 const ELSEWHERE =
   'Without a browser, the same pictures come from the command line: deno run -A cli.ts "a red apple"';
 
+const NO_ADAPTER =
+  "The browser knows WebGPU but offers no GPU: update the graphics driver; on Linux, start Chrome " +
+  "with --enable-unsafe-webgpu --enable-features=Vulkan.";
+
 /**
  * Explains an error.
  *
@@ -34,7 +38,8 @@ export function explain(code: ErrorCode, message: string, own: boolean): Explana
       return {
         title: "This browser gives no access to a GPU",
         hints: [
-          detail,
+          // The library's own sentence speaks of drivers for the command line.
+          message.startsWith("No GPU adapter") ? NO_ADAPTER : detail,
           "WebGPU works in Chrome and Edge from version 113, Firefox from 141, Safari from 26, where graphics " +
           "acceleration is switched on in the settings.",
           ELSEWHERE,
