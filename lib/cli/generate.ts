@@ -14,11 +14,18 @@ import type {
   Pipeline,
   Progress,
 } from "../pipelines/text_to_image.ts";
-import { openFolder, readBytes } from "./input.ts";
+import { openFile, openFolder, readBytes } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
-import { fromStored, PARAMETERS_KEYWORD, storedText, toEngineChoice, toRequest } from "./request.ts";
+import {
+  fromStored,
+  loraSpec,
+  PARAMETERS_KEYWORD,
+  storedText,
+  toEngineChoice,
+  toRequest,
+} from "./request.ts";
 import type { EngineChoice } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
@@ -149,6 +156,10 @@ export async function openPipeline(
 ): Promise<Pipeline> {
   return await createPipeline(await openFolder(engine.model, "--model"), {
     dtype: engine.dtype,
+    loras: await Promise.all((engine.loras ?? []).map(async (text) => {
+      const { path, scale } = loraSpec(text);
+      return { file: await openFile(path, "--lora"), scale };
+    })),
     upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights"),
     tinyVae: await openFolder(engine.taesd, "--taesd"),
     tinyDecode: !engine.taesdPreviewOnly,

@@ -5,8 +5,8 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import type { FolderSource } from "../weights/bytes.ts";
-import { fileFolder } from "./files.ts";
+import type { ByteSource, FolderSource } from "../weights/bytes.ts";
+import { fileFolder, fileSource } from "./files.ts";
 
 /**
  * Opens a folder.
@@ -27,6 +27,19 @@ export async function openFolder(
     throw new LssgenError("bad_file", `Cannot read "${path}" (${option}): it is a file, expected a folder`);
   }
   return fileFolder(path);
+}
+
+/**
+ * Opens a file that is read in parts.
+ *
+ * @param path As typed.
+ * @param option The option's spelling, for messages.
+ * @throws {LssgenError} `bad_file` when there is no such file.
+ */
+export async function openFile(path: string, option: string): Promise<ByteSource> {
+  const file = await fileSource(path);
+  if (!file) throw new LssgenError("bad_file", `Cannot read "${path}" (${option}): there is no such file`);
+  return file;
 }
 
 /**

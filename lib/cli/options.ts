@@ -19,8 +19,8 @@ export interface Option {
   readonly name: string;
   /** Other spellings, with their dashes. */
   readonly also?: readonly string[];
-  /** Type of the value; a flag takes none. */
-  readonly type: "text" | "integer" | "number" | "choice" | "flag" | "numbers" | "texts";
+  /** Type of the value; a flag takes none, a list is given once for each of its values. */
+  readonly type: "text" | "integer" | "number" | "choice" | "flag" | "numbers" | "texts" | "list";
   /** Least allowed number. */
   readonly min?: number;
   /** Greatest allowed number. */
@@ -252,6 +252,14 @@ export const OPTIONS: readonly Option[] = [
     fallback: "the model's",
     help: "where in its schedule a later stage starts",
     commands: PLANS,
+  },
+  {
+    name: "lora",
+    type: "list",
+    value: "FILE[:SCALE]",
+    fallback: "none",
+    help: "a LoRA and its strength; may be given several times",
+    commands: MAKES,
   },
   {
     name: "init-img",
@@ -486,6 +494,9 @@ export function parseOptions(args: readonly string[]): Parsed {
         break;
       case "texts":
         parsed.texts[key] = value.split(",").map((part) => toChoice(option, spelled, part));
+        break;
+      case "list":
+        (parsed.texts[key] ??= []).push(value);
         break;
       case "choice":
         parsed.text[key] = toChoice(option, spelled, value);

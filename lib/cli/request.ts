@@ -17,6 +17,8 @@ export interface EngineChoice {
   readonly model?: string;
   /** Folder with weights of the learned upsampler. */
   readonly upsamplerWeights?: string;
+  /** LoRA files, each with `:scale` where that is not 1. */
+  readonly loras?: readonly string[];
   /** Type of the activations. */
   readonly dtype?: "f32" | "f16";
   /** Picture to begin with. */
@@ -102,6 +104,7 @@ export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): Engi
   return {
     model: options.text.model ?? stored.model,
     upsamplerWeights: options.text.upsamplerWeights ?? stored.upsamplerWeights,
+    loras: options.texts.lora ?? stored.loras,
     dtype: (options.text.dtype ?? stored.dtype) as EngineChoice["dtype"],
     initImg: options.text.initImg ?? stored.initImg,
     mask: options.text.mask ?? stored.mask,
@@ -162,6 +165,10 @@ export function fromStored(
     }
     return value;
   };
+  const { loras } = fields;
+  if (loras !== undefined && !(Array.isArray(loras) && loras.every((lora) => typeof lora === "string"))) {
+    throw new LssgenError("bad_file", `Cannot make "${file}" again: its "loras" are no list of texts`);
+  }
   const request: Record<string, unknown> = {};
   for (const [key, type] of Object.entries(STORED)) {
     const value = take(key, type);
@@ -172,6 +179,7 @@ export function fromStored(
     engine: {
       model: take("model", "string") as string | undefined,
       upsamplerWeights: take("upsamplerWeights", "string") as string | undefined,
+      loras,
       dtype: take("dtype", "string") as EngineChoice["dtype"],
       initImg: take("initImg", "string") as string | undefined,
       mask: take("mask", "string") as string | undefined,
@@ -180,4 +188,10 @@ export function fromStored(
       maxActivation: take("maxActivation", "number") as number | undefined,
     },
   };
+}
+
+/** `style.safetensors:0.8` → file and scale. Only a number behind the last colon is a scale, so that paths may have colons. */
+export function loraSpec(text: string): { path: string; scale: number } {
+  const [, path, scale] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
+  return path === undefined ? { path: text, scale: 1 } : { path, scale: Number(scale) };
 }

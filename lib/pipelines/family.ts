@@ -13,6 +13,7 @@ import type { Step } from "../schedulers/types.ts";
 import type { Dtype, Tensor } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { openCheckpoint } from "../weights/checkpoint.ts";
+import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, readConfig } from "../weights/model_folder.ts";
 import type { ModelInfo, Progress } from "./types.ts";
 
@@ -65,6 +66,8 @@ export interface LoadContext {
   readonly device: Device;
   /** Storage type of f32 weights. */
   readonly dtype: Dtype;
+  /** LoRAs to apply to what is loaded. */
+  readonly loras?: LoraSet;
   /** See PipelineOptions.maxActivationBytes. */
   readonly maxActivationBytes?: number;
   /** Stops loading. */
@@ -89,6 +92,11 @@ export interface Component<M> extends Disposable {
   readonly bytes: number;
 }
 
+/** What LoRA files call a component. */
+export function partOf(subfolder: string): string {
+  return subfolder === "transformer" || subfolder === "unet" ? "denoiser" : subfolder;
+}
+
 /** Loads one component folder; "" is the folder itself. */
 export async function loadComponent<M>(
   c: Omit<LoadContext, "index">,
@@ -96,7 +104,8 @@ export async function loadComponent<M>(
   build: (w: Weights, config: ConfigReader) => M,
 ): Promise<Component<M>> {
   const config = await readConfig(c.folder, subfolder === "" ? "config.json" : `${subfolder}/config.json`);
-  const store = new WeightStore(await openCheckpoint(c.folder, subfolder), c.device, {
+  const stored = await openCheckpoint(c.folder, subfolder);
+  const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
     signal: c.signal,
     onProgress: (step, steps) => c.onProgress?.({ phase: "load", component: subfolder, step, steps }),

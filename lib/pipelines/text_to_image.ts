@@ -14,9 +14,18 @@ import { planStages } from "../scaling/plan.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import { createScheduler, samplerConfig } from "../schedulers/registry.ts";
 import { type FolderSource, httpFolder } from "../weights/bytes.ts";
-import { readModelIndex } from "../weights/model_folder.ts";
+import { openCheckpoint } from "../weights/checkpoint.ts";
+import { LoraSet } from "../weights/lora.ts";
+import { type ModelIndex, readModelIndex } from "../weights/model_folder.ts";
 import { familyOf } from "./families.ts";
-import { type Component, loadComponent, type LoadContext, type Network, ownSettings } from "./family.ts";
+import {
+  type Component,
+  loadComponent,
+  type LoadContext,
+  type Network,
+  ownSettings,
+  partOf,
+} from "./family.ts";
 import { gpuDenoising, noLearnedUpsampler, seededNoise, torchNoise } from "./latents.ts";
 import { checkPicture, pasteInto } from "./pictures.ts";
 import { previewOf } from "./preview.ts";
@@ -132,7 +141,17 @@ export async function createPipeline(
     const { signal, onProgress } = options;
     const dtype = options.dtype ?? (device.info.f16 ? "f16" : "f32");
     const { maxActivationBytes } = options;
-    const context: LoadContext = { folder, index, device, dtype, maxActivationBytes, signal, onProgress };
+    const { loras, warnings } = await openLoras(options.loras, folder, index);
+    const context: LoadContext = {
+      folder,
+      index,
+      device,
+      dtype,
+      maxActivationBytes,
+      loras,
+      signal,
+      onProgress,
+    };
     const network = await family.load(context);
     parts.push(network);
     const vae = await loadVae(context, info.latentChannels);
@@ -152,11 +171,25 @@ export async function createPipeline(
       decoder: options.tinyDecode && tiny ? tiny : vae,
       upsampler: upsampler?.model,
       parts,
-    });
+    }, warnings);
   } catch (error) {
     for (const part of parts.reverse()) part[Symbol.dispose]();
     throw error;
   }
+}
+
+/** LoRAs matched to the headers of every component, so that what fits nothing is known before anything is loaded. */
+async function openLoras(
+  files: PipelineOptions["loras"],
+  folder: FolderSource,
+  index: ModelIndex,
+): Promise<{ loras?: LoraSet; warnings: string[] }> {
+  if (!files || files.length === 0) return { warnings: [] };
+  const loras = await LoraSet.open(files);
+  for (const part of ["transformer", "unet", "text_encoder", "text_encoder_2", "text_encoder_3"]) {
+    if (index.components.has(part)) loras.apply(await openCheckpoint(folder, part), partOf(part));
+  }
+  return { loras, warnings: loras.warnings(`${folder.name} (${index.pipeline})`) };
 }
 
 /**
@@ -214,6 +247,7 @@ class TextToImage implements Pipeline {
     readonly info: ModelInfo,
     private readonly context: LoadContext,
     private readonly networks: Networks,
+    private readonly warnings: readonly string[],
   ) {}
 
   plan(request: Omit<GenerateRequest, "prompt">): Plan {
@@ -294,7 +328,12 @@ class TextToImage implements Pipeline {
       const seed = p.seed + picture;
       images.push({ width: plan.width, height: plan.height, rgb, seed, parameters: { ...parameters, seed } });
     }
-    return { images, plan, timings: clock.laps(), warnings: [...plan.warnings, ...encoded.warnings] };
+    return {
+      images,
+      plan,
+      timings: clock.laps(),
+      warnings: [...this.warnings, ...plan.warnings, ...encoded.warnings],
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

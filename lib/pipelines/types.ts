@@ -10,6 +10,7 @@ import type { CostModel, LatentSpace, Plan, Upsampler } from "../scaling/types.t
 import type { Entry } from "../schedulers/entry.ts";
 import type { Dtype } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
+import type { Lora } from "../weights/lora.ts";
 
 /** A picture asked for. What is left out is the model's own default ({@linkcode ModelInfo.defaults}). */
 export interface GenerateRequest {
@@ -203,6 +204,8 @@ export interface PipelineOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Stops loading. */
   readonly signal?: AbortSignal;
+  /** LoRAs for the denoiser and the text encoders; several add up. */
+  readonly loras?: readonly Lora[];
   /** Folder of a learned latent upsampler, in place of the model's own. */
   readonly upsamplerWeights?: FolderSource;
   /**

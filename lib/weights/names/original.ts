@@ -29,6 +29,8 @@ export interface NameFamily {
   readonly marker: string;
   /** New name → origin; an unknown tensor keeps its name, so that a model refuses it by that name. */
   map(originals: Originals): Iterable<readonly [name: string, origin: Origin]>;
+  /** Original tensors that `map` must see to count blocks, for a model of these new names. */
+  skeleton?(names: readonly string[]): Originals;
 }
 
 const FAMILIES: readonly NameFamily[] = [FLUX_NAMES, SD3_NAMES, UNET_NAMES];
@@ -45,6 +47,38 @@ export function underDiffusersNames(source: Checkpoint): Checkpoint {
     if (family) return new RenamedCheckpoint(source, family, name.slice(0, -family.marker.length));
   }
   return source;
+}
+
+/** A tensor under the names of diffusers, and the rows of the original that make it. */
+export interface Target {
+  /** Name. */
+  readonly name: string;
+  /** Rows of the original, end to end; all when absent. */
+  readonly rows?: readonly RowRange[];
+}
+
+/**
+ * Where single original tensors end up in a model whose names are those of diffusers: for LoRA files, which hold a
+ * few modules of the whole.
+ *
+ * @param originals Tensors by their original names.
+ * @param names The model's own tensors. Only targets that are all among them count.
+ */
+export function originalTargets(originals: Originals, names: readonly string[]): Map<string, Target[]> {
+  const known = new Set(names);
+  const found = new Map<string, Target[]>();
+  if (originals.size === 0) return found;
+  for (const family of FAMILIES) {
+    const whole = new Map([...family.skeleton?.(names) ?? [], ...originals]);
+    const byTensor = new Map<string, Target[]>();
+    for (const [name, { tensor, rows }] of family.map(whole)) {
+      if (originals.has(tensor)) byTensor.set(tensor, [...byTensor.get(tensor) ?? [], { name, rows }]);
+    }
+    for (const [tensor, targets] of byTensor) {
+      if (targets.every(({ name }) => known.has(name))) found.set(tensor, targets);
+    }
+  }
+  return found;
 }
 
 class RenamedCheckpoint implements Checkpoint {

@@ -36,6 +36,26 @@ export const UNET_NAMES: NameFamily = {
     const places = new Map([...Object.entries(OUTSIDE), ...levels(originals)]);
     for (const tensor of originals.keys()) yield [renamed(tensor, places), { tensor }];
   },
+  skeleton(names): Originals {
+    const has = (prefix: string): boolean => names.some((name) => name.startsWith(prefix));
+    const out = new Map<string, readonly number[]>();
+    let n = 1;
+    for (let level = 0; has(`down_blocks.${level}.`); level++) {
+      for (let i = 0; has(`down_blocks.${level}.resnets.${i}.`); i++) {
+        out.set(`input_blocks.${n++}.0.in_layers.0.weight`, []);
+      }
+      if (has(`down_blocks.${level}.downsamplers.`)) out.set(`input_blocks.${n++}.0.op.weight`, []);
+    }
+    n = 0;
+    for (let level = 0; has(`up_blocks.${level}.`); level++) {
+      for (let i = 0; has(`up_blocks.${level}.resnets.${i}.`); i++) {
+        out.set(`output_blocks.${n++}.0.in_layers.0.weight`, []);
+      }
+      const place = has(`up_blocks.${level}.attentions.`) ? 2 : 1;
+      if (has(`up_blocks.${level}.upsamplers.`)) out.set(`output_blocks.${n - 1}.${place}.conv.weight`, []);
+    }
+    return out;
+  },
 };
 
 /** Module of the original, for example `input_blocks.4.1` → diffusers' module. */
