@@ -45,6 +45,7 @@ export { ENTRIES, type Entry } from "./lib/schedulers/entry.ts";
 export { createScheduler, SAMPLER_NAMES, samplerConfig } from "./lib/schedulers/registry.ts";
 export type { NoiseMix, Schedule, ScheduleOptions, Scheduler, Step, Terms } from "./lib/schedulers/types.ts";
 export type { Dtype, Tensor } from "./lib/tensor.ts";
+export type { Lora } from "./lib/weights/lora.ts";
 export {
   blobSource,
   bytesOf,

@@ -52,7 +52,13 @@ Deno.test("what a picture stores comes back, and options change it", () => {
     initNoise: 0.5,
     version: "9",
   };
-  const engine = { model: "m", dtype: "f16" as const, initImg: "i.png", taesdPreviewOnly: true, maxActivation: 9 };
+  const engine = {
+    model: "m",
+    dtype: "f16" as const,
+    initImg: "i.png",
+    taesdPreviewOnly: true,
+    maxActivation: 9,
+  };
   const stored = fromStored(storedText(parameters, engine), "a.png");
   const { version: _, ...request } = parameters;
   assertEquals(stored.request, request);

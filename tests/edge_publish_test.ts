@@ -27,7 +27,17 @@ async function published(): Promise<string[]> {
 
 Deno.test("what is published is whole, has names that suit JSR, and is less than it takes", async () => {
   const files = await published();
-  for (const path of ["mod.ts", "lssgen.ts", "kernels.ts", "cli.ts", "LICENSE", "README.md", "lib/gpu/shaders.gen.ts"]) {
+  for (
+    const path of [
+      "mod.ts",
+      "lssgen.ts",
+      "kernels.ts",
+      "cli.ts",
+      "LICENSE",
+      "README.md",
+      "lib/gpu/shaders.gen.ts",
+    ]
+  ) {
     assertArrayIncludes(files, [path]);
   }
   // tools/std/ goes along although nobody uses it: deno refuses a linked module that stays behind.
