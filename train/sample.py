@@ -20,6 +20,7 @@ class Sampler:
     def __init__(self, folder=export.FOLDER):
         self.model, self.vae, self.up, self.scheduler = export.read(folder)
         self.tokens = text.Tokens(folder)
+        self.settings = json.load(open(f"{folder}/lssgen.json"))
 
     def sigmas(self, steps, tokens):
         c = self.scheduler.config
@@ -35,7 +36,8 @@ class Sampler:
         return x
 
     @torch.no_grad()
-    def __call__(self, captions, side, seeds, steps=20, guidance=2.5, staged=False, first=128, entry=0.75):
+    def __call__(self, captions, side, seeds, steps=20, guidance=2.5, staged=False, entry=None):
+        first, entry = self.settings["min_resolution"], entry or self.settings["init_noise"]
         cond = self.model.condition(*self.tokens(captions))
         noise = [torch.Generator().manual_seed(s) for s in seeds]
         draw = lambda n: torch.stack([torch.randn(16, n, n, generator=g) for g in noise])
@@ -82,6 +84,7 @@ def main():
     p.add_argument("--method", choices=("direct", "lssgen"), default="direct")
     p.add_argument("--steps", type=int, default=20)
     p.add_argument("--guidance", type=float, default=2.5)
+    p.add_argument("--entry", type=float, help="noise level at which later stages start")
     p.add_argument("--count", type=int, default=24)
     p.add_argument("--seed", type=int, default=0)
     a = p.parse_args()
@@ -93,7 +96,7 @@ def main():
             group = [j for j in jobs if (j["size"], j["method"]) == key]
             for i in range(0, len(group), 8):
                 part = group[i:i + 8]
-                made = sampler([j["caption"] for j in part], key[0], [j["seed"] for j in part], a.steps, a.guidance, key[1] == "lssgen")
+                made = sampler([j["caption"] for j in part], key[0], [j["seed"] for j in part], a.steps, a.guidance, key[1] == "lssgen", a.entry)
                 for j, x in zip(part, made):
                     picture(x).save(f"{a.out}/{j['file']}")
             print(f"{len(group)} pictures of {key[0]}, {key[1]}", flush=True)
@@ -103,7 +106,7 @@ def main():
     made = []
     for i in range(0, a.count, 8):
         part = captions[i:i + 8]
-        made += map(picture, sampler(part, a.side, [a.seed + i + k for k in range(len(part))], a.steps, a.guidance, a.method == "lssgen"))
+        made += map(picture, sampler(part, a.side, [a.seed + i + k for k in range(len(part))], a.steps, a.guidance, a.method == "lssgen", a.entry))
     sheet(made, captions, 6, max(128, a.side if a.side < 256 else 192)).save(a.out)
 
 

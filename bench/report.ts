@@ -1,0 +1,102 @@
+/**
+ * `deno run -A bench/report.ts BENCH.json docs/PERFORMANCE.md docs/images/bench.svg`: the table between the markers of
+ * the document, and a bar chart.
+ *
+ * @module
+ */
+
+interface Timing {
+  readonly label: string;
+  readonly gflops: number;
+  readonly minMs: number;
+  readonly medianMs: number;
+  readonly maxMs: number;
+}
+
+interface Report {
+  readonly device: { readonly description: string };
+  readonly tuning: { readonly operands: string };
+  readonly peakGflops: number;
+  readonly report: readonly {
+    readonly bench: string;
+    readonly case: string;
+    readonly timings: readonly Timing[];
+  }[];
+}
+
+const [BEGIN, END] = ["<!-- bench -->", "<!-- /bench -->"];
+
+function table({ device, tuning, peakGflops, report }: Report): string {
+  const rows = report.flatMap(({ bench, case: name, timings }) => {
+    // The plain kernel stands last; ours is what it is compared with.
+    const plain = timings.find(({ label }) => label.startsWith("plain"));
+    return timings.map((t) => {
+      const share = `${(100 * t.gflops / peakGflops).toFixed(1)} %`;
+      const ratio = plain && t !== plain ? `${(t.gflops / plain.gflops).toFixed(1)}×` : "";
+      const spread = `${t.minMs.toFixed(1)} / ${t.medianMs.toFixed(1)} / ${t.maxMs.toFixed(1)}`;
+      return `| ${bench} | ${name} | ${t.label} | ${t.gflops.toFixed(1)} | ${share} | ${ratio} | ${spread} |`;
+    });
+  });
+  return [
+    `${device.description}; peak of ${
+      peakGflops.toFixed(0)
+    } GFLOP/s by register multiply-adds in the same run; ` +
+    `operands from ${tuning.operands}.`,
+    "",
+    "| bench | case | kernel | GFLOP/s | of peak | against plain | ms: least / median / most |",
+    "|---|---|---|---:|---:|---:|---:|",
+    ...rows,
+  ].join("\n");
+}
+
+function escaped(text: string): string {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+}
+
+/** A bar a kernel, GFLOP/s. */
+function chart({ peakGflops, report }: Report): string {
+  const bars = report.flatMap(({ bench, case: name, timings }) =>
+    timings.map((t) => ({
+      text: `${bench} ${name}: ${t.label}`,
+      value: t.gflops,
+      plain: t.label.startsWith("plain"),
+    }))
+  );
+  const [row, left, width] = [18, 400, 760];
+  const scale = (width - left - 60) / peakGflops;
+  const lines = bars.map(({ text, value, plain }, i) => {
+    const y = 24 + i * row;
+    return `<text x="${left - 8}" y="${y + 12}" text-anchor="end">${escaped(text)}</text>` +
+      `<rect x="${left}" y="${y + 2}" width="${Math.max(1, value * scale).toFixed(1)}" height="${
+        row - 5
+      }" fill="${plain ? "#b8b8b8" : "#0f6b5c"}"/><text x="${(left + value * scale + 5).toFixed(1)}" y="${
+        y + 12
+      }">${value.toFixed(1)}</text>`;
+  });
+  const height = 34 + bars.length * row;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" ` +
+    `font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#fff"/>` +
+    `<text x="${left}" y="14">GFLOP/s; the frame ends at the peak of ${peakGflops.toFixed(0)}</text>` +
+    `<rect x="${left}" y="22" width="${(peakGflops * scale).toFixed(1)}" height="${
+      bars.length * row
+    }" fill="none" stroke="#ccc"/>` +
+    `${lines.join("")}</svg>\n`;
+}
+
+const [json, document, picture] = Deno.args;
+if (!json || !document || !picture) {
+  console.error("Expected three files: the bench's JSON, the document, the chart");
+  Deno.exit(2);
+}
+const measured: Report = JSON.parse(await Deno.readTextFile(json));
+const text = await Deno.readTextFile(document);
+const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)];
+if (from < 0 || to < from) {
+  console.error(`"${document}" has no ${BEGIN} … ${END}`);
+  Deno.exit(2);
+}
+await Deno.writeTextFile(
+  document,
+  `${text.slice(0, from + BEGIN.length)}\n${table(measured)}\n${text.slice(to)}`,
+);
+await Deno.writeTextFile(picture, chart(measured));
