@@ -17,7 +17,6 @@ PARTS = [
     ("bind.py", ["19"]),            # encoders learn what words look like
     ("denoise.py", ["200", "0.08"]),  # rectified flow, then guidance distilled
     ("upsampler.py", ["10"]),       # latents to twice their size
-    ("vae.py", ["10", "decoder"]),  # the decoder alone, latents unchanged
     ("export.py", []),
     ("curves.py", []),
 ]
