@@ -100,6 +100,9 @@ export async function build(out: string = DIST): Promise<{ files: number; bytes:
   for (const name of ["index.html", "style.css", "icon.svg"]) {
     await Deno.copyFile(join(ROOT, "web", name), join(out, name));
   }
+  const listing = [...await filesBelow(out), "files.json"];
+  // What `cli.ts serve` answers from.
+  await Deno.writeTextFile(join(out, "files.json"), JSON.stringify(listing));
   let bytes = 0;
   const all = await filesBelow(out);
   for (const path of all) bytes += (await Deno.stat(join(out, path))).size;

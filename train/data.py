@@ -130,13 +130,13 @@ class Scenes:
         """One scene as plain data."""
         g = self.rng
         while True:
-            two = g.random() < 0.1
-            style = "flat" if g.random() < 0.62 else "noto"
+            two = g.random() < 0.07
+            style = "flat" if g.random() < 0.58 else "noto"
             bg = "white" if g.random() < 0.4 else g.choice(list(BACKGROUNDS))
             things = [dict(noun=g.randrange(len(self.nouns)),
-                           colour=g.choice(list(HUES)) if g.random() < 0.16 else "",
-                           size="" if two or g.random() < 0.8 else g.choice(["small", "large"]),
-                           place="" if two or g.random() < 0.8 else g.choice(list(PHRASES)))
+                           colour=g.choice(list(HUES)) if g.random() < 0.1 else "",
+                           size="" if two or g.random() < 0.88 else g.choice(["small", "large"]),
+                           place="" if two or g.random() < 0.88 else g.choice(list(PHRASES)))
                       for _ in range(2 if two else 1)]
             for t in things:
                 if t["size"] == "large":

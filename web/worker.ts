@@ -5,11 +5,9 @@
  */
 
 import "./platform.ts";
-import { PARAMETERS_KEYWORD, storedText } from "../lib/cli/request.ts";
-import { VERSION } from "../lib/cli/version.ts";
+import { pictureFile } from "../lib/cli/picture.ts";
 import { LssgenError } from "../lib/errors.ts";
-import { encodePng, parametersText } from "../lib/image/png.ts";
-import type { GeneratedImage, GenerateRequest, GenerateResult } from "../lib/pipelines/types.ts";
+import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { METHODS } from "../lib/scaling/methods/registry.ts";
 import type { Plan } from "../lib/scaling/types.ts";
 import { blobSource, folderOf } from "../lib/weights/bytes.ts";
@@ -156,37 +154,14 @@ async function draw(id: number, index: number, job: Job, signal: AbortSignal): P
   const ms = result.timings.reduce((sum, timing) => sum + timing.ms, 0);
   const { timings, warnings } = result;
   const { width, height, parameters } = image;
-  const png = await pngOf(image);
+  const bytes = await pictureFile(image, { model: current?.own });
+  const png = new Blob([bytes], { type: "image/png" });
   scope.postMessage({
     type: "picture",
     id,
     job: index,
     picture: { png, width, height, parameters, timings, ms, warnings },
   });
-}
-
-/** A PNG as `deno run cli.ts` writes it: `--from` and other programs find the parameters in it. */
-async function pngOf(image: GenerateResult["images"][number] & GeneratedImage): Promise<Blob> {
-  const { width, height, parameters } = image;
-  const { prompt, steps, guidance, seed, method } = parameters as Record<string, string | number>;
-  const software = `LSSGen for WebGPU ${VERSION}`;
-  const bytes = await encodePng({ width, height, channels: 3, data: image.rgb }, {
-    parameters: parametersText({
-      prompt: String(prompt),
-      fields: {
-        Steps: steps,
-        "CFG scale": guidance,
-        Seed: seed,
-        Method: method,
-        Size: `${width}x${height}`,
-        Model: current?.own ?? "embedded",
-        Version: software,
-      },
-    }),
-    [PARAMETERS_KEYWORD]: storedText(parameters, { model: current?.own }),
-    Software: software,
-  });
-  return new Blob([bytes], { type: "image/png" });
 }
 
 function planOf({ width, height, stages, speedup, warnings }: Plan): PlanSummary {

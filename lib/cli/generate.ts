@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { decodePng, encodePng, parametersText, type Picture, readPngText } from "../image/png.ts";
+import { decodePng, encodePng, type Picture, readPngText } from "../image/png.ts";
 import { createPipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type {
   GeneratedImage,
@@ -17,15 +17,9 @@ import type {
 import { openFile, openFolder, readBytes } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
+import { pictureFile } from "./picture.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
-import {
-  fromStored,
-  loraSpec,
-  PARAMETERS_KEYWORD,
-  storedText,
-  toEngineChoice,
-  toRequest,
-} from "./request.ts";
+import { fromStored, loraSpec, PARAMETERS_KEYWORD, toEngineChoice, toRequest } from "./request.ts";
 import type { EngineChoice } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
@@ -75,7 +69,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       });
       await watch.settled();
       const image = result.images[0];
-      await writeWhole(path, await pngOf(image, engine));
+      await writeWhole(path, await pictureFile(image, engine));
       progress.end();
       const later = result.warnings.filter((warning) => !warnings.includes(warning));
       if (!options.flag.quiet && i === 0) {
@@ -166,29 +160,6 @@ export async function openPipeline(
     maxActivationBytes: engine.maxActivation === undefined ? undefined : engine.maxActivation * 2 ** 20,
     signal,
     onProgress,
-  });
-}
-
-/** PNG bytes with the parameters twice: as JSON for `--from`, and as other programs spell and read them. */
-async function pngOf(image: GeneratedImage, engine: EngineChoice): Promise<Uint8Array<ArrayBuffer>> {
-  const { prompt, negativePrompt, ...rest } = image.parameters as Record<string, string | number | undefined>;
-  const fields: Record<string, string | number> = {};
-  const names = { steps: "Steps", guidance: "CFG scale", seed: "Seed", method: "Method" };
-  for (const [key, name] of Object.entries(names)) {
-    const value = rest[key];
-    if (value !== undefined) fields[name] = value;
-  }
-  fields.Size = `${image.width}x${image.height}`;
-  fields.Model = engine.model ?? "embedded";
-  fields.Version = `LSSGen for WebGPU ${VERSION}`;
-  return await encodePng({ width: image.width, height: image.height, channels: 3, data: image.rgb }, {
-    parameters: parametersText({
-      prompt: String(prompt ?? ""),
-      negativePrompt: negativePrompt as string,
-      fields,
-    }),
-    [PARAMETERS_KEYWORD]: storedText(image.parameters, engine),
-    Software: `LSSGen for WebGPU ${VERSION}`,
   });
 }
 

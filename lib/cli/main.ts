@@ -11,10 +11,11 @@ import { inspect } from "./inspect.ts";
 import { helpText, parseOptions } from "./options.ts";
 import type { CommandName } from "./options.ts";
 import { plan } from "./plan.ts";
+import { serve } from "./serve.ts";
 import type { Command, Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
-const COMMANDS: Readonly<Record<CommandName, Command>> = { generate, plan, inspect, compare };
+const COMMANDS: Readonly<Record<CommandName, Command>> = { generate, plan, inspect, compare, serve };
 
 /** Exit code of a run stopped by Ctrl-C, as shells have it (128 + SIGINT). */
 const EXIT_ABORTED = 130;

@@ -11,7 +11,7 @@ import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
 import { SAMPLER_NAMES } from "../schedulers/registry.ts";
 
 /** The commands, by the name typed. */
-export type CommandName = "generate" | "plan" | "inspect" | "compare";
+export type CommandName = "generate" | "plan" | "inspect" | "compare" | "serve";
 
 /** One row of the option table. */
 export interface Option {
@@ -63,7 +63,9 @@ export interface Parsed {
 export const METHODS: readonly string[] = REGISTERED.map(({ name }) => name);
 const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
-const ALL: readonly CommandName[] = ["generate", "plan", "inspect", "compare"];
+const LOADS: readonly CommandName[] = ["generate", "compare", "serve"];
+const PRINTS: readonly CommandName[] = ["generate", "plan", "inspect", "compare"];
+const ALL: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "serve"];
 
 /** Every option of every command, in the order of the help. */
 export const OPTIONS: readonly Option[] = [
@@ -235,7 +237,7 @@ export const OPTIONS: readonly Option[] = [
     value: "DIR",
     fallback: "the model's",
     help: "weights of the learned upsampler",
-    commands: MAKES,
+    commands: LOADS,
   },
   {
     name: "shorten",
@@ -259,7 +261,7 @@ export const OPTIONS: readonly Option[] = [
     value: "FILE[:SCALE]",
     fallback: "none",
     help: "a LoRA and its strength; may be given several times",
-    commands: MAKES,
+    commands: LOADS,
   },
   {
     name: "init-img",
@@ -301,14 +303,14 @@ export const OPTIONS: readonly Option[] = [
     value: "DIR",
     fallback: "none",
     help: "tiny autoencoder (TAESD) that decodes fast",
-    commands: ["generate"],
+    commands: ["generate", "serve"],
   },
   {
     name: "taesd-preview-only",
     type: "flag",
     fallback: "off",
     help: "the tiny autoencoder makes previews only",
-    commands: ["generate"],
+    commands: ["generate", "serve"],
   },
   {
     name: "preview",
@@ -344,7 +346,7 @@ export const OPTIONS: readonly Option[] = [
     value: "MIB",
     fallback: "256 for guidance, 1024 for the VAE",
     help: "beyond it guidance takes two calls and the VAE tiles",
-    commands: MAKES,
+    commands: LOADS,
   },
   {
     name: "emphasis",
@@ -360,7 +362,7 @@ export const OPTIONS: readonly Option[] = [
     choices: ["f32", "f16"],
     fallback: "f16 where the adapter has it",
     help: "type of the activations",
-    commands: MAKES,
+    commands: LOADS,
   },
   {
     name: "from",
@@ -382,14 +384,48 @@ export const OPTIONS: readonly Option[] = [
     name: "json",
     type: "flag",
     help: "one JSON object on standard output instead of text",
-    commands: ALL,
+    commands: PRINTS,
   },
   {
     name: "quiet",
     also: ["-q"],
     type: "flag",
     help: "no progress",
-    commands: MAKES,
+    commands: LOADS,
+  },
+  {
+    name: "port",
+    type: "integer",
+    min: 0,
+    max: 65535,
+    fallback: "7860",
+    help: "where to listen; 0 takes a free one",
+    commands: ["serve"],
+  },
+  {
+    name: "host",
+    type: "text",
+    value: "NAME",
+    fallback: "127.0.0.1, this machine only",
+    help: "address to listen on; 0.0.0.0 lets the network in",
+    commands: ["serve"],
+  },
+  {
+    name: "token",
+    type: "text",
+    value: "TEXT",
+    fallback: "LSSGEN_TOKEN of the environment, or none",
+    help: "what clients of the API have to send as Authorization: Bearer TEXT",
+    commands: ["serve"],
+  },
+  {
+    name: "max-size",
+    type: "integer",
+    min: 16,
+    max: 16384,
+    fallback: "2048",
+    help: "largest picture that clients may ask for, as a square's side",
+    commands: ["serve"],
   },
   { name: "help", also: ["-h"], type: "flag", help: "this text", commands: ALL },
 ];
@@ -399,6 +435,7 @@ const SUMMARIES: Readonly<Record<CommandName, string>> = {
   plan: "stages, tokens, FLOPs and saving of a picture; needs no GPU",
   inspect: "what a model folder holds; needs no GPU",
   compare: "one contact sheet of methods × noise levels, with the time of each",
+  serve: "the page and an API as A1111's and OpenAI's clients know them",
 };
 
 const EXAMPLES: Readonly<Record<CommandName, readonly string[]>> = {
@@ -412,6 +449,7 @@ const EXAMPLES: Readonly<Record<CommandName, readonly string[]>> = {
   plan: ["plan --size 512", "plan --model ./FLUX.1-dev --size 2048 --init-noise 0.6 --json"],
   inspect: ["inspect ./FLUX.1-dev", "inspect"],
   compare: [`compare "a red apple" --size 512`, `compare "a red apple" --methods all --init-noises 0.6,0.8`],
+  serve: ["serve", "serve --model ./FLUX.1-dev --port 8080"],
 };
 
 /** camelCase of an option's name: the key of its value. */
@@ -592,7 +630,8 @@ function edits(a: string, b: string): number {
 
 /** The help of one command, made from the table. Lines are at most 100 characters wide. */
 export function helpText(command: CommandName): string {
-  const words = { generate: `"prompt"`, plan: "", inspect: "[MODEL]", compare: `"prompt"` }[command];
+  const words =
+    { generate: `"prompt"`, plan: "", inspect: "[MODEL]", compare: `"prompt"`, serve: "" }[command];
   const rows = OPTIONS.filter((option) => option.commands.includes(command)).map(
     (option): [string, string] => {
       const long = option.negatable ? `--[no-]${option.name}` : `--${option.name}`;

@@ -1,0 +1,75 @@
+/**
+ * The built page's files, from a checkout or from the published package alike.
+ *
+ * @module
+ */
+
+const ROOT = new URL("../../", import.meta.url);
+/** What `deno task web:build` makes; travels with the package. The model in it is a copy that does not. */
+const DIST = "web/dist/";
+const MODEL = "weights/";
+
+const TYPES: Readonly<Record<string, string>> = {
+  html: "text/html; charset=utf-8",
+  js: "text/javascript; charset=utf-8",
+  css: "text/css; charset=utf-8",
+  json: "application/json; charset=utf-8",
+  txt: "text/plain; charset=utf-8",
+  svg: "image/svg+xml",
+};
+
+/** Looks up a path of the page. Undefined: there is no such file. */
+export type PageFiles = (path: string) => Promise<Response | undefined>;
+
+/**
+ * Opens the page. A path is looked up in the build's own listing, never joined, so that no spelling of it leads elsewhere.
+ *
+ * @returns undefined when the page was not built.
+ */
+export async function pageFiles(): Promise<PageFiles | undefined> {
+  const listing = await get(new URL(`${DIST}files.json`, ROOT));
+  if (!listing) return undefined;
+  const files = new Set(await listing.json() as string[]);
+  return async (path) => {
+    const name = path === "/" ? "index.html" : path.slice(1);
+    if (!files.has(name)) return undefined;
+    const found = await get(new URL(name.startsWith(MODEL) ? name : DIST + name, ROOT));
+    return found && new Response(found.body, {
+      headers: {
+        "content-type": TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream",
+        "cache-control": "no-cache",
+        "x-content-type-options": "nosniff",
+      },
+    });
+  };
+}
+
+/**
+ * Builds the page of a checkout that has none yet, in a process of its own: the bundler is no part of the package.
+ *
+ * @returns Whether there is a page now.
+ */
+export async function buildPage(): Promise<boolean> {
+  if (ROOT.protocol !== "file:") return false;
+  const tool = new URL("tools/web.ts", ROOT);
+  const found = await Deno.stat(tool).then(() => true, () => false);
+  if (!found) return false;
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--config", new URL("deno.json", ROOT).pathname, tool.href, "build"],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).output();
+  return success;
+}
+
+async function get(url: URL): Promise<Response | undefined> {
+  try {
+    const response = await fetch(url);
+    if (response.ok) return response;
+    await response.body?.cancel();
+  } catch {
+    // fetch of a file that does not exist throws.
+  }
+  return undefined;
+}
