@@ -21,7 +21,20 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   scaling: ["schedulers"],
   models: ["ops", "gpu", "weights"],
   pipelines: ["scaling", "cache", "models", "text", "image", "ops", "schedulers", "gpu", "weights"],
-  cli: ["pipelines", "scaling", "cache", "models", "text", "image", "ops", "schedulers", "gpu", "weights"],
+  server: ["pipelines", "schedulers", "image"],
+  cli: [
+    "server",
+    "pipelines",
+    "scaling",
+    "cache",
+    "models",
+    "text",
+    "image",
+    "ops",
+    "schedulers",
+    "gpu",
+    "weights",
+  ],
 };
 
 /** What it may name in types only: a scheduler is made from a config, whose reader lives with the files. */

@@ -7,9 +7,9 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { enter, noiseLevel } from "../schedulers/entry.ts";
+import { enter, ENTRIES, noiseLevel } from "../schedulers/entry.ts";
 import { linearSigmas, type NoiseMix, type Schedule } from "../schedulers/types.ts";
-import type { Growth, PlanRequest, Size, StagePlan } from "./types.ts";
+import { type Growth, type PlanRequest, type Size, type StagePlan, UPSAMPLERS } from "./types.ts";
 
 function bad(message: string): LssgenError {
   return new LssgenError("bad_option", message);
@@ -34,6 +34,14 @@ export function checkRequest(r: PlanRequest): void {
       `initNoise is ${r.initNoise}, expected more than 0 and at most 1 (1 is direct generation), try 0.75`,
     );
   }
+  // Wrong words are told even where this picture has no use for them.
+  const one = (name: string, value: string | undefined, known: readonly string[]): void => {
+    if (value !== undefined && !known.includes(value)) {
+      throw bad(`${name} is "${value}", expected one of ${known.join(", ")}`);
+    }
+  };
+  one("upsampler", r.upsampler, UPSAMPLERS);
+  one("entry", r.entry, ENTRIES);
 }
 
 /** The base resolution as a size. */
