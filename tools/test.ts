@@ -75,6 +75,7 @@ async function main(): Promise<number> {
     ["check"],
     ["run", "-A", "tools/build_shaders.ts", "--check"],
     ["doc", "--lint", "mod.ts", "lssgen.ts", "kernels.ts"],
+    ["run", "-A", "tools/publish_check.ts"],
   ];
   for (const gate of gates) {
     if (!(await deno(...gate)).success) {
