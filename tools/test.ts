@@ -64,6 +64,12 @@ async function deno(...args: string[]): Promise<{ success: boolean; output: stri
   return { success: (await child.status).success, output: texts[0] };
 }
 
+/** Documents whose TypeScript has to be right. */
+function docs(): string[] {
+  const names = [...Deno.readDirSync(new URL("../docs/", import.meta.url))].map(({ name }) => `docs/${name}`);
+  return names.filter((name) => name.endsWith(".md")).sort();
+}
+
 async function main(): Promise<number> {
   let passed = 0;
   const failures: string[] = [];
@@ -75,6 +81,7 @@ async function main(): Promise<number> {
     ["check"],
     ["run", "-A", "tools/build_shaders.ts", "--check"],
     ["doc", "--lint", "mod.ts", "lssgen.ts", "kernels.ts"],
+    ["check", "--doc-only", "README.md", ...docs()],
     ["run", "-A", "tools/publish_check.ts"],
   ];
   for (const gate of gates) {
