@@ -1,21 +1,25 @@
-"""Trains the denoiser (diffusers' FluxTransformer2DModel) together with its text encoders, from scratch.
+"""Trains the denoiser (diffusers' FluxTransformer2DModel) for text encoders that already know what words look like.
 
 Rectified flow on normalised VAE latents: x = (1 − σ)·x₀ + σ·ε, the network predicts ε − x₀. Three phases, by
 share of the time: 128² only, then 256² and a little 512² mixed in, then guidance distillation, in which the guidance
 embedding learns what classifier-free guidance would have computed: v₀ + g·(v − v₀), from the averaged weights.
-Latents are encoded ahead and renewed a few at a time while training goes on.
+
+Scenes are encoded ahead, latents and captions both (`denoise.py encode SIDE COUNT`; a process of its own, since 256² is
+needed only later), so that a step of training is the denoiser and nothing else.
 """
-import copy, json, math, os, random, sys, time
+import copy, fcntl, glob, os, random, subprocess, sys, time
 import numpy as np
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
 from diffusers import FluxTransformer2DModel
-import data, text, vae as vae_file
+import data, fast_flux, text, vae as vae_file
 
-torch.set_num_threads(int(os.environ.get("THREADS", "2")))
+torch.set_num_threads(int(os.environ.get("THREADS", "1")))
 OUT = f"{data.RUNS}/denoise.pt"
 BOUND = f"{data.RUNS}/bind.pt"  # of bind.py: encoders that know what words look like
+START_256 = 0.45                # share of the time that is 128² alone
+WORKERS = int(os.environ.get("WORKERS", "2"))
 FOLDER = os.environ.get("LSSGEN_WEIGHTS", os.path.join(os.path.dirname(__file__), "..", "weights", "lssgen-emoji"))
 
 
@@ -48,43 +52,86 @@ def load_vae():
     return v.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-class Latents:
-    """Encoded scenes by side, renewed while they are used."""
+def encode(side, count, part=int(os.environ.get("PART", "2048"))):
+    """Writes `count` more scenes of a side to files of `part`: latents, captions' vectors and states, all 16 bits."""
+    torch.set_num_threads(int(os.environ.get("THREADS", "1")))
+    seed = 1000 * side + len(glob.glob(f"{data.RUNS}/latents_{side}_*.pt"))
+    model, net, tokens = Model(), load_vae(), text.Tokens(FOLDER)
+    load_encoders(model)
+    for first in range(0, count, part):
+        seed += 1
+        scenes = data.Scenes(seed)
+        scenes.held = frozenset(data.held_out(scenes.nouns))
+        rows, n = [], 32 if side < 512 else 4
+        for _ in range(0, min(part, count - first), n):
+            specs = [scenes.spec() for _ in range(n)]
+            x = torch.stack([scenes.draw(s, side, 0.03) for s in specs]).contiguous(memory_format=torch.channels_last)
+            with torch.no_grad():
+                z = net.encode(x).latent_dist.mode()
+                pooled, states = model.condition(*tokens([scenes.caption(s) for s in specs]))
+            rows.append((z.half().contiguous(), pooled.half(), states.half()))
+        path = f"{data.RUNS}/latents_{side}_{seed:08d}.pt"
+        torch.save([torch.cat(t) for t in zip(*rows)], path + ".part")
+        os.replace(path + ".part", path)
+        print(f"{min(first + part, count)} of {count} at {side}", flush=True)
 
-    def __init__(self, vae, seed, held, counts):
-        self.vae, self.scenes = vae, data.Scenes(seed, held)
-        self.path = f"{data.RUNS}/latents.pt"
-        self.sets = torch.load(self.path, weights_only=False) if os.path.exists(self.path) else {}
-        for side, n in counts.items():
-            have = self.sets.setdefault(side, [])
-            while len(have) < n:
-                have += self.encode(side, 32 if side < 512 else 4)
-                if len(have) % 1024 == 0:
-                    print(f"{len(have)} latents of {side}", flush=True)
-        torch.save(self.sets, self.path)
-        flat = torch.stack([z for z, _ in self.sets[128][:2000]]).float()
-        self.shift, self.scale = flat.mean().item(), 1 / flat.std().item()
+
+class Latents:
+    """Encoded scenes of a side: what lies on disk, looked for again when asked."""
+
+    def __init__(self, side):
+        self.side, self.files, self.rows = side, set(), None
+
+    def look(self):
+        new = sorted(set(glob.glob(f"{data.RUNS}/latents_{self.side}_*.pt")) - self.files)
+        if new:
+            self.files.update(new)
+            parts = ([self.rows] if self.rows else []) + [torch.load(f) for f in new]
+            self.rows = [torch.cat(t) for t in zip(*parts)]
+        return len(self.rows[0]) if self.rows else 0
+
+    def batch(self, n):
+        """Latents [n, 16, side/8, side/8], pooled [n, 128], states [n, T, 192]."""
+        i = torch.randint(len(self.rows[0]), (n,))
+        return [t[i].float() for t in self.rows]
+
+
+class Exchange:
+    """Weights of workers that train side by side, one process a core: each meets the shared mean half-way, every few
+    steps (elastic averaging, arXiv 1412.6651). Threads of one process would wait for each other at every operation,
+    and a core that also does something else would hold both up."""
+
+    def __init__(self, params, path):
+        self.params, n = params, sum(p.numel() for p in params)
+        if not os.path.exists(path) or os.path.getsize(path) != 4 * n:
+            np.memmap(path, np.float32, "w+", shape=(n,))[:] = self.flat().numpy()
+        self.shared = torch.from_numpy(np.memmap(path, np.float32, "r+", shape=(n,)))
+        self.lock = open(path + ".lock", "w")
+
+    def flat(self):
+        return torch.cat([p.detach().flatten() for p in self.params])
 
     @torch.no_grad()
-    def encode(self, side, n):
-        specs = [self.scenes.spec() for _ in range(n)]
-        x = torch.stack([self.scenes.draw(s, side, 0.03) for s in specs]).contiguous(memory_format=torch.channels_last)
-        return list(zip(self.vae.encode(x).latent_dist.mode().half(), specs))
+    def meet(self):
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        mean = self.flat().add_(self.shared).mul_(0.5)
+        self.shared.copy_(mean)
+        fcntl.flock(self.lock, fcntl.LOCK_UN)
+        self.give(mean)
 
-    def batch(self, side, n):
-        """Normalised latents [n, 16, side/8, side/8] and captions."""
-        rows = random.sample(self.sets[side], n)
-        x = torch.stack([z for z, _ in rows]).float()
-        return (x - self.shift) * self.scale, [self.scenes.caption(s) for _, s in rows]
+    @torch.no_grad()
+    def give(self, flat):
+        torch._foreach_copy_(self.params, [m.view_as(p) for p, m in zip(self.params, flat.split([p.numel() for p in self.params]))])
 
-    def renew(self, side, n):
-        for row in self.encode(side, n):
-            self.sets[side][random.randrange(len(self.sets[side]))] = row
+
+def load_encoders(model):
+    s = torch.load(BOUND)
+    model.clip.load_state_dict(s["clip"]); model.t5.load_state_dict(s["t5"])
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update is orthogonalised by Newton–Schulz (Jordan 2024), in f32: torch's own does it in
-    bf16, which CPUs without bf16 units compute thirty times slower."""
+    """Momentum whose update is orthogonalised by Newton–Schulz (Jordan 2024). In bf16, which wants a processor with
+    units for it: others compute it thirty times slower. Matrices of one shape are taken together."""
 
     def __init__(self, params, lr, momentum=0.95):
         super().__init__(params, dict(lr=lr, momentum=momentum))
@@ -92,6 +139,7 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self):
         for group in self.param_groups:
+            shapes = {}
             for p in group["params"]:
                 if p.grad is None:
                     continue
@@ -99,13 +147,15 @@ class Muon(torch.optim.Optimizer):
                 m.lerp_(p.grad, 1 - group["momentum"])
                 g = p.grad.lerp(m, group["momentum"])
                 wide = g.shape[0] <= g.shape[1]
-                x = g if wide else g.T
-                x = x / (x.norm() + 1e-7)
-                for _ in range(4):
-                    a = x @ x.T
+                shapes.setdefault(tuple(sorted(g.shape)), []).append((p, g if wide else g.T, wide))
+            for entries in shapes.values():
+                x = torch.stack([g for _, g, _ in entries])
+                x = (x / (x.flatten(1).norm(dim=1).view(-1, 1, 1) + 1e-7)).bfloat16()
+                for _ in range(5):
+                    a = x @ x.mT
                     x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
-                x = x if wide else x.T
-                p.add_(x, alpha=-group["lr"] * max(1, p.shape[0] / p.shape[1]) ** 0.5)
+                for (p, _, wide), u in zip(entries, x.float()):
+                    p.add_(u if wide else u.T, alpha=-group["lr"] * max(1, p.shape[0] / p.shape[1]) ** 0.5)
 
 
 def optimizers(model):
@@ -131,55 +181,87 @@ def sigmas(n, side, near=0.3):
     return (shift * s / (1 + (shift - 1) * s)).clamp(1e-3, 1)
 
 
-def main(minutes, distil_share=0.2):
-    torch.manual_seed(int(time.time()))
+def main(minutes, distil_share=0.1, begin=0.0, worker=0, end=None):
+    """`begin`: share of the schedule that is over (to go on with an interrupted run). Worker 0 saves and starts worker 1."""
+    torch.manual_seed(int(time.time()) + worker)
     random.seed()
-    scenes = data.Scenes(0)
-    held = frozenset(data.held_out(scenes.nouns))
-    tokens = text.Tokens(FOLDER)
-    model = Model()
-    ema = copy.deepcopy(model).requires_grad_(False)
-    opts = optimizers(model)
-    base = [[g["lr"] for g in o.param_groups] for o in opts]
-    step, spent, log = 0, 0.0, []
+    if WORKERS == 2:
+        os.sched_setaffinity(0, {1 - worker})
+    model, tokens = Model(), text.Tokens(FOLDER)
+    flux = model.flux
+    step, spent, log, old = 0, 0.0, [], None
     if os.path.exists(OUT):
-        s = torch.load(OUT, weights_only=False)
-        model.load_state_dict(s["model"]); ema.load_state_dict(s["ema"])
-        for o, d in zip(opts, s["opts"]):
-            o.load_state_dict(d)
-        step, spent, log = s["step"], s["spent"], s["log"]
-    elif os.path.exists(BOUND):
-        s = torch.load(BOUND)
-        for m in (model, ema):
-            m.clip.load_state_dict(s["clip"]); m.t5.load_state_dict(s["t5"])
+        old = torch.load(OUT, weights_only=False)
+        model.load_state_dict(old["model"])
+        step, spent, log = old["step"], old["spent"], old["log"]
+    else:
+        load_encoders(model)
+    model.requires_grad_(False)
+    flux.requires_grad_(True)
+    ema = copy.deepcopy(flux).requires_grad_(False)
+    if old:
+        ema.load_state_dict({k.removeprefix("flux."): v for k, v in old["ema"].items() if k.startswith("flux.")})
+    p, p_ema = dict(flux.named_parameters()), dict(ema.named_parameters())
+    opts = optimizers(flux)
+    base = [[g["lr"] for g in o.param_groups] for o in opts]
     first = step
-    counts = {128: int(os.environ.get("N128", "6000")), 256: int(os.environ.get("N256", "1500")), 512: int(os.environ.get("N512", "96"))}
-    latents = Latents(load_vae(), step + 11, held, counts)
-    print(f"{sum(p.numel() for p in model.flux.parameters()) / 1e6:.2f} M, shift {latents.shift:.4f} scale {latents.scale:.4f}", flush=True)
-    start = saved = time.time()
-    total = spent + minutes * 60
+    if old and old.get("opts"):
+        for o, d in zip(opts, old["opts"]):
+            o.load_state_dict(d)
+    sets = {side: Latents(side) for side in (128, 256, 512)}
+    while sets[128].look() < 2048:
+        time.sleep(5)
+    if old and old.get("shift") is not None:
+        shift, scale = old["shift"], old["scale"]
+    else:
+        z = sets[128].rows[0].float()
+        shift, scale = z.mean().item(), 1 / z.std().item()
+    with torch.no_grad():
+        blank = model.condition(*tokens([""]))
+    ropes = {side: fast_flux.rope_of(side // 16, side // 16) for side in sets}
+    compiled = {side: torch.compile(fast_flux.forward, dynamic=False) for side in sets}
+    print(f"{sum(q.numel() for q in p.values()) / 1e6:.2f} M, shift {shift:.4f} scale {scale:.4f}", flush=True)
+    start = saved = looked = time.time()
+    end = end or start + minutes * 60
+    shared = f"{data.RUNS}/shared.f32"
+    if worker == 0:
+        if os.path.exists(shared):
+            os.remove(shared)
+        exchange = Exchange(list(p.values()), shared)
+        if WORKERS == 2:
+            subprocess.Popen(["nice", "-n", os.environ.get("NICE_2", "5"), sys.executable, __file__,
+                              str(minutes), str(distil_share), str(begin), "1", str(end)])
+    else:
+        exchange = Exchange(list(p.values()), shared)
+        exchange.give(exchange.shared)
     run = {}
     while True:
         now = spent + time.time() - start
-        share = min(1, now / total)
-        # Trapezoid: warm up, hold, fall linearly in the last 40 %.
-        rate = min(1, (step - first + 1) / 40) * min(1, max(0.02, (1 - share) / 0.4))
+        share = min(1, 1 - (1 - begin) * (end - time.time()) / (minutes * 60))
+        # Trapezoid: warm up, hold, fall linearly in the last 45 %.
+        rate = min(1, (step - first + 1) / 100) * min(1, max(0.01, (1 - share) / 0.45))
         for o, rates in zip(opts, base):
             for g, lr in zip(o.param_groups, rates):
                 g["lr"] = lr * rate
         distil = share > 1 - distil_share
-        side, n = (128, 40)
-        if share > 0.5 and random.random() < 0.45:
-            side, n = (512, 3) if random.random() < 0.08 else (256, 10)
-        if distil:
-            n = n * 2 // 3
-        x0, captions = latents.batch(side, n)
-        captions = ["" if random.random() < 0.05 and not distil else c for c in captions]
+        if time.time() - looked > 60:
+            for s in sets.values():
+                s.look()
+            looked = time.time()
+        side, n = 128, 64
+        if share > START_256 and sets[256].rows and random.random() < 0.5:
+            side, n = 256, 16
+            if sets[512].rows and random.random() < 0.06:
+                side, n = 512, 4
+        x0, pooled, states = sets[side].batch(n)
+        x0 = fast_flux.pack((x0 - shift) * scale)
+        if not distil:
+            drop = torch.rand(n) < 0.06
+            pooled[drop], states[drop] = blank[0], blank[1]
         noise = torch.randn_like(x0)
-        # Nouns are learnt near σ = 1, where only the words tell; fine detail below, and later. Measured: 100 s of nothing
-        # but that took the share of the variance between nouns that the estimate at σ = 1 explains from 6 to 36 %.
-        s = sigmas(n, side, 0.8 if share < 0.5 else 0.5)
-        sv = s.view(-1, 1, 1, 1)
+        # Nouns are learnt near σ = 1, where only the words tell; fine detail below, and later.
+        s = sigmas(n, side, 0.5 if share < 0.3 else 0.3)
+        sv = s.view(-1, 1, 1)
         x = (1 - sv) * x0 + sv * noise
         # Any guidance at first, so that distillation begins from a network that is used to the embedding.
         guidance = torch.where(torch.rand(n) < 0.5, 1.0, 1 + 4 * torch.rand(n))
@@ -188,36 +270,38 @@ def main(minutes, distil_share=0.2):
             guidance = 1 + 4 * torch.rand(n)
             with torch.no_grad():
                 ones = torch.ones(n)
-                v = ema.velocity(x, s, ones, ema.condition(*tokens(captions)))
-                v0 = ema.velocity(x, s, ones, ema.condition(*tokens([""] * n)))
+                v = compiled[side](p_ema, x, states, pooled, s, ones, ropes[side])
+                v0 = compiled[side](p_ema, x, blank[1].expand(n, -1, -1).contiguous(), blank[0].expand(n, -1).contiguous(), s, ones, ropes[side])
                 # Half of the target is the data's own velocity plus the guidance, so that errors do not feed on themselves.
-                target = 0.5 * (target + v) + (guidance.view(-1, 1, 1, 1) - 1) * (v - v0)
+                target = 0.5 * (target + v) + (guidance.view(-1, 1, 1) - 1) * (v - v0)
                 keep = torch.rand(n) < 0.2
                 guidance[keep] = 1.0
                 target[keep] = (noise - x0)[keep]
-        out = model.velocity(x, s, guidance, model.condition(*tokens(captions)))
-        loss = F.mse_loss(out, target)
+        loss = F.mse_loss(compiled[side](p, x, states, pooled, s, guidance, ropes[side]), target)
         for o in opts:
             o.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(p.values(), 1.0)
         for o in opts:
             o.step()
-        decay = min(0.998, (step + 1) / (step + 20))
+        decay = min(0.999, (step - first + 1) / (step - first + 20))
         with torch.no_grad():
-            for a, b in zip(ema.parameters(), model.parameters()):
-                a.lerp_(b, 1 - decay)
+            torch._foreach_lerp_(list(p_ema.values()), list(p.values()), 1 - decay)
+        if WORKERS > 1 and step % 8 == 0:
+            exchange.meet()
         step += 1
         key = f"{side}{'d' if distil else ''}"
         run[key] = loss.item() if key not in run else 0.98 * run[key] + 0.02 * loss.item()
-        latents.renew(128, 3) if step % 2 else (latents.renew(256, 1) if share > 0.4 else None)
-        if step % 50 == 0 or step in (5, 15):
+        if step % 50 == 0 or step - first in (5, 15):
             log.append((step, now, dict(run)))
-            print(f"{step} {now:.0f}s " + " ".join(f"{k}:{v:.4f}" for k, v in sorted(run.items())) + f" rate {rate:.2f}", flush=True)
-        done = now >= total
-        if time.time() - saved > 180 or done:
-            torch.save(dict(model=model.state_dict(), ema=ema.state_dict(), opts=[o.state_dict() for o in opts], step=step,
-                            spent=now, log=log, shift=latents.shift, scale=latents.scale, distilled=distil), OUT + ".part")
+            print("  " * worker + f"{step} {now:.0f}s " + " ".join(f"{k}:{v:.4f}" for k, v in sorted(run.items())) + f" rate {rate:.2f}", flush=True)
+        done = share >= 1
+        if worker == 0 and (time.time() - saved > 180 or done):
+            model.flux = ema
+            averaged = {k: v.clone() for k, v in model.state_dict().items()}
+            model.flux = flux
+            torch.save(dict(model=model.state_dict(), ema=averaged, opts=[o.state_dict() for o in opts], step=step,
+                            spent=now, log=log, shift=shift, scale=scale, distilled=distil), OUT + ".part")
             os.replace(OUT + ".part", OUT)
             saved = time.time()
         if done:
@@ -225,4 +309,8 @@ def main(minutes, distil_share=0.2):
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.2)
+    if sys.argv[1] == "encode":
+        encode(int(sys.argv[2]), int(sys.argv[3]))
+    else:
+        minutes, *rest = map(float, sys.argv[1:])
+        main(minutes, *rest[:2], *(int(w) for w in rest[2:3]), *rest[3:])

@@ -101,47 +101,58 @@ def refine(minutes):
             return
 
 
-def main(minutes):
-    torch.manual_seed(0)
+def objective(vae, x, shrink):
+    """Reconstruction loss of pictures x [B, 3, n, n]; `shrink`: of the halved picture from the halved latents."""
+    d = vae.encode(x).latent_dist
+    z = d.mean + d.std * torch.randn_like(d.mean)
+    kl = 0.5 * (d.mean ** 2 + d.var - 1 - d.logvar).mean()
+    if shrink:
+        z, x = F.avg_pool2d(z, 2), F.avg_pool2d(x, 2)
+    y = vae.decode(z).sample.float()
+    # Areas eight pixels wide once more: what a colour that is wrong everywhere costs, and edges hardly show.
+    return loss_of(x, y) + 4 * F.mse_loss(F.avg_pool2d(y, 8), F.avg_pool2d(x, 8)) + 1e-4 * kl
+
+
+def main(minutes, peak=6e-4):
+    """Trains for some more minutes, from the checkpoint where there is one; what is saved is the average."""
+    torch.manual_seed(int(time.time()))
     vae = build()
-    opt = torch.optim.AdamW(vae.parameters(), lr=1.5e-3, betas=(0.9, 0.98), weight_decay=1e-3)
     step, spent, log = 0, 0.0, []
     if os.path.exists(OUT):
         s = torch.load(OUT)
-        vae.load_state_dict(s["model"]); opt.load_state_dict(s["opt"]); step, spent, log = s["step"], s["spent"], s["log"]
+        vae.load_state_dict(s["model"]); step, spent, log = s["step"], s["spent"], s["log"]
     vae.to(memory_format=torch.channels_last)
-    pool = Pool(step + 1)
-    start = saved = time.time()
-    total = spent + minutes * 60
-    run = 0.0
+    average = copy.deepcopy(vae)
+    opt = torch.optim.AdamW(vae.parameters(), lr=peak, betas=(0.9, 0.98), weight_decay=1e-3)
+    # bf16 for processors with units for it. Not compiled: torch 2.13's inductor returns gradients of zero below the
+    # upsampling of channels-last pictures.
+    pool, first, start, saved, run = Pool(step + 1), step, time.time(), time.time(), 0.0
     while True:
-        now = spent + time.time() - start
-        lr = 1.5e-3 * min(1, (step + 1) / 100) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * min(1, now / total)))
+        share = min(1, (time.time() - start) / (60 * minutes))
+        lr = peak * min(1, (step - first + 1) / 150) * max(0.01, 0.5 + 0.5 * math.cos(math.pi * share))
         for g in opt.param_groups:
             g["lr"] = lr
-        side, n = (64, 8) if random.random() < 0.85 else (128, 4)
-        x = pool.batch(n, side).contiguous(memory_format=torch.channels_last)
-        d = vae.encode(x).latent_dist
-        z = d.mean + d.std * torch.randn_like(d.mean)
-        kl = 0.5 * (d.mean ** 2 + d.var - 1 - d.logvar).mean()
-        if random.random() < 0.25:
-            z, x = F.avg_pool2d(z, 2), F.avg_pool2d(x, 2)
-        loss = loss_of(x, vae.decode(z).sample) + 1e-4 * kl
+        x = pool.batch(6, 128).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = objective(vae, x, random.random() < 0.25)
         opt.zero_grad(); loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         opt.step()
         step += 1
+        with torch.no_grad():
+            keep = min(0.995, (step - first) / (step - first + 10))
+            for a, b in zip(average.parameters(), vae.parameters()):
+                a.lerp_(b, 1 - keep)
         run = loss.item() if run == 0 else 0.98 * run + 0.02 * loss.item()
         if step % 50 == 0:
-            log.append((step, now, run))
-            print(f"{step} {now:.0f}s loss {run:.4f} kl {kl.item():.2f} lr {lr:.1e}", flush=True)
-        done = now >= total
-        if time.time() - saved > 120 or done:
-            torch.save(dict(model=vae.state_dict(), opt=opt.state_dict(), step=step, spent=now, log=log), OUT + ".part")
+            log.append((step, spent + time.time() - start, run))
+            print(f"{step} {time.time() - start:.0f}s loss {run:.4f} lr {lr:.1e}", flush=True)
+        if time.time() - saved > 180 or share >= 1:
+            torch.save(dict(model=average.state_dict(), step=step, spent=spent + time.time() - start, log=log), OUT + ".part")
             os.replace(OUT + ".part", OUT)
-            print(f"saved at {step}, PSNR {psnr(vae, 16):.2f} dB", flush=True)
+            print(f"saved at {step}, PSNR {psnr(average, 16):.2f} dB", flush=True)
             saved = time.time()
-        if done:
+        if share >= 1:
             return
 
 
