@@ -172,6 +172,7 @@ export const PIPELINE_HANDLERS: Readonly<Record<string, Handler>> = {
   StableDiffusion3Pipeline: direct,
   StableDiffusionXLPipeline: direct,
   StableDiffusionPipeline: direct,
+  LatentConsistencyModelPipeline: direct,
   DiTPipeline: direct,
   "reference LSSFluxPipeline": staged,
   "reference LSSStableDiffusion3Pipeline": staged,
