@@ -77,3 +77,9 @@ export class AbortedError extends LssgenError {
     this.name = "AbortedError";
   }
 }
+
+/** A value of a config or request as JSON for a message, cut where it is long. */
+export function shortJson(value: unknown): string {
+  const text = JSON.stringify(value) ?? "undefined";
+  return text.length > 100 ? `${text.slice(0, 100)}…` : text;
+}

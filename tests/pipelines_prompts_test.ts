@@ -3,8 +3,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
 import { openDevice } from "../lib/gpu/device.ts";
+import { Recorder } from "../lib/gpu/recorder.ts";
 import { ClipPrompts, clipStates, filled, T5Prompts } from "../lib/pipelines/prompts.ts";
+import { familyOf } from "../lib/pipelines/families.ts";
+import { planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import { readModelIndex } from "../lib/weights/model_folder.ts";
+import { numbers } from "./devices.ts";
 
 const folder = fileFolder(new URL("./golden/pipelines/sd3/model", import.meta.url).pathname);
 const LONG = Array(60).fill("red fox").join(" "); // more than one row of CLIP's
@@ -57,6 +61,29 @@ Deno.test("a long prompt takes rows of its own with emphasis, and is cut with a 
   const both = await clipStates(clip, clipG, LONG, true);
   const empty = await clipStates(clip, clipG, "");
   assertEquals(filled(empty.states, both.states.rows, empty.states).rows, both.states.rows);
+});
+
+Deno.test("a long prompt and a short negative one each keep their own length, as in ComfyUI", async () => {
+  using device = await openDevice();
+  for (const name of ["sd15", "sdxl", "sd3"]) {
+    const model = fileFolder(new URL(`./golden/pipelines/${name}/model`, import.meta.url).pathname);
+    const index = await readModelIndex(model);
+    const info = await readModelInfo(model);
+    using network = await familyOf(index).load({ folder: model, index, device, dtype: "f32" });
+    const { stages: [stage] } = planPicture(info, { width: 32, height: 32, steps: 2, method: "direct" });
+    using r = new Recorder(device, "f32");
+    const latents = r.upload([1, 4, 4, info.latentChannels], numbers(16 * info.latentChannels, 1));
+    const output = async (prompt: string, guidance: number, negativePrompt?: string) => {
+      const request = { prompt, negativePrompt, guidance, trueCfgScale: 1, emphasis: true };
+      const { denoise } = await network.encode(r, request);
+      return await r.read(denoise(r, latents, stage.steps[0], stage));
+    };
+    const [long, short] = [await output(LONG, 1), await output("red fox", 1)];
+    const both = await output(LONG, 3, "red fox");
+    const want = short.map((v, i) => v + 3 * (long[i] - v));
+    assert(difference(both, want) <= 1e-5 * largest(want), `${name}: off by ${difference(both, want)}`);
+    assert(difference(long, short) > 1e-3 * largest(long), "the prompts draw the same");
+  }
 });
 
 Deno.test("without emphasis brackets are text, with it escaped ones are", async () => {

@@ -34,7 +34,10 @@ const SDXL = {
   layers_per_block: [2, 2, 2],
   down_attention: [false, true, true],
   up_attention: [true, true, false],
-  transformer_layers_per_block: [1, 2, 10],
+  down_transformers: [[], [2, 2], [10, 10]],
+  mid_transformers: 10,
+  up_transformers: [[10, 10, 10], [2, 2, 2], []],
+  mid_block_type: "UNetMidBlock2DCrossAttn",
   cross_attention_dim: 2048,
   projection_class_embeddings_input_dim: 2816,
 };
@@ -44,7 +47,9 @@ const SD15 = {
   layers_per_block: [2, 2, 2, 2],
   down_attention: [true, true, true, false],
   up_attention: [false, true, true, true],
-  transformer_layers_per_block: [1, 1, 1, 1],
+  down_transformers: [[1, 1], [1, 1], [1, 1], []],
+  mid_transformers: 1,
+  up_transformers: [[], [1, 1, 1], [1, 1, 1], [1, 1, 1]],
   cross_attention_dim: 768,
   projection_class_embeddings_input_dim: 0,
 };

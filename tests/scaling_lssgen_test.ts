@@ -170,7 +170,7 @@ Deno.test("edge cases are planned as the reference does, or refused by the optio
       steps_offset: 1,
     },
   };
-  configs.sd = { ...configs.sdxl, _class_name: "DDIMScheduler" };
+  configs.sd = { ...configs.sdxl, _class_name: "DDIMScheduler", clip_sample: false };
   const refused: Readonly<Record<string, string>> = {
     min_resolution_above_size: "minResolution",
     shorten_to_zero_steps: "steps",
@@ -300,7 +300,7 @@ Deno.test("Image-to-image enters as diffusers counts, and only the first stage",
   assertEquals(flow.stages.map(({ begin }) => begin)[0], 2); // ⌊7 − 4.2⌋
   assertEquals(flow.stages[0].grow?.from, "image");
   assertEquals(flow.stages[1].grow?.from, "latents");
-  const scheduler = createScheduler({ _class_name: "DDIMScheduler" });
+  const scheduler = createScheduler({ _class_name: "DDIMScheduler", clip_sample: false });
   const ddim = planStages({ ...SMALL, space: UNET, scheduler, steps: 7, strength: 0.6, shortenSteps: false });
   assertEquals(ddim.stages[0].begin, 3); // 7 − ⌊4.2⌋
 });

@@ -81,14 +81,27 @@ Deno.test("Unknown classes, samplers and options are refused by name", () => {
   const refused = (config: Record<string, unknown>, part: string) =>
     assertThrows(() => createScheduler(config), LssgenError, part);
   refused({ _class_name: "HeunDiscreteScheduler" }, 'Scheduler "HeunDiscreteScheduler" is not supported');
-  refused({ _class_name: "DDIMScheduler", clip_sample: true }, '"clip_sample"');
-  refused({ _class_name: "DDIMScheduler", thresholding: true }, '"thresholding"');
+  refused({ _class_name: "DDIMScheduler", clip_sample: true }, '"clip_sample" is on,');
+  refused({ _class_name: "DDIMScheduler" }, '"clip_sample" is on by default'); // as in diffusers
+  refused({ _class_name: "DDIMScheduler", clip_sample: false, thresholding: true }, '"thresholding"');
   refused({ _class_name: "PNDMScheduler", skip_prk_steps: false }, '"skip_prk_steps"');
+  refused({ _class_name: "PNDMScheduler" }, '"skip_prk_steps"');
+  refused(
+    { _class_name: "EulerDiscreteScheduler", trained_betas: [0.1, 0.2] },
+    "trained_betas holds 2 values",
+  );
+  const long = { _class_name: "EulerDiscreteScheduler", beta_start: Array(1000).fill(0.5) };
+  const { message } = assertThrows(() => createScheduler(long), LssgenError);
+  assert(message.length < 250, message); // names the option, not all of its value
   refused(
     { _class_name: "EulerDiscreteScheduler", beta_start: "x" },
     '"beta_start" is "x", expected a number',
   );
-  refused({ _class_name: "DPMSolverMultistepScheduler", solver_order: 3 }, '"solver_order"');
+  refused({ _class_name: "DPMSolverMultistepScheduler", solver_order: 4 }, '"solver_order"');
+  refused(
+    { _class_name: "DPMSolverMultistepScheduler", solver_order: 3, algorithm_type: "sde-dpmsolver++" },
+    '"solver_order"',
+  );
   assertThrows(() => samplerConfig(FLOW, "euler_a"), LssgenError, "expected one of euler");
   assertThrows(() => createScheduler(FLOW).schedule(0), LssgenError, "steps is 0");
   assertThrows(

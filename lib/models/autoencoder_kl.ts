@@ -7,6 +7,7 @@
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { attention } from "../ops/attention.ts";
 import { conv2d, type ConvWeights } from "../ops/conv2d.ts";
@@ -45,6 +46,16 @@ export interface AutoencoderKlConfig {
 /** Reads and checks vae/config.json. */
 export function autoencoderKlConfig(c: ConfigReader): AutoencoderKlConfig {
   c.expect("act_fn", "silu");
+  // Other normalisations of the latents than one factor and one shift.
+  c.expect("latents_mean", null);
+  c.expect("latents_std", null);
+  for (
+    const [key, type] of [["down_block_types", "DownEncoderBlock2D"], ["up_block_types", "UpDecoderBlock2D"]]
+  ) {
+    const other = c.strings(key, []).find((t) => t !== type);
+    if (other === undefined) continue;
+    throw new LssgenError("unsupported", `"${c.name}": ${key} has "${other}", supported is ${type}`);
+  }
   return {
     in_channels: c.number("in_channels", 3),
     out_channels: c.number("out_channels", 3),
@@ -235,8 +246,10 @@ class AttentionBlock {
 
   constructor(w: Weights, private readonly C: number, groups: number) {
     this.groupNorm = norm(w, "group_norm", C, groups);
-    this.qkv = w.linearCat(["to_q", "to_k", "to_v"], [C, C, C], C);
-    this.out = w.linear("to_out.0", C, C);
+    // Files of 2022 (SD1.5, sd-vae-ft-mse) have the first names.
+    const first = w.has("query.weight");
+    this.qkv = w.linearCat(first ? ["query", "key", "value"] : ["to_q", "to_k", "to_v"], [C, C, C], C);
+    this.out = w.linear(first ? "proj_attn" : "to_out.0", C, C);
   }
 
   /** x [B, H, W, C] f32 → same. */

@@ -97,13 +97,23 @@ export class ClipTextModel {
     }
   }
 
-  /** @param ids Token ids, [B, N] row-major. */
-  forward(r: Recorder, ids: Int32Array<ArrayBuffer>, B: number, N: number): ClipOutput {
+  /**
+   * @param ids Token ids, [B, N] row-major.
+   * @param mask 1 keeps a token, 0 hides it, [B, N]; Stable Diffusion gives none.
+   */
+  forward(
+    r: Recorder,
+    ids: Int32Array<ArrayBuffer>,
+    B: number,
+    N: number,
+    mask?: Float32Array<ArrayBuffer>,
+  ): ClipOutput {
     const D = this.config.hidden_size;
     using scope = r.scope();
     const hiddenStates = [scope.keep(embedTokens(r, ids, [B, N], this.tokens, this.positions))];
+    const keyMask = mask && r.upload([B, N], mask);
     for (const layer of this.layers) {
-      hiddenStates.push(scope.keep(layer.forward(r, hiddenStates[hiddenStates.length - 1])));
+      hiddenStates.push(scope.keep(layer.forward(r, hiddenStates[hiddenStates.length - 1], keyMask)));
     }
     const last = hiddenStates[hiddenStates.length - 1];
     const lastHiddenState = layerNorm(r, last, {
@@ -152,7 +162,7 @@ class ClipLayer {
   }
 
   /** x [B, N, D] f32 → [B, N, D] f32. */
-  forward(r: Recorder, x: Tensor): Tensor {
+  forward(r: Recorder, x: Tensor, keyMask?: Tensor): Tensor {
     const { c } = this;
     const D = c.hidden_size;
     const heads = c.num_attention_heads;
@@ -162,6 +172,7 @@ class ClipLayer {
       heads,
       headDim: D / heads,
       causal: true,
+      keyMask,
     });
     const h = linear(r, a, this.out, { residual: x, dtype: "f32" });
     const up = linear(r, layerNorm(r, h, { eps: c.layer_norm_eps, ...this.norm2 }), this.fc1, {

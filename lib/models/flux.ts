@@ -21,6 +21,8 @@ import type { Weights } from "./weights.ts";
 export interface FluxConfig {
   /** Channels of a packed token (4 × the VAE's latent channels). */
   readonly in_channels: number;
+  /** Channels predicted; fewer than in_channels where a picture or mask is an input too. */
+  readonly out_channels: number;
   /** Double-stream blocks. */
   readonly num_layers: number;
   /** Single-stream blocks. */
@@ -42,8 +44,10 @@ export interface FluxConfig {
 /** Reads and checks transformer/config.json. */
 export function fluxConfig(c: ConfigReader): FluxConfig {
   c.expect("patch_size", 1);
+  const in_channels = c.number("in_channels", 64);
   return {
-    in_channels: c.number("in_channels", 64),
+    in_channels,
+    out_channels: c.number("out_channels", in_channels),
     num_layers: c.number("num_layers", 19),
     num_single_layers: c.number("num_single_layers", 38),
     attention_head_dim: c.number("attention_head_dim", 128),
@@ -103,10 +107,10 @@ export class FluxTransformer {
       );
     }
     this.normOut = w.linear("norm_out.linear", 2 * D, D);
-    this.projOut = w.linear("proj_out", c.in_channels, D);
+    this.projOut = w.linear("proj_out", c.out_channels, D);
   }
 
-  /** Velocity of the packed latents, [B, S, in_channels] f32. */
+  /** Velocity of the packed latents, [B, S, out_channels] f32. */
   forward(r: Recorder, input: FluxInput): Tensor {
     const { D } = this;
     const [B, S] = input.hiddenStates.shape;

@@ -6,9 +6,10 @@
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { attention } from "../ops/attention.ts";
-import { activation, add } from "../ops/elementwise.ts";
+import { activation, add, concatChannels } from "../ops/elementwise.ts";
 import { sincos2d, timestepProjection } from "../ops/embedding.ts";
 import { linear, type LinearWeights } from "../ops/linear.ts";
 import { layerNorm } from "../ops/norm.ts";
@@ -41,6 +42,8 @@ export interface PixartConfig {
   readonly interpolation_scale: number;
   /** Epsilon of the norms. */
   readonly norm_eps: number;
+  /** Whether size and aspect ratio are further conditions (PixArt-α at 1024²). */
+  readonly use_additional_conditions: boolean;
 }
 
 /** Reads and checks transformer/config.json. */
@@ -49,8 +52,6 @@ export function pixartConfig(c: ConfigReader): PixartConfig {
   c.expect("norm_type", "ada_norm_single");
   c.expect("norm_elementwise_affine", false);
   const size = c.number("sample_size", 128);
-  // Size and aspect ratio as further conditions; null means "at 1024²".
-  c.expect("use_additional_conditions", false);
   const heads = c.number("num_attention_heads", 16);
   const dim = c.number("attention_head_dim", 72);
   c.expect("cross_attention_dim", heads * dim);
@@ -66,6 +67,7 @@ export function pixartConfig(c: ConfigReader): PixartConfig {
     patch_size: c.number("patch_size", 2),
     interpolation_scale: c.number("interpolation_scale", Math.max(1, Math.floor(size / 64))),
     norm_eps: c.number("norm_eps", 1e-6),
+    use_additional_conditions: c.bool("use_additional_conditions", size === 128), // null: where it is α at 1024²
   };
 }
 
@@ -79,12 +81,17 @@ export interface PixartInput {
   readonly encoderMask?: Tensor;
   /** Timestep of each sample, 0 … 999. */
   readonly timestep: readonly number[];
+  /** With additional conditions: height and width of each sample in pixels. */
+  readonly resolution?: readonly (readonly number[])[];
+  /** With additional conditions: height / width of each sample. */
+  readonly aspectRatio?: readonly number[];
 }
 
 /** PixArtTransformer2DModel. */
 export class PixartTransformer {
   private readonly proj: LinearWeights;
-  private readonly time: readonly [LinearWeights, LinearWeights];
+  private readonly time: Mlp;
+  private readonly size?: { resolution: Mlp; aspectRatio: Mlp };
   private readonly modulation: LinearWeights;
   private readonly caption: readonly [LinearWeights, LinearWeights];
   private readonly blocks: PixartBlock[];
@@ -100,8 +107,19 @@ export class PixartTransformer {
     this.proj = w.linear("pos_embed.proj", D, c.in_channels * p * p, { stored: [D, c.in_channels, p, p] });
     // Some files store the sin-cos table; it is computed here for every size.
     if (w.has("pos_embed.pos_embed")) w.ignore("pos_embed.pos_embed");
-    const emb = w.at("adaln_single.emb.timestep_embedder");
-    this.time = [emb.linear("linear_1", D, 256), emb.linear("linear_2", D, D)];
+    const emb = w.at("adaln_single.emb");
+    const mlp = (name: string, N: number): Mlp => [
+      emb.linear(`${name}.linear_1`, N, SINUSOID),
+      emb.linear(`${name}.linear_2`, N, N),
+    ];
+    this.time = mlp("timestep_embedder", D);
+    if (c.use_additional_conditions) {
+      // A third of the width each: height, width, aspect ratio.
+      this.size = {
+        resolution: mlp("resolution_embedder", D / 3),
+        aspectRatio: mlp("aspect_ratio_embedder", D / 3),
+      };
+    }
     this.modulation = w.linear("adaln_single.linear", 6 * D, D);
     const caption = w.at("caption_projection");
     this.caption = [caption.linear("linear_1", D, c.caption_channels), caption.linear("linear_2", D, D)];
@@ -126,12 +144,7 @@ export class PixartTransformer {
     const patches = linear(r, packLatents(r, input.latents, p), this.proj, { dtype: "f32" });
     const stream = add(r, patches, r.upload([B, h * w, D], positions)); // [B, S, D]
 
-    const sinusoid = timestepProjection([...input.timestep], 256, {
-      flipSinToCos: true,
-      downscaleFreqShift: 0,
-    });
-    const t1 = linear(r, r.upload([B, 256], sinusoid), this.time[0], { act: "silu", dtype: "f32" });
-    const t = linear(r, t1, this.time[1], { dtype: "f32" }); // [B, D]
+    const t = this.condition(r, input); // [B, D]
     const m = linear(r, activation(r, t, "silu", "f32"), this.modulation, { dtype: "f32" }); // [B, 6D]
     const c1 = linear(r, input.encoderHiddenStates, this.caption[0], { act: "gelu_tanh" });
     const text = linear(r, c1, this.caption[1]); // [B, T, D]
@@ -147,7 +160,32 @@ export class PixartTransformer {
     const y = linear(r, n, this.projOut, { dtype: "f32" });
     return scope.keep(unpackLatents(r, y, h, w, p, "channel_last"));
   }
+
+  /** Timestep, and size and aspect ratio where the model has them, [B, D] f32. */
+  private condition(r: Recorder, { timestep, resolution, aspectRatio }: PixartInput): Tensor {
+    using scope = r.scope();
+    const embed = (values: readonly number[], [first, second]: Mlp): Tensor => {
+      const order = { flipSinToCos: true, downscaleFreqShift: 0 };
+      const x = r.upload([values.length, SINUSOID], timestepProjection(values, SINUSOID, order));
+      return linear(r, linear(r, x, first, { act: "silu", dtype: "f32" }), second, { dtype: "f32" });
+    };
+    const t = embed(timestep, this.time);
+    if (!this.size) return scope.keep(t);
+    if (!resolution || !aspectRatio) {
+      throw new LssgenError("internal", "This PixArt needs the picture's size and aspect ratio");
+    }
+    const B = timestep.length;
+    const sides = embed(resolution.flat(), this.size.resolution); // [2B, D/3]
+    const both = { ...sides, shape: [B, 2 * sides.shape[1]] };
+    return scope.keep(add(r, t, concatChannels(r, both, embed(aspectRatio, this.size.aspectRatio))));
+  }
 }
+
+/** Two layers with silu between them, over sinusoids. */
+type Mlp = readonly [LinearWeights, LinearWeights];
+
+/** Channels of a sinusoid. */
+const SINUSOID = 256;
 
 /** x [..] B times over: [B, ..] f32. */
 function stacked(r: Recorder, x: Tensor, B: number): Tensor {

@@ -45,14 +45,7 @@ export interface T5Config {
 
 /** Reads and checks text_encoder_2/config.json. */
 export function t5Config(c: ConfigReader): T5Config {
-  const kind = c.oneOf("feed_forward_proj", ["relu", "gated-gelu", "gated-silu", "gelu"], "relu");
-  const act = kind === "relu"
-    ? "relu"
-    : kind === "gated-silu"
-    ? "silu"
-    : kind === "gelu"
-    ? "gelu"
-    : "gelu_tanh";
+  const kind = c.oneOf("feed_forward_proj", Object.keys(FEED_FORWARDS), "relu");
   return {
     vocab_size: c.number("vocab_size", 32128),
     d_model: c.number("d_model", 512),
@@ -64,9 +57,21 @@ export function t5Config(c: ConfigReader): T5Config {
     relative_attention_max_distance: c.number("relative_attention_max_distance", 128),
     layer_norm_epsilon: c.number("layer_norm_epsilon", 1e-6),
     gated: kind.startsWith("gated"),
-    act,
+    act: FEED_FORWARDS[kind],
   };
 }
+
+/** The MLP's activation by feed_forward_proj. "gated-gelu" means the approximation, for backwards compatibility. */
+const FEED_FORWARDS: Readonly<Record<string, Activation>> = {
+  "relu": "relu",
+  "gelu": "gelu",
+  "gelu_new": "gelu_tanh",
+  "silu": "silu",
+  "gated-relu": "relu",
+  "gated-gelu": "gelu_tanh",
+  "gated-gelu_new": "gelu_tanh",
+  "gated-silu": "silu",
+};
 
 /** T5EncoderModel. */
 export class T5Encoder {

@@ -12,9 +12,9 @@ import type { Recorder, Scope } from "../gpu/recorder.ts";
 import { attention } from "../ops/attention.ts";
 import { conv2d, type ConvWeights } from "../ops/conv2d.ts";
 import { activation, concatChannels, geglu } from "../ops/elementwise.ts";
-import { timestepProjection } from "../ops/embedding.ts";
+import { embedTokens, timestepProjection } from "../ops/embedding.ts";
 import { groupNorm } from "../ops/group_norm.ts";
-import { linear, type LinearWeights } from "../ops/linear.ts";
+import { linear, type LinearWeights, type Matrix } from "../ops/linear.ts";
 import { layerNorm } from "../ops/norm.ts";
 import { resample } from "../ops/resample.ts";
 import type { Tensor } from "../tensor.ts";
@@ -35,8 +35,16 @@ export interface UnetConfig {
   readonly down_attention: readonly boolean[];
   /** Whether each level on the way up has attention, deepest first. */
   readonly up_attention: readonly boolean[];
-  /** Transformer blocks in each attention of a level. */
-  readonly transformer_layers_per_block: readonly number[];
+  /** Transformer blocks of each attention on the way down, by level and ResNet. */
+  readonly down_transformers: readonly (readonly number[])[];
+  /** Transformer blocks of the attention between the two ways. */
+  readonly mid_transformers: number;
+  /** Transformer blocks of each attention on the way up, deepest level first. */
+  readonly up_transformers: readonly (readonly number[])[];
+  /** Levels whose first attention of a block sees the text instead of the picture (the ×4 upscaler). */
+  readonly only_cross_attention: readonly boolean[];
+  /** What lies between the two ways: nothing at all in distilled networks without it. */
+  readonly mid_block_type: "UNetMidBlock2DCrossAttn" | "UNetMidBlock2D" | null;
   /** Heads of each level (the configs call it attention_head_dim). */
   readonly heads: readonly number[];
   /** Width of the text states. */
@@ -53,8 +61,14 @@ export interface UnetConfig {
   readonly addition_embed_type: string | null;
   /** Sinusoid width of each of SDXL's six numbers. */
   readonly addition_time_embed_dim: number;
-  /** Input width of SDXL's additional embedding. */
+  /** Input width of SDXL's additional embedding, or of the class embedding of type "projection". */
   readonly projection_class_embeddings_input_dim: number;
+  /** How class labels come in: as rows of a table, as a number like the timestep, as vectors, or not. */
+  readonly class_embed_type: "table" | "timestep" | "projection" | null;
+  /** Rows of the class table. */
+  readonly num_class_embeds: number;
+  /** Width of the guidance scale's sinusoid (latent consistency models); 0 without. */
+  readonly time_cond_proj_dim: number;
 }
 
 /** Reads and checks unet/config.json; what this file does not build is refused by its key. */
@@ -74,22 +88,32 @@ export function unetConfig(c: ConfigReader): UnetConfig {
         `"${c.name}": ${key} has "${type}", supported are ${names.join(" and ")}`,
       );
     });
-  c.expect("act_fn", "silu");
-  c.expect("resnet_time_scale_shift", "default");
-  c.expect("class_embed_type", null);
-  c.expect("time_cond_proj_dim", null);
-  c.expect("dual_cross_attention", false);
-  c.expect("only_cross_attention", false);
-  c.expect("encoder_hid_dim_type", null);
-  const heads = c.has("num_attention_heads")
-    ? spread("num_attention_heads", 8)
-    : spread("attention_head_dim", 8);
-  const cross = c.numberOrNumbers("cross_attention_dim", 1280);
+  for (const [key, value] of Object.entries(ONLY)) c.expect(key, value);
+  const layers = spread("layers_per_block", 2);
+  const cross = spread("cross_attention_dim", 1280);
+  const transformers = depths(c, "transformer_layers_per_block", layers) ??
+    layers.map((n) => Array(n).fill(1));
+  const back = depths(c, "reverse_transformer_layers_per_block", layers.map((n) => n + 1).reverse());
+  if (!back && transformers.some((of) => of.some((depth) => depth !== of[0]))) {
+    throw new LssgenError(
+      "bad_file",
+      `"${c.name}": transformer_layers_per_block differs within a level, so reverse_transformer_layers_per_block is needed too`,
+    );
+  }
+  // Without a list of its own the way up mirrors the way down, one attention more a level.
+  const up_transformers = back ?? transformers.map((of) => [...of, of[0] ?? 1]).reverse();
+  const cross_attention_dim = cross[0];
+  if (cross.some((width) => width !== cross_attention_dim)) {
+    throw new LssgenError(
+      "unsupported",
+      `"${c.name}": cross_attention_dim is ${JSON.stringify(cross)}, supported is one width for all levels`,
+    );
+  }
   return {
     in_channels: c.number("in_channels", 4),
     out_channels: c.number("out_channels", 4),
     block_out_channels: widths,
-    layers_per_block: spread("layers_per_block", 2),
+    layers_per_block: layers,
     down_attention: attentionOf("down_block_types", ["CrossAttnDownBlock2D", "DownBlock2D"], [
       ...Array(L - 1).fill("CrossAttnDownBlock2D"),
       "DownBlock2D",
@@ -98,9 +122,20 @@ export function unetConfig(c: ConfigReader): UnetConfig {
       "UpBlock2D",
       ...Array(L - 1).fill("CrossAttnUpBlock2D"),
     ]),
-    transformer_layers_per_block: spread("transformer_layers_per_block", 1),
-    heads,
-    cross_attention_dim: typeof cross === "number" ? cross : cross[0],
+    down_transformers: transformers,
+    mid_transformers: transformers[L - 1][0] ?? 1,
+    up_transformers,
+    only_cross_attention: flags(c, "only_cross_attention", L),
+    // Null is a value here: no block.
+    mid_block_type: Object.hasOwn(c.json, "mid_block_type") && !c.has("mid_block_type")
+      ? null
+      : c.oneOf<NonNullable<UnetConfig["mid_block_type"]>>(
+        "mid_block_type",
+        ["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"],
+        "UNetMidBlock2DCrossAttn",
+      ),
+    heads: spread("attention_head_dim", 8),
+    cross_attention_dim,
     norm_num_groups: c.number("norm_num_groups", 32),
     norm_eps: c.number("norm_eps", 1e-5),
     flip_sin_to_cos: c.bool("flip_sin_to_cos", true),
@@ -108,7 +143,62 @@ export function unetConfig(c: ConfigReader): UnetConfig {
     addition_embed_type: c.oneOf("addition_embed_type", ["none", "text_time"], "none"),
     addition_time_embed_dim: c.number("addition_time_embed_dim", 256),
     projection_class_embeddings_input_dim: c.number("projection_class_embeddings_input_dim", 0),
+    class_embed_type: c.has("class_embed_type")
+      ? c.oneOf<"timestep" | "projection">("class_embed_type", ["timestep", "projection"])
+      : c.has("num_class_embeds")
+      ? "table"
+      : null,
+    num_class_embeds: c.number("num_class_embeds", 0),
+    time_cond_proj_dim: c.number("time_cond_proj_dim", 0),
   };
+}
+
+/** Options that no Stable Diffusion sets otherwise; each would change the picture. */
+const ONLY: Readonly<Record<string, string | number | boolean | null>> = {
+  act_fn: "silu",
+  attention_type: "default",
+  center_input_sample: false,
+  class_embeddings_concat: false,
+  conv_in_kernel: 3,
+  conv_out_kernel: 3,
+  cross_attention_norm: null,
+  downsample_padding: 1,
+  dual_cross_attention: false,
+  encoder_hid_dim_type: null,
+  mid_block_scale_factor: 1,
+  num_attention_heads: null, // diffusers refuses it too: attention_head_dim holds the heads
+  resnet_out_scale_factor: 1,
+  resnet_skip_time_act: false,
+  resnet_time_scale_shift: "default",
+  time_embedding_act_fn: null,
+  time_embedding_dim: null,
+  time_embedding_type: "positional",
+  timestep_post_act: null,
+};
+
+/** Transformer blocks by level and attention, from a number, one a level, or a list a level; undefined when absent. */
+function depths(c: ConfigReader, key: string, counts: readonly number[]): number[][] | undefined {
+  if (!c.has(key)) return undefined;
+  const value = c.json[key];
+  const levels: unknown[] = Array.isArray(value) ? value : counts.map(() => value);
+  const whole = (v: unknown): v is number => typeof v === "number" && Number.isInteger(v) && v >= 0;
+  const out = levels.map((of, i) => whole(of) ? Array<number>(counts[i]).fill(of) : of);
+  const fits = (of: unknown, i: number): of is number[] =>
+    Array.isArray(of) && of.length === counts[i] && of.every(whole);
+  if (out.length === counts.length && out.every(fits)) return out as number[][];
+  throw new LssgenError(
+    "bad_file",
+    `"${c.name}": "${key}" is ${
+      JSON.stringify(value)
+    }, expected a whole number, or for each of ${counts.length} levels one, ` +
+      `or a list of ${counts.join(", ")}`,
+  );
+}
+
+/** true or false for each of n levels, given once or as a list. */
+function flags(c: ConfigReader, key: string, n: number): readonly boolean[] {
+  if (!c.has(key)) return Array(n).fill(false);
+  return Array.isArray(c.json[key]) ? c.bools(key) : Array(n).fill(c.bool(key));
 }
 
 /** What one call of the network needs. */
@@ -121,17 +211,24 @@ export interface UnetInput {
   readonly encoderHiddenStates: Tensor;
   /** SDXL: pooled text, [B, P]. */
   readonly textEmbeds?: Tensor;
-  /** SDXL: original height and width, crop top and left, target height and width, for each sample. */
+  /** SDXL: original height and width, crop top and left, target height and width, for each sample (its refiner: five). */
   readonly timeIds?: readonly (readonly number[])[];
+  /** Where there is a class embedding: a row, a number like the timestep, or a vector for each sample. */
+  readonly classLabels?: readonly (readonly number[])[];
+  /** Latent consistency models: the guidance scale's sinusoid for each sample, [B, time_cond_proj_dim]. */
+  readonly timestepCond?: Tensor;
 }
 
 /** UNet2DConditionModel. */
 export class Unet {
   private readonly convIn: ConvWeights;
   private readonly time: readonly [LinearWeights, LinearWeights];
-  private readonly addition?: readonly [LinearWeights[], LinearWeights];
+  private readonly timeCond?: LinearWeights;
+  private readonly classTable?: Matrix;
+  private readonly classMlp?: readonly [LinearWeights, LinearWeights];
+  private readonly addition?: readonly [LinearWeights, LinearWeights];
   private readonly down: Level[] = [];
-  private readonly mid: { first: UnetResnet; attention: SpatialTransformer; second: UnetResnet };
+  private readonly mid?: { first: UnetResnet; attention?: SpatialTransformer; second?: UnetResnet };
   private readonly up: Level[] = [];
   private readonly normOut: { groups: number; eps: number; weight: Tensor; bias: Tensor };
   private readonly convOut: ConvWeights;
@@ -147,17 +244,21 @@ export class Unet {
       w.linear("time_embedding.linear_1", E, widths[0]),
       w.linear("time_embedding.linear_2", E, E),
     ];
-    if (c.addition_embed_type === "text_time") {
-      const times = 6 * c.addition_time_embed_dim;
-      const P = c.projection_class_embeddings_input_dim - times;
-      this.addition = [
-        w.linearColumns("add_embedding.linear_1", E, [P, times]),
-        w.linear("add_embedding.linear_2", E, E),
-      ];
+    const mlp = (name: string, K: number) =>
+      [w.linear(`${name}.linear_1`, E, K), w.linear(`${name}.linear_2`, E, E)] as const;
+    const added = c.projection_class_embeddings_input_dim;
+    if (c.time_cond_proj_dim > 0) {
+      this.timeCond = w.linear("time_embedding.cond_proj", widths[0], c.time_cond_proj_dim, { bias: false });
     }
+    if (c.class_embed_type === "table") {
+      this.classTable = w.matrix(["class_embedding.weight"], [c.num_class_embeds], E);
+    } else if (c.class_embed_type !== null) {
+      this.classMlp = mlp("class_embedding", c.class_embed_type === "timestep" ? widths[0] : added);
+    }
+    if (c.addition_embed_type === "text_time") this.addition = mlp("add_embedding", added);
 
-    const attentionAt = (path: Weights, i: number, C: number) =>
-      new SpatialTransformer(path, C, c.heads[i], c.transformer_layers_per_block[i], c);
+    const attentionAt = (path: Weights, level: number, depth: number) =>
+      new SpatialTransformer(path, widths[level], c.heads[level], depth, c, c.only_cross_attention[level]);
     const skips = [widths[0]]; // channels of every map kept for the way up
     for (let i = 0; i < L; i++) {
       const block = w.at("down_blocks").at(i);
@@ -166,7 +267,7 @@ export class Unet {
         const Ci = j === 0 ? widths[Math.max(0, i - 1)] : widths[i];
         level.resnets.push(new UnetResnet(block.at("resnets").at(j), Ci, widths[i], E, c));
         if (c.down_attention[i]) {
-          level.attentions.push(attentionAt(block.at("attentions").at(j), i, widths[i]));
+          level.attentions.push(attentionAt(block.at("attentions").at(j), i, c.down_transformers[i][j]));
         }
         skips.push(widths[i]);
       }
@@ -179,11 +280,12 @@ export class Unet {
 
     const deepest = widths[L - 1];
     const middle = w.at("mid_block");
-    this.mid = {
-      first: new UnetResnet(middle.at("resnets.0"), deepest, deepest, E, c),
-      attention: attentionAt(middle.at("attentions.0"), L - 1, deepest),
-      second: new UnetResnet(middle.at("resnets.1"), deepest, deepest, E, c),
-    };
+    const resnet = (j: number) => new UnetResnet(middle.at("resnets").at(j), deepest, deepest, E, c);
+    if (c.mid_block_type === "UNetMidBlock2DCrossAttn") {
+      const at = middle.at("attentions.0");
+      const attention = new SpatialTransformer(at, deepest, c.heads[L - 1], c.mid_transformers, c, false);
+      this.mid = { first: resnet(0), attention, second: resnet(1) };
+    } else if (c.mid_block_type !== null) this.mid = { first: resnet(0) };
 
     let channels = deepest;
     for (let i = 0; i < L; i++) {
@@ -194,7 +296,9 @@ export class Unet {
         level.resnets.push(
           new UnetResnet(block.at("resnets").at(j), channels + skips.pop()!, widths[k], E, c),
         );
-        if (c.up_attention[i]) level.attentions.push(attentionAt(block.at("attentions").at(j), k, widths[k]));
+        if (c.up_attention[i]) {
+          level.attentions.push(attentionAt(block.at("attentions").at(j), k, c.up_transformers[i][j]));
+        }
         channels = widths[k];
       }
       if (i < L - 1) level.resize = block.conv("upsamplers.0.conv", channels, channels, 3);
@@ -229,9 +333,12 @@ export class Unet {
       }
     }
 
-    h = this.mid.first.forward(r, h, temb);
-    h = replace(scope, h, this.mid.attention.forward(r, h, context));
-    h = replace(scope, h, this.mid.second.forward(r, h, temb));
+    if (this.mid) {
+      const { first, attention, second } = this.mid;
+      h = first.forward(r, h, temb); // what it got is kept for the way up
+      if (attention) h = replace(scope, h, attention.forward(r, h, context));
+      if (second) h = replace(scope, h, second.forward(r, h, temb));
+    }
 
     for (const { resnets, attentions, resize } of this.up) {
       resnets.forEach((resnet, j) => {
@@ -256,27 +363,45 @@ export class Unet {
     return scope.keep(conv2d(r, n, this.convOut, { pad: 1, dtype: "f32" }));
   }
 
-  /** silu(time + pooled text and sizes), [B, 4·C₀]: every ResNet applies silu first. */
-  private embed(r: Recorder, { timestep, textEmbeds, timeIds }: UnetInput): Tensor {
+  /** silu(time + class + pooled text and sizes), [B, 4·C₀]: every ResNet applies silu first. */
+  private embed(
+    r: Recorder,
+    { timestep, textEmbeds, timeIds, classLabels, timestepCond }: UnetInput,
+  ): Tensor {
     const c = this.config;
     const B = timestep.length;
     using scope = r.scope();
     const order = { flipSinToCos: c.flip_sin_to_cos, downscaleFreqShift: c.freq_shift };
     const width = c.block_out_channels[0];
-    const t = r.upload([B, width], timestepProjection([...timestep], width, order));
+    const sinusoid = (values: readonly number[]) =>
+      r.upload([B, width], timestepProjection(values, width, order));
+    const t = sinusoid(timestep);
+    if (this.timeCond && timestepCond) linear(r, timestepCond, this.timeCond, { into: t, accumulate: true });
+    if (c.class_embed_type !== null && !classLabels) {
+      throw new LssgenError("internal", "This UNet needs class labels");
+    }
+    const label = (classLabels ?? []).flat();
+    const row = this.classTable && embedTokens(r, Int32Array.from(label), [B, 1], this.classTable);
     const emb = linear(r, linear(r, t, this.time[0], { act: "silu", dtype: "f32" }), this.time[1], {
+      residual: row && { ...row, shape: [B, 4 * width] },
       dtype: "f32",
     });
+    const addMlp = (x: Tensor, [first, second]: readonly [LinearWeights, LinearWeights]): void => {
+      linear(r, linear(r, x, first, { act: "silu", dtype: "f32" }), second, { into: emb, accumulate: true });
+    };
+    if (this.classMlp) {
+      const vector = c.class_embed_type === "timestep"
+        ? sinusoid(label)
+        : r.upload([B, label.length / B], Float32Array.from(label));
+      addMlp(vector, this.classMlp);
+    }
     if (this.addition) {
       if (!textEmbeds || !timeIds) {
         throw new LssgenError("internal", "SDXL's UNet needs pooled text and time ids");
       }
-      const [[fromText, fromTimes], out] = this.addition;
       const flat = timestepProjection(timeIds.flat(), c.addition_time_embed_dim, order);
-      const times = r.upload([B, 6 * c.addition_time_embed_dim], flat);
-      const h = linear(r, textEmbeds, fromText, { dtype: "f32" });
-      linear(r, times, fromTimes, { into: h, accumulate: true });
-      linear(r, activation(r, h, "silu", "f32"), out, { into: emb, accumulate: true });
+      const times = r.upload([B, flat.length / B], flat);
+      addMlp(concatChannels(r, textEmbeds, times), this.addition);
     }
     return scope.keep(activation(r, emb, "silu", "f32"));
   }
@@ -331,13 +456,21 @@ class SpatialTransformer {
   private readonly blocks: TransformerBlock[];
   private readonly projOut: LinearWeights;
 
-  constructor(w: Weights, C: number, heads: number, depth: number, c: UnetConfig) {
+  constructor(
+    w: Weights,
+    C: number,
+    heads: number,
+    depth: number,
+    c: UnetConfig,
+    onlyCross: boolean,
+  ) {
     const affine = { weight: w.vector("norm.weight", C), bias: w.vector("norm.bias", C) };
     this.norm = { groups: c.norm_num_groups, eps: 1e-6, ...affine };
     this.projIn = w.linear("proj_in", C, C); // a 1×1 convolution in SD1.5: the same numbers
     this.blocks = Array.from(
       { length: depth },
-      (_, i) => new TransformerBlock(w.at("transformer_blocks").at(i), C, heads, c.cross_attention_dim),
+      (_, i) =>
+        new TransformerBlock(w.at("transformer_blocks").at(i), C, heads, c.cross_attention_dim, onlyCross),
     );
     this.projOut = w.linear("proj_out", C, C);
   }
@@ -356,29 +489,39 @@ class SpatialTransformer {
   }
 }
 
-/** BasicTransformerBlock: self-attention, cross-attention to the text, gated MLP; pre-norm, residual in place. */
+/** BasicTransformerBlock: self-attention (or a first one to the text), cross-attention, gated MLP; pre-norm, in place. */
 class TransformerBlock {
   private readonly norms: { weight: Tensor; bias: Tensor }[];
-  private readonly qkv: LinearWeights;
+  private readonly qkv?: LinearWeights;
+  private readonly cross1?: Cross;
   private readonly out1: LinearWeights;
-  private readonly q2: LinearWeights;
-  private readonly kv2: LinearWeights;
+  private readonly cross2: Cross;
   private readonly out2: LinearWeights;
   private readonly up: LinearWeights;
   private readonly down: LinearWeights;
 
-  constructor(w: Weights, private readonly C: number, private readonly heads: number, crossDim: number) {
+  constructor(
+    w: Weights,
+    private readonly C: number,
+    private readonly heads: number,
+    crossDim: number,
+    onlyCross: boolean,
+  ) {
     const none = { bias: false };
     this.norms = [1, 2, 3].map((i) => ({
       weight: w.vector(`norm${i}.weight`, C),
       bias: w.vector(`norm${i}.bias`, C),
     }));
     const attn1 = w.at("attn1");
-    this.qkv = attn1.linearCat(["to_q", "to_k", "to_v"], [C, C, C], C, none);
+    const cross = (at: Weights): Cross => ({
+      q: at.linear("to_q", C, C, none),
+      kv: at.linearCat(["to_k", "to_v"], [C, C], crossDim, none),
+    });
+    if (onlyCross) this.cross1 = cross(attn1);
+    else this.qkv = attn1.linearCat(["to_q", "to_k", "to_v"], [C, C, C], C, none);
     this.out1 = attn1.linear("to_out.0", C, C);
     const attn2 = w.at("attn2");
-    this.q2 = attn2.linear("to_q", C, C, none);
-    this.kv2 = attn2.linearCat(["to_k", "to_v"], [C, C], crossDim, none);
+    this.cross2 = cross(attn2);
     this.out2 = attn2.linear("to_out.0", C, C);
     this.up = w.linear("ff.net.0.proj", 8 * C, C);
     this.down = w.linear("ff.net.2", C, 4 * C);
@@ -386,29 +529,45 @@ class TransformerBlock {
 
   /** stream [B, N, C] f32 is updated in place. */
   forward(r: Recorder, stream: Tensor, context: Tensor): void {
-    const { C, heads, norms } = this;
-    const headDim = C / heads;
+    const { norms } = this;
     using scope = r.scope();
     let h = layerNorm(r, stream, { eps: 1e-5, ...norms[0] });
-    const qkv = linear(r, h, this.qkv);
-    let a = attention(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: C }, { tensor: qkv, at: 2 * C }, {
-      heads,
-      headDim,
-    });
+    let a = this.cross1 ? this.toText(r, h, context, this.cross1) : this.toPicture(r, h, this.qkv!);
     linear(r, a, this.out1, { into: stream, accumulate: true });
-    for (const t of [h, qkv, a]) scope.free(t);
+    for (const t of [h, a]) scope.free(t);
 
     h = layerNorm(r, stream, { eps: 1e-5, ...norms[1] });
-    const q = linear(r, h, this.q2);
-    const kv = linear(r, context, this.kv2);
-    a = attention(r, { tensor: q, at: 0 }, { tensor: kv, at: 0 }, { tensor: kv, at: C }, { heads, headDim });
+    a = this.toText(r, h, context, this.cross2);
     linear(r, a, this.out2, { into: stream, accumulate: true });
-    for (const t of [h, q, kv, a]) scope.free(t);
+    for (const t of [h, a]) scope.free(t);
 
     h = layerNorm(r, stream, { eps: 1e-5, ...norms[2] });
     const up = geglu(r, linear(r, h, this.up)); // [B, N, 4C]
     linear(r, up, this.down, { into: stream, accumulate: true });
   }
+
+  private toPicture(r: Recorder, h: Tensor, weights: LinearWeights): Tensor {
+    const { C, heads } = this;
+    using scope = r.scope();
+    const qkv = linear(r, h, weights);
+    const [q, k, v] = [0, C, 2 * C].map((at) => ({ tensor: qkv, at }));
+    return scope.keep(attention(r, q, k, v, { heads, headDim: C / heads }));
+  }
+
+  private toText(r: Recorder, h: Tensor, context: Tensor, weights: Cross): Tensor {
+    const { C, heads } = this;
+    using scope = r.scope();
+    const q = linear(r, h, weights.q);
+    const kv = linear(r, context, weights.kv);
+    const [k, v] = [0, C].map((at) => ({ tensor: kv, at }));
+    return scope.keep(attention(r, { tensor: q, at: 0 }, k, v, { heads, headDim: C / heads }));
+  }
+}
+
+/** Query from the picture, key and value from the text. */
+interface Cross {
+  readonly q: LinearWeights;
+  readonly kv: LinearWeights;
 }
 
 /** Frees the former activation as soon as the next is recorded. */

@@ -13,7 +13,7 @@ import { firstChannels } from "../ops/elementwise.ts";
 import { costOf, ditFlops } from "../scaling/flops.ts";
 import { type ConfigReader, readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { loadComponent } from "./family.ts";
+import { checkChannels, loadComponent } from "./family.ts";
 import { repeated, withGuidance } from "./guidance.ts";
 
 /** Bytes of the widest activation of a token, by the width of the model: an MLP of four times its width, 16 bits. */
@@ -24,6 +24,7 @@ export const dit: Family = {
   async read(folder, index) {
     const config = ditConfig(await readConfig(folder, "transformer/config.json"));
     const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
+    checkChannels(folder, "transformer", config.in_channels, vae.latent_channels);
     const vaeFactor = 2 ** (vae.block_out_channels.length - 1);
     const side = config.sample_size * vaeFactor;
     return {

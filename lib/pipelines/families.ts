@@ -17,6 +17,7 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   StableDiffusion3Pipeline: stableDiffusion3,
   StableDiffusionXLPipeline: stableDiffusionXl,
   StableDiffusionPipeline: stableDiffusion,
+  LatentConsistencyModelPipeline: stableDiffusion,
   DiTPipeline: dit,
 };
 

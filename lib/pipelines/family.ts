@@ -4,6 +4,7 @@
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { type Weights, WeightStore } from "../models/weights.ts";
@@ -90,6 +91,25 @@ export interface Component<M> extends Disposable {
   readonly model: M;
   /** Bytes of its weights on the GPU. */
   readonly bytes: number;
+}
+
+/**
+ * A denoiser that takes more than latents (a masked picture beside them, a depth map) needs another pipeline.
+ *
+ * @throws {LssgenError} `unsupported`.
+ */
+export function checkChannels(
+  folder: FolderSource,
+  component: string,
+  inChannels: number,
+  latents: number,
+): void {
+  if (inChannels === latents) return;
+  throw new LssgenError(
+    "unsupported",
+    `"${folder.name}/${component}": in_channels is ${inChannels}, text-to-image needs ${latents}, the latents of its VAE; ` +
+      "models for inpainting, depth or editing take further inputs and are not supported",
+  );
 }
 
 /** What LoRA files call a component. */

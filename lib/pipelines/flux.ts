@@ -14,7 +14,7 @@ import { costOf, fluxFlops } from "../scaling/flops.ts";
 import type { Tensor } from "../tensor.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { loadComponent } from "./family.ts";
+import { checkChannels, loadComponent } from "./family.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { ClipPrompts, T5Prompts, warningsOf } from "./prompts.ts";
 
@@ -31,6 +31,7 @@ export const flux: Family = {
   async read(folder, index) {
     const config = fluxConfig(await readConfig(folder, "transformer/config.json"));
     const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
+    checkChannels(folder, "transformer", config.in_channels, 4 * vae.latent_channels); // 2 × 2 latents a token
     const dev = config.guidance_embeds;
     const tokenizer = await readConfig(folder, "tokenizer_2/tokenizer_config.json");
     const textTokens = Math.min(textLength(config), tokenizer.number("model_max_length", Infinity));
@@ -100,7 +101,7 @@ class FluxNetwork implements Network {
     for (const prompt of prompts) t5s.push(await this.t5.encode(prompt, length, request.emphasis));
     this.t5.rest();
 
-    const encoderHiddenStates = uploadStates(r, t5s.map(({ last }) => last)); // [B, T, joint_attention_dim]
+    const text = uploadStates(r, t5s.map(({ last }) => last)); // [B, T, joint_attention_dim]
     const pooledProjections = uploadVectors(r, clips.map(({ pooled }) => pooled)); // [B, pooled_projection_dim]
     const { num_attention_heads, attention_head_dim } = transformer.config;
     const width = num_attention_heads * attention_head_dim;
@@ -128,7 +129,7 @@ class FluxNetwork implements Network {
         }, (samples) =>
           transformer.forward(r, {
             hiddenStates: repeated(r, packed, samples.length),
-            encoderHiddenStates: samplesOf(r, encoderHiddenStates, samples),
+            encoderHiddenStates: text.of(r, samples),
             pooledProjections: samplesOf(r, pooledProjections, samples),
             timestep: samples.map(() => Math.fround(step.timestep / 1000)),
             guidance: transformer.config.guidance_embeds ? samples.map(() => request.guidance) : undefined,

@@ -8,7 +8,7 @@
 
 import type { Recorder } from "../gpu/recorder.ts";
 import { cast, combine } from "../ops/elementwise.ts";
-import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
+import { DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 import { joined, type States } from "./prompts.ts";
 
 /** x [1, ..] `count` times: [count, ..]. */
@@ -40,6 +40,8 @@ export interface Guidance {
   readonly bytes: number;
   /** Largest activation of a call; two samples that exceed it together go one after the other. */
   readonly limit?: number;
+  /** Whether the samples cannot share a call: prompts of different lengths. */
+  readonly apart?: boolean;
 }
 
 /** Default of {@linkcode Guidance.limit}. */
@@ -54,7 +56,7 @@ export function withGuidance(r: Recorder, g: Guidance, run: (samples: readonly n
   if (g.calls === 1) return run([0]);
   using scope = r.scope();
   const { base = 0, scale } = g;
-  if (g.bytes * g.calls <= (g.limit ?? MAX_BATCH_BYTES)) {
+  if (!g.apart && g.bytes * g.calls <= (g.limit ?? MAX_BATCH_BYTES)) {
     return scope.keep(guided(r, run([0, 1]), scale, base));
   }
   const [low, high] = [run([base]), run([1 - base])];
@@ -73,11 +75,30 @@ export function guided(r: Recorder, both: Tensor, scale: number, base = 0): Tens
   return scope.keep(combine(r, [{ coef: 1 - scale, tensor: low }, { coef: scale, tensor: high }]));
 }
 
-/** States of each sample as one tensor, [B, rows, width]. */
-export function uploadStates(r: Recorder, states: readonly States[], dtype: Dtype = r.dtype): Tensor {
-  const { rows, width } = states[0];
-  const t = r.upload([states.length, rows, width], joined(states.map(({ data }) => data)));
-  return dtype === "f32" ? t : cast(r, t, dtype);
+/** The text of each sample on the GPU. */
+export interface TextStates {
+  /** Whether the samples are of different lengths. */
+  readonly apart: boolean;
+  /** Rows of the longest. */
+  readonly rows: number;
+  /** Those of some samples, [samples.length, rows, width]; of one sample only where `apart`. */
+  of(r: Recorder, samples: readonly number[]): Tensor;
+}
+
+/** Uploads the states of each sample: as one tensor where they are of one length. */
+export function uploadStates(r: Recorder, states: readonly States[]): TextStates {
+  const upload = (part: readonly States[]): Tensor => {
+    const { rows, width } = part[0];
+    const t = r.upload([part.length, rows, width], joined(part.map(({ data }) => data)));
+    return r.dtype === "f32" ? t : cast(r, t, r.dtype);
+  };
+  const rows = Math.max(...states.map((s) => s.rows));
+  if (states.every((s) => s.rows === rows)) {
+    const all = upload(states);
+    return { apart: false, rows, of: (r, samples) => samplesOf(r, all, samples) };
+  }
+  const each = states.map((s) => upload([s]));
+  return { apart: true, rows, of: (_, samples) => each[samples[0]] };
 }
 
 /** A vector of each sample as one tensor, [B, n] f32. */

@@ -265,7 +265,7 @@ export function widened(a: States, width: number): States {
   return width === a.width ? a : sideBySide(a, zeros(a.rows, width - a.width));
 }
 
-/** The same rows, and those of the empty prompt below until there are `rows`: what A1111 does to even out a batch. */
+/** The same rows, and those of the empty prompt below until there are `rows`: for two encoders side by side. */
 export function filled(a: States, rows: number, empty: States): States {
   return a.rows >= rows ? a : filled(stacked(a, empty), rows, empty);
 }

@@ -1,7 +1,7 @@
 /**
  * Stable Diffusion 1.5 and SDXL: a UNet with cross-attention to CLIP's states, classifier-free guidance.
  *
- * Source: diffusers StableDiffusionPipeline, StableDiffusionXLPipeline.
+ * Source: diffusers StableDiffusionPipeline, StableDiffusionXLPipeline, LatentConsistencyModelPipeline.
  *
  * @module
  */
@@ -9,12 +9,13 @@
 import type { Recorder } from "../gpu/recorder.ts";
 import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
 import { Unet, unetConfig } from "../models/unet.ts";
+import { timestepProjection } from "../ops/embedding.ts";
 import { costOf, unetFlops } from "../scaling/flops.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { loadComponent } from "./family.ts";
+import { checkChannels, loadComponent } from "./family.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
-import { ClipPrompts, clipStates, filled, type States, warningsOf, zeros } from "./prompts.ts";
+import { ClipPrompts, clipStates, type States, warningsOf, zeros } from "./prompts.ts";
 
 const CLIP_LENGTH = 77;
 /** Bytes of the widest activation a latent pixel: the gated MLP of 640 channels at half the size, 8 · 640 / 4 of 16 bits. */
@@ -43,6 +44,8 @@ function family(kind: Kind): Family {
     async read(folder, index) {
       const config = unetConfig(await readConfig(folder, "unet/config.json"));
       const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
+      checkChannels(folder, "unet", config.in_channels, vae.latent_channels);
+      const distilled = config.time_cond_proj_dim > 0; // latent consistency
       return {
         name: folder.name,
         pipeline: index.pipeline,
@@ -57,8 +60,8 @@ function family(kind: Kind): Family {
         defaults: {
           width: kind.side,
           height: kind.side,
-          steps: 50,
-          guidance: kind.guidance,
+          steps: distilled ? 4 : 50,
+          guidance: distilled ? 8.5 : kind.guidance,
           baseResolution: kind.side,
           minResolution: kind.minResolution,
           initNoise: 0.75,
@@ -66,7 +69,7 @@ function family(kind: Kind): Family {
           upsampler: "learned",
           entry: "reference",
         },
-        embeddedGuidance: false,
+        embeddedGuidance: distilled,
         learnedUpsampler: index.components.has("upsampler"),
         cost: (calls) => costOf((h, w) => unetFlops(config, h, w, CLIP_LENGTH), calls),
       };
@@ -81,6 +84,11 @@ function family(kind: Kind): Family {
       return new UnetNetwork(context, kind, model, free);
     },
   };
+}
+
+/** w − 1 in thousands, as the network was distilled. Source: Luo et al., arXiv 2310.04378, and diffusers' pipelines. */
+function guidanceSinusoid(w: number, dim: number): Float32Array<ArrayBuffer> {
+  return timestepProjection([(w - 1) * 1000], dim, { flipSinToCos: false, downscaleFreqShift: 1 });
 }
 
 /** Text conditioning of one sample. */
@@ -107,7 +115,10 @@ class UnetNetwork implements Network {
 
   async encode(r: Recorder, request: PromptRequest): Promise<Encoded> {
     const { unet, zeroEmpty, kind } = this;
-    const calls = request.guidance > 1 ? 2 : 1;
+    const { time_cond_proj_dim } = unet.config;
+    // Latent consistency models take the guidance scale as an input: one call a step.
+    const scale = time_cond_proj_dim > 0 ? request.trueCfgScale : request.guidance;
+    const calls = scale > 1 ? 2 : 1;
     const { emphasis } = request;
     const positive = await this.condition(request.prompt, emphasis);
     const conditions = [positive];
@@ -123,13 +134,13 @@ class UnetNetwork implements Network {
           : await this.condition(request.negativePrompt ?? "", emphasis),
       );
     }
-    const rows = Math.max(...conditions.map((c) => c.states.rows));
-    const uneven = conditions.some((c) => c.states.rows < rows);
-    const empty = (uneven ? await this.condition("") : positive).states;
     for (const encoder of this.encoders) encoder.rest();
 
     // [B, 77, cross_attention_dim], or a multiple of 77
-    const encoderHiddenStates = uploadStates(r, conditions.map(({ states }) => filled(states, rows, empty)));
+    const text = uploadStates(r, conditions.map(({ states }) => states));
+    const timestepCond = time_cond_proj_dim > 0
+      ? r.upload([1, time_cond_proj_dim], guidanceSinusoid(request.guidance, time_cond_proj_dim))
+      : undefined;
     const limit = this.context.maxActivationBytes;
     const textEmbeds = kind.xl ? uploadVectors(r, conditions.map((c) => c.textEmbeds!)) : undefined;
     return {
@@ -139,14 +150,15 @@ class UnetNetwork implements Network {
         // Original size, crop, target size: those of the stage, or a small stage draws a cut-out of a large picture.
         const ids = [stage.height, stage.width, 0, 0, stage.height, stage.width];
         const [, h, w] = latents.shape;
-        const guidance = { calls, scale: request.guidance, bytes: h * w * GEGLU_BYTES, limit };
+        const guidance = { calls, scale, bytes: h * w * GEGLU_BYTES, limit, apart: text.apart };
         return withGuidance(r, guidance, (samples) =>
           unet.forward(r, {
             sample: repeated(r, latents, samples.length),
             timestep: samples.map(() => step.timestep),
-            encoderHiddenStates: samplesOf(r, encoderHiddenStates, samples),
+            encoderHiddenStates: text.of(r, samples),
             textEmbeds: textEmbeds && samplesOf(r, textEmbeds, samples),
             timeIds: kind.xl ? samples.map(() => ids) : undefined,
+            timestepCond: timestepCond && repeated(r, timestepCond, samples.length),
           }));
       },
     };

@@ -12,12 +12,11 @@ import { sd3Config, Sd3Transformer } from "../models/sd3.ts";
 import { costOf, sd3Flops } from "../scaling/flops.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { loadComponent } from "./family.ts";
+import { checkChannels, loadComponent } from "./family.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import {
   ClipPrompts,
   clipStates,
-  filled,
   joined,
   stacked,
   type States,
@@ -38,6 +37,7 @@ export const stableDiffusion3: Family = {
   async read(folder, index) {
     const config = sd3Config(await readConfig(folder, "transformer/config.json"));
     const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
+    checkChannels(folder, "transformer", config.in_channels, vae.latent_channels);
     return {
       name: folder.name,
       pipeline: index.pipeline,
@@ -117,13 +117,9 @@ class Sd3Network implements Network {
       pooled.push(joined([l.textEmbeds ?? l.pooled, g.textEmbeds ?? g.pooled]));
       warnings.push(t ?? l);
     }
-    const rows = Math.max(...clips.map((c) => c.rows));
-    const uneven = clips.some((c) => c.rows < rows);
-    const empty = uneven ? widened((await clipStates(clipL, clipG, "")).states, width) : clips[0];
-    const states = clips.map((c, i) => stacked(filled(c, rows, empty), t5s[i])); // [77 + T, joint_attention_dim]
     for (const encoder of [clipL, clipG, t5]) encoder?.rest();
 
-    const encoderHiddenStates = uploadStates(r, states);
+    const text = uploadStates(r, clips.map((c, i) => stacked(c, t5s[i]))); // [B, 77 + T, joint_attention_dim]
     const pooledProjections = uploadVectors(r, pooled);
     const { patch_size, num_attention_heads, attention_head_dim } = transformer.config;
     const inner = num_attention_heads * attention_head_dim;
@@ -134,15 +130,15 @@ class Sd3Network implements Network {
       denoise(r, latents, step) {
         using scope = r.scope();
         const [, h, w] = latents.shape;
-        const bytes = (h * w / patch_size ** 2 + encoderHiddenStates.shape[1]) * inner * MLP_BYTES;
+        const bytes = (h * w / patch_size ** 2 + text.rows) * inner * MLP_BYTES;
         return scope.keep(
           withGuidance(
             r,
-            { calls, scale: request.guidance, bytes, limit },
+            { calls, scale: request.guidance, bytes, limit, apart: text.apart },
             (samples) =>
               transformer.forward(r, {
                 latents: repeated(r, latents, samples.length),
-                encoderHiddenStates: samplesOf(r, encoderHiddenStates, samples),
+                encoderHiddenStates: text.of(r, samples),
                 pooledProjections: samplesOf(r, pooledProjections, samples),
                 timestep: samples.map(() => step.timestep),
               }),

@@ -127,8 +127,14 @@ export interface UnetShape {
   readonly down_attention: readonly boolean[];
   /** Attention on the way up, deepest level first. */
   readonly up_attention: readonly boolean[];
-  /** Transformer blocks in each attention of a level. */
-  readonly transformer_layers_per_block: readonly number[];
+  /** Transformer blocks of each attention on the way down, by level and ResNet. */
+  readonly down_transformers: readonly (readonly number[])[];
+  /** Transformer blocks of the attention in the middle. */
+  readonly mid_transformers: number;
+  /** Transformer blocks of each attention on the way up, deepest level first. */
+  readonly up_transformers: readonly (readonly number[])[];
+  /** What lies in the middle; null for nothing. */
+  readonly mid_block_type: string | null;
   /** Width of the text states. */
   readonly cross_attention_dim: number;
   /** Input width of SDXL's additional embedding; 0 without. */
@@ -171,7 +177,7 @@ export function unetFlops(c: UnetShape, h: number, w: number, textTokens: number
     for (let layer = 0; layer < c.layers_per_block[level]; layer++) {
       total += resnet(n, channels, widths[level]);
       channels = widths[level];
-      if (c.down_attention[level]) total += transformer(n, channels, c.transformer_layers_per_block[level]);
+      if (c.down_attention[level]) total += transformer(n, channels, c.down_transformers[level][layer]);
       skips.push(channels);
     }
     if (level < levels - 1) {
@@ -180,15 +186,16 @@ export function unetFlops(c: UnetShape, h: number, w: number, textTokens: number
     }
   }
   const bottom = pixels[levels - 1];
-  total += 2 * resnet(bottom, channels, channels) +
-    transformer(bottom, channels, c.transformer_layers_per_block[levels - 1]);
+  if (c.mid_block_type === "UNetMidBlock2DCrossAttn") {
+    total += 2 * resnet(bottom, channels, channels) + transformer(bottom, channels, c.mid_transformers);
+  } else if (c.mid_block_type !== null) total += resnet(bottom, channels, channels);
   for (let level = levels - 1; level >= 0; level--) {
     const n = pixels[level];
     for (let layer = 0; layer <= c.layers_per_block[level]; layer++) {
       total += resnet(n, channels + skips.pop()!, widths[level]);
       channels = widths[level];
       if (c.up_attention[levels - 1 - level]) {
-        total += transformer(n, channels, c.transformer_layers_per_block[level]);
+        total += transformer(n, channels, c.up_transformers[levels - 1 - level][layer]);
       }
     }
     if (level > 0) total += conv(pixels[level - 1], channels, channels, 3);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { LssgenError } from "../errors.ts";
+import { LssgenError, shortJson } from "../errors.ts";
 
 /** Typed access to a scheduler's config. */
 export class SchedulerConfig {
@@ -61,10 +61,34 @@ export class SchedulerConfig {
       throw new LssgenError(
         "unsupported",
         `${this.values._class_name}: option "${key}" is ${
-          JSON.stringify(value)
+          shortJson(value)
         }, which is not supported; switch it off`,
       );
     }
+  }
+
+  /** Refuses an option that is on unless a config switches it off. */
+  needOff(key: string): void {
+    if (!this.flag(key, true)) return;
+    throw new LssgenError(
+      "unsupported",
+      `${this.values._class_name}: option "${key}" is on${
+        this.values[key] === undefined ? " by default" : ""
+      }, which is not supported; set it to false`,
+    );
+  }
+
+  /** Refuses an option that is off unless a config switches it on. */
+  needOn(key: string): void {
+    if (!this.flag(key, false)) throw this.bad(key, "true");
+  }
+
+  /** A list of finite numbers; undefined when absent. */
+  numbers(key: string): readonly number[] | undefined {
+    const value = this.values[key] ?? undefined;
+    if (value === undefined) return undefined;
+    if (Array.isArray(value) && value.every((v) => typeof v === "number" && Number.isFinite(v))) return value;
+    throw this.bad(key, "a list of numbers");
   }
 
   /** Refuses every value but one. */
@@ -82,7 +106,7 @@ export class SchedulerConfig {
 
   /** The error for a value that does not fit. */
   private bad(key: string, expected: string): LssgenError {
-    const value = JSON.stringify(this.values[key]);
+    const value = shortJson(this.values[key]);
     return new LssgenError(
       "unsupported",
       `${this.values._class_name}: option "${key}" is ${value}, expected ${expected}`,

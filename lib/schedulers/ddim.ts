@@ -15,7 +15,8 @@ import type { Schedule, Scheduler, Step } from "./types.ts";
 /** Makes the scheduler. */
 export function ddim(c: SchedulerConfig): Scheduler {
   const name = "DDIMScheduler";
-  c.refuse("clip_sample", "thresholding");
+  c.needOff("clip_sample");
+  c.refuse("thresholding");
   const train = c.trainSteps;
   const prediction = c.oneOf("prediction_type", ["epsilon", "v_prediction", "sample"], "epsilon");
   const where = timestepSpacing(c, "leading");

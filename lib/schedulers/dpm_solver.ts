@@ -1,5 +1,5 @@
 /**
- * DPM-Solver++ of first and second order ("dpm++2m").
+ * DPM-Solver++ of first to third order ("dpm++2m" is the second), and its stochastic form.
  *
  * Source: Lu et al., arXiv 2211.01095; diffusers DPMSolverMultistepScheduler.
  *
@@ -23,8 +23,8 @@ import type { Schedule, Scheduler, Step, Terms } from "./types.ts";
 
 const f32 = Math.fround;
 
-/** The clean latents that the step before predicted. */
-const PREVIOUS_X0 = 0;
+/** Slots: the clean latents that the two steps before predicted, in turn. */
+const SLOTS = 2;
 
 /** Below this number of steps the last ones fall back to lower order. */
 const FEW_STEPS = 15;
@@ -32,10 +32,11 @@ const FEW_STEPS = 15;
 /** Makes the scheduler. */
 export function dpmSolverMultistep(c: SchedulerConfig): Scheduler {
   const name = "DPMSolverMultistepScheduler";
-  c.expect("algorithm_type", "dpmsolver++");
+  const sde =
+    c.oneOf("algorithm_type", ["dpmsolver++", "sde-dpmsolver++"], "dpmsolver++") === "sde-dpmsolver++";
   c.refuse("thresholding", "use_lu_lambdas", "use_flow_sigmas", "variance_type", "use_dynamic_shifting");
   const train = c.trainSteps;
-  const order = c.wholeNumber("solver_order", 2, 1, 2);
+  const order = c.wholeNumber("solver_order", 2, 1, sde ? 2 : 3);
   const heun = c.oneOf("solver_type", ["midpoint", "heun"], "midpoint") === "heun";
   const prediction = c.oneOf("prediction_type", ["epsilon", "v_prediction", "sample"], "epsilon");
   const where = timestepSpacing(c, "linspace");
@@ -74,27 +75,26 @@ export function dpmSolverMultistep(c: SchedulerConfig): Scheduler {
       const [sigma, next] = [s.sigmas[index], s.sigmas[index + 1]];
       const [alpha, alphaNext] = [vpAlpha(sigma), vpAlpha(next)];
       const x0 = predictX0(prediction, alpha, sigma * alpha);
-      // λ = log(α/σ') = −log σ; e^(−h) = σ_next/σ.
-      const shrink = next / sigma;
-      const sample = next * alphaNext / (sigma * alpha);
-      let [own, previous] = [alphaNext * (1 - shrink), 0];
+      // λ = log(α/σ') = −log σ, h its growth; the stochastic form goes twice as far and comes back with noise.
+      const h = Math.log(sigma / next) * (sde ? 2 : 1);
+      const shrink = (next / sigma) ** (sde ? 2 : 1); // e^(−h)
+      const sample = next * alphaNext / (sigma * alpha) * (sde ? next / sigma : 1);
       const last = index === n - 1 && (eulerFinal || zeroEnd || (lowerFinal && n < FEW_STEPS));
-      if (order === 2 && k > 0 && !last) {
-        const h = -Math.log(shrink);
-        const r = Math.log(s.sigmas[index - 1] / sigma) / h;
-        const slope = (heun ? alphaNext * ((shrink - 1) / h + 1) : own / 2) / r;
-        own += slope;
-        previous = -slope;
-      }
-      const terms: Terms = { sample: sample + own * x0.sample, output: own * x0.output };
+      const lastButOne = index === n - 2 && lowerFinal && n < FEW_STEPS;
+      const use = last ? 1 : Math.min(order, k + 1, lastButOne ? 2 : 3);
+      // Factors of the clean latents predicted now, in the step before, and in the one before that.
+      const [own, ...older] = x0Factors(s.sigmas, index, use, alphaNext, h, shrink, heun);
+      const slots = older.map((factor, back) => [(k + 2 * SLOTS - 1 - back) % SLOTS, factor] as const);
+      const noise = sde ? next * alphaNext * Math.sqrt(1 - shrink) : 0;
+      const terms: Terms = { sample: sample + own * x0.sample, output: own * x0.output, slots };
       return {
         index,
         timestep,
         sigma,
         inputScale: 1,
         x0,
-        next: previous === 0 ? terms : { ...terms, slots: [[PREVIOUS_X0, previous]] },
-        store: index < n - 1 && order === 2 ? [{ slot: PREVIOUS_X0, terms: x0 }] : undefined,
+        next: noise > 0 ? { ...terms, noise } : terms,
+        store: index < n - 1 && order > 1 ? [{ slot: k % SLOTS, terms: x0 }] : undefined,
       };
     });
   }
@@ -109,6 +109,32 @@ export function dpmSolverMultistep(c: SchedulerConfig): Scheduler {
       return { signal: alpha, noise: s.sigmas[index] * alpha };
     },
   };
+}
+
+/**
+ * Factors of the clean latents predicted at the last `use` steps, newest first: a polynomial through them,
+ * integrated over the step.
+ */
+function x0Factors(
+  sigmas: readonly number[],
+  index: number,
+  use: number,
+  alphaNext: number,
+  h: number,
+  shrink: number,
+  heun: boolean,
+): number[] {
+  const own = alphaNext * (1 - shrink);
+  if (use === 1) return [own];
+  const step = Math.log(sigmas[index] / sigmas[index + 1]);
+  const r0 = Math.log(sigmas[index - 1] / sigmas[index]) / step;
+  const first = heun || use === 3 ? alphaNext * ((shrink - 1) / h + 1) : own / 2;
+  if (use === 2) return [own + first / r0, -first / r0];
+  const r1 = Math.log(sigmas[index - 2] / sigmas[index - 1]) / step;
+  const second = -alphaNext * ((shrink - 1 + h) / h ** 2 - 0.5);
+  const newer = first * (1 + r0 / (r0 + r1)) + second / (r0 + r1); // of the newer difference quotient
+  const older = -(first * r0 + second) / (r0 + r1);
+  return [own + newer / r0, older / r1 - newer / r0, -older / r1];
 }
 
 /** Signal of the variance-preserving process whose noise-to-signal ratio is sigma. */

@@ -27,7 +27,7 @@ const FIRST_LATENTS = 4;
 /** Makes the scheduler. */
 export function pndm(c: SchedulerConfig): Scheduler {
   const name = "PNDMScheduler";
-  c.expect("skip_prk_steps", true);
+  c.needOn("skip_prk_steps");
   const train = c.trainSteps;
   const prediction = c.oneOf("prediction_type", ["epsilon", "v_prediction"], "epsilon");
   const where = timestepSpacing(c, "leading");

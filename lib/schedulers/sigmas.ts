@@ -4,6 +4,7 @@
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
 import type { SchedulerConfig } from "./config.ts";
 
 const f32 = Math.fround;
@@ -75,15 +76,36 @@ function betaSeries(x: number): number {
   return x ** SHAPE * sum;
 }
 
+/** Betas where a config has none. */
+export interface BetaDefaults {
+  /** First beta. */
+  readonly start: number;
+  /** Last beta. */
+  readonly end: number;
+  /** How they run in between. */
+  readonly kind: "linear" | "scaled_linear";
+}
+
 /** Cumulated signal of a diffusion model: ᾱ of every training step, f32. */
-export function alphasCumprod(c: SchedulerConfig): Float32Array {
-  c.refuse("trained_betas");
+export function alphasCumprod(
+  c: SchedulerConfig,
+  absent: BetaDefaults = { start: 0.0001, end: 0.02, kind: "linear" },
+): Float32Array {
   const n = c.trainSteps;
-  const kind = c.oneOf("beta_schedule", ["linear", "scaled_linear", "squaredcos_cap_v2"], "linear");
-  const [start, end] = [c.number("beta_start", 0.0001), c.number("beta_end", 0.02)];
+  const kind = c.oneOf("beta_schedule", ["linear", "scaled_linear", "squaredcos_cap_v2"], absent.kind);
+  const [start, end] = [c.number("beta_start", absent.start), c.number("beta_end", absent.end)];
   const zeroSnr = c.flag("rescale_betas_zero_snr", false);
+  const trained = c.numbers("trained_betas");
   let betas: number[];
-  if (kind === "squaredcos_cap_v2") {
+  if (trained) {
+    if (trained.length !== n) {
+      throw new LssgenError(
+        "bad_file",
+        `trained_betas holds ${trained.length} values, num_train_timesteps is ${n}`,
+      );
+    }
+    betas = trained.map(f32);
+  } else if (kind === "squaredcos_cap_v2") {
     const bar = (t: number): number => Math.cos((t + 0.008) / 1.008 * Math.PI / 2) ** 2;
     betas = Array.from({ length: n }, (_, i) => f32(Math.min(1 - bar((i + 1) / n) / bar(i / n), 0.999)));
   } else if (kind === "linear") betas = linspaceF32(start, end, n);

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { LssgenError } from "../errors.ts";
+import { LssgenError, shortJson } from "../errors.ts";
 import type { FolderSource } from "./bytes.ts";
 
 /** A config.json read key by key; a wrong type names the file and the key. */
@@ -84,7 +84,7 @@ export class ConfigReader {
     if (found !== undefined && found !== null && found !== value) {
       throw new LssgenError(
         "unsupported",
-        `"${this.name}": ${key} is ${JSON.stringify(found)}, supported is ${JSON.stringify(value)}`,
+        `"${this.name}": ${key} is ${shortJson(found)}, supported is ${JSON.stringify(value)}`,
       );
     }
   }
@@ -98,7 +98,7 @@ export class ConfigReader {
     if (!is(value)) {
       throw new LssgenError(
         "bad_file",
-        `"${this.name}": "${key}" is ${JSON.stringify(value)}, expected ${what}`,
+        `"${this.name}": "${key}" is ${shortJson(value)}, expected ${what}`,
       );
     }
     return value;

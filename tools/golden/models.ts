@@ -56,8 +56,11 @@ function network<M>(n: Network<M>): Handler {
 const flux = network<FluxTransformer>({
   build: (w, config) => new FluxTransformer(w, fluxConfig(config)),
   async call(r, model, io) {
-    const rows = (v: Values) =>
-      Array.from({ length: v.shape[0] }, (_, i) => numbers(v).slice(3 * i, 3 * i + 3));
+    // [n, 3], or the older [B, n, 3], equal for all samples.
+    const rows = (v: Values) => {
+      const [n] = v.shape.slice(-2);
+      return Array.from({ length: n }, (_, i) => numbers(v).slice(3 * i, 3 * i + 3));
+    };
     const ids = [...rows(get(io, "in.txt_ids")), ...rows(get(io, "in.img_ids"))];
     const table = ropeTable(ids, model.config.axes_dims_rope, 10000);
     const guidance = io.get("in.guidance");
@@ -104,15 +107,16 @@ const unet = network<Unet>({
   async call(r, model, io) {
     const sample = get(io, "in.sample");
     const B = sample.shape[0];
-    const t = numbers(get(io, "in.timestep"));
-    const ids = io.get("in.added_cond_kwargs.time_ids");
     const text = io.get("in.added_cond_kwargs.text_embeds");
+    const guidance = io.get("in.timestep_cond");
     const out = model.forward(r, {
       sample: upImage(r, sample),
-      timestep: t.length === B ? t : Array(B).fill(t[0]),
+      timestep: perSample(get(io, "in.timestep"), B),
       encoderHiddenStates: upActivation(r, get(io, "in.encoder_hidden_states")),
       textEmbeds: text && up(r, text),
-      timeIds: ids && Array.from({ length: B }, (_, b) => numbers(ids).slice(6 * b, 6 * b + 6)),
+      timeIds: rowsOf(io.get("in.added_cond_kwargs.time_ids"), B),
+      classLabels: rowsOf(io.get("in.class_labels"), B),
+      timestepCond: guidance && up(r, guidance),
     });
     return { "out.sample": await downImage(r, out) };
   },
@@ -159,8 +163,12 @@ const pixart = network<PixartTransformer>({
   build: (w, config) => new PixartTransformer(w, pixartConfig(config)),
   async call(r, model, io) {
     const mask = io.get("in.encoder_attention_mask");
+    const latents = get(io, "in.hidden_states");
+    const ratio = io.get("in.added_cond_kwargs.aspect_ratio");
     const out = model.forward(r, {
-      latents: upImage(r, get(io, "in.hidden_states")),
+      latents: upImage(r, latents),
+      resolution: rowsOf(io.get("in.added_cond_kwargs.resolution"), latents.shape[0]),
+      aspectRatio: ratio && numbers(ratio),
       encoderHiddenStates: upActivation(r, get(io, "in.encoder_hidden_states")),
       encoderMask: mask && up(r, mask),
       timestep: numbers(get(io, "in.timestep")),
@@ -181,15 +189,18 @@ const clip = network<ClipTextModel>({
   async call(r, model, io) {
     const ids = get(io, "in.input_ids");
     const [B, N] = ids.shape;
-    const out = model.forward(r, Int32Array.from(ids.data), B, N);
+    const mask = io.get("in.attention_mask");
+    const out = model.forward(r, Int32Array.from(ids.data), B, N, mask && Float32Array.from(mask.data));
     const D = model.config.hidden_size;
     const states = out.hiddenStates;
     const result: Outputs = {
       "out.last_hidden_state": await down(r, out.lastHiddenState, [B, N, D]),
-      "out.hidden_states_m1": await down(r, states[states.length - 1], [B, N, D]),
-      "out.hidden_states_m2": await down(r, states[states.length - 2], [B, N, D]),
       "out.pooler_output": await down(r, out.pooled, [B, D]),
     };
+    for (const name of io.keys()) {
+      const back = /^out\.hidden_states_m(\d+)$/.exec(name)?.[1]; // counted from the end
+      if (back) result[name] = await down(r, states[states.length - Number(back)], [B, N, D]);
+    }
     if (out.textEmbeds) result["out.text_embeds"] = await down(r, out.textEmbeds);
     return result;
   },
@@ -220,6 +231,20 @@ export const MODEL_HANDLERS: Readonly<Record<string, Handler>> = {
   CLIPTextModelWithProjection: clip,
   T5EncoderModel: t5,
 };
+
+/** A number for each of B samples, given once or for each. */
+function perSample(v: Values, B: number): number[] {
+  const values = numbers(v);
+  return values.length === B ? values : Array(B).fill(values[0]);
+}
+
+/** The numbers of each of B samples. */
+function rowsOf(v: Values | undefined, B: number): number[][] | undefined {
+  if (!v) return undefined;
+  const values = numbers(v);
+  const n = values.length / B;
+  return Array.from({ length: B }, (_, b) => values.slice(n * b, n * (b + 1)));
+}
 
 function get(io: Tensors, name: string): Values {
   const v = io.get(name);

@@ -14,10 +14,10 @@ import { gpuDenoising } from "../../lib/pipelines/latents.ts";
 import { loadVae } from "../../lib/pipelines/vae.ts";
 import { runPlan } from "../../lib/scaling/lssgen.ts";
 import { planStages } from "../../lib/scaling/plan.ts";
-import type { Upsampler } from "../../lib/scaling/types.ts";
+import type { Plan, Upsampler } from "../../lib/scaling/types.ts";
 import { createScheduler } from "../../lib/schedulers/registry.ts";
 import { readModelIndex } from "../../lib/weights/model_folder.ts";
-import type { Answer, CaseContext, Handler, Tensors, Values } from "./case.ts";
+import type { Answer, CaseContext, Check, Handler, Tensors, Values } from "./case.ts";
 import { downImage } from "./tensors.ts";
 
 /** Arguments of the pipeline's call. */
@@ -41,6 +41,26 @@ interface PipelineCall {
 
 interface Draw {
   readonly purpose: string;
+}
+
+/** A stage as the reference ran it. */
+interface Stage {
+  readonly latent: readonly number[];
+  readonly timesteps_used: readonly number[];
+}
+
+/** Sizes and timesteps of the stages are the reference's, exactly. */
+function stageChecks(plan: Plan, stages: readonly Stage[] | undefined): Check[] {
+  if (!stages) return [];
+  const text = (rows: readonly { latent: readonly number[]; timesteps: readonly number[] }[]): string =>
+    rows.map(({ latent, timesteps }) => `${latent.join("×")} at ${timesteps.map(Math.fround).join(" ")}`)
+      .join("; ");
+  const got = text(plan.stages.map((stage) => ({
+    latent: [stage.latentHeight, stage.latentWidth],
+    timesteps: stage.steps.map((step) => step.timestep),
+  })));
+  const want = text(stages.map(({ latent, timesteps_used }) => ({ latent, timesteps: timesteps_used })));
+  return [{ name: "stages", ok: got === want, detail: `${got}, expected ${want}` }];
 }
 
 const IO = "io.safetensors";
@@ -118,7 +138,10 @@ function pipeline(staged: boolean, quirks = false): Handler {
     const data = new Float32Array(one.data.length * copies);
     for (let i = 0; i < copies; i++) data.set(one.data, i * one.data.length);
     outputs.set("out.latents", { shape: [copies, ...one.shape.slice(1)], data });
-    return { outputs: new Map([[IO, outputs]]) };
+    return {
+      outputs: new Map([[IO, outputs]]),
+      checks: stageChecks(plan, c.json.stages as Stage[] | undefined),
+    };
   };
 }
 
@@ -149,6 +172,7 @@ export const PIPELINE_HANDLERS: Readonly<Record<string, Handler>> = {
   StableDiffusion3Pipeline: direct,
   StableDiffusionXLPipeline: direct,
   StableDiffusionPipeline: direct,
+  LatentConsistencyModelPipeline: direct,
   DiTPipeline: direct,
   "reference LSSFluxPipeline": staged,
   "reference LSSStableDiffusion3Pipeline": staged,

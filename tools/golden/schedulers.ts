@@ -5,11 +5,12 @@
  */
 
 import { LssgenError } from "../../lib/errors.ts";
+import { TorchCpuGenerator } from "../../lib/random_torch.ts";
 import { applyStep, type StepState } from "../../lib/schedulers/apply.ts";
 import { createScheduler } from "../../lib/schedulers/registry.ts";
 import { linearSigmas, type Schedule, type Scheduler } from "../../lib/schedulers/types.ts";
 import { readConfig } from "../../lib/weights/model_folder.ts";
-import type { Answer, CaseContext, Check, Handler, Values } from "./case.ts";
+import type { Answer, CaseContext, Check, Handler, Tensors, Values } from "./case.ts";
 
 interface Run {
   readonly run: number;
@@ -19,18 +20,48 @@ interface Run {
   readonly init_noise_sigma: number;
   readonly noised_at_timestep_indices: readonly number[];
   readonly entry_begin_index: number;
+  /** Of the torch generator that each walk of a stochastic sampler begins anew. */
+  readonly generator_seed?: number;
 }
 
 const IO = "io.safetensors";
 
+/** Fresh noise for a stochastic sampler's steps, in their order. */
+type Noise = (count: number) => Float32Array;
+
 /** Latents after each step from `begin` on; the model is tanh(x / 2) + 0.1·t / 1000 of its scaled input. */
-function walk(scheduler: Scheduler, schedule: Schedule, begin: number, start: Float32Array): Float32Array[] {
+function walk(
+  scheduler: Scheduler,
+  schedule: Schedule,
+  begin: number,
+  start: Float32Array,
+  noise: Noise,
+): Float32Array[] {
   let state: StepState = { latents: start, slots: new Map() };
   return scheduler.steps(schedule, begin).map((step) => {
     const output = state.latents.map((x) => Math.tanh(x * step.inputScale / 2) + 0.1 * step.timestep / 1000);
-    state = applyStep(step, state, output);
+    state = applyStep(step, state, output, step.next.noise ? noise(start.length) : undefined);
     return state.latents;
   });
+}
+
+/** Recorded noise [steps, …] where there is some, else torch's draws from the run's seed. */
+function stepNoise(io: Tensors, name: string, seed: number | undefined): Noise {
+  const recorded = io.get(name);
+  if (recorded) {
+    let at = 0;
+    return (count) => Float32Array.from(recorded.data.subarray(at, at += count));
+  }
+  if (seed === undefined) {
+    return () => {
+      throw new LssgenError(
+        "bad_file",
+        `The case lacks "${name}" and a generator_seed for a stochastic sampler`,
+      );
+    };
+  }
+  const generator = new TorchCpuGenerator(seed);
+  return (count) => generator.randn(count);
 }
 
 const scheduler: Handler = async (c: CaseContext): Promise<Answer> => {
@@ -68,10 +99,14 @@ const scheduler: Handler = async (c: CaseContext): Promise<Answer> => {
       return Float32Array.from(clean.data, (v, i) => mix.signal * v + mix.noise * noise.data[i]);
     };
     const start = Float32Array.from(noise.data, (v) => v * schedule.initNoiseSigma);
-    putLatents("trajectory", walk(made, schedule, 0, start));
+    const noiseOf = (what: string): Noise => stepNoise(io!, `in.run${run.run}.${what}`, run.generator_seed);
+    putLatents("trajectory", walk(made, schedule, 0, start, noiseOf("step_noise")));
     putLatents("noised", run.noised_at_timestep_indices.map(noised));
     const entry = noised(run.entry_begin_index);
-    putLatents("entry_trajectory", [entry, ...walk(made, schedule, run.entry_begin_index, entry)]);
+    putLatents("entry_trajectory", [
+      entry,
+      ...walk(made, schedule, run.entry_begin_index, entry, noiseOf("entry_step_noise")),
+    ]);
   }
   return { outputs: new Map([[IO, outputs]]), checks };
 };

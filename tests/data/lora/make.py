@@ -60,6 +60,25 @@ def kohya_flux(g, transformer):
     return out
 
 
+def kohya_sd3(g, transformer):
+    """The names of Stability's release, which diffusers does not read: what it gets is the same under its own."""
+    c = transformer.config
+    d = c.num_attention_heads * c.attention_head_dim
+    block = "transformer_blocks.0"
+    modules = {"joint_blocks_0_x_block_attn_qkv": [f"{block}.attn.to_q", f"{block}.attn.to_k", f"{block}.attn.to_v"],
+               "joint_blocks_0_context_block_attn_qkv": [f"{block}.attn.add_q_proj", f"{block}.attn.add_k_proj", f"{block}.attn.add_v_proj"],
+               "joint_blocks_0_context_block_attn_proj": [f"{block}.attn.to_add_out"], "joint_blocks_0_x_block_mlp_fc2": [f"{block}.ff.net.2"]}
+    alpha = 2.0
+    stored, own = {}, {}
+    for n, parts in modules.items():
+        a, b = (t.half().float() for t in pair(g, d * len(parts), 4 * d if n.endswith("fc2") else d))
+        stored[f"lora_unet_{n}.lora_down.weight"], stored[f"lora_unet_{n}.lora_up.weight"] = a, b
+        stored[f"lora_unet_{n}.alpha"] = torch.tensor(alpha)
+        for part, rows in zip(parts, b.chunk(len(parts))):
+            own[f"transformer.{part}.lora_A.weight"], own[f"transformer.{part}.lora_B.weight"] = a, rows.contiguous() * alpha / RANK
+    return stored, own
+
+
 ATTENTION = ("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "ff.net.2")
 CROSS = ("attn1.to_q", "attn2.to_k", "attn2.to_out.0", "ff.net.0.proj")
 
@@ -80,6 +99,12 @@ CASES = {
         **diffusers_names(g, "transformer", p.transformer, ATTENTION), **diffusers_names(g, "text_encoder", p.text_encoder, ("q_proj", "fc2"))}),
     "flux_kohya": ("flux_dev", "FluxPipeline", 4, 3.5, lambda g, p: kohya_flux(g, p.transformer)),
     "sd3_diffusers": ("sd3", "StableDiffusion3Pipeline", 4, 4.0, lambda g, p: diffusers_names(g, "transformer", p.transformer, (*ATTENTION, "add_q_proj"))),
+    "sd3_kohya": ("sd3", "StableDiffusion3Pipeline", 4, 4.0, lambda g, p: kohya_sd3(g, p.transformer)),
+    "sdxl_diffusers": ("sdxl", "StableDiffusionXLPipeline", 4, 4.0, lambda g, p: {
+        **diffusers_names(g, "unet", p.unet, ("attn1.to_v", "attn2.to_q", "ff.net.2")), **diffusers_names(g, "text_encoder", p.text_encoder, ("v_proj", "fc1")),
+        **diffusers_names(g, "text_encoder_2", p.text_encoder_2, ("q_proj", "fc2"))}),
+    "sd15_diffusers": ("sd15", "StableDiffusionPipeline", 4, 5.0, lambda g, p: {
+        **diffusers_names(g, "unet", p.unet, ("attn1.to_q", "attn2.to_v", "ff.net.0.proj")), **diffusers_names(g, "text_encoder", p.text_encoder, ("k_proj", "fc2"))}),
     # Not their text encoders: diffusers 0.42 with transformers 5 drops kohya's names of those.
     "sdxl_kohya": ("sdxl", "StableDiffusionXLPipeline", 4, 4.0, lambda g, p: kohya_names(g, "lora_unet", p.unet, CROSS, rename=lambda n: ldm(n, p.unet))),
     "sd15_kohya": ("sd15", "StableDiffusionPipeline", 4, 5.0, lambda g, p: kohya_names(g, "lora_unet", p.unet, (*CROSS, "proj_in", "resnets.0.conv1"))),
@@ -91,11 +116,13 @@ for name, (model, kind, steps, guidance, make) in CASES.items():
     pipe = getattr(diffusers, kind).from_pretrained(f"{GOLDEN}/{model}/model", **variant(model), **extra)
     pipe.set_progress_bar_config(disable=True)
     state = make(torch.Generator().manual_seed(3), pipe)
+    state, own = state if isinstance(state, tuple) else (state, None)
     save_file({k: v.half().contiguous() for k, v in state.items()}, f"{HERE}/{name}.safetensors")
     run = lambda: pipe(PROMPT, width=SIDE, height=SIDE, num_inference_steps=steps, guidance_scale=guidance, output_type="np",
                        generator=torch.Generator().manual_seed(5)).images[0]
     without = run()
-    pipe.load_lora_weights(HERE, weight_name=f"{name}.safetensors", adapter_name="x")
+    if own: pipe.load_lora_weights(own, adapter_name="x")
+    else: pipe.load_lora_weights(HERE, weight_name=f"{name}.safetensors", adapter_name="x")
     pipe.set_adapters("x", 0.8)
     out = run()
     pictures[name] = torch.from_numpy(out).float().contiguous()
