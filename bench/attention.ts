@@ -64,7 +64,7 @@ async function make(
     heads,
     1,
   ]);
-  const others = await peers?.attention(L, heads, D, dtype) ?? [];
+  const others = await peers?.attention(L, heads, D) ?? [];
   return {
     flops: 4 * L * L * C,
     contenders: [

@@ -66,7 +66,7 @@ async function make(
     S * S,
     1,
   ]);
-  const others = await peers?.conv(S, Ci, Co, dtype) ?? [];
+  const others = await peers?.conv(S, Ci, Co) ?? [];
   return {
     flops: 2 * S * S * Ci * Co * 9,
     contenders: [

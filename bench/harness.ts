@@ -5,14 +5,13 @@
  */
 
 import type { Device } from "../lib/gpu/device.ts";
-import type { Dtype } from "../lib/tensor.ts";
 
 /** One way to do a case's work. */
 export interface Contender {
   /** What is run, for the table. */
   readonly label: string;
   /** Absent: this project's own. */
-  readonly kind?: "plain" | "peer";
+  readonly kind?: "plain" | "peer" | "peak";
   /** Floating-point operations of one run, where they differ from the case's. */
   readonly flops?: number;
   /** Hands `times` runs to the queue, without waiting for the GPU. */
@@ -49,11 +48,11 @@ export interface Bench {
 /** Other engines, each as a contender at the same work. */
 export interface Peers {
   /** y = x · w: [M, K] · [K, N]. */
-  matmul(M: number, N: number, K: number, type: Dtype): Promise<readonly PeerContender[]>;
+  matmul(M: number, N: number, K: number): Promise<readonly PeerContender[]>;
   /** 3×3, padding 1, S × S pixels. */
-  conv(S: number, Ci: number, Co: number, type: Dtype): Promise<readonly PeerContender[]>;
+  conv(S: number, Ci: number, Co: number): Promise<readonly PeerContender[]>;
   /** L queries and keys of `heads` × D. */
-  attention(L: number, heads: number, D: number, type: Dtype): Promise<readonly PeerContender[]>;
+  attention(L: number, heads: number, D: number): Promise<readonly PeerContender[]>;
 }
 
 /** What has to be given back. */

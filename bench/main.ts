@@ -1,11 +1,12 @@
 /**
- * `deno task bench [--only NAME] [--case TEXT] [--reps N] [--json [FILE]] [--peers]`: GFLOP/s of the kernels, their share
+ * `deno task bench [--only NAME] [--case TEXT] [--reps N] [--json [FILE]] [--peers] [--operands buffers|texels|tiled]`: GFLOP/s of the kernels, their share
  * of the peak that plain multiply-adds reach in the same run, and with `--peers` onnxruntime-web at the same work in turns.
  *
  * @module
  */
 
 import { openDevice } from "../lib/gpu/device.ts";
+import type { Operands } from "../lib/gpu/tune.ts";
 import type { Peers } from "./harness.ts";
 import { onnxPeer } from "./peers_onnx.ts";
 import { BENCHES, runBenches } from "./run.ts";
@@ -35,6 +36,7 @@ const report = await runBenches(device, {
   only,
   filter: option("--case"),
   repetitions: Number(option("--reps") ?? 5),
+  operands: option("--operands") as Operands | undefined,
   peers,
   say,
 });

@@ -80,7 +80,7 @@ async function make(
     Math.ceil(M / 16),
     1,
   ]);
-  const others = await peers?.matmul(M, N, K, xType) ?? [];
+  const others = await peers?.matmul(M, N, K) ?? [];
   const kernel = chooseMatmul(device, { M, N, K, xType, wType: type });
   return {
     flops: 2 * M * N * K,

@@ -1,10 +1,10 @@
 /**
- * onnxruntime-web's WebGPU backend at the same work, in the same process and on the same adapter, with a device of its own.
+ * onnxruntime-web's WebGPU backend at the same work, in the same process and on the same adapter, with a device of its
+ * own. Always in f32: on software adapters its f16 kernels are many times slower.
  *
  * @module
  */
 
-import type { Dtype } from "../lib/tensor.ts";
 import type { PeerContender, Peers } from "./harness.ts";
 import { onnxModel, type OnnxNode, type OnnxValue } from "./onnx.ts";
 
@@ -33,12 +33,11 @@ export function onnxPeer(ort: Ort): Peers {
 
   async function contender(
     node: OnnxNode,
-    type: Dtype,
     inputs: readonly OnnxValue[],
     output: OnnxValue,
     layout?: "NHWC",
   ): Promise<PeerContender> {
-    const model = onnxModel(node, type, inputs, output);
+    const model = onnxModel(node, "f32", inputs, output);
     const session = await ort.InferenceSession.create(model, {
       executionProviders: [layout ? { name: "webgpu", preferredLayout: layout } : "webgpu"],
       preferredOutputLocation: "gpu-buffer",
@@ -49,18 +48,14 @@ export function onnxPeer(ort: Ort): Peers {
     for (const { name, shape } of inputs) {
       const count = shape.reduce((a, b) => a * b, 1);
       const values = Float32Array.from({ length: count }, (_, i) => (i * 0.618 % 1) - 0.5);
-      const bytes = type === "f32" ? values : Float16Array.from(values);
       // STORAGE | COPY_DST | COPY_SRC
-      const buffer = gpu.createBuffer({ size: Math.ceil(bytes.byteLength / 16) * 16, usage: 128 | 8 | 4 });
-      gpu.queue.writeBuffer(buffer, 0, bytes as BufferSource);
+      const buffer = gpu.createBuffer({ size: Math.ceil(values.byteLength / 16) * 16, usage: 128 | 8 | 4 });
+      gpu.queue.writeBuffer(buffer, 0, values);
       buffers.push(buffer);
-      feeds[name] = ort.Tensor.fromGpuBuffer(buffer, {
-        dataType: type === "f32" ? "float32" : "float16",
-        dims: shape,
-      });
+      feeds[name] = ort.Tensor.fromGpuBuffer(buffer, { dataType: "float32", dims: shape });
     }
     return {
-      label: `onnxruntime-web ${ort.env.versions.web ?? ""}, ${type}`,
+      label: `onnxruntime-web ${ort.env.versions.web ?? ""}, f32`,
       kind: "peer",
       submit: async (times) => {
         for (let i = 0; i < times; i++) {
@@ -77,10 +72,9 @@ export function onnxPeer(ort: Ort): Peers {
   }
 
   return {
-    matmul: async (M, N, K, type) => [
+    matmul: async (M, N, K) => [
       await contender(
         { op: "MatMul" },
-        type,
         [{ name: "x", shape: [1, M, K] }, { name: "w", shape: [K, N] }],
         {
           name: "y",
@@ -88,21 +82,19 @@ export function onnxPeer(ort: Ort): Peers {
         },
       ),
     ],
-    conv: async (S, Ci, Co, type) => [
+    conv: async (S, Ci, Co) => [
       await contender(
         { op: "Conv", attributes: { kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides: [1, 1] } },
-        type,
         [{ name: "x", shape: [1, Ci, S, S] }, { name: "w", shape: [Co, Ci, 3, 3] }],
         { name: "y", shape: [1, Co, S, S] },
         "NHWC",
       ),
     ],
-    attention: async (L, heads, D, type) => {
+    attention: async (L, heads, D) => {
       const shape = [1, L, heads * D];
       return [
         await contender(
           { op: "MultiHeadAttention", domain: "com.microsoft", attributes: { num_heads: heads } },
-          type,
           ["query", "key", "value"].map((name) => ({ name, shape })),
           { name: "y", shape },
         ),

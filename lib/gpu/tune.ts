@@ -53,7 +53,7 @@ export interface MatmulTuning {
   /** The fastest. */
   readonly operands: Operands;
   /** Milliseconds of the same product by each. */
-  readonly ms: Readonly<Record<Operands, number>>;
+  readonly ms: Readonly<Partial<Record<Operands, number>>>;
   /** The fastest way to sum up rows. */
   readonly reduction: Reduction;
   /** Milliseconds of the same norm by each that the adapter can do. */
@@ -151,6 +151,11 @@ export async function tuneMatmul(device: Device, known: readonly MatmulTuning[] 
   }
   tunings.set(device, tuning);
   return tuning;
+}
+
+/** Makes a device's kernels go by `tuning` from now on: for tests and benches of what it would not choose. */
+export function forceTuning(device: Device, tuning: MatmulTuning): void {
+  tunings.set(device, tuning);
 }
 
 /** Whether a stored tuning is of this version and of what the device can do. */
