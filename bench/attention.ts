@@ -8,7 +8,7 @@ import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { attention as attend } from "../lib/ops/attention.ts";
 import type { Dtype } from "../lib/tensor.ts";
-import { type Bench, type BenchCase, plainKernel } from "./harness.ts";
+import { type Bench, type BenchCase, type Peers, plainKernel } from "./harness.ts";
 import { filled } from "./matmul.ts";
 
 /** Online softmax with one invocation a query and its output in a private array. */
@@ -42,15 +42,17 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 const SHAPES: [string, number, number, number][] = [
   ["embedded 512²", 1088, 4, 64],
   ["FLUX 512²", 1536, 24, 128],
+  ["FLUX 1024²", 4608, 24, 128],
   ["SDXL 64²", 4096, 10, 64],
   ["SD1.5 32²", 1024, 8, 40],
 ];
 
-function make(
+async function make(
   device: Device,
   [L, heads, D]: [number, number, number],
   dtype: Dtype,
-): BenchCase {
+  peers?: Peers,
+): Promise<BenchCase> {
   const r = new Recorder(device, dtype);
   const C = heads * D;
   const qkv = r.tensor([1, L, 3 * C], dtype);
@@ -62,23 +64,29 @@ function make(
     heads,
     1,
   ]);
+  const others = await peers?.attention(L, heads, D) ?? [];
   return {
     flops: 4 * L * L * C,
-    contenders: [{
-      label: "attention()",
-      submit: (times) => {
-        for (let i = 0; i < times; i++) {
-          using _output = r.scope();
-          attend(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: C }, { tensor: qkv, at: 2 * C }, {
-            heads,
-            headDim: D,
-          });
-        }
-        r.submit();
+    contenders: [
+      {
+        label: "attention()",
+        submit: (times) => {
+          for (let i = 0; i < times; i++) {
+            using _output = r.scope();
+            attend(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: C }, { tensor: qkv, at: 2 * C }, {
+              heads,
+              headDim: D,
+            });
+          }
+          r.submit();
+        },
       },
-    }, plain],
+      plain,
+      ...others,
+    ],
     dispose: () => {
       plain.dispose();
+      for (const other of others) other.dispose();
       for (const b of [source, ...wide]) device.memory.release(b);
       r[Symbol.dispose]();
       device.memory.trim();
@@ -90,10 +98,13 @@ function make(
 export const attention: Bench = {
   name: "attention",
   cases: SHAPES.flatMap(([name, ...shape]) => [
-    { name: `${name} ${shape.join("×")}, f32`, make: (device: Device) => make(device, shape, "f32") },
+    {
+      name: `${name} ${shape.join("×")}, f32`,
+      make: (device: Device, peers?: Peers) => make(device, shape, "f32", peers),
+    },
     {
       name: `${name} ${shape.join("×")}, 16 bits`,
-      make: (device: Device) => make(device, shape, device.info.f16 ? "f16" : "f32"),
+      make: (device: Device, peers?: Peers) => make(device, shape, device.info.f16 ? "f16" : "f32", peers),
     },
   ]),
 };

@@ -8,7 +8,7 @@ import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { conv2d, packConv } from "../lib/ops/conv2d.ts";
 import type { Dtype } from "../lib/tensor.ts";
-import { type Bench, type BenchCase, plainKernel } from "./harness.ts";
+import { type Bench, type BenchCase, type Peers, plainKernel } from "./harness.ts";
 import { filled } from "./matmul.ts";
 
 /** One invocation an output value, zeros around. */
@@ -39,9 +39,17 @@ const SHAPES: [string, number, number, number][] = [
   ["embedded VAE", 64, 112, 112],
   ["embedded VAE", 128, 56, 56],
   ["SDXL 64²", 64, 320, 320],
+  ["SDXL VAE 64²", 64, 512, 512],
+  ["SDXL 128²", 128, 320, 320],
+  ["SDXL 64²", 64, 1280, 1280],
 ];
 
-function make(device: Device, [S, Ci, Co]: [number, number, number], dtype: Dtype): BenchCase {
+async function make(
+  device: Device,
+  [S, Ci, Co]: [number, number, number],
+  dtype: Dtype,
+  peers?: Peers,
+): Promise<BenchCase> {
   const r = new Recorder(device, dtype);
   const x = r.tensor([1, S, S, Ci], dtype);
   const source = filled(device, S * S * Ci, dtype);
@@ -58,20 +66,26 @@ function make(device: Device, [S, Ci, Co]: [number, number, number], dtype: Dtyp
     S * S,
     1,
   ]);
+  const others = await peers?.conv(S, Ci, Co) ?? [];
   return {
     flops: 2 * S * S * Ci * Co * 9,
-    contenders: [{
-      label: "conv2d()",
-      submit: (times) => {
-        for (let i = 0; i < times; i++) {
-          using _output = r.scope();
-          conv2d(r, x, packed, { pad: 1 });
-        }
-        r.submit();
+    contenders: [
+      {
+        label: "conv2d()",
+        submit: (times) => {
+          for (let i = 0; i < times; i++) {
+            using _output = r.scope();
+            conv2d(r, x, packed, { pad: 1 });
+          }
+          r.submit();
+        },
       },
-    }, plain],
+      plain,
+      ...others,
+    ],
     dispose: () => {
       plain.dispose();
+      for (const other of others) other.dispose();
       packed.buffer.destroy();
       for (const b of [source, ...wide]) device.memory.release(b);
       r[Symbol.dispose]();
@@ -86,7 +100,7 @@ export const conv: Bench = {
   cases: SHAPES.flatMap(([name, ...shape]) =>
     (["f32", "f16"] as const).map((dtype) => ({
       name: `${name} ${shape.join("×")}, ${dtype === "f32" ? "f32" : "16 bits"}`,
-      make: (device: Device) => make(device, shape, device.info.f16 ? dtype : "f32"),
+      make: (device: Device, peers?: Peers) => make(device, shape, device.info.f16 ? dtype : "f32", peers),
     }))
   ),
 };

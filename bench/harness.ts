@@ -10,16 +10,22 @@ import type { Device } from "../lib/gpu/device.ts";
 export interface Contender {
   /** What is run, for the table. */
   readonly label: string;
+  /** Absent: this project's own. */
+  readonly kind?: "plain" | "peer" | "peak";
   /** Floating-point operations of one run, where they differ from the case's. */
   readonly flops?: number;
-  /** Hands `times` runs to the queue, without waiting. */
-  readonly submit: (times: number) => void;
+  /** Hands `times` runs to the queue, without waiting for the GPU. */
+  readonly submit: (times: number) => void | Promise<void>;
+  /** Waits for the GPU, where it is not the bench's own device. */
+  readonly idle?: () => Promise<void>;
 }
 
 /** Work to time. */
 export interface BenchCase {
   /** Floating-point operations of one run. */
   readonly flops: number;
+  /** Bytes that one run has to read and write at least, where memory is what limits it. */
+  readonly bytes?: number;
   /** The product's kernel first, then what it is compared with. */
   readonly contenders: readonly Contender[];
   /** Facts of the first contender's kernel: tile, intensity, workgroup memory. */
@@ -35,14 +41,32 @@ export interface Bench {
   /** Its cases: the shape, for the table, and what makes the case. */
   readonly cases: readonly {
     readonly name: string;
-    readonly make: (device: Device) => BenchCase | Promise<BenchCase>;
+    readonly make: (device: Device, peers?: Peers) => BenchCase | Promise<BenchCase>;
   }[];
+}
+
+/** Other engines, each as a contender at the same work. */
+export interface Peers {
+  /** y = x · w: [M, K] · [K, N]. */
+  matmul(M: number, N: number, K: number): Promise<readonly PeerContender[]>;
+  /** 3×3, padding 1, S × S pixels. */
+  conv(S: number, Ci: number, Co: number): Promise<readonly PeerContender[]>;
+  /** L queries and keys of `heads` × D. */
+  attention(L: number, heads: number, D: number): Promise<readonly PeerContender[]>;
+}
+
+/** What has to be given back. */
+export interface PeerContender extends Contender {
+  /** Gives back what it holds. */
+  readonly dispose: () => void | Promise<void>;
 }
 
 /** What one contender took. */
 export interface Timing {
   /** Contender. */
   readonly label: string;
+  /** Contender. */
+  readonly kind?: Contender["kind"];
   /** Fastest repetition, milliseconds a run. */
   readonly minMs: number;
   /** Median repetition, milliseconds a run. */
@@ -60,8 +84,8 @@ const SLOW_MS = 2000;
 
 async function timed(device: Device, contender: Contender, times: number): Promise<number> {
   const start = performance.now();
-  contender.submit(times);
-  await device.idle();
+  await contender.submit(times);
+  await (contender.idle?.() ?? device.idle());
   return performance.now() - start;
 }
 
@@ -82,11 +106,12 @@ export async function measure(device: Device, c: BenchCase, repetitions: number)
       ms[j].push(await timed(device, contender, runs[j]) / runs[j]);
     }
   }
-  return c.contenders.map(({ label, flops = c.flops }, j) => {
+  return c.contenders.map(({ label, kind, flops = c.flops }, j) => {
     const sorted = ms[j].toSorted((a, b) => a - b);
     const minMs = sorted[0];
     return {
       label,
+      kind,
       minMs,
       medianMs: sorted[sorted.length >> 1],
       maxMs: sorted[sorted.length - 1],
@@ -117,6 +142,7 @@ export function plainKernel(
   });
   return {
     label,
+    kind: "plain",
     submit: (times) => {
       const encoder = gpu.createCommandEncoder();
       const pass = encoder.beginComputePass();

@@ -1,21 +1,18 @@
 /**
- * `deno task bench [--only NAME] [--case TEXT] [--reps N] [--json [FILE]]`: GFLOP/s of the kernels, and their share of
- * the peak that plain multiply-adds reach in the same run.
+ * `deno task bench [--only NAME] [--case TEXT] [--reps N] [--json [FILE]] [--peers] [--operands buffers|texels|tiled]`: GFLOP/s of the kernels, their share
+ * of the peak that plain multiply-adds reach in the same run, and with `--peers` onnxruntime-web at the same work in turns.
  *
  * @module
  */
 
 import { openDevice } from "../lib/gpu/device.ts";
-import { tuneMatmul } from "../lib/gpu/tune.ts";
-import { attention } from "./attention.ts";
-import { type Bench, measure } from "./harness.ts";
-import { conv } from "./conv.ts";
-import { matmul } from "./matmul.ts";
-import { denoiser, upsample, vae } from "./model.ts";
-import { peakGflops } from "./peak.ts";
+import type { Operands } from "../lib/gpu/tune.ts";
+import type { Peers } from "./harness.ts";
+import { onnxPeer } from "./peers_onnx.ts";
+import { BENCHES, runBenches } from "./run.ts";
 
-/** Every bench, in the order of the table. */
-const BENCHES: readonly Bench[] = [matmul, attention, conv, upsample, denoiser, vae];
+/** Computed, so that nobody fetches it who does not ask for it. */
+const ONNX = ["npm:onnxruntime-web@1.30.0", "webgpu"].join("/");
 
 function option(name: string): string | undefined {
   const at = Deno.args.indexOf(name);
@@ -23,48 +20,30 @@ function option(name: string): string | undefined {
 }
 
 const only = option("--only");
-const wanted = BENCHES.filter((b) => only === undefined || b.name === only);
-if (wanted.length === 0) {
+if (only !== undefined && !BENCHES.some(({ name }) => name === only)) {
   console.error(`No bench is called "${only}": choose one of ${BENCHES.map((b) => b.name).join(", ")}`);
   Deno.exit(2);
 }
-const filter = option("--case");
-const repetitions = Number(option("--reps") ?? 5);
 
 // With --json alone, standard output is the JSON and nothing else.
 const wantsJson = Deno.args.includes("--json");
 const file = option("--json")?.startsWith("--") ? undefined : option("--json");
 const say = wantsJson && file === undefined ? console.error : console.log;
+const peers: Peers | undefined = Deno.args.includes("--peers") ? onnxPeer(await import(ONNX)) : undefined;
 
 using device = await openDevice();
-const peak = await peakGflops(device);
-const tuning = await tuneMatmul(device);
-say(`${device.info.description}: peak ${peak.toFixed(0)} GFLOP/s by register multiply-adds`);
-say(
-  `operands from ${tuning.operands} (probe: ${
-    Object.entries(tuning.ms).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`).join(", ")
-  })`,
-);
-const report = [];
-for (const bench of wanted) {
-  for (const { name, make } of bench.cases) {
-    if (filter !== undefined && !name.includes(filter)) continue;
-    const c = await make(device);
-    const timings = await measure(device, c, repetitions);
-    c.dispose();
-    say(`\n${bench.name}: ${name}`);
-    for (const t of timings) {
-      const share = (100 * t.gflops / peak).toFixed(1);
-      say(
-        `  ${t.label.padEnd(28)} ${t.gflops.toFixed(1).padStart(7)} GFLOP/s  ${share.padStart(5)} %  ` +
-          `min ${t.minMs.toFixed(2)}  median ${t.medianMs.toFixed(2)}  max ${t.maxMs.toFixed(2)} ms`,
-      );
-    }
-    report.push({ bench: bench.name, case: name, flops: c.flops, evidence: c.evidence, timings });
-  }
-}
+const report = await runBenches(device, {
+  only,
+  filter: option("--case"),
+  repetitions: Number(option("--reps") ?? 5),
+  operands: option("--operands") as Operands | undefined,
+  peers,
+  say,
+});
 if (wantsJson) {
-  const text = JSON.stringify({ device: device.info, tuning, peakGflops: peak, report }, null, 2) + "\n";
+  const text = JSON.stringify(report, null, 2) + "\n";
   if (file === undefined) console.log(text);
   else await Deno.writeTextFile(file, text);
 }
+// onnxruntime-web keeps its device, and with it the process.
+if (peers) Deno.exit(0);

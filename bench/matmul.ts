@@ -9,7 +9,7 @@ import { Recorder } from "../lib/gpu/recorder.ts";
 import { chooseMatmul } from "../lib/gpu/tune.ts";
 import { linear, type Matrix } from "../lib/ops/linear.ts";
 import { elements } from "../lib/tensor.ts";
-import { type Bench, type BenchCase, plainKernel } from "./harness.ts";
+import { type Bench, type BenchCase, type Peers, plainKernel } from "./harness.ts";
 
 /** 16×16 tile, one output an invocation, W [N, K]: what a first course on GPUs writes. */
 const TEXTBOOK = `
@@ -61,12 +61,13 @@ export function filled(device: Device, count: number, type: Matrix["type"]): GPU
   return buffer;
 }
 
-function make(
+async function make(
   device: Device,
   [M, N, K]: [number, number, number],
   xType: "f32" | "f16",
   type: Matrix["type"],
-): BenchCase {
+  peers?: Peers,
+): Promise<BenchCase> {
   const r = new Recorder(device, xType);
   const x = r.tensor([1, M, K], xType);
   const source = filled(device, elements(x.shape), xType);
@@ -79,16 +80,21 @@ function make(
     Math.ceil(M / 16),
     1,
   ]);
+  const others = await peers?.matmul(M, N, K) ?? [];
   const kernel = chooseMatmul(device, { M, N, K, xType, wType: type });
   return {
     flops: 2 * M * N * K,
-    contenders: [{
-      label: kernel.shader,
-      submit: (times) => {
-        for (let i = 0; i < times; i++) linear(r, x, { weight }, { into: y });
-        r.submit();
+    contenders: [
+      {
+        label: kernel.shader,
+        submit: (times) => {
+          for (let i = 0; i < times; i++) linear(r, x, { weight }, { into: y });
+          r.submit();
+        },
       },
-    }, plain],
+      plain,
+      ...others,
+    ],
     evidence: {
       operands: kernel.operands,
       accumulators: kernel.RM * kernel.RN,
@@ -98,6 +104,7 @@ function make(
     },
     dispose: () => {
       plain.dispose();
+      for (const other of others) other.dispose();
       for (const b of [source, weight.buffer, ...wide]) device.memory.release(b);
       r[Symbol.dispose]();
       device.memory.trim();
@@ -109,10 +116,14 @@ function make(
 export const matmul: Bench = {
   name: "matmul",
   cases: SHAPES.flatMap(([name, ...shape]) => [
-    { name: `${name} ${shape.join("×")}, f32`, make: (device: Device) => make(device, shape, "f32", "f32") },
+    {
+      name: `${name} ${shape.join("×")}, f32`,
+      make: (device: Device, peers?: Peers) => make(device, shape, "f32", "f32", peers),
+    },
     {
       name: `${name} ${shape.join("×")}, 16 bits`,
-      make: (device: Device) => make(device, shape, device.info.f16 ? "f16" : "f32", "f16"),
+      make: (device: Device, peers?: Peers) =>
+        make(device, shape, device.info.f16 ? "f16" : "f32", "f16", peers),
     },
   ]),
 };

@@ -1,14 +1,16 @@
 /** What tests of kernels share: devices that read operands in a given way, and numbers that are the same in every run. */
 
 import { type Device, openDevice } from "../lib/gpu/device.ts";
-import { type Operands, tuneMatmul } from "../lib/gpu/tune.ts";
+import { forceTuning, type Operands, type Reduction } from "../lib/gpu/tune.ts";
 
-/** A device whose kernels read their operands in the given way. */
-export async function deviceReading(operands: Operands, maxBindingBytes?: number): Promise<Device> {
+/** A device whose kernels read their operands and sum up rows in the given way. */
+export async function deviceReading(
+  operands: Operands,
+  maxBindingBytes?: number,
+  reduction: Reduction = "tree",
+): Promise<Device> {
   const device = await openDevice({ maxBindingBytes });
-  const { vendor, architecture, description } = device.info;
-  const adapter = [vendor, architecture, description].join("|");
-  await tuneMatmul(device, [{ adapter, operands, ms: { texels: 1, buffers: 1, tiled: 1 } }]);
+  forceTuning(device, { adapter: "", operands, ms: {}, reduction, reductionMs: {} });
   return device;
 }
 

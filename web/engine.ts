@@ -131,7 +131,7 @@ export class Engine {
       const { folder, prepare, tunings = [], onTuned, dtype } = this.options;
       await prepare?.(options);
       const tuning = await tuneMatmul(device, tunings);
-      if (!tunings.some(({ adapter }) => adapter === tuning.adapter)) onTuned?.(tuning);
+      if (!tunings.includes(tuning)) onTuned?.(tuning);
       const { signal, onProgress } = options;
       this.pipeline = await this.unlessLost(createPipeline(folder, { device, dtype, signal, onProgress }));
     }

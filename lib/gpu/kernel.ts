@@ -88,7 +88,10 @@ export class KernelCache {
         label: spec.shader,
         layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: {
-          module: this.gpu.createShaderModule({ label: spec.shader, code: preamble(spec.types) + text }),
+          module: this.gpu.createShaderModule({
+            label: spec.shader,
+            code: preamble(spec.types, text) + text,
+          }),
           constants: spec.constants as Record<string, number>,
         },
       },
@@ -96,11 +99,12 @@ export class KernelCache {
   }
 }
 
-/** The lines put before a shader's text: `enable f16;` when a type needs it, and one alias for each type. */
-export function preamble(types: KernelSpec["types"] = {}): string {
+/** The lines put before a shader's text: what it needs enabled, and one alias for each type. */
+export function preamble(types: KernelSpec["types"] = {}, text = ""): string {
   const names = Object.entries(types);
   const f16 = names.some(([, type]) => /\bf16\b/.test(type)) ? "enable f16;\n" : "";
-  return f16 + names.map(([name, type]) => `alias ${name} = ${type};\n`).join("");
+  const subgroups = /\bsubgroup[A-Z]/.test(text) ? "enable subgroups;\n" : "";
+  return f16 + subgroups + names.map(([name, type]) => `alias ${name} = ${type};\n`).join("");
 }
 
 /** Bind group layout entries read off the text, so that a shader's bindings stand in one place only. */

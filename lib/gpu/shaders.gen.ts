@@ -11987,11 +11987,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   P[m * s.Kp + k - s.pBase] = v;
 }
 `,
-  "norm": `// norm.wgsl — Y = Norm(X) · weight + bias, then · (1 + scale) + shift; one workgroup a row.
+  "norm@SUBGROUPS=0": `const SUBGROUPS: u32 = 0u;
+// norm.wgsl — Y = Norm(X) · weight + bias, then · (1 + scale) + shift; one workgroup a row.
 //
 //   X              [rows, D]   xElem      Y [rows, D]  yElem
 //   weight, bias   [D]         f32, by AFFINE
-//   modulation     [B, M]      f32: scale and shift of a sample's rows, from their columns on, by MODULATE
+//   modulation     [B, M]      f32: scale and shift of a sample's rows, from their columns on, by MODULATE;
+//                              the first \`head\` rows of a sample (the text of a joint sequence) have columns of their own
 //
 // RMS = 1 leaves the mean alone (T5, query and key norms). Statistics are f32 and two-pass: E[x²] − E[x]²
 // cancels to nothing once |mean| ≫ std. Rows fold over x and y because x alone stops at 65 535.
@@ -12006,6 +12008,7 @@ struct Shape {
   rows: u32, D: u32, S: u32, fold: u32, row0: u32,
   xN: u32, xAt: u32, xBase: u32, yBase: u32,
   M: u32, scaleAt: u32, shiftAt: u32,
+  head: u32, headScaleAt: u32, headShiftAt: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -12018,7 +12021,7 @@ struct Shape {
 var<workgroup> partial: array<f32, WG>;
 
 /// Sum of v over the workgroup, the same value returned to every invocation.
-fn sum(v: f32, lane: u32) -> f32 {
+fn sum(v: f32, lane: u32, size: u32) -> f32 {
   partial[lane] = v;
   workgroupBarrier();
   for (var half = WG / 2u; half > 0u; half /= 2u) {
@@ -12031,31 +12034,169 @@ fn sum(v: f32, lane: u32) -> f32 {
 }
 
 @compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(
+  @builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+) {
+  let size = 0u;
   let row = s.row0 + group.y * s.fold + group.x;
   if (row >= s.rows) { return; }   // uniform in the workgroup, so the barriers below stay legal
   let b = row / s.S;
-  let x0 = (b * s.xN + s.xAt + row % s.S - s.xBase) * s.D;
+  let n = row % s.S;
+  let x0 = (b * s.xN + s.xAt + n - s.xBase) * s.D;
   let y0 = (row - s.yBase) * s.D;
 
   var mean = 0.0;
   if (RMS == 0u) {
     var v = 0.0;
     for (var d = lane; d < s.D; d += WG) { v += f32(X[x0 + d]); }
-    mean = sum(v, lane) / f32(s.D);
+    mean = sum(v, lane, size) / f32(s.D);
   }
   var q = 0.0;
   for (var d = lane; d < s.D; d += WG) { let c = f32(X[x0 + d]) - mean; q += c * c; }
-  let inv = inverseSqrt(sum(q, lane) / f32(s.D) + EPS);
+  let inv = inverseSqrt(sum(q, lane, size) / f32(s.D) + EPS);
 
+  let scaleAt = b * s.M + select(s.scaleAt, s.headScaleAt, n < s.head);
+  let shiftAt = b * s.M + select(s.shiftAt, s.headShiftAt, n < s.head);
   for (var d = lane; d < s.D; d += WG) {
-    var n = (f32(X[x0 + d]) - mean) * inv;
-    if (AFFINE >= 1u) { n *= weight[d]; }
-    if (AFFINE == 2u) { n += bias[d]; }
-    if (MODULATE == 1u) {
-      n = n * (1.0 + modulation[b * s.M + s.scaleAt + d]) + modulation[b * s.M + s.shiftAt + d];
-    }
-    Y[y0 + d] = yElem(n);
+    var y = (f32(X[x0 + d]) - mean) * inv;
+    if (AFFINE >= 1u) { y *= weight[d]; }
+    if (AFFINE == 2u) { y += bias[d]; }
+    if (MODULATE == 1u) { y = y * (1.0 + modulation[scaleAt + d]) + modulation[shiftAt + d]; }
+    Y[y0 + d] = yElem(y);
+  }
+}
+`,
+  "norm@SUBGROUPS=1": `const SUBGROUPS: u32 = 1u;
+// norm.wgsl — Y = Norm(X) · weight + bias, then · (1 + scale) + shift; one workgroup a row.
+//
+//   X              [rows, D]   xElem      Y [rows, D]  yElem
+//   weight, bias   [D]         f32, by AFFINE
+//   modulation     [B, M]      f32: scale and shift of a sample's rows, from their columns on, by MODULATE;
+//                              the first \`head\` rows of a sample (the text of a joint sequence) have columns of their own
+//
+// RMS = 1 leaves the mean alone (T5, query and key norms). Statistics are f32 and two-pass: E[x²] − E[x]²
+// cancels to nothing once |mean| ≫ std. Rows fold over x and y because x alone stops at 65 535.
+
+override WG: u32 = 64u;      // invocations a row, a power of two
+override EPS: f32 = 1e-6;
+override RMS: u32 = 0u;
+override AFFINE: u32 = 0u;   // 0 none, 1 weight, 2 weight and bias
+override MODULATE: u32 = 0u;
+
+struct Shape {
+  rows: u32, D: u32, S: u32, fold: u32, row0: u32,
+  xN: u32, xAt: u32, xBase: u32, yBase: u32,
+  M: u32, scaleAt: u32, shiftAt: u32,
+  head: u32, headScaleAt: u32, headShiftAt: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<xElem>;
+@group(0) @binding(2) var<storage, read>       weight: array<f32>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       modulation: array<f32>;
+@group(0) @binding(5) var<storage, read_write> Y: array<yElem>;
+
+var<workgroup> partial: array<f32, WG>;
+
+/// The same with one barrier: each subgroup's sum through the hardware, then few of them through memory. Subgroups are
+/// runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
+fn sum(v: f32, lane: u32, size: u32) -> f32 {
+  partial[lane / size] = subgroupAdd(v);
+  workgroupBarrier();
+  var total = 0.0;
+  for (var i = 0u; i < (WG + size - 1u) / size; i++) { total += partial[i]; }
+  workgroupBarrier();   // partial is reused by the next call
+  return total;
+}
+
+@compute @workgroup_size(WG)
+fn main(
+  @builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_size) size: u32,
+) {
+  let row = s.row0 + group.y * s.fold + group.x;
+  if (row >= s.rows) { return; }   // uniform in the workgroup, so the barriers below stay legal
+  let b = row / s.S;
+  let n = row % s.S;
+  let x0 = (b * s.xN + s.xAt + n - s.xBase) * s.D;
+  let y0 = (row - s.yBase) * s.D;
+
+  var mean = 0.0;
+  if (RMS == 0u) {
+    var v = 0.0;
+    for (var d = lane; d < s.D; d += WG) { v += f32(X[x0 + d]); }
+    mean = sum(v, lane, size) / f32(s.D);
+  }
+  var q = 0.0;
+  for (var d = lane; d < s.D; d += WG) { let c = f32(X[x0 + d]) - mean; q += c * c; }
+  let inv = inverseSqrt(sum(q, lane, size) / f32(s.D) + EPS);
+
+  let scaleAt = b * s.M + select(s.scaleAt, s.headScaleAt, n < s.head);
+  let shiftAt = b * s.M + select(s.shiftAt, s.headShiftAt, n < s.head);
+  for (var d = lane; d < s.D; d += WG) {
+    var y = (f32(X[x0 + d]) - mean) * inv;
+    if (AFFINE >= 1u) { y *= weight[d]; }
+    if (AFFINE == 2u) { y += bias[d]; }
+    if (MODULATE == 1u) { y = y * (1.0 + modulation[scaleAt + d]) + modulation[shiftAt + d]; }
+    Y[y0 + d] = yElem(y);
+  }
+}
+`,
+  "norm_rows": `// norm_rows.wgsl — norm.wgsl's work with one invocation a row, four channels a load: no barrier, no workgroup memory.
+//
+// For adapters whose invocations are lanes of a CPU's vectors, where a barrier costs more than the row. Operands,
+// statistics and parameters as in norm.wgsl; D, M and the first columns are multiples of 4, counted here in fours.
+
+override WG: u32 = 16u;
+override EPS: f32 = 1e-6;
+override RMS: u32 = 0u;
+override AFFINE: u32 = 0u;   // 0 none, 1 weight, 2 weight and bias
+override MODULATE: u32 = 0u;
+
+struct Shape {
+  rows: u32, D: u32, S: u32, fold: u32, row0: u32,
+  xN: u32, xAt: u32, xBase: u32, yBase: u32,
+  M: u32, scaleAt: u32, shiftAt: u32,
+  head: u32, headScaleAt: u32, headShiftAt: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       weight: array<vec4f>;
+@group(0) @binding(3) var<storage, read>       bias: array<vec4f>;
+@group(0) @binding(4) var<storage, read>       modulation: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> Y: array<vec4<yElem>>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let row = s.row0 + (group.y * s.fold + group.x) * WG + lane;
+  if (row >= s.rows) { return; }
+  let b = row / s.S;
+  let n = row % s.S;
+  let width = s.D / 4u;
+  let x0 = (b * s.xN + s.xAt + n - s.xBase) * width;
+  let y0 = (row - s.yBase) * width;
+  let one = vec4f(1.0);
+
+  var mean = 0.0;
+  if (RMS == 0u) {
+    var v = vec4f(0.0);
+    for (var d = 0u; d < width; d++) { v += vec4f(X[x0 + d]); }
+    mean = dot(v, one) / f32(s.D);
+  }
+  var q = vec4f(0.0);
+  for (var d = 0u; d < width; d++) { let c = vec4f(X[x0 + d]) - mean; q += c * c; }
+  let inv = inverseSqrt(dot(q, one) / f32(s.D) + EPS);
+
+  let scaleAt = b * s.M + select(s.scaleAt, s.headScaleAt, n < s.head);
+  let shiftAt = b * s.M + select(s.shiftAt, s.headShiftAt, n < s.head);
+  for (var d = 0u; d < width; d++) {
+    var y = (vec4f(X[x0 + d]) - mean) * inv;
+    if (AFFINE >= 1u) { y *= weight[d]; }
+    if (AFFINE == 2u) { y += bias[d]; }
+    if (MODULATE == 1u) { y = y * (1.0 + modulation[scaleAt / 4u + d]) + modulation[shiftAt / 4u + d]; }
+    Y[y0 + d] = vec4<yElem>(y);
   }
 }
 `,
@@ -12206,70 +12347,62 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   Y[y] = yElem(v);
 }
 `,
-  "qk_norm_rope": `// qk_norm_rope.wgsl — queries and keys RMS-normed per head and rotated, values copied, into a joint sequence.
+  "qk_norm_rope": `// qk_norm_rope.wgsl — queries and keys of a joint sequence RMS-normed per head and rotated, in place.
 //
-//   X      [B, S, 3·D]     elem: q, k, v side by side; D = heads · d
-//   norms  [d]             f32 weights of the query and of the key norm, by NORM
-//   rope   [N, d / 2, 2]   f32: cos and sin of neighbouring pairs (interleaved), by ROPE, at the joint position
-//   Y      [B, N, 3·D]     elem: rows at … at + S are written
+//   Y           [B, N, 3·D]    pair = vec2 of elem: q, k, v side by side; D = heads · d; v is left alone
+//   norm…       [d / 2] pairs  f32 weights of query and key norms; the first \`head\` rows of a sample (text) have their own
+//   rope        [N, d / 2]     f32: cos and sin of neighbouring pairs (interleaved), by ROPE
 //
-// One workgroup a token; each invocation takes whole heads, so that a head's statistics need no barrier.
+// One invocation a head of a token, so that a head's statistics need no barrier.
 
-override WG: u32 = 32u;
+override WG: u32 = 64u;
 override EPS: f32 = 1e-6;
 override NORM: u32 = 0u;
 override ROPE: u32 = 0u;
 
-struct Shape { rows: u32, S: u32, N: u32, at: u32, heads: u32, d: u32, fold: u32, row0: u32, xBase: u32, yBase: u32 }
+struct Shape { rows: u32, N: u32, head: u32, heads: u32, d: u32, fold: u32, row0: u32, base: u32 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<elem>;
-@group(0) @binding(2) var<storage, read>       normQ: array<f32>;
-@group(0) @binding(3) var<storage, read>       normK: array<f32>;
-@group(0) @binding(4) var<storage, read>       rope: array<vec2f>;
-@group(0) @binding(5) var<storage, read_write> Y: array<elem>;
+@group(0) @binding(1) var<storage, read>       normQ: array<vec2f>;
+@group(0) @binding(2) var<storage, read>       normK: array<vec2f>;
+@group(0) @binding(3) var<storage, read>       headNormQ: array<vec2f>;
+@group(0) @binding(4) var<storage, read>       headNormK: array<vec2f>;
+@group(0) @binding(5) var<storage, read>       rope: array<vec2f>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec2<elem>>;
 
-fn normed(x0: u32, i: u32, inv: f32, key: bool) -> f32 {
-  let v = f32(X[x0 + i]) * inv;
-  if (NORM == 0u) { return v; }
-  return v * select(normQ[i], normK[i], key);
+fn weight(i: u32, key: bool, head: bool) -> vec2f {
+  if (NORM == 0u) { return vec2f(1.0); }
+  if (head) {
+    if (key) { return headNormK[i]; }
+    return headNormQ[i];
+  }
+  if (key) { return normK[i]; }
+  return normQ[i];
 }
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = s.row0 + group.y * s.fold + group.x;
+  let at = (group.y * s.fold + group.x) * WG + lane;
+  let row = s.row0 + at / (2u * s.heads);
   if (row >= s.rows) { return; }
-  let b = row / s.S;
-  let n = s.at + row % s.S;
-  let width = 3u * s.heads * s.d;
-  let src = (row - s.xBase) * width;
-  let dst = (b * s.N + n - s.yBase) * width;
+  let part = at % (2u * s.heads);   // a head of the queries, then one of the keys
+  let n = row % s.N;
+  let pairs = s.d / 2u;
+  let y0 = ((row - s.base) * 3u * s.heads + part) * pairs;
 
-  for (var part = lane; part < 3u * s.heads; part += WG) {   // head h of q, k or v
-    let x0 = src + part * s.d;
-    let y0 = dst + part * s.d;
-    let which = part / s.heads;
-    if (which == 2u) {
-      for (var i = 0u; i < s.d; i++) { Y[y0 + i] = X[x0 + i]; }
-      continue;
+  var inv = 1.0;
+  if (NORM == 1u) {
+    var q = vec2f(0.0);
+    for (var i = 0u; i < pairs; i++) { let v = vec2f(Y[y0 + i]); q += v * v; }
+    inv = inverseSqrt((q.x + q.y) / f32(s.d) + EPS);
+  }
+  for (var i = 0u; i < pairs; i++) {
+    var y = vec2f(Y[y0 + i]) * inv * weight(i, part >= s.heads, n < s.head);
+    if (ROPE == 1u) {
+      let t = rope[n * pairs + i];
+      y = vec2f(y.x * t.x - y.y * t.y, y.y * t.x + y.x * t.y);
     }
-    var inv = 1.0;
-    if (NORM == 1u) {
-      var q = 0.0;
-      for (var i = 0u; i < s.d; i++) { let v = f32(X[x0 + i]); q += v * v; }
-      inv = inverseSqrt(q / f32(s.d) + EPS);
-    }
-    for (var i = 0u; i < s.d; i += 2u) {
-      let a = normed(x0, i, inv, which == 1u);
-      let c = normed(x0, i + 1u, inv, which == 1u);
-      var y = vec2f(a, c);
-      if (ROPE == 1u) {
-        let t = rope[(n * s.d + i) / 2u];
-        y = vec2f(a * t.x - c * t.y, c * t.x + a * t.y);
-      }
-      Y[y0 + i] = elem(y.x);
-      Y[y0 + i + 1u] = elem(y.y);
-    }
+    Y[y0 + i] = vec2<elem>(y);
   }
 }
 `,

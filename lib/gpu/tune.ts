@@ -24,6 +24,12 @@ export interface MatmulShape {
 /** How a kernel reads its operands: storage buffers, copies in textures, or tiles in workgroup memory. */
 export type Operands = "buffers" | "texels" | "tiled";
 
+/**
+ * How kernels sum up a row: one invocation a row, a tree in workgroup memory, or subgroup operations first.
+ * The last needs an adapter with `subgroups`.
+ */
+export type Reduction = "rows" | "tree" | "subgroups";
+
 /** A matmul variant: shader entry, tile of one invocation, invocations of one workgroup. */
 export interface MatmulKernel {
   /** Entry of shaders.gen.ts. */
@@ -47,7 +53,11 @@ export interface MatmulTuning {
   /** The fastest. */
   readonly operands: Operands;
   /** Milliseconds of the same product by each. */
-  readonly ms: Readonly<Record<Operands, number>>;
+  readonly ms: Readonly<Partial<Record<Operands, number>>>;
+  /** The fastest way to sum up rows. */
+  readonly reduction: Reduction;
+  /** Milliseconds of the same norm by each that the adapter can do. */
+  readonly reductionMs: Readonly<Partial<Record<Reduction, number>>>;
 }
 
 function variant(operands: Operands, RM: number, RN: number, WX: number, WY: number): MatmulKernel {
@@ -67,12 +77,26 @@ const KERNELS: Readonly<Record<Operands, readonly [MatmulKernel, MatmulKernel, M
   tiled: [variant("buffers", 1, 8, 32, 1), variant("buffers", 4, 4, 16, 1), variant("tiled", 4, 4, 16, 16)],
 };
 
+/** Shaders of a norm, and rows that a workgroup makes. */
+export const NORM_KERNELS: Readonly<
+  Record<Reduction, { readonly shader: string; readonly rowsAGroup: number }>
+> = {
+  rows: { shader: "norm_rows", rowsAGroup: 16 }, // its workgroup size
+  tree: { shader: "norm@SUBGROUPS=0", rowsAGroup: 1 },
+  subgroups: { shader: "norm@SUBGROUPS=1", rowsAGroup: 1 },
+};
+
 /** Tunings in force; devices that were never measured use textures, the safest bet: never far behind. */
 const tunings = new WeakMap<Device, MatmulTuning>();
 
 /** How kernels of a device read their operands, by its tuning if {@linkcode tuneMatmul} has run. */
 export function operandsOf(device: Device): Operands {
   return tunings.get(device)?.operands ?? "texels";
+}
+
+/** How kernels of a device sum up rows, by its tuning if {@linkcode tuneMatmul} has run. */
+export function reductionOf(device: Device): Reduction {
+  return tunings.get(device)?.reduction ?? "tree";
 }
 
 /**
@@ -92,6 +116,8 @@ export function chooseMatmul(device: Device, { M }: MatmulShape): MatmulKernel {
 
 /** The product that is measured: a few milliseconds on a CPU adapter, launch overhead on a large GPU. */
 const PROBE = { M: 256, N: 256, K: 256 };
+/** The norm that is measured: rows and channels of a small picture's tokens. */
+const NORM_PROBE = { rows: 256, D: 1024 };
 /** Batches timed of each candidate after its warm-up; the fastest counts. */
 const BATCHES = 3;
 /** Time to spend on one batch, so that a fast adapter is not measured by its launch overhead. */
@@ -100,8 +126,8 @@ const BATCH_MS = 30;
 const WAIT_MS = 11;
 
 /**
- * Measures how this adapter's kernels should read their operands, and lets {@linkcode chooseMatmul} use the
- * result on this device from now on. Takes about half a second on a CPU adapter, compilation included.
+ * Measures how this adapter's kernels should read their operands and sum up rows, and lets {@linkcode chooseMatmul} use the
+ * result on this device from now on. Takes about a second on a CPU adapter, compilation included.
  *
  * @param device Where to measure.
  * @param known Results of earlier runs: the one of this adapter is used without measuring.
@@ -110,23 +136,39 @@ const WAIT_MS = 11;
 export async function tuneMatmul(device: Device, known: readonly MatmulTuning[] = []): Promise<MatmulTuning> {
   const { vendor, architecture, description } = device.info;
   const adapter = [vendor, architecture, description].join("|");
-  let tuning = tunings.get(device) ?? known.find((t) => t.adapter === adapter && t.operands in KERNELS);
+  let tuning = tunings.get(device) ?? known.find((t) => t.adapter === adapter && usable(t, device));
   if (!tuning) {
     const texels = await probe(device, variant("texels", 4, 4, 16, 1), Infinity);
     const buffers = await probe(device, variant("buffers", 4, 4, 16, 1), texels);
     const tiled = await probe(device, variant("tiled", 4, 4, 16, 16), Math.min(texels, buffers));
     const ms = { texels, buffers, tiled };
-    const operands = (Object.keys(ms) as Operands[]).reduce((best, o) => ms[o] < ms[best] ? o : best);
-    tuning = { adapter, operands, ms };
+    const rows = await probeNorm(device, "rows", Infinity);
+    const tree = await probeNorm(device, "tree", rows);
+    const reductionMs: Partial<Record<Reduction, number>> = device.info.subgroups
+      ? { rows, tree, subgroups: await probeNorm(device, "subgroups", Math.min(rows, tree)) }
+      : { rows, tree };
+    tuning = { adapter, operands: least(ms), ms, reduction: least(reductionMs), reductionMs };
   }
   tunings.set(device, tuning);
   return tuning;
 }
 
-/**
- * Milliseconds of the probe's product: f32 by f16, no epilogue, textures filled anew each time. A candidate
- * that is clearly slower than `best` is timed once only.
- */
+/** Makes a device's kernels go by `tuning` from now on: for tests and benches of what it would not choose. */
+export function forceTuning(device: Device, tuning: MatmulTuning): void {
+  tunings.set(device, tuning);
+}
+
+/** Whether a stored tuning is of this version and of what the device can do. */
+function usable({ operands, reduction }: MatmulTuning, device: Device): boolean {
+  return operands in KERNELS &&
+    (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
+}
+
+function least<Name extends string>(ms: Readonly<Partial<Record<Name, number>>>): Name {
+  return (Object.keys(ms) as Name[]).reduce((best, name) => ms[name]! < ms[best]! ? name : best);
+}
+
+/** Milliseconds of the probe's product: f32 by f16, no epilogue, textures filled anew each time. */
 async function probe(device: Device, kernel: MatmulKernel, best: number): Promise<number> {
   const { M, N, K } = PROBE;
   using r = new Recorder(device);
@@ -135,31 +177,56 @@ async function probe(device: Device, kernel: MatmulKernel, best: number): Promis
   const y = r.tensor([M, N]);
   const across = Math.ceil(N / (kernel.WX * kernel.RN));
   const tiles = across * Math.ceil(M / (kernel.WY * kernel.RM));
+  return await timed(device, r, best, () => {
+    using _texels = r.scope();
+    const operands = [x, w].map((t) =>
+      kernel.operands === "texels" ? r.texels({ tensor: t, offset: 0, size: t.byteLength }) : t
+    );
+    r.dispatch({
+      shader: kernel.shader,
+      types: { rElem: "f32", yElem: "f32" },
+      constants: { WX: kernel.WX, WY: kernel.WY, W_TYPE: 1 },
+      // In the order of Shape in shaders/matmul.wgsl: part, product, x and w, y, r, epilogue.
+      params: [
+        ...[0, M, 0, N],
+        ...[N, K / 8, K / 8, M],
+        ...[M, 0, 0, 0],
+        ...[M, 0, 0],
+        ...[0, 0, 0],
+        ...[0, 0, f32(1), tiles],
+      ],
+      buffers: [...operands, undefined, undefined, undefined, y],
+      groups: [tiles],
+      flops: 2 * M * N * K,
+    });
+  });
+}
+
+/** Milliseconds of the probe's layer norm in f32. */
+async function probeNorm(device: Device, reduction: Reduction, best: number): Promise<number> {
+  const { rows, D } = NORM_PROBE;
+  using r = new Recorder(device);
+  const x = r.upload([rows, D], new Float32Array(rows * D));
+  const y = r.tensor([rows, D]);
+  const { shader, rowsAGroup } = NORM_KERNELS[reduction];
+  const groups = Math.ceil(rows / rowsAGroup);
+  return await timed(device, r, best, () => {
+    r.dispatch({
+      shader,
+      types: { xElem: "f32", yElem: "f32" },
+      // In the order of Shape in shaders/norm.wgsl.
+      params: [...[rows, D, rows, groups, 0], ...[rows, 0, 0, 0], ...[0, 0, 0], ...[0, 0, 0]],
+      buffers: [x, undefined, undefined, undefined, y],
+      groups: [groups],
+    });
+  });
+}
+
+/** Milliseconds of one call of `record`. What is clearly slower than `best` is timed once only. */
+async function timed(device: Device, r: Recorder, best: number, record: () => void): Promise<number> {
   const run = async (times: number) => {
     const start = performance.now();
-    for (let i = 0; i < times; i++) {
-      using _texels = r.scope();
-      const operands = [x, w].map((t) =>
-        kernel.operands === "texels" ? r.texels({ tensor: t, offset: 0, size: t.byteLength }) : t
-      );
-      r.dispatch({
-        shader: kernel.shader,
-        types: { rElem: "f32", yElem: "f32" },
-        constants: { WX: kernel.WX, WY: kernel.WY, W_TYPE: 1 },
-        // In the order of Shape in shaders/matmul.wgsl: part, product, x and w, y, r, epilogue.
-        params: [
-          ...[0, M, 0, N],
-          ...[N, K / 8, K / 8, M],
-          ...[M, 0, 0, 0],
-          ...[M, 0, 0],
-          ...[0, 0, 0],
-          ...[0, 0, f32(1), tiles],
-        ],
-        buffers: [...operands, undefined, undefined, undefined, y],
-        groups: [tiles],
-        flops: 2 * M * N * K,
-      });
-    }
+    for (let i = 0; i < times; i++) record();
     r.submit();
     await device.idle();
     return performance.now() - start;
@@ -182,9 +249,10 @@ export async function tuneOnce(device: Device): Promise<void> {
     typeof t?.adapter === "string" && typeof t.operands === "string"
   );
   const tuning = await tuneMatmul(device, known);
-  if (known.some((t) => t.adapter === tuning.adapter)) return;
+  if (known.includes(tuning)) return;
   // A full or forbidden store only means that the next run measures again.
-  attempt(() => storage?.setItem(STORE, JSON.stringify([...known, tuning])));
+  const others = known.filter(({ adapter }) => adapter !== tuning.adapter);
+  attempt(() => storage?.setItem(STORE, JSON.stringify([...others, tuning])));
 }
 
 /** What `call` gives, or undefined when it is forbidden or fails. */

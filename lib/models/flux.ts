@@ -12,7 +12,7 @@ import { activation } from "../ops/elementwise.ts";
 import { ropeTable, timestepProjection } from "../ops/embedding.ts";
 import { linear, type LinearWeights } from "../ops/linear.ts";
 import { layerNorm } from "../ops/norm.ts";
-import { qkNormRope } from "../ops/qk_norm_rope.ts";
+import { qkNormRope, type QkNorms } from "../ops/qk_norm_rope.ts";
 import { type Rows, rows, type Tensor } from "../tensor.ts";
 import type { ConfigReader } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
@@ -186,22 +186,23 @@ function sinusoid(r: Recorder, t: readonly number[]): Tensor {
 
 /**
  * One double-stream block: image and text tokens keep their own weights and meet in one joint attention.
+ * Kernels that need no weights, or only vectors of them, run over both kinds of tokens at once.
  */
 class FluxDoubleBlock {
+  private readonly modulation: LinearWeights;
   private readonly img: Stream;
   private readonly txt: Stream;
 
   constructor(w: Weights, private readonly heads: number, private readonly D: number) {
     const attn = w.at("attn");
+    this.modulation = w.linearCat(["norm1.linear", "norm1_context.linear"], [6 * D, 6 * D], D);
     this.img = new Stream(w, attn, D, heads, {
-      modulation: "norm1.linear",
       qkv: ["to_q", "to_k", "to_v"],
       norms: ["norm_q", "norm_k"],
       out: "to_out.0",
       ff: "ff",
     });
     this.txt = new Stream(w, attn, D, heads, {
-      modulation: "norm1_context.linear",
       qkv: ["add_q_proj", "add_k_proj", "add_v_proj"],
       norms: ["norm_added_q", "norm_added_k"],
       out: "to_add_out",
@@ -213,82 +214,83 @@ class FluxDoubleBlock {
   forward(r: Recorder, stream: Tensor, txt: Rows, img: Rows, temb: Tensor, rope: Tensor): void {
     const { D, heads } = this;
     const [B, N] = stream.shape;
+    const parts = [{ s: this.txt, x: txt, m0: 6 * D }, { s: this.img, x: img, m0: 0 }];
     using _ = r.scope();
-    const mImg = linear(r, temb, this.img.modulation, { dtype: "f32" }); // [B, 6D]
-    const mTxt = linear(r, temb, this.txt.modulation, { dtype: "f32" });
+    // Of the picture, then of the text: shift, scale, gate of the attention, then of the MLP. [B, 12D]
+    const m = linear(r, temb, this.modulation, { dtype: "f32" });
+    const norm = (shift: number): Tensor =>
+      // both kinds of tokens, each with its own modulation
+      layerNorm(r, stream, {
+        eps: 1e-6,
+        modulation: m,
+        shiftAt: shift * D,
+        scaleAt: (shift + 1) * D,
+        head: { count: txt.count, shiftAt: (6 + shift) * D, scaleAt: (7 + shift) * D },
+      });
 
+    const h = norm(0);
     const qkv = r.tensor([B, N, 3 * D]);
-    this.txt.qkvInto(r, txt, mTxt, rope, qkv, 0);
-    this.img.qkvInto(r, img, mImg, rope, qkv, txt.count);
+    for (const { s, x } of parts) {
+      linear(r, rows(h, x.at, x.count), s.qkv, { into: rows(qkv, x.at, x.count) });
+    }
+    qkNormRope(r, qkv, {
+      heads,
+      norms: this.img.norms,
+      head: { count: txt.count, norms: this.txt.norms },
+      eps: 1e-6,
+      rope,
+    });
     const joint = attention(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: D }, { tensor: qkv, at: 2 * D }, {
       heads,
       headDim: D / heads,
     }); // [B, T+S, D]
 
-    this.img.update(r, img, rows(joint, txt.count, img.count), mImg);
-    this.txt.update(r, txt, rows(joint, 0, txt.count), mTxt);
+    // x += gate · proj(attn), then x += gate · mlp(modulate(norm(x))).
+    for (const { s, x, m0 } of parts) {
+      const attn = rows(joint, x.at, x.count);
+      linear(r, attn, s.out, { gate: m, gateAt: m0 + 2 * D, into: x, accumulate: true });
+    }
+    const h2 = norm(3);
+    for (const { s, x, m0 } of parts) {
+      using _up = r.scope();
+      const up = linear(r, rows(h2, x.at, x.count), s.up, { act: "gelu_tanh" }); // [B, n, 4D]
+      linear(r, up, s.down, { gate: m, gateAt: m0 + 5 * D, into: x, accumulate: true });
+    }
   }
 }
 
-/** One kind of tokens in a double-stream block. Modulation: shift, scale, gate of the attention, then of the MLP. */
+/** Weights of one kind of tokens in a double-stream block. */
 class Stream {
-  readonly modulation: LinearWeights;
-  private readonly qkv: LinearWeights;
-  private readonly normQ: Tensor;
-  private readonly normK: Tensor;
-  private readonly out: LinearWeights;
-  private readonly up: LinearWeights;
-  private readonly down: LinearWeights;
+  readonly qkv: LinearWeights;
+  readonly norms: QkNorms;
+  readonly out: LinearWeights;
+  readonly up: LinearWeights;
+  readonly down: LinearWeights;
 
   constructor(
     w: Weights,
     attn: Weights,
-    private readonly D: number,
-    private readonly heads: number,
-    names: { modulation: string; qkv: string[]; norms: string[]; out: string; ff: string },
+    D: number,
+    heads: number,
+    names: { qkv: string[]; norms: [string, string]; out: string; ff: string },
   ) {
-    this.modulation = w.linear(names.modulation, 6 * D, D);
     this.qkv = attn.linearCat(names.qkv, [D, D, D], D);
-    this.normQ = attn.vector(`${names.norms[0]}.weight`, D / heads);
-    this.normK = attn.vector(`${names.norms[1]}.weight`, D / heads);
+    this.norms = qkNorms(attn, names.norms, D / heads);
     this.out = attn.linear(names.out, D, D);
     this.up = w.linear(`${names.ff}.net.0.proj`, 4 * D, D);
     this.down = w.linear(`${names.ff}.net.2`, D, 4 * D);
   }
+}
 
-  /** Queries, keys (RMS-normed, rotated) and values of x [B, n, D] → rows at … of into [B, N, 3D]. */
-  qkvInto(r: Recorder, x: Rows, m: Tensor, rope: Tensor, into: Tensor, at: number): void {
-    using _ = r.scope();
-    const h = layerNorm(r, x, { eps: 1e-6, modulation: m, shiftAt: 0, scaleAt: this.D });
-    const qkv = linear(r, h, this.qkv);
-    qkNormRope(r, qkv, {
-      heads: this.heads,
-      normQ: this.normQ,
-      normK: this.normK,
-      eps: 1e-6,
-      rope,
-      into,
-      at,
-    });
-  }
-
-  /** x += gate · proj(attn), then x += gate · mlp(modulate(norm(x))). */
-  update(r: Recorder, x: Rows, attn: Rows, m: Tensor): void {
-    const { D } = this;
-    using _ = r.scope();
-    linear(r, attn, this.out, { gate: m, gateAt: 2 * D, into: x, accumulate: true });
-    const h = layerNorm(r, x, { eps: 1e-6, modulation: m, shiftAt: 3 * D, scaleAt: 4 * D });
-    const up = linear(r, h, this.up, { act: "gelu_tanh" }); // [B, n, 4D]
-    linear(r, up, this.down, { gate: m, gateAt: 5 * D, into: x, accumulate: true });
-  }
+function qkNorms(attn: Weights, [q, k]: [string, string], headDim: number): QkNorms {
+  return { q: attn.vector(`${q}.weight`, headDim), k: attn.vector(`${k}.weight`, headDim) };
 }
 
 /** One single-stream block: attention and MLP side by side over all tokens, x += gate · proj([attn, mlp]). */
 class FluxSingleBlock {
   private readonly modulation: LinearWeights;
   private readonly qkv: LinearWeights;
-  private readonly normQ: Tensor;
-  private readonly normK: Tensor;
+  private readonly norms: QkNorms;
   private readonly projMlp: LinearWeights;
   private readonly projAttn: LinearWeights;
   private readonly projUp: LinearWeights;
@@ -297,8 +299,7 @@ class FluxSingleBlock {
     const attn = w.at("attn");
     this.modulation = w.linear("norm.linear", 3 * D, D);
     this.qkv = attn.linearCat(["to_q", "to_k", "to_v"], [D, D, D], D);
-    this.normQ = attn.vector("norm_q.weight", D / heads);
-    this.normK = attn.vector("norm_k.weight", D / heads);
+    this.norms = qkNorms(attn, ["norm_q", "norm_k"], D / heads);
     this.projMlp = w.linear("proj_mlp", 4 * D, D);
     // proj_out takes [attn, mlp] side by side: two column ranges of one matrix, so nothing is concatenated.
     [this.projAttn, this.projUp] = w.linearColumns("proj_out", D, [D, 4 * D]);
@@ -306,14 +307,13 @@ class FluxSingleBlock {
 
   /** stream [B, T+S, D] is updated in place. */
   forward(r: Recorder, stream: Tensor, temb: Tensor, rope: Tensor): void {
-    const { D, heads, normQ, normK } = this;
-    const [B, N] = stream.shape;
+    const { D, heads, norms } = this;
     using _ = r.scope();
     const m = linear(r, temb, this.modulation, { dtype: "f32" }); // shift, scale, gate
     const h = layerNorm(r, stream, { eps: 1e-6, modulation: m, shiftAt: 0, scaleAt: D });
 
-    const qkv = r.tensor([B, N, 3 * D]);
-    qkNormRope(r, linear(r, h, this.qkv), { heads, normQ, normK, eps: 1e-6, rope, into: qkv, at: 0 });
+    const qkv = linear(r, h, this.qkv); // [B, T+S, 3D]
+    qkNormRope(r, qkv, { heads, norms, eps: 1e-6, rope });
     const attn = attention(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: D }, { tensor: qkv, at: 2 * D }, {
       heads,
       headDim: D / heads,

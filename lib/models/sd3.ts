@@ -15,7 +15,7 @@ import { timestepProjection } from "../ops/embedding.ts";
 import { linear, type LinearWeights } from "../ops/linear.ts";
 import { layerNorm } from "../ops/norm.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
-import { qkNormRope } from "../ops/qk_norm_rope.ts";
+import { qkNormRope, type QkNorms } from "../ops/qk_norm_rope.ts";
 import { type Rows, rows, type Tensor } from "../tensor.ts";
 import type { ConfigReader } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
@@ -185,12 +185,16 @@ export class Sd3Transformer {
   }
 }
 
-/** Names and weights of one kind of tokens in a joint block. */
-class Stream {
-  readonly modulation: LinearWeights;
+/** Query, key and value in one, and their norms where the model has them. */
+interface Attention {
   readonly qkv: LinearWeights;
-  readonly normQ?: Tensor;
-  readonly normK?: Tensor;
+  readonly norms?: QkNorms;
+}
+
+/** Weights of one kind of tokens in a joint block. */
+class Stream implements Attention {
+  readonly qkv: LinearWeights;
+  readonly norms?: QkNorms;
   readonly out?: LinearWeights;
   readonly up?: LinearWeights;
   readonly down?: LinearWeights;
@@ -199,17 +203,13 @@ class Stream {
     w: Weights,
     D: number,
     headDim: number,
-    o: { suffix: "" | "_context"; parts: number; qkNorm: boolean; readOnly: boolean },
+    o: { suffix: "" | "_context"; qkNorm: boolean; readOnly: boolean },
   ) {
     const attn = w.at("attn");
     const text = o.suffix !== "";
     const qkv = text ? ["add_q_proj", "add_k_proj", "add_v_proj"] : ["to_q", "to_k", "to_v"];
-    this.modulation = w.linear(`norm1${o.suffix}.linear`, o.parts * D, D);
     this.qkv = attn.linearCat(qkv, [D, D, D], D);
-    if (o.qkNorm) {
-      this.normQ = attn.vector(text ? "norm_added_q.weight" : "norm_q.weight", headDim);
-      this.normK = attn.vector(text ? "norm_added_k.weight" : "norm_k.weight", headDim);
-    }
+    if (o.qkNorm) this.norms = qkNorms(attn, text ? "norm_added" : "norm", headDim);
     if (!o.readOnly) {
       this.out = attn.linear(text ? "to_add_out" : "to_out.0", D, D);
       this.up = w.linear(`ff${o.suffix}.net.0.proj`, 4 * D, D);
@@ -218,27 +218,36 @@ class Stream {
   }
 }
 
+function qkNorms(attn: Weights, name: string, headDim: number): QkNorms {
+  return { q: attn.vector(`${name}_q.weight`, headDim), k: attn.vector(`${name}_k.weight`, headDim) };
+}
+
 /** JointTransformerBlock: in the last one the text is read but no longer updated. */
 class JointBlock {
+  private readonly modulation: LinearWeights;
   private readonly img: Stream;
   private readonly txt: Stream;
-  private readonly dual?: { qkv: LinearWeights; normQ?: Tensor; normK?: Tensor; out: LinearWeights };
+  private readonly dual?: Attention & { readonly out: LinearWeights };
   private readonly heads: number;
   private readonly last: boolean;
+  /** Column of the modulation where the text's begins. */
+  private readonly text: number;
 
   constructor(w: Weights, private readonly D: number, c: Sd3Config, o: { last: boolean; dual: boolean }) {
     this.heads = c.num_attention_heads;
     this.last = o.last;
     const d = c.attention_head_dim;
     const qkNorm = c.qk_norm === "rms_norm";
-    this.img = new Stream(w, D, d, { suffix: "", parts: o.dual ? 9 : 6, qkNorm, readOnly: false });
-    this.txt = new Stream(w, D, d, { suffix: "_context", parts: o.last ? 2 : 6, qkNorm, readOnly: o.last });
+    this.text = (o.dual ? 9 : 6) * D;
+    const widths = [this.text, (o.last ? 2 : 6) * D];
+    this.modulation = w.linearCat(["norm1.linear", "norm1_context.linear"], widths, D);
+    this.img = new Stream(w, D, d, { suffix: "", qkNorm, readOnly: false });
+    this.txt = new Stream(w, D, d, { suffix: "_context", qkNorm, readOnly: o.last });
     if (o.dual) {
       const attn2 = w.at("attn2");
       this.dual = {
         qkv: attn2.linearCat(["to_q", "to_k", "to_v"], [D, D, D], D),
-        normQ: qkNorm ? attn2.vector("norm_q.weight", d) : undefined,
-        normK: qkNorm ? attn2.vector("norm_k.weight", d) : undefined,
+        norms: qkNorm ? qkNorms(attn2, "norm", d) : undefined,
         out: attn2.linear("to_out.0", D, D),
       };
     }
@@ -246,68 +255,60 @@ class JointBlock {
 
   /** stream [B, T+S, D] is updated in place; txt and img are its two parts. */
   forward(r: Recorder, stream: Tensor, txt: Rows, img: Rows, temb: Tensor): void {
-    const { D, dual } = this;
+    const { D, dual, text, last, heads } = this;
     const [B, N] = stream.shape;
+    const streams = last ? [{ s: this.img, x: img, m0: 0 }] : [
+      { s: this.img, x: img, m0: 0 },
+      { s: this.txt, x: txt, m0: text },
+    ];
     using _ = r.scope();
     // Picture: shift, scale, gate of attention; shift, scale, gate of the MLP; the same of the second attention.
-    const mImg = linear(r, temb, this.img.modulation, { dtype: "f32" });
-    const mTxt = linear(r, temb, this.txt.modulation, { dtype: "f32" });
+    // Then the text's, without a second attention.
+    const m = linear(r, temb, this.modulation, { dtype: "f32" });
 
-    const nImg = layerNorm(r, img, { eps: 1e-6, modulation: mImg, shiftAt: 0, scaleAt: D });
-    // The last block's text norm is the continuous kind: scale first.
-    const nTxt = layerNorm(r, txt, {
+    // Picture and text in one kernel. The last block's text norm is the continuous kind: scale first.
+    const h = layerNorm(r, stream, {
       eps: 1e-6,
-      modulation: mTxt,
-      shiftAt: this.last ? D : 0,
-      scaleAt: this.last ? 0 : D,
+      modulation: m,
+      shiftAt: 0,
+      scaleAt: D,
+      head: { count: txt.count, shiftAt: text + (last ? D : 0), scaleAt: text + (last ? 0 : D) },
     });
     const second = dual
-      ? layerNorm(r, img, { eps: 1e-6, modulation: mImg, shiftAt: 6 * D, scaleAt: 7 * D })
+      ? layerNorm(r, img, { eps: 1e-6, modulation: m, shiftAt: 6 * D, scaleAt: 7 * D })
       : undefined;
 
     const qkv = r.tensor([B, N, 3 * D]);
-    this.qkvInto(r, nTxt, this.txt, qkv, 0);
-    this.qkvInto(r, nImg, this.img, qkv, txt.count);
+    linear(r, rows(h, txt.at, txt.count), this.txt.qkv, { into: rows(qkv, txt.at, txt.count) });
+    linear(r, rows(h, img.at, img.count), this.img.qkv, { into: rows(qkv, img.at, img.count) });
+    const head = this.txt.norms && { count: txt.count, norms: this.txt.norms };
+    qkNormRope(r, qkv, { heads, norms: this.img.norms, head, eps: 1e-6 });
     const joint = this.selfAttention(r, qkv); // [B, T+S, D]
 
-    linear(r, rows(joint, txt.count, img.count), this.img.out!, {
-      gate: mImg,
-      gateAt: 2 * D,
-      into: img,
-      accumulate: true,
-    });
+    for (const { s, x, m0 } of streams) {
+      const attn = rows(joint, x.at, x.count);
+      linear(r, attn, s.out!, { gate: m, gateAt: m0 + 2 * D, into: x, accumulate: true });
+    }
     if (dual && second) {
-      const qkv2 = r.tensor([B, img.count, 3 * D]);
-      this.qkvInto(r, second, dual, qkv2, 0);
-      linear(r, this.selfAttention(r, qkv2), dual.out, {
-        gate: mImg,
-        gateAt: 8 * D,
-        into: img,
-        accumulate: true,
-      });
+      const qkv2 = linear(r, second, dual.qkv);
+      qkNormRope(r, qkv2, { heads, norms: dual.norms, eps: 1e-6 });
+      const attn = this.selfAttention(r, qkv2);
+      linear(r, attn, dual.out, { gate: m, gateAt: 8 * D, into: img, accumulate: true });
     }
-    this.mlp(r, img, this.img, mImg);
-    if (!this.last) {
-      linear(r, rows(joint, 0, txt.count), this.txt.out!, {
-        gate: mTxt,
-        gateAt: 2 * D,
-        into: txt,
-        accumulate: true,
-      });
-      this.mlp(r, txt, this.txt, mTxt);
-    }
-  }
 
-  private qkvInto(
-    r: Recorder,
-    x: Tensor,
-    s: { qkv: LinearWeights; normQ?: Tensor; normK?: Tensor },
-    into: Tensor,
-    at: number,
-  ): void {
-    using _ = r.scope();
-    const qkv = linear(r, x, s.qkv);
-    qkNormRope(r, qkv, { heads: this.heads, normQ: s.normQ, normK: s.normK, eps: 1e-6, into, at });
+    // x += gate · W₂ gelu(W₁ modulate(norm x))
+    const h2 = layerNorm(r, last ? img : stream, {
+      eps: 1e-6,
+      modulation: m,
+      shiftAt: 3 * D,
+      scaleAt: 4 * D,
+      head: last ? undefined : { count: txt.count, shiftAt: text + 3 * D, scaleAt: text + 4 * D },
+    });
+    for (const { s, x, m0 } of streams) {
+      using _up = r.scope();
+      const up = linear(r, last ? h2 : rows(h2, x.at, x.count), s.up!, { act: "gelu_tanh" });
+      linear(r, up, s.down!, { gate: m, gateAt: m0 + 5 * D, into: x, accumulate: true });
+    }
   }
 
   private selfAttention(r: Recorder, qkv: Tensor): Tensor {
@@ -316,14 +317,5 @@ class JointBlock {
       heads,
       headDim: D / heads,
     });
-  }
-
-  /** x += gate · W₂ gelu(W₁ modulate(norm x)) */
-  private mlp(r: Recorder, x: Rows, s: Stream, m: Tensor): void {
-    const { D } = this;
-    using _ = r.scope();
-    const h = layerNorm(r, x, { eps: 1e-6, modulation: m, shiftAt: 3 * D, scaleAt: 4 * D });
-    const up = linear(r, h, s.up!, { act: "gelu_tanh" });
-    linear(r, up, s.down!, { gate: m, gateAt: 5 * D, into: x, accumulate: true });
   }
 }

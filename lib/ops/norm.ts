@@ -5,8 +5,9 @@
  */
 
 import type { Binding, Recorder } from "../gpu/recorder.ts";
+import { NORM_KERNELS, reductionOf } from "../gpu/tune.ts";
 import { type Dtype, type Rows, sequence, type Tensor } from "../tensor.ts";
-import { fold, rowsThatFit, windowOf } from "./window.ts";
+import { fold, rowsAtOnce, windowOf } from "./window.ts";
 
 /** Options of {@linkcode layerNorm}. */
 export interface LayerNormOptions {
@@ -22,6 +23,15 @@ export interface LayerNormOptions {
   readonly scaleAt?: number;
   /** First column of the shift. */
   readonly shiftAt?: number;
+  /** The first rows of every sample, the text of a joint sequence, have columns of their own. */
+  readonly head?: {
+    /** Rows. */
+    readonly count: number;
+    /** First column of their scale. */
+    readonly scaleAt: number;
+    /** First column of their shift. */
+    readonly shiftAt: number;
+  };
   /** Type of the output; the recorder's by default. */
   readonly dtype?: Dtype;
 }
@@ -43,14 +53,19 @@ export function rmsNorm(
 function norm(r: Recorder, x: Tensor | Rows, o: LayerNormOptions, rms: 0 | 1): Tensor {
   const { tensor: X, B, S, N, at, C: D } = sequence(x);
   const Y = r.tensor("tensor" in x ? [B, S, D] : X.shape, o.dtype ?? r.dtype);
+  const M = o.modulation?.shape[o.modulation.shape.length - 1] ?? 0;
+  const { scaleAt = 0, shiftAt = 0, head = { count: 0, scaleAt: 0, shiftAt: 0 } } = o;
+  const fours = [D, M, scaleAt, shiftAt, head.scaleAt, head.shiftAt].every((v) => v % 4 === 0);
+  const way = reductionOf(r.device);
+  const { shader, rowsAGroup } = NORM_KERNELS[way === "rows" && !fours ? "tree" : way];
   const rows = B * S;
-  const step = Math.min(rows, rowsThatFit(r, X, D), rowsThatFit(r, Y, D));
+  const step = rowsAtOnce(r, rows, D, [X, Y]);
   const sourceRow = (row: number): number => Math.floor(row / S) * N + at + row % S;
   for (let row0 = 0; row0 < rows; row0 += step) {
     const end = Math.min(rows, row0 + step);
     const xw = windowOf(r, X, sourceRow(row0), sourceRow(end - 1) + 1, D);
     const yw = windowOf(r, Y, row0, end, D);
-    const groups = fold(end - row0);
+    const groups = fold(Math.ceil((end - row0) / rowsAGroup));
     const buffers: (Tensor | Binding | undefined)[] = [
       xw.binding,
       o.weight,
@@ -59,7 +74,7 @@ function norm(r: Recorder, x: Tensor | Rows, o: LayerNormOptions, rms: 0 | 1): T
       yw.binding,
     ];
     r.dispatch({
-      shader: "norm",
+      shader,
       types: { xElem: X.dtype, yElem: Y.dtype },
       constants: {
         EPS: o.eps,
@@ -70,7 +85,7 @@ function norm(r: Recorder, x: Tensor | Rows, o: LayerNormOptions, rms: 0 | 1): T
       // deno-fmt-ignore
       params: [
         end, D, S, groups[0], row0, N, at, xw.base, yw.base,
-        o.modulation?.shape[o.modulation.shape.length - 1] ?? 0, o.scaleAt ?? 0, o.shiftAt ?? 0,
+        M, scaleAt, shiftAt, head.count, head.scaleAt, head.shiftAt,
       ],
       buffers,
       groups,

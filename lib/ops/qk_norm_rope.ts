@@ -7,48 +7,59 @@
 import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../tensor.ts";
-import { fold, rowsThatFit, windowOf } from "./window.ts";
+import { fold, rowsAtOnce, windowOf } from "./window.ts";
+
+/** RMS-norm weights of queries and keys, f32 [d] each. */
+export interface QkNorms {
+  /** Of the queries. */
+  readonly q: Tensor;
+  /** Of the keys. */
+  readonly k: Tensor;
+}
 
 /** Options of {@linkcode qkNormRope}. */
 export interface QkNormRopeOptions {
   /** Heads in each of q, k and v. */
   readonly heads: number;
-  /** RMS-norm weight of the queries, f32 [d]; none: no norm. */
-  readonly normQ?: Tensor;
-  /** RMS-norm weight of the keys, f32 [d]. */
-  readonly normK?: Tensor;
+  /** Norms of every row, or of those after the head; none: no norm. */
+  readonly norms?: QkNorms;
+  /** The first rows of every sample, the text of a joint sequence, have norms of their own. */
+  readonly head?: {
+    /** Rows. */
+    readonly count: number;
+    /** Their norms. */
+    readonly norms: QkNorms;
+  };
   /** Added to the mean square. */
   readonly eps: number;
-  /** cos and sin of interleaved pairs at every joint position, f32 [N, d/2, 2]; none: no rotation. */
+  /** cos and sin of interleaved pairs at every position, f32 [N, d/2, 2]; none: no rotation. */
   readonly rope?: Tensor;
-  /** Joint sequence, [B, N, 3·heads·d]. */
-  readonly into: Tensor;
-  /** First row written. */
-  readonly at: number;
 }
 
-/** Writes normed and rotated queries and keys, and plain values, of qkv [B, S, 3·heads·d] to rows at … at + S. */
+/** Invocations of a workgroup, the shader's own default. */
+const WORKGROUP = 64;
+
+/** Norms and rotates the queries and keys of qkv [B, N, 3·heads·d] in place; values stay as they are. */
 export function qkNormRope(r: Recorder, qkv: Tensor, o: QkNormRopeOptions): void {
-  const [B, S, width] = qkv.shape;
-  const N = o.into.shape[1];
-  const d = width / (3 * o.heads);
+  const { heads, norms, head, rope } = o;
+  if (!norms && !rope) return;
+  const [B, N, width] = qkv.shape;
+  const d = width / (3 * heads);
   if (!Number.isInteger(d / 2)) {
     throw new LssgenError("unsupported", `Head dim ${d} is odd; rotary pairs need an even one`);
   }
-  const rows = B * S;
-  const step = Math.min(rows, rowsThatFit(r, qkv, width), rowsThatFit(r, o.into, width));
-  const target = (row: number): number => Math.floor(row / S) * N + o.at + row % S;
+  const rows = B * N;
+  const step = rowsAtOnce(r, rows, width, [qkv]);
   for (let row0 = 0; row0 < rows; row0 += step) {
     const end = Math.min(rows, row0 + step);
-    const xw = windowOf(r, qkv, row0, end, width);
-    const yw = windowOf(r, o.into, target(row0), target(end - 1) + 1, width);
-    const groups = fold(end - row0);
+    const { binding, base } = windowOf(r, qkv, row0, end, width);
+    const groups = fold(Math.ceil((end - row0) * 2 * heads / WORKGROUP));
     r.dispatch({
       shader: "qk_norm_rope",
       types: { elem: qkv.dtype },
-      constants: { EPS: o.eps, NORM: o.normQ ? 1 : 0, ROPE: o.rope ? 1 : 0 },
-      params: [end, S, N, o.at, o.heads, d, groups[0], row0, xw.base, yw.base],
-      buffers: [xw.binding, o.normQ, o.normK, o.rope, yw.binding],
+      constants: { EPS: o.eps, NORM: norms ? 1 : 0, ROPE: rope ? 1 : 0 },
+      params: [end, N, head?.count ?? 0, heads, d, groups[0], row0, base],
+      buffers: [norms?.q, norms?.k, head?.norms.q, head?.norms.k, rope, binding],
       groups,
     });
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
 import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
 
@@ -38,6 +39,22 @@ export function rowsThatFit(r: Recorder, t: Tensor, width: number): number {
   if (t.byteLength <= r.device.info.maxBindingBytes) return Infinity;
   const bytes = width * DTYPE_BYTES[t.dtype];
   return Math.max(0, Math.floor(r.device.info.maxBindingBytes / bytes) - alignment(bytes));
+}
+
+/**
+ * Rows of `width` elements to handle at once, so that the windows of all operands fit.
+ *
+ * @throws {LssgenError} `out_of_memory` when not even one row does.
+ */
+export function rowsAtOnce(r: Recorder, rows: number, width: number, operands: readonly Tensor[]): number {
+  const step = Math.min(rows, ...operands.map((t) => rowsThatFit(r, t, width)));
+  if (step < 1) {
+    throw new LssgenError(
+      "out_of_memory",
+      `Rows of ${width} channels do not fit a binding of ${r.device.info.maxBindingBytes} bytes`,
+    );
+  }
+  return step;
 }
 
 /** Workgroups of a one-dimensional dispatch folded over x and y: x alone stops at 65 535. */
