@@ -80,8 +80,7 @@ function folderOfModel(source: ModelSource = embeddedFolder()): FolderSource {
   if (typeof source === "object" && !(source instanceof URL)) return source;
   // A page's own address, where there is a page, so that "models/flux/" works there as it does for images.
   const here = (globalThis as { location?: { href: string } }).location?.href;
-  const address = source instanceof URL ? source : URL.parse(source, here);
-  if (address) return httpFolder(address);
+  if (source instanceof URL || URL.canParse(source, here)) return httpFolder(new URL(source, here));
   throw new LssgenError(
     "bad_option",
     `The model is "${source}", expected an address such as "https://example.org/flux/", a URL, or a folder ` +
@@ -177,10 +176,6 @@ export async function createPipeline(
       signal,
       onProgress,
     };
-    const network = await family.load(context);
-    parts.push(network);
-    const vae = await loadVae(context, info.latentChannels);
-    parts.push(vae);
     const tiny = options.tinyVae &&
       await loadTinyVae({ ...context, folder: options.tinyVae }, "", info.latentChannels);
     if (tiny) parts.push(tiny);
@@ -188,6 +183,11 @@ export async function createPipeline(
       ? await loadUpsampler(context, options.upsamplerWeights, info.latentChannels)
       : undefined;
     if (upsampler) parts.push(upsampler);
+    // The large ones last: what is wrong with the user's own folders is said before minutes have gone.
+    const vae = await loadVae(context, info.latentChannels);
+    parts.push(vae);
+    const network = await family.load(context);
+    parts.push(network);
     // The signal stops loading only: each picture brings its own.
     return new TextToImage(info, { ...context, signal: undefined }, {
       network,
