@@ -1,9 +1,23 @@
 /**
- * The command line: `deno run -A cli.ts "a red apple"`; `--help` lists the rest.
+ * The command line: `deno run -A cli.ts "a red apple"`; `--help` lists the rest. And what programs in Deno need of it:
+ * the command line itself as a function, and folders of the local disk.
+ *
+ * @example A model of the local disk, read by parts
+ * ```ts
+ * import { fileFolder } from "./cli.ts";
+ * import { readModelInfo } from "./mod.ts";
+ *
+ * const info = await readModelInfo(fileFolder("./FLUX.1-schnell"));
+ * console.log(info.pipeline, info.defaults.steps);
+ * ```
  *
  * @module
  */
 
 import { main } from "./lib/cli/main.ts";
+
+export { fileFolder, fileSource } from "./lib/cli/files.ts";
+export { main } from "./lib/cli/main.ts";
+export { type ByteSource, type FolderSource } from "./lib/weights/bytes.ts";
 
 if (import.meta.main) Deno.exit(await main(Deno.args));

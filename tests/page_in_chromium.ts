@@ -3,8 +3,8 @@
  * tests need no browser. `CHROMIUM=/path/to/it` names one that is not where Debian puts it.
  */
 
-import { assert, assertEquals } from "@std/assert";
-import { fromFileUrl, join } from "@std/path";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { basename, fromFileUrl, join } from "@std/path";
 import type { Browser, Page } from "playwright-core";
 import { PARAMETERS_KEYWORD } from "../lib/cli/request.ts";
 import { openDevice } from "../lib/gpu/device.ts";
@@ -12,12 +12,17 @@ import { decodePng, readPngText } from "../lib/image/png.ts";
 import { seededNoise } from "../lib/pipelines/latents.ts";
 import { createPipeline, planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import { build, bundle, staticFiles } from "../tools/web.ts";
+import type { Ask, Told } from "./in_page/worker.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
+const MODEL = "weights/lssgen-emoji";
 const REQUEST = { prompt: "a red apple", width: 128, height: 128, steps: 2, seed: 7, method: "lssgen" };
-/** No freeze: the page's own timers come at least this often, on a machine that draws on its processor. */
-const LONGEST_GAP_MS = 2000;
+/** What the page's main thread may take at a time: longer, and people notice. */
+const LONGEST_TASK_MS = 50;
 const WAIT_MS = 120_000;
+/** Groups of golden cases that run in the page too; GOLDEN=/path/to/a/fuller/set names another folder of them. */
+const GROUPS = ["transformers", "vae", "upsampler", "lssgen"];
+const GOLDEN = Deno.env.get("GOLDEN") ?? join(ROOT, "tests/golden");
 
 /** Chromium as Debian and others install it. */
 function findChromium(): string | undefined {
@@ -35,10 +40,11 @@ function findChromium(): string | undefined {
 const executablePath = findChromium();
 if (!executablePath) throw new Error("No Chromium: apt-get install chromium, or CHROMIUM=/path/to/it");
 
-async function openBrowser(): Promise<Browser> {
+/** SwiftShader wherever this runs: it has no f16, so the page draws in f32. */
+const WITH_GPU = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader"];
+
+async function openBrowser(args: readonly string[] = WITH_GPU): Promise<Browser> {
   const { chromium } = await import("playwright-core");
-  // SwiftShader wherever this runs: it has no f16, so the page draws in f32.
-  const args = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader"];
   return await chromium.launch({ executablePath, args: [...args, "--no-sandbox"] });
 }
 
@@ -61,9 +67,93 @@ async function progressSays(page: Page, words: string): Promise<void> {
   throw new Error(`The page did not say "${words}"`);
 }
 
+/** Files below a folder. */
+async function filesIn(folder: string, at = ""): Promise<string[]> {
+  const found: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(join(folder, at))) {
+    if (isDirectory) found.push(...await filesIn(folder, `${at}${name}/`));
+    else found.push(at + name);
+  }
+  return found;
+}
+
+/** Waits for what the page says of the model. */
+async function noteSays(page: Page, words: string): Promise<void> {
+  let note: string | null = "";
+  for (const end = Date.now() + WAIT_MS; Date.now() < end;) {
+    assertEquals(await page.textContent("#trouble"), "");
+    note = await page.textContent("#model-note");
+    if (note === words) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`The page says "${note}" of the model, expected "${words}"`);
+}
+
 async function runEnds(page: Page): Promise<void> {
   await page.waitForSelector("html[data-running=false]", { timeout: WAIT_MS, state: "attached" });
   assertEquals(await page.textContent("#trouble"), "");
+}
+
+/** Adds up what a trace says of the page's main thread. */
+function longestTask(trace: string): { wall: number; processor: number } {
+  interface Event {
+    readonly name: string;
+    readonly pid: number;
+    readonly tid: number;
+    readonly dur?: number;
+    readonly tdur?: number;
+    readonly args?: { readonly name?: string };
+  }
+  const { traceEvents } = JSON.parse(trace) as { traceEvents: readonly Event[] };
+  const mains = traceEvents.filter(({ name, args }) =>
+    name === "thread_name" && args?.name === "CrRendererMain"
+  );
+  const tasks = traceEvents.filter(({ name, pid, tid }) =>
+    name === "RunTask" && mains.some((main) => main.pid === pid && main.tid === tid)
+  );
+  assert(tasks.length > 20, `the trace has ${tasks.length} tasks`);
+  const most = (of: (task: Event) => number): number =>
+    tasks.reduce((m, task) => Math.max(m, of(task)), 0) / 1000;
+  return { wall: most(({ dur = 0 }) => dur), processor: most(({ tdur = 0 }) => tdur) };
+}
+
+/** Ends the process that Chromium draws in, as a crashing driver would. */
+async function killGpu(browser: Browser): Promise<void> {
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+  const [gpu] = processInfo.filter(({ type }) => type === "GPU");
+  Deno.kill(gpu.id, "SIGKILL");
+  await session.detach();
+}
+
+/** Golden cases of the groups, each with its files of tensors. */
+function goldenCases(): [path: string, io: string[]][] {
+  return GROUPS.flatMap((group) =>
+    [...Deno.readDirSync(join(GOLDEN, group))].filter(({ isDirectory }) => isDirectory)
+      .map(({ name }) => `${group}/${name}`).sort()
+      .map((path): [string, string[]] => {
+        const names = [...Deno.readDirSync(join(GOLDEN, path))].map(({ name }) => name);
+        assert(names.includes("case.json"), path);
+        return [path, names.filter((name) => /^io.*\.safetensors$/.test(name)).sort()];
+      })
+  );
+}
+
+/** Asks the worker of tests/in_page. Answers arrive by polling: the page's policy forbids what Playwright's waiting needs. */
+async function inPage(page: Page, ask: Ask): Promise<Told> {
+  await page.evaluate(`{
+    globalThis.told = undefined;
+    const worker = new Worker("./in_page.js", { type: "module" });
+    worker.onmessage = ({ data }) => { globalThis.told = data; worker.terminate(); };
+    worker.onerror = ({ message }) => globalThis.told = { run: 0, failures: [message] };
+    worker.postMessage(${JSON.stringify(ask)});
+  }`);
+  for (const end = Date.now() + 5 * WAIT_MS; Date.now() < end;) {
+    const told = await page.evaluate("globalThis.told") as Told | undefined;
+    if (told) return told;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`The page's worker does not answer ${ask.what}`);
 }
 
 function psnr(a: Uint8Array, b: Uint8Array): number {
@@ -82,13 +172,18 @@ Deno.test({
   const downloads = join(folder, "downloads");
   const dist = join(folder, "dist");
   await build(dist);
-  await bundle({ noise: join(ROOT, "lib/pipelines/latents.ts") }, dist);
+  await bundle({
+    noise: join(ROOT, "lib/pipelines/latents.ts"),
+    in_page: join(ROOT, "tests/in_page/worker.ts"),
+  }, dist);
   const files = await staticFiles(dist, "/any/path/");
+  const golden = await staticFiles(GOLDEN, "/golden/");
   let weightRequests = 0;
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
     if (request.url.includes("/weights/")) weightRequests++;
-    return files(request);
+    return new URL(request.url).pathname.startsWith("/golden/") ? golden(request) : files(request);
   });
+  const address = `http://127.0.0.1:${server.addr.port}/any/path/`;
   const browser = await openBrowser();
   try {
     const page = await browser.newPage();
@@ -97,25 +192,32 @@ Deno.test({
     page.on("console", (message) => {
       if (message.type() === "error") complaints.push(message.text());
     });
-    await page.goto(`http://127.0.0.1:${server.addr.port}/any/path/`);
+    await page.goto(address);
     await page.waitForSelector("#generate:enabled", { timeout: WAIT_MS });
 
     let drawn: Uint8Array = new Uint8Array();
-    await t.step("a picture, with progress, and the page stays awake", async () => {
+    await t.step("a picture by keyboard, with progress and previews, and the page stays awake", async () => {
       await choose(page, { size: "128x128", steps: REQUEST.steps });
       await page.evaluate(`(() => {
-        let last = performance.now();
-        globalThis.longestGap = 0;
-        setInterval(() => {
-          const now = performance.now();
-          globalThis.longestGap = Math.max(globalThis.longestGap, now - last);
-          last = now;
-        }, 20);
         const seen = globalThis.linesSeen = new Set();
         new MutationObserver(() => seen.add(document.getElementById("progress-line").textContent))
           .observe(document.getElementById("progress-line"), { childList: true });
+        globalThis.previews = [];
+        const draw = CanvasRenderingContext2D.prototype.putImageData;
+        CanvasRenderingContext2D.prototype.putImageData = function (pixels, ...at) {
+          previews.push([pixels.width, this.canvas.style.width, new Set(pixels.data).size]);
+          return draw.call(this, pixels, ...at);
+        };
       })()`);
-      await page.click("#generate");
+      await browser.startTracing(page, {
+        categories: ["devtools.timeline", "disabled-by-default-devtools.timeline"],
+      });
+      await page.focus("#seed");
+      for (const id of ["dice", "generate"]) {
+        await page.keyboard.press("Tab");
+        assertEquals(await page.evaluate("document.activeElement.id"), id);
+      }
+      await page.keyboard.press("Enter");
       assertEquals(await page.evaluate("document.activeElement.id"), "stop", "focus moves to Stop");
       await runEnds(page);
       const lines = await page.evaluate("[...linesSeen]") as string[];
@@ -124,8 +226,20 @@ Deno.test({
       ) {
         assert(lines.some((line) => line.includes(words)), `"${words}" was not shown: ${lines.join(" | ")}`);
       }
-      const gap = await page.evaluate("longestGap") as number;
-      assert(gap < LONGEST_GAP_MS, `the page froze for ${gap} ms`);
+      const { wall, processor } = longestTask(new TextDecoder().decode(await browser.stopTracing()));
+      console.log(
+        `Longest task of the main thread: ${wall.toFixed(1)} ms, ${processor.toFixed(1)} ms of processor`,
+      );
+      // By processor time: on a busy machine the wall's is somebody else's.
+      assert(processor <= LONGEST_TASK_MS, `the page was busy for ${processor} ms`);
+      const previews = await page.evaluate("previews") as [number, string, number][];
+      assertEquals(previews.map(([side, shown]) => [side, shown]), [[16, "100%"], [16, "100%"]]);
+      assert(previews.every(([, , values]) => values > 10), "a preview is blank");
+      assertEquals(
+        await page.locator("#pictures canvas").count(),
+        0,
+        "the picture takes the preview's place",
+      );
       assertEquals(await page.evaluate("document.activeElement.id"), "generate", "focus comes back");
 
       const waiting = page.waitForEvent("download");
@@ -167,11 +281,40 @@ Deno.test({
     await t.step("Stop stops within a step, after the picture has grown", async () => {
       await choose(page, { size: "256x256", steps: 2 });
       await page.click("#generate");
-      await progressSays(page, "Stage 2 of 2");
+      await progressSays(page, "Stage 2 of 2, step 1");
       await page.click("#stop");
       await runEnds(page);
       assertEquals(await page.textContent("#live"), "Stopped");
       assertEquals(await page.locator("#history li").count(), 1);
+      const grown = (await page.evaluate("previews") as [number, string, number][]).slice(2);
+      assertEquals(grown[0].slice(0, 2), [16, "50%"]);
+      assertEquals(grown.at(-1)!.slice(0, 2), [32, "100%"]);
+      assertEquals(await page.locator("#pictures img").count(), 1, "the picture before is back");
+    });
+
+    await t.step("the shaders compile in every variant, golden cases are met", async () => {
+      const shaders = await inPage(page, { what: "shaders" });
+      console.log(`${shaders.run} shaders compiled`);
+      assertEquals(shaders.failures, []);
+      const cases = goldenCases();
+      const root = new URL("/golden/", address).href;
+      const told = await inPage(page, { what: "golden", root, cases });
+      console.log(
+        `${shaders.run} shaders compiled, ${told.run} golden cases run, ${told.failures.length} failed`,
+      );
+      assertEquals(told.failures, []);
+      assertEquals(told.run, cases.length);
+    });
+
+    await t.step("a GPU that goes away in mid-run is replaced, and the picture is drawn", async () => {
+      await choose(page, { size: "128x128", steps: 6 });
+      await page.click("#generate");
+      await progressSays(page, "Step 1 of 6");
+      await killGpu(browser);
+      await runEnds(page);
+      const lines = await page.evaluate("[...linesSeen]") as string[];
+      assert(lines.some((line) => line.includes("trying once more on a fresh device")), lines.join(" | "));
+      assertEquals(await page.locator("#history li").count(), 2);
     });
 
     await t.step("a second visit needs no network for the weights", async () => {
@@ -187,19 +330,103 @@ Deno.test({
       assertEquals(weightRequests, 0);
     });
 
-    await t.step("stored weights are deleted, a folder of one's own is opened", async () => {
+    await t.step("stored weights are deleted", async () => {
       const label = await page.textContent("#forget");
       assert(/\(\d+\.\d MB\)/.test(label ?? ""), `${label}`);
       await page.click("#forget");
       await page.waitForSelector("#forget:disabled");
       assertEquals(await page.textContent("#forget"), "Delete stored weights (none)");
       assertEquals(await page.evaluate("caches.keys()"), []);
+    });
 
-      await page.setInputFiles("#folder", join(ROOT, "weights/lssgen-emoji"));
+    await t.step("a folder of one's own, from either dialog, and a file of weights in it", async () => {
+      await page.setInputFiles("#folder", join(ROOT, MODEL));
       await page.waitForSelector("#built-in:visible:enabled");
       assertEquals(await page.textContent("#model-note"), "FluxPipeline, from your folder");
       assertEquals(weightRequests, 0);
+      await page.click("#built-in");
+      await page.waitForSelector("#built-in", { state: "hidden" });
+
+      // The browser's own dialog needs a person; the folder that it would give is real.
+      await page.evaluate(`(async () => {
+        globalThis.showDirectoryPicker = async () => {
+          const folder = await (await navigator.storage.getDirectory()).getDirectoryHandle("mine", { create: true });
+          const listed = ${JSON.stringify(await filesIn(join(dist, MODEL)))};
+          for (const path of listed) {
+            let at = folder;
+            const names = path.split("/");
+            for (const name of names.slice(0, -1)) at = await at.getDirectoryHandle(name, { create: true });
+            const to = await (await at.getFileHandle(names.at(-1), { create: true })).createWritable();
+            await to.write(await (await fetch("./${MODEL}/" + path)).blob());
+            await to.close();
+          }
+          return folder;
+        };
+      })()`);
+      await page.click("label[for=folder]");
+      await noteSays(page, "FluxPipeline, from your folder");
+
+      const weights = (await filesIn(join(ROOT, MODEL))).filter((path) => /\.(gguf|safetensors)$/.test(path));
+      for (const part of ["vae", "transformer"]) {
+        const path = weights.find((path) => path.startsWith(`${part}/`))!;
+        await page.setInputFiles("#file", join(ROOT, MODEL, path));
+        await noteSays(page, `FluxPipeline, from your folder, with ${basename(path)} as its ${part}`);
+      }
+      await choose(page, { size: "128x128", steps: 1 });
+      const before = await page.locator("#history li").count();
+      await page.focus("#prompt");
+      await page.keyboard.press("Control+Enter");
+      await page.waitForSelector("html[data-running=true]", { state: "attached" });
+      await runEnds(page);
+      assertEquals(await page.locator("#history li").count(), before + 1);
     });
+
+    await t.step("files that cannot be used are explained, with a way on", async () => {
+      const drop = async (name: string, bytes: string): Promise<string> => {
+        await page.evaluate(`{
+          const dropped = new DataTransfer();
+          dropped.items.add(new File([${bytes}], ${JSON.stringify(name)}));
+          dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
+        }`);
+        await page.waitForSelector("#trouble:visible");
+        const text = await page.textContent("#trouble") ?? "";
+        await page.click("#trouble button:last-of-type");
+        return text;
+      };
+      assertStringIncludes(await drop("notes.txt", '"hello"'), "No model_index.json");
+      assertStringIncludes(
+        await drop("x.safetensors", "new Uint8Array(100)"),
+        "not a sound safetensors file",
+      );
+      assertStringIncludes(await drop("x.gguf", "new Uint8Array(100)"), "not a sound GGUF file");
+      const foreign = join(ROOT, "tests/golden/gguf/flux_gguf_mixed");
+      const [gguf] = (await filesIn(foreign)).filter((path) => path.endsWith(".gguf"));
+      await page.setInputFiles("#file", join(foreign, gguf));
+      await page.waitForSelector("#trouble:visible");
+      assertStringIncludes(
+        await page.textContent("#trouble") ?? "",
+        `"${gguf}" does not fit the transformer`,
+      );
+      await page.click("#trouble button:has-text('built-in')");
+      await page.waitForSelector("#generate:enabled");
+    });
+
+    await t.step("without a GPU the page says why, what to do, and still plans", async () => {
+      const blind = await openBrowser(["--disable-gpu", "--disable-software-rasterizer"]);
+      try {
+        const page = await blind.newPage();
+        await page.goto(address);
+        await page.waitForSelector("#trouble:visible", { timeout: WAIT_MS });
+        const text = await page.textContent("#trouble") ?? "";
+        assertStringIncludes(text, "This browser gives no access to a GPU");
+        assertStringIncludes(text, "update the graphics driver");
+        assertEquals(await page.isEnabled("#generate"), false);
+        assertStringIncludes(await page.textContent("#plan") ?? "", "steps");
+      } finally {
+        await blind.close();
+      }
+    });
+
     assertEquals(complaints, []);
   } finally {
     await browser.close();

@@ -24,6 +24,8 @@ import type { WebProgress } from "./protocol.ts";
 export interface EngineOptions {
   /** The model's folder. */
   readonly folder: FolderSource;
+  /** LoRAs upon it. */
+  readonly loras?: PipelineOptions["loras"];
   /** Called before weights are read, each time they are: downloads. */
   readonly prepare?: (options: RunOptions) => Promise<void>;
   /** Measurements of earlier visits. */
@@ -40,6 +42,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** Called at every step. */
   readonly onProgress?: (event: WebProgress) => void;
+  /** A preview with the progress of every so many steps. */
+  readonly previewEvery?: number;
   /** Called when the device was lost and the run begins anew. */
   readonly onRetry?: () => void;
 }
@@ -51,6 +55,9 @@ interface Opened {
   outOfMemory?: string;
 }
 
+/** Largest activation once a device was lost or full: smaller tiles, shorter commands, less memory. */
+const CAREFUL_BYTES = 64 << 20;
+
 /** How long after an error the browser may take to say that the device was lost. */
 const LOSS_GRACE_MS = 100;
 
@@ -59,6 +66,7 @@ export class Engine {
   private opened: Opened | undefined;
   private pipeline: Pipeline | undefined;
   private info: Promise<ModelInfo> | undefined;
+  private careful = false;
 
   /** Opens nothing yet. */
   constructor(private readonly options: EngineOptions) {}
@@ -97,7 +105,8 @@ export class Engine {
   }
 
   /**
-   * Draws; on a lost device once more on a fresh one.
+   * Draws; on a lost device once more on a fresh one, with smaller tiles. They stay small: what a device could not
+   * bear once it cannot bear again.
    *
    * @throws {LssgenError} As the pipeline does; `out_of_memory` also for what the browser ran out of.
    */
@@ -110,7 +119,10 @@ export class Engine {
         const fault = await this.diagnose(error);
         const gone = fault instanceof DeviceLostError;
         // What filled the memory, and whatever a lost device held, is of no use any more.
-        if (gone || (fault as LssgenError).code === "out_of_memory") this.forget();
+        if (gone || (fault as LssgenError).code === "out_of_memory") {
+          this.forget();
+          this.careful = true;
+        }
         if (!gone || attempt > 0 || options.signal?.aborted) throw fault;
         options.onRetry?.();
       }
@@ -128,12 +140,15 @@ export class Engine {
   private async ready(options: RunOptions): Promise<Pipeline> {
     const device = await this.device();
     if (!this.pipeline) {
-      const { folder, prepare, tunings = [], onTuned, dtype } = this.options;
+      const { folder, loras, prepare, tunings = [], onTuned, dtype } = this.options;
       await prepare?.(options);
       const tuning = await tuneMatmul(device, tunings);
       if (!tunings.includes(tuning)) onTuned?.(tuning);
       const { signal, onProgress } = options;
-      this.pipeline = await this.unlessLost(createPipeline(folder, { device, dtype, signal, onProgress }));
+      const maxActivationBytes = this.careful ? CAREFUL_BYTES : undefined;
+      this.pipeline = await this.unlessLost(
+        createPipeline(folder, { device, dtype, loras, maxActivationBytes, signal, onProgress }),
+      );
     }
     return this.pipeline;
   }

@@ -40,7 +40,7 @@ export function explain(code: ErrorCode, message: string, own: boolean): Explana
         hints: [
           // The library's own sentence speaks of drivers for the command line.
           message.startsWith("No GPU adapter") ? NO_ADAPTER : detail,
-          "WebGPU works in Chrome and Edge from version 113, Firefox from 141, Safari from 26, where graphics " +
+          "This page works in Chrome and Edge from version 135, Firefox from 141, Safari from 26, where graphics " +
           "acceleration is switched on in the settings.",
           ELSEWHERE,
         ],
@@ -72,10 +72,11 @@ export function explain(code: ErrorCode, message: string, own: boolean): Explana
     case "bad_tensor":
       return own
         ? {
-          title: "This folder cannot be read as a model",
+          title: "This cannot be opened as a model",
           hints: [
             detail,
-            "Expected is a folder in diffusers' layout, with model_index.json at the top and weights as safetensors or GGUF.",
+            "Expected is a folder in diffusers' layout, with model_index.json at the top and weights as safetensors or GGUF, " +
+            "or one such file for the model that is open.",
           ],
           retry: false,
         }

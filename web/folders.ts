@@ -1,14 +1,31 @@
 /// <reference lib="dom" />
+/// <reference lib="dom.asynciterable" />
 /**
- * Folders that the user chooses or drops: handles of files by path, nothing is read.
+ * Folders and files that the user chooses or drops: handles of files by path, nothing is read.
  *
  * @module
  */
 
-import type { OwnFolder } from "./protocol.ts";
+import type { OwnFolder, OwnModel } from "./protocol.ts";
 
 /** What every model folder has at its top. */
 const TOP = "model_index.json";
+
+/** A file of weights. */
+const WEIGHTS = /\.(safetensors|gguf)$/i;
+
+/**
+ * What was chosen: a folder, or one file of weights for the model that is open.
+ *
+ * @param files By path, the chosen folder's own name included.
+ * @param open The model that the file is for.
+ * @throws {Error} When it is neither, in words for the page.
+ */
+export function chosenModel(files: ReadonlyMap<string, File>, open: OwnModel | undefined): OwnModel {
+  const [only, ...more] = [...files.values()];
+  if (only && more.length === 0 && WEIGHTS.test(only.name)) return { folder: open?.folder, file: only };
+  return { folder: modelFolder(files) };
+}
 
 /**
  * The model folder among some files: the one that holds model_index.json nearest the top.
@@ -30,7 +47,32 @@ export function modelFolder(files: ReadonlyMap<string, File>): OwnFolder {
   return { name, files: new Map(inside.map(([path, file]) => [path.slice(root.length), file])) };
 }
 
-/** Files of `<input type=file webkitdirectory>`. */
+/** Opens the browser's dialog for folders, where it has one that hands out files as they are asked for. */
+export function folderDialog(): (() => Promise<Map<string, File>>) | undefined {
+  const scope = globalThis as unknown as {
+    showDirectoryPicker?(options: { id: string; mode: "read" }): Promise<FileSystemDirectoryHandle>;
+  };
+  if (!scope.showDirectoryPicker) return undefined;
+  return async () => {
+    const files = new Map<string, File>();
+    const folder = await scope.showDirectoryPicker!({ id: "model", mode: "read" });
+    await gather(folder, `${folder.name || "model"}/`, files);
+    return files;
+  };
+}
+
+async function gather(
+  folder: FileSystemDirectoryHandle,
+  at: string,
+  files: Map<string, File>,
+): Promise<void> {
+  for await (const [name, handle] of folder.entries()) {
+    if (handle.kind === "file") files.set(at + name, await (handle as FileSystemFileHandle).getFile());
+    else await gather(handle as FileSystemDirectoryHandle, `${at}${name}/`, files);
+  }
+}
+
+/** Files of `<input type=file>`, with webkitdirectory or without. */
 export function chosenFiles(list: FileList): Map<string, File> {
   return new Map(Array.from(list, (file) => [file.webkitRelativePath || file.name, file]));
 }
@@ -38,9 +80,12 @@ export function chosenFiles(list: FileList): Map<string, File> {
 /** Files of what was dropped, folders included. */
 export async function droppedFiles(items: DataTransferItemList): Promise<Map<string, File>> {
   // The list is emptied as soon as the event is over: entries are taken before anything is awaited.
-  const entries = Array.from(items, (item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
+  const taken = Array.from(items, (item) => item.webkitGetAsEntry() ?? item.getAsFile());
   const files = new Map<string, File>();
-  for (const entry of entries) await collect(entry, files);
+  for (const one of taken) {
+    if (one instanceof File) files.set(one.name, one);
+    else if (one) await collect(one, files);
+  }
   return files;
 }
 

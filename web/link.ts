@@ -11,7 +11,7 @@ import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type {
   FromWorker,
   Job,
-  OwnFolder,
+  OwnModel,
   PictureMessage,
   PlanSummary,
   ToWorker,
@@ -52,13 +52,13 @@ export class Link {
     number,
     { resolve: (answer: FromWorker) => void; reject: (error: Error) => void; listener?: RunListener }
   >();
-  private own: OwnFolder | undefined;
+  private own: OwnModel | undefined;
 
   /** @param onStored Told how much this browser stores, whenever that may have changed. */
   constructor(private readonly onStored: (bytes: number) => void) {}
 
-  /** Opens a model; the page's own without a folder. */
-  async open(own?: OwnFolder): Promise<Opened> {
+  /** Opens a model; the page's own without one. */
+  async open(own?: OwnModel): Promise<Opened> {
     this.own = own;
     return await this.ask({ type: "open", own, tunings: tunings() }) as Opened;
   }

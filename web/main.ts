@@ -9,12 +9,12 @@ import type { ErrorCode } from "../lib/errors.ts";
 import { announce, byId, element } from "./dom.ts";
 import { duration, size } from "./estimate.ts";
 import { explain } from "./explain.ts";
-import { chosenFiles, droppedFiles, modelFolder } from "./folders.ts";
+import { chosenFiles, chosenModel, droppedFiles, folderDialog } from "./folders.ts";
 import * as form from "./form.ts";
 import { Link, WorkerError } from "./link.ts";
 import * as pictures from "./pictures.ts";
 import { ProgressView } from "./progress.ts";
-import type { Job, ModelSummary, OwnFolder } from "./protocol.ts";
+import type { Job, ModelSummary, OwnModel } from "./protocol.ts";
 
 const generateButton: HTMLButtonElement = byId("generate");
 const compareButton: HTMLButtonElement = byId("compare");
@@ -22,25 +22,26 @@ const stopButton: HTMLButtonElement = byId("stop");
 const forgetButton: HTMLButtonElement = byId("forget");
 const builtInButton: HTMLButtonElement = byId("built-in");
 const folderInput: HTMLInputElement = byId("folder");
+const fileInput: HTMLInputElement = byId("file");
 const trouble: HTMLElement = byId("trouble");
 
 const progress = new ProgressView();
 const link = new Link(showStored);
-let own: OwnFolder | undefined;
+let own: OwnModel | undefined;
 let usable = false;
 let running = false;
 let stopping = false;
 
 // The model and the GPU.
 
-async function openModel(folder?: OwnFolder): Promise<void> {
-  own = folder;
+async function openModel(model?: OwnModel): Promise<void> {
+  own = model;
   usable = false;
-  byId("model-name").textContent = folder ? folder.name : "Built-in model";
+  byId("model-name").textContent = model?.folder?.name ?? "Built-in model";
   byId("model-note").textContent = "Opening …";
   buttons();
   try {
-    const { model, adapter, trouble } = await link.open(folder);
+    const { model, adapter, trouble } = await link.open(own);
     clearTrouble();
     form.offer(model);
     showModel(model);
@@ -62,8 +63,11 @@ async function openModel(folder?: OwnFolder): Promise<void> {
 
 function showModel(model: ModelSummary): void {
   byId("model-name").textContent = model.name;
+  const file = own?.file &&
+    (model.part === "lora" ? `with the LoRA ${own.file.name}` : `with ${own.file.name} as its ${model.part}`);
+  const folder = own?.folder ? `${model.pipeline}, from your folder` : "built in";
   byId("model-note").textContent = own
-    ? `${model.pipeline}, from your folder`
+    ? [folder, file].filter(Boolean).join(", ")
     : `built in, ${size(model.bytes)}: fetched with the first picture, then kept in this browser`;
 }
 
@@ -73,15 +77,17 @@ function showStored(bytes: number): void {
   buttons();
 }
 
-async function chooseFolder(files: Promise<ReadonlyMap<string, File>>): Promise<void> {
+async function choose(files: Promise<ReadonlyMap<string, File>>): Promise<void> {
   if (running) return announce("Stop the picture first, then choose a model");
-  let folder: OwnFolder;
+  let model: OwnModel;
   try {
-    folder = modelFolder(await files);
+    model = chosenModel(await files, own);
   } catch (error) {
+    // Leaving the dialog is no error.
+    if (error instanceof DOMException && error.name === "AbortError") return;
     return showTrouble("bad_file", error instanceof Error ? error.message : String(error), undefined, true);
   }
-  await openModel(folder);
+  await openModel(model);
 }
 
 // What went wrong.
@@ -132,12 +138,10 @@ async function replan(): Promise<void> {
 }
 
 function buttons(): void {
-  generateButton.disabled = compareButton.disabled = !usable;
-  generateButton.hidden = compareButton.hidden = running;
-  stopButton.hidden = !running;
+  generateButton.disabled = compareButton.disabled = !usable || running;
   stopButton.textContent = stopping ? "Stop at once" : "Stop";
   forgetButton.disabled = running || Number(forgetButton.dataset.bytes ?? 0) === 0;
-  folderInput.disabled = builtInButton.disabled = running;
+  folderInput.disabled = fileInput.disabled = builtInButton.disabled = running;
   document.documentElement.dataset.running = String(running);
 }
 
@@ -161,10 +165,11 @@ async function run(compare: boolean): Promise<void> {
   const focused = document.activeElement;
   running = true;
   stopping = false;
-  buttons();
-  // The button with the focus has just gone: Stop is what comes in its place.
-  if (focused === generateButton || focused === compareButton) stopButton.focus();
   progress.begin();
+  // The button with the focus is about to be disabled: Stop comes in its place. On a phone this also brings the
+  // progress into view, which is below the form there.
+  if (focused === generateButton || focused === compareButton) stopButton.focus();
+  buttons();
   const made: pictures.Picture[] = [];
   try {
     await link.run(jobs, {
@@ -174,7 +179,9 @@ async function run(compare: boolean): Promise<void> {
         progress.picture(plan, warmUp ? `${title}, warming up` : title);
       },
       onProgress(event) {
-        if (!stopping) progress.show(event);
+        if (stopping) return;
+        progress.show(event);
+        if (event.preview) pictures.preview(event, jobs[0].request as { width: number });
       },
       onRetrying() {
         progress.begin();
@@ -200,9 +207,10 @@ async function run(compare: boolean): Promise<void> {
   } finally {
     running = stopping = false;
     const here = document.activeElement === stopButton;
+    pictures.endPreview();
     progress.end();
     buttons();
-    if (here) (compare ? compareButton : generateButton).focus();
+    if (here) (compare ? compareButton : generateButton).focus({ preventScroll: made.length > 0 });
   }
 }
 
@@ -252,11 +260,20 @@ forgetButton.addEventListener("click", async () => {
   announce("Stored weights are deleted");
 });
 builtInButton.addEventListener("click", () => openModel());
-folderInput.addEventListener("change", () => {
-  if (folderInput.files?.length) chooseFolder(Promise.resolve(chosenFiles(folderInput.files)));
-  // The same folder can be chosen again.
-  folderInput.value = "";
-});
+for (const input of [folderInput, fileInput]) {
+  input.addEventListener("change", () => {
+    if (input.files?.length) choose(Promise.resolve(chosenFiles(input.files)));
+    // The same one can be chosen again.
+    input.value = "";
+  });
+}
+const dialog = folderDialog();
+if (dialog) {
+  folderInput.addEventListener("click", (event) => {
+    event.preventDefault();
+    choose(dialog());
+  });
+}
 
 const drop = byId("drop");
 const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes("Files") ?? false;
@@ -272,7 +289,7 @@ addEventListener("drop", (event) => {
   drop.hidden = true;
   if (!hasFiles(event)) return;
   event.preventDefault();
-  chooseFolder(droppedFiles(event.dataTransfer!.items));
+  choose(droppedFiles(event.dataTransfer!.items));
 });
 
 openModel();

@@ -7,7 +7,7 @@
 
 import { byId, element } from "./dom.ts";
 import { duration } from "./estimate.ts";
-import type { PictureMessage } from "./protocol.ts";
+import type { PictureMessage, WebProgress } from "./protocol.ts";
 
 /** A picture with an address that images and links can use. */
 export interface Picture extends PictureMessage {
@@ -17,6 +17,40 @@ export interface Picture extends PictureMessage {
 
 const view: HTMLElement = byId("pictures");
 const list: HTMLElement = byId("history");
+
+/** What is in view: pictures, or at first the placeholder. */
+let inView: readonly Node[] = [...view.childNodes];
+let canvas: HTMLCanvasElement | undefined;
+
+/** Shows in their place what a picture in the making looks like, as large as its stage is beside the whole. */
+export function preview({ preview, width = 1, height = 1 }: WebProgress, whole: { width: number }): void {
+  if (!preview) return;
+  if (!canvas) {
+    canvas = element("canvas");
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", "Preview of the picture in the making");
+    view.classList.remove("two");
+    view.replaceChildren(element("div", { className: "growing" }, canvas));
+  }
+  const { width: w, height: h, rgb } = preview;
+  if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
+  canvas.parentElement!.style.aspectRatio = `${width} / ${height}`;
+  canvas.style.width = `${100 * Math.min(1, width / whole.width)}%`;
+  const pixels = new ImageData(w, h);
+  for (let i = 0; i < w * h; i++) pixels.data.set([rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2], 255], 4 * i);
+  canvas.getContext("2d")!.putImageData(pixels, 0, 0);
+}
+
+/** Puts back what was in view before the preview, unless a picture has come. */
+export function endPreview(): void {
+  if (!canvas) return;
+  canvas = undefined;
+  view.classList.toggle(
+    "two",
+    inView.filter((node) => node instanceof HTMLElement && node.matches("figure")).length > 1,
+  );
+  view.replaceChildren(...inView);
+}
 
 /** Gives a picture its address. */
 export function keep(message: PictureMessage): Picture {
@@ -30,7 +64,9 @@ export function show(pictures: readonly Picture[]): void {
   const lines = pictures.length === 2
     ? [element("p", { className: "verdict" }, verdict(pictures[0], pictures[1]))]
     : [];
-  view.replaceChildren(...lines, ...figures);
+  canvas = undefined;
+  inView = [...lines, ...figures];
+  view.replaceChildren(...inView);
 }
 
 function figureOf(picture: Picture, all: readonly Picture[]): HTMLElement {

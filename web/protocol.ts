@@ -16,6 +16,14 @@ export interface OwnFolder {
   readonly files: ReadonlyMap<string, File>;
 }
 
+/** A model of the user's: a folder, a file that takes the place of weights in a folder, or both. */
+export interface OwnModel {
+  /** The folder; the page's own model without one. */
+  readonly folder?: OwnFolder;
+  /** Weights of the denoiser or of the autoencoder, or a LoRA. */
+  readonly file?: File;
+}
+
 /** What the page shows of a model. */
 export interface ModelSummary {
   /** Its name. */
@@ -28,6 +36,8 @@ export interface ModelSummary {
   readonly methods: readonly string[];
   /** Bytes to download before the first picture; 0 for a folder of the user's. */
   readonly bytes: number;
+  /** What the user's file is for: `transformer`, `unet`, `vae`, `lora`. */
+  readonly part?: string;
 }
 
 /** A stage of a plan. */
@@ -99,7 +109,7 @@ export type ToWorker =
     readonly type: "open";
     readonly id: number;
     /** The model of this page when absent. */
-    readonly own?: OwnFolder;
+    readonly own?: OwnModel;
     /** Measurements of earlier visits: workers have no localStorage. */
     readonly tunings: readonly MatmulTuning[];
   }

@@ -6,14 +6,23 @@
 
 import "./platform.ts";
 import { pictureFile } from "../lib/cli/picture.ts";
-import { LssgenError } from "../lib/errors.ts";
+import { LssgenError, NoAdapterError } from "../lib/errors.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { METHODS } from "../lib/scaling/methods/registry.ts";
 import type { Plan } from "../lib/scaling/types.ts";
-import { blobSource, folderOf } from "../lib/weights/bytes.ts";
+import { blobSource, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { cachedFolder, forgetStored, type ListedFile, storedBytes } from "../lib/weights/cache.ts";
 import { Engine, type EngineOptions, type RunOptions } from "./engine.ts";
-import type { FromWorker, Job, ModelSummary, OwnFolder, PlanSummary, ToWorker } from "./protocol.ts";
+import { withFile } from "./own_model.ts";
+import type {
+  FromWorker,
+  Job,
+  ModelSummary,
+  OwnFolder,
+  OwnModel,
+  PlanSummary,
+  ToWorker,
+} from "./protocol.ts";
 
 /** Set by the build: where the page's model lies, relative to this script, and its files. */
 declare const MODEL_URL: string;
@@ -29,9 +38,14 @@ const scope = globalThis as unknown as {
 interface Current {
   readonly engine: Engine;
   readonly bytes: number;
-  /** Name of the user's folder; undefined for the page's model. */
+  /** Name of the user's model; undefined for the page's. */
   readonly own?: string;
+  /** What the user's file is for. */
+  readonly part?: string;
 }
+
+/** Steps from one preview to the next: by factors of the latents they cost next to nothing, decoded they cost more. */
+const PREVIEW_EVERY = { projected: 1, decoded: 4 } as const;
 
 let current: Current | undefined;
 let running: AbortController | undefined;
@@ -54,7 +68,8 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
     case "open": {
       current?.engine.forget();
       warm.clear();
-      current = open(message.own, message.tunings);
+      current = undefined;
+      current = await open(message.own, message.tunings);
       const model = await summary(current);
       const gpu = await gpuOf(current.engine);
       scope.postMessage({ type: "opened", id, model, ...gpu });
@@ -87,36 +102,51 @@ function engine(): Engine {
   return current.engine;
 }
 
-function open(own: OwnFolder | undefined, tunings: EngineOptions["tunings"]): Current {
+/** The page's model or the user's, with the user's file in it. */
+async function open(own: OwnModel = {}, tunings: EngineOptions["tunings"]): Promise<Current> {
   const onTuned: EngineOptions["onTuned"] = (tuning) => scope.postMessage({ type: "tuned", tuning });
-  if (own) {
-    const folder = folderOf(own.name, (path) => {
-      const file = own.files.get(path);
-      return Promise.resolve(file && blobSource(`${own.name}/${path}`, file));
-    });
-    return { engine: new Engine({ folder, tunings, onTuned }), bytes: 0, own: own.name };
-  }
-  const folder = cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
-  const prepare = async ({ signal, onProgress }: RunOptions): Promise<void> => {
-    if (await folder.stored() < folder.bytes) {
-      await folder.download({
+  const built = own.folder ? undefined : cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
+  const base = built ?? chosen(own.folder!);
+  const { folder, loras, part } = own.file
+    ? await withFile(base, { name: own.file.name, blob: own.file })
+    : { folder: base, loras: undefined, part: undefined };
+  const prepare = built && (async ({ signal, onProgress }: RunOptions): Promise<void> => {
+    if (await built.stored() < built.bytes) {
+      await built.download({
         signal,
         onProgress: (step, steps) => onProgress?.({ phase: "download", step, steps }),
       });
       await tellStored();
     }
+  });
+  return {
+    engine: new Engine({ folder, loras, prepare, tunings, onTuned }),
+    bytes: built?.bytes ?? 0,
+    own: [own.folder?.name, own.file?.name].filter(Boolean).join(" + ") || undefined,
+    part,
   };
-  return { engine: new Engine({ folder, prepare, tunings, onTuned }), bytes: folder.bytes };
 }
 
-async function summary({ engine, bytes }: Current): Promise<ModelSummary> {
-  const { name, pipeline, defaults } = await engine.model();
-  return { name, pipeline, defaults, methods: METHODS.map((method) => method.name), bytes };
+/** Files of the user's disk, read by slices. */
+function chosen({ name, files }: OwnFolder): FolderSource {
+  return folderOf(name, (path) => {
+    const file = files.get(path);
+    return Promise.resolve(file && blobSource(`${name}/${path}`, file));
+  });
 }
+
+async function summary({ engine, bytes, part }: Current): Promise<ModelSummary> {
+  const { name, pipeline, defaults } = await engine.model();
+  return { name, pipeline, defaults, methods: METHODS.map((method) => method.name), bytes, part };
+}
+
+/** Reads 16-bit weights. Chrome had WebGPU for two years before it. */
+const FLOATS = "Float16Array";
 
 /** The GPU's name, or why there is none: a page without a GPU still explains itself and plans. */
 async function gpuOf(engine: Engine): Promise<Pick<FromWorker & { type: "opened" }, "adapter" | "trouble">> {
   try {
+    if (!(FLOATS in globalThis)) throw new NoAdapterError(`This browser is too old: it has no ${FLOATS}`);
     const { vendor, architecture, description, f16 } = (await engine.device()).info;
     const name = description || [vendor, architecture].filter(Boolean).join(" ") || "GPU";
     return { adapter: `${name}, ${f16 ? "16" : "32"}-bit` };
@@ -129,8 +159,11 @@ async function gpuOf(engine: Engine): Promise<Pick<FromWorker & { type: "opened"
 /** One picture, with a short run before it where its time is to be compared. */
 async function draw(id: number, index: number, job: Job, signal: AbortSignal): Promise<void> {
   const { request } = job;
+  const { latentRgb } = await engine().model();
   const options: RunOptions = {
     signal,
+    // Not where the time is compared: each preview waits for the GPU.
+    previewEvery: job.warmUp ? undefined : PREVIEW_EVERY[latentRgb ? "projected" : "decoded"],
     onProgress: (event) => scope.postMessage({ type: "progress", id, event }),
     onRetry: () => {
       warm.clear();

@@ -26,6 +26,7 @@ import {
   ownSettings,
   partOf,
 } from "./family.ts";
+import { generation } from "./generation.ts";
 import { gpuDenoising, noLearnedUpsampler, seededNoise, torchNoise } from "./latents.ts";
 import { checkPicture, pasteInto } from "./pictures.ts";
 import { previewOf } from "./preview.ts";
@@ -34,7 +35,9 @@ import type {
   GenerateOptions,
   GenerateRequest,
   GenerateResult,
+  Generation,
   ModelInfo,
+  ModelSource,
   Pipeline,
   PipelineOptions,
   Progress,
@@ -49,7 +52,9 @@ export type {
   GenerateOptions,
   GenerateRequest,
   GenerateResult,
+  Generation,
   ModelInfo,
+  ModelSource,
   Pipeline,
   PipelineOptions,
   PreviewKind,
@@ -67,12 +72,30 @@ export function embeddedFolder(): FolderSource {
 }
 
 /**
+ * The folder that a model's source stands for. Without a source the embedded model's.
+ *
+ * @throws {LssgenError} `bad_option` for a text that is no address.
+ */
+function folderOfModel(source: ModelSource = embeddedFolder()): FolderSource {
+  if (typeof source === "object" && !(source instanceof URL)) return source;
+  // A page's own address, where there is a page, so that "models/flux/" works there as it does for images.
+  const here = (globalThis as { location?: { href: string } }).location?.href;
+  if (source instanceof URL || URL.canParse(source, here)) return httpFolder(new URL(source, here));
+  throw new LssgenError(
+    "bad_option",
+    `The model is "${source}", expected an address such as "https://example.org/flux/", a URL, or a folder ` +
+      '(fileFolder("./flux") of @lssgen/webgpu/cli in Deno)',
+  );
+}
+
+/**
  * What a model folder says about itself; reads configs only.
  *
- * @param folder The embedded model when undefined.
- * @throws {LssgenError} `bad_file`, `unsupported`.
+ * @param source The embedded model when undefined.
+ * @throws {LssgenError} `bad_file`, `unsupported`; `bad_option` for a text that is no address.
  */
-export async function readModelInfo(folder: FolderSource = embeddedFolder()): Promise<ModelInfo> {
+export async function readModelInfo(source?: ModelSource): Promise<ModelInfo> {
+  const folder = folderOfModel(source);
   const index = await readModelIndex(folder);
   return await ownSettings(folder, await familyOf(index).read(folder, index));
 }
@@ -115,9 +138,9 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
 /**
  * Opens a model: device, weights, kernels.
  *
- * @param folder A diffusers folder; the embedded model when undefined.
+ * @param source A diffusers folder or its address; the embedded model when undefined.
  * @throws {NoAdapterError} Without WebGPU.
- * @throws {LssgenError} `bad_file`, `bad_tensor`, `unsupported`, `out_of_memory`, naming file and tensor.
+ * @throws {LssgenError} `bad_option`, `bad_file`, `bad_tensor`, `unsupported`, `out_of_memory`, naming file and tensor.
  * @throws {AbortedError} When the signal fires while loading.
  *
  * @example A red apple
@@ -127,9 +150,10 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
  * ```
  */
 export async function createPipeline(
-  folder: FolderSource = embeddedFolder(),
+  source?: ModelSource,
   options: PipelineOptions = {},
 ): Promise<Pipeline> {
+  const folder = folderOfModel(source);
   const index = await readModelIndex(folder);
   const family = familyOf(index);
   let info = await ownSettings(folder, await family.read(folder, index));
@@ -152,10 +176,6 @@ export async function createPipeline(
       signal,
       onProgress,
     };
-    const network = await family.load(context);
-    parts.push(network);
-    const vae = await loadVae(context, info.latentChannels);
-    parts.push(vae);
     const tiny = options.tinyVae &&
       await loadTinyVae({ ...context, folder: options.tinyVae }, "", info.latentChannels);
     if (tiny) parts.push(tiny);
@@ -163,6 +183,11 @@ export async function createPipeline(
       ? await loadUpsampler(context, options.upsamplerWeights, info.latentChannels)
       : undefined;
     if (upsampler) parts.push(upsampler);
+    // The large ones last: what is wrong with the user's own folders is said before minutes have gone.
+    const vae = await loadVae(context, info.latentChannels);
+    parts.push(vae);
+    const network = await family.load(context);
+    parts.push(network);
     // The signal stops loading only: each picture brings its own.
     return new TextToImage(info, { ...context, signal: undefined }, {
       network,
@@ -254,10 +279,12 @@ class TextToImage implements Pipeline {
     return planPicture(this.info, request);
   }
 
-  generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
-    const run = this.queue.then(() => this.run(request, options));
-    this.queue = run.catch(() => undefined);
-    return run;
+  generate(request: GenerateRequest, options: GenerateOptions = {}): Generation {
+    return generation((options) => {
+      const run = this.queue.then(() => this.run(request, options));
+      this.queue = run.catch(() => undefined);
+      return run;
+    }, options);
   }
 
   private async run(request: GenerateRequest, options: GenerateOptions): Promise<GenerateResult> {

@@ -235,5 +235,24 @@ export interface Pipeline extends AsyncDisposable {
    * @throws {LssgenError} `bad_option`, naming the option; `numeric` when the network's output is not finite.
    * @throws {AbortedError} Within one step of the signal.
    */
-  generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
+  generate(request: GenerateRequest, options?: GenerateOptions): Generation;
 }
+
+/**
+ * A picture being drawn: await it for the result, or loop over its steps; leaving the loop stops the run.
+ *
+ * @example Step by step
+ * ```ts
+ * import { createPipeline } from "../../mod.ts";
+ *
+ * await using pipeline = await createPipeline();
+ * const drawing = pipeline.generate({ prompt: "a red apple" });
+ * for await (const { phase, stage, step, steps } of drawing) console.log(phase, stage, step, steps);
+ * const { images } = await drawing;
+ * console.log(images.length);
+ * ```
+ */
+export interface Generation extends Promise<GenerateResult>, AsyncIterable<Progress, undefined> {}
+
+/** Where a model is: its folder, or the address of one. */
+export type ModelSource = FolderSource | URL | string;

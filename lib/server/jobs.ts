@@ -5,11 +5,22 @@
  */
 
 import { AbortedError } from "../errors.ts";
-import type { GeneratedImage, GenerateRequest, Pipeline, Progress, RgbPicture } from "../pipelines/types.ts";
+import type {
+  GeneratedImage,
+  GenerateOptions,
+  GenerateRequest,
+  GenerateResult,
+  Pipeline,
+  Progress,
+  RgbPicture,
+} from "../pipelines/types.ts";
 import { ApiError } from "./fields.ts";
 
 /** What the queue needs of a pipeline. */
-export type Engine = Pick<Pipeline, "info" | "generate" | "plan">;
+export interface Engine extends Pick<Pipeline, "info" | "plan"> {
+  /** As the pipeline's, awaited as a whole. */
+  generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
+}
 
 /** What became of a job. */
 export interface JobResult {

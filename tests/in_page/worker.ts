@@ -1,0 +1,49 @@
+/**
+ * What the page's test runs in a worker of the page: golden cases, and the compiler over every shader. Bundled for it.
+ *
+ * @module
+ */
+
+import { openDevice } from "../../lib/gpu/device.ts";
+import { httpFolder } from "../../lib/weights/bytes.ts";
+import { LazyDevice, runCase } from "../../tools/golden/run.ts";
+import { refusedVariants, shaderVariants } from "../shader_variants.ts";
+
+/** A question. */
+export type Ask =
+  | { readonly what: "shaders" }
+  | {
+    readonly what: "golden";
+    readonly root: string;
+    readonly cases: readonly (readonly [string, readonly string[]])[];
+  };
+
+/** Its answer. */
+export interface Told {
+  /** How many were run. */
+  readonly run: number;
+  /** What failed, a line each. */
+  readonly failures: readonly string[];
+}
+
+async function answer(ask: Ask): Promise<Told> {
+  if (ask.what === "shaders") {
+    using device = await openDevice();
+    const variants = shaderVariants(device.info.f16);
+    return { run: variants.length, failures: await refusedVariants(device.gpu, variants, false) };
+  }
+  const gpu = new LazyDevice();
+  const failures: string[] = [];
+  for (const [path, io] of ask.cases) {
+    const result = await runCase(path, (p) => httpFolder(`${ask.root}${p}`), io, gpu, "f32");
+    if (!result.ok) failures.push(`${path}: ${result.failures.join("; ")}`);
+  }
+  await gpu.close();
+  return { run: ask.cases.length, failures };
+}
+
+addEventListener("message", (event) => {
+  const { data } = event as MessageEvent<Ask>;
+  const post = (told: Told) => (globalThis as unknown as { postMessage(told: Told): void }).postMessage(told);
+  answer(data).then(post, (error) => post({ run: 0, failures: [String(error?.stack ?? error)] }));
+});

@@ -1,0 +1,88 @@
+/** A run as a promise and as a loop over its steps. */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { AbortedError, LssgenError } from "../lib/errors.ts";
+import { generation } from "../lib/pipelines/generation.ts";
+import { createPipeline } from "../lib/pipelines/text_to_image.ts";
+import type { GenerateOptions, GenerateResult, Progress } from "../lib/pipelines/types.ts";
+
+const RESULT = { images: [], timings: [], warnings: [] } as unknown as GenerateResult;
+
+/** Three steps, a task apart. */
+async function threeSteps({ onProgress, signal }: GenerateOptions): Promise<GenerateResult> {
+  for (let step = 1; step <= 3; step++) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (signal?.aborted) throw new AbortedError();
+    onProgress?.({ phase: "denoise", step, steps: 3 });
+  }
+  return RESULT;
+}
+
+async function all(events: AsyncIterable<Progress>): Promise<(number | undefined)[]> {
+  const steps: (number | undefined)[] = [];
+  for await (const { step } of events) steps.push(step);
+  return steps;
+}
+
+Deno.test("a run is awaited, looped over, both, and by several", async () => {
+  assertEquals(await generation(threeSteps, {}), RESULT);
+  const heard: (number | undefined)[] = [];
+  const run = generation(threeSteps, { onProgress: ({ step }) => heard.push(step) });
+  assertEquals(await Promise.all([all(run), all(run)]), [[1, 2, 3], [1, 2, 3]]);
+  assertEquals(await run, RESULT);
+  assertEquals(heard, [1, 2, 3]);
+  assertEquals(await all(run), [], "a loop that begins after the end ends at once");
+});
+
+Deno.test("leaving the loop stops the run, and no rejection is left over", async () => {
+  const run = generation(threeSteps, {});
+  for await (const { step } of run) if (step === 2) break;
+  await assertRejects(() => run, AbortedError);
+});
+
+Deno.test("the loop throws what the run throws, after the steps before it", async () => {
+  const run = generation(async ({ onProgress }) => {
+    await Promise.resolve();
+    onProgress?.({ phase: "encode", step: 1 });
+    throw new LssgenError("numeric", "no");
+  }, {});
+  const steps: (number | undefined)[] = [];
+  await assertRejects(
+    async () => {
+      for await (const { step } of run) steps.push(step);
+    },
+    LssgenError,
+    "no",
+  );
+  assertEquals(steps, [1]);
+});
+
+Deno.test("a pipeline's steps arrive in order, a signal and `break` end it, and the next picture is drawn", async () => {
+  await using pipeline = await createPipeline();
+  const request = { prompt: "a red apple", width: 64, height: 64, steps: 3, method: "direct" };
+  const drawing = pipeline.generate(request);
+  const phases: string[] = [];
+  for await (const { phase, step } of drawing) phases.push(phase === "denoise" ? `${phase} ${step}` : phase);
+  assertEquals(
+    phases.filter((phase) => !phase.startsWith("load")),
+    ["encode", "denoise 0", "denoise 1", "denoise 2", "denoise 3", "decode"],
+  );
+  for await (const { step } of pipeline.generate(request)) if (step === 1) break;
+  const stop = new AbortController();
+  await assertRejects(async () => {
+    for await (const { step } of pipeline.generate(request, { signal: stop.signal })) {
+      if (step === 1) stop.abort();
+    }
+  }, AbortedError);
+  assertEquals((await pipeline.generate(request)).images[0].rgb, (await drawing).images[0].rgb);
+});
+
+Deno.test("a model's source is a folder, a URL, or an address; other texts are refused", async () => {
+  const address = new URL("../weights/lssgen-emoji", import.meta.url);
+  for (const source of [address, address.href, `${address.href}/`]) {
+    await using pipeline = await createPipeline(source);
+    assert(pipeline.info.name === "lssgen-emoji");
+  }
+  const error = await assertRejects(() => createPipeline("./flux"), LssgenError, '"./flux"');
+  assertEquals(error.code, "bad_option");
+});

@@ -1,0 +1,69 @@
+/** Every shader in every type that its operands may have: what Tint and naga have to compile. */
+
+import { bindings, preamble } from "../lib/gpu/kernel.ts";
+import { SHADERS } from "../lib/gpu/shaders.gen.ts";
+
+/** A text to compile. */
+export interface Variant {
+  /** Entry of the module of shaders, and the types. */
+  readonly name: string;
+  readonly code: string;
+  /** The entry's text alone. */
+  readonly text: string;
+}
+
+/** Names of element types that a text uses and leaves to whoever compiles it. */
+function aliases(text: string): string[] {
+  return [...new Set([...text.matchAll(/\b([a-z]?elem|[a-z]Elem)\b/gi)].map(([name]) => name))];
+}
+
+/** All of them; with f16 every mixture of f32 and f16. */
+export function shaderVariants(f16: boolean): Variant[] {
+  return Object.entries(SHADERS).flatMap(([shader, text]) => {
+    const names = aliases(text.replace(/\/\/.*/g, ""));
+    let mixtures: Record<string, string>[] = [{}];
+    for (const name of names) {
+      mixtures = mixtures.flatMap((m) =>
+        (f16 ? ["f32", "f16"] : ["f32"]).map((type) => ({ ...m, [name]: type }))
+      );
+    }
+    return mixtures.map((types) => ({
+      name: [shader, ...Object.entries(types).map(([name, type]) => `${name}=${type}`)].join(" "),
+      code: preamble(types) + text,
+      text,
+    }));
+  });
+}
+
+/**
+ * Compiles them.
+ *
+ * @param pipelines Whether down to pipelines: once with the overrides as they are, once with every flag of them set.
+ * SwiftShader takes minutes and gigabytes for all of that.
+ * @returns The compiler's words about those that it refuses.
+ */
+export async function refusedVariants(
+  gpu: GPUDevice,
+  variants: readonly Variant[],
+  pipelines: boolean,
+): Promise<string[]> {
+  const refused: string[] = [];
+  for (const { name, code, text } of variants) {
+    gpu.pushErrorScope("validation");
+    const module = gpu.createShaderModule({ code });
+    const { messages } = await module.getCompilationInfo();
+    if (pipelines) {
+      const entries = bindings(text);
+      const layout = gpu.createPipelineLayout({ bindGroupLayouts: [gpu.createBindGroupLayout({ entries })] });
+      const flags = text.matchAll(/^override (\w+)\s*:\s*\w+\s*=\s*0u?;/gm);
+      const set = Object.fromEntries([...flags].map(([, flag]) => [flag, 1]));
+      for (const constants of [{}, set]) {
+        gpu.createComputePipeline({ layout, compute: { module, constants } });
+      }
+    }
+    const error = await gpu.popErrorScope();
+    const words = [...messages.filter(({ type }) => type === "error"), ...error ? [error] : []];
+    if (words.length > 0) refused.push(`${name}: ${words.map(({ message }) => message).join("; ")}`);
+  }
+  return refused;
+}
