@@ -18,7 +18,7 @@ import data, fast_flux, text, vae as vae_file
 torch.set_num_threads(int(os.environ.get("THREADS", "1")))
 OUT = f"{data.RUNS}/denoise.pt"
 BOUND = f"{data.RUNS}/bind.pt"  # of bind.py: encoders that know what words look like
-START_256 = 0.45                # share of the time that is 128² alone
+START_256 = 0.30                # share of the time that is 128² alone
 WORKERS = int(os.environ.get("WORKERS", "2"))
 FOLDER = os.environ.get("LSSGEN_WEIGHTS", os.path.join(os.path.dirname(__file__), "..", "weights", "lssgen-emoji"))
 

@@ -16,7 +16,7 @@ PAIRS = f"{data.RUNS}/upsampler_pairs.pt"
 # Few groups: with one channel in each (32 of 32) the norm would take the mean, and so the background's colour, away.
 CONFIG = dict(in_channels=16, out_channels=16, block_out_channels=[64, 32], strides=[2, 1], is_up_samples=[True, False],
               norm_num_groups=4, act_fn="silu", interpolate="bilinear")
-COUNTS = {256: 500, 512: 60}  # pairs by the larger side
+COUNTS = {256: 400, 512: 40}  # pairs by the larger side
 CROP = 16                     # side of a decoded crop, in latents
 
 
