@@ -29,7 +29,14 @@ export {
   Recorder,
   Scope,
 } from "./lib/gpu/recorder.ts";
-export { type MatmulTuning, type Operands, operandsOf, tuneMatmul, tuneOnce } from "./lib/gpu/tune.ts";
+export {
+  type MatmulTuning,
+  type Operands,
+  operandsOf,
+  type Reduction,
+  tuneMatmul,
+  tuneOnce,
+} from "./lib/gpu/tune.ts";
 export { attention, type AttentionOptions, type Heads } from "./lib/ops/attention.ts";
 export {
   conv2d,
@@ -50,6 +57,6 @@ export {
 } from "./lib/ops/linear.ts";
 export { layerNorm, type LayerNormOptions, rmsNorm } from "./lib/ops/norm.ts";
 export { packLatents, type PatchOrder, unpackLatents } from "./lib/ops/pack.ts";
-export { qkNormRope, type QkNormRopeOptions } from "./lib/ops/qk_norm_rope.ts";
+export { qkNormRope, type QkNormRopeOptions, type QkNorms } from "./lib/ops/qk_norm_rope.ts";
 export { resample, type ResampleMode, type ResampleOptions } from "./lib/ops/resample.ts";
 export { type Dtype, elements, type Rows, rows, type Tensor } from "./lib/tensor.ts";

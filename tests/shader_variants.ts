@@ -17,9 +17,10 @@ function aliases(text: string): string[] {
   return [...new Set([...text.matchAll(/\b([a-z]?elem|[a-z]Elem)\b/gi)].map(([name]) => name))];
 }
 
-/** All of them; with f16 every mixture of f32 and f16. */
-export function shaderVariants(f16: boolean): Variant[] {
-  return Object.entries(SHADERS).flatMap(([shader, text]) => {
+/** All that a device can do: with f16 every mixture of f32 and f16, subgroup operations where it has them. */
+export function shaderVariants({ f16, subgroups }: { f16: boolean; subgroups: boolean }): Variant[] {
+  const entries = Object.entries(SHADERS).filter(([, text]) => subgroups || !/\bsubgroup[A-Z]/.test(text));
+  return entries.flatMap(([shader, text]) => {
     const names = aliases(text.replace(/\/\/.*/g, ""));
     let mixtures: Record<string, string>[] = [{}];
     for (const name of names) {
@@ -29,7 +30,7 @@ export function shaderVariants(f16: boolean): Variant[] {
     }
     return mixtures.map((types) => ({
       name: [shader, ...Object.entries(types).map(([name, type]) => `${name}=${type}`)].join(" "),
-      code: preamble(types) + text,
+      code: preamble(types, text) + text,
       text,
     }));
   });

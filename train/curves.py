@@ -1,4 +1,4 @@
-"""Loss curves of all four trainings as one PNG, from the checkpoints and bind.py's log."""
+"""Loss curves of the trainings as one PNG, from the checkpoints, and bind.py's log where LSSGEN_RUNS has it."""
 import os, re, sys
 import torch
 import matplotlib
@@ -14,29 +14,32 @@ def log_of(name):
 
 
 def main(out):
-    fig, axes = plt.subplots(1, 4, figsize=(15, 3.4), constrained_layout=True)
+    bind = f"{data.RUNS}/bind.log"
+    panels = 4 if os.path.exists(bind) else 3
+    fig, axes = plt.subplots(1, panels, figsize=(3.75 * panels, 3.4), constrained_layout=True)
     vae = log_of("vae")
     axes[0].plot([s for s, _, _ in vae], [l for _, _, l in vae])
     axes[0].set(title="VAE: L1 + MSE + gradient L1", yscale="log")
 
-    # bind.py is run in parts; its log counts steps on.
-    rows = [tuple(map(float, m)) for m in re.findall(r"^(\d+) \d+s pooled ([\d.]+) states ([\d.]+)", open(f"{data.RUNS}/bind.log").read(), re.M)]
-    axes[1].plot([r[0] for r in rows], [r[1] for r in rows], label="CLIP pooled")
-    axes[1].plot([r[0] for r in rows], [r[2] for r in rows], label="T5 states")
-    axes[1].set(title="text encoders: caption → 32² picture", yscale="log")
-    axes[1].legend()
+    if panels == 4:
+        # bind.py is run in parts; its log counts steps on.
+        rows = [tuple(map(float, m)) for m in re.findall(r"^(\d+) \d+s pooled ([\d.]+) states ([\d.]+)", open(bind).read(), re.M)]
+        axes[1].plot([r[0] for r in rows], [r[1] for r in rows], label="CLIP pooled")
+        axes[1].plot([r[0] for r in rows], [r[2] for r in rows], label="T5 states")
+        axes[1].set(title="text encoders: caption → 32² picture", yscale="log")
+        axes[1].legend()
 
     denoise = log_of("denoise")
     for key in sorted({k for _, _, run in denoise for k in run}):
         part = [(s, run[key]) for s, _, run in denoise if key in run]
         label = f"{key.rstrip('d')}²" + (", distilling guidance" if key.endswith("d") else "")
-        axes[2].plot([s for s, _ in part], [min(1, l) for _, l in part], label=label)
-    axes[2].set(title="denoiser: MSE of the velocity", ylim=(0, 0.6))
-    axes[2].legend()
+        axes[-2].plot([s for s, _ in part], [min(1, l) for _, l in part], label=label)
+    axes[-2].set(title="denoiser: MSE of the velocity", ylim=(0, 0.6))
+    axes[-2].legend()
 
     up = log_of("upsampler")
-    axes[3].plot([r[0] for r in up], [r[2] if not isinstance(r[2], dict) else list(r[2].values())[0] for r in up])
-    axes[3].set(title="latent upsampler: MSE + decoded L1", yscale="log")
+    axes[-1].plot([r[0] for r in up], [r[2] if not isinstance(r[2], dict) else list(r[2].values())[0] for r in up])
+    axes[-1].set(title="latent upsampler: MSE + decoded L1", yscale="log")
     for a in axes:
         a.set_xlabel("step")
         a.grid(alpha=0.3)

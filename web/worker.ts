@@ -69,7 +69,7 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
       current?.engine.forget();
       warm.clear();
       current = undefined;
-      current = await open(message.own, message.tunings);
+      current = await open(message.own ?? {}, message.tunings);
       const model = await summary(current);
       const gpu = await gpuOf(current.engine);
       scope.postMessage({ type: "opened", id, model, ...gpu });
@@ -103,7 +103,7 @@ function engine(): Engine {
 }
 
 /** The page's model or the user's, with the user's file in it. */
-async function open(own: OwnModel = {}, tunings: EngineOptions["tunings"]): Promise<Current> {
+async function open(own: OwnModel, tunings: EngineOptions["tunings"]): Promise<Current> {
   const onTuned: EngineOptions["onTuned"] = (tuning) => scope.postMessage({ type: "tuned", tuning });
   const built = own.folder ? undefined : cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
   const base = built ?? chosen(own.folder!);

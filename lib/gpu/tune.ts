@@ -119,11 +119,14 @@ const PROBE = { M: 256, N: 256, K: 256 };
 /** The norm that is measured: rows and channels of a small picture's tokens. */
 const NORM_PROBE = { rows: 256, D: 1024 };
 /** Batches timed of each candidate after its warm-up; the fastest counts. */
-const BATCHES = 3;
-/** Time to spend on one batch, so that a fast adapter is not measured by its launch overhead. */
-const BATCH_MS = 30;
-/** What waiting for the queue may add to a batch: Deno polls that seldom. */
-const WAIT_MS = 11;
+const BATCHES = 2;
+/** A batch takes this long at least: launches, and waiting for the queue, which Deno looks at every 11 ms, vanish in it. */
+const BATCH_MS = 80;
+/**
+ * How much faster than the one before it a candidate has to be. Two that are alike would otherwise take turns from one
+ * process to the next, and a seed would not give the same bytes again.
+ */
+const MARGIN = 0.8;
 
 /**
  * Measures how this adapter's kernels should read their operands and sum up rows, and lets {@linkcode chooseMatmul} use the
@@ -164,8 +167,9 @@ function usable({ operands, reduction }: MatmulTuning, device: Device): boolean 
     (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
 }
 
+/** The fastest; of those that are alike the one named first. */
 function least<Name extends string>(ms: Readonly<Partial<Record<Name, number>>>): Name {
-  return (Object.keys(ms) as Name[]).reduce((best, name) => ms[name]! < ms[best]! ? name : best);
+  return (Object.keys(ms) as Name[]).reduce((best, name) => ms[name]! < MARGIN * ms[best]! ? name : best);
 }
 
 /** Milliseconds of the probe's product: f32 by f16, no epilogue, textures filled anew each time. */
@@ -222,7 +226,7 @@ async function probeNorm(device: Device, reduction: Reduction, best: number): Pr
   });
 }
 
-/** Milliseconds of one call of `record`. What is clearly slower than `best` is timed once only. */
+/** Milliseconds of one call of `record`. What is clearly slower than `best` is not timed twice. */
 async function timed(device: Device, r: Recorder, best: number, record: () => void): Promise<number> {
   const run = async (times: number) => {
     const start = performance.now();
@@ -232,10 +236,17 @@ async function timed(device: Device, r: Recorder, best: number, record: () => vo
     return performance.now() - start;
   };
   await run(1);
-  let fastest = await run(1);
-  if (fastest > 2 * best + WAIT_MS) return fastest;
-  const times = Math.max(1, Math.min(100, Math.floor(BATCH_MS / fastest)));
-  for (let i = 0; i < BATCHES; i++) fastest = Math.min(fastest, await run(times) / times);
+  let times = 1;
+  let spent = await run(1);
+  while (spent < BATCH_MS && times < 1024) {
+    // By four at most: the first of these times is mostly waiting.
+    times = Math.ceil(times * Math.min(4, Math.max(1.5, 1.2 * BATCH_MS / spent)));
+    spent = await run(times);
+  }
+  let fastest = spent / times;
+  for (let i = 1; i < BATCHES && fastest < 2 * best; i++) {
+    fastest = Math.min(fastest, await run(times) / times);
+  }
   return fastest;
 }
 

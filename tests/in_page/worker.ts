@@ -29,7 +29,7 @@ export interface Told {
 async function answer(ask: Ask): Promise<Told> {
   if (ask.what === "shaders") {
     using device = await openDevice();
-    const variants = shaderVariants(device.info.f16);
+    const variants = shaderVariants(device.info);
     return { run: variants.length, failures: await refusedVariants(device.gpu, variants, false) };
   }
   const gpu = new LazyDevice();
