@@ -20,7 +20,7 @@ SCHEDULER = dict(base_image_seq_len=64, max_image_seq_len=1024, base_shift=0.39,
                  shift=1.0, use_dynamic_shifting=True, time_shift_type="exponential")
 GGUF = "diffusion_pytorch_model.gguf"
 SETTINGS = dict(name="lssgen-emoji", width=512, height=512, steps=20, guidance=1.7, base_resolution=256, min_resolution=128,
-                init_noise=0.65, shorten_steps=False)
+                init_noise=0.55, shorten_steps=False)
 
 
 def halve(module, name):
