@@ -24,8 +24,6 @@ export interface Contender {
 export interface BenchCase {
   /** Floating-point operations of one run. */
   readonly flops: number;
-  /** Bytes that one run has to read and write at least, where memory is what limits it. */
-  readonly bytes?: number;
   /** The product's kernel first, then what it is compared with. */
   readonly contenders: readonly Contender[];
   /** Facts of the first contender's kernel: tile, intensity, workgroup memory. */

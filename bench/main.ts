@@ -1,6 +1,7 @@
 /**
- * `deno task bench [--only NAME] [--case TEXT] [--reps N] [--json [FILE]] [--peers] [--operands buffers|texels|tiled]`: GFLOP/s of the kernels, their share
- * of the peak that plain multiply-adds reach in the same run, and with `--peers` onnxruntime-web at the same work in turns.
+ * `deno task bench [--only NAME] [--case TEXT] [--reps N] [--json [FILE]] [--peers] [--operands buffers|texels|tiled]`:
+ * GFLOP/s of the kernels, their share of the peak that plain multiply-adds reach in the same run, and with `--peers`
+ * onnxruntime-web at the same work in turns.
  *
  * @module
  */

@@ -5,45 +5,32 @@
  * @module
  */
 
-interface Timing {
-  readonly label: string;
-  readonly gflops: number;
-  readonly minMs: number;
-  readonly medianMs: number;
-  readonly maxMs: number;
-}
-
-interface Report {
-  readonly device: { readonly description: string };
-  readonly tuning: { readonly operands: string };
-  readonly peakGflops: number;
-  readonly report: readonly {
-    readonly bench: string;
-    readonly case: string;
-    readonly timings: readonly Timing[];
-  }[];
-}
+import type { CaseReport, RunReport } from "./run.ts";
 
 const [BEGIN, END] = ["<!-- bench -->", "<!-- /bench -->"];
 
-function table({ device, tuning, peakGflops, report }: Report): string {
-  const rows = report.flatMap(({ bench, case: name, timings }) => {
-    // The plain kernel stands last; ours is what it is compared with.
-    const plain = timings.find(({ label }) => label.startsWith("plain"));
-    return timings.map((t) => {
-      const share = `${(100 * t.gflops / peakGflops).toFixed(1)} %`;
-      const ratio = plain && t !== plain ? `${(t.gflops / plain.gflops).toFixed(1)}×` : "";
+/** GFLOP/s of the multiply-adds that a case was timed in turns with. */
+function peakOf({ timings }: CaseReport): number {
+  return timings.find(({ kind }) => kind === "peak")!.gflops;
+}
+
+function table({ device, tuning, peak, report }: RunReport): string {
+  const rows = report.flatMap((one) => {
+    const other = one.timings.find(({ kind }) => kind === "plain" || kind === "peer");
+    return one.timings.filter(({ kind }) => kind !== "peak").map((t) => {
+      const share = `${(100 * t.gflops / peakOf(one)).toFixed(1)} %`;
+      const ratio = other && t.kind === undefined ? `${(t.gflops / other.gflops).toFixed(1)}×` : "";
       const spread = `${t.minMs.toFixed(1)} / ${t.medianMs.toFixed(1)} / ${t.maxMs.toFixed(1)}`;
-      return `| ${bench} | ${name} | ${t.label} | ${t.gflops.toFixed(1)} | ${share} | ${ratio} | ${spread} |`;
+      const name = `${one.bench} | ${one.case} | ${t.label}`;
+      return `| ${name} | ${t.gflops.toFixed(1)} | ${share} | ${ratio} | ${spread} |`;
     });
   });
   return [
-    `${device.description}; peak of ${
-      peakGflops.toFixed(0)
-    } GFLOP/s by register multiply-adds in the same run; ` +
-    `operands from ${tuning.operands}.`,
+    `${device.description}; the peak is that of multiply-adds in registers (${peak}), in turns with every case, here up to ` +
+    `${Math.max(...report.map(peakOf)).toFixed(0)} GFLOP/s; operands from ${tuning.operands}, ` +
+    `rows summed up by ${tuning.reduction}.`,
     "",
-    "| bench | case | kernel | GFLOP/s | of peak | against plain | ms: least / median / most |",
+    "| bench | case | kernel | GFLOP/s | of peak | against the next | ms: least / median / most |",
     "|---|---|---|---:|---:|---:|---:|",
     ...rows,
   ].join("\n");
@@ -54,22 +41,23 @@ function escaped(text: string): string {
 }
 
 /** A bar a kernel, GFLOP/s. */
-function chart({ peakGflops, report }: Report): string {
+function chart({ report }: RunReport): string {
+  const peakGflops = Math.max(...report.map(peakOf));
   const bars = report.flatMap(({ bench, case: name, timings }) =>
-    timings.map((t) => ({
+    timings.filter(({ kind }) => kind !== "peak").map((t) => ({
       text: `${bench} ${name}: ${t.label}`,
       value: t.gflops,
-      plain: t.label.startsWith("plain"),
+      ours: t.kind === undefined,
     }))
   );
   const [row, left, width] = [18, 400, 760];
   const scale = (width - left - 60) / peakGflops;
-  const lines = bars.map(({ text, value, plain }, i) => {
+  const lines = bars.map(({ text, value, ours }, i) => {
     const y = 24 + i * row;
     return `<text x="${left - 8}" y="${y + 12}" text-anchor="end">${escaped(text)}</text>` +
       `<rect x="${left}" y="${y + 2}" width="${Math.max(1, value * scale).toFixed(1)}" height="${
         row - 5
-      }" fill="${plain ? "#b8b8b8" : "#0f6b5c"}"/><text x="${(left + value * scale + 5).toFixed(1)}" y="${
+      }" fill="${ours ? "#0f6b5c" : "#b8b8b8"}"/><text x="${(left + value * scale + 5).toFixed(1)}" y="${
         y + 12
       }">${value.toFixed(1)}</text>`;
   });
@@ -88,7 +76,7 @@ if (!json || !document || !picture) {
   console.error("Expected three files: the bench's JSON, the document, the chart");
   Deno.exit(2);
 }
-const measured: Report = JSON.parse(await Deno.readTextFile(json));
+const measured: RunReport = JSON.parse(await Deno.readTextFile(json));
 const text = await Deno.readTextFile(document);
 const [from, to] = [text.indexOf(BEGIN), text.indexOf(END)];
 if (from < 0 || to < from) {

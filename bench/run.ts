@@ -40,8 +40,6 @@ export interface CaseReport {
   readonly case: string;
   /** Of one run. */
   readonly flops: number;
-  /** Of one run, where memory limits it. */
-  readonly bytes?: number;
   /** Facts of our kernel. */
   readonly evidence?: Readonly<Record<string, string | number>>;
   /** Ours first, the peak last. */
@@ -81,22 +79,19 @@ export async function runBenches(device: Device, o: RunOptions): Promise<RunRepo
       const timings = await measure(device, { ...c, contenders: [...others, peak] }, o.repetitions);
       c.dispose();
       o.say(`\n${bench.name}: ${name}`);
-      for (const t of timings) o.say(line(t, timings, c.bytes));
-      const { flops, bytes, evidence } = c;
-      report.push({ bench: bench.name, case: name, flops, bytes, evidence, timings });
+      for (const t of timings) o.say(line(t, timings));
+      const { flops, evidence } = c;
+      report.push({ bench: bench.name, case: name, flops, evidence, timings });
     }
   }
   peak.dispose();
   return { device: device.info, tuning, peak: peak.label, report };
 }
 
-function line(t: Timing, all: readonly Timing[], bytes: number | undefined): string {
+function line(t: Timing, all: readonly Timing[]): string {
   const share = (100 * t.gflops / all[all.length - 1].gflops).toFixed(1);
-  const speed = bytes === undefined ? "" : `  ${(bytes / t.minMs / 1e6).toFixed(1)} GB/s`;
   const compared = t.kind === "plain" || t.kind === "peer";
   const ratio = compared ? `  ours is ${(t.minMs / all[0].minMs).toFixed(2)}×` : "";
   return `  ${t.label.padEnd(40)} ${t.gflops.toFixed(1).padStart(7)} GFLOP/s  ${share.padStart(5)} %  ` +
-    `min ${t.minMs.toFixed(2)}  median ${t.medianMs.toFixed(2)}  max ${
-      t.maxMs.toFixed(2)
-    } ms${speed}${ratio}`;
+    `min ${t.minMs.toFixed(2)}  median ${t.medianMs.toFixed(2)}  max ${t.maxMs.toFixed(2)} ms${ratio}`;
 }

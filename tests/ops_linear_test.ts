@@ -181,9 +181,9 @@ Deno.test("tuneMatmul() measures once a device, takes stored results of the same
   using device = await openDevice();
   const measured = await tuneMatmul(device);
   assertEquals(await tuneMatmul(device), measured);
-  // None is clearly faster, which is 20 %: of two that are alike always the same one is taken.
+  // None is clearly faster, which is by half: of two that are alike always the same one is taken.
   assert(
-    OPERANDS.every((o) => 0.8 * measured.ms[measured.operands]! <= measured.ms[o]! && measured.ms[o]! > 0),
+    OPERANDS.every((o) => 2 / 3 * measured.ms[measured.operands]! <= measured.ms[o]! && measured.ms[o]! > 0),
   );
   const shape = { M: 64, N: 64, K: 64, xType: "f32", wType: "f32" } as const;
   assertEquals(chooseMatmul(device, shape).operands, measured.operands);

@@ -36,14 +36,10 @@ class Model(nn.Module):
 
     def velocity(self, x, sigma, guidance, cond):
         """x [B, 16, h, w] -> velocity of the same shape."""
-        B, C, h, w = x.shape
-        tokens = x.view(B, C, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(B, h * w // 4, C * 4)
-        ids = torch.zeros(h // 2, w // 2, 3)
-        ids[..., 1] += torch.arange(h // 2)[:, None]
-        ids[..., 2] += torch.arange(w // 2)[None]
-        pooled, states = cond
-        out = self.flux(tokens, states, pooled, sigma, ids.view(-1, 3), torch.zeros(states.shape[1], 3), guidance).sample
-        return out.view(B, h // 2, w // 2, C, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(B, C, h, w)
+        h, w = x.shape[2:]
+        ids, (pooled, states) = fast_flux.image_ids(h // 2, w // 2), cond
+        out = self.flux(fast_flux.pack(x), states, pooled, sigma, ids, torch.zeros(states.shape[1], 3), guidance).sample
+        return fast_flux.unpack(out, h, w)
 
 
 def load_vae():
@@ -52,7 +48,7 @@ def load_vae():
     return v.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def encode(side, count, part=int(os.environ.get("PART", "2048"))):
+def encode(side, count, part=2048):
     """Writes `count` more scenes of a side to files of `part`: latents, captions' vectors and states, all 16 bits."""
     torch.set_num_threads(int(os.environ.get("THREADS", "1")))
     seed = 1000 * side + len(glob.glob(f"{data.RUNS}/latents_{side}_*.pt"))
@@ -162,8 +158,7 @@ def optimizers(model):
     """Muon for the hidden matrices, AdamW for embeddings, norms, biases, first and last layers."""
     hidden, rest = [], []
     for name, p in model.named_parameters():
-        edge = any(k in name for k in ("embedd", "shared", "proj_out.weight" if name.startswith("flux.proj_out") else "\0",
-                                       "relative_attention", "norm_out", "guidance"))
+        edge = name == "proj_out.weight" or any(k in name for k in ("embedd", "shared", "relative_attention", "norm_out"))
         (hidden if p.ndim == 2 and not edge else rest).append(p)
     return [Muon(hidden, lr=0.02),
             torch.optim.AdamW(rest, lr=1.5e-3, betas=(0.9, 0.98), weight_decay=0.0)]

@@ -93,12 +93,17 @@ def forward(p, tokens, states, pooled, sigma, guidance, rope):
     return F.linear(norm(x[:, T:]) * (1 + scale) + shift, p["proj_out.weight"], p["proj_out.bias"])
 
 
-def rope_of(h, w):
-    """cos and sin [T + h·w, d / 2] of text at 0 and image rows and columns, as diffusers' FluxPosEmbed."""
+def image_ids(h, w):
+    """(0, row, column) of every token, [h·w, 3]."""
     ids = torch.zeros(h, w, 3)
     ids[..., 1] += torch.arange(h)[:, None]
     ids[..., 2] += torch.arange(w)[None]
-    ids = torch.cat([torch.zeros(TEXT, 3), ids.view(-1, 3)]).double()
+    return ids.view(-1, 3)
+
+
+def rope_of(h, w):
+    """cos and sin [T + h·w, d / 2] of text at 0 and image rows and columns, as diffusers' FluxPosEmbed."""
+    ids = torch.cat([torch.zeros(TEXT, 3), image_ids(h, w)]).double()
     a = torch.cat([ids[:, j, None] / 10000 ** (torch.arange(0, d, 2).double() / d) for j, d in enumerate(AXES)], 1)
     return torch.stack([a.cos(), a.sin()]).float()
 
@@ -107,6 +112,11 @@ def pack(x):
     """Latents [B, C, h, w] → tokens [B, h·w/4, 4·C]."""
     B, C, h, w = x.shape
     return x.view(B, C, h // 2, 2, w // 2, 2).permute(0, 2, 4, 1, 3, 5).reshape(B, h * w // 4, C * 4)
+
+
+def unpack(tokens, h, w):
+    """Tokens [B, h·w/4, 4·C] → latents [B, C, h, w]."""
+    return tokens.view(len(tokens), h // 2, w // 2, -1, 2, 2).permute(0, 3, 1, 4, 2, 5).flatten(2, 3).flatten(3)
 
 
 if __name__ == "__main__":

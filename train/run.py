@@ -10,15 +10,18 @@ import os, subprocess, sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.path.join(HERE, "..", "weights", "lssgen-emoji")
-# What the first version had; the denoiser gains from more.
+# (script, fixed arguments, minutes); minutes are scaled.
 PARTS = [
-    ("vae.py", ["25"]),             # 16 channels, 25 dB
-    ("text.py", [FOLDER]),          # tokenizers
-    ("bind.py", ["19"]),            # encoders learn what words look like
-    ("denoise.py", ["200", "0.08"]),  # rectified flow, then guidance distilled
-    ("upsampler.py", ["10"]),       # latents to twice their size
-    ("export.py", []),
-    ("curves.py", []),
+    ("vae.py", [], 38),                     # 16 channels, 28 dB
+    ("text.py", [FOLDER], None),            # tokenizers
+    ("bind.py", [], 19),                    # encoders learn what words look like
+    ("denoise.py", ["encode", "128", "32768"], None),  # scenes, ahead of training; more on every run
+    ("denoise.py", ["encode", "256", "6144"], None),
+    ("denoise.py", ["encode", "512", "192"], None),
+    ("denoise.py", [], 90),                 # rectified flow, then guidance distilled
+    ("upsampler.py", [], 9),                # latents to twice their size
+    ("export.py", [], None),
+    ("curves.py", [], None),
 ]
 
 
@@ -26,8 +29,8 @@ def main():
     # torch's allocator on a CPU gives pages back and takes them again at every step, which costs a third of the time.
     env = dict(os.environ, MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_="8589934592", MALLOC_TOP_PAD_="268435456")
     scale = float(sys.argv[sys.argv.index("--minutes-scale") + 1]) if "--minutes-scale" in sys.argv else 1.0
-    for script, args in PARTS:
-        args = [str(float(a) * scale) if i == 0 and a.replace(".", "").isdigit() else a for i, a in enumerate(args)]
+    for script, fixed, minutes in PARTS:
+        args = [*fixed, *([str(minutes * scale)] if minutes else [])]
         print("==", script, *args, flush=True)
         subprocess.run([sys.executable, f"{HERE}/{script}", *args], check=True, env=env)
 

@@ -118,19 +118,20 @@ export function chooseMatmul(device: Device, { M }: MatmulShape): MatmulKernel {
 const PROBE = { M: 256, N: 256, K: 256 };
 /** The norm that is measured: rows and channels of a small picture's tokens. */
 const NORM_PROBE = { rows: 256, D: 1024 };
-/** Batches timed of each candidate after its warm-up; the fastest counts. */
-const BATCHES = 2;
+/** Batches timed of each candidate, in turns with the others', so that a machine's busy moments slow all of them. */
+const ROUNDS = 3;
 /** A batch takes this long at least: launches, and waiting for the queue, which Deno looks at every 11 ms, vanish in it. */
-const BATCH_MS = 80;
+const BATCH_MS = 60;
 /**
- * How much faster than the one before it a candidate has to be. Two that are alike would otherwise take turns from one
- * process to the next, and a seed would not give the same bytes again.
+ * Share of the time of the one before it that a candidate may take: structures that matter differ by 2 to 4 times. Two
+ * that are alike would otherwise take turns from one process to the next, and a seed would not give the same bytes again.
+ * A busy machine moves a ratio by a fifth.
  */
-const MARGIN = 0.8;
+const MARGIN = 2 / 3;
 
 /**
  * Measures how this adapter's kernels should read their operands and sum up rows, and lets {@linkcode chooseMatmul} use the
- * result on this device from now on. Takes about a second on a CPU adapter, compilation included.
+ * result on this device from now on. Takes about two seconds on a CPU adapter, compilation included.
  *
  * @param device Where to measure.
  * @param known Results of earlier runs: the one of this adapter is used without measuring.
@@ -141,15 +142,16 @@ export async function tuneMatmul(device: Device, known: readonly MatmulTuning[] 
   const adapter = [vendor, architecture, description].join("|");
   let tuning = tunings.get(device) ?? known.find((t) => t.adapter === adapter && usable(t, device));
   if (!tuning) {
-    const texels = await probe(device, variant("texels", 4, 4, 16, 1), Infinity);
-    const buffers = await probe(device, variant("buffers", 4, 4, 16, 1), texels);
-    const tiled = await probe(device, variant("tiled", 4, 4, 16, 16), Math.min(texels, buffers));
-    const ms = { texels, buffers, tiled };
-    const rows = await probeNorm(device, "rows", Infinity);
-    const tree = await probeNorm(device, "tree", rows);
-    const reductionMs: Partial<Record<Reduction, number>> = device.info.subgroups
-      ? { rows, tree, subgroups: await probeNorm(device, "subgroups", Math.min(rows, tree)) }
-      : { rows, tree };
+    const ms = await race(device, [
+      product("texels", variant("texels", 4, 4, 16, 1)),
+      product("buffers", variant("buffers", 4, 4, 16, 1)),
+      product("tiled", variant("tiled", 4, 4, 16, 16)),
+    ]);
+    const reductionMs = await race(device, [
+      norm("rows"),
+      norm("tree"),
+      ...device.info.subgroups ? [norm("subgroups")] : [],
+    ]);
     tuning = { adapter, operands: least(ms), ms, reduction: least(reductionMs), reductionMs };
   }
   tunings.set(device, tuning);
@@ -172,82 +174,107 @@ function least<Name extends string>(ms: Readonly<Partial<Record<Name, number>>>)
   return (Object.keys(ms) as Name[]).reduce((best, name) => ms[name]! < MARGIN * ms[best]! ? name : best);
 }
 
-/** Milliseconds of the probe's product: f32 by f16, no epilogue, textures filled anew each time. */
-async function probe(device: Device, kernel: MatmulKernel, best: number): Promise<number> {
+/** One way to do a probe's work. */
+interface Candidate<Name extends string> {
+  readonly name: Name;
+  /** Makes its tensors; what is returned records the work once. */
+  readonly prepare: (r: Recorder) => () => void;
+}
+
+/** The probe's product: f32 by f16, no epilogue, textures filled anew each time. */
+function product(name: Operands, kernel: MatmulKernel): Candidate<Operands> {
   const { M, N, K } = PROBE;
-  using r = new Recorder(device);
-  const x = r.upload([M, K], new Float32Array(M * K));
-  const w = r.upload([N, K / 2], new Float32Array(N * K / 2));
-  const y = r.tensor([M, N]);
   const across = Math.ceil(N / (kernel.WX * kernel.RN));
   const tiles = across * Math.ceil(M / (kernel.WY * kernel.RM));
-  return await timed(device, r, best, () => {
-    using _texels = r.scope();
-    const operands = [x, w].map((t) =>
-      kernel.operands === "texels" ? r.texels({ tensor: t, offset: 0, size: t.byteLength }) : t
-    );
-    r.dispatch({
-      shader: kernel.shader,
-      types: { rElem: "f32", yElem: "f32" },
-      constants: { WX: kernel.WX, WY: kernel.WY, W_TYPE: 1 },
-      // In the order of Shape in shaders/matmul.wgsl: part, product, x and w, y, r, epilogue.
-      params: [
-        ...[0, M, 0, N],
-        ...[N, K / 8, K / 8, M],
-        ...[M, 0, 0, 0],
-        ...[M, 0, 0],
-        ...[0, 0, 0],
-        ...[0, 0, f32(1), tiles],
-      ],
-      buffers: [...operands, undefined, undefined, undefined, y],
-      groups: [tiles],
-      flops: 2 * M * N * K,
-    });
-  });
+  return {
+    name,
+    prepare(r) {
+      const x = r.upload([M, K], new Float32Array(M * K));
+      const w = r.upload([N, K / 2], new Float32Array(N * K / 2));
+      const y = r.tensor([M, N]);
+      return () => {
+        using _texels = r.scope();
+        const operands = [x, w].map((t) =>
+          kernel.operands === "texels" ? r.texels({ tensor: t, offset: 0, size: t.byteLength }) : t
+        );
+        r.dispatch({
+          shader: kernel.shader,
+          types: { rElem: "f32", yElem: "f32" },
+          constants: { WX: kernel.WX, WY: kernel.WY, W_TYPE: 1 },
+          // In the order of Shape in shaders/matmul.wgsl: part, product, x and w, y, r, epilogue.
+          params: [
+            ...[0, M, 0, N],
+            ...[N, K / 8, K / 8, M],
+            ...[M, 0, 0, 0],
+            ...[M, 0, 0],
+            ...[0, 0, 0],
+            ...[0, 0, f32(1), tiles],
+          ],
+          buffers: [...operands, undefined, undefined, undefined, y],
+          groups: [tiles],
+          flops: 2 * M * N * K,
+        });
+      };
+    },
+  };
 }
 
-/** Milliseconds of the probe's layer norm in f32. */
-async function probeNorm(device: Device, reduction: Reduction, best: number): Promise<number> {
+/** The probe's layer norm in f32. */
+function norm(name: Reduction): Candidate<Reduction> {
   const { rows, D } = NORM_PROBE;
-  using r = new Recorder(device);
-  const x = r.upload([rows, D], new Float32Array(rows * D));
-  const y = r.tensor([rows, D]);
-  const { shader, rowsAGroup } = NORM_KERNELS[reduction];
+  const { shader, rowsAGroup } = NORM_KERNELS[name];
   const groups = Math.ceil(rows / rowsAGroup);
-  return await timed(device, r, best, () => {
-    r.dispatch({
-      shader,
-      types: { xElem: "f32", yElem: "f32" },
-      // In the order of Shape in shaders/norm.wgsl.
-      params: [...[rows, D, rows, groups, 0], ...[rows, 0, 0, 0], ...[0, 0, 0], ...[0, 0, 0]],
-      buffers: [x, undefined, undefined, undefined, y],
-      groups: [groups],
-    });
-  });
+  return {
+    name,
+    prepare(r) {
+      const x = r.upload([rows, D], new Float32Array(rows * D));
+      const y = r.tensor([rows, D]);
+      return () =>
+        r.dispatch({
+          shader,
+          types: { xElem: "f32", yElem: "f32" },
+          // In the order of Shape in shaders/norm.wgsl.
+          params: [...[rows, D, rows, groups, 0], ...[rows, 0, 0, 0], ...[0, 0, 0], ...[0, 0, 0]],
+          buffers: [x, undefined, undefined, undefined, y],
+          groups: [groups],
+        });
+    },
+  };
 }
 
-/** Milliseconds of one call of `record`. What is clearly slower than `best` is not timed twice. */
-async function timed(device: Device, r: Recorder, best: number, record: () => void): Promise<number> {
-  const run = async (times: number) => {
+/** Milliseconds of each candidate's work: its fastest batch of several, which the candidates run in turns. */
+async function race<Name extends string>(
+  device: Device,
+  candidates: readonly Candidate<Name>[],
+): Promise<Partial<Record<Name, number>>> {
+  using r = new Recorder(device);
+  const run = async (record: () => void, times: number): Promise<number> => {
     const start = performance.now();
     for (let i = 0; i < times; i++) record();
     r.submit();
     await device.idle();
     return performance.now() - start;
   };
-  await run(1);
-  let times = 1;
-  let spent = await run(1);
-  while (spent < BATCH_MS && times < 1024) {
-    // By four at most: the first of these times is mostly waiting.
-    times = Math.ceil(times * Math.min(4, Math.max(1.5, 1.2 * BATCH_MS / spent)));
-    spent = await run(times);
+  const runners = [];
+  for (const { name, prepare } of candidates) {
+    const record = prepare(r);
+    await run(record, 1);
+    let times = 1;
+    let spent = await run(record, 1);
+    while (spent < BATCH_MS && times < 1024) {
+      // By four at most: the first of these times is mostly waiting.
+      times = Math.ceil(times * Math.min(4, Math.max(1.5, 1.2 * BATCH_MS / spent)));
+      spent = await run(record, times);
+    }
+    runners.push({ name, record, times });
   }
-  let fastest = spent / times;
-  for (let i = 1; i < BATCHES && fastest < 2 * best; i++) {
-    fastest = Math.min(fastest, await run(times) / times);
+  const ms: Partial<Record<Name, number>> = {};
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const { name, record, times } of runners) {
+      ms[name] = Math.min(ms[name] ?? Infinity, await run(record, times) / times);
+    }
   }
-  return fastest;
+  return ms;
 }
 
 const STORE = "lssgen.tunings";
