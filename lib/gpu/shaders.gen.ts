@@ -13064,7 +13064,7 @@ const TILED: u32 = 0u;
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -13111,15 +13111,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -13316,7 +13315,7 @@ const TILED: u32 = 0u;
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -13363,15 +13362,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -13568,7 +13566,7 @@ const TILED: u32 = 0u;
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -13615,15 +13613,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -14016,7 +14013,7 @@ const TILED: u32 = 0u;
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -14063,15 +14060,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -14268,7 +14264,7 @@ const TILED: u32 = 0u;
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -14315,15 +14311,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -14520,7 +14515,7 @@ const TILED: u32 = 0u;
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -14567,15 +14562,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -14968,7 +14962,7 @@ const TILED: u32 = 0u;
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -15015,15 +15009,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -15548,7 +15541,7 @@ const TILED: u32 = 0u;
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -15595,15 +15588,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -16448,7 +16440,7 @@ const TILED: u32 = 0u;
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -16495,15 +16487,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -17576,7 +17567,7 @@ const TILED: u32 = 1u;
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -17623,15 +17614,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -17674,12 +17664,53 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   Y[y] = yElem(v);
 }
 
-// Rows of the tile in the order (i, invocation), so that neighbours read neighbouring rows; a row is four
-// vectors along K and one of padding, which spreads rows over the banks.
-const LANES = 16u;  // WX and WY
-const PITCH = 5u;
-var<workgroup> xTile: array<vec4f, LANES * RM * PITCH>;
-var<workgroup> wTile: array<vec4f, LANES * RN * PITCH>;
+// Both tiles have 64 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads
+// rows over the banks: 14 KiB at most.
+const LANES = 64u / RM;  // WX and WY
+override STEP8: u32 = 4u;
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
+override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, 64u * X_PITCH>;
+var<workgroup> wTile: array<vec4u, 64u * W_PITCH>;
+var<workgroup> xRow: array<u32, 64>;  // where a row begins in X and W
+var<workgroup> wRow: array<u32, 64>;
+
+fn stageX(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = xBits(at * X_VECTORS);
+    if (X_TYPE == 0u) { u = xBits(at * 2u + 1u); }
+  }
+  xTile[to] = v;
+  if (X_TYPE == 0u) { xTile[to + 1u] = u; }
+}
+
+fn stageW(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = wBits(at * W_VECTORS);
+    if (W_TYPE == 0u) { u = wBits(at * 2u + 1u); }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u]))); }
+  return before(halves(v));
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
 
 @compute @workgroup_size(WX, WY)
 fn main(
@@ -17731,55 +17762,48 @@ fn main(
   var acc3_2 = 0.0;
   var acc3_3 = 0.0;
 
-  // Each invocation copies its eighths of one row of either tile.
-  for (var k = 0u; k < s.K8; k += 2u) {
-    for (var at = lane; at < 2u * LANES * RM; at += LANES * LANES) {
-      let row = at >> 1u;
-      let m = min(m0 + (row % LANES - local.y) * RM + row / LANES, s.mEnd - 1u);
-      let k8 = k + (at & 1u);
-      var v = Eight();
-      if (k8 < s.K8) {
-        let b = m / s.S;
-        v = loadX((b * s.xN + s.xAt + m - b * s.S) * s.K8 - s.xBase8 + k8);
-      }
-      xTile[row * PITCH + (at & 1u) * 2u] = v.lo;
-      xTile[row * PITCH + (at & 1u) * 2u + 1u] = v.hi;
-    }
-    for (var at = lane; at < 2u * LANES * RN; at += LANES * LANES) {
-      let row = at >> 1u;
-      let n = min(n0 + (row % LANES - local.x) * RN + row / LANES, s.nEnd - 1u);
-      let k8 = k + (at & 1u);
-      var v = Eight();
-      if (k8 < s.K8) { v = loadW(n * s.stride8 - s.wBase8 + k8); }
-      wTile[row * PITCH + (at & 1u) * 2u] = v.lo;
-      wTile[row * PITCH + (at & 1u) * 2u + 1u] = v.hi;
+  // Tile row r is the row r / LANES of invocation r % LANES: neighbours read neighbouring rows.
+  if (lane < 64u) {
+    let m = min(m0 + (lane % LANES - local.y) * RM + lane / LANES, s.mEnd - 1u);
+    let n = min(n0 + (lane % LANES - local.x) * RN + lane / LANES, s.nEnd - 1u);
+    xRow[lane] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
+    wRow[lane] = n * s.stride8 - s.wBase8;
+  }
+  workgroupBarrier();
+  for (var k = 0u; k < s.K8; k += STEP8) {
+    for (var at = lane; at < 64u * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
+      // Eighths beyond K count as zeros.
+      stageX(row * X_PITCH + at % STEP8 * X_VECTORS, xRow[row] + k8, k8 < s.K8);
+      stageW(row * W_PITCH + at % STEP8 * W_VECTORS, wRow[row] + k8, k8 < s.K8);
     }
     workgroupBarrier();
-    for (var q = 0u; q < 4u; q++) {
-      let a0 = xTile[(0 * LANES + local.y) * PITCH + q];
-      let a1 = xTile[(1 * LANES + local.y) * PITCH + q];
-      let a2 = xTile[(2 * LANES + local.y) * PITCH + q];
-      let a3 = xTile[(3 * LANES + local.y) * PITCH + q];
-      let v0 = wTile[(0 * LANES + local.x) * PITCH + q];
-      acc0_0 = mac4(acc0_0, a0, v0);
-      acc1_0 = mac4(acc1_0, a1, v0);
-      acc2_0 = mac4(acc2_0, a2, v0);
-      acc3_0 = mac4(acc3_0, a3, v0);
-      let v1 = wTile[(1 * LANES + local.x) * PITCH + q];
-      acc0_1 = mac4(acc0_1, a0, v1);
-      acc1_1 = mac4(acc1_1, a1, v1);
-      acc2_1 = mac4(acc2_1, a2, v1);
-      acc3_1 = mac4(acc3_1, a3, v1);
-      let v2 = wTile[(2 * LANES + local.x) * PITCH + q];
-      acc0_2 = mac4(acc0_2, a0, v2);
-      acc1_2 = mac4(acc1_2, a1, v2);
-      acc2_2 = mac4(acc2_2, a2, v2);
-      acc3_2 = mac4(acc3_2, a3, v2);
-      let v3 = wTile[(3 * LANES + local.x) * PITCH + q];
-      acc0_3 = mac4(acc0_3, a0, v3);
-      acc1_3 = mac4(acc1_3, a1, v3);
-      acc2_3 = mac4(acc2_3, a2, v3);
-      acc3_3 = mac4(acc3_3, a3, v3);
+    for (var q = 0u; q < STEP8; q++) {
+      let a0 = stagedX((0 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a1 = stagedX((1 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a2 = stagedX((2 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a3 = stagedX((3 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let v0 = stagedW((0 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+      acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+      acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+      acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+      let v1 = stagedW((1 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+      acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+      acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+      acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+      let v2 = stagedW((2 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+      acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+      acc2_2 = mac4(mac4(acc2_2, a2.lo, v2.lo), a2.hi, v2.hi);
+      acc3_2 = mac4(mac4(acc3_2, a3.lo, v2.lo), a3.hi, v2.hi);
+      let v3 = stagedW((3 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+      acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+      acc2_3 = mac4(mac4(acc2_3, a2.lo, v3.lo), a2.hi, v3.hi);
+      acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
     }
     workgroupBarrier();
   }
@@ -17838,6 +17862,518 @@ fn main(
     sum3 = select(sum3, acc2_3, i == 2);
     sum3 = select(sum3, acc3_3, i == 3);
     if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
+  }
+}
+`,
+  "matmul@RM=8,RN=8,TEXELS=0,TILED=1": `const RM: u32 = 8u;
+const RN: u32 = 8u;
+const TEXELS: u32 = 0u;
+const TILED: u32 = 1u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
+//
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+// Both tiles have 64 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads
+// rows over the banks: 14 KiB at most.
+const LANES = 64u / RM;  // WX and WY
+override STEP8: u32 = 4u;
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
+override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, 64u * X_PITCH>;
+var<workgroup> wTile: array<vec4u, 64u * W_PITCH>;
+var<workgroup> xRow: array<u32, 64>;  // where a row begins in X and W
+var<workgroup> wRow: array<u32, 64>;
+
+fn stageX(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = xBits(at * X_VECTORS);
+    if (X_TYPE == 0u) { u = xBits(at * 2u + 1u); }
+  }
+  xTile[to] = v;
+  if (X_TYPE == 0u) { xTile[to + 1u] = u; }
+}
+
+fn stageW(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = wBits(at * W_VECTORS);
+    if (W_TYPE == 0u) { u = wBits(at * 2u + 1u); }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u]))); }
+  return before(halves(v));
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+@compute @workgroup_size(WX, WY)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
+  let r4 = min(m0 + 4, s.mEnd - 1u);
+  let b4 = r4 / s.S;
+  let x4 = (b4 * s.xN + s.xAt + r4 - b4 * s.S) * s.K8 - s.xBase8;
+  let r5 = min(m0 + 5, s.mEnd - 1u);
+  let b5 = r5 / s.S;
+  let x5 = (b5 * s.xN + s.xAt + r5 - b5 * s.S) * s.K8 - s.xBase8;
+  let r6 = min(m0 + 6, s.mEnd - 1u);
+  let b6 = r6 / s.S;
+  let x6 = (b6 * s.xN + s.xAt + r6 - b6 * s.S) * s.K8 - s.xBase8;
+  let r7 = min(m0 + 7, s.mEnd - 1u);
+  let b7 = r7 / s.S;
+  let x7 = (b7 * s.xN + s.xAt + r7 - b7 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+  var acc1_4 = 0.0;
+  var acc1_5 = 0.0;
+  var acc1_6 = 0.0;
+  var acc1_7 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc2_2 = 0.0;
+  var acc2_3 = 0.0;
+  var acc2_4 = 0.0;
+  var acc2_5 = 0.0;
+  var acc2_6 = 0.0;
+  var acc2_7 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc3_2 = 0.0;
+  var acc3_3 = 0.0;
+  var acc3_4 = 0.0;
+  var acc3_5 = 0.0;
+  var acc3_6 = 0.0;
+  var acc3_7 = 0.0;
+  var acc4_0 = 0.0;
+  var acc4_1 = 0.0;
+  var acc4_2 = 0.0;
+  var acc4_3 = 0.0;
+  var acc4_4 = 0.0;
+  var acc4_5 = 0.0;
+  var acc4_6 = 0.0;
+  var acc4_7 = 0.0;
+  var acc5_0 = 0.0;
+  var acc5_1 = 0.0;
+  var acc5_2 = 0.0;
+  var acc5_3 = 0.0;
+  var acc5_4 = 0.0;
+  var acc5_5 = 0.0;
+  var acc5_6 = 0.0;
+  var acc5_7 = 0.0;
+  var acc6_0 = 0.0;
+  var acc6_1 = 0.0;
+  var acc6_2 = 0.0;
+  var acc6_3 = 0.0;
+  var acc6_4 = 0.0;
+  var acc6_5 = 0.0;
+  var acc6_6 = 0.0;
+  var acc6_7 = 0.0;
+  var acc7_0 = 0.0;
+  var acc7_1 = 0.0;
+  var acc7_2 = 0.0;
+  var acc7_3 = 0.0;
+  var acc7_4 = 0.0;
+  var acc7_5 = 0.0;
+  var acc7_6 = 0.0;
+  var acc7_7 = 0.0;
+
+  // Tile row r is the row r / LANES of invocation r % LANES: neighbours read neighbouring rows.
+  if (lane < 64u) {
+    let m = min(m0 + (lane % LANES - local.y) * RM + lane / LANES, s.mEnd - 1u);
+    let n = min(n0 + (lane % LANES - local.x) * RN + lane / LANES, s.nEnd - 1u);
+    xRow[lane] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
+    wRow[lane] = n * s.stride8 - s.wBase8;
+  }
+  workgroupBarrier();
+  for (var k = 0u; k < s.K8; k += STEP8) {
+    for (var at = lane; at < 64u * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
+      // Eighths beyond K count as zeros.
+      stageX(row * X_PITCH + at % STEP8 * X_VECTORS, xRow[row] + k8, k8 < s.K8);
+      stageW(row * W_PITCH + at % STEP8 * W_VECTORS, wRow[row] + k8, k8 < s.K8);
+    }
+    workgroupBarrier();
+    for (var q = 0u; q < STEP8; q++) {
+      let a0 = stagedX((0 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a1 = stagedX((1 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a2 = stagedX((2 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a3 = stagedX((3 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a4 = stagedX((4 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a5 = stagedX((5 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a6 = stagedX((6 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a7 = stagedX((7 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let v0 = stagedW((0 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+      acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+      acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+      acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+      acc4_0 = mac4(mac4(acc4_0, a4.lo, v0.lo), a4.hi, v0.hi);
+      acc5_0 = mac4(mac4(acc5_0, a5.lo, v0.lo), a5.hi, v0.hi);
+      acc6_0 = mac4(mac4(acc6_0, a6.lo, v0.lo), a6.hi, v0.hi);
+      acc7_0 = mac4(mac4(acc7_0, a7.lo, v0.lo), a7.hi, v0.hi);
+      let v1 = stagedW((1 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+      acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+      acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+      acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+      acc4_1 = mac4(mac4(acc4_1, a4.lo, v1.lo), a4.hi, v1.hi);
+      acc5_1 = mac4(mac4(acc5_1, a5.lo, v1.lo), a5.hi, v1.hi);
+      acc6_1 = mac4(mac4(acc6_1, a6.lo, v1.lo), a6.hi, v1.hi);
+      acc7_1 = mac4(mac4(acc7_1, a7.lo, v1.lo), a7.hi, v1.hi);
+      let v2 = stagedW((2 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+      acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+      acc2_2 = mac4(mac4(acc2_2, a2.lo, v2.lo), a2.hi, v2.hi);
+      acc3_2 = mac4(mac4(acc3_2, a3.lo, v2.lo), a3.hi, v2.hi);
+      acc4_2 = mac4(mac4(acc4_2, a4.lo, v2.lo), a4.hi, v2.hi);
+      acc5_2 = mac4(mac4(acc5_2, a5.lo, v2.lo), a5.hi, v2.hi);
+      acc6_2 = mac4(mac4(acc6_2, a6.lo, v2.lo), a6.hi, v2.hi);
+      acc7_2 = mac4(mac4(acc7_2, a7.lo, v2.lo), a7.hi, v2.hi);
+      let v3 = stagedW((3 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+      acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+      acc2_3 = mac4(mac4(acc2_3, a2.lo, v3.lo), a2.hi, v3.hi);
+      acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
+      acc4_3 = mac4(mac4(acc4_3, a4.lo, v3.lo), a4.hi, v3.hi);
+      acc5_3 = mac4(mac4(acc5_3, a5.lo, v3.lo), a5.hi, v3.hi);
+      acc6_3 = mac4(mac4(acc6_3, a6.lo, v3.lo), a6.hi, v3.hi);
+      acc7_3 = mac4(mac4(acc7_3, a7.lo, v3.lo), a7.hi, v3.hi);
+      let v4 = stagedW((4 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_4 = mac4(mac4(acc0_4, a0.lo, v4.lo), a0.hi, v4.hi);
+      acc1_4 = mac4(mac4(acc1_4, a1.lo, v4.lo), a1.hi, v4.hi);
+      acc2_4 = mac4(mac4(acc2_4, a2.lo, v4.lo), a2.hi, v4.hi);
+      acc3_4 = mac4(mac4(acc3_4, a3.lo, v4.lo), a3.hi, v4.hi);
+      acc4_4 = mac4(mac4(acc4_4, a4.lo, v4.lo), a4.hi, v4.hi);
+      acc5_4 = mac4(mac4(acc5_4, a5.lo, v4.lo), a5.hi, v4.hi);
+      acc6_4 = mac4(mac4(acc6_4, a6.lo, v4.lo), a6.hi, v4.hi);
+      acc7_4 = mac4(mac4(acc7_4, a7.lo, v4.lo), a7.hi, v4.hi);
+      let v5 = stagedW((5 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_5 = mac4(mac4(acc0_5, a0.lo, v5.lo), a0.hi, v5.hi);
+      acc1_5 = mac4(mac4(acc1_5, a1.lo, v5.lo), a1.hi, v5.hi);
+      acc2_5 = mac4(mac4(acc2_5, a2.lo, v5.lo), a2.hi, v5.hi);
+      acc3_5 = mac4(mac4(acc3_5, a3.lo, v5.lo), a3.hi, v5.hi);
+      acc4_5 = mac4(mac4(acc4_5, a4.lo, v5.lo), a4.hi, v5.hi);
+      acc5_5 = mac4(mac4(acc5_5, a5.lo, v5.lo), a5.hi, v5.hi);
+      acc6_5 = mac4(mac4(acc6_5, a6.lo, v5.lo), a6.hi, v5.hi);
+      acc7_5 = mac4(mac4(acc7_5, a7.lo, v5.lo), a7.hi, v5.hi);
+      let v6 = stagedW((6 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_6 = mac4(mac4(acc0_6, a0.lo, v6.lo), a0.hi, v6.hi);
+      acc1_6 = mac4(mac4(acc1_6, a1.lo, v6.lo), a1.hi, v6.hi);
+      acc2_6 = mac4(mac4(acc2_6, a2.lo, v6.lo), a2.hi, v6.hi);
+      acc3_6 = mac4(mac4(acc3_6, a3.lo, v6.lo), a3.hi, v6.hi);
+      acc4_6 = mac4(mac4(acc4_6, a4.lo, v6.lo), a4.hi, v6.hi);
+      acc5_6 = mac4(mac4(acc5_6, a5.lo, v6.lo), a5.hi, v6.hi);
+      acc6_6 = mac4(mac4(acc6_6, a6.lo, v6.lo), a6.hi, v6.hi);
+      acc7_6 = mac4(mac4(acc7_6, a7.lo, v6.lo), a7.hi, v6.hi);
+      let v7 = stagedW((7 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_7 = mac4(mac4(acc0_7, a0.lo, v7.lo), a0.hi, v7.hi);
+      acc1_7 = mac4(mac4(acc1_7, a1.lo, v7.lo), a1.hi, v7.hi);
+      acc2_7 = mac4(mac4(acc2_7, a2.lo, v7.lo), a2.hi, v7.hi);
+      acc3_7 = mac4(mac4(acc3_7, a3.lo, v7.lo), a3.hi, v7.hi);
+      acc4_7 = mac4(mac4(acc4_7, a4.lo, v7.lo), a4.hi, v7.hi);
+      acc5_7 = mac4(mac4(acc5_7, a5.lo, v7.lo), a5.hi, v7.hi);
+      acc6_7 = mac4(mac4(acc6_7, a6.lo, v7.lo), a6.hi, v7.hi);
+      acc7_7 = mac4(mac4(acc7_7, a7.lo, v7.lo), a7.hi, v7.hi);
+    }
+    workgroupBarrier();
+  }
+
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (BIAS == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (BIAS == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (BIAS == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (BIAS == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var shift4 = 0.0;
+  if (BIAS == 1u) { shift4 = bias[c4]; }
+  var factor4 = s.scale;
+  var shift5 = 0.0;
+  if (BIAS == 1u) { shift5 = bias[c5]; }
+  var factor5 = s.scale;
+  var shift6 = 0.0;
+  if (BIAS == 1u) { shift6 = bias[c6]; }
+  var factor6 = s.scale;
+  var shift7 = 0.0;
+  if (BIAS == 1u) { shift7 = bias[c7]; }
+  var factor7 = s.scale;
+  var sample = 0xffffffffu;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
+    var sum0 = acc0_0;
+    sum0 = select(sum0, acc0_0, i == 0);
+    sum0 = select(sum0, acc1_0, i == 1);
+    sum0 = select(sum0, acc2_0, i == 2);
+    sum0 = select(sum0, acc3_0, i == 3);
+    sum0 = select(sum0, acc4_0, i == 4);
+    sum0 = select(sum0, acc5_0, i == 5);
+    sum0 = select(sum0, acc6_0, i == 6);
+    sum0 = select(sum0, acc7_0, i == 7);
+    if (n0 + 0 < s.nEnd) { store(sum0, shift0, factor0, r + c0, y + c0); }
+    var sum1 = acc0_1;
+    sum1 = select(sum1, acc0_1, i == 0);
+    sum1 = select(sum1, acc1_1, i == 1);
+    sum1 = select(sum1, acc2_1, i == 2);
+    sum1 = select(sum1, acc3_1, i == 3);
+    sum1 = select(sum1, acc4_1, i == 4);
+    sum1 = select(sum1, acc5_1, i == 5);
+    sum1 = select(sum1, acc6_1, i == 6);
+    sum1 = select(sum1, acc7_1, i == 7);
+    if (n0 + 1 < s.nEnd) { store(sum1, shift1, factor1, r + c1, y + c1); }
+    var sum2 = acc0_2;
+    sum2 = select(sum2, acc0_2, i == 0);
+    sum2 = select(sum2, acc1_2, i == 1);
+    sum2 = select(sum2, acc2_2, i == 2);
+    sum2 = select(sum2, acc3_2, i == 3);
+    sum2 = select(sum2, acc4_2, i == 4);
+    sum2 = select(sum2, acc5_2, i == 5);
+    sum2 = select(sum2, acc6_2, i == 6);
+    sum2 = select(sum2, acc7_2, i == 7);
+    if (n0 + 2 < s.nEnd) { store(sum2, shift2, factor2, r + c2, y + c2); }
+    var sum3 = acc0_3;
+    sum3 = select(sum3, acc0_3, i == 0);
+    sum3 = select(sum3, acc1_3, i == 1);
+    sum3 = select(sum3, acc2_3, i == 2);
+    sum3 = select(sum3, acc3_3, i == 3);
+    sum3 = select(sum3, acc4_3, i == 4);
+    sum3 = select(sum3, acc5_3, i == 5);
+    sum3 = select(sum3, acc6_3, i == 6);
+    sum3 = select(sum3, acc7_3, i == 7);
+    if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
+    var sum4 = acc0_4;
+    sum4 = select(sum4, acc0_4, i == 0);
+    sum4 = select(sum4, acc1_4, i == 1);
+    sum4 = select(sum4, acc2_4, i == 2);
+    sum4 = select(sum4, acc3_4, i == 3);
+    sum4 = select(sum4, acc4_4, i == 4);
+    sum4 = select(sum4, acc5_4, i == 5);
+    sum4 = select(sum4, acc6_4, i == 6);
+    sum4 = select(sum4, acc7_4, i == 7);
+    if (n0 + 4 < s.nEnd) { store(sum4, shift4, factor4, r + c4, y + c4); }
+    var sum5 = acc0_5;
+    sum5 = select(sum5, acc0_5, i == 0);
+    sum5 = select(sum5, acc1_5, i == 1);
+    sum5 = select(sum5, acc2_5, i == 2);
+    sum5 = select(sum5, acc3_5, i == 3);
+    sum5 = select(sum5, acc4_5, i == 4);
+    sum5 = select(sum5, acc5_5, i == 5);
+    sum5 = select(sum5, acc6_5, i == 6);
+    sum5 = select(sum5, acc7_5, i == 7);
+    if (n0 + 5 < s.nEnd) { store(sum5, shift5, factor5, r + c5, y + c5); }
+    var sum6 = acc0_6;
+    sum6 = select(sum6, acc0_6, i == 0);
+    sum6 = select(sum6, acc1_6, i == 1);
+    sum6 = select(sum6, acc2_6, i == 2);
+    sum6 = select(sum6, acc3_6, i == 3);
+    sum6 = select(sum6, acc4_6, i == 4);
+    sum6 = select(sum6, acc5_6, i == 5);
+    sum6 = select(sum6, acc6_6, i == 6);
+    sum6 = select(sum6, acc7_6, i == 7);
+    if (n0 + 6 < s.nEnd) { store(sum6, shift6, factor6, r + c6, y + c6); }
+    var sum7 = acc0_7;
+    sum7 = select(sum7, acc0_7, i == 0);
+    sum7 = select(sum7, acc1_7, i == 1);
+    sum7 = select(sum7, acc2_7, i == 2);
+    sum7 = select(sum7, acc3_7, i == 3);
+    sum7 = select(sum7, acc4_7, i == 4);
+    sum7 = select(sum7, acc5_7, i == 5);
+    sum7 = select(sum7, acc6_7, i == 6);
+    sum7 = select(sum7, acc7_7, i == 7);
+    if (n0 + 7 < s.nEnd) { store(sum7, shift7, factor7, r + c7, y + c7); }
   }
 }
 `,
