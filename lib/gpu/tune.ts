@@ -155,6 +155,8 @@ export async function tuneMatmul(device: Device, known: readonly MatmulTuning[] 
     tuning = { adapter, operands: least(ms), ms, reduction: least(reductionMs), reductionMs };
   }
   tunings.set(device, tuning);
+  // Launches of the first step are cut by what the probe says, which is less than larger products reach.
+  device.budget.learn(2 * PROBE.M * PROBE.N * PROBE.K, tuning.ms[tuning.operands] ?? 0);
   return tuning;
 }
 
