@@ -29,7 +29,10 @@ export class DispatchBudget {
   private rate = UNMEASURED;
 
   /** @param ms Longest launch in milliseconds; Infinity never cuts. */
-  constructor(readonly ms: number) {}
+  constructor(
+    /** Longest launch in milliseconds. */
+    readonly ms: number,
+  ) {}
 
   /** Operations a second by the last measurement. */
   get flopsPerSecond(): number {
