@@ -35,6 +35,8 @@ export {
   type Operands,
   operandsOf,
   type Reduction,
+  type Tiles,
+  tilesOf,
   tuneMatmul,
   tuneOnce,
 } from "./lib/gpu/tune.ts";

@@ -5,7 +5,7 @@
 // suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
-// variants RQ=8 OD=32; RQ=8 OD=40; RQ=4 OD=64; RQ=4 OD=80
+// variants RQ=8 OD=32; RQ=8 OD=40; RQ=4 OD=64; RQ=8 OD=64; RQ=16 OD=64; RQ=8 OD=80; RQ=8 OD=128
 
 const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
 const LOG2E: f32 = 1.4426950409;
@@ -137,34 +137,25 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     hi#i_#j *= fade#i;
     // end
     // end
-    // unroll e 4
-    {
-      let at = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
+    // Two keys a turn, the probabilities rotated: with all eight unrolled, drivers compile for seconds.
+    for (var e = 0u; e < 4u; e++) {
+      let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
+      let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
       // unroll j OD / 8
       {
-        let w = loadV(at + j);
+        let w = loadV(uAt + j);
+        let z = loadV(vAt + j);
         // unroll i RQ
-        lo#i_#j = fma(vec4f(u#i[e]), w.lo, lo#i_#j);
-        hi#i_#j = fma(vec4f(u#i[e]), w.hi, hi#i_#j);
+        lo#i_#j = fma(vec4f(v#i.x), z.lo, fma(vec4f(u#i.x), w.lo, lo#i_#j));
+        hi#i_#j = fma(vec4f(v#i.x), z.hi, fma(vec4f(u#i.x), w.hi, hi#i_#j));
         // end
       }
       // end
-    }
-    // end
-    // unroll e 4
-    {
-      let at = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
-      // unroll j OD / 8
-      {
-        let w = loadV(at + j);
-        // unroll i RQ
-        lo#i_#j = fma(vec4f(v#i[e]), w.lo, lo#i_#j);
-        hi#i_#j = fma(vec4f(v#i[e]), w.hi, hi#i_#j);
-        // end
-      }
+      // unroll i RQ
+      u#i = u#i.yzwx;
+      v#i = v#i.yzwx;
       // end
     }
-    // end
   }
 
   // unroll i RQ

@@ -1,16 +1,16 @@
-// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes 8 neighbouring pixels × 8 channels.
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// The ten input columns of a row serve all three taps of that row, so a loaded value is used 24 times.
+// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times.
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
-// variants V=1 TEXELS=0; V=0 TEXELS=0; V=1 TEXELS=1; V=0 TEXELS=1
+// variants V=1 TEXELS=0 PX=8; V=0 TEXELS=0 PX=8; V=1 TEXELS=1 PX=8; V=0 TEXELS=1 PX=8; V=1 TEXELS=1 PX=16
 
 override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of 8
+override WY: u32 = 8u;       // invocations along the pixels, in steps of PX
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
@@ -70,13 +70,16 @@ fn pixel(y: i32, x: i32, c: u32) -> vec4f {
   return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
 }
 
-/// Weights of input row k (tap · Ci + channel) for four output channels from n + 4·half on.
-fn weights(k: u32, n: u32, half: u32) -> vec4f {
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return bitcast<vec4f>(wBits(at * 2u + half)); }
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
   let v = wBits(at);
-  let pair = select(v.xy, v.zw, half == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
@@ -109,11 +112,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
-  let x = (id.y % s.tiles) * 8u;
+  let x = (id.y % s.tiles) * PX;
   if (n >= s.Co || y >= s.y0 + s.rows) { return; }
   let left = i32(x) - s.padX;
 
-  // unroll p 8
+  // unroll p PX
   var a#p = vec4f();
   var b#p = vec4f();
   // end
@@ -122,24 +125,22 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (row < 0 || row >= i32(s.H * UP)) { continue; }
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
-      var cols: array<vec4f, 10>;
-      // unroll p 10
+      var cols: array<vec4f, PX + 2u>;
+      // unroll p PX + 2
       cols[p] = pixel(row, left + p, c);
       // end
       // unroll kx 3
       // unroll i 4
-      let k#kx_#i = (ky * 3u + kx) * s.C4 * 4u + c * 4u + i;
-      let u#kx_#i = weights(k#kx_#i, n, 0u);
-      let v#kx_#i = weights(k#kx_#i, n, 1u);
-      // unroll p 8
-      a#p = fma(vec4f(cols[p + kx][i]), u#kx_#i, a#p);
-      b#p = fma(vec4f(cols[p + kx][i]), v#kx_#i, b#p);
+      let w#kx_#i = weights((ky * 3u + kx) * s.C4 * 4u + c * 4u + i, n);
+      // unroll p PX
+      a#p = fma(vec4f(cols[p + kx][i]), w#kx_#i.lo, a#p);
+      b#p = fma(vec4f(cols[p + kx][i]), w#kx_#i.hi, b#p);
       // end
       // end
       // end
     }
   }
-  // unroll p 8
+  // unroll p PX
   finish(x + p, y, n, a#p);
   finish(x + p, y, n + 4u, b#p);
   // end

@@ -14,7 +14,7 @@
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
 
-// variants RM=1 RN=8 TEXELS=0 TILED=0; RM=4 RN=4 TEXELS=0 TILED=0; RM=8 RN=8 TEXELS=0 TILED=0; RM=1 RN=8 TEXELS=1 TILED=0; RM=4 RN=4 TEXELS=1 TILED=0; RM=8 RN=12 TEXELS=1 TILED=0; RM=4 RN=4 TEXELS=0 TILED=1
+// variants RM=1 RN=8 TEXELS=0 TILED=0; RM=4 RN=4 TEXELS=0 TILED=0; RM=8 RN=8 TEXELS=0 TILED=0; RM=1 RN=8 TEXELS=1 TILED=0; RM=4 RN=4 TEXELS=1 TILED=0; RM=8 RN=8 TEXELS=1 TILED=0; RM=8 RN=12 TEXELS=1 TILED=0; RM=16 RN=12 TEXELS=1 TILED=0; RM=16 RN=16 TEXELS=1 TILED=0; RM=4 RN=4 TEXELS=0 TILED=1
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows

@@ -1,16 +1,17 @@
 /** What tests of kernels share: devices that read operands in a given way, and numbers that are the same in every run. */
 
 import { type Device, openDevice } from "../lib/gpu/device.ts";
-import { forceTuning, type Operands, type Reduction } from "../lib/gpu/tune.ts";
+import { forceTuning, type Operands, type Reduction, type Tiles } from "../lib/gpu/tune.ts";
 
-/** A device whose kernels read their operands and sum up rows in the given way. */
+/** A device whose kernels read their operands, sum up rows and tile in the given way. */
 export async function deviceReading(
   operands: Operands,
   maxBindingBytes?: number,
   reduction: Reduction = "tree",
+  tiles: Tiles = "large",
 ): Promise<Device> {
   const device = await openDevice({ maxBindingBytes });
-  forceTuning(device, { adapter: "", operands, ms: {}, reduction, reductionMs: {} });
+  forceTuning(device, { adapter: "", operands, ms: {}, tiles, tilesMs: {}, reduction, reductionMs: {} });
   return device;
 }
 

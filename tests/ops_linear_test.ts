@@ -154,15 +154,29 @@ const SHAPES: [number, number, number, number][] = [
   [2, 130, 320, 96],
   [3, 5, 12, 20],
   [1, 17, 64, 130],
+  [1, 45, 24, 90],
+  [1, 45, 24, 120],
 ];
 
+Deno.test("Every size of tile is chosen for some of these shapes", async () => {
+  using device = await deviceReading("texels");
+  const chosen = SHAPES.map(([B, S, K, N]) =>
+    chooseMatmul(device, { M: B * S, N, K, xType: "f32", wType: "f32" }).shader.split(",TEXELS")[0]
+  );
+  for (const tile of ["RM=1,RN=8", "RM=4,RN=4", "RM=8,RN=12", "RM=16,RN=12", "RM=16,RN=16"]) {
+    assert(chosen.includes(`matmul@${tile}`), `${tile} is not among ${chosen.join(" ")}`);
+  }
+});
+
 Deno.test("linear() equals an f64 loop at odd sizes for every weight type and way to the operands", async () => {
-  for (const operands of OPERANDS) {
-    using device = await deviceReading(operands);
+  for (
+    const [operands, tiles] of [...OPERANDS.map((o) => [o, "large"] as const), ["texels", "small"] as const]
+  ) {
+    using device = await deviceReading(operands, undefined, "tree", tiles);
     for (const w of ["f32", "f16", "bf16"] as const) {
       for (const [B, S, K, N] of SHAPES) {
         const e = await error(device, { B, S, K, N, w, bias: true });
-        assert(e < F32, `${[B, S, K, N]} ${w}, ${operands}: ${e}`);
+        assert(e < F32, `${[B, S, K, N]} ${w}, ${operands}, ${tiles}: ${e}`);
       }
     }
   }

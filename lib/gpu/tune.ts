@@ -30,6 +30,12 @@ export type Operands = "buffers" | "texels" | "tiled";
  */
 export type Reduction = "rows" | "tree" | "subgroups";
 
+/**
+ * Sums of an invocation: tens, which fit a GPU's registers, or hundreds, which pay where what exceeds them lies in a
+ * processor's cache and loading operands is the cost.
+ */
+export type Tiles = "small" | "large";
+
 /** A matmul variant: shader entry, tile of one invocation, invocations of one workgroup. */
 export interface MatmulKernel {
   /** Entry of shaders.gen.ts. */
@@ -54,6 +60,10 @@ export interface MatmulTuning {
   readonly operands: Operands;
   /** Milliseconds of the same product by each. */
   readonly ms: Readonly<Partial<Record<Operands, number>>>;
+  /** Whether an invocation may hold hundreds of sums; known where operands come from textures. */
+  readonly tiles: Tiles;
+  /** Milliseconds of the same product in each, where both were measured. */
+  readonly tilesMs: Readonly<Partial<Record<Tiles, number>>>;
   /** The fastest way to sum up rows. */
   readonly reduction: Reduction;
   /** Milliseconds of the same norm by each that the adapter can do. */
@@ -72,10 +82,20 @@ const KERNELS: Readonly<Record<Operands, readonly [MatmulKernel, MatmulKernel, M
     variant("buffers", 4, 4, 16, 1),
     variant("buffers", 8, 8, 8, 4),
   ],
-  texels: [variant("texels", 1, 8, 32, 1), variant("texels", 4, 4, 16, 1), variant("texels", 8, 12, 8, 4)],
+  texels: [variant("texels", 1, 8, 32, 1), variant("texels", 4, 4, 16, 1), variant("texels", 8, 8, 8, 4)],
   // A workgroup's tile has 64 rows: fewer would leave it idle.
   tiled: [variant("buffers", 1, 8, 32, 1), variant("buffers", 4, 4, 16, 1), variant("tiled", 4, 4, 16, 16)],
 };
+
+/**
+ * Large tiles for many rows, and multiply-adds a unit of time of each (llvmpipe): a value loaded is used 9.6, 13.7 or 16
+ * times a row or column on the average.
+ */
+const LARGE_TILES: readonly { readonly kernel: MatmulKernel; readonly pace: number }[] = [
+  { kernel: variant("texels", 8, 12, 8, 4), pace: 1 },
+  { kernel: variant("texels", 16, 12, 8, 4), pace: 1.31 },
+  { kernel: variant("texels", 16, 16, 8, 4), pace: 1.46 },
+];
 
 /** Shaders of a norm, and rows that a workgroup makes. */
 export const NORM_KERNELS: Readonly<
@@ -99,6 +119,11 @@ export function reductionOf(device: Device): Reduction {
   return tunings.get(device)?.reduction ?? "tree";
 }
 
+/** Sums that an invocation of a device may hold, by its tuning if {@linkcode tuneMatmul} has run. */
+export function tilesOf(device: Device): Tiles {
+  return tunings.get(device)?.tiles ?? "small";
+}
+
 /**
  * Whether long unrolled kernels compile in reasonable time. SwiftShader, Chromium's adapter on machines without
  * a GPU, needs minutes for attention and 3×3 convolutions in register tiles, and loses the device over it; the
@@ -109,9 +134,16 @@ export function compilesLargeKernels(device: Device): boolean {
 }
 
 /** The variant for a product on a device, by its tuning if {@linkcode tuneMatmul} has run. */
-export function chooseMatmul(device: Device, { M }: MatmulShape): MatmulKernel {
-  const [row, few, many] = KERNELS[operandsOf(device)];
-  return M <= 2 ? row : M <= 16 ? few : many;
+export function chooseMatmul(device: Device, { M, N }: MatmulShape): MatmulKernel {
+  const operands = operandsOf(device);
+  const [row, few, many] = KERNELS[operands];
+  if (M <= 2) return row;
+  if (M <= 16) return few;
+  if (operands !== "texels" || tilesOf(device) === "small") return many;
+  // Rows beyond the edge cost their tile; columns beyond it cost the whole vector of eight invocations.
+  const time = ({ kernel: { RM, RN, WX }, pace }: (typeof LARGE_TILES)[number]): number =>
+    Math.ceil(M / RM) * RM * Math.ceil(N / (WX * RN)) * WX * RN / pace;
+  return LARGE_TILES.reduce((best, tile) => time(tile) < time(best) ? tile : best).kernel;
 }
 
 /** The product that is measured: a few milliseconds on a CPU adapter, launch overhead on a large GPU. */
@@ -147,12 +179,18 @@ export async function tuneMatmul(device: Device, known: readonly MatmulTuning[] 
       product("buffers", variant("buffers", 4, 4, 16, 1)),
       product("tiled", variant("tiled", 4, 4, 16, 16)),
     ]);
+    const operands = least(ms);
+    const tilesMs = operands !== "texels" ? {} : await race<Tiles>(device, [
+      product("small", variant("texels", 4, 4, 16, 1)),
+      product("large", variant("texels", 16, 16, 8, 4)),
+    ]);
+    const tiles = operands !== "texels" ? "small" : least(tilesMs);
     const reductionMs = await race(device, [
       norm("rows"),
       norm("tree"),
       ...device.info.subgroups ? [norm("subgroups")] : [],
     ]);
-    tuning = { adapter, operands: least(ms), ms, reduction: least(reductionMs), reductionMs };
+    tuning = { adapter, operands, ms, tiles, tilesMs, reduction: least(reductionMs), reductionMs };
   }
   tunings.set(device, tuning);
   // Launches of the first step are cut by what the probe says, which is less than larger products reach.
@@ -166,8 +204,8 @@ export function forceTuning(device: Device, tuning: MatmulTuning): void {
 }
 
 /** Whether a stored tuning is of this version and of what the device can do. */
-function usable({ operands, reduction }: MatmulTuning, device: Device): boolean {
-  return operands in KERNELS &&
+function usable({ operands, tiles, reduction }: MatmulTuning, device: Device): boolean {
+  return operands in KERNELS && (tiles === "small" || tiles === "large") &&
     (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
 }
 
@@ -184,7 +222,7 @@ interface Candidate<Name extends string> {
 }
 
 /** The probe's product: f32 by f16, no epilogue, textures filled anew each time. */
-function product(name: Operands, kernel: MatmulKernel): Candidate<Operands> {
+function product<Name extends string>(name: Name, kernel: MatmulKernel): Candidate<Name> {
   const { M, N, K } = PROBE;
   const across = Math.ceil(N / (kernel.WX * kernel.RN));
   const tiles = across * Math.ceil(M / (kernel.WY * kernel.RM));

@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
-import { compilesLargeKernels, operandsOf } from "../gpu/tune.ts";
+import { compilesLargeKernels, operandsOf, tilesOf } from "../gpu/tune.ts";
 import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
 
 /** Heads within the channels of a sequence: element d of head h of row n is `x[b, n, at + h·D + d]`. */
@@ -79,7 +79,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
   }
   const out = r.tensor([B, Lq, heads * D]);
   const limit = r.device.info.maxBindingBytes;
-  const kernel = chooseKernel(r, [Q, K, V], D);
+  const kernel = chooseKernel(r, [Q, K, V], D, 4 * B * heads * Lq * Lk * D);
 
   // Textures belong to the scope: all parts of one tensor share a copy.
   using copies = r.scope();
@@ -206,16 +206,37 @@ interface Kernel {
   readonly columns: number;
 }
 
-/** Columns an invocation of attention_texels.wgsl makes, by head size, and its queries. */
-const TEXEL_TILES: readonly { readonly OD: number; readonly RQ: number }[] = [
-  { OD: 32, RQ: 8 },
-  { OD: 40, RQ: 8 },
-  { OD: 64, RQ: 4 },
-  { OD: 80, RQ: 4 },
+/** A tile of attention_texels.wgsl: columns and queries of an invocation, and from how many operations on it pays. */
+interface TexelTile {
+  readonly OD: number;
+  readonly RQ: number;
+  readonly flops: number;
+}
+
+/**
+ * The more queries share a key and a value, the faster: 64 columns make 17, 24 or 29 GFLOP/s with 4, 8 or 16 (llvmpipe, f32).
+ * But a driver compiles a tile of 256 sums for one second, one of 512 for four and one of 1024 for twelve.
+ */
+const TEXEL_TILES: readonly TexelTile[] = [
+  { OD: 32, RQ: 8, flops: 0 },
+  { OD: 40, RQ: 8, flops: 0 },
+  { OD: 64, RQ: 4, flops: 0 },
+  { OD: 64, RQ: 8, flops: 5e8 },
+  { OD: 64, RQ: 16, flops: 4e9 },
+  { OD: 80, RQ: 8, flops: 5e8 },
+  { OD: 128, RQ: 8, flops: 4e9 },
 ];
 
+/** The tile with the fewest loads for `flops` operations on heads of D columns. */
+function texelTile(D: number, flops: number): TexelTile {
+  // For eight queries and keys: slices of columns make the scores anew, of D / 8 loads a query or key, then load OD / 8 a key.
+  const loads = ({ OD, RQ }: TexelTile): number => Math.ceil(D / OD) * (D * (RQ + 8) + 8 * OD) / RQ;
+  return TEXEL_TILES.filter((tile) => flops >= tile.flops)
+    .reduce((best, tile) => loads(tile) < loads(best) ? tile : best);
+}
+
 /** Register tiles where rows are made of whole loads of eight values, else one value at a time. */
-function chooseKernel(r: Recorder, operands: readonly Strided[], D: number): Kernel {
+function chooseKernel(r: Recorder, operands: readonly Strided[], D: number, flops: number): Kernel {
   const whole = compilesLargeKernels(r.device) &&
     operands.every(({ first, sample, head, row }) => [first, sample, head, row].every((n) => n % 8 === 0)) &&
     D % 8 === 0 && operands[1].tensor.dtype === operands[2].tensor.dtype;
@@ -223,10 +244,8 @@ function chooseKernel(r: Recorder, operands: readonly Strided[], D: number): Ker
   const types = { Q_TYPE: Q === "f16" ? 1 : 0, KV_TYPE: K === "f16" ? 1 : 0 };
   const bound = Math.min(MAX_TEXEL_BYTES, r.device.info.maxBindingBytes);
   const small = operands.every(({ tensor }) => tensor.byteLength <= bound);
-  if (whole && small && D <= 160 && operandsOf(r.device) === "texels") {
-    // The fewest columns made in vain; each slice of columns makes the scores again.
-    const cost = (OD: number): number => Math.ceil(D / OD) * (OD + D);
-    const tile = TEXEL_TILES.reduce((best, t) => cost(t.OD) < cost(best.OD) ? t : best);
+  if (whole && small && D <= 160 && operandsOf(r.device) === "texels" && tilesOf(r.device) === "large") {
+    const tile = texelTile(D, flops);
     return {
       shader: `attention_texels@RQ=${tile.RQ},OD=${tile.OD}`,
       tiled: true,

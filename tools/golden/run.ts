@@ -7,6 +7,7 @@
 
 import { LssgenError } from "../../lib/errors.ts";
 import { type Device, openDevice } from "../../lib/gpu/device.ts";
+import { tuneOnce } from "../../lib/gpu/tune.ts";
 import type { Dtype } from "../../lib/tensor.ts";
 import type { FolderSource } from "../../lib/weights/bytes.ts";
 import { parsePythonJson } from "../../lib/weights/model_folder.ts";
@@ -46,7 +47,14 @@ export class LazyDevice {
 
   /** The device. */
   get(): Promise<Device> {
-    return this.opened ??= openDevice();
+    return this.opened ??= this.open();
+  }
+
+  /** Tuned, so that the kernels which pictures are made with are the ones judged. */
+  private async open(): Promise<Device> {
+    const device = await openDevice();
+    await tuneOnce(device);
+    return device;
   }
 
   /** Closes it if it was opened. */
