@@ -17,13 +17,6 @@
  */
 
 export * from "./lib/errors.ts";
-export {
-  COMPUTE_UNITS,
-  type ComputeUnit,
-  computeUnitOf,
-  type Estimate,
-  estimate,
-} from "./lib/gpu/adapters.ts";
 export { DISPATCH_MS, type DispatchBudget } from "./lib/gpu/budget.ts";
 export { type Device, type DeviceInfo, type DeviceOptions, openDevice } from "./lib/gpu/device.ts";
 export type { Kernel, KernelCache, KernelSpec } from "./lib/gpu/kernel.ts";

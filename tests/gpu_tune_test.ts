@@ -51,6 +51,7 @@ Deno.test("an unmeasured device goes by what is expected; tunings are kept, and 
   // The same device again: what is kept by now, measured as it is.
   const again = await tuneOnce(later, { again: true });
   assertEquals(again.measured, true);
+  assert(JSON.stringify(again.tuning.ms) !== JSON.stringify(first.tuning.ms), "not measured anew");
   using last = await openDevice();
   assertEquals(await tuneOnce(last), { tuning: again.tuning, measured: false });
 });

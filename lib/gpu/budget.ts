@@ -28,7 +28,7 @@ const SHARE = 0.5;
 export class DispatchBudget {
   private rate = UNMEASURED;
 
-  /** @param ms Longest launch in milliseconds; Infinity never cuts. */
+  /** Use `device.budget`. */
   constructor(
     /** Longest launch in milliseconds. */
     readonly ms: number,
