@@ -5,6 +5,7 @@
  */
 
 import { DeviceLostError, LssgenError, NoAdapterError } from "../errors.ts";
+import { DISPATCH_MS, DispatchBudget } from "./budget.ts";
 import { KernelCache } from "./kernel.ts";
 import { Memory } from "./memory.ts";
 
@@ -16,6 +17,11 @@ export interface DeviceOptions {
   maxBindingBytes?: number;
   /** Refuse shader-f16 although the adapter has it, to test the path of adapters that lack it. */
   withoutF16?: boolean;
+  /**
+   * Longest launch in milliseconds: larger ones are cut. If not given, 200 on GPUs; on adapters that run on the CPU,
+   * which no watchdog looks at, none is cut.
+   */
+  dispatchMs?: number;
   /** Refuse subgroups although the adapter has them. */
   withoutSubgroups?: boolean;
 }
@@ -28,6 +34,8 @@ export interface DeviceInfo {
   readonly architecture: string;
   /** Free text, for example the driver's name for the GPU. */
   readonly description: string;
+  /** Whether it runs on the CPU (WebGPU: a fallback adapter), as llvmpipe and SwiftShader do. */
+  readonly fallback: boolean;
   /** Whether kernels may use `f16` (feature shader-f16). */
   readonly f16: boolean;
   /** Whether dispatches can be timed on the GPU (feature timestamp-query). */
@@ -50,12 +58,15 @@ export class Device {
   readonly kernels: KernelCache;
   /** Buffer pool and upload. */
   readonly memory: Memory;
+  /** How long a launch may take. */
+  readonly budget: DispatchBudget;
   /** The first error the driver reported outside any scope, if any. */
   private fault: LssgenError | undefined;
   private closed = false;
 
   /** Use {@linkcode openDevice}. */
-  constructor(readonly gpu: GPUDevice, readonly info: DeviceInfo) {
+  constructor(readonly gpu: GPUDevice, readonly info: DeviceInfo, dispatchMs: number) {
+    this.budget = new DispatchBudget(dispatchMs);
     this.kernels = new KernelCache(gpu);
     this.memory = new Memory(gpu, info.maxBufferBytes);
     gpu.lost.then((lost) => {
@@ -125,11 +136,14 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
     },
   });
+  // An attribute of the adapter's info that older versions lack, and with them this project's type.
+  const fallback = (adapter.info as { isFallbackAdapter?: boolean }).isFallbackAdapter ?? false;
   const has = (name: string) => features.includes(name as GPUFeatureName);
   return new Device(gpu, {
     vendor: adapter.info.vendor,
     architecture: adapter.info.architecture,
     description: adapter.info.description || adapter.info.device,
+    fallback,
     f16: has("shader-f16"),
     timestamps: has("timestamp-query"),
     subgroups: has("subgroups"),
@@ -137,7 +151,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     maxBufferBytes: limits.maxBufferSize,
     workgroupBytes: limits.maxComputeWorkgroupStorageSize,
     workgroupInvocations: limits.maxComputeInvocationsPerWorkgroup,
-  });
+  }, options.dispatchMs ?? (fallback ? Infinity : DISPATCH_MS));
 }
 
 /** One sentence for each way in which WebGPU can be missing. */

@@ -76,7 +76,12 @@ export class Recorder {
   private slot = 0;
   private flops = 0;
   private readonly scopes: Scope[] = [];
-  private inFlight: Promise<unknown> | undefined;
+  /** What {@linkcode pace} will wait for, and what it will learn from it. */
+  private inFlight: { flops: number; since: number; done: Promise<number> } | undefined;
+  /** Operations submitted since the last {@linkcode pace}, and when the first of them were. */
+  private submitted = { flops: 0, since: Infinity };
+  /** When the last submission that was waited for was done. */
+  private ended = 0;
   /** Launches recorded since the start. */
   dispatches = 0;
   private profiling: { entries: { kernel: string; flops: number }[]; set: GPUQuerySet } | undefined;
@@ -88,14 +93,11 @@ export class Recorder {
    * @param activations Type of activations between kernels: f16 needs the adapter's shader-f16. The residual
    *   stream, statistics and sums are f32 in both.
    * @param signal Checked at every submission.
-   * @param flopsPerSubmit A command buffer is cut when it holds this many operations, so that no
-   *   submission comes near a desktop GPU's watchdog.
    */
   constructor(
     readonly device: Device,
     private activations: Dtype = "f32",
     private readonly signal: AbortSignal | undefined = undefined,
-    private readonly flopsPerSubmit: number = 2e11,
   ) {
     if (activations === "f16" && !device.info.f16) {
       throw new LssgenError(
@@ -160,7 +162,8 @@ export class Recorder {
     }
     const [x, y = 1, z = 1] = d.groups;
     if (x === 0 || y === 0 || z === 0) return;
-    if (this.slot === SLOTS || (this.flops > 0 && this.flops + (d.flops ?? 0) > this.flopsPerSubmit)) {
+    // Some systems' watchdogs count command buffers, not launches.
+    if (this.slot === SLOTS || (this.flops > 0 && this.flops + (d.flops ?? 0) > this.device.budget.flops)) {
       this.submit();
     }
 
@@ -239,6 +242,11 @@ export class Recorder {
     if (this.slot > 0) {
       this.device.gpu.queue.writeBuffer(this.paramsBuffer, 0, this.params, 0, this.slot * SLOT);
     }
+    const { submitted } = this;
+    this.submitted = {
+      flops: submitted.flops + this.flops,
+      since: Math.min(submitted.since, performance.now()),
+    };
     this.device.gpu.queue.submit([this.encoder.finish()]);
     this.encoder = undefined;
     this.slot = 0;
@@ -272,13 +280,20 @@ export class Recorder {
 
   /**
    * Submits, then waits for the submission *before* this one: the GPU always has the next step at
-   * hand while the CPU stays at most one step ahead, so stopping takes at most a step.
+   * hand while the CPU stays at most one step ahead, so stopping takes at most a step. The time between two of
+   * these ends tells the device's budget how fast it is.
    */
   async pace(): Promise<void> {
     this.submit();
     const before = this.inFlight;
-    this.inFlight = this.device.gpu.queue.onSubmittedWorkDone();
-    await before;
+    const done = this.device.gpu.queue.onSubmittedWorkDone().then(() => performance.now());
+    this.inFlight = { ...this.submitted, done };
+    this.submitted = { flops: 0, since: Infinity };
+    if (before) {
+      const end = await before.done;
+      this.device.budget.learn(before.flops, end - Math.max(this.ended, before.since));
+      this.ended = end;
+    }
     this.device.check();
     if (this.signal?.aborted) throw new AbortedError();
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { expectedOperands } from "./adapters.ts";
 import type { Device } from "./device.ts";
 import { f32, Recorder } from "./recorder.ts";
 
@@ -106,17 +107,24 @@ export const NORM_KERNELS: Readonly<
   subgroups: { shader: "norm@SUBGROUPS=1", rowsAGroup: 1 },
 };
 
-/** Tunings in force; devices that were never measured use textures, the safest bet: never far behind. */
+/** The kernels for many rows, which {@linkcode expectedOperands} chooses from. */
+export const LARGE_KERNELS: readonly MatmulKernel[] = [
+  KERNELS.tiled[2],
+  KERNELS.texels[2],
+  KERNELS.buffers[2],
+];
+
+/** Tunings in force; devices that were never measured go by what is expected of their kind. */
 const tunings = new WeakMap<Device, MatmulTuning>();
 
 /** How kernels of a device read their operands, by its tuning if {@linkcode tuneMatmul} has run. */
 export function operandsOf(device: Device): Operands {
-  return tunings.get(device)?.operands ?? "texels";
+  return tunings.get(device)?.operands ?? expectedOperands(device.info, LARGE_KERNELS);
 }
 
 /** How kernels of a device sum up rows, by its tuning if {@linkcode tuneMatmul} has run. */
 export function reductionOf(device: Device): Reduction {
-  return tunings.get(device)?.reduction ?? "tree";
+  return tunings.get(device)?.reduction ?? expectedReduction(device);
 }
 
 /** Sums that an invocation of a device may hold, by its tuning if {@linkcode tuneMatmul} has run. */
@@ -152,6 +160,8 @@ const PROBE = { M: 256, N: 256, K: 256 };
 const NORM_PROBE = { rows: 256, D: 1024 };
 /** Batches timed of each candidate, in turns with the others', so that a machine's busy moments slow all of them. */
 const ROUNDS = 3;
+/** After this time a candidate's first batch has to do. */
+const MOST_MS = 2000;
 /** A batch takes this long at least: launches, and waiting for the queue, which Deno looks at every 11 ms, vanish in it. */
 const BATCH_MS = 60;
 /**
@@ -174,25 +184,37 @@ export async function tuneMatmul(device: Device, known: readonly MatmulTuning[] 
   const adapter = [vendor, architecture, description].join("|");
   let tuning = tunings.get(device) ?? known.find((t) => t.adapter === adapter && usable(t, device));
   if (!tuning) {
-    const ms = await race(device, [
-      product("texels", variant("texels", 4, 4, 16, 1)),
-      product("buffers", variant("buffers", 4, 4, 16, 1)),
-      product("tiled", variant("tiled", 4, 4, 16, 16)),
-    ]);
+    const until = performance.now() + MOST_MS;
+    // What is expected first: the others have to beat it clearly.
+    const ms = await race(
+      device,
+      until,
+      first(expectedOperands(device.info, LARGE_KERNELS), [
+        product("texels", variant("texels", 4, 4, 16, 1)),
+        product("buffers", variant("buffers", 4, 4, 16, 1)),
+        product("tiled", variant("tiled", 4, 4, 16, 16)),
+      ]),
+    );
     const operands = least(ms);
-    const tilesMs = operands !== "texels" ? {} : await race<Tiles>(device, [
+    const tilesMs = operands !== "texels" ? {} : await race<Tiles>(device, until, [
       product("small", variant("texels", 4, 4, 16, 1)),
       product("large", variant("texels", 16, 16, 8, 4)),
     ]);
     const tiles = operands !== "texels" ? "small" : least(tilesMs);
-    const reductionMs = await race(device, [
-      norm("rows"),
-      norm("tree"),
-      ...device.info.subgroups ? [norm("subgroups")] : [],
-    ]);
+    const reductionMs = await race(
+      device,
+      until,
+      first(expectedReduction(device), [
+        norm("rows"),
+        norm("tree"),
+        ...device.info.subgroups ? [norm("subgroups")] : [],
+      ]),
+    );
     tuning = { adapter, operands, ms, tiles, tilesMs, reduction: least(reductionMs), reductionMs };
   }
   tunings.set(device, tuning);
+  // Launches of the first step are cut by what the probe says, which is less than larger products reach.
+  device.budget.learn(2 * PROBE.M * PROBE.N * PROBE.K, tuning.ms[tuning.operands] ?? 0);
   return tuning;
 }
 
@@ -205,6 +227,19 @@ export function forceTuning(device: Device, tuning: MatmulTuning): void {
 function usable({ operands, tiles, reduction }: MatmulTuning, device: Device): boolean {
   return operands in KERNELS && (tiles === "small" || tiles === "large") &&
     (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
+}
+
+/** Sums of rows in an adapter's own way where it has one; a processor that plays a GPU does not wait for lanes. */
+function expectedReduction({ info }: Device): Reduction {
+  return info.fallback ? "rows" : info.subgroups ? "subgroups" : "tree";
+}
+
+/** The candidates, that of the given name first. */
+function first<Name extends string>(
+  name: Name,
+  candidates: readonly Candidate<Name>[],
+): readonly Candidate<Name>[] {
+  return candidates.toSorted((a, b) => Number(b.name === name) - Number(a.name === name));
 }
 
 /** The fastest; of those that are alike the one named first. */
@@ -283,6 +318,7 @@ function norm(name: Reduction): Candidate<Reduction> {
 /** Milliseconds of each candidate's work: its fastest batch of several, which the candidates run in turns. */
 async function race<Name extends string>(
   device: Device,
+  until: number,
   candidates: readonly Candidate<Name>[],
 ): Promise<Partial<Record<Name, number>>> {
   using r = new Recorder(device);
@@ -307,7 +343,7 @@ async function race<Name extends string>(
     runners.push({ name, record, times });
   }
   const ms: Partial<Record<Name, number>> = {};
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < ROUNDS && (round === 0 || performance.now() < until); round++) {
     for (const { name, record, times } of runners) {
       ms[name] = Math.min(ms[name] ?? Infinity, await run(record, times) / times);
     }
@@ -317,18 +353,30 @@ async function race<Name extends string>(
 
 const STORE = "lssgen.tunings";
 
-/** {@linkcode tuneMatmul} with the results kept in `localStorage`, where there is one (Deno, pages; not workers). */
-export async function tuneOnce(device: Device): Promise<void> {
+/**
+ * {@linkcode tuneMatmul} with the results kept in `localStorage`, where there is one: in Deno and in pages. In a worker
+ * there is none: call {@linkcode tuneMatmul} with what the page kept, and hand it what comes back.
+ *
+ * @param device Where to measure.
+ * @param again Measures anew and replaces what was kept.
+ * @returns The tuning, and whether it is new to the store.
+ */
+export async function tuneOnce(
+  device: Device,
+  { again = false }: { again?: boolean } = {},
+): Promise<{ tuning: MatmulTuning; measured: boolean }> {
   const storage = attempt(() => globalThis.localStorage);
   const stored: unknown = attempt(() => JSON.parse(storage?.getItem(STORE) ?? "[]"));
   const known = (Array.isArray(stored) ? stored : []).filter((t): t is MatmulTuning =>
     typeof t?.adapter === "string" && typeof t.operands === "string"
   );
-  const tuning = await tuneMatmul(device, known);
-  if (known.includes(tuning)) return;
+  if (again) tunings.delete(device);
+  const tuning = await tuneMatmul(device, again ? [] : known);
+  if (known.includes(tuning)) return { tuning, measured: false };
   // A full or forbidden store only means that the next run measures again.
   const others = known.filter(({ adapter }) => adapter !== tuning.adapter);
   attempt(() => storage?.setItem(STORE, JSON.stringify([...others, tuning])));
+  return { tuning, measured: true };
 }
 
 /** What `call` gives, or undefined when it is forbidden or fails. */

@@ -142,12 +142,14 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
   const whole = [Q.tensor, K.tensor, V.tensor, out, ...(o.bias ? [o.bias] : [])].every((t) =>
     t.byteLength <= limit
   );
+  const fits = (samples: number): number =>
+    r.device.budget.rowsAtOnce(Lq, 4 * samples * Lq * Lk * D, kernel.queries);
   if (whole && Math.ceil(Lq / kernel.queries) <= MAX_GROUPS && B * heads <= MAX_GROUPS) {
-    launch({ K, V, b0: 0, h0: 0, samples: B, headsHere: heads, q0: 0, qEnd: Lq }, {
-      q: bindAll(Q.tensor),
-      o: bindAll(out),
-      bias: o.bias && bindAll(o.bias),
-    });
+    const step = fits(B * heads);
+    for (let q0 = 0; q0 < Lq; q0 += step) {
+      const part = { K, V, b0: 0, h0: 0, samples: B, headsHere: heads, q0, qEnd: Math.min(Lq, q0 + step) };
+      launch(part, { q: bindAll(Q.tensor), o: bindAll(out), bias: o.bias && bindAll(o.bias) });
+    }
     return out;
   }
 
@@ -157,7 +159,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
     heads * D * DTYPE_BYTES[out.dtype],
     bias ? Lk * 4 : 0,
   );
-  const step = Math.min(MAX_GROUPS * kernel.queries, Math.floor((limit - 512) / widest));
+  const step = Math.min(MAX_GROUPS * kernel.queries, Math.floor((limit - 512) / widest), fits(1));
   if (step < 1) {
     throw new LssgenError(
       "unsupported",

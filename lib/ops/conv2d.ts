@@ -165,7 +165,12 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   const limit = r.device.info.maxBindingBytes;
   const whole = [X, Y, ...(o.residual ? [o.residual] : [])].every((t) => t.byteLength <= limit);
   const inBytes = X.byteLength / (B * H), outBytes = Y.byteLength / (B * g.Ho);
-  let band = Math.min(g.Ho, Math.floor(65535 * WY / tiles));
+  const flops = 2 * g.Wo * Co * C * kh * kw / (g.transposed ? g.stride ** 2 : 1); // of a row
+  let band = Math.min(
+    g.Ho,
+    Math.floor(65535 * WY / tiles),
+    r.device.budget.rowsAtOnce(g.Ho, g.Ho * flops, 1),
+  );
   if (!whole) {
     const ratio = H / g.Ho;
     band = Math.min(band, Math.floor(Math.min((limit / inBytes - kh - 128) / ratio, limit / outBytes - 128)));
@@ -230,7 +235,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
           yw.binding,
         ],
         groups: [Math.ceil(Co / (8 * WX)), Math.ceil(tiles * (y1 - y0) / WY)],
-        flops: 2 * (y1 - y0) * g.Wo * Co * C * kh * kw / (g.transposed ? g.stride ** 2 : 1),
+        flops: (y1 - y0) * flops,
       });
     }
   }

@@ -132,7 +132,7 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
   };
   const dense = input.tensor.byteLength <= limit && to.tensor.byteLength <= limit &&
     (!add || add.tensor.byteLength <= limit);
-  const rowRanges = dense ? [[0, M]] : rangesOfRows(from.B, from.S, limit, Math.max(xBytes, yBytes, rBytes));
+  const fitting = dense ? [[0, M]] : rangesOfRows(from.B, from.S, limit, Math.max(xBytes, yBytes, rBytes));
   const columns = Math.floor((limit - 256) / wBytes);
   if (columns < 1) {
     throw new LssgenError(
@@ -140,14 +140,16 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
       `A weight row of ${wBytes} bytes exceeds the binding limit of ${limit} bytes`,
     );
   }
+  const step = W.byteLength <= limit ? N : columns;
+  const wholeWeight = texels && step === N ? r.texels(bindBytes(W, 0, N * wBytes, true)) : undefined;
+  const atOnce = r.device.budget.rowsAtOnce(M, 2 * M * Math.min(N, step) * K, kernel.WY * kernel.RM);
 
-  for (const [m0, mEnd] of rowRanges) {
+  for (const [m0, mEnd] of fitting.flatMap(([m0, mEnd]) => cut(m0, mEnd, atOnce))) {
     using _texels = r.scope();
     const xPart = bindRows(input, m0, mEnd, xBytes, dense && !texels);
     const X = texels ? r.texels(xPart) : xPart;
     const yPart = bindRows(to, m0, mEnd, yBytes, dense);
     const rPart = add && bindRows(add, m0, mEnd, rBytes, dense);
-    const step = W.byteLength <= limit ? N : columns;
     for (let n0 = 0; n0 < N; n0 += step) {
       const nEnd = Math.min(N, n0 + step);
       using _weightTexels = r.scope();
@@ -182,7 +184,7 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
           ...(add ? [add.N, add.at, rPart!.offset / DTYPE_BYTES[add.tensor.dtype]] : [0, 0, 0]),
           ...[o.gate ? o.gate.shape[o.gate.shape.length - 1] : 0, o.gateAt ?? 0, f32(o.scale ?? 1), x],
         ],
-        buffers: [X, texels ? r.texels(wPart) : wPart, bias, o.gate, rPart, yPart],
+        buffers: [X, texels ? wholeWeight ?? r.texels(wPart) : wPart, bias, o.gate, rPart, yPart],
         groups: [x, Math.ceil(tiles / x)],
         flops: 2 * (mEnd - m0) * (nEnd - n0) * K,
       });
@@ -230,6 +232,12 @@ function aligned(r: Recorder, x: Sequence): Sequence {
     });
   }
   return to;
+}
+
+/** Runs of at most `step` rows. */
+function cut(m0: number, mEnd: number, step: number): [number, number][] {
+  const count = Math.ceil((mEnd - m0) / step);
+  return Array.from({ length: count }, (_, i) => [m0 + i * step, Math.min(mEnd, m0 + (i + 1) * step)]);
 }
 
 /** Runs of rows within one sample whose widest operand fits a binding of `limit` bytes. */

@@ -1,0 +1,57 @@
+/** What is expected of adapters by arithmetic, and tunings kept between runs. */
+
+import { assert, assertEquals } from "@std/assert";
+import { COMPUTE_UNITS, computeUnitOf, estimate, expectedOperands } from "../lib/gpu/adapters.ts";
+import { type DeviceInfo, openDevice } from "../lib/gpu/device.ts";
+import { LARGE_KERNELS, operandsOf, reductionOf, tuneOnce } from "../lib/gpu/tune.ts";
+
+const info = (vendor: string, fallback = false): DeviceInfo => ({ vendor, fallback }) as DeviceInfo;
+
+Deno.test("an estimate counts registers, workgroup memory, residents and loads of a kernel", () => {
+  const nvidia = computeUnitOf(info("nvidia"))!;
+  const [tiled, texels, buffers] = LARGE_KERNELS;
+  // 4 × 4 sums, a vec4 of 4 + 4 rows and columns, 16 for places; 2 × 64 rows of 16 values and a vec4 of padding.
+  const e = estimate(tiled, nvidia);
+  assertEquals([e.registers, e.workgroupBytes], [64, 10240]);
+  assertEquals(e.occupancy, 1024 / 1536); // 65536 registers / 64
+  assertEquals(e.loads, 18 / 32);
+  // 8 × 8 sums with eight values of eight columns and a row: a quarter of the invocations is resident.
+  assertEquals(estimate(buffers, nvidia).registers, 152);
+  assert(estimate(buffers, nvidia).occupancy < 0.3);
+  assert(estimate(texels, nvidia).share < estimate(buffers, nvidia).share);
+});
+
+Deno.test("GPUs stage tiles in workgroup memory, adapters on a CPU load texels", () => {
+  for (const { vendors } of COMPUTE_UNITS) {
+    for (const vendor of vendors) {
+      assertEquals(expectedOperands(info(vendor), LARGE_KERNELS), "tiled", vendor);
+    }
+  }
+  assertEquals(expectedOperands(info("NVIDIA"), LARGE_KERNELS), "tiled");
+  assertEquals(expectedOperands(info(""), LARGE_KERNELS), "tiled");
+  assertEquals(expectedOperands(info("", true), LARGE_KERNELS), "texels");
+  // Spilled sums and a slow load unit count: without workgroup memory worth the name buffers win.
+  const slow = { ...computeUnitOf(info("nvidia"))!, workgroupRate: 8 };
+  assert(estimate(LARGE_KERNELS[0], slow).share < estimate(LARGE_KERNELS[2], slow).share);
+});
+
+Deno.test("an unmeasured device goes by what is expected; tunings are kept, and redone when asked", async () => {
+  const kept = localStorage.getItem("lssgen.tunings");
+  localStorage.removeItem("lssgen.tunings");
+  using _restored = {
+    [Symbol.dispose]: () => kept === null || localStorage.setItem("lssgen.tunings", kept),
+  };
+  using device = await openDevice();
+  assertEquals(operandsOf(device), expectedOperands(device.info, LARGE_KERNELS));
+  const first = await tuneOnce(device);
+  assertEquals(first.measured, true);
+  assertEquals(reductionOf(device), first.tuning.reduction);
+  using later = await openDevice();
+  assertEquals(await tuneOnce(later), { tuning: first.tuning, measured: false });
+  // The same device again: what is kept by now, measured as it is.
+  const again = await tuneOnce(later, { again: true });
+  assertEquals(again.measured, true);
+  assert(JSON.stringify(again.tuning.ms) !== JSON.stringify(first.tuning.ms), "not measured anew");
+  using last = await openDevice();
+  assertEquals(await tuneOnce(last), { tuning: again.tuning, measured: false });
+});
