@@ -17665,9 +17665,9 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
 }
 
 // Both tiles have 64 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads
-// rows over the banks: 14 KiB at most.
+// rows over the banks: 15 KiB at most.
 const LANES = 64u / RM;  // WX and WY
-override STEP8: u32 = 4u;
+override STEP8: u32 = select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u);
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
@@ -17981,9 +17981,9 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
 }
 
 // Both tiles have 64 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads
-// rows over the banks: 14 KiB at most.
+// rows over the banks: 15 KiB at most.
 const LANES = 64u / RM;  // WX and WY
-override STEP8: u32 = 4u;
+override STEP8: u32 = select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u);
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
