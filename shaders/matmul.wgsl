@@ -6,15 +6,17 @@
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
-// variants RM=1 RN=8 TEXELS=0 TILED=0; RM=4 RN=4 TEXELS=0 TILED=0; RM=8 RN=8 TEXELS=0 TILED=0; RM=1 RN=8 TEXELS=1 TILED=0; RM=4 RN=4 TEXELS=1 TILED=0; RM=8 RN=8 TEXELS=1 TILED=0; RM=8 RN=12 TEXELS=1 TILED=0; RM=16 RN=12 TEXELS=1 TILED=0; RM=16 RN=16 TEXELS=1 TILED=0; RM=4 RN=4 TEXELS=0 TILED=1; RM=8 RN=8 TEXELS=0 TILED=1
+// variants RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=1 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=16 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=16 RN=16 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=1
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
@@ -168,17 +170,59 @@ fn stagedW(at: u32) -> Eight {
 }
 // end
 
+// unroll t SPLIT
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RN>;
+// end
+// unroll t SPLIT - SUBGROUPS
+/// Sums of each column over all lanes, left in the first RN elements of partial.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    for (var at = lane; at < half * RN; at += LANES) { partial[at] += partial[at + half * RN]; }
+    workgroupBarrier();
+  }
+}
+// end
+// unroll t SUBGROUPS
+/// The same of the first lane of each subgroup, which holds its sum already.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  var total = 0.0;
+  if (lane < RN) {
+    for (var i = 0u; i < LANES; i += size) { total += partial[i * RN + lane]; }
+  }
+  workgroupBarrier();
+  if (lane < RN) { partial[lane] = total; }
+  workgroupBarrier();
+}
+// end
+
+// unroll t 1 - SPLIT
 @compute @workgroup_size(WX, WY)
+// end
+// unroll t SPLIT
+@compute @workgroup_size(LANES)
+// end
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) lane: u32,
+// unroll t SUBGROUPS
+  @builtin(subgroup_size) size: u32,
+// end
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  // unroll t 1 - SPLIT
   let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  // end
+  // unroll t SPLIT
+  let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
+  let n0 = s.n0 + (tile % across) * RN;
+  // end
   // unroll t 1 - TILED
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
   // end
@@ -231,7 +275,38 @@ fn main(
     workgroupBarrier();
   }
   // end
-  // unroll t 1 - TILED
+  // unroll t SPLIT
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a = loadX(x0 + k);
+    // unroll j RN
+    let v#j = loadW(w#j + k);
+    acc0_#j = mac4(mac4(acc0_#j, a.lo, v#j.lo), a.hi, v#j.hi);
+    // end
+  }
+  // unroll u SUBGROUPS
+  // Subgroups are runs of `size` neighbours, as every implementation lays a one-dimensional workgroup out.
+  // unroll j RN
+  acc0_#j = subgroupAdd(acc0_#j);
+  // end
+  // end
+  // unroll u 1 - SUBGROUPS
+  let size = 0u;
+  // end
+  // unroll j RN
+  partial[lane * RN + j] = acc0_#j;
+  // end
+  gather(lane, size);
+  if (lane < RN && n0 + lane < s.nEnd) {
+    let c = n0 + lane;
+    var factor = s.scale;
+    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
+    var shift = 0.0;
+    if (BIAS == 1u) { shift = bias[c]; }
+    let row = m0 - b0 * s.S;
+    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  }
+  // end
+  // unroll t 1 - TILED - SPLIT
   for (var k = 0u; k < s.K8; k++) {
     // unroll i RM
     let a#i = loadX(x#i + k);
@@ -245,6 +320,7 @@ fn main(
   }
   // end
 
+  // unroll t 1 - SPLIT
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -275,4 +351,5 @@ fn main(
     if (n0 + j < s.nEnd) { store(sum#j, shift#j, factor#j, r + c#j, y + c#j); }
     // end
   }
+  // end
 }

@@ -2,8 +2,9 @@
 
 /** WGSL text by shader name; variants are `name@RM=8,RN=8`. */
 export const SHADERS: Readonly<Record<string, string>> = {
-  "attention@BQ=4,DJ=1": `const BQ: u32 = 4u;
+  "attention@BQ=4,DJ=1,SUBGROUPS=0": `const BQ: u32 = 4u;
 const DJ: u32 = 1u;
+const SUBGROUPS: u32 = 0u;
 // attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
 //
 //   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
@@ -12,7 +13,8 @@ const DJ: u32 = 1u;
 //
 // One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
 // A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
-// maximum and sum are kept by every lane alike; all sums are f32.
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
 
 
 const LANES: u32 = 64u;
@@ -44,7 +46,8 @@ struct Shape {
 var<workgroup> P: array<f32, BQ * LANES>;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+) {
   let b = s.b0 + group.y / s.headsHere;
   let h = s.h0 + group.y % s.headsHere;
   let n0 = s.q0 + group.x * BQ;
@@ -125,24 +128,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
     var top0 = max0;
     for (var t = 0u; t < LANES; t++) { top0 = max(top0, P[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
+    var top3 = max3;
+    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
     let fade0 = exp(max0 - top0);
     max0 = top0;
     sum0 *= fade0;
     o0_0 *= fade0;
-    var top1 = max1;
-    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
     let fade1 = exp(max1 - top1);
     max1 = top1;
     sum1 *= fade1;
     o1_0 *= fade1;
-    var top2 = max2;
-    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
     let fade2 = exp(max2 - top2);
     max2 = top2;
     sum2 *= fade2;
     o2_0 *= fade2;
-    var top3 = max3;
-    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
     let fade3 = exp(max3 - top3);
     max3 = top3;
     sum3 *= fade3;
@@ -195,8 +198,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
-  "attention@BQ=4,DJ=2": `const BQ: u32 = 4u;
+  "attention@BQ=4,DJ=2,SUBGROUPS=0": `const BQ: u32 = 4u;
 const DJ: u32 = 2u;
+const SUBGROUPS: u32 = 0u;
 // attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
 //
 //   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
@@ -205,7 +209,8 @@ const DJ: u32 = 2u;
 //
 // One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
 // A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
-// maximum and sum are kept by every lane alike; all sums are f32.
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
 
 
 const LANES: u32 = 64u;
@@ -237,7 +242,8 @@ struct Shape {
 var<workgroup> P: array<f32, BQ * LANES>;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+) {
   let b = s.b0 + group.y / s.headsHere;
   let h = s.h0 + group.y % s.headsHere;
   let n0 = s.q0 + group.x * BQ;
@@ -322,27 +328,27 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
     var top0 = max0;
     for (var t = 0u; t < LANES; t++) { top0 = max(top0, P[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
+    var top3 = max3;
+    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
     let fade0 = exp(max0 - top0);
     max0 = top0;
     sum0 *= fade0;
     o0_0 *= fade0;
     o0_1 *= fade0;
-    var top1 = max1;
-    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
     let fade1 = exp(max1 - top1);
     max1 = top1;
     sum1 *= fade1;
     o1_0 *= fade1;
     o1_1 *= fade1;
-    var top2 = max2;
-    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
     let fade2 = exp(max2 - top2);
     max2 = top2;
     sum2 *= fade2;
     o2_0 *= fade2;
     o2_1 *= fade2;
-    var top3 = max3;
-    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
     let fade3 = exp(max3 - top3);
     max3 = top3;
     sum3 *= fade3;
@@ -406,8 +412,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
-  "attention@BQ=4,DJ=8": `const BQ: u32 = 4u;
+  "attention@BQ=4,DJ=8,SUBGROUPS=0": `const BQ: u32 = 4u;
 const DJ: u32 = 8u;
+const SUBGROUPS: u32 = 0u;
 // attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
 //
 //   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
@@ -416,7 +423,8 @@ const DJ: u32 = 8u;
 //
 // One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
 // A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
-// maximum and sum are kept by every lane alike; all sums are f32.
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
 
 
 const LANES: u32 = 64u;
@@ -448,7 +456,8 @@ struct Shape {
 var<workgroup> P: array<f32, BQ * LANES>;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+) {
   let b = s.b0 + group.y / s.headsHere;
   let h = s.h0 + group.y % s.headsHere;
   let n0 = s.q0 + group.x * BQ;
@@ -557,6 +566,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
     var top0 = max0;
     for (var t = 0u; t < LANES; t++) { top0 = max(top0, P[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
+    var top3 = max3;
+    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
     let fade0 = exp(max0 - top0);
     max0 = top0;
     sum0 *= fade0;
@@ -568,8 +583,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     o0_5 *= fade0;
     o0_6 *= fade0;
     o0_7 *= fade0;
-    var top1 = max1;
-    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
     let fade1 = exp(max1 - top1);
     max1 = top1;
     sum1 *= fade1;
@@ -581,8 +594,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     o1_5 *= fade1;
     o1_6 *= fade1;
     o1_7 *= fade1;
-    var top2 = max2;
-    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
     let fade2 = exp(max2 - top2);
     max2 = top2;
     sum2 *= fade2;
@@ -594,8 +605,747 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     o2_5 *= fade2;
     o2_6 *= fade2;
     o2_7 *= fade2;
+    let fade3 = exp(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    o3_0 *= fade3;
+    o3_1 *= fade3;
+    o3_2 *= fade3;
+    o3_3 *= fade3;
+    o3_4 *= fade3;
+    o3_5 *= fade3;
+    o3_6 *= fade3;
+    o3_7 *= fade3;
+    workgroupBarrier();
+    P[0 * LANES + lane] = select(0.0, exp(score0 - max0), score0 > NOTHING);
+    P[1 * LANES + lane] = select(0.0, exp(score1 - max1), score1 > NOTHING);
+    P[2 * LANES + lane] = select(0.0, exp(score2 - max2), score2 > NOTHING);
+    P[3 * LANES + lane] = select(0.0, exp(score3 - max3), score3 > NOTHING);
+    workgroupBarrier();
+    for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
+      let at = vHead + (k0 + t) * s.vRow + d0;
+      var v0 = 0.0;
+      if (d0 + 0 * LANES < s.D) { v0 = f32(V[at + 0 * LANES]); }
+      var v1 = 0.0;
+      if (d0 + 1 * LANES < s.D) { v1 = f32(V[at + 1 * LANES]); }
+      var v2 = 0.0;
+      if (d0 + 2 * LANES < s.D) { v2 = f32(V[at + 2 * LANES]); }
+      var v3 = 0.0;
+      if (d0 + 3 * LANES < s.D) { v3 = f32(V[at + 3 * LANES]); }
+      var v4 = 0.0;
+      if (d0 + 4 * LANES < s.D) { v4 = f32(V[at + 4 * LANES]); }
+      var v5 = 0.0;
+      if (d0 + 5 * LANES < s.D) { v5 = f32(V[at + 5 * LANES]); }
+      var v6 = 0.0;
+      if (d0 + 6 * LANES < s.D) { v6 = f32(V[at + 6 * LANES]); }
+      var v7 = 0.0;
+      if (d0 + 7 * LANES < s.D) { v7 = f32(V[at + 7 * LANES]); }
+      let p0 = P[0 * LANES + t];
+      sum0 += p0;
+      o0_0 = fma(p0, v0, o0_0);
+      o0_1 = fma(p0, v1, o0_1);
+      o0_2 = fma(p0, v2, o0_2);
+      o0_3 = fma(p0, v3, o0_3);
+      o0_4 = fma(p0, v4, o0_4);
+      o0_5 = fma(p0, v5, o0_5);
+      o0_6 = fma(p0, v6, o0_6);
+      o0_7 = fma(p0, v7, o0_7);
+      let p1 = P[1 * LANES + t];
+      sum1 += p1;
+      o1_0 = fma(p1, v0, o1_0);
+      o1_1 = fma(p1, v1, o1_1);
+      o1_2 = fma(p1, v2, o1_2);
+      o1_3 = fma(p1, v3, o1_3);
+      o1_4 = fma(p1, v4, o1_4);
+      o1_5 = fma(p1, v5, o1_5);
+      o1_6 = fma(p1, v6, o1_6);
+      o1_7 = fma(p1, v7, o1_7);
+      let p2 = P[2 * LANES + t];
+      sum2 += p2;
+      o2_0 = fma(p2, v0, o2_0);
+      o2_1 = fma(p2, v1, o2_1);
+      o2_2 = fma(p2, v2, o2_2);
+      o2_3 = fma(p2, v3, o2_3);
+      o2_4 = fma(p2, v4, o2_4);
+      o2_5 = fma(p2, v5, o2_5);
+      o2_6 = fma(p2, v6, o2_6);
+      o2_7 = fma(p2, v7, o2_7);
+      let p3 = P[3 * LANES + t];
+      sum3 += p3;
+      o3_0 = fma(p3, v0, o3_0);
+      o3_1 = fma(p3, v1, o3_1);
+      o3_2 = fma(p3, v2, o3_2);
+      o3_3 = fma(p3, v3, o3_3);
+      o3_4 = fma(p3, v4, o3_4);
+      o3_5 = fma(p3, v5, o3_5);
+      o3_6 = fma(p3, v6, o3_6);
+      o3_7 = fma(p3, v7, o3_7);
+    }
+    workgroupBarrier();
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o0_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o0_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o0_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o0_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o0_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o0_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o0_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o0_7 * share); }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o1_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o1_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o1_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o1_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o1_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o1_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o1_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o1_7 * share); }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o2_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o2_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o2_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o2_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o2_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o2_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o2_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o2_7 * share); }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o3_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o3_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o3_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o3_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o3_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o3_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o3_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o3_7 * share); }
+  }
+}
+`,
+  "attention@BQ=4,DJ=1,SUBGROUPS=1": `const BQ: u32 = 4u;
+const DJ: u32 = 1u;
+const SUBGROUPS: u32 = 1u;
+// attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
+//
+//   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
+//   O        [B, Lq, heads · D]
+//   bias     f32 [1|B, 1|heads, Lq, Lk], keep f32 [B, Lk]
+//
+// One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
+// A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
+
+
+const LANES: u32 = 64u;
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<qElem>;
+@group(0) @binding(2) var<storage, read>       K: array<kElem>;
+@group(0) @binding(3) var<storage, read>       V: array<vElem>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<oElem>;
+
+var<workgroup> P: array<f32, BQ * LANES>;
+var<workgroup> tops: array<f32, BQ * LANES>;   // [query][subgroup]
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_size) size: u32,
+) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let n0 = s.q0 + group.x * BQ;
+  let d0 = group.z * LANES * DJ + lane;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let q0 = s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var o0_0 = 0.0;
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let q1 = s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var o1_0 = 0.0;
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let q2 = s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var o2_0 = 0.0;
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let q3 = s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var o3_0 = 0.0;
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(n0 + BQ, s.qEnd)); }  // later keys serve none of these queries
+  for (var k0 = 0u; k0 < keys; k0 += LANES) {
+    let key = k0 + lane;
+    var score0 = NOTHING;
+    var score1 = NOTHING;
+    var score2 = NOTHING;
+    var score3 = NOTHING;
+    var kept = key < s.Lk;
+    if (MASK == 1u && kept) { kept = keep[b * s.Lk + key] != 0.0; }
+    if (kept) {
+      var dot0 = 0.0;
+      var dot1 = 0.0;
+      var dot2 = 0.0;
+      var dot3 = 0.0;
+      let at = kHead + key * s.kRow;
+      for (var d = 0u; d < s.D; d++) {
+        let k = f32(K[at + d]);
+        dot0 = fma(f32(Q[q0 + d]), k, dot0);
+        dot1 = fma(f32(Q[q1 + d]), k, dot1);
+        dot2 = fma(f32(Q[q2 + d]), k, dot2);
+        dot3 = fma(f32(Q[q3 + d]), k, dot3);
+      }
+      if (CAUSAL == 0u || key <= row0) {
+        score0 = dot0 * s.scale;
+        if (BIAS == 1u) { score0 = max(score0 + bias[bias0 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row1) {
+        score1 = dot1 * s.scale;
+        if (BIAS == 1u) { score1 = max(score1 + bias[bias1 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row2) {
+        score2 = dot2 * s.scale;
+        if (BIAS == 1u) { score2 = max(score2 + bias[bias2 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row3) {
+        score3 = dot3 * s.scale;
+        if (BIAS == 1u) { score3 = max(score3 + bias[bias3 + key], -2e38); }
+      }
+    }
+    // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
+    tops[0 * LANES + lane / size] = subgroupMax(score0);
+    tops[1 * LANES + lane / size] = subgroupMax(score1);
+    tops[2 * LANES + lane / size] = subgroupMax(score2);
+    tops[3 * LANES + lane / size] = subgroupMax(score3);
+    workgroupBarrier();
+    var top0 = max0;
+    for (var t = 0u; t * size < LANES; t++) { top0 = max(top0, tops[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t * size < LANES; t++) { top1 = max(top1, tops[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t * size < LANES; t++) { top2 = max(top2, tops[2 * LANES + t]); }
     var top3 = max3;
-    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
+    for (var t = 0u; t * size < LANES; t++) { top3 = max(top3, tops[3 * LANES + t]); }
+    let fade0 = exp(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    o0_0 *= fade0;
+    let fade1 = exp(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    o1_0 *= fade1;
+    let fade2 = exp(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    o2_0 *= fade2;
+    let fade3 = exp(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    o3_0 *= fade3;
+    workgroupBarrier();
+    P[0 * LANES + lane] = select(0.0, exp(score0 - max0), score0 > NOTHING);
+    P[1 * LANES + lane] = select(0.0, exp(score1 - max1), score1 > NOTHING);
+    P[2 * LANES + lane] = select(0.0, exp(score2 - max2), score2 > NOTHING);
+    P[3 * LANES + lane] = select(0.0, exp(score3 - max3), score3 > NOTHING);
+    workgroupBarrier();
+    for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
+      let at = vHead + (k0 + t) * s.vRow + d0;
+      var v0 = 0.0;
+      if (d0 + 0 * LANES < s.D) { v0 = f32(V[at + 0 * LANES]); }
+      let p0 = P[0 * LANES + t];
+      sum0 += p0;
+      o0_0 = fma(p0, v0, o0_0);
+      let p1 = P[1 * LANES + t];
+      sum1 += p1;
+      o1_0 = fma(p1, v0, o1_0);
+      let p2 = P[2 * LANES + t];
+      sum2 += p2;
+      o2_0 = fma(p2, v0, o2_0);
+      let p3 = P[3 * LANES + t];
+      sum3 += p3;
+      o3_0 = fma(p3, v0, o3_0);
+    }
+    workgroupBarrier();
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o0_0 * share); }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o1_0 * share); }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o2_0 * share); }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o3_0 * share); }
+  }
+}
+`,
+  "attention@BQ=4,DJ=2,SUBGROUPS=1": `const BQ: u32 = 4u;
+const DJ: u32 = 2u;
+const SUBGROUPS: u32 = 1u;
+// attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
+//
+//   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
+//   O        [B, Lq, heads · D]
+//   bias     f32 [1|B, 1|heads, Lq, Lk], keep f32 [B, Lk]
+//
+// One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
+// A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
+
+
+const LANES: u32 = 64u;
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<qElem>;
+@group(0) @binding(2) var<storage, read>       K: array<kElem>;
+@group(0) @binding(3) var<storage, read>       V: array<vElem>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<oElem>;
+
+var<workgroup> P: array<f32, BQ * LANES>;
+var<workgroup> tops: array<f32, BQ * LANES>;   // [query][subgroup]
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_size) size: u32,
+) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let n0 = s.q0 + group.x * BQ;
+  let d0 = group.z * LANES * DJ + lane;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let q0 = s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var o0_0 = 0.0;
+  var o0_1 = 0.0;
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let q1 = s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var o1_0 = 0.0;
+  var o1_1 = 0.0;
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let q2 = s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var o2_0 = 0.0;
+  var o2_1 = 0.0;
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let q3 = s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var o3_0 = 0.0;
+  var o3_1 = 0.0;
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(n0 + BQ, s.qEnd)); }  // later keys serve none of these queries
+  for (var k0 = 0u; k0 < keys; k0 += LANES) {
+    let key = k0 + lane;
+    var score0 = NOTHING;
+    var score1 = NOTHING;
+    var score2 = NOTHING;
+    var score3 = NOTHING;
+    var kept = key < s.Lk;
+    if (MASK == 1u && kept) { kept = keep[b * s.Lk + key] != 0.0; }
+    if (kept) {
+      var dot0 = 0.0;
+      var dot1 = 0.0;
+      var dot2 = 0.0;
+      var dot3 = 0.0;
+      let at = kHead + key * s.kRow;
+      for (var d = 0u; d < s.D; d++) {
+        let k = f32(K[at + d]);
+        dot0 = fma(f32(Q[q0 + d]), k, dot0);
+        dot1 = fma(f32(Q[q1 + d]), k, dot1);
+        dot2 = fma(f32(Q[q2 + d]), k, dot2);
+        dot3 = fma(f32(Q[q3 + d]), k, dot3);
+      }
+      if (CAUSAL == 0u || key <= row0) {
+        score0 = dot0 * s.scale;
+        if (BIAS == 1u) { score0 = max(score0 + bias[bias0 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row1) {
+        score1 = dot1 * s.scale;
+        if (BIAS == 1u) { score1 = max(score1 + bias[bias1 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row2) {
+        score2 = dot2 * s.scale;
+        if (BIAS == 1u) { score2 = max(score2 + bias[bias2 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row3) {
+        score3 = dot3 * s.scale;
+        if (BIAS == 1u) { score3 = max(score3 + bias[bias3 + key], -2e38); }
+      }
+    }
+    // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
+    tops[0 * LANES + lane / size] = subgroupMax(score0);
+    tops[1 * LANES + lane / size] = subgroupMax(score1);
+    tops[2 * LANES + lane / size] = subgroupMax(score2);
+    tops[3 * LANES + lane / size] = subgroupMax(score3);
+    workgroupBarrier();
+    var top0 = max0;
+    for (var t = 0u; t * size < LANES; t++) { top0 = max(top0, tops[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t * size < LANES; t++) { top1 = max(top1, tops[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t * size < LANES; t++) { top2 = max(top2, tops[2 * LANES + t]); }
+    var top3 = max3;
+    for (var t = 0u; t * size < LANES; t++) { top3 = max(top3, tops[3 * LANES + t]); }
+    let fade0 = exp(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    o0_0 *= fade0;
+    o0_1 *= fade0;
+    let fade1 = exp(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    o1_0 *= fade1;
+    o1_1 *= fade1;
+    let fade2 = exp(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    o2_0 *= fade2;
+    o2_1 *= fade2;
+    let fade3 = exp(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    o3_0 *= fade3;
+    o3_1 *= fade3;
+    workgroupBarrier();
+    P[0 * LANES + lane] = select(0.0, exp(score0 - max0), score0 > NOTHING);
+    P[1 * LANES + lane] = select(0.0, exp(score1 - max1), score1 > NOTHING);
+    P[2 * LANES + lane] = select(0.0, exp(score2 - max2), score2 > NOTHING);
+    P[3 * LANES + lane] = select(0.0, exp(score3 - max3), score3 > NOTHING);
+    workgroupBarrier();
+    for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
+      let at = vHead + (k0 + t) * s.vRow + d0;
+      var v0 = 0.0;
+      if (d0 + 0 * LANES < s.D) { v0 = f32(V[at + 0 * LANES]); }
+      var v1 = 0.0;
+      if (d0 + 1 * LANES < s.D) { v1 = f32(V[at + 1 * LANES]); }
+      let p0 = P[0 * LANES + t];
+      sum0 += p0;
+      o0_0 = fma(p0, v0, o0_0);
+      o0_1 = fma(p0, v1, o0_1);
+      let p1 = P[1 * LANES + t];
+      sum1 += p1;
+      o1_0 = fma(p1, v0, o1_0);
+      o1_1 = fma(p1, v1, o1_1);
+      let p2 = P[2 * LANES + t];
+      sum2 += p2;
+      o2_0 = fma(p2, v0, o2_0);
+      o2_1 = fma(p2, v1, o2_1);
+      let p3 = P[3 * LANES + t];
+      sum3 += p3;
+      o3_0 = fma(p3, v0, o3_0);
+      o3_1 = fma(p3, v1, o3_1);
+    }
+    workgroupBarrier();
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o0_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o0_1 * share); }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o1_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o1_1 * share); }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o2_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o2_1 * share); }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o3_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o3_1 * share); }
+  }
+}
+`,
+  "attention@BQ=4,DJ=8,SUBGROUPS=1": `const BQ: u32 = 4u;
+const DJ: u32 = 8u;
+const SUBGROUPS: u32 = 1u;
+// attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
+//
+//   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
+//   O        [B, Lq, heads · D]
+//   bias     f32 [1|B, 1|heads, Lq, Lk], keep f32 [B, Lk]
+//
+// One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
+// A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
+
+
+const LANES: u32 = 64u;
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<qElem>;
+@group(0) @binding(2) var<storage, read>       K: array<kElem>;
+@group(0) @binding(3) var<storage, read>       V: array<vElem>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<oElem>;
+
+var<workgroup> P: array<f32, BQ * LANES>;
+var<workgroup> tops: array<f32, BQ * LANES>;   // [query][subgroup]
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_size) size: u32,
+) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let n0 = s.q0 + group.x * BQ;
+  let d0 = group.z * LANES * DJ + lane;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let q0 = s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var o0_0 = 0.0;
+  var o0_1 = 0.0;
+  var o0_2 = 0.0;
+  var o0_3 = 0.0;
+  var o0_4 = 0.0;
+  var o0_5 = 0.0;
+  var o0_6 = 0.0;
+  var o0_7 = 0.0;
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let q1 = s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var o1_0 = 0.0;
+  var o1_1 = 0.0;
+  var o1_2 = 0.0;
+  var o1_3 = 0.0;
+  var o1_4 = 0.0;
+  var o1_5 = 0.0;
+  var o1_6 = 0.0;
+  var o1_7 = 0.0;
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let q2 = s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var o2_0 = 0.0;
+  var o2_1 = 0.0;
+  var o2_2 = 0.0;
+  var o2_3 = 0.0;
+  var o2_4 = 0.0;
+  var o2_5 = 0.0;
+  var o2_6 = 0.0;
+  var o2_7 = 0.0;
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let q3 = s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var o3_0 = 0.0;
+  var o3_1 = 0.0;
+  var o3_2 = 0.0;
+  var o3_3 = 0.0;
+  var o3_4 = 0.0;
+  var o3_5 = 0.0;
+  var o3_6 = 0.0;
+  var o3_7 = 0.0;
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(n0 + BQ, s.qEnd)); }  // later keys serve none of these queries
+  for (var k0 = 0u; k0 < keys; k0 += LANES) {
+    let key = k0 + lane;
+    var score0 = NOTHING;
+    var score1 = NOTHING;
+    var score2 = NOTHING;
+    var score3 = NOTHING;
+    var kept = key < s.Lk;
+    if (MASK == 1u && kept) { kept = keep[b * s.Lk + key] != 0.0; }
+    if (kept) {
+      var dot0 = 0.0;
+      var dot1 = 0.0;
+      var dot2 = 0.0;
+      var dot3 = 0.0;
+      let at = kHead + key * s.kRow;
+      for (var d = 0u; d < s.D; d++) {
+        let k = f32(K[at + d]);
+        dot0 = fma(f32(Q[q0 + d]), k, dot0);
+        dot1 = fma(f32(Q[q1 + d]), k, dot1);
+        dot2 = fma(f32(Q[q2 + d]), k, dot2);
+        dot3 = fma(f32(Q[q3 + d]), k, dot3);
+      }
+      if (CAUSAL == 0u || key <= row0) {
+        score0 = dot0 * s.scale;
+        if (BIAS == 1u) { score0 = max(score0 + bias[bias0 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row1) {
+        score1 = dot1 * s.scale;
+        if (BIAS == 1u) { score1 = max(score1 + bias[bias1 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row2) {
+        score2 = dot2 * s.scale;
+        if (BIAS == 1u) { score2 = max(score2 + bias[bias2 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row3) {
+        score3 = dot3 * s.scale;
+        if (BIAS == 1u) { score3 = max(score3 + bias[bias3 + key], -2e38); }
+      }
+    }
+    // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
+    tops[0 * LANES + lane / size] = subgroupMax(score0);
+    tops[1 * LANES + lane / size] = subgroupMax(score1);
+    tops[2 * LANES + lane / size] = subgroupMax(score2);
+    tops[3 * LANES + lane / size] = subgroupMax(score3);
+    workgroupBarrier();
+    var top0 = max0;
+    for (var t = 0u; t * size < LANES; t++) { top0 = max(top0, tops[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t * size < LANES; t++) { top1 = max(top1, tops[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t * size < LANES; t++) { top2 = max(top2, tops[2 * LANES + t]); }
+    var top3 = max3;
+    for (var t = 0u; t * size < LANES; t++) { top3 = max(top3, tops[3 * LANES + t]); }
+    let fade0 = exp(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    o0_0 *= fade0;
+    o0_1 *= fade0;
+    o0_2 *= fade0;
+    o0_3 *= fade0;
+    o0_4 *= fade0;
+    o0_5 *= fade0;
+    o0_6 *= fade0;
+    o0_7 *= fade0;
+    let fade1 = exp(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    o1_0 *= fade1;
+    o1_1 *= fade1;
+    o1_2 *= fade1;
+    o1_3 *= fade1;
+    o1_4 *= fade1;
+    o1_5 *= fade1;
+    o1_6 *= fade1;
+    o1_7 *= fade1;
+    let fade2 = exp(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    o2_0 *= fade2;
+    o2_1 *= fade2;
+    o2_2 *= fade2;
+    o2_3 *= fade2;
+    o2_4 *= fade2;
+    o2_5 *= fade2;
+    o2_6 *= fade2;
+    o2_7 *= fade2;
     let fade3 = exp(max3 - top3);
     max3 = top3;
     sum3 *= fade3;
@@ -13046,10 +13796,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=0,TILED=0": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -13058,12 +13810,14 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
@@ -13160,6 +13914,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -13297,10 +14052,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -13309,12 +14066,14 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
@@ -13411,6 +14170,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -13548,10 +14308,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=0,TILED=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -13560,12 +14322,14 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
@@ -13662,6 +14426,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -13995,10 +14760,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=1,TILED=0": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -14007,12 +14774,14 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
@@ -14109,6 +14878,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -14246,10 +15016,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=1,TILED=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -14258,12 +15030,14 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
@@ -14360,6 +15134,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -14497,10 +15272,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=1,TILED=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -14509,12 +15286,14 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
@@ -14611,6 +15390,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -14944,10 +15724,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=12,TEXELS=1,TILED=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
 const RN: u32 = 12u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -14956,12 +15738,14 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
@@ -15058,6 +15842,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -15523,10 +16308,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=12,TEXELS=1,TILED=0": `const RM: u32 = 16u;
+  "matmul@RM=16,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 16u;
 const RN: u32 = 12u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -15535,12 +16322,14 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
@@ -15637,6 +16426,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -16422,10 +17212,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=16,TEXELS=1,TILED=0": `const RM: u32 = 16u;
+  "matmul@RM=16,RN=16,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 16u;
 const RN: u32 = 16u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -16434,12 +17226,14 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
@@ -16536,6 +17330,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -17549,10 +18344,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=1": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 1u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -17561,12 +18358,14 @@ const TILED: u32 = 1u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
@@ -17711,6 +18510,7 @@ fn stagedW(at: u32) -> Eight {
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
 }
+
 
 @compute @workgroup_size(WX, WY)
 fn main(
@@ -17865,10 +18665,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=0,TILED=1": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 1u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -17877,12 +18679,14 @@ const TILED: u32 = 1u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
@@ -18027,6 +18831,7 @@ fn stagedW(at: u32) -> Eight {
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
 }
+
 
 @compute @workgroup_size(WX, WY)
 fn main(
@@ -18375,6 +19180,446 @@ fn main(
     sum7 = select(sum7, acc7_7, i == 7);
     if (n0 + 7 < s.nEnd) { store(sum7, shift7, factor7, r + c7, y + c7); }
   }
+}
+`,
+  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=0": `const RM: u32 = 1u;
+const RN: u32 = 8u;
+const TEXELS: u32 = 0u;
+const TILED: u32 = 0u;
+const SPLIT: u32 = 1u;
+const SUBGROUPS: u32 = 0u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
+//
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RN>;
+/// Sums of each column over all lanes, left in the first RN elements of partial.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    for (var at = lane; at < half * RN; at += LANES) { partial[at] += partial[at + half * RN]; }
+    workgroupBarrier();
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a = loadX(x0 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
+  }
+  let size = 0u;
+  partial[lane * RN + 0] = acc0_0;
+  partial[lane * RN + 1] = acc0_1;
+  partial[lane * RN + 2] = acc0_2;
+  partial[lane * RN + 3] = acc0_3;
+  partial[lane * RN + 4] = acc0_4;
+  partial[lane * RN + 5] = acc0_5;
+  partial[lane * RN + 6] = acc0_6;
+  partial[lane * RN + 7] = acc0_7;
+  gather(lane, size);
+  if (lane < RN && n0 + lane < s.nEnd) {
+    let c = n0 + lane;
+    var factor = s.scale;
+    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
+    var shift = 0.0;
+    if (BIAS == 1u) { shift = bias[c]; }
+    let row = m0 - b0 * s.S;
+    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  }
+
+}
+`,
+  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=1": `const RM: u32 = 1u;
+const RN: u32 = 8u;
+const TEXELS: u32 = 0u;
+const TILED: u32 = 0u;
+const SPLIT: u32 = 1u;
+const SUBGROUPS: u32 = 1u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
+//
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RN>;
+/// The same of the first lane of each subgroup, which holds its sum already.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  var total = 0.0;
+  if (lane < RN) {
+    for (var i = 0u; i < LANES; i += size) { total += partial[i * RN + lane]; }
+  }
+  workgroupBarrier();
+  if (lane < RN) { partial[lane] = total; }
+  workgroupBarrier();
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_size) size: u32,
+) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a = loadX(x0 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
+  }
+  // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
+  acc0_0 = subgroupAdd(acc0_0);
+  acc0_1 = subgroupAdd(acc0_1);
+  acc0_2 = subgroupAdd(acc0_2);
+  acc0_3 = subgroupAdd(acc0_3);
+  acc0_4 = subgroupAdd(acc0_4);
+  acc0_5 = subgroupAdd(acc0_5);
+  acc0_6 = subgroupAdd(acc0_6);
+  acc0_7 = subgroupAdd(acc0_7);
+  partial[lane * RN + 0] = acc0_0;
+  partial[lane * RN + 1] = acc0_1;
+  partial[lane * RN + 2] = acc0_2;
+  partial[lane * RN + 3] = acc0_3;
+  partial[lane * RN + 4] = acc0_4;
+  partial[lane * RN + 5] = acc0_5;
+  partial[lane * RN + 6] = acc0_6;
+  partial[lane * RN + 7] = acc0_7;
+  gather(lane, size);
+  if (lane < RN && n0 + lane < s.nEnd) {
+    let c = n0 + lane;
+    var factor = s.scale;
+    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
+    var shift = 0.0;
+    if (BIAS == 1u) { shift = bias[c]; }
+    let row = m0 - b0 * s.S;
+    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  }
+
 }
 `,
   "matmul_pad": `// matmul_pad.wgsl — P = X with zeros appended to each row: K made a multiple of 8 for matmul.wgsl.

@@ -73,7 +73,12 @@ export interface MatmulTuning {
 
 function variant(operands: Operands, RM: number, RN: number, WX: number, WY: number): MatmulKernel {
   const flags = `TEXELS=${operands === "texels" ? 1 : 0},TILED=${operands === "tiled" ? 1 : 0}`;
-  return { shader: `matmul@RM=${RM},RN=${RN},${flags}`, RM, RN, WX, WY, operands };
+  return { shader: `matmul@RM=${RM},RN=${RN},${flags},SPLIT=0,SUBGROUPS=0`, RM, RN, WX, WY, operands };
+}
+
+function splitRow(subgroups: 0 | 1): MatmulKernel {
+  const shader = `matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=${subgroups}`;
+  return { shader, RM: 1, RN: 8, WX: 1, WY: 1, operands: "buffers" };
 }
 
 /** Kernels by rows: one or two, up to sixteen, more. Eight invocations along x fill a CPU's vectors. */
@@ -86,6 +91,12 @@ const KERNELS: Readonly<Record<Operands, readonly [MatmulKernel, MatmulKernel, M
   texels: [variant("texels", 1, 8, 32, 1), variant("texels", 4, 4, 16, 1), variant("texels", 8, 8, 8, 4)],
   // A workgroup's tile has 64 rows: fewer would leave it idle.
   tiled: [variant("buffers", 1, 8, 32, 1), variant("buffers", 4, 4, 16, 1), variant("tiled", 4, 4, 16, 16)],
+};
+
+/** Kernels for one or two rows where a workgroup shares a row: those that sum up norms likewise. */
+const SPLIT_ROWS: Readonly<Partial<Record<Reduction, MatmulKernel>>> = {
+  tree: splitRow(0),
+  subgroups: splitRow(1),
 };
 
 /** Where invocations may hold more sums. */
@@ -148,7 +159,7 @@ export function compilesLargeKernels(device: Device): boolean {
 export function chooseMatmul(device: Device, { M, N }: MatmulShape): MatmulKernel {
   const operands = operandsOf(device);
   const [row, few, many] = KERNELS[operands];
-  if (M <= 2) return row;
+  if (M <= 2) return SPLIT_ROWS[reductionOf(device)] ?? row;
   if (M <= 16) return few;
   if (operands === "buffers" || tilesOf(device) === "small") return many;
   if (operands === "tiled") return LARGE_STAGED;

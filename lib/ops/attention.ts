@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
-import { compilesLargeKernels, operandsOf, tilesOf } from "../gpu/tune.ts";
+import { compilesLargeKernels, operandsOf, reductionOf, tilesOf } from "../gpu/tune.ts";
 import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
 
 /** Heads within the channels of a sequence: element d of head h of row n is `x[b, n, at + h·D + d]`. */
@@ -275,7 +275,7 @@ function chooseKernel(r: Recorder, operands: readonly Strided[], D: number, flop
   }
   const DJ = D <= 64 ? 1 : D <= 128 ? 2 : 8;
   return {
-    shader: `attention@BQ=4,DJ=${DJ}`,
+    shader: `attention@BQ=4,DJ=${DJ},SUBGROUPS=${reductionOf(r.device) === "subgroups" ? 1 : 0}`,
     tiled: false,
     texels: false,
     constants: {},
