@@ -141,9 +141,12 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
  * @throws {AbortedError} When the signal fires while loading.
  *
  * @example A red apple
- * ```ts ignore
+ * ```ts
+ * import { createPipeline } from "@lssgen/webgpu";
+ *
  * await using pipeline = await createPipeline();
  * const { images } = await pipeline.generate({ prompt: "a red apple", width: 512, height: 512 });
+ * console.log(images[0].rgb.length);
  * ```
  */
 export async function createPipeline(
