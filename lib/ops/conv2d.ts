@@ -86,7 +86,8 @@ export function packConv(
     if (half.every((v, i) => Number.isFinite(v) || !Number.isFinite(packed[i]))) data = half;
   }
   const buffer = device.gpu.createBuffer({ size: Math.max(16, data.byteLength), usage: 0x80 | 0x04 | 0x08 });
-  device.gpu.queue.writeBuffer(buffer, 0, data);
+  // As bytes: Dawn for Node ends the process at a Float16Array.
+  device.gpu.queue.writeBuffer(buffer, 0, new Uint8Array(data.buffer));
   return { buffer, Co, Ci, kh, kw, type: data instanceof Float16Array ? "f16" : "f32" };
 }
 
