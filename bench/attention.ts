@@ -65,25 +65,27 @@ async function make(
     1,
   ]);
   const others = await peers?.attention(L, heads, D) ?? [];
+  const run = (r: Recorder): void => {
+    using _output = r.scope();
+    attend(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: C }, { tensor: qkv, at: 2 * C }, {
+      heads,
+      headDim: D,
+    });
+  };
   return {
     flops: 4 * L * L * C,
     contenders: [
       {
         label: "attention()",
         submit: (times) => {
-          for (let i = 0; i < times; i++) {
-            using _output = r.scope();
-            attend(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: C }, { tensor: qkv, at: 2 * C }, {
-              heads,
-              headDim: D,
-            });
-          }
+          for (let i = 0; i < times; i++) run(r);
           r.submit();
         },
       },
       plain,
       ...others,
     ],
+    record: { kind: "kernel", dtype, run },
     dispose: () => {
       plain.dispose();
       for (const other of others) other.dispose();

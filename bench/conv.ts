@@ -83,6 +83,7 @@ async function make(
       plain,
       ...others,
     ],
+    record: { kind: "kernel", dtype, run: (r) => void conv2d(r, x, packed, { pad: 1 }) },
     dispose: () => {
       plain.dispose();
       for (const other of others) other.dispose();

@@ -1,0 +1,192 @@
+/**
+ * What a recording launches, and what each launch takes: every kernel is run by itself, repeated until waiting for the
+ * queue (11 ms in Deno) no longer counts. Works on any adapter, and sees copies, which timestamps of passes do not.
+ *
+ * @module
+ */
+
+import type { Device } from "../lib/gpu/device.ts";
+import type { KernelSpec } from "../lib/gpu/kernel.ts";
+import { type Binding, type Dispatch, Recorder } from "../lib/gpu/recorder.ts";
+import type { Dtype, Tensor } from "../lib/tensor.ts";
+
+/** One kind of launch: the same kernel with the same sizes. */
+export interface Launch {
+  /** Shader, or what is copied. */
+  readonly kernel: string;
+  /** The compiled kernel; absent for copies. */
+  readonly spec?: KernelSpec;
+  /** How often. */
+  times: number;
+  /** Floating-point operations of each. */
+  readonly flops: number;
+  /** Does it once more; what it works on may have changed. */
+  readonly again: () => void;
+}
+
+/** One line of a profile. */
+export interface ProfileRow {
+  /** Shader, or what is copied. */
+  readonly kernel: string;
+  /** Launches. */
+  readonly launches: number;
+  /** Milliseconds of all. */
+  readonly ms: number;
+  /** Share of all kernels' and copies' time. */
+  readonly share: number;
+  /** Billions of operations a second, where they are counted. */
+  readonly gflops: number;
+}
+
+/** Where the time of a recording goes. */
+export interface Profile {
+  /** Slowest kernel first. */
+  readonly rows: readonly ProfileRow[];
+  /** Launches of kernels. */
+  readonly kernels: number;
+  /** Milliseconds of all rows. */
+  readonly ms: number;
+  /** Share of the time that is not in matmul, attention or convolution kernels, copies included. */
+  readonly outside: number;
+  /** Share that copies to textures and between buffers take, also part of `outside`. */
+  readonly copies: number;
+  /** Milliseconds of the CPU to record and submit one run, the GPU being idle. */
+  readonly encodeMs: number;
+}
+
+/** Whether a kernel does the multiplying; those that only lay out its operands do not. */
+function multiplies(kernel: string): boolean {
+  return /^(matmul|attention|conv)/.test(kernel) && !/_(pack|pad|copy)/.test(kernel);
+}
+
+/** A recorder that remembers what it launched. */
+export class Tracer extends Recorder {
+  /** By kind, in the order of their first launch. */
+  readonly launches: Map<string, Launch> = new Map();
+  private inside = false;
+
+  override dispatch(d: Dispatch): void {
+    const key = JSON.stringify([d.shader, d.types, d.constants, d.params, d.groups]);
+    this.note(key, d.shader, () => super.dispatch(d), d.flops ?? 0, d);
+  }
+
+  override texels(x: Tensor | Binding): GPUTexture {
+    const bytes = "tensor" in x ? x.size : x.byteLength;
+    let made!: GPUTexture;
+    this.note(`texels ${bytes}`, "(copy to texture)", () => {
+      made = super.texels(x);
+    }, 0);
+    return made;
+  }
+
+  override copy(from: Tensor, fromOffset: number, to: Tensor, toOffset: number, bytes: number): void {
+    this.note(
+      `copy ${bytes}`,
+      "(copy)",
+      () => super.copy(from, fromOffset, to, toOffset, bytes),
+      0,
+    );
+  }
+
+  /** Runs `act` and counts it, unless it is part of another launch. */
+  private note(key: string, kernel: string, act: () => void, flops: number, spec?: KernelSpec): void {
+    if (!this.inside) {
+      const known = this.launches.get(key);
+      if (known) known.times++;
+      else {
+        const again = (): void => {
+          using _textures = this.scope();
+          this.guarded(act);
+        };
+        this.launches.set(key, { kernel, spec, times: 1, flops, again });
+      }
+    }
+    this.guarded(act);
+  }
+
+  private guarded(act: () => void): void {
+    const before = this.inside;
+    this.inside = true;
+    try {
+      act();
+    } finally {
+      this.inside = before;
+    }
+  }
+}
+
+/** Records a run once, without waiting for it, and gives its launches. */
+export function trace(device: Device, dtype: Dtype, run: (r: Recorder) => void): Launch[] {
+  using tracer = new Tracer(device, dtype);
+  using _outputs = tracer.scope();
+  run(tracer);
+  tracer.submit();
+  return [...tracer.launches.values()];
+}
+
+/** Encoding is measured anew for this long. */
+const ENCODE_MS = 2000;
+/** A batch of one kernel lasts this long at least. */
+const BATCH_MS = 100;
+
+/** Times every launch of a recording by itself. */
+export async function profile(device: Device, dtype: Dtype, run: (r: Recorder) => void): Promise<Profile> {
+  using tracer = new Tracer(device, dtype);
+  const record = async (): Promise<number> => {
+    const start = performance.now();
+    {
+      using _outputs = tracer.scope();
+      run(tracer);
+    }
+    tracer.submit();
+    const spent = performance.now() - start;
+    await device.idle();
+    return spent;
+  };
+  const began = performance.now();
+  let encodeMs = await record();
+  const launches = [...tracer.launches.values()].map((launch) => ({ ...launch }));
+  while (performance.now() - began < ENCODE_MS) encodeMs = Math.min(encodeMs, await record());
+
+  const sums = new Map<string, { launches: number; ms: number; flops: number }>();
+  for (const { kernel, times, flops, again } of launches) {
+    const ms = await batch(device, tracer, again);
+    const sum = sums.get(kernel) ?? { launches: 0, ms: 0, flops: 0 };
+    sum.launches += times;
+    sum.ms += times * ms;
+    sum.flops += times * flops;
+    sums.set(kernel, sum);
+  }
+  const total = [...sums.values()].reduce((all, { ms }) => all + ms, 0);
+  const share = (is: (kernel: string) => boolean): number =>
+    [...sums].reduce((part, [kernel, { ms }]) => part + (is(kernel) ? ms : 0), 0) / total;
+  const isCopy = (kernel: string): boolean => kernel.startsWith("(");
+  return {
+    rows: [...sums].map(([kernel, { launches, ms, flops }]) => ({
+      kernel,
+      launches,
+      ms,
+      share: ms / total,
+      gflops: flops / ms / 1e6,
+    })).sort((a, b) => b.ms - a.ms),
+    kernels: [...sums].reduce((n, [kernel, { launches }]) => n + (isCopy(kernel) ? 0 : launches), 0),
+    ms: total,
+    outside: share((kernel) => !multiplies(kernel)),
+    copies: share(isCopy),
+    encodeMs,
+  };
+}
+
+/** Milliseconds of one launch among many of its like. */
+async function batch(device: Device, tracer: Tracer, again: () => void): Promise<number> {
+  let times = 1;
+  while (true) {
+    const start = performance.now();
+    for (let i = 0; i < times; i++) again();
+    tracer.submit();
+    await device.idle();
+    const spent = performance.now() - start;
+    if (spent >= BATCH_MS || times >= 4096) return spent / times;
+    times = Math.ceil(times * Math.min(16, Math.max(2, 1.5 * BATCH_MS / spent)));
+  }
+}
