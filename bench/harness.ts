@@ -106,11 +106,12 @@ const BUDGET_MS = 12_000;
 /** The same for a textbook's kernel: it is there for scale only. */
 const PLAIN_BUDGET_MS = 2_000;
 
+/** Milliseconds of each of `times` runs. */
 async function timed(device: Device, contender: Contender, times: number): Promise<number> {
   const start = performance.now();
   await contender.submit(times);
   await (contender.idle?.() ?? device.idle());
-  return performance.now() - start;
+  return (performance.now() - start) / times;
 }
 
 /**
@@ -119,7 +120,7 @@ async function timed(device: Device, contender: Contender, times: number): Promi
  */
 export async function measure(device: Device, c: BenchCase, repetitions: number): Promise<Timing[]> {
   const plans: { runs: number; repetitions: number }[] = [];
-  const ms: number[][] = c.contenders.map(() => []);
+  const laps: number[][] = c.contenders.map(() => []);
   for (const [j, contender] of c.contenders.entries()) {
     if (contender.warm) {
       await contender.warm();
@@ -128,19 +129,18 @@ export async function measure(device: Device, c: BenchCase, repetitions: number)
     const once = await timed(device, contender, 1);
     const runs = Math.max(1, Math.round(REPETITION_MS / once));
     const budget = contender.kind === "plain" ? PLAIN_BUDGET_MS : BUDGET_MS;
-    plans.push({ runs, repetitions: Math.min(repetitions, Math.max(1, Math.floor(budget / (once * runs)))) });
+    const fits = Math.max(1, Math.floor(budget / (once * runs)));
+    plans.push({ runs, repetitions: Math.min(repetitions, fits) });
     // The second run of what takes seconds is as good a measurement as any.
-    if (runs === 1 && once > 10 * REPETITION_MS) ms[j].push(once);
+    if (once > 10 * REPETITION_MS) laps[j].push(once);
   }
   for (let i = 0; i < repetitions; i++) {
     for (const [j, contender] of c.contenders.entries()) {
-      if (ms[j].length < plans[j].repetitions) {
-        ms[j].push(await timed(device, contender, plans[j].runs) / plans[j].runs);
-      }
+      if (laps[j].length < plans[j].repetitions) laps[j].push(await timed(device, contender, plans[j].runs));
     }
   }
   return c.contenders.map(({ label, kind, flops = c.flops, bytes = c.bytes }, j) => {
-    const sorted = ms[j].toSorted((a, b) => a - b);
+    const sorted = laps[j].toSorted((a, b) => a - b);
     const minMs = sorted[0];
     return {
       label,
