@@ -202,9 +202,7 @@ function details({ evidence, profile, encoding, facts, timings }: CaseReport, pr
     .map((f) => Object.entries(f!).map(([name, value]) => `${name}: ${value}`).join("; "));
   if (profile) {
     lines.push(
-      `${profile.kernels} kernels, ${
-        profile.ms.toFixed(1)
-      } ms each by itself; outside matmul, attention and ` +
+      `${profile.kernels} kernels, ${profile.ms.toFixed(1)} ms in all; outside matmul, attention and ` +
         `convolution ${percent(profile.outside)}, copies among it ${percent(profile.copies)}`,
     );
     if (encoding) {
