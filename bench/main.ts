@@ -6,6 +6,7 @@
  */
 
 import { openDevice } from "../lib/gpu/device.ts";
+import { runInChromium } from "./chromium.ts";
 import { coldStart } from "./cold_start.ts";
 import type { Peers } from "./harness.ts";
 import { BadOption, type BenchOptions, helpText, parseOptions } from "./options.ts";
@@ -38,6 +39,7 @@ if (o.help) {
 const say = o.json && o.file === undefined ? console.error : console.log;
 
 async function run(): Promise<RunReport> {
+  if (o.peers === "chromium") return await runInChromium(o, say);
   const peers: Peers | undefined = o.peers && onnxPeer(await import(ONNX));
   using device = await openDevice();
   return await runBenches(device, { ...o, benches: ALL, peers, say });
