@@ -76,7 +76,7 @@ async function prepare(folder: string, o: BenchOptions): Promise<string> {
   }
   await Deno.writeTextFile(
     join(dist, "index.html"),
-    '<!doctype html><meta charset="utf-8"><title>bench</title><script type="module" src="main.js"></script>',
+    '<!doctype html><meta charset="utf-8"><title>bench</title><link rel="icon" href="data:,"><script type="module" src="main.js"></script>',
   );
   return dist;
 }
