@@ -198,8 +198,7 @@ function line(t: Timing, all: readonly Timing[]): string {
 
 function details({ evidence, profile, encoding, facts, timings }: CaseReport, profiled: boolean): string[] {
   const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-  const lines = [evidence, facts].filter((f) => f !== undefined && Object.keys(f).length > 0)
-    .map((f) => Object.entries(f!).map(([name, value]) => `${name}: ${value}`).join("; "));
+  const lines = Object.entries({ ...evidence, ...facts }).map(([name, value]) => `${name}: ${value}`);
   if (profile) {
     lines.push(
       `${profile.kernels} kernels, ${profile.ms.toFixed(1)} ms in all; outside matmul, attention and ` +
