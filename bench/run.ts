@@ -10,7 +10,15 @@ import { forceTuning, type MatmulTuning, type Operands, tuneMatmul } from "../li
 import { attention } from "./attention.ts";
 import { block } from "./block.ts";
 import { conv } from "./conv.ts";
-import { type Bench, type BenchCase, type Facts, measure, type Peers, type Timing } from "./harness.ts";
+import {
+  type Bench,
+  type BenchCase,
+  type Facts,
+  LARGE_FLOPS,
+  measure,
+  type Peers,
+  type Timing,
+} from "./harness.ts";
 import { matmul } from "./matmul.ts";
 import { denoiser, upsample, vae } from "./model.ts";
 import { norm } from "./norm.ts";
@@ -37,9 +45,6 @@ export const BENCHES: readonly Bench[] = [
   vae,
   picture,
 ];
-
-/** Beyond this a textbook's kernel would take a minute on a CPU adapter. */
-const PLAIN_FLOPS = 5e10;
 
 /** Runs that take longer are not made once more to see their encoding, which is nothing beside them. */
 const ENCODED_MS = 10_000;
@@ -122,7 +127,7 @@ export async function runBenches(device: Device, o: RunOptions): Promise<RunRepo
         o.say(`bandwidth: ${copy.label}`);
       }
       // Other engines say more than a textbook's kernel, which takes as long.
-      const plain = !o.peers && c.flops <= PLAIN_FLOPS;
+      const plain = !o.peers && c.flops <= LARGE_FLOPS;
       const ours = c.contenders.filter(({ kind }) => plain || kind !== "plain");
       const limits = [...c.flops > 0 ? [peak] : [], ...c.bytes !== undefined ? [copy!] : []];
       const timings = await measure(device, { ...c, contenders: [...ours, ...limits] }, o.repetitions);
