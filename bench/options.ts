@@ -71,7 +71,7 @@ export function helpText(names: readonly string[]): string {
     "deno task bench [OPTIONS]",
     "",
     "GFLOP/s of the kernels and of what is built of them, GB/s where memory bounds, their share of the peak that",
-    "plain multiply-adds and a plain copy reach in turns with them. Everything takes a quarter of an hour and more.",
+    "plain multiply-adds and a plain copy reach in turns with them. Everything takes half an hour on two cores.",
     "",
     ...rows.map(([left, help]) => `  ${left.padEnd(width)}${help}`),
     "",

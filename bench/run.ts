@@ -214,7 +214,8 @@ function details({ evidence, profile, encoding, facts, timings }: CaseReport, pr
       lines.push(
         `encoding: ${recordMs.toFixed(1)} ms to record, ${
           submitMs.toFixed(1)
-        } ms to submit in ${submissions}, ` +
+        } ms to submit in ${submissions}` +
+          `${submissions > 1 ? " (the later may wait for the GPU)" : ""}, ` +
           `${percent((recordMs + submitMs) / timings[0].minMs)} of a run`,
       );
     }
