@@ -1505,7 +1505,8 @@ const OD: u32 = 32u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -1563,11 +1564,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -1584,7 +1588,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -1597,7 +1601,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -1610,7 +1614,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -1623,7 +1627,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -1636,7 +1640,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -1649,7 +1653,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -1662,7 +1666,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -1675,7 +1679,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -1807,8 +1811,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -1831,8 +1835,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -1855,8 +1859,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -1879,8 +1883,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -1903,8 +1907,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -1927,8 +1931,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -1951,8 +1955,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -1975,8 +1979,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;
@@ -2260,8 +2264,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   }
 }
 `,
-  "attention_texels@RQ=8,OD=40": `const RQ: u32 = 8u;
-const OD: u32 = 40u;
+  "attention_texels@RQ=12,OD=32": `const RQ: u32 = 12u;
+const OD: u32 = 32u;
 // attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
 //
 // Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
@@ -2270,7 +2274,8 @@ const OD: u32 = 40u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -2328,11 +2333,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -2349,7 +2357,1092 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
+  var sum0 = 0.0;
+  var lo0_0 = vec4f();
+  var hi0_0 = vec4f();
+  var lo0_1 = vec4f();
+  var hi0_1 = vec4f();
+  var lo0_2 = vec4f();
+  var hi0_2 = vec4f();
+  var lo0_3 = vec4f();
+  var hi0_3 = vec4f();
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = LOWEST;
+  var sum1 = 0.0;
+  var lo1_0 = vec4f();
+  var hi1_0 = vec4f();
+  var lo1_1 = vec4f();
+  var hi1_1 = vec4f();
+  var lo1_2 = vec4f();
+  var hi1_2 = vec4f();
+  var lo1_3 = vec4f();
+  var hi1_3 = vec4f();
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = LOWEST;
+  var sum2 = 0.0;
+  var lo2_0 = vec4f();
+  var hi2_0 = vec4f();
+  var lo2_1 = vec4f();
+  var hi2_1 = vec4f();
+  var lo2_2 = vec4f();
+  var hi2_2 = vec4f();
+  var lo2_3 = vec4f();
+  var hi2_3 = vec4f();
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = LOWEST;
+  var sum3 = 0.0;
+  var lo3_0 = vec4f();
+  var hi3_0 = vec4f();
+  var lo3_1 = vec4f();
+  var hi3_1 = vec4f();
+  var lo3_2 = vec4f();
+  var hi3_2 = vec4f();
+  var lo3_3 = vec4f();
+  var hi3_3 = vec4f();
+  let row4 = min(n0 + 4, s.qEnd - 1u);
+  let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
+  let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
+  var max4 = LOWEST;
+  var sum4 = 0.0;
+  var lo4_0 = vec4f();
+  var hi4_0 = vec4f();
+  var lo4_1 = vec4f();
+  var hi4_1 = vec4f();
+  var lo4_2 = vec4f();
+  var hi4_2 = vec4f();
+  var lo4_3 = vec4f();
+  var hi4_3 = vec4f();
+  let row5 = min(n0 + 5, s.qEnd - 1u);
+  let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
+  let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
+  var max5 = LOWEST;
+  var sum5 = 0.0;
+  var lo5_0 = vec4f();
+  var hi5_0 = vec4f();
+  var lo5_1 = vec4f();
+  var hi5_1 = vec4f();
+  var lo5_2 = vec4f();
+  var hi5_2 = vec4f();
+  var lo5_3 = vec4f();
+  var hi5_3 = vec4f();
+  let row6 = min(n0 + 6, s.qEnd - 1u);
+  let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
+  let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
+  var max6 = LOWEST;
+  var sum6 = 0.0;
+  var lo6_0 = vec4f();
+  var hi6_0 = vec4f();
+  var lo6_1 = vec4f();
+  var hi6_1 = vec4f();
+  var lo6_2 = vec4f();
+  var hi6_2 = vec4f();
+  var lo6_3 = vec4f();
+  var hi6_3 = vec4f();
+  let row7 = min(n0 + 7, s.qEnd - 1u);
+  let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
+  let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
+  var max7 = LOWEST;
+  var sum7 = 0.0;
+  var lo7_0 = vec4f();
+  var hi7_0 = vec4f();
+  var lo7_1 = vec4f();
+  var hi7_1 = vec4f();
+  var lo7_2 = vec4f();
+  var hi7_2 = vec4f();
+  var lo7_3 = vec4f();
+  var hi7_3 = vec4f();
+  let row8 = min(n0 + 8, s.qEnd - 1u);
+  let qAt8 = (s.qFirst + b * s.qSample + h * s.qHead + row8 * s.qRow) / 8u;
+  let bias8 = s.biasFirst + b * s.biasSample + h * s.biasHead + row8 * s.Lk;
+  var max8 = LOWEST;
+  var sum8 = 0.0;
+  var lo8_0 = vec4f();
+  var hi8_0 = vec4f();
+  var lo8_1 = vec4f();
+  var hi8_1 = vec4f();
+  var lo8_2 = vec4f();
+  var hi8_2 = vec4f();
+  var lo8_3 = vec4f();
+  var hi8_3 = vec4f();
+  let row9 = min(n0 + 9, s.qEnd - 1u);
+  let qAt9 = (s.qFirst + b * s.qSample + h * s.qHead + row9 * s.qRow) / 8u;
+  let bias9 = s.biasFirst + b * s.biasSample + h * s.biasHead + row9 * s.Lk;
+  var max9 = LOWEST;
+  var sum9 = 0.0;
+  var lo9_0 = vec4f();
+  var hi9_0 = vec4f();
+  var lo9_1 = vec4f();
+  var hi9_1 = vec4f();
+  var lo9_2 = vec4f();
+  var hi9_2 = vec4f();
+  var lo9_3 = vec4f();
+  var hi9_3 = vec4f();
+  let row10 = min(n0 + 10, s.qEnd - 1u);
+  let qAt10 = (s.qFirst + b * s.qSample + h * s.qHead + row10 * s.qRow) / 8u;
+  let bias10 = s.biasFirst + b * s.biasSample + h * s.biasHead + row10 * s.Lk;
+  var max10 = LOWEST;
+  var sum10 = 0.0;
+  var lo10_0 = vec4f();
+  var hi10_0 = vec4f();
+  var lo10_1 = vec4f();
+  var hi10_1 = vec4f();
+  var lo10_2 = vec4f();
+  var hi10_2 = vec4f();
+  var lo10_3 = vec4f();
+  var hi10_3 = vec4f();
+  let row11 = min(n0 + 11, s.qEnd - 1u);
+  let qAt11 = (s.qFirst + b * s.qSample + h * s.qHead + row11 * s.qRow) / 8u;
+  let bias11 = s.biasFirst + b * s.biasSample + h * s.biasHead + row11 * s.Lk;
+  var max11 = LOWEST;
+  var sum11 = 0.0;
+  var lo11_0 = vec4f();
+  var hi11_0 = vec4f();
+  var lo11_1 = vec4f();
+  var hi11_1 = vec4f();
+  var lo11_2 = vec4f();
+  var hi11_2 = vec4f();
+  var lo11_3 = vec4f();
+  var hi11_3 = vec4f();
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, n0 + RQ); }
+  for (var k0 = 0u; k0 < keys; k0 += 8u) {
+    var u0 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v0 = vec4f();
+    var u1 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v1 = vec4f();
+    var u2 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v2 = vec4f();
+    var u3 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v3 = vec4f();
+    var u4 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v4 = vec4f();
+    var u5 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v5 = vec4f();
+    var u6 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v6 = vec4f();
+    var u7 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v7 = vec4f();
+    var u8 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v8 = vec4f();
+    var u9 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v9 = vec4f();
+    var u10 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v10 = vec4f();
+    var u11 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v11 = vec4f();
+    let uAt0 = (kHead + min(k0 + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt0 = (kHead + min(k0 + 4u + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt1 = (kHead + min(k0 + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt1 = (kHead + min(k0 + 4u + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt2 = (kHead + min(k0 + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt2 = (kHead + min(k0 + 4u + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
+    for (var c = 0u; c < D8; c++) {
+      let a0 = loadQ(qAt0 + c);
+      let a1 = loadQ(qAt1 + c);
+      let a2 = loadQ(qAt2 + c);
+      let a3 = loadQ(qAt3 + c);
+      let a4 = loadQ(qAt4 + c);
+      let a5 = loadQ(qAt5 + c);
+      let a6 = loadQ(qAt6 + c);
+      let a7 = loadQ(qAt7 + c);
+      let a8 = loadQ(qAt8 + c);
+      let a9 = loadQ(qAt9 + c);
+      let a10 = loadQ(qAt10 + c);
+      let a11 = loadQ(qAt11 + c);
+      let b0 = loadK(uAt0 + c);
+      let c0 = loadK(vAt0 + c);
+      u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
+      v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
+      u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
+      v1[0] += dot(a1.lo, c0.lo) + dot(a1.hi, c0.hi);
+      u2[0] += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
+      v2[0] += dot(a2.lo, c0.lo) + dot(a2.hi, c0.hi);
+      u3[0] += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
+      v3[0] += dot(a3.lo, c0.lo) + dot(a3.hi, c0.hi);
+      u4[0] += dot(a4.lo, b0.lo) + dot(a4.hi, b0.hi);
+      v4[0] += dot(a4.lo, c0.lo) + dot(a4.hi, c0.hi);
+      u5[0] += dot(a5.lo, b0.lo) + dot(a5.hi, b0.hi);
+      v5[0] += dot(a5.lo, c0.lo) + dot(a5.hi, c0.hi);
+      u6[0] += dot(a6.lo, b0.lo) + dot(a6.hi, b0.hi);
+      v6[0] += dot(a6.lo, c0.lo) + dot(a6.hi, c0.hi);
+      u7[0] += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
+      v7[0] += dot(a7.lo, c0.lo) + dot(a7.hi, c0.hi);
+      u8[0] += dot(a8.lo, b0.lo) + dot(a8.hi, b0.hi);
+      v8[0] += dot(a8.lo, c0.lo) + dot(a8.hi, c0.hi);
+      u9[0] += dot(a9.lo, b0.lo) + dot(a9.hi, b0.hi);
+      v9[0] += dot(a9.lo, c0.lo) + dot(a9.hi, c0.hi);
+      u10[0] += dot(a10.lo, b0.lo) + dot(a10.hi, b0.hi);
+      v10[0] += dot(a10.lo, c0.lo) + dot(a10.hi, c0.hi);
+      u11[0] += dot(a11.lo, b0.lo) + dot(a11.hi, b0.hi);
+      v11[0] += dot(a11.lo, c0.lo) + dot(a11.hi, c0.hi);
+      let b1 = loadK(uAt1 + c);
+      let c1 = loadK(vAt1 + c);
+      u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
+      v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
+      u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
+      v1[1] += dot(a1.lo, c1.lo) + dot(a1.hi, c1.hi);
+      u2[1] += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
+      v2[1] += dot(a2.lo, c1.lo) + dot(a2.hi, c1.hi);
+      u3[1] += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
+      v3[1] += dot(a3.lo, c1.lo) + dot(a3.hi, c1.hi);
+      u4[1] += dot(a4.lo, b1.lo) + dot(a4.hi, b1.hi);
+      v4[1] += dot(a4.lo, c1.lo) + dot(a4.hi, c1.hi);
+      u5[1] += dot(a5.lo, b1.lo) + dot(a5.hi, b1.hi);
+      v5[1] += dot(a5.lo, c1.lo) + dot(a5.hi, c1.hi);
+      u6[1] += dot(a6.lo, b1.lo) + dot(a6.hi, b1.hi);
+      v6[1] += dot(a6.lo, c1.lo) + dot(a6.hi, c1.hi);
+      u7[1] += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
+      v7[1] += dot(a7.lo, c1.lo) + dot(a7.hi, c1.hi);
+      u8[1] += dot(a8.lo, b1.lo) + dot(a8.hi, b1.hi);
+      v8[1] += dot(a8.lo, c1.lo) + dot(a8.hi, c1.hi);
+      u9[1] += dot(a9.lo, b1.lo) + dot(a9.hi, b1.hi);
+      v9[1] += dot(a9.lo, c1.lo) + dot(a9.hi, c1.hi);
+      u10[1] += dot(a10.lo, b1.lo) + dot(a10.hi, b1.hi);
+      v10[1] += dot(a10.lo, c1.lo) + dot(a10.hi, c1.hi);
+      u11[1] += dot(a11.lo, b1.lo) + dot(a11.hi, b1.hi);
+      v11[1] += dot(a11.lo, c1.lo) + dot(a11.hi, c1.hi);
+      let b2 = loadK(uAt2 + c);
+      let c2 = loadK(vAt2 + c);
+      u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
+      v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
+      u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
+      v1[2] += dot(a1.lo, c2.lo) + dot(a1.hi, c2.hi);
+      u2[2] += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
+      v2[2] += dot(a2.lo, c2.lo) + dot(a2.hi, c2.hi);
+      u3[2] += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
+      v3[2] += dot(a3.lo, c2.lo) + dot(a3.hi, c2.hi);
+      u4[2] += dot(a4.lo, b2.lo) + dot(a4.hi, b2.hi);
+      v4[2] += dot(a4.lo, c2.lo) + dot(a4.hi, c2.hi);
+      u5[2] += dot(a5.lo, b2.lo) + dot(a5.hi, b2.hi);
+      v5[2] += dot(a5.lo, c2.lo) + dot(a5.hi, c2.hi);
+      u6[2] += dot(a6.lo, b2.lo) + dot(a6.hi, b2.hi);
+      v6[2] += dot(a6.lo, c2.lo) + dot(a6.hi, c2.hi);
+      u7[2] += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
+      v7[2] += dot(a7.lo, c2.lo) + dot(a7.hi, c2.hi);
+      u8[2] += dot(a8.lo, b2.lo) + dot(a8.hi, b2.hi);
+      v8[2] += dot(a8.lo, c2.lo) + dot(a8.hi, c2.hi);
+      u9[2] += dot(a9.lo, b2.lo) + dot(a9.hi, b2.hi);
+      v9[2] += dot(a9.lo, c2.lo) + dot(a9.hi, c2.hi);
+      u10[2] += dot(a10.lo, b2.lo) + dot(a10.hi, b2.hi);
+      v10[2] += dot(a10.lo, c2.lo) + dot(a10.hi, c2.hi);
+      u11[2] += dot(a11.lo, b2.lo) + dot(a11.hi, b2.hi);
+      v11[2] += dot(a11.lo, c2.lo) + dot(a11.hi, c2.hi);
+      let b3 = loadK(uAt3 + c);
+      let c3 = loadK(vAt3 + c);
+      u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
+      v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
+      u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
+      v1[3] += dot(a1.lo, c3.lo) + dot(a1.hi, c3.hi);
+      u2[3] += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
+      v2[3] += dot(a2.lo, c3.lo) + dot(a2.hi, c3.hi);
+      u3[3] += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
+      v3[3] += dot(a3.lo, c3.lo) + dot(a3.hi, c3.hi);
+      u4[3] += dot(a4.lo, b3.lo) + dot(a4.hi, b3.hi);
+      v4[3] += dot(a4.lo, c3.lo) + dot(a4.hi, c3.hi);
+      u5[3] += dot(a5.lo, b3.lo) + dot(a5.hi, b3.hi);
+      v5[3] += dot(a5.lo, c3.lo) + dot(a5.hi, c3.hi);
+      u6[3] += dot(a6.lo, b3.lo) + dot(a6.hi, b3.hi);
+      v6[3] += dot(a6.lo, c3.lo) + dot(a6.hi, c3.hi);
+      u7[3] += dot(a7.lo, b3.lo) + dot(a7.hi, b3.hi);
+      v7[3] += dot(a7.lo, c3.lo) + dot(a7.hi, c3.hi);
+      u8[3] += dot(a8.lo, b3.lo) + dot(a8.hi, b3.hi);
+      v8[3] += dot(a8.lo, c3.lo) + dot(a8.hi, c3.hi);
+      u9[3] += dot(a9.lo, b3.lo) + dot(a9.hi, b3.hi);
+      v9[3] += dot(a9.lo, c3.lo) + dot(a9.hi, c3.hi);
+      u10[3] += dot(a10.lo, b3.lo) + dot(a10.hi, b3.hi);
+      v10[3] += dot(a10.lo, c3.lo) + dot(a10.hi, c3.hi);
+      u11[3] += dot(a11.lo, b3.lo) + dot(a11.hi, b3.hi);
+      v11[3] += dot(a11.lo, c3.lo) + dot(a11.hi, c3.hi);
+    }
+    u0[0] = score(u0[0], b, row0, k0 + 0, bias0);
+    v0[0] = score(v0[0], b, row0, k0 + 4u + 0, bias0);
+    u0[1] = score(u0[1], b, row0, k0 + 1, bias0);
+    v0[1] = score(v0[1], b, row0, k0 + 4u + 1, bias0);
+    u0[2] = score(u0[2], b, row0, k0 + 2, bias0);
+    v0[2] = score(v0[2], b, row0, k0 + 4u + 2, bias0);
+    u0[3] = score(u0[3], b, row0, k0 + 3, bias0);
+    v0[3] = score(v0[3], b, row0, k0 + 4u + 3, bias0);
+    let t0 = max(u0, v0);
+    let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
+    let fade0 = exp2(max0 - top0);
+    max0 = top0;
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
+    let z0 = u0 + v0;
+    sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
+    lo0_0 *= fade0;
+    hi0_0 *= fade0;
+    lo0_1 *= fade0;
+    hi0_1 *= fade0;
+    lo0_2 *= fade0;
+    hi0_2 *= fade0;
+    lo0_3 *= fade0;
+    hi0_3 *= fade0;
+    u1[0] = score(u1[0], b, row1, k0 + 0, bias1);
+    v1[0] = score(v1[0], b, row1, k0 + 4u + 0, bias1);
+    u1[1] = score(u1[1], b, row1, k0 + 1, bias1);
+    v1[1] = score(v1[1], b, row1, k0 + 4u + 1, bias1);
+    u1[2] = score(u1[2], b, row1, k0 + 2, bias1);
+    v1[2] = score(v1[2], b, row1, k0 + 4u + 2, bias1);
+    u1[3] = score(u1[3], b, row1, k0 + 3, bias1);
+    v1[3] = score(v1[3], b, row1, k0 + 4u + 3, bias1);
+    let t1 = max(u1, v1);
+    let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
+    let fade1 = exp2(max1 - top1);
+    max1 = top1;
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
+    let z1 = u1 + v1;
+    sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
+    lo1_0 *= fade1;
+    hi1_0 *= fade1;
+    lo1_1 *= fade1;
+    hi1_1 *= fade1;
+    lo1_2 *= fade1;
+    hi1_2 *= fade1;
+    lo1_3 *= fade1;
+    hi1_3 *= fade1;
+    u2[0] = score(u2[0], b, row2, k0 + 0, bias2);
+    v2[0] = score(v2[0], b, row2, k0 + 4u + 0, bias2);
+    u2[1] = score(u2[1], b, row2, k0 + 1, bias2);
+    v2[1] = score(v2[1], b, row2, k0 + 4u + 1, bias2);
+    u2[2] = score(u2[2], b, row2, k0 + 2, bias2);
+    v2[2] = score(v2[2], b, row2, k0 + 4u + 2, bias2);
+    u2[3] = score(u2[3], b, row2, k0 + 3, bias2);
+    v2[3] = score(v2[3], b, row2, k0 + 4u + 3, bias2);
+    let t2 = max(u2, v2);
+    let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
+    let fade2 = exp2(max2 - top2);
+    max2 = top2;
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
+    let z2 = u2 + v2;
+    sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
+    lo2_0 *= fade2;
+    hi2_0 *= fade2;
+    lo2_1 *= fade2;
+    hi2_1 *= fade2;
+    lo2_2 *= fade2;
+    hi2_2 *= fade2;
+    lo2_3 *= fade2;
+    hi2_3 *= fade2;
+    u3[0] = score(u3[0], b, row3, k0 + 0, bias3);
+    v3[0] = score(v3[0], b, row3, k0 + 4u + 0, bias3);
+    u3[1] = score(u3[1], b, row3, k0 + 1, bias3);
+    v3[1] = score(v3[1], b, row3, k0 + 4u + 1, bias3);
+    u3[2] = score(u3[2], b, row3, k0 + 2, bias3);
+    v3[2] = score(v3[2], b, row3, k0 + 4u + 2, bias3);
+    u3[3] = score(u3[3], b, row3, k0 + 3, bias3);
+    v3[3] = score(v3[3], b, row3, k0 + 4u + 3, bias3);
+    let t3 = max(u3, v3);
+    let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
+    let fade3 = exp2(max3 - top3);
+    max3 = top3;
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
+    let z3 = u3 + v3;
+    sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
+    lo3_0 *= fade3;
+    hi3_0 *= fade3;
+    lo3_1 *= fade3;
+    hi3_1 *= fade3;
+    lo3_2 *= fade3;
+    hi3_2 *= fade3;
+    lo3_3 *= fade3;
+    hi3_3 *= fade3;
+    u4[0] = score(u4[0], b, row4, k0 + 0, bias4);
+    v4[0] = score(v4[0], b, row4, k0 + 4u + 0, bias4);
+    u4[1] = score(u4[1], b, row4, k0 + 1, bias4);
+    v4[1] = score(v4[1], b, row4, k0 + 4u + 1, bias4);
+    u4[2] = score(u4[2], b, row4, k0 + 2, bias4);
+    v4[2] = score(v4[2], b, row4, k0 + 4u + 2, bias4);
+    u4[3] = score(u4[3], b, row4, k0 + 3, bias4);
+    v4[3] = score(v4[3], b, row4, k0 + 4u + 3, bias4);
+    let t4 = max(u4, v4);
+    let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
+    let fade4 = exp2(max4 - top4);
+    max4 = top4;
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
+    let z4 = u4 + v4;
+    sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
+    lo4_0 *= fade4;
+    hi4_0 *= fade4;
+    lo4_1 *= fade4;
+    hi4_1 *= fade4;
+    lo4_2 *= fade4;
+    hi4_2 *= fade4;
+    lo4_3 *= fade4;
+    hi4_3 *= fade4;
+    u5[0] = score(u5[0], b, row5, k0 + 0, bias5);
+    v5[0] = score(v5[0], b, row5, k0 + 4u + 0, bias5);
+    u5[1] = score(u5[1], b, row5, k0 + 1, bias5);
+    v5[1] = score(v5[1], b, row5, k0 + 4u + 1, bias5);
+    u5[2] = score(u5[2], b, row5, k0 + 2, bias5);
+    v5[2] = score(v5[2], b, row5, k0 + 4u + 2, bias5);
+    u5[3] = score(u5[3], b, row5, k0 + 3, bias5);
+    v5[3] = score(v5[3], b, row5, k0 + 4u + 3, bias5);
+    let t5 = max(u5, v5);
+    let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
+    let fade5 = exp2(max5 - top5);
+    max5 = top5;
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
+    let z5 = u5 + v5;
+    sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
+    lo5_0 *= fade5;
+    hi5_0 *= fade5;
+    lo5_1 *= fade5;
+    hi5_1 *= fade5;
+    lo5_2 *= fade5;
+    hi5_2 *= fade5;
+    lo5_3 *= fade5;
+    hi5_3 *= fade5;
+    u6[0] = score(u6[0], b, row6, k0 + 0, bias6);
+    v6[0] = score(v6[0], b, row6, k0 + 4u + 0, bias6);
+    u6[1] = score(u6[1], b, row6, k0 + 1, bias6);
+    v6[1] = score(v6[1], b, row6, k0 + 4u + 1, bias6);
+    u6[2] = score(u6[2], b, row6, k0 + 2, bias6);
+    v6[2] = score(v6[2], b, row6, k0 + 4u + 2, bias6);
+    u6[3] = score(u6[3], b, row6, k0 + 3, bias6);
+    v6[3] = score(v6[3], b, row6, k0 + 4u + 3, bias6);
+    let t6 = max(u6, v6);
+    let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
+    let fade6 = exp2(max6 - top6);
+    max6 = top6;
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
+    let z6 = u6 + v6;
+    sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
+    lo6_0 *= fade6;
+    hi6_0 *= fade6;
+    lo6_1 *= fade6;
+    hi6_1 *= fade6;
+    lo6_2 *= fade6;
+    hi6_2 *= fade6;
+    lo6_3 *= fade6;
+    hi6_3 *= fade6;
+    u7[0] = score(u7[0], b, row7, k0 + 0, bias7);
+    v7[0] = score(v7[0], b, row7, k0 + 4u + 0, bias7);
+    u7[1] = score(u7[1], b, row7, k0 + 1, bias7);
+    v7[1] = score(v7[1], b, row7, k0 + 4u + 1, bias7);
+    u7[2] = score(u7[2], b, row7, k0 + 2, bias7);
+    v7[2] = score(v7[2], b, row7, k0 + 4u + 2, bias7);
+    u7[3] = score(u7[3], b, row7, k0 + 3, bias7);
+    v7[3] = score(v7[3], b, row7, k0 + 4u + 3, bias7);
+    let t7 = max(u7, v7);
+    let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
+    let fade7 = exp2(max7 - top7);
+    max7 = top7;
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
+    let z7 = u7 + v7;
+    sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
+    lo7_0 *= fade7;
+    hi7_0 *= fade7;
+    lo7_1 *= fade7;
+    hi7_1 *= fade7;
+    lo7_2 *= fade7;
+    hi7_2 *= fade7;
+    lo7_3 *= fade7;
+    hi7_3 *= fade7;
+    u8[0] = score(u8[0], b, row8, k0 + 0, bias8);
+    v8[0] = score(v8[0], b, row8, k0 + 4u + 0, bias8);
+    u8[1] = score(u8[1], b, row8, k0 + 1, bias8);
+    v8[1] = score(v8[1], b, row8, k0 + 4u + 1, bias8);
+    u8[2] = score(u8[2], b, row8, k0 + 2, bias8);
+    v8[2] = score(v8[2], b, row8, k0 + 4u + 2, bias8);
+    u8[3] = score(u8[3], b, row8, k0 + 3, bias8);
+    v8[3] = score(v8[3], b, row8, k0 + 4u + 3, bias8);
+    let t8 = max(u8, v8);
+    let top8 = max(max8, max(max(t8.x, t8.y), max(t8.z, t8.w)));
+    let fade8 = exp2(max8 - top8);
+    max8 = top8;
+    u8 = exp2(u8 - top8);
+    v8 = exp2(v8 - top8);
+    let z8 = u8 + v8;
+    sum8 = sum8 * fade8 + z8.x + z8.y + z8.z + z8.w;
+    lo8_0 *= fade8;
+    hi8_0 *= fade8;
+    lo8_1 *= fade8;
+    hi8_1 *= fade8;
+    lo8_2 *= fade8;
+    hi8_2 *= fade8;
+    lo8_3 *= fade8;
+    hi8_3 *= fade8;
+    u9[0] = score(u9[0], b, row9, k0 + 0, bias9);
+    v9[0] = score(v9[0], b, row9, k0 + 4u + 0, bias9);
+    u9[1] = score(u9[1], b, row9, k0 + 1, bias9);
+    v9[1] = score(v9[1], b, row9, k0 + 4u + 1, bias9);
+    u9[2] = score(u9[2], b, row9, k0 + 2, bias9);
+    v9[2] = score(v9[2], b, row9, k0 + 4u + 2, bias9);
+    u9[3] = score(u9[3], b, row9, k0 + 3, bias9);
+    v9[3] = score(v9[3], b, row9, k0 + 4u + 3, bias9);
+    let t9 = max(u9, v9);
+    let top9 = max(max9, max(max(t9.x, t9.y), max(t9.z, t9.w)));
+    let fade9 = exp2(max9 - top9);
+    max9 = top9;
+    u9 = exp2(u9 - top9);
+    v9 = exp2(v9 - top9);
+    let z9 = u9 + v9;
+    sum9 = sum9 * fade9 + z9.x + z9.y + z9.z + z9.w;
+    lo9_0 *= fade9;
+    hi9_0 *= fade9;
+    lo9_1 *= fade9;
+    hi9_1 *= fade9;
+    lo9_2 *= fade9;
+    hi9_2 *= fade9;
+    lo9_3 *= fade9;
+    hi9_3 *= fade9;
+    u10[0] = score(u10[0], b, row10, k0 + 0, bias10);
+    v10[0] = score(v10[0], b, row10, k0 + 4u + 0, bias10);
+    u10[1] = score(u10[1], b, row10, k0 + 1, bias10);
+    v10[1] = score(v10[1], b, row10, k0 + 4u + 1, bias10);
+    u10[2] = score(u10[2], b, row10, k0 + 2, bias10);
+    v10[2] = score(v10[2], b, row10, k0 + 4u + 2, bias10);
+    u10[3] = score(u10[3], b, row10, k0 + 3, bias10);
+    v10[3] = score(v10[3], b, row10, k0 + 4u + 3, bias10);
+    let t10 = max(u10, v10);
+    let top10 = max(max10, max(max(t10.x, t10.y), max(t10.z, t10.w)));
+    let fade10 = exp2(max10 - top10);
+    max10 = top10;
+    u10 = exp2(u10 - top10);
+    v10 = exp2(v10 - top10);
+    let z10 = u10 + v10;
+    sum10 = sum10 * fade10 + z10.x + z10.y + z10.z + z10.w;
+    lo10_0 *= fade10;
+    hi10_0 *= fade10;
+    lo10_1 *= fade10;
+    hi10_1 *= fade10;
+    lo10_2 *= fade10;
+    hi10_2 *= fade10;
+    lo10_3 *= fade10;
+    hi10_3 *= fade10;
+    u11[0] = score(u11[0], b, row11, k0 + 0, bias11);
+    v11[0] = score(v11[0], b, row11, k0 + 4u + 0, bias11);
+    u11[1] = score(u11[1], b, row11, k0 + 1, bias11);
+    v11[1] = score(v11[1], b, row11, k0 + 4u + 1, bias11);
+    u11[2] = score(u11[2], b, row11, k0 + 2, bias11);
+    v11[2] = score(v11[2], b, row11, k0 + 4u + 2, bias11);
+    u11[3] = score(u11[3], b, row11, k0 + 3, bias11);
+    v11[3] = score(v11[3], b, row11, k0 + 4u + 3, bias11);
+    let t11 = max(u11, v11);
+    let top11 = max(max11, max(max(t11.x, t11.y), max(t11.z, t11.w)));
+    let fade11 = exp2(max11 - top11);
+    max11 = top11;
+    u11 = exp2(u11 - top11);
+    v11 = exp2(v11 - top11);
+    let z11 = u11 + v11;
+    sum11 = sum11 * fade11 + z11.x + z11.y + z11.z + z11.w;
+    lo11_0 *= fade11;
+    hi11_0 *= fade11;
+    lo11_1 *= fade11;
+    hi11_1 *= fade11;
+    lo11_2 *= fade11;
+    hi11_2 *= fade11;
+    lo11_3 *= fade11;
+    hi11_3 *= fade11;
+    // Two keys a turn, the probabilities rotated: with all eight unrolled, drivers compile for seconds.
+    for (var e = 0u; e < 4u; e++) {
+      let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
+      let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(uAt + 0);
+        let z = loadV(vAt + 0);
+        lo0_0 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_0));
+        hi0_0 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_0));
+        lo1_0 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_0));
+        hi1_0 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_0));
+        lo2_0 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_0));
+        hi2_0 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_0));
+        lo3_0 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_0));
+        hi3_0 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_0));
+        lo4_0 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_0));
+        hi4_0 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_0));
+        lo5_0 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_0));
+        hi5_0 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_0));
+        lo6_0 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_0));
+        hi6_0 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_0));
+        lo7_0 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_0));
+        hi7_0 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_0));
+        lo8_0 = fma(vec4f(v8.x), z.lo, fma(vec4f(u8.x), w.lo, lo8_0));
+        hi8_0 = fma(vec4f(v8.x), z.hi, fma(vec4f(u8.x), w.hi, hi8_0));
+        lo9_0 = fma(vec4f(v9.x), z.lo, fma(vec4f(u9.x), w.lo, lo9_0));
+        hi9_0 = fma(vec4f(v9.x), z.hi, fma(vec4f(u9.x), w.hi, hi9_0));
+        lo10_0 = fma(vec4f(v10.x), z.lo, fma(vec4f(u10.x), w.lo, lo10_0));
+        hi10_0 = fma(vec4f(v10.x), z.hi, fma(vec4f(u10.x), w.hi, hi10_0));
+        lo11_0 = fma(vec4f(v11.x), z.lo, fma(vec4f(u11.x), w.lo, lo11_0));
+        hi11_0 = fma(vec4f(v11.x), z.hi, fma(vec4f(u11.x), w.hi, hi11_0));
+      }
+      {
+        let w = loadV(uAt + 1);
+        let z = loadV(vAt + 1);
+        lo0_1 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_1));
+        hi0_1 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_1));
+        lo1_1 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_1));
+        hi1_1 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_1));
+        lo2_1 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_1));
+        hi2_1 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_1));
+        lo3_1 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_1));
+        hi3_1 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_1));
+        lo4_1 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_1));
+        hi4_1 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_1));
+        lo5_1 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_1));
+        hi5_1 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_1));
+        lo6_1 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_1));
+        hi6_1 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_1));
+        lo7_1 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_1));
+        hi7_1 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_1));
+        lo8_1 = fma(vec4f(v8.x), z.lo, fma(vec4f(u8.x), w.lo, lo8_1));
+        hi8_1 = fma(vec4f(v8.x), z.hi, fma(vec4f(u8.x), w.hi, hi8_1));
+        lo9_1 = fma(vec4f(v9.x), z.lo, fma(vec4f(u9.x), w.lo, lo9_1));
+        hi9_1 = fma(vec4f(v9.x), z.hi, fma(vec4f(u9.x), w.hi, hi9_1));
+        lo10_1 = fma(vec4f(v10.x), z.lo, fma(vec4f(u10.x), w.lo, lo10_1));
+        hi10_1 = fma(vec4f(v10.x), z.hi, fma(vec4f(u10.x), w.hi, hi10_1));
+        lo11_1 = fma(vec4f(v11.x), z.lo, fma(vec4f(u11.x), w.lo, lo11_1));
+        hi11_1 = fma(vec4f(v11.x), z.hi, fma(vec4f(u11.x), w.hi, hi11_1));
+      }
+      {
+        let w = loadV(uAt + 2);
+        let z = loadV(vAt + 2);
+        lo0_2 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_2));
+        hi0_2 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_2));
+        lo1_2 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_2));
+        hi1_2 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_2));
+        lo2_2 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_2));
+        hi2_2 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_2));
+        lo3_2 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_2));
+        hi3_2 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_2));
+        lo4_2 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_2));
+        hi4_2 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_2));
+        lo5_2 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_2));
+        hi5_2 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_2));
+        lo6_2 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_2));
+        hi6_2 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_2));
+        lo7_2 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_2));
+        hi7_2 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_2));
+        lo8_2 = fma(vec4f(v8.x), z.lo, fma(vec4f(u8.x), w.lo, lo8_2));
+        hi8_2 = fma(vec4f(v8.x), z.hi, fma(vec4f(u8.x), w.hi, hi8_2));
+        lo9_2 = fma(vec4f(v9.x), z.lo, fma(vec4f(u9.x), w.lo, lo9_2));
+        hi9_2 = fma(vec4f(v9.x), z.hi, fma(vec4f(u9.x), w.hi, hi9_2));
+        lo10_2 = fma(vec4f(v10.x), z.lo, fma(vec4f(u10.x), w.lo, lo10_2));
+        hi10_2 = fma(vec4f(v10.x), z.hi, fma(vec4f(u10.x), w.hi, hi10_2));
+        lo11_2 = fma(vec4f(v11.x), z.lo, fma(vec4f(u11.x), w.lo, lo11_2));
+        hi11_2 = fma(vec4f(v11.x), z.hi, fma(vec4f(u11.x), w.hi, hi11_2));
+      }
+      {
+        let w = loadV(uAt + 3);
+        let z = loadV(vAt + 3);
+        lo0_3 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_3));
+        hi0_3 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_3));
+        lo1_3 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_3));
+        hi1_3 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_3));
+        lo2_3 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_3));
+        hi2_3 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_3));
+        lo3_3 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_3));
+        hi3_3 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_3));
+        lo4_3 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_3));
+        hi4_3 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_3));
+        lo5_3 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_3));
+        hi5_3 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_3));
+        lo6_3 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_3));
+        hi6_3 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_3));
+        lo7_3 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_3));
+        hi7_3 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_3));
+        lo8_3 = fma(vec4f(v8.x), z.lo, fma(vec4f(u8.x), w.lo, lo8_3));
+        hi8_3 = fma(vec4f(v8.x), z.hi, fma(vec4f(u8.x), w.hi, hi8_3));
+        lo9_3 = fma(vec4f(v9.x), z.lo, fma(vec4f(u9.x), w.lo, lo9_3));
+        hi9_3 = fma(vec4f(v9.x), z.hi, fma(vec4f(u9.x), w.hi, hi9_3));
+        lo10_3 = fma(vec4f(v10.x), z.lo, fma(vec4f(u10.x), w.lo, lo10_3));
+        hi10_3 = fma(vec4f(v10.x), z.hi, fma(vec4f(u10.x), w.hi, hi10_3));
+        lo11_3 = fma(vec4f(v11.x), z.lo, fma(vec4f(u11.x), w.lo, lo11_3));
+        hi11_3 = fma(vec4f(v11.x), z.hi, fma(vec4f(u11.x), w.hi, hi11_3));
+      }
+      u0 = u0.yzwx;
+      v0 = v0.yzwx;
+      u1 = u1.yzwx;
+      v1 = v1.yzwx;
+      u2 = u2.yzwx;
+      v2 = v2.yzwx;
+      u3 = u3.yzwx;
+      v3 = v3.yzwx;
+      u4 = u4.yzwx;
+      v4 = v4.yzwx;
+      u5 = u5.yzwx;
+      v5 = v5.yzwx;
+      u6 = u6.yzwx;
+      v6 = v6.yzwx;
+      u7 = u7.yzwx;
+      v7 = v7.yzwx;
+      u8 = u8.yzwx;
+      v8 = v8.yzwx;
+      u9 = u9.yzwx;
+      v9 = v9.yzwx;
+      u10 = u10.yzwx;
+      v10 = v10.yzwx;
+      u11 = u11.yzwx;
+      v11 = v11.yzwx;
+    }
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+    }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
+    }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
+    }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
+    }
+  }
+  if (n0 + 4 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo4_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi4_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo4_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi4_3 * share);
+    }
+  }
+  if (n0 + 5 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo5_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi5_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo5_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi5_3 * share);
+    }
+  }
+  if (n0 + 6 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo6_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi6_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo6_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi6_3 * share);
+    }
+  }
+  if (n0 + 7 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo7_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi7_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo7_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi7_3 * share);
+    }
+  }
+  if (n0 + 8 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 8) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum8, sum8 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo8_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi8_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo8_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi8_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo8_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi8_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo8_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi8_3 * share);
+    }
+  }
+  if (n0 + 9 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 9) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum9, sum9 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo9_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi9_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo9_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi9_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo9_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi9_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo9_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi9_3 * share);
+    }
+  }
+  if (n0 + 10 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 10) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum10, sum10 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo10_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi10_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo10_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi10_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo10_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi10_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo10_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi10_3 * share);
+    }
+  }
+  if (n0 + 11 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 11) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum11, sum11 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo11_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi11_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo11_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi11_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo11_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi11_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo11_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi11_3 * share);
+    }
+  }
+}
+`,
+  "attention_texels@RQ=8,OD=40": `const RQ: u32 = 8u;
+const OD: u32 = 40u;
+// attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
+//
+// Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
+// An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
+// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override WX: u32 = 8u;
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+
+fn loadQ(at: u32) -> Eight {
+  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(Q, place(at), 0));
+}
+
+fn loadK(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(K, place(at), 0));
+}
+
+fn loadV(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(V, place(at), 0));
+}
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+
+@compute @workgroup_size(WX)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n0 = s.q0 + id.x * RQ;
+  if (n0 >= s.qEnd) { return; }
+  let b = s.b0 + id.y / s.headsHere;
+  let h = s.h0 + id.y % s.headsHere;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
+  let D8 = s.D / 8u;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -2364,7 +3457,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -2379,7 +3472,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -2394,7 +3487,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -2409,7 +3502,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -2424,7 +3517,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -2439,7 +3532,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -2454,7 +3547,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -2588,8 +3681,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -2614,8 +3707,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -2640,8 +3733,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -2666,8 +3759,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -2692,8 +3785,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -2718,8 +3811,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -2744,8 +3837,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -2770,8 +3863,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;
@@ -3119,7 +4212,8 @@ const OD: u32 = 64u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -3177,11 +4271,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -3198,7 +4295,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -3219,7 +4316,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -3240,7 +4337,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -3261,7 +4358,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -3357,8 +4454,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -3389,8 +4486,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -3421,8 +4518,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -3453,8 +4550,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -3744,7 +4841,8 @@ const OD: u32 = 64u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -3802,11 +4900,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -3823,7 +4924,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -3844,7 +4945,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -3865,7 +4966,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -3886,7 +4987,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -3907,7 +5008,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -3928,7 +5029,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -3949,7 +5050,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -3970,7 +5071,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -4110,8 +5211,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -4142,8 +5243,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -4174,8 +5275,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -4206,8 +5307,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -4238,8 +5339,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -4270,8 +5371,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -4302,8 +5403,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -4334,8 +5435,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;
@@ -4845,7 +5946,8 @@ const OD: u32 = 64u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -4903,11 +6005,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -4924,7 +6029,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -4945,7 +6050,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -4966,7 +6071,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -4987,7 +6092,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -5008,7 +6113,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -5029,7 +6134,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -5050,7 +6155,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -5071,7 +6176,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -5092,7 +6197,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row8 = min(n0 + 8, s.qEnd - 1u);
   let qAt8 = (s.qFirst + b * s.qSample + h * s.qHead + row8 * s.qRow) / 8u;
   let bias8 = s.biasFirst + b * s.biasSample + h * s.biasHead + row8 * s.Lk;
-  var max8 = NOTHING;
+  var max8 = LOWEST;
   var sum8 = 0.0;
   var lo8_0 = vec4f();
   var hi8_0 = vec4f();
@@ -5113,7 +6218,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row9 = min(n0 + 9, s.qEnd - 1u);
   let qAt9 = (s.qFirst + b * s.qSample + h * s.qHead + row9 * s.qRow) / 8u;
   let bias9 = s.biasFirst + b * s.biasSample + h * s.biasHead + row9 * s.Lk;
-  var max9 = NOTHING;
+  var max9 = LOWEST;
   var sum9 = 0.0;
   var lo9_0 = vec4f();
   var hi9_0 = vec4f();
@@ -5134,7 +6239,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row10 = min(n0 + 10, s.qEnd - 1u);
   let qAt10 = (s.qFirst + b * s.qSample + h * s.qHead + row10 * s.qRow) / 8u;
   let bias10 = s.biasFirst + b * s.biasSample + h * s.biasHead + row10 * s.Lk;
-  var max10 = NOTHING;
+  var max10 = LOWEST;
   var sum10 = 0.0;
   var lo10_0 = vec4f();
   var hi10_0 = vec4f();
@@ -5155,7 +6260,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row11 = min(n0 + 11, s.qEnd - 1u);
   let qAt11 = (s.qFirst + b * s.qSample + h * s.qHead + row11 * s.qRow) / 8u;
   let bias11 = s.biasFirst + b * s.biasSample + h * s.biasHead + row11 * s.Lk;
-  var max11 = NOTHING;
+  var max11 = LOWEST;
   var sum11 = 0.0;
   var lo11_0 = vec4f();
   var hi11_0 = vec4f();
@@ -5176,7 +6281,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row12 = min(n0 + 12, s.qEnd - 1u);
   let qAt12 = (s.qFirst + b * s.qSample + h * s.qHead + row12 * s.qRow) / 8u;
   let bias12 = s.biasFirst + b * s.biasSample + h * s.biasHead + row12 * s.Lk;
-  var max12 = NOTHING;
+  var max12 = LOWEST;
   var sum12 = 0.0;
   var lo12_0 = vec4f();
   var hi12_0 = vec4f();
@@ -5197,7 +6302,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row13 = min(n0 + 13, s.qEnd - 1u);
   let qAt13 = (s.qFirst + b * s.qSample + h * s.qHead + row13 * s.qRow) / 8u;
   let bias13 = s.biasFirst + b * s.biasSample + h * s.biasHead + row13 * s.Lk;
-  var max13 = NOTHING;
+  var max13 = LOWEST;
   var sum13 = 0.0;
   var lo13_0 = vec4f();
   var hi13_0 = vec4f();
@@ -5218,7 +6323,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row14 = min(n0 + 14, s.qEnd - 1u);
   let qAt14 = (s.qFirst + b * s.qSample + h * s.qHead + row14 * s.qRow) / 8u;
   let bias14 = s.biasFirst + b * s.biasSample + h * s.biasHead + row14 * s.Lk;
-  var max14 = NOTHING;
+  var max14 = LOWEST;
   var sum14 = 0.0;
   var lo14_0 = vec4f();
   var hi14_0 = vec4f();
@@ -5239,7 +6344,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row15 = min(n0 + 15, s.qEnd - 1u);
   let qAt15 = (s.qFirst + b * s.qSample + h * s.qHead + row15 * s.qRow) / 8u;
   let bias15 = s.biasFirst + b * s.biasSample + h * s.biasHead + row15 * s.Lk;
-  var max15 = NOTHING;
+  var max15 = LOWEST;
   var sum15 = 0.0;
   var lo15_0 = vec4f();
   var hi15_0 = vec4f();
@@ -5467,8 +6572,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -5499,8 +6604,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -5531,8 +6636,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -5563,8 +6668,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -5595,8 +6700,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -5627,8 +6732,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -5659,8 +6764,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -5691,8 +6796,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;
@@ -5723,8 +6828,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top8 = max(max8, max(max(t8.x, t8.y), max(t8.z, t8.w)));
     let fade8 = exp2(max8 - top8);
     max8 = top8;
-    u8 = select(vec4f(), exp2(u8 - top8), u8 > vec4f(NOTHING));
-    v8 = select(vec4f(), exp2(v8 - top8), v8 > vec4f(NOTHING));
+    u8 = exp2(u8 - top8);
+    v8 = exp2(v8 - top8);
     let z8 = u8 + v8;
     sum8 = sum8 * fade8 + z8.x + z8.y + z8.z + z8.w;
     lo8_0 *= fade8;
@@ -5755,8 +6860,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top9 = max(max9, max(max(t9.x, t9.y), max(t9.z, t9.w)));
     let fade9 = exp2(max9 - top9);
     max9 = top9;
-    u9 = select(vec4f(), exp2(u9 - top9), u9 > vec4f(NOTHING));
-    v9 = select(vec4f(), exp2(v9 - top9), v9 > vec4f(NOTHING));
+    u9 = exp2(u9 - top9);
+    v9 = exp2(v9 - top9);
     let z9 = u9 + v9;
     sum9 = sum9 * fade9 + z9.x + z9.y + z9.z + z9.w;
     lo9_0 *= fade9;
@@ -5787,8 +6892,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top10 = max(max10, max(max(t10.x, t10.y), max(t10.z, t10.w)));
     let fade10 = exp2(max10 - top10);
     max10 = top10;
-    u10 = select(vec4f(), exp2(u10 - top10), u10 > vec4f(NOTHING));
-    v10 = select(vec4f(), exp2(v10 - top10), v10 > vec4f(NOTHING));
+    u10 = exp2(u10 - top10);
+    v10 = exp2(v10 - top10);
     let z10 = u10 + v10;
     sum10 = sum10 * fade10 + z10.x + z10.y + z10.z + z10.w;
     lo10_0 *= fade10;
@@ -5819,8 +6924,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top11 = max(max11, max(max(t11.x, t11.y), max(t11.z, t11.w)));
     let fade11 = exp2(max11 - top11);
     max11 = top11;
-    u11 = select(vec4f(), exp2(u11 - top11), u11 > vec4f(NOTHING));
-    v11 = select(vec4f(), exp2(v11 - top11), v11 > vec4f(NOTHING));
+    u11 = exp2(u11 - top11);
+    v11 = exp2(v11 - top11);
     let z11 = u11 + v11;
     sum11 = sum11 * fade11 + z11.x + z11.y + z11.z + z11.w;
     lo11_0 *= fade11;
@@ -5851,8 +6956,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top12 = max(max12, max(max(t12.x, t12.y), max(t12.z, t12.w)));
     let fade12 = exp2(max12 - top12);
     max12 = top12;
-    u12 = select(vec4f(), exp2(u12 - top12), u12 > vec4f(NOTHING));
-    v12 = select(vec4f(), exp2(v12 - top12), v12 > vec4f(NOTHING));
+    u12 = exp2(u12 - top12);
+    v12 = exp2(v12 - top12);
     let z12 = u12 + v12;
     sum12 = sum12 * fade12 + z12.x + z12.y + z12.z + z12.w;
     lo12_0 *= fade12;
@@ -5883,8 +6988,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top13 = max(max13, max(max(t13.x, t13.y), max(t13.z, t13.w)));
     let fade13 = exp2(max13 - top13);
     max13 = top13;
-    u13 = select(vec4f(), exp2(u13 - top13), u13 > vec4f(NOTHING));
-    v13 = select(vec4f(), exp2(v13 - top13), v13 > vec4f(NOTHING));
+    u13 = exp2(u13 - top13);
+    v13 = exp2(v13 - top13);
     let z13 = u13 + v13;
     sum13 = sum13 * fade13 + z13.x + z13.y + z13.z + z13.w;
     lo13_0 *= fade13;
@@ -5915,8 +7020,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top14 = max(max14, max(max(t14.x, t14.y), max(t14.z, t14.w)));
     let fade14 = exp2(max14 - top14);
     max14 = top14;
-    u14 = select(vec4f(), exp2(u14 - top14), u14 > vec4f(NOTHING));
-    v14 = select(vec4f(), exp2(v14 - top14), v14 > vec4f(NOTHING));
+    u14 = exp2(u14 - top14);
+    v14 = exp2(v14 - top14);
     let z14 = u14 + v14;
     sum14 = sum14 * fade14 + z14.x + z14.y + z14.z + z14.w;
     lo14_0 *= fade14;
@@ -5947,8 +7052,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top15 = max(max15, max(max(t15.x, t15.y), max(t15.z, t15.w)));
     let fade15 = exp2(max15 - top15);
     max15 = top15;
-    u15 = select(vec4f(), exp2(u15 - top15), u15 > vec4f(NOTHING));
-    v15 = select(vec4f(), exp2(v15 - top15), v15 > vec4f(NOTHING));
+    u15 = exp2(u15 - top15);
+    v15 = exp2(v15 - top15);
     let z15 = u15 + v15;
     sum15 = sum15 * fade15 + z15.x + z15.y + z15.z + z15.w;
     lo15_0 *= fade15;
@@ -6898,7 +8003,8 @@ const OD: u32 = 80u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -6956,11 +8062,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -6977,7 +8086,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -7002,7 +8111,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -7027,7 +8136,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -7052,7 +8161,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -7077,7 +8186,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -7102,7 +8211,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -7127,7 +8236,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -7152,7 +8261,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -7296,8 +8405,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -7332,8 +8441,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -7368,8 +8477,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -7404,8 +8513,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -7440,8 +8549,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -7476,8 +8585,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -7512,8 +8621,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -7548,8 +8657,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;
@@ -8167,7 +9276,8 @@ const OD: u32 = 128u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -8225,11 +9335,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -8246,7 +9359,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -8283,7 +9396,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -8320,7 +9433,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -8357,7 +9470,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -8394,7 +9507,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -8431,7 +9544,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -8468,7 +9581,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -8505,7 +9618,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -8661,8 +9774,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -8709,8 +9822,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -8757,8 +9870,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -8805,8 +9918,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -8853,8 +9966,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -8901,8 +10014,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -8949,8 +10062,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -8997,8 +10110,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;

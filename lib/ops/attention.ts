@@ -219,6 +219,7 @@ interface TexelTile {
  */
 const TEXEL_TILES: readonly TexelTile[] = [
   { OD: 32, RQ: 8, flops: 0 },
+  { OD: 32, RQ: 12, flops: 5e8 },
   { OD: 40, RQ: 8, flops: 0 },
   { OD: 64, RQ: 4, flops: 0 },
   { OD: 64, RQ: 8, flops: 5e8 },
