@@ -3,10 +3,10 @@
  * the large ones), tasks that it names exist, links lead somewhere. Its TypeScript is type-checked by tools/test.ts.
  */
 
-import { BENCHES } from "../bench/run.ts";
-import { parseOptions } from "../bench/options.ts";
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
+import { parseOptions } from "../bench/options.ts";
+import { BENCHES } from "../bench/run.ts";
 import config from "../deno.json" with { type: "json" };
 import { encodePng } from "../lib/image/png.ts";
 import { writeSafetensors } from "../lib/weights/safetensors.ts";
