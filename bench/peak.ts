@@ -98,7 +98,12 @@ async function fastest(
   kernels: readonly Limit[],
   buffers: readonly GPUBuffer[],
 ): Promise<Limit> {
-  const timings = await measure(device, { flops: 0, contenders: kernels, dispose: () => {} }, 1);
+  const dispose = (): void => {};
+  const timings = await measure(device, {
+    flops: 0,
+    contenders: kernels.map((k) => ({ ...k, kind: undefined })),
+    dispose,
+  }, 1);
   const best = timings.reduce((best, { minMs }, i) => minMs < timings[best].minMs ? i : best, 0);
   kernels.forEach((kernel, i) => i === best || kernel.dispose());
   return {
