@@ -222,7 +222,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
     offset: 0,
     size: w.buffer.size,
   };
-  const weightTexels = texels ? r.texels(weights) : undefined;
+  const weightTexels = texels ? r.weightTexels(w.buffer, w.buffer.size) : undefined;
   let copied: { binding: Tensor | Binding; texels: GPUTexture } | undefined;
   const copy = (binding: Tensor | Binding): GPUTexture => {
     if (copied?.binding !== binding) copied = { binding, texels: r.texels(binding) };
