@@ -31,7 +31,7 @@ export interface ComputeUnit {
   readonly texels: number;
 }
 
-/** From the vendors' architecture guides, for the generation that is most common. */
+/** Rough figures of the generation that is most common; not checked against the vendors' guides. */
 export const COMPUTE_UNITS: readonly ComputeUnit[] = [
   { // Ampere and Ada: an SM.
     vendors: ["nvidia", "4318"],

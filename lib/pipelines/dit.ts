@@ -47,7 +47,7 @@ export const dit: Family = {
       },
       embeddedGuidance: false,
       learnedUpsampler: index.components.has("upsampler"),
-      cost: (calls) => costOf((h, w) => ditFlops(config, h * w / config.patch_size ** 2), calls),
+      cost: (calls) => costOf((h, w) => ditFlops(config, h * w / config.patch_size ** 2), calls, vae),
     };
   },
 

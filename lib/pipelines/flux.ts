@@ -60,7 +60,7 @@ export const flux: Family = {
       },
       embeddedGuidance: true,
       learnedUpsampler: index.components.has("upsampler"),
-      cost: (calls) => costOf((h, w) => fluxFlops(config, h * w / 4, textTokens), calls),
+      cost: (calls) => costOf((h, w) => fluxFlops(config, h * w / 4, textTokens), calls, vae),
     };
   },
 

@@ -71,7 +71,7 @@ function family(kind: Kind): Family {
         },
         embeddedGuidance: distilled,
         learnedUpsampler: index.components.has("upsampler"),
-        cost: (calls) => costOf((h, w) => unetFlops(config, h, w, CLIP_LENGTH), calls),
+        cost: (calls) => costOf((h, w) => unetFlops(config, h, w, CLIP_LENGTH), calls, vae),
       };
     },
 

@@ -64,7 +64,11 @@ export const stableDiffusion3: Family = {
       embeddedGuidance: false,
       learnedUpsampler: index.components.has("upsampler"),
       cost: (calls) =>
-        costOf((h, w) => sd3Flops(config, h * w / config.patch_size ** 2, CLIP_LENGTH + TEXT_LENGTH), calls),
+        costOf(
+          (h, w) => sd3Flops(config, h * w / config.patch_size ** 2, CLIP_LENGTH + TEXT_LENGTH),
+          calls,
+          vae,
+        ),
     };
   },
 

@@ -282,10 +282,15 @@ export function vaeDecodeFlops(c: VaeShape, h: number, w: number): number {
  *
  * @param call FLOPs of one call of the network on latents of a size.
  * @param calls Calls a step: 2 with classifier-free guidance, else 1.
+ * @param vae The autoencoder, where decoding shall be counted too.
  */
 export function costOf(
   call: (latentHeight: number, latentWidth: number) => number,
   calls: number,
+  vae?: VaeShape,
 ): CostModel {
-  return { denoiserStep: (h, w) => calls * call(h, w) };
+  return {
+    denoiserStep: (h, w) => calls * call(h, w),
+    ...vae && { decode: (h: number, w: number) => vaeDecodeFlops(vae, h, w) },
+  };
 }

@@ -40,7 +40,11 @@ export function planStages(request: PlanRequest): Plan {
   // The size that is reached counts: rounding down is no saving.
   const directFlops = total(direct.plan({ ...request, width, height }).stages);
   const speedup = directFlops / flops;
-  return { method: name, width, height, stages, denoiserCalls, flops, directFlops, speedup, warnings };
+  const { vaeFactor } = request.space;
+  const decodeFlops = request.cost.decode?.(height / vaeFactor, width / vaeFactor);
+  const wholeSpeedup = decodeFlops && (directFlops + decodeFlops) / (flops + decodeFlops);
+  const cost = { flops, directFlops, speedup, decodeFlops, wholeSpeedup };
+  return { method: name, width, height, stages, denoiserCalls, ...cost, warnings };
 }
 
 /** The stages of a run that begins with a picture, or keeps part of one. */
@@ -77,7 +81,10 @@ export function formatPlan(plan: Plan): string {
     ? ""
     : `, ${flopsText(plan.flops)}; direct ${flopsText(plan.directFlops)}: ${
       plan.speedup.toFixed(2)
-    }× less denoising`;
+    }× less denoising` +
+      (plan.decodeFlops && plan.wholeSpeedup
+        ? `, ${plan.wholeSpeedup.toFixed(2)}× with ${flopsText(plan.decodeFlops)} of decoding`
+        : "");
   return [calls + cost, ...lines, ...plan.warnings.map((warning) => `warning: ${warning}`)].join("\n");
 }
 

@@ -37,6 +37,8 @@ export interface LatentSpace {
 export interface CostModel {
   /** One step (all calls of guidance together) on latents of this size. */
   denoiserStep(latentHeight: number, latentWidth: number): number;
+  /** Decoding latents of this size into the picture. */
+  decode?(latentHeight: number, latentWidth: number): number;
 }
 
 /** What is asked for. */
@@ -127,6 +129,10 @@ export interface Plan extends Size {
   readonly directFlops?: number;
   /** directFlops / flops: 1.5 is half as fast again. */
   readonly speedup?: number;
+  /** FLOPs of the decoding, which every method has to do, with a cost model that knows them. */
+  readonly decodeFlops?: number;
+  /** The saving in all, the decoding included: (directFlops + decodeFlops) / (flops + decodeFlops). */
+  readonly wholeSpeedup?: number;
   /** What a person should know, as sentences. */
   readonly warnings: readonly string[];
 }
