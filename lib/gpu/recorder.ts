@@ -153,7 +153,8 @@ export class Recorder {
 
   /** Records one launch. */
   dispatch(d: Dispatch): void {
-    const kernel = this.device.kernels.get(d);
+    // While the CPU compiles, the GPU shall work on what is known, compiling earlier kernels in its turn (llvmpipe).
+    const kernel = this.device.kernels.get(d, () => this.submit());
     if (d.buffers.length !== kernel.storage) {
       throw new LssgenError(
         "internal",
