@@ -4,8 +4,8 @@
  *
  * @example A model of the local disk, read by parts
  * ```ts
- * import { fileFolder } from "./cli.ts";
- * import { readModelInfo } from "./mod.ts";
+ * import { fileFolder } from "@lssgen/webgpu/cli";
+ * import { readModelInfo } from "@lssgen/webgpu";
  *
  * const info = await readModelInfo(fileFolder("./FLUX.1-schnell"));
  * console.log(info.pipeline, info.defaults.steps);

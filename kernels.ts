@@ -2,7 +2,7 @@
  * The tensor and kernel layer: a device, a recorder, and one function a kernel, over WGSL of our own.
  *
  * @example A product of two matrices
- * ```ts ignore
+ * ```ts
  * import { linear, openDevice, Recorder } from "@lssgen/webgpu/kernels";
  *
  * using device = await openDevice();

@@ -3,7 +3,7 @@
  *
  * @example What a picture would cost
  * ```ts
- * import { createScheduler, formatPlan, planStages } from "./lssgen.ts";
+ * import { createScheduler, formatPlan, planStages } from "@lssgen/webgpu/lssgen";
  *
  * const plan = planStages({
  *   width: 1024, height: 1024, minResolution: 512, baseResolution: 1024, steps: 28, initNoise: 0.75,

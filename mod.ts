@@ -3,7 +3,7 @@
  * in Deno and in browsers.
  *
  * @example Draw a picture with the model that comes along
- * ```ts ignore
+ * ```ts
  * import { createPipeline, encodePng } from "@lssgen/webgpu";
  *
  * await using pipeline = await createPipeline();

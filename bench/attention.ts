@@ -8,7 +8,7 @@ import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { attention as attend } from "../lib/ops/attention.ts";
 import type { Dtype } from "../lib/tensor.ts";
-import { type Bench, type BenchCase, type Peers, plainKernel } from "./harness.ts";
+import { type Bench, type BenchCase, LARGE_FLOPS, type Peers, plainKernel } from "./harness.ts";
 import { filled } from "./matmul.ts";
 
 /** Online softmax with one invocation a query and its output in a private array. */
@@ -65,25 +65,32 @@ async function make(
     1,
   ]);
   const others = await peers?.attention(L, heads, D) ?? [];
+  const run = (r: Recorder, count = L): void => {
+    using _output = r.scope();
+    const [q, k, v] = [0, C, 2 * C].map((at) => ({ tensor: qkv, at, rows: { at: 0, count } }));
+    attend(r, q, k, v, { heads, headDim: D });
+  };
+  const flops = 4 * L * L * C;
   return {
-    flops: 4 * L * L * C,
+    flops,
     contenders: [
       {
         label: "attention()",
-        submit: (times) => {
-          for (let i = 0; i < times; i++) {
-            using _output = r.scope();
-            attend(r, { tensor: qkv, at: 0 }, { tensor: qkv, at: C }, { tensor: qkv, at: 2 * C }, {
-              heads,
-              headDim: D,
-            });
+        warm: flops > LARGE_FLOPS
+          ? () => {
+            run(r, 128);
+            r.submit();
           }
+          : undefined,
+        submit: (times) => {
+          for (let i = 0; i < times; i++) run(r);
           r.submit();
         },
       },
       plain,
       ...others,
     ],
+    record: { kind: "kernel", dtype, run },
     dispose: () => {
       plain.dispose();
       for (const other of others) other.dispose();

@@ -7,8 +7,8 @@
 import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { conv2d, packConv } from "../lib/ops/conv2d.ts";
-import type { Dtype } from "../lib/tensor.ts";
-import { type Bench, type BenchCase, type Peers, plainKernel } from "./harness.ts";
+import type { Dtype, Tensor } from "../lib/tensor.ts";
+import { type Bench, type BenchCase, LARGE_FLOPS, type Peers, plainKernel } from "./harness.ts";
 import { filled } from "./matmul.ts";
 
 /** One invocation an output value, zeros around. */
@@ -42,6 +42,8 @@ const SHAPES: [string, number, number, number][] = [
   ["SDXL VAE 64²", 64, 512, 512],
   ["SDXL 128²", 128, 320, 320],
   ["SDXL 64²", 64, 1280, 1280],
+  ["SDXL VAE 128²", 128, 512, 512],
+  ["SDXL 128²", 128, 1280, 1280],
 ];
 
 async function make(
@@ -66,23 +68,33 @@ async function make(
     S * S,
     1,
   ]);
+  const run = (r: Recorder, x: Tensor): void => {
+    using _output = r.scope();
+    conv2d(r, x, packed, { pad: 1 });
+  };
+  const small = r.tensor([1, 16, 16, Ci], dtype);
   const others = await peers?.conv(S, Ci, Co) ?? [];
+  const flops = 2 * S * S * Ci * Co * 9;
   return {
-    flops: 2 * S * S * Ci * Co * 9,
+    flops,
     contenders: [
       {
         label: "conv2d()",
-        submit: (times) => {
-          for (let i = 0; i < times; i++) {
-            using _output = r.scope();
-            conv2d(r, x, packed, { pad: 1 });
+        warm: flops > LARGE_FLOPS
+          ? () => {
+            run(r, small);
+            r.submit();
           }
+          : undefined,
+        submit: (times) => {
+          for (let i = 0; i < times; i++) run(r, x);
           r.submit();
         },
       },
       plain,
       ...others,
     ],
+    record: { kind: "kernel", dtype, run: (r) => run(r, x) },
     dispose: () => {
       plain.dispose();
       for (const other of others) other.dispose();

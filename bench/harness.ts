@@ -5,31 +5,54 @@
  */
 
 import type { Device } from "../lib/gpu/device.ts";
+import type { Recorder } from "../lib/gpu/recorder.ts";
+import type { Dtype } from "../lib/tensor.ts";
 
 /** One way to do a case's work. */
 export interface Contender {
   /** What is run, for the table. */
   readonly label: string;
-  /** Absent: this project's own. */
-  readonly kind?: "plain" | "peer" | "peak";
+  /** Absent: this project's own. `peak` and `copy` are the adapter's limits. */
+  readonly kind?: "plain" | "peer" | "peak" | "copy";
   /** Floating-point operations of one run, where they differ from the case's. */
   readonly flops?: number;
+  /** Bytes that one run has to move, where they differ from the case's. */
+  readonly bytes?: number;
   /** Hands `times` runs to the queue, without waiting for the GPU. */
   readonly submit: (times: number) => void | Promise<void>;
   /** Waits for the GPU, where it is not the bench's own device. */
   readonly idle?: () => Promise<void>;
+  /** Runs every kernel once at a small size, where a whole run takes long: drivers compile at the first launch. */
+  readonly warm?: () => void | Promise<void>;
 }
+
+/** Work beyond which a case brings a small warm-up, and no textbook's kernel is run: on a CPU adapter it takes a minute. */
+export const LARGE_FLOPS = 5e10;
+
+/** What was found out about a case, beside its times. */
+export type Facts = Readonly<Record<string, string | number>>;
 
 /** Work to time. */
 export interface BenchCase {
-  /** Floating-point operations of one run. */
+  /** Floating-point operations of one run; 0 where they are not what counts. */
   readonly flops: number;
+  /** Bytes that one run has to read and write at least, where memory bounds it: every operand once. */
+  readonly bytes?: number;
   /** The product's kernel first, then what it is compared with. */
   readonly contenders: readonly Contender[];
-  /** Facts of the first contender's kernel: tile, intensity, workgroup memory. */
-  readonly evidence?: Readonly<Record<string, string | number>>;
+  /** One run of the first contender, recorded wherever it is asked for: to look at its launches. */
+  readonly record?: {
+    /** A kernel, or a network whose share of kernels and whose encoding are always reported. */
+    readonly kind: "kernel" | "network";
+    /** Type of its activations. */
+    readonly dtype: Dtype;
+    /** Records the run. */
+    readonly run: (r: Recorder) => void;
+  };
+  /** What else there is to say, once all is timed. */
+  readonly facts?: (timings: readonly Timing[]) => Facts | Promise<Facts>;
   /** Gives back what the case holds. */
-  readonly dispose: () => void;
+  readonly dispose: () => void | Promise<void>;
 }
 
 /** A file of bench/: cases made one at a time, so that only one holds memory. */
@@ -71,41 +94,68 @@ export interface Timing {
   readonly medianMs: number;
   /** Slowest repetition, milliseconds a run. */
   readonly maxMs: number;
-  /** Billions of operations a second, by the fastest repetition. */
+  /** Repetitions timed. */
+  readonly repetitions: number;
+  /** Billions of operations a second, by the fastest repetition; 0 where none are counted. */
   readonly gflops: number;
+  /** Billions of bytes a second, by the fastest repetition, where memory bounds it. */
+  readonly gbs?: number;
 }
 
 /** Milliseconds of one repetition: waiting is quantised to 11 ms in Deno, so that less would be noise. */
 const REPETITION_MS = 200;
-/** A run longer than this is timed once. */
-const SLOW_MS = 2000;
+/** The adapter's limits are timed this often at least. */
+const LIMIT_REPETITIONS = 5;
+/** All repetitions of a contender together take about this long, or one of them does. */
+const BUDGET_MS = 12_000;
+/** Of another engine or a textbook's kernel, a first run this long is its measurement. */
+const LONG_MS = 10_000;
+/** The budget of a textbook's kernel: it is there for scale only. */
+const PLAIN_BUDGET_MS = 2_000;
 
+/** Milliseconds of each of `times` runs. */
 async function timed(device: Device, contender: Contender, times: number): Promise<number> {
   const start = performance.now();
   await contender.submit(times);
   await (contender.idle?.() ?? device.idle());
-  return performance.now() - start;
+  return (performance.now() - start) / times;
 }
 
-/** Times all contenders of a case, `repetitions` times each in turns, after a warm-up that compiles. */
+/**
+ * Times all contenders of a case, up to `repetitions` times each in turns, after a warm-up that compiles. What takes
+ * seconds is not noise and has fewer repetitions, down to one.
+ */
 export async function measure(device: Device, c: BenchCase, repetitions: number): Promise<Timing[]> {
-  const runs: number[] = [];
-  const ms: number[][] = c.contenders.map(() => []);
+  const plans: { runs: number; repetitions: number }[] = [];
+  const laps: number[][] = c.contenders.map(() => []);
   for (const [j, contender] of c.contenders.entries()) {
-    await timed(device, contender, 1);
-    const once = await timed(device, contender, 1);
-    runs.push(Math.max(1, Math.round(REPETITION_MS / once)));
-    // What takes seconds is not noise: once is enough, and a textbook's kernel on a CPU would take minutes.
-    if (once > SLOW_MS) ms[j].push(once);
+    let once = 0;
+    if (contender.warm) {
+      await contender.warm();
+      await device.idle();
+    } else once = await timed(device, contender, 1);
+    // Compilation is nothing beside a very long run; but ours is always measured warm.
+    const compared = contender.kind === "plain" || contender.kind === "peer";
+    if (!compared || once < LONG_MS) once = await timed(device, contender, 1);
+    const runs = Math.max(1, Math.round(REPETITION_MS / once));
+    const budget = contender.kind === "plain" ? PLAIN_BUDGET_MS : BUDGET_MS;
+    const fits = Math.max(1, Math.floor(budget / (once * runs)));
+    // Shares are shares of the limits' best moment.
+    const limit = contender.kind === "peak" || contender.kind === "copy";
+    plans.push({
+      runs,
+      repetitions: Math.min(limit ? Math.max(LIMIT_REPETITIONS, repetitions) : repetitions, fits),
+    });
+    // The second run of what takes seconds is as good a measurement as any.
+    if (once > 10 * REPETITION_MS) laps[j].push(once);
   }
-  for (let i = 0; i < repetitions; i++) {
+  for (let i = 0; i < Math.max(...plans.map((plan) => plan.repetitions)); i++) {
     for (const [j, contender] of c.contenders.entries()) {
-      if (ms[j].length > 0 && ms[j][0] > SLOW_MS) continue;
-      ms[j].push(await timed(device, contender, runs[j]) / runs[j]);
+      if (laps[j].length < plans[j].repetitions) laps[j].push(await timed(device, contender, plans[j].runs));
     }
   }
-  return c.contenders.map(({ label, kind, flops = c.flops }, j) => {
-    const sorted = ms[j].toSorted((a, b) => a - b);
+  return c.contenders.map(({ label, kind, flops = c.flops, bytes = c.bytes }, j) => {
+    const sorted = laps[j].toSorted((a, b) => a - b);
     const minMs = sorted[0];
     return {
       label,
@@ -113,7 +163,9 @@ export async function measure(device: Device, c: BenchCase, repetitions: number)
       minMs,
       medianMs: sorted[sorted.length >> 1],
       maxMs: sorted[sorted.length - 1],
+      repetitions: sorted.length,
       gflops: flops / minMs / 1e6,
+      gbs: bytes === undefined ? undefined : bytes / minMs / 1e6,
     };
   });
 }

@@ -95,13 +95,7 @@ async function make(
       plain,
       ...others,
     ],
-    evidence: {
-      operands: kernel.operands,
-      accumulators: kernel.RM * kernel.RN,
-      // Multiply-adds for each value loaded, of the eight along K that a load brings.
-      "FMAs a loaded value": kernel.RM * kernel.RN / (kernel.RM + kernel.RN),
-      workgroup: kernel.WX * kernel.WY,
-    },
+    record: { kind: "kernel", dtype: xType, run: (r) => void linear(r, x, { weight }, { into: y }) },
     dispose: () => {
       plain.dispose();
       for (const other of others) other.dispose();

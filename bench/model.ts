@@ -29,7 +29,7 @@ async function part<M>(
   bench: (
     model: M,
     r: Recorder,
-  ) => { flops: number; runs: Record<string, () => void>; others?: Record<string, number> },
+  ) => { flops: number; runs: Record<string, (r: Recorder) => void>; others?: Record<string, number> },
 ): Promise<BenchCase> {
   const dtype = device.info.f16 ? "f16" : "f32";
   const component = await loadComponent({ folder: embeddedFolder(), device, dtype }, folder, build);
@@ -41,7 +41,7 @@ async function part<M>(
     submit: (times) => {
       for (let i = 0; i < times; i++) {
         using _outputs = r.scope();
-        run();
+        run(r);
       }
       r.submit();
     },
@@ -49,6 +49,7 @@ async function part<M>(
   return {
     flops,
     contenders,
+    record: { kind: "network", dtype, run: Object.values(runs)[0] },
     dispose: () => {
       r[Symbol.dispose]();
       component[Symbol.dispose]();
@@ -79,7 +80,7 @@ const step = (side: number) => ({
       };
       return {
         flops: fluxFlops(c, tokens, TEXT_TOKENS),
-        runs: { "denoiser step": () => void model.forward(r, input) },
+        runs: { "denoiser step": (r) => void model.forward(r, input) },
       };
     }),
 });
@@ -103,8 +104,8 @@ export const upsample: Bench = {
           flops: conv(32 * 32, C, wide) + 2 * 16 * 32 * 32 * wide * wide + conv(64 * 64, wide, wide) +
             conv(64 * 64, wide, narrow) + conv(64 * 64, narrow, narrow) + conv(64 * 64, narrow, C),
           runs: {
-            "learned upsampler": () => void model.forward(r, x),
-            "bicubic": () => void resample(r, x, 64, 64, "bicubic"),
+            "learned upsampler": (r) => void model.forward(r, x),
+            "bicubic": (r) => void resample(r, x, 64, 64, "bicubic"),
           },
           others: { "bicubic": 2 * 16 * 64 * 64 * C },
         };
@@ -122,7 +123,7 @@ export const vae: Bench = {
         const z = filled(r, [1, 64, 64, model.config.latent_channels]);
         return {
           flops: vaeDecodeFlops(model.config, 64, 64),
-          runs: { "decode": () => void model.decode(r, z) },
+          runs: { "decode": (r) => void model.decode(r, z) },
         };
       }),
   }],

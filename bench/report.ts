@@ -5,34 +5,125 @@
  * @module
  */
 
-import type { CaseReport, RunReport } from "./run.ts";
+import type { Timing } from "./harness.ts";
+import { type CaseReport, type RunReport, shareOf } from "./run.ts";
 
 const [BEGIN, END] = ["<!-- bench -->", "<!-- /bench -->"];
 
-/** GFLOP/s of the multiply-adds that a case was timed in turns with. */
-function peakOf({ timings }: CaseReport): number {
-  return timings.find(({ kind }) => kind === "peak")!.gflops;
+/** The adapter's limits, which a case was timed in turns with. */
+function isLimit({ kind }: Timing): boolean {
+  return kind === "peak" || kind === "copy";
 }
 
-function table({ device, tuning, peak, report }: RunReport): string {
-  const rows = report.flatMap((one) => {
-    const other = one.timings.find(({ kind }) => kind === "plain" || kind === "peer");
-    return one.timings.filter(({ kind }) => kind !== "peak").map((t) => {
-      const share = `${(100 * t.gflops / peakOf(one)).toFixed(1)} %`;
-      const ratio = other && t.kind === undefined ? `${(t.gflops / other.gflops).toFixed(1)}×` : "";
-      const spread = `${t.minMs.toFixed(1)} / ${t.medianMs.toFixed(1)} / ${t.maxMs.toFixed(1)}`;
-      const name = `${one.bench} | ${one.case} | ${t.label}`;
-      return `| ${name} | ${t.gflops.toFixed(1)} | ${share} | ${ratio} | ${spread} |`;
-    });
+/** GFLOP/s of the multiply-adds that a case was timed in turns with; 0 where there were none. */
+function peakOf({ timings }: CaseReport): number {
+  return timings.find(({ kind }) => kind === "peak")?.gflops ?? 0;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+function rows(one: CaseReport): string[] {
+  const other = one.timings.find(({ kind }) => kind === "plain" || kind === "peer");
+  return one.timings.filter((t) => !isLimit(t)).map((t) => {
+    const rate = t.gbs === undefined
+      ? t.gflops > 0 ? `${t.gflops.toFixed(1)} GFLOP/s` : ""
+      : `${t.gbs.toFixed(2)} GB/s`;
+    const share = shareOf(t, one.timings);
+    const ratio = other && t.kind === undefined ? `${(other.minMs / t.minMs).toFixed(1)}×` : "";
+    const spread = `${t.minMs.toFixed(1)} / ${t.medianMs.toFixed(1)} / ${t.maxMs.toFixed(1)}`;
+    const cells = [
+      one.bench,
+      one.case,
+      t.label,
+      rate,
+      share === undefined ? "" : percent(share),
+      ratio,
+      spread,
+    ];
+    return `| ${cells.join(" | ")} |`;
   });
+}
+
+/** A table, or nothing without rows. */
+function tableOf(heads: readonly string[], rows: readonly string[]): string[] {
+  if (rows.length === 0) return [];
+  const line = (cells: readonly string[]): string => `|${cells.join("|")}|`;
   return [
-    `${device.description}; the peak is that of multiply-adds in registers (${peak}), in turns with every case, here up to ` +
-    `${Math.max(...report.map(peakOf)).toFixed(0)} GFLOP/s; operands from ${tuning.operands}, ` +
-    `rows summed up by ${tuning.reduction}.`,
     "",
-    "| bench | case | kernel | GFLOP/s | of peak | against the next | ms: least / median / most |",
-    "|---|---|---|---:|---:|---:|---:|",
+    line(heads.map((h) => ` ${h.replace(/:$/, "")} `)),
+    line(heads.map((h) => h.endsWith(":") ? "---:" : "---")),
     ...rows,
+  ];
+}
+
+/** Kernels of networks. */
+function insides({ case: name, profile, encoding, timings }: CaseReport): string[] {
+  if (!profile) return [];
+  const spent = encoding ? percent((encoding.recordMs + encoding.submitMs) / timings[0].minMs) : "";
+  const first = profile.rows.slice(0, 3).map(({ kernel, share }) => `${kernel} ${percent(share)}`).join(", ");
+  return [
+    `| ${
+      [name, profile.kernels, percent(profile.outside), percent(profile.copies), spent, first].join(" | ")
+    } |`,
+  ];
+}
+
+/** What kernels' texts tell, each kernel once with each set of facts. */
+function evidence(report: readonly CaseReport[]): string[] {
+  const lines = report.flatMap(({ evidence: e }) =>
+    e?.["multiply-adds a load"] === undefined ? [] : [
+      `| ${
+        [e.kernel, e["multiply-adds a load"], e.accumulators, e["workgroup bytes"], e["barriers a step"]]
+          .join(" | ")
+      } |`,
+    ]
+  );
+  return [...new Set(lines)].sort();
+}
+
+function facts({ bench, case: name, facts }: CaseReport): string[] {
+  if (!facts || Object.keys(facts).length === 0) return [];
+  return ["", `${bench}, ${name}:`, "", ...Object.entries(facts).map(([key, value]) => `- ${key}: ${value}`)];
+}
+
+function table({ device, tuning, peak, copy, report }: RunReport): string {
+  const most = Math.max(...report.map(peakOf)).toFixed(0);
+  return [
+    `${device.description}; the peak is that of multiply-adds in registers (${peak}), in turns with every case, here ` +
+    `up to ${most} GFLOP/s; ${
+      copy ? `the bandwidth is that of a plain copy (${copy}); ` : ""
+    }operands from ` +
+    `${tuning.operands}, rows summed up by ${tuning.reduction}.`,
+    ...tableOf(
+      [
+        "bench",
+        "case",
+        "kernel",
+        "rate:",
+        "of the limit:",
+        "against the next:",
+        "ms: least / median / most:",
+      ],
+      report.flatMap(rows),
+    ),
+    ...tableOf(
+      [
+        "network",
+        "kernels:",
+        "outside matmul, attention, convolution:",
+        "copies:",
+        "encoding:",
+        "most of the time",
+      ],
+      report.flatMap(insides),
+    ),
+    ...tableOf(
+      ["kernel", "multiply-adds a load", "accumulators:", "workgroup bytes:", "barriers a step:"],
+      evidence(report),
+    ),
+    ...report.flatMap(facts),
   ].join("\n");
 }
 
@@ -44,7 +135,7 @@ function escaped(text: string): string {
 function chart({ report }: RunReport): string {
   const peakGflops = Math.max(...report.map(peakOf));
   const bars = report.flatMap(({ bench, case: name, timings }) =>
-    timings.filter(({ kind }) => kind !== "peak").map((t) => ({
+    timings.filter((t) => !isLimit(t) && t.gflops > 0).map((t) => ({
       text: `${bench} ${name}: ${t.label}`,
       value: t.gflops,
       ours: t.kind === undefined,

@@ -6,9 +6,10 @@
 //
 // One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
 // A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
-// maximum and sum are kept by every lane alike; all sums are f32.
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
 
-// variants BQ=4 DJ=1; BQ=4 DJ=2; BQ=4 DJ=8
+// variants BQ=4 DJ=1 SUBGROUPS=0; BQ=4 DJ=2 SUBGROUPS=0; BQ=4 DJ=8 SUBGROUPS=0; BQ=4 DJ=1 SUBGROUPS=1; BQ=4 DJ=2 SUBGROUPS=1; BQ=4 DJ=8 SUBGROUPS=1
 
 const LANES: u32 = 64u;
 const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
@@ -37,9 +38,16 @@ struct Shape {
 @group(0) @binding(6) var<storage, read_write> O: array<oElem>;
 
 var<workgroup> P: array<f32, BQ * LANES>;
+// unroll _ SUBGROUPS
+var<workgroup> tops: array<f32, BQ * LANES>;   // [query][subgroup]
+// end
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+// unroll _ SUBGROUPS
+  @builtin(subgroup_size) size: u32,
+// end
+) {
   let b = s.b0 + group.y / s.headsHere;
   let h = s.h0 + group.y % s.headsHere;
   let n0 = s.q0 + group.x * BQ;
@@ -86,6 +94,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       // end
     }
+    // unroll _ SUBGROUPS
+    // Subgroups are runs of `size` neighbours, as every implementation lays a one-dimensional workgroup out.
+    // unroll i BQ
+    tops[i * LANES + lane / size] = subgroupMax(score#i);
+    // end
+    workgroupBarrier();
+    // unroll i BQ
+    var top#i = max#i;
+    for (var t = 0u; t * size < LANES; t++) { top#i = max(top#i, tops[i * LANES + t]); }
+    // end
+    // end
+    // unroll _ 1 - SUBGROUPS
     // unroll i BQ
     P[i * LANES + lane] = score#i;
     // end
@@ -93,6 +113,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     // unroll i BQ
     var top#i = max#i;
     for (var t = 0u; t < LANES; t++) { top#i = max(top#i, P[i * LANES + t]); }
+    // end
+    // end
+    // unroll i BQ
     let fade#i = exp(max#i - top#i);
     max#i = top#i;
     sum#i *= fade#i;

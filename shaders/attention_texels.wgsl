@@ -5,9 +5,10 @@
 // suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
-// variants RQ=8 OD=32; RQ=8 OD=40; RQ=4 OD=64; RQ=8 OD=64; RQ=16 OD=64; RQ=8 OD=80; RQ=8 OD=128
+// variants RQ=8 OD=32; RQ=12 OD=32; RQ=8 OD=40; RQ=4 OD=64; RQ=8 OD=64; RQ=16 OD=64; RQ=8 OD=80; RQ=8 OD=128
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -65,11 +66,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -87,7 +91,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row#i = min(n0 + i, s.qEnd - 1u);
   let qAt#i = (s.qFirst + b * s.qSample + h * s.qHead + row#i * s.qRow) / 8u;
   let bias#i = s.biasFirst + b * s.biasSample + h * s.biasHead + row#i * s.Lk;
-  var max#i = NOTHING;
+  var max#i = LOWEST;
   var sum#i = 0.0;
   // unroll j OD / 8
   var lo#i_#j = vec4f();
@@ -128,8 +132,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top#i = max(max#i, max(max(t#i.x, t#i.y), max(t#i.z, t#i.w)));
     let fade#i = exp2(max#i - top#i);
     max#i = top#i;
-    u#i = select(vec4f(), exp2(u#i - top#i), u#i > vec4f(NOTHING));
-    v#i = select(vec4f(), exp2(v#i - top#i), v#i > vec4f(NOTHING));
+    u#i = exp2(u#i - top#i);
+    v#i = exp2(v#i - top#i);
     let z#i = u#i + v#i;
     sum#i = sum#i * fade#i + z#i.x + z#i.y + z#i.z + z#i.w;
     // unroll j OD / 8

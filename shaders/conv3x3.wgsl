@@ -1,16 +1,17 @@
-// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels × 8 channels.
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times.
+// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
+// weight PX · ROWS times.
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
-// variants V=1 TEXELS=0 PX=8; V=0 TEXELS=0 PX=8; V=1 TEXELS=1 PX=8; V=0 TEXELS=1 PX=8; V=1 TEXELS=1 PX=16
+// variants V=1 TEXELS=0 PX=8 ROWS=1; V=0 TEXELS=0 PX=8 ROWS=1; V=1 TEXELS=1 PX=8 ROWS=1; V=0 TEXELS=1 PX=8 ROWS=1; V=1 TEXELS=1 PX=16 ROWS=1; V=1 TEXELS=1 PX=8 ROWS=2; V=1 TEXELS=1 PX=4 ROWS=4
 
 override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX
+override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
@@ -83,7 +84,7 @@ fn weights(k: u32, n: u32) -> Eight {
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -111,37 +112,45 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
-  let y = s.y0 + id.y / s.tiles;
+  let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
   if (n >= s.Co || y >= s.y0 + s.rows) { return; }
   let left = i32(x) - s.padX;
 
+  // unroll r ROWS
   // unroll p PX
-  var a#p = vec4f();
-  var b#p = vec4f();
+  var a#r_#p = vec4f();
+  var b#r_#p = vec4f();
+  // end
   // end
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
-    if (row < 0 || row >= i32(s.H * UP)) { continue; }
+    if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
-      var cols: array<vec4f, PX + 2u>;
+      // unroll r ROWS
+      var cols#r: array<vec4f, PX + 2u>;
       // unroll p PX + 2
-      cols[p] = pixel(row, left + p, c);
+      cols#r[p] = pixel(row + r, left + p, c);
+      // end
       // end
       // unroll kx 3
       // unroll i 4
       let w#kx_#i = weights((ky * 3u + kx) * s.C4 * 4u + c * 4u + i, n);
+      // unroll r ROWS
       // unroll p PX
-      a#p = fma(vec4f(cols[p + kx][i]), w#kx_#i.lo, a#p);
-      b#p = fma(vec4f(cols[p + kx][i]), w#kx_#i.hi, b#p);
+      a#r_#p = fma(vec4f(cols#r[p + kx][i]), w#kx_#i.lo, a#r_#p);
+      b#r_#p = fma(vec4f(cols#r[p + kx][i]), w#kx_#i.hi, b#r_#p);
+      // end
       // end
       // end
       // end
     }
   }
+  // unroll r ROWS
   // unroll p PX
-  finish(x + p, y, n, a#p);
-  finish(x + p, y, n + 4u, b#p);
+  finish(x + p, y + r, n, a#r_#p);
+  finish(x + p, y + r, n + 4u, b#r_#p);
+  // end
   // end
 }

@@ -6,15 +6,17 @@
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
-// variants RM=1 RN=8 TEXELS=0 TILED=0; RM=4 RN=4 TEXELS=0 TILED=0; RM=8 RN=8 TEXELS=0 TILED=0; RM=1 RN=8 TEXELS=1 TILED=0; RM=4 RN=4 TEXELS=1 TILED=0; RM=8 RN=8 TEXELS=1 TILED=0; RM=8 RN=12 TEXELS=1 TILED=0; RM=16 RN=12 TEXELS=1 TILED=0; RM=16 RN=16 TEXELS=1 TILED=0; RM=4 RN=4 TEXELS=0 TILED=1
+// variants RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=1 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=16 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=16 RN=16 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=1
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
@@ -68,15 +70,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -120,25 +121,108 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
 }
 
 // unroll t TILED
-// Rows of the tile in the order (i, invocation), so that neighbours read neighbouring rows; a row is four
-// vectors along K and one of padding, which spreads rows over the banks.
-const LANES = 16u;  // WX and WY
-const PITCH = 5u;
-var<workgroup> xTile: array<vec4f, LANES * RM * PITCH>;
-var<workgroup> wTile: array<vec4f, LANES * RN * PITCH>;
+// Both tiles have 64 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads
+// rows over the banks: 15 KiB at most.
+const LANES = 64u / RM;  // WX and WY
+override STEP8: u32 = select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
+override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, 64u * X_PITCH>;
+var<workgroup> wTile: array<vec4u, 64u * W_PITCH>;
+var<workgroup> xRow: array<u32, 64>;  // where a row begins in X and W
+var<workgroup> wRow: array<u32, 64>;
+
+fn stageX(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = xBits(at * X_VECTORS);
+    if (X_TYPE == 0u) { u = xBits(at * 2u + 1u); }
+  }
+  xTile[to] = v;
+  if (X_TYPE == 0u) { xTile[to + 1u] = u; }
+}
+
+fn stageW(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = wBits(at * W_VECTORS);
+    if (W_TYPE == 0u) { u = wBits(at * 2u + 1u); }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u]))); }
+  return before(halves(v));
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
 // end
 
+// unroll t SPLIT
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RN>;
+// end
+// unroll t SPLIT - SUBGROUPS
+/// Sums of each column over all lanes, left in the first RN elements of partial.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    for (var at = lane; at < half * RN; at += LANES) { partial[at] += partial[at + half * RN]; }
+    workgroupBarrier();
+  }
+}
+// end
+// unroll t SUBGROUPS
+/// The same of the first lane of each subgroup, which holds its sum already.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  var total = 0.0;
+  if (lane < RN) {
+    for (var i = 0u; i < LANES; i += size) { total += partial[i * RN + lane]; }
+  }
+  workgroupBarrier();
+  if (lane < RN) { partial[lane] = total; }
+  workgroupBarrier();
+}
+// end
+
+// unroll t 1 - SPLIT
 @compute @workgroup_size(WX, WY)
+// end
+// unroll t SPLIT
+@compute @workgroup_size(LANES)
+// end
 fn main(
   @builtin(workgroup_id) group: vec3u,
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) lane: u32,
+// unroll t SUBGROUPS
+  @builtin(subgroup_size) size: u32,
+// end
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  // unroll t 1 - SPLIT
   let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  // end
+  // unroll t SPLIT
+  let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
+  let n0 = s.n0 + (tile % across) * RN;
+  // end
   // unroll t 1 - TILED
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
   // end
@@ -160,45 +244,69 @@ fn main(
   // end
 
   // unroll t TILED
-  // Each invocation copies its eighths of one row of either tile.
-  for (var k = 0u; k < s.K8; k += 2u) {
-    for (var at = lane; at < 2u * LANES * RM; at += LANES * LANES) {
-      let row = at >> 1u;
-      let m = min(m0 + (row % LANES - local.y) * RM + row / LANES, s.mEnd - 1u);
-      let k8 = k + (at & 1u);
-      var v = Eight();
-      if (k8 < s.K8) {
-        let b = m / s.S;
-        v = loadX((b * s.xN + s.xAt + m - b * s.S) * s.K8 - s.xBase8 + k8);
-      }
-      xTile[row * PITCH + (at & 1u) * 2u] = v.lo;
-      xTile[row * PITCH + (at & 1u) * 2u + 1u] = v.hi;
-    }
-    for (var at = lane; at < 2u * LANES * RN; at += LANES * LANES) {
-      let row = at >> 1u;
-      let n = min(n0 + (row % LANES - local.x) * RN + row / LANES, s.nEnd - 1u);
-      let k8 = k + (at & 1u);
-      var v = Eight();
-      if (k8 < s.K8) { v = loadW(n * s.stride8 - s.wBase8 + k8); }
-      wTile[row * PITCH + (at & 1u) * 2u] = v.lo;
-      wTile[row * PITCH + (at & 1u) * 2u + 1u] = v.hi;
+  // Tile row r is the row r / LANES of invocation r % LANES: neighbours read neighbouring rows.
+  if (lane < 64u) {
+    let m = min(m0 + (lane % LANES - local.y) * RM + lane / LANES, s.mEnd - 1u);
+    let n = min(n0 + (lane % LANES - local.x) * RN + lane / LANES, s.nEnd - 1u);
+    xRow[lane] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
+    wRow[lane] = n * s.stride8 - s.wBase8;
+  }
+  workgroupBarrier();
+  for (var k = 0u; k < s.K8; k += STEP8) {
+    for (var at = lane; at < 64u * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
+      // Eighths beyond K count as zeros.
+      stageX(row * X_PITCH + at % STEP8 * X_VECTORS, xRow[row] + k8, k8 < s.K8);
+      stageW(row * W_PITCH + at % STEP8 * W_VECTORS, wRow[row] + k8, k8 < s.K8);
     }
     workgroupBarrier();
-    for (var q = 0u; q < 4u; q++) {
+    for (var q = 0u; q < STEP8; q++) {
       // unroll i RM
-      let a#i = xTile[(i * LANES + local.y) * PITCH + q];
+      let a#i = stagedX((i * LANES + local.y) * X_PITCH + q * X_VECTORS);
       // end
       // unroll j RN
-      let v#j = wTile[(j * LANES + local.x) * PITCH + q];
+      let v#j = stagedW((j * LANES + local.x) * W_PITCH + q * W_VECTORS);
       // unroll i RM
-      acc#i_#j = mac4(acc#i_#j, a#i, v#j);
+      acc#i_#j = mac4(mac4(acc#i_#j, a#i.lo, v#j.lo), a#i.hi, v#j.hi);
       // end
       // end
     }
     workgroupBarrier();
   }
   // end
-  // unroll t 1 - TILED
+  // unroll t SPLIT
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a = loadX(x0 + k);
+    // unroll j RN
+    let v#j = loadW(w#j + k);
+    acc0_#j = mac4(mac4(acc0_#j, a.lo, v#j.lo), a.hi, v#j.hi);
+    // end
+  }
+  // unroll u SUBGROUPS
+  // Subgroups are runs of `size` neighbours, as every implementation lays a one-dimensional workgroup out.
+  // unroll j RN
+  acc0_#j = subgroupAdd(acc0_#j);
+  // end
+  // end
+  // unroll u 1 - SUBGROUPS
+  let size = 0u;
+  // end
+  // unroll j RN
+  partial[lane * RN + j] = acc0_#j;
+  // end
+  gather(lane, size);
+  if (lane < RN && n0 + lane < s.nEnd) {
+    let c = n0 + lane;
+    var factor = s.scale;
+    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
+    var shift = 0.0;
+    if (BIAS == 1u) { shift = bias[c]; }
+    let row = m0 - b0 * s.S;
+    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  }
+  // end
+  // unroll t 1 - TILED - SPLIT
   for (var k = 0u; k < s.K8; k++) {
     // unroll i RM
     let a#i = loadX(x#i + k);
@@ -212,6 +320,7 @@ fn main(
   }
   // end
 
+  // unroll t 1 - SPLIT
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -242,4 +351,5 @@ fn main(
     if (n0 + j < s.nEnd) { store(sum#j, shift#j, factor#j, r + c#j, y + c#j); }
     // end
   }
+  // end
 }

@@ -3,10 +3,13 @@
  * the large ones), tasks that it names exist, links lead somewhere. Its TypeScript is type-checked by tools/test.ts.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
+import { parseOptions } from "../bench/options.ts";
+import { BENCHES } from "../bench/run.ts";
 import config from "../deno.json" with { type: "json" };
 import { encodePng } from "../lib/image/png.ts";
+import { publishedFiles } from "../tools/publish_check.ts";
 import { writeSafetensors } from "../lib/weights/safetensors.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
@@ -24,7 +27,6 @@ const STAND_INS: Readonly<Record<string, string>> = {
 const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "npx -y deno@2.9.6 task demo": "the line after it, through tools/setup.ts: tests/edge_setup_test.ts",
   "npx -y deno@2.9.6 task test": "these tests",
-  "deno task bench --json bench.json": "minutes; bench/main.ts is type-checked",
   "deno run -A bench/report.ts bench.json docs/PERFORMANCE.md docs/images/bench.svg":
     "needs the line before it",
 };
@@ -106,6 +108,11 @@ Deno.test("every command of the documentation runs", async () => {
     for (const line of lines) {
       if (line in RUN_ELSEWHERE) continue;
       if (/^(\w+=\w+ )?deno run -A cli\.ts serve|^curl /.test(line)) continue; // The next test's.
+      const [, bench] = /^deno task bench (.*)$/.exec(line) ?? [];
+      if (bench !== undefined) { // Minutes each: only that it is understood.
+        parseOptions(words(bench), BENCHES.map(({ name }) => name));
+        continue;
+      }
       const [, rest] = /^deno run -A cli\.ts (.*)$/.exec(line) ?? [];
       assert(rest !== undefined, `nobody runs "${line}"`);
       const out = await cli(folder, small(words(rest)));
@@ -118,39 +125,112 @@ Deno.test("every command of the documentation runs", async () => {
   }
 });
 
-Deno.test("the documentation's server starts, answers its curl line, and ends with SIGTERM", async () => {
-  const lines = commands(texts.get("README.md")!);
-  const [first] = lines.filter((line) => line.startsWith("deno run -A cli.ts serve"));
-  const [curl] = lines.filter((line) => line.startsWith("curl"));
-  const args = words(first.slice("deno run -A cli.ts ".length));
-  args[args.indexOf("--port") + 1] = "0";
+/** Starts a program that serves, calls `use` with the address that it prints, and ends it. */
+async function whileServing(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  use: (base: string) => Promise<void>,
+): Promise<Deno.CommandStatus> {
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", join(ROOT, "cli.ts"), ...args],
+    args: ["run", "-A", "--no-check", ...args],
+    cwd: ROOT,
+    env: { ...env },
     stdout: "piped",
     stderr: "null",
   }).spawn();
-  let text = "";
   const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  while (!/http:\S+\n/.test(text)) {
-    const { value, done } = await reader.read();
-    assert(!done, "the server ended early");
-    text += value;
+  try {
+    let text = "";
+    let base: string | undefined;
+    while (base === undefined) {
+      const { value, done } = await reader.read();
+      assert(!done, "the server ended early");
+      text += value;
+      base = /http:\S+(?=\s)/.exec(text)?.[0];
+    }
+    await use(base);
+  } finally {
+    child.kill("SIGTERM");
   }
-  const base = text.trim();
+  const status = await child.status;
+  await reader.cancel();
+  return status;
+}
+
+Deno.test("the documentation's servers start, answer its curl line, and end with SIGTERM", async () => {
+  const lines = commands(texts.get("README.md")!);
+  const [curl] = lines.filter((line) => line.startsWith("curl"));
   const [, , address, , header, , body] = words(curl);
   assertEquals([address, header], ["localhost:7860/v1/images/generations", "content-type: application/json"]);
-  const response = await fetch(new URL("/v1/images/generations", base), {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ ...JSON.parse(body), size: "64x64", steps: 1 }),
+  const starts = lines.map((line) => /^(?:(\w+)=(\w+) )?deno run -A cli\.ts (serve.*)$/.exec(line)).filter((
+    m,
+  ) => m);
+  assertEquals(starts.length, 2);
+  for (const [, variable, token, rest] of starts as RegExpExecArray[]) {
+    const args = words(rest);
+    const port = args.indexOf("--port");
+    if (port >= 0) args.splice(port, 2);
+    const env: Record<string, string> = variable ? { [variable]: token } : {};
+    const { code } = await whileServing(["cli.ts", ...args, "--port", "0"], env, async (base) => {
+      const local = base.replace("0.0.0.0", "127.0.0.1");
+      const ask = (headers: Record<string, string>) =>
+        fetch(new URL("/v1/images/generations", local), {
+          method: "POST",
+          headers: { "content-type": "application/json", ...headers },
+          body: JSON.stringify({ ...JSON.parse(body), size: "64x64", steps: 1 }),
+        });
+      if (token) {
+        const refused = await ask({});
+        await refused.body?.cancel();
+        assertEquals(refused.status, 401);
+      }
+      const { data: [{ b64_json }] } = await (await ask(token ? { authorization: `Bearer ${token}` } : {}))
+        .json();
+      assertEquals(Uint8Array.fromBase64(b64_json).subarray(1, 4), new TextEncoder().encode("PNG"));
+      assertStringIncludes(await (await fetch(local)).text(), "<title>");
+    });
+    assertEquals(code, 0);
+  }
+});
+
+/** Who runs the tasks of the README's table. */
+const TASKS_RUN: Readonly<Record<string, string>> = {
+  setup: "the first part of every test command",
+  golden: "tools/test.ts",
+  web: "the next test",
+  "web:build": "tools/publish_check.ts, a gate of tools/test.ts",
+  "test:web": "itself, where there is Chromium",
+  bench: "minutes; bench/ is type-checked",
+  "publish:check": "a gate of tools/test.ts",
+  shaders: "a gate of tools/test.ts, with --check",
+  ok: "its parts are the gates of tools/test.ts",
+  doc: "the next test",
+};
+
+Deno.test("tasks of the README's table: each is run by somebody, the page's and the API's here", async () => {
+  const table = texts.get("README.md")!.split("## Tasks")[1].split("\n## ")[0];
+  const named = [...table.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell]) =>
+    [...cell.matchAll(/`([\w:]+)/g)].map(([, task]) => task)
+  ).filter((word) => word !== "deno");
+  assertEquals(named.sort(), Object.keys(TASKS_RUN).sort());
+  const web = words(TASKS.web).slice(3);
+  await whileServing([...web, "--port", "0"], {}, async (base) => {
+    assertStringIncludes(await (await fetch(base)).text(), "main.js");
+    const script = await fetch(new URL("main.js", base));
+    assertEquals(script.headers.get("content-type"), "text/javascript; charset=utf-8");
+    await script.body?.cancel();
   });
-  const { data: [{ b64_json }] } = await response.json();
-  assertEquals(Uint8Array.fromBase64(b64_json).subarray(1, 4), new TextEncoder().encode("PNG"));
-  const page = await fetch(base);
-  assertStringIncludes(await page.text(), "<title>");
-  child.kill("SIGTERM");
-  assertEquals((await child.status).code, 0);
-  await reader.cancel();
+  const folder = await Deno.makeTempDir();
+  try {
+    const args = words(TASKS.doc).slice(1).map((word) =>
+      word.startsWith("--output=") ? `--output=${folder}` : word
+    );
+    const { success, stderr } = await new Deno.Command(Deno.execPath(), { args, cwd: ROOT }).output();
+    assert(success, new TextDecoder().decode(stderr));
+    assertStringIncludes(await Deno.readTextFile(join(folder, "index.html")), "createPipeline");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });
 
 Deno.test("tasks, files and pictures that the documentation names exist", () => {
@@ -168,5 +248,80 @@ Deno.test("tasks, files and pictures that the documentation names exist", () => 
       if (path.includes("NAME")) continue;
       assert(Deno.statSync(join(ROOT, path)).isFile, `${name}: ${path}`);
     }
+  }
+});
+
+Deno.test("messages that the troubleshooting page explains are messages of the code", () => {
+  const read = (folder: string): string =>
+    [...Deno.readDirSync(join(ROOT, folder))].map(({ name, isDirectory }) =>
+      isDirectory
+        ? read(`${folder}/${name}`)
+        : name.endsWith(".ts")
+        ? Deno.readTextFileSync(join(ROOT, folder, name))
+        : ""
+    ).join("\n");
+  // Strings that go on in the next line are one.
+  const code = (read("lib") + read("web")).replace(/[`"']\s*\+\s*[`"']/g, "");
+  const rows = [...texts.get("docs/TROUBLESHOOTING.md")!.matchAll(/^\| (`.*?) \|/gm)].map(([, cell]) => cell);
+  assert(rows.length > 10, `${rows.length} rows`);
+  for (const cell of rows) {
+    for (const [, message] of cell.matchAll(/`([^`]+)`/g)) {
+      // What stands for values is left out.
+      const fixed = message.split(/…|"|\d[\d×]*/).map((part) => part.trim()).filter(Boolean);
+      for (const part of fixed) assertStringIncludes(code, part, cell);
+    }
+  }
+});
+
+Deno.test("examples in the code's own documentation are right, as their readers would copy them", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const imports = Object.fromEntries(
+      Object.entries(config.exports).map(([key, path]) => [
+        join(config.name, key),
+        new URL(`../${path}`, import.meta.url).href,
+      ]),
+    );
+    const links = config.links.map((path) => join(ROOT, path));
+    const { compilerOptions } = config;
+    await Deno.writeTextFile(
+      join(folder, "deno.json"),
+      JSON.stringify({ imports: { ...config.imports, ...imports }, links, compilerOptions, lock: false }),
+    );
+    const examples: [name: string, text: string][] = [];
+    for (const { path } of (await publishedFiles(false)).filter(({ path }) => path.endsWith(".ts"))) {
+      const source = await Deno.readTextFile(join(ROOT, path));
+      for (const [, block] of source.matchAll(/^ *\* ```ts\n((?: *\*.*\n)*?) *\* ```$/gm)) {
+        const name = `${examples.length}-${path.replaceAll("/", "-")}`;
+        examples.push([name, block.replace(/^ *\* ?/gm, "")]);
+      }
+    }
+    for (const entry of ["mod", "lssgen", "kernels", "cli"]) {
+      assert(examples.some(([name]) => name.endsWith(`-${entry}.ts`)), `${entry}.ts has no example`);
+    }
+    for (const [name, text] of examples) await Deno.writeTextFile(join(folder, name), text);
+    const run = async (...args: string[]): Promise<string> => {
+      const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+        args,
+        cwd: folder,
+        env: { NO_COLOR: "1" },
+      }).output();
+      assert(success, `${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+      return new TextDecoder().decode(stdout).trim();
+    };
+    await run("check", ...examples.map(([name]) => name));
+    // Those that take no more than a moment are run too.
+    const said: Readonly<Record<string, RegExp>> = {
+      "-lssgen.ts": /1024/,
+      "-kernels.ts": /Float32Array\(6\) \[\s*4, 4, 4, 4, 4, 4\s*\]/,
+      "-lib-scaling-plan.ts": /\[ 25, 25 \]/,
+      "-lib-scaling-lssgen.ts": /^0\.\d+$/,
+    };
+    for (const [end, pattern] of Object.entries(said)) {
+      const [name] = examples.find(([name]) => name.replace(/^\d+/, "") === end)!;
+      assertMatch(await run("run", "-A", "--no-check", name), pattern);
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
   }
 });

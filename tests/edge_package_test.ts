@@ -3,9 +3,9 @@
  * and weights have to be found from there, and the picture has to be the one that a checkout draws.
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
-import { createPipeline } from "../mod.ts";
+import { createPipeline, embeddedFolder } from "../mod.ts";
 import { publishedFiles } from "../tools/publish_check.ts";
 import { bundle } from "../tools/web.ts";
 
@@ -80,6 +80,32 @@ Deno.test("served over http and imported by its address, or bundled into one scr
     assertEquals(await run(folder, "app.js"), here);
   } finally {
     await server.shutdown();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("every file of the embedded model has an address in the code, where bundlers find it", async () => {
+  const root = "weights/lssgen-emoji/";
+  const files = (await publishedFiles(false)).filter(({ path }) => path.startsWith(root));
+  const folder = embeddedFolder();
+  for (const { path, bytes } of files) {
+    assertEquals((await folder.open(path.slice(root.length)))?.size, bytes, path);
+  }
+  const text = await Deno.readTextFile(join(ROOT, "lib/pipelines/embedded_model.ts"));
+  const listed = [...text.matchAll(/new URL\(\s*"..\/..\/([^"]+)",\s*import\.meta\.url,?\s*\)/g)];
+  assertEquals(listed.map(([, path]) => path).sort(), files.map(({ path }) => path).sort());
+  assertEquals(await folder.open("no.such"), undefined);
+});
+
+Deno.test("an embedded model that was left behind says what to do", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await bundle({ alone: join(ROOT, "lib/pipelines/embedded_model.ts") }, folder);
+    const { embeddedFolder } = await import(`file://${folder}/alone.js`);
+    const { message } = await assertRejects(() => embeddedFolder().text("model_index.json"), Error);
+    assertStringIncludes(message, "of the embedded model");
+    assertStringIncludes(message, "Hand createPipeline the folder");
+  } finally {
     await Deno.remove(folder, { recursive: true });
   }
 });

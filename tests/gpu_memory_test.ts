@@ -1,9 +1,13 @@
 /** Memory over many pictures, and pictures under a small binding limit. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
+import { AbortedError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
+import { Recorder } from "../lib/gpu/recorder.ts";
+import { linear } from "../lib/ops/linear.ts";
 import { createPipeline, type GenerateRequest } from "../lib/pipelines/text_to_image.ts";
+import { deviceReading } from "./devices.ts";
 
 const MODEL = new URL("./golden/pipelines/flux_dev/model", import.meta.url).pathname;
 
@@ -50,4 +54,39 @@ Deno.test("a picture is the same when no binding may exceed 40 KiB", async () =>
   const [whole, split] = [await draw(), await draw(40 * 1024)];
   const worst = whole.reduce((top, v, i) => Math.max(top, Math.abs(v - split[i])), 0);
   assert(worst <= 1, `off by ${worst} of 255`);
+});
+
+Deno.test("a weight's texture is made once, and never stands for what the weight is no more", async () => {
+  using device = await deviceReading("texels");
+  const weight = (value: number): GPUBuffer => {
+    const buffer = device.memory.take(4096);
+    device.gpu.queue.writeBuffer(buffer, 0, new Float32Array(1024).fill(value));
+    return buffer;
+  };
+  const sum = async (buffer: GPUBuffer, signal?: AbortSignal): Promise<number> => {
+    using r = new Recorder(device, "f32", signal);
+    const x = r.upload([1, 32, 32], new Float32Array(1024).fill(1));
+    return (await r.read(linear(r, x, { weight: { buffer, N: 32, K: 32, stride: 32, type: "f32" } })))[0];
+  };
+  const first = weight(1);
+  // A run that is stopped before it was submitted has filled nothing.
+  const stopped = new AbortController();
+  {
+    using r = new Recorder(device, "f32", stopped.signal);
+    const x = r.upload([1, 32, 32], new Float32Array(1024).fill(1));
+    linear(r, x, { weight: { buffer: first, N: 32, K: 32, stride: 32, type: "f32" } });
+    stopped.abort();
+    await assertRejects(async () => await r.pace(), AbortedError);
+  }
+  assertEquals(device.memory.keptTexels(first), undefined);
+  assertEquals(await sum(first), 32);
+  const kept = device.memory.keptTexels(first);
+  assert(kept);
+  assertEquals(await sum(first), 32);
+  assertEquals(device.memory.keptTexels(first), kept);
+  // The pool hands the same buffer out again.
+  device.memory.release(first);
+  const second = weight(2);
+  assertEquals(second, first);
+  assertEquals(await sum(second), 64);
 });

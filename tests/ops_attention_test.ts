@@ -139,6 +139,7 @@ for (const [operands, sizes] of [["texels", [32, 72, 128]], ["buffers", [8, 160]
 
 // What pays only for a lot of work, in shapes just large enough.
 const LARGE: Case[] = [
+  { B: 1, heads: 6, D: 32, Lq: 809, Lk: 811, mask: true, every: 90 },
   { B: 1, heads: 3, D: 64, Lq: 813, Lk: 807, causal: true, mask: true, bias: [1, "heads"], every: 90 },
   { B: 1, heads: 8, D: 64, Lq: 1401, Lk: 1403, dtype: "f16", every: 200 },
   { B: 1, heads: 9, D: 80, Lq: 501, Lk: 453, every: 90 },

@@ -84,6 +84,8 @@ const CASES: Case[] = [
   { B: 1, H: 7, W: 33, Ci: 12, Co: 70, weights: "f16" },
   { B: 1, H: 6, W: 31, Ci: 16, Co: 72 },
   { B: 2, H: 9, W: 17, Ci: 16, Co: 20 }, // rows of 8: the third sixteen would be in vain
+  { B: 1, H: 9, W: 7, Ci: 16, Co: 12, weights: "f16" }, // two rows of 8, an odd number of them
+  { B: 2, H: 5, W: 3, Ci: 8, Co: 8 }, // four rows of 4
   { B: 1, H: 4, W: 9, Ci: 5, Co: 3 },
   { B: 1, H: 5, W: 8, Ci: 24, Co: 16, upsample: 2, weights: "f16" },
   { B: 1, H: 8, W: 11, Ci: 8, Co: 9, stride: 2 },
@@ -104,6 +106,8 @@ for (
 
 Deno.test("conv2d() splits into bands what exceeds the largest binding", async () => {
   using device = await deviceReading("texels", 65536);
-  const e = await error(device, { B: 2, H: 40, W: 32, Ci: 16, Co: 16 });
-  assert(e < F32, `${e}`);
+  for (const [H, W, Ci] of [[40, 32, 16], [301, 8, 16], [205, 4, 32]]) {
+    const e = await error(device, { B: 2, H, W, Ci, Co: 16 });
+    assert(e < F32, `${[H, W, Ci]}: ${e}`);
+  }
 });

@@ -159,7 +159,7 @@ const SHAPES: [number, number, number, number][] = [
 ];
 
 Deno.test("Every size of tile is chosen for some of these shapes", async () => {
-  using device = await deviceReading("texels");
+  using device = await deviceReading("texels", undefined, "rows");
   const chosen = SHAPES.map(([B, S, K, N]) =>
     chooseMatmul(device, { M: B * S, N, K, xType: "f32", wType: "f32" }).shader.split(",TEXELS")[0]
   );
@@ -170,13 +170,37 @@ Deno.test("Every size of tile is chosen for some of these shapes", async () => {
 
 Deno.test("linear() equals an f64 loop at odd sizes for every weight type and way to the operands", async () => {
   for (
-    const [operands, tiles] of [...OPERANDS.map((o) => [o, "large"] as const), ["texels", "small"] as const]
+    const [operands, tiles] of OPERANDS.flatMap((o) => [[o, "large"], [o, "small"]] as const)
   ) {
     using device = await deviceReading(operands, undefined, "tree", tiles);
     for (const w of ["f32", "f16", "bf16"] as const) {
       for (const [B, S, K, N] of SHAPES) {
         const e = await error(device, { B, S, K, N, w, bias: true });
         assert(e < F32, `${[B, S, K, N]} ${w}, ${operands}, ${tiles}: ${e}`);
+      }
+    }
+  }
+});
+
+Deno.test("linear() of one or two rows equals an f64 loop however a workgroup sums up", async () => {
+  for (const reduction of ["rows", "tree", "subgroups"] as const) {
+    using device = await deviceReading("buffers", undefined, reduction);
+    if (reduction === "subgroups" && !device.info.subgroups) continue; // tests/page_in_chromium.ts has them
+    for (const [B, K, N] of [[1, 8, 1], [2, 77, 33], [1, 1100, 130], [2, 520, 8]]) {
+      for (const w of ["f32", "bf16"] as const) {
+        const c = {
+          B,
+          S: 1,
+          K,
+          N,
+          w,
+          bias: true,
+          gate: true,
+          add: "residual" as const,
+          around: [1, 2] as [number, number],
+        };
+        const e = await error(device, { ...c, options: { act: "silu", preAct: "silu", scale: 0.5 } });
+        assert(e < F32, `${[B, K, N]} ${w}, ${reduction}: ${e}`);
       }
     }
   }

@@ -1,9 +1,9 @@
 /**
  * The page in a real browser: Chromium with its software adapter, against Deno. `deno task test:web` runs it; the other
- * tests need no browser. `CHROMIUM=/path/to/it` names one that is not where Debian puts it.
+ * tests need no browser.
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { basename, fromFileUrl, join } from "@std/path";
 import type { Browser, Page } from "playwright-core";
 import { PARAMETERS_KEYWORD } from "../lib/cli/request.ts";
@@ -12,6 +12,7 @@ import { decodePng, readPngText } from "../lib/image/png.ts";
 import { seededNoise } from "../lib/pipelines/latents.ts";
 import { createPipeline, planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import { build, bundle, staticFiles } from "../tools/web.ts";
+import { openBrowser, psnr } from "./chromium.ts";
 import type { Ask, Told } from "./in_page/worker.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
@@ -23,30 +24,6 @@ const WAIT_MS = 120_000;
 /** Groups of golden cases that run in the page too; GOLDEN=/path/to/a/fuller/set names another folder of them. */
 const GROUPS = ["transformers", "vae", "upsampler", "lssgen"];
 const GOLDEN = Deno.env.get("GOLDEN") ?? join(ROOT, "tests/golden");
-
-/** Chromium as Debian and others install it. */
-function findChromium(): string | undefined {
-  const named = Deno.env.get("CHROMIUM");
-  const known = ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"];
-  return [...named ? [named] : [], ...known.map((name) => `/usr/bin/${name}`)].find((path) => {
-    try {
-      return Deno.statSync(path).isFile;
-    } catch {
-      return false;
-    }
-  });
-}
-
-const executablePath = findChromium();
-if (!executablePath) throw new Error("No Chromium: apt-get install chromium, or CHROMIUM=/path/to/it");
-
-/** SwiftShader wherever this runs: it has no f16, so the page draws in f32. */
-const WITH_GPU = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-webgpu-adapter=swiftshader"];
-
-async function openBrowser(args: readonly string[] = WITH_GPU): Promise<Browser> {
-  const { chromium } = await import("playwright-core");
-  return await chromium.launch({ executablePath, args: [...args, "--no-sandbox"] });
-}
 
 async function choose(page: Page, { size, steps }: { size: string; steps: number }): Promise<void> {
   await page.selectOption("#size", size);
@@ -126,10 +103,22 @@ async function killGpu(browser: Browser): Promise<void> {
   await session.detach();
 }
 
+/** Drops a file or a folder of this disk onto the page, as a hand would. */
+async function drop(page: Page, path: string): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: [path], dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+    await session.send("Input.dispatchDragEvent", { type, x: 200, y: 200, data });
+  }
+  await session.detach();
+}
+
 /** Golden cases of the groups, each with its files of tensors. */
 function goldenCases(): [path: string, io: string[]][] {
   return GROUPS.flatMap((group) =>
     [...Deno.readDirSync(join(GOLDEN, group))].filter(({ isDirectory }) => isDirectory)
+      // What cases share lies in folders that begin with a line.
+      .filter(({ name }) => !name.startsWith("_"))
       .map(({ name }) => `${group}/${name}`).sort()
       .map((path): [string, string[]] => {
         const names = [...Deno.readDirSync(join(GOLDEN, path))].map(({ name }) => name);
@@ -156,12 +145,6 @@ async function inPage(page: Page, ask: Ask): Promise<Told> {
   throw new Error(`The page's worker does not answer ${ask.what}`);
 }
 
-function psnr(a: Uint8Array, b: Uint8Array): number {
-  assertEquals(a.length, b.length);
-  const mean = a.reduce((sum, v, i) => sum + (v - b[i]) ** 2, 0) / a.length;
-  return mean === 0 ? Infinity : 10 * Math.log10(255 ** 2 / mean);
-}
-
 Deno.test({
   name: "the page in Chromium draws what Deno draws",
   // Playwright keeps pipes of the browser for a moment after it is closed.
@@ -179,8 +162,16 @@ Deno.test({
   const files = await staticFiles(dist, "/any/path/");
   const golden = await staticFiles(GOLDEN, "/golden/");
   let weightRequests = 0;
+  let damaged = false;
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, (request) => {
     if (request.url.includes("/weights/")) weightRequests++;
+    if (damaged && request.url.endsWith(".gguf")) {
+      return files(request).then(async (whole) => {
+        const bytes = new Uint8Array(await whole.arrayBuffer());
+        bytes[bytes.length >> 1] ^= 1;
+        return new Response(bytes);
+      });
+    }
     return new URL(request.url).pathname.startsWith("/golden/") ? golden(request) : files(request);
   });
   const address = `http://127.0.0.1:${server.addr.port}/any/path/`;
@@ -279,7 +270,7 @@ Deno.test({
     );
 
     await t.step("Stop stops within a step, after the picture has grown", async () => {
-      await choose(page, { size: "256x256", steps: 2 });
+      await choose(page, { size: "256x256", steps: 6 });
       await page.click("#generate");
       await progressSays(page, "Stage 2 of 2, step 1");
       await page.click("#stop");
@@ -290,6 +281,42 @@ Deno.test({
       assertEquals(grown[0].slice(0, 2), [16, "50%"]);
       assertEquals(grown.at(-1)!.slice(0, 2), [32, "100%"]);
       assertEquals(await page.locator("#pictures img").count(), 1, "the picture before is back");
+    });
+
+    await t.step("direct and LSSGen side by side, with times, and both in the history", async () => {
+      await choose(page, { size: "256x256", steps: 2 });
+      await page.click("#compare");
+      await progressSays(page, "Direct, 1 of 2");
+      await progressSays(page, "LSSGen, 2 of 2");
+      await runEnds(page);
+      const titles = await page.locator("#pictures.two figure h3").allTextContents();
+      assertEquals(titles.map((title) => title.split(":")[0]), ["Direct", "LSSGen"]);
+      for (const title of titles) assertMatch(title, /: [\d.]+ (s|ms)$/);
+      assertMatch(await page.textContent("#pictures .verdict") ?? "", /took/);
+      const entries = page.locator("#history button");
+      assertEquals(await entries.count(), 3);
+      // An entry of the history brings its settings back into the form.
+      await entries.last().click();
+      assertEquals(await page.inputValue("#size"), "128x128");
+      assertEquals(await page.locator("#pictures figure").count(), 1);
+    });
+
+    await t.step("on a phone's width nothing is cut off, and every control has a name", async () => {
+      const before = page.viewportSize()!;
+      await page.setViewportSize({ width: 360, height: 740 });
+      const wide = await page.evaluate(`[...document.querySelectorAll("body *")]
+        .filter((e) => e.checkVisibility() && !e.matches(".quiet, .unseen, .skip") && e.getBoundingClientRect().right > 360)
+        .map((e) => e.id || e.className || e.tagName)`);
+      assertEquals(wide, []);
+      await page.setViewportSize(before);
+      const session = await page.context().newCDPSession(page);
+      const { nodes } = await session.send("Accessibility.getFullAXTree");
+      const controls = nodes.filter(({ role, ignored }) =>
+        !ignored && /^(button|link|textbox|spinbutton|combobox|slider|image)$/.test(String(role?.value))
+      );
+      assert(controls.length > 10, `${controls.length} controls`);
+      assertEquals(controls.filter(({ name }) => !name?.value).map(({ role }) => role?.value), []);
+      await session.detach();
     });
 
     await t.step("the shaders compile in every variant, golden cases are met", async () => {
@@ -314,7 +341,7 @@ Deno.test({
       await runEnds(page);
       const lines = await page.evaluate("[...linesSeen]") as string[];
       assert(lines.some((line) => line.includes("trying once more on a fresh device")), lines.join(" | "));
-      assertEquals(await page.locator("#history li").count(), 2);
+      assertEquals(await page.locator("#history li").count(), 4);
     });
 
     await t.step("a second visit needs no network for the weights", async () => {
@@ -339,7 +366,28 @@ Deno.test({
       assertEquals(await page.evaluate("caches.keys()"), []);
     });
 
+    await t.step(
+      "weights that are not those listed are refused; right ones are fetched on a second try",
+      async () => {
+        await page.reload();
+        await page.waitForSelector("#generate:enabled", { timeout: WAIT_MS });
+        await choose(page, { size: "128x128", steps: 1 });
+        damaged = true;
+        await page.click("#generate");
+        await page.waitForSelector("#trouble:visible", { timeout: WAIT_MS });
+        const text = await page.textContent("#trouble") ?? "";
+        assertStringIncludes(text, "The model could not be fetched");
+        assertStringIncludes(text, "diffusion_pytorch_model.gguf");
+        damaged = false;
+        await page.click("#trouble button:has-text('Try again')");
+        await page.waitForSelector("html[data-running=true]", { state: "attached" });
+        await runEnds(page);
+        assertEquals(await page.locator("#history li").count(), 1);
+      },
+    );
+
     await t.step("a folder of one's own, from either dialog, and a file of weights in it", async () => {
+      weightRequests = 0;
       await page.setInputFiles("#folder", join(ROOT, MODEL));
       await page.waitForSelector("#built-in:visible:enabled");
       assertEquals(await page.textContent("#model-note"), "FluxPipeline, from your folder");
@@ -372,6 +420,15 @@ Deno.test({
         await page.setInputFiles("#file", join(ROOT, MODEL, path));
         await noteSays(page, `FluxPipeline, from your folder, with ${basename(path)} as its ${part}`);
       }
+
+      // From the desktop onto the page: a folder, then a file.
+      await page.click("#built-in");
+      await page.waitForSelector("#built-in", { state: "hidden" });
+      await drop(page, join(ROOT, MODEL));
+      await noteSays(page, "FluxPipeline, from your folder");
+      const vae = weights.find((path) => path.startsWith("vae/"))!;
+      await drop(page, join(ROOT, MODEL, vae));
+      await noteSays(page, `FluxPipeline, from your folder, with ${basename(vae)} as its vae`);
       await choose(page, { size: "128x128", steps: 1 });
       const before = await page.locator("#history li").count();
       await page.focus("#prompt");
@@ -382,7 +439,7 @@ Deno.test({
     });
 
     await t.step("files that cannot be used are explained, with a way on", async () => {
-      const drop = async (name: string, bytes: string): Promise<string> => {
+      const dropBytes = async (name: string, bytes: string): Promise<string> => {
         await page.evaluate(`{
           const dropped = new DataTransfer();
           dropped.items.add(new File([${bytes}], ${JSON.stringify(name)}));
@@ -393,12 +450,12 @@ Deno.test({
         await page.click("#trouble button:last-of-type");
         return text;
       };
-      assertStringIncludes(await drop("notes.txt", '"hello"'), "No model_index.json");
+      assertStringIncludes(await dropBytes("notes.txt", '"hello"'), "No model_index.json");
       assertStringIncludes(
-        await drop("x.safetensors", "new Uint8Array(100)"),
+        await dropBytes("x.safetensors", "new Uint8Array(100)"),
         "not a sound safetensors file",
       );
-      assertStringIncludes(await drop("x.gguf", "new Uint8Array(100)"), "not a sound GGUF file");
+      assertStringIncludes(await dropBytes("x.gguf", "new Uint8Array(100)"), "not a sound GGUF file");
       const foreign = join(ROOT, "tests/golden/gguf/flux_gguf_mixed");
       const [gguf] = (await filesIn(foreign)).filter((path) => path.endsWith(".gguf"));
       await page.setInputFiles("#file", join(foreign, gguf));
@@ -411,20 +468,44 @@ Deno.test({
       await page.waitForSelector("#generate:enabled");
     });
 
-    await t.step("without a GPU the page says why, what to do, and still plans", async () => {
-      const blind = await openBrowser(["--disable-gpu", "--disable-software-rasterizer"]);
+    /** What the page says in a browser that lacks something. */
+    const saysWithout = async (blind: Browser, at: string, prepare?: (page: Page) => Promise<void>) => {
       try {
         const page = await blind.newPage();
-        await page.goto(address);
+        await prepare?.(page);
+        await page.goto(at);
         await page.waitForSelector("#trouble:visible", { timeout: WAIT_MS });
         const text = await page.textContent("#trouble") ?? "";
         assertStringIncludes(text, "This browser gives no access to a GPU");
-        assertStringIncludes(text, "update the graphics driver");
         assertEquals(await page.isEnabled("#generate"), false);
         assertStringIncludes(await page.textContent("#plan") ?? "", "steps");
+        return text;
       } finally {
         await blind.close();
       }
+    };
+
+    await t.step("without a GPU the page says why, what to do, and still plans", async () => {
+      const blind = await openBrowser(["--disable-gpu", "--disable-software-rasterizer"]);
+      assertStringIncludes(await saysWithout(blind, address), "update the graphics driver");
+    });
+
+    await t.step("without WebGPU it says so", async () => {
+      const text = await saysWithout(await openBrowser(), address, async (page) => {
+        const script = await Deno.readTextFile(join(dist, "worker.js"));
+        const without = 'Object.defineProperty(navigator, "gpu", { value: undefined });';
+        await page.route(
+          "**/worker.js",
+          (route) => route.fulfill({ contentType: "text/javascript", body: without + script }),
+        );
+      });
+      assertStringIncludes(text, "this runtime has no navigator.gpu");
+    });
+
+    await t.step("from an address that is not secure it says so", async () => {
+      const browser = await openBrowser(["--host-resolver-rules=MAP plain.example 127.0.0.1"]);
+      const text = await saysWithout(browser, address.replace("127.0.0.1", "plain.example"));
+      assertStringIncludes(text, "serve it from https or from localhost");
     });
 
     assertEquals(complaints, []);

@@ -1,6 +1,6 @@
 /** The server: what clients of A1111's and OpenAI's APIs send and get, one queue behind both, and what strangers try. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { pictureFile } from "../lib/cli/picture.ts";
 import { AbortedError, LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
@@ -360,6 +360,42 @@ Deno.test("who leaves is dropped from the queue or stopped at once, and the next
   assertEquals(engine.asked.map(({ prompt }) => prompt), ["1", "3"]);
 });
 
+Deno.test("over http, who hangs up is noticed: the picture in the making stops, the one in the queue is dropped", async () => {
+  const engine = new FakeEngine();
+  const server = new ImageServer(engine, OPTIONS);
+  const gate = engine.hold();
+  const http = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, server.handle);
+  const url = `http://127.0.0.1:${http.addr.port}/sdapi/v1/txt2img`;
+  const until = async (pending: number): Promise<void> => {
+    for (const end = Date.now() + 10_000; server.pending !== pending && Date.now() < end;) await settle();
+    assertEquals(server.pending, pending);
+  };
+  const send = (prompt: string, signal?: AbortSignal) =>
+    fetch(url, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ prompt }),
+      signal,
+    });
+  const [first, second] = [new AbortController(), new AbortController()];
+  const running = assertRejects(() => send("1", first.signal));
+  await until(1);
+  const waiting = assertRejects(() => send("2", second.signal));
+  await until(2);
+  const staying = send("3");
+  await until(3);
+  second.abort();
+  await until(2);
+  first.abort();
+  await until(1);
+  gate.resolve();
+  assertEquals((await (await staying).json()).images.length, 1);
+  assertEquals(engine.asked.map(({ prompt }) => prompt), ["1", "3"]);
+  await Promise.all([running, waiting]);
+  await server.close();
+  await http.shutdown();
+});
+
 Deno.test("a full queue and a closing server say so with 503", async () => {
   const engine = new FakeEngine();
   const server = new ImageServer(engine, { ...OPTIONS, maxWaiting: 2 });
@@ -419,12 +455,16 @@ Deno.test("fifty requests at once over http, bad ones among them: each is answer
   };
   await storm();
   const { live, pooled } = device.memory.use();
-  const heap = Deno.memoryUsage().heapUsed;
+  const { heapUsed: heap, rss } = Deno.memoryUsage();
   await storm();
   await storm();
   const now = device.memory.use();
   assertEquals([now.live, now.pooled], [live, pooled]);
   const grown = (Deno.memoryUsage().heapUsed - heap) / 2 ** 20;
+  const resident = (Deno.memoryUsage().rss - rss) / 2 ** 20;
+  console.log(
+    `After another hundred: heap ${grown.toFixed(1)} MiB, resident ${resident.toFixed(1)} MiB more`,
+  );
   assert(grown < 60, `the heap grew by ${grown} MiB`);
   await server.close();
   await http.shutdown();

@@ -80,7 +80,7 @@ async function main(): Promise<number> {
     ["lint"],
     ["check"],
     ["run", "-A", "tools/build_shaders.ts", "--check"],
-    ["doc", "--lint", "mod.ts", "lssgen.ts", "kernels.ts"],
+    ["doc", "--lint", "mod.ts", "lssgen.ts", "kernels.ts", "cli.ts"],
     ["check", "--doc-only", "README.md", ...docs()],
     ["run", "-A", "tools/publish_check.ts"],
   ];

@@ -67,6 +67,8 @@ export class Engine {
   private pipeline: Pipeline | undefined;
   private info: Promise<ModelInfo> | undefined;
   private careful = false;
+  /** Whether a device of this model ever went away by itself. */
+  hasLost = false;
 
   /** Opens nothing yet. */
   constructor(private readonly options: EngineOptions) {}
@@ -94,7 +96,10 @@ export class Engine {
     if (!this.opened) {
       const device = await openDevice();
       const opened: Opened = { device };
-      device.gpu.lost.then(({ message, reason }) => opened.lost = message || reason);
+      device.gpu.lost.then(({ message, reason }) => {
+        opened.lost = message || reason;
+        this.hasLost ||= reason !== "destroyed";
+      });
       device.gpu.addEventListener("uncapturederror", (event) => {
         const { error } = event as GPUUncapturedErrorEvent;
         if (error instanceof GPUOutOfMemoryError) opened.outOfMemory ??= error.message;

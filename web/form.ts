@@ -27,6 +27,10 @@ const METHODS: Readonly<Record<string, readonly [label: string, hint: string]>> 
     "Self-Cascade",
     "Starts small; the latents are enlarged by interpolation and noised again.",
   ],
+  diffusehigh: [
+    "DiffuseHigh",
+    "A finished small picture is enlarged, sharpened and partly drawn again, its outlines held by wavelets.",
+  ],
   "hires-fix": ["Hires fix", "A finished small picture is enlarged and partly drawn again."],
 };
 

@@ -52,6 +52,11 @@ let running: AbortController | undefined;
 /** What has been compiled on the present device, by method and size. */
 const warm = new Set<string>();
 
+// A lost device refuses whatever was waiting for it, one by one; the run that waited has begun anew by then.
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason instanceof DOMException && current?.engine.hasLost) event.preventDefault();
+});
+
 scope.addEventListener("message", ({ data }) => {
   if (data.type === "stop") running?.abort();
   else {

@@ -127,10 +127,10 @@ export function estimate(k: MatmulKernel, u: ComputeUnit): Estimate {
   const { RM, RN, WX, WY, operands } = k;
   const sums = RM * RN;
   const tiled = operands === "tiled";
-  // Tiled: a vec4 of each row and column in f32; else eight values of all columns and of one row.
-  const registers = sums + 16 + (tiled ? 4 * (RM + RN) : 8 * (RN + 1));
-  // 16 values of K for each row and column of the workgroup, and a vec4 of padding.
-  const workgroupBytes = tiled ? (WX * RN + WY * RM) * 5 * 16 : 0;
+  // Eight values of all rows and of one column.
+  const registers = sums + 16 + 8 * (RM + 1);
+  // 32 values of K for each row and column of the workgroup, a vec4 of padding, and where rows and columns begin.
+  const workgroupBytes = tiled ? WY * RM * (9 * 16 + 4) + WX * RN * (5 * 16 + 4) : 0;
   const resident = Math.min(
     u.threads,
     u.registers / Math.min(registers, u.registersEach),
@@ -141,7 +141,7 @@ export function estimate(k: MatmulKernel, u: ComputeUnit): Estimate {
   const down = LANES / across;
   const arithmetic = LANES * 8 * sums / u.fma;
   const loading = tiled
-    ? 2 * 16 * (RN * across + RM * down) / u.workgroupRate
+    ? 16 * (RN * across + 2 * RM * down) / u.workgroupRate
     : operands === "texels"
     ? LANES * (RN + 2 * RM) / u.texels
     : (RN * across + 2 * RM * down) / u.lines;

@@ -18,6 +18,9 @@ export const TEXEL_ROW = 2048;
 /** Most bytes such a texture holds: WebGPU's guaranteed 8192 rows. */
 export const MAX_TEXEL_BYTES: number = 8192 * TEXEL_ROW * 16;
 
+/** Most bytes of weights' copies in textures that are kept: all of a small model, the first layers of a large one. */
+const KEPT_BYTES = 512 << 20;
+
 /** Bytes in use and reserved, for reports and leak tests. */
 export interface MemoryUse {
   /** Bytes of tensors that are alive. */
@@ -36,6 +39,8 @@ export class Memory {
   private peak = 0;
   private pooled = 0;
   private emptyBuffer: Tensor | undefined;
+  private readonly kept = new Map<GPUBuffer, GPUTexture>();
+  private keptBytes = 0;
 
   /** Use `device.memory`. */
   constructor(private readonly gpu: GPUDevice, private readonly maxBytes: number) {}
@@ -80,6 +85,7 @@ export class Memory {
 
   /** Gives a buffer back to the pool. The content is lost. */
   release(buffer: GPUBuffer): void {
+    this.forgetTexels(buffer);
     const list = this.free.get(buffer.size);
     if (list) list.push(buffer);
     else this.free.set(buffer.size, [buffer]);
@@ -119,6 +125,33 @@ export class Memory {
     this.pooled += size;
   }
 
+  /** The copy of a buffer that {@linkcode keepTexels} was given. */
+  keptTexels(buffer: GPUBuffer): GPUTexture | undefined {
+    return this.kept.get(buffer);
+  }
+
+  /**
+   * A texture that stays the copy of a buffer whose content stays, until {@linkcode forgetTexels} or the buffer's release.
+   *
+   * @returns Undefined when such copies take half a gigabyte.
+   */
+  keepTexels(buffer: GPUBuffer, bytes: number): GPUTexture | undefined {
+    if (this.keptBytes + bytes > KEPT_BYTES) return undefined;
+    const texture = this.takeTexels(bytes);
+    this.kept.set(buffer, texture);
+    this.keptBytes += texture.height * TEXEL_ROW * 16;
+    return texture;
+  }
+
+  /** Gives the kept copy of a buffer, if there is one, back to the pool. */
+  forgetTexels(buffer: GPUBuffer): void {
+    const texture = this.kept.get(buffer);
+    if (!texture) return;
+    this.kept.delete(buffer);
+    this.keptBytes -= texture.height * TEXEL_ROW * 16;
+    this.releaseTexels(texture);
+  }
+
   /** A tensor filled from the CPU, at once. Not for buffers that recorded work still reads. */
   upload(shape: readonly number[], data: Float32Array<ArrayBuffer>): Tensor {
     const t = this.tensor(shape, "f32");
@@ -149,6 +182,7 @@ export class Memory {
 
   /** Frees everything the pool holds. */
   destroy(): void {
+    for (const buffer of [...this.kept.keys()]) this.forgetTexels(buffer);
     this.trim();
     this.emptyBuffer?.buffer.destroy();
   }

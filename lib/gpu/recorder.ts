@@ -68,6 +68,8 @@ const SLOTS = 1024;
  */
 export class Recorder {
   private encoder: GPUCommandEncoder | undefined;
+  /** Weights whose kept copies are recorded and not yet submitted. */
+  private readonly filling: GPUBuffer[] = [];
   private pass: GPUComputePassEncoder | undefined;
   private readonly paramsBuffer: GPUBuffer;
   private readonly params = new ArrayBuffer(SLOT * SLOTS);
@@ -249,6 +251,7 @@ export class Recorder {
       since: Math.min(submitted.since, performance.now()),
     };
     this.device.gpu.queue.submit([this.encoder.finish()]);
+    this.filling.length = 0;
     this.encoder = undefined;
     this.slot = 0;
     this.flops = 0;
@@ -262,13 +265,32 @@ export class Recorder {
     const { tensor, offset, size } = "tensor" in x ? x : { tensor: x, offset: 0, size: x.byteLength };
     const texture = this.device.memory.takeTexels(size);
     this.scopes[this.scopes.length - 1].ownTexels(texture);
+    this.copyTexels(tensor.buffer, tensor.offset + offset, size, texture);
+    return texture;
+  }
+
+  /**
+   * The same of a weight's whole buffer, made once and kept for later launches while there is room for such copies: copying
+   * it for each launch takes a tenth of a step with few rows.
+   */
+  weightTexels(buffer: GPUBuffer, size: number): GPUTexture {
+    const { memory } = this.device;
+    const ready = memory.keptTexels(buffer);
+    if (ready && ready.height * TEXEL_ROW * 16 >= size) return ready;
+    const kept = ready ? undefined : memory.keepTexels(buffer, size);
+    if (!kept) return this.texels({ shape: [], dtype: "f32", buffer, offset: 0, byteLength: size });
+    this.filling.push(buffer);
+    this.copyTexels(buffer, 0, size, kept);
+    return kept;
+  }
+
+  private copyTexels(buffer: GPUBuffer, at: number, size: number, texture: GPUTexture): void {
     this.endPass();
     this.encoder ??= this.device.gpu.createCommandEncoder();
     const rowBytes = TEXEL_ROW * 16;
     const rows = Math.floor(size / rowBytes);
     const rest = size / 16 - rows * TEXEL_ROW;
-    const from = { buffer: tensor.buffer, bytesPerRow: rowBytes };
-    const at = tensor.offset + offset;
+    const from = { buffer, bytesPerRow: rowBytes };
     if (rows > 0) {
       this.encoder.copyBufferToTexture({ ...from, offset: at }, { texture }, [TEXEL_ROW, rows]);
     }
@@ -276,7 +298,6 @@ export class Recorder {
       const last = { ...from, offset: at + rows * rowBytes };
       this.encoder.copyBufferToTexture(last, { texture, origin: [0, rows] }, [rest, 1]);
     }
-    return texture;
   }
 
   /**
@@ -354,6 +375,8 @@ export class Recorder {
   /** Frees the recorder's own buffers and every tensor not kept elsewhere. */
   [Symbol.dispose](): void {
     while (this.scopes.length > 0) this.scopes[this.scopes.length - 1][Symbol.dispose]();
+    // After an error or a stop these copies were never made.
+    for (const buffer of this.filling) this.device.memory.forgetTexels(buffer);
     this.paramsBuffer.destroy();
   }
 

@@ -2,8 +2,9 @@
 
 /** WGSL text by shader name; variants are `name@RM=8,RN=8`. */
 export const SHADERS: Readonly<Record<string, string>> = {
-  "attention@BQ=4,DJ=1": `const BQ: u32 = 4u;
+  "attention@BQ=4,DJ=1,SUBGROUPS=0": `const BQ: u32 = 4u;
 const DJ: u32 = 1u;
+const SUBGROUPS: u32 = 0u;
 // attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
 //
 //   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
@@ -12,7 +13,8 @@ const DJ: u32 = 1u;
 //
 // One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
 // A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
-// maximum and sum are kept by every lane alike; all sums are f32.
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
 
 
 const LANES: u32 = 64u;
@@ -44,7 +46,8 @@ struct Shape {
 var<workgroup> P: array<f32, BQ * LANES>;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+) {
   let b = s.b0 + group.y / s.headsHere;
   let h = s.h0 + group.y % s.headsHere;
   let n0 = s.q0 + group.x * BQ;
@@ -125,24 +128,24 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
     var top0 = max0;
     for (var t = 0u; t < LANES; t++) { top0 = max(top0, P[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
+    var top3 = max3;
+    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
     let fade0 = exp(max0 - top0);
     max0 = top0;
     sum0 *= fade0;
     o0_0 *= fade0;
-    var top1 = max1;
-    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
     let fade1 = exp(max1 - top1);
     max1 = top1;
     sum1 *= fade1;
     o1_0 *= fade1;
-    var top2 = max2;
-    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
     let fade2 = exp(max2 - top2);
     max2 = top2;
     sum2 *= fade2;
     o2_0 *= fade2;
-    var top3 = max3;
-    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
     let fade3 = exp(max3 - top3);
     max3 = top3;
     sum3 *= fade3;
@@ -195,8 +198,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
-  "attention@BQ=4,DJ=2": `const BQ: u32 = 4u;
+  "attention@BQ=4,DJ=2,SUBGROUPS=0": `const BQ: u32 = 4u;
 const DJ: u32 = 2u;
+const SUBGROUPS: u32 = 0u;
 // attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
 //
 //   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
@@ -205,7 +209,8 @@ const DJ: u32 = 2u;
 //
 // One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
 // A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
-// maximum and sum are kept by every lane alike; all sums are f32.
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
 
 
 const LANES: u32 = 64u;
@@ -237,7 +242,8 @@ struct Shape {
 var<workgroup> P: array<f32, BQ * LANES>;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+) {
   let b = s.b0 + group.y / s.headsHere;
   let h = s.h0 + group.y % s.headsHere;
   let n0 = s.q0 + group.x * BQ;
@@ -322,27 +328,27 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
     var top0 = max0;
     for (var t = 0u; t < LANES; t++) { top0 = max(top0, P[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
+    var top3 = max3;
+    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
     let fade0 = exp(max0 - top0);
     max0 = top0;
     sum0 *= fade0;
     o0_0 *= fade0;
     o0_1 *= fade0;
-    var top1 = max1;
-    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
     let fade1 = exp(max1 - top1);
     max1 = top1;
     sum1 *= fade1;
     o1_0 *= fade1;
     o1_1 *= fade1;
-    var top2 = max2;
-    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
     let fade2 = exp(max2 - top2);
     max2 = top2;
     sum2 *= fade2;
     o2_0 *= fade2;
     o2_1 *= fade2;
-    var top3 = max3;
-    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
     let fade3 = exp(max3 - top3);
     max3 = top3;
     sum3 *= fade3;
@@ -406,8 +412,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
-  "attention@BQ=4,DJ=8": `const BQ: u32 = 4u;
+  "attention@BQ=4,DJ=8,SUBGROUPS=0": `const BQ: u32 = 4u;
 const DJ: u32 = 8u;
+const SUBGROUPS: u32 = 0u;
 // attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
 //
 //   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
@@ -416,7 +423,8 @@ const DJ: u32 = 8u;
 //
 // One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
 // A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
-// maximum and sum are kept by every lane alike; all sums are f32.
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
 
 
 const LANES: u32 = 64u;
@@ -448,7 +456,8 @@ struct Shape {
 var<workgroup> P: array<f32, BQ * LANES>;
 
 @compute @workgroup_size(LANES)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+) {
   let b = s.b0 + group.y / s.headsHere;
   let h = s.h0 + group.y % s.headsHere;
   let n0 = s.q0 + group.x * BQ;
@@ -557,6 +566,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     workgroupBarrier();
     var top0 = max0;
     for (var t = 0u; t < LANES; t++) { top0 = max(top0, P[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
+    var top3 = max3;
+    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
     let fade0 = exp(max0 - top0);
     max0 = top0;
     sum0 *= fade0;
@@ -568,8 +583,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     o0_5 *= fade0;
     o0_6 *= fade0;
     o0_7 *= fade0;
-    var top1 = max1;
-    for (var t = 0u; t < LANES; t++) { top1 = max(top1, P[1 * LANES + t]); }
     let fade1 = exp(max1 - top1);
     max1 = top1;
     sum1 *= fade1;
@@ -581,8 +594,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     o1_5 *= fade1;
     o1_6 *= fade1;
     o1_7 *= fade1;
-    var top2 = max2;
-    for (var t = 0u; t < LANES; t++) { top2 = max(top2, P[2 * LANES + t]); }
     let fade2 = exp(max2 - top2);
     max2 = top2;
     sum2 *= fade2;
@@ -594,8 +605,747 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     o2_5 *= fade2;
     o2_6 *= fade2;
     o2_7 *= fade2;
+    let fade3 = exp(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    o3_0 *= fade3;
+    o3_1 *= fade3;
+    o3_2 *= fade3;
+    o3_3 *= fade3;
+    o3_4 *= fade3;
+    o3_5 *= fade3;
+    o3_6 *= fade3;
+    o3_7 *= fade3;
+    workgroupBarrier();
+    P[0 * LANES + lane] = select(0.0, exp(score0 - max0), score0 > NOTHING);
+    P[1 * LANES + lane] = select(0.0, exp(score1 - max1), score1 > NOTHING);
+    P[2 * LANES + lane] = select(0.0, exp(score2 - max2), score2 > NOTHING);
+    P[3 * LANES + lane] = select(0.0, exp(score3 - max3), score3 > NOTHING);
+    workgroupBarrier();
+    for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
+      let at = vHead + (k0 + t) * s.vRow + d0;
+      var v0 = 0.0;
+      if (d0 + 0 * LANES < s.D) { v0 = f32(V[at + 0 * LANES]); }
+      var v1 = 0.0;
+      if (d0 + 1 * LANES < s.D) { v1 = f32(V[at + 1 * LANES]); }
+      var v2 = 0.0;
+      if (d0 + 2 * LANES < s.D) { v2 = f32(V[at + 2 * LANES]); }
+      var v3 = 0.0;
+      if (d0 + 3 * LANES < s.D) { v3 = f32(V[at + 3 * LANES]); }
+      var v4 = 0.0;
+      if (d0 + 4 * LANES < s.D) { v4 = f32(V[at + 4 * LANES]); }
+      var v5 = 0.0;
+      if (d0 + 5 * LANES < s.D) { v5 = f32(V[at + 5 * LANES]); }
+      var v6 = 0.0;
+      if (d0 + 6 * LANES < s.D) { v6 = f32(V[at + 6 * LANES]); }
+      var v7 = 0.0;
+      if (d0 + 7 * LANES < s.D) { v7 = f32(V[at + 7 * LANES]); }
+      let p0 = P[0 * LANES + t];
+      sum0 += p0;
+      o0_0 = fma(p0, v0, o0_0);
+      o0_1 = fma(p0, v1, o0_1);
+      o0_2 = fma(p0, v2, o0_2);
+      o0_3 = fma(p0, v3, o0_3);
+      o0_4 = fma(p0, v4, o0_4);
+      o0_5 = fma(p0, v5, o0_5);
+      o0_6 = fma(p0, v6, o0_6);
+      o0_7 = fma(p0, v7, o0_7);
+      let p1 = P[1 * LANES + t];
+      sum1 += p1;
+      o1_0 = fma(p1, v0, o1_0);
+      o1_1 = fma(p1, v1, o1_1);
+      o1_2 = fma(p1, v2, o1_2);
+      o1_3 = fma(p1, v3, o1_3);
+      o1_4 = fma(p1, v4, o1_4);
+      o1_5 = fma(p1, v5, o1_5);
+      o1_6 = fma(p1, v6, o1_6);
+      o1_7 = fma(p1, v7, o1_7);
+      let p2 = P[2 * LANES + t];
+      sum2 += p2;
+      o2_0 = fma(p2, v0, o2_0);
+      o2_1 = fma(p2, v1, o2_1);
+      o2_2 = fma(p2, v2, o2_2);
+      o2_3 = fma(p2, v3, o2_3);
+      o2_4 = fma(p2, v4, o2_4);
+      o2_5 = fma(p2, v5, o2_5);
+      o2_6 = fma(p2, v6, o2_6);
+      o2_7 = fma(p2, v7, o2_7);
+      let p3 = P[3 * LANES + t];
+      sum3 += p3;
+      o3_0 = fma(p3, v0, o3_0);
+      o3_1 = fma(p3, v1, o3_1);
+      o3_2 = fma(p3, v2, o3_2);
+      o3_3 = fma(p3, v3, o3_3);
+      o3_4 = fma(p3, v4, o3_4);
+      o3_5 = fma(p3, v5, o3_5);
+      o3_6 = fma(p3, v6, o3_6);
+      o3_7 = fma(p3, v7, o3_7);
+    }
+    workgroupBarrier();
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o0_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o0_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o0_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o0_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o0_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o0_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o0_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o0_7 * share); }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o1_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o1_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o1_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o1_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o1_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o1_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o1_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o1_7 * share); }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o2_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o2_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o2_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o2_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o2_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o2_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o2_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o2_7 * share); }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o3_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o3_1 * share); }
+    if (d0 + 2 * LANES < s.D) { O[o + 2 * LANES] = oElem(o3_2 * share); }
+    if (d0 + 3 * LANES < s.D) { O[o + 3 * LANES] = oElem(o3_3 * share); }
+    if (d0 + 4 * LANES < s.D) { O[o + 4 * LANES] = oElem(o3_4 * share); }
+    if (d0 + 5 * LANES < s.D) { O[o + 5 * LANES] = oElem(o3_5 * share); }
+    if (d0 + 6 * LANES < s.D) { O[o + 6 * LANES] = oElem(o3_6 * share); }
+    if (d0 + 7 * LANES < s.D) { O[o + 7 * LANES] = oElem(o3_7 * share); }
+  }
+}
+`,
+  "attention@BQ=4,DJ=1,SUBGROUPS=1": `const BQ: u32 = 4u;
+const DJ: u32 = 1u;
+const SUBGROUPS: u32 = 1u;
+// attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
+//
+//   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
+//   O        [B, Lq, heads · D]
+//   bias     f32 [1|B, 1|heads, Lq, Lk], keep f32 [B, Lk]
+//
+// One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
+// A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
+
+
+const LANES: u32 = 64u;
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<qElem>;
+@group(0) @binding(2) var<storage, read>       K: array<kElem>;
+@group(0) @binding(3) var<storage, read>       V: array<vElem>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<oElem>;
+
+var<workgroup> P: array<f32, BQ * LANES>;
+var<workgroup> tops: array<f32, BQ * LANES>;   // [query][subgroup]
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_size) size: u32,
+) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let n0 = s.q0 + group.x * BQ;
+  let d0 = group.z * LANES * DJ + lane;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let q0 = s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var o0_0 = 0.0;
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let q1 = s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var o1_0 = 0.0;
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let q2 = s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var o2_0 = 0.0;
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let q3 = s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var o3_0 = 0.0;
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(n0 + BQ, s.qEnd)); }  // later keys serve none of these queries
+  for (var k0 = 0u; k0 < keys; k0 += LANES) {
+    let key = k0 + lane;
+    var score0 = NOTHING;
+    var score1 = NOTHING;
+    var score2 = NOTHING;
+    var score3 = NOTHING;
+    var kept = key < s.Lk;
+    if (MASK == 1u && kept) { kept = keep[b * s.Lk + key] != 0.0; }
+    if (kept) {
+      var dot0 = 0.0;
+      var dot1 = 0.0;
+      var dot2 = 0.0;
+      var dot3 = 0.0;
+      let at = kHead + key * s.kRow;
+      for (var d = 0u; d < s.D; d++) {
+        let k = f32(K[at + d]);
+        dot0 = fma(f32(Q[q0 + d]), k, dot0);
+        dot1 = fma(f32(Q[q1 + d]), k, dot1);
+        dot2 = fma(f32(Q[q2 + d]), k, dot2);
+        dot3 = fma(f32(Q[q3 + d]), k, dot3);
+      }
+      if (CAUSAL == 0u || key <= row0) {
+        score0 = dot0 * s.scale;
+        if (BIAS == 1u) { score0 = max(score0 + bias[bias0 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row1) {
+        score1 = dot1 * s.scale;
+        if (BIAS == 1u) { score1 = max(score1 + bias[bias1 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row2) {
+        score2 = dot2 * s.scale;
+        if (BIAS == 1u) { score2 = max(score2 + bias[bias2 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row3) {
+        score3 = dot3 * s.scale;
+        if (BIAS == 1u) { score3 = max(score3 + bias[bias3 + key], -2e38); }
+      }
+    }
+    // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
+    tops[0 * LANES + lane / size] = subgroupMax(score0);
+    tops[1 * LANES + lane / size] = subgroupMax(score1);
+    tops[2 * LANES + lane / size] = subgroupMax(score2);
+    tops[3 * LANES + lane / size] = subgroupMax(score3);
+    workgroupBarrier();
+    var top0 = max0;
+    for (var t = 0u; t * size < LANES; t++) { top0 = max(top0, tops[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t * size < LANES; t++) { top1 = max(top1, tops[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t * size < LANES; t++) { top2 = max(top2, tops[2 * LANES + t]); }
     var top3 = max3;
-    for (var t = 0u; t < LANES; t++) { top3 = max(top3, P[3 * LANES + t]); }
+    for (var t = 0u; t * size < LANES; t++) { top3 = max(top3, tops[3 * LANES + t]); }
+    let fade0 = exp(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    o0_0 *= fade0;
+    let fade1 = exp(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    o1_0 *= fade1;
+    let fade2 = exp(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    o2_0 *= fade2;
+    let fade3 = exp(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    o3_0 *= fade3;
+    workgroupBarrier();
+    P[0 * LANES + lane] = select(0.0, exp(score0 - max0), score0 > NOTHING);
+    P[1 * LANES + lane] = select(0.0, exp(score1 - max1), score1 > NOTHING);
+    P[2 * LANES + lane] = select(0.0, exp(score2 - max2), score2 > NOTHING);
+    P[3 * LANES + lane] = select(0.0, exp(score3 - max3), score3 > NOTHING);
+    workgroupBarrier();
+    for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
+      let at = vHead + (k0 + t) * s.vRow + d0;
+      var v0 = 0.0;
+      if (d0 + 0 * LANES < s.D) { v0 = f32(V[at + 0 * LANES]); }
+      let p0 = P[0 * LANES + t];
+      sum0 += p0;
+      o0_0 = fma(p0, v0, o0_0);
+      let p1 = P[1 * LANES + t];
+      sum1 += p1;
+      o1_0 = fma(p1, v0, o1_0);
+      let p2 = P[2 * LANES + t];
+      sum2 += p2;
+      o2_0 = fma(p2, v0, o2_0);
+      let p3 = P[3 * LANES + t];
+      sum3 += p3;
+      o3_0 = fma(p3, v0, o3_0);
+    }
+    workgroupBarrier();
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o0_0 * share); }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o1_0 * share); }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o2_0 * share); }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o3_0 * share); }
+  }
+}
+`,
+  "attention@BQ=4,DJ=2,SUBGROUPS=1": `const BQ: u32 = 4u;
+const DJ: u32 = 2u;
+const SUBGROUPS: u32 = 1u;
+// attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
+//
+//   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
+//   O        [B, Lq, heads · D]
+//   bias     f32 [1|B, 1|heads, Lq, Lk], keep f32 [B, Lk]
+//
+// One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
+// A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
+
+
+const LANES: u32 = 64u;
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<qElem>;
+@group(0) @binding(2) var<storage, read>       K: array<kElem>;
+@group(0) @binding(3) var<storage, read>       V: array<vElem>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<oElem>;
+
+var<workgroup> P: array<f32, BQ * LANES>;
+var<workgroup> tops: array<f32, BQ * LANES>;   // [query][subgroup]
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_size) size: u32,
+) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let n0 = s.q0 + group.x * BQ;
+  let d0 = group.z * LANES * DJ + lane;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let q0 = s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var o0_0 = 0.0;
+  var o0_1 = 0.0;
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let q1 = s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var o1_0 = 0.0;
+  var o1_1 = 0.0;
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let q2 = s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var o2_0 = 0.0;
+  var o2_1 = 0.0;
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let q3 = s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var o3_0 = 0.0;
+  var o3_1 = 0.0;
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(n0 + BQ, s.qEnd)); }  // later keys serve none of these queries
+  for (var k0 = 0u; k0 < keys; k0 += LANES) {
+    let key = k0 + lane;
+    var score0 = NOTHING;
+    var score1 = NOTHING;
+    var score2 = NOTHING;
+    var score3 = NOTHING;
+    var kept = key < s.Lk;
+    if (MASK == 1u && kept) { kept = keep[b * s.Lk + key] != 0.0; }
+    if (kept) {
+      var dot0 = 0.0;
+      var dot1 = 0.0;
+      var dot2 = 0.0;
+      var dot3 = 0.0;
+      let at = kHead + key * s.kRow;
+      for (var d = 0u; d < s.D; d++) {
+        let k = f32(K[at + d]);
+        dot0 = fma(f32(Q[q0 + d]), k, dot0);
+        dot1 = fma(f32(Q[q1 + d]), k, dot1);
+        dot2 = fma(f32(Q[q2 + d]), k, dot2);
+        dot3 = fma(f32(Q[q3 + d]), k, dot3);
+      }
+      if (CAUSAL == 0u || key <= row0) {
+        score0 = dot0 * s.scale;
+        if (BIAS == 1u) { score0 = max(score0 + bias[bias0 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row1) {
+        score1 = dot1 * s.scale;
+        if (BIAS == 1u) { score1 = max(score1 + bias[bias1 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row2) {
+        score2 = dot2 * s.scale;
+        if (BIAS == 1u) { score2 = max(score2 + bias[bias2 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row3) {
+        score3 = dot3 * s.scale;
+        if (BIAS == 1u) { score3 = max(score3 + bias[bias3 + key], -2e38); }
+      }
+    }
+    // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
+    tops[0 * LANES + lane / size] = subgroupMax(score0);
+    tops[1 * LANES + lane / size] = subgroupMax(score1);
+    tops[2 * LANES + lane / size] = subgroupMax(score2);
+    tops[3 * LANES + lane / size] = subgroupMax(score3);
+    workgroupBarrier();
+    var top0 = max0;
+    for (var t = 0u; t * size < LANES; t++) { top0 = max(top0, tops[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t * size < LANES; t++) { top1 = max(top1, tops[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t * size < LANES; t++) { top2 = max(top2, tops[2 * LANES + t]); }
+    var top3 = max3;
+    for (var t = 0u; t * size < LANES; t++) { top3 = max(top3, tops[3 * LANES + t]); }
+    let fade0 = exp(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    o0_0 *= fade0;
+    o0_1 *= fade0;
+    let fade1 = exp(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    o1_0 *= fade1;
+    o1_1 *= fade1;
+    let fade2 = exp(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    o2_0 *= fade2;
+    o2_1 *= fade2;
+    let fade3 = exp(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    o3_0 *= fade3;
+    o3_1 *= fade3;
+    workgroupBarrier();
+    P[0 * LANES + lane] = select(0.0, exp(score0 - max0), score0 > NOTHING);
+    P[1 * LANES + lane] = select(0.0, exp(score1 - max1), score1 > NOTHING);
+    P[2 * LANES + lane] = select(0.0, exp(score2 - max2), score2 > NOTHING);
+    P[3 * LANES + lane] = select(0.0, exp(score3 - max3), score3 > NOTHING);
+    workgroupBarrier();
+    for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
+      let at = vHead + (k0 + t) * s.vRow + d0;
+      var v0 = 0.0;
+      if (d0 + 0 * LANES < s.D) { v0 = f32(V[at + 0 * LANES]); }
+      var v1 = 0.0;
+      if (d0 + 1 * LANES < s.D) { v1 = f32(V[at + 1 * LANES]); }
+      let p0 = P[0 * LANES + t];
+      sum0 += p0;
+      o0_0 = fma(p0, v0, o0_0);
+      o0_1 = fma(p0, v1, o0_1);
+      let p1 = P[1 * LANES + t];
+      sum1 += p1;
+      o1_0 = fma(p1, v0, o1_0);
+      o1_1 = fma(p1, v1, o1_1);
+      let p2 = P[2 * LANES + t];
+      sum2 += p2;
+      o2_0 = fma(p2, v0, o2_0);
+      o2_1 = fma(p2, v1, o2_1);
+      let p3 = P[3 * LANES + t];
+      sum3 += p3;
+      o3_0 = fma(p3, v0, o3_0);
+      o3_1 = fma(p3, v1, o3_1);
+    }
+    workgroupBarrier();
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o0_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o0_1 * share); }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o1_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o1_1 * share); }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o2_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o2_1 * share); }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let o = s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + d0;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (d0 + 0 * LANES < s.D) { O[o + 0 * LANES] = oElem(o3_0 * share); }
+    if (d0 + 1 * LANES < s.D) { O[o + 1 * LANES] = oElem(o3_1 * share); }
+  }
+}
+`,
+  "attention@BQ=4,DJ=8,SUBGROUPS=1": `const BQ: u32 = 4u;
+const DJ: u32 = 8u;
+const SUBGROUPS: u32 = 1u;
+// attention.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V for heads of any size, online softmax.
+//
+//   Q, K, V  elements of one type each; row n of head h of sample b starts at b·sample + h·head + n·row + first
+//   O        [B, Lq, heads · D]
+//   bias     f32 [1|B, 1|heads, Lq, Lk], keep f32 [B, Lk]
+//
+// One workgroup makes BQ queries of one head (x: queries, y: heads of samples, z: 64·DJ columns each).
+// A lane scores one key of a block, then sums up columns lane, lane + 64, … of the output. The running
+// maximum and sum are kept by every lane alike; all sums are f32. With SUBGROUPS=1 the hardware finds the maximum of
+// a subgroup's scores, and few of them go through workgroup memory in place of 64.
+
+
+const LANES: u32 = 64u;
+const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<qElem>;
+@group(0) @binding(2) var<storage, read>       K: array<kElem>;
+@group(0) @binding(3) var<storage, read>       V: array<vElem>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<oElem>;
+
+var<workgroup> P: array<f32, BQ * LANES>;
+var<workgroup> tops: array<f32, BQ * LANES>;   // [query][subgroup]
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_size) size: u32,
+) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let n0 = s.q0 + group.x * BQ;
+  let d0 = group.z * LANES * DJ + lane;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let q0 = s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = NOTHING;
+  var sum0 = 0.0;
+  var o0_0 = 0.0;
+  var o0_1 = 0.0;
+  var o0_2 = 0.0;
+  var o0_3 = 0.0;
+  var o0_4 = 0.0;
+  var o0_5 = 0.0;
+  var o0_6 = 0.0;
+  var o0_7 = 0.0;
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let q1 = s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = NOTHING;
+  var sum1 = 0.0;
+  var o1_0 = 0.0;
+  var o1_1 = 0.0;
+  var o1_2 = 0.0;
+  var o1_3 = 0.0;
+  var o1_4 = 0.0;
+  var o1_5 = 0.0;
+  var o1_6 = 0.0;
+  var o1_7 = 0.0;
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let q2 = s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = NOTHING;
+  var sum2 = 0.0;
+  var o2_0 = 0.0;
+  var o2_1 = 0.0;
+  var o2_2 = 0.0;
+  var o2_3 = 0.0;
+  var o2_4 = 0.0;
+  var o2_5 = 0.0;
+  var o2_6 = 0.0;
+  var o2_7 = 0.0;
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let q3 = s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = NOTHING;
+  var sum3 = 0.0;
+  var o3_0 = 0.0;
+  var o3_1 = 0.0;
+  var o3_2 = 0.0;
+  var o3_3 = 0.0;
+  var o3_4 = 0.0;
+  var o3_5 = 0.0;
+  var o3_6 = 0.0;
+  var o3_7 = 0.0;
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(n0 + BQ, s.qEnd)); }  // later keys serve none of these queries
+  for (var k0 = 0u; k0 < keys; k0 += LANES) {
+    let key = k0 + lane;
+    var score0 = NOTHING;
+    var score1 = NOTHING;
+    var score2 = NOTHING;
+    var score3 = NOTHING;
+    var kept = key < s.Lk;
+    if (MASK == 1u && kept) { kept = keep[b * s.Lk + key] != 0.0; }
+    if (kept) {
+      var dot0 = 0.0;
+      var dot1 = 0.0;
+      var dot2 = 0.0;
+      var dot3 = 0.0;
+      let at = kHead + key * s.kRow;
+      for (var d = 0u; d < s.D; d++) {
+        let k = f32(K[at + d]);
+        dot0 = fma(f32(Q[q0 + d]), k, dot0);
+        dot1 = fma(f32(Q[q1 + d]), k, dot1);
+        dot2 = fma(f32(Q[q2 + d]), k, dot2);
+        dot3 = fma(f32(Q[q3 + d]), k, dot3);
+      }
+      if (CAUSAL == 0u || key <= row0) {
+        score0 = dot0 * s.scale;
+        if (BIAS == 1u) { score0 = max(score0 + bias[bias0 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row1) {
+        score1 = dot1 * s.scale;
+        if (BIAS == 1u) { score1 = max(score1 + bias[bias1 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row2) {
+        score2 = dot2 * s.scale;
+        if (BIAS == 1u) { score2 = max(score2 + bias[bias2 + key], -2e38); }
+      }
+      if (CAUSAL == 0u || key <= row3) {
+        score3 = dot3 * s.scale;
+        if (BIAS == 1u) { score3 = max(score3 + bias[bias3 + key], -2e38); }
+      }
+    }
+    // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
+    tops[0 * LANES + lane / size] = subgroupMax(score0);
+    tops[1 * LANES + lane / size] = subgroupMax(score1);
+    tops[2 * LANES + lane / size] = subgroupMax(score2);
+    tops[3 * LANES + lane / size] = subgroupMax(score3);
+    workgroupBarrier();
+    var top0 = max0;
+    for (var t = 0u; t * size < LANES; t++) { top0 = max(top0, tops[0 * LANES + t]); }
+    var top1 = max1;
+    for (var t = 0u; t * size < LANES; t++) { top1 = max(top1, tops[1 * LANES + t]); }
+    var top2 = max2;
+    for (var t = 0u; t * size < LANES; t++) { top2 = max(top2, tops[2 * LANES + t]); }
+    var top3 = max3;
+    for (var t = 0u; t * size < LANES; t++) { top3 = max(top3, tops[3 * LANES + t]); }
+    let fade0 = exp(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    o0_0 *= fade0;
+    o0_1 *= fade0;
+    o0_2 *= fade0;
+    o0_3 *= fade0;
+    o0_4 *= fade0;
+    o0_5 *= fade0;
+    o0_6 *= fade0;
+    o0_7 *= fade0;
+    let fade1 = exp(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    o1_0 *= fade1;
+    o1_1 *= fade1;
+    o1_2 *= fade1;
+    o1_3 *= fade1;
+    o1_4 *= fade1;
+    o1_5 *= fade1;
+    o1_6 *= fade1;
+    o1_7 *= fade1;
+    let fade2 = exp(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    o2_0 *= fade2;
+    o2_1 *= fade2;
+    o2_2 *= fade2;
+    o2_3 *= fade2;
+    o2_4 *= fade2;
+    o2_5 *= fade2;
+    o2_6 *= fade2;
+    o2_7 *= fade2;
     let fade3 = exp(max3 - top3);
     max3 = top3;
     sum3 *= fade3;
@@ -755,7 +1505,8 @@ const OD: u32 = 32u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -813,11 +1564,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -834,7 +1588,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -847,7 +1601,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -860,7 +1614,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -873,7 +1627,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -886,7 +1640,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -899,7 +1653,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -912,7 +1666,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -925,7 +1679,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -1057,8 +1811,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -1081,8 +1835,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -1105,8 +1859,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -1129,8 +1883,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -1153,8 +1907,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -1177,8 +1931,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -1201,8 +1955,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -1225,8 +1979,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;
@@ -1510,8 +2264,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   }
 }
 `,
-  "attention_texels@RQ=8,OD=40": `const RQ: u32 = 8u;
-const OD: u32 = 40u;
+  "attention_texels@RQ=12,OD=32": `const RQ: u32 = 12u;
+const OD: u32 = 32u;
 // attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
 //
 // Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
@@ -1520,7 +2274,8 @@ const OD: u32 = 40u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -1578,11 +2333,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -1599,7 +2357,1092 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
+  var sum0 = 0.0;
+  var lo0_0 = vec4f();
+  var hi0_0 = vec4f();
+  var lo0_1 = vec4f();
+  var hi0_1 = vec4f();
+  var lo0_2 = vec4f();
+  var hi0_2 = vec4f();
+  var lo0_3 = vec4f();
+  var hi0_3 = vec4f();
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = LOWEST;
+  var sum1 = 0.0;
+  var lo1_0 = vec4f();
+  var hi1_0 = vec4f();
+  var lo1_1 = vec4f();
+  var hi1_1 = vec4f();
+  var lo1_2 = vec4f();
+  var hi1_2 = vec4f();
+  var lo1_3 = vec4f();
+  var hi1_3 = vec4f();
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = LOWEST;
+  var sum2 = 0.0;
+  var lo2_0 = vec4f();
+  var hi2_0 = vec4f();
+  var lo2_1 = vec4f();
+  var hi2_1 = vec4f();
+  var lo2_2 = vec4f();
+  var hi2_2 = vec4f();
+  var lo2_3 = vec4f();
+  var hi2_3 = vec4f();
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = LOWEST;
+  var sum3 = 0.0;
+  var lo3_0 = vec4f();
+  var hi3_0 = vec4f();
+  var lo3_1 = vec4f();
+  var hi3_1 = vec4f();
+  var lo3_2 = vec4f();
+  var hi3_2 = vec4f();
+  var lo3_3 = vec4f();
+  var hi3_3 = vec4f();
+  let row4 = min(n0 + 4, s.qEnd - 1u);
+  let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
+  let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
+  var max4 = LOWEST;
+  var sum4 = 0.0;
+  var lo4_0 = vec4f();
+  var hi4_0 = vec4f();
+  var lo4_1 = vec4f();
+  var hi4_1 = vec4f();
+  var lo4_2 = vec4f();
+  var hi4_2 = vec4f();
+  var lo4_3 = vec4f();
+  var hi4_3 = vec4f();
+  let row5 = min(n0 + 5, s.qEnd - 1u);
+  let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
+  let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
+  var max5 = LOWEST;
+  var sum5 = 0.0;
+  var lo5_0 = vec4f();
+  var hi5_0 = vec4f();
+  var lo5_1 = vec4f();
+  var hi5_1 = vec4f();
+  var lo5_2 = vec4f();
+  var hi5_2 = vec4f();
+  var lo5_3 = vec4f();
+  var hi5_3 = vec4f();
+  let row6 = min(n0 + 6, s.qEnd - 1u);
+  let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
+  let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
+  var max6 = LOWEST;
+  var sum6 = 0.0;
+  var lo6_0 = vec4f();
+  var hi6_0 = vec4f();
+  var lo6_1 = vec4f();
+  var hi6_1 = vec4f();
+  var lo6_2 = vec4f();
+  var hi6_2 = vec4f();
+  var lo6_3 = vec4f();
+  var hi6_3 = vec4f();
+  let row7 = min(n0 + 7, s.qEnd - 1u);
+  let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
+  let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
+  var max7 = LOWEST;
+  var sum7 = 0.0;
+  var lo7_0 = vec4f();
+  var hi7_0 = vec4f();
+  var lo7_1 = vec4f();
+  var hi7_1 = vec4f();
+  var lo7_2 = vec4f();
+  var hi7_2 = vec4f();
+  var lo7_3 = vec4f();
+  var hi7_3 = vec4f();
+  let row8 = min(n0 + 8, s.qEnd - 1u);
+  let qAt8 = (s.qFirst + b * s.qSample + h * s.qHead + row8 * s.qRow) / 8u;
+  let bias8 = s.biasFirst + b * s.biasSample + h * s.biasHead + row8 * s.Lk;
+  var max8 = LOWEST;
+  var sum8 = 0.0;
+  var lo8_0 = vec4f();
+  var hi8_0 = vec4f();
+  var lo8_1 = vec4f();
+  var hi8_1 = vec4f();
+  var lo8_2 = vec4f();
+  var hi8_2 = vec4f();
+  var lo8_3 = vec4f();
+  var hi8_3 = vec4f();
+  let row9 = min(n0 + 9, s.qEnd - 1u);
+  let qAt9 = (s.qFirst + b * s.qSample + h * s.qHead + row9 * s.qRow) / 8u;
+  let bias9 = s.biasFirst + b * s.biasSample + h * s.biasHead + row9 * s.Lk;
+  var max9 = LOWEST;
+  var sum9 = 0.0;
+  var lo9_0 = vec4f();
+  var hi9_0 = vec4f();
+  var lo9_1 = vec4f();
+  var hi9_1 = vec4f();
+  var lo9_2 = vec4f();
+  var hi9_2 = vec4f();
+  var lo9_3 = vec4f();
+  var hi9_3 = vec4f();
+  let row10 = min(n0 + 10, s.qEnd - 1u);
+  let qAt10 = (s.qFirst + b * s.qSample + h * s.qHead + row10 * s.qRow) / 8u;
+  let bias10 = s.biasFirst + b * s.biasSample + h * s.biasHead + row10 * s.Lk;
+  var max10 = LOWEST;
+  var sum10 = 0.0;
+  var lo10_0 = vec4f();
+  var hi10_0 = vec4f();
+  var lo10_1 = vec4f();
+  var hi10_1 = vec4f();
+  var lo10_2 = vec4f();
+  var hi10_2 = vec4f();
+  var lo10_3 = vec4f();
+  var hi10_3 = vec4f();
+  let row11 = min(n0 + 11, s.qEnd - 1u);
+  let qAt11 = (s.qFirst + b * s.qSample + h * s.qHead + row11 * s.qRow) / 8u;
+  let bias11 = s.biasFirst + b * s.biasSample + h * s.biasHead + row11 * s.Lk;
+  var max11 = LOWEST;
+  var sum11 = 0.0;
+  var lo11_0 = vec4f();
+  var hi11_0 = vec4f();
+  var lo11_1 = vec4f();
+  var hi11_1 = vec4f();
+  var lo11_2 = vec4f();
+  var hi11_2 = vec4f();
+  var lo11_3 = vec4f();
+  var hi11_3 = vec4f();
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, n0 + RQ); }
+  for (var k0 = 0u; k0 < keys; k0 += 8u) {
+    var u0 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v0 = vec4f();
+    var u1 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v1 = vec4f();
+    var u2 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v2 = vec4f();
+    var u3 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v3 = vec4f();
+    var u4 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v4 = vec4f();
+    var u5 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v5 = vec4f();
+    var u6 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v6 = vec4f();
+    var u7 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v7 = vec4f();
+    var u8 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v8 = vec4f();
+    var u9 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v9 = vec4f();
+    var u10 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v10 = vec4f();
+    var u11 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
+    var v11 = vec4f();
+    let uAt0 = (kHead + min(k0 + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt0 = (kHead + min(k0 + 4u + 0, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt1 = (kHead + min(k0 + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt1 = (kHead + min(k0 + 4u + 1, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt2 = (kHead + min(k0 + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt2 = (kHead + min(k0 + 4u + 2, s.Lk - 1u) * s.kRow) / 8u;
+    let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
+    let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
+    for (var c = 0u; c < D8; c++) {
+      let a0 = loadQ(qAt0 + c);
+      let a1 = loadQ(qAt1 + c);
+      let a2 = loadQ(qAt2 + c);
+      let a3 = loadQ(qAt3 + c);
+      let a4 = loadQ(qAt4 + c);
+      let a5 = loadQ(qAt5 + c);
+      let a6 = loadQ(qAt6 + c);
+      let a7 = loadQ(qAt7 + c);
+      let a8 = loadQ(qAt8 + c);
+      let a9 = loadQ(qAt9 + c);
+      let a10 = loadQ(qAt10 + c);
+      let a11 = loadQ(qAt11 + c);
+      let b0 = loadK(uAt0 + c);
+      let c0 = loadK(vAt0 + c);
+      u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
+      v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
+      u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
+      v1[0] += dot(a1.lo, c0.lo) + dot(a1.hi, c0.hi);
+      u2[0] += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
+      v2[0] += dot(a2.lo, c0.lo) + dot(a2.hi, c0.hi);
+      u3[0] += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
+      v3[0] += dot(a3.lo, c0.lo) + dot(a3.hi, c0.hi);
+      u4[0] += dot(a4.lo, b0.lo) + dot(a4.hi, b0.hi);
+      v4[0] += dot(a4.lo, c0.lo) + dot(a4.hi, c0.hi);
+      u5[0] += dot(a5.lo, b0.lo) + dot(a5.hi, b0.hi);
+      v5[0] += dot(a5.lo, c0.lo) + dot(a5.hi, c0.hi);
+      u6[0] += dot(a6.lo, b0.lo) + dot(a6.hi, b0.hi);
+      v6[0] += dot(a6.lo, c0.lo) + dot(a6.hi, c0.hi);
+      u7[0] += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
+      v7[0] += dot(a7.lo, c0.lo) + dot(a7.hi, c0.hi);
+      u8[0] += dot(a8.lo, b0.lo) + dot(a8.hi, b0.hi);
+      v8[0] += dot(a8.lo, c0.lo) + dot(a8.hi, c0.hi);
+      u9[0] += dot(a9.lo, b0.lo) + dot(a9.hi, b0.hi);
+      v9[0] += dot(a9.lo, c0.lo) + dot(a9.hi, c0.hi);
+      u10[0] += dot(a10.lo, b0.lo) + dot(a10.hi, b0.hi);
+      v10[0] += dot(a10.lo, c0.lo) + dot(a10.hi, c0.hi);
+      u11[0] += dot(a11.lo, b0.lo) + dot(a11.hi, b0.hi);
+      v11[0] += dot(a11.lo, c0.lo) + dot(a11.hi, c0.hi);
+      let b1 = loadK(uAt1 + c);
+      let c1 = loadK(vAt1 + c);
+      u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
+      v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
+      u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
+      v1[1] += dot(a1.lo, c1.lo) + dot(a1.hi, c1.hi);
+      u2[1] += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
+      v2[1] += dot(a2.lo, c1.lo) + dot(a2.hi, c1.hi);
+      u3[1] += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
+      v3[1] += dot(a3.lo, c1.lo) + dot(a3.hi, c1.hi);
+      u4[1] += dot(a4.lo, b1.lo) + dot(a4.hi, b1.hi);
+      v4[1] += dot(a4.lo, c1.lo) + dot(a4.hi, c1.hi);
+      u5[1] += dot(a5.lo, b1.lo) + dot(a5.hi, b1.hi);
+      v5[1] += dot(a5.lo, c1.lo) + dot(a5.hi, c1.hi);
+      u6[1] += dot(a6.lo, b1.lo) + dot(a6.hi, b1.hi);
+      v6[1] += dot(a6.lo, c1.lo) + dot(a6.hi, c1.hi);
+      u7[1] += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
+      v7[1] += dot(a7.lo, c1.lo) + dot(a7.hi, c1.hi);
+      u8[1] += dot(a8.lo, b1.lo) + dot(a8.hi, b1.hi);
+      v8[1] += dot(a8.lo, c1.lo) + dot(a8.hi, c1.hi);
+      u9[1] += dot(a9.lo, b1.lo) + dot(a9.hi, b1.hi);
+      v9[1] += dot(a9.lo, c1.lo) + dot(a9.hi, c1.hi);
+      u10[1] += dot(a10.lo, b1.lo) + dot(a10.hi, b1.hi);
+      v10[1] += dot(a10.lo, c1.lo) + dot(a10.hi, c1.hi);
+      u11[1] += dot(a11.lo, b1.lo) + dot(a11.hi, b1.hi);
+      v11[1] += dot(a11.lo, c1.lo) + dot(a11.hi, c1.hi);
+      let b2 = loadK(uAt2 + c);
+      let c2 = loadK(vAt2 + c);
+      u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
+      v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
+      u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
+      v1[2] += dot(a1.lo, c2.lo) + dot(a1.hi, c2.hi);
+      u2[2] += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
+      v2[2] += dot(a2.lo, c2.lo) + dot(a2.hi, c2.hi);
+      u3[2] += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
+      v3[2] += dot(a3.lo, c2.lo) + dot(a3.hi, c2.hi);
+      u4[2] += dot(a4.lo, b2.lo) + dot(a4.hi, b2.hi);
+      v4[2] += dot(a4.lo, c2.lo) + dot(a4.hi, c2.hi);
+      u5[2] += dot(a5.lo, b2.lo) + dot(a5.hi, b2.hi);
+      v5[2] += dot(a5.lo, c2.lo) + dot(a5.hi, c2.hi);
+      u6[2] += dot(a6.lo, b2.lo) + dot(a6.hi, b2.hi);
+      v6[2] += dot(a6.lo, c2.lo) + dot(a6.hi, c2.hi);
+      u7[2] += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
+      v7[2] += dot(a7.lo, c2.lo) + dot(a7.hi, c2.hi);
+      u8[2] += dot(a8.lo, b2.lo) + dot(a8.hi, b2.hi);
+      v8[2] += dot(a8.lo, c2.lo) + dot(a8.hi, c2.hi);
+      u9[2] += dot(a9.lo, b2.lo) + dot(a9.hi, b2.hi);
+      v9[2] += dot(a9.lo, c2.lo) + dot(a9.hi, c2.hi);
+      u10[2] += dot(a10.lo, b2.lo) + dot(a10.hi, b2.hi);
+      v10[2] += dot(a10.lo, c2.lo) + dot(a10.hi, c2.hi);
+      u11[2] += dot(a11.lo, b2.lo) + dot(a11.hi, b2.hi);
+      v11[2] += dot(a11.lo, c2.lo) + dot(a11.hi, c2.hi);
+      let b3 = loadK(uAt3 + c);
+      let c3 = loadK(vAt3 + c);
+      u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
+      v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
+      u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
+      v1[3] += dot(a1.lo, c3.lo) + dot(a1.hi, c3.hi);
+      u2[3] += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
+      v2[3] += dot(a2.lo, c3.lo) + dot(a2.hi, c3.hi);
+      u3[3] += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
+      v3[3] += dot(a3.lo, c3.lo) + dot(a3.hi, c3.hi);
+      u4[3] += dot(a4.lo, b3.lo) + dot(a4.hi, b3.hi);
+      v4[3] += dot(a4.lo, c3.lo) + dot(a4.hi, c3.hi);
+      u5[3] += dot(a5.lo, b3.lo) + dot(a5.hi, b3.hi);
+      v5[3] += dot(a5.lo, c3.lo) + dot(a5.hi, c3.hi);
+      u6[3] += dot(a6.lo, b3.lo) + dot(a6.hi, b3.hi);
+      v6[3] += dot(a6.lo, c3.lo) + dot(a6.hi, c3.hi);
+      u7[3] += dot(a7.lo, b3.lo) + dot(a7.hi, b3.hi);
+      v7[3] += dot(a7.lo, c3.lo) + dot(a7.hi, c3.hi);
+      u8[3] += dot(a8.lo, b3.lo) + dot(a8.hi, b3.hi);
+      v8[3] += dot(a8.lo, c3.lo) + dot(a8.hi, c3.hi);
+      u9[3] += dot(a9.lo, b3.lo) + dot(a9.hi, b3.hi);
+      v9[3] += dot(a9.lo, c3.lo) + dot(a9.hi, c3.hi);
+      u10[3] += dot(a10.lo, b3.lo) + dot(a10.hi, b3.hi);
+      v10[3] += dot(a10.lo, c3.lo) + dot(a10.hi, c3.hi);
+      u11[3] += dot(a11.lo, b3.lo) + dot(a11.hi, b3.hi);
+      v11[3] += dot(a11.lo, c3.lo) + dot(a11.hi, c3.hi);
+    }
+    u0[0] = score(u0[0], b, row0, k0 + 0, bias0);
+    v0[0] = score(v0[0], b, row0, k0 + 4u + 0, bias0);
+    u0[1] = score(u0[1], b, row0, k0 + 1, bias0);
+    v0[1] = score(v0[1], b, row0, k0 + 4u + 1, bias0);
+    u0[2] = score(u0[2], b, row0, k0 + 2, bias0);
+    v0[2] = score(v0[2], b, row0, k0 + 4u + 2, bias0);
+    u0[3] = score(u0[3], b, row0, k0 + 3, bias0);
+    v0[3] = score(v0[3], b, row0, k0 + 4u + 3, bias0);
+    let t0 = max(u0, v0);
+    let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
+    let fade0 = exp2(max0 - top0);
+    max0 = top0;
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
+    let z0 = u0 + v0;
+    sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
+    lo0_0 *= fade0;
+    hi0_0 *= fade0;
+    lo0_1 *= fade0;
+    hi0_1 *= fade0;
+    lo0_2 *= fade0;
+    hi0_2 *= fade0;
+    lo0_3 *= fade0;
+    hi0_3 *= fade0;
+    u1[0] = score(u1[0], b, row1, k0 + 0, bias1);
+    v1[0] = score(v1[0], b, row1, k0 + 4u + 0, bias1);
+    u1[1] = score(u1[1], b, row1, k0 + 1, bias1);
+    v1[1] = score(v1[1], b, row1, k0 + 4u + 1, bias1);
+    u1[2] = score(u1[2], b, row1, k0 + 2, bias1);
+    v1[2] = score(v1[2], b, row1, k0 + 4u + 2, bias1);
+    u1[3] = score(u1[3], b, row1, k0 + 3, bias1);
+    v1[3] = score(v1[3], b, row1, k0 + 4u + 3, bias1);
+    let t1 = max(u1, v1);
+    let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
+    let fade1 = exp2(max1 - top1);
+    max1 = top1;
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
+    let z1 = u1 + v1;
+    sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
+    lo1_0 *= fade1;
+    hi1_0 *= fade1;
+    lo1_1 *= fade1;
+    hi1_1 *= fade1;
+    lo1_2 *= fade1;
+    hi1_2 *= fade1;
+    lo1_3 *= fade1;
+    hi1_3 *= fade1;
+    u2[0] = score(u2[0], b, row2, k0 + 0, bias2);
+    v2[0] = score(v2[0], b, row2, k0 + 4u + 0, bias2);
+    u2[1] = score(u2[1], b, row2, k0 + 1, bias2);
+    v2[1] = score(v2[1], b, row2, k0 + 4u + 1, bias2);
+    u2[2] = score(u2[2], b, row2, k0 + 2, bias2);
+    v2[2] = score(v2[2], b, row2, k0 + 4u + 2, bias2);
+    u2[3] = score(u2[3], b, row2, k0 + 3, bias2);
+    v2[3] = score(v2[3], b, row2, k0 + 4u + 3, bias2);
+    let t2 = max(u2, v2);
+    let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
+    let fade2 = exp2(max2 - top2);
+    max2 = top2;
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
+    let z2 = u2 + v2;
+    sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
+    lo2_0 *= fade2;
+    hi2_0 *= fade2;
+    lo2_1 *= fade2;
+    hi2_1 *= fade2;
+    lo2_2 *= fade2;
+    hi2_2 *= fade2;
+    lo2_3 *= fade2;
+    hi2_3 *= fade2;
+    u3[0] = score(u3[0], b, row3, k0 + 0, bias3);
+    v3[0] = score(v3[0], b, row3, k0 + 4u + 0, bias3);
+    u3[1] = score(u3[1], b, row3, k0 + 1, bias3);
+    v3[1] = score(v3[1], b, row3, k0 + 4u + 1, bias3);
+    u3[2] = score(u3[2], b, row3, k0 + 2, bias3);
+    v3[2] = score(v3[2], b, row3, k0 + 4u + 2, bias3);
+    u3[3] = score(u3[3], b, row3, k0 + 3, bias3);
+    v3[3] = score(v3[3], b, row3, k0 + 4u + 3, bias3);
+    let t3 = max(u3, v3);
+    let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
+    let fade3 = exp2(max3 - top3);
+    max3 = top3;
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
+    let z3 = u3 + v3;
+    sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
+    lo3_0 *= fade3;
+    hi3_0 *= fade3;
+    lo3_1 *= fade3;
+    hi3_1 *= fade3;
+    lo3_2 *= fade3;
+    hi3_2 *= fade3;
+    lo3_3 *= fade3;
+    hi3_3 *= fade3;
+    u4[0] = score(u4[0], b, row4, k0 + 0, bias4);
+    v4[0] = score(v4[0], b, row4, k0 + 4u + 0, bias4);
+    u4[1] = score(u4[1], b, row4, k0 + 1, bias4);
+    v4[1] = score(v4[1], b, row4, k0 + 4u + 1, bias4);
+    u4[2] = score(u4[2], b, row4, k0 + 2, bias4);
+    v4[2] = score(v4[2], b, row4, k0 + 4u + 2, bias4);
+    u4[3] = score(u4[3], b, row4, k0 + 3, bias4);
+    v4[3] = score(v4[3], b, row4, k0 + 4u + 3, bias4);
+    let t4 = max(u4, v4);
+    let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
+    let fade4 = exp2(max4 - top4);
+    max4 = top4;
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
+    let z4 = u4 + v4;
+    sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
+    lo4_0 *= fade4;
+    hi4_0 *= fade4;
+    lo4_1 *= fade4;
+    hi4_1 *= fade4;
+    lo4_2 *= fade4;
+    hi4_2 *= fade4;
+    lo4_3 *= fade4;
+    hi4_3 *= fade4;
+    u5[0] = score(u5[0], b, row5, k0 + 0, bias5);
+    v5[0] = score(v5[0], b, row5, k0 + 4u + 0, bias5);
+    u5[1] = score(u5[1], b, row5, k0 + 1, bias5);
+    v5[1] = score(v5[1], b, row5, k0 + 4u + 1, bias5);
+    u5[2] = score(u5[2], b, row5, k0 + 2, bias5);
+    v5[2] = score(v5[2], b, row5, k0 + 4u + 2, bias5);
+    u5[3] = score(u5[3], b, row5, k0 + 3, bias5);
+    v5[3] = score(v5[3], b, row5, k0 + 4u + 3, bias5);
+    let t5 = max(u5, v5);
+    let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
+    let fade5 = exp2(max5 - top5);
+    max5 = top5;
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
+    let z5 = u5 + v5;
+    sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
+    lo5_0 *= fade5;
+    hi5_0 *= fade5;
+    lo5_1 *= fade5;
+    hi5_1 *= fade5;
+    lo5_2 *= fade5;
+    hi5_2 *= fade5;
+    lo5_3 *= fade5;
+    hi5_3 *= fade5;
+    u6[0] = score(u6[0], b, row6, k0 + 0, bias6);
+    v6[0] = score(v6[0], b, row6, k0 + 4u + 0, bias6);
+    u6[1] = score(u6[1], b, row6, k0 + 1, bias6);
+    v6[1] = score(v6[1], b, row6, k0 + 4u + 1, bias6);
+    u6[2] = score(u6[2], b, row6, k0 + 2, bias6);
+    v6[2] = score(v6[2], b, row6, k0 + 4u + 2, bias6);
+    u6[3] = score(u6[3], b, row6, k0 + 3, bias6);
+    v6[3] = score(v6[3], b, row6, k0 + 4u + 3, bias6);
+    let t6 = max(u6, v6);
+    let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
+    let fade6 = exp2(max6 - top6);
+    max6 = top6;
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
+    let z6 = u6 + v6;
+    sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
+    lo6_0 *= fade6;
+    hi6_0 *= fade6;
+    lo6_1 *= fade6;
+    hi6_1 *= fade6;
+    lo6_2 *= fade6;
+    hi6_2 *= fade6;
+    lo6_3 *= fade6;
+    hi6_3 *= fade6;
+    u7[0] = score(u7[0], b, row7, k0 + 0, bias7);
+    v7[0] = score(v7[0], b, row7, k0 + 4u + 0, bias7);
+    u7[1] = score(u7[1], b, row7, k0 + 1, bias7);
+    v7[1] = score(v7[1], b, row7, k0 + 4u + 1, bias7);
+    u7[2] = score(u7[2], b, row7, k0 + 2, bias7);
+    v7[2] = score(v7[2], b, row7, k0 + 4u + 2, bias7);
+    u7[3] = score(u7[3], b, row7, k0 + 3, bias7);
+    v7[3] = score(v7[3], b, row7, k0 + 4u + 3, bias7);
+    let t7 = max(u7, v7);
+    let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
+    let fade7 = exp2(max7 - top7);
+    max7 = top7;
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
+    let z7 = u7 + v7;
+    sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
+    lo7_0 *= fade7;
+    hi7_0 *= fade7;
+    lo7_1 *= fade7;
+    hi7_1 *= fade7;
+    lo7_2 *= fade7;
+    hi7_2 *= fade7;
+    lo7_3 *= fade7;
+    hi7_3 *= fade7;
+    u8[0] = score(u8[0], b, row8, k0 + 0, bias8);
+    v8[0] = score(v8[0], b, row8, k0 + 4u + 0, bias8);
+    u8[1] = score(u8[1], b, row8, k0 + 1, bias8);
+    v8[1] = score(v8[1], b, row8, k0 + 4u + 1, bias8);
+    u8[2] = score(u8[2], b, row8, k0 + 2, bias8);
+    v8[2] = score(v8[2], b, row8, k0 + 4u + 2, bias8);
+    u8[3] = score(u8[3], b, row8, k0 + 3, bias8);
+    v8[3] = score(v8[3], b, row8, k0 + 4u + 3, bias8);
+    let t8 = max(u8, v8);
+    let top8 = max(max8, max(max(t8.x, t8.y), max(t8.z, t8.w)));
+    let fade8 = exp2(max8 - top8);
+    max8 = top8;
+    u8 = exp2(u8 - top8);
+    v8 = exp2(v8 - top8);
+    let z8 = u8 + v8;
+    sum8 = sum8 * fade8 + z8.x + z8.y + z8.z + z8.w;
+    lo8_0 *= fade8;
+    hi8_0 *= fade8;
+    lo8_1 *= fade8;
+    hi8_1 *= fade8;
+    lo8_2 *= fade8;
+    hi8_2 *= fade8;
+    lo8_3 *= fade8;
+    hi8_3 *= fade8;
+    u9[0] = score(u9[0], b, row9, k0 + 0, bias9);
+    v9[0] = score(v9[0], b, row9, k0 + 4u + 0, bias9);
+    u9[1] = score(u9[1], b, row9, k0 + 1, bias9);
+    v9[1] = score(v9[1], b, row9, k0 + 4u + 1, bias9);
+    u9[2] = score(u9[2], b, row9, k0 + 2, bias9);
+    v9[2] = score(v9[2], b, row9, k0 + 4u + 2, bias9);
+    u9[3] = score(u9[3], b, row9, k0 + 3, bias9);
+    v9[3] = score(v9[3], b, row9, k0 + 4u + 3, bias9);
+    let t9 = max(u9, v9);
+    let top9 = max(max9, max(max(t9.x, t9.y), max(t9.z, t9.w)));
+    let fade9 = exp2(max9 - top9);
+    max9 = top9;
+    u9 = exp2(u9 - top9);
+    v9 = exp2(v9 - top9);
+    let z9 = u9 + v9;
+    sum9 = sum9 * fade9 + z9.x + z9.y + z9.z + z9.w;
+    lo9_0 *= fade9;
+    hi9_0 *= fade9;
+    lo9_1 *= fade9;
+    hi9_1 *= fade9;
+    lo9_2 *= fade9;
+    hi9_2 *= fade9;
+    lo9_3 *= fade9;
+    hi9_3 *= fade9;
+    u10[0] = score(u10[0], b, row10, k0 + 0, bias10);
+    v10[0] = score(v10[0], b, row10, k0 + 4u + 0, bias10);
+    u10[1] = score(u10[1], b, row10, k0 + 1, bias10);
+    v10[1] = score(v10[1], b, row10, k0 + 4u + 1, bias10);
+    u10[2] = score(u10[2], b, row10, k0 + 2, bias10);
+    v10[2] = score(v10[2], b, row10, k0 + 4u + 2, bias10);
+    u10[3] = score(u10[3], b, row10, k0 + 3, bias10);
+    v10[3] = score(v10[3], b, row10, k0 + 4u + 3, bias10);
+    let t10 = max(u10, v10);
+    let top10 = max(max10, max(max(t10.x, t10.y), max(t10.z, t10.w)));
+    let fade10 = exp2(max10 - top10);
+    max10 = top10;
+    u10 = exp2(u10 - top10);
+    v10 = exp2(v10 - top10);
+    let z10 = u10 + v10;
+    sum10 = sum10 * fade10 + z10.x + z10.y + z10.z + z10.w;
+    lo10_0 *= fade10;
+    hi10_0 *= fade10;
+    lo10_1 *= fade10;
+    hi10_1 *= fade10;
+    lo10_2 *= fade10;
+    hi10_2 *= fade10;
+    lo10_3 *= fade10;
+    hi10_3 *= fade10;
+    u11[0] = score(u11[0], b, row11, k0 + 0, bias11);
+    v11[0] = score(v11[0], b, row11, k0 + 4u + 0, bias11);
+    u11[1] = score(u11[1], b, row11, k0 + 1, bias11);
+    v11[1] = score(v11[1], b, row11, k0 + 4u + 1, bias11);
+    u11[2] = score(u11[2], b, row11, k0 + 2, bias11);
+    v11[2] = score(v11[2], b, row11, k0 + 4u + 2, bias11);
+    u11[3] = score(u11[3], b, row11, k0 + 3, bias11);
+    v11[3] = score(v11[3], b, row11, k0 + 4u + 3, bias11);
+    let t11 = max(u11, v11);
+    let top11 = max(max11, max(max(t11.x, t11.y), max(t11.z, t11.w)));
+    let fade11 = exp2(max11 - top11);
+    max11 = top11;
+    u11 = exp2(u11 - top11);
+    v11 = exp2(v11 - top11);
+    let z11 = u11 + v11;
+    sum11 = sum11 * fade11 + z11.x + z11.y + z11.z + z11.w;
+    lo11_0 *= fade11;
+    hi11_0 *= fade11;
+    lo11_1 *= fade11;
+    hi11_1 *= fade11;
+    lo11_2 *= fade11;
+    hi11_2 *= fade11;
+    lo11_3 *= fade11;
+    hi11_3 *= fade11;
+    // Two keys a turn, the probabilities rotated: with all eight unrolled, drivers compile for seconds.
+    for (var e = 0u; e < 4u; e++) {
+      let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
+      let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
+      {
+        let w = loadV(uAt + 0);
+        let z = loadV(vAt + 0);
+        lo0_0 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_0));
+        hi0_0 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_0));
+        lo1_0 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_0));
+        hi1_0 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_0));
+        lo2_0 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_0));
+        hi2_0 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_0));
+        lo3_0 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_0));
+        hi3_0 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_0));
+        lo4_0 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_0));
+        hi4_0 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_0));
+        lo5_0 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_0));
+        hi5_0 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_0));
+        lo6_0 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_0));
+        hi6_0 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_0));
+        lo7_0 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_0));
+        hi7_0 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_0));
+        lo8_0 = fma(vec4f(v8.x), z.lo, fma(vec4f(u8.x), w.lo, lo8_0));
+        hi8_0 = fma(vec4f(v8.x), z.hi, fma(vec4f(u8.x), w.hi, hi8_0));
+        lo9_0 = fma(vec4f(v9.x), z.lo, fma(vec4f(u9.x), w.lo, lo9_0));
+        hi9_0 = fma(vec4f(v9.x), z.hi, fma(vec4f(u9.x), w.hi, hi9_0));
+        lo10_0 = fma(vec4f(v10.x), z.lo, fma(vec4f(u10.x), w.lo, lo10_0));
+        hi10_0 = fma(vec4f(v10.x), z.hi, fma(vec4f(u10.x), w.hi, hi10_0));
+        lo11_0 = fma(vec4f(v11.x), z.lo, fma(vec4f(u11.x), w.lo, lo11_0));
+        hi11_0 = fma(vec4f(v11.x), z.hi, fma(vec4f(u11.x), w.hi, hi11_0));
+      }
+      {
+        let w = loadV(uAt + 1);
+        let z = loadV(vAt + 1);
+        lo0_1 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_1));
+        hi0_1 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_1));
+        lo1_1 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_1));
+        hi1_1 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_1));
+        lo2_1 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_1));
+        hi2_1 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_1));
+        lo3_1 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_1));
+        hi3_1 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_1));
+        lo4_1 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_1));
+        hi4_1 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_1));
+        lo5_1 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_1));
+        hi5_1 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_1));
+        lo6_1 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_1));
+        hi6_1 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_1));
+        lo7_1 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_1));
+        hi7_1 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_1));
+        lo8_1 = fma(vec4f(v8.x), z.lo, fma(vec4f(u8.x), w.lo, lo8_1));
+        hi8_1 = fma(vec4f(v8.x), z.hi, fma(vec4f(u8.x), w.hi, hi8_1));
+        lo9_1 = fma(vec4f(v9.x), z.lo, fma(vec4f(u9.x), w.lo, lo9_1));
+        hi9_1 = fma(vec4f(v9.x), z.hi, fma(vec4f(u9.x), w.hi, hi9_1));
+        lo10_1 = fma(vec4f(v10.x), z.lo, fma(vec4f(u10.x), w.lo, lo10_1));
+        hi10_1 = fma(vec4f(v10.x), z.hi, fma(vec4f(u10.x), w.hi, hi10_1));
+        lo11_1 = fma(vec4f(v11.x), z.lo, fma(vec4f(u11.x), w.lo, lo11_1));
+        hi11_1 = fma(vec4f(v11.x), z.hi, fma(vec4f(u11.x), w.hi, hi11_1));
+      }
+      {
+        let w = loadV(uAt + 2);
+        let z = loadV(vAt + 2);
+        lo0_2 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_2));
+        hi0_2 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_2));
+        lo1_2 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_2));
+        hi1_2 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_2));
+        lo2_2 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_2));
+        hi2_2 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_2));
+        lo3_2 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_2));
+        hi3_2 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_2));
+        lo4_2 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_2));
+        hi4_2 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_2));
+        lo5_2 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_2));
+        hi5_2 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_2));
+        lo6_2 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_2));
+        hi6_2 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_2));
+        lo7_2 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_2));
+        hi7_2 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_2));
+        lo8_2 = fma(vec4f(v8.x), z.lo, fma(vec4f(u8.x), w.lo, lo8_2));
+        hi8_2 = fma(vec4f(v8.x), z.hi, fma(vec4f(u8.x), w.hi, hi8_2));
+        lo9_2 = fma(vec4f(v9.x), z.lo, fma(vec4f(u9.x), w.lo, lo9_2));
+        hi9_2 = fma(vec4f(v9.x), z.hi, fma(vec4f(u9.x), w.hi, hi9_2));
+        lo10_2 = fma(vec4f(v10.x), z.lo, fma(vec4f(u10.x), w.lo, lo10_2));
+        hi10_2 = fma(vec4f(v10.x), z.hi, fma(vec4f(u10.x), w.hi, hi10_2));
+        lo11_2 = fma(vec4f(v11.x), z.lo, fma(vec4f(u11.x), w.lo, lo11_2));
+        hi11_2 = fma(vec4f(v11.x), z.hi, fma(vec4f(u11.x), w.hi, hi11_2));
+      }
+      {
+        let w = loadV(uAt + 3);
+        let z = loadV(vAt + 3);
+        lo0_3 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_3));
+        hi0_3 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_3));
+        lo1_3 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_3));
+        hi1_3 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_3));
+        lo2_3 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_3));
+        hi2_3 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_3));
+        lo3_3 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_3));
+        hi3_3 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_3));
+        lo4_3 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_3));
+        hi4_3 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_3));
+        lo5_3 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_3));
+        hi5_3 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_3));
+        lo6_3 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_3));
+        hi6_3 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_3));
+        lo7_3 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_3));
+        hi7_3 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_3));
+        lo8_3 = fma(vec4f(v8.x), z.lo, fma(vec4f(u8.x), w.lo, lo8_3));
+        hi8_3 = fma(vec4f(v8.x), z.hi, fma(vec4f(u8.x), w.hi, hi8_3));
+        lo9_3 = fma(vec4f(v9.x), z.lo, fma(vec4f(u9.x), w.lo, lo9_3));
+        hi9_3 = fma(vec4f(v9.x), z.hi, fma(vec4f(u9.x), w.hi, hi9_3));
+        lo10_3 = fma(vec4f(v10.x), z.lo, fma(vec4f(u10.x), w.lo, lo10_3));
+        hi10_3 = fma(vec4f(v10.x), z.hi, fma(vec4f(u10.x), w.hi, hi10_3));
+        lo11_3 = fma(vec4f(v11.x), z.lo, fma(vec4f(u11.x), w.lo, lo11_3));
+        hi11_3 = fma(vec4f(v11.x), z.hi, fma(vec4f(u11.x), w.hi, hi11_3));
+      }
+      u0 = u0.yzwx;
+      v0 = v0.yzwx;
+      u1 = u1.yzwx;
+      v1 = v1.yzwx;
+      u2 = u2.yzwx;
+      v2 = v2.yzwx;
+      u3 = u3.yzwx;
+      v3 = v3.yzwx;
+      u4 = u4.yzwx;
+      v4 = v4.yzwx;
+      u5 = u5.yzwx;
+      v5 = v5.yzwx;
+      u6 = u6.yzwx;
+      v6 = v6.yzwx;
+      u7 = u7.yzwx;
+      v7 = v7.yzwx;
+      u8 = u8.yzwx;
+      v8 = v8.yzwx;
+      u9 = u9.yzwx;
+      v9 = v9.yzwx;
+      u10 = u10.yzwx;
+      v10 = v10.yzwx;
+      u11 = u11.yzwx;
+      v11 = v11.yzwx;
+    }
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+    }
+  }
+  if (n0 + 1 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
+    }
+  }
+  if (n0 + 2 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
+    }
+  }
+  if (n0 + 3 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
+    }
+  }
+  if (n0 + 4 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo4_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi4_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo4_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi4_3 * share);
+    }
+  }
+  if (n0 + 5 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo5_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi5_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo5_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi5_3 * share);
+    }
+  }
+  if (n0 + 6 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo6_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi6_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo6_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi6_3 * share);
+    }
+  }
+  if (n0 + 7 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo7_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi7_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo7_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi7_3 * share);
+    }
+  }
+  if (n0 + 8 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 8) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum8, sum8 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo8_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi8_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo8_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi8_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo8_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi8_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo8_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi8_3 * share);
+    }
+  }
+  if (n0 + 9 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 9) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum9, sum9 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo9_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi9_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo9_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi9_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo9_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi9_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo9_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi9_3 * share);
+    }
+  }
+  if (n0 + 10 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 10) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum10, sum10 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo10_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi10_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo10_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi10_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo10_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi10_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo10_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi10_3 * share);
+    }
+  }
+  if (n0 + 11 < s.qEnd) {
+    let column = id.z * OD;
+    let at = (s.oFirst + (b * s.Lq + n0 + 11) * s.heads * s.D + h * s.D + column) / 4u;
+    let share = select(0.0, 1.0 / sum11, sum11 > 0.0);
+    if (column + 0 * 8u < s.D) {
+      O[at + 2u * 0] = vec4<oElem>(lo11_0 * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi11_0 * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      O[at + 2u * 1] = vec4<oElem>(lo11_1 * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi11_1 * share);
+    }
+    if (column + 2 * 8u < s.D) {
+      O[at + 2u * 2] = vec4<oElem>(lo11_2 * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi11_2 * share);
+    }
+    if (column + 3 * 8u < s.D) {
+      O[at + 2u * 3] = vec4<oElem>(lo11_3 * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi11_3 * share);
+    }
+  }
+}
+`,
+  "attention_texels@RQ=8,OD=40": `const RQ: u32 = 8u;
+const OD: u32 = 40u;
+// attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
+//
+// Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
+// An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
+// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override WX: u32 = 8u;
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+
+fn loadQ(at: u32) -> Eight {
+  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(Q, place(at), 0));
+}
+
+fn loadK(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(K, place(at), 0));
+}
+
+fn loadV(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
+  return halves(textureLoad(V, place(at), 0));
+}
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+
+@compute @workgroup_size(WX)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let n0 = s.q0 + id.x * RQ;
+  if (n0 >= s.qEnd) { return; }
+  let b = s.b0 + id.y / s.headsHere;
+  let h = s.h0 + id.y % s.headsHere;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
+  let D8 = s.D / 8u;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -1614,7 +3457,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -1629,7 +3472,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -1644,7 +3487,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -1659,7 +3502,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -1674,7 +3517,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -1689,7 +3532,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -1704,7 +3547,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -1838,8 +3681,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -1864,8 +3707,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -1890,8 +3733,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -1916,8 +3759,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -1942,8 +3785,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -1968,8 +3811,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -1994,8 +3837,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -2020,8 +3863,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;
@@ -2369,7 +4212,8 @@ const OD: u32 = 64u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -2427,11 +4271,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -2448,7 +4295,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -2469,7 +4316,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -2490,7 +4337,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -2511,7 +4358,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -2607,8 +4454,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -2639,8 +4486,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -2671,8 +4518,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -2703,8 +4550,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -2994,7 +4841,8 @@ const OD: u32 = 64u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -3052,11 +4900,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -3073,7 +4924,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -3094,7 +4945,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -3115,7 +4966,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -3136,7 +4987,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -3157,7 +5008,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -3178,7 +5029,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -3199,7 +5050,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -3220,7 +5071,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -3360,8 +5211,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -3392,8 +5243,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -3424,8 +5275,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -3456,8 +5307,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -3488,8 +5339,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -3520,8 +5371,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -3552,8 +5403,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -3584,8 +5435,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;
@@ -4095,7 +5946,8 @@ const OD: u32 = 64u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -4153,11 +6005,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -4174,7 +6029,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -4195,7 +6050,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -4216,7 +6071,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -4237,7 +6092,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -4258,7 +6113,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -4279,7 +6134,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -4300,7 +6155,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -4321,7 +6176,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -4342,7 +6197,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row8 = min(n0 + 8, s.qEnd - 1u);
   let qAt8 = (s.qFirst + b * s.qSample + h * s.qHead + row8 * s.qRow) / 8u;
   let bias8 = s.biasFirst + b * s.biasSample + h * s.biasHead + row8 * s.Lk;
-  var max8 = NOTHING;
+  var max8 = LOWEST;
   var sum8 = 0.0;
   var lo8_0 = vec4f();
   var hi8_0 = vec4f();
@@ -4363,7 +6218,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row9 = min(n0 + 9, s.qEnd - 1u);
   let qAt9 = (s.qFirst + b * s.qSample + h * s.qHead + row9 * s.qRow) / 8u;
   let bias9 = s.biasFirst + b * s.biasSample + h * s.biasHead + row9 * s.Lk;
-  var max9 = NOTHING;
+  var max9 = LOWEST;
   var sum9 = 0.0;
   var lo9_0 = vec4f();
   var hi9_0 = vec4f();
@@ -4384,7 +6239,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row10 = min(n0 + 10, s.qEnd - 1u);
   let qAt10 = (s.qFirst + b * s.qSample + h * s.qHead + row10 * s.qRow) / 8u;
   let bias10 = s.biasFirst + b * s.biasSample + h * s.biasHead + row10 * s.Lk;
-  var max10 = NOTHING;
+  var max10 = LOWEST;
   var sum10 = 0.0;
   var lo10_0 = vec4f();
   var hi10_0 = vec4f();
@@ -4405,7 +6260,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row11 = min(n0 + 11, s.qEnd - 1u);
   let qAt11 = (s.qFirst + b * s.qSample + h * s.qHead + row11 * s.qRow) / 8u;
   let bias11 = s.biasFirst + b * s.biasSample + h * s.biasHead + row11 * s.Lk;
-  var max11 = NOTHING;
+  var max11 = LOWEST;
   var sum11 = 0.0;
   var lo11_0 = vec4f();
   var hi11_0 = vec4f();
@@ -4426,7 +6281,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row12 = min(n0 + 12, s.qEnd - 1u);
   let qAt12 = (s.qFirst + b * s.qSample + h * s.qHead + row12 * s.qRow) / 8u;
   let bias12 = s.biasFirst + b * s.biasSample + h * s.biasHead + row12 * s.Lk;
-  var max12 = NOTHING;
+  var max12 = LOWEST;
   var sum12 = 0.0;
   var lo12_0 = vec4f();
   var hi12_0 = vec4f();
@@ -4447,7 +6302,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row13 = min(n0 + 13, s.qEnd - 1u);
   let qAt13 = (s.qFirst + b * s.qSample + h * s.qHead + row13 * s.qRow) / 8u;
   let bias13 = s.biasFirst + b * s.biasSample + h * s.biasHead + row13 * s.Lk;
-  var max13 = NOTHING;
+  var max13 = LOWEST;
   var sum13 = 0.0;
   var lo13_0 = vec4f();
   var hi13_0 = vec4f();
@@ -4468,7 +6323,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row14 = min(n0 + 14, s.qEnd - 1u);
   let qAt14 = (s.qFirst + b * s.qSample + h * s.qHead + row14 * s.qRow) / 8u;
   let bias14 = s.biasFirst + b * s.biasSample + h * s.biasHead + row14 * s.Lk;
-  var max14 = NOTHING;
+  var max14 = LOWEST;
   var sum14 = 0.0;
   var lo14_0 = vec4f();
   var hi14_0 = vec4f();
@@ -4489,7 +6344,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row15 = min(n0 + 15, s.qEnd - 1u);
   let qAt15 = (s.qFirst + b * s.qSample + h * s.qHead + row15 * s.qRow) / 8u;
   let bias15 = s.biasFirst + b * s.biasSample + h * s.biasHead + row15 * s.Lk;
-  var max15 = NOTHING;
+  var max15 = LOWEST;
   var sum15 = 0.0;
   var lo15_0 = vec4f();
   var hi15_0 = vec4f();
@@ -4717,8 +6572,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -4749,8 +6604,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -4781,8 +6636,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -4813,8 +6668,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -4845,8 +6700,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -4877,8 +6732,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -4909,8 +6764,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -4941,8 +6796,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;
@@ -4973,8 +6828,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top8 = max(max8, max(max(t8.x, t8.y), max(t8.z, t8.w)));
     let fade8 = exp2(max8 - top8);
     max8 = top8;
-    u8 = select(vec4f(), exp2(u8 - top8), u8 > vec4f(NOTHING));
-    v8 = select(vec4f(), exp2(v8 - top8), v8 > vec4f(NOTHING));
+    u8 = exp2(u8 - top8);
+    v8 = exp2(v8 - top8);
     let z8 = u8 + v8;
     sum8 = sum8 * fade8 + z8.x + z8.y + z8.z + z8.w;
     lo8_0 *= fade8;
@@ -5005,8 +6860,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top9 = max(max9, max(max(t9.x, t9.y), max(t9.z, t9.w)));
     let fade9 = exp2(max9 - top9);
     max9 = top9;
-    u9 = select(vec4f(), exp2(u9 - top9), u9 > vec4f(NOTHING));
-    v9 = select(vec4f(), exp2(v9 - top9), v9 > vec4f(NOTHING));
+    u9 = exp2(u9 - top9);
+    v9 = exp2(v9 - top9);
     let z9 = u9 + v9;
     sum9 = sum9 * fade9 + z9.x + z9.y + z9.z + z9.w;
     lo9_0 *= fade9;
@@ -5037,8 +6892,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top10 = max(max10, max(max(t10.x, t10.y), max(t10.z, t10.w)));
     let fade10 = exp2(max10 - top10);
     max10 = top10;
-    u10 = select(vec4f(), exp2(u10 - top10), u10 > vec4f(NOTHING));
-    v10 = select(vec4f(), exp2(v10 - top10), v10 > vec4f(NOTHING));
+    u10 = exp2(u10 - top10);
+    v10 = exp2(v10 - top10);
     let z10 = u10 + v10;
     sum10 = sum10 * fade10 + z10.x + z10.y + z10.z + z10.w;
     lo10_0 *= fade10;
@@ -5069,8 +6924,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top11 = max(max11, max(max(t11.x, t11.y), max(t11.z, t11.w)));
     let fade11 = exp2(max11 - top11);
     max11 = top11;
-    u11 = select(vec4f(), exp2(u11 - top11), u11 > vec4f(NOTHING));
-    v11 = select(vec4f(), exp2(v11 - top11), v11 > vec4f(NOTHING));
+    u11 = exp2(u11 - top11);
+    v11 = exp2(v11 - top11);
     let z11 = u11 + v11;
     sum11 = sum11 * fade11 + z11.x + z11.y + z11.z + z11.w;
     lo11_0 *= fade11;
@@ -5101,8 +6956,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top12 = max(max12, max(max(t12.x, t12.y), max(t12.z, t12.w)));
     let fade12 = exp2(max12 - top12);
     max12 = top12;
-    u12 = select(vec4f(), exp2(u12 - top12), u12 > vec4f(NOTHING));
-    v12 = select(vec4f(), exp2(v12 - top12), v12 > vec4f(NOTHING));
+    u12 = exp2(u12 - top12);
+    v12 = exp2(v12 - top12);
     let z12 = u12 + v12;
     sum12 = sum12 * fade12 + z12.x + z12.y + z12.z + z12.w;
     lo12_0 *= fade12;
@@ -5133,8 +6988,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top13 = max(max13, max(max(t13.x, t13.y), max(t13.z, t13.w)));
     let fade13 = exp2(max13 - top13);
     max13 = top13;
-    u13 = select(vec4f(), exp2(u13 - top13), u13 > vec4f(NOTHING));
-    v13 = select(vec4f(), exp2(v13 - top13), v13 > vec4f(NOTHING));
+    u13 = exp2(u13 - top13);
+    v13 = exp2(v13 - top13);
     let z13 = u13 + v13;
     sum13 = sum13 * fade13 + z13.x + z13.y + z13.z + z13.w;
     lo13_0 *= fade13;
@@ -5165,8 +7020,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top14 = max(max14, max(max(t14.x, t14.y), max(t14.z, t14.w)));
     let fade14 = exp2(max14 - top14);
     max14 = top14;
-    u14 = select(vec4f(), exp2(u14 - top14), u14 > vec4f(NOTHING));
-    v14 = select(vec4f(), exp2(v14 - top14), v14 > vec4f(NOTHING));
+    u14 = exp2(u14 - top14);
+    v14 = exp2(v14 - top14);
     let z14 = u14 + v14;
     sum14 = sum14 * fade14 + z14.x + z14.y + z14.z + z14.w;
     lo14_0 *= fade14;
@@ -5197,8 +7052,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top15 = max(max15, max(max(t15.x, t15.y), max(t15.z, t15.w)));
     let fade15 = exp2(max15 - top15);
     max15 = top15;
-    u15 = select(vec4f(), exp2(u15 - top15), u15 > vec4f(NOTHING));
-    v15 = select(vec4f(), exp2(v15 - top15), v15 > vec4f(NOTHING));
+    u15 = exp2(u15 - top15);
+    v15 = exp2(v15 - top15);
     let z15 = u15 + v15;
     sum15 = sum15 * fade15 + z15.x + z15.y + z15.z + z15.w;
     lo15_0 *= fade15;
@@ -6148,7 +8003,8 @@ const OD: u32 = 80u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -6206,11 +8062,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -6227,7 +8086,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -6252,7 +8111,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -6277,7 +8136,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -6302,7 +8161,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -6327,7 +8186,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -6352,7 +8211,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -6377,7 +8236,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -6402,7 +8261,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -6546,8 +8405,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -6582,8 +8441,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -6618,8 +8477,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -6654,8 +8513,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -6690,8 +8549,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -6726,8 +8585,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -6762,8 +8621,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -6798,8 +8657,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;
@@ -7417,7 +9276,8 @@ const OD: u32 = 128u;
 // of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
@@ -7475,11 +9335,14 @@ fn loadV(at: u32) -> Eight {
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -7496,7 +9359,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row0 = min(n0 + 0, s.qEnd - 1u);
   let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
@@ -7533,7 +9396,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row1 = min(n0 + 1, s.qEnd - 1u);
   let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
@@ -7570,7 +9433,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row2 = min(n0 + 2, s.qEnd - 1u);
   let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
@@ -7607,7 +9470,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row3 = min(n0 + 3, s.qEnd - 1u);
   let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
@@ -7644,7 +9507,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row4 = min(n0 + 4, s.qEnd - 1u);
   let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
@@ -7681,7 +9544,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row5 = min(n0 + 5, s.qEnd - 1u);
   let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
@@ -7718,7 +9581,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row6 = min(n0 + 6, s.qEnd - 1u);
   let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
@@ -7755,7 +9618,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let row7 = min(n0 + 7, s.qEnd - 1u);
   let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -7911,8 +9774,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
     let fade0 = exp2(max0 - top0);
     max0 = top0;
-    u0 = select(vec4f(), exp2(u0 - top0), u0 > vec4f(NOTHING));
-    v0 = select(vec4f(), exp2(v0 - top0), v0 > vec4f(NOTHING));
+    u0 = exp2(u0 - top0);
+    v0 = exp2(v0 - top0);
     let z0 = u0 + v0;
     sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
     lo0_0 *= fade0;
@@ -7959,8 +9822,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
     let fade1 = exp2(max1 - top1);
     max1 = top1;
-    u1 = select(vec4f(), exp2(u1 - top1), u1 > vec4f(NOTHING));
-    v1 = select(vec4f(), exp2(v1 - top1), v1 > vec4f(NOTHING));
+    u1 = exp2(u1 - top1);
+    v1 = exp2(v1 - top1);
     let z1 = u1 + v1;
     sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
     lo1_0 *= fade1;
@@ -8007,8 +9870,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
     let fade2 = exp2(max2 - top2);
     max2 = top2;
-    u2 = select(vec4f(), exp2(u2 - top2), u2 > vec4f(NOTHING));
-    v2 = select(vec4f(), exp2(v2 - top2), v2 > vec4f(NOTHING));
+    u2 = exp2(u2 - top2);
+    v2 = exp2(v2 - top2);
     let z2 = u2 + v2;
     sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
     lo2_0 *= fade2;
@@ -8055,8 +9918,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
     let fade3 = exp2(max3 - top3);
     max3 = top3;
-    u3 = select(vec4f(), exp2(u3 - top3), u3 > vec4f(NOTHING));
-    v3 = select(vec4f(), exp2(v3 - top3), v3 > vec4f(NOTHING));
+    u3 = exp2(u3 - top3);
+    v3 = exp2(v3 - top3);
     let z3 = u3 + v3;
     sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
     lo3_0 *= fade3;
@@ -8103,8 +9966,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
     let fade4 = exp2(max4 - top4);
     max4 = top4;
-    u4 = select(vec4f(), exp2(u4 - top4), u4 > vec4f(NOTHING));
-    v4 = select(vec4f(), exp2(v4 - top4), v4 > vec4f(NOTHING));
+    u4 = exp2(u4 - top4);
+    v4 = exp2(v4 - top4);
     let z4 = u4 + v4;
     sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
     lo4_0 *= fade4;
@@ -8151,8 +10014,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
     let fade5 = exp2(max5 - top5);
     max5 = top5;
-    u5 = select(vec4f(), exp2(u5 - top5), u5 > vec4f(NOTHING));
-    v5 = select(vec4f(), exp2(v5 - top5), v5 > vec4f(NOTHING));
+    u5 = exp2(u5 - top5);
+    v5 = exp2(v5 - top5);
     let z5 = u5 + v5;
     sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
     lo5_0 *= fade5;
@@ -8199,8 +10062,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
     let fade6 = exp2(max6 - top6);
     max6 = top6;
-    u6 = select(vec4f(), exp2(u6 - top6), u6 > vec4f(NOTHING));
-    v6 = select(vec4f(), exp2(v6 - top6), v6 > vec4f(NOTHING));
+    u6 = exp2(u6 - top6);
+    v6 = exp2(v6 - top6);
     let z6 = u6 + v6;
     sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
     lo6_0 *= fade6;
@@ -8247,8 +10110,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
     let fade7 = exp2(max7 - top7);
     max7 = top7;
-    u7 = select(vec4f(), exp2(u7 - top7), u7 > vec4f(NOTHING));
-    v7 = select(vec4f(), exp2(v7 - top7), v7 > vec4f(NOTHING));
+    u7 = exp2(u7 - top7);
+    v7 = exp2(v7 - top7);
     let z7 = u7 + v7;
     sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
     lo7_0 *= fade7;
@@ -10852,21 +12715,23 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   finish(x + 3, y, n + 4u, b3);
 }
 `,
-  "conv3x3@V=1,TEXELS=0,PX=8": `const V: u32 = 1u;
+  "conv3x3@V=1,TEXELS=0,PX=8,ROWS=1": `const V: u32 = 1u;
 const TEXELS: u32 = 0u;
 const PX: u32 = 8u;
-// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels × 8 channels.
+const ROWS: u32 = 1u;
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times.
+// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
+// weight PX · ROWS times.
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
 override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX
+override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
@@ -10919,7 +12784,7 @@ fn weights(k: u32, n: u32) -> Eight {
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -10938,282 +12803,284 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
-  let y = s.y0 + id.y / s.tiles;
+  let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
   if (n >= s.Co || y >= s.y0 + s.rows) { return; }
   let left = i32(x) - s.padX;
 
-  var a0 = vec4f();
-  var b0 = vec4f();
-  var a1 = vec4f();
-  var b1 = vec4f();
-  var a2 = vec4f();
-  var b2 = vec4f();
-  var a3 = vec4f();
-  var b3 = vec4f();
-  var a4 = vec4f();
-  var b4 = vec4f();
-  var a5 = vec4f();
-  var b5 = vec4f();
-  var a6 = vec4f();
-  var b6 = vec4f();
-  var a7 = vec4f();
-  var b7 = vec4f();
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a0_1 = vec4f();
+  var b0_1 = vec4f();
+  var a0_2 = vec4f();
+  var b0_2 = vec4f();
+  var a0_3 = vec4f();
+  var b0_3 = vec4f();
+  var a0_4 = vec4f();
+  var b0_4 = vec4f();
+  var a0_5 = vec4f();
+  var b0_5 = vec4f();
+  var a0_6 = vec4f();
+  var b0_6 = vec4f();
+  var a0_7 = vec4f();
+  var b0_7 = vec4f();
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
-    if (row < 0 || row >= i32(s.H * UP)) { continue; }
+    if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
-      var cols: array<vec4f, PX + 2u>;
-      cols[0] = pixel(row, left + 0, c);
-      cols[1] = pixel(row, left + 1, c);
-      cols[2] = pixel(row, left + 2, c);
-      cols[3] = pixel(row, left + 3, c);
-      cols[4] = pixel(row, left + 4, c);
-      cols[5] = pixel(row, left + 5, c);
-      cols[6] = pixel(row, left + 6, c);
-      cols[7] = pixel(row, left + 7, c);
-      cols[8] = pixel(row, left + 8, c);
-      cols[9] = pixel(row, left + 9, c);
+      var cols0: array<vec4f, PX + 2u>;
+      cols0[0] = pixel(row + 0, left + 0, c);
+      cols0[1] = pixel(row + 0, left + 1, c);
+      cols0[2] = pixel(row + 0, left + 2, c);
+      cols0[3] = pixel(row + 0, left + 3, c);
+      cols0[4] = pixel(row + 0, left + 4, c);
+      cols0[5] = pixel(row + 0, left + 5, c);
+      cols0[6] = pixel(row + 0, left + 6, c);
+      cols0[7] = pixel(row + 0, left + 7, c);
+      cols0[8] = pixel(row + 0, left + 8, c);
+      cols0[9] = pixel(row + 0, left + 9, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 0][0]), w0_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][0]), w0_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][0]), w0_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][0]), w0_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][0]), w0_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][0]), w0_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][0]), w0_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][0]), w0_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][0]), w0_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][0]), w0_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][0]), w0_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][0]), w0_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][0]), w0_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][0]), w0_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][0]), w0_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][0]), w0_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.hi, b0_7);
       let w0_1 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 0][1]), w0_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][1]), w0_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][1]), w0_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][1]), w0_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][1]), w0_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][1]), w0_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][1]), w0_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][1]), w0_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][1]), w0_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][1]), w0_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][1]), w0_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][1]), w0_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][1]), w0_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][1]), w0_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][1]), w0_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][1]), w0_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.hi, b0_7);
       let w0_2 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 0][2]), w0_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][2]), w0_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][2]), w0_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][2]), w0_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][2]), w0_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][2]), w0_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][2]), w0_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][2]), w0_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][2]), w0_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][2]), w0_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][2]), w0_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][2]), w0_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][2]), w0_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][2]), w0_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][2]), w0_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][2]), w0_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.hi, b0_7);
       let w0_3 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 0][3]), w0_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][3]), w0_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][3]), w0_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][3]), w0_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][3]), w0_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][3]), w0_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][3]), w0_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][3]), w0_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][3]), w0_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][3]), w0_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][3]), w0_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][3]), w0_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][3]), w0_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][3]), w0_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][3]), w0_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][3]), w0_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.hi, b0_7);
       let w1_0 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 1][0]), w1_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][0]), w1_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][0]), w1_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][0]), w1_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][0]), w1_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][0]), w1_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][0]), w1_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][0]), w1_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][0]), w1_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][0]), w1_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][0]), w1_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][0]), w1_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][0]), w1_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][0]), w1_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][0]), w1_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][0]), w1_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.hi, b0_7);
       let w1_1 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 1][1]), w1_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][1]), w1_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][1]), w1_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][1]), w1_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][1]), w1_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][1]), w1_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][1]), w1_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][1]), w1_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][1]), w1_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][1]), w1_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][1]), w1_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][1]), w1_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][1]), w1_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][1]), w1_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][1]), w1_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][1]), w1_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.hi, b0_7);
       let w1_2 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 1][2]), w1_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][2]), w1_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][2]), w1_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][2]), w1_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][2]), w1_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][2]), w1_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][2]), w1_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][2]), w1_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][2]), w1_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][2]), w1_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][2]), w1_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][2]), w1_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][2]), w1_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][2]), w1_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][2]), w1_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][2]), w1_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.hi, b0_7);
       let w1_3 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 1][3]), w1_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][3]), w1_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][3]), w1_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][3]), w1_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][3]), w1_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][3]), w1_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][3]), w1_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][3]), w1_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][3]), w1_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][3]), w1_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][3]), w1_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][3]), w1_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][3]), w1_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][3]), w1_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][3]), w1_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][3]), w1_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.hi, b0_7);
       let w2_0 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 2][0]), w2_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][0]), w2_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][0]), w2_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][0]), w2_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][0]), w2_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][0]), w2_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][0]), w2_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][0]), w2_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][0]), w2_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][0]), w2_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][0]), w2_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][0]), w2_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][0]), w2_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][0]), w2_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][0]), w2_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][0]), w2_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.hi, b0_7);
       let w2_1 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 2][1]), w2_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][1]), w2_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][1]), w2_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][1]), w2_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][1]), w2_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][1]), w2_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][1]), w2_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][1]), w2_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][1]), w2_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][1]), w2_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][1]), w2_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][1]), w2_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][1]), w2_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][1]), w2_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][1]), w2_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][1]), w2_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.hi, b0_7);
       let w2_2 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 2][2]), w2_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][2]), w2_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][2]), w2_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][2]), w2_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][2]), w2_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][2]), w2_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][2]), w2_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][2]), w2_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][2]), w2_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][2]), w2_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][2]), w2_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][2]), w2_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][2]), w2_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][2]), w2_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][2]), w2_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][2]), w2_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.hi, b0_7);
       let w2_3 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 2][3]), w2_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][3]), w2_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][3]), w2_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][3]), w2_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][3]), w2_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][3]), w2_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][3]), w2_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][3]), w2_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][3]), w2_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][3]), w2_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][3]), w2_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][3]), w2_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][3]), w2_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][3]), w2_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][3]), w2_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][3]), w2_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
-  finish(x + 0, y, n, a0);
-  finish(x + 0, y, n + 4u, b0);
-  finish(x + 1, y, n, a1);
-  finish(x + 1, y, n + 4u, b1);
-  finish(x + 2, y, n, a2);
-  finish(x + 2, y, n + 4u, b2);
-  finish(x + 3, y, n, a3);
-  finish(x + 3, y, n + 4u, b3);
-  finish(x + 4, y, n, a4);
-  finish(x + 4, y, n + 4u, b4);
-  finish(x + 5, y, n, a5);
-  finish(x + 5, y, n + 4u, b5);
-  finish(x + 6, y, n, a6);
-  finish(x + 6, y, n + 4u, b6);
-  finish(x + 7, y, n, a7);
-  finish(x + 7, y, n + 4u, b7);
+  finish(x + 0, y + 0, n, a0_0);
+  finish(x + 0, y + 0, n + 4u, b0_0);
+  finish(x + 1, y + 0, n, a0_1);
+  finish(x + 1, y + 0, n + 4u, b0_1);
+  finish(x + 2, y + 0, n, a0_2);
+  finish(x + 2, y + 0, n + 4u, b0_2);
+  finish(x + 3, y + 0, n, a0_3);
+  finish(x + 3, y + 0, n + 4u, b0_3);
+  finish(x + 4, y + 0, n, a0_4);
+  finish(x + 4, y + 0, n + 4u, b0_4);
+  finish(x + 5, y + 0, n, a0_5);
+  finish(x + 5, y + 0, n + 4u, b0_5);
+  finish(x + 6, y + 0, n, a0_6);
+  finish(x + 6, y + 0, n + 4u, b0_6);
+  finish(x + 7, y + 0, n, a0_7);
+  finish(x + 7, y + 0, n + 4u, b0_7);
 }
 `,
-  "conv3x3@V=0,TEXELS=0,PX=8": `const V: u32 = 0u;
+  "conv3x3@V=0,TEXELS=0,PX=8,ROWS=1": `const V: u32 = 0u;
 const TEXELS: u32 = 0u;
 const PX: u32 = 8u;
-// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels × 8 channels.
+const ROWS: u32 = 1u;
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times.
+// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
+// weight PX · ROWS times.
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
 override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX
+override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
@@ -11266,7 +13133,7 @@ fn weights(k: u32, n: u32) -> Eight {
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -11288,282 +13155,284 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
-  let y = s.y0 + id.y / s.tiles;
+  let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
   if (n >= s.Co || y >= s.y0 + s.rows) { return; }
   let left = i32(x) - s.padX;
 
-  var a0 = vec4f();
-  var b0 = vec4f();
-  var a1 = vec4f();
-  var b1 = vec4f();
-  var a2 = vec4f();
-  var b2 = vec4f();
-  var a3 = vec4f();
-  var b3 = vec4f();
-  var a4 = vec4f();
-  var b4 = vec4f();
-  var a5 = vec4f();
-  var b5 = vec4f();
-  var a6 = vec4f();
-  var b6 = vec4f();
-  var a7 = vec4f();
-  var b7 = vec4f();
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a0_1 = vec4f();
+  var b0_1 = vec4f();
+  var a0_2 = vec4f();
+  var b0_2 = vec4f();
+  var a0_3 = vec4f();
+  var b0_3 = vec4f();
+  var a0_4 = vec4f();
+  var b0_4 = vec4f();
+  var a0_5 = vec4f();
+  var b0_5 = vec4f();
+  var a0_6 = vec4f();
+  var b0_6 = vec4f();
+  var a0_7 = vec4f();
+  var b0_7 = vec4f();
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
-    if (row < 0 || row >= i32(s.H * UP)) { continue; }
+    if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
-      var cols: array<vec4f, PX + 2u>;
-      cols[0] = pixel(row, left + 0, c);
-      cols[1] = pixel(row, left + 1, c);
-      cols[2] = pixel(row, left + 2, c);
-      cols[3] = pixel(row, left + 3, c);
-      cols[4] = pixel(row, left + 4, c);
-      cols[5] = pixel(row, left + 5, c);
-      cols[6] = pixel(row, left + 6, c);
-      cols[7] = pixel(row, left + 7, c);
-      cols[8] = pixel(row, left + 8, c);
-      cols[9] = pixel(row, left + 9, c);
+      var cols0: array<vec4f, PX + 2u>;
+      cols0[0] = pixel(row + 0, left + 0, c);
+      cols0[1] = pixel(row + 0, left + 1, c);
+      cols0[2] = pixel(row + 0, left + 2, c);
+      cols0[3] = pixel(row + 0, left + 3, c);
+      cols0[4] = pixel(row + 0, left + 4, c);
+      cols0[5] = pixel(row + 0, left + 5, c);
+      cols0[6] = pixel(row + 0, left + 6, c);
+      cols0[7] = pixel(row + 0, left + 7, c);
+      cols0[8] = pixel(row + 0, left + 8, c);
+      cols0[9] = pixel(row + 0, left + 9, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 0][0]), w0_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][0]), w0_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][0]), w0_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][0]), w0_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][0]), w0_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][0]), w0_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][0]), w0_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][0]), w0_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][0]), w0_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][0]), w0_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][0]), w0_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][0]), w0_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][0]), w0_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][0]), w0_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][0]), w0_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][0]), w0_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.hi, b0_7);
       let w0_1 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 0][1]), w0_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][1]), w0_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][1]), w0_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][1]), w0_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][1]), w0_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][1]), w0_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][1]), w0_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][1]), w0_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][1]), w0_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][1]), w0_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][1]), w0_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][1]), w0_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][1]), w0_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][1]), w0_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][1]), w0_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][1]), w0_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.hi, b0_7);
       let w0_2 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 0][2]), w0_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][2]), w0_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][2]), w0_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][2]), w0_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][2]), w0_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][2]), w0_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][2]), w0_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][2]), w0_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][2]), w0_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][2]), w0_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][2]), w0_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][2]), w0_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][2]), w0_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][2]), w0_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][2]), w0_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][2]), w0_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.hi, b0_7);
       let w0_3 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 0][3]), w0_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][3]), w0_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][3]), w0_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][3]), w0_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][3]), w0_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][3]), w0_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][3]), w0_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][3]), w0_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][3]), w0_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][3]), w0_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][3]), w0_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][3]), w0_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][3]), w0_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][3]), w0_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][3]), w0_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][3]), w0_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.hi, b0_7);
       let w1_0 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 1][0]), w1_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][0]), w1_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][0]), w1_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][0]), w1_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][0]), w1_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][0]), w1_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][0]), w1_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][0]), w1_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][0]), w1_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][0]), w1_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][0]), w1_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][0]), w1_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][0]), w1_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][0]), w1_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][0]), w1_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][0]), w1_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.hi, b0_7);
       let w1_1 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 1][1]), w1_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][1]), w1_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][1]), w1_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][1]), w1_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][1]), w1_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][1]), w1_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][1]), w1_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][1]), w1_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][1]), w1_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][1]), w1_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][1]), w1_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][1]), w1_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][1]), w1_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][1]), w1_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][1]), w1_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][1]), w1_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.hi, b0_7);
       let w1_2 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 1][2]), w1_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][2]), w1_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][2]), w1_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][2]), w1_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][2]), w1_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][2]), w1_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][2]), w1_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][2]), w1_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][2]), w1_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][2]), w1_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][2]), w1_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][2]), w1_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][2]), w1_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][2]), w1_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][2]), w1_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][2]), w1_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.hi, b0_7);
       let w1_3 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 1][3]), w1_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][3]), w1_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][3]), w1_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][3]), w1_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][3]), w1_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][3]), w1_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][3]), w1_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][3]), w1_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][3]), w1_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][3]), w1_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][3]), w1_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][3]), w1_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][3]), w1_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][3]), w1_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][3]), w1_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][3]), w1_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.hi, b0_7);
       let w2_0 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 2][0]), w2_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][0]), w2_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][0]), w2_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][0]), w2_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][0]), w2_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][0]), w2_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][0]), w2_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][0]), w2_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][0]), w2_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][0]), w2_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][0]), w2_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][0]), w2_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][0]), w2_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][0]), w2_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][0]), w2_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][0]), w2_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.hi, b0_7);
       let w2_1 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 2][1]), w2_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][1]), w2_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][1]), w2_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][1]), w2_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][1]), w2_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][1]), w2_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][1]), w2_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][1]), w2_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][1]), w2_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][1]), w2_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][1]), w2_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][1]), w2_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][1]), w2_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][1]), w2_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][1]), w2_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][1]), w2_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.hi, b0_7);
       let w2_2 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 2][2]), w2_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][2]), w2_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][2]), w2_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][2]), w2_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][2]), w2_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][2]), w2_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][2]), w2_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][2]), w2_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][2]), w2_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][2]), w2_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][2]), w2_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][2]), w2_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][2]), w2_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][2]), w2_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][2]), w2_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][2]), w2_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.hi, b0_7);
       let w2_3 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 2][3]), w2_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][3]), w2_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][3]), w2_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][3]), w2_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][3]), w2_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][3]), w2_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][3]), w2_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][3]), w2_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][3]), w2_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][3]), w2_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][3]), w2_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][3]), w2_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][3]), w2_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][3]), w2_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][3]), w2_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][3]), w2_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
-  finish(x + 0, y, n, a0);
-  finish(x + 0, y, n + 4u, b0);
-  finish(x + 1, y, n, a1);
-  finish(x + 1, y, n + 4u, b1);
-  finish(x + 2, y, n, a2);
-  finish(x + 2, y, n + 4u, b2);
-  finish(x + 3, y, n, a3);
-  finish(x + 3, y, n + 4u, b3);
-  finish(x + 4, y, n, a4);
-  finish(x + 4, y, n + 4u, b4);
-  finish(x + 5, y, n, a5);
-  finish(x + 5, y, n + 4u, b5);
-  finish(x + 6, y, n, a6);
-  finish(x + 6, y, n + 4u, b6);
-  finish(x + 7, y, n, a7);
-  finish(x + 7, y, n + 4u, b7);
+  finish(x + 0, y + 0, n, a0_0);
+  finish(x + 0, y + 0, n + 4u, b0_0);
+  finish(x + 1, y + 0, n, a0_1);
+  finish(x + 1, y + 0, n + 4u, b0_1);
+  finish(x + 2, y + 0, n, a0_2);
+  finish(x + 2, y + 0, n + 4u, b0_2);
+  finish(x + 3, y + 0, n, a0_3);
+  finish(x + 3, y + 0, n + 4u, b0_3);
+  finish(x + 4, y + 0, n, a0_4);
+  finish(x + 4, y + 0, n + 4u, b0_4);
+  finish(x + 5, y + 0, n, a0_5);
+  finish(x + 5, y + 0, n + 4u, b0_5);
+  finish(x + 6, y + 0, n, a0_6);
+  finish(x + 6, y + 0, n + 4u, b0_6);
+  finish(x + 7, y + 0, n, a0_7);
+  finish(x + 7, y + 0, n + 4u, b0_7);
 }
 `,
-  "conv3x3@V=1,TEXELS=1,PX=8": `const V: u32 = 1u;
+  "conv3x3@V=1,TEXELS=1,PX=8,ROWS=1": `const V: u32 = 1u;
 const TEXELS: u32 = 1u;
 const PX: u32 = 8u;
-// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels × 8 channels.
+const ROWS: u32 = 1u;
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times.
+// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
+// weight PX · ROWS times.
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
 override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX
+override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
@@ -11622,7 +13491,7 @@ fn weights(k: u32, n: u32) -> Eight {
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -11641,282 +13510,284 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
-  let y = s.y0 + id.y / s.tiles;
+  let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
   if (n >= s.Co || y >= s.y0 + s.rows) { return; }
   let left = i32(x) - s.padX;
 
-  var a0 = vec4f();
-  var b0 = vec4f();
-  var a1 = vec4f();
-  var b1 = vec4f();
-  var a2 = vec4f();
-  var b2 = vec4f();
-  var a3 = vec4f();
-  var b3 = vec4f();
-  var a4 = vec4f();
-  var b4 = vec4f();
-  var a5 = vec4f();
-  var b5 = vec4f();
-  var a6 = vec4f();
-  var b6 = vec4f();
-  var a7 = vec4f();
-  var b7 = vec4f();
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a0_1 = vec4f();
+  var b0_1 = vec4f();
+  var a0_2 = vec4f();
+  var b0_2 = vec4f();
+  var a0_3 = vec4f();
+  var b0_3 = vec4f();
+  var a0_4 = vec4f();
+  var b0_4 = vec4f();
+  var a0_5 = vec4f();
+  var b0_5 = vec4f();
+  var a0_6 = vec4f();
+  var b0_6 = vec4f();
+  var a0_7 = vec4f();
+  var b0_7 = vec4f();
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
-    if (row < 0 || row >= i32(s.H * UP)) { continue; }
+    if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
-      var cols: array<vec4f, PX + 2u>;
-      cols[0] = pixel(row, left + 0, c);
-      cols[1] = pixel(row, left + 1, c);
-      cols[2] = pixel(row, left + 2, c);
-      cols[3] = pixel(row, left + 3, c);
-      cols[4] = pixel(row, left + 4, c);
-      cols[5] = pixel(row, left + 5, c);
-      cols[6] = pixel(row, left + 6, c);
-      cols[7] = pixel(row, left + 7, c);
-      cols[8] = pixel(row, left + 8, c);
-      cols[9] = pixel(row, left + 9, c);
+      var cols0: array<vec4f, PX + 2u>;
+      cols0[0] = pixel(row + 0, left + 0, c);
+      cols0[1] = pixel(row + 0, left + 1, c);
+      cols0[2] = pixel(row + 0, left + 2, c);
+      cols0[3] = pixel(row + 0, left + 3, c);
+      cols0[4] = pixel(row + 0, left + 4, c);
+      cols0[5] = pixel(row + 0, left + 5, c);
+      cols0[6] = pixel(row + 0, left + 6, c);
+      cols0[7] = pixel(row + 0, left + 7, c);
+      cols0[8] = pixel(row + 0, left + 8, c);
+      cols0[9] = pixel(row + 0, left + 9, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 0][0]), w0_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][0]), w0_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][0]), w0_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][0]), w0_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][0]), w0_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][0]), w0_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][0]), w0_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][0]), w0_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][0]), w0_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][0]), w0_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][0]), w0_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][0]), w0_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][0]), w0_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][0]), w0_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][0]), w0_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][0]), w0_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.hi, b0_7);
       let w0_1 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 0][1]), w0_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][1]), w0_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][1]), w0_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][1]), w0_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][1]), w0_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][1]), w0_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][1]), w0_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][1]), w0_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][1]), w0_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][1]), w0_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][1]), w0_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][1]), w0_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][1]), w0_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][1]), w0_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][1]), w0_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][1]), w0_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.hi, b0_7);
       let w0_2 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 0][2]), w0_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][2]), w0_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][2]), w0_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][2]), w0_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][2]), w0_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][2]), w0_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][2]), w0_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][2]), w0_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][2]), w0_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][2]), w0_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][2]), w0_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][2]), w0_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][2]), w0_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][2]), w0_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][2]), w0_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][2]), w0_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.hi, b0_7);
       let w0_3 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 0][3]), w0_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][3]), w0_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][3]), w0_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][3]), w0_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][3]), w0_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][3]), w0_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][3]), w0_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][3]), w0_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][3]), w0_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][3]), w0_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][3]), w0_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][3]), w0_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][3]), w0_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][3]), w0_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][3]), w0_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][3]), w0_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.hi, b0_7);
       let w1_0 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 1][0]), w1_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][0]), w1_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][0]), w1_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][0]), w1_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][0]), w1_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][0]), w1_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][0]), w1_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][0]), w1_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][0]), w1_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][0]), w1_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][0]), w1_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][0]), w1_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][0]), w1_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][0]), w1_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][0]), w1_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][0]), w1_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.hi, b0_7);
       let w1_1 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 1][1]), w1_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][1]), w1_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][1]), w1_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][1]), w1_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][1]), w1_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][1]), w1_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][1]), w1_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][1]), w1_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][1]), w1_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][1]), w1_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][1]), w1_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][1]), w1_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][1]), w1_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][1]), w1_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][1]), w1_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][1]), w1_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.hi, b0_7);
       let w1_2 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 1][2]), w1_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][2]), w1_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][2]), w1_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][2]), w1_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][2]), w1_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][2]), w1_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][2]), w1_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][2]), w1_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][2]), w1_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][2]), w1_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][2]), w1_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][2]), w1_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][2]), w1_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][2]), w1_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][2]), w1_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][2]), w1_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.hi, b0_7);
       let w1_3 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 1][3]), w1_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][3]), w1_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][3]), w1_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][3]), w1_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][3]), w1_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][3]), w1_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][3]), w1_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][3]), w1_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][3]), w1_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][3]), w1_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][3]), w1_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][3]), w1_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][3]), w1_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][3]), w1_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][3]), w1_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][3]), w1_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.hi, b0_7);
       let w2_0 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 2][0]), w2_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][0]), w2_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][0]), w2_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][0]), w2_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][0]), w2_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][0]), w2_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][0]), w2_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][0]), w2_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][0]), w2_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][0]), w2_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][0]), w2_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][0]), w2_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][0]), w2_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][0]), w2_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][0]), w2_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][0]), w2_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.hi, b0_7);
       let w2_1 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 2][1]), w2_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][1]), w2_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][1]), w2_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][1]), w2_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][1]), w2_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][1]), w2_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][1]), w2_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][1]), w2_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][1]), w2_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][1]), w2_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][1]), w2_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][1]), w2_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][1]), w2_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][1]), w2_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][1]), w2_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][1]), w2_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.hi, b0_7);
       let w2_2 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 2][2]), w2_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][2]), w2_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][2]), w2_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][2]), w2_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][2]), w2_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][2]), w2_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][2]), w2_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][2]), w2_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][2]), w2_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][2]), w2_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][2]), w2_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][2]), w2_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][2]), w2_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][2]), w2_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][2]), w2_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][2]), w2_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.hi, b0_7);
       let w2_3 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 2][3]), w2_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][3]), w2_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][3]), w2_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][3]), w2_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][3]), w2_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][3]), w2_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][3]), w2_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][3]), w2_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][3]), w2_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][3]), w2_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][3]), w2_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][3]), w2_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][3]), w2_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][3]), w2_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][3]), w2_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][3]), w2_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
-  finish(x + 0, y, n, a0);
-  finish(x + 0, y, n + 4u, b0);
-  finish(x + 1, y, n, a1);
-  finish(x + 1, y, n + 4u, b1);
-  finish(x + 2, y, n, a2);
-  finish(x + 2, y, n + 4u, b2);
-  finish(x + 3, y, n, a3);
-  finish(x + 3, y, n + 4u, b3);
-  finish(x + 4, y, n, a4);
-  finish(x + 4, y, n + 4u, b4);
-  finish(x + 5, y, n, a5);
-  finish(x + 5, y, n + 4u, b5);
-  finish(x + 6, y, n, a6);
-  finish(x + 6, y, n + 4u, b6);
-  finish(x + 7, y, n, a7);
-  finish(x + 7, y, n + 4u, b7);
+  finish(x + 0, y + 0, n, a0_0);
+  finish(x + 0, y + 0, n + 4u, b0_0);
+  finish(x + 1, y + 0, n, a0_1);
+  finish(x + 1, y + 0, n + 4u, b0_1);
+  finish(x + 2, y + 0, n, a0_2);
+  finish(x + 2, y + 0, n + 4u, b0_2);
+  finish(x + 3, y + 0, n, a0_3);
+  finish(x + 3, y + 0, n + 4u, b0_3);
+  finish(x + 4, y + 0, n, a0_4);
+  finish(x + 4, y + 0, n + 4u, b0_4);
+  finish(x + 5, y + 0, n, a0_5);
+  finish(x + 5, y + 0, n + 4u, b0_5);
+  finish(x + 6, y + 0, n, a0_6);
+  finish(x + 6, y + 0, n + 4u, b0_6);
+  finish(x + 7, y + 0, n, a0_7);
+  finish(x + 7, y + 0, n + 4u, b0_7);
 }
 `,
-  "conv3x3@V=0,TEXELS=1,PX=8": `const V: u32 = 0u;
+  "conv3x3@V=0,TEXELS=1,PX=8,ROWS=1": `const V: u32 = 0u;
 const TEXELS: u32 = 1u;
 const PX: u32 = 8u;
-// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels × 8 channels.
+const ROWS: u32 = 1u;
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times.
+// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
+// weight PX · ROWS times.
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
 override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX
+override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
@@ -11975,7 +13846,7 @@ fn weights(k: u32, n: u32) -> Eight {
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -11997,282 +13868,284 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
-  let y = s.y0 + id.y / s.tiles;
+  let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
   if (n >= s.Co || y >= s.y0 + s.rows) { return; }
   let left = i32(x) - s.padX;
 
-  var a0 = vec4f();
-  var b0 = vec4f();
-  var a1 = vec4f();
-  var b1 = vec4f();
-  var a2 = vec4f();
-  var b2 = vec4f();
-  var a3 = vec4f();
-  var b3 = vec4f();
-  var a4 = vec4f();
-  var b4 = vec4f();
-  var a5 = vec4f();
-  var b5 = vec4f();
-  var a6 = vec4f();
-  var b6 = vec4f();
-  var a7 = vec4f();
-  var b7 = vec4f();
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a0_1 = vec4f();
+  var b0_1 = vec4f();
+  var a0_2 = vec4f();
+  var b0_2 = vec4f();
+  var a0_3 = vec4f();
+  var b0_3 = vec4f();
+  var a0_4 = vec4f();
+  var b0_4 = vec4f();
+  var a0_5 = vec4f();
+  var b0_5 = vec4f();
+  var a0_6 = vec4f();
+  var b0_6 = vec4f();
+  var a0_7 = vec4f();
+  var b0_7 = vec4f();
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
-    if (row < 0 || row >= i32(s.H * UP)) { continue; }
+    if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
-      var cols: array<vec4f, PX + 2u>;
-      cols[0] = pixel(row, left + 0, c);
-      cols[1] = pixel(row, left + 1, c);
-      cols[2] = pixel(row, left + 2, c);
-      cols[3] = pixel(row, left + 3, c);
-      cols[4] = pixel(row, left + 4, c);
-      cols[5] = pixel(row, left + 5, c);
-      cols[6] = pixel(row, left + 6, c);
-      cols[7] = pixel(row, left + 7, c);
-      cols[8] = pixel(row, left + 8, c);
-      cols[9] = pixel(row, left + 9, c);
+      var cols0: array<vec4f, PX + 2u>;
+      cols0[0] = pixel(row + 0, left + 0, c);
+      cols0[1] = pixel(row + 0, left + 1, c);
+      cols0[2] = pixel(row + 0, left + 2, c);
+      cols0[3] = pixel(row + 0, left + 3, c);
+      cols0[4] = pixel(row + 0, left + 4, c);
+      cols0[5] = pixel(row + 0, left + 5, c);
+      cols0[6] = pixel(row + 0, left + 6, c);
+      cols0[7] = pixel(row + 0, left + 7, c);
+      cols0[8] = pixel(row + 0, left + 8, c);
+      cols0[9] = pixel(row + 0, left + 9, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 0][0]), w0_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][0]), w0_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][0]), w0_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][0]), w0_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][0]), w0_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][0]), w0_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][0]), w0_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][0]), w0_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][0]), w0_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][0]), w0_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][0]), w0_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][0]), w0_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][0]), w0_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][0]), w0_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][0]), w0_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][0]), w0_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.hi, b0_7);
       let w0_1 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 0][1]), w0_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][1]), w0_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][1]), w0_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][1]), w0_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][1]), w0_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][1]), w0_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][1]), w0_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][1]), w0_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][1]), w0_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][1]), w0_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][1]), w0_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][1]), w0_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][1]), w0_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][1]), w0_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][1]), w0_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][1]), w0_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.hi, b0_7);
       let w0_2 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 0][2]), w0_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][2]), w0_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][2]), w0_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][2]), w0_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][2]), w0_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][2]), w0_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][2]), w0_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][2]), w0_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][2]), w0_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][2]), w0_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][2]), w0_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][2]), w0_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][2]), w0_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][2]), w0_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][2]), w0_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][2]), w0_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.hi, b0_7);
       let w0_3 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 0][3]), w0_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][3]), w0_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][3]), w0_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][3]), w0_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][3]), w0_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][3]), w0_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][3]), w0_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][3]), w0_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][3]), w0_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][3]), w0_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][3]), w0_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][3]), w0_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][3]), w0_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][3]), w0_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][3]), w0_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][3]), w0_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.hi, b0_7);
       let w1_0 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 1][0]), w1_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][0]), w1_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][0]), w1_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][0]), w1_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][0]), w1_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][0]), w1_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][0]), w1_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][0]), w1_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][0]), w1_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][0]), w1_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][0]), w1_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][0]), w1_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][0]), w1_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][0]), w1_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][0]), w1_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][0]), w1_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.hi, b0_7);
       let w1_1 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 1][1]), w1_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][1]), w1_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][1]), w1_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][1]), w1_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][1]), w1_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][1]), w1_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][1]), w1_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][1]), w1_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][1]), w1_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][1]), w1_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][1]), w1_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][1]), w1_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][1]), w1_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][1]), w1_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][1]), w1_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][1]), w1_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.hi, b0_7);
       let w1_2 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 1][2]), w1_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][2]), w1_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][2]), w1_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][2]), w1_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][2]), w1_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][2]), w1_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][2]), w1_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][2]), w1_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][2]), w1_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][2]), w1_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][2]), w1_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][2]), w1_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][2]), w1_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][2]), w1_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][2]), w1_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][2]), w1_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.hi, b0_7);
       let w1_3 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 1][3]), w1_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][3]), w1_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][3]), w1_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][3]), w1_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][3]), w1_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][3]), w1_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][3]), w1_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][3]), w1_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][3]), w1_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][3]), w1_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][3]), w1_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][3]), w1_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][3]), w1_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][3]), w1_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][3]), w1_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][3]), w1_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.hi, b0_7);
       let w2_0 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 2][0]), w2_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][0]), w2_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][0]), w2_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][0]), w2_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][0]), w2_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][0]), w2_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][0]), w2_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][0]), w2_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][0]), w2_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][0]), w2_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][0]), w2_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][0]), w2_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][0]), w2_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][0]), w2_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][0]), w2_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][0]), w2_0.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.hi, b0_7);
       let w2_1 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 2][1]), w2_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][1]), w2_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][1]), w2_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][1]), w2_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][1]), w2_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][1]), w2_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][1]), w2_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][1]), w2_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][1]), w2_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][1]), w2_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][1]), w2_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][1]), w2_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][1]), w2_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][1]), w2_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][1]), w2_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][1]), w2_1.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.hi, b0_7);
       let w2_2 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 2][2]), w2_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][2]), w2_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][2]), w2_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][2]), w2_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][2]), w2_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][2]), w2_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][2]), w2_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][2]), w2_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][2]), w2_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][2]), w2_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][2]), w2_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][2]), w2_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][2]), w2_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][2]), w2_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][2]), w2_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][2]), w2_2.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.hi, b0_7);
       let w2_3 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 2][3]), w2_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][3]), w2_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][3]), w2_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][3]), w2_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][3]), w2_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][3]), w2_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][3]), w2_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][3]), w2_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][3]), w2_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][3]), w2_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][3]), w2_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][3]), w2_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][3]), w2_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][3]), w2_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][3]), w2_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][3]), w2_3.hi, b7);
+      a0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
-  finish(x + 0, y, n, a0);
-  finish(x + 0, y, n + 4u, b0);
-  finish(x + 1, y, n, a1);
-  finish(x + 1, y, n + 4u, b1);
-  finish(x + 2, y, n, a2);
-  finish(x + 2, y, n + 4u, b2);
-  finish(x + 3, y, n, a3);
-  finish(x + 3, y, n + 4u, b3);
-  finish(x + 4, y, n, a4);
-  finish(x + 4, y, n + 4u, b4);
-  finish(x + 5, y, n, a5);
-  finish(x + 5, y, n + 4u, b5);
-  finish(x + 6, y, n, a6);
-  finish(x + 6, y, n + 4u, b6);
-  finish(x + 7, y, n, a7);
-  finish(x + 7, y, n + 4u, b7);
+  finish(x + 0, y + 0, n, a0_0);
+  finish(x + 0, y + 0, n + 4u, b0_0);
+  finish(x + 1, y + 0, n, a0_1);
+  finish(x + 1, y + 0, n + 4u, b0_1);
+  finish(x + 2, y + 0, n, a0_2);
+  finish(x + 2, y + 0, n + 4u, b0_2);
+  finish(x + 3, y + 0, n, a0_3);
+  finish(x + 3, y + 0, n + 4u, b0_3);
+  finish(x + 4, y + 0, n, a0_4);
+  finish(x + 4, y + 0, n + 4u, b0_4);
+  finish(x + 5, y + 0, n, a0_5);
+  finish(x + 5, y + 0, n + 4u, b0_5);
+  finish(x + 6, y + 0, n, a0_6);
+  finish(x + 6, y + 0, n + 4u, b0_6);
+  finish(x + 7, y + 0, n, a0_7);
+  finish(x + 7, y + 0, n + 4u, b0_7);
 }
 `,
-  "conv3x3@V=1,TEXELS=1,PX=16": `const V: u32 = 1u;
+  "conv3x3@V=1,TEXELS=1,PX=16,ROWS=1": `const V: u32 = 1u;
 const TEXELS: u32 = 1u;
 const PX: u32 = 16u;
-// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels × 8 channels.
+const ROWS: u32 = 1u;
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times.
+// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
+// weight PX · ROWS times.
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
 override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX
+override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
@@ -12331,7 +14204,7 @@ fn weights(k: u32, n: u32) -> Eight {
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -12350,497 +14223,1683 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
   let n = id.x * 8u;
-  let y = s.y0 + id.y / s.tiles;
+  let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
   if (n >= s.Co || y >= s.y0 + s.rows) { return; }
   let left = i32(x) - s.padX;
 
-  var a0 = vec4f();
-  var b0 = vec4f();
-  var a1 = vec4f();
-  var b1 = vec4f();
-  var a2 = vec4f();
-  var b2 = vec4f();
-  var a3 = vec4f();
-  var b3 = vec4f();
-  var a4 = vec4f();
-  var b4 = vec4f();
-  var a5 = vec4f();
-  var b5 = vec4f();
-  var a6 = vec4f();
-  var b6 = vec4f();
-  var a7 = vec4f();
-  var b7 = vec4f();
-  var a8 = vec4f();
-  var b8 = vec4f();
-  var a9 = vec4f();
-  var b9 = vec4f();
-  var a10 = vec4f();
-  var b10 = vec4f();
-  var a11 = vec4f();
-  var b11 = vec4f();
-  var a12 = vec4f();
-  var b12 = vec4f();
-  var a13 = vec4f();
-  var b13 = vec4f();
-  var a14 = vec4f();
-  var b14 = vec4f();
-  var a15 = vec4f();
-  var b15 = vec4f();
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a0_1 = vec4f();
+  var b0_1 = vec4f();
+  var a0_2 = vec4f();
+  var b0_2 = vec4f();
+  var a0_3 = vec4f();
+  var b0_3 = vec4f();
+  var a0_4 = vec4f();
+  var b0_4 = vec4f();
+  var a0_5 = vec4f();
+  var b0_5 = vec4f();
+  var a0_6 = vec4f();
+  var b0_6 = vec4f();
+  var a0_7 = vec4f();
+  var b0_7 = vec4f();
+  var a0_8 = vec4f();
+  var b0_8 = vec4f();
+  var a0_9 = vec4f();
+  var b0_9 = vec4f();
+  var a0_10 = vec4f();
+  var b0_10 = vec4f();
+  var a0_11 = vec4f();
+  var b0_11 = vec4f();
+  var a0_12 = vec4f();
+  var b0_12 = vec4f();
+  var a0_13 = vec4f();
+  var b0_13 = vec4f();
+  var a0_14 = vec4f();
+  var b0_14 = vec4f();
+  var a0_15 = vec4f();
+  var b0_15 = vec4f();
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
-    if (row < 0 || row >= i32(s.H * UP)) { continue; }
+    if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
-      var cols: array<vec4f, PX + 2u>;
-      cols[0] = pixel(row, left + 0, c);
-      cols[1] = pixel(row, left + 1, c);
-      cols[2] = pixel(row, left + 2, c);
-      cols[3] = pixel(row, left + 3, c);
-      cols[4] = pixel(row, left + 4, c);
-      cols[5] = pixel(row, left + 5, c);
-      cols[6] = pixel(row, left + 6, c);
-      cols[7] = pixel(row, left + 7, c);
-      cols[8] = pixel(row, left + 8, c);
-      cols[9] = pixel(row, left + 9, c);
-      cols[10] = pixel(row, left + 10, c);
-      cols[11] = pixel(row, left + 11, c);
-      cols[12] = pixel(row, left + 12, c);
-      cols[13] = pixel(row, left + 13, c);
-      cols[14] = pixel(row, left + 14, c);
-      cols[15] = pixel(row, left + 15, c);
-      cols[16] = pixel(row, left + 16, c);
-      cols[17] = pixel(row, left + 17, c);
+      var cols0: array<vec4f, PX + 2u>;
+      cols0[0] = pixel(row + 0, left + 0, c);
+      cols0[1] = pixel(row + 0, left + 1, c);
+      cols0[2] = pixel(row + 0, left + 2, c);
+      cols0[3] = pixel(row + 0, left + 3, c);
+      cols0[4] = pixel(row + 0, left + 4, c);
+      cols0[5] = pixel(row + 0, left + 5, c);
+      cols0[6] = pixel(row + 0, left + 6, c);
+      cols0[7] = pixel(row + 0, left + 7, c);
+      cols0[8] = pixel(row + 0, left + 8, c);
+      cols0[9] = pixel(row + 0, left + 9, c);
+      cols0[10] = pixel(row + 0, left + 10, c);
+      cols0[11] = pixel(row + 0, left + 11, c);
+      cols0[12] = pixel(row + 0, left + 12, c);
+      cols0[13] = pixel(row + 0, left + 13, c);
+      cols0[14] = pixel(row + 0, left + 14, c);
+      cols0[15] = pixel(row + 0, left + 15, c);
+      cols0[16] = pixel(row + 0, left + 16, c);
+      cols0[17] = pixel(row + 0, left + 17, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 0][0]), w0_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][0]), w0_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][0]), w0_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][0]), w0_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][0]), w0_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][0]), w0_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][0]), w0_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][0]), w0_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][0]), w0_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][0]), w0_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][0]), w0_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][0]), w0_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][0]), w0_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][0]), w0_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][0]), w0_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][0]), w0_0.hi, b7);
-      a8 = fma(vec4f(cols[8 + 0][0]), w0_0.lo, a8);
-      b8 = fma(vec4f(cols[8 + 0][0]), w0_0.hi, b8);
-      a9 = fma(vec4f(cols[9 + 0][0]), w0_0.lo, a9);
-      b9 = fma(vec4f(cols[9 + 0][0]), w0_0.hi, b9);
-      a10 = fma(vec4f(cols[10 + 0][0]), w0_0.lo, a10);
-      b10 = fma(vec4f(cols[10 + 0][0]), w0_0.hi, b10);
-      a11 = fma(vec4f(cols[11 + 0][0]), w0_0.lo, a11);
-      b11 = fma(vec4f(cols[11 + 0][0]), w0_0.hi, b11);
-      a12 = fma(vec4f(cols[12 + 0][0]), w0_0.lo, a12);
-      b12 = fma(vec4f(cols[12 + 0][0]), w0_0.hi, b12);
-      a13 = fma(vec4f(cols[13 + 0][0]), w0_0.lo, a13);
-      b13 = fma(vec4f(cols[13 + 0][0]), w0_0.hi, b13);
-      a14 = fma(vec4f(cols[14 + 0][0]), w0_0.lo, a14);
-      b14 = fma(vec4f(cols[14 + 0][0]), w0_0.hi, b14);
-      a15 = fma(vec4f(cols[15 + 0][0]), w0_0.lo, a15);
-      b15 = fma(vec4f(cols[15 + 0][0]), w0_0.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 0][0]), w0_0.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 0][0]), w0_0.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 0][0]), w0_0.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 0][0]), w0_0.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 0][0]), w0_0.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 0][0]), w0_0.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 0][0]), w0_0.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 0][0]), w0_0.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 0][0]), w0_0.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 0][0]), w0_0.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 0][0]), w0_0.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 0][0]), w0_0.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 0][0]), w0_0.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 0][0]), w0_0.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 0][0]), w0_0.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 0][0]), w0_0.hi, b0_15);
       let w0_1 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 0][1]), w0_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][1]), w0_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][1]), w0_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][1]), w0_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][1]), w0_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][1]), w0_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][1]), w0_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][1]), w0_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][1]), w0_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][1]), w0_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][1]), w0_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][1]), w0_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][1]), w0_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][1]), w0_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][1]), w0_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][1]), w0_1.hi, b7);
-      a8 = fma(vec4f(cols[8 + 0][1]), w0_1.lo, a8);
-      b8 = fma(vec4f(cols[8 + 0][1]), w0_1.hi, b8);
-      a9 = fma(vec4f(cols[9 + 0][1]), w0_1.lo, a9);
-      b9 = fma(vec4f(cols[9 + 0][1]), w0_1.hi, b9);
-      a10 = fma(vec4f(cols[10 + 0][1]), w0_1.lo, a10);
-      b10 = fma(vec4f(cols[10 + 0][1]), w0_1.hi, b10);
-      a11 = fma(vec4f(cols[11 + 0][1]), w0_1.lo, a11);
-      b11 = fma(vec4f(cols[11 + 0][1]), w0_1.hi, b11);
-      a12 = fma(vec4f(cols[12 + 0][1]), w0_1.lo, a12);
-      b12 = fma(vec4f(cols[12 + 0][1]), w0_1.hi, b12);
-      a13 = fma(vec4f(cols[13 + 0][1]), w0_1.lo, a13);
-      b13 = fma(vec4f(cols[13 + 0][1]), w0_1.hi, b13);
-      a14 = fma(vec4f(cols[14 + 0][1]), w0_1.lo, a14);
-      b14 = fma(vec4f(cols[14 + 0][1]), w0_1.hi, b14);
-      a15 = fma(vec4f(cols[15 + 0][1]), w0_1.lo, a15);
-      b15 = fma(vec4f(cols[15 + 0][1]), w0_1.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 0][1]), w0_1.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 0][1]), w0_1.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 0][1]), w0_1.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 0][1]), w0_1.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 0][1]), w0_1.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 0][1]), w0_1.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 0][1]), w0_1.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 0][1]), w0_1.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 0][1]), w0_1.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 0][1]), w0_1.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 0][1]), w0_1.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 0][1]), w0_1.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 0][1]), w0_1.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 0][1]), w0_1.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 0][1]), w0_1.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 0][1]), w0_1.hi, b0_15);
       let w0_2 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 0][2]), w0_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][2]), w0_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][2]), w0_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][2]), w0_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][2]), w0_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][2]), w0_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][2]), w0_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][2]), w0_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][2]), w0_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][2]), w0_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][2]), w0_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][2]), w0_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][2]), w0_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][2]), w0_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][2]), w0_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][2]), w0_2.hi, b7);
-      a8 = fma(vec4f(cols[8 + 0][2]), w0_2.lo, a8);
-      b8 = fma(vec4f(cols[8 + 0][2]), w0_2.hi, b8);
-      a9 = fma(vec4f(cols[9 + 0][2]), w0_2.lo, a9);
-      b9 = fma(vec4f(cols[9 + 0][2]), w0_2.hi, b9);
-      a10 = fma(vec4f(cols[10 + 0][2]), w0_2.lo, a10);
-      b10 = fma(vec4f(cols[10 + 0][2]), w0_2.hi, b10);
-      a11 = fma(vec4f(cols[11 + 0][2]), w0_2.lo, a11);
-      b11 = fma(vec4f(cols[11 + 0][2]), w0_2.hi, b11);
-      a12 = fma(vec4f(cols[12 + 0][2]), w0_2.lo, a12);
-      b12 = fma(vec4f(cols[12 + 0][2]), w0_2.hi, b12);
-      a13 = fma(vec4f(cols[13 + 0][2]), w0_2.lo, a13);
-      b13 = fma(vec4f(cols[13 + 0][2]), w0_2.hi, b13);
-      a14 = fma(vec4f(cols[14 + 0][2]), w0_2.lo, a14);
-      b14 = fma(vec4f(cols[14 + 0][2]), w0_2.hi, b14);
-      a15 = fma(vec4f(cols[15 + 0][2]), w0_2.lo, a15);
-      b15 = fma(vec4f(cols[15 + 0][2]), w0_2.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 0][2]), w0_2.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 0][2]), w0_2.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 0][2]), w0_2.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 0][2]), w0_2.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 0][2]), w0_2.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 0][2]), w0_2.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 0][2]), w0_2.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 0][2]), w0_2.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 0][2]), w0_2.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 0][2]), w0_2.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 0][2]), w0_2.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 0][2]), w0_2.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 0][2]), w0_2.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 0][2]), w0_2.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 0][2]), w0_2.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 0][2]), w0_2.hi, b0_15);
       let w0_3 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 0][3]), w0_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 0][3]), w0_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 0][3]), w0_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 0][3]), w0_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 0][3]), w0_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 0][3]), w0_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 0][3]), w0_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 0][3]), w0_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 0][3]), w0_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 0][3]), w0_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 0][3]), w0_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 0][3]), w0_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 0][3]), w0_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 0][3]), w0_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 0][3]), w0_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 0][3]), w0_3.hi, b7);
-      a8 = fma(vec4f(cols[8 + 0][3]), w0_3.lo, a8);
-      b8 = fma(vec4f(cols[8 + 0][3]), w0_3.hi, b8);
-      a9 = fma(vec4f(cols[9 + 0][3]), w0_3.lo, a9);
-      b9 = fma(vec4f(cols[9 + 0][3]), w0_3.hi, b9);
-      a10 = fma(vec4f(cols[10 + 0][3]), w0_3.lo, a10);
-      b10 = fma(vec4f(cols[10 + 0][3]), w0_3.hi, b10);
-      a11 = fma(vec4f(cols[11 + 0][3]), w0_3.lo, a11);
-      b11 = fma(vec4f(cols[11 + 0][3]), w0_3.hi, b11);
-      a12 = fma(vec4f(cols[12 + 0][3]), w0_3.lo, a12);
-      b12 = fma(vec4f(cols[12 + 0][3]), w0_3.hi, b12);
-      a13 = fma(vec4f(cols[13 + 0][3]), w0_3.lo, a13);
-      b13 = fma(vec4f(cols[13 + 0][3]), w0_3.hi, b13);
-      a14 = fma(vec4f(cols[14 + 0][3]), w0_3.lo, a14);
-      b14 = fma(vec4f(cols[14 + 0][3]), w0_3.hi, b14);
-      a15 = fma(vec4f(cols[15 + 0][3]), w0_3.lo, a15);
-      b15 = fma(vec4f(cols[15 + 0][3]), w0_3.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 0][3]), w0_3.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 0][3]), w0_3.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 0][3]), w0_3.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 0][3]), w0_3.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 0][3]), w0_3.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 0][3]), w0_3.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 0][3]), w0_3.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 0][3]), w0_3.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 0][3]), w0_3.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 0][3]), w0_3.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 0][3]), w0_3.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 0][3]), w0_3.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 0][3]), w0_3.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 0][3]), w0_3.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 0][3]), w0_3.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 0][3]), w0_3.hi, b0_15);
       let w1_0 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 1][0]), w1_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][0]), w1_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][0]), w1_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][0]), w1_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][0]), w1_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][0]), w1_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][0]), w1_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][0]), w1_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][0]), w1_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][0]), w1_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][0]), w1_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][0]), w1_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][0]), w1_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][0]), w1_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][0]), w1_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][0]), w1_0.hi, b7);
-      a8 = fma(vec4f(cols[8 + 1][0]), w1_0.lo, a8);
-      b8 = fma(vec4f(cols[8 + 1][0]), w1_0.hi, b8);
-      a9 = fma(vec4f(cols[9 + 1][0]), w1_0.lo, a9);
-      b9 = fma(vec4f(cols[9 + 1][0]), w1_0.hi, b9);
-      a10 = fma(vec4f(cols[10 + 1][0]), w1_0.lo, a10);
-      b10 = fma(vec4f(cols[10 + 1][0]), w1_0.hi, b10);
-      a11 = fma(vec4f(cols[11 + 1][0]), w1_0.lo, a11);
-      b11 = fma(vec4f(cols[11 + 1][0]), w1_0.hi, b11);
-      a12 = fma(vec4f(cols[12 + 1][0]), w1_0.lo, a12);
-      b12 = fma(vec4f(cols[12 + 1][0]), w1_0.hi, b12);
-      a13 = fma(vec4f(cols[13 + 1][0]), w1_0.lo, a13);
-      b13 = fma(vec4f(cols[13 + 1][0]), w1_0.hi, b13);
-      a14 = fma(vec4f(cols[14 + 1][0]), w1_0.lo, a14);
-      b14 = fma(vec4f(cols[14 + 1][0]), w1_0.hi, b14);
-      a15 = fma(vec4f(cols[15 + 1][0]), w1_0.lo, a15);
-      b15 = fma(vec4f(cols[15 + 1][0]), w1_0.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 1][0]), w1_0.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 1][0]), w1_0.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 1][0]), w1_0.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 1][0]), w1_0.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 1][0]), w1_0.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 1][0]), w1_0.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 1][0]), w1_0.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 1][0]), w1_0.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 1][0]), w1_0.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 1][0]), w1_0.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 1][0]), w1_0.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 1][0]), w1_0.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 1][0]), w1_0.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 1][0]), w1_0.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 1][0]), w1_0.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 1][0]), w1_0.hi, b0_15);
       let w1_1 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 1][1]), w1_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][1]), w1_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][1]), w1_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][1]), w1_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][1]), w1_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][1]), w1_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][1]), w1_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][1]), w1_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][1]), w1_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][1]), w1_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][1]), w1_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][1]), w1_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][1]), w1_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][1]), w1_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][1]), w1_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][1]), w1_1.hi, b7);
-      a8 = fma(vec4f(cols[8 + 1][1]), w1_1.lo, a8);
-      b8 = fma(vec4f(cols[8 + 1][1]), w1_1.hi, b8);
-      a9 = fma(vec4f(cols[9 + 1][1]), w1_1.lo, a9);
-      b9 = fma(vec4f(cols[9 + 1][1]), w1_1.hi, b9);
-      a10 = fma(vec4f(cols[10 + 1][1]), w1_1.lo, a10);
-      b10 = fma(vec4f(cols[10 + 1][1]), w1_1.hi, b10);
-      a11 = fma(vec4f(cols[11 + 1][1]), w1_1.lo, a11);
-      b11 = fma(vec4f(cols[11 + 1][1]), w1_1.hi, b11);
-      a12 = fma(vec4f(cols[12 + 1][1]), w1_1.lo, a12);
-      b12 = fma(vec4f(cols[12 + 1][1]), w1_1.hi, b12);
-      a13 = fma(vec4f(cols[13 + 1][1]), w1_1.lo, a13);
-      b13 = fma(vec4f(cols[13 + 1][1]), w1_1.hi, b13);
-      a14 = fma(vec4f(cols[14 + 1][1]), w1_1.lo, a14);
-      b14 = fma(vec4f(cols[14 + 1][1]), w1_1.hi, b14);
-      a15 = fma(vec4f(cols[15 + 1][1]), w1_1.lo, a15);
-      b15 = fma(vec4f(cols[15 + 1][1]), w1_1.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 1][1]), w1_1.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 1][1]), w1_1.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 1][1]), w1_1.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 1][1]), w1_1.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 1][1]), w1_1.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 1][1]), w1_1.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 1][1]), w1_1.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 1][1]), w1_1.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 1][1]), w1_1.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 1][1]), w1_1.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 1][1]), w1_1.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 1][1]), w1_1.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 1][1]), w1_1.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 1][1]), w1_1.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 1][1]), w1_1.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 1][1]), w1_1.hi, b0_15);
       let w1_2 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 1][2]), w1_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][2]), w1_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][2]), w1_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][2]), w1_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][2]), w1_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][2]), w1_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][2]), w1_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][2]), w1_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][2]), w1_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][2]), w1_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][2]), w1_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][2]), w1_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][2]), w1_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][2]), w1_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][2]), w1_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][2]), w1_2.hi, b7);
-      a8 = fma(vec4f(cols[8 + 1][2]), w1_2.lo, a8);
-      b8 = fma(vec4f(cols[8 + 1][2]), w1_2.hi, b8);
-      a9 = fma(vec4f(cols[9 + 1][2]), w1_2.lo, a9);
-      b9 = fma(vec4f(cols[9 + 1][2]), w1_2.hi, b9);
-      a10 = fma(vec4f(cols[10 + 1][2]), w1_2.lo, a10);
-      b10 = fma(vec4f(cols[10 + 1][2]), w1_2.hi, b10);
-      a11 = fma(vec4f(cols[11 + 1][2]), w1_2.lo, a11);
-      b11 = fma(vec4f(cols[11 + 1][2]), w1_2.hi, b11);
-      a12 = fma(vec4f(cols[12 + 1][2]), w1_2.lo, a12);
-      b12 = fma(vec4f(cols[12 + 1][2]), w1_2.hi, b12);
-      a13 = fma(vec4f(cols[13 + 1][2]), w1_2.lo, a13);
-      b13 = fma(vec4f(cols[13 + 1][2]), w1_2.hi, b13);
-      a14 = fma(vec4f(cols[14 + 1][2]), w1_2.lo, a14);
-      b14 = fma(vec4f(cols[14 + 1][2]), w1_2.hi, b14);
-      a15 = fma(vec4f(cols[15 + 1][2]), w1_2.lo, a15);
-      b15 = fma(vec4f(cols[15 + 1][2]), w1_2.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 1][2]), w1_2.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 1][2]), w1_2.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 1][2]), w1_2.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 1][2]), w1_2.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 1][2]), w1_2.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 1][2]), w1_2.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 1][2]), w1_2.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 1][2]), w1_2.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 1][2]), w1_2.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 1][2]), w1_2.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 1][2]), w1_2.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 1][2]), w1_2.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 1][2]), w1_2.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 1][2]), w1_2.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 1][2]), w1_2.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 1][2]), w1_2.hi, b0_15);
       let w1_3 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 1][3]), w1_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 1][3]), w1_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 1][3]), w1_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 1][3]), w1_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 1][3]), w1_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 1][3]), w1_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 1][3]), w1_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 1][3]), w1_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 1][3]), w1_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 1][3]), w1_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 1][3]), w1_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 1][3]), w1_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 1][3]), w1_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 1][3]), w1_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 1][3]), w1_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 1][3]), w1_3.hi, b7);
-      a8 = fma(vec4f(cols[8 + 1][3]), w1_3.lo, a8);
-      b8 = fma(vec4f(cols[8 + 1][3]), w1_3.hi, b8);
-      a9 = fma(vec4f(cols[9 + 1][3]), w1_3.lo, a9);
-      b9 = fma(vec4f(cols[9 + 1][3]), w1_3.hi, b9);
-      a10 = fma(vec4f(cols[10 + 1][3]), w1_3.lo, a10);
-      b10 = fma(vec4f(cols[10 + 1][3]), w1_3.hi, b10);
-      a11 = fma(vec4f(cols[11 + 1][3]), w1_3.lo, a11);
-      b11 = fma(vec4f(cols[11 + 1][3]), w1_3.hi, b11);
-      a12 = fma(vec4f(cols[12 + 1][3]), w1_3.lo, a12);
-      b12 = fma(vec4f(cols[12 + 1][3]), w1_3.hi, b12);
-      a13 = fma(vec4f(cols[13 + 1][3]), w1_3.lo, a13);
-      b13 = fma(vec4f(cols[13 + 1][3]), w1_3.hi, b13);
-      a14 = fma(vec4f(cols[14 + 1][3]), w1_3.lo, a14);
-      b14 = fma(vec4f(cols[14 + 1][3]), w1_3.hi, b14);
-      a15 = fma(vec4f(cols[15 + 1][3]), w1_3.lo, a15);
-      b15 = fma(vec4f(cols[15 + 1][3]), w1_3.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 1][3]), w1_3.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 1][3]), w1_3.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 1][3]), w1_3.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 1][3]), w1_3.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 1][3]), w1_3.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 1][3]), w1_3.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 1][3]), w1_3.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 1][3]), w1_3.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 1][3]), w1_3.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 1][3]), w1_3.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 1][3]), w1_3.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 1][3]), w1_3.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 1][3]), w1_3.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 1][3]), w1_3.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 1][3]), w1_3.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 1][3]), w1_3.hi, b0_15);
       let w2_0 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 0, n);
-      a0 = fma(vec4f(cols[0 + 2][0]), w2_0.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][0]), w2_0.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][0]), w2_0.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][0]), w2_0.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][0]), w2_0.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][0]), w2_0.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][0]), w2_0.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][0]), w2_0.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][0]), w2_0.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][0]), w2_0.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][0]), w2_0.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][0]), w2_0.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][0]), w2_0.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][0]), w2_0.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][0]), w2_0.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][0]), w2_0.hi, b7);
-      a8 = fma(vec4f(cols[8 + 2][0]), w2_0.lo, a8);
-      b8 = fma(vec4f(cols[8 + 2][0]), w2_0.hi, b8);
-      a9 = fma(vec4f(cols[9 + 2][0]), w2_0.lo, a9);
-      b9 = fma(vec4f(cols[9 + 2][0]), w2_0.hi, b9);
-      a10 = fma(vec4f(cols[10 + 2][0]), w2_0.lo, a10);
-      b10 = fma(vec4f(cols[10 + 2][0]), w2_0.hi, b10);
-      a11 = fma(vec4f(cols[11 + 2][0]), w2_0.lo, a11);
-      b11 = fma(vec4f(cols[11 + 2][0]), w2_0.hi, b11);
-      a12 = fma(vec4f(cols[12 + 2][0]), w2_0.lo, a12);
-      b12 = fma(vec4f(cols[12 + 2][0]), w2_0.hi, b12);
-      a13 = fma(vec4f(cols[13 + 2][0]), w2_0.lo, a13);
-      b13 = fma(vec4f(cols[13 + 2][0]), w2_0.hi, b13);
-      a14 = fma(vec4f(cols[14 + 2][0]), w2_0.lo, a14);
-      b14 = fma(vec4f(cols[14 + 2][0]), w2_0.hi, b14);
-      a15 = fma(vec4f(cols[15 + 2][0]), w2_0.lo, a15);
-      b15 = fma(vec4f(cols[15 + 2][0]), w2_0.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 2][0]), w2_0.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 2][0]), w2_0.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 2][0]), w2_0.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 2][0]), w2_0.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 2][0]), w2_0.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 2][0]), w2_0.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 2][0]), w2_0.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 2][0]), w2_0.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 2][0]), w2_0.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 2][0]), w2_0.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 2][0]), w2_0.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 2][0]), w2_0.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 2][0]), w2_0.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 2][0]), w2_0.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 2][0]), w2_0.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 2][0]), w2_0.hi, b0_15);
       let w2_1 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 1, n);
-      a0 = fma(vec4f(cols[0 + 2][1]), w2_1.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][1]), w2_1.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][1]), w2_1.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][1]), w2_1.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][1]), w2_1.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][1]), w2_1.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][1]), w2_1.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][1]), w2_1.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][1]), w2_1.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][1]), w2_1.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][1]), w2_1.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][1]), w2_1.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][1]), w2_1.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][1]), w2_1.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][1]), w2_1.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][1]), w2_1.hi, b7);
-      a8 = fma(vec4f(cols[8 + 2][1]), w2_1.lo, a8);
-      b8 = fma(vec4f(cols[8 + 2][1]), w2_1.hi, b8);
-      a9 = fma(vec4f(cols[9 + 2][1]), w2_1.lo, a9);
-      b9 = fma(vec4f(cols[9 + 2][1]), w2_1.hi, b9);
-      a10 = fma(vec4f(cols[10 + 2][1]), w2_1.lo, a10);
-      b10 = fma(vec4f(cols[10 + 2][1]), w2_1.hi, b10);
-      a11 = fma(vec4f(cols[11 + 2][1]), w2_1.lo, a11);
-      b11 = fma(vec4f(cols[11 + 2][1]), w2_1.hi, b11);
-      a12 = fma(vec4f(cols[12 + 2][1]), w2_1.lo, a12);
-      b12 = fma(vec4f(cols[12 + 2][1]), w2_1.hi, b12);
-      a13 = fma(vec4f(cols[13 + 2][1]), w2_1.lo, a13);
-      b13 = fma(vec4f(cols[13 + 2][1]), w2_1.hi, b13);
-      a14 = fma(vec4f(cols[14 + 2][1]), w2_1.lo, a14);
-      b14 = fma(vec4f(cols[14 + 2][1]), w2_1.hi, b14);
-      a15 = fma(vec4f(cols[15 + 2][1]), w2_1.lo, a15);
-      b15 = fma(vec4f(cols[15 + 2][1]), w2_1.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 2][1]), w2_1.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 2][1]), w2_1.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 2][1]), w2_1.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 2][1]), w2_1.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 2][1]), w2_1.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 2][1]), w2_1.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 2][1]), w2_1.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 2][1]), w2_1.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 2][1]), w2_1.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 2][1]), w2_1.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 2][1]), w2_1.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 2][1]), w2_1.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 2][1]), w2_1.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 2][1]), w2_1.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 2][1]), w2_1.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 2][1]), w2_1.hi, b0_15);
       let w2_2 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 2, n);
-      a0 = fma(vec4f(cols[0 + 2][2]), w2_2.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][2]), w2_2.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][2]), w2_2.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][2]), w2_2.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][2]), w2_2.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][2]), w2_2.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][2]), w2_2.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][2]), w2_2.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][2]), w2_2.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][2]), w2_2.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][2]), w2_2.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][2]), w2_2.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][2]), w2_2.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][2]), w2_2.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][2]), w2_2.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][2]), w2_2.hi, b7);
-      a8 = fma(vec4f(cols[8 + 2][2]), w2_2.lo, a8);
-      b8 = fma(vec4f(cols[8 + 2][2]), w2_2.hi, b8);
-      a9 = fma(vec4f(cols[9 + 2][2]), w2_2.lo, a9);
-      b9 = fma(vec4f(cols[9 + 2][2]), w2_2.hi, b9);
-      a10 = fma(vec4f(cols[10 + 2][2]), w2_2.lo, a10);
-      b10 = fma(vec4f(cols[10 + 2][2]), w2_2.hi, b10);
-      a11 = fma(vec4f(cols[11 + 2][2]), w2_2.lo, a11);
-      b11 = fma(vec4f(cols[11 + 2][2]), w2_2.hi, b11);
-      a12 = fma(vec4f(cols[12 + 2][2]), w2_2.lo, a12);
-      b12 = fma(vec4f(cols[12 + 2][2]), w2_2.hi, b12);
-      a13 = fma(vec4f(cols[13 + 2][2]), w2_2.lo, a13);
-      b13 = fma(vec4f(cols[13 + 2][2]), w2_2.hi, b13);
-      a14 = fma(vec4f(cols[14 + 2][2]), w2_2.lo, a14);
-      b14 = fma(vec4f(cols[14 + 2][2]), w2_2.hi, b14);
-      a15 = fma(vec4f(cols[15 + 2][2]), w2_2.lo, a15);
-      b15 = fma(vec4f(cols[15 + 2][2]), w2_2.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 2][2]), w2_2.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 2][2]), w2_2.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 2][2]), w2_2.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 2][2]), w2_2.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 2][2]), w2_2.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 2][2]), w2_2.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 2][2]), w2_2.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 2][2]), w2_2.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 2][2]), w2_2.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 2][2]), w2_2.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 2][2]), w2_2.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 2][2]), w2_2.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 2][2]), w2_2.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 2][2]), w2_2.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 2][2]), w2_2.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 2][2]), w2_2.hi, b0_15);
       let w2_3 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 3, n);
-      a0 = fma(vec4f(cols[0 + 2][3]), w2_3.lo, a0);
-      b0 = fma(vec4f(cols[0 + 2][3]), w2_3.hi, b0);
-      a1 = fma(vec4f(cols[1 + 2][3]), w2_3.lo, a1);
-      b1 = fma(vec4f(cols[1 + 2][3]), w2_3.hi, b1);
-      a2 = fma(vec4f(cols[2 + 2][3]), w2_3.lo, a2);
-      b2 = fma(vec4f(cols[2 + 2][3]), w2_3.hi, b2);
-      a3 = fma(vec4f(cols[3 + 2][3]), w2_3.lo, a3);
-      b3 = fma(vec4f(cols[3 + 2][3]), w2_3.hi, b3);
-      a4 = fma(vec4f(cols[4 + 2][3]), w2_3.lo, a4);
-      b4 = fma(vec4f(cols[4 + 2][3]), w2_3.hi, b4);
-      a5 = fma(vec4f(cols[5 + 2][3]), w2_3.lo, a5);
-      b5 = fma(vec4f(cols[5 + 2][3]), w2_3.hi, b5);
-      a6 = fma(vec4f(cols[6 + 2][3]), w2_3.lo, a6);
-      b6 = fma(vec4f(cols[6 + 2][3]), w2_3.hi, b6);
-      a7 = fma(vec4f(cols[7 + 2][3]), w2_3.lo, a7);
-      b7 = fma(vec4f(cols[7 + 2][3]), w2_3.hi, b7);
-      a8 = fma(vec4f(cols[8 + 2][3]), w2_3.lo, a8);
-      b8 = fma(vec4f(cols[8 + 2][3]), w2_3.hi, b8);
-      a9 = fma(vec4f(cols[9 + 2][3]), w2_3.lo, a9);
-      b9 = fma(vec4f(cols[9 + 2][3]), w2_3.hi, b9);
-      a10 = fma(vec4f(cols[10 + 2][3]), w2_3.lo, a10);
-      b10 = fma(vec4f(cols[10 + 2][3]), w2_3.hi, b10);
-      a11 = fma(vec4f(cols[11 + 2][3]), w2_3.lo, a11);
-      b11 = fma(vec4f(cols[11 + 2][3]), w2_3.hi, b11);
-      a12 = fma(vec4f(cols[12 + 2][3]), w2_3.lo, a12);
-      b12 = fma(vec4f(cols[12 + 2][3]), w2_3.hi, b12);
-      a13 = fma(vec4f(cols[13 + 2][3]), w2_3.lo, a13);
-      b13 = fma(vec4f(cols[13 + 2][3]), w2_3.hi, b13);
-      a14 = fma(vec4f(cols[14 + 2][3]), w2_3.lo, a14);
-      b14 = fma(vec4f(cols[14 + 2][3]), w2_3.hi, b14);
-      a15 = fma(vec4f(cols[15 + 2][3]), w2_3.lo, a15);
-      b15 = fma(vec4f(cols[15 + 2][3]), w2_3.hi, b15);
+      a0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
+      a0_8 = fma(vec4f(cols0[8 + 2][3]), w2_3.lo, a0_8);
+      b0_8 = fma(vec4f(cols0[8 + 2][3]), w2_3.hi, b0_8);
+      a0_9 = fma(vec4f(cols0[9 + 2][3]), w2_3.lo, a0_9);
+      b0_9 = fma(vec4f(cols0[9 + 2][3]), w2_3.hi, b0_9);
+      a0_10 = fma(vec4f(cols0[10 + 2][3]), w2_3.lo, a0_10);
+      b0_10 = fma(vec4f(cols0[10 + 2][3]), w2_3.hi, b0_10);
+      a0_11 = fma(vec4f(cols0[11 + 2][3]), w2_3.lo, a0_11);
+      b0_11 = fma(vec4f(cols0[11 + 2][3]), w2_3.hi, b0_11);
+      a0_12 = fma(vec4f(cols0[12 + 2][3]), w2_3.lo, a0_12);
+      b0_12 = fma(vec4f(cols0[12 + 2][3]), w2_3.hi, b0_12);
+      a0_13 = fma(vec4f(cols0[13 + 2][3]), w2_3.lo, a0_13);
+      b0_13 = fma(vec4f(cols0[13 + 2][3]), w2_3.hi, b0_13);
+      a0_14 = fma(vec4f(cols0[14 + 2][3]), w2_3.lo, a0_14);
+      b0_14 = fma(vec4f(cols0[14 + 2][3]), w2_3.hi, b0_14);
+      a0_15 = fma(vec4f(cols0[15 + 2][3]), w2_3.lo, a0_15);
+      b0_15 = fma(vec4f(cols0[15 + 2][3]), w2_3.hi, b0_15);
     }
   }
-  finish(x + 0, y, n, a0);
-  finish(x + 0, y, n + 4u, b0);
-  finish(x + 1, y, n, a1);
-  finish(x + 1, y, n + 4u, b1);
-  finish(x + 2, y, n, a2);
-  finish(x + 2, y, n + 4u, b2);
-  finish(x + 3, y, n, a3);
-  finish(x + 3, y, n + 4u, b3);
-  finish(x + 4, y, n, a4);
-  finish(x + 4, y, n + 4u, b4);
-  finish(x + 5, y, n, a5);
-  finish(x + 5, y, n + 4u, b5);
-  finish(x + 6, y, n, a6);
-  finish(x + 6, y, n + 4u, b6);
-  finish(x + 7, y, n, a7);
-  finish(x + 7, y, n + 4u, b7);
-  finish(x + 8, y, n, a8);
-  finish(x + 8, y, n + 4u, b8);
-  finish(x + 9, y, n, a9);
-  finish(x + 9, y, n + 4u, b9);
-  finish(x + 10, y, n, a10);
-  finish(x + 10, y, n + 4u, b10);
-  finish(x + 11, y, n, a11);
-  finish(x + 11, y, n + 4u, b11);
-  finish(x + 12, y, n, a12);
-  finish(x + 12, y, n + 4u, b12);
-  finish(x + 13, y, n, a13);
-  finish(x + 13, y, n + 4u, b13);
-  finish(x + 14, y, n, a14);
-  finish(x + 14, y, n + 4u, b14);
-  finish(x + 15, y, n, a15);
-  finish(x + 15, y, n + 4u, b15);
+  finish(x + 0, y + 0, n, a0_0);
+  finish(x + 0, y + 0, n + 4u, b0_0);
+  finish(x + 1, y + 0, n, a0_1);
+  finish(x + 1, y + 0, n + 4u, b0_1);
+  finish(x + 2, y + 0, n, a0_2);
+  finish(x + 2, y + 0, n + 4u, b0_2);
+  finish(x + 3, y + 0, n, a0_3);
+  finish(x + 3, y + 0, n + 4u, b0_3);
+  finish(x + 4, y + 0, n, a0_4);
+  finish(x + 4, y + 0, n + 4u, b0_4);
+  finish(x + 5, y + 0, n, a0_5);
+  finish(x + 5, y + 0, n + 4u, b0_5);
+  finish(x + 6, y + 0, n, a0_6);
+  finish(x + 6, y + 0, n + 4u, b0_6);
+  finish(x + 7, y + 0, n, a0_7);
+  finish(x + 7, y + 0, n + 4u, b0_7);
+  finish(x + 8, y + 0, n, a0_8);
+  finish(x + 8, y + 0, n + 4u, b0_8);
+  finish(x + 9, y + 0, n, a0_9);
+  finish(x + 9, y + 0, n + 4u, b0_9);
+  finish(x + 10, y + 0, n, a0_10);
+  finish(x + 10, y + 0, n + 4u, b0_10);
+  finish(x + 11, y + 0, n, a0_11);
+  finish(x + 11, y + 0, n + 4u, b0_11);
+  finish(x + 12, y + 0, n, a0_12);
+  finish(x + 12, y + 0, n + 4u, b0_12);
+  finish(x + 13, y + 0, n, a0_13);
+  finish(x + 13, y + 0, n + 4u, b0_13);
+  finish(x + 14, y + 0, n, a0_14);
+  finish(x + 14, y + 0, n + 4u, b0_14);
+  finish(x + 15, y + 0, n, a0_15);
+  finish(x + 15, y + 0, n + 4u, b0_15);
+}
+`,
+  "conv3x3@V=1,TEXELS=1,PX=8,ROWS=2": `const V: u32 = 1u;
+const TEXELS: u32 = 1u;
+const PX: u32 = 8u;
+const ROWS: u32 = 2u;
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
+// weight PX · ROWS times.
+// UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
+
+
+override WX: u32 = 8u;       // invocations along the channels, in steps of 8
+override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override ACT: u32 = 0u;      // as in matmul.wgsl
+override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
+override ADD: u32 = 0u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+fn activate(x: f32) -> f32 {
+  switch ACT {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input channels 4·c … of virtual row y and column x; zero outside.
+fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
+  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
+  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
+    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (ADD == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let n = id.x * 8u;
+  let y = s.y0 + id.y / s.tiles * ROWS;
+  let x = (id.y % s.tiles) * PX;
+  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  let left = i32(x) - s.padX;
+
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a0_1 = vec4f();
+  var b0_1 = vec4f();
+  var a0_2 = vec4f();
+  var b0_2 = vec4f();
+  var a0_3 = vec4f();
+  var b0_3 = vec4f();
+  var a0_4 = vec4f();
+  var b0_4 = vec4f();
+  var a0_5 = vec4f();
+  var b0_5 = vec4f();
+  var a0_6 = vec4f();
+  var b0_6 = vec4f();
+  var a0_7 = vec4f();
+  var b0_7 = vec4f();
+  var a1_0 = vec4f();
+  var b1_0 = vec4f();
+  var a1_1 = vec4f();
+  var b1_1 = vec4f();
+  var a1_2 = vec4f();
+  var b1_2 = vec4f();
+  var a1_3 = vec4f();
+  var b1_3 = vec4f();
+  var a1_4 = vec4f();
+  var b1_4 = vec4f();
+  var a1_5 = vec4f();
+  var b1_5 = vec4f();
+  var a1_6 = vec4f();
+  var b1_6 = vec4f();
+  var a1_7 = vec4f();
+  var b1_7 = vec4f();
+  for (var ky = 0u; ky < 3u; ky++) {
+    let row = i32(y + ky) - s.padY;
+    if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
+    for (var c = 0u; c < s.C4; c++) {
+      // Indexed by constants only: after unrolling, every element is a register.
+      var cols0: array<vec4f, PX + 2u>;
+      cols0[0] = pixel(row + 0, left + 0, c);
+      cols0[1] = pixel(row + 0, left + 1, c);
+      cols0[2] = pixel(row + 0, left + 2, c);
+      cols0[3] = pixel(row + 0, left + 3, c);
+      cols0[4] = pixel(row + 0, left + 4, c);
+      cols0[5] = pixel(row + 0, left + 5, c);
+      cols0[6] = pixel(row + 0, left + 6, c);
+      cols0[7] = pixel(row + 0, left + 7, c);
+      cols0[8] = pixel(row + 0, left + 8, c);
+      cols0[9] = pixel(row + 0, left + 9, c);
+      var cols1: array<vec4f, PX + 2u>;
+      cols1[0] = pixel(row + 1, left + 0, c);
+      cols1[1] = pixel(row + 1, left + 1, c);
+      cols1[2] = pixel(row + 1, left + 2, c);
+      cols1[3] = pixel(row + 1, left + 3, c);
+      cols1[4] = pixel(row + 1, left + 4, c);
+      cols1[5] = pixel(row + 1, left + 5, c);
+      cols1[6] = pixel(row + 1, left + 6, c);
+      cols1[7] = pixel(row + 1, left + 7, c);
+      cols1[8] = pixel(row + 1, left + 8, c);
+      cols1[9] = pixel(row + 1, left + 9, c);
+      let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
+      a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][0]), w0_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][0]), w0_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][0]), w0_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][0]), w0_0.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 0][0]), w0_0.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 0][0]), w0_0.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 0][0]), w0_0.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 0][0]), w0_0.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 0][0]), w0_0.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 0][0]), w0_0.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 0][0]), w0_0.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 0][0]), w0_0.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 0][0]), w0_0.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 0][0]), w0_0.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 0][0]), w0_0.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 0][0]), w0_0.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 0][0]), w0_0.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 0][0]), w0_0.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 0][0]), w0_0.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 0][0]), w0_0.hi, b1_7);
+      let w0_1 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 1, n);
+      a0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][1]), w0_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][1]), w0_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][1]), w0_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][1]), w0_1.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 0][1]), w0_1.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 0][1]), w0_1.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 0][1]), w0_1.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 0][1]), w0_1.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 0][1]), w0_1.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 0][1]), w0_1.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 0][1]), w0_1.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 0][1]), w0_1.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 0][1]), w0_1.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 0][1]), w0_1.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 0][1]), w0_1.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 0][1]), w0_1.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 0][1]), w0_1.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 0][1]), w0_1.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 0][1]), w0_1.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 0][1]), w0_1.hi, b1_7);
+      let w0_2 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 2, n);
+      a0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][2]), w0_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][2]), w0_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][2]), w0_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][2]), w0_2.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 0][2]), w0_2.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 0][2]), w0_2.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 0][2]), w0_2.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 0][2]), w0_2.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 0][2]), w0_2.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 0][2]), w0_2.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 0][2]), w0_2.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 0][2]), w0_2.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 0][2]), w0_2.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 0][2]), w0_2.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 0][2]), w0_2.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 0][2]), w0_2.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 0][2]), w0_2.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 0][2]), w0_2.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 0][2]), w0_2.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 0][2]), w0_2.hi, b1_7);
+      let w0_3 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 3, n);
+      a0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 0][3]), w0_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 0][3]), w0_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 0][3]), w0_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 0][3]), w0_3.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 0][3]), w0_3.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 0][3]), w0_3.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 0][3]), w0_3.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 0][3]), w0_3.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 0][3]), w0_3.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 0][3]), w0_3.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 0][3]), w0_3.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 0][3]), w0_3.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 0][3]), w0_3.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 0][3]), w0_3.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 0][3]), w0_3.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 0][3]), w0_3.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 0][3]), w0_3.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 0][3]), w0_3.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 0][3]), w0_3.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 0][3]), w0_3.hi, b1_7);
+      let w1_0 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 0, n);
+      a0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][0]), w1_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][0]), w1_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][0]), w1_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][0]), w1_0.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 1][0]), w1_0.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 1][0]), w1_0.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 1][0]), w1_0.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 1][0]), w1_0.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 1][0]), w1_0.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 1][0]), w1_0.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 1][0]), w1_0.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 1][0]), w1_0.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 1][0]), w1_0.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 1][0]), w1_0.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 1][0]), w1_0.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 1][0]), w1_0.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 1][0]), w1_0.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 1][0]), w1_0.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 1][0]), w1_0.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 1][0]), w1_0.hi, b1_7);
+      let w1_1 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 1, n);
+      a0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][1]), w1_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][1]), w1_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][1]), w1_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][1]), w1_1.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 1][1]), w1_1.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 1][1]), w1_1.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 1][1]), w1_1.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 1][1]), w1_1.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 1][1]), w1_1.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 1][1]), w1_1.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 1][1]), w1_1.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 1][1]), w1_1.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 1][1]), w1_1.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 1][1]), w1_1.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 1][1]), w1_1.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 1][1]), w1_1.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 1][1]), w1_1.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 1][1]), w1_1.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 1][1]), w1_1.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 1][1]), w1_1.hi, b1_7);
+      let w1_2 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 2, n);
+      a0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][2]), w1_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][2]), w1_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][2]), w1_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][2]), w1_2.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 1][2]), w1_2.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 1][2]), w1_2.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 1][2]), w1_2.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 1][2]), w1_2.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 1][2]), w1_2.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 1][2]), w1_2.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 1][2]), w1_2.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 1][2]), w1_2.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 1][2]), w1_2.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 1][2]), w1_2.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 1][2]), w1_2.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 1][2]), w1_2.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 1][2]), w1_2.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 1][2]), w1_2.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 1][2]), w1_2.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 1][2]), w1_2.hi, b1_7);
+      let w1_3 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 3, n);
+      a0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 1][3]), w1_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 1][3]), w1_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 1][3]), w1_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 1][3]), w1_3.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 1][3]), w1_3.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 1][3]), w1_3.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 1][3]), w1_3.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 1][3]), w1_3.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 1][3]), w1_3.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 1][3]), w1_3.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 1][3]), w1_3.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 1][3]), w1_3.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 1][3]), w1_3.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 1][3]), w1_3.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 1][3]), w1_3.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 1][3]), w1_3.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 1][3]), w1_3.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 1][3]), w1_3.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 1][3]), w1_3.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 1][3]), w1_3.hi, b1_7);
+      let w2_0 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 0, n);
+      a0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][0]), w2_0.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][0]), w2_0.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][0]), w2_0.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][0]), w2_0.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 2][0]), w2_0.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 2][0]), w2_0.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 2][0]), w2_0.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 2][0]), w2_0.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 2][0]), w2_0.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 2][0]), w2_0.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 2][0]), w2_0.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 2][0]), w2_0.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 2][0]), w2_0.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 2][0]), w2_0.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 2][0]), w2_0.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 2][0]), w2_0.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 2][0]), w2_0.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 2][0]), w2_0.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 2][0]), w2_0.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 2][0]), w2_0.hi, b1_7);
+      let w2_1 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 1, n);
+      a0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][1]), w2_1.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][1]), w2_1.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][1]), w2_1.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][1]), w2_1.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 2][1]), w2_1.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 2][1]), w2_1.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 2][1]), w2_1.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 2][1]), w2_1.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 2][1]), w2_1.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 2][1]), w2_1.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 2][1]), w2_1.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 2][1]), w2_1.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 2][1]), w2_1.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 2][1]), w2_1.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 2][1]), w2_1.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 2][1]), w2_1.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 2][1]), w2_1.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 2][1]), w2_1.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 2][1]), w2_1.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 2][1]), w2_1.hi, b1_7);
+      let w2_2 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 2, n);
+      a0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][2]), w2_2.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][2]), w2_2.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][2]), w2_2.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][2]), w2_2.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 2][2]), w2_2.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 2][2]), w2_2.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 2][2]), w2_2.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 2][2]), w2_2.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 2][2]), w2_2.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 2][2]), w2_2.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 2][2]), w2_2.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 2][2]), w2_2.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 2][2]), w2_2.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 2][2]), w2_2.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 2][2]), w2_2.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 2][2]), w2_2.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 2][2]), w2_2.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 2][2]), w2_2.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 2][2]), w2_2.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 2][2]), w2_2.hi, b1_7);
+      let w2_3 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 3, n);
+      a0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.hi, b0_3);
+      a0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.lo, a0_4);
+      b0_4 = fma(vec4f(cols0[4 + 2][3]), w2_3.hi, b0_4);
+      a0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.lo, a0_5);
+      b0_5 = fma(vec4f(cols0[5 + 2][3]), w2_3.hi, b0_5);
+      a0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.lo, a0_6);
+      b0_6 = fma(vec4f(cols0[6 + 2][3]), w2_3.hi, b0_6);
+      a0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.lo, a0_7);
+      b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
+      a1_0 = fma(vec4f(cols1[0 + 2][3]), w2_3.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 2][3]), w2_3.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 2][3]), w2_3.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 2][3]), w2_3.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 2][3]), w2_3.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 2][3]), w2_3.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 2][3]), w2_3.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 2][3]), w2_3.hi, b1_3);
+      a1_4 = fma(vec4f(cols1[4 + 2][3]), w2_3.lo, a1_4);
+      b1_4 = fma(vec4f(cols1[4 + 2][3]), w2_3.hi, b1_4);
+      a1_5 = fma(vec4f(cols1[5 + 2][3]), w2_3.lo, a1_5);
+      b1_5 = fma(vec4f(cols1[5 + 2][3]), w2_3.hi, b1_5);
+      a1_6 = fma(vec4f(cols1[6 + 2][3]), w2_3.lo, a1_6);
+      b1_6 = fma(vec4f(cols1[6 + 2][3]), w2_3.hi, b1_6);
+      a1_7 = fma(vec4f(cols1[7 + 2][3]), w2_3.lo, a1_7);
+      b1_7 = fma(vec4f(cols1[7 + 2][3]), w2_3.hi, b1_7);
+    }
+  }
+  finish(x + 0, y + 0, n, a0_0);
+  finish(x + 0, y + 0, n + 4u, b0_0);
+  finish(x + 1, y + 0, n, a0_1);
+  finish(x + 1, y + 0, n + 4u, b0_1);
+  finish(x + 2, y + 0, n, a0_2);
+  finish(x + 2, y + 0, n + 4u, b0_2);
+  finish(x + 3, y + 0, n, a0_3);
+  finish(x + 3, y + 0, n + 4u, b0_3);
+  finish(x + 4, y + 0, n, a0_4);
+  finish(x + 4, y + 0, n + 4u, b0_4);
+  finish(x + 5, y + 0, n, a0_5);
+  finish(x + 5, y + 0, n + 4u, b0_5);
+  finish(x + 6, y + 0, n, a0_6);
+  finish(x + 6, y + 0, n + 4u, b0_6);
+  finish(x + 7, y + 0, n, a0_7);
+  finish(x + 7, y + 0, n + 4u, b0_7);
+  finish(x + 0, y + 1, n, a1_0);
+  finish(x + 0, y + 1, n + 4u, b1_0);
+  finish(x + 1, y + 1, n, a1_1);
+  finish(x + 1, y + 1, n + 4u, b1_1);
+  finish(x + 2, y + 1, n, a1_2);
+  finish(x + 2, y + 1, n + 4u, b1_2);
+  finish(x + 3, y + 1, n, a1_3);
+  finish(x + 3, y + 1, n + 4u, b1_3);
+  finish(x + 4, y + 1, n, a1_4);
+  finish(x + 4, y + 1, n + 4u, b1_4);
+  finish(x + 5, y + 1, n, a1_5);
+  finish(x + 5, y + 1, n + 4u, b1_5);
+  finish(x + 6, y + 1, n, a1_6);
+  finish(x + 6, y + 1, n + 4u, b1_6);
+  finish(x + 7, y + 1, n, a1_7);
+  finish(x + 7, y + 1, n + 4u, b1_7);
+}
+`,
+  "conv3x3@V=1,TEXELS=1,PX=4,ROWS=4": `const V: u32 = 1u;
+const TEXELS: u32 = 1u;
+const PX: u32 = 4u;
+const ROWS: u32 = 4u;
+// conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
+// weight PX · ROWS times.
+// UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
+
+
+override WX: u32 = 8u;       // invocations along the channels, in steps of 8
+override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override ACT: u32 = 0u;      // as in matmul.wgsl
+override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
+override ADD: u32 = 0u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+fn activate(x: f32) -> f32 {
+  switch ACT {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input channels 4·c … of virtual row y and column x; zero outside.
+fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
+  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
+  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
+    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (ADD == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let n = id.x * 8u;
+  let y = s.y0 + id.y / s.tiles * ROWS;
+  let x = (id.y % s.tiles) * PX;
+  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  let left = i32(x) - s.padX;
+
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a0_1 = vec4f();
+  var b0_1 = vec4f();
+  var a0_2 = vec4f();
+  var b0_2 = vec4f();
+  var a0_3 = vec4f();
+  var b0_3 = vec4f();
+  var a1_0 = vec4f();
+  var b1_0 = vec4f();
+  var a1_1 = vec4f();
+  var b1_1 = vec4f();
+  var a1_2 = vec4f();
+  var b1_2 = vec4f();
+  var a1_3 = vec4f();
+  var b1_3 = vec4f();
+  var a2_0 = vec4f();
+  var b2_0 = vec4f();
+  var a2_1 = vec4f();
+  var b2_1 = vec4f();
+  var a2_2 = vec4f();
+  var b2_2 = vec4f();
+  var a2_3 = vec4f();
+  var b2_3 = vec4f();
+  var a3_0 = vec4f();
+  var b3_0 = vec4f();
+  var a3_1 = vec4f();
+  var b3_1 = vec4f();
+  var a3_2 = vec4f();
+  var b3_2 = vec4f();
+  var a3_3 = vec4f();
+  var b3_3 = vec4f();
+  for (var ky = 0u; ky < 3u; ky++) {
+    let row = i32(y + ky) - s.padY;
+    if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
+    for (var c = 0u; c < s.C4; c++) {
+      // Indexed by constants only: after unrolling, every element is a register.
+      var cols0: array<vec4f, PX + 2u>;
+      cols0[0] = pixel(row + 0, left + 0, c);
+      cols0[1] = pixel(row + 0, left + 1, c);
+      cols0[2] = pixel(row + 0, left + 2, c);
+      cols0[3] = pixel(row + 0, left + 3, c);
+      cols0[4] = pixel(row + 0, left + 4, c);
+      cols0[5] = pixel(row + 0, left + 5, c);
+      var cols1: array<vec4f, PX + 2u>;
+      cols1[0] = pixel(row + 1, left + 0, c);
+      cols1[1] = pixel(row + 1, left + 1, c);
+      cols1[2] = pixel(row + 1, left + 2, c);
+      cols1[3] = pixel(row + 1, left + 3, c);
+      cols1[4] = pixel(row + 1, left + 4, c);
+      cols1[5] = pixel(row + 1, left + 5, c);
+      var cols2: array<vec4f, PX + 2u>;
+      cols2[0] = pixel(row + 2, left + 0, c);
+      cols2[1] = pixel(row + 2, left + 1, c);
+      cols2[2] = pixel(row + 2, left + 2, c);
+      cols2[3] = pixel(row + 2, left + 3, c);
+      cols2[4] = pixel(row + 2, left + 4, c);
+      cols2[5] = pixel(row + 2, left + 5, c);
+      var cols3: array<vec4f, PX + 2u>;
+      cols3[0] = pixel(row + 3, left + 0, c);
+      cols3[1] = pixel(row + 3, left + 1, c);
+      cols3[2] = pixel(row + 3, left + 2, c);
+      cols3[3] = pixel(row + 3, left + 3, c);
+      cols3[4] = pixel(row + 3, left + 4, c);
+      cols3[5] = pixel(row + 3, left + 5, c);
+      let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
+      a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][0]), w0_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][0]), w0_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][0]), w0_0.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 0][0]), w0_0.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 0][0]), w0_0.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 0][0]), w0_0.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 0][0]), w0_0.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 0][0]), w0_0.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 0][0]), w0_0.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 0][0]), w0_0.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 0][0]), w0_0.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 0][0]), w0_0.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 0][0]), w0_0.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 0][0]), w0_0.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 0][0]), w0_0.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 0][0]), w0_0.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 0][0]), w0_0.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 0][0]), w0_0.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 0][0]), w0_0.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 0][0]), w0_0.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 0][0]), w0_0.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 0][0]), w0_0.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 0][0]), w0_0.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 0][0]), w0_0.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 0][0]), w0_0.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 0][0]), w0_0.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 0][0]), w0_0.hi, b3_3);
+      let w0_1 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 1, n);
+      a0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][1]), w0_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][1]), w0_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][1]), w0_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][1]), w0_1.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 0][1]), w0_1.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 0][1]), w0_1.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 0][1]), w0_1.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 0][1]), w0_1.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 0][1]), w0_1.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 0][1]), w0_1.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 0][1]), w0_1.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 0][1]), w0_1.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 0][1]), w0_1.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 0][1]), w0_1.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 0][1]), w0_1.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 0][1]), w0_1.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 0][1]), w0_1.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 0][1]), w0_1.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 0][1]), w0_1.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 0][1]), w0_1.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 0][1]), w0_1.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 0][1]), w0_1.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 0][1]), w0_1.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 0][1]), w0_1.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 0][1]), w0_1.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 0][1]), w0_1.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 0][1]), w0_1.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 0][1]), w0_1.hi, b3_3);
+      let w0_2 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 2, n);
+      a0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][2]), w0_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][2]), w0_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][2]), w0_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][2]), w0_2.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 0][2]), w0_2.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 0][2]), w0_2.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 0][2]), w0_2.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 0][2]), w0_2.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 0][2]), w0_2.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 0][2]), w0_2.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 0][2]), w0_2.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 0][2]), w0_2.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 0][2]), w0_2.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 0][2]), w0_2.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 0][2]), w0_2.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 0][2]), w0_2.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 0][2]), w0_2.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 0][2]), w0_2.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 0][2]), w0_2.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 0][2]), w0_2.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 0][2]), w0_2.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 0][2]), w0_2.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 0][2]), w0_2.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 0][2]), w0_2.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 0][2]), w0_2.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 0][2]), w0_2.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 0][2]), w0_2.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 0][2]), w0_2.hi, b3_3);
+      let w0_3 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 3, n);
+      a0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 0][3]), w0_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 0][3]), w0_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 0][3]), w0_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 0][3]), w0_3.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 0][3]), w0_3.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 0][3]), w0_3.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 0][3]), w0_3.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 0][3]), w0_3.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 0][3]), w0_3.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 0][3]), w0_3.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 0][3]), w0_3.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 0][3]), w0_3.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 0][3]), w0_3.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 0][3]), w0_3.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 0][3]), w0_3.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 0][3]), w0_3.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 0][3]), w0_3.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 0][3]), w0_3.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 0][3]), w0_3.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 0][3]), w0_3.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 0][3]), w0_3.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 0][3]), w0_3.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 0][3]), w0_3.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 0][3]), w0_3.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 0][3]), w0_3.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 0][3]), w0_3.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 0][3]), w0_3.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 0][3]), w0_3.hi, b3_3);
+      let w1_0 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 0, n);
+      a0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][0]), w1_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][0]), w1_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][0]), w1_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][0]), w1_0.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 1][0]), w1_0.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 1][0]), w1_0.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 1][0]), w1_0.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 1][0]), w1_0.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 1][0]), w1_0.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 1][0]), w1_0.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 1][0]), w1_0.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 1][0]), w1_0.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 1][0]), w1_0.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 1][0]), w1_0.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 1][0]), w1_0.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 1][0]), w1_0.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 1][0]), w1_0.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 1][0]), w1_0.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 1][0]), w1_0.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 1][0]), w1_0.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 1][0]), w1_0.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 1][0]), w1_0.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 1][0]), w1_0.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 1][0]), w1_0.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 1][0]), w1_0.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 1][0]), w1_0.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 1][0]), w1_0.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 1][0]), w1_0.hi, b3_3);
+      let w1_1 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 1, n);
+      a0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][1]), w1_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][1]), w1_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][1]), w1_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][1]), w1_1.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 1][1]), w1_1.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 1][1]), w1_1.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 1][1]), w1_1.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 1][1]), w1_1.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 1][1]), w1_1.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 1][1]), w1_1.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 1][1]), w1_1.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 1][1]), w1_1.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 1][1]), w1_1.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 1][1]), w1_1.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 1][1]), w1_1.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 1][1]), w1_1.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 1][1]), w1_1.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 1][1]), w1_1.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 1][1]), w1_1.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 1][1]), w1_1.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 1][1]), w1_1.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 1][1]), w1_1.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 1][1]), w1_1.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 1][1]), w1_1.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 1][1]), w1_1.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 1][1]), w1_1.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 1][1]), w1_1.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 1][1]), w1_1.hi, b3_3);
+      let w1_2 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 2, n);
+      a0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][2]), w1_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][2]), w1_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][2]), w1_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][2]), w1_2.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 1][2]), w1_2.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 1][2]), w1_2.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 1][2]), w1_2.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 1][2]), w1_2.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 1][2]), w1_2.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 1][2]), w1_2.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 1][2]), w1_2.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 1][2]), w1_2.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 1][2]), w1_2.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 1][2]), w1_2.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 1][2]), w1_2.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 1][2]), w1_2.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 1][2]), w1_2.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 1][2]), w1_2.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 1][2]), w1_2.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 1][2]), w1_2.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 1][2]), w1_2.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 1][2]), w1_2.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 1][2]), w1_2.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 1][2]), w1_2.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 1][2]), w1_2.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 1][2]), w1_2.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 1][2]), w1_2.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 1][2]), w1_2.hi, b3_3);
+      let w1_3 = weights((ky * 3u + 1) * s.C4 * 4u + c * 4u + 3, n);
+      a0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 1][3]), w1_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 1][3]), w1_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 1][3]), w1_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 1][3]), w1_3.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 1][3]), w1_3.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 1][3]), w1_3.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 1][3]), w1_3.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 1][3]), w1_3.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 1][3]), w1_3.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 1][3]), w1_3.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 1][3]), w1_3.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 1][3]), w1_3.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 1][3]), w1_3.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 1][3]), w1_3.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 1][3]), w1_3.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 1][3]), w1_3.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 1][3]), w1_3.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 1][3]), w1_3.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 1][3]), w1_3.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 1][3]), w1_3.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 1][3]), w1_3.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 1][3]), w1_3.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 1][3]), w1_3.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 1][3]), w1_3.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 1][3]), w1_3.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 1][3]), w1_3.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 1][3]), w1_3.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 1][3]), w1_3.hi, b3_3);
+      let w2_0 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 0, n);
+      a0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][0]), w2_0.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][0]), w2_0.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][0]), w2_0.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][0]), w2_0.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 2][0]), w2_0.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 2][0]), w2_0.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 2][0]), w2_0.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 2][0]), w2_0.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 2][0]), w2_0.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 2][0]), w2_0.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 2][0]), w2_0.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 2][0]), w2_0.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 2][0]), w2_0.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 2][0]), w2_0.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 2][0]), w2_0.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 2][0]), w2_0.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 2][0]), w2_0.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 2][0]), w2_0.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 2][0]), w2_0.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 2][0]), w2_0.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 2][0]), w2_0.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 2][0]), w2_0.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 2][0]), w2_0.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 2][0]), w2_0.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 2][0]), w2_0.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 2][0]), w2_0.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 2][0]), w2_0.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 2][0]), w2_0.hi, b3_3);
+      let w2_1 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 1, n);
+      a0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][1]), w2_1.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][1]), w2_1.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][1]), w2_1.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][1]), w2_1.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 2][1]), w2_1.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 2][1]), w2_1.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 2][1]), w2_1.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 2][1]), w2_1.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 2][1]), w2_1.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 2][1]), w2_1.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 2][1]), w2_1.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 2][1]), w2_1.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 2][1]), w2_1.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 2][1]), w2_1.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 2][1]), w2_1.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 2][1]), w2_1.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 2][1]), w2_1.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 2][1]), w2_1.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 2][1]), w2_1.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 2][1]), w2_1.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 2][1]), w2_1.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 2][1]), w2_1.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 2][1]), w2_1.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 2][1]), w2_1.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 2][1]), w2_1.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 2][1]), w2_1.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 2][1]), w2_1.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 2][1]), w2_1.hi, b3_3);
+      let w2_2 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 2, n);
+      a0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][2]), w2_2.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][2]), w2_2.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][2]), w2_2.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][2]), w2_2.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 2][2]), w2_2.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 2][2]), w2_2.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 2][2]), w2_2.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 2][2]), w2_2.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 2][2]), w2_2.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 2][2]), w2_2.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 2][2]), w2_2.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 2][2]), w2_2.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 2][2]), w2_2.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 2][2]), w2_2.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 2][2]), w2_2.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 2][2]), w2_2.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 2][2]), w2_2.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 2][2]), w2_2.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 2][2]), w2_2.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 2][2]), w2_2.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 2][2]), w2_2.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 2][2]), w2_2.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 2][2]), w2_2.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 2][2]), w2_2.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 2][2]), w2_2.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 2][2]), w2_2.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 2][2]), w2_2.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 2][2]), w2_2.hi, b3_3);
+      let w2_3 = weights((ky * 3u + 2) * s.C4 * 4u + c * 4u + 3, n);
+      a0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.lo, a0_0);
+      b0_0 = fma(vec4f(cols0[0 + 2][3]), w2_3.hi, b0_0);
+      a0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.lo, a0_1);
+      b0_1 = fma(vec4f(cols0[1 + 2][3]), w2_3.hi, b0_1);
+      a0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.lo, a0_2);
+      b0_2 = fma(vec4f(cols0[2 + 2][3]), w2_3.hi, b0_2);
+      a0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.lo, a0_3);
+      b0_3 = fma(vec4f(cols0[3 + 2][3]), w2_3.hi, b0_3);
+      a1_0 = fma(vec4f(cols1[0 + 2][3]), w2_3.lo, a1_0);
+      b1_0 = fma(vec4f(cols1[0 + 2][3]), w2_3.hi, b1_0);
+      a1_1 = fma(vec4f(cols1[1 + 2][3]), w2_3.lo, a1_1);
+      b1_1 = fma(vec4f(cols1[1 + 2][3]), w2_3.hi, b1_1);
+      a1_2 = fma(vec4f(cols1[2 + 2][3]), w2_3.lo, a1_2);
+      b1_2 = fma(vec4f(cols1[2 + 2][3]), w2_3.hi, b1_2);
+      a1_3 = fma(vec4f(cols1[3 + 2][3]), w2_3.lo, a1_3);
+      b1_3 = fma(vec4f(cols1[3 + 2][3]), w2_3.hi, b1_3);
+      a2_0 = fma(vec4f(cols2[0 + 2][3]), w2_3.lo, a2_0);
+      b2_0 = fma(vec4f(cols2[0 + 2][3]), w2_3.hi, b2_0);
+      a2_1 = fma(vec4f(cols2[1 + 2][3]), w2_3.lo, a2_1);
+      b2_1 = fma(vec4f(cols2[1 + 2][3]), w2_3.hi, b2_1);
+      a2_2 = fma(vec4f(cols2[2 + 2][3]), w2_3.lo, a2_2);
+      b2_2 = fma(vec4f(cols2[2 + 2][3]), w2_3.hi, b2_2);
+      a2_3 = fma(vec4f(cols2[3 + 2][3]), w2_3.lo, a2_3);
+      b2_3 = fma(vec4f(cols2[3 + 2][3]), w2_3.hi, b2_3);
+      a3_0 = fma(vec4f(cols3[0 + 2][3]), w2_3.lo, a3_0);
+      b3_0 = fma(vec4f(cols3[0 + 2][3]), w2_3.hi, b3_0);
+      a3_1 = fma(vec4f(cols3[1 + 2][3]), w2_3.lo, a3_1);
+      b3_1 = fma(vec4f(cols3[1 + 2][3]), w2_3.hi, b3_1);
+      a3_2 = fma(vec4f(cols3[2 + 2][3]), w2_3.lo, a3_2);
+      b3_2 = fma(vec4f(cols3[2 + 2][3]), w2_3.hi, b3_2);
+      a3_3 = fma(vec4f(cols3[3 + 2][3]), w2_3.lo, a3_3);
+      b3_3 = fma(vec4f(cols3[3 + 2][3]), w2_3.hi, b3_3);
+    }
+  }
+  finish(x + 0, y + 0, n, a0_0);
+  finish(x + 0, y + 0, n + 4u, b0_0);
+  finish(x + 1, y + 0, n, a0_1);
+  finish(x + 1, y + 0, n + 4u, b0_1);
+  finish(x + 2, y + 0, n, a0_2);
+  finish(x + 2, y + 0, n + 4u, b0_2);
+  finish(x + 3, y + 0, n, a0_3);
+  finish(x + 3, y + 0, n + 4u, b0_3);
+  finish(x + 0, y + 1, n, a1_0);
+  finish(x + 0, y + 1, n + 4u, b1_0);
+  finish(x + 1, y + 1, n, a1_1);
+  finish(x + 1, y + 1, n + 4u, b1_1);
+  finish(x + 2, y + 1, n, a1_2);
+  finish(x + 2, y + 1, n + 4u, b1_2);
+  finish(x + 3, y + 1, n, a1_3);
+  finish(x + 3, y + 1, n + 4u, b1_3);
+  finish(x + 0, y + 2, n, a2_0);
+  finish(x + 0, y + 2, n + 4u, b2_0);
+  finish(x + 1, y + 2, n, a2_1);
+  finish(x + 1, y + 2, n + 4u, b2_1);
+  finish(x + 2, y + 2, n, a2_2);
+  finish(x + 2, y + 2, n + 4u, b2_2);
+  finish(x + 3, y + 2, n, a2_3);
+  finish(x + 3, y + 2, n + 4u, b2_3);
+  finish(x + 0, y + 3, n, a3_0);
+  finish(x + 0, y + 3, n + 4u, b3_0);
+  finish(x + 1, y + 3, n, a3_1);
+  finish(x + 1, y + 3, n + 4u, b3_1);
+  finish(x + 2, y + 3, n, a3_2);
+  finish(x + 2, y + 3, n + 4u, b3_2);
+  finish(x + 3, y + 3, n, a3_3);
+  finish(x + 3, y + 3, n + 4u, b3_3);
 }
 `,
   "embedding": `// embedding.wgsl — Y[row] = table[ids[row]] (+ positions[row % N]), f32.
@@ -13046,10 +16105,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=0,TILED=0": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -13058,13 +16119,15 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -13111,15 +16174,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -13161,6 +16223,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -13298,10 +16361,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -13310,13 +16375,15 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -13363,15 +16430,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -13413,6 +16479,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -13550,10 +16617,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=0,TILED=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -13562,13 +16631,15 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -13615,15 +16686,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -13665,6 +16735,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -13998,10 +17069,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=1,TILED=0": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -14010,13 +17083,15 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -14063,15 +17138,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -14113,6 +17187,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -14250,10 +17325,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=1,TILED=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -14262,13 +17339,15 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -14315,15 +17394,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -14365,6 +17443,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -14502,10 +17581,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=1,TILED=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -14514,13 +17595,15 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -14567,15 +17650,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -14617,6 +17699,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -14950,10 +18033,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=12,TEXELS=1,TILED=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
 const RN: u32 = 12u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -14962,13 +18047,15 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -15015,15 +18102,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -15065,6 +18151,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -15530,10 +18617,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=12,TEXELS=1,TILED=0": `const RM: u32 = 16u;
+  "matmul@RM=16,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 16u;
 const RN: u32 = 12u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -15542,13 +18631,15 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -15595,15 +18686,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -15645,6 +18735,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -16430,10 +19521,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=16,TEXELS=1,TILED=0": `const RM: u32 = 16u;
+  "matmul@RM=16,RN=16,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 16u;
 const RN: u32 = 16u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -16442,13 +19535,15 @@ const TILED: u32 = 0u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -16495,15 +19590,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -16545,6 +19639,7 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
 }
+
 
 
 @compute @workgroup_size(WX, WY)
@@ -17558,10 +20653,12 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=1": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 1u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -17570,13 +20667,15 @@ const TILED: u32 = 1u;
 //
 // Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
 // same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Three ways to the operands, for lib/gpu/tune.ts to
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
 //   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   TILED=1        a workgroup of 16 × 16 stages 16 values of K in workgroup memory, as GPUs like it
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -17623,15 +20722,14 @@ fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
 }
 
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
 fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) {
-    v = Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)));
-  } else {
-    v = halves(xBits(at));
-  }
-  if (PRE != 0u) { v = Eight(activate4(v.lo, PRE), activate4(v.hi, PRE)); }
-  return v;
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
@@ -17674,12 +20772,54 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   Y[y] = yElem(v);
 }
 
-// Rows of the tile in the order (i, invocation), so that neighbours read neighbouring rows; a row is four
-// vectors along K and one of padding, which spreads rows over the banks.
-const LANES = 16u;  // WX and WY
-const PITCH = 5u;
-var<workgroup> xTile: array<vec4f, LANES * RM * PITCH>;
-var<workgroup> wTile: array<vec4f, LANES * RN * PITCH>;
+// Both tiles have 64 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads
+// rows over the banks: 15 KiB at most.
+const LANES = 64u / RM;  // WX and WY
+override STEP8: u32 = select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
+override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, 64u * X_PITCH>;
+var<workgroup> wTile: array<vec4u, 64u * W_PITCH>;
+var<workgroup> xRow: array<u32, 64>;  // where a row begins in X and W
+var<workgroup> wRow: array<u32, 64>;
+
+fn stageX(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = xBits(at * X_VECTORS);
+    if (X_TYPE == 0u) { u = xBits(at * 2u + 1u); }
+  }
+  xTile[to] = v;
+  if (X_TYPE == 0u) { xTile[to + 1u] = u; }
+}
+
+fn stageW(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = wBits(at * W_VECTORS);
+    if (W_TYPE == 0u) { u = wBits(at * 2u + 1u); }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u]))); }
+  return before(halves(v));
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
 
 @compute @workgroup_size(WX, WY)
 fn main(
@@ -17731,55 +20871,48 @@ fn main(
   var acc3_2 = 0.0;
   var acc3_3 = 0.0;
 
-  // Each invocation copies its eighths of one row of either tile.
-  for (var k = 0u; k < s.K8; k += 2u) {
-    for (var at = lane; at < 2u * LANES * RM; at += LANES * LANES) {
-      let row = at >> 1u;
-      let m = min(m0 + (row % LANES - local.y) * RM + row / LANES, s.mEnd - 1u);
-      let k8 = k + (at & 1u);
-      var v = Eight();
-      if (k8 < s.K8) {
-        let b = m / s.S;
-        v = loadX((b * s.xN + s.xAt + m - b * s.S) * s.K8 - s.xBase8 + k8);
-      }
-      xTile[row * PITCH + (at & 1u) * 2u] = v.lo;
-      xTile[row * PITCH + (at & 1u) * 2u + 1u] = v.hi;
-    }
-    for (var at = lane; at < 2u * LANES * RN; at += LANES * LANES) {
-      let row = at >> 1u;
-      let n = min(n0 + (row % LANES - local.x) * RN + row / LANES, s.nEnd - 1u);
-      let k8 = k + (at & 1u);
-      var v = Eight();
-      if (k8 < s.K8) { v = loadW(n * s.stride8 - s.wBase8 + k8); }
-      wTile[row * PITCH + (at & 1u) * 2u] = v.lo;
-      wTile[row * PITCH + (at & 1u) * 2u + 1u] = v.hi;
+  // Tile row r is the row r / LANES of invocation r % LANES: neighbours read neighbouring rows.
+  if (lane < 64u) {
+    let m = min(m0 + (lane % LANES - local.y) * RM + lane / LANES, s.mEnd - 1u);
+    let n = min(n0 + (lane % LANES - local.x) * RN + lane / LANES, s.nEnd - 1u);
+    xRow[lane] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
+    wRow[lane] = n * s.stride8 - s.wBase8;
+  }
+  workgroupBarrier();
+  for (var k = 0u; k < s.K8; k += STEP8) {
+    for (var at = lane; at < 64u * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
+      // Eighths beyond K count as zeros.
+      stageX(row * X_PITCH + at % STEP8 * X_VECTORS, xRow[row] + k8, k8 < s.K8);
+      stageW(row * W_PITCH + at % STEP8 * W_VECTORS, wRow[row] + k8, k8 < s.K8);
     }
     workgroupBarrier();
-    for (var q = 0u; q < 4u; q++) {
-      let a0 = xTile[(0 * LANES + local.y) * PITCH + q];
-      let a1 = xTile[(1 * LANES + local.y) * PITCH + q];
-      let a2 = xTile[(2 * LANES + local.y) * PITCH + q];
-      let a3 = xTile[(3 * LANES + local.y) * PITCH + q];
-      let v0 = wTile[(0 * LANES + local.x) * PITCH + q];
-      acc0_0 = mac4(acc0_0, a0, v0);
-      acc1_0 = mac4(acc1_0, a1, v0);
-      acc2_0 = mac4(acc2_0, a2, v0);
-      acc3_0 = mac4(acc3_0, a3, v0);
-      let v1 = wTile[(1 * LANES + local.x) * PITCH + q];
-      acc0_1 = mac4(acc0_1, a0, v1);
-      acc1_1 = mac4(acc1_1, a1, v1);
-      acc2_1 = mac4(acc2_1, a2, v1);
-      acc3_1 = mac4(acc3_1, a3, v1);
-      let v2 = wTile[(2 * LANES + local.x) * PITCH + q];
-      acc0_2 = mac4(acc0_2, a0, v2);
-      acc1_2 = mac4(acc1_2, a1, v2);
-      acc2_2 = mac4(acc2_2, a2, v2);
-      acc3_2 = mac4(acc3_2, a3, v2);
-      let v3 = wTile[(3 * LANES + local.x) * PITCH + q];
-      acc0_3 = mac4(acc0_3, a0, v3);
-      acc1_3 = mac4(acc1_3, a1, v3);
-      acc2_3 = mac4(acc2_3, a2, v3);
-      acc3_3 = mac4(acc3_3, a3, v3);
+    for (var q = 0u; q < STEP8; q++) {
+      let a0 = stagedX((0 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a1 = stagedX((1 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a2 = stagedX((2 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a3 = stagedX((3 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let v0 = stagedW((0 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+      acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+      acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+      acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+      let v1 = stagedW((1 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+      acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+      acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+      acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+      let v2 = stagedW((2 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+      acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+      acc2_2 = mac4(mac4(acc2_2, a2.lo, v2.lo), a2.hi, v2.hi);
+      acc3_2 = mac4(mac4(acc3_2, a3.lo, v2.lo), a3.hi, v2.hi);
+      let v3 = stagedW((3 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+      acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+      acc2_3 = mac4(mac4(acc2_3, a2.lo, v3.lo), a2.hi, v3.hi);
+      acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
     }
     workgroupBarrier();
   }
@@ -17839,6 +20972,963 @@ fn main(
     sum3 = select(sum3, acc3_3, i == 3);
     if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
   }
+}
+`,
+  "matmul@RM=8,RN=8,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
+const RN: u32 = 8u;
+const TEXELS: u32 = 0u;
+const TILED: u32 = 1u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
+//
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+// Both tiles have 64 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads
+// rows over the banks: 15 KiB at most.
+const LANES = 64u / RM;  // WX and WY
+override STEP8: u32 = select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
+override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, 64u * X_PITCH>;
+var<workgroup> wTile: array<vec4u, 64u * W_PITCH>;
+var<workgroup> xRow: array<u32, 64>;  // where a row begins in X and W
+var<workgroup> wRow: array<u32, 64>;
+
+fn stageX(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = xBits(at * X_VECTORS);
+    if (X_TYPE == 0u) { u = xBits(at * 2u + 1u); }
+  }
+  xTile[to] = v;
+  if (X_TYPE == 0u) { xTile[to + 1u] = u; }
+}
+
+fn stageW(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = wBits(at * W_VECTORS);
+    if (W_TYPE == 0u) { u = wBits(at * 2u + 1u); }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u]))); }
+  return before(halves(v));
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+
+@compute @workgroup_size(WX, WY)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
+  let r4 = min(m0 + 4, s.mEnd - 1u);
+  let b4 = r4 / s.S;
+  let x4 = (b4 * s.xN + s.xAt + r4 - b4 * s.S) * s.K8 - s.xBase8;
+  let r5 = min(m0 + 5, s.mEnd - 1u);
+  let b5 = r5 / s.S;
+  let x5 = (b5 * s.xN + s.xAt + r5 - b5 * s.S) * s.K8 - s.xBase8;
+  let r6 = min(m0 + 6, s.mEnd - 1u);
+  let b6 = r6 / s.S;
+  let x6 = (b6 * s.xN + s.xAt + r6 - b6 * s.S) * s.K8 - s.xBase8;
+  let r7 = min(m0 + 7, s.mEnd - 1u);
+  let b7 = r7 / s.S;
+  let x7 = (b7 * s.xN + s.xAt + r7 - b7 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+  var acc1_4 = 0.0;
+  var acc1_5 = 0.0;
+  var acc1_6 = 0.0;
+  var acc1_7 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc2_2 = 0.0;
+  var acc2_3 = 0.0;
+  var acc2_4 = 0.0;
+  var acc2_5 = 0.0;
+  var acc2_6 = 0.0;
+  var acc2_7 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc3_2 = 0.0;
+  var acc3_3 = 0.0;
+  var acc3_4 = 0.0;
+  var acc3_5 = 0.0;
+  var acc3_6 = 0.0;
+  var acc3_7 = 0.0;
+  var acc4_0 = 0.0;
+  var acc4_1 = 0.0;
+  var acc4_2 = 0.0;
+  var acc4_3 = 0.0;
+  var acc4_4 = 0.0;
+  var acc4_5 = 0.0;
+  var acc4_6 = 0.0;
+  var acc4_7 = 0.0;
+  var acc5_0 = 0.0;
+  var acc5_1 = 0.0;
+  var acc5_2 = 0.0;
+  var acc5_3 = 0.0;
+  var acc5_4 = 0.0;
+  var acc5_5 = 0.0;
+  var acc5_6 = 0.0;
+  var acc5_7 = 0.0;
+  var acc6_0 = 0.0;
+  var acc6_1 = 0.0;
+  var acc6_2 = 0.0;
+  var acc6_3 = 0.0;
+  var acc6_4 = 0.0;
+  var acc6_5 = 0.0;
+  var acc6_6 = 0.0;
+  var acc6_7 = 0.0;
+  var acc7_0 = 0.0;
+  var acc7_1 = 0.0;
+  var acc7_2 = 0.0;
+  var acc7_3 = 0.0;
+  var acc7_4 = 0.0;
+  var acc7_5 = 0.0;
+  var acc7_6 = 0.0;
+  var acc7_7 = 0.0;
+
+  // Tile row r is the row r / LANES of invocation r % LANES: neighbours read neighbouring rows.
+  if (lane < 64u) {
+    let m = min(m0 + (lane % LANES - local.y) * RM + lane / LANES, s.mEnd - 1u);
+    let n = min(n0 + (lane % LANES - local.x) * RN + lane / LANES, s.nEnd - 1u);
+    xRow[lane] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
+    wRow[lane] = n * s.stride8 - s.wBase8;
+  }
+  workgroupBarrier();
+  for (var k = 0u; k < s.K8; k += STEP8) {
+    for (var at = lane; at < 64u * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
+      // Eighths beyond K count as zeros.
+      stageX(row * X_PITCH + at % STEP8 * X_VECTORS, xRow[row] + k8, k8 < s.K8);
+      stageW(row * W_PITCH + at % STEP8 * W_VECTORS, wRow[row] + k8, k8 < s.K8);
+    }
+    workgroupBarrier();
+    for (var q = 0u; q < STEP8; q++) {
+      let a0 = stagedX((0 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a1 = stagedX((1 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a2 = stagedX((2 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a3 = stagedX((3 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a4 = stagedX((4 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a5 = stagedX((5 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a6 = stagedX((6 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a7 = stagedX((7 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let v0 = stagedW((0 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+      acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+      acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+      acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+      acc4_0 = mac4(mac4(acc4_0, a4.lo, v0.lo), a4.hi, v0.hi);
+      acc5_0 = mac4(mac4(acc5_0, a5.lo, v0.lo), a5.hi, v0.hi);
+      acc6_0 = mac4(mac4(acc6_0, a6.lo, v0.lo), a6.hi, v0.hi);
+      acc7_0 = mac4(mac4(acc7_0, a7.lo, v0.lo), a7.hi, v0.hi);
+      let v1 = stagedW((1 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+      acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+      acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+      acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+      acc4_1 = mac4(mac4(acc4_1, a4.lo, v1.lo), a4.hi, v1.hi);
+      acc5_1 = mac4(mac4(acc5_1, a5.lo, v1.lo), a5.hi, v1.hi);
+      acc6_1 = mac4(mac4(acc6_1, a6.lo, v1.lo), a6.hi, v1.hi);
+      acc7_1 = mac4(mac4(acc7_1, a7.lo, v1.lo), a7.hi, v1.hi);
+      let v2 = stagedW((2 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+      acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+      acc2_2 = mac4(mac4(acc2_2, a2.lo, v2.lo), a2.hi, v2.hi);
+      acc3_2 = mac4(mac4(acc3_2, a3.lo, v2.lo), a3.hi, v2.hi);
+      acc4_2 = mac4(mac4(acc4_2, a4.lo, v2.lo), a4.hi, v2.hi);
+      acc5_2 = mac4(mac4(acc5_2, a5.lo, v2.lo), a5.hi, v2.hi);
+      acc6_2 = mac4(mac4(acc6_2, a6.lo, v2.lo), a6.hi, v2.hi);
+      acc7_2 = mac4(mac4(acc7_2, a7.lo, v2.lo), a7.hi, v2.hi);
+      let v3 = stagedW((3 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+      acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+      acc2_3 = mac4(mac4(acc2_3, a2.lo, v3.lo), a2.hi, v3.hi);
+      acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
+      acc4_3 = mac4(mac4(acc4_3, a4.lo, v3.lo), a4.hi, v3.hi);
+      acc5_3 = mac4(mac4(acc5_3, a5.lo, v3.lo), a5.hi, v3.hi);
+      acc6_3 = mac4(mac4(acc6_3, a6.lo, v3.lo), a6.hi, v3.hi);
+      acc7_3 = mac4(mac4(acc7_3, a7.lo, v3.lo), a7.hi, v3.hi);
+      let v4 = stagedW((4 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_4 = mac4(mac4(acc0_4, a0.lo, v4.lo), a0.hi, v4.hi);
+      acc1_4 = mac4(mac4(acc1_4, a1.lo, v4.lo), a1.hi, v4.hi);
+      acc2_4 = mac4(mac4(acc2_4, a2.lo, v4.lo), a2.hi, v4.hi);
+      acc3_4 = mac4(mac4(acc3_4, a3.lo, v4.lo), a3.hi, v4.hi);
+      acc4_4 = mac4(mac4(acc4_4, a4.lo, v4.lo), a4.hi, v4.hi);
+      acc5_4 = mac4(mac4(acc5_4, a5.lo, v4.lo), a5.hi, v4.hi);
+      acc6_4 = mac4(mac4(acc6_4, a6.lo, v4.lo), a6.hi, v4.hi);
+      acc7_4 = mac4(mac4(acc7_4, a7.lo, v4.lo), a7.hi, v4.hi);
+      let v5 = stagedW((5 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_5 = mac4(mac4(acc0_5, a0.lo, v5.lo), a0.hi, v5.hi);
+      acc1_5 = mac4(mac4(acc1_5, a1.lo, v5.lo), a1.hi, v5.hi);
+      acc2_5 = mac4(mac4(acc2_5, a2.lo, v5.lo), a2.hi, v5.hi);
+      acc3_5 = mac4(mac4(acc3_5, a3.lo, v5.lo), a3.hi, v5.hi);
+      acc4_5 = mac4(mac4(acc4_5, a4.lo, v5.lo), a4.hi, v5.hi);
+      acc5_5 = mac4(mac4(acc5_5, a5.lo, v5.lo), a5.hi, v5.hi);
+      acc6_5 = mac4(mac4(acc6_5, a6.lo, v5.lo), a6.hi, v5.hi);
+      acc7_5 = mac4(mac4(acc7_5, a7.lo, v5.lo), a7.hi, v5.hi);
+      let v6 = stagedW((6 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_6 = mac4(mac4(acc0_6, a0.lo, v6.lo), a0.hi, v6.hi);
+      acc1_6 = mac4(mac4(acc1_6, a1.lo, v6.lo), a1.hi, v6.hi);
+      acc2_6 = mac4(mac4(acc2_6, a2.lo, v6.lo), a2.hi, v6.hi);
+      acc3_6 = mac4(mac4(acc3_6, a3.lo, v6.lo), a3.hi, v6.hi);
+      acc4_6 = mac4(mac4(acc4_6, a4.lo, v6.lo), a4.hi, v6.hi);
+      acc5_6 = mac4(mac4(acc5_6, a5.lo, v6.lo), a5.hi, v6.hi);
+      acc6_6 = mac4(mac4(acc6_6, a6.lo, v6.lo), a6.hi, v6.hi);
+      acc7_6 = mac4(mac4(acc7_6, a7.lo, v6.lo), a7.hi, v6.hi);
+      let v7 = stagedW((7 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_7 = mac4(mac4(acc0_7, a0.lo, v7.lo), a0.hi, v7.hi);
+      acc1_7 = mac4(mac4(acc1_7, a1.lo, v7.lo), a1.hi, v7.hi);
+      acc2_7 = mac4(mac4(acc2_7, a2.lo, v7.lo), a2.hi, v7.hi);
+      acc3_7 = mac4(mac4(acc3_7, a3.lo, v7.lo), a3.hi, v7.hi);
+      acc4_7 = mac4(mac4(acc4_7, a4.lo, v7.lo), a4.hi, v7.hi);
+      acc5_7 = mac4(mac4(acc5_7, a5.lo, v7.lo), a5.hi, v7.hi);
+      acc6_7 = mac4(mac4(acc6_7, a6.lo, v7.lo), a6.hi, v7.hi);
+      acc7_7 = mac4(mac4(acc7_7, a7.lo, v7.lo), a7.hi, v7.hi);
+    }
+    workgroupBarrier();
+  }
+
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (BIAS == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (BIAS == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (BIAS == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (BIAS == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var shift4 = 0.0;
+  if (BIAS == 1u) { shift4 = bias[c4]; }
+  var factor4 = s.scale;
+  var shift5 = 0.0;
+  if (BIAS == 1u) { shift5 = bias[c5]; }
+  var factor5 = s.scale;
+  var shift6 = 0.0;
+  if (BIAS == 1u) { shift6 = bias[c6]; }
+  var factor6 = s.scale;
+  var shift7 = 0.0;
+  if (BIAS == 1u) { shift7 = bias[c7]; }
+  var factor7 = s.scale;
+  var sample = 0xffffffffu;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+    }
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
+    var sum0 = acc0_0;
+    sum0 = select(sum0, acc0_0, i == 0);
+    sum0 = select(sum0, acc1_0, i == 1);
+    sum0 = select(sum0, acc2_0, i == 2);
+    sum0 = select(sum0, acc3_0, i == 3);
+    sum0 = select(sum0, acc4_0, i == 4);
+    sum0 = select(sum0, acc5_0, i == 5);
+    sum0 = select(sum0, acc6_0, i == 6);
+    sum0 = select(sum0, acc7_0, i == 7);
+    if (n0 + 0 < s.nEnd) { store(sum0, shift0, factor0, r + c0, y + c0); }
+    var sum1 = acc0_1;
+    sum1 = select(sum1, acc0_1, i == 0);
+    sum1 = select(sum1, acc1_1, i == 1);
+    sum1 = select(sum1, acc2_1, i == 2);
+    sum1 = select(sum1, acc3_1, i == 3);
+    sum1 = select(sum1, acc4_1, i == 4);
+    sum1 = select(sum1, acc5_1, i == 5);
+    sum1 = select(sum1, acc6_1, i == 6);
+    sum1 = select(sum1, acc7_1, i == 7);
+    if (n0 + 1 < s.nEnd) { store(sum1, shift1, factor1, r + c1, y + c1); }
+    var sum2 = acc0_2;
+    sum2 = select(sum2, acc0_2, i == 0);
+    sum2 = select(sum2, acc1_2, i == 1);
+    sum2 = select(sum2, acc2_2, i == 2);
+    sum2 = select(sum2, acc3_2, i == 3);
+    sum2 = select(sum2, acc4_2, i == 4);
+    sum2 = select(sum2, acc5_2, i == 5);
+    sum2 = select(sum2, acc6_2, i == 6);
+    sum2 = select(sum2, acc7_2, i == 7);
+    if (n0 + 2 < s.nEnd) { store(sum2, shift2, factor2, r + c2, y + c2); }
+    var sum3 = acc0_3;
+    sum3 = select(sum3, acc0_3, i == 0);
+    sum3 = select(sum3, acc1_3, i == 1);
+    sum3 = select(sum3, acc2_3, i == 2);
+    sum3 = select(sum3, acc3_3, i == 3);
+    sum3 = select(sum3, acc4_3, i == 4);
+    sum3 = select(sum3, acc5_3, i == 5);
+    sum3 = select(sum3, acc6_3, i == 6);
+    sum3 = select(sum3, acc7_3, i == 7);
+    if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
+    var sum4 = acc0_4;
+    sum4 = select(sum4, acc0_4, i == 0);
+    sum4 = select(sum4, acc1_4, i == 1);
+    sum4 = select(sum4, acc2_4, i == 2);
+    sum4 = select(sum4, acc3_4, i == 3);
+    sum4 = select(sum4, acc4_4, i == 4);
+    sum4 = select(sum4, acc5_4, i == 5);
+    sum4 = select(sum4, acc6_4, i == 6);
+    sum4 = select(sum4, acc7_4, i == 7);
+    if (n0 + 4 < s.nEnd) { store(sum4, shift4, factor4, r + c4, y + c4); }
+    var sum5 = acc0_5;
+    sum5 = select(sum5, acc0_5, i == 0);
+    sum5 = select(sum5, acc1_5, i == 1);
+    sum5 = select(sum5, acc2_5, i == 2);
+    sum5 = select(sum5, acc3_5, i == 3);
+    sum5 = select(sum5, acc4_5, i == 4);
+    sum5 = select(sum5, acc5_5, i == 5);
+    sum5 = select(sum5, acc6_5, i == 6);
+    sum5 = select(sum5, acc7_5, i == 7);
+    if (n0 + 5 < s.nEnd) { store(sum5, shift5, factor5, r + c5, y + c5); }
+    var sum6 = acc0_6;
+    sum6 = select(sum6, acc0_6, i == 0);
+    sum6 = select(sum6, acc1_6, i == 1);
+    sum6 = select(sum6, acc2_6, i == 2);
+    sum6 = select(sum6, acc3_6, i == 3);
+    sum6 = select(sum6, acc4_6, i == 4);
+    sum6 = select(sum6, acc5_6, i == 5);
+    sum6 = select(sum6, acc6_6, i == 6);
+    sum6 = select(sum6, acc7_6, i == 7);
+    if (n0 + 6 < s.nEnd) { store(sum6, shift6, factor6, r + c6, y + c6); }
+    var sum7 = acc0_7;
+    sum7 = select(sum7, acc0_7, i == 0);
+    sum7 = select(sum7, acc1_7, i == 1);
+    sum7 = select(sum7, acc2_7, i == 2);
+    sum7 = select(sum7, acc3_7, i == 3);
+    sum7 = select(sum7, acc4_7, i == 4);
+    sum7 = select(sum7, acc5_7, i == 5);
+    sum7 = select(sum7, acc6_7, i == 6);
+    sum7 = select(sum7, acc7_7, i == 7);
+    if (n0 + 7 < s.nEnd) { store(sum7, shift7, factor7, r + c7, y + c7); }
+  }
+}
+`,
+  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=0": `const RM: u32 = 1u;
+const RN: u32 = 8u;
+const TEXELS: u32 = 0u;
+const TILED: u32 = 0u;
+const SPLIT: u32 = 1u;
+const SUBGROUPS: u32 = 0u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
+//
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RN>;
+/// Sums of each column over all lanes, left in the first RN elements of partial.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    for (var at = lane; at < half * RN; at += LANES) { partial[at] += partial[at + half * RN]; }
+    workgroupBarrier();
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a = loadX(x0 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
+  }
+  let size = 0u;
+  partial[lane * RN + 0] = acc0_0;
+  partial[lane * RN + 1] = acc0_1;
+  partial[lane * RN + 2] = acc0_2;
+  partial[lane * RN + 3] = acc0_3;
+  partial[lane * RN + 4] = acc0_4;
+  partial[lane * RN + 5] = acc0_5;
+  partial[lane * RN + 6] = acc0_6;
+  partial[lane * RN + 7] = acc0_7;
+  gather(lane, size);
+  if (lane < RN && n0 + lane < s.nEnd) {
+    let c = n0 + lane;
+    var factor = s.scale;
+    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
+    var shift = 0.0;
+    if (BIAS == 1u) { shift = bias[c]; }
+    let row = m0 - b0 * s.S;
+    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  }
+
+}
+`,
+  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=1": `const RM: u32 = 1u;
+const RN: u32 = 8u;
+const TEXELS: u32 = 0u;
+const TILED: u32 = 0u;
+const SPLIT: u32 = 1u;
+const SUBGROUPS: u32 = 1u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
+//
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override BIAS: u32 = 0u;
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RN>;
+/// The same of the first lane of each subgroup, which holds its sum already.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  var total = 0.0;
+  if (lane < RN) {
+    for (var i = 0u; i < LANES; i += size) { total += partial[i * RN + lane]; }
+  }
+  workgroupBarrier();
+  if (lane < RN) { partial[lane] = total; }
+  workgroupBarrier();
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_size) size: u32,
+) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a = loadX(x0 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
+  }
+  // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
+  acc0_0 = subgroupAdd(acc0_0);
+  acc0_1 = subgroupAdd(acc0_1);
+  acc0_2 = subgroupAdd(acc0_2);
+  acc0_3 = subgroupAdd(acc0_3);
+  acc0_4 = subgroupAdd(acc0_4);
+  acc0_5 = subgroupAdd(acc0_5);
+  acc0_6 = subgroupAdd(acc0_6);
+  acc0_7 = subgroupAdd(acc0_7);
+  partial[lane * RN + 0] = acc0_0;
+  partial[lane * RN + 1] = acc0_1;
+  partial[lane * RN + 2] = acc0_2;
+  partial[lane * RN + 3] = acc0_3;
+  partial[lane * RN + 4] = acc0_4;
+  partial[lane * RN + 5] = acc0_5;
+  partial[lane * RN + 6] = acc0_6;
+  partial[lane * RN + 7] = acc0_7;
+  gather(lane, size);
+  if (lane < RN && n0 + lane < s.nEnd) {
+    let c = n0 + lane;
+    var factor = s.scale;
+    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
+    var shift = 0.0;
+    if (BIAS == 1u) { shift = bias[c]; }
+    let row = m0 - b0 * s.S;
+    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  }
+
 }
 `,
   "matmul_pad": `// matmul_pad.wgsl — P = X with zeros appended to each row: K made a multiple of 8 for matmul.wgsl.

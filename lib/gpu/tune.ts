@@ -32,8 +32,8 @@ export type Operands = "buffers" | "texels" | "tiled";
 export type Reduction = "rows" | "tree" | "subgroups";
 
 /**
- * Sums of an invocation: tens, which fit a GPU's registers, or hundreds, which pay where what exceeds them lies in a
- * processor's cache and loading operands is the cost.
+ * Sums of an invocation. Small: tens, which fit any GPU's registers. Large: 64 where operands are staged in workgroup memory,
+ * hundreds where they come from textures, which pays where what exceeds the registers lies in a processor's cache.
  */
 export type Tiles = "small" | "large";
 
@@ -61,7 +61,7 @@ export interface MatmulTuning {
   readonly operands: Operands;
   /** Milliseconds of the same product by each. */
   readonly ms: Readonly<Partial<Record<Operands, number>>>;
-  /** Whether an invocation may hold hundreds of sums; known where operands come from textures. */
+  /** Which sums of an invocation are faster; small where operands come from buffers. */
   readonly tiles: Tiles;
   /** Milliseconds of the same product in each, where both were measured. */
   readonly tilesMs: Readonly<Partial<Record<Tiles, number>>>;
@@ -73,7 +73,12 @@ export interface MatmulTuning {
 
 function variant(operands: Operands, RM: number, RN: number, WX: number, WY: number): MatmulKernel {
   const flags = `TEXELS=${operands === "texels" ? 1 : 0},TILED=${operands === "tiled" ? 1 : 0}`;
-  return { shader: `matmul@RM=${RM},RN=${RN},${flags}`, RM, RN, WX, WY, operands };
+  return { shader: `matmul@RM=${RM},RN=${RN},${flags},SPLIT=0,SUBGROUPS=0`, RM, RN, WX, WY, operands };
+}
+
+function splitRow(subgroups: 0 | 1): MatmulKernel {
+  const shader = `matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=${subgroups}`;
+  return { shader, RM: 1, RN: 8, WX: 1, WY: 1, operands: "buffers" };
 }
 
 /** Kernels by rows: one or two, up to sixteen, more. Eight invocations along x fill a CPU's vectors. */
@@ -88,8 +93,17 @@ const KERNELS: Readonly<Record<Operands, readonly [MatmulKernel, MatmulKernel, M
   tiled: [variant("buffers", 1, 8, 32, 1), variant("buffers", 4, 4, 16, 1), variant("tiled", 4, 4, 16, 16)],
 };
 
+/** Kernels for one or two rows where a workgroup shares a row: those that sum up norms likewise. */
+const SPLIT_ROWS: Readonly<Partial<Record<Reduction, MatmulKernel>>> = {
+  tree: splitRow(0),
+  subgroups: splitRow(1),
+};
+
+/** Where invocations may hold more sums. */
+const LARGE_STAGED = variant("tiled", 8, 8, 8, 8);
+
 /**
- * Large tiles for many rows, and multiply-adds a unit of time of each (llvmpipe): a value loaded is used 9.6, 13.7 or 16
+ * Large tiles from textures for many rows, and multiply-adds a unit of time of each (llvmpipe): a value loaded is used 9.6, 13.7 or 16
  * times a row or column on the average.
  */
 const LARGE_TILES: readonly { readonly kernel: MatmulKernel; readonly pace: number }[] = [
@@ -129,7 +143,7 @@ export function reductionOf(device: Device): Reduction {
 
 /** Sums that an invocation of a device may hold, by its tuning if {@linkcode tuneMatmul} has run. */
 export function tilesOf(device: Device): Tiles {
-  return tunings.get(device)?.tiles ?? "small";
+  return tunings.get(device)?.tiles ?? (device.info.fallback ? "large" : "small");
 }
 
 /**
@@ -145,9 +159,10 @@ export function compilesLargeKernels(device: Device): boolean {
 export function chooseMatmul(device: Device, { M, N }: MatmulShape): MatmulKernel {
   const operands = operandsOf(device);
   const [row, few, many] = KERNELS[operands];
-  if (M <= 2) return row;
+  if (M <= 2) return SPLIT_ROWS[reductionOf(device)] ?? row;
   if (M <= 16) return few;
-  if (operands !== "texels" || tilesOf(device) === "small") return many;
+  if (operands === "buffers" || tilesOf(device) === "small") return many;
+  if (operands === "tiled") return LARGE_STAGED;
   // Rows beyond the edge cost their tile; columns beyond it cost the whole vector of eight invocations.
   const time = ({ kernel: { RM, RN, WX }, pace }: (typeof LARGE_TILES)[number]): number =>
     Math.ceil(M / RM) * RM * Math.ceil(N / (WX * RN)) * WX * RN / pace;
@@ -196,11 +211,11 @@ export async function tuneMatmul(device: Device, known: readonly MatmulTuning[] 
       ]),
     );
     const operands = least(ms);
-    const tilesMs = operands !== "texels" ? {} : await race<Tiles>(device, until, [
-      product("small", variant("texels", 4, 4, 16, 1)),
-      product("large", variant("texels", 16, 16, 8, 4)),
+    const tilesMs = operands === "buffers" ? {} : await race<Tiles>(device, until, [
+      product("small", operands === "tiled" ? KERNELS.tiled[2] : KERNELS.texels[1]),
+      product("large", operands === "tiled" ? LARGE_STAGED : variant("texels", 16, 16, 8, 4)),
     ]);
-    const tiles = operands !== "texels" ? "small" : least(tilesMs);
+    const tiles = operands === "buffers" ? "small" : least(tilesMs);
     const reductionMs = await race(
       device,
       until,

@@ -188,7 +188,7 @@ function sinusoid(r: Recorder, t: readonly number[]): Tensor {
  * One double-stream block: image and text tokens keep their own weights and meet in one joint attention.
  * Kernels that need no weights, or only vectors of them, run over both kinds of tokens at once.
  */
-class FluxDoubleBlock {
+export class FluxDoubleBlock {
   private readonly modulation: LinearWeights;
   private readonly img: Stream;
   private readonly txt: Stream;
@@ -287,7 +287,7 @@ function qkNorms(attn: Weights, [q, k]: [string, string], headDim: number): QkNo
 }
 
 /** One single-stream block: attention and MLP side by side over all tokens, x += gate · proj([attn, mlp]). */
-class FluxSingleBlock {
+export class FluxSingleBlock {
   private readonly modulation: LinearWeights;
   private readonly qkv: LinearWeights;
   private readonly norms: QkNorms;

@@ -415,7 +415,7 @@ interface Level {
 }
 
 /** ResnetBlock2D with a time embedding added between its convolutions. */
-class UnetResnet {
+export class UnetResnet {
   private readonly norm1: { weight: Tensor; bias: Tensor };
   private readonly conv1: ConvWeights;
   private readonly timeProj: LinearWeights;
@@ -490,7 +490,7 @@ class SpatialTransformer {
 }
 
 /** BasicTransformerBlock: self-attention (or a first one to the text), cross-attention, gated MLP; pre-norm, in place. */
-class TransformerBlock {
+export class TransformerBlock {
   private readonly norms: { weight: Tensor; bias: Tensor }[];
   private readonly qkv?: LinearWeights;
   private readonly cross1?: Cross;

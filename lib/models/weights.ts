@@ -177,7 +177,10 @@ export class WeightStore {
 
   /** Destroys every buffer. */
   [Symbol.dispose](): void {
-    for (const buffer of this.buffers) buffer.destroy();
+    for (const buffer of this.buffers) {
+      this.device.memory.forgetTexels(buffer);
+      buffer.destroy();
+    }
     this.buffers.length = 0;
   }
 }

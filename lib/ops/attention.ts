@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
-import { compilesLargeKernels, operandsOf, tilesOf } from "../gpu/tune.ts";
+import { compilesLargeKernels, operandsOf, reductionOf, tilesOf } from "../gpu/tune.ts";
 import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
 
 /** Heads within the channels of a sequence: element d of head h of row n is `x[b, n, at + h·D + d]`. */
@@ -219,6 +219,7 @@ interface TexelTile {
  */
 const TEXEL_TILES: readonly TexelTile[] = [
   { OD: 32, RQ: 8, flops: 0 },
+  { OD: 32, RQ: 12, flops: 5e8 },
   { OD: 40, RQ: 8, flops: 0 },
   { OD: 64, RQ: 4, flops: 0 },
   { OD: 64, RQ: 8, flops: 5e8 },
@@ -275,7 +276,7 @@ function chooseKernel(r: Recorder, operands: readonly Strided[], D: number, flop
   }
   const DJ = D <= 64 ? 1 : D <= 128 ? 2 : 8;
   return {
-    shader: `attention@BQ=4,DJ=${DJ}`,
+    shader: `attention@BQ=4,DJ=${DJ},SUBGROUPS=${reductionOf(r.device) === "subgroups" ? 1 : 0}`,
     tiled: false,
     texels: false,
     constants: {},

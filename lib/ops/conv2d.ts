@@ -86,7 +86,8 @@ export function packConv(
     if (half.every((v, i) => Number.isFinite(v) || !Number.isFinite(packed[i]))) data = half;
   }
   const buffer = device.gpu.createBuffer({ size: Math.max(16, data.byteLength), usage: 0x80 | 0x04 | 0x08 });
-  device.gpu.queue.writeBuffer(buffer, 0, data);
+  // As bytes: Dawn for Node ends the process at a Float16Array.
+  device.gpu.queue.writeBuffer(buffer, 0, new Uint8Array(data.buffer));
   return { buffer, Co, Ci, kh, kw, type: data instanceof Float16Array ? "f16" : "f32" };
 }
 
@@ -137,6 +138,28 @@ interface Geometry {
   rowsOf(y0: number, y1: number): [number, number];
 }
 
+/** Pixels and rows that an invocation makes of eight channels, and multiply-adds a unit of time (llvmpipe). */
+interface Tile {
+  readonly PX: number;
+  readonly ROWS: number;
+  readonly pace: number;
+}
+
+/** shaders/conv.wgsl. */
+const PLAIN_TILE: Tile = { PX: 4, ROWS: 1, pace: 1 };
+/** shaders/conv3x3.wgsl: sixteen pixels share a weight that eight had to themselves. The first suits any adapter. */
+const LARGE_TILES: readonly Tile[] = [
+  { PX: 8, ROWS: 1, pace: 34 },
+  { PX: 16, ROWS: 1, pace: 46 },
+  { PX: 8, ROWS: 2, pace: 45 },
+  { PX: 4, ROWS: 4, pace: 42 },
+];
+
+/** What is made in vain at the edges counts as much as the rest. */
+function time({ PX, ROWS, pace }: Tile, { Ho, Wo }: Geometry): number {
+  return Math.ceil(Wo / PX) * PX * Math.ceil(Ho / ROWS) * ROWS / pace;
+}
+
 function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry): Tensor {
   const [B, H, W, C] = x.shape;
   const { Co, kh, kw } = w;
@@ -153,11 +176,13 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   const texels = operandsOf(r.device) === "texels" &&
     Math.max(X.byteLength, w.buffer.size) <= MAX_TEXEL_BYTES && (X.dtype === "f32" || C4 * 4 % 8 === 0);
   const vectors = Co % 4 === 0;
-  // Sixteen pixels a row share a weight and make 46 GFLOP/s instead of eight pixels' 34 (llvmpipe), unless the row ends in vain.
-  const long = texels && vectors && tilesOf(r.device) === "large" &&
-    Math.ceil(g.Wo / 16) * 16 / 46 < Math.ceil(g.Wo / 8) * 8 / 34;
-  const px = !fast ? 4 : long ? 16 : 8;
-  const tiles = Math.ceil(g.Wo / px);
+  const tile = !fast
+    ? PLAIN_TILE
+    : texels && vectors && tilesOf(r.device) === "large"
+    ? LARGE_TILES.reduce((best, t) => time(t, g) < time(best, g) ? t : best)
+    : LARGE_TILES[0];
+  const { PX, ROWS } = tile;
+  const tiles = Math.ceil(g.Wo / PX);
   const WX = Co > 32 ? 8 : Co > 16 ? 4 : Co > 8 ? 2 : 1;
   const WY = 64 / WX;
 
@@ -168,7 +193,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   const flops = 2 * g.Wo * Co * C * kh * kw / (g.transposed ? g.stride ** 2 : 1); // of a row
   let band = Math.min(
     g.Ho,
-    Math.floor(65535 * WY / tiles),
+    Math.floor(65535 * WY / tiles) * ROWS,
     r.device.budget.rowsAtOnce(g.Ho, g.Ho * flops, 1),
   );
   if (!whole) {
@@ -197,7 +222,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
     offset: 0,
     size: w.buffer.size,
   };
-  const weightTexels = texels ? r.texels(weights) : undefined;
+  const weightTexels = texels ? r.weightTexels(w.buffer, w.buffer.size) : undefined;
   let copied: { binding: Tensor | Binding; texels: GPUTexture } | undefined;
   const copy = (binding: Tensor | Binding): GPUTexture => {
     if (copied?.binding !== binding) copied = { binding, texels: r.texels(binding) };
@@ -216,7 +241,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
       const from = (base: number, size: number) => (base - b * size) >>> 0;
       r.dispatch({
         shader: fast
-          ? `conv3x3@V=${vectors ? 1 : 0},TEXELS=${texels ? 1 : 0},PX=${px}`
+          ? `conv3x3@V=${vectors ? 1 : 0},TEXELS=${texels ? 1 : 0},PX=${PX},ROWS=${ROWS}`
           : `conv@TEXELS=${texels ? 1 : 0}`,
         types: { ...texels ? {} : { xElem: X.dtype }, rElem: o.residual?.dtype ?? "f32", yElem: Y.dtype },
         constants,
@@ -234,7 +259,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
           rw?.binding,
           yw.binding,
         ],
-        groups: [Math.ceil(Co / (8 * WX)), Math.ceil(tiles * (y1 - y0) / WY)],
+        groups: [Math.ceil(Co / (8 * WX)), Math.ceil(tiles * Math.ceil((y1 - y0) / ROWS) / WY)],
         flops: (y1 - y0) * flops,
       });
     }

@@ -141,7 +141,9 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
     );
   }
   const step = W.byteLength <= limit ? N : columns;
-  const wholeWeight = texels && step === N ? r.texels(bindBytes(W, 0, N * wBytes, true)) : undefined;
+  const wholeWeight = texels && step === N
+    ? r.weightTexels(weight.buffer, Math.ceil(N * wBytes / 16) * 16)
+    : undefined;
   const atOnce = r.device.budget.rowsAtOnce(M, 2 * M * Math.min(N, step) * K, kernel.WY * kernel.RM);
 
   for (const [m0, mEnd] of fitting.flatMap(([m0, mEnd]) => cut(m0, mEnd, atOnce))) {

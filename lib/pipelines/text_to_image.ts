@@ -17,6 +17,7 @@ import { type FolderSource, httpFolder } from "../weights/bytes.ts";
 import { openCheckpoint } from "../weights/checkpoint.ts";
 import { LoraSet } from "../weights/lora.ts";
 import { type ModelIndex, readModelIndex } from "../weights/model_folder.ts";
+import { embeddedFolder } from "./embedded_model.ts";
 import { familyOf } from "./families.ts";
 import {
   type Component,
@@ -46,6 +47,7 @@ import type {
 import { RNGS } from "./types.ts";
 import { type Autoencoder, loadTinyVae, loadVae } from "./vae.ts";
 
+export { embeddedFolder } from "./embedded_model.ts";
 export type {
   Defaults,
   GeneratedImage,
@@ -65,11 +67,6 @@ export type {
 
 /** stable-diffusion.cpp's. */
 const DEFAULT_STRENGTH = 0.75;
-
-/** The model that comes with this library. */
-export function embeddedFolder(): FolderSource {
-  return httpFolder(new URL("../../weights/lssgen-emoji/", import.meta.url));
-}
 
 /**
  * The folder that a model's source stands for. Without a source the embedded model's.
@@ -144,9 +141,12 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
  * @throws {AbortedError} When the signal fires while loading.
  *
  * @example A red apple
- * ```ts ignore
+ * ```ts
+ * import { createPipeline } from "@lssgen/webgpu";
+ *
  * await using pipeline = await createPipeline();
  * const { images } = await pipeline.generate({ prompt: "a red apple", width: 512, height: 512 });
+ * console.log(images[0].rgb.length);
  * ```
  */
 export async function createPipeline(

@@ -243,7 +243,7 @@ export interface Pipeline extends AsyncDisposable {
  *
  * @example Step by step
  * ```ts
- * import { createPipeline } from "../../mod.ts";
+ * import { createPipeline } from "@lssgen/webgpu";
  *
  * await using pipeline = await createPipeline();
  * const drawing = pipeline.generate({ prompt: "a red apple" });

@@ -41,7 +41,7 @@ export interface Denoising<L> {
  *
  * @example A denoiser of one's own, on the CPU
  * ```ts
- * import { createScheduler } from "../schedulers/registry.ts";
+ * import { combineArrays, createScheduler, lssgen } from "@lssgen/webgpu/lssgen";
  *
  * const size = (s: { latentHeight: number; latentWidth: number }) => s.latentHeight * s.latentWidth;
  * const latents = await lssgen<Float32Array>({
@@ -59,6 +59,7 @@ export interface Denoising<L> {
  *     }),
  *   combine: combineArrays,
  * });
+ * console.log(latents[0]);
  * ```
  */
 export function lssgen<L>(request: PlanRequest, model: Denoising<L>, options: RunOptions = {}): Promise<L> {

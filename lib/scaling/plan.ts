@@ -16,8 +16,7 @@ import type { Growth, Plan, PlanRequest, StagePlan } from "./types.ts";
  *
  * @example FLUX.1-dev at 1024²
  * ```ts
- * import { assertEquals } from "@std/assert";
- * import { createScheduler } from "../schedulers/registry.ts";
+ * import { createScheduler, planStages } from "@lssgen/webgpu/lssgen";
  *
  * const plan = planStages({
  *   width: 1024, height: 1024, minResolution: 512, baseResolution: 1024, steps: 50, initNoise: 0.75,
@@ -25,7 +24,7 @@ import type { Growth, Plan, PlanRequest, StagePlan } from "./types.ts";
  *   scheduler: createScheduler({ _class_name: "FlowMatchEulerDiscreteScheduler", use_dynamic_shifting: true }),
  *   space: { vaeFactor: 8, patch: 2, indivisible: "round", sigmas: "linear" },
  * });
- * assertEquals(plan.stages.map((stage) => stage.steps.length), [25, 25]);
+ * console.log(plan.stages.map((stage) => stage.steps.length)); // [25, 25]
  * ```
  */
 export function planStages(request: PlanRequest): Plan {

@@ -5,6 +5,7 @@
  */
 
 import { openDevice } from "../../lib/gpu/device.ts";
+import { forceTuning, tuneMatmul } from "../../lib/gpu/tune.ts";
 import { httpFolder } from "../../lib/weights/bytes.ts";
 import { LazyDevice, runCase } from "../../tools/golden/run.ts";
 import { refusedVariants, shaderVariants } from "../shader_variants.ts";
@@ -33,7 +34,11 @@ async function answer(ask: Ask): Promise<Told> {
     return { run: variants.length, failures: await refusedVariants(device.gpu, variants, false) };
   }
   const gpu = new LazyDevice();
+  const device = await gpu.get();
   const failures: string[] = [];
+  // What only this adapter can do of all that are tested; its own tuning is what pictures of the page are made with.
+  if (!device.info.subgroups) failures.push("The adapter has no subgroups");
+  else forceTuning(device, { ...await tuneMatmul(device), reduction: "subgroups" });
   for (const [path, io] of ask.cases) {
     const result = await runCase(path, (p) => httpFolder(`${ask.root}${p}`), io, gpu, "f32");
     if (!result.ok) failures.push(`${path}: ${result.failures.join("; ")}`);
