@@ -75,6 +75,7 @@ export class KernelCache {
     return job;
   }
 
+  /** A shader's text with its types, parsed. */
   private module({ shader, types }: KernelSpec, code: string): GPUShaderModule {
     const key = keyOf({ shader, types });
     let module = this.modules.get(key);
