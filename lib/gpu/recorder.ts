@@ -56,6 +56,8 @@ export interface ProfileEntry {
 /** Bytes of one parameter block; 256 is WebGPU's guaranteed uniform offset alignment. */
 const SLOT = 256;
 const SLOTS = 1024;
+/** Slots that an upload may take: time steps, guidance, a row of a table. A submission before it would wait for the GPU. */
+const UPLOAD_SLOTS = 16;
 
 /**
  * Records dispatches and owns the tensors they make. Scopes say who frees what:
@@ -107,7 +109,7 @@ export class Recorder {
         "f16 activations need an adapter with shader-f16; use dtype f32 (weights may still be f16)",
       );
     }
-    this.paramsBuffer = device.gpu.createBuffer({ size: SLOT * SLOTS, usage: 0x40 | 0x08 }); // UNIFORM | COPY_DST
+    this.paramsBuffer = device.gpu.createBuffer({ size: SLOT * SLOTS, usage: 0x40 | 0x08 | 0x04 }); // UNIFORM | COPY_DST | COPY_SRC
     this.scopes.push(new Scope(this, undefined));
   }
 
@@ -142,10 +144,26 @@ export class Recorder {
     if (this.scopes.pop() !== scope) throw new LssgenError("internal", "Scopes were closed out of order");
   }
 
-  /** A tensor from CPU numbers. Submits what was recorded first, so that order is kept. */
+  /**
+   * A tensor from CPU numbers. A few travel with the launches' parameters; for more, what was recorded is submitted first, so
+   * that order is kept.
+   */
   upload(shape: readonly number[], data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>): Tensor {
     if (elements(shape) !== data.length) {
       throw new LssgenError("internal", `Upload of ${data.length} numbers as [${shape}]`);
+    }
+    const slots = Math.ceil(data.byteLength / SLOT);
+    if (slots <= UPLOAD_SLOTS) {
+      this.device.check();
+      if (this.slot + slots > SLOTS) this.submit();
+      const t = this.tensor(shape, "f32");
+      const at = this.slot * SLOT;
+      new Uint8Array(this.params).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+      this.slot += slots;
+      this.endPass();
+      this.encoder ??= this.device.gpu.createCommandEncoder();
+      this.encoder.copyBufferToBuffer(this.paramsBuffer, at, t.buffer, t.offset, data.byteLength);
+      return t;
     }
     this.submit();
     const t = this.tensor(shape, "f32");
