@@ -302,6 +302,7 @@ export class Recorder {
     return kept;
   }
 
+  /** Records the copy: whole rows, then what is left of one. */
   private copyTexels(buffer: GPUBuffer, at: number, size: number, texture: GPUTexture): void {
     this.endPass();
     this.encoder ??= this.device.gpu.createCommandEncoder();
