@@ -50,7 +50,7 @@ export {
   type PackConvOptions,
 } from "./lib/ops/conv2d.ts";
 export { activation, add, affine, cast, combine, geglu, product, softmax } from "./lib/ops/elementwise.ts";
-export { groupNorm, type GroupNormOptions } from "./lib/ops/group_norm.ts";
+export { groupNorm, type GroupNormOptions, type GroupStatistics } from "./lib/ops/group_norm.ts";
 export {
   type Activation,
   linear,

@@ -68,6 +68,7 @@ Deno.test("a weight's texture is made once, and never stands for what the weight
     const x = r.upload([1, 32, 32], new Float32Array(1024).fill(1));
     return (await r.read(linear(r, x, { weight: { buffer, N: 32, K: 32, stride: 32, type: "f32" } })))[0];
   };
+  await sum(weight(3)); // Compiles: what is recorded before a kernel compiles is submitted at once.
   const first = weight(1);
   // A run that is stopped before it was submitted has filled nothing.
   const stopped = new AbortController();

@@ -69,14 +69,18 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       });
       await watch.settled();
       const image = result.images[0];
+      const drawn = performance.now();
       await writeWhole(path, await pictureFile(image, engine));
+      const write = { phase: "write", ms: performance.now() - drawn };
       progress.end();
       const later = result.warnings.filter((warning) => !warnings.includes(warning));
       if (!options.flag.quiet && i === 0) {
         for (const warning of later) terminal.note(`Warning: ${warning}\n`);
       }
-      const totalMs = performance.now() - began + (i === 0 ? loadMs : 0);
-      const timings = i === 0 ? [{ phase: "load", ms: loadMs }, ...result.timings] : result.timings;
+      // Of the first picture from the process's beginning: its modules and the model's configs are "start".
+      const totalMs = performance.now() - (i === 0 ? 0 : began);
+      const before = i === 0 ? [{ phase: "start", ms: started }, { phase: "load", ms: loadMs }] : [];
+      const timings = [...before, ...result.timings, write];
       if (options.flag.json) {
         report.push({
           file: path,

@@ -33,15 +33,22 @@ export interface Kernel {
 export class KernelCache {
   private readonly compiled = new Map<string, Kernel>();
   private readonly pending = new Map<string, Promise<Kernel>>();
+  /** Parsed once for all values of the constants. */
+  private readonly modules = new Map<string, GPUShaderModule>();
 
   /** Use `device.kernels`. */
   constructor(private readonly gpu: GPUDevice) {}
 
-  /** The kernel, compiled now if it has not been. */
-  get(spec: KernelSpec): Kernel {
+  /**
+   * The kernel, compiled now if it has not been.
+   *
+   * @param beforeCompiling Called first then, which may block for a tenth of a second.
+   */
+  get(spec: KernelSpec, beforeCompiling?: () => void): Kernel {
     const key = keyOf(spec);
     let kernel = this.compiled.get(key);
     if (!kernel) {
+      beforeCompiling?.();
       const { descriptor, layout, storage } = this.describe(spec);
       kernel = { name: spec.shader, pipeline: this.gpu.createComputePipeline(descriptor), layout, storage };
       this.compiled.set(key, kernel);
@@ -68,6 +75,14 @@ export class KernelCache {
     return job;
   }
 
+  /** A shader's text with its types, parsed. */
+  private module({ shader, types }: KernelSpec, code: string): GPUShaderModule {
+    const key = keyOf({ shader, types });
+    let module = this.modules.get(key);
+    if (!module) this.modules.set(key, module = this.gpu.createShaderModule({ label: shader, code }));
+    return module;
+  }
+
   /** Everything a pipeline is made of. */
   private describe(
     spec: KernelSpec,
@@ -88,10 +103,7 @@ export class KernelCache {
         label: spec.shader,
         layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: {
-          module: this.gpu.createShaderModule({
-            label: spec.shader,
-            code: preamble(spec.types, text) + text,
-          }),
+          module: this.module(spec, preamble(spec.types, text) + text),
           constants: spec.constants as Record<string, number>,
         },
       },

@@ -173,7 +173,8 @@ export class Recorder {
 
   /** Records one launch. */
   dispatch(d: Dispatch): void {
-    const kernel = this.device.kernels.get(d);
+    // While the CPU compiles, the GPU shall work on what is known, compiling earlier kernels in its turn (llvmpipe).
+    const kernel = this.device.kernels.get(d, () => this.submit());
     if (d.buffers.length !== kernel.storage) {
       throw new LssgenError(
         "internal",
@@ -301,6 +302,7 @@ export class Recorder {
     return kept;
   }
 
+  /** Records the copy: whole rows, then what is left of one. */
   private copyTexels(buffer: GPUBuffer, at: number, size: number, texture: GPUTexture): void {
     this.endPass();
     this.encoder ??= this.device.gpu.createCommandEncoder();

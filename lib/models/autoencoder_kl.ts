@@ -11,7 +11,7 @@ import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { attention } from "../ops/attention.ts";
 import { conv2d, type ConvWeights } from "../ops/conv2d.ts";
-import { groupNorm } from "../ops/group_norm.ts";
+import { groupNorm, type GroupStatistics } from "../ops/group_norm.ts";
 import { linear, type LinearWeights } from "../ops/linear.ts";
 import type { Tensor } from "../tensor.ts";
 import type { ConfigReader } from "../weights/model_folder.ts";
@@ -100,8 +100,44 @@ export class AutoencoderKl {
   /** Latents [B, h, w, C] → picture [B, 8h, 8w, 3] f32, about −1 … 1. */
   decode(r: Recorder, z: Tensor): Tensor {
     using scope = r.scope();
+    return scope.keep(this.decoder.upper(r, this.decodeLower(r, z, 0), 0));
+  }
+
+  /**
+   * The decoder below its level `level`, at the size that level − 1 works at: what {@linkcode decodeUpper} goes on from.
+   *
+   * @returns [B, s·h, s·w, width] f32, s = 2^(level − 1); [B, h, w, width] for level 0.
+   */
+  decodeLower(r: Recorder, z: Tensor, level: number): Tensor {
+    using scope = r.scope();
     const h = this.postQuantConv ? conv2d(r, z, this.postQuantConv, { dtype: "f32" }) : z;
-    return scope.keep(this.decoder.forward(r, h));
+    return scope.keep(this.decoder.lower(r, h, level));
+  }
+
+  /**
+   * The decoder from level `level` on, also for some rows of what lies below: of its output, all rows are right but those
+   * nearer than {@linkcode decodeReach} to rows that are missing.
+   *
+   * @param norms Says which statistics each group norm uses, in their order.
+   */
+  decodeUpper(r: Recorder, x: Tensor, level: number, norms?: Norms): Tensor {
+    return this.decoder.upper(r, x, level, norms);
+  }
+
+  /** Rows above and below that a row of {@linkcode decodeLower}'s result looks at in {@linkcode decodeUpper}. */
+  decodeReach(level: number): number {
+    let reach = 1; // conv_out
+    for (let i = this.config.block_out_channels.length - 1; i >= level; i--) {
+      reach += 2 * (this.config.layers_per_block + 1);
+      if (i > 0) reach = Math.ceil((reach + 1) / 2); // the upsampler's convolution
+    }
+    return reach;
+  }
+
+  /** Channels of the widest map of the decoder's level: what the upsampler below hands it, or its own. */
+  decodeWidth(level: number): number {
+    const widths = [...this.config.block_out_channels].reverse();
+    return Math.max(widths[Math.max(0, level - 1)], widths[level]);
   }
 }
 
@@ -177,16 +213,30 @@ class Decoder {
     this.convOut = w.conv("conv_out", c.out_channels, last, 3);
   }
 
-  forward(r: Recorder, z: Tensor): Tensor {
+  lower(r: Recorder, z: Tensor, end: number): Tensor {
     using scope = r.scope();
     let h = conv2d(r, z, this.convIn, { pad: 1, dtype: "f32" });
     h = step(scope, h, this.mid.forward(r, h));
-    for (const { resnets, upsample } of this.levels) {
-      for (const resnet of resnets) h = step(scope, h, resnet.forward(r, h));
-      if (upsample) h = step(scope, h, conv2d(r, h, upsample, { pad: 1, upsample: 2, dtype: "f32" }));
-    }
-    const n = groupNorm(r, h, { ...this.normOut, act: "silu" });
+    return scope.keep(this.through(r, h, 0, end));
+  }
+
+  upper(r: Recorder, x: Tensor, from: number, norms?: Norms): Tensor {
+    using scope = r.scope();
+    const h = this.through(r, x, from, this.levels.length, norms);
+    const n = normed(r, h, { ...this.normOut, act: "silu" }, norms);
     return scope.keep(conv2d(r, n, this.convOut, { pad: 1, dtype: "f32" }));
+  }
+
+  /** Levels from … end − 1. Sizes double on the way into a level, so that the smaller map is what is kept between. */
+  private through(r: Recorder, x: Tensor, from: number, end: number, norms?: Norms): Tensor {
+    using scope = r.scope();
+    let h = x;
+    for (let i = from; i < end; i++) {
+      const upsample = i > 0 ? this.levels[i - 1].upsample : undefined;
+      if (upsample) h = step(scope, h, conv2d(r, h, upsample, { pad: 1, upsample: 2, dtype: "f32" }));
+      for (const resnet of this.levels[i].resnets) h = step(scope, h, resnet.forward(r, h, norms));
+    }
+    return scope.keep(h);
   }
 }
 
@@ -227,13 +277,13 @@ class ResnetBlock {
   }
 
   /** x [B, H, W, Ci] f32 → [B, H, W, Co] f32. */
-  forward(r: Recorder, x: Tensor): Tensor {
+  forward(r: Recorder, x: Tensor, norms?: Norms): Tensor {
     using scope = r.scope();
     const residual = this.shortcut ? conv2d(r, x, this.shortcut, { dtype: "f32" }) : x;
-    let h = groupNorm(r, x, { ...this.norm1, act: "silu" });
+    let h = normed(r, x, { ...this.norm1, act: "silu" }, norms);
     // f32 between the convolutions: SDXL's decoder leaves the range of f16 here.
     h = step(scope, h, conv2d(r, h, this.conv1, { pad: 1, dtype: "f32" }));
-    h = step(scope, h, groupNorm(r, h, { ...this.norm2, act: "silu" }));
+    h = step(scope, h, normed(r, h, { ...this.norm2, act: "silu" }, norms));
     return scope.keep(conv2d(r, h, this.conv2, { pad: 1, residual, dtype: "f32" }));
   }
 }
@@ -266,6 +316,18 @@ class AttentionBlock {
     const y = linear(r, a, this.out, { residual: { ...x, shape: [B, H * W, C] }, dtype: "f32" });
     return { ...scope.keep(y), shape: x.shape };
   }
+}
+
+/** Statistics for the group norms of a forward pass over a part of a picture. */
+export interface Norms {
+  /** Those that the next group norm uses for x. */
+  next(r: Recorder, x: Tensor, groups: number): GroupStatistics;
+}
+
+function normed(r: Recorder, x: Tensor, o: Norm & { act: "silu" }, norms?: Norms): Tensor {
+  if (!norms) return groupNorm(r, x, o);
+  using scope = r.scope();
+  return scope.keep(groupNorm(r, x, { ...o, statistics: norms.next(r, x, o.groups) }));
 }
 
 interface Norm {

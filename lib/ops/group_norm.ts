@@ -25,11 +25,110 @@ export interface GroupNormOptions {
   readonly act?: "none" | "silu";
   /** Type of the output; the recorder's by default. */
   readonly dtype?: Dtype;
+  /** Mean and variance to use in place of x's own: those of a picture that x is a band of. */
+  readonly statistics?: GroupStatistics;
+}
+
+/** Mean and spread of the groups of a picture, by chunks of its pixels. */
+export interface GroupStatistics {
+  /** f32 [B, groups, chunks, 2]: mean and sum of squared deviations of each chunk. */
+  readonly parts: Tensor;
+  /** Pixels of a chunk; the last may have fewer. */
+  readonly chunk: number;
+  /** Chunks. */
+  readonly chunks: number;
+  /** Pixels of a sample in all. */
+  readonly pixels: number;
 }
 
 /** Chunks a group's pixels are cut into, so that few groups still fill the GPU. */
 const MAX_CHUNKS = 64;
 const MIN_CHUNK = 64;
+
+/**
+ * Statistics of x [B, H, W, C].
+ *
+ * @param rows Rows to look at, of all; B is 1 then.
+ */
+export function groupStatistics(
+  r: Recorder,
+  x: Tensor,
+  groups: number,
+  rows?: { readonly from: number; readonly to: number },
+): GroupStatistics {
+  const [C, W] = [x.shape[x.shape.length - 1], x.shape[x.shape.length - 2]];
+  using scope = r.scope();
+  const { parts, ...sizes } = statisticsOf(r, x, groups, operandOf(r, x, C), {
+    at: (rows?.from ?? 0) * W,
+    count: rows ? (rows.to - rows.from) * W : elements(x.shape) / (x.shape[0] * C),
+  });
+  return { ...sizes, parts: scope.keep(parts) };
+}
+
+/** Statistics known by number, as of a picture of one pixel: f32 [1, groups, 1, 2] holding mean and variance · C / groups. */
+export function knownStatistics(parts: Tensor): GroupStatistics {
+  return { parts, chunk: 1, chunks: 1, pixels: 1 };
+}
+
+/** How kernels read x: as a copy in a texture, made once for each window, or as it is. */
+interface Operand {
+  readonly texels: boolean;
+  readonly copy: (binding: Tensor | Binding) => GPUTexture;
+  /** Pixels that fit a window. */
+  readonly fit: number;
+}
+
+function operandOf(r: Recorder, x: Tensor, C: number): Operand {
+  const texels = operandsOf(r.device) === "texels" && x.byteLength <= MAX_TEXEL_BYTES &&
+    C % (x.dtype === "f16" ? 8 : 4) === 0;
+  let copied: { binding: Tensor | Binding; texels: GPUTexture } | undefined;
+  const copy = (binding: Tensor | Binding): GPUTexture => {
+    if (copied?.binding !== binding) copied = { binding, texels: r.texels(binding) };
+    return copied.texels;
+  };
+  const fit = rowsThatFit(r, x, C);
+  if (fit < 1) throw new LssgenError("out_of_memory", `A pixel of ${C} channels does not fit a binding`);
+  return { texels, copy, fit };
+}
+
+/** Statistics of `count` pixels of each sample from pixel `at` on. */
+function statisticsOf(
+  r: Recorder,
+  x: Tensor,
+  groups: number,
+  { texels, copy, fit }: Operand,
+  { at, count: pixels }: { at: number; count: number },
+): GroupStatistics {
+  const C = x.shape[x.shape.length - 1];
+  const B = x.shape[0];
+  const P = elements(x.shape) / (B * C);
+  const half = x.dtype === "f16";
+  const chunk = Math.min(
+    Math.max(MIN_CHUNK, Math.ceil(pixels / MAX_CHUNKS)),
+    fit === Infinity ? pixels : Math.max(1, fit),
+  );
+  const chunks = Math.ceil(pixels / chunk);
+  const parts = r.tensor([B, groups, chunks, 2], "f32");
+  // All groups of a chunk at once, a lane for four channels.
+  const together = texels && C <= 4 * 64 && groups <= 64;
+  for (let b = 0; b < B; b++) {
+    const perDispatch = Math.max(1, Math.min(chunks, Math.floor(fit / chunk), 65535));
+    for (let first = 0; first < chunks; first += perDispatch) {
+      const count = Math.min(perDispatch, chunks - first);
+      const from = b * P + at; // the kernel's pixel 0
+      const w = windowOf(r, x, from + first * chunk, from + Math.min(pixels, (first + count) * chunk), C);
+      r.dispatch({
+        shader: together ? "group_norm_texels" : "group_norm_stats",
+        types: together ? {} : { xElem: x.dtype },
+        constants: together ? { X_TYPE: half ? 1 : 0 } : {},
+        params: [pixels, C, groups, chunk, chunks, first, b, (w.base - from) >>> 0],
+        buffers: [together ? copy(w.binding) : w.binding, parts],
+        groups: [count, together ? 1 : groups],
+      });
+    }
+  }
+  return { parts, chunk, chunks, pixels };
+}
 
 /** (x − mean) / √(var + eps) over the pixels and channels of each group, times weight plus bias. x [B, H, W, C]. */
 export function groupNorm(r: Recorder, x: Tensor, o: GroupNormOptions): Tensor {
@@ -46,51 +145,22 @@ export function groupNorm(r: Recorder, x: Tensor, o: GroupNormOptions): Tensor {
   using scope = r.scope();
   void scope;
 
-  const fit = Math.min(rowsThatFit(r, x, C), rowsThatFit(r, Y, C));
-  if (fit < 1) throw new LssgenError("out_of_memory", `A pixel of ${C} channels does not fit a binding`);
-  const chunk = Math.min(
-    Math.max(MIN_CHUNK, Math.ceil(P / MAX_CHUNKS)),
-    fit === Infinity ? P : Math.max(1, fit),
-  );
-  const chunks = Math.ceil(P / chunk);
-  const stats = r.tensor([B, o.groups, chunks, 2], "f32");
-  const half = x.dtype === "f16";
-  const texels = operandsOf(r.device) === "texels" && x.byteLength <= MAX_TEXEL_BYTES &&
-    C % (half ? 8 : 4) === 0;
-  let copied: { binding: Tensor | Binding; texels: GPUTexture } | undefined;
-  const copy = (binding: Tensor | Binding): GPUTexture => {
-    if (copied?.binding !== binding) copied = { binding, texels: r.texels(binding) };
-    return copied.texels;
-  };
-  // All groups of a chunk at once, a lane for four channels.
-  const together = texels && C <= 4 * 64 && o.groups <= 64;
-  for (let b = 0; b < B; b++) {
-    const perDispatch = Math.max(1, Math.min(chunks, Math.floor(fit / chunk), 65535));
-    for (let first = 0; first < chunks; first += perDispatch) {
-      const count = Math.min(perDispatch, chunks - first);
-      const w = windowOf(r, x, b * P + first * chunk, b * P + Math.min(P, (first + count) * chunk), C);
-      r.dispatch({
-        shader: together ? "group_norm_texels" : "group_norm_stats",
-        types: together ? {} : { xElem: x.dtype },
-        constants: together ? { X_TYPE: half ? 1 : 0 } : {},
-        params: [P, C, o.groups, chunk, chunks, first, b, (w.base - b * P) >>> 0],
-        buffers: [together ? copy(w.binding) : w.binding, stats],
-        groups: [count, together ? 1 : o.groups],
-      });
-    }
-  }
+  const operand = operandOf(r, x, C);
+  const { texels, copy } = operand;
+  const { parts, chunk, chunks, pixels } = o.statistics ??
+    statisticsOf(r, x, o.groups, operand, { at: 0, count: P });
   const scale = r.tensor([B, C, 2], "f32");
   r.dispatch({
     shader: "group_norm_scale",
     constants: { EPS: o.eps },
-    params: [B * C, C, o.groups, chunk, chunks, P],
-    buffers: [stats, o.weight, o.bias, scale],
+    params: [B * C, C, o.groups, chunk, chunks, pixels],
+    buffers: [parts, o.weight, o.bias, scale],
     groups: [Math.ceil(B * C / 64)],
   });
 
   const V = C % 4 === 0 ? 1 : 0;
   const factors = texels ? r.texels(scale) : undefined;
-  const step = Math.min(B * P, fit);
+  const step = Math.min(B * P, operand.fit, rowsThatFit(r, Y, C));
   for (let first = 0; first < B * P; first += step) {
     const n = Math.min(step, B * P - first);
     const xw = windowOf(r, x, first, first + n, C);
@@ -100,7 +170,7 @@ export function groupNorm(r: Recorder, x: Tensor, o: GroupNormOptions): Tensor {
     r.dispatch({
       shader: `scale_shift@V=${V},TEXELS=${texels ? 1 : 0}`,
       types: { ...texels ? {} : { xElem: x.dtype }, yElem: Y.dtype },
-      constants: { ACT: o.act === "silu" ? 1 : 0, ...texels ? { X_TYPE: half ? 1 : 0 } : {} },
+      constants: { ACT: o.act === "silu" ? 1 : 0, ...texels ? { X_TYPE: x.dtype === "f16" ? 1 : 0 } : {} },
       params: [count, C, P, groups[0], first, xw.base, yw.base],
       buffers: texels ? [copy(xw.binding), factors!, yw.binding] : [xw.binding, scale, yw.binding],
       groups,

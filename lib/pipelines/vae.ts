@@ -13,6 +13,7 @@ import { affine, posteriorSample } from "../ops/elementwise.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import { loadComponent, type LoadContext } from "./family.ts";
+import { decodeInBands } from "./vae_bands.ts";
 
 /** A picture or a map on the CPU, channels-last. */
 export interface Map2d {
@@ -120,6 +121,12 @@ export class Vae implements Autoencoder {
     const [, h, w] = z.shape;
     const tile = this.tile(h, w);
     if (tile === undefined) return scope.keep(this.model.decode(r, z));
+    const bands = this.bands(h, w);
+    if (bands) {
+      const lower = this.model.decodeLower(r, z, bands.level);
+      const { data, height, width } = await decodeInBands(r, { model: this.model, lower, ...bands });
+      return scope.keep(r.upload([1, height, width, 3], data));
+    }
     const { factor } = this;
     const picture = await tiled(r, z, {
       tile,
@@ -153,6 +160,24 @@ export class Vae implements Autoencoder {
     }
     const z = posteriorSample(r, moments, noise);
     return scope.keep(affine(r, z, scaling_factor, -shift_factor * scaling_factor));
+  }
+
+  /**
+   * Where the decoder is cut into bands, and how tall they are: as much as possible below, whole. Undefined where not even
+   * its first level fits.
+   */
+  private bands(h: number, w: number): { level: number; rows: number } | undefined {
+    const { model } = this;
+    const levels = model.config.block_out_channels.length;
+    // Maps between convolutions are f32.
+    const bytes = (level: number, rows: number) => rows * w * 4 ** level * model.decodeWidth(level) * 4;
+    let level = 0;
+    while (level < levels - 1 && bytes(level, h) <= this.maxActivationBytes) level++;
+    if (level === 0) return undefined;
+    // Half of the limit: a band brings rows along at both edges, and the taller it is the less they weigh.
+    const most = Math.floor(this.maxActivationBytes / 2 / bytes(levels - 1, 1) * 2 ** (level - 1));
+    const rows = most - 2 * model.decodeReach(level);
+    return rows < 1 ? undefined : { level, rows };
   }
 
   /** Latents a tile's side, or undefined where the whole fits. */
