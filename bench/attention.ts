@@ -47,6 +47,9 @@ const SHAPES: [string, number, number, number][] = [
   ["SD1.5 32²", 1024, 8, 40],
 ];
 
+/** Rows that compile what the whole runs: few of them would be made in other tiles. */
+const WARM_ROWS = 1024;
+
 async function make(
   device: Device,
   [L, heads, D]: [number, number, number],
@@ -58,12 +61,13 @@ async function make(
   const qkv = r.tensor([1, L, 3 * C], dtype);
   const source = filled(device, L * 3 * C, dtype);
   r.copy({ ...qkv, buffer: source }, 0, qkv, 0, qkv.byteLength);
-  const wide = [filled(device, L * 3 * C, "f32"), device.memory.take(L * C * 4)];
-  const plain = plainKernel(device, "one invocation a query, f32", TEXTBOOK, [heads, L, D], wide, [
-    Math.ceil(L / 64),
-    heads,
-    1,
-  ]);
+  // The textbook's kernel binds all of q, k and v at once.
+  const fits = L * 3 * C * 4 <= device.info.maxBindingBytes;
+  const wide = fits ? [filled(device, L * 3 * C, "f32"), device.memory.take(L * C * 4)] : [];
+  const groups = [Math.ceil(L / 64), heads, 1] as const;
+  const plain = fits
+    ? [plainKernel(device, "one invocation a query, f32", TEXTBOOK, [heads, L, D], wide, groups)]
+    : [];
   const others = await peers?.attention(L, heads, D) ?? [];
   const run = (r: Recorder, count = L): void => {
     using _output = r.scope();
@@ -78,7 +82,7 @@ async function make(
         label: "attention()",
         warm: flops > LARGE_FLOPS
           ? () => {
-            run(r, 128);
+            run(r, WARM_ROWS);
             r.submit();
           }
           : undefined,
@@ -87,13 +91,12 @@ async function make(
           r.submit();
         },
       },
-      plain,
+      ...plain,
       ...others,
     ],
     record: { kind: "kernel", dtype, run },
     dispose: () => {
-      plain.dispose();
-      for (const other of others) other.dispose();
+      for (const other of [...plain, ...others]) other.dispose();
       for (const b of [source, ...wide]) device.memory.release(b);
       r[Symbol.dispose]();
       device.memory.trim();
