@@ -74,12 +74,13 @@ async function make(
   r.copy({ ...x, buffer: source }, 0, x, 0, x.byteLength);
   const y = r.tensor([1, M, N], xType);
   const weight: Matrix = { buffer: filled(device, N * K, type), N, K, stride: K, type };
-  const wide = [filled(device, M * K, "f32"), filled(device, N * K, "f32"), device.memory.take(M * N * 4)];
-  const plain = plainKernel(device, "textbook tile, f32", TEXTBOOK, [M, N, K], wide, [
-    Math.ceil(N / 16),
-    Math.ceil(M / 16),
-    1,
-  ]);
+  // The textbook's kernel binds its operands whole.
+  const fits = 4 * Math.max(M * K, N * K, M * N) <= device.info.maxBindingBytes;
+  const wide = fits
+    ? [filled(device, M * K, "f32"), filled(device, N * K, "f32"), device.memory.take(M * N * 4)]
+    : [];
+  const groups = [Math.ceil(N / 16), Math.ceil(M / 16), 1] as const;
+  const plain = fits ? [plainKernel(device, "textbook tile, f32", TEXTBOOK, [M, N, K], wide, groups)] : [];
   const others = await peers?.matmul(M, N, K) ?? [];
   const kernel = chooseMatmul(device, { M, N, K, xType, wType: type });
   return {
@@ -92,13 +93,12 @@ async function make(
           r.submit();
         },
       },
-      plain,
+      ...plain,
       ...others,
     ],
     record: { kind: "kernel", dtype: xType, run: (r) => void linear(r, x, { weight }, { into: y }) },
     dispose: () => {
-      plain.dispose();
-      for (const other of others) other.dispose();
+      for (const other of [...plain, ...others]) other.dispose();
       for (const b of [source, weight.buffer, ...wide]) device.memory.release(b);
       r[Symbol.dispose]();
       device.memory.trim();

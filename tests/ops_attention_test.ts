@@ -187,6 +187,15 @@ Deno.test("attention() stays finite and right when scores are in the hundreds", 
   assert(await error(device, { B: 1, heads: 1, D: 64, Lq: 40, Lk: 90, size: 12 }) < 5e-4);
 });
 
+Deno.test("attention() from textures needs no binding for what it reads, and splits what it writes", async () => {
+  using device = await deviceReading("texels", 65536);
+  // q, k and v take 188 KiB, the output 63 KiB or 94 KiB.
+  for (const heads of [2, 3]) {
+    const e = await error(device, { B: 1, heads, D: 40, Lq: 201, Lk: 197, aligned: true, before: 3 });
+    assert(e < F32, `${heads} heads: ${e}`);
+  }
+});
+
 Deno.test("attention() splits what exceeds the largest binding", async () => {
   using device = await openDevice({ maxBindingBytes: 65536 });
   for (const c of [{}, { bias: ["B", "heads"] as ["B", "heads"], mask: true }, { before: 9 }]) {

@@ -81,16 +81,15 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
   const limit = r.device.info.maxBindingBytes;
   const kernel = chooseKernel(r, [Q, K, V], D, 4 * B * heads * Lq * Lk * D);
 
-  // Textures belong to the scope: all parts of one tensor share a copy.
+  // Textures belong to the scope: all parts of one tensor share a copy, whole, which no binding limits.
   using copies = r.scope();
   void copies;
   const textures = new Map<Tensor, GPUTexture>();
-  const operand = (t: Tensor, bound: Tensor | Binding): Tensor | Binding | GPUTexture => {
-    if (!kernel.texels) return bound;
-    let texture = textures.get(t);
-    if (!texture) textures.set(t, texture = r.texels(bindAll(t)));
-    return texture;
-  };
+  if (kernel.texels) {
+    for (const { tensor } of [Q, K, V]) if (!textures.has(tensor)) textures.set(tensor, r.texels(tensor));
+  }
+  const operand = (t: Tensor, bound: Tensor | Binding): Tensor | Binding | GPUTexture =>
+    textures.get(t) ?? bound;
   const launch = (
     part: {
       K: Strided;
@@ -105,6 +104,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
     bound: { q: Binding; o: Binding; bias?: Binding },
   ) => {
     const { b0, h0, q0, qEnd, headsHere } = part;
+    const qBefore = kernel.texels ? 0 : bound.q.offset;
     // Workgroups along y stop at 65 535, which no model's heads times samples reaches.
     r.dispatch({
       shader: kernel.shader,
@@ -119,7 +119,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
       },
       params: [
         ...[heads, D, Lq, Lk, q0, qEnd, b0, h0, headsHere],
-        ...[wrap(Q.first - bound.q.offset / DTYPE_BYTES[Q.tensor.dtype]), Q.sample, Q.head, Q.row],
+        ...[wrap(Q.first - qBefore / DTYPE_BYTES[Q.tensor.dtype]), Q.sample, Q.head, Q.row],
         ...[wrap(part.K.first), part.K.sample, part.K.head, part.K.row],
         ...[wrap(part.V.first), part.V.sample, part.V.head, part.V.row],
         wrap(-bound.o.offset / DTYPE_BYTES[out.dtype]),
@@ -139,9 +139,8 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
     });
   };
 
-  const whole = [Q.tensor, K.tensor, V.tensor, out, ...(o.bias ? [o.bias] : [])].every((t) =>
-    t.byteLength <= limit
-  );
+  const read = kernel.texels ? [] : [Q.tensor, K.tensor, V.tensor];
+  const whole = [...read, out, ...(o.bias ? [o.bias] : [])].every((t) => t.byteLength <= limit);
   const fits = (samples: number): number =>
     r.device.budget.rowsAtOnce(Lq, 4 * samples * Lq * Lk * D, kernel.queries);
   if (whole && Math.ceil(Lq / kernel.queries) <= MAX_GROUPS && B * heads <= MAX_GROUPS) {
@@ -170,8 +169,8 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
     for (let h = 0; h < heads; h++) {
       using _head = r.scope();
       const part = {
-        K: packed(r, K, b, h, D),
-        V: packed(r, V, b, h, D),
+        K: kernel.texels ? K : packed(r, K, b, h, D),
+        V: kernel.texels ? V : packed(r, V, b, h, D),
         b0: b,
         h0: h,
         samples: 1,
@@ -243,8 +242,7 @@ function chooseKernel(r: Recorder, operands: readonly Strided[], D: number, flop
     D % 8 === 0 && operands[1].tensor.dtype === operands[2].tensor.dtype;
   const [Q, K] = operands.map(({ tensor }) => tensor.dtype);
   const types = { Q_TYPE: Q === "f16" ? 1 : 0, KV_TYPE: K === "f16" ? 1 : 0 };
-  const bound = Math.min(MAX_TEXEL_BYTES, r.device.info.maxBindingBytes);
-  const small = operands.every(({ tensor }) => tensor.byteLength <= bound);
+  const small = operands.every(({ tensor }) => tensor.byteLength <= MAX_TEXEL_BYTES);
   if (whole && small && D <= 160 && operandsOf(r.device) === "texels" && tilesOf(r.device) === "large") {
     const tile = texelTile(D, flops);
     return {
