@@ -135,13 +135,16 @@ function escaped(text: string): string {
 function chart({ report }: RunReport): string {
   const peakGflops = Math.max(...report.map(peakOf));
   const bars = report.flatMap(({ bench, case: name, timings }) =>
-    timings.filter((t) => !isLimit(t) && t.gflops > 0).map((t) => ({
-      text: `${bench} ${name}: ${t.label}`,
+    timings.filter((t) => !isLimit(t) && t.gflops > 0).map((t, _, { length }) => ({
+      // A case's own kernel needs no name; where several of ours stand side by side, theirs tell them apart.
+      text: t.kind !== undefined
+        ? t.label
+        : `${bench} ${name}` + (length > 1 && timings[1].kind === undefined ? `: ${t.label}` : ""),
       value: t.gflops,
       ours: t.kind === undefined,
     }))
   );
-  const [row, left, width] = [18, 400, 760];
+  const [row, left, width] = [18, 340, 760];
   const scale = (width - left - 60) / peakGflops;
   const lines = bars.map(({ text, value, ours }, i) => {
     const y = 24 + i * row;

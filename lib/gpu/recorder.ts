@@ -328,6 +328,8 @@ export class Recorder {
     this.submit();
     const before = this.inFlight;
     const done = this.device.gpu.queue.onSubmittedWorkDone().then(() => performance.now());
+    // A lost device may reject it when nobody is waiting any more; check() tells of the loss.
+    done.catch(() => {});
     this.inFlight = { ...this.submitted, done };
     this.submitted = { flops: 0, since: Infinity };
     if (before) {
