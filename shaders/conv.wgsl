@@ -8,14 +8,9 @@
 
 // variants TEXELS=0; TEXELS=1
 
-override WX: u32 = 8u;
-override WY: u32 = 8u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;
 override UP: u32 = 1u;
-override ACT: u32 = 0u;
-override BIAS: u32 = 0u;
-override ADD: u32 = 0u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
@@ -25,6 +20,10 @@ struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,
   xRow: u32, yRow: u32, rRow: u32, b: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -52,7 +51,7 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn activate(x: f32) -> f32 {
-  switch ACT {
+  switch s.act {
     case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
     case 5u: { return max(x, 0.0); }
     default: { return x; }
@@ -85,18 +84,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var v = sum[i];
-    if ((BIAS & 1u) != 0u) { v += bias[n + i]; }
-    if ((BIAS & 2u) != 0u) { v += channelBias[s.b * s.Co + n + i]; }
+    if ((s.bias & 1u) != 0u) { v += bias[n + i]; }
+    if ((s.bias & 2u) != 0u) { v += channelBias[s.b * s.Co + n + i]; }
     v = activate(v);
-    if (ADD == 1u) { v += f32(R[rAt + i]); }
+    if (s.add == 1u) { v += f32(R[rAt + i]); }
     Y[yAt + i] = yElem(v);
   }
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
-@compute @workgroup_size(WX * WY)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 4u;

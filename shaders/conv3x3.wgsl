@@ -10,19 +10,18 @@
 
 // variants V=1 TEXELS=0 PX=8 ROWS=1; V=0 TEXELS=0 PX=8 ROWS=1; V=1 TEXELS=1 PX=8 ROWS=1; V=0 TEXELS=1 PX=8 ROWS=1; V=1 TEXELS=1 PX=16 ROWS=1; V=1 TEXELS=1 PX=8 ROWS=2; V=1 TEXELS=1 PX=4 ROWS=4
 
-override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
-override ACT: u32 = 0u;      // as in matmul.wgsl
-override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
-override ADD: u32 = 0u;
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -56,7 +55,7 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
 // end
 
 fn activate(x: f32) -> f32 {
-  switch ACT {
+  switch s.act {
     case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
     case 5u: { return max(x, 0.0); }
     default: { return x; }
@@ -90,27 +89,27 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   var v = sum;
   for (var i = 0u; i < 4u; i++) {
     let c = min(n + i, s.Co - 1u);
-    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
-    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
     v[i] = activate(v[i]);
   }
   // unroll _ V
-  if (ADD == 1u) { v += vec4f(R[rAt / 4u]); }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
   // end
   // unroll _ 1 - V
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var u = v[i];
-    if (ADD == 1u) { u += f32(R[rAt + i]); }
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
     Y[yAt + i] = yElem(u);
   }
   // end
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
-@compute @workgroup_size(WX * WY)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
@@ -147,10 +146,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       // end
     }
   }
-  // unroll r ROWS
-  // unroll p PX
-  finish(x + p, y + r, n, a#r_#p);
-  finish(x + p, y + r, n + 4u, b#r_#p);
-  // end
-  // end
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX * ROWS; i++) {
+    var lo = a0_0;
+    var hi = b0_0;
+    // unroll r ROWS
+    // unroll p PX
+    lo = select(lo, a#r_#p, i == r * PX + p);
+    hi = select(hi, b#r_#p, i == r * PX + p);
+    // end
+    // end
+    finish(x + i % PX, y + i / PX, n, lo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi);
+  }
 }

@@ -24,10 +24,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -36,6 +37,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -301,7 +303,7 @@ fn main(
     var factor = s.scale;
     if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
     var shift = 0.0;
-    if (BIAS == 1u) { shift = bias[c]; }
+    if (s.hasBias == 1u) { shift = bias[c]; }
     let row = m0 - b0 * s.S;
     store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
   }
@@ -326,7 +328,7 @@ fn main(
   // where a tile meets the next sample.
   // unroll j RN
   var shift#j = 0.0;
-  if (BIAS == 1u) { shift#j = bias[c#j]; }
+  if (s.hasBias == 1u) { shift#j = bias[c#j]; }
   var factor#j = s.scale;
   // end
   var sample = 0xffffffffu;

@@ -12379,14 +12379,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
 
 
-override WX: u32 = 8u;
-override WY: u32 = 8u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;
 override UP: u32 = 1u;
-override ACT: u32 = 0u;
-override BIAS: u32 = 0u;
-override ADD: u32 = 0u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
@@ -12396,6 +12391,10 @@ struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,
   xRow: u32, yRow: u32, rRow: u32, b: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -12409,7 +12408,7 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn activate(x: f32) -> f32 {
-  switch ACT {
+  switch s.act {
     case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
     case 5u: { return max(x, 0.0); }
     default: { return x; }
@@ -12442,18 +12441,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var v = sum[i];
-    if ((BIAS & 1u) != 0u) { v += bias[n + i]; }
-    if ((BIAS & 2u) != 0u) { v += channelBias[s.b * s.Co + n + i]; }
+    if ((s.bias & 1u) != 0u) { v += bias[n + i]; }
+    if ((s.bias & 2u) != 0u) { v += channelBias[s.b * s.Co + n + i]; }
     v = activate(v);
-    if (ADD == 1u) { v += f32(R[rAt + i]); }
+    if (s.add == 1u) { v += f32(R[rAt + i]); }
     Y[yAt + i] = yElem(v);
   }
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
-@compute @workgroup_size(WX * WY)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 4u;
@@ -12549,14 +12548,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
 
 
-override WX: u32 = 8u;
-override WY: u32 = 8u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;
 override UP: u32 = 1u;
-override ACT: u32 = 0u;
-override BIAS: u32 = 0u;
-override ADD: u32 = 0u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
@@ -12566,6 +12560,10 @@ struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,
   xRow: u32, yRow: u32, rRow: u32, b: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -12585,7 +12583,7 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn activate(x: f32) -> f32 {
-  switch ACT {
+  switch s.act {
     case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
     case 5u: { return max(x, 0.0); }
     default: { return x; }
@@ -12618,18 +12616,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var v = sum[i];
-    if ((BIAS & 1u) != 0u) { v += bias[n + i]; }
-    if ((BIAS & 2u) != 0u) { v += channelBias[s.b * s.Co + n + i]; }
+    if ((s.bias & 1u) != 0u) { v += bias[n + i]; }
+    if ((s.bias & 2u) != 0u) { v += channelBias[s.b * s.Co + n + i]; }
     v = activate(v);
-    if (ADD == 1u) { v += f32(R[rAt + i]); }
+    if (s.add == 1u) { v += f32(R[rAt + i]); }
     Y[yAt + i] = yElem(v);
   }
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
-@compute @workgroup_size(WX * WY)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 4u;
@@ -12730,19 +12728,18 @@ const ROWS: u32 = 1u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
-override ACT: u32 = 0u;      // as in matmul.wgsl
-override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
-override ADD: u32 = 0u;
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -12756,7 +12753,7 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
 fn activate(x: f32) -> f32 {
-  switch ACT {
+  switch s.act {
     case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
     case 5u: { return max(x, 0.0); }
     default: { return x; }
@@ -12790,18 +12787,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   var v = sum;
   for (var i = 0u; i < 4u; i++) {
     let c = min(n + i, s.Co - 1u);
-    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
-    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
     v[i] = activate(v[i]);
   }
-  if (ADD == 1u) { v += vec4f(R[rAt / 4u]); }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
-@compute @workgroup_size(WX * WY)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
@@ -13046,22 +13043,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
-  finish(x + 0, y + 0, n, a0_0);
-  finish(x + 0, y + 0, n + 4u, b0_0);
-  finish(x + 1, y + 0, n, a0_1);
-  finish(x + 1, y + 0, n + 4u, b0_1);
-  finish(x + 2, y + 0, n, a0_2);
-  finish(x + 2, y + 0, n + 4u, b0_2);
-  finish(x + 3, y + 0, n, a0_3);
-  finish(x + 3, y + 0, n + 4u, b0_3);
-  finish(x + 4, y + 0, n, a0_4);
-  finish(x + 4, y + 0, n + 4u, b0_4);
-  finish(x + 5, y + 0, n, a0_5);
-  finish(x + 5, y + 0, n + 4u, b0_5);
-  finish(x + 6, y + 0, n, a0_6);
-  finish(x + 6, y + 0, n + 4u, b0_6);
-  finish(x + 7, y + 0, n, a0_7);
-  finish(x + 7, y + 0, n + 4u, b0_7);
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX * ROWS; i++) {
+    var lo = a0_0;
+    var hi = b0_0;
+    lo = select(lo, a0_0, i == 0 * PX + 0);
+    hi = select(hi, b0_0, i == 0 * PX + 0);
+    lo = select(lo, a0_1, i == 0 * PX + 1);
+    hi = select(hi, b0_1, i == 0 * PX + 1);
+    lo = select(lo, a0_2, i == 0 * PX + 2);
+    hi = select(hi, b0_2, i == 0 * PX + 2);
+    lo = select(lo, a0_3, i == 0 * PX + 3);
+    hi = select(hi, b0_3, i == 0 * PX + 3);
+    lo = select(lo, a0_4, i == 0 * PX + 4);
+    hi = select(hi, b0_4, i == 0 * PX + 4);
+    lo = select(lo, a0_5, i == 0 * PX + 5);
+    hi = select(hi, b0_5, i == 0 * PX + 5);
+    lo = select(lo, a0_6, i == 0 * PX + 6);
+    hi = select(hi, b0_6, i == 0 * PX + 6);
+    lo = select(lo, a0_7, i == 0 * PX + 7);
+    hi = select(hi, b0_7, i == 0 * PX + 7);
+    finish(x + i % PX, y + i / PX, n, lo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi);
+  }
 }
 `,
   "conv3x3@V=0,TEXELS=0,PX=8,ROWS=1": `const V: u32 = 0u;
@@ -13079,19 +13083,18 @@ const ROWS: u32 = 1u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
-override ACT: u32 = 0u;      // as in matmul.wgsl
-override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
-override ADD: u32 = 0u;
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -13105,7 +13108,7 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn activate(x: f32) -> f32 {
-  switch ACT {
+  switch s.act {
     case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
     case 5u: { return max(x, 0.0); }
     default: { return x; }
@@ -13139,21 +13142,21 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   var v = sum;
   for (var i = 0u; i < 4u; i++) {
     let c = min(n + i, s.Co - 1u);
-    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
-    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
     v[i] = activate(v[i]);
   }
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var u = v[i];
-    if (ADD == 1u) { u += f32(R[rAt + i]); }
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
     Y[yAt + i] = yElem(u);
   }
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
-@compute @workgroup_size(WX * WY)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
@@ -13398,22 +13401,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
-  finish(x + 0, y + 0, n, a0_0);
-  finish(x + 0, y + 0, n + 4u, b0_0);
-  finish(x + 1, y + 0, n, a0_1);
-  finish(x + 1, y + 0, n + 4u, b0_1);
-  finish(x + 2, y + 0, n, a0_2);
-  finish(x + 2, y + 0, n + 4u, b0_2);
-  finish(x + 3, y + 0, n, a0_3);
-  finish(x + 3, y + 0, n + 4u, b0_3);
-  finish(x + 4, y + 0, n, a0_4);
-  finish(x + 4, y + 0, n + 4u, b0_4);
-  finish(x + 5, y + 0, n, a0_5);
-  finish(x + 5, y + 0, n + 4u, b0_5);
-  finish(x + 6, y + 0, n, a0_6);
-  finish(x + 6, y + 0, n + 4u, b0_6);
-  finish(x + 7, y + 0, n, a0_7);
-  finish(x + 7, y + 0, n + 4u, b0_7);
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX * ROWS; i++) {
+    var lo = a0_0;
+    var hi = b0_0;
+    lo = select(lo, a0_0, i == 0 * PX + 0);
+    hi = select(hi, b0_0, i == 0 * PX + 0);
+    lo = select(lo, a0_1, i == 0 * PX + 1);
+    hi = select(hi, b0_1, i == 0 * PX + 1);
+    lo = select(lo, a0_2, i == 0 * PX + 2);
+    hi = select(hi, b0_2, i == 0 * PX + 2);
+    lo = select(lo, a0_3, i == 0 * PX + 3);
+    hi = select(hi, b0_3, i == 0 * PX + 3);
+    lo = select(lo, a0_4, i == 0 * PX + 4);
+    hi = select(hi, b0_4, i == 0 * PX + 4);
+    lo = select(lo, a0_5, i == 0 * PX + 5);
+    hi = select(hi, b0_5, i == 0 * PX + 5);
+    lo = select(lo, a0_6, i == 0 * PX + 6);
+    hi = select(hi, b0_6, i == 0 * PX + 6);
+    lo = select(lo, a0_7, i == 0 * PX + 7);
+    hi = select(hi, b0_7, i == 0 * PX + 7);
+    finish(x + i % PX, y + i / PX, n, lo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi);
+  }
 }
 `,
   "conv3x3@V=1,TEXELS=1,PX=8,ROWS=1": `const V: u32 = 1u;
@@ -13431,19 +13441,18 @@ const ROWS: u32 = 1u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
-override ACT: u32 = 0u;      // as in matmul.wgsl
-override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
-override ADD: u32 = 0u;
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -13463,7 +13472,7 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
 fn activate(x: f32) -> f32 {
-  switch ACT {
+  switch s.act {
     case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
     case 5u: { return max(x, 0.0); }
     default: { return x; }
@@ -13497,18 +13506,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   var v = sum;
   for (var i = 0u; i < 4u; i++) {
     let c = min(n + i, s.Co - 1u);
-    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
-    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
     v[i] = activate(v[i]);
   }
-  if (ADD == 1u) { v += vec4f(R[rAt / 4u]); }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
-@compute @workgroup_size(WX * WY)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
@@ -13753,22 +13762,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
-  finish(x + 0, y + 0, n, a0_0);
-  finish(x + 0, y + 0, n + 4u, b0_0);
-  finish(x + 1, y + 0, n, a0_1);
-  finish(x + 1, y + 0, n + 4u, b0_1);
-  finish(x + 2, y + 0, n, a0_2);
-  finish(x + 2, y + 0, n + 4u, b0_2);
-  finish(x + 3, y + 0, n, a0_3);
-  finish(x + 3, y + 0, n + 4u, b0_3);
-  finish(x + 4, y + 0, n, a0_4);
-  finish(x + 4, y + 0, n + 4u, b0_4);
-  finish(x + 5, y + 0, n, a0_5);
-  finish(x + 5, y + 0, n + 4u, b0_5);
-  finish(x + 6, y + 0, n, a0_6);
-  finish(x + 6, y + 0, n + 4u, b0_6);
-  finish(x + 7, y + 0, n, a0_7);
-  finish(x + 7, y + 0, n + 4u, b0_7);
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX * ROWS; i++) {
+    var lo = a0_0;
+    var hi = b0_0;
+    lo = select(lo, a0_0, i == 0 * PX + 0);
+    hi = select(hi, b0_0, i == 0 * PX + 0);
+    lo = select(lo, a0_1, i == 0 * PX + 1);
+    hi = select(hi, b0_1, i == 0 * PX + 1);
+    lo = select(lo, a0_2, i == 0 * PX + 2);
+    hi = select(hi, b0_2, i == 0 * PX + 2);
+    lo = select(lo, a0_3, i == 0 * PX + 3);
+    hi = select(hi, b0_3, i == 0 * PX + 3);
+    lo = select(lo, a0_4, i == 0 * PX + 4);
+    hi = select(hi, b0_4, i == 0 * PX + 4);
+    lo = select(lo, a0_5, i == 0 * PX + 5);
+    hi = select(hi, b0_5, i == 0 * PX + 5);
+    lo = select(lo, a0_6, i == 0 * PX + 6);
+    hi = select(hi, b0_6, i == 0 * PX + 6);
+    lo = select(lo, a0_7, i == 0 * PX + 7);
+    hi = select(hi, b0_7, i == 0 * PX + 7);
+    finish(x + i % PX, y + i / PX, n, lo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi);
+  }
 }
 `,
   "conv3x3@V=0,TEXELS=1,PX=8,ROWS=1": `const V: u32 = 0u;
@@ -13786,19 +13802,18 @@ const ROWS: u32 = 1u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
-override ACT: u32 = 0u;      // as in matmul.wgsl
-override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
-override ADD: u32 = 0u;
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -13818,7 +13833,7 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn activate(x: f32) -> f32 {
-  switch ACT {
+  switch s.act {
     case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
     case 5u: { return max(x, 0.0); }
     default: { return x; }
@@ -13852,21 +13867,21 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   var v = sum;
   for (var i = 0u; i < 4u; i++) {
     let c = min(n + i, s.Co - 1u);
-    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
-    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
     v[i] = activate(v[i]);
   }
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var u = v[i];
-    if (ADD == 1u) { u += f32(R[rAt + i]); }
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
     Y[yAt + i] = yElem(u);
   }
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
-@compute @workgroup_size(WX * WY)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
@@ -14111,22 +14126,29 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
-  finish(x + 0, y + 0, n, a0_0);
-  finish(x + 0, y + 0, n + 4u, b0_0);
-  finish(x + 1, y + 0, n, a0_1);
-  finish(x + 1, y + 0, n + 4u, b0_1);
-  finish(x + 2, y + 0, n, a0_2);
-  finish(x + 2, y + 0, n + 4u, b0_2);
-  finish(x + 3, y + 0, n, a0_3);
-  finish(x + 3, y + 0, n + 4u, b0_3);
-  finish(x + 4, y + 0, n, a0_4);
-  finish(x + 4, y + 0, n + 4u, b0_4);
-  finish(x + 5, y + 0, n, a0_5);
-  finish(x + 5, y + 0, n + 4u, b0_5);
-  finish(x + 6, y + 0, n, a0_6);
-  finish(x + 6, y + 0, n + 4u, b0_6);
-  finish(x + 7, y + 0, n, a0_7);
-  finish(x + 7, y + 0, n + 4u, b0_7);
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX * ROWS; i++) {
+    var lo = a0_0;
+    var hi = b0_0;
+    lo = select(lo, a0_0, i == 0 * PX + 0);
+    hi = select(hi, b0_0, i == 0 * PX + 0);
+    lo = select(lo, a0_1, i == 0 * PX + 1);
+    hi = select(hi, b0_1, i == 0 * PX + 1);
+    lo = select(lo, a0_2, i == 0 * PX + 2);
+    hi = select(hi, b0_2, i == 0 * PX + 2);
+    lo = select(lo, a0_3, i == 0 * PX + 3);
+    hi = select(hi, b0_3, i == 0 * PX + 3);
+    lo = select(lo, a0_4, i == 0 * PX + 4);
+    hi = select(hi, b0_4, i == 0 * PX + 4);
+    lo = select(lo, a0_5, i == 0 * PX + 5);
+    hi = select(hi, b0_5, i == 0 * PX + 5);
+    lo = select(lo, a0_6, i == 0 * PX + 6);
+    hi = select(hi, b0_6, i == 0 * PX + 6);
+    lo = select(lo, a0_7, i == 0 * PX + 7);
+    hi = select(hi, b0_7, i == 0 * PX + 7);
+    finish(x + i % PX, y + i / PX, n, lo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi);
+  }
 }
 `,
   "conv3x3@V=1,TEXELS=1,PX=16,ROWS=1": `const V: u32 = 1u;
@@ -14144,19 +14166,18 @@ const ROWS: u32 = 1u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
-override ACT: u32 = 0u;      // as in matmul.wgsl
-override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
-override ADD: u32 = 0u;
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -14176,7 +14197,7 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
 fn activate(x: f32) -> f32 {
-  switch ACT {
+  switch s.act {
     case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
     case 5u: { return max(x, 0.0); }
     default: { return x; }
@@ -14210,18 +14231,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   var v = sum;
   for (var i = 0u; i < 4u; i++) {
     let c = min(n + i, s.Co - 1u);
-    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
-    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
     v[i] = activate(v[i]);
   }
-  if (ADD == 1u) { v += vec4f(R[rAt / 4u]); }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
-@compute @workgroup_size(WX * WY)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
@@ -14682,38 +14703,45 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b0_15 = fma(vec4f(cols0[15 + 2][3]), w2_3.hi, b0_15);
     }
   }
-  finish(x + 0, y + 0, n, a0_0);
-  finish(x + 0, y + 0, n + 4u, b0_0);
-  finish(x + 1, y + 0, n, a0_1);
-  finish(x + 1, y + 0, n + 4u, b0_1);
-  finish(x + 2, y + 0, n, a0_2);
-  finish(x + 2, y + 0, n + 4u, b0_2);
-  finish(x + 3, y + 0, n, a0_3);
-  finish(x + 3, y + 0, n + 4u, b0_3);
-  finish(x + 4, y + 0, n, a0_4);
-  finish(x + 4, y + 0, n + 4u, b0_4);
-  finish(x + 5, y + 0, n, a0_5);
-  finish(x + 5, y + 0, n + 4u, b0_5);
-  finish(x + 6, y + 0, n, a0_6);
-  finish(x + 6, y + 0, n + 4u, b0_6);
-  finish(x + 7, y + 0, n, a0_7);
-  finish(x + 7, y + 0, n + 4u, b0_7);
-  finish(x + 8, y + 0, n, a0_8);
-  finish(x + 8, y + 0, n + 4u, b0_8);
-  finish(x + 9, y + 0, n, a0_9);
-  finish(x + 9, y + 0, n + 4u, b0_9);
-  finish(x + 10, y + 0, n, a0_10);
-  finish(x + 10, y + 0, n + 4u, b0_10);
-  finish(x + 11, y + 0, n, a0_11);
-  finish(x + 11, y + 0, n + 4u, b0_11);
-  finish(x + 12, y + 0, n, a0_12);
-  finish(x + 12, y + 0, n + 4u, b0_12);
-  finish(x + 13, y + 0, n, a0_13);
-  finish(x + 13, y + 0, n + 4u, b0_13);
-  finish(x + 14, y + 0, n, a0_14);
-  finish(x + 14, y + 0, n + 4u, b0_14);
-  finish(x + 15, y + 0, n, a0_15);
-  finish(x + 15, y + 0, n + 4u, b0_15);
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX * ROWS; i++) {
+    var lo = a0_0;
+    var hi = b0_0;
+    lo = select(lo, a0_0, i == 0 * PX + 0);
+    hi = select(hi, b0_0, i == 0 * PX + 0);
+    lo = select(lo, a0_1, i == 0 * PX + 1);
+    hi = select(hi, b0_1, i == 0 * PX + 1);
+    lo = select(lo, a0_2, i == 0 * PX + 2);
+    hi = select(hi, b0_2, i == 0 * PX + 2);
+    lo = select(lo, a0_3, i == 0 * PX + 3);
+    hi = select(hi, b0_3, i == 0 * PX + 3);
+    lo = select(lo, a0_4, i == 0 * PX + 4);
+    hi = select(hi, b0_4, i == 0 * PX + 4);
+    lo = select(lo, a0_5, i == 0 * PX + 5);
+    hi = select(hi, b0_5, i == 0 * PX + 5);
+    lo = select(lo, a0_6, i == 0 * PX + 6);
+    hi = select(hi, b0_6, i == 0 * PX + 6);
+    lo = select(lo, a0_7, i == 0 * PX + 7);
+    hi = select(hi, b0_7, i == 0 * PX + 7);
+    lo = select(lo, a0_8, i == 0 * PX + 8);
+    hi = select(hi, b0_8, i == 0 * PX + 8);
+    lo = select(lo, a0_9, i == 0 * PX + 9);
+    hi = select(hi, b0_9, i == 0 * PX + 9);
+    lo = select(lo, a0_10, i == 0 * PX + 10);
+    hi = select(hi, b0_10, i == 0 * PX + 10);
+    lo = select(lo, a0_11, i == 0 * PX + 11);
+    hi = select(hi, b0_11, i == 0 * PX + 11);
+    lo = select(lo, a0_12, i == 0 * PX + 12);
+    hi = select(hi, b0_12, i == 0 * PX + 12);
+    lo = select(lo, a0_13, i == 0 * PX + 13);
+    hi = select(hi, b0_13, i == 0 * PX + 13);
+    lo = select(lo, a0_14, i == 0 * PX + 14);
+    hi = select(hi, b0_14, i == 0 * PX + 14);
+    lo = select(lo, a0_15, i == 0 * PX + 15);
+    hi = select(hi, b0_15, i == 0 * PX + 15);
+    finish(x + i % PX, y + i / PX, n, lo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi);
+  }
 }
 `,
   "conv3x3@V=1,TEXELS=1,PX=8,ROWS=2": `const V: u32 = 1u;
@@ -14731,19 +14759,18 @@ const ROWS: u32 = 2u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
-override ACT: u32 = 0u;      // as in matmul.wgsl
-override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
-override ADD: u32 = 0u;
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -14763,7 +14790,7 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
 fn activate(x: f32) -> f32 {
-  switch ACT {
+  switch s.act {
     case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
     case 5u: { return max(x, 0.0); }
     default: { return x; }
@@ -14797,18 +14824,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   var v = sum;
   for (var i = 0u; i < 4u; i++) {
     let c = min(n + i, s.Co - 1u);
-    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
-    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
     v[i] = activate(v[i]);
   }
-  if (ADD == 1u) { v += vec4f(R[rAt / 4u]); }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
-@compute @workgroup_size(WX * WY)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
@@ -15272,38 +15299,45 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b1_7 = fma(vec4f(cols1[7 + 2][3]), w2_3.hi, b1_7);
     }
   }
-  finish(x + 0, y + 0, n, a0_0);
-  finish(x + 0, y + 0, n + 4u, b0_0);
-  finish(x + 1, y + 0, n, a0_1);
-  finish(x + 1, y + 0, n + 4u, b0_1);
-  finish(x + 2, y + 0, n, a0_2);
-  finish(x + 2, y + 0, n + 4u, b0_2);
-  finish(x + 3, y + 0, n, a0_3);
-  finish(x + 3, y + 0, n + 4u, b0_3);
-  finish(x + 4, y + 0, n, a0_4);
-  finish(x + 4, y + 0, n + 4u, b0_4);
-  finish(x + 5, y + 0, n, a0_5);
-  finish(x + 5, y + 0, n + 4u, b0_5);
-  finish(x + 6, y + 0, n, a0_6);
-  finish(x + 6, y + 0, n + 4u, b0_6);
-  finish(x + 7, y + 0, n, a0_7);
-  finish(x + 7, y + 0, n + 4u, b0_7);
-  finish(x + 0, y + 1, n, a1_0);
-  finish(x + 0, y + 1, n + 4u, b1_0);
-  finish(x + 1, y + 1, n, a1_1);
-  finish(x + 1, y + 1, n + 4u, b1_1);
-  finish(x + 2, y + 1, n, a1_2);
-  finish(x + 2, y + 1, n + 4u, b1_2);
-  finish(x + 3, y + 1, n, a1_3);
-  finish(x + 3, y + 1, n + 4u, b1_3);
-  finish(x + 4, y + 1, n, a1_4);
-  finish(x + 4, y + 1, n + 4u, b1_4);
-  finish(x + 5, y + 1, n, a1_5);
-  finish(x + 5, y + 1, n + 4u, b1_5);
-  finish(x + 6, y + 1, n, a1_6);
-  finish(x + 6, y + 1, n + 4u, b1_6);
-  finish(x + 7, y + 1, n, a1_7);
-  finish(x + 7, y + 1, n + 4u, b1_7);
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX * ROWS; i++) {
+    var lo = a0_0;
+    var hi = b0_0;
+    lo = select(lo, a0_0, i == 0 * PX + 0);
+    hi = select(hi, b0_0, i == 0 * PX + 0);
+    lo = select(lo, a0_1, i == 0 * PX + 1);
+    hi = select(hi, b0_1, i == 0 * PX + 1);
+    lo = select(lo, a0_2, i == 0 * PX + 2);
+    hi = select(hi, b0_2, i == 0 * PX + 2);
+    lo = select(lo, a0_3, i == 0 * PX + 3);
+    hi = select(hi, b0_3, i == 0 * PX + 3);
+    lo = select(lo, a0_4, i == 0 * PX + 4);
+    hi = select(hi, b0_4, i == 0 * PX + 4);
+    lo = select(lo, a0_5, i == 0 * PX + 5);
+    hi = select(hi, b0_5, i == 0 * PX + 5);
+    lo = select(lo, a0_6, i == 0 * PX + 6);
+    hi = select(hi, b0_6, i == 0 * PX + 6);
+    lo = select(lo, a0_7, i == 0 * PX + 7);
+    hi = select(hi, b0_7, i == 0 * PX + 7);
+    lo = select(lo, a1_0, i == 1 * PX + 0);
+    hi = select(hi, b1_0, i == 1 * PX + 0);
+    lo = select(lo, a1_1, i == 1 * PX + 1);
+    hi = select(hi, b1_1, i == 1 * PX + 1);
+    lo = select(lo, a1_2, i == 1 * PX + 2);
+    hi = select(hi, b1_2, i == 1 * PX + 2);
+    lo = select(lo, a1_3, i == 1 * PX + 3);
+    hi = select(hi, b1_3, i == 1 * PX + 3);
+    lo = select(lo, a1_4, i == 1 * PX + 4);
+    hi = select(hi, b1_4, i == 1 * PX + 4);
+    lo = select(lo, a1_5, i == 1 * PX + 5);
+    hi = select(hi, b1_5, i == 1 * PX + 5);
+    lo = select(lo, a1_6, i == 1 * PX + 6);
+    hi = select(hi, b1_6, i == 1 * PX + 6);
+    lo = select(lo, a1_7, i == 1 * PX + 7);
+    hi = select(hi, b1_7, i == 1 * PX + 7);
+    finish(x + i % PX, y + i / PX, n, lo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi);
+  }
 }
 `,
   "conv3x3@V=1,TEXELS=1,PX=4,ROWS=4": `const V: u32 = 1u;
@@ -15321,19 +15355,18 @@ const ROWS: u32 = 4u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override WX: u32 = 8u;       // invocations along the channels, in steps of 8
-override WY: u32 = 8u;       // invocations along the pixels, in steps of PX × ROWS
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
-override ACT: u32 = 0u;      // as in matmul.wgsl
-override BIAS: u32 = 0u;     // 1 bias, 2 channelBias, 3 both
-override ADD: u32 = 0u;
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -15353,7 +15386,7 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
 fn activate(x: f32) -> f32 {
-  switch ACT {
+  switch s.act {
     case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
     case 5u: { return max(x, 0.0); }
     default: { return x; }
@@ -15387,18 +15420,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   var v = sum;
   for (var i = 0u; i < 4u; i++) {
     let c = min(n + i, s.Co - 1u);
-    if ((BIAS & 1u) != 0u) { v[i] += bias[c]; }
-    if ((BIAS & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
     v[i] = activate(v[i]);
   }
-  if (ADD == 1u) { v += vec4f(R[rAt / 4u]); }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
-@compute @workgroup_size(WX * WY)
+@compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * WX + lane % WX, group.y * WY + lane / WX);
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
@@ -15868,38 +15901,45 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b3_3 = fma(vec4f(cols3[3 + 2][3]), w2_3.hi, b3_3);
     }
   }
-  finish(x + 0, y + 0, n, a0_0);
-  finish(x + 0, y + 0, n + 4u, b0_0);
-  finish(x + 1, y + 0, n, a0_1);
-  finish(x + 1, y + 0, n + 4u, b0_1);
-  finish(x + 2, y + 0, n, a0_2);
-  finish(x + 2, y + 0, n + 4u, b0_2);
-  finish(x + 3, y + 0, n, a0_3);
-  finish(x + 3, y + 0, n + 4u, b0_3);
-  finish(x + 0, y + 1, n, a1_0);
-  finish(x + 0, y + 1, n + 4u, b1_0);
-  finish(x + 1, y + 1, n, a1_1);
-  finish(x + 1, y + 1, n + 4u, b1_1);
-  finish(x + 2, y + 1, n, a1_2);
-  finish(x + 2, y + 1, n + 4u, b1_2);
-  finish(x + 3, y + 1, n, a1_3);
-  finish(x + 3, y + 1, n + 4u, b1_3);
-  finish(x + 0, y + 2, n, a2_0);
-  finish(x + 0, y + 2, n + 4u, b2_0);
-  finish(x + 1, y + 2, n, a2_1);
-  finish(x + 1, y + 2, n + 4u, b2_1);
-  finish(x + 2, y + 2, n, a2_2);
-  finish(x + 2, y + 2, n + 4u, b2_2);
-  finish(x + 3, y + 2, n, a2_3);
-  finish(x + 3, y + 2, n + 4u, b2_3);
-  finish(x + 0, y + 3, n, a3_0);
-  finish(x + 0, y + 3, n + 4u, b3_0);
-  finish(x + 1, y + 3, n, a3_1);
-  finish(x + 1, y + 3, n + 4u, b3_1);
-  finish(x + 2, y + 3, n, a3_2);
-  finish(x + 2, y + 3, n + 4u, b3_2);
-  finish(x + 3, y + 3, n, a3_3);
-  finish(x + 3, y + 3, n + 4u, b3_3);
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX * ROWS; i++) {
+    var lo = a0_0;
+    var hi = b0_0;
+    lo = select(lo, a0_0, i == 0 * PX + 0);
+    hi = select(hi, b0_0, i == 0 * PX + 0);
+    lo = select(lo, a0_1, i == 0 * PX + 1);
+    hi = select(hi, b0_1, i == 0 * PX + 1);
+    lo = select(lo, a0_2, i == 0 * PX + 2);
+    hi = select(hi, b0_2, i == 0 * PX + 2);
+    lo = select(lo, a0_3, i == 0 * PX + 3);
+    hi = select(hi, b0_3, i == 0 * PX + 3);
+    lo = select(lo, a1_0, i == 1 * PX + 0);
+    hi = select(hi, b1_0, i == 1 * PX + 0);
+    lo = select(lo, a1_1, i == 1 * PX + 1);
+    hi = select(hi, b1_1, i == 1 * PX + 1);
+    lo = select(lo, a1_2, i == 1 * PX + 2);
+    hi = select(hi, b1_2, i == 1 * PX + 2);
+    lo = select(lo, a1_3, i == 1 * PX + 3);
+    hi = select(hi, b1_3, i == 1 * PX + 3);
+    lo = select(lo, a2_0, i == 2 * PX + 0);
+    hi = select(hi, b2_0, i == 2 * PX + 0);
+    lo = select(lo, a2_1, i == 2 * PX + 1);
+    hi = select(hi, b2_1, i == 2 * PX + 1);
+    lo = select(lo, a2_2, i == 2 * PX + 2);
+    hi = select(hi, b2_2, i == 2 * PX + 2);
+    lo = select(lo, a2_3, i == 2 * PX + 3);
+    hi = select(hi, b2_3, i == 2 * PX + 3);
+    lo = select(lo, a3_0, i == 3 * PX + 0);
+    hi = select(hi, b3_0, i == 3 * PX + 0);
+    lo = select(lo, a3_1, i == 3 * PX + 1);
+    hi = select(hi, b3_1, i == 3 * PX + 1);
+    lo = select(lo, a3_2, i == 3 * PX + 2);
+    hi = select(hi, b3_2, i == 3 * PX + 2);
+    lo = select(lo, a3_3, i == 3 * PX + 3);
+    hi = select(hi, b3_3, i == 3 * PX + 3);
+    finish(x + i % PX, y + i / PX, n, lo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi);
+  }
 }
 `,
   "embedding": `// embedding.wgsl — Y[row] = table[ids[row]] (+ positions[row % N]), f32.
@@ -16136,10 +16176,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -16148,6 +16189,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -16292,28 +16334,28 @@ fn main(
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
   var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
   var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
   var factor1 = s.scale;
   var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
   var factor2 = s.scale;
   var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var shift4 = 0.0;
-  if (BIAS == 1u) { shift4 = bias[c4]; }
+  if (s.hasBias == 1u) { shift4 = bias[c4]; }
   var factor4 = s.scale;
   var shift5 = 0.0;
-  if (BIAS == 1u) { shift5 = bias[c5]; }
+  if (s.hasBias == 1u) { shift5 = bias[c5]; }
   var factor5 = s.scale;
   var shift6 = 0.0;
-  if (BIAS == 1u) { shift6 = bias[c6]; }
+  if (s.hasBias == 1u) { shift6 = bias[c6]; }
   var factor6 = s.scale;
   var shift7 = 0.0;
-  if (BIAS == 1u) { shift7 = bias[c7]; }
+  if (s.hasBias == 1u) { shift7 = bias[c7]; }
   var factor7 = s.scale;
   var sample = 0xffffffffu;
   let rows = min(s.mEnd - min(m0, s.mEnd), RM);
@@ -16392,10 +16434,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -16404,6 +16447,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -16564,16 +16608,16 @@ fn main(
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
   var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
   var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
   var factor1 = s.scale;
   var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
   var factor2 = s.scale;
   var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var sample = 0xffffffffu;
   let rows = min(s.mEnd - min(m0, s.mEnd), RM);
@@ -16648,10 +16692,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -16660,6 +16705,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -16944,28 +16990,28 @@ fn main(
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
   var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
   var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
   var factor1 = s.scale;
   var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
   var factor2 = s.scale;
   var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var shift4 = 0.0;
-  if (BIAS == 1u) { shift4 = bias[c4]; }
+  if (s.hasBias == 1u) { shift4 = bias[c4]; }
   var factor4 = s.scale;
   var shift5 = 0.0;
-  if (BIAS == 1u) { shift5 = bias[c5]; }
+  if (s.hasBias == 1u) { shift5 = bias[c5]; }
   var factor5 = s.scale;
   var shift6 = 0.0;
-  if (BIAS == 1u) { shift6 = bias[c6]; }
+  if (s.hasBias == 1u) { shift6 = bias[c6]; }
   var factor6 = s.scale;
   var shift7 = 0.0;
-  if (BIAS == 1u) { shift7 = bias[c7]; }
+  if (s.hasBias == 1u) { shift7 = bias[c7]; }
   var factor7 = s.scale;
   var sample = 0xffffffffu;
   let rows = min(s.mEnd - min(m0, s.mEnd), RM);
@@ -17100,10 +17146,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -17112,6 +17159,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -17256,28 +17304,28 @@ fn main(
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
   var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
   var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
   var factor1 = s.scale;
   var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
   var factor2 = s.scale;
   var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var shift4 = 0.0;
-  if (BIAS == 1u) { shift4 = bias[c4]; }
+  if (s.hasBias == 1u) { shift4 = bias[c4]; }
   var factor4 = s.scale;
   var shift5 = 0.0;
-  if (BIAS == 1u) { shift5 = bias[c5]; }
+  if (s.hasBias == 1u) { shift5 = bias[c5]; }
   var factor5 = s.scale;
   var shift6 = 0.0;
-  if (BIAS == 1u) { shift6 = bias[c6]; }
+  if (s.hasBias == 1u) { shift6 = bias[c6]; }
   var factor6 = s.scale;
   var shift7 = 0.0;
-  if (BIAS == 1u) { shift7 = bias[c7]; }
+  if (s.hasBias == 1u) { shift7 = bias[c7]; }
   var factor7 = s.scale;
   var sample = 0xffffffffu;
   let rows = min(s.mEnd - min(m0, s.mEnd), RM);
@@ -17356,10 +17404,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -17368,6 +17417,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -17528,16 +17578,16 @@ fn main(
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
   var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
   var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
   var factor1 = s.scale;
   var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
   var factor2 = s.scale;
   var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var sample = 0xffffffffu;
   let rows = min(s.mEnd - min(m0, s.mEnd), RM);
@@ -17612,10 +17662,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -17624,6 +17675,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -17908,28 +17960,28 @@ fn main(
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
   var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
   var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
   var factor1 = s.scale;
   var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
   var factor2 = s.scale;
   var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var shift4 = 0.0;
-  if (BIAS == 1u) { shift4 = bias[c4]; }
+  if (s.hasBias == 1u) { shift4 = bias[c4]; }
   var factor4 = s.scale;
   var shift5 = 0.0;
-  if (BIAS == 1u) { shift5 = bias[c5]; }
+  if (s.hasBias == 1u) { shift5 = bias[c5]; }
   var factor5 = s.scale;
   var shift6 = 0.0;
-  if (BIAS == 1u) { shift6 = bias[c6]; }
+  if (s.hasBias == 1u) { shift6 = bias[c6]; }
   var factor6 = s.scale;
   var shift7 = 0.0;
-  if (BIAS == 1u) { shift7 = bias[c7]; }
+  if (s.hasBias == 1u) { shift7 = bias[c7]; }
   var factor7 = s.scale;
   var sample = 0xffffffffu;
   let rows = min(s.mEnd - min(m0, s.mEnd), RM);
@@ -18064,10 +18116,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -18076,6 +18129,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -18436,40 +18490,40 @@ fn main(
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
   var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
   var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
   var factor1 = s.scale;
   var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
   var factor2 = s.scale;
   var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var shift4 = 0.0;
-  if (BIAS == 1u) { shift4 = bias[c4]; }
+  if (s.hasBias == 1u) { shift4 = bias[c4]; }
   var factor4 = s.scale;
   var shift5 = 0.0;
-  if (BIAS == 1u) { shift5 = bias[c5]; }
+  if (s.hasBias == 1u) { shift5 = bias[c5]; }
   var factor5 = s.scale;
   var shift6 = 0.0;
-  if (BIAS == 1u) { shift6 = bias[c6]; }
+  if (s.hasBias == 1u) { shift6 = bias[c6]; }
   var factor6 = s.scale;
   var shift7 = 0.0;
-  if (BIAS == 1u) { shift7 = bias[c7]; }
+  if (s.hasBias == 1u) { shift7 = bias[c7]; }
   var factor7 = s.scale;
   var shift8 = 0.0;
-  if (BIAS == 1u) { shift8 = bias[c8]; }
+  if (s.hasBias == 1u) { shift8 = bias[c8]; }
   var factor8 = s.scale;
   var shift9 = 0.0;
-  if (BIAS == 1u) { shift9 = bias[c9]; }
+  if (s.hasBias == 1u) { shift9 = bias[c9]; }
   var factor9 = s.scale;
   var shift10 = 0.0;
-  if (BIAS == 1u) { shift10 = bias[c10]; }
+  if (s.hasBias == 1u) { shift10 = bias[c10]; }
   var factor10 = s.scale;
   var shift11 = 0.0;
-  if (BIAS == 1u) { shift11 = bias[c11]; }
+  if (s.hasBias == 1u) { shift11 = bias[c11]; }
   var factor11 = s.scale;
   var sample = 0xffffffffu;
   let rows = min(s.mEnd - min(m0, s.mEnd), RM);
@@ -18648,10 +18702,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -18660,6 +18715,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -19244,40 +19300,40 @@ fn main(
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
   var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
   var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
   var factor1 = s.scale;
   var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
   var factor2 = s.scale;
   var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var shift4 = 0.0;
-  if (BIAS == 1u) { shift4 = bias[c4]; }
+  if (s.hasBias == 1u) { shift4 = bias[c4]; }
   var factor4 = s.scale;
   var shift5 = 0.0;
-  if (BIAS == 1u) { shift5 = bias[c5]; }
+  if (s.hasBias == 1u) { shift5 = bias[c5]; }
   var factor5 = s.scale;
   var shift6 = 0.0;
-  if (BIAS == 1u) { shift6 = bias[c6]; }
+  if (s.hasBias == 1u) { shift6 = bias[c6]; }
   var factor6 = s.scale;
   var shift7 = 0.0;
-  if (BIAS == 1u) { shift7 = bias[c7]; }
+  if (s.hasBias == 1u) { shift7 = bias[c7]; }
   var factor7 = s.scale;
   var shift8 = 0.0;
-  if (BIAS == 1u) { shift8 = bias[c8]; }
+  if (s.hasBias == 1u) { shift8 = bias[c8]; }
   var factor8 = s.scale;
   var shift9 = 0.0;
-  if (BIAS == 1u) { shift9 = bias[c9]; }
+  if (s.hasBias == 1u) { shift9 = bias[c9]; }
   var factor9 = s.scale;
   var shift10 = 0.0;
-  if (BIAS == 1u) { shift10 = bias[c10]; }
+  if (s.hasBias == 1u) { shift10 = bias[c10]; }
   var factor10 = s.scale;
   var shift11 = 0.0;
-  if (BIAS == 1u) { shift11 = bias[c11]; }
+  if (s.hasBias == 1u) { shift11 = bias[c11]; }
   var factor11 = s.scale;
   var sample = 0xffffffffu;
   let rows = min(s.mEnd - min(m0, s.mEnd), RM);
@@ -19552,10 +19608,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -19564,6 +19621,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -20288,52 +20346,52 @@ fn main(
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
   var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
   var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
   var factor1 = s.scale;
   var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
   var factor2 = s.scale;
   var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var shift4 = 0.0;
-  if (BIAS == 1u) { shift4 = bias[c4]; }
+  if (s.hasBias == 1u) { shift4 = bias[c4]; }
   var factor4 = s.scale;
   var shift5 = 0.0;
-  if (BIAS == 1u) { shift5 = bias[c5]; }
+  if (s.hasBias == 1u) { shift5 = bias[c5]; }
   var factor5 = s.scale;
   var shift6 = 0.0;
-  if (BIAS == 1u) { shift6 = bias[c6]; }
+  if (s.hasBias == 1u) { shift6 = bias[c6]; }
   var factor6 = s.scale;
   var shift7 = 0.0;
-  if (BIAS == 1u) { shift7 = bias[c7]; }
+  if (s.hasBias == 1u) { shift7 = bias[c7]; }
   var factor7 = s.scale;
   var shift8 = 0.0;
-  if (BIAS == 1u) { shift8 = bias[c8]; }
+  if (s.hasBias == 1u) { shift8 = bias[c8]; }
   var factor8 = s.scale;
   var shift9 = 0.0;
-  if (BIAS == 1u) { shift9 = bias[c9]; }
+  if (s.hasBias == 1u) { shift9 = bias[c9]; }
   var factor9 = s.scale;
   var shift10 = 0.0;
-  if (BIAS == 1u) { shift10 = bias[c10]; }
+  if (s.hasBias == 1u) { shift10 = bias[c10]; }
   var factor10 = s.scale;
   var shift11 = 0.0;
-  if (BIAS == 1u) { shift11 = bias[c11]; }
+  if (s.hasBias == 1u) { shift11 = bias[c11]; }
   var factor11 = s.scale;
   var shift12 = 0.0;
-  if (BIAS == 1u) { shift12 = bias[c12]; }
+  if (s.hasBias == 1u) { shift12 = bias[c12]; }
   var factor12 = s.scale;
   var shift13 = 0.0;
-  if (BIAS == 1u) { shift13 = bias[c13]; }
+  if (s.hasBias == 1u) { shift13 = bias[c13]; }
   var factor13 = s.scale;
   var shift14 = 0.0;
-  if (BIAS == 1u) { shift14 = bias[c14]; }
+  if (s.hasBias == 1u) { shift14 = bias[c14]; }
   var factor14 = s.scale;
   var shift15 = 0.0;
-  if (BIAS == 1u) { shift15 = bias[c15]; }
+  if (s.hasBias == 1u) { shift15 = bias[c15]; }
   var factor15 = s.scale;
   var sample = 0xffffffffu;
   let rows = min(s.mEnd - min(m0, s.mEnd), RM);
@@ -20684,10 +20742,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -20696,6 +20755,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -20921,16 +20981,16 @@ fn main(
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
   var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
   var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
   var factor1 = s.scale;
   var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
   var factor2 = s.scale;
   var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var sample = 0xffffffffu;
   let rows = min(s.mEnd - min(m0, s.mEnd), RM);
@@ -21005,10 +21065,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -21017,6 +21078,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -21366,28 +21428,28 @@ fn main(
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
   var shift0 = 0.0;
-  if (BIAS == 1u) { shift0 = bias[c0]; }
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
   var factor0 = s.scale;
   var shift1 = 0.0;
-  if (BIAS == 1u) { shift1 = bias[c1]; }
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
   var factor1 = s.scale;
   var shift2 = 0.0;
-  if (BIAS == 1u) { shift2 = bias[c2]; }
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
   var factor2 = s.scale;
   var shift3 = 0.0;
-  if (BIAS == 1u) { shift3 = bias[c3]; }
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
   var factor3 = s.scale;
   var shift4 = 0.0;
-  if (BIAS == 1u) { shift4 = bias[c4]; }
+  if (s.hasBias == 1u) { shift4 = bias[c4]; }
   var factor4 = s.scale;
   var shift5 = 0.0;
-  if (BIAS == 1u) { shift5 = bias[c5]; }
+  if (s.hasBias == 1u) { shift5 = bias[c5]; }
   var factor5 = s.scale;
   var shift6 = 0.0;
-  if (BIAS == 1u) { shift6 = bias[c6]; }
+  if (s.hasBias == 1u) { shift6 = bias[c6]; }
   var factor6 = s.scale;
   var shift7 = 0.0;
-  if (BIAS == 1u) { shift7 = bias[c7]; }
+  if (s.hasBias == 1u) { shift7 = bias[c7]; }
   var factor7 = s.scale;
   var sample = 0xffffffffu;
   let rows = min(s.mEnd - min(m0, s.mEnd), RM);
@@ -21522,10 +21584,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -21534,6 +21597,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -21698,7 +21762,7 @@ fn main(
     var factor = s.scale;
     if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
     var shift = 0.0;
-    if (BIAS == 1u) { shift = bias[c]; }
+    if (s.hasBias == 1u) { shift = bias[c]; }
     let row = m0 - b0 * s.S;
     store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
   }
@@ -21736,10 +21800,11 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override BIAS: u32 = 0u;
 override GATE: u32 = 0u;
 override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
 // Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
 struct Shape {
   m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
@@ -21748,6 +21813,7 @@ struct Shape {
   yN: u32, yAt: u32, yBase: u32,
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -21924,7 +21990,7 @@ fn main(
     var factor = s.scale;
     if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
     var shift = 0.0;
-    if (BIAS == 1u) { shift = bias[c]; }
+    if (s.hasBias == 1u) { shift = bias[c]; }
     let row = m0 - b0 * s.S;
     store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
   }

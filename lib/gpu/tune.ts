@@ -297,6 +297,7 @@ function product<Name extends string>(name: Name, kernel: MatmulKernel): Candida
             ...[M, 0, 0],
             ...[0, 0, 0],
             ...[0, 0, f32(1), tiles],
+            0,
           ],
           buffers: [...operands, undefined, undefined, undefined, y],
           groups: [tiles],

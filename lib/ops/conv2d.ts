@@ -208,13 +208,8 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
     }
   }
   const constants: Record<string, number> = {
-    WX,
-    WY,
     W_TYPE: w.type === "f16" ? 1 : 0,
     UP: g.up,
-    ACT: ACTIVATION_CODES[o.act ?? "none"],
-    BIAS: (w.bias ? 1 : 0) + (o.channelBias ? 2 : 0),
-    ADD: o.residual ? 1 : 0,
   };
   if (!fast) Object.assign(constants, { STRIDE: g.stride, KH: kh, KW: kw, TRANSPOSED: g.transposed ? 1 : 0 });
   const weights: Binding = {
@@ -250,6 +245,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
           H, W, C4, Co, Math.ceil(Co / 8) * 8, g.Ho, g.Wo, tiles,
           g.top >>> 0, g.left >>> 0, y0, y1 - y0,
           from(xw.base, H), from(yw.base, g.Ho), rw ? from(rw.base, g.Ho) : 0, b,
+          WX, ACTIVATION_CODES[o.act ?? "none"], (w.bias ? 1 : 0) + (o.channelBias ? 2 : 0), o.residual ? 1 : 0,
         ],
         buffers: [
           texels ? copy(xw.binding) : xw.binding,
