@@ -216,12 +216,13 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
   // unroll t 1 - SPLIT
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   // end
   // unroll t SPLIT
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
   let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
   let n0 = s.n0 + (tile % across) * RN;
   // end

@@ -135,7 +135,9 @@ export function bindings(text: string): GPUBindGroupLayoutEntry[] {
       : kind === "storage,read_write"
       ? "storage"
       : "read-only-storage";
-    entries.push({ binding: Number(binding), visibility: 0x4, buffer: { type } });
+    // The parameters' place is told at each launch, so that launches with the same operands share a bind group.
+    const hasDynamicOffset = type === "uniform";
+    entries.push({ binding: Number(binding), visibility: 0x4, buffer: { type, hasDynamicOffset } });
   }
   return entries;
 }

@@ -188,9 +188,13 @@ export class Memory {
   }
 }
 
-/** Sizes are rounded to an eighth of their power of two: reuse is likely, waste at most 12.5 %. */
+/**
+ * Sizes are rounded to an eighth of their power of two: reuse is likely, waste at most 12.5 %; above one row of texels to whole
+ * rows, which one copy brings into a texture.
+ */
 function sizeClass(bytes: number): number {
   if (bytes <= 1024) return Math.max(256, Math.ceil(bytes / 256) * 256);
-  const step = 2 ** Math.max(8, Math.floor(Math.log2(bytes)) - 3);
+  const least = bytes > TEXEL_ROW * 16 ? TEXEL_ROW * 16 : 256;
+  const step = Math.max(least, 2 ** (Math.floor(Math.log2(bytes)) - 3));
   return Math.ceil(bytes / step) * step;
 }

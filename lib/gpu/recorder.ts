@@ -7,7 +7,7 @@
 import { AbortedError, LssgenError } from "../errors.ts";
 import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 import type { Device } from "./device.ts";
-import type { KernelSpec } from "./kernel.ts";
+import type { Kernel, KernelSpec } from "./kernel.ts";
 import { TEXEL_ROW } from "./memory.ts";
 
 /** A parameter that is a float in the shader's uniform block; plain numbers are u32. */
@@ -56,6 +56,8 @@ export interface ProfileEntry {
 /** Bytes of one parameter block; 256 is WebGPU's guaranteed uniform offset alignment. */
 const SLOT = 256;
 const SLOTS = 1024;
+/** Bind groups kept: a few steps' of a large model. */
+const MOST_BIND_GROUPS = 8192;
 /** Slots that an upload may take: time steps, guidance, a row of a table. A submission before it would wait for the GPU. */
 const UPLOAD_SLOTS = 16;
 
@@ -78,6 +80,10 @@ export class Recorder {
   private readonly u32 = new Uint32Array(this.params);
   private readonly f32 = new Float32Array(this.params);
   private slot = 0;
+  private readonly bindGroups = new Map<string, GPUBindGroup>();
+  /** Numbers of kernels, buffers and textures, for the keys of bind groups. */
+  private readonly ids = new WeakMap<object, number>();
+  private nextId = 0;
   private flops = 0;
   private readonly scopes: Scope[] = [];
   /** What {@linkcode pace} will wait for, and what it will learn from it. */
@@ -193,19 +199,7 @@ export class Recorder {
       if (typeof p === "number") this.u32[base + i] = p;
       else this.f32[base + i] = p.f32;
     });
-    const entries: GPUBindGroupEntry[] = [{
-      binding: 0,
-      resource: { buffer: this.paramsBuffer, offset: this.slot * SLOT, size: SLOT },
-    }];
-    d.buffers.forEach((b, i) => {
-      const bound = b ?? this.device.memory.empty;
-      const resource = "createView" in bound
-        ? bound.createView()
-        : "tensor" in bound
-        ? { buffer: bound.tensor.buffer, offset: bound.tensor.offset + bound.offset, size: bound.size }
-        : { buffer: bound.buffer, offset: bound.offset, size: bound.byteLength };
-      entries.push({ binding: i + 1, resource });
-    });
+    const at = this.slot * SLOT;
     this.slot++;
     this.flops += d.flops ?? 0;
     this.dispatches++;
@@ -226,7 +220,7 @@ export class Recorder {
       pass ??= this.pass = this.encoder.beginComputePass();
     }
     pass.setPipeline(kernel.pipeline);
-    pass.setBindGroup(0, this.device.gpu.createBindGroup({ layout: kernel.layout, entries }));
+    pass.setBindGroup(0, this.bindGroup(kernel, d.buffers), [at]);
     pass.dispatchWorkgroups(x, y, z);
     if (this.profiling) {
       pass.end();
@@ -234,6 +228,44 @@ export class Recorder {
         throw new LssgenError("internal", "Profile is full: collect it more often");
       }
     }
+  }
+
+  /**
+   * A kernel's operands bound, kept for the next launch of the same: every step takes the same buffers from the pool, and making
+   * a bind group is half of what a launch costs the CPU.
+   */
+  private bindGroup(kernel: Kernel, buffers: Dispatch["buffers"]): GPUBindGroup {
+    let key = `${this.idOf(kernel)}`;
+    const resources = buffers.map((b): GPUTexture | GPUBufferBinding => {
+      const bound = b ?? this.device.memory.empty;
+      if ("createView" in bound) {
+        key += `,${this.idOf(bound)}`;
+        return bound;
+      }
+      const { buffer, offset, size } = "tensor" in bound
+        ? { buffer: bound.tensor.buffer, offset: bound.tensor.offset + bound.offset, size: bound.size }
+        : { buffer: bound.buffer, offset: bound.offset, size: bound.byteLength };
+      key += `,${this.idOf(buffer)}+${offset}:${size}`;
+      return { buffer, offset, size };
+    });
+    let group = this.bindGroups.get(key);
+    if (!group) {
+      if (this.bindGroups.size >= MOST_BIND_GROUPS) this.bindGroups.clear();
+      const entries = resources.map((resource, i) => ({
+        binding: i + 1,
+        resource: "createView" in resource ? resource.createView() : resource,
+      }));
+      const params = { binding: 0, resource: { buffer: this.paramsBuffer, size: SLOT } };
+      group = this.device.gpu.createBindGroup({ layout: kernel.layout, entries: [params, ...entries] });
+      this.bindGroups.set(key, group);
+    }
+    return group;
+  }
+
+  private idOf(thing: object): number {
+    let id = this.ids.get(thing);
+    if (id === undefined) this.ids.set(thing, id = this.nextId++);
+    return id;
   }
 
   /** Copies bytes between tensors, in order with the launches. Offsets and size are multiples of 4. */
@@ -310,6 +342,11 @@ export class Recorder {
     const rows = Math.floor(size / rowBytes);
     const rest = size / 16 - rows * TEXEL_ROW;
     const from = { buffer, bytesPerRow: rowBytes };
+    // What lies behind in the buffer comes along where there is a whole row of it: one copy less.
+    if (rest > 0 && at + (rows + 1) * rowBytes <= buffer.size) {
+      this.encoder.copyBufferToTexture({ ...from, offset: at }, { texture }, [TEXEL_ROW, rows + 1]);
+      return;
+    }
     if (rows > 0) {
       this.encoder.copyBufferToTexture({ ...from, offset: at }, { texture }, [TEXEL_ROW, rows]);
     }

@@ -16276,9 +16276,9 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
   // Rows and columns beyond the edge read the last one again and are not stored.
@@ -16534,9 +16534,9 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
   // Rows and columns beyond the edge read the last one again and are not stored.
@@ -16792,9 +16792,9 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
   // Rows and columns beyond the edge read the last one again and are not stored.
@@ -17246,9 +17246,9 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
   // Rows and columns beyond the edge read the last one again and are not stored.
@@ -17504,9 +17504,9 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
   // Rows and columns beyond the edge read the last one again and are not stored.
@@ -17762,9 +17762,9 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
   // Rows and columns beyond the edge read the last one again and are not stored.
@@ -18216,9 +18216,9 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
   // Rows and columns beyond the edge read the last one again and are not stored.
@@ -18802,9 +18802,9 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
   // Rows and columns beyond the edge read the last one again and are not stored.
@@ -19708,9 +19708,9 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
   // Rows and columns beyond the edge read the last one again and are not stored.
@@ -20889,9 +20889,9 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
@@ -21212,9 +21212,9 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
-  let m0 = s.m0 + ((tile / across) * WY + local.y) * RM;
-  let n0 = s.n0 + ((tile % across) * WX + local.x) * RN;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
@@ -21694,7 +21694,7 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
   let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
   let n0 = s.n0 + (tile % across) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
@@ -21914,7 +21914,7 @@ fn main(
 ) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + WX * RN - 1u) / (WX * RN);
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
   let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
   let n0 = s.n0 + (tile % across) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
