@@ -6,7 +6,7 @@
 
 import type { Device, DeviceInfo } from "../lib/gpu/device.ts";
 import { SHADERS } from "../lib/gpu/shaders.gen.ts";
-import { forceTuning, type MatmulTuning, type Operands, tuneMatmul } from "../lib/gpu/tune.ts";
+import { type MatmulTuning, type Operands, tuneMatmul } from "../lib/gpu/tune.ts";
 import { attention } from "./attention.ts";
 import { block } from "./block.ts";
 import { conv } from "./conv.ts";
@@ -107,12 +107,11 @@ export interface RunReport {
 
 /** Runs what is asked for on a device. */
 export async function runBenches(device: Device, o: RunOptions): Promise<RunReport> {
-  let tuning = await tuneMatmul(device);
-  if (o.operands) forceTuning(device, tuning = { ...tuning, operands: o.operands });
+  const tuning = await tuneMatmul(device, [], o.operands);
   const probes = Object.entries(tuning.ms).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
   const sums = Object.entries(tuning.reductionMs).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
   o.say(`${device.info.description}: operands from ${tuning.operands} (probe: ${probes.join(", ")})`);
-  o.say(`rows summed up by ${tuning.reduction} (probe: ${sums.join(", ")})`);
+  o.say(`${tuning.tiles} tiles, rows summed up by ${tuning.reduction} (probe: ${sums.join(", ")})`);
   const peak = await fastestPeak(device);
   o.say(`peak: multiply-adds in registers, ${peak.label}`);
   let copy: Limit | undefined;

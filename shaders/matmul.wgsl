@@ -14,9 +14,9 @@
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
-// variants RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=1 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=16 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=16 RN=16 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=1
+// variants RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=1 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=16 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=16 RN=16 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=16 RN=16 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=1
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
@@ -123,18 +123,23 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
 }
 
 // unroll t TILED
-// Both tiles have 64 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads
-// rows over the banks: 15 KiB at most.
-const LANES = 64u / RM;  // WX and WY
-override STEP8: u32 = select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u);
+// Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
+// the banks: with where the rows begin, 16 KiB at most.
+const LANES = 64u / min(RM, 8u);  // WX and WY
+const ROWS = LANES * RM;
+const COLUMNS = LANES * RN;
+override STEP8: u32 = select(
+  select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u),
+  select(2u, 1u, X_TYPE == 0u || W_TYPE == 0u),
+  RM == 16u);
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
 override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, 64u * X_PITCH>;
-var<workgroup> wTile: array<vec4u, 64u * W_PITCH>;
-var<workgroup> xRow: array<u32, 64>;  // where a row begins in X and W
-var<workgroup> wRow: array<u32, 64>;
+var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
+var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
+var<workgroup> xRow: array<u32, ROWS>;  // where a row begins in X and W
+var<workgroup> wRow: array<u32, COLUMNS>;
 
 fn stageX(to: u32, at: u32, inside: bool) {
   var v = vec4u();
@@ -248,19 +253,25 @@ fn main(
 
   // unroll t TILED
   // Tile row r is the row r / LANES of invocation r % LANES: neighbours read neighbouring rows.
-  if (lane < 64u) {
-    let m = min(m0 + (lane % LANES - local.y) * RM + lane / LANES, s.mEnd - 1u);
-    let n = min(n0 + (lane % LANES - local.x) * RN + lane / LANES, s.nEnd - 1u);
-    xRow[lane] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
-    wRow[lane] = n * s.stride8 - s.wBase8;
+  for (var at = lane; at < ROWS; at += LANES * LANES) {
+    let m = min(m0 + (at % LANES - local.y) * RM + at / LANES, s.mEnd - 1u);
+    xRow[at] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
+  }
+  for (var at = lane; at < COLUMNS; at += LANES * LANES) {
+    let n = min(n0 + (at % LANES - local.x) * RN + at / LANES, s.nEnd - 1u);
+    wRow[at] = n * s.stride8 - s.wBase8;
   }
   workgroupBarrier();
   for (var k = 0u; k < s.K8; k += STEP8) {
-    for (var at = lane; at < 64u * STEP8; at += LANES * LANES) {
+    // Eighths beyond K count as zeros.
+    for (var at = lane; at < ROWS * STEP8; at += LANES * LANES) {
       let row = at / STEP8;
       let k8 = k + at % STEP8;
-      // Eighths beyond K count as zeros.
       stageX(row * X_PITCH + at % STEP8 * X_VECTORS, xRow[row] + k8, k8 < s.K8);
+    }
+    for (var at = lane; at < COLUMNS * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
       stageW(row * W_PITCH + at % STEP8 * W_VECTORS, wRow[row] + k8, k8 < s.K8);
     }
     workgroupBarrier();

@@ -170,7 +170,10 @@ Deno.test("Every size of tile is chosen for some of these shapes", async () => {
 
 Deno.test("linear() equals an f64 loop at odd sizes for every weight type and way to the operands", async () => {
   for (
-    const [operands, tiles] of OPERANDS.flatMap((o) => [[o, "large"], [o, "small"]] as const)
+    const [operands, tiles] of [
+      ...OPERANDS.flatMap((o) => [[o, "large"], [o, "small"]] as const),
+      ["tiled", "huge"] as const,
+    ]
   ) {
     using device = await deviceReading(operands, undefined, "tree", tiles);
     for (const w of ["f32", "f16", "bf16"] as const) {

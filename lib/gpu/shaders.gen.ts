@@ -16167,7 +16167,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -16425,7 +16425,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -16683,7 +16683,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -17137,7 +17137,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -17395,7 +17395,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -17653,7 +17653,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -18107,7 +18107,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -18693,7 +18693,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -19599,7 +19599,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -20733,7 +20733,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -20832,18 +20832,23 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   Y[y] = yElem(v);
 }
 
-// Both tiles have 64 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads
-// rows over the banks: 15 KiB at most.
-const LANES = 64u / RM;  // WX and WY
-override STEP8: u32 = select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u);
+// Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
+// the banks: with where the rows begin, 16 KiB at most.
+const LANES = 64u / min(RM, 8u);  // WX and WY
+const ROWS = LANES * RM;
+const COLUMNS = LANES * RN;
+override STEP8: u32 = select(
+  select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u),
+  select(2u, 1u, X_TYPE == 0u || W_TYPE == 0u),
+  RM == 16u);
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
 override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, 64u * X_PITCH>;
-var<workgroup> wTile: array<vec4u, 64u * W_PITCH>;
-var<workgroup> xRow: array<u32, 64>;  // where a row begins in X and W
-var<workgroup> wRow: array<u32, 64>;
+var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
+var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
+var<workgroup> xRow: array<u32, ROWS>;  // where a row begins in X and W
+var<workgroup> wRow: array<u32, COLUMNS>;
 
 fn stageX(to: u32, at: u32, inside: bool) {
   var v = vec4u();
@@ -20932,19 +20937,25 @@ fn main(
   var acc3_3 = 0.0;
 
   // Tile row r is the row r / LANES of invocation r % LANES: neighbours read neighbouring rows.
-  if (lane < 64u) {
-    let m = min(m0 + (lane % LANES - local.y) * RM + lane / LANES, s.mEnd - 1u);
-    let n = min(n0 + (lane % LANES - local.x) * RN + lane / LANES, s.nEnd - 1u);
-    xRow[lane] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
-    wRow[lane] = n * s.stride8 - s.wBase8;
+  for (var at = lane; at < ROWS; at += LANES * LANES) {
+    let m = min(m0 + (at % LANES - local.y) * RM + at / LANES, s.mEnd - 1u);
+    xRow[at] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
+  }
+  for (var at = lane; at < COLUMNS; at += LANES * LANES) {
+    let n = min(n0 + (at % LANES - local.x) * RN + at / LANES, s.nEnd - 1u);
+    wRow[at] = n * s.stride8 - s.wBase8;
   }
   workgroupBarrier();
   for (var k = 0u; k < s.K8; k += STEP8) {
-    for (var at = lane; at < 64u * STEP8; at += LANES * LANES) {
+    // Eighths beyond K count as zeros.
+    for (var at = lane; at < ROWS * STEP8; at += LANES * LANES) {
       let row = at / STEP8;
       let k8 = k + at % STEP8;
-      // Eighths beyond K count as zeros.
       stageX(row * X_PITCH + at % STEP8 * X_VECTORS, xRow[row] + k8, k8 < s.K8);
+    }
+    for (var at = lane; at < COLUMNS * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
       stageW(row * W_PITCH + at % STEP8 * W_VECTORS, wRow[row] + k8, k8 < s.K8);
     }
     workgroupBarrier();
@@ -21056,7 +21067,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -21155,18 +21166,23 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   Y[y] = yElem(v);
 }
 
-// Both tiles have 64 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads
-// rows over the banks: 15 KiB at most.
-const LANES = 64u / RM;  // WX and WY
-override STEP8: u32 = select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u);
+// Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
+// the banks: with where the rows begin, 16 KiB at most.
+const LANES = 64u / min(RM, 8u);  // WX and WY
+const ROWS = LANES * RM;
+const COLUMNS = LANES * RN;
+override STEP8: u32 = select(
+  select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u),
+  select(2u, 1u, X_TYPE == 0u || W_TYPE == 0u),
+  RM == 16u);
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
 override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, 64u * X_PITCH>;
-var<workgroup> wTile: array<vec4u, 64u * W_PITCH>;
-var<workgroup> xRow: array<u32, 64>;  // where a row begins in X and W
-var<workgroup> wRow: array<u32, 64>;
+var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
+var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
+var<workgroup> xRow: array<u32, ROWS>;  // where a row begins in X and W
+var<workgroup> wRow: array<u32, COLUMNS>;
 
 fn stageX(to: u32, at: u32, inside: bool) {
   var v = vec4u();
@@ -21323,19 +21339,25 @@ fn main(
   var acc7_7 = 0.0;
 
   // Tile row r is the row r / LANES of invocation r % LANES: neighbours read neighbouring rows.
-  if (lane < 64u) {
-    let m = min(m0 + (lane % LANES - local.y) * RM + lane / LANES, s.mEnd - 1u);
-    let n = min(n0 + (lane % LANES - local.x) * RN + lane / LANES, s.nEnd - 1u);
-    xRow[lane] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
-    wRow[lane] = n * s.stride8 - s.wBase8;
+  for (var at = lane; at < ROWS; at += LANES * LANES) {
+    let m = min(m0 + (at % LANES - local.y) * RM + at / LANES, s.mEnd - 1u);
+    xRow[at] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
+  }
+  for (var at = lane; at < COLUMNS; at += LANES * LANES) {
+    let n = min(n0 + (at % LANES - local.x) * RN + at / LANES, s.nEnd - 1u);
+    wRow[at] = n * s.stride8 - s.wBase8;
   }
   workgroupBarrier();
   for (var k = 0u; k < s.K8; k += STEP8) {
-    for (var at = lane; at < 64u * STEP8; at += LANES * LANES) {
+    // Eighths beyond K count as zeros.
+    for (var at = lane; at < ROWS * STEP8; at += LANES * LANES) {
       let row = at / STEP8;
       let k8 = k + at % STEP8;
-      // Eighths beyond K count as zeros.
       stageX(row * X_PITCH + at % STEP8 * X_VECTORS, xRow[row] + k8, k8 < s.K8);
+    }
+    for (var at = lane; at < COLUMNS * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
       stageW(row * W_PITCH + at % STEP8 * W_VECTORS, wRow[row] + k8, k8 < s.K8);
     }
     workgroupBarrier();
@@ -21553,6 +21575,1216 @@ fn main(
   }
 }
 `,
+  "matmul@RM=16,RN=16,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 16u;
+const RN: u32 = 16u;
+const TEXELS: u32 = 0u;
+const TILED: u32 = 1u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
+//
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+// Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
+// the banks: with where the rows begin, 16 KiB at most.
+const LANES = 64u / min(RM, 8u);  // WX and WY
+const ROWS = LANES * RM;
+const COLUMNS = LANES * RN;
+override STEP8: u32 = select(
+  select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u),
+  select(2u, 1u, X_TYPE == 0u || W_TYPE == 0u),
+  RM == 16u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
+override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
+var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
+var<workgroup> xRow: array<u32, ROWS>;  // where a row begins in X and W
+var<workgroup> wRow: array<u32, COLUMNS>;
+
+fn stageX(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = xBits(at * X_VECTORS);
+    if (X_TYPE == 0u) { u = xBits(at * 2u + 1u); }
+  }
+  xTile[to] = v;
+  if (X_TYPE == 0u) { xTile[to + 1u] = u; }
+}
+
+fn stageW(to: u32, at: u32, inside: bool) {
+  var v = vec4u();
+  var u = vec4u();
+  if (inside) {
+    v = wBits(at * W_VECTORS);
+    if (W_TYPE == 0u) { u = wBits(at * 2u + 1u); }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u]))); }
+  return before(halves(v));
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+
+@compute @workgroup_size(WX, WY)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
+  let r4 = min(m0 + 4, s.mEnd - 1u);
+  let b4 = r4 / s.S;
+  let x4 = (b4 * s.xN + s.xAt + r4 - b4 * s.S) * s.K8 - s.xBase8;
+  let r5 = min(m0 + 5, s.mEnd - 1u);
+  let b5 = r5 / s.S;
+  let x5 = (b5 * s.xN + s.xAt + r5 - b5 * s.S) * s.K8 - s.xBase8;
+  let r6 = min(m0 + 6, s.mEnd - 1u);
+  let b6 = r6 / s.S;
+  let x6 = (b6 * s.xN + s.xAt + r6 - b6 * s.S) * s.K8 - s.xBase8;
+  let r7 = min(m0 + 7, s.mEnd - 1u);
+  let b7 = r7 / s.S;
+  let x7 = (b7 * s.xN + s.xAt + r7 - b7 * s.S) * s.K8 - s.xBase8;
+  let r8 = min(m0 + 8, s.mEnd - 1u);
+  let b8 = r8 / s.S;
+  let x8 = (b8 * s.xN + s.xAt + r8 - b8 * s.S) * s.K8 - s.xBase8;
+  let r9 = min(m0 + 9, s.mEnd - 1u);
+  let b9 = r9 / s.S;
+  let x9 = (b9 * s.xN + s.xAt + r9 - b9 * s.S) * s.K8 - s.xBase8;
+  let r10 = min(m0 + 10, s.mEnd - 1u);
+  let b10 = r10 / s.S;
+  let x10 = (b10 * s.xN + s.xAt + r10 - b10 * s.S) * s.K8 - s.xBase8;
+  let r11 = min(m0 + 11, s.mEnd - 1u);
+  let b11 = r11 / s.S;
+  let x11 = (b11 * s.xN + s.xAt + r11 - b11 * s.S) * s.K8 - s.xBase8;
+  let r12 = min(m0 + 12, s.mEnd - 1u);
+  let b12 = r12 / s.S;
+  let x12 = (b12 * s.xN + s.xAt + r12 - b12 * s.S) * s.K8 - s.xBase8;
+  let r13 = min(m0 + 13, s.mEnd - 1u);
+  let b13 = r13 / s.S;
+  let x13 = (b13 * s.xN + s.xAt + r13 - b13 * s.S) * s.K8 - s.xBase8;
+  let r14 = min(m0 + 14, s.mEnd - 1u);
+  let b14 = r14 / s.S;
+  let x14 = (b14 * s.xN + s.xAt + r14 - b14 * s.S) * s.K8 - s.xBase8;
+  let r15 = min(m0 + 15, s.mEnd - 1u);
+  let b15 = r15 / s.S;
+  let x15 = (b15 * s.xN + s.xAt + r15 - b15 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  let c8 = min(n0 + 8, s.nEnd - 1u);
+  let w8 = c8 * s.stride8 - s.wBase8;
+  let c9 = min(n0 + 9, s.nEnd - 1u);
+  let w9 = c9 * s.stride8 - s.wBase8;
+  let c10 = min(n0 + 10, s.nEnd - 1u);
+  let w10 = c10 * s.stride8 - s.wBase8;
+  let c11 = min(n0 + 11, s.nEnd - 1u);
+  let w11 = c11 * s.stride8 - s.wBase8;
+  let c12 = min(n0 + 12, s.nEnd - 1u);
+  let w12 = c12 * s.stride8 - s.wBase8;
+  let c13 = min(n0 + 13, s.nEnd - 1u);
+  let w13 = c13 * s.stride8 - s.wBase8;
+  let c14 = min(n0 + 14, s.nEnd - 1u);
+  let w14 = c14 * s.stride8 - s.wBase8;
+  let c15 = min(n0 + 15, s.nEnd - 1u);
+  let w15 = c15 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+  var acc0_8 = 0.0;
+  var acc0_9 = 0.0;
+  var acc0_10 = 0.0;
+  var acc0_11 = 0.0;
+  var acc0_12 = 0.0;
+  var acc0_13 = 0.0;
+  var acc0_14 = 0.0;
+  var acc0_15 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+  var acc1_4 = 0.0;
+  var acc1_5 = 0.0;
+  var acc1_6 = 0.0;
+  var acc1_7 = 0.0;
+  var acc1_8 = 0.0;
+  var acc1_9 = 0.0;
+  var acc1_10 = 0.0;
+  var acc1_11 = 0.0;
+  var acc1_12 = 0.0;
+  var acc1_13 = 0.0;
+  var acc1_14 = 0.0;
+  var acc1_15 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc2_2 = 0.0;
+  var acc2_3 = 0.0;
+  var acc2_4 = 0.0;
+  var acc2_5 = 0.0;
+  var acc2_6 = 0.0;
+  var acc2_7 = 0.0;
+  var acc2_8 = 0.0;
+  var acc2_9 = 0.0;
+  var acc2_10 = 0.0;
+  var acc2_11 = 0.0;
+  var acc2_12 = 0.0;
+  var acc2_13 = 0.0;
+  var acc2_14 = 0.0;
+  var acc2_15 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc3_2 = 0.0;
+  var acc3_3 = 0.0;
+  var acc3_4 = 0.0;
+  var acc3_5 = 0.0;
+  var acc3_6 = 0.0;
+  var acc3_7 = 0.0;
+  var acc3_8 = 0.0;
+  var acc3_9 = 0.0;
+  var acc3_10 = 0.0;
+  var acc3_11 = 0.0;
+  var acc3_12 = 0.0;
+  var acc3_13 = 0.0;
+  var acc3_14 = 0.0;
+  var acc3_15 = 0.0;
+  var acc4_0 = 0.0;
+  var acc4_1 = 0.0;
+  var acc4_2 = 0.0;
+  var acc4_3 = 0.0;
+  var acc4_4 = 0.0;
+  var acc4_5 = 0.0;
+  var acc4_6 = 0.0;
+  var acc4_7 = 0.0;
+  var acc4_8 = 0.0;
+  var acc4_9 = 0.0;
+  var acc4_10 = 0.0;
+  var acc4_11 = 0.0;
+  var acc4_12 = 0.0;
+  var acc4_13 = 0.0;
+  var acc4_14 = 0.0;
+  var acc4_15 = 0.0;
+  var acc5_0 = 0.0;
+  var acc5_1 = 0.0;
+  var acc5_2 = 0.0;
+  var acc5_3 = 0.0;
+  var acc5_4 = 0.0;
+  var acc5_5 = 0.0;
+  var acc5_6 = 0.0;
+  var acc5_7 = 0.0;
+  var acc5_8 = 0.0;
+  var acc5_9 = 0.0;
+  var acc5_10 = 0.0;
+  var acc5_11 = 0.0;
+  var acc5_12 = 0.0;
+  var acc5_13 = 0.0;
+  var acc5_14 = 0.0;
+  var acc5_15 = 0.0;
+  var acc6_0 = 0.0;
+  var acc6_1 = 0.0;
+  var acc6_2 = 0.0;
+  var acc6_3 = 0.0;
+  var acc6_4 = 0.0;
+  var acc6_5 = 0.0;
+  var acc6_6 = 0.0;
+  var acc6_7 = 0.0;
+  var acc6_8 = 0.0;
+  var acc6_9 = 0.0;
+  var acc6_10 = 0.0;
+  var acc6_11 = 0.0;
+  var acc6_12 = 0.0;
+  var acc6_13 = 0.0;
+  var acc6_14 = 0.0;
+  var acc6_15 = 0.0;
+  var acc7_0 = 0.0;
+  var acc7_1 = 0.0;
+  var acc7_2 = 0.0;
+  var acc7_3 = 0.0;
+  var acc7_4 = 0.0;
+  var acc7_5 = 0.0;
+  var acc7_6 = 0.0;
+  var acc7_7 = 0.0;
+  var acc7_8 = 0.0;
+  var acc7_9 = 0.0;
+  var acc7_10 = 0.0;
+  var acc7_11 = 0.0;
+  var acc7_12 = 0.0;
+  var acc7_13 = 0.0;
+  var acc7_14 = 0.0;
+  var acc7_15 = 0.0;
+  var acc8_0 = 0.0;
+  var acc8_1 = 0.0;
+  var acc8_2 = 0.0;
+  var acc8_3 = 0.0;
+  var acc8_4 = 0.0;
+  var acc8_5 = 0.0;
+  var acc8_6 = 0.0;
+  var acc8_7 = 0.0;
+  var acc8_8 = 0.0;
+  var acc8_9 = 0.0;
+  var acc8_10 = 0.0;
+  var acc8_11 = 0.0;
+  var acc8_12 = 0.0;
+  var acc8_13 = 0.0;
+  var acc8_14 = 0.0;
+  var acc8_15 = 0.0;
+  var acc9_0 = 0.0;
+  var acc9_1 = 0.0;
+  var acc9_2 = 0.0;
+  var acc9_3 = 0.0;
+  var acc9_4 = 0.0;
+  var acc9_5 = 0.0;
+  var acc9_6 = 0.0;
+  var acc9_7 = 0.0;
+  var acc9_8 = 0.0;
+  var acc9_9 = 0.0;
+  var acc9_10 = 0.0;
+  var acc9_11 = 0.0;
+  var acc9_12 = 0.0;
+  var acc9_13 = 0.0;
+  var acc9_14 = 0.0;
+  var acc9_15 = 0.0;
+  var acc10_0 = 0.0;
+  var acc10_1 = 0.0;
+  var acc10_2 = 0.0;
+  var acc10_3 = 0.0;
+  var acc10_4 = 0.0;
+  var acc10_5 = 0.0;
+  var acc10_6 = 0.0;
+  var acc10_7 = 0.0;
+  var acc10_8 = 0.0;
+  var acc10_9 = 0.0;
+  var acc10_10 = 0.0;
+  var acc10_11 = 0.0;
+  var acc10_12 = 0.0;
+  var acc10_13 = 0.0;
+  var acc10_14 = 0.0;
+  var acc10_15 = 0.0;
+  var acc11_0 = 0.0;
+  var acc11_1 = 0.0;
+  var acc11_2 = 0.0;
+  var acc11_3 = 0.0;
+  var acc11_4 = 0.0;
+  var acc11_5 = 0.0;
+  var acc11_6 = 0.0;
+  var acc11_7 = 0.0;
+  var acc11_8 = 0.0;
+  var acc11_9 = 0.0;
+  var acc11_10 = 0.0;
+  var acc11_11 = 0.0;
+  var acc11_12 = 0.0;
+  var acc11_13 = 0.0;
+  var acc11_14 = 0.0;
+  var acc11_15 = 0.0;
+  var acc12_0 = 0.0;
+  var acc12_1 = 0.0;
+  var acc12_2 = 0.0;
+  var acc12_3 = 0.0;
+  var acc12_4 = 0.0;
+  var acc12_5 = 0.0;
+  var acc12_6 = 0.0;
+  var acc12_7 = 0.0;
+  var acc12_8 = 0.0;
+  var acc12_9 = 0.0;
+  var acc12_10 = 0.0;
+  var acc12_11 = 0.0;
+  var acc12_12 = 0.0;
+  var acc12_13 = 0.0;
+  var acc12_14 = 0.0;
+  var acc12_15 = 0.0;
+  var acc13_0 = 0.0;
+  var acc13_1 = 0.0;
+  var acc13_2 = 0.0;
+  var acc13_3 = 0.0;
+  var acc13_4 = 0.0;
+  var acc13_5 = 0.0;
+  var acc13_6 = 0.0;
+  var acc13_7 = 0.0;
+  var acc13_8 = 0.0;
+  var acc13_9 = 0.0;
+  var acc13_10 = 0.0;
+  var acc13_11 = 0.0;
+  var acc13_12 = 0.0;
+  var acc13_13 = 0.0;
+  var acc13_14 = 0.0;
+  var acc13_15 = 0.0;
+  var acc14_0 = 0.0;
+  var acc14_1 = 0.0;
+  var acc14_2 = 0.0;
+  var acc14_3 = 0.0;
+  var acc14_4 = 0.0;
+  var acc14_5 = 0.0;
+  var acc14_6 = 0.0;
+  var acc14_7 = 0.0;
+  var acc14_8 = 0.0;
+  var acc14_9 = 0.0;
+  var acc14_10 = 0.0;
+  var acc14_11 = 0.0;
+  var acc14_12 = 0.0;
+  var acc14_13 = 0.0;
+  var acc14_14 = 0.0;
+  var acc14_15 = 0.0;
+  var acc15_0 = 0.0;
+  var acc15_1 = 0.0;
+  var acc15_2 = 0.0;
+  var acc15_3 = 0.0;
+  var acc15_4 = 0.0;
+  var acc15_5 = 0.0;
+  var acc15_6 = 0.0;
+  var acc15_7 = 0.0;
+  var acc15_8 = 0.0;
+  var acc15_9 = 0.0;
+  var acc15_10 = 0.0;
+  var acc15_11 = 0.0;
+  var acc15_12 = 0.0;
+  var acc15_13 = 0.0;
+  var acc15_14 = 0.0;
+  var acc15_15 = 0.0;
+
+  // Tile row r is the row r / LANES of invocation r % LANES: neighbours read neighbouring rows.
+  for (var at = lane; at < ROWS; at += LANES * LANES) {
+    let m = min(m0 + (at % LANES - local.y) * RM + at / LANES, s.mEnd - 1u);
+    xRow[at] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
+  }
+  for (var at = lane; at < COLUMNS; at += LANES * LANES) {
+    let n = min(n0 + (at % LANES - local.x) * RN + at / LANES, s.nEnd - 1u);
+    wRow[at] = n * s.stride8 - s.wBase8;
+  }
+  workgroupBarrier();
+  for (var k = 0u; k < s.K8; k += STEP8) {
+    // Eighths beyond K count as zeros.
+    for (var at = lane; at < ROWS * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
+      stageX(row * X_PITCH + at % STEP8 * X_VECTORS, xRow[row] + k8, k8 < s.K8);
+    }
+    for (var at = lane; at < COLUMNS * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
+      stageW(row * W_PITCH + at % STEP8 * W_VECTORS, wRow[row] + k8, k8 < s.K8);
+    }
+    workgroupBarrier();
+    for (var q = 0u; q < STEP8; q++) {
+      let a0 = stagedX((0 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a1 = stagedX((1 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a2 = stagedX((2 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a3 = stagedX((3 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a4 = stagedX((4 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a5 = stagedX((5 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a6 = stagedX((6 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a7 = stagedX((7 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a8 = stagedX((8 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a9 = stagedX((9 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a10 = stagedX((10 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a11 = stagedX((11 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a12 = stagedX((12 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a13 = stagedX((13 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a14 = stagedX((14 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let a15 = stagedX((15 * LANES + local.y) * X_PITCH + q * X_VECTORS);
+      let v0 = stagedW((0 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+      acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+      acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+      acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+      acc4_0 = mac4(mac4(acc4_0, a4.lo, v0.lo), a4.hi, v0.hi);
+      acc5_0 = mac4(mac4(acc5_0, a5.lo, v0.lo), a5.hi, v0.hi);
+      acc6_0 = mac4(mac4(acc6_0, a6.lo, v0.lo), a6.hi, v0.hi);
+      acc7_0 = mac4(mac4(acc7_0, a7.lo, v0.lo), a7.hi, v0.hi);
+      acc8_0 = mac4(mac4(acc8_0, a8.lo, v0.lo), a8.hi, v0.hi);
+      acc9_0 = mac4(mac4(acc9_0, a9.lo, v0.lo), a9.hi, v0.hi);
+      acc10_0 = mac4(mac4(acc10_0, a10.lo, v0.lo), a10.hi, v0.hi);
+      acc11_0 = mac4(mac4(acc11_0, a11.lo, v0.lo), a11.hi, v0.hi);
+      acc12_0 = mac4(mac4(acc12_0, a12.lo, v0.lo), a12.hi, v0.hi);
+      acc13_0 = mac4(mac4(acc13_0, a13.lo, v0.lo), a13.hi, v0.hi);
+      acc14_0 = mac4(mac4(acc14_0, a14.lo, v0.lo), a14.hi, v0.hi);
+      acc15_0 = mac4(mac4(acc15_0, a15.lo, v0.lo), a15.hi, v0.hi);
+      let v1 = stagedW((1 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+      acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+      acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+      acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+      acc4_1 = mac4(mac4(acc4_1, a4.lo, v1.lo), a4.hi, v1.hi);
+      acc5_1 = mac4(mac4(acc5_1, a5.lo, v1.lo), a5.hi, v1.hi);
+      acc6_1 = mac4(mac4(acc6_1, a6.lo, v1.lo), a6.hi, v1.hi);
+      acc7_1 = mac4(mac4(acc7_1, a7.lo, v1.lo), a7.hi, v1.hi);
+      acc8_1 = mac4(mac4(acc8_1, a8.lo, v1.lo), a8.hi, v1.hi);
+      acc9_1 = mac4(mac4(acc9_1, a9.lo, v1.lo), a9.hi, v1.hi);
+      acc10_1 = mac4(mac4(acc10_1, a10.lo, v1.lo), a10.hi, v1.hi);
+      acc11_1 = mac4(mac4(acc11_1, a11.lo, v1.lo), a11.hi, v1.hi);
+      acc12_1 = mac4(mac4(acc12_1, a12.lo, v1.lo), a12.hi, v1.hi);
+      acc13_1 = mac4(mac4(acc13_1, a13.lo, v1.lo), a13.hi, v1.hi);
+      acc14_1 = mac4(mac4(acc14_1, a14.lo, v1.lo), a14.hi, v1.hi);
+      acc15_1 = mac4(mac4(acc15_1, a15.lo, v1.lo), a15.hi, v1.hi);
+      let v2 = stagedW((2 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+      acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+      acc2_2 = mac4(mac4(acc2_2, a2.lo, v2.lo), a2.hi, v2.hi);
+      acc3_2 = mac4(mac4(acc3_2, a3.lo, v2.lo), a3.hi, v2.hi);
+      acc4_2 = mac4(mac4(acc4_2, a4.lo, v2.lo), a4.hi, v2.hi);
+      acc5_2 = mac4(mac4(acc5_2, a5.lo, v2.lo), a5.hi, v2.hi);
+      acc6_2 = mac4(mac4(acc6_2, a6.lo, v2.lo), a6.hi, v2.hi);
+      acc7_2 = mac4(mac4(acc7_2, a7.lo, v2.lo), a7.hi, v2.hi);
+      acc8_2 = mac4(mac4(acc8_2, a8.lo, v2.lo), a8.hi, v2.hi);
+      acc9_2 = mac4(mac4(acc9_2, a9.lo, v2.lo), a9.hi, v2.hi);
+      acc10_2 = mac4(mac4(acc10_2, a10.lo, v2.lo), a10.hi, v2.hi);
+      acc11_2 = mac4(mac4(acc11_2, a11.lo, v2.lo), a11.hi, v2.hi);
+      acc12_2 = mac4(mac4(acc12_2, a12.lo, v2.lo), a12.hi, v2.hi);
+      acc13_2 = mac4(mac4(acc13_2, a13.lo, v2.lo), a13.hi, v2.hi);
+      acc14_2 = mac4(mac4(acc14_2, a14.lo, v2.lo), a14.hi, v2.hi);
+      acc15_2 = mac4(mac4(acc15_2, a15.lo, v2.lo), a15.hi, v2.hi);
+      let v3 = stagedW((3 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+      acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+      acc2_3 = mac4(mac4(acc2_3, a2.lo, v3.lo), a2.hi, v3.hi);
+      acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
+      acc4_3 = mac4(mac4(acc4_3, a4.lo, v3.lo), a4.hi, v3.hi);
+      acc5_3 = mac4(mac4(acc5_3, a5.lo, v3.lo), a5.hi, v3.hi);
+      acc6_3 = mac4(mac4(acc6_3, a6.lo, v3.lo), a6.hi, v3.hi);
+      acc7_3 = mac4(mac4(acc7_3, a7.lo, v3.lo), a7.hi, v3.hi);
+      acc8_3 = mac4(mac4(acc8_3, a8.lo, v3.lo), a8.hi, v3.hi);
+      acc9_3 = mac4(mac4(acc9_3, a9.lo, v3.lo), a9.hi, v3.hi);
+      acc10_3 = mac4(mac4(acc10_3, a10.lo, v3.lo), a10.hi, v3.hi);
+      acc11_3 = mac4(mac4(acc11_3, a11.lo, v3.lo), a11.hi, v3.hi);
+      acc12_3 = mac4(mac4(acc12_3, a12.lo, v3.lo), a12.hi, v3.hi);
+      acc13_3 = mac4(mac4(acc13_3, a13.lo, v3.lo), a13.hi, v3.hi);
+      acc14_3 = mac4(mac4(acc14_3, a14.lo, v3.lo), a14.hi, v3.hi);
+      acc15_3 = mac4(mac4(acc15_3, a15.lo, v3.lo), a15.hi, v3.hi);
+      let v4 = stagedW((4 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_4 = mac4(mac4(acc0_4, a0.lo, v4.lo), a0.hi, v4.hi);
+      acc1_4 = mac4(mac4(acc1_4, a1.lo, v4.lo), a1.hi, v4.hi);
+      acc2_4 = mac4(mac4(acc2_4, a2.lo, v4.lo), a2.hi, v4.hi);
+      acc3_4 = mac4(mac4(acc3_4, a3.lo, v4.lo), a3.hi, v4.hi);
+      acc4_4 = mac4(mac4(acc4_4, a4.lo, v4.lo), a4.hi, v4.hi);
+      acc5_4 = mac4(mac4(acc5_4, a5.lo, v4.lo), a5.hi, v4.hi);
+      acc6_4 = mac4(mac4(acc6_4, a6.lo, v4.lo), a6.hi, v4.hi);
+      acc7_4 = mac4(mac4(acc7_4, a7.lo, v4.lo), a7.hi, v4.hi);
+      acc8_4 = mac4(mac4(acc8_4, a8.lo, v4.lo), a8.hi, v4.hi);
+      acc9_4 = mac4(mac4(acc9_4, a9.lo, v4.lo), a9.hi, v4.hi);
+      acc10_4 = mac4(mac4(acc10_4, a10.lo, v4.lo), a10.hi, v4.hi);
+      acc11_4 = mac4(mac4(acc11_4, a11.lo, v4.lo), a11.hi, v4.hi);
+      acc12_4 = mac4(mac4(acc12_4, a12.lo, v4.lo), a12.hi, v4.hi);
+      acc13_4 = mac4(mac4(acc13_4, a13.lo, v4.lo), a13.hi, v4.hi);
+      acc14_4 = mac4(mac4(acc14_4, a14.lo, v4.lo), a14.hi, v4.hi);
+      acc15_4 = mac4(mac4(acc15_4, a15.lo, v4.lo), a15.hi, v4.hi);
+      let v5 = stagedW((5 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_5 = mac4(mac4(acc0_5, a0.lo, v5.lo), a0.hi, v5.hi);
+      acc1_5 = mac4(mac4(acc1_5, a1.lo, v5.lo), a1.hi, v5.hi);
+      acc2_5 = mac4(mac4(acc2_5, a2.lo, v5.lo), a2.hi, v5.hi);
+      acc3_5 = mac4(mac4(acc3_5, a3.lo, v5.lo), a3.hi, v5.hi);
+      acc4_5 = mac4(mac4(acc4_5, a4.lo, v5.lo), a4.hi, v5.hi);
+      acc5_5 = mac4(mac4(acc5_5, a5.lo, v5.lo), a5.hi, v5.hi);
+      acc6_5 = mac4(mac4(acc6_5, a6.lo, v5.lo), a6.hi, v5.hi);
+      acc7_5 = mac4(mac4(acc7_5, a7.lo, v5.lo), a7.hi, v5.hi);
+      acc8_5 = mac4(mac4(acc8_5, a8.lo, v5.lo), a8.hi, v5.hi);
+      acc9_5 = mac4(mac4(acc9_5, a9.lo, v5.lo), a9.hi, v5.hi);
+      acc10_5 = mac4(mac4(acc10_5, a10.lo, v5.lo), a10.hi, v5.hi);
+      acc11_5 = mac4(mac4(acc11_5, a11.lo, v5.lo), a11.hi, v5.hi);
+      acc12_5 = mac4(mac4(acc12_5, a12.lo, v5.lo), a12.hi, v5.hi);
+      acc13_5 = mac4(mac4(acc13_5, a13.lo, v5.lo), a13.hi, v5.hi);
+      acc14_5 = mac4(mac4(acc14_5, a14.lo, v5.lo), a14.hi, v5.hi);
+      acc15_5 = mac4(mac4(acc15_5, a15.lo, v5.lo), a15.hi, v5.hi);
+      let v6 = stagedW((6 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_6 = mac4(mac4(acc0_6, a0.lo, v6.lo), a0.hi, v6.hi);
+      acc1_6 = mac4(mac4(acc1_6, a1.lo, v6.lo), a1.hi, v6.hi);
+      acc2_6 = mac4(mac4(acc2_6, a2.lo, v6.lo), a2.hi, v6.hi);
+      acc3_6 = mac4(mac4(acc3_6, a3.lo, v6.lo), a3.hi, v6.hi);
+      acc4_6 = mac4(mac4(acc4_6, a4.lo, v6.lo), a4.hi, v6.hi);
+      acc5_6 = mac4(mac4(acc5_6, a5.lo, v6.lo), a5.hi, v6.hi);
+      acc6_6 = mac4(mac4(acc6_6, a6.lo, v6.lo), a6.hi, v6.hi);
+      acc7_6 = mac4(mac4(acc7_6, a7.lo, v6.lo), a7.hi, v6.hi);
+      acc8_6 = mac4(mac4(acc8_6, a8.lo, v6.lo), a8.hi, v6.hi);
+      acc9_6 = mac4(mac4(acc9_6, a9.lo, v6.lo), a9.hi, v6.hi);
+      acc10_6 = mac4(mac4(acc10_6, a10.lo, v6.lo), a10.hi, v6.hi);
+      acc11_6 = mac4(mac4(acc11_6, a11.lo, v6.lo), a11.hi, v6.hi);
+      acc12_6 = mac4(mac4(acc12_6, a12.lo, v6.lo), a12.hi, v6.hi);
+      acc13_6 = mac4(mac4(acc13_6, a13.lo, v6.lo), a13.hi, v6.hi);
+      acc14_6 = mac4(mac4(acc14_6, a14.lo, v6.lo), a14.hi, v6.hi);
+      acc15_6 = mac4(mac4(acc15_6, a15.lo, v6.lo), a15.hi, v6.hi);
+      let v7 = stagedW((7 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_7 = mac4(mac4(acc0_7, a0.lo, v7.lo), a0.hi, v7.hi);
+      acc1_7 = mac4(mac4(acc1_7, a1.lo, v7.lo), a1.hi, v7.hi);
+      acc2_7 = mac4(mac4(acc2_7, a2.lo, v7.lo), a2.hi, v7.hi);
+      acc3_7 = mac4(mac4(acc3_7, a3.lo, v7.lo), a3.hi, v7.hi);
+      acc4_7 = mac4(mac4(acc4_7, a4.lo, v7.lo), a4.hi, v7.hi);
+      acc5_7 = mac4(mac4(acc5_7, a5.lo, v7.lo), a5.hi, v7.hi);
+      acc6_7 = mac4(mac4(acc6_7, a6.lo, v7.lo), a6.hi, v7.hi);
+      acc7_7 = mac4(mac4(acc7_7, a7.lo, v7.lo), a7.hi, v7.hi);
+      acc8_7 = mac4(mac4(acc8_7, a8.lo, v7.lo), a8.hi, v7.hi);
+      acc9_7 = mac4(mac4(acc9_7, a9.lo, v7.lo), a9.hi, v7.hi);
+      acc10_7 = mac4(mac4(acc10_7, a10.lo, v7.lo), a10.hi, v7.hi);
+      acc11_7 = mac4(mac4(acc11_7, a11.lo, v7.lo), a11.hi, v7.hi);
+      acc12_7 = mac4(mac4(acc12_7, a12.lo, v7.lo), a12.hi, v7.hi);
+      acc13_7 = mac4(mac4(acc13_7, a13.lo, v7.lo), a13.hi, v7.hi);
+      acc14_7 = mac4(mac4(acc14_7, a14.lo, v7.lo), a14.hi, v7.hi);
+      acc15_7 = mac4(mac4(acc15_7, a15.lo, v7.lo), a15.hi, v7.hi);
+      let v8 = stagedW((8 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_8 = mac4(mac4(acc0_8, a0.lo, v8.lo), a0.hi, v8.hi);
+      acc1_8 = mac4(mac4(acc1_8, a1.lo, v8.lo), a1.hi, v8.hi);
+      acc2_8 = mac4(mac4(acc2_8, a2.lo, v8.lo), a2.hi, v8.hi);
+      acc3_8 = mac4(mac4(acc3_8, a3.lo, v8.lo), a3.hi, v8.hi);
+      acc4_8 = mac4(mac4(acc4_8, a4.lo, v8.lo), a4.hi, v8.hi);
+      acc5_8 = mac4(mac4(acc5_8, a5.lo, v8.lo), a5.hi, v8.hi);
+      acc6_8 = mac4(mac4(acc6_8, a6.lo, v8.lo), a6.hi, v8.hi);
+      acc7_8 = mac4(mac4(acc7_8, a7.lo, v8.lo), a7.hi, v8.hi);
+      acc8_8 = mac4(mac4(acc8_8, a8.lo, v8.lo), a8.hi, v8.hi);
+      acc9_8 = mac4(mac4(acc9_8, a9.lo, v8.lo), a9.hi, v8.hi);
+      acc10_8 = mac4(mac4(acc10_8, a10.lo, v8.lo), a10.hi, v8.hi);
+      acc11_8 = mac4(mac4(acc11_8, a11.lo, v8.lo), a11.hi, v8.hi);
+      acc12_8 = mac4(mac4(acc12_8, a12.lo, v8.lo), a12.hi, v8.hi);
+      acc13_8 = mac4(mac4(acc13_8, a13.lo, v8.lo), a13.hi, v8.hi);
+      acc14_8 = mac4(mac4(acc14_8, a14.lo, v8.lo), a14.hi, v8.hi);
+      acc15_8 = mac4(mac4(acc15_8, a15.lo, v8.lo), a15.hi, v8.hi);
+      let v9 = stagedW((9 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_9 = mac4(mac4(acc0_9, a0.lo, v9.lo), a0.hi, v9.hi);
+      acc1_9 = mac4(mac4(acc1_9, a1.lo, v9.lo), a1.hi, v9.hi);
+      acc2_9 = mac4(mac4(acc2_9, a2.lo, v9.lo), a2.hi, v9.hi);
+      acc3_9 = mac4(mac4(acc3_9, a3.lo, v9.lo), a3.hi, v9.hi);
+      acc4_9 = mac4(mac4(acc4_9, a4.lo, v9.lo), a4.hi, v9.hi);
+      acc5_9 = mac4(mac4(acc5_9, a5.lo, v9.lo), a5.hi, v9.hi);
+      acc6_9 = mac4(mac4(acc6_9, a6.lo, v9.lo), a6.hi, v9.hi);
+      acc7_9 = mac4(mac4(acc7_9, a7.lo, v9.lo), a7.hi, v9.hi);
+      acc8_9 = mac4(mac4(acc8_9, a8.lo, v9.lo), a8.hi, v9.hi);
+      acc9_9 = mac4(mac4(acc9_9, a9.lo, v9.lo), a9.hi, v9.hi);
+      acc10_9 = mac4(mac4(acc10_9, a10.lo, v9.lo), a10.hi, v9.hi);
+      acc11_9 = mac4(mac4(acc11_9, a11.lo, v9.lo), a11.hi, v9.hi);
+      acc12_9 = mac4(mac4(acc12_9, a12.lo, v9.lo), a12.hi, v9.hi);
+      acc13_9 = mac4(mac4(acc13_9, a13.lo, v9.lo), a13.hi, v9.hi);
+      acc14_9 = mac4(mac4(acc14_9, a14.lo, v9.lo), a14.hi, v9.hi);
+      acc15_9 = mac4(mac4(acc15_9, a15.lo, v9.lo), a15.hi, v9.hi);
+      let v10 = stagedW((10 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_10 = mac4(mac4(acc0_10, a0.lo, v10.lo), a0.hi, v10.hi);
+      acc1_10 = mac4(mac4(acc1_10, a1.lo, v10.lo), a1.hi, v10.hi);
+      acc2_10 = mac4(mac4(acc2_10, a2.lo, v10.lo), a2.hi, v10.hi);
+      acc3_10 = mac4(mac4(acc3_10, a3.lo, v10.lo), a3.hi, v10.hi);
+      acc4_10 = mac4(mac4(acc4_10, a4.lo, v10.lo), a4.hi, v10.hi);
+      acc5_10 = mac4(mac4(acc5_10, a5.lo, v10.lo), a5.hi, v10.hi);
+      acc6_10 = mac4(mac4(acc6_10, a6.lo, v10.lo), a6.hi, v10.hi);
+      acc7_10 = mac4(mac4(acc7_10, a7.lo, v10.lo), a7.hi, v10.hi);
+      acc8_10 = mac4(mac4(acc8_10, a8.lo, v10.lo), a8.hi, v10.hi);
+      acc9_10 = mac4(mac4(acc9_10, a9.lo, v10.lo), a9.hi, v10.hi);
+      acc10_10 = mac4(mac4(acc10_10, a10.lo, v10.lo), a10.hi, v10.hi);
+      acc11_10 = mac4(mac4(acc11_10, a11.lo, v10.lo), a11.hi, v10.hi);
+      acc12_10 = mac4(mac4(acc12_10, a12.lo, v10.lo), a12.hi, v10.hi);
+      acc13_10 = mac4(mac4(acc13_10, a13.lo, v10.lo), a13.hi, v10.hi);
+      acc14_10 = mac4(mac4(acc14_10, a14.lo, v10.lo), a14.hi, v10.hi);
+      acc15_10 = mac4(mac4(acc15_10, a15.lo, v10.lo), a15.hi, v10.hi);
+      let v11 = stagedW((11 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_11 = mac4(mac4(acc0_11, a0.lo, v11.lo), a0.hi, v11.hi);
+      acc1_11 = mac4(mac4(acc1_11, a1.lo, v11.lo), a1.hi, v11.hi);
+      acc2_11 = mac4(mac4(acc2_11, a2.lo, v11.lo), a2.hi, v11.hi);
+      acc3_11 = mac4(mac4(acc3_11, a3.lo, v11.lo), a3.hi, v11.hi);
+      acc4_11 = mac4(mac4(acc4_11, a4.lo, v11.lo), a4.hi, v11.hi);
+      acc5_11 = mac4(mac4(acc5_11, a5.lo, v11.lo), a5.hi, v11.hi);
+      acc6_11 = mac4(mac4(acc6_11, a6.lo, v11.lo), a6.hi, v11.hi);
+      acc7_11 = mac4(mac4(acc7_11, a7.lo, v11.lo), a7.hi, v11.hi);
+      acc8_11 = mac4(mac4(acc8_11, a8.lo, v11.lo), a8.hi, v11.hi);
+      acc9_11 = mac4(mac4(acc9_11, a9.lo, v11.lo), a9.hi, v11.hi);
+      acc10_11 = mac4(mac4(acc10_11, a10.lo, v11.lo), a10.hi, v11.hi);
+      acc11_11 = mac4(mac4(acc11_11, a11.lo, v11.lo), a11.hi, v11.hi);
+      acc12_11 = mac4(mac4(acc12_11, a12.lo, v11.lo), a12.hi, v11.hi);
+      acc13_11 = mac4(mac4(acc13_11, a13.lo, v11.lo), a13.hi, v11.hi);
+      acc14_11 = mac4(mac4(acc14_11, a14.lo, v11.lo), a14.hi, v11.hi);
+      acc15_11 = mac4(mac4(acc15_11, a15.lo, v11.lo), a15.hi, v11.hi);
+      let v12 = stagedW((12 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_12 = mac4(mac4(acc0_12, a0.lo, v12.lo), a0.hi, v12.hi);
+      acc1_12 = mac4(mac4(acc1_12, a1.lo, v12.lo), a1.hi, v12.hi);
+      acc2_12 = mac4(mac4(acc2_12, a2.lo, v12.lo), a2.hi, v12.hi);
+      acc3_12 = mac4(mac4(acc3_12, a3.lo, v12.lo), a3.hi, v12.hi);
+      acc4_12 = mac4(mac4(acc4_12, a4.lo, v12.lo), a4.hi, v12.hi);
+      acc5_12 = mac4(mac4(acc5_12, a5.lo, v12.lo), a5.hi, v12.hi);
+      acc6_12 = mac4(mac4(acc6_12, a6.lo, v12.lo), a6.hi, v12.hi);
+      acc7_12 = mac4(mac4(acc7_12, a7.lo, v12.lo), a7.hi, v12.hi);
+      acc8_12 = mac4(mac4(acc8_12, a8.lo, v12.lo), a8.hi, v12.hi);
+      acc9_12 = mac4(mac4(acc9_12, a9.lo, v12.lo), a9.hi, v12.hi);
+      acc10_12 = mac4(mac4(acc10_12, a10.lo, v12.lo), a10.hi, v12.hi);
+      acc11_12 = mac4(mac4(acc11_12, a11.lo, v12.lo), a11.hi, v12.hi);
+      acc12_12 = mac4(mac4(acc12_12, a12.lo, v12.lo), a12.hi, v12.hi);
+      acc13_12 = mac4(mac4(acc13_12, a13.lo, v12.lo), a13.hi, v12.hi);
+      acc14_12 = mac4(mac4(acc14_12, a14.lo, v12.lo), a14.hi, v12.hi);
+      acc15_12 = mac4(mac4(acc15_12, a15.lo, v12.lo), a15.hi, v12.hi);
+      let v13 = stagedW((13 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_13 = mac4(mac4(acc0_13, a0.lo, v13.lo), a0.hi, v13.hi);
+      acc1_13 = mac4(mac4(acc1_13, a1.lo, v13.lo), a1.hi, v13.hi);
+      acc2_13 = mac4(mac4(acc2_13, a2.lo, v13.lo), a2.hi, v13.hi);
+      acc3_13 = mac4(mac4(acc3_13, a3.lo, v13.lo), a3.hi, v13.hi);
+      acc4_13 = mac4(mac4(acc4_13, a4.lo, v13.lo), a4.hi, v13.hi);
+      acc5_13 = mac4(mac4(acc5_13, a5.lo, v13.lo), a5.hi, v13.hi);
+      acc6_13 = mac4(mac4(acc6_13, a6.lo, v13.lo), a6.hi, v13.hi);
+      acc7_13 = mac4(mac4(acc7_13, a7.lo, v13.lo), a7.hi, v13.hi);
+      acc8_13 = mac4(mac4(acc8_13, a8.lo, v13.lo), a8.hi, v13.hi);
+      acc9_13 = mac4(mac4(acc9_13, a9.lo, v13.lo), a9.hi, v13.hi);
+      acc10_13 = mac4(mac4(acc10_13, a10.lo, v13.lo), a10.hi, v13.hi);
+      acc11_13 = mac4(mac4(acc11_13, a11.lo, v13.lo), a11.hi, v13.hi);
+      acc12_13 = mac4(mac4(acc12_13, a12.lo, v13.lo), a12.hi, v13.hi);
+      acc13_13 = mac4(mac4(acc13_13, a13.lo, v13.lo), a13.hi, v13.hi);
+      acc14_13 = mac4(mac4(acc14_13, a14.lo, v13.lo), a14.hi, v13.hi);
+      acc15_13 = mac4(mac4(acc15_13, a15.lo, v13.lo), a15.hi, v13.hi);
+      let v14 = stagedW((14 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_14 = mac4(mac4(acc0_14, a0.lo, v14.lo), a0.hi, v14.hi);
+      acc1_14 = mac4(mac4(acc1_14, a1.lo, v14.lo), a1.hi, v14.hi);
+      acc2_14 = mac4(mac4(acc2_14, a2.lo, v14.lo), a2.hi, v14.hi);
+      acc3_14 = mac4(mac4(acc3_14, a3.lo, v14.lo), a3.hi, v14.hi);
+      acc4_14 = mac4(mac4(acc4_14, a4.lo, v14.lo), a4.hi, v14.hi);
+      acc5_14 = mac4(mac4(acc5_14, a5.lo, v14.lo), a5.hi, v14.hi);
+      acc6_14 = mac4(mac4(acc6_14, a6.lo, v14.lo), a6.hi, v14.hi);
+      acc7_14 = mac4(mac4(acc7_14, a7.lo, v14.lo), a7.hi, v14.hi);
+      acc8_14 = mac4(mac4(acc8_14, a8.lo, v14.lo), a8.hi, v14.hi);
+      acc9_14 = mac4(mac4(acc9_14, a9.lo, v14.lo), a9.hi, v14.hi);
+      acc10_14 = mac4(mac4(acc10_14, a10.lo, v14.lo), a10.hi, v14.hi);
+      acc11_14 = mac4(mac4(acc11_14, a11.lo, v14.lo), a11.hi, v14.hi);
+      acc12_14 = mac4(mac4(acc12_14, a12.lo, v14.lo), a12.hi, v14.hi);
+      acc13_14 = mac4(mac4(acc13_14, a13.lo, v14.lo), a13.hi, v14.hi);
+      acc14_14 = mac4(mac4(acc14_14, a14.lo, v14.lo), a14.hi, v14.hi);
+      acc15_14 = mac4(mac4(acc15_14, a15.lo, v14.lo), a15.hi, v14.hi);
+      let v15 = stagedW((15 * LANES + local.x) * W_PITCH + q * W_VECTORS);
+      acc0_15 = mac4(mac4(acc0_15, a0.lo, v15.lo), a0.hi, v15.hi);
+      acc1_15 = mac4(mac4(acc1_15, a1.lo, v15.lo), a1.hi, v15.hi);
+      acc2_15 = mac4(mac4(acc2_15, a2.lo, v15.lo), a2.hi, v15.hi);
+      acc3_15 = mac4(mac4(acc3_15, a3.lo, v15.lo), a3.hi, v15.hi);
+      acc4_15 = mac4(mac4(acc4_15, a4.lo, v15.lo), a4.hi, v15.hi);
+      acc5_15 = mac4(mac4(acc5_15, a5.lo, v15.lo), a5.hi, v15.hi);
+      acc6_15 = mac4(mac4(acc6_15, a6.lo, v15.lo), a6.hi, v15.hi);
+      acc7_15 = mac4(mac4(acc7_15, a7.lo, v15.lo), a7.hi, v15.hi);
+      acc8_15 = mac4(mac4(acc8_15, a8.lo, v15.lo), a8.hi, v15.hi);
+      acc9_15 = mac4(mac4(acc9_15, a9.lo, v15.lo), a9.hi, v15.hi);
+      acc10_15 = mac4(mac4(acc10_15, a10.lo, v15.lo), a10.hi, v15.hi);
+      acc11_15 = mac4(mac4(acc11_15, a11.lo, v15.lo), a11.hi, v15.hi);
+      acc12_15 = mac4(mac4(acc12_15, a12.lo, v15.lo), a12.hi, v15.hi);
+      acc13_15 = mac4(mac4(acc13_15, a13.lo, v15.lo), a13.hi, v15.hi);
+      acc14_15 = mac4(mac4(acc14_15, a14.lo, v15.lo), a14.hi, v15.hi);
+      acc15_15 = mac4(mac4(acc15_15, a15.lo, v15.lo), a15.hi, v15.hi);
+    }
+    workgroupBarrier();
+  }
+
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var shift4 = 0.0;
+  if (s.hasBias == 1u) { shift4 = bias[c4]; }
+  var factor4 = s.scale;
+  var shift5 = 0.0;
+  if (s.hasBias == 1u) { shift5 = bias[c5]; }
+  var factor5 = s.scale;
+  var shift6 = 0.0;
+  if (s.hasBias == 1u) { shift6 = bias[c6]; }
+  var factor6 = s.scale;
+  var shift7 = 0.0;
+  if (s.hasBias == 1u) { shift7 = bias[c7]; }
+  var factor7 = s.scale;
+  var shift8 = 0.0;
+  if (s.hasBias == 1u) { shift8 = bias[c8]; }
+  var factor8 = s.scale;
+  var shift9 = 0.0;
+  if (s.hasBias == 1u) { shift9 = bias[c9]; }
+  var factor9 = s.scale;
+  var shift10 = 0.0;
+  if (s.hasBias == 1u) { shift10 = bias[c10]; }
+  var factor10 = s.scale;
+  var shift11 = 0.0;
+  if (s.hasBias == 1u) { shift11 = bias[c11]; }
+  var factor11 = s.scale;
+  var shift12 = 0.0;
+  if (s.hasBias == 1u) { shift12 = bias[c12]; }
+  var factor12 = s.scale;
+  var shift13 = 0.0;
+  if (s.hasBias == 1u) { shift13 = bias[c13]; }
+  var factor13 = s.scale;
+  var shift14 = 0.0;
+  if (s.hasBias == 1u) { shift14 = bias[c14]; }
+  var factor14 = s.scale;
+  var shift15 = 0.0;
+  if (s.hasBias == 1u) { shift15 = bias[c15]; }
+  var factor15 = s.scale;
+  var sample = 0xffffffffu;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+      factor4 = s.scale * gate[g + c4];
+      factor5 = s.scale * gate[g + c5];
+      factor6 = s.scale * gate[g + c6];
+      factor7 = s.scale * gate[g + c7];
+      factor8 = s.scale * gate[g + c8];
+      factor9 = s.scale * gate[g + c9];
+      factor10 = s.scale * gate[g + c10];
+      factor11 = s.scale * gate[g + c11];
+      factor12 = s.scale * gate[g + c12];
+      factor13 = s.scale * gate[g + c13];
+      factor14 = s.scale * gate[g + c14];
+      factor15 = s.scale * gate[g + c15];
+    }
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
+    var sum0 = acc0_0;
+    sum0 = select(sum0, acc0_0, i == 0);
+    sum0 = select(sum0, acc1_0, i == 1);
+    sum0 = select(sum0, acc2_0, i == 2);
+    sum0 = select(sum0, acc3_0, i == 3);
+    sum0 = select(sum0, acc4_0, i == 4);
+    sum0 = select(sum0, acc5_0, i == 5);
+    sum0 = select(sum0, acc6_0, i == 6);
+    sum0 = select(sum0, acc7_0, i == 7);
+    sum0 = select(sum0, acc8_0, i == 8);
+    sum0 = select(sum0, acc9_0, i == 9);
+    sum0 = select(sum0, acc10_0, i == 10);
+    sum0 = select(sum0, acc11_0, i == 11);
+    sum0 = select(sum0, acc12_0, i == 12);
+    sum0 = select(sum0, acc13_0, i == 13);
+    sum0 = select(sum0, acc14_0, i == 14);
+    sum0 = select(sum0, acc15_0, i == 15);
+    if (n0 + 0 < s.nEnd) { store(sum0, shift0, factor0, r + c0, y + c0); }
+    var sum1 = acc0_1;
+    sum1 = select(sum1, acc0_1, i == 0);
+    sum1 = select(sum1, acc1_1, i == 1);
+    sum1 = select(sum1, acc2_1, i == 2);
+    sum1 = select(sum1, acc3_1, i == 3);
+    sum1 = select(sum1, acc4_1, i == 4);
+    sum1 = select(sum1, acc5_1, i == 5);
+    sum1 = select(sum1, acc6_1, i == 6);
+    sum1 = select(sum1, acc7_1, i == 7);
+    sum1 = select(sum1, acc8_1, i == 8);
+    sum1 = select(sum1, acc9_1, i == 9);
+    sum1 = select(sum1, acc10_1, i == 10);
+    sum1 = select(sum1, acc11_1, i == 11);
+    sum1 = select(sum1, acc12_1, i == 12);
+    sum1 = select(sum1, acc13_1, i == 13);
+    sum1 = select(sum1, acc14_1, i == 14);
+    sum1 = select(sum1, acc15_1, i == 15);
+    if (n0 + 1 < s.nEnd) { store(sum1, shift1, factor1, r + c1, y + c1); }
+    var sum2 = acc0_2;
+    sum2 = select(sum2, acc0_2, i == 0);
+    sum2 = select(sum2, acc1_2, i == 1);
+    sum2 = select(sum2, acc2_2, i == 2);
+    sum2 = select(sum2, acc3_2, i == 3);
+    sum2 = select(sum2, acc4_2, i == 4);
+    sum2 = select(sum2, acc5_2, i == 5);
+    sum2 = select(sum2, acc6_2, i == 6);
+    sum2 = select(sum2, acc7_2, i == 7);
+    sum2 = select(sum2, acc8_2, i == 8);
+    sum2 = select(sum2, acc9_2, i == 9);
+    sum2 = select(sum2, acc10_2, i == 10);
+    sum2 = select(sum2, acc11_2, i == 11);
+    sum2 = select(sum2, acc12_2, i == 12);
+    sum2 = select(sum2, acc13_2, i == 13);
+    sum2 = select(sum2, acc14_2, i == 14);
+    sum2 = select(sum2, acc15_2, i == 15);
+    if (n0 + 2 < s.nEnd) { store(sum2, shift2, factor2, r + c2, y + c2); }
+    var sum3 = acc0_3;
+    sum3 = select(sum3, acc0_3, i == 0);
+    sum3 = select(sum3, acc1_3, i == 1);
+    sum3 = select(sum3, acc2_3, i == 2);
+    sum3 = select(sum3, acc3_3, i == 3);
+    sum3 = select(sum3, acc4_3, i == 4);
+    sum3 = select(sum3, acc5_3, i == 5);
+    sum3 = select(sum3, acc6_3, i == 6);
+    sum3 = select(sum3, acc7_3, i == 7);
+    sum3 = select(sum3, acc8_3, i == 8);
+    sum3 = select(sum3, acc9_3, i == 9);
+    sum3 = select(sum3, acc10_3, i == 10);
+    sum3 = select(sum3, acc11_3, i == 11);
+    sum3 = select(sum3, acc12_3, i == 12);
+    sum3 = select(sum3, acc13_3, i == 13);
+    sum3 = select(sum3, acc14_3, i == 14);
+    sum3 = select(sum3, acc15_3, i == 15);
+    if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
+    var sum4 = acc0_4;
+    sum4 = select(sum4, acc0_4, i == 0);
+    sum4 = select(sum4, acc1_4, i == 1);
+    sum4 = select(sum4, acc2_4, i == 2);
+    sum4 = select(sum4, acc3_4, i == 3);
+    sum4 = select(sum4, acc4_4, i == 4);
+    sum4 = select(sum4, acc5_4, i == 5);
+    sum4 = select(sum4, acc6_4, i == 6);
+    sum4 = select(sum4, acc7_4, i == 7);
+    sum4 = select(sum4, acc8_4, i == 8);
+    sum4 = select(sum4, acc9_4, i == 9);
+    sum4 = select(sum4, acc10_4, i == 10);
+    sum4 = select(sum4, acc11_4, i == 11);
+    sum4 = select(sum4, acc12_4, i == 12);
+    sum4 = select(sum4, acc13_4, i == 13);
+    sum4 = select(sum4, acc14_4, i == 14);
+    sum4 = select(sum4, acc15_4, i == 15);
+    if (n0 + 4 < s.nEnd) { store(sum4, shift4, factor4, r + c4, y + c4); }
+    var sum5 = acc0_5;
+    sum5 = select(sum5, acc0_5, i == 0);
+    sum5 = select(sum5, acc1_5, i == 1);
+    sum5 = select(sum5, acc2_5, i == 2);
+    sum5 = select(sum5, acc3_5, i == 3);
+    sum5 = select(sum5, acc4_5, i == 4);
+    sum5 = select(sum5, acc5_5, i == 5);
+    sum5 = select(sum5, acc6_5, i == 6);
+    sum5 = select(sum5, acc7_5, i == 7);
+    sum5 = select(sum5, acc8_5, i == 8);
+    sum5 = select(sum5, acc9_5, i == 9);
+    sum5 = select(sum5, acc10_5, i == 10);
+    sum5 = select(sum5, acc11_5, i == 11);
+    sum5 = select(sum5, acc12_5, i == 12);
+    sum5 = select(sum5, acc13_5, i == 13);
+    sum5 = select(sum5, acc14_5, i == 14);
+    sum5 = select(sum5, acc15_5, i == 15);
+    if (n0 + 5 < s.nEnd) { store(sum5, shift5, factor5, r + c5, y + c5); }
+    var sum6 = acc0_6;
+    sum6 = select(sum6, acc0_6, i == 0);
+    sum6 = select(sum6, acc1_6, i == 1);
+    sum6 = select(sum6, acc2_6, i == 2);
+    sum6 = select(sum6, acc3_6, i == 3);
+    sum6 = select(sum6, acc4_6, i == 4);
+    sum6 = select(sum6, acc5_6, i == 5);
+    sum6 = select(sum6, acc6_6, i == 6);
+    sum6 = select(sum6, acc7_6, i == 7);
+    sum6 = select(sum6, acc8_6, i == 8);
+    sum6 = select(sum6, acc9_6, i == 9);
+    sum6 = select(sum6, acc10_6, i == 10);
+    sum6 = select(sum6, acc11_6, i == 11);
+    sum6 = select(sum6, acc12_6, i == 12);
+    sum6 = select(sum6, acc13_6, i == 13);
+    sum6 = select(sum6, acc14_6, i == 14);
+    sum6 = select(sum6, acc15_6, i == 15);
+    if (n0 + 6 < s.nEnd) { store(sum6, shift6, factor6, r + c6, y + c6); }
+    var sum7 = acc0_7;
+    sum7 = select(sum7, acc0_7, i == 0);
+    sum7 = select(sum7, acc1_7, i == 1);
+    sum7 = select(sum7, acc2_7, i == 2);
+    sum7 = select(sum7, acc3_7, i == 3);
+    sum7 = select(sum7, acc4_7, i == 4);
+    sum7 = select(sum7, acc5_7, i == 5);
+    sum7 = select(sum7, acc6_7, i == 6);
+    sum7 = select(sum7, acc7_7, i == 7);
+    sum7 = select(sum7, acc8_7, i == 8);
+    sum7 = select(sum7, acc9_7, i == 9);
+    sum7 = select(sum7, acc10_7, i == 10);
+    sum7 = select(sum7, acc11_7, i == 11);
+    sum7 = select(sum7, acc12_7, i == 12);
+    sum7 = select(sum7, acc13_7, i == 13);
+    sum7 = select(sum7, acc14_7, i == 14);
+    sum7 = select(sum7, acc15_7, i == 15);
+    if (n0 + 7 < s.nEnd) { store(sum7, shift7, factor7, r + c7, y + c7); }
+    var sum8 = acc0_8;
+    sum8 = select(sum8, acc0_8, i == 0);
+    sum8 = select(sum8, acc1_8, i == 1);
+    sum8 = select(sum8, acc2_8, i == 2);
+    sum8 = select(sum8, acc3_8, i == 3);
+    sum8 = select(sum8, acc4_8, i == 4);
+    sum8 = select(sum8, acc5_8, i == 5);
+    sum8 = select(sum8, acc6_8, i == 6);
+    sum8 = select(sum8, acc7_8, i == 7);
+    sum8 = select(sum8, acc8_8, i == 8);
+    sum8 = select(sum8, acc9_8, i == 9);
+    sum8 = select(sum8, acc10_8, i == 10);
+    sum8 = select(sum8, acc11_8, i == 11);
+    sum8 = select(sum8, acc12_8, i == 12);
+    sum8 = select(sum8, acc13_8, i == 13);
+    sum8 = select(sum8, acc14_8, i == 14);
+    sum8 = select(sum8, acc15_8, i == 15);
+    if (n0 + 8 < s.nEnd) { store(sum8, shift8, factor8, r + c8, y + c8); }
+    var sum9 = acc0_9;
+    sum9 = select(sum9, acc0_9, i == 0);
+    sum9 = select(sum9, acc1_9, i == 1);
+    sum9 = select(sum9, acc2_9, i == 2);
+    sum9 = select(sum9, acc3_9, i == 3);
+    sum9 = select(sum9, acc4_9, i == 4);
+    sum9 = select(sum9, acc5_9, i == 5);
+    sum9 = select(sum9, acc6_9, i == 6);
+    sum9 = select(sum9, acc7_9, i == 7);
+    sum9 = select(sum9, acc8_9, i == 8);
+    sum9 = select(sum9, acc9_9, i == 9);
+    sum9 = select(sum9, acc10_9, i == 10);
+    sum9 = select(sum9, acc11_9, i == 11);
+    sum9 = select(sum9, acc12_9, i == 12);
+    sum9 = select(sum9, acc13_9, i == 13);
+    sum9 = select(sum9, acc14_9, i == 14);
+    sum9 = select(sum9, acc15_9, i == 15);
+    if (n0 + 9 < s.nEnd) { store(sum9, shift9, factor9, r + c9, y + c9); }
+    var sum10 = acc0_10;
+    sum10 = select(sum10, acc0_10, i == 0);
+    sum10 = select(sum10, acc1_10, i == 1);
+    sum10 = select(sum10, acc2_10, i == 2);
+    sum10 = select(sum10, acc3_10, i == 3);
+    sum10 = select(sum10, acc4_10, i == 4);
+    sum10 = select(sum10, acc5_10, i == 5);
+    sum10 = select(sum10, acc6_10, i == 6);
+    sum10 = select(sum10, acc7_10, i == 7);
+    sum10 = select(sum10, acc8_10, i == 8);
+    sum10 = select(sum10, acc9_10, i == 9);
+    sum10 = select(sum10, acc10_10, i == 10);
+    sum10 = select(sum10, acc11_10, i == 11);
+    sum10 = select(sum10, acc12_10, i == 12);
+    sum10 = select(sum10, acc13_10, i == 13);
+    sum10 = select(sum10, acc14_10, i == 14);
+    sum10 = select(sum10, acc15_10, i == 15);
+    if (n0 + 10 < s.nEnd) { store(sum10, shift10, factor10, r + c10, y + c10); }
+    var sum11 = acc0_11;
+    sum11 = select(sum11, acc0_11, i == 0);
+    sum11 = select(sum11, acc1_11, i == 1);
+    sum11 = select(sum11, acc2_11, i == 2);
+    sum11 = select(sum11, acc3_11, i == 3);
+    sum11 = select(sum11, acc4_11, i == 4);
+    sum11 = select(sum11, acc5_11, i == 5);
+    sum11 = select(sum11, acc6_11, i == 6);
+    sum11 = select(sum11, acc7_11, i == 7);
+    sum11 = select(sum11, acc8_11, i == 8);
+    sum11 = select(sum11, acc9_11, i == 9);
+    sum11 = select(sum11, acc10_11, i == 10);
+    sum11 = select(sum11, acc11_11, i == 11);
+    sum11 = select(sum11, acc12_11, i == 12);
+    sum11 = select(sum11, acc13_11, i == 13);
+    sum11 = select(sum11, acc14_11, i == 14);
+    sum11 = select(sum11, acc15_11, i == 15);
+    if (n0 + 11 < s.nEnd) { store(sum11, shift11, factor11, r + c11, y + c11); }
+    var sum12 = acc0_12;
+    sum12 = select(sum12, acc0_12, i == 0);
+    sum12 = select(sum12, acc1_12, i == 1);
+    sum12 = select(sum12, acc2_12, i == 2);
+    sum12 = select(sum12, acc3_12, i == 3);
+    sum12 = select(sum12, acc4_12, i == 4);
+    sum12 = select(sum12, acc5_12, i == 5);
+    sum12 = select(sum12, acc6_12, i == 6);
+    sum12 = select(sum12, acc7_12, i == 7);
+    sum12 = select(sum12, acc8_12, i == 8);
+    sum12 = select(sum12, acc9_12, i == 9);
+    sum12 = select(sum12, acc10_12, i == 10);
+    sum12 = select(sum12, acc11_12, i == 11);
+    sum12 = select(sum12, acc12_12, i == 12);
+    sum12 = select(sum12, acc13_12, i == 13);
+    sum12 = select(sum12, acc14_12, i == 14);
+    sum12 = select(sum12, acc15_12, i == 15);
+    if (n0 + 12 < s.nEnd) { store(sum12, shift12, factor12, r + c12, y + c12); }
+    var sum13 = acc0_13;
+    sum13 = select(sum13, acc0_13, i == 0);
+    sum13 = select(sum13, acc1_13, i == 1);
+    sum13 = select(sum13, acc2_13, i == 2);
+    sum13 = select(sum13, acc3_13, i == 3);
+    sum13 = select(sum13, acc4_13, i == 4);
+    sum13 = select(sum13, acc5_13, i == 5);
+    sum13 = select(sum13, acc6_13, i == 6);
+    sum13 = select(sum13, acc7_13, i == 7);
+    sum13 = select(sum13, acc8_13, i == 8);
+    sum13 = select(sum13, acc9_13, i == 9);
+    sum13 = select(sum13, acc10_13, i == 10);
+    sum13 = select(sum13, acc11_13, i == 11);
+    sum13 = select(sum13, acc12_13, i == 12);
+    sum13 = select(sum13, acc13_13, i == 13);
+    sum13 = select(sum13, acc14_13, i == 14);
+    sum13 = select(sum13, acc15_13, i == 15);
+    if (n0 + 13 < s.nEnd) { store(sum13, shift13, factor13, r + c13, y + c13); }
+    var sum14 = acc0_14;
+    sum14 = select(sum14, acc0_14, i == 0);
+    sum14 = select(sum14, acc1_14, i == 1);
+    sum14 = select(sum14, acc2_14, i == 2);
+    sum14 = select(sum14, acc3_14, i == 3);
+    sum14 = select(sum14, acc4_14, i == 4);
+    sum14 = select(sum14, acc5_14, i == 5);
+    sum14 = select(sum14, acc6_14, i == 6);
+    sum14 = select(sum14, acc7_14, i == 7);
+    sum14 = select(sum14, acc8_14, i == 8);
+    sum14 = select(sum14, acc9_14, i == 9);
+    sum14 = select(sum14, acc10_14, i == 10);
+    sum14 = select(sum14, acc11_14, i == 11);
+    sum14 = select(sum14, acc12_14, i == 12);
+    sum14 = select(sum14, acc13_14, i == 13);
+    sum14 = select(sum14, acc14_14, i == 14);
+    sum14 = select(sum14, acc15_14, i == 15);
+    if (n0 + 14 < s.nEnd) { store(sum14, shift14, factor14, r + c14, y + c14); }
+    var sum15 = acc0_15;
+    sum15 = select(sum15, acc0_15, i == 0);
+    sum15 = select(sum15, acc1_15, i == 1);
+    sum15 = select(sum15, acc2_15, i == 2);
+    sum15 = select(sum15, acc3_15, i == 3);
+    sum15 = select(sum15, acc4_15, i == 4);
+    sum15 = select(sum15, acc5_15, i == 5);
+    sum15 = select(sum15, acc6_15, i == 6);
+    sum15 = select(sum15, acc7_15, i == 7);
+    sum15 = select(sum15, acc8_15, i == 8);
+    sum15 = select(sum15, acc9_15, i == 9);
+    sum15 = select(sum15, acc10_15, i == 10);
+    sum15 = select(sum15, acc11_15, i == 11);
+    sum15 = select(sum15, acc12_15, i == 12);
+    sum15 = select(sum15, acc13_15, i == 13);
+    sum15 = select(sum15, acc14_15, i == 14);
+    sum15 = select(sum15, acc15_15, i == 15);
+    if (n0 + 15 < s.nEnd) { store(sum15, shift15, factor15, r + c15, y + c15); }
+  }
+}
+`,
   "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
@@ -21575,7 +22807,7 @@ const SUBGROUPS: u32 = 0u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -21791,7 +23023,7 @@ const SUBGROUPS: u32 = 1u;
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 rows in workgroup memory, as GPUs like it
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
 
 
 override WX: u32 = 8u;       // invocations along N

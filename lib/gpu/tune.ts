@@ -33,9 +33,10 @@ export type Reduction = "rows" | "tree" | "subgroups";
 
 /**
  * Sums of an invocation. Small: tens, which fit any GPU's registers. Large: 64 where operands are staged in workgroup memory,
- * hundreds where they come from textures, which pays where what exceeds the registers lies in a processor's cache.
+ * hundreds where they come from textures, which pays where what exceeds the registers lies in a processor's cache. Huge: hundreds
+ * where operands are staged.
  */
-export type Tiles = "small" | "large";
+export type Tiles = "small" | "large" | "huge";
 
 /** A matmul variant: shader entry, tile of one invocation, invocations of one workgroup. */
 export interface MatmulKernel {
@@ -100,7 +101,10 @@ const SPLIT_ROWS: Readonly<Partial<Record<Reduction, MatmulKernel>>> = {
 };
 
 /** Where invocations may hold more sums. */
-const LARGE_STAGED = variant("tiled", 8, 8, 8, 8);
+const LARGE_STAGED: Readonly<Record<Exclude<Tiles, "small">, MatmulKernel>> = {
+  large: variant("tiled", 8, 8, 8, 8),
+  huge: variant("tiled", 16, 16, 8, 8),
+};
 
 /**
  * Large tiles from textures for many rows, and multiply-adds a unit of time of each (llvmpipe): a value loaded is used 9.6, 13.7 or 16
@@ -161,8 +165,9 @@ export function chooseMatmul(device: Device, { M, N }: MatmulShape): MatmulKerne
   const [row, few, many] = KERNELS[operands];
   if (M <= 2) return SPLIT_ROWS[reductionOf(device)] ?? row;
   if (M <= 16) return few;
-  if (operands === "buffers" || tilesOf(device) === "small") return many;
-  if (operands === "tiled") return LARGE_STAGED;
+  const tiles = tilesOf(device);
+  if (operands === "buffers" || tiles === "small") return many;
+  if (operands === "tiled") return LARGE_STAGED[tiles];
   // Rows beyond the edge cost their tile; columns beyond it cost the whole vector of eight invocations.
   const time = ({ kernel: { RM, RN, WX }, pace }: (typeof LARGE_TILES)[number]): number =>
     Math.ceil(M / RM) * RM * Math.ceil(N / (WX * RN)) * WX * RN / pace;
@@ -192,12 +197,19 @@ const MARGIN = 2 / 3;
  *
  * @param device Where to measure.
  * @param known Results of earlier runs: the one of this adapter is used without measuring.
+ * @param given How to read operands, in place of the fastest way: for benches of the others.
  * @returns The tuning, to be stored.
  */
-export async function tuneMatmul(device: Device, known: readonly MatmulTuning[] = []): Promise<MatmulTuning> {
+export async function tuneMatmul(
+  device: Device,
+  known: readonly MatmulTuning[] = [],
+  given?: Operands,
+): Promise<MatmulTuning> {
   const { vendor, architecture, description } = device.info;
   const adapter = [vendor, architecture, description].join("|");
-  let tuning = tunings.get(device) ?? known.find((t) => t.adapter === adapter && usable(t, device));
+  let tuning = given
+    ? undefined
+    : tunings.get(device) ?? known.find((t) => t.adapter === adapter && usable(t, device));
   if (!tuning) {
     const until = performance.now() + MOST_MS;
     // What is expected first: the others have to beat it clearly.
@@ -210,10 +222,18 @@ export async function tuneMatmul(device: Device, known: readonly MatmulTuning[] 
         product("tiled", variant("tiled", 4, 4, 16, 16)),
       ]),
     );
-    const operands = least(ms);
+    const operands = given ?? least(ms);
     const tilesMs = operands === "buffers" ? {} : await race<Tiles>(device, until, [
-      product("small", operands === "tiled" ? KERNELS.tiled[2] : KERNELS.texels[1]),
-      product("large", operands === "tiled" ? LARGE_STAGED : variant("texels", 16, 16, 8, 4)),
+      ...operands === "tiled"
+        ? [
+          product<Tiles>("small", KERNELS.tiled[2]),
+          product<Tiles>("large", LARGE_STAGED.large),
+          product<Tiles>("huge", LARGE_STAGED.huge),
+        ]
+        : [
+          product<Tiles>("small", KERNELS.texels[1]),
+          product<Tiles>("large", variant("texels", 16, 16, 8, 4)),
+        ],
     ]);
     const tiles = operands === "buffers" ? "small" : least(tilesMs);
     const reductionMs = await race(
@@ -240,7 +260,8 @@ export function forceTuning(device: Device, tuning: MatmulTuning): void {
 
 /** Whether a stored tuning is of this version and of what the device can do. */
 function usable({ operands, tiles, reduction }: MatmulTuning, device: Device): boolean {
-  return operands in KERNELS && (tiles === "small" || tiles === "large") &&
+  return operands in KERNELS &&
+    (["small", "large", ...operands === "tiled" ? ["huge"] : []].includes(tiles)) &&
     (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
 }
 

@@ -243,7 +243,7 @@ function chooseKernel(r: Recorder, operands: readonly Strided[], D: number, flop
   const [Q, K] = operands.map(({ tensor }) => tensor.dtype);
   const types = { Q_TYPE: Q === "f16" ? 1 : 0, KV_TYPE: K === "f16" ? 1 : 0 };
   const small = operands.every(({ tensor }) => tensor.byteLength <= MAX_TEXEL_BYTES);
-  if (whole && small && D <= 160 && operandsOf(r.device) === "texels" && tilesOf(r.device) === "large") {
+  if (whole && small && D <= 160 && operandsOf(r.device) === "texels" && tilesOf(r.device) !== "small") {
     const tile = texelTile(D, flops);
     return {
       shader: `attention_texels@RQ=${tile.RQ},OD=${tile.OD}`,

@@ -178,7 +178,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   const vectors = Co % 4 === 0;
   const tile = !fast
     ? PLAIN_TILE
-    : texels && vectors && tilesOf(r.device) === "large"
+    : texels && vectors && tilesOf(r.device) !== "small"
     ? LARGE_TILES.reduce((best, t) => time(t, g) < time(best, g) ? t : best)
     : LARGE_TILES[0];
   const { PX, ROWS } = tile;
