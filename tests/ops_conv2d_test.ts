@@ -3,6 +3,7 @@ import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { conv2d, packConv } from "../lib/ops/conv2d.ts";
 import type { Dtype, Tensor } from "../lib/tensor.ts";
+import type { Operands, Tiles } from "../lib/gpu/tune.ts";
 import { deviceReading, numbers } from "./devices.ts";
 
 interface Case {
@@ -89,10 +90,17 @@ const CASES: Case[] = [
   { B: 1, H: 4, W: 9, Ci: 5, Co: 3 },
   { B: 1, H: 5, W: 8, Ci: 24, Co: 16, upsample: 2, weights: "f16" },
   { B: 1, H: 8, W: 11, Ci: 8, Co: 9, stride: 2 },
+  { B: 2, H: 9, W: 11, Ci: 20, Co: 36, stride: 2, weights: "f16" },
+  { B: 2, H: 5, W: 7, Ci: 24, Co: 136, upsample: 2 },
+  { B: 1, H: 3, W: 5, Ci: 5, Co: 33, weights: "f16" },
 ];
 
 for (
-  const [operands, tiles] of [["texels", "large"], ["texels", "small"], ["buffers", "small"]] as const
+  const [operands, tiles] of [
+    ...["small", "large"].map((tiles) => ["texels", tiles]),
+    ["buffers", "small"],
+    ...["small", "large", "huge"].map((tiles) => ["tiled", tiles]),
+  ] as [Operands, Tiles][]
 ) {
   Deno.test(`conv2d() equals an f64 loop at odd sizes, from ${operands}, ${tiles} tiles`, async () => {
     using device = await deviceReading(operands, undefined, "tree", tiles);
@@ -105,9 +113,11 @@ for (
 }
 
 Deno.test("conv2d() splits into bands what exceeds the largest binding", async () => {
-  using device = await deviceReading("texels", 65536);
-  for (const [H, W, Ci] of [[40, 32, 16], [301, 8, 16], [205, 4, 32]]) {
-    const e = await error(device, { B: 2, H, W, Ci, Co: 16 });
-    assert(e < F32, `${[H, W, Ci]}: ${e}`);
+  for (const operands of ["texels", "tiled"] as const) {
+    using device = await deviceReading(operands, 65536);
+    for (const [H, W, Ci, Co] of [[40, 32, 16, 16], [301, 8, 16, 16], [205, 4, 32, 16], [70, 30, 8, 40]]) {
+      const e = await error(device, { B: 2, H, W, Ci, Co });
+      assert(e < F32, `${[H, W, Ci, Co]}, ${operands}: ${e}`);
+    }
   }
 });

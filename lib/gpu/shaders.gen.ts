@@ -15942,6 +15942,2971 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
+  "conv_tiled@V=1,RM=4,RN=1": `const V: u32 = 1u;
+const RM: u32 = 4u;
+const RN: u32 = 1u;
+// conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
+// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
+// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+const ACROSS = 8u;                  // invocations along channels
+const DOWN = 64u / min(RM, 8u);     // and along pixels
+const PIXELS = DOWN * RM;
+const EIGHTS = ACROSS * RN;         // of output channels
+// Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
+override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override PITCH: u32 = STEP8 * X_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
+var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside.
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
+fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
+  let x = source(place.x, tap % KW, s.padX, s.W);
+  let y = source(place.y, tap / KW, s.padY, s.H);
+  var v = Eight();
+  if (x >= 0 && y >= 0) {
+    let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
+    if (c < s.C4) { v.lo = vec4f(X[at]); }
+    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+  }
+  if (X_TYPE == 0u) {
+    xTile[to] = bitcast<vec4u>(v.lo);
+    xTile[to + 1u] = bitcast<vec4u>(v.hi);
+  } else {
+    xTile[to] = vec4u(pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
+  }
+}
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn stageW(to: u32, k: u32, n: u32) {
+  var v = vec4u();
+  var u = vec4u();
+  if (n < s.Co8) {
+    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    v = W[at];
+    if (W_TYPE == 0u) { u = W[at + 1u]; }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  return halves(v);
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  return halves(v);
+}
+
+fn finish(place: vec2u, n: u32, sum: vec4f) {
+  if (n >= s.Co) { return; }
+  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
+  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+
+@compute @workgroup_size(ACROSS, DOWN)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let first = group.y * PIXELS;
+  let n0 = group.x * EIGHTS * 8u;
+  // Pixels beyond the last row count as the last one and are not stored.
+  let count = s.rows * s.Wo;
+  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+    let p = min(first + at, count - 1u);
+    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  }
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a1_0 = vec4f();
+  var b1_0 = vec4f();
+  var a2_0 = vec4f();
+  var b2_0 = vec4f();
+  var a3_0 = vec4f();
+  var b3_0 = vec4f();
+  workgroupBarrier();
+
+  for (var tap = 0u; tap < KH * KW; tap++) {
+    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+        let row = at / STEP8;
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+      }
+      for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
+        // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
+        let k = min((tap * s.C4 + c) * 4u + at / EIGHTS, KH * KW * s.C4 * 4u - 1u);
+        stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
+      }
+      workgroupBarrier();
+      for (var q = 0u; q < STEP8; q++) {
+        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[0]), w0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[0]), w0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[0]), w0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[0]), w0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[0]), w0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[0]), w0_0.hi, b3_0);
+        let w1_0 = stagedW(((q * 8u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[1]), w1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[1]), w1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[1]), w1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[1]), w1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[1]), w1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[1]), w1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[1]), w1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[1]), w1_0.hi, b3_0);
+        let w2_0 = stagedW(((q * 8u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[2]), w2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[2]), w2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[2]), w2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[2]), w2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[2]), w2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[2]), w2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[2]), w2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[2]), w2_0.hi, b3_0);
+        let w3_0 = stagedW(((q * 8u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[3]), w3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[3]), w3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[3]), w3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[3]), w3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[3]), w3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[3]), w3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[3]), w3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[3]), w3_0.hi, b3_0);
+        let u0_0 = stagedW(((q * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[0]), u0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[0]), u0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[0]), u0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[0]), u0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[0]), u0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[0]), u0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[0]), u0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[0]), u0_0.hi, b3_0);
+        let u1_0 = stagedW(((q * 8u + 4u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[1]), u1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[1]), u1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[1]), u1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[1]), u1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[1]), u1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[1]), u1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[1]), u1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[1]), u1_0.hi, b3_0);
+        let u2_0 = stagedW(((q * 8u + 4u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[2]), u2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[2]), u2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[2]), u2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[2]), u2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[2]), u2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[2]), u2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[2]), u2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[2]), u2_0.hi, b3_0);
+        let u3_0 = stagedW(((q * 8u + 4u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[3]), u3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[3]), u3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[3]), u3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[3]), u3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[3]), u3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[3]), u3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[3]), u3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[3]), u3_0.hi, b3_0);
+      }
+      workgroupBarrier();
+    }
+  }
+
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < RM; i++) {
+    let at = i * DOWN + local.y;
+    if (first + at >= count) { break; }
+    var lo0 = a0_0;
+    var hi0 = b0_0;
+    lo0 = select(lo0, a0_0, i == 0);
+    hi0 = select(hi0, b0_0, i == 0);
+    lo0 = select(lo0, a1_0, i == 1);
+    hi0 = select(hi0, b1_0, i == 1);
+    lo0 = select(lo0, a2_0, i == 2);
+    hi0 = select(hi0, b2_0, i == 2);
+    lo0 = select(lo0, a3_0, i == 3);
+    hi0 = select(hi0, b3_0, i == 3);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+  }
+}
+`,
+  "conv_tiled@V=0,RM=4,RN=1": `const V: u32 = 0u;
+const RM: u32 = 4u;
+const RN: u32 = 1u;
+// conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
+// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
+// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+const ACROSS = 8u;                  // invocations along channels
+const DOWN = 64u / min(RM, 8u);     // and along pixels
+const PIXELS = DOWN * RM;
+const EIGHTS = ACROSS * RN;         // of output channels
+// Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
+override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override PITCH: u32 = STEP8 * X_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
+var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside.
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
+fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
+  let x = source(place.x, tap % KW, s.padX, s.W);
+  let y = source(place.y, tap / KW, s.padY, s.H);
+  var v = Eight();
+  if (x >= 0 && y >= 0) {
+    let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
+    if (c < s.C4) { v.lo = vec4f(X[at]); }
+    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+  }
+  if (X_TYPE == 0u) {
+    xTile[to] = bitcast<vec4u>(v.lo);
+    xTile[to + 1u] = bitcast<vec4u>(v.hi);
+  } else {
+    xTile[to] = vec4u(pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
+  }
+}
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn stageW(to: u32, k: u32, n: u32) {
+  var v = vec4u();
+  var u = vec4u();
+  if (n < s.Co8) {
+    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    v = W[at];
+    if (W_TYPE == 0u) { u = W[at + 1u]; }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  return halves(v);
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  return halves(v);
+}
+
+fn finish(place: vec2u, n: u32, sum: vec4f) {
+  if (n >= s.Co) { return; }
+  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
+  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var u = v[i];
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
+  }
+}
+
+@compute @workgroup_size(ACROSS, DOWN)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let first = group.y * PIXELS;
+  let n0 = group.x * EIGHTS * 8u;
+  // Pixels beyond the last row count as the last one and are not stored.
+  let count = s.rows * s.Wo;
+  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+    let p = min(first + at, count - 1u);
+    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  }
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a1_0 = vec4f();
+  var b1_0 = vec4f();
+  var a2_0 = vec4f();
+  var b2_0 = vec4f();
+  var a3_0 = vec4f();
+  var b3_0 = vec4f();
+  workgroupBarrier();
+
+  for (var tap = 0u; tap < KH * KW; tap++) {
+    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+        let row = at / STEP8;
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+      }
+      for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
+        // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
+        let k = min((tap * s.C4 + c) * 4u + at / EIGHTS, KH * KW * s.C4 * 4u - 1u);
+        stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
+      }
+      workgroupBarrier();
+      for (var q = 0u; q < STEP8; q++) {
+        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[0]), w0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[0]), w0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[0]), w0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[0]), w0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[0]), w0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[0]), w0_0.hi, b3_0);
+        let w1_0 = stagedW(((q * 8u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[1]), w1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[1]), w1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[1]), w1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[1]), w1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[1]), w1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[1]), w1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[1]), w1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[1]), w1_0.hi, b3_0);
+        let w2_0 = stagedW(((q * 8u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[2]), w2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[2]), w2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[2]), w2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[2]), w2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[2]), w2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[2]), w2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[2]), w2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[2]), w2_0.hi, b3_0);
+        let w3_0 = stagedW(((q * 8u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[3]), w3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[3]), w3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[3]), w3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[3]), w3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[3]), w3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[3]), w3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[3]), w3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[3]), w3_0.hi, b3_0);
+        let u0_0 = stagedW(((q * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[0]), u0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[0]), u0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[0]), u0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[0]), u0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[0]), u0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[0]), u0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[0]), u0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[0]), u0_0.hi, b3_0);
+        let u1_0 = stagedW(((q * 8u + 4u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[1]), u1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[1]), u1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[1]), u1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[1]), u1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[1]), u1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[1]), u1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[1]), u1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[1]), u1_0.hi, b3_0);
+        let u2_0 = stagedW(((q * 8u + 4u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[2]), u2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[2]), u2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[2]), u2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[2]), u2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[2]), u2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[2]), u2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[2]), u2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[2]), u2_0.hi, b3_0);
+        let u3_0 = stagedW(((q * 8u + 4u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[3]), u3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[3]), u3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[3]), u3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[3]), u3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[3]), u3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[3]), u3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[3]), u3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[3]), u3_0.hi, b3_0);
+      }
+      workgroupBarrier();
+    }
+  }
+
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < RM; i++) {
+    let at = i * DOWN + local.y;
+    if (first + at >= count) { break; }
+    var lo0 = a0_0;
+    var hi0 = b0_0;
+    lo0 = select(lo0, a0_0, i == 0);
+    hi0 = select(hi0, b0_0, i == 0);
+    lo0 = select(lo0, a1_0, i == 1);
+    hi0 = select(hi0, b1_0, i == 1);
+    lo0 = select(lo0, a2_0, i == 2);
+    hi0 = select(hi0, b2_0, i == 2);
+    lo0 = select(lo0, a3_0, i == 3);
+    hi0 = select(hi0, b3_0, i == 3);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+  }
+}
+`,
+  "conv_tiled@V=1,RM=8,RN=1": `const V: u32 = 1u;
+const RM: u32 = 8u;
+const RN: u32 = 1u;
+// conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
+// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
+// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+const ACROSS = 8u;                  // invocations along channels
+const DOWN = 64u / min(RM, 8u);     // and along pixels
+const PIXELS = DOWN * RM;
+const EIGHTS = ACROSS * RN;         // of output channels
+// Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
+override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override PITCH: u32 = STEP8 * X_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
+var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside.
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
+fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
+  let x = source(place.x, tap % KW, s.padX, s.W);
+  let y = source(place.y, tap / KW, s.padY, s.H);
+  var v = Eight();
+  if (x >= 0 && y >= 0) {
+    let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
+    if (c < s.C4) { v.lo = vec4f(X[at]); }
+    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+  }
+  if (X_TYPE == 0u) {
+    xTile[to] = bitcast<vec4u>(v.lo);
+    xTile[to + 1u] = bitcast<vec4u>(v.hi);
+  } else {
+    xTile[to] = vec4u(pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
+  }
+}
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn stageW(to: u32, k: u32, n: u32) {
+  var v = vec4u();
+  var u = vec4u();
+  if (n < s.Co8) {
+    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    v = W[at];
+    if (W_TYPE == 0u) { u = W[at + 1u]; }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  return halves(v);
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  return halves(v);
+}
+
+fn finish(place: vec2u, n: u32, sum: vec4f) {
+  if (n >= s.Co) { return; }
+  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
+  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+
+@compute @workgroup_size(ACROSS, DOWN)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let first = group.y * PIXELS;
+  let n0 = group.x * EIGHTS * 8u;
+  // Pixels beyond the last row count as the last one and are not stored.
+  let count = s.rows * s.Wo;
+  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+    let p = min(first + at, count - 1u);
+    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  }
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a1_0 = vec4f();
+  var b1_0 = vec4f();
+  var a2_0 = vec4f();
+  var b2_0 = vec4f();
+  var a3_0 = vec4f();
+  var b3_0 = vec4f();
+  var a4_0 = vec4f();
+  var b4_0 = vec4f();
+  var a5_0 = vec4f();
+  var b5_0 = vec4f();
+  var a6_0 = vec4f();
+  var b6_0 = vec4f();
+  var a7_0 = vec4f();
+  var b7_0 = vec4f();
+  workgroupBarrier();
+
+  for (var tap = 0u; tap < KH * KW; tap++) {
+    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+        let row = at / STEP8;
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+      }
+      for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
+        // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
+        let k = min((tap * s.C4 + c) * 4u + at / EIGHTS, KH * KW * s.C4 * 4u - 1u);
+        stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
+      }
+      workgroupBarrier();
+      for (var q = 0u; q < STEP8; q++) {
+        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x4 = stagedX((4 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x5 = stagedX((5 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x6 = stagedX((6 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x7 = stagedX((7 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[0]), w0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[0]), w0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[0]), w0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[0]), w0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[0]), w0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[0]), w0_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[0]), w0_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[0]), w0_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[0]), w0_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[0]), w0_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[0]), w0_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[0]), w0_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[0]), w0_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[0]), w0_0.hi, b7_0);
+        let w1_0 = stagedW(((q * 8u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[1]), w1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[1]), w1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[1]), w1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[1]), w1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[1]), w1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[1]), w1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[1]), w1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[1]), w1_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[1]), w1_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[1]), w1_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[1]), w1_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[1]), w1_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[1]), w1_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[1]), w1_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[1]), w1_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[1]), w1_0.hi, b7_0);
+        let w2_0 = stagedW(((q * 8u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[2]), w2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[2]), w2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[2]), w2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[2]), w2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[2]), w2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[2]), w2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[2]), w2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[2]), w2_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[2]), w2_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[2]), w2_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[2]), w2_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[2]), w2_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[2]), w2_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[2]), w2_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[2]), w2_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[2]), w2_0.hi, b7_0);
+        let w3_0 = stagedW(((q * 8u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[3]), w3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[3]), w3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[3]), w3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[3]), w3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[3]), w3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[3]), w3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[3]), w3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[3]), w3_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[3]), w3_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[3]), w3_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[3]), w3_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[3]), w3_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[3]), w3_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[3]), w3_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[3]), w3_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[3]), w3_0.hi, b7_0);
+        let u0_0 = stagedW(((q * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[0]), u0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[0]), u0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[0]), u0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[0]), u0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[0]), u0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[0]), u0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[0]), u0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[0]), u0_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[0]), u0_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[0]), u0_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[0]), u0_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[0]), u0_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[0]), u0_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[0]), u0_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[0]), u0_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[0]), u0_0.hi, b7_0);
+        let u1_0 = stagedW(((q * 8u + 4u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[1]), u1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[1]), u1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[1]), u1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[1]), u1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[1]), u1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[1]), u1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[1]), u1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[1]), u1_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[1]), u1_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[1]), u1_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[1]), u1_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[1]), u1_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[1]), u1_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[1]), u1_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[1]), u1_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[1]), u1_0.hi, b7_0);
+        let u2_0 = stagedW(((q * 8u + 4u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[2]), u2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[2]), u2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[2]), u2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[2]), u2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[2]), u2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[2]), u2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[2]), u2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[2]), u2_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[2]), u2_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[2]), u2_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[2]), u2_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[2]), u2_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[2]), u2_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[2]), u2_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[2]), u2_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[2]), u2_0.hi, b7_0);
+        let u3_0 = stagedW(((q * 8u + 4u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[3]), u3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[3]), u3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[3]), u3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[3]), u3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[3]), u3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[3]), u3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[3]), u3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[3]), u3_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[3]), u3_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[3]), u3_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[3]), u3_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[3]), u3_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[3]), u3_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[3]), u3_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[3]), u3_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[3]), u3_0.hi, b7_0);
+      }
+      workgroupBarrier();
+    }
+  }
+
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < RM; i++) {
+    let at = i * DOWN + local.y;
+    if (first + at >= count) { break; }
+    var lo0 = a0_0;
+    var hi0 = b0_0;
+    lo0 = select(lo0, a0_0, i == 0);
+    hi0 = select(hi0, b0_0, i == 0);
+    lo0 = select(lo0, a1_0, i == 1);
+    hi0 = select(hi0, b1_0, i == 1);
+    lo0 = select(lo0, a2_0, i == 2);
+    hi0 = select(hi0, b2_0, i == 2);
+    lo0 = select(lo0, a3_0, i == 3);
+    hi0 = select(hi0, b3_0, i == 3);
+    lo0 = select(lo0, a4_0, i == 4);
+    hi0 = select(hi0, b4_0, i == 4);
+    lo0 = select(lo0, a5_0, i == 5);
+    hi0 = select(hi0, b5_0, i == 5);
+    lo0 = select(lo0, a6_0, i == 6);
+    hi0 = select(hi0, b6_0, i == 6);
+    lo0 = select(lo0, a7_0, i == 7);
+    hi0 = select(hi0, b7_0, i == 7);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+  }
+}
+`,
+  "conv_tiled@V=0,RM=8,RN=1": `const V: u32 = 0u;
+const RM: u32 = 8u;
+const RN: u32 = 1u;
+// conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
+// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
+// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+const ACROSS = 8u;                  // invocations along channels
+const DOWN = 64u / min(RM, 8u);     // and along pixels
+const PIXELS = DOWN * RM;
+const EIGHTS = ACROSS * RN;         // of output channels
+// Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
+override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override PITCH: u32 = STEP8 * X_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
+var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside.
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
+fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
+  let x = source(place.x, tap % KW, s.padX, s.W);
+  let y = source(place.y, tap / KW, s.padY, s.H);
+  var v = Eight();
+  if (x >= 0 && y >= 0) {
+    let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
+    if (c < s.C4) { v.lo = vec4f(X[at]); }
+    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+  }
+  if (X_TYPE == 0u) {
+    xTile[to] = bitcast<vec4u>(v.lo);
+    xTile[to + 1u] = bitcast<vec4u>(v.hi);
+  } else {
+    xTile[to] = vec4u(pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
+  }
+}
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn stageW(to: u32, k: u32, n: u32) {
+  var v = vec4u();
+  var u = vec4u();
+  if (n < s.Co8) {
+    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    v = W[at];
+    if (W_TYPE == 0u) { u = W[at + 1u]; }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  return halves(v);
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  return halves(v);
+}
+
+fn finish(place: vec2u, n: u32, sum: vec4f) {
+  if (n >= s.Co) { return; }
+  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
+  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var u = v[i];
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
+  }
+}
+
+@compute @workgroup_size(ACROSS, DOWN)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let first = group.y * PIXELS;
+  let n0 = group.x * EIGHTS * 8u;
+  // Pixels beyond the last row count as the last one and are not stored.
+  let count = s.rows * s.Wo;
+  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+    let p = min(first + at, count - 1u);
+    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  }
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a1_0 = vec4f();
+  var b1_0 = vec4f();
+  var a2_0 = vec4f();
+  var b2_0 = vec4f();
+  var a3_0 = vec4f();
+  var b3_0 = vec4f();
+  var a4_0 = vec4f();
+  var b4_0 = vec4f();
+  var a5_0 = vec4f();
+  var b5_0 = vec4f();
+  var a6_0 = vec4f();
+  var b6_0 = vec4f();
+  var a7_0 = vec4f();
+  var b7_0 = vec4f();
+  workgroupBarrier();
+
+  for (var tap = 0u; tap < KH * KW; tap++) {
+    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+        let row = at / STEP8;
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+      }
+      for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
+        // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
+        let k = min((tap * s.C4 + c) * 4u + at / EIGHTS, KH * KW * s.C4 * 4u - 1u);
+        stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
+      }
+      workgroupBarrier();
+      for (var q = 0u; q < STEP8; q++) {
+        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x4 = stagedX((4 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x5 = stagedX((5 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x6 = stagedX((6 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x7 = stagedX((7 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[0]), w0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[0]), w0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[0]), w0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[0]), w0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[0]), w0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[0]), w0_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[0]), w0_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[0]), w0_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[0]), w0_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[0]), w0_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[0]), w0_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[0]), w0_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[0]), w0_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[0]), w0_0.hi, b7_0);
+        let w1_0 = stagedW(((q * 8u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[1]), w1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[1]), w1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[1]), w1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[1]), w1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[1]), w1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[1]), w1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[1]), w1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[1]), w1_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[1]), w1_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[1]), w1_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[1]), w1_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[1]), w1_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[1]), w1_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[1]), w1_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[1]), w1_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[1]), w1_0.hi, b7_0);
+        let w2_0 = stagedW(((q * 8u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[2]), w2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[2]), w2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[2]), w2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[2]), w2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[2]), w2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[2]), w2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[2]), w2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[2]), w2_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[2]), w2_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[2]), w2_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[2]), w2_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[2]), w2_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[2]), w2_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[2]), w2_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[2]), w2_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[2]), w2_0.hi, b7_0);
+        let w3_0 = stagedW(((q * 8u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[3]), w3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[3]), w3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[3]), w3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[3]), w3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[3]), w3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[3]), w3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[3]), w3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[3]), w3_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[3]), w3_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[3]), w3_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[3]), w3_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[3]), w3_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[3]), w3_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[3]), w3_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[3]), w3_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[3]), w3_0.hi, b7_0);
+        let u0_0 = stagedW(((q * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[0]), u0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[0]), u0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[0]), u0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[0]), u0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[0]), u0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[0]), u0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[0]), u0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[0]), u0_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[0]), u0_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[0]), u0_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[0]), u0_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[0]), u0_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[0]), u0_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[0]), u0_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[0]), u0_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[0]), u0_0.hi, b7_0);
+        let u1_0 = stagedW(((q * 8u + 4u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[1]), u1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[1]), u1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[1]), u1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[1]), u1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[1]), u1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[1]), u1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[1]), u1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[1]), u1_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[1]), u1_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[1]), u1_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[1]), u1_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[1]), u1_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[1]), u1_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[1]), u1_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[1]), u1_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[1]), u1_0.hi, b7_0);
+        let u2_0 = stagedW(((q * 8u + 4u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[2]), u2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[2]), u2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[2]), u2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[2]), u2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[2]), u2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[2]), u2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[2]), u2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[2]), u2_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[2]), u2_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[2]), u2_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[2]), u2_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[2]), u2_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[2]), u2_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[2]), u2_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[2]), u2_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[2]), u2_0.hi, b7_0);
+        let u3_0 = stagedW(((q * 8u + 4u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[3]), u3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[3]), u3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[3]), u3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[3]), u3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[3]), u3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[3]), u3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[3]), u3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[3]), u3_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[3]), u3_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[3]), u3_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[3]), u3_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[3]), u3_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[3]), u3_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[3]), u3_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[3]), u3_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[3]), u3_0.hi, b7_0);
+      }
+      workgroupBarrier();
+    }
+  }
+
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < RM; i++) {
+    let at = i * DOWN + local.y;
+    if (first + at >= count) { break; }
+    var lo0 = a0_0;
+    var hi0 = b0_0;
+    lo0 = select(lo0, a0_0, i == 0);
+    hi0 = select(hi0, b0_0, i == 0);
+    lo0 = select(lo0, a1_0, i == 1);
+    hi0 = select(hi0, b1_0, i == 1);
+    lo0 = select(lo0, a2_0, i == 2);
+    hi0 = select(hi0, b2_0, i == 2);
+    lo0 = select(lo0, a3_0, i == 3);
+    hi0 = select(hi0, b3_0, i == 3);
+    lo0 = select(lo0, a4_0, i == 4);
+    hi0 = select(hi0, b4_0, i == 4);
+    lo0 = select(lo0, a5_0, i == 5);
+    hi0 = select(hi0, b5_0, i == 5);
+    lo0 = select(lo0, a6_0, i == 6);
+    hi0 = select(hi0, b6_0, i == 6);
+    lo0 = select(lo0, a7_0, i == 7);
+    hi0 = select(hi0, b7_0, i == 7);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+  }
+}
+`,
+  "conv_tiled@V=1,RM=16,RN=2": `const V: u32 = 1u;
+const RM: u32 = 16u;
+const RN: u32 = 2u;
+// conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
+// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
+// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+const ACROSS = 8u;                  // invocations along channels
+const DOWN = 64u / min(RM, 8u);     // and along pixels
+const PIXELS = DOWN * RM;
+const EIGHTS = ACROSS * RN;         // of output channels
+// Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
+override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override PITCH: u32 = STEP8 * X_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
+var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside.
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
+fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
+  let x = source(place.x, tap % KW, s.padX, s.W);
+  let y = source(place.y, tap / KW, s.padY, s.H);
+  var v = Eight();
+  if (x >= 0 && y >= 0) {
+    let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
+    if (c < s.C4) { v.lo = vec4f(X[at]); }
+    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+  }
+  if (X_TYPE == 0u) {
+    xTile[to] = bitcast<vec4u>(v.lo);
+    xTile[to + 1u] = bitcast<vec4u>(v.hi);
+  } else {
+    xTile[to] = vec4u(pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
+  }
+}
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn stageW(to: u32, k: u32, n: u32) {
+  var v = vec4u();
+  var u = vec4u();
+  if (n < s.Co8) {
+    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    v = W[at];
+    if (W_TYPE == 0u) { u = W[at + 1u]; }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  return halves(v);
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  return halves(v);
+}
+
+fn finish(place: vec2u, n: u32, sum: vec4f) {
+  if (n >= s.Co) { return; }
+  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
+  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+
+@compute @workgroup_size(ACROSS, DOWN)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let first = group.y * PIXELS;
+  let n0 = group.x * EIGHTS * 8u;
+  // Pixels beyond the last row count as the last one and are not stored.
+  let count = s.rows * s.Wo;
+  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+    let p = min(first + at, count - 1u);
+    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  }
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a0_1 = vec4f();
+  var b0_1 = vec4f();
+  var a1_0 = vec4f();
+  var b1_0 = vec4f();
+  var a1_1 = vec4f();
+  var b1_1 = vec4f();
+  var a2_0 = vec4f();
+  var b2_0 = vec4f();
+  var a2_1 = vec4f();
+  var b2_1 = vec4f();
+  var a3_0 = vec4f();
+  var b3_0 = vec4f();
+  var a3_1 = vec4f();
+  var b3_1 = vec4f();
+  var a4_0 = vec4f();
+  var b4_0 = vec4f();
+  var a4_1 = vec4f();
+  var b4_1 = vec4f();
+  var a5_0 = vec4f();
+  var b5_0 = vec4f();
+  var a5_1 = vec4f();
+  var b5_1 = vec4f();
+  var a6_0 = vec4f();
+  var b6_0 = vec4f();
+  var a6_1 = vec4f();
+  var b6_1 = vec4f();
+  var a7_0 = vec4f();
+  var b7_0 = vec4f();
+  var a7_1 = vec4f();
+  var b7_1 = vec4f();
+  var a8_0 = vec4f();
+  var b8_0 = vec4f();
+  var a8_1 = vec4f();
+  var b8_1 = vec4f();
+  var a9_0 = vec4f();
+  var b9_0 = vec4f();
+  var a9_1 = vec4f();
+  var b9_1 = vec4f();
+  var a10_0 = vec4f();
+  var b10_0 = vec4f();
+  var a10_1 = vec4f();
+  var b10_1 = vec4f();
+  var a11_0 = vec4f();
+  var b11_0 = vec4f();
+  var a11_1 = vec4f();
+  var b11_1 = vec4f();
+  var a12_0 = vec4f();
+  var b12_0 = vec4f();
+  var a12_1 = vec4f();
+  var b12_1 = vec4f();
+  var a13_0 = vec4f();
+  var b13_0 = vec4f();
+  var a13_1 = vec4f();
+  var b13_1 = vec4f();
+  var a14_0 = vec4f();
+  var b14_0 = vec4f();
+  var a14_1 = vec4f();
+  var b14_1 = vec4f();
+  var a15_0 = vec4f();
+  var b15_0 = vec4f();
+  var a15_1 = vec4f();
+  var b15_1 = vec4f();
+  workgroupBarrier();
+
+  for (var tap = 0u; tap < KH * KW; tap++) {
+    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+        let row = at / STEP8;
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+      }
+      for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
+        // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
+        let k = min((tap * s.C4 + c) * 4u + at / EIGHTS, KH * KW * s.C4 * 4u - 1u);
+        stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
+      }
+      workgroupBarrier();
+      for (var q = 0u; q < STEP8; q++) {
+        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x4 = stagedX((4 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x5 = stagedX((5 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x6 = stagedX((6 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x7 = stagedX((7 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x8 = stagedX((8 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x9 = stagedX((9 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x10 = stagedX((10 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x11 = stagedX((11 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x12 = stagedX((12 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x13 = stagedX((13 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x14 = stagedX((14 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x15 = stagedX((15 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[0]), w0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[0]), w0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[0]), w0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[0]), w0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[0]), w0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[0]), w0_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[0]), w0_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[0]), w0_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[0]), w0_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[0]), w0_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[0]), w0_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[0]), w0_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[0]), w0_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[0]), w0_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.lo[0]), w0_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.lo[0]), w0_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.lo[0]), w0_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.lo[0]), w0_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.lo[0]), w0_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.lo[0]), w0_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.lo[0]), w0_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.lo[0]), w0_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.lo[0]), w0_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.lo[0]), w0_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.lo[0]), w0_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.lo[0]), w0_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.lo[0]), w0_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.lo[0]), w0_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.lo[0]), w0_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.lo[0]), w0_0.hi, b15_0);
+        let w0_1 = stagedW(((q * 8u + 0) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.lo[0]), w0_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.lo[0]), w0_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.lo[0]), w0_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.lo[0]), w0_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.lo[0]), w0_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.lo[0]), w0_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.lo[0]), w0_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.lo[0]), w0_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.lo[0]), w0_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.lo[0]), w0_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.lo[0]), w0_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.lo[0]), w0_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.lo[0]), w0_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.lo[0]), w0_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.lo[0]), w0_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.lo[0]), w0_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.lo[0]), w0_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.lo[0]), w0_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.lo[0]), w0_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.lo[0]), w0_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.lo[0]), w0_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.lo[0]), w0_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.lo[0]), w0_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.lo[0]), w0_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.lo[0]), w0_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.lo[0]), w0_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.lo[0]), w0_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.lo[0]), w0_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.lo[0]), w0_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.lo[0]), w0_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.lo[0]), w0_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.lo[0]), w0_1.hi, b15_1);
+        let w1_0 = stagedW(((q * 8u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[1]), w1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[1]), w1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[1]), w1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[1]), w1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[1]), w1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[1]), w1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[1]), w1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[1]), w1_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[1]), w1_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[1]), w1_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[1]), w1_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[1]), w1_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[1]), w1_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[1]), w1_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[1]), w1_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[1]), w1_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.lo[1]), w1_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.lo[1]), w1_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.lo[1]), w1_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.lo[1]), w1_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.lo[1]), w1_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.lo[1]), w1_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.lo[1]), w1_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.lo[1]), w1_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.lo[1]), w1_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.lo[1]), w1_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.lo[1]), w1_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.lo[1]), w1_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.lo[1]), w1_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.lo[1]), w1_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.lo[1]), w1_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.lo[1]), w1_0.hi, b15_0);
+        let w1_1 = stagedW(((q * 8u + 1) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.lo[1]), w1_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.lo[1]), w1_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.lo[1]), w1_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.lo[1]), w1_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.lo[1]), w1_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.lo[1]), w1_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.lo[1]), w1_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.lo[1]), w1_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.lo[1]), w1_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.lo[1]), w1_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.lo[1]), w1_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.lo[1]), w1_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.lo[1]), w1_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.lo[1]), w1_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.lo[1]), w1_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.lo[1]), w1_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.lo[1]), w1_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.lo[1]), w1_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.lo[1]), w1_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.lo[1]), w1_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.lo[1]), w1_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.lo[1]), w1_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.lo[1]), w1_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.lo[1]), w1_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.lo[1]), w1_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.lo[1]), w1_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.lo[1]), w1_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.lo[1]), w1_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.lo[1]), w1_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.lo[1]), w1_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.lo[1]), w1_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.lo[1]), w1_1.hi, b15_1);
+        let w2_0 = stagedW(((q * 8u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[2]), w2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[2]), w2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[2]), w2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[2]), w2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[2]), w2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[2]), w2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[2]), w2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[2]), w2_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[2]), w2_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[2]), w2_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[2]), w2_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[2]), w2_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[2]), w2_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[2]), w2_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[2]), w2_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[2]), w2_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.lo[2]), w2_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.lo[2]), w2_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.lo[2]), w2_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.lo[2]), w2_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.lo[2]), w2_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.lo[2]), w2_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.lo[2]), w2_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.lo[2]), w2_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.lo[2]), w2_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.lo[2]), w2_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.lo[2]), w2_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.lo[2]), w2_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.lo[2]), w2_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.lo[2]), w2_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.lo[2]), w2_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.lo[2]), w2_0.hi, b15_0);
+        let w2_1 = stagedW(((q * 8u + 2) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.lo[2]), w2_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.lo[2]), w2_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.lo[2]), w2_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.lo[2]), w2_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.lo[2]), w2_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.lo[2]), w2_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.lo[2]), w2_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.lo[2]), w2_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.lo[2]), w2_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.lo[2]), w2_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.lo[2]), w2_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.lo[2]), w2_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.lo[2]), w2_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.lo[2]), w2_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.lo[2]), w2_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.lo[2]), w2_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.lo[2]), w2_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.lo[2]), w2_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.lo[2]), w2_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.lo[2]), w2_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.lo[2]), w2_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.lo[2]), w2_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.lo[2]), w2_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.lo[2]), w2_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.lo[2]), w2_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.lo[2]), w2_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.lo[2]), w2_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.lo[2]), w2_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.lo[2]), w2_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.lo[2]), w2_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.lo[2]), w2_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.lo[2]), w2_1.hi, b15_1);
+        let w3_0 = stagedW(((q * 8u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[3]), w3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[3]), w3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[3]), w3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[3]), w3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[3]), w3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[3]), w3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[3]), w3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[3]), w3_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[3]), w3_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[3]), w3_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[3]), w3_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[3]), w3_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[3]), w3_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[3]), w3_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[3]), w3_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[3]), w3_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.lo[3]), w3_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.lo[3]), w3_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.lo[3]), w3_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.lo[3]), w3_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.lo[3]), w3_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.lo[3]), w3_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.lo[3]), w3_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.lo[3]), w3_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.lo[3]), w3_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.lo[3]), w3_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.lo[3]), w3_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.lo[3]), w3_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.lo[3]), w3_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.lo[3]), w3_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.lo[3]), w3_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.lo[3]), w3_0.hi, b15_0);
+        let w3_1 = stagedW(((q * 8u + 3) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.lo[3]), w3_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.lo[3]), w3_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.lo[3]), w3_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.lo[3]), w3_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.lo[3]), w3_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.lo[3]), w3_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.lo[3]), w3_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.lo[3]), w3_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.lo[3]), w3_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.lo[3]), w3_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.lo[3]), w3_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.lo[3]), w3_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.lo[3]), w3_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.lo[3]), w3_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.lo[3]), w3_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.lo[3]), w3_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.lo[3]), w3_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.lo[3]), w3_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.lo[3]), w3_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.lo[3]), w3_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.lo[3]), w3_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.lo[3]), w3_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.lo[3]), w3_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.lo[3]), w3_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.lo[3]), w3_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.lo[3]), w3_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.lo[3]), w3_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.lo[3]), w3_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.lo[3]), w3_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.lo[3]), w3_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.lo[3]), w3_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.lo[3]), w3_1.hi, b15_1);
+        let u0_0 = stagedW(((q * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[0]), u0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[0]), u0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[0]), u0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[0]), u0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[0]), u0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[0]), u0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[0]), u0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[0]), u0_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[0]), u0_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[0]), u0_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[0]), u0_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[0]), u0_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[0]), u0_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[0]), u0_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[0]), u0_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[0]), u0_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.hi[0]), u0_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.hi[0]), u0_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.hi[0]), u0_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.hi[0]), u0_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.hi[0]), u0_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.hi[0]), u0_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.hi[0]), u0_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.hi[0]), u0_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.hi[0]), u0_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.hi[0]), u0_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.hi[0]), u0_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.hi[0]), u0_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.hi[0]), u0_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.hi[0]), u0_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.hi[0]), u0_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.hi[0]), u0_0.hi, b15_0);
+        let u0_1 = stagedW(((q * 8u + 4u + 0) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.hi[0]), u0_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.hi[0]), u0_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.hi[0]), u0_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.hi[0]), u0_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.hi[0]), u0_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.hi[0]), u0_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.hi[0]), u0_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.hi[0]), u0_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.hi[0]), u0_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.hi[0]), u0_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.hi[0]), u0_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.hi[0]), u0_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.hi[0]), u0_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.hi[0]), u0_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.hi[0]), u0_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.hi[0]), u0_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.hi[0]), u0_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.hi[0]), u0_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.hi[0]), u0_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.hi[0]), u0_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.hi[0]), u0_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.hi[0]), u0_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.hi[0]), u0_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.hi[0]), u0_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.hi[0]), u0_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.hi[0]), u0_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.hi[0]), u0_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.hi[0]), u0_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.hi[0]), u0_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.hi[0]), u0_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.hi[0]), u0_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.hi[0]), u0_1.hi, b15_1);
+        let u1_0 = stagedW(((q * 8u + 4u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[1]), u1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[1]), u1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[1]), u1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[1]), u1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[1]), u1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[1]), u1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[1]), u1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[1]), u1_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[1]), u1_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[1]), u1_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[1]), u1_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[1]), u1_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[1]), u1_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[1]), u1_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[1]), u1_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[1]), u1_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.hi[1]), u1_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.hi[1]), u1_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.hi[1]), u1_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.hi[1]), u1_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.hi[1]), u1_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.hi[1]), u1_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.hi[1]), u1_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.hi[1]), u1_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.hi[1]), u1_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.hi[1]), u1_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.hi[1]), u1_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.hi[1]), u1_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.hi[1]), u1_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.hi[1]), u1_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.hi[1]), u1_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.hi[1]), u1_0.hi, b15_0);
+        let u1_1 = stagedW(((q * 8u + 4u + 1) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.hi[1]), u1_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.hi[1]), u1_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.hi[1]), u1_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.hi[1]), u1_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.hi[1]), u1_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.hi[1]), u1_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.hi[1]), u1_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.hi[1]), u1_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.hi[1]), u1_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.hi[1]), u1_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.hi[1]), u1_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.hi[1]), u1_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.hi[1]), u1_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.hi[1]), u1_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.hi[1]), u1_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.hi[1]), u1_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.hi[1]), u1_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.hi[1]), u1_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.hi[1]), u1_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.hi[1]), u1_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.hi[1]), u1_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.hi[1]), u1_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.hi[1]), u1_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.hi[1]), u1_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.hi[1]), u1_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.hi[1]), u1_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.hi[1]), u1_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.hi[1]), u1_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.hi[1]), u1_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.hi[1]), u1_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.hi[1]), u1_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.hi[1]), u1_1.hi, b15_1);
+        let u2_0 = stagedW(((q * 8u + 4u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[2]), u2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[2]), u2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[2]), u2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[2]), u2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[2]), u2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[2]), u2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[2]), u2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[2]), u2_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[2]), u2_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[2]), u2_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[2]), u2_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[2]), u2_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[2]), u2_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[2]), u2_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[2]), u2_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[2]), u2_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.hi[2]), u2_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.hi[2]), u2_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.hi[2]), u2_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.hi[2]), u2_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.hi[2]), u2_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.hi[2]), u2_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.hi[2]), u2_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.hi[2]), u2_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.hi[2]), u2_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.hi[2]), u2_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.hi[2]), u2_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.hi[2]), u2_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.hi[2]), u2_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.hi[2]), u2_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.hi[2]), u2_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.hi[2]), u2_0.hi, b15_0);
+        let u2_1 = stagedW(((q * 8u + 4u + 2) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.hi[2]), u2_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.hi[2]), u2_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.hi[2]), u2_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.hi[2]), u2_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.hi[2]), u2_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.hi[2]), u2_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.hi[2]), u2_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.hi[2]), u2_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.hi[2]), u2_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.hi[2]), u2_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.hi[2]), u2_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.hi[2]), u2_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.hi[2]), u2_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.hi[2]), u2_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.hi[2]), u2_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.hi[2]), u2_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.hi[2]), u2_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.hi[2]), u2_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.hi[2]), u2_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.hi[2]), u2_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.hi[2]), u2_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.hi[2]), u2_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.hi[2]), u2_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.hi[2]), u2_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.hi[2]), u2_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.hi[2]), u2_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.hi[2]), u2_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.hi[2]), u2_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.hi[2]), u2_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.hi[2]), u2_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.hi[2]), u2_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.hi[2]), u2_1.hi, b15_1);
+        let u3_0 = stagedW(((q * 8u + 4u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[3]), u3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[3]), u3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[3]), u3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[3]), u3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[3]), u3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[3]), u3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[3]), u3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[3]), u3_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[3]), u3_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[3]), u3_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[3]), u3_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[3]), u3_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[3]), u3_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[3]), u3_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[3]), u3_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[3]), u3_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.hi[3]), u3_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.hi[3]), u3_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.hi[3]), u3_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.hi[3]), u3_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.hi[3]), u3_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.hi[3]), u3_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.hi[3]), u3_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.hi[3]), u3_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.hi[3]), u3_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.hi[3]), u3_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.hi[3]), u3_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.hi[3]), u3_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.hi[3]), u3_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.hi[3]), u3_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.hi[3]), u3_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.hi[3]), u3_0.hi, b15_0);
+        let u3_1 = stagedW(((q * 8u + 4u + 3) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.hi[3]), u3_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.hi[3]), u3_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.hi[3]), u3_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.hi[3]), u3_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.hi[3]), u3_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.hi[3]), u3_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.hi[3]), u3_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.hi[3]), u3_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.hi[3]), u3_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.hi[3]), u3_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.hi[3]), u3_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.hi[3]), u3_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.hi[3]), u3_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.hi[3]), u3_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.hi[3]), u3_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.hi[3]), u3_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.hi[3]), u3_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.hi[3]), u3_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.hi[3]), u3_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.hi[3]), u3_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.hi[3]), u3_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.hi[3]), u3_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.hi[3]), u3_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.hi[3]), u3_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.hi[3]), u3_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.hi[3]), u3_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.hi[3]), u3_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.hi[3]), u3_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.hi[3]), u3_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.hi[3]), u3_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.hi[3]), u3_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.hi[3]), u3_1.hi, b15_1);
+      }
+      workgroupBarrier();
+    }
+  }
+
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < RM; i++) {
+    let at = i * DOWN + local.y;
+    if (first + at >= count) { break; }
+    var lo0 = a0_0;
+    var hi0 = b0_0;
+    lo0 = select(lo0, a0_0, i == 0);
+    hi0 = select(hi0, b0_0, i == 0);
+    lo0 = select(lo0, a1_0, i == 1);
+    hi0 = select(hi0, b1_0, i == 1);
+    lo0 = select(lo0, a2_0, i == 2);
+    hi0 = select(hi0, b2_0, i == 2);
+    lo0 = select(lo0, a3_0, i == 3);
+    hi0 = select(hi0, b3_0, i == 3);
+    lo0 = select(lo0, a4_0, i == 4);
+    hi0 = select(hi0, b4_0, i == 4);
+    lo0 = select(lo0, a5_0, i == 5);
+    hi0 = select(hi0, b5_0, i == 5);
+    lo0 = select(lo0, a6_0, i == 6);
+    hi0 = select(hi0, b6_0, i == 6);
+    lo0 = select(lo0, a7_0, i == 7);
+    hi0 = select(hi0, b7_0, i == 7);
+    lo0 = select(lo0, a8_0, i == 8);
+    hi0 = select(hi0, b8_0, i == 8);
+    lo0 = select(lo0, a9_0, i == 9);
+    hi0 = select(hi0, b9_0, i == 9);
+    lo0 = select(lo0, a10_0, i == 10);
+    hi0 = select(hi0, b10_0, i == 10);
+    lo0 = select(lo0, a11_0, i == 11);
+    hi0 = select(hi0, b11_0, i == 11);
+    lo0 = select(lo0, a12_0, i == 12);
+    hi0 = select(hi0, b12_0, i == 12);
+    lo0 = select(lo0, a13_0, i == 13);
+    hi0 = select(hi0, b13_0, i == 13);
+    lo0 = select(lo0, a14_0, i == 14);
+    hi0 = select(hi0, b14_0, i == 14);
+    lo0 = select(lo0, a15_0, i == 15);
+    hi0 = select(hi0, b15_0, i == 15);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    var lo1 = a0_1;
+    var hi1 = b0_1;
+    lo1 = select(lo1, a0_1, i == 0);
+    hi1 = select(hi1, b0_1, i == 0);
+    lo1 = select(lo1, a1_1, i == 1);
+    hi1 = select(hi1, b1_1, i == 1);
+    lo1 = select(lo1, a2_1, i == 2);
+    hi1 = select(hi1, b2_1, i == 2);
+    lo1 = select(lo1, a3_1, i == 3);
+    hi1 = select(hi1, b3_1, i == 3);
+    lo1 = select(lo1, a4_1, i == 4);
+    hi1 = select(hi1, b4_1, i == 4);
+    lo1 = select(lo1, a5_1, i == 5);
+    hi1 = select(hi1, b5_1, i == 5);
+    lo1 = select(lo1, a6_1, i == 6);
+    hi1 = select(hi1, b6_1, i == 6);
+    lo1 = select(lo1, a7_1, i == 7);
+    hi1 = select(hi1, b7_1, i == 7);
+    lo1 = select(lo1, a8_1, i == 8);
+    hi1 = select(hi1, b8_1, i == 8);
+    lo1 = select(lo1, a9_1, i == 9);
+    hi1 = select(hi1, b9_1, i == 9);
+    lo1 = select(lo1, a10_1, i == 10);
+    hi1 = select(hi1, b10_1, i == 10);
+    lo1 = select(lo1, a11_1, i == 11);
+    hi1 = select(hi1, b11_1, i == 11);
+    lo1 = select(lo1, a12_1, i == 12);
+    hi1 = select(hi1, b12_1, i == 12);
+    lo1 = select(lo1, a13_1, i == 13);
+    hi1 = select(hi1, b13_1, i == 13);
+    lo1 = select(lo1, a14_1, i == 14);
+    hi1 = select(hi1, b14_1, i == 14);
+    lo1 = select(lo1, a15_1, i == 15);
+    hi1 = select(hi1, b15_1, i == 15);
+    finish(places[at], n0 + (1 * ACROSS + local.x) * 8u, lo1);
+    finish(places[at], n0 + (1 * ACROSS + local.x) * 8u + 4u, hi1);
+  }
+}
+`,
+  "conv_tiled@V=0,RM=16,RN=2": `const V: u32 = 0u;
+const RM: u32 = 16u;
+const RN: u32 = 2u;
+// conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
+// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
+// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+const ACROSS = 8u;                  // invocations along channels
+const DOWN = 64u / min(RM, 8u);     // and along pixels
+const PIXELS = DOWN * RM;
+const EIGHTS = ACROSS * RN;         // of output channels
+// Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
+override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override PITCH: u32 = STEP8 * X_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
+var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside.
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
+fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
+  let x = source(place.x, tap % KW, s.padX, s.W);
+  let y = source(place.y, tap / KW, s.padY, s.H);
+  var v = Eight();
+  if (x >= 0 && y >= 0) {
+    let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
+    if (c < s.C4) { v.lo = vec4f(X[at]); }
+    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+  }
+  if (X_TYPE == 0u) {
+    xTile[to] = bitcast<vec4u>(v.lo);
+    xTile[to + 1u] = bitcast<vec4u>(v.hi);
+  } else {
+    xTile[to] = vec4u(pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
+  }
+}
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn stageW(to: u32, k: u32, n: u32) {
+  var v = vec4u();
+  var u = vec4u();
+  if (n < s.Co8) {
+    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    v = W[at];
+    if (W_TYPE == 0u) { u = W[at + 1u]; }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  return halves(v);
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  return halves(v);
+}
+
+fn finish(place: vec2u, n: u32, sum: vec4f) {
+  if (n >= s.Co) { return; }
+  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
+  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var u = v[i];
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
+  }
+}
+
+@compute @workgroup_size(ACROSS, DOWN)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let first = group.y * PIXELS;
+  let n0 = group.x * EIGHTS * 8u;
+  // Pixels beyond the last row count as the last one and are not stored.
+  let count = s.rows * s.Wo;
+  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+    let p = min(first + at, count - 1u);
+    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  }
+  var a0_0 = vec4f();
+  var b0_0 = vec4f();
+  var a0_1 = vec4f();
+  var b0_1 = vec4f();
+  var a1_0 = vec4f();
+  var b1_0 = vec4f();
+  var a1_1 = vec4f();
+  var b1_1 = vec4f();
+  var a2_0 = vec4f();
+  var b2_0 = vec4f();
+  var a2_1 = vec4f();
+  var b2_1 = vec4f();
+  var a3_0 = vec4f();
+  var b3_0 = vec4f();
+  var a3_1 = vec4f();
+  var b3_1 = vec4f();
+  var a4_0 = vec4f();
+  var b4_0 = vec4f();
+  var a4_1 = vec4f();
+  var b4_1 = vec4f();
+  var a5_0 = vec4f();
+  var b5_0 = vec4f();
+  var a5_1 = vec4f();
+  var b5_1 = vec4f();
+  var a6_0 = vec4f();
+  var b6_0 = vec4f();
+  var a6_1 = vec4f();
+  var b6_1 = vec4f();
+  var a7_0 = vec4f();
+  var b7_0 = vec4f();
+  var a7_1 = vec4f();
+  var b7_1 = vec4f();
+  var a8_0 = vec4f();
+  var b8_0 = vec4f();
+  var a8_1 = vec4f();
+  var b8_1 = vec4f();
+  var a9_0 = vec4f();
+  var b9_0 = vec4f();
+  var a9_1 = vec4f();
+  var b9_1 = vec4f();
+  var a10_0 = vec4f();
+  var b10_0 = vec4f();
+  var a10_1 = vec4f();
+  var b10_1 = vec4f();
+  var a11_0 = vec4f();
+  var b11_0 = vec4f();
+  var a11_1 = vec4f();
+  var b11_1 = vec4f();
+  var a12_0 = vec4f();
+  var b12_0 = vec4f();
+  var a12_1 = vec4f();
+  var b12_1 = vec4f();
+  var a13_0 = vec4f();
+  var b13_0 = vec4f();
+  var a13_1 = vec4f();
+  var b13_1 = vec4f();
+  var a14_0 = vec4f();
+  var b14_0 = vec4f();
+  var a14_1 = vec4f();
+  var b14_1 = vec4f();
+  var a15_0 = vec4f();
+  var b15_0 = vec4f();
+  var a15_1 = vec4f();
+  var b15_1 = vec4f();
+  workgroupBarrier();
+
+  for (var tap = 0u; tap < KH * KW; tap++) {
+    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+        let row = at / STEP8;
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+      }
+      for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
+        // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
+        let k = min((tap * s.C4 + c) * 4u + at / EIGHTS, KH * KW * s.C4 * 4u - 1u);
+        stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
+      }
+      workgroupBarrier();
+      for (var q = 0u; q < STEP8; q++) {
+        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x4 = stagedX((4 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x5 = stagedX((5 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x6 = stagedX((6 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x7 = stagedX((7 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x8 = stagedX((8 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x9 = stagedX((9 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x10 = stagedX((10 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x11 = stagedX((11 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x12 = stagedX((12 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x13 = stagedX((13 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x14 = stagedX((14 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x15 = stagedX((15 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[0]), w0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[0]), w0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[0]), w0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[0]), w0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[0]), w0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[0]), w0_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[0]), w0_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[0]), w0_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[0]), w0_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[0]), w0_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[0]), w0_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[0]), w0_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[0]), w0_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[0]), w0_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.lo[0]), w0_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.lo[0]), w0_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.lo[0]), w0_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.lo[0]), w0_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.lo[0]), w0_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.lo[0]), w0_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.lo[0]), w0_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.lo[0]), w0_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.lo[0]), w0_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.lo[0]), w0_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.lo[0]), w0_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.lo[0]), w0_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.lo[0]), w0_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.lo[0]), w0_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.lo[0]), w0_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.lo[0]), w0_0.hi, b15_0);
+        let w0_1 = stagedW(((q * 8u + 0) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.lo[0]), w0_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.lo[0]), w0_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.lo[0]), w0_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.lo[0]), w0_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.lo[0]), w0_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.lo[0]), w0_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.lo[0]), w0_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.lo[0]), w0_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.lo[0]), w0_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.lo[0]), w0_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.lo[0]), w0_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.lo[0]), w0_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.lo[0]), w0_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.lo[0]), w0_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.lo[0]), w0_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.lo[0]), w0_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.lo[0]), w0_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.lo[0]), w0_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.lo[0]), w0_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.lo[0]), w0_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.lo[0]), w0_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.lo[0]), w0_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.lo[0]), w0_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.lo[0]), w0_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.lo[0]), w0_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.lo[0]), w0_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.lo[0]), w0_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.lo[0]), w0_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.lo[0]), w0_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.lo[0]), w0_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.lo[0]), w0_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.lo[0]), w0_1.hi, b15_1);
+        let w1_0 = stagedW(((q * 8u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[1]), w1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[1]), w1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[1]), w1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[1]), w1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[1]), w1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[1]), w1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[1]), w1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[1]), w1_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[1]), w1_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[1]), w1_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[1]), w1_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[1]), w1_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[1]), w1_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[1]), w1_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[1]), w1_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[1]), w1_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.lo[1]), w1_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.lo[1]), w1_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.lo[1]), w1_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.lo[1]), w1_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.lo[1]), w1_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.lo[1]), w1_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.lo[1]), w1_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.lo[1]), w1_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.lo[1]), w1_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.lo[1]), w1_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.lo[1]), w1_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.lo[1]), w1_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.lo[1]), w1_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.lo[1]), w1_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.lo[1]), w1_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.lo[1]), w1_0.hi, b15_0);
+        let w1_1 = stagedW(((q * 8u + 1) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.lo[1]), w1_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.lo[1]), w1_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.lo[1]), w1_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.lo[1]), w1_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.lo[1]), w1_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.lo[1]), w1_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.lo[1]), w1_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.lo[1]), w1_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.lo[1]), w1_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.lo[1]), w1_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.lo[1]), w1_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.lo[1]), w1_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.lo[1]), w1_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.lo[1]), w1_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.lo[1]), w1_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.lo[1]), w1_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.lo[1]), w1_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.lo[1]), w1_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.lo[1]), w1_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.lo[1]), w1_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.lo[1]), w1_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.lo[1]), w1_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.lo[1]), w1_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.lo[1]), w1_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.lo[1]), w1_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.lo[1]), w1_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.lo[1]), w1_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.lo[1]), w1_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.lo[1]), w1_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.lo[1]), w1_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.lo[1]), w1_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.lo[1]), w1_1.hi, b15_1);
+        let w2_0 = stagedW(((q * 8u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[2]), w2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[2]), w2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[2]), w2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[2]), w2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[2]), w2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[2]), w2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[2]), w2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[2]), w2_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[2]), w2_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[2]), w2_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[2]), w2_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[2]), w2_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[2]), w2_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[2]), w2_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[2]), w2_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[2]), w2_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.lo[2]), w2_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.lo[2]), w2_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.lo[2]), w2_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.lo[2]), w2_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.lo[2]), w2_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.lo[2]), w2_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.lo[2]), w2_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.lo[2]), w2_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.lo[2]), w2_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.lo[2]), w2_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.lo[2]), w2_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.lo[2]), w2_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.lo[2]), w2_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.lo[2]), w2_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.lo[2]), w2_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.lo[2]), w2_0.hi, b15_0);
+        let w2_1 = stagedW(((q * 8u + 2) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.lo[2]), w2_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.lo[2]), w2_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.lo[2]), w2_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.lo[2]), w2_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.lo[2]), w2_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.lo[2]), w2_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.lo[2]), w2_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.lo[2]), w2_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.lo[2]), w2_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.lo[2]), w2_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.lo[2]), w2_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.lo[2]), w2_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.lo[2]), w2_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.lo[2]), w2_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.lo[2]), w2_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.lo[2]), w2_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.lo[2]), w2_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.lo[2]), w2_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.lo[2]), w2_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.lo[2]), w2_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.lo[2]), w2_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.lo[2]), w2_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.lo[2]), w2_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.lo[2]), w2_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.lo[2]), w2_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.lo[2]), w2_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.lo[2]), w2_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.lo[2]), w2_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.lo[2]), w2_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.lo[2]), w2_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.lo[2]), w2_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.lo[2]), w2_1.hi, b15_1);
+        let w3_0 = stagedW(((q * 8u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.lo[3]), w3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.lo[3]), w3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.lo[3]), w3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.lo[3]), w3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.lo[3]), w3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.lo[3]), w3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.lo[3]), w3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.lo[3]), w3_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.lo[3]), w3_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.lo[3]), w3_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.lo[3]), w3_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.lo[3]), w3_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.lo[3]), w3_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.lo[3]), w3_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.lo[3]), w3_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.lo[3]), w3_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.lo[3]), w3_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.lo[3]), w3_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.lo[3]), w3_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.lo[3]), w3_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.lo[3]), w3_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.lo[3]), w3_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.lo[3]), w3_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.lo[3]), w3_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.lo[3]), w3_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.lo[3]), w3_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.lo[3]), w3_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.lo[3]), w3_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.lo[3]), w3_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.lo[3]), w3_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.lo[3]), w3_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.lo[3]), w3_0.hi, b15_0);
+        let w3_1 = stagedW(((q * 8u + 3) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.lo[3]), w3_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.lo[3]), w3_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.lo[3]), w3_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.lo[3]), w3_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.lo[3]), w3_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.lo[3]), w3_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.lo[3]), w3_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.lo[3]), w3_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.lo[3]), w3_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.lo[3]), w3_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.lo[3]), w3_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.lo[3]), w3_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.lo[3]), w3_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.lo[3]), w3_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.lo[3]), w3_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.lo[3]), w3_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.lo[3]), w3_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.lo[3]), w3_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.lo[3]), w3_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.lo[3]), w3_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.lo[3]), w3_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.lo[3]), w3_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.lo[3]), w3_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.lo[3]), w3_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.lo[3]), w3_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.lo[3]), w3_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.lo[3]), w3_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.lo[3]), w3_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.lo[3]), w3_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.lo[3]), w3_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.lo[3]), w3_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.lo[3]), w3_1.hi, b15_1);
+        let u0_0 = stagedW(((q * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[0]), u0_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[0]), u0_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[0]), u0_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[0]), u0_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[0]), u0_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[0]), u0_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[0]), u0_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[0]), u0_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[0]), u0_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[0]), u0_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[0]), u0_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[0]), u0_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[0]), u0_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[0]), u0_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[0]), u0_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[0]), u0_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.hi[0]), u0_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.hi[0]), u0_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.hi[0]), u0_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.hi[0]), u0_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.hi[0]), u0_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.hi[0]), u0_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.hi[0]), u0_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.hi[0]), u0_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.hi[0]), u0_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.hi[0]), u0_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.hi[0]), u0_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.hi[0]), u0_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.hi[0]), u0_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.hi[0]), u0_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.hi[0]), u0_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.hi[0]), u0_0.hi, b15_0);
+        let u0_1 = stagedW(((q * 8u + 4u + 0) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.hi[0]), u0_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.hi[0]), u0_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.hi[0]), u0_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.hi[0]), u0_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.hi[0]), u0_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.hi[0]), u0_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.hi[0]), u0_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.hi[0]), u0_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.hi[0]), u0_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.hi[0]), u0_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.hi[0]), u0_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.hi[0]), u0_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.hi[0]), u0_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.hi[0]), u0_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.hi[0]), u0_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.hi[0]), u0_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.hi[0]), u0_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.hi[0]), u0_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.hi[0]), u0_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.hi[0]), u0_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.hi[0]), u0_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.hi[0]), u0_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.hi[0]), u0_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.hi[0]), u0_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.hi[0]), u0_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.hi[0]), u0_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.hi[0]), u0_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.hi[0]), u0_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.hi[0]), u0_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.hi[0]), u0_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.hi[0]), u0_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.hi[0]), u0_1.hi, b15_1);
+        let u1_0 = stagedW(((q * 8u + 4u + 1) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[1]), u1_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[1]), u1_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[1]), u1_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[1]), u1_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[1]), u1_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[1]), u1_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[1]), u1_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[1]), u1_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[1]), u1_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[1]), u1_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[1]), u1_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[1]), u1_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[1]), u1_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[1]), u1_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[1]), u1_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[1]), u1_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.hi[1]), u1_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.hi[1]), u1_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.hi[1]), u1_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.hi[1]), u1_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.hi[1]), u1_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.hi[1]), u1_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.hi[1]), u1_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.hi[1]), u1_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.hi[1]), u1_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.hi[1]), u1_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.hi[1]), u1_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.hi[1]), u1_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.hi[1]), u1_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.hi[1]), u1_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.hi[1]), u1_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.hi[1]), u1_0.hi, b15_0);
+        let u1_1 = stagedW(((q * 8u + 4u + 1) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.hi[1]), u1_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.hi[1]), u1_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.hi[1]), u1_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.hi[1]), u1_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.hi[1]), u1_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.hi[1]), u1_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.hi[1]), u1_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.hi[1]), u1_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.hi[1]), u1_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.hi[1]), u1_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.hi[1]), u1_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.hi[1]), u1_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.hi[1]), u1_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.hi[1]), u1_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.hi[1]), u1_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.hi[1]), u1_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.hi[1]), u1_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.hi[1]), u1_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.hi[1]), u1_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.hi[1]), u1_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.hi[1]), u1_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.hi[1]), u1_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.hi[1]), u1_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.hi[1]), u1_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.hi[1]), u1_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.hi[1]), u1_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.hi[1]), u1_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.hi[1]), u1_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.hi[1]), u1_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.hi[1]), u1_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.hi[1]), u1_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.hi[1]), u1_1.hi, b15_1);
+        let u2_0 = stagedW(((q * 8u + 4u + 2) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[2]), u2_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[2]), u2_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[2]), u2_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[2]), u2_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[2]), u2_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[2]), u2_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[2]), u2_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[2]), u2_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[2]), u2_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[2]), u2_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[2]), u2_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[2]), u2_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[2]), u2_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[2]), u2_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[2]), u2_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[2]), u2_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.hi[2]), u2_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.hi[2]), u2_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.hi[2]), u2_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.hi[2]), u2_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.hi[2]), u2_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.hi[2]), u2_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.hi[2]), u2_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.hi[2]), u2_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.hi[2]), u2_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.hi[2]), u2_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.hi[2]), u2_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.hi[2]), u2_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.hi[2]), u2_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.hi[2]), u2_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.hi[2]), u2_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.hi[2]), u2_0.hi, b15_0);
+        let u2_1 = stagedW(((q * 8u + 4u + 2) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.hi[2]), u2_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.hi[2]), u2_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.hi[2]), u2_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.hi[2]), u2_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.hi[2]), u2_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.hi[2]), u2_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.hi[2]), u2_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.hi[2]), u2_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.hi[2]), u2_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.hi[2]), u2_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.hi[2]), u2_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.hi[2]), u2_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.hi[2]), u2_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.hi[2]), u2_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.hi[2]), u2_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.hi[2]), u2_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.hi[2]), u2_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.hi[2]), u2_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.hi[2]), u2_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.hi[2]), u2_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.hi[2]), u2_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.hi[2]), u2_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.hi[2]), u2_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.hi[2]), u2_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.hi[2]), u2_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.hi[2]), u2_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.hi[2]), u2_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.hi[2]), u2_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.hi[2]), u2_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.hi[2]), u2_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.hi[2]), u2_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.hi[2]), u2_1.hi, b15_1);
+        let u3_0 = stagedW(((q * 8u + 4u + 3) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
+        a0_0 = fma(vec4f(x0.hi[3]), u3_0.lo, a0_0);
+        b0_0 = fma(vec4f(x0.hi[3]), u3_0.hi, b0_0);
+        a1_0 = fma(vec4f(x1.hi[3]), u3_0.lo, a1_0);
+        b1_0 = fma(vec4f(x1.hi[3]), u3_0.hi, b1_0);
+        a2_0 = fma(vec4f(x2.hi[3]), u3_0.lo, a2_0);
+        b2_0 = fma(vec4f(x2.hi[3]), u3_0.hi, b2_0);
+        a3_0 = fma(vec4f(x3.hi[3]), u3_0.lo, a3_0);
+        b3_0 = fma(vec4f(x3.hi[3]), u3_0.hi, b3_0);
+        a4_0 = fma(vec4f(x4.hi[3]), u3_0.lo, a4_0);
+        b4_0 = fma(vec4f(x4.hi[3]), u3_0.hi, b4_0);
+        a5_0 = fma(vec4f(x5.hi[3]), u3_0.lo, a5_0);
+        b5_0 = fma(vec4f(x5.hi[3]), u3_0.hi, b5_0);
+        a6_0 = fma(vec4f(x6.hi[3]), u3_0.lo, a6_0);
+        b6_0 = fma(vec4f(x6.hi[3]), u3_0.hi, b6_0);
+        a7_0 = fma(vec4f(x7.hi[3]), u3_0.lo, a7_0);
+        b7_0 = fma(vec4f(x7.hi[3]), u3_0.hi, b7_0);
+        a8_0 = fma(vec4f(x8.hi[3]), u3_0.lo, a8_0);
+        b8_0 = fma(vec4f(x8.hi[3]), u3_0.hi, b8_0);
+        a9_0 = fma(vec4f(x9.hi[3]), u3_0.lo, a9_0);
+        b9_0 = fma(vec4f(x9.hi[3]), u3_0.hi, b9_0);
+        a10_0 = fma(vec4f(x10.hi[3]), u3_0.lo, a10_0);
+        b10_0 = fma(vec4f(x10.hi[3]), u3_0.hi, b10_0);
+        a11_0 = fma(vec4f(x11.hi[3]), u3_0.lo, a11_0);
+        b11_0 = fma(vec4f(x11.hi[3]), u3_0.hi, b11_0);
+        a12_0 = fma(vec4f(x12.hi[3]), u3_0.lo, a12_0);
+        b12_0 = fma(vec4f(x12.hi[3]), u3_0.hi, b12_0);
+        a13_0 = fma(vec4f(x13.hi[3]), u3_0.lo, a13_0);
+        b13_0 = fma(vec4f(x13.hi[3]), u3_0.hi, b13_0);
+        a14_0 = fma(vec4f(x14.hi[3]), u3_0.lo, a14_0);
+        b14_0 = fma(vec4f(x14.hi[3]), u3_0.hi, b14_0);
+        a15_0 = fma(vec4f(x15.hi[3]), u3_0.lo, a15_0);
+        b15_0 = fma(vec4f(x15.hi[3]), u3_0.hi, b15_0);
+        let u3_1 = stagedW(((q * 8u + 4u + 3) * EIGHTS + 1 * ACROSS + local.x) * W_VECTORS);
+        a0_1 = fma(vec4f(x0.hi[3]), u3_1.lo, a0_1);
+        b0_1 = fma(vec4f(x0.hi[3]), u3_1.hi, b0_1);
+        a1_1 = fma(vec4f(x1.hi[3]), u3_1.lo, a1_1);
+        b1_1 = fma(vec4f(x1.hi[3]), u3_1.hi, b1_1);
+        a2_1 = fma(vec4f(x2.hi[3]), u3_1.lo, a2_1);
+        b2_1 = fma(vec4f(x2.hi[3]), u3_1.hi, b2_1);
+        a3_1 = fma(vec4f(x3.hi[3]), u3_1.lo, a3_1);
+        b3_1 = fma(vec4f(x3.hi[3]), u3_1.hi, b3_1);
+        a4_1 = fma(vec4f(x4.hi[3]), u3_1.lo, a4_1);
+        b4_1 = fma(vec4f(x4.hi[3]), u3_1.hi, b4_1);
+        a5_1 = fma(vec4f(x5.hi[3]), u3_1.lo, a5_1);
+        b5_1 = fma(vec4f(x5.hi[3]), u3_1.hi, b5_1);
+        a6_1 = fma(vec4f(x6.hi[3]), u3_1.lo, a6_1);
+        b6_1 = fma(vec4f(x6.hi[3]), u3_1.hi, b6_1);
+        a7_1 = fma(vec4f(x7.hi[3]), u3_1.lo, a7_1);
+        b7_1 = fma(vec4f(x7.hi[3]), u3_1.hi, b7_1);
+        a8_1 = fma(vec4f(x8.hi[3]), u3_1.lo, a8_1);
+        b8_1 = fma(vec4f(x8.hi[3]), u3_1.hi, b8_1);
+        a9_1 = fma(vec4f(x9.hi[3]), u3_1.lo, a9_1);
+        b9_1 = fma(vec4f(x9.hi[3]), u3_1.hi, b9_1);
+        a10_1 = fma(vec4f(x10.hi[3]), u3_1.lo, a10_1);
+        b10_1 = fma(vec4f(x10.hi[3]), u3_1.hi, b10_1);
+        a11_1 = fma(vec4f(x11.hi[3]), u3_1.lo, a11_1);
+        b11_1 = fma(vec4f(x11.hi[3]), u3_1.hi, b11_1);
+        a12_1 = fma(vec4f(x12.hi[3]), u3_1.lo, a12_1);
+        b12_1 = fma(vec4f(x12.hi[3]), u3_1.hi, b12_1);
+        a13_1 = fma(vec4f(x13.hi[3]), u3_1.lo, a13_1);
+        b13_1 = fma(vec4f(x13.hi[3]), u3_1.hi, b13_1);
+        a14_1 = fma(vec4f(x14.hi[3]), u3_1.lo, a14_1);
+        b14_1 = fma(vec4f(x14.hi[3]), u3_1.hi, b14_1);
+        a15_1 = fma(vec4f(x15.hi[3]), u3_1.lo, a15_1);
+        b15_1 = fma(vec4f(x15.hi[3]), u3_1.hi, b15_1);
+      }
+      workgroupBarrier();
+    }
+  }
+
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < RM; i++) {
+    let at = i * DOWN + local.y;
+    if (first + at >= count) { break; }
+    var lo0 = a0_0;
+    var hi0 = b0_0;
+    lo0 = select(lo0, a0_0, i == 0);
+    hi0 = select(hi0, b0_0, i == 0);
+    lo0 = select(lo0, a1_0, i == 1);
+    hi0 = select(hi0, b1_0, i == 1);
+    lo0 = select(lo0, a2_0, i == 2);
+    hi0 = select(hi0, b2_0, i == 2);
+    lo0 = select(lo0, a3_0, i == 3);
+    hi0 = select(hi0, b3_0, i == 3);
+    lo0 = select(lo0, a4_0, i == 4);
+    hi0 = select(hi0, b4_0, i == 4);
+    lo0 = select(lo0, a5_0, i == 5);
+    hi0 = select(hi0, b5_0, i == 5);
+    lo0 = select(lo0, a6_0, i == 6);
+    hi0 = select(hi0, b6_0, i == 6);
+    lo0 = select(lo0, a7_0, i == 7);
+    hi0 = select(hi0, b7_0, i == 7);
+    lo0 = select(lo0, a8_0, i == 8);
+    hi0 = select(hi0, b8_0, i == 8);
+    lo0 = select(lo0, a9_0, i == 9);
+    hi0 = select(hi0, b9_0, i == 9);
+    lo0 = select(lo0, a10_0, i == 10);
+    hi0 = select(hi0, b10_0, i == 10);
+    lo0 = select(lo0, a11_0, i == 11);
+    hi0 = select(hi0, b11_0, i == 11);
+    lo0 = select(lo0, a12_0, i == 12);
+    hi0 = select(hi0, b12_0, i == 12);
+    lo0 = select(lo0, a13_0, i == 13);
+    hi0 = select(hi0, b13_0, i == 13);
+    lo0 = select(lo0, a14_0, i == 14);
+    hi0 = select(hi0, b14_0, i == 14);
+    lo0 = select(lo0, a15_0, i == 15);
+    hi0 = select(hi0, b15_0, i == 15);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    var lo1 = a0_1;
+    var hi1 = b0_1;
+    lo1 = select(lo1, a0_1, i == 0);
+    hi1 = select(hi1, b0_1, i == 0);
+    lo1 = select(lo1, a1_1, i == 1);
+    hi1 = select(hi1, b1_1, i == 1);
+    lo1 = select(lo1, a2_1, i == 2);
+    hi1 = select(hi1, b2_1, i == 2);
+    lo1 = select(lo1, a3_1, i == 3);
+    hi1 = select(hi1, b3_1, i == 3);
+    lo1 = select(lo1, a4_1, i == 4);
+    hi1 = select(hi1, b4_1, i == 4);
+    lo1 = select(lo1, a5_1, i == 5);
+    hi1 = select(hi1, b5_1, i == 5);
+    lo1 = select(lo1, a6_1, i == 6);
+    hi1 = select(hi1, b6_1, i == 6);
+    lo1 = select(lo1, a7_1, i == 7);
+    hi1 = select(hi1, b7_1, i == 7);
+    lo1 = select(lo1, a8_1, i == 8);
+    hi1 = select(hi1, b8_1, i == 8);
+    lo1 = select(lo1, a9_1, i == 9);
+    hi1 = select(hi1, b9_1, i == 9);
+    lo1 = select(lo1, a10_1, i == 10);
+    hi1 = select(hi1, b10_1, i == 10);
+    lo1 = select(lo1, a11_1, i == 11);
+    hi1 = select(hi1, b11_1, i == 11);
+    lo1 = select(lo1, a12_1, i == 12);
+    hi1 = select(hi1, b12_1, i == 12);
+    lo1 = select(lo1, a13_1, i == 13);
+    hi1 = select(hi1, b13_1, i == 13);
+    lo1 = select(lo1, a14_1, i == 14);
+    hi1 = select(hi1, b14_1, i == 14);
+    lo1 = select(lo1, a15_1, i == 15);
+    hi1 = select(hi1, b15_1, i == 15);
+    finish(places[at], n0 + (1 * ACROSS + local.x) * 8u, lo1);
+    finish(places[at], n0 + (1 * ACROSS + local.x) * 8u + 4u, hi1);
+  }
+}
+`,
   "embedding": `// embedding.wgsl — Y[row] = table[ids[row]] (+ positions[row % N]), f32.
 //
 //   ids [rows] i32;  table [V, D] and positions [P, D] f32, f16 or bf16, rows of \`stride\` elements

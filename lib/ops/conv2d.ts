@@ -8,7 +8,7 @@ import { LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
-import { compilesLargeKernels, operandsOf, tilesOf } from "../gpu/tune.ts";
+import { compilesLargeKernels, operandsOf, type Tiles, tilesOf } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold, windowOf } from "./window.ts";
@@ -155,6 +155,15 @@ const LARGE_TILES: readonly Tile[] = [
   { PX: 4, ROWS: 4, pace: 42 },
 ];
 
+/** shaders/conv_tiled.wgsl: pixels and eights of channels of an invocation, by the sums it may hold. */
+const STAGED: Readonly<Record<Tiles, readonly [RM: number, RN: number]>> = {
+  small: [4, 1],
+  large: [8, 1],
+  huge: [16, 2],
+};
+/** Output channels below which most of a staged tile would be made in vain. */
+const FEWEST_STAGED = 32;
+
 /** What is made in vain at the edges counts as much as the rest. */
 function time({ PX, ROWS, pace }: Tile, { Ho, Wo }: Geometry): number {
   return Math.ceil(Wo / PX) * PX * Math.ceil(Ho / ROWS) * ROWS / pace;
@@ -172,7 +181,9 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   void scope;
   const X = C % 4 === 0 ? x : padChannels(r, x);
   const C4 = Math.ceil(C / 4);
-  const fast = kh === 3 && kw === 3 && g.stride === 1 && !g.transposed && compilesLargeKernels(r.device);
+  const large = compilesLargeKernels(r.device);
+  const staged = operandsOf(r.device) === "tiled" && large && !g.transposed && Co >= FEWEST_STAGED;
+  const fast = !staged && kh === 3 && kw === 3 && g.stride === 1 && !g.transposed && large;
   const texels = operandsOf(r.device) === "texels" &&
     Math.max(X.byteLength, w.buffer.size) <= MAX_TEXEL_BYTES && (X.dtype === "f32" || C4 * 4 % 8 === 0);
   const vectors = Co % 4 === 0;
@@ -185,6 +196,11 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   const tiles = Math.ceil(g.Wo / PX);
   const WX = Co > 32 ? 8 : Co > 16 ? 4 : Co > 8 ? 2 : 1;
   const WY = 64 / WX;
+  // Two small tiles make less in vain than a wide one that is half beyond the last channel.
+  const narrow = 3 * Math.ceil(Co / 64) <= 4 * Math.ceil(Co / 128);
+  const sums = tilesOf(r.device);
+  const [RM, RN] = STAGED[sums === "huge" && narrow ? "large" : sums];
+  const pixels = 64 / Math.min(RM, 8) * RM; // of a workgroup
 
   // Bands of output rows, so that every binding fits and no dispatch exceeds 65 535 workgroups.
   const limit = r.device.info.maxBindingBytes;
@@ -193,7 +209,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   const flops = 2 * g.Wo * Co * C * kh * kw / (g.transposed ? g.stride ** 2 : 1); // of a row
   let band = Math.min(
     g.Ho,
-    Math.floor(65535 * WY / tiles) * ROWS,
+    staged ? Math.floor(65535 * pixels / g.Wo) : Math.floor(65535 * WY / tiles) * ROWS,
     r.device.budget.rowsAtOnce(g.Ho, g.Ho * flops, 1),
   );
   if (!whole) {
@@ -211,7 +227,8 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
     W_TYPE: w.type === "f16" ? 1 : 0,
     UP: g.up,
   };
-  if (!fast) Object.assign(constants, { STRIDE: g.stride, KH: kh, KW: kw, TRANSPOSED: g.transposed ? 1 : 0 });
+  if (!fast) Object.assign(constants, { STRIDE: g.stride, KH: kh, KW: kw });
+  if (!fast && !staged) constants.TRANSPOSED = g.transposed ? 1 : 0;
   const weights: Binding = {
     tensor: { shape: [], dtype: "f32", buffer: w.buffer, offset: 0, byteLength: 0 },
     offset: 0,
@@ -223,7 +240,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
     if (copied?.binding !== binding) copied = { binding, texels: r.texels(binding) };
     return copied.texels;
   };
-  if (texels) constants.X_TYPE = X.dtype === "f16" ? 1 : 0;
+  if (texels || staged) constants.X_TYPE = X.dtype === "f16" ? 1 : 0;
   for (let b = 0; b < B; b++) {
     for (let y0 = 0; y0 < g.Ho; y0 += band) {
       const y1 = Math.min(g.Ho, y0 + band);
@@ -235,7 +252,9 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
       // The kernels count rows within the sample; wrapping u32 arithmetic makes the difference right.
       const from = (base: number, size: number) => (base - b * size) >>> 0;
       r.dispatch({
-        shader: fast
+        shader: staged
+          ? `conv_tiled@V=${vectors ? 1 : 0},RM=${RM},RN=${RN}`
+          : fast
           ? `conv3x3@V=${vectors ? 1 : 0},TEXELS=${texels ? 1 : 0},PX=${PX},ROWS=${ROWS}`
           : `conv@TEXELS=${texels ? 1 : 0}`,
         types: { ...texels ? {} : { xElem: X.dtype }, rElem: o.residual?.dtype ?? "f32", yElem: Y.dtype },
@@ -255,7 +274,9 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
           rw?.binding,
           yw.binding,
         ],
-        groups: [Math.ceil(Co / (8 * WX)), Math.ceil(tiles * Math.ceil((y1 - y0) / ROWS) / WY)],
+        groups: staged
+          ? [Math.ceil(Co / (64 * RN)), Math.ceil((y1 - y0) * g.Wo / pixels)]
+          : [Math.ceil(Co / (8 * WX)), Math.ceil(tiles * Math.ceil((y1 - y0) / ROWS) / WY)],
         flops: (y1 - y0) * flops,
       });
     }

@@ -1,0 +1,223 @@
+// conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
+// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
+// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+
+// variants V=1 RM=4 RN=1; V=0 RM=4 RN=1; V=1 RM=8 RN=1; V=0 RM=8 RN=1; V=1 RM=16 RN=2; V=0 RM=16 RN=2
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override UP: u32 = 1u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
+  across: u32,
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+// unroll _ V
+@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+// end
+// unroll _ 1 - V
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+// end
+
+const ACROSS = 8u;                  // invocations along channels
+const DOWN = 64u / min(RM, 8u);     // and along pixels
+const PIXELS = DOWN * RM;
+const EIGHTS = ACROSS * RN;         // of output channels
+// Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
+override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override PITCH: u32 = STEP8 * X_VECTORS + 1u;
+var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
+var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside.
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
+fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
+  let x = source(place.x, tap % KW, s.padX, s.W);
+  let y = source(place.y, tap / KW, s.padY, s.H);
+  var v = Eight();
+  if (x >= 0 && y >= 0) {
+    let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
+    if (c < s.C4) { v.lo = vec4f(X[at]); }
+    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+  }
+  if (X_TYPE == 0u) {
+    xTile[to] = bitcast<vec4u>(v.lo);
+    xTile[to + 1u] = bitcast<vec4u>(v.hi);
+  } else {
+    xTile[to] = vec4u(pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
+  }
+}
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn stageW(to: u32, k: u32, n: u32) {
+  var v = vec4u();
+  var u = vec4u();
+  if (n < s.Co8) {
+    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    v = W[at];
+    if (W_TYPE == 0u) { u = W[at + 1u]; }
+  }
+  wTile[to] = v;
+  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+}
+
+fn stagedX(at: u32) -> Eight {
+  let v = xTile[at];
+  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  return halves(v);
+}
+
+fn stagedW(at: u32) -> Eight {
+  let v = wTile[at];
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  return halves(v);
+}
+
+fn finish(place: vec2u, n: u32, sum: vec4f) {
+  if (n >= s.Co) { return; }
+  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
+  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  // unroll _ V
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+  // end
+  // unroll _ 1 - V
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var u = v[i];
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
+  }
+  // end
+}
+
+@compute @workgroup_size(ACROSS, DOWN)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let first = group.y * PIXELS;
+  let n0 = group.x * EIGHTS * 8u;
+  // Pixels beyond the last row count as the last one and are not stored.
+  let count = s.rows * s.Wo;
+  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+    let p = min(first + at, count - 1u);
+    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  }
+  // unroll i RM
+  // unroll j RN
+  var a#i_#j = vec4f();
+  var b#i_#j = vec4f();
+  // end
+  // end
+  workgroupBarrier();
+
+  for (var tap = 0u; tap < KH * KW; tap++) {
+    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+        let row = at / STEP8;
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+      }
+      for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
+        // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
+        let k = min((tap * s.C4 + c) * 4u + at / EIGHTS, KH * KW * s.C4 * 4u - 1u);
+        stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
+      }
+      workgroupBarrier();
+      for (var q = 0u; q < STEP8; q++) {
+        // unroll i RM
+        let x#i = stagedX((i * DOWN + local.y) * PITCH + q * X_VECTORS);
+        // end
+        // unroll t 4
+        // unroll j RN
+        let w#t_#j = stagedW(((q * 8u + t) * EIGHTS + j * ACROSS + local.x) * W_VECTORS);
+        // unroll i RM
+        a#i_#j = fma(vec4f(x#i.lo[t]), w#t_#j.lo, a#i_#j);
+        b#i_#j = fma(vec4f(x#i.lo[t]), w#t_#j.hi, b#i_#j);
+        // end
+        // end
+        // end
+        // unroll t 4
+        // unroll j RN
+        let u#t_#j = stagedW(((q * 8u + 4u + t) * EIGHTS + j * ACROSS + local.x) * W_VECTORS);
+        // unroll i RM
+        a#i_#j = fma(vec4f(x#i.hi[t]), u#t_#j.lo, a#i_#j);
+        b#i_#j = fma(vec4f(x#i.hi[t]), u#t_#j.hi, b#i_#j);
+        // end
+        // end
+        // end
+      }
+      workgroupBarrier();
+    }
+  }
+
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < RM; i++) {
+    let at = i * DOWN + local.y;
+    if (first + at >= count) { break; }
+    // unroll j RN
+    var lo#j = a0_#j;
+    var hi#j = b0_#j;
+    // unroll p RM
+    lo#j = select(lo#j, a#p_#j, i == p);
+    hi#j = select(hi#j, b#p_#j, i == p);
+    // end
+    finish(places[at], n0 + (j * ACROSS + local.x) * 8u, lo#j);
+    finish(places[at], n0 + (j * ACROSS + local.x) * 8u + 4u, hi#j);
+    // end
+  }
+}
