@@ -26,6 +26,7 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { basename, fromFileUrl } from "@std/path";
 
 /** A shader that cannot be expanded; the message names the file and the line. */
@@ -84,7 +85,9 @@ export function shaderModule(entries: readonly ShaderEntry[]): string {
   const rows = entries.map(({ name, text }) => `  ${JSON.stringify(name)}: ${literal(text)},\n`).join("");
   return `// Generated from shaders/*.wgsl by tools/build_shaders.ts: edit those and run \`deno task shaders\`.\n` +
     `\n/** WGSL text by shader name; variants are \`name@RM=8,RN=8\`. */\n` +
-    `export const SHADERS: Readonly<Record<string, string>> = {\n${rows}};\n`;
+    `export const SHADERS: Readonly<Record<string, string>> = {\n${rows}};\n` +
+    `\n/** Tells one version of the shaders from another. */\n` +
+    `export const SHADERS_DIGEST = "${createHash("sha256").update(rows).digest("hex").slice(0, 16)}";\n`;
 }
 
 /** Reads a folder of .wgsl files and returns the text that the generated module should have. */

@@ -19,8 +19,8 @@ export interface KernelSpec {
 
 /** A compiled kernel. */
 export interface Kernel {
-  /** Shader name, for profiles. */
-  readonly name: string;
+  /** What it was compiled from. */
+  readonly spec: KernelSpec;
   /** The pipeline. */
   readonly pipeline: GPUComputePipeline;
   /** Layout of group 0: binding 0 is the uniform block of parameters. */
@@ -49,23 +49,23 @@ export class KernelCache {
     let kernel = this.compiled.get(key);
     if (!kernel) {
       beforeCompiling?.();
-      const { descriptor, layout, storage } = this.describe(spec);
-      kernel = { name: spec.shader, pipeline: this.gpu.createComputePipeline(descriptor), layout, storage };
+      const { descriptor, ...described } = this.describe(spec);
+      kernel = { ...described, pipeline: this.gpu.createComputePipeline(descriptor) };
       this.compiled.set(key, kernel);
     }
     return kernel;
   }
 
-  /** Compiles without blocking, several at once: to warm up while weights upload. */
+  /** Compiles without blocking, several at once; rejects with what the platform does. */
   prepare(spec: KernelSpec): Promise<Kernel> {
     const key = keyOf(spec);
     const ready = this.compiled.get(key);
     if (ready) return Promise.resolve(ready);
     let job = this.pending.get(key);
     if (!job) {
-      const { descriptor, layout, storage } = this.describe(spec);
+      const { descriptor, ...described } = this.describe(spec);
       job = this.gpu.createComputePipelineAsync(descriptor).then((pipeline) => {
-        const kernel = { name: spec.shader, pipeline, layout, storage };
+        const kernel = { ...described, pipeline };
         this.compiled.set(key, kernel);
         this.pending.delete(key);
         return kernel;
@@ -85,26 +85,28 @@ export class KernelCache {
 
   /** Everything a pipeline is made of. */
   private describe(
-    spec: KernelSpec,
-  ): { descriptor: GPUComputePipelineDescriptor; layout: GPUBindGroupLayout; storage: number } {
-    const text = SHADERS[spec.shader];
+    { shader, types, constants }: KernelSpec,
+  ): Omit<Kernel, "pipeline"> & { descriptor: GPUComputePipelineDescriptor } {
+    const spec = { shader, types, constants }; // without what else a launch holds
+    const text = SHADERS[shader];
     if (text === undefined) {
       throw new LssgenError(
         "internal",
-        `No shader "${spec.shader}": run \`deno task shaders\` after adding a .wgsl file`,
+        `No shader "${shader}": run \`deno task shaders\` after adding a .wgsl file`,
       );
     }
     const entries = bindings(text);
-    const layout = this.gpu.createBindGroupLayout({ label: spec.shader, entries });
+    const layout = this.gpu.createBindGroupLayout({ label: shader, entries });
     return {
+      spec,
       layout,
       storage: entries.length - 1,
       descriptor: {
-        label: spec.shader,
+        label: shader,
         layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: {
-          module: this.module(spec, preamble(spec.types, text) + text),
-          constants: spec.constants as Record<string, number>,
+          module: this.module(spec, preamble(types, text) + text),
+          constants: constants as Record<string, number>,
         },
       },
     };

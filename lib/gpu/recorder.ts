@@ -92,6 +92,8 @@ export class Recorder {
   private submitted = { flops: 0, since: Infinity };
   /** When the last submission that was waited for was done. */
   private ended = 0;
+  /** Kernels launched since the start. */
+  readonly kernels: Set<Kernel> = new Set();
   /** Launches recorded since the start. */
   dispatches = 0;
   private profiling: { entries: { kernel: string; flops: number }[]; set: GPUQuerySet } | undefined;
@@ -203,6 +205,7 @@ export class Recorder {
     this.slot++;
     this.flops += d.flops ?? 0;
     this.dispatches++;
+    this.kernels.add(kernel);
 
     this.encoder ??= this.device.gpu.createCommandEncoder();
     let pass = this.pass;

@@ -26833,3 +26833,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 }
 `,
 };
+
+/** Tells one version of the shaders from another. */
+export const SHADERS_DIGEST = "30b18287ece788e1";

@@ -7,6 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
+import type { KernelList } from "../gpu/warm.ts";
 import { type Weights, WeightStore } from "../models/weights.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import { ENTRIES } from "../schedulers/entry.ts";
@@ -75,6 +76,8 @@ export interface LoadContext {
   readonly signal?: AbortSignal;
   /** Called after each tensor. */
   readonly onProgress?: (progress: Progress) => void;
+  /** Told which kernels were launched. */
+  readonly kernels?: KernelList;
 }
 
 /** A pipeline class of diffusers. */

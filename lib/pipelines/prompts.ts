@@ -113,7 +113,9 @@ abstract class PromptEncoder<M, S> implements Disposable {
   private async row(tokens: Encoded): Promise<S> {
     this.component ??= await this.load();
     using r = new Recorder(this.context.device, this.context.dtype, this.context.signal);
-    return await this.run(r, this.component.model, tokens);
+    const states = await this.run(r, this.component.model, tokens);
+    this.context.kernels?.add(r.kernels);
+    return states;
   }
 
   /** Frees a large encoder; the next new prompt loads it again. */

@@ -8,6 +8,7 @@ import { AbortedError, LssgenError } from "../errors.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import { tuneOnce } from "../gpu/tune.ts";
+import { KernelList, kernelListKey, storedKernels, warmKernels } from "../gpu/warm.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
 import { runPlan } from "../scaling/lssgen.ts";
 import { planStages } from "../scaling/plan.ts";
@@ -160,11 +161,16 @@ export async function createPipeline(
   if (options.upsamplerWeights) info = { ...info, learnedUpsampler: true };
   const device = options.device ?? await openDevice();
   const parts: Disposable[] = options.device ? [] : [device];
+  const loaded = new AbortController();
   try {
     await tuneOnce(device);
     const { signal, onProgress } = options;
     const dtype = options.dtype ?? (device.info.f16 ? "f16" : "f32");
     const { maxActivationBytes } = options;
+    const memory = options.kernels ?? storedKernels;
+    const key = kernelListKey(device, info.name, dtype);
+    const known = memory.recall(key);
+    const warming = warmKernels(device, known, loaded.signal);
     const { loras, warnings } = await openLoras(options.loras, folder, index);
     const context: LoadContext = {
       folder,
@@ -175,6 +181,7 @@ export async function createPipeline(
       loras,
       signal,
       onProgress,
+      kernels: new KernelList(memory, key, known),
     };
     const tiny = options.tinyVae &&
       await loadTinyVae({ ...context, folder: options.tinyVae }, "", info.latentChannels);
@@ -188,16 +195,24 @@ export async function createPipeline(
     parts.push(vae);
     const network = await family.load(context);
     parts.push(network);
+    loaded.abort();
+    await warming;
     // The signal stops loading only: each picture brings its own.
-    return new TextToImage(info, { ...context, signal: undefined }, {
-      network,
-      vae,
-      tiny,
-      decoder: options.tinyDecode && tiny ? tiny : vae,
-      upsampler: upsampler?.model,
-      parts,
-    }, warnings);
+    return new TextToImage(
+      info,
+      { ...context, signal: undefined },
+      {
+        network,
+        vae,
+        tiny,
+        decoder: options.tinyDecode && tiny ? tiny : vae,
+        upsampler: upsampler?.model,
+        parts,
+      },
+      warnings,
+    );
   } catch (error) {
+    loaded.abort();
     for (const part of parts.reverse()) part[Symbol.dispose]();
     throw error;
   }
@@ -292,7 +307,7 @@ class TextToImage implements Pipeline {
     if (options.signal?.aborted) throw new AbortedError();
     const { info } = this;
     const { network, vae, tiny, decoder, upsampler } = this.networks;
-    const { device, dtype } = this.context;
+    const { device, dtype, kernels } = this.context;
     const p = resolve(info, request, info.learnedUpsampler);
     const plan = this.plan(request);
     const clock = new Clock(device);
@@ -355,6 +370,7 @@ class TextToImage implements Pipeline {
       const seed = p.seed + picture;
       images.push({ width: plan.width, height: plan.height, rgb, seed, parameters: { ...parameters, seed } });
     }
+    kernels?.add(r.kernels);
     return {
       images,
       plan,

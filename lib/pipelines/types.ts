@@ -5,6 +5,7 @@
  */
 
 import type { Device } from "../gpu/device.ts";
+import type { KernelMemory } from "../gpu/warm.ts";
 import type { Picture } from "../image/png.ts";
 import type { CostModel, LatentSpace, Plan, Upsampler } from "../scaling/types.ts";
 import type { Entry } from "../schedulers/entry.ts";
@@ -217,6 +218,11 @@ export interface PipelineOptions {
   readonly tinyVae?: FolderSource;
   /** Decodes results with the tiny autoencoder: faster, a little worse. */
   readonly tinyDecode?: boolean;
+  /**
+   * Which kernels the model used earlier, to compile them while its weights load. In `localStorage` without it: a worker, which
+   * has none, brings its own.
+   */
+  readonly kernels?: KernelMemory;
 }
 
 /** A model, ready to draw. Dispose it (`await using`) to free the GPU. */

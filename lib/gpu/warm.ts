@@ -1,0 +1,110 @@
+/**
+ * Kernels that a model used earlier, compiled while its weights load.
+ *
+ * Which kernels a picture needs is known when it is drawn, and by then the weights are there. A list of the last time is as
+ * good: it says nothing but what to compile first, several at once, and what it misses is compiled when it is met.
+ *
+ * @module
+ */
+
+import type { Dtype } from "../tensor.ts";
+import type { Device } from "./device.ts";
+import type { Kernel, KernelSpec } from "./kernel.ts";
+import { SHADERS, SHADERS_DIGEST } from "./shaders.gen.ts";
+
+/** Where lists of kernels are kept between runs. */
+export interface KernelMemory {
+  /** The list kept under a key; empty if there is none. */
+  recall(key: string): readonly KernelSpec[];
+  /** Keeps a list in place of the key's former. */
+  remember(key: string, kernels: readonly KernelSpec[]): void;
+}
+
+const STORE = "lssgen.kernels";
+/** Lists kept: the models used last. */
+const MOST_LISTS = 8;
+/** A call that takes longer compiled before it returned, as Deno's does. */
+const BLOCKING_MS = 5;
+
+/** Kernels of a list kept: those of a model in several sizes. */
+const MOST_KERNELS = 256;
+
+/** The key of a model's kernels on a device: another adapter, other shaders or another model has another list. */
+export function kernelListKey({ info }: Device, model: string, dtype: Dtype): string {
+  return [info.vendor, info.architecture, info.description, SHADERS_DIGEST, model, dtype].join("|");
+}
+
+/** A model's list, which grows with what its pictures use. */
+export class KernelList {
+  private readonly known: Set<string>;
+
+  /** @param memory Where it is kept. @param key Under which key. @param kernels What is kept there now. */
+  constructor(
+    private readonly memory: KernelMemory,
+    private readonly key: string,
+    private kernels: readonly KernelSpec[],
+  ) {
+    this.known = new Set(kernels.map((spec) => JSON.stringify(spec)));
+  }
+
+  /** Keeps what is new among the kernels that were launched. */
+  add(launched: Iterable<Pick<Kernel, "spec">>): void {
+    const fresh = [...launched].map(({ spec }) => spec).filter((spec) =>
+      !this.known.has(JSON.stringify(spec))
+    );
+    if (fresh.length === 0) return;
+    this.kernels = [...this.kernels, ...fresh].slice(-MOST_KERNELS);
+    for (const spec of fresh) this.known.add(JSON.stringify(spec));
+    this.memory.remember(this.key, this.kernels);
+  }
+}
+
+/** Lists in `localStorage`, where there is one: in Deno and in pages. Workers have none, and no list. */
+export const storedKernels: KernelMemory = {
+  recall: (key) => stored().find(([name]) => name === key)?.[1] ?? [],
+  remember: (key, kernels) => {
+    const lists = [...stored().filter(([name]) => name !== key), [key, kernels]].slice(-MOST_LISTS);
+    // A full or forbidden store only means that the next run compiles one after the other.
+    attempt(() => globalThis.localStorage.setItem(STORE, JSON.stringify(lists)));
+  },
+};
+
+function stored(): [string, KernelSpec[]][] {
+  const lists: unknown = attempt(() => JSON.parse(globalThis.localStorage.getItem(STORE) ?? "[]"));
+  return Array.isArray(lists)
+    ? lists.filter((list) => typeof list?.[0] === "string" && Array.isArray(list[1]))
+    : [];
+}
+
+/**
+ * Compiles kernels several at once, without blocking where the platform can. Where it cannot, between the reads of what is
+ * loading, and no longer than that takes. A list from elsewhere does no harm: what does not compile is passed over.
+ *
+ * @param loaded Fires when what happens meanwhile is over.
+ */
+export async function warmKernels(
+  device: Device,
+  kernels: readonly KernelSpec[],
+  loaded: AbortSignal,
+): Promise<void> {
+  const jobs: Promise<unknown>[] = [];
+  for (const spec of kernels) {
+    if (typeof spec?.shader !== "string" || !Object.hasOwn(SHADERS, spec.shader)) continue;
+    const start = performance.now();
+    device.gpu.pushErrorScope("validation");
+    jobs.push(device.kernels.prepare(spec).catch(() => undefined), device.gpu.popErrorScope());
+    if (performance.now() - start > BLOCKING_MS) {
+      await new Promise((resolve) => setTimeout(resolve, 0));
+      if (loaded.aborted) break;
+    }
+  }
+  await Promise.all(jobs);
+}
+
+function attempt<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch {
+    return undefined;
+  }
+}
