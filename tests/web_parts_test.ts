@@ -1,13 +1,11 @@
-/** Parts of the page that need no browser: cache, server, estimate, explanations, the second try. */
+/** Parts of the page that need no browser: cache, server, estimate, explanations. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { AbortedError, type ErrorCode, LssgenError } from "../lib/errors.ts";
 import { bytesOf } from "../lib/weights/bytes.ts";
 import { cachedFolder, type ListedFile, listFile, PART_BYTES } from "../lib/weights/cache.ts";
-import { embeddedFolder } from "../lib/pipelines/text_to_image.ts";
 import { staticFiles } from "../tools/web.ts";
-import { Engine } from "../web/engine.ts";
 import { duration, Estimate, size } from "../web/estimate.ts";
 import { explain } from "../web/explain.ts";
 import { modelFolder } from "../web/folders.ts";
@@ -213,44 +211,4 @@ Deno.test("a model is found inside what was chosen, at the shallowest place", ()
   const { name, files } = modelFolder(new Map(paths.map((path) => [path, file])));
   assertEquals([name, [...files.keys()]], ["flux", ["model_index.json", "vae/config.json"]]);
   assertThrows(() => modelFolder(new Map([["top/notes.txt", file]])), Error, "model_index.json");
-});
-
-Deno.test("a device lost in mid-run is replaced once; lost again, it is an error; Stop prevails", async () => {
-  const request = { prompt: "a red apple", width: 128, height: 128, steps: 2, seed: 7 };
-  const engine = new Engine({ folder: embeddedFolder(), dtype: "f32" });
-  const lose = async (): Promise<void> => (await engine.device()).gpu.destroy();
-  try {
-    let [retries, losses] = [0, 0];
-    const result = await engine.generate(request, {
-      onProgress: ({ phase, step }) => {
-        if (phase === "denoise" && step === 1 && losses++ === 0) lose();
-      },
-      onRetry: () => retries++,
-    });
-    assertEquals([retries, losses], [1, 2]);
-    assert(new Set(result.images[0].rgb).size > 50, "the second try draws a picture");
-
-    const again = await assertRejects(
-      () =>
-        engine.generate(request, {
-          onProgress: ({ phase, step }) => {
-            if (phase === "denoise" && step === 1) lose();
-          },
-        }),
-      LssgenError,
-    );
-    assertEquals(again.code, "device_lost");
-
-    const stop = new AbortController();
-    await assertRejects(
-      () =>
-        engine.generate(request, {
-          signal: stop.signal,
-          onProgress: ({ phase }) => phase === "denoise" && stop.abort(),
-        }),
-      AbortedError,
-    );
-  } finally {
-    engine.forget();
-  }
 });

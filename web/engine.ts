@@ -34,6 +34,8 @@ export interface EngineOptions {
   readonly onTuned?: (tuning: MatmulTuning) => void;
   /** Type of activations; the adapter's best without. */
   readonly dtype?: PipelineOptions["dtype"];
+  /** Largest activation in bytes once a device was lost or full; {@linkcode CAREFUL_BYTES} without. */
+  readonly carefulBytes?: number;
 }
 
 /** How a run is watched and stopped. */
@@ -56,7 +58,7 @@ interface Opened {
 }
 
 /** Largest activation once a device was lost or full: smaller tiles, shorter commands, less memory. */
-const CAREFUL_BYTES = 64 << 20;
+export const CAREFUL_BYTES: number = 64 << 20;
 
 /** How long after an error the browser may take to say that the device was lost. */
 const LOSS_GRACE_MS = 100;
@@ -145,12 +147,13 @@ export class Engine {
   private async ready(options: RunOptions): Promise<Pipeline> {
     const device = await this.device();
     if (!this.pipeline) {
-      const { folder, loras, prepare, tunings = [], onTuned, dtype } = this.options;
+      const { folder, loras, prepare, tunings = [], onTuned, dtype, carefulBytes = CAREFUL_BYTES } =
+        this.options;
       await prepare?.(options);
       const tuning = await tuneMatmul(device, tunings);
       if (!tunings.includes(tuning)) onTuned?.(tuning);
       const { signal, onProgress } = options;
-      const maxActivationBytes = this.careful ? CAREFUL_BYTES : undefined;
+      const maxActivationBytes = this.careful ? carefulBytes : undefined;
       this.pipeline = await this.unlessLost(
         createPipeline(folder, { device, dtype, loras, maxActivationBytes, signal, onProgress }),
       );
