@@ -296,7 +296,7 @@ Deno.test({
       await runEnds(page);
       const titles = await page.locator("#pictures.two figure h3").allTextContents();
       assertEquals(titles.map((title) => title.split(":")[0]), ["Direct", "LSSGen"]);
-      for (const title of titles) assertMatch(title, /: [\d.]+ (s|ms)$/);
+      for (const title of titles) assertMatch(title, /: (\d+\u00a0min\u00a0)?[\d.]+\u00a0s$/);
       assertMatch(await page.textContent("#pictures .verdict") ?? "", /took/);
       const entries = page.locator("#history button");
       assertEquals(await entries.count(), 3);
@@ -626,7 +626,9 @@ Deno.test({
     await runEnds(page);
     await shoot(page, at("phone"), "#pictures img");
 
-    await page.setViewportSize({ width: 1280, height: 1000 });
+    // So tall that the visit's pictures are in view.
+    await page.setViewportSize({ width: 1280, height: 1320 });
+    await page.evaluate("scrollTo(0, 0)");
     await draw("a lock on a blue background", "256x256");
     await runEnds(page);
     // Dark, in mid-run: the preview is half as wide as the picture will be.
@@ -641,6 +643,7 @@ Deno.test({
     );
     await page.emulateMedia({ colorScheme: "light" });
     await runEnds(page);
+    await page.setViewportSize({ width: 1280, height: 1170 });
     await page.mouse.move(5, 5);
     await shoot(page, at("desktop"), "#pictures img");
     assertEquals(await page.locator("#history li").count(), 3);
