@@ -54,7 +54,6 @@ export interface RunOptions {
 interface Opened {
   readonly device: Device;
   lost?: string;
-  outOfMemory?: string;
 }
 
 /** Largest activation once a device was lost or full: smaller tiles, shorter commands, less memory. */
@@ -101,10 +100,6 @@ export class Engine {
       device.gpu.lost.then(({ message, reason }) => {
         opened.lost = message || reason;
         this.hasLost ||= reason !== "destroyed";
-      });
-      device.gpu.addEventListener("uncapturederror", (event) => {
-        const { error } = event as GPUUncapturedErrorEvent;
-        if (error instanceof GPUOutOfMemoryError) opened.outOfMemory ??= error.message;
       });
       this.opened = opened;
     }
@@ -174,13 +169,14 @@ export class Engine {
   private async diagnose(error: unknown): Promise<unknown> {
     if (error instanceof LssgenError && error.code !== "internal") return error;
     await new Promise((resolve) => setTimeout(resolve, LOSS_GRACE_MS));
-    const { lost, outOfMemory } = this.opened ?? {};
-    if (outOfMemory !== undefined) {
-      return new LssgenError("out_of_memory", `The GPU's memory is full: ${outOfMemory}`, { cause: error });
+    const { device, lost } = this.opened ?? {};
+    try {
+      device?.check();
+    } catch (fault) {
+      // A device may refuse commands before it is lost.
+      if (lost === undefined || (fault as LssgenError).code === "out_of_memory") return fault;
     }
-    if (lost !== undefined) {
-      return new DeviceLostError(`The GPU device was lost: ${lost}`);
-    }
+    if (lost !== undefined) return new DeviceLostError(`The GPU device was lost: ${lost}`);
     if (error instanceof RangeError && /allocation|array length|buffer/i.test(error.message)) {
       return new LssgenError("out_of_memory", `The browser's memory is full: ${error.message}`, {
         cause: error,
