@@ -34,6 +34,8 @@ export interface EngineOptions {
   readonly onTuned?: (tuning: MatmulTuning) => void;
   /** Type of activations; the adapter's best without. */
   readonly dtype?: PipelineOptions["dtype"];
+  /** Largest activation in bytes once a device was lost or full; {@linkcode CAREFUL_BYTES} without. */
+  readonly carefulBytes?: number;
 }
 
 /** How a run is watched and stopped. */
@@ -52,11 +54,10 @@ export interface RunOptions {
 interface Opened {
   readonly device: Device;
   lost?: string;
-  outOfMemory?: string;
 }
 
 /** Largest activation once a device was lost or full: smaller tiles, shorter commands, less memory. */
-const CAREFUL_BYTES = 64 << 20;
+export const CAREFUL_BYTES: number = 64 << 20;
 
 /** How long after an error the browser may take to say that the device was lost. */
 const LOSS_GRACE_MS = 100;
@@ -100,10 +101,6 @@ export class Engine {
         opened.lost = message || reason;
         this.hasLost ||= reason !== "destroyed";
       });
-      device.gpu.addEventListener("uncapturederror", (event) => {
-        const { error } = event as GPUUncapturedErrorEvent;
-        if (error instanceof GPUOutOfMemoryError) opened.outOfMemory ??= error.message;
-      });
       this.opened = opened;
     }
     return this.opened.device;
@@ -145,12 +142,13 @@ export class Engine {
   private async ready(options: RunOptions): Promise<Pipeline> {
     const device = await this.device();
     if (!this.pipeline) {
-      const { folder, loras, prepare, tunings = [], onTuned, dtype } = this.options;
+      const { folder, loras, prepare, tunings = [], onTuned, dtype, carefulBytes = CAREFUL_BYTES } =
+        this.options;
       await prepare?.(options);
       const tuning = await tuneMatmul(device, tunings);
       if (!tunings.includes(tuning)) onTuned?.(tuning);
       const { signal, onProgress } = options;
-      const maxActivationBytes = this.careful ? CAREFUL_BYTES : undefined;
+      const maxActivationBytes = this.careful ? carefulBytes : undefined;
       this.pipeline = await this.unlessLost(
         createPipeline(folder, { device, dtype, loras, maxActivationBytes, signal, onProgress }),
       );
@@ -171,13 +169,14 @@ export class Engine {
   private async diagnose(error: unknown): Promise<unknown> {
     if (error instanceof LssgenError && error.code !== "internal") return error;
     await new Promise((resolve) => setTimeout(resolve, LOSS_GRACE_MS));
-    const { lost, outOfMemory } = this.opened ?? {};
-    if (outOfMemory !== undefined) {
-      return new LssgenError("out_of_memory", `The GPU's memory is full: ${outOfMemory}`, { cause: error });
+    const { device, lost } = this.opened ?? {};
+    try {
+      device?.check();
+    } catch (fault) {
+      // A device may refuse commands before it is lost.
+      if (lost === undefined || (fault as LssgenError).code === "out_of_memory") return fault;
     }
-    if (lost !== undefined) {
-      return new DeviceLostError(`The GPU device was lost: ${lost}`);
-    }
+    if (lost !== undefined) return new DeviceLostError(`The GPU device was lost: ${lost}`);
     if (error instanceof RangeError && /allocation|array length|buffer/i.test(error.message)) {
       return new LssgenError("out_of_memory", `The browser's memory is full: ${error.message}`, {
         cause: error,

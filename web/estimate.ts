@@ -55,13 +55,13 @@ export class Estimate {
   }
 }
 
-/** Milliseconds for people: `0.4 s`, `12 s`, `3 min 5 s`. */
+/** Milliseconds for people: `0.4 s`, `12 s`, `3 min 5 s`; no line breaks inside. */
 export function duration(ms: number): string {
   const seconds = ms / 1000;
-  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
-  if (seconds < 59.5) return `${Math.round(seconds)} s`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)}\u00a0s`;
+  if (seconds < 59.5) return `${Math.round(seconds)}\u00a0s`;
   const whole = Math.round(seconds);
-  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 60)}\u00a0min\u00a0${whole % 60}\u00a0s`;
 }
 
 /** Bytes for people: `14.7 MB`. */

@@ -17,6 +17,7 @@ const noise: HTMLInputElement = byId("noise");
 const noiseValue: HTMLOutputElement = byId("noise-value");
 const seed: HTMLInputElement = byId("seed");
 const planLine: HTMLElement = byId("plan");
+const complaint: HTMLElement = element("p", { id: "complaint", className: "complaint", role: "alert" });
 
 /** Methods for people. Names that are not here are shown as they are. */
 const METHODS: Readonly<Record<string, readonly [label: string, hint: string]>> = {
@@ -78,6 +79,7 @@ function options(
 
 /** Brings hints in line with what is chosen. */
 export function refresh(): void {
+  forgive();
   noiseValue.value = Number(noise.value).toFixed(2);
   const direct = method.value === "direct";
   noise.disabled = direct;
@@ -101,14 +103,27 @@ export function request(): GenerateRequest {
   };
 }
 
-/** The first thing that cannot be drawn; marks its field and moves there. */
-export function complain(): string | undefined {
-  const wrong: Problem | undefined = problem();
-  for (const field of [prompt, steps, seed]) field.toggleAttribute("aria-invalid", false);
-  if (!wrong) return undefined;
-  wrong.field.setAttribute("aria-invalid", "true");
-  wrong.field.focus();
-  return wrong.text;
+/** Whether something cannot be drawn; says so at the first such field and moves there. */
+export function complain(): boolean {
+  forgive();
+  const wrong = problem();
+  if (!wrong) return false;
+  const { field, text } = wrong;
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", complaint.id);
+  complaint.textContent = text;
+  field.closest(".field")!.append(complaint);
+  field.focus();
+  return true;
+}
+
+/** Takes the complaint back. */
+function forgive(): void {
+  complaint.remove();
+  for (const field of [prompt, steps, seed]) {
+    field.removeAttribute("aria-invalid");
+    field.removeAttribute("aria-describedby");
+  }
 }
 
 function problem(): Problem | undefined {

@@ -27,6 +27,8 @@ const trouble: HTMLElement = byId("trouble");
 
 const progress = new ProgressView();
 const link = new Link(showStored);
+/** Whether the picture is below the form: on phones. */
+const oneColumn: MediaQueryList = matchMedia("not all and (min-width: 56rem)");
 let own: OwnModel | undefined;
 let usable = false;
 let running = false;
@@ -114,6 +116,7 @@ function showTrouble(code: ErrorCode, message: string, retry?: () => void, folde
   button("Dismiss", () => generateButton.focus());
   trouble.replaceChildren(element("h3", {}, title), ...hints.map((hint) => element("p", {}, hint)), actions);
   trouble.hidden = false;
+  if (oneColumn.matches) trouble.scrollIntoView({ block: "nearest" });
 }
 
 function clearTrouble(): void {
@@ -149,8 +152,7 @@ function buttons(): void {
 
 async function run(compare: boolean): Promise<void> {
   if (running || !usable) return;
-  const problem = form.complain();
-  if (problem) return showTrouble("bad_option", problem);
+  if (form.complain()) return;
   const request = form.request();
   // Compared with itself, direct would say nothing.
   const method = compare && request.method === "direct" ? "lssgen" : request.method;
@@ -166,9 +168,12 @@ async function run(compare: boolean): Promise<void> {
   running = true;
   stopping = false;
   progress.begin();
-  // The button with the focus is about to be disabled: Stop comes in its place. On a phone this also brings the
-  // progress into view, which is below the form there.
-  if (focused === generateButton || focused === compareButton) stopButton.focus();
+  // The button with the focus is about to be disabled: Stop comes in its place.
+  if (focused === generateButton || focused === compareButton) {
+    stopButton.focus({ preventScroll: oneColumn.matches });
+  }
+  // Below the form, progress and preview would be out of view; the picture will be where they are.
+  if (oneColumn.matches) byId("result").scrollIntoView();
   buttons();
   const made: pictures.Picture[] = [];
   try {
@@ -210,13 +215,16 @@ async function run(compare: boolean): Promise<void> {
     pictures.endPreview();
     progress.end();
     buttons();
-    if (here) (compare ? compareButton : generateButton).focus({ preventScroll: made.length > 0 });
+    // The picture, or what went wrong, stays in view.
+    const preventScroll = made.length > 0 || oneColumn.matches;
+    if (here) (compare ? compareButton : generateButton).focus({ preventScroll });
   }
 }
 
 function chosen(entry: readonly pictures.Picture[]): void {
   pictures.show(entry);
   form.restore(entry[0].parameters);
+  if (oneColumn.matches) byId("result").scrollIntoView();
   announce(`Showing ${entry[0].parameters.prompt}; its settings are in the form`);
   replan();
 }

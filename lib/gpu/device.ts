@@ -76,7 +76,11 @@ export class Device {
     });
     gpu.addEventListener("uncapturederror", (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
-      this.fault ??= new LssgenError("internal", `The GPU refused a command: ${error.message}`);
+      // Where WebGPU comes from a package, its classes may be no globals.
+      const full = "GPUOutOfMemoryError" in globalThis && error instanceof GPUOutOfMemoryError;
+      this.fault ??= full
+        ? new LssgenError("out_of_memory", `The GPU's memory is full: ${error.message}`)
+        : new LssgenError("internal", `The GPU refused a command: ${error.message}`);
     });
   }
 
@@ -84,7 +88,7 @@ export class Device {
    * Throws what went wrong on the GPU since it was opened.
    *
    * @throws {DeviceLostError} when the device is gone; open a new one.
-   * @throws {LssgenError} `internal` when the driver refused a command.
+   * @throws {LssgenError} `out_of_memory` when its memory is full; `internal` when the driver refused a command.
    */
   check(): void {
     if (this.fault) throw this.fault;

@@ -211,7 +211,8 @@ export interface PipelineOptions {
   readonly upsamplerWeights?: FolderSource;
   /**
    * Largest activation in bytes. Beyond it the two calls of guidance run one after the other (default 256 MiB) and the
-   * autoencoder works in tiles (default 1 GiB, or the adapter's largest buffer).
+   * autoencoder works in bands or tiles (default 1 GiB, or the adapter's largest buffer); bands, which show no seams, may
+   * exceed a smaller limit up to eight times.
    */
   readonly maxActivationBytes?: number;
   /** Folder of a diffusers AutoencoderTiny (TAESD): for previews, and for the result with `tinyDecode`. */

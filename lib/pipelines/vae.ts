@@ -27,6 +27,8 @@ export interface Map2d {
 
 /** Largest activation of an untiled pass. */
 const MAX_ACTIVATION_BYTES = 2 ** 30;
+/** How far bands may exceed a limit below that before tiles are taken, which show seams. */
+const BANDS_EXCEED = 8;
 /** Share of a tile that overlaps the next, as in diffusers. */
 const OVERLAP = 0.25;
 const MIN_TILE = 16;
@@ -162,20 +164,26 @@ export class Vae implements Autoencoder {
     return scope.keep(affine(r, z, scaling_factor, -shift_factor * scaling_factor));
   }
 
-  /**
-   * Where the decoder is cut into bands, and how tall they are: as much as possible below, whole. Undefined where not even
-   * its first level fits.
-   */
+  /** Where the decoder is cut into bands, and how tall they are. Undefined where bands do not fit by far. */
   private bands(h: number, w: number): { level: number; rows: number } | undefined {
+    const most = Math.min(BANDS_EXCEED * this.maxActivationBytes, MAX_ACTIVATION_BYTES);
+    for (let limit = this.maxActivationBytes;; limit *= 2) {
+      const bands = this.bandsWithin(limit, h, w);
+      if (bands || 2 * limit > most) return bands;
+    }
+  }
+
+  /** As much as possible below, whole. Undefined where not even the first level fits, or no row of a band. */
+  private bandsWithin(limit: number, h: number, w: number): { level: number; rows: number } | undefined {
     const { model } = this;
     const levels = model.config.block_out_channels.length;
     // Maps between convolutions are f32.
     const bytes = (level: number, rows: number) => rows * w * 4 ** level * model.decodeWidth(level) * 4;
     let level = 0;
-    while (level < levels - 1 && bytes(level, h) <= this.maxActivationBytes) level++;
+    while (level < levels - 1 && bytes(level, h) <= limit) level++;
     if (level === 0) return undefined;
     // Half of the limit: a band brings rows along at both edges, and the taller it is the less they weigh.
-    const most = Math.floor(this.maxActivationBytes / 2 / bytes(levels - 1, 1) * 2 ** (level - 1));
+    const most = Math.floor(limit / 2 / bytes(levels - 1, 1) * 2 ** (level - 1));
     const rows = most - 2 * model.decodeReach(level);
     return rows < 1 ? undefined : { level, rows };
   }
