@@ -107,7 +107,7 @@ export interface RunReport {
 
 /** Runs what is asked for on a device. */
 export async function runBenches(device: Device, o: RunOptions): Promise<RunReport> {
-  const tuning = await tuneMatmul(device, [], o.operands);
+  const tuning = await tuneMatmul(device, [], { operands: o.operands });
   const probes = Object.entries(tuning.ms).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
   const sums = Object.entries(tuning.reductionMs).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
   o.say(`${device.info.description}: operands from ${tuning.operands} (probe: ${probes.join(", ")})`);

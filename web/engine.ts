@@ -32,6 +32,8 @@ export interface EngineOptions {
   readonly tunings?: readonly MatmulTuning[];
   /** Told of a new measurement. */
   readonly onTuned?: (tuning: MatmulTuning) => void;
+  /** Kernels of earlier visits. */
+  readonly kernels?: PipelineOptions["kernels"];
   /** Type of activations; the adapter's best without. */
   readonly dtype?: PipelineOptions["dtype"];
   /** Largest activation in bytes once a device was lost or full; {@linkcode CAREFUL_BYTES} without. */
@@ -142,7 +144,7 @@ export class Engine {
   private async ready(options: RunOptions): Promise<Pipeline> {
     const device = await this.device();
     if (!this.pipeline) {
-      const { folder, loras, prepare, tunings = [], onTuned, dtype, carefulBytes = CAREFUL_BYTES } =
+      const { folder, loras, prepare, tunings = [], onTuned, dtype, carefulBytes = CAREFUL_BYTES, kernels } =
         this.options;
       await prepare?.(options);
       const tuning = await tuneMatmul(device, tunings);
@@ -150,7 +152,7 @@ export class Engine {
       const { signal, onProgress } = options;
       const maxActivationBytes = this.careful ? carefulBytes : undefined;
       this.pipeline = await this.unlessLost(
-        createPipeline(folder, { device, dtype, loras, maxActivationBytes, signal, onProgress }),
+        createPipeline(folder, { device, dtype, loras, maxActivationBytes, kernels, signal, onProgress }),
       );
     }
     return this.pipeline;

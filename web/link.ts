@@ -6,6 +6,7 @@
  */
 
 import type { ErrorCode } from "../lib/errors.ts";
+import { kernelLists, storedKernels } from "../lib/gpu/kernel_lists.ts";
 import type { MatmulTuning } from "../lib/gpu/tune.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type {
@@ -60,7 +61,7 @@ export class Link {
   /** Opens a model; the page's own without one. */
   async open(own?: OwnModel): Promise<Opened> {
     this.own = own;
-    return await this.ask({ type: "open", own, tunings: tunings() }) as Opened;
+    return await this.ask({ type: "open", own, tunings: tunings(), kernels: kernelLists() }) as Opened;
   }
 
   /** The stages of a request. */
@@ -120,6 +121,7 @@ export class Link {
   private hear(message: FromWorker): void {
     if (message.type === "stored") return this.onStored(message.bytes);
     if (message.type === "tuned") return keep(message.tuning);
+    if (message.type === "kernels") return storedKernels.remember(message.key, message.list);
     const asked = this.waiting.get(message.id);
     if (!asked) return;
     switch (message.type) {

@@ -5,6 +5,7 @@
  */
 
 import type { ErrorCode } from "../lib/errors.ts";
+import type { KernelSpec } from "../lib/gpu/kernel.ts";
 import type { MatmulTuning } from "../lib/gpu/tune.ts";
 import type { Defaults, GenerateRequest, Progress } from "../lib/pipelines/types.ts";
 
@@ -112,6 +113,8 @@ export type ToWorker =
     readonly own?: OwnModel;
     /** Measurements of earlier visits: workers have no localStorage. */
     readonly tunings: readonly MatmulTuning[];
+    /** Kernels of earlier visits, by key. */
+    readonly kernels: readonly (readonly [key: string, kernels: readonly KernelSpec[]])[];
   }
   | { readonly type: "plan"; readonly id: number; readonly request: Omit<GenerateRequest, "prompt"> }
   | { readonly type: "run"; readonly id: number; readonly jobs: readonly Job[] }
@@ -143,4 +146,5 @@ export type FromWorker =
   | { readonly type: "done"; readonly id: number }
   | { readonly type: "failed"; readonly id: number; readonly code: ErrorCode; readonly message: string }
   | { readonly type: "stored"; readonly bytes: number }
-  | { readonly type: "tuned"; readonly tuning: MatmulTuning };
+  | { readonly type: "tuned"; readonly tuning: MatmulTuning }
+  | { readonly type: "kernels"; readonly key: string; readonly list: readonly KernelSpec[] };

@@ -14,15 +14,7 @@ import { blobSource, folderOf, type FolderSource } from "../lib/weights/bytes.ts
 import { cachedFolder, forgetStored, type ListedFile, storedBytes } from "../lib/weights/cache.ts";
 import { Engine, type EngineOptions, type RunOptions } from "./engine.ts";
 import { withFile } from "./own_model.ts";
-import type {
-  FromWorker,
-  Job,
-  ModelSummary,
-  OwnFolder,
-  OwnModel,
-  PlanSummary,
-  ToWorker,
-} from "./protocol.ts";
+import type { FromWorker, Job, ModelSummary, OwnFolder, PlanSummary, ToWorker } from "./protocol.ts";
 
 /** Set by the build: where the page's model lies, relative to this script, and its files. */
 declare const MODEL_URL: string;
@@ -74,7 +66,7 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
       current?.engine.forget();
       warm.clear();
       current = undefined;
-      current = await open(message.own ?? {}, message.tunings);
+      current = await open(message);
       const model = await summary(current);
       const gpu = await gpuOf(current.engine);
       scope.postMessage({ type: "opened", id, model, ...gpu });
@@ -108,8 +100,18 @@ function engine(): Engine {
 }
 
 /** The page's model or the user's, with the user's file in it. */
-async function open(own: OwnModel, tunings: EngineOptions["tunings"]): Promise<Current> {
+async function open(
+  { own = {}, tunings, kernels }: Extract<ToWorker, { type: "open" }>,
+): Promise<Current> {
   const onTuned: EngineOptions["onTuned"] = (tuning) => scope.postMessage({ type: "tuned", tuning });
+  const lists = new Map(kernels);
+  const memory: EngineOptions["kernels"] = {
+    recall: (key) => lists.get(key) ?? [],
+    remember: (key, list) => {
+      lists.set(key, list);
+      scope.postMessage({ type: "kernels", key, list });
+    },
+  };
   const built = own.folder ? undefined : cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
   const base = built ?? chosen(own.folder!);
   const { folder, loras, part } = own.file
@@ -125,7 +127,7 @@ async function open(own: OwnModel, tunings: EngineOptions["tunings"]): Promise<C
     }
   });
   return {
-    engine: new Engine({ folder, loras, prepare, tunings, onTuned }),
+    engine: new Engine({ folder, loras, prepare, tunings, onTuned, kernels: memory }),
     bytes: built?.bytes ?? 0,
     own: [own.folder?.name, own.file?.name].filter(Boolean).join(" + ") || undefined,
     part,

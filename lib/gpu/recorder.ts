@@ -81,7 +81,7 @@ export class Recorder {
   private readonly f32 = new Float32Array(this.params);
   private slot = 0;
   private readonly bindGroups = new Map<string, GPUBindGroup>();
-  /** Numbers of kernels, buffers and textures, for the keys of bind groups. */
+  /** For the keys of bind groups. */
   private readonly ids = new WeakMap<object, number>();
   private nextId = 0;
   private flops = 0;
@@ -265,6 +265,7 @@ export class Recorder {
     return group;
   }
 
+  /** A number of its own for each kernel, buffer and texture. */
   private idOf(thing: object): number {
     let id = this.ids.get(thing);
     if (id === undefined) this.ids.set(thing, id = this.nextId++);

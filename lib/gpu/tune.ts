@@ -197,13 +197,13 @@ const MARGIN = 2 / 3;
  *
  * @param device Where to measure.
  * @param known Results of earlier runs: the one of this adapter is used without measuring.
- * @param given How to read operands, in place of the fastest way: for benches of the others.
+ * @param given `operands`: how to read them, in place of the fastest way, for benches of the others.
  * @returns The tuning, to be stored.
  */
 export async function tuneMatmul(
   device: Device,
   known: readonly MatmulTuning[] = [],
-  given?: Operands,
+  { operands: given }: { operands?: Operands } = {},
 ): Promise<MatmulTuning> {
   const { vendor, architecture, description } = device.info;
   const adapter = [vendor, architecture, description].join("|");

@@ -10,19 +10,9 @@
 import type { Dtype } from "../tensor.ts";
 import type { Device } from "./device.ts";
 import type { Kernel, KernelSpec } from "./kernel.ts";
+import type { KernelMemory } from "./kernel_lists.ts";
 import { SHADERS, SHADERS_DIGEST } from "./shaders.gen.ts";
 
-/** Where lists of kernels are kept between runs. */
-export interface KernelMemory {
-  /** The list kept under a key; empty if there is none. */
-  recall(key: string): readonly KernelSpec[];
-  /** Keeps a list in place of the key's former. */
-  remember(key: string, kernels: readonly KernelSpec[]): void;
-}
-
-const STORE = "lssgen.kernels";
-/** Lists kept: the models used last. */
-const MOST_LISTS = 8;
 /** A call that takes longer compiled before it returned, as Deno's does. */
 const BLOCKING_MS = 5;
 
@@ -59,23 +49,6 @@ export class KernelList {
   }
 }
 
-/** Lists in `localStorage`, where there is one: in Deno and in pages. Workers have none, and no list. */
-export const storedKernels: KernelMemory = {
-  recall: (key) => stored().find(([name]) => name === key)?.[1] ?? [],
-  remember: (key, kernels) => {
-    const lists = [...stored().filter(([name]) => name !== key), [key, kernels]].slice(-MOST_LISTS);
-    // A full or forbidden store only means that the next run compiles one after the other.
-    attempt(() => globalThis.localStorage.setItem(STORE, JSON.stringify(lists)));
-  },
-};
-
-function stored(): [string, KernelSpec[]][] {
-  const lists: unknown = attempt(() => JSON.parse(globalThis.localStorage.getItem(STORE) ?? "[]"));
-  return Array.isArray(lists)
-    ? lists.filter((list) => typeof list?.[0] === "string" && Array.isArray(list[1]))
-    : [];
-}
-
 /**
  * Compiles kernels several at once, without blocking where the platform can. Where it cannot, between the reads of what is
  * loading, and no longer than that takes. A list from elsewhere does no harm: what does not compile is passed over.
@@ -99,12 +72,4 @@ export async function warmKernels(
     }
   }
   await Promise.all(jobs);
-}
-
-function attempt<T>(call: () => T): T | undefined {
-  try {
-    return call();
-  } catch {
-    return undefined;
-  }
 }
