@@ -95,11 +95,12 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 4u;
-  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
 
   // unroll p 4
   var a#p = vec4f();

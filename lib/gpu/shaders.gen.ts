@@ -12452,11 +12452,12 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 4u;
-  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
 
   var a0 = vec4f();
   var b0 = vec4f();
@@ -12627,11 +12628,12 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
   let x = (id.y % s.tiles) * 4u;
-  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
 
   var a0 = vec4f();
   var b0 = vec4f();
@@ -12798,11 +12800,12 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
-  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
   let left = i32(x) - s.padX;
 
   var a0_0 = vec4f();
@@ -13156,11 +13159,12 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
-  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
   let left = i32(x) - s.padX;
 
   var a0_0 = vec4f();
@@ -13517,11 +13521,12 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
-  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
   let left = i32(x) - s.padX;
 
   var a0_0 = vec4f();
@@ -13881,11 +13886,12 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
-  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
   let left = i32(x) - s.padX;
 
   var a0_0 = vec4f();
@@ -14242,11 +14248,12 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
-  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
   let left = i32(x) - s.padX;
 
   var a0_0 = vec4f();
@@ -14835,11 +14842,12 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
-  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
   let left = i32(x) - s.padX;
 
   var a0_0 = vec4f();
@@ -15431,11 +15439,12 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let id = vec2u(group.x * s.across + lane % s.across, group.y * (64u / s.across) + lane / s.across);
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles * ROWS;
   let x = (id.y % s.tiles) * PX;
-  if (n >= s.Co || y >= s.y0 + s.rows) { return; }
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
   let left = i32(x) - s.padX;
 
   var a0_0 = vec4f();
@@ -26835,4 +26844,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "30b18287ece788e1";
+export const SHADERS_DIGEST = "221a22b512524fe2";

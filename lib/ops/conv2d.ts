@@ -169,6 +169,14 @@ function time({ PX, ROWS, pace }: Tile, { Ho, Wo }: Geometry): number {
   return Math.ceil(Wo / PX) * PX * Math.ceil(Ho / ROWS) * ROWS / pace;
 }
 
+/** Of a workgroup's 64 invocations, those along the channels: the most that leave the fewest idle. */
+function invocationsAcross(Co: number): number {
+  const groups = (across: number): number => Math.ceil(Co / 8 / across) / Math.floor(64 / across);
+  let best = 8;
+  for (let across = 7; across > 0; across--) if (groups(across) < 0.99 * groups(best)) best = across;
+  return best;
+}
+
 function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry): Tensor {
   const [B, H, W, C] = x.shape;
   const { Co, kh, kw } = w;
@@ -194,8 +202,8 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
     : LARGE_TILES[0];
   const { PX, ROWS } = tile;
   const tiles = Math.ceil(g.Wo / PX);
-  const WX = Co > 32 ? 8 : Co > 16 ? 4 : Co > 8 ? 2 : 1;
-  const WY = 64 / WX;
+  const across = invocationsAcross(Co);
+  const down = Math.floor(64 / across);
   // Two small tiles make less in vain than a wide one that is half beyond the last channel.
   const narrow = 3 * Math.ceil(Co / 64) <= 4 * Math.ceil(Co / 128);
   const sums = tilesOf(r.device);
@@ -209,7 +217,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   const flops = 2 * g.Wo * Co * C * kh * kw / (g.transposed ? g.stride ** 2 : 1); // of a row
   let band = Math.min(
     g.Ho,
-    staged ? Math.floor(65535 * pixels / g.Wo) : Math.floor(65535 * WY / tiles) * ROWS,
+    staged ? Math.floor(65535 * pixels / g.Wo) : Math.floor(65535 * down / tiles) * ROWS,
     r.device.budget.rowsAtOnce(g.Ho, g.Ho * flops, 1),
   );
   if (!whole) {
@@ -264,7 +272,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
           H, W, C4, Co, Math.ceil(Co / 8) * 8, g.Ho, g.Wo, tiles,
           g.top >>> 0, g.left >>> 0, y0, y1 - y0,
           from(xw.base, H), from(yw.base, g.Ho), rw ? from(rw.base, g.Ho) : 0, b,
-          WX, ACTIVATION_CODES[o.act ?? "none"], (w.bias ? 1 : 0) + (o.channelBias ? 2 : 0), o.residual ? 1 : 0,
+          across, ACTIVATION_CODES[o.act ?? "none"], (w.bias ? 1 : 0) + (o.channelBias ? 2 : 0), o.residual ? 1 : 0,
         ],
         buffers: [
           texels ? copy(xw.binding) : xw.binding,
@@ -276,7 +284,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
         ],
         groups: staged
           ? [Math.ceil(Co / (64 * RN)), Math.ceil((y1 - y0) * g.Wo / pixels)]
-          : [Math.ceil(Co / (8 * WX)), Math.ceil(tiles * Math.ceil((y1 - y0) / ROWS) / WY)],
+          : [Math.ceil(Co / (8 * across)), Math.ceil(tiles * Math.ceil((y1 - y0) / ROWS) / down)],
         flops: (y1 - y0) * flops,
       });
     }
