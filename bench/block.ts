@@ -10,6 +10,7 @@ import { FluxDoubleBlock, FluxSingleBlock } from "../lib/models/flux.ts";
 import { TransformerBlock, unetConfig, UnetResnet } from "../lib/models/unet.ts";
 import type { Weights } from "../lib/models/weights.ts";
 import { ropeTable } from "../lib/ops/embedding.ts";
+import { linear } from "../lib/ops/linear.ts";
 import { rows } from "../lib/tensor.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";
 import type { Bench, BenchCase } from "./harness.ts";
@@ -164,7 +165,11 @@ export const block: Bench = {
           flops: fluxBlockFlops(12),
           prepare: (block, r, side) => {
             const { x, text, N, temb, rope } = stream(r, side);
-            return (r) => block.forward(r, x, rows(x, 0, text), rows(x, text, N - text), temb, rope);
+            return (r) => {
+              using _modulation = r.scope();
+              const m = linear(r, temb, block.modulation, { dtype: "f32" });
+              block.forward(r, x, rows(x, 0, text), rows(x, text, N - text), m, rope);
+            };
           },
         }),
     },
@@ -179,7 +184,10 @@ export const block: Bench = {
           flops: fluxBlockFlops(3),
           prepare: (block, r, side) => {
             const { x, temb, rope } = stream(r, side);
-            return (r) => block.forward(r, x, temb, rope);
+            return (r) => {
+              using _modulation = r.scope();
+              block.forward(r, x, linear(r, temb, block.modulation, { dtype: "f32" }), rope);
+            };
           },
         }),
     },

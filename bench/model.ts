@@ -73,9 +73,11 @@ const step = (side: number) => ({
       const input = {
         hiddenStates: filled(r, [1, tokens, c.in_channels]),
         encoderHiddenStates: filled(r, [1, TEXT_TOKENS, c.joint_attention_dim]),
-        pooledProjections: filled(r, [1, c.pooled_projection_dim]),
-        timestep: [0.5],
-        guidance: c.guidance_embeds ? [2.5] : undefined,
+        modulation: model.modulation(r, {
+          pooledProjections: filled(r, [1, c.pooled_projection_dim]),
+          timestep: [0.5],
+          guidance: c.guidance_embeds ? [2.5] : undefined,
+        }),
         rope: r.upload([TEXT_TOKENS + tokens, c.attention_head_dim / 2, 2], table),
       };
       return {

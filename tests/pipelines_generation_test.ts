@@ -86,3 +86,12 @@ Deno.test("a model's source is a folder, a URL, or an address; other texts are r
   const error = await assertRejects(() => createPipeline("./flux"), LssgenError, '"./flux"');
   assertEquals(error.code, "bad_option");
 });
+
+Deno.test("the second picture of a run is the one its seed draws alone", async () => {
+  await using pipeline = await createPipeline();
+  // Of this size, so that what the first picture kept for its stage is taken for something else in the second.
+  const request = { prompt: "a red apple", width: 256, height: 256, steps: 2, method: "direct" } as const;
+  const { images: [, second] } = await pipeline.generate({ ...request, seed: 5, count: 2 });
+  const { images: [alone] } = await pipeline.generate({ ...request, seed: 6 });
+  assertEquals(second.rgb, alone.rgb);
+});

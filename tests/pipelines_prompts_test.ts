@@ -75,8 +75,8 @@ Deno.test("a long prompt and a short negative one each keep their own length, as
     const latents = r.upload([1, 4, 4, info.latentChannels], numbers(16 * info.latentChannels, 1));
     const output = async (prompt: string, guidance: number, negativePrompt?: string) => {
       const request = { prompt, negativePrompt, guidance, trueCfgScale: 1, emphasis: true };
-      const { denoise } = await network.encode(r, request);
-      return await r.read(denoise(r, latents, stage.steps[0], stage));
+      const encoded = await network.encode(r, request);
+      return await r.read(encoded.denoiser()(r, latents, stage.steps[0], stage));
     };
     const [long, short] = [await output(LONG, 1), await output("red fox", 1)];
     const both = await output(LONG, 3, "red fox");

@@ -65,14 +65,48 @@ export interface FluxInput {
   readonly hiddenStates: Tensor;
   /** T5 hidden states, [B, T, joint_attention_dim]. */
   readonly encoderHiddenStates: Tensor;
-  /** CLIP's pooled output, [B, pooled_projection_dim]. */
-  readonly pooledProjections: Tensor;
+  /** What {@linkcode FluxTransformer.modulation} made of time step, guidance and pooled text, B rows of it. */
+  readonly modulation: FluxModulation;
+  /** Table of {@linkcode FluxTransformer.rope} over T + S positions. */
+  readonly rope: Tensor;
+}
+
+/** What scales, shifts and gates the tokens; every tensor f32, a row for each sample. */
+export interface FluxModulation {
+  /** Of each double-stream block, [B, 12D]. */
+  readonly double: readonly Tensor[];
+  /** Of each single-stream block, [B, 3D]. */
+  readonly single: readonly Tensor[];
+  /** Of the last norm, [B, 2D]. */
+  readonly out: Tensor;
+}
+
+/** What modulation is made of. */
+export interface FluxCondition {
   /** Noise level of each sample, 0 … 1 (sigma). */
   readonly timestep: readonly number[];
   /** Guidance scale of each sample; only where `guidance_embeds`. */
   readonly guidance?: readonly number[];
-  /** Table of {@linkcode FluxTransformer.rope} over T + S positions. */
-  readonly rope: Tensor;
+  /** CLIP's pooled output of the samples, [b, pooled_projection_dim]; repeated where b is less than there are time steps. */
+  readonly pooledProjections: Tensor;
+}
+
+/** Some rows of a modulation: in place where a binding may begin there, as it may in models of usual width, else copies. */
+export function modulationRows(
+  r: Recorder,
+  m: FluxModulation,
+  first: number,
+  count: number,
+): FluxModulation {
+  const part = (t: Tensor): Tensor => {
+    const shape = [count, t.shape[1]];
+    const [at, byteLength] = [first * t.shape[1] * 4, count * t.shape[1] * 4];
+    if (at % 256 === 0) return { ...t, shape, offset: t.offset + at, byteLength };
+    const copy = r.tensor(shape, "f32");
+    r.copy(t, at, copy, 0, byteLength);
+    return copy;
+  };
+  return { double: m.double.map(part), single: m.single.map(part), out: part(m.out) };
 }
 
 /** FluxTransformer2DModel. */
@@ -115,9 +149,8 @@ export class FluxTransformer {
     const { D } = this;
     const [B, S] = input.hiddenStates.shape;
     const T = input.encoderHiddenStates.shape[1];
+    const { modulation } = input;
     using scope = r.scope();
-
-    const temb = this.timeTextEmbed(r, input); // silu of the sum, [B, D]
 
     // One residual stream for both kinds of tokens, f32. Text comes first: every checkpoint assumes it.
     const stream = r.tensor([B, T + S, D], "f32");
@@ -126,12 +159,32 @@ export class FluxTransformer {
     linear(r, input.encoderHiddenStates, this.contextEmbedder, { into: txt });
     linear(r, input.hiddenStates, this.xEmbedder, { into: img });
 
-    for (const block of this.double) block.forward(r, stream, txt, img, temb, input.rope);
-    for (const block of this.single) block.forward(r, stream, temb, input.rope);
+    this.double.forEach((block, i) => block.forward(r, stream, txt, img, modulation.double[i], input.rope));
+    this.single.forEach((block, i) => block.forward(r, stream, modulation.single[i], input.rope));
 
-    const m = linear(r, temb, this.normOut, { dtype: "f32" }); // scale, then shift: the other way round than in blocks
-    const h = layerNorm(r, img, { eps: 1e-6, modulation: m, scaleAt: 0, shiftAt: D });
+    // Scale, then shift: the other way round than in blocks.
+    const h = layerNorm(r, img, { eps: 1e-6, modulation: modulation.out, scaleAt: 0, shiftAt: D });
     return scope.keep(linear(r, h, this.projOut, { dtype: "f32" }));
+  }
+
+  /**
+   * Modulation of every block by time step, guidance and pooled text. It does not depend on the latents: several steps' are made
+   * at once, and each weight is read once for all.
+   *
+   * @param into Tensors of an earlier call with as many rows, to fill again.
+   */
+  modulation(r: Recorder, condition: FluxCondition, into?: FluxModulation): FluxModulation {
+    using scope = r.scope();
+    const temb = this.timeTextEmbed(r, condition); // silu of the sum, [B, D]
+    const of = (w: LinearWeights, into?: Tensor): Tensor => {
+      const m = linear(r, temb, w, into ? { into } : { dtype: "f32" });
+      return into ? m : scope.keep(m);
+    };
+    return {
+      double: this.double.map(({ modulation }, i) => of(modulation, into?.double[i])),
+      single: this.single.map(({ modulation }, i) => of(modulation, into?.single[i])),
+      out: of(this.normOut, into?.out),
+    };
   }
 
   /**
@@ -147,15 +200,24 @@ export class FluxTransformer {
   }
 
   /** silu(timestep + guidance + pooled text): every use of the embedding applies silu first. [B, D] */
-  private timeTextEmbed(r: Recorder, { timestep, guidance, pooledProjections }: FluxInput): Tensor {
+  private timeTextEmbed(r: Recorder, { timestep, guidance, pooledProjections }: FluxCondition): Tensor {
     using scope = r.scope();
     const sum = this.timestepEmbedder.forward(r, sinusoid(r, timestep));
     if (this.guidanceEmbedder && guidance) {
       this.guidanceEmbedder.forward(r, sinusoid(r, guidance), sum);
     }
-    this.textEmbedder.forward(r, pooledProjections, sum);
+    this.textEmbedder.forward(r, repeated(r, pooledProjections, timestep.length), sum);
     return scope.keep(activation(r, sum, "silu", "f32"));
   }
+}
+
+/** x [b, n] over and over, [B, n]. */
+function repeated(r: Recorder, x: Tensor, B: number): Tensor {
+  const [b, n] = x.shape;
+  if (b === B) return x;
+  const out = r.tensor([B, n], "f32");
+  for (let at = 0; at < B; at += b) r.copy(x, 0, out, at * n * 4, b * n * 4);
+  return out;
 }
 
 /** linear_2(silu(linear_1 x)), optionally added to `into`. */
@@ -189,7 +251,8 @@ function sinusoid(r: Recorder, t: readonly number[]): Tensor {
  * Kernels that need no weights, or only vectors of them, run over both kinds of tokens at once.
  */
 export class FluxDoubleBlock {
-  private readonly modulation: LinearWeights;
+  /** Of the picture, then of the text: shift, scale, gate of the attention, then of the MLP. [12D, D] */
+  readonly modulation: LinearWeights;
   private readonly img: Stream;
   private readonly txt: Stream;
 
@@ -210,14 +273,12 @@ export class FluxDoubleBlock {
     });
   }
 
-  /** stream [B, T+S, D] is updated in place; txt and img are its two parts. */
-  forward(r: Recorder, stream: Tensor, txt: Rows, img: Rows, temb: Tensor, rope: Tensor): void {
+  /** stream [B, T+S, D] is updated in place; txt and img are its two parts. m is the block's modulation, [B, 12D]. */
+  forward(r: Recorder, stream: Tensor, txt: Rows, img: Rows, m: Tensor, rope: Tensor): void {
     const { D, heads } = this;
     const [B, N] = stream.shape;
     const parts = [{ s: this.txt, x: txt, m0: 6 * D }, { s: this.img, x: img, m0: 0 }];
     using _ = r.scope();
-    // Of the picture, then of the text: shift, scale, gate of the attention, then of the MLP. [B, 12D]
-    const m = linear(r, temb, this.modulation, { dtype: "f32" });
     const norm = (shift: number): Tensor =>
       // both kinds of tokens, each with its own modulation
       layerNorm(r, stream, {
@@ -288,7 +349,8 @@ function qkNorms(attn: Weights, [q, k]: [string, string], headDim: number): QkNo
 
 /** One single-stream block: attention and MLP side by side over all tokens, x += gate · proj([attn, mlp]). */
 export class FluxSingleBlock {
-  private readonly modulation: LinearWeights;
+  /** Shift, scale, gate. [3D, D] */
+  readonly modulation: LinearWeights;
   private readonly qkv: LinearWeights;
   private readonly norms: QkNorms;
   private readonly projMlp: LinearWeights;
@@ -305,11 +367,10 @@ export class FluxSingleBlock {
     [this.projAttn, this.projUp] = w.linearColumns("proj_out", D, [D, 4 * D]);
   }
 
-  /** stream [B, T+S, D] is updated in place. */
-  forward(r: Recorder, stream: Tensor, temb: Tensor, rope: Tensor): void {
+  /** stream [B, T+S, D] is updated in place. m is the block's modulation, [B, 3D]. */
+  forward(r: Recorder, stream: Tensor, m: Tensor, rope: Tensor): void {
     const { D, heads, norms } = this;
     using _ = r.scope();
-    const m = linear(r, temb, this.modulation, { dtype: "f32" }); // shift, scale, gate
     const h = layerNorm(r, stream, { eps: 1e-6, modulation: m, shiftAt: 0, scaleAt: D });
 
     const qkv = linear(r, h, this.qkv); // [B, T+S, 3D]

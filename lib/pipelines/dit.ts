@@ -79,7 +79,7 @@ class DitNetwork implements Network {
     return Promise.resolve({
       calls,
       warnings: [],
-      denoise(r, latents, step) {
+      denoiser: () => (r, latents, step) => {
         using scope = r.scope();
         const [, h, w] = latents.shape;
         const bytes = h * w / patch_size ** 2 * num_attention_heads * attention_head_dim * MLP_BYTES;

@@ -44,8 +44,8 @@ export type Denoiser = (r: Recorder, latents: Tensor, step: Step, stage: StagePl
 
 /** What the encoders made of a prompt. */
 export interface Encoded {
-  /** The bound network. */
-  readonly denoise: Denoiser;
+  /** The bound network for one picture: what it keeps is gone with that picture's scope. */
+  denoiser(): Denoiser;
   /** Calls of the network a step. */
   readonly calls: number;
   /** Sentences for the user: what was cut off the prompt. */

@@ -8,14 +8,21 @@
 
 import type { Recorder } from "../gpu/recorder.ts";
 import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
-import { type FluxConfig, fluxConfig, FluxTransformer } from "../models/flux.ts";
+import {
+  type FluxConfig,
+  fluxConfig,
+  type FluxModulation,
+  FluxTransformer,
+  modulationRows,
+} from "../models/flux.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import { costOf, fluxFlops } from "../scaling/flops.ts";
+import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import { readConfig } from "../weights/model_folder.ts";
-import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
+import type { Denoiser, Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
 import { checkChannels, loadComponent } from "./family.ts";
-import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
+import { repeated, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { ClipPrompts, T5Prompts, warningsOf } from "./prompts.ts";
 
 /** Bytes of the widest activation of a token, by the width of the model: an MLP of four times its width, 16 bits. */
@@ -74,6 +81,9 @@ export const flux: Family = {
   },
 };
 
+/** Steps whose modulation is made at once: an eighth of FLUX's bytes are read for it alone, once for all of them. */
+const STEPS_AHEAD = 8;
+
 class FluxNetwork implements Network {
   private readonly clip: ClipPrompts;
   private readonly t5: T5Prompts;
@@ -106,18 +116,36 @@ class FluxNetwork implements Network {
     const { num_attention_heads, attention_head_dim } = transformer.config;
     const width = num_attention_heads * attention_head_dim;
     const limit = this.context.maxActivationBytes;
-    let rope: { h: number; w: number; table: Tensor } | undefined;
-    return {
-      calls,
-      // CLIP's vector sums up what fits; only what T5 does not see is lost.
-      warnings: warningsOf(t5s),
-      denoise(r, latents, step) {
+    const denoiser = (): Denoiser => {
+      let rope: { h: number; w: number; table: Tensor } | undefined;
+      let ahead: { stage: StagePlan; first: number; modulation: FluxModulation } | undefined;
+      /** Of all samples in the steps from one of a stage on. */
+      const modulationFrom = (r: Recorder, stage: StagePlan, first: number): FluxModulation => {
+        // Beyond the last step the last once more: the tensors stay of one size, to be filled again.
+        const steps = Array.from(
+          { length: STEPS_AHEAD },
+          (_, i) => stage.steps.at(first + i) ?? stage.steps.at(-1)!,
+        );
+        return transformer.modulation(r, {
+          timestep: steps.flatMap(({ timestep }) => Array(calls).fill(Math.fround(timestep / 1000))),
+          guidance: transformer.config.guidance_embeds
+            ? Array(STEPS_AHEAD * calls).fill(request.guidance)
+            : undefined,
+          pooledProjections,
+        }, ahead?.modulation);
+      };
+      return (r, latents, step, stage) => {
         const [, H, W] = latents.shape;
         const [h, w] = [H / 2, W / 2];
         if (rope?.h !== h || rope.w !== w) {
           const table = transformer.rope(length, h, w);
           rope = { h, w, table: r.upload([length + h * w, table.length / (length + h * w) / 2, 2], table) };
         }
+        const now = stage.steps.indexOf(step);
+        if (ahead?.stage !== stage || now < ahead.first || now >= ahead.first + STEPS_AHEAD) {
+          ahead = { stage, first: now, modulation: modulationFrom(r, stage, now) };
+        }
+        const { modulation, first } = ahead;
         using scope = r.scope();
         const packed = packLatents(r, latents); // [1, h·w, 4C]
         const { table } = rope;
@@ -130,14 +158,14 @@ class FluxNetwork implements Network {
           transformer.forward(r, {
             hiddenStates: repeated(r, packed, samples.length),
             encoderHiddenStates: text.of(r, samples),
-            pooledProjections: samplesOf(r, pooledProjections, samples),
-            timestep: samples.map(() => Math.fround(step.timestep / 1000)),
-            guidance: transformer.config.guidance_embeds ? samples.map(() => request.guidance) : undefined,
+            modulation: modulationRows(r, modulation, (now - first) * calls + samples[0], samples.length),
             rope: table,
           }));
         return scope.keep(unpackLatents(r, v, h, w));
-      },
+      };
     };
+    // CLIP's vector sums up what fits; only what T5 does not see is lost.
+    return { calls, warnings: warningsOf(t5s), denoiser };
   }
 
   [Symbol.dispose](): void {

@@ -146,7 +146,7 @@ class UnetNetwork implements Network {
     return {
       calls,
       warnings: warningsOf(conditions),
-      denoise(r, latents, step, stage) {
+      denoiser: () => (r, latents, step, stage) => {
         // Original size, crop, target size: those of the stage, or a small stage draws a cut-out of a large picture.
         const ids = [stage.height, stage.width, 0, 0, stage.height, stage.width];
         const [, h, w] = latents.shape;

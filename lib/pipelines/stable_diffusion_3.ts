@@ -131,7 +131,7 @@ class Sd3Network implements Network {
     return {
       calls,
       warnings: warningsOf(warnings),
-      denoise(r, latents, step) {
+      denoiser: () => (r, latents, step) => {
         using scope = r.scope();
         const [, h, w] = latents.shape;
         const bytes = (h * w / patch_size ** 2 + text.rows) * inner * MLP_BYTES;

@@ -334,7 +334,7 @@ class TextToImage implements Pipeline {
           r,
           scope,
           channels: info.latentChannels,
-          denoise: encoded.denoise,
+          denoise: encoded.denoiser(),
           vae,
           upsampler,
           noise: p.rng === "philox" ? seededNoise(p.seed + picture, 0) : torchNoise(p.seed + picture, p.rng),

@@ -67,9 +67,11 @@ const flux = network<FluxTransformer>({
     const out = model.forward(r, {
       hiddenStates: up(r, get(io, "in.hidden_states")),
       encoderHiddenStates: upActivation(r, get(io, "in.encoder_hidden_states")),
-      pooledProjections: up(r, get(io, "in.pooled_projections")),
-      timestep: numbers(get(io, "in.timestep")),
-      guidance: guidance && numbers(guidance),
+      modulation: model.modulation(r, {
+        pooledProjections: up(r, get(io, "in.pooled_projections")),
+        timestep: numbers(get(io, "in.timestep")),
+        guidance: guidance && numbers(guidance),
+      }),
       rope: r.upload([ids.length, table.length / ids.length / 2, 2], table),
     });
     return { "out.sample": await down(r, out) };

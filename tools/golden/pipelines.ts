@@ -123,7 +123,7 @@ function pipeline(staged: boolean, quirks = false): Handler {
         r,
         scope,
         channels: info.latentChannels,
-        denoise: encoded.denoise,
+        denoise: encoded.denoiser(),
         vae,
         upsampler: upsampler.model,
         noise: (_, count, use) => noise(use === "posterior", count),
