@@ -2,8 +2,8 @@
 //
 // Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
 // An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
-// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
-// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
+// of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 // variants RQ=8 OD=32; RQ=12 OD=32; RQ=8 OD=40; RQ=4 OD=64; RQ=8 OD=64; RQ=16 OD=64; RQ=8 OD=80; RQ=8 OD=128
 
@@ -26,7 +26,7 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -77,11 +77,15 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
 }
 
 @compute @workgroup_size(WX)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let n0 = s.q0 + id.x * RQ;
-  if (n0 >= s.qEnd) { return; }
-  let b = s.b0 + id.y / s.headsHere;
-  let h = s.h0 + id.y % s.headsHere;
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  // Tiles of all heads follow each other, so that vectors of invocations are full.
+  let tiles = (s.qEnd - s.q0 + RQ - 1u) / RQ;
+  let tile = id.y * (size.x * WX) + id.x;
+  let head = tile / tiles;
+  if (head >= s.pairs) { return; }
+  let n0 = s.q0 + tile % tiles * RQ;
+  let b = s.b0 + head / s.headsHere;
+  let h = s.h0 + head % s.headsHere;
   let kHead = s.kFirst + b * s.kSample + h * s.kHead;
   let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
   let D8 = s.D / 8u;

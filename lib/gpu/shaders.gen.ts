@@ -1501,8 +1501,8 @@ const OD: u32 = 32u;
 //
 // Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
 // An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
-// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
-// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
+// of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
 const NOTHING: f32 = -3e38;  // a key that does not count, below every score
@@ -1524,7 +1524,7 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -1575,11 +1575,15 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
 }
 
 @compute @workgroup_size(WX)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let n0 = s.q0 + id.x * RQ;
-  if (n0 >= s.qEnd) { return; }
-  let b = s.b0 + id.y / s.headsHere;
-  let h = s.h0 + id.y % s.headsHere;
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  // Tiles of all heads follow each other, so that vectors of invocations are full.
+  let tiles = (s.qEnd - s.q0 + RQ - 1u) / RQ;
+  let tile = id.y * (size.x * WX) + id.x;
+  let head = tile / tiles;
+  if (head >= s.pairs) { return; }
+  let n0 = s.q0 + tile % tiles * RQ;
+  let b = s.b0 + head / s.headsHere;
+  let h = s.h0 + head % s.headsHere;
   let kHead = s.kFirst + b * s.kSample + h * s.kHead;
   let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
   let D8 = s.D / 8u;
@@ -2270,8 +2274,8 @@ const OD: u32 = 32u;
 //
 // Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
 // An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
-// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
-// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
+// of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
 const NOTHING: f32 = -3e38;  // a key that does not count, below every score
@@ -2293,7 +2297,7 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -2344,11 +2348,15 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
 }
 
 @compute @workgroup_size(WX)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let n0 = s.q0 + id.x * RQ;
-  if (n0 >= s.qEnd) { return; }
-  let b = s.b0 + id.y / s.headsHere;
-  let h = s.h0 + id.y % s.headsHere;
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  // Tiles of all heads follow each other, so that vectors of invocations are full.
+  let tiles = (s.qEnd - s.q0 + RQ - 1u) / RQ;
+  let tile = id.y * (size.x * WX) + id.x;
+  let head = tile / tiles;
+  if (head >= s.pairs) { return; }
+  let n0 = s.q0 + tile % tiles * RQ;
+  let b = s.b0 + head / s.headsHere;
+  let h = s.h0 + head % s.headsHere;
   let kHead = s.kFirst + b * s.kSample + h * s.kHead;
   let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
   let D8 = s.D / 8u;
@@ -3355,8 +3363,8 @@ const OD: u32 = 40u;
 //
 // Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
 // An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
-// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
-// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
+// of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
 const NOTHING: f32 = -3e38;  // a key that does not count, below every score
@@ -3378,7 +3386,7 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -3429,11 +3437,15 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
 }
 
 @compute @workgroup_size(WX)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let n0 = s.q0 + id.x * RQ;
-  if (n0 >= s.qEnd) { return; }
-  let b = s.b0 + id.y / s.headsHere;
-  let h = s.h0 + id.y % s.headsHere;
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  // Tiles of all heads follow each other, so that vectors of invocations are full.
+  let tiles = (s.qEnd - s.q0 + RQ - 1u) / RQ;
+  let tile = id.y * (size.x * WX) + id.x;
+  let head = tile / tiles;
+  if (head >= s.pairs) { return; }
+  let n0 = s.q0 + tile % tiles * RQ;
+  let b = s.b0 + head / s.headsHere;
+  let h = s.h0 + head % s.headsHere;
   let kHead = s.kFirst + b * s.kSample + h * s.kHead;
   let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
   let D8 = s.D / 8u;
@@ -4208,8 +4220,8 @@ const OD: u32 = 64u;
 //
 // Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
 // An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
-// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
-// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
+// of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
 const NOTHING: f32 = -3e38;  // a key that does not count, below every score
@@ -4231,7 +4243,7 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -4282,11 +4294,15 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
 }
 
 @compute @workgroup_size(WX)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let n0 = s.q0 + id.x * RQ;
-  if (n0 >= s.qEnd) { return; }
-  let b = s.b0 + id.y / s.headsHere;
-  let h = s.h0 + id.y % s.headsHere;
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  // Tiles of all heads follow each other, so that vectors of invocations are full.
+  let tiles = (s.qEnd - s.q0 + RQ - 1u) / RQ;
+  let tile = id.y * (size.x * WX) + id.x;
+  let head = tile / tiles;
+  if (head >= s.pairs) { return; }
+  let n0 = s.q0 + tile % tiles * RQ;
+  let b = s.b0 + head / s.headsHere;
+  let h = s.h0 + head % s.headsHere;
   let kHead = s.kFirst + b * s.kSample + h * s.kHead;
   let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
   let D8 = s.D / 8u;
@@ -4837,8 +4853,8 @@ const OD: u32 = 64u;
 //
 // Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
 // An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
-// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
-// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
+// of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
 const NOTHING: f32 = -3e38;  // a key that does not count, below every score
@@ -4860,7 +4876,7 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -4911,11 +4927,15 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
 }
 
 @compute @workgroup_size(WX)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let n0 = s.q0 + id.x * RQ;
-  if (n0 >= s.qEnd) { return; }
-  let b = s.b0 + id.y / s.headsHere;
-  let h = s.h0 + id.y % s.headsHere;
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  // Tiles of all heads follow each other, so that vectors of invocations are full.
+  let tiles = (s.qEnd - s.q0 + RQ - 1u) / RQ;
+  let tile = id.y * (size.x * WX) + id.x;
+  let head = tile / tiles;
+  if (head >= s.pairs) { return; }
+  let n0 = s.q0 + tile % tiles * RQ;
+  let b = s.b0 + head / s.headsHere;
+  let h = s.h0 + head % s.headsHere;
   let kHead = s.kFirst + b * s.kSample + h * s.kHead;
   let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
   let D8 = s.D / 8u;
@@ -5942,8 +5962,8 @@ const OD: u32 = 64u;
 //
 // Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
 // An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
-// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
-// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
+// of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
 const NOTHING: f32 = -3e38;  // a key that does not count, below every score
@@ -5965,7 +5985,7 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -6016,11 +6036,15 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
 }
 
 @compute @workgroup_size(WX)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let n0 = s.q0 + id.x * RQ;
-  if (n0 >= s.qEnd) { return; }
-  let b = s.b0 + id.y / s.headsHere;
-  let h = s.h0 + id.y % s.headsHere;
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  // Tiles of all heads follow each other, so that vectors of invocations are full.
+  let tiles = (s.qEnd - s.q0 + RQ - 1u) / RQ;
+  let tile = id.y * (size.x * WX) + id.x;
+  let head = tile / tiles;
+  if (head >= s.pairs) { return; }
+  let n0 = s.q0 + tile % tiles * RQ;
+  let b = s.b0 + head / s.headsHere;
+  let h = s.h0 + head % s.headsHere;
   let kHead = s.kFirst + b * s.kSample + h * s.kHead;
   let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
   let D8 = s.D / 8u;
@@ -7999,8 +8023,8 @@ const OD: u32 = 80u;
 //
 // Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
 // An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
-// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
-// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
+// of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
 const NOTHING: f32 = -3e38;  // a key that does not count, below every score
@@ -8022,7 +8046,7 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -8073,11 +8097,15 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
 }
 
 @compute @workgroup_size(WX)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let n0 = s.q0 + id.x * RQ;
-  if (n0 >= s.qEnd) { return; }
-  let b = s.b0 + id.y / s.headsHere;
-  let h = s.h0 + id.y % s.headsHere;
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  // Tiles of all heads follow each other, so that vectors of invocations are full.
+  let tiles = (s.qEnd - s.q0 + RQ - 1u) / RQ;
+  let tile = id.y * (size.x * WX) + id.x;
+  let head = tile / tiles;
+  if (head >= s.pairs) { return; }
+  let n0 = s.q0 + tile % tiles * RQ;
+  let b = s.b0 + head / s.headsHere;
+  let h = s.h0 + head % s.headsHere;
   let kHead = s.kFirst + b * s.kSample + h * s.kHead;
   let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
   let D8 = s.D / 8u;
@@ -9272,8 +9300,8 @@ const OD: u32 = 128u;
 //
 // Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
 // An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
-// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x: queries, y: heads
-// of samples, z: columns (the scores are then made once more for each OD of them). All sums are f32.
+// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
+// of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
 const NOTHING: f32 = -3e38;  // a key that does not count, below every score
@@ -9295,7 +9323,7 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -9346,11 +9374,15 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
 }
 
 @compute @workgroup_size(WX)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let n0 = s.q0 + id.x * RQ;
-  if (n0 >= s.qEnd) { return; }
-  let b = s.b0 + id.y / s.headsHere;
-  let h = s.h0 + id.y % s.headsHere;
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  // Tiles of all heads follow each other, so that vectors of invocations are full.
+  let tiles = (s.qEnd - s.q0 + RQ - 1u) / RQ;
+  let tile = id.y * (size.x * WX) + id.x;
+  let head = tile / tiles;
+  if (head >= s.pairs) { return; }
+  let n0 = s.q0 + tile % tiles * RQ;
+  let b = s.b0 + head / s.headsHere;
+  let h = s.h0 + head % s.headsHere;
   let kHead = s.kFirst + b * s.kSample + h * s.kHead;
   let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
   let D8 = s.D / 8u;
@@ -26844,4 +26876,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "221a22b512524fe2";
+export const SHADERS_DIGEST = "f74ebf55397786fa";

@@ -105,7 +105,13 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
   ) => {
     const { b0, h0, q0, qEnd, headsHere } = part;
     const qBefore = kernel.texels ? 0 : bound.q.offset;
+    const pairs = part.samples * headsHere;
+    const together = Math.ceil(Math.ceil((qEnd - q0) * TEXEL_LANES / kernel.queries) * pairs / TEXEL_LANES);
+    const x = Math.min(together, MAX_GROUPS);
     // Workgroups along y stop at 65 535, which no model's heads times samples reaches.
+    const groups = kernel.texels
+      ? [x, Math.ceil(together / x), kernel.columns] as const
+      : [Math.ceil((qEnd - q0) / kernel.queries), pairs, kernel.columns] as const;
     r.dispatch({
       shader: kernel.shader,
       types: kernel.tiled
@@ -125,6 +131,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
         wrap(-bound.o.offset / DTYPE_BYTES[out.dtype]),
         ...[wrap(-(bound.bias?.offset ?? 0) / 4), bias?.sample ?? 0, bias?.head ?? 0],
         f32(o.scale ?? 1 / Math.sqrt(D)),
+        ...kernel.texels ? [pairs] : [],
       ],
       buffers: [
         operand(Q.tensor, bound.q),
@@ -134,8 +141,8 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
         o.keyMask,
         bound.o,
       ],
-      groups: [Math.ceil((qEnd - q0) / kernel.queries), part.samples * headsHere, kernel.columns],
-      flops: 4 * part.samples * headsHere * (qEnd - q0) * Lk * D,
+      groups,
+      flops: 4 * pairs * (qEnd - q0) * Lk * D,
     });
   };
 
@@ -205,6 +212,9 @@ interface Kernel {
   readonly columns: number;
 }
 
+/** Invocations of a workgroup of attention_texels.wgsl, each with a tile of its own. */
+const TEXEL_LANES = 8;
+
 /** A tile of attention_texels.wgsl: columns and queries of an invocation, and from how many operations on it pays. */
 interface TexelTile {
   readonly OD: number;
@@ -249,8 +259,8 @@ function chooseKernel(r: Recorder, operands: readonly Strided[], D: number, flop
       shader: `attention_texels@RQ=${tile.RQ},OD=${tile.OD}`,
       tiled: true,
       texels: true,
-      constants: { WX: 8, ...types },
-      queries: 8 * tile.RQ,
+      constants: { WX: TEXEL_LANES, ...types },
+      queries: TEXEL_LANES * tile.RQ,
       columns: Math.ceil(D / tile.OD),
     };
   }
