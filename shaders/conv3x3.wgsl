@@ -62,13 +62,16 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input channels 4·c … of virtual row y and column x; zero outside.
-fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
   let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
-  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
-  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
 }
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 struct Eight { lo: vec4f, hi: vec4f }
 
@@ -126,12 +129,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
     if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
+    // Told once for all channels: this is as much work as loading them.
+    // unroll r ROWS
+    // unroll p PX + 2
+    let at#r_#p = place(row + r, left + p);
+    // end
+    // end
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
       // unroll r ROWS
       var cols#r: array<vec4f, PX + 2u>;
       // unroll p PX + 2
-      cols#r[p] = pixel(row + r, left + p, c);
+      cols#r[p] = pixel(at#r_#p, c);
       // end
       // end
       // unroll kx 3

@@ -12794,13 +12794,16 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input channels 4·c … of virtual row y and column x; zero outside.
-fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
   let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
-  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
-  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
 }
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 struct Eight { lo: vec4f, hi: vec4f }
 
@@ -12859,19 +12862,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
     if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
+    // Told once for all channels: this is as much work as loading them.
+    let at0_0 = place(row + 0, left + 0);
+    let at0_1 = place(row + 0, left + 1);
+    let at0_2 = place(row + 0, left + 2);
+    let at0_3 = place(row + 0, left + 3);
+    let at0_4 = place(row + 0, left + 4);
+    let at0_5 = place(row + 0, left + 5);
+    let at0_6 = place(row + 0, left + 6);
+    let at0_7 = place(row + 0, left + 7);
+    let at0_8 = place(row + 0, left + 8);
+    let at0_9 = place(row + 0, left + 9);
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
       var cols0: array<vec4f, PX + 2u>;
-      cols0[0] = pixel(row + 0, left + 0, c);
-      cols0[1] = pixel(row + 0, left + 1, c);
-      cols0[2] = pixel(row + 0, left + 2, c);
-      cols0[3] = pixel(row + 0, left + 3, c);
-      cols0[4] = pixel(row + 0, left + 4, c);
-      cols0[5] = pixel(row + 0, left + 5, c);
-      cols0[6] = pixel(row + 0, left + 6, c);
-      cols0[7] = pixel(row + 0, left + 7, c);
-      cols0[8] = pixel(row + 0, left + 8, c);
-      cols0[9] = pixel(row + 0, left + 9, c);
+      cols0[0] = pixel(at0_0, c);
+      cols0[1] = pixel(at0_1, c);
+      cols0[2] = pixel(at0_2, c);
+      cols0[3] = pixel(at0_3, c);
+      cols0[4] = pixel(at0_4, c);
+      cols0[5] = pixel(at0_5, c);
+      cols0[6] = pixel(at0_6, c);
+      cols0[7] = pixel(at0_7, c);
+      cols0[8] = pixel(at0_8, c);
+      cols0[9] = pixel(at0_9, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
       a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
       b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
@@ -13150,13 +13164,16 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input channels 4·c … of virtual row y and column x; zero outside.
-fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
   let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
-  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
-  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
 }
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 struct Eight { lo: vec4f, hi: vec4f }
 
@@ -13218,19 +13235,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
     if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
+    // Told once for all channels: this is as much work as loading them.
+    let at0_0 = place(row + 0, left + 0);
+    let at0_1 = place(row + 0, left + 1);
+    let at0_2 = place(row + 0, left + 2);
+    let at0_3 = place(row + 0, left + 3);
+    let at0_4 = place(row + 0, left + 4);
+    let at0_5 = place(row + 0, left + 5);
+    let at0_6 = place(row + 0, left + 6);
+    let at0_7 = place(row + 0, left + 7);
+    let at0_8 = place(row + 0, left + 8);
+    let at0_9 = place(row + 0, left + 9);
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
       var cols0: array<vec4f, PX + 2u>;
-      cols0[0] = pixel(row + 0, left + 0, c);
-      cols0[1] = pixel(row + 0, left + 1, c);
-      cols0[2] = pixel(row + 0, left + 2, c);
-      cols0[3] = pixel(row + 0, left + 3, c);
-      cols0[4] = pixel(row + 0, left + 4, c);
-      cols0[5] = pixel(row + 0, left + 5, c);
-      cols0[6] = pixel(row + 0, left + 6, c);
-      cols0[7] = pixel(row + 0, left + 7, c);
-      cols0[8] = pixel(row + 0, left + 8, c);
-      cols0[9] = pixel(row + 0, left + 9, c);
+      cols0[0] = pixel(at0_0, c);
+      cols0[1] = pixel(at0_1, c);
+      cols0[2] = pixel(at0_2, c);
+      cols0[3] = pixel(at0_3, c);
+      cols0[4] = pixel(at0_4, c);
+      cols0[5] = pixel(at0_5, c);
+      cols0[6] = pixel(at0_6, c);
+      cols0[7] = pixel(at0_7, c);
+      cols0[8] = pixel(at0_8, c);
+      cols0[9] = pixel(at0_9, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
       a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
       b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
@@ -13515,13 +13543,16 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input channels 4·c … of virtual row y and column x; zero outside.
-fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
   let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
-  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
-  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
 }
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 struct Eight { lo: vec4f, hi: vec4f }
 
@@ -13580,19 +13611,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
     if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
+    // Told once for all channels: this is as much work as loading them.
+    let at0_0 = place(row + 0, left + 0);
+    let at0_1 = place(row + 0, left + 1);
+    let at0_2 = place(row + 0, left + 2);
+    let at0_3 = place(row + 0, left + 3);
+    let at0_4 = place(row + 0, left + 4);
+    let at0_5 = place(row + 0, left + 5);
+    let at0_6 = place(row + 0, left + 6);
+    let at0_7 = place(row + 0, left + 7);
+    let at0_8 = place(row + 0, left + 8);
+    let at0_9 = place(row + 0, left + 9);
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
       var cols0: array<vec4f, PX + 2u>;
-      cols0[0] = pixel(row + 0, left + 0, c);
-      cols0[1] = pixel(row + 0, left + 1, c);
-      cols0[2] = pixel(row + 0, left + 2, c);
-      cols0[3] = pixel(row + 0, left + 3, c);
-      cols0[4] = pixel(row + 0, left + 4, c);
-      cols0[5] = pixel(row + 0, left + 5, c);
-      cols0[6] = pixel(row + 0, left + 6, c);
-      cols0[7] = pixel(row + 0, left + 7, c);
-      cols0[8] = pixel(row + 0, left + 8, c);
-      cols0[9] = pixel(row + 0, left + 9, c);
+      cols0[0] = pixel(at0_0, c);
+      cols0[1] = pixel(at0_1, c);
+      cols0[2] = pixel(at0_2, c);
+      cols0[3] = pixel(at0_3, c);
+      cols0[4] = pixel(at0_4, c);
+      cols0[5] = pixel(at0_5, c);
+      cols0[6] = pixel(at0_6, c);
+      cols0[7] = pixel(at0_7, c);
+      cols0[8] = pixel(at0_8, c);
+      cols0[9] = pixel(at0_9, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
       a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
       b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
@@ -13877,13 +13919,16 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input channels 4·c … of virtual row y and column x; zero outside.
-fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
   let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
-  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
-  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
 }
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 struct Eight { lo: vec4f, hi: vec4f }
 
@@ -13945,19 +13990,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
     if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
+    // Told once for all channels: this is as much work as loading them.
+    let at0_0 = place(row + 0, left + 0);
+    let at0_1 = place(row + 0, left + 1);
+    let at0_2 = place(row + 0, left + 2);
+    let at0_3 = place(row + 0, left + 3);
+    let at0_4 = place(row + 0, left + 4);
+    let at0_5 = place(row + 0, left + 5);
+    let at0_6 = place(row + 0, left + 6);
+    let at0_7 = place(row + 0, left + 7);
+    let at0_8 = place(row + 0, left + 8);
+    let at0_9 = place(row + 0, left + 9);
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
       var cols0: array<vec4f, PX + 2u>;
-      cols0[0] = pixel(row + 0, left + 0, c);
-      cols0[1] = pixel(row + 0, left + 1, c);
-      cols0[2] = pixel(row + 0, left + 2, c);
-      cols0[3] = pixel(row + 0, left + 3, c);
-      cols0[4] = pixel(row + 0, left + 4, c);
-      cols0[5] = pixel(row + 0, left + 5, c);
-      cols0[6] = pixel(row + 0, left + 6, c);
-      cols0[7] = pixel(row + 0, left + 7, c);
-      cols0[8] = pixel(row + 0, left + 8, c);
-      cols0[9] = pixel(row + 0, left + 9, c);
+      cols0[0] = pixel(at0_0, c);
+      cols0[1] = pixel(at0_1, c);
+      cols0[2] = pixel(at0_2, c);
+      cols0[3] = pixel(at0_3, c);
+      cols0[4] = pixel(at0_4, c);
+      cols0[5] = pixel(at0_5, c);
+      cols0[6] = pixel(at0_6, c);
+      cols0[7] = pixel(at0_7, c);
+      cols0[8] = pixel(at0_8, c);
+      cols0[9] = pixel(at0_9, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
       a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
       b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
@@ -14242,13 +14298,16 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input channels 4·c … of virtual row y and column x; zero outside.
-fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
   let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
-  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
-  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
 }
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 struct Eight { lo: vec4f, hi: vec4f }
 
@@ -14323,27 +14382,46 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
     if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
+    // Told once for all channels: this is as much work as loading them.
+    let at0_0 = place(row + 0, left + 0);
+    let at0_1 = place(row + 0, left + 1);
+    let at0_2 = place(row + 0, left + 2);
+    let at0_3 = place(row + 0, left + 3);
+    let at0_4 = place(row + 0, left + 4);
+    let at0_5 = place(row + 0, left + 5);
+    let at0_6 = place(row + 0, left + 6);
+    let at0_7 = place(row + 0, left + 7);
+    let at0_8 = place(row + 0, left + 8);
+    let at0_9 = place(row + 0, left + 9);
+    let at0_10 = place(row + 0, left + 10);
+    let at0_11 = place(row + 0, left + 11);
+    let at0_12 = place(row + 0, left + 12);
+    let at0_13 = place(row + 0, left + 13);
+    let at0_14 = place(row + 0, left + 14);
+    let at0_15 = place(row + 0, left + 15);
+    let at0_16 = place(row + 0, left + 16);
+    let at0_17 = place(row + 0, left + 17);
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
       var cols0: array<vec4f, PX + 2u>;
-      cols0[0] = pixel(row + 0, left + 0, c);
-      cols0[1] = pixel(row + 0, left + 1, c);
-      cols0[2] = pixel(row + 0, left + 2, c);
-      cols0[3] = pixel(row + 0, left + 3, c);
-      cols0[4] = pixel(row + 0, left + 4, c);
-      cols0[5] = pixel(row + 0, left + 5, c);
-      cols0[6] = pixel(row + 0, left + 6, c);
-      cols0[7] = pixel(row + 0, left + 7, c);
-      cols0[8] = pixel(row + 0, left + 8, c);
-      cols0[9] = pixel(row + 0, left + 9, c);
-      cols0[10] = pixel(row + 0, left + 10, c);
-      cols0[11] = pixel(row + 0, left + 11, c);
-      cols0[12] = pixel(row + 0, left + 12, c);
-      cols0[13] = pixel(row + 0, left + 13, c);
-      cols0[14] = pixel(row + 0, left + 14, c);
-      cols0[15] = pixel(row + 0, left + 15, c);
-      cols0[16] = pixel(row + 0, left + 16, c);
-      cols0[17] = pixel(row + 0, left + 17, c);
+      cols0[0] = pixel(at0_0, c);
+      cols0[1] = pixel(at0_1, c);
+      cols0[2] = pixel(at0_2, c);
+      cols0[3] = pixel(at0_3, c);
+      cols0[4] = pixel(at0_4, c);
+      cols0[5] = pixel(at0_5, c);
+      cols0[6] = pixel(at0_6, c);
+      cols0[7] = pixel(at0_7, c);
+      cols0[8] = pixel(at0_8, c);
+      cols0[9] = pixel(at0_9, c);
+      cols0[10] = pixel(at0_10, c);
+      cols0[11] = pixel(at0_11, c);
+      cols0[12] = pixel(at0_12, c);
+      cols0[13] = pixel(at0_13, c);
+      cols0[14] = pixel(at0_14, c);
+      cols0[15] = pixel(at0_15, c);
+      cols0[16] = pixel(at0_16, c);
+      cols0[17] = pixel(at0_17, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
       a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
       b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
@@ -14836,13 +14914,16 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input channels 4·c … of virtual row y and column x; zero outside.
-fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
   let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
-  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
-  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
 }
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 struct Eight { lo: vec4f, hi: vec4f }
 
@@ -14917,30 +14998,51 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
     if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
+    // Told once for all channels: this is as much work as loading them.
+    let at0_0 = place(row + 0, left + 0);
+    let at0_1 = place(row + 0, left + 1);
+    let at0_2 = place(row + 0, left + 2);
+    let at0_3 = place(row + 0, left + 3);
+    let at0_4 = place(row + 0, left + 4);
+    let at0_5 = place(row + 0, left + 5);
+    let at0_6 = place(row + 0, left + 6);
+    let at0_7 = place(row + 0, left + 7);
+    let at0_8 = place(row + 0, left + 8);
+    let at0_9 = place(row + 0, left + 9);
+    let at1_0 = place(row + 1, left + 0);
+    let at1_1 = place(row + 1, left + 1);
+    let at1_2 = place(row + 1, left + 2);
+    let at1_3 = place(row + 1, left + 3);
+    let at1_4 = place(row + 1, left + 4);
+    let at1_5 = place(row + 1, left + 5);
+    let at1_6 = place(row + 1, left + 6);
+    let at1_7 = place(row + 1, left + 7);
+    let at1_8 = place(row + 1, left + 8);
+    let at1_9 = place(row + 1, left + 9);
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
       var cols0: array<vec4f, PX + 2u>;
-      cols0[0] = pixel(row + 0, left + 0, c);
-      cols0[1] = pixel(row + 0, left + 1, c);
-      cols0[2] = pixel(row + 0, left + 2, c);
-      cols0[3] = pixel(row + 0, left + 3, c);
-      cols0[4] = pixel(row + 0, left + 4, c);
-      cols0[5] = pixel(row + 0, left + 5, c);
-      cols0[6] = pixel(row + 0, left + 6, c);
-      cols0[7] = pixel(row + 0, left + 7, c);
-      cols0[8] = pixel(row + 0, left + 8, c);
-      cols0[9] = pixel(row + 0, left + 9, c);
+      cols0[0] = pixel(at0_0, c);
+      cols0[1] = pixel(at0_1, c);
+      cols0[2] = pixel(at0_2, c);
+      cols0[3] = pixel(at0_3, c);
+      cols0[4] = pixel(at0_4, c);
+      cols0[5] = pixel(at0_5, c);
+      cols0[6] = pixel(at0_6, c);
+      cols0[7] = pixel(at0_7, c);
+      cols0[8] = pixel(at0_8, c);
+      cols0[9] = pixel(at0_9, c);
       var cols1: array<vec4f, PX + 2u>;
-      cols1[0] = pixel(row + 1, left + 0, c);
-      cols1[1] = pixel(row + 1, left + 1, c);
-      cols1[2] = pixel(row + 1, left + 2, c);
-      cols1[3] = pixel(row + 1, left + 3, c);
-      cols1[4] = pixel(row + 1, left + 4, c);
-      cols1[5] = pixel(row + 1, left + 5, c);
-      cols1[6] = pixel(row + 1, left + 6, c);
-      cols1[7] = pixel(row + 1, left + 7, c);
-      cols1[8] = pixel(row + 1, left + 8, c);
-      cols1[9] = pixel(row + 1, left + 9, c);
+      cols1[0] = pixel(at1_0, c);
+      cols1[1] = pixel(at1_1, c);
+      cols1[2] = pixel(at1_2, c);
+      cols1[3] = pixel(at1_3, c);
+      cols1[4] = pixel(at1_4, c);
+      cols1[5] = pixel(at1_5, c);
+      cols1[6] = pixel(at1_6, c);
+      cols1[7] = pixel(at1_7, c);
+      cols1[8] = pixel(at1_8, c);
+      cols1[9] = pixel(at1_9, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
       a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
       b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
@@ -15433,13 +15535,16 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input channels 4·c … of virtual row y and column x; zero outside.
-fn pixel(y: i32, x: i32, c: u32) -> vec4f {
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
   let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  let row = u32(clamp(y, 0, i32(s.H * UP) - 1)) / UP;
-  let col = u32(clamp(x, 0, i32(s.W * UP) - 1)) / UP;
-  return select(vec4f(), xFour(((row - s.xRow) * s.W + col) * s.C4 + c), inside);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
 }
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 struct Eight { lo: vec4f, hi: vec4f }
 
@@ -15514,36 +15619,61 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var ky = 0u; ky < 3u; ky++) {
     let row = i32(y + ky) - s.padY;
     if (row + i32(ROWS) <= 0 || row >= i32(s.H * UP)) { continue; }
+    // Told once for all channels: this is as much work as loading them.
+    let at0_0 = place(row + 0, left + 0);
+    let at0_1 = place(row + 0, left + 1);
+    let at0_2 = place(row + 0, left + 2);
+    let at0_3 = place(row + 0, left + 3);
+    let at0_4 = place(row + 0, left + 4);
+    let at0_5 = place(row + 0, left + 5);
+    let at1_0 = place(row + 1, left + 0);
+    let at1_1 = place(row + 1, left + 1);
+    let at1_2 = place(row + 1, left + 2);
+    let at1_3 = place(row + 1, left + 3);
+    let at1_4 = place(row + 1, left + 4);
+    let at1_5 = place(row + 1, left + 5);
+    let at2_0 = place(row + 2, left + 0);
+    let at2_1 = place(row + 2, left + 1);
+    let at2_2 = place(row + 2, left + 2);
+    let at2_3 = place(row + 2, left + 3);
+    let at2_4 = place(row + 2, left + 4);
+    let at2_5 = place(row + 2, left + 5);
+    let at3_0 = place(row + 3, left + 0);
+    let at3_1 = place(row + 3, left + 1);
+    let at3_2 = place(row + 3, left + 2);
+    let at3_3 = place(row + 3, left + 3);
+    let at3_4 = place(row + 3, left + 4);
+    let at3_5 = place(row + 3, left + 5);
     for (var c = 0u; c < s.C4; c++) {
       // Indexed by constants only: after unrolling, every element is a register.
       var cols0: array<vec4f, PX + 2u>;
-      cols0[0] = pixel(row + 0, left + 0, c);
-      cols0[1] = pixel(row + 0, left + 1, c);
-      cols0[2] = pixel(row + 0, left + 2, c);
-      cols0[3] = pixel(row + 0, left + 3, c);
-      cols0[4] = pixel(row + 0, left + 4, c);
-      cols0[5] = pixel(row + 0, left + 5, c);
+      cols0[0] = pixel(at0_0, c);
+      cols0[1] = pixel(at0_1, c);
+      cols0[2] = pixel(at0_2, c);
+      cols0[3] = pixel(at0_3, c);
+      cols0[4] = pixel(at0_4, c);
+      cols0[5] = pixel(at0_5, c);
       var cols1: array<vec4f, PX + 2u>;
-      cols1[0] = pixel(row + 1, left + 0, c);
-      cols1[1] = pixel(row + 1, left + 1, c);
-      cols1[2] = pixel(row + 1, left + 2, c);
-      cols1[3] = pixel(row + 1, left + 3, c);
-      cols1[4] = pixel(row + 1, left + 4, c);
-      cols1[5] = pixel(row + 1, left + 5, c);
+      cols1[0] = pixel(at1_0, c);
+      cols1[1] = pixel(at1_1, c);
+      cols1[2] = pixel(at1_2, c);
+      cols1[3] = pixel(at1_3, c);
+      cols1[4] = pixel(at1_4, c);
+      cols1[5] = pixel(at1_5, c);
       var cols2: array<vec4f, PX + 2u>;
-      cols2[0] = pixel(row + 2, left + 0, c);
-      cols2[1] = pixel(row + 2, left + 1, c);
-      cols2[2] = pixel(row + 2, left + 2, c);
-      cols2[3] = pixel(row + 2, left + 3, c);
-      cols2[4] = pixel(row + 2, left + 4, c);
-      cols2[5] = pixel(row + 2, left + 5, c);
+      cols2[0] = pixel(at2_0, c);
+      cols2[1] = pixel(at2_1, c);
+      cols2[2] = pixel(at2_2, c);
+      cols2[3] = pixel(at2_3, c);
+      cols2[4] = pixel(at2_4, c);
+      cols2[5] = pixel(at2_5, c);
       var cols3: array<vec4f, PX + 2u>;
-      cols3[0] = pixel(row + 3, left + 0, c);
-      cols3[1] = pixel(row + 3, left + 1, c);
-      cols3[2] = pixel(row + 3, left + 2, c);
-      cols3[3] = pixel(row + 3, left + 3, c);
-      cols3[4] = pixel(row + 3, left + 4, c);
-      cols3[5] = pixel(row + 3, left + 5, c);
+      cols3[0] = pixel(at3_0, c);
+      cols3[1] = pixel(at3_1, c);
+      cols3[2] = pixel(at3_2, c);
+      cols3[3] = pixel(at3_3, c);
+      cols3[4] = pixel(at3_4, c);
+      cols3[5] = pixel(at3_5, c);
       let w0_0 = weights((ky * 3u + 0) * s.C4 * 4u + c * 4u + 0, n);
       a0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.lo, a0_0);
       b0_0 = fma(vec4f(cols0[0 + 0][0]), w0_0.hi, b0_0);
@@ -26876,4 +27006,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "f74ebf55397786fa";
+export const SHADERS_DIGEST = "cbd62ed03af790aa";
