@@ -12401,8 +12401,189 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   }
 }
 `,
-  "conv@TEXELS=0": `const TEXELS: u32 = 0u;
-// conv.wgsl — convolution of any kernel size, stride and padding: 4 neighbouring pixels × 8 channels an invocation.
+  "conv@V=1,TEXELS=0,PX=4": `const V: u32 = 1u;
+const TEXELS: u32 = 0u;
+const PX: u32 = 4u;
+// conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
+
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;
+override UP: u32 = 1u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+override TRANSPOSED: u32 = 0u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,
+  xRow: u32, yRow: u32, rRow: u32, b: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
+  let n = id.x * 8u;
+  let y = s.y0 + id.y / s.tiles;
+  let x = (id.y % s.tiles) * PX;
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
+
+  var a0 = vec4f();
+  var b0 = vec4f();
+  var a1 = vec4f();
+  var b1 = vec4f();
+  var a2 = vec4f();
+  var b2 = vec4f();
+  var a3 = vec4f();
+  var b3 = vec4f();
+  for (var ky = 0u; ky < KH; ky++) {
+    let row = source(y, ky, s.padY, s.H);
+    if (row < 0) { continue; }
+    let line = (u32(row) - s.xRow) * s.W;
+    for (var kx = 0u; kx < KW; kx++) {
+      let c0 = source(x + 0, kx, s.padX, s.W);
+      let x0 = (line + u32(max(c0, 0))) * s.C4;
+      let c1 = source(x + 1, kx, s.padX, s.W);
+      let x1 = (line + u32(max(c1, 0))) * s.C4;
+      let c2 = source(x + 2, kx, s.padX, s.W);
+      let x2 = (line + u32(max(c2, 0))) * s.C4;
+      let c3 = source(x + 3, kx, s.padX, s.W);
+      let x3 = (line + u32(max(c3, 0))) * s.C4;
+      for (var c = 0u; c < s.C4; c++) {
+        let v0 = select(vec4f(), xFour(x0 + c), c0 >= 0);
+        let v1 = select(vec4f(), xFour(x1 + c), c1 >= 0);
+        let v2 = select(vec4f(), xFour(x2 + c), c2 >= 0);
+        let v3 = select(vec4f(), xFour(x3 + c), c3 >= 0);
+        let k = ((ky * KW + kx) * s.C4 + c) * 4u;
+        let w0 = weights(k + 0, n);
+        a0 = fma(vec4f(v0[0]), w0.lo, a0);
+        b0 = fma(vec4f(v0[0]), w0.hi, b0);
+        a1 = fma(vec4f(v1[0]), w0.lo, a1);
+        b1 = fma(vec4f(v1[0]), w0.hi, b1);
+        a2 = fma(vec4f(v2[0]), w0.lo, a2);
+        b2 = fma(vec4f(v2[0]), w0.hi, b2);
+        a3 = fma(vec4f(v3[0]), w0.lo, a3);
+        b3 = fma(vec4f(v3[0]), w0.hi, b3);
+        let w1 = weights(k + 1, n);
+        a0 = fma(vec4f(v0[1]), w1.lo, a0);
+        b0 = fma(vec4f(v0[1]), w1.hi, b0);
+        a1 = fma(vec4f(v1[1]), w1.lo, a1);
+        b1 = fma(vec4f(v1[1]), w1.hi, b1);
+        a2 = fma(vec4f(v2[1]), w1.lo, a2);
+        b2 = fma(vec4f(v2[1]), w1.hi, b2);
+        a3 = fma(vec4f(v3[1]), w1.lo, a3);
+        b3 = fma(vec4f(v3[1]), w1.hi, b3);
+        let w2 = weights(k + 2, n);
+        a0 = fma(vec4f(v0[2]), w2.lo, a0);
+        b0 = fma(vec4f(v0[2]), w2.hi, b0);
+        a1 = fma(vec4f(v1[2]), w2.lo, a1);
+        b1 = fma(vec4f(v1[2]), w2.hi, b1);
+        a2 = fma(vec4f(v2[2]), w2.lo, a2);
+        b2 = fma(vec4f(v2[2]), w2.hi, b2);
+        a3 = fma(vec4f(v3[2]), w2.lo, a3);
+        b3 = fma(vec4f(v3[2]), w2.hi, b3);
+        let w3 = weights(k + 3, n);
+        a0 = fma(vec4f(v0[3]), w3.lo, a0);
+        b0 = fma(vec4f(v0[3]), w3.hi, b0);
+        a1 = fma(vec4f(v1[3]), w3.lo, a1);
+        b1 = fma(vec4f(v1[3]), w3.hi, b1);
+        a2 = fma(vec4f(v2[3]), w3.lo, a2);
+        b2 = fma(vec4f(v2[3]), w3.hi, b2);
+        a3 = fma(vec4f(v3[3]), w3.lo, a3);
+        b3 = fma(vec4f(v3[3]), w3.hi, b3);
+      }
+    }
+  }
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX; i++) {
+    var lo = a0;
+    var hi = b0;
+    lo = select(lo, a0, i == 0);
+    hi = select(hi, b0, i == 0);
+    lo = select(lo, a1, i == 1);
+    hi = select(hi, b1, i == 1);
+    lo = select(lo, a2, i == 2);
+    hi = select(hi, b2, i == 2);
+    lo = select(lo, a3, i == 3);
+    hi = select(hi, b3, i == 3);
+    finish(x + i, y, n, lo);
+    finish(x + i, y, n + 4u, hi);
+  }
+}
+`,
+  "conv@V=0,TEXELS=0,PX=4": `const V: u32 = 0u;
+const TEXELS: u32 = 0u;
+const PX: u32 = 4u;
+// conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
@@ -12459,25 +12640,32 @@ fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
   return t / i32(UP);
 }
 
-fn weights(k: u32, n: u32, half: u32) -> vec4f {
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return bitcast<vec4f>(wBits(at * 2u + half)); }
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
   let v = wBits(at);
-  let pair = select(v.xy, v.zw, half == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo) { return; }
+  if (x >= s.Wo || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
-    var v = sum[i];
-    if ((s.bias & 1u) != 0u) { v += bias[n + i]; }
-    if ((s.bias & 2u) != 0u) { v += channelBias[s.b * s.Co + n + i]; }
-    v = activate(v);
-    if (s.add == 1u) { v += f32(R[rAt + i]); }
-    Y[yAt + i] = yElem(v);
+    var u = v[i];
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
   }
 }
 
@@ -12488,7 +12676,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
-  let x = (id.y % s.tiles) * 4u;
+  let x = (id.y % s.tiles) * PX;
   if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
 
   var a0 = vec4f();
@@ -12518,61 +12706,251 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let v2 = select(vec4f(), xFour(x2 + c), c2 >= 0);
         let v3 = select(vec4f(), xFour(x3 + c), c3 >= 0);
         let k = ((ky * KW + kx) * s.C4 + c) * 4u;
-        let u0 = weights(k + 0, n, 0u);
-        let w0 = weights(k + 0, n, 1u);
-        a0 = fma(vec4f(v0[0]), u0, a0);
-        b0 = fma(vec4f(v0[0]), w0, b0);
-        a1 = fma(vec4f(v1[0]), u0, a1);
-        b1 = fma(vec4f(v1[0]), w0, b1);
-        a2 = fma(vec4f(v2[0]), u0, a2);
-        b2 = fma(vec4f(v2[0]), w0, b2);
-        a3 = fma(vec4f(v3[0]), u0, a3);
-        b3 = fma(vec4f(v3[0]), w0, b3);
-        let u1 = weights(k + 1, n, 0u);
-        let w1 = weights(k + 1, n, 1u);
-        a0 = fma(vec4f(v0[1]), u1, a0);
-        b0 = fma(vec4f(v0[1]), w1, b0);
-        a1 = fma(vec4f(v1[1]), u1, a1);
-        b1 = fma(vec4f(v1[1]), w1, b1);
-        a2 = fma(vec4f(v2[1]), u1, a2);
-        b2 = fma(vec4f(v2[1]), w1, b2);
-        a3 = fma(vec4f(v3[1]), u1, a3);
-        b3 = fma(vec4f(v3[1]), w1, b3);
-        let u2 = weights(k + 2, n, 0u);
-        let w2 = weights(k + 2, n, 1u);
-        a0 = fma(vec4f(v0[2]), u2, a0);
-        b0 = fma(vec4f(v0[2]), w2, b0);
-        a1 = fma(vec4f(v1[2]), u2, a1);
-        b1 = fma(vec4f(v1[2]), w2, b1);
-        a2 = fma(vec4f(v2[2]), u2, a2);
-        b2 = fma(vec4f(v2[2]), w2, b2);
-        a3 = fma(vec4f(v3[2]), u2, a3);
-        b3 = fma(vec4f(v3[2]), w2, b3);
-        let u3 = weights(k + 3, n, 0u);
-        let w3 = weights(k + 3, n, 1u);
-        a0 = fma(vec4f(v0[3]), u3, a0);
-        b0 = fma(vec4f(v0[3]), w3, b0);
-        a1 = fma(vec4f(v1[3]), u3, a1);
-        b1 = fma(vec4f(v1[3]), w3, b1);
-        a2 = fma(vec4f(v2[3]), u3, a2);
-        b2 = fma(vec4f(v2[3]), w3, b2);
-        a3 = fma(vec4f(v3[3]), u3, a3);
-        b3 = fma(vec4f(v3[3]), w3, b3);
+        let w0 = weights(k + 0, n);
+        a0 = fma(vec4f(v0[0]), w0.lo, a0);
+        b0 = fma(vec4f(v0[0]), w0.hi, b0);
+        a1 = fma(vec4f(v1[0]), w0.lo, a1);
+        b1 = fma(vec4f(v1[0]), w0.hi, b1);
+        a2 = fma(vec4f(v2[0]), w0.lo, a2);
+        b2 = fma(vec4f(v2[0]), w0.hi, b2);
+        a3 = fma(vec4f(v3[0]), w0.lo, a3);
+        b3 = fma(vec4f(v3[0]), w0.hi, b3);
+        let w1 = weights(k + 1, n);
+        a0 = fma(vec4f(v0[1]), w1.lo, a0);
+        b0 = fma(vec4f(v0[1]), w1.hi, b0);
+        a1 = fma(vec4f(v1[1]), w1.lo, a1);
+        b1 = fma(vec4f(v1[1]), w1.hi, b1);
+        a2 = fma(vec4f(v2[1]), w1.lo, a2);
+        b2 = fma(vec4f(v2[1]), w1.hi, b2);
+        a3 = fma(vec4f(v3[1]), w1.lo, a3);
+        b3 = fma(vec4f(v3[1]), w1.hi, b3);
+        let w2 = weights(k + 2, n);
+        a0 = fma(vec4f(v0[2]), w2.lo, a0);
+        b0 = fma(vec4f(v0[2]), w2.hi, b0);
+        a1 = fma(vec4f(v1[2]), w2.lo, a1);
+        b1 = fma(vec4f(v1[2]), w2.hi, b1);
+        a2 = fma(vec4f(v2[2]), w2.lo, a2);
+        b2 = fma(vec4f(v2[2]), w2.hi, b2);
+        a3 = fma(vec4f(v3[2]), w2.lo, a3);
+        b3 = fma(vec4f(v3[2]), w2.hi, b3);
+        let w3 = weights(k + 3, n);
+        a0 = fma(vec4f(v0[3]), w3.lo, a0);
+        b0 = fma(vec4f(v0[3]), w3.hi, b0);
+        a1 = fma(vec4f(v1[3]), w3.lo, a1);
+        b1 = fma(vec4f(v1[3]), w3.hi, b1);
+        a2 = fma(vec4f(v2[3]), w3.lo, a2);
+        b2 = fma(vec4f(v2[3]), w3.hi, b2);
+        a3 = fma(vec4f(v3[3]), w3.lo, a3);
+        b3 = fma(vec4f(v3[3]), w3.hi, b3);
       }
     }
   }
-  finish(x + 0, y, n, a0);
-  finish(x + 0, y, n + 4u, b0);
-  finish(x + 1, y, n, a1);
-  finish(x + 1, y, n + 4u, b1);
-  finish(x + 2, y, n, a2);
-  finish(x + 2, y, n + 4u, b2);
-  finish(x + 3, y, n, a3);
-  finish(x + 3, y, n + 4u, b3);
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX; i++) {
+    var lo = a0;
+    var hi = b0;
+    lo = select(lo, a0, i == 0);
+    hi = select(hi, b0, i == 0);
+    lo = select(lo, a1, i == 1);
+    hi = select(hi, b1, i == 1);
+    lo = select(lo, a2, i == 2);
+    hi = select(hi, b2, i == 2);
+    lo = select(lo, a3, i == 3);
+    hi = select(hi, b3, i == 3);
+    finish(x + i, y, n, lo);
+    finish(x + i, y, n + 4u, hi);
+  }
 }
 `,
-  "conv@TEXELS=1": `const TEXELS: u32 = 1u;
-// conv.wgsl — convolution of any kernel size, stride and padding: 4 neighbouring pixels × 8 channels an invocation.
+  "conv@V=1,TEXELS=1,PX=4": `const V: u32 = 1u;
+const TEXELS: u32 = 1u;
+const PX: u32 = 4u;
+// conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
+
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;
+override UP: u32 = 1u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+override TRANSPOSED: u32 = 0u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,
+  xRow: u32, yRow: u32, rRow: u32, b: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
+  let n = id.x * 8u;
+  let y = s.y0 + id.y / s.tiles;
+  let x = (id.y % s.tiles) * PX;
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
+
+  var a0 = vec4f();
+  var b0 = vec4f();
+  var a1 = vec4f();
+  var b1 = vec4f();
+  var a2 = vec4f();
+  var b2 = vec4f();
+  var a3 = vec4f();
+  var b3 = vec4f();
+  for (var ky = 0u; ky < KH; ky++) {
+    let row = source(y, ky, s.padY, s.H);
+    if (row < 0) { continue; }
+    let line = (u32(row) - s.xRow) * s.W;
+    for (var kx = 0u; kx < KW; kx++) {
+      let c0 = source(x + 0, kx, s.padX, s.W);
+      let x0 = (line + u32(max(c0, 0))) * s.C4;
+      let c1 = source(x + 1, kx, s.padX, s.W);
+      let x1 = (line + u32(max(c1, 0))) * s.C4;
+      let c2 = source(x + 2, kx, s.padX, s.W);
+      let x2 = (line + u32(max(c2, 0))) * s.C4;
+      let c3 = source(x + 3, kx, s.padX, s.W);
+      let x3 = (line + u32(max(c3, 0))) * s.C4;
+      for (var c = 0u; c < s.C4; c++) {
+        let v0 = select(vec4f(), xFour(x0 + c), c0 >= 0);
+        let v1 = select(vec4f(), xFour(x1 + c), c1 >= 0);
+        let v2 = select(vec4f(), xFour(x2 + c), c2 >= 0);
+        let v3 = select(vec4f(), xFour(x3 + c), c3 >= 0);
+        let k = ((ky * KW + kx) * s.C4 + c) * 4u;
+        let w0 = weights(k + 0, n);
+        a0 = fma(vec4f(v0[0]), w0.lo, a0);
+        b0 = fma(vec4f(v0[0]), w0.hi, b0);
+        a1 = fma(vec4f(v1[0]), w0.lo, a1);
+        b1 = fma(vec4f(v1[0]), w0.hi, b1);
+        a2 = fma(vec4f(v2[0]), w0.lo, a2);
+        b2 = fma(vec4f(v2[0]), w0.hi, b2);
+        a3 = fma(vec4f(v3[0]), w0.lo, a3);
+        b3 = fma(vec4f(v3[0]), w0.hi, b3);
+        let w1 = weights(k + 1, n);
+        a0 = fma(vec4f(v0[1]), w1.lo, a0);
+        b0 = fma(vec4f(v0[1]), w1.hi, b0);
+        a1 = fma(vec4f(v1[1]), w1.lo, a1);
+        b1 = fma(vec4f(v1[1]), w1.hi, b1);
+        a2 = fma(vec4f(v2[1]), w1.lo, a2);
+        b2 = fma(vec4f(v2[1]), w1.hi, b2);
+        a3 = fma(vec4f(v3[1]), w1.lo, a3);
+        b3 = fma(vec4f(v3[1]), w1.hi, b3);
+        let w2 = weights(k + 2, n);
+        a0 = fma(vec4f(v0[2]), w2.lo, a0);
+        b0 = fma(vec4f(v0[2]), w2.hi, b0);
+        a1 = fma(vec4f(v1[2]), w2.lo, a1);
+        b1 = fma(vec4f(v1[2]), w2.hi, b1);
+        a2 = fma(vec4f(v2[2]), w2.lo, a2);
+        b2 = fma(vec4f(v2[2]), w2.hi, b2);
+        a3 = fma(vec4f(v3[2]), w2.lo, a3);
+        b3 = fma(vec4f(v3[2]), w2.hi, b3);
+        let w3 = weights(k + 3, n);
+        a0 = fma(vec4f(v0[3]), w3.lo, a0);
+        b0 = fma(vec4f(v0[3]), w3.hi, b0);
+        a1 = fma(vec4f(v1[3]), w3.lo, a1);
+        b1 = fma(vec4f(v1[3]), w3.hi, b1);
+        a2 = fma(vec4f(v2[3]), w3.lo, a2);
+        b2 = fma(vec4f(v2[3]), w3.hi, b2);
+        a3 = fma(vec4f(v3[3]), w3.lo, a3);
+        b3 = fma(vec4f(v3[3]), w3.hi, b3);
+      }
+    }
+  }
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX; i++) {
+    var lo = a0;
+    var hi = b0;
+    lo = select(lo, a0, i == 0);
+    hi = select(hi, b0, i == 0);
+    lo = select(lo, a1, i == 1);
+    hi = select(hi, b1, i == 1);
+    lo = select(lo, a2, i == 2);
+    hi = select(hi, b2, i == 2);
+    lo = select(lo, a3, i == 3);
+    hi = select(hi, b3, i == 3);
+    finish(x + i, y, n, lo);
+    finish(x + i, y, n + 4u, hi);
+  }
+}
+`,
+  "conv@V=0,TEXELS=1,PX=4": `const V: u32 = 0u;
+const TEXELS: u32 = 1u;
+const PX: u32 = 4u;
+// conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
@@ -12635,25 +13013,32 @@ fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
   return t / i32(UP);
 }
 
-fn weights(k: u32, n: u32, half: u32) -> vec4f {
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return bitcast<vec4f>(wBits(at * 2u + half)); }
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
   let v = wBits(at);
-  let pair = select(v.xy, v.zw, half == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo) { return; }
+  if (x >= s.Wo || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
-    var v = sum[i];
-    if ((s.bias & 1u) != 0u) { v += bias[n + i]; }
-    if ((s.bias & 2u) != 0u) { v += channelBias[s.b * s.Co + n + i]; }
-    v = activate(v);
-    if (s.add == 1u) { v += f32(R[rAt + i]); }
-    Y[yAt + i] = yElem(v);
+    var u = v[i];
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
   }
 }
 
@@ -12664,7 +13049,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
   let n = id.x * 8u;
   let y = s.y0 + id.y / s.tiles;
-  let x = (id.y % s.tiles) * 4u;
+  let x = (id.y % s.tiles) * PX;
   if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
 
   var a0 = vec4f();
@@ -12694,57 +13079,553 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         let v2 = select(vec4f(), xFour(x2 + c), c2 >= 0);
         let v3 = select(vec4f(), xFour(x3 + c), c3 >= 0);
         let k = ((ky * KW + kx) * s.C4 + c) * 4u;
-        let u0 = weights(k + 0, n, 0u);
-        let w0 = weights(k + 0, n, 1u);
-        a0 = fma(vec4f(v0[0]), u0, a0);
-        b0 = fma(vec4f(v0[0]), w0, b0);
-        a1 = fma(vec4f(v1[0]), u0, a1);
-        b1 = fma(vec4f(v1[0]), w0, b1);
-        a2 = fma(vec4f(v2[0]), u0, a2);
-        b2 = fma(vec4f(v2[0]), w0, b2);
-        a3 = fma(vec4f(v3[0]), u0, a3);
-        b3 = fma(vec4f(v3[0]), w0, b3);
-        let u1 = weights(k + 1, n, 0u);
-        let w1 = weights(k + 1, n, 1u);
-        a0 = fma(vec4f(v0[1]), u1, a0);
-        b0 = fma(vec4f(v0[1]), w1, b0);
-        a1 = fma(vec4f(v1[1]), u1, a1);
-        b1 = fma(vec4f(v1[1]), w1, b1);
-        a2 = fma(vec4f(v2[1]), u1, a2);
-        b2 = fma(vec4f(v2[1]), w1, b2);
-        a3 = fma(vec4f(v3[1]), u1, a3);
-        b3 = fma(vec4f(v3[1]), w1, b3);
-        let u2 = weights(k + 2, n, 0u);
-        let w2 = weights(k + 2, n, 1u);
-        a0 = fma(vec4f(v0[2]), u2, a0);
-        b0 = fma(vec4f(v0[2]), w2, b0);
-        a1 = fma(vec4f(v1[2]), u2, a1);
-        b1 = fma(vec4f(v1[2]), w2, b1);
-        a2 = fma(vec4f(v2[2]), u2, a2);
-        b2 = fma(vec4f(v2[2]), w2, b2);
-        a3 = fma(vec4f(v3[2]), u2, a3);
-        b3 = fma(vec4f(v3[2]), w2, b3);
-        let u3 = weights(k + 3, n, 0u);
-        let w3 = weights(k + 3, n, 1u);
-        a0 = fma(vec4f(v0[3]), u3, a0);
-        b0 = fma(vec4f(v0[3]), w3, b0);
-        a1 = fma(vec4f(v1[3]), u3, a1);
-        b1 = fma(vec4f(v1[3]), w3, b1);
-        a2 = fma(vec4f(v2[3]), u3, a2);
-        b2 = fma(vec4f(v2[3]), w3, b2);
-        a3 = fma(vec4f(v3[3]), u3, a3);
-        b3 = fma(vec4f(v3[3]), w3, b3);
+        let w0 = weights(k + 0, n);
+        a0 = fma(vec4f(v0[0]), w0.lo, a0);
+        b0 = fma(vec4f(v0[0]), w0.hi, b0);
+        a1 = fma(vec4f(v1[0]), w0.lo, a1);
+        b1 = fma(vec4f(v1[0]), w0.hi, b1);
+        a2 = fma(vec4f(v2[0]), w0.lo, a2);
+        b2 = fma(vec4f(v2[0]), w0.hi, b2);
+        a3 = fma(vec4f(v3[0]), w0.lo, a3);
+        b3 = fma(vec4f(v3[0]), w0.hi, b3);
+        let w1 = weights(k + 1, n);
+        a0 = fma(vec4f(v0[1]), w1.lo, a0);
+        b0 = fma(vec4f(v0[1]), w1.hi, b0);
+        a1 = fma(vec4f(v1[1]), w1.lo, a1);
+        b1 = fma(vec4f(v1[1]), w1.hi, b1);
+        a2 = fma(vec4f(v2[1]), w1.lo, a2);
+        b2 = fma(vec4f(v2[1]), w1.hi, b2);
+        a3 = fma(vec4f(v3[1]), w1.lo, a3);
+        b3 = fma(vec4f(v3[1]), w1.hi, b3);
+        let w2 = weights(k + 2, n);
+        a0 = fma(vec4f(v0[2]), w2.lo, a0);
+        b0 = fma(vec4f(v0[2]), w2.hi, b0);
+        a1 = fma(vec4f(v1[2]), w2.lo, a1);
+        b1 = fma(vec4f(v1[2]), w2.hi, b1);
+        a2 = fma(vec4f(v2[2]), w2.lo, a2);
+        b2 = fma(vec4f(v2[2]), w2.hi, b2);
+        a3 = fma(vec4f(v3[2]), w2.lo, a3);
+        b3 = fma(vec4f(v3[2]), w2.hi, b3);
+        let w3 = weights(k + 3, n);
+        a0 = fma(vec4f(v0[3]), w3.lo, a0);
+        b0 = fma(vec4f(v0[3]), w3.hi, b0);
+        a1 = fma(vec4f(v1[3]), w3.lo, a1);
+        b1 = fma(vec4f(v1[3]), w3.hi, b1);
+        a2 = fma(vec4f(v2[3]), w3.lo, a2);
+        b2 = fma(vec4f(v2[3]), w3.hi, b2);
+        a3 = fma(vec4f(v3[3]), w3.lo, a3);
+        b3 = fma(vec4f(v3[3]), w3.hi, b3);
       }
     }
   }
-  finish(x + 0, y, n, a0);
-  finish(x + 0, y, n + 4u, b0);
-  finish(x + 1, y, n, a1);
-  finish(x + 1, y, n + 4u, b1);
-  finish(x + 2, y, n, a2);
-  finish(x + 2, y, n + 4u, b2);
-  finish(x + 3, y, n, a3);
-  finish(x + 3, y, n + 4u, b3);
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX; i++) {
+    var lo = a0;
+    var hi = b0;
+    lo = select(lo, a0, i == 0);
+    hi = select(hi, b0, i == 0);
+    lo = select(lo, a1, i == 1);
+    hi = select(hi, b1, i == 1);
+    lo = select(lo, a2, i == 2);
+    hi = select(hi, b2, i == 2);
+    lo = select(lo, a3, i == 3);
+    hi = select(hi, b3, i == 3);
+    finish(x + i, y, n, lo);
+    finish(x + i, y, n + 4u, hi);
+  }
+}
+`,
+  "conv@V=1,TEXELS=1,PX=8": `const V: u32 = 1u;
+const TEXELS: u32 = 1u;
+const PX: u32 = 8u;
+// conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
+
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;
+override UP: u32 = 1u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+override TRANSPOSED: u32 = 0u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,
+  xRow: u32, yRow: u32, rRow: u32, b: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
+@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
+  let n = id.x * 8u;
+  let y = s.y0 + id.y / s.tiles;
+  let x = (id.y % s.tiles) * PX;
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
+
+  var a0 = vec4f();
+  var b0 = vec4f();
+  var a1 = vec4f();
+  var b1 = vec4f();
+  var a2 = vec4f();
+  var b2 = vec4f();
+  var a3 = vec4f();
+  var b3 = vec4f();
+  var a4 = vec4f();
+  var b4 = vec4f();
+  var a5 = vec4f();
+  var b5 = vec4f();
+  var a6 = vec4f();
+  var b6 = vec4f();
+  var a7 = vec4f();
+  var b7 = vec4f();
+  for (var ky = 0u; ky < KH; ky++) {
+    let row = source(y, ky, s.padY, s.H);
+    if (row < 0) { continue; }
+    let line = (u32(row) - s.xRow) * s.W;
+    for (var kx = 0u; kx < KW; kx++) {
+      let c0 = source(x + 0, kx, s.padX, s.W);
+      let x0 = (line + u32(max(c0, 0))) * s.C4;
+      let c1 = source(x + 1, kx, s.padX, s.W);
+      let x1 = (line + u32(max(c1, 0))) * s.C4;
+      let c2 = source(x + 2, kx, s.padX, s.W);
+      let x2 = (line + u32(max(c2, 0))) * s.C4;
+      let c3 = source(x + 3, kx, s.padX, s.W);
+      let x3 = (line + u32(max(c3, 0))) * s.C4;
+      let c4 = source(x + 4, kx, s.padX, s.W);
+      let x4 = (line + u32(max(c4, 0))) * s.C4;
+      let c5 = source(x + 5, kx, s.padX, s.W);
+      let x5 = (line + u32(max(c5, 0))) * s.C4;
+      let c6 = source(x + 6, kx, s.padX, s.W);
+      let x6 = (line + u32(max(c6, 0))) * s.C4;
+      let c7 = source(x + 7, kx, s.padX, s.W);
+      let x7 = (line + u32(max(c7, 0))) * s.C4;
+      for (var c = 0u; c < s.C4; c++) {
+        let v0 = select(vec4f(), xFour(x0 + c), c0 >= 0);
+        let v1 = select(vec4f(), xFour(x1 + c), c1 >= 0);
+        let v2 = select(vec4f(), xFour(x2 + c), c2 >= 0);
+        let v3 = select(vec4f(), xFour(x3 + c), c3 >= 0);
+        let v4 = select(vec4f(), xFour(x4 + c), c4 >= 0);
+        let v5 = select(vec4f(), xFour(x5 + c), c5 >= 0);
+        let v6 = select(vec4f(), xFour(x6 + c), c6 >= 0);
+        let v7 = select(vec4f(), xFour(x7 + c), c7 >= 0);
+        let k = ((ky * KW + kx) * s.C4 + c) * 4u;
+        let w0 = weights(k + 0, n);
+        a0 = fma(vec4f(v0[0]), w0.lo, a0);
+        b0 = fma(vec4f(v0[0]), w0.hi, b0);
+        a1 = fma(vec4f(v1[0]), w0.lo, a1);
+        b1 = fma(vec4f(v1[0]), w0.hi, b1);
+        a2 = fma(vec4f(v2[0]), w0.lo, a2);
+        b2 = fma(vec4f(v2[0]), w0.hi, b2);
+        a3 = fma(vec4f(v3[0]), w0.lo, a3);
+        b3 = fma(vec4f(v3[0]), w0.hi, b3);
+        a4 = fma(vec4f(v4[0]), w0.lo, a4);
+        b4 = fma(vec4f(v4[0]), w0.hi, b4);
+        a5 = fma(vec4f(v5[0]), w0.lo, a5);
+        b5 = fma(vec4f(v5[0]), w0.hi, b5);
+        a6 = fma(vec4f(v6[0]), w0.lo, a6);
+        b6 = fma(vec4f(v6[0]), w0.hi, b6);
+        a7 = fma(vec4f(v7[0]), w0.lo, a7);
+        b7 = fma(vec4f(v7[0]), w0.hi, b7);
+        let w1 = weights(k + 1, n);
+        a0 = fma(vec4f(v0[1]), w1.lo, a0);
+        b0 = fma(vec4f(v0[1]), w1.hi, b0);
+        a1 = fma(vec4f(v1[1]), w1.lo, a1);
+        b1 = fma(vec4f(v1[1]), w1.hi, b1);
+        a2 = fma(vec4f(v2[1]), w1.lo, a2);
+        b2 = fma(vec4f(v2[1]), w1.hi, b2);
+        a3 = fma(vec4f(v3[1]), w1.lo, a3);
+        b3 = fma(vec4f(v3[1]), w1.hi, b3);
+        a4 = fma(vec4f(v4[1]), w1.lo, a4);
+        b4 = fma(vec4f(v4[1]), w1.hi, b4);
+        a5 = fma(vec4f(v5[1]), w1.lo, a5);
+        b5 = fma(vec4f(v5[1]), w1.hi, b5);
+        a6 = fma(vec4f(v6[1]), w1.lo, a6);
+        b6 = fma(vec4f(v6[1]), w1.hi, b6);
+        a7 = fma(vec4f(v7[1]), w1.lo, a7);
+        b7 = fma(vec4f(v7[1]), w1.hi, b7);
+        let w2 = weights(k + 2, n);
+        a0 = fma(vec4f(v0[2]), w2.lo, a0);
+        b0 = fma(vec4f(v0[2]), w2.hi, b0);
+        a1 = fma(vec4f(v1[2]), w2.lo, a1);
+        b1 = fma(vec4f(v1[2]), w2.hi, b1);
+        a2 = fma(vec4f(v2[2]), w2.lo, a2);
+        b2 = fma(vec4f(v2[2]), w2.hi, b2);
+        a3 = fma(vec4f(v3[2]), w2.lo, a3);
+        b3 = fma(vec4f(v3[2]), w2.hi, b3);
+        a4 = fma(vec4f(v4[2]), w2.lo, a4);
+        b4 = fma(vec4f(v4[2]), w2.hi, b4);
+        a5 = fma(vec4f(v5[2]), w2.lo, a5);
+        b5 = fma(vec4f(v5[2]), w2.hi, b5);
+        a6 = fma(vec4f(v6[2]), w2.lo, a6);
+        b6 = fma(vec4f(v6[2]), w2.hi, b6);
+        a7 = fma(vec4f(v7[2]), w2.lo, a7);
+        b7 = fma(vec4f(v7[2]), w2.hi, b7);
+        let w3 = weights(k + 3, n);
+        a0 = fma(vec4f(v0[3]), w3.lo, a0);
+        b0 = fma(vec4f(v0[3]), w3.hi, b0);
+        a1 = fma(vec4f(v1[3]), w3.lo, a1);
+        b1 = fma(vec4f(v1[3]), w3.hi, b1);
+        a2 = fma(vec4f(v2[3]), w3.lo, a2);
+        b2 = fma(vec4f(v2[3]), w3.hi, b2);
+        a3 = fma(vec4f(v3[3]), w3.lo, a3);
+        b3 = fma(vec4f(v3[3]), w3.hi, b3);
+        a4 = fma(vec4f(v4[3]), w3.lo, a4);
+        b4 = fma(vec4f(v4[3]), w3.hi, b4);
+        a5 = fma(vec4f(v5[3]), w3.lo, a5);
+        b5 = fma(vec4f(v5[3]), w3.hi, b5);
+        a6 = fma(vec4f(v6[3]), w3.lo, a6);
+        b6 = fma(vec4f(v6[3]), w3.hi, b6);
+        a7 = fma(vec4f(v7[3]), w3.lo, a7);
+        b7 = fma(vec4f(v7[3]), w3.hi, b7);
+      }
+    }
+  }
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX; i++) {
+    var lo = a0;
+    var hi = b0;
+    lo = select(lo, a0, i == 0);
+    hi = select(hi, b0, i == 0);
+    lo = select(lo, a1, i == 1);
+    hi = select(hi, b1, i == 1);
+    lo = select(lo, a2, i == 2);
+    hi = select(hi, b2, i == 2);
+    lo = select(lo, a3, i == 3);
+    hi = select(hi, b3, i == 3);
+    lo = select(lo, a4, i == 4);
+    hi = select(hi, b4, i == 4);
+    lo = select(lo, a5, i == 5);
+    hi = select(hi, b5, i == 5);
+    lo = select(lo, a6, i == 6);
+    hi = select(hi, b6, i == 6);
+    lo = select(lo, a7, i == 7);
+    hi = select(hi, b7, i == 7);
+    finish(x + i, y, n, lo);
+    finish(x + i, y, n + 4u, hi);
+  }
+}
+`,
+  "conv@V=0,TEXELS=1,PX=8": `const V: u32 = 0u;
+const TEXELS: u32 = 1u;
+const PX: u32 = 8u;
+// conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
+//
+//   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
+//
+// TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
+
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;
+override UP: u32 = 1u;
+override STRIDE: u32 = 1u;
+override KH: u32 = 3u;
+override KW: u32 = 3u;
+override TRANSPOSED: u32 = 0u;
+
+struct Shape {
+  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,
+  xRow: u32, yRow: u32, rRow: u32, b: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
+  act: u32,      // as in matmul.wgsl
+  bias: u32,     // 1 bias, 2 channelBias, 3 both
+  add: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var u = v[i];
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
+  }
+}
+
+// One axis: drivers that run on a CPU fill their vectors along x only.
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let down = 64u / s.across;
+  let id = vec2u(group.x * s.across + lane % s.across, group.y * down + lane / s.across);
+  let n = id.x * 8u;
+  let y = s.y0 + id.y / s.tiles;
+  let x = (id.y % s.tiles) * PX;
+  if (n >= s.Co || y >= s.y0 + s.rows || lane >= s.across * down) { return; }
+
+  var a0 = vec4f();
+  var b0 = vec4f();
+  var a1 = vec4f();
+  var b1 = vec4f();
+  var a2 = vec4f();
+  var b2 = vec4f();
+  var a3 = vec4f();
+  var b3 = vec4f();
+  var a4 = vec4f();
+  var b4 = vec4f();
+  var a5 = vec4f();
+  var b5 = vec4f();
+  var a6 = vec4f();
+  var b6 = vec4f();
+  var a7 = vec4f();
+  var b7 = vec4f();
+  for (var ky = 0u; ky < KH; ky++) {
+    let row = source(y, ky, s.padY, s.H);
+    if (row < 0) { continue; }
+    let line = (u32(row) - s.xRow) * s.W;
+    for (var kx = 0u; kx < KW; kx++) {
+      let c0 = source(x + 0, kx, s.padX, s.W);
+      let x0 = (line + u32(max(c0, 0))) * s.C4;
+      let c1 = source(x + 1, kx, s.padX, s.W);
+      let x1 = (line + u32(max(c1, 0))) * s.C4;
+      let c2 = source(x + 2, kx, s.padX, s.W);
+      let x2 = (line + u32(max(c2, 0))) * s.C4;
+      let c3 = source(x + 3, kx, s.padX, s.W);
+      let x3 = (line + u32(max(c3, 0))) * s.C4;
+      let c4 = source(x + 4, kx, s.padX, s.W);
+      let x4 = (line + u32(max(c4, 0))) * s.C4;
+      let c5 = source(x + 5, kx, s.padX, s.W);
+      let x5 = (line + u32(max(c5, 0))) * s.C4;
+      let c6 = source(x + 6, kx, s.padX, s.W);
+      let x6 = (line + u32(max(c6, 0))) * s.C4;
+      let c7 = source(x + 7, kx, s.padX, s.W);
+      let x7 = (line + u32(max(c7, 0))) * s.C4;
+      for (var c = 0u; c < s.C4; c++) {
+        let v0 = select(vec4f(), xFour(x0 + c), c0 >= 0);
+        let v1 = select(vec4f(), xFour(x1 + c), c1 >= 0);
+        let v2 = select(vec4f(), xFour(x2 + c), c2 >= 0);
+        let v3 = select(vec4f(), xFour(x3 + c), c3 >= 0);
+        let v4 = select(vec4f(), xFour(x4 + c), c4 >= 0);
+        let v5 = select(vec4f(), xFour(x5 + c), c5 >= 0);
+        let v6 = select(vec4f(), xFour(x6 + c), c6 >= 0);
+        let v7 = select(vec4f(), xFour(x7 + c), c7 >= 0);
+        let k = ((ky * KW + kx) * s.C4 + c) * 4u;
+        let w0 = weights(k + 0, n);
+        a0 = fma(vec4f(v0[0]), w0.lo, a0);
+        b0 = fma(vec4f(v0[0]), w0.hi, b0);
+        a1 = fma(vec4f(v1[0]), w0.lo, a1);
+        b1 = fma(vec4f(v1[0]), w0.hi, b1);
+        a2 = fma(vec4f(v2[0]), w0.lo, a2);
+        b2 = fma(vec4f(v2[0]), w0.hi, b2);
+        a3 = fma(vec4f(v3[0]), w0.lo, a3);
+        b3 = fma(vec4f(v3[0]), w0.hi, b3);
+        a4 = fma(vec4f(v4[0]), w0.lo, a4);
+        b4 = fma(vec4f(v4[0]), w0.hi, b4);
+        a5 = fma(vec4f(v5[0]), w0.lo, a5);
+        b5 = fma(vec4f(v5[0]), w0.hi, b5);
+        a6 = fma(vec4f(v6[0]), w0.lo, a6);
+        b6 = fma(vec4f(v6[0]), w0.hi, b6);
+        a7 = fma(vec4f(v7[0]), w0.lo, a7);
+        b7 = fma(vec4f(v7[0]), w0.hi, b7);
+        let w1 = weights(k + 1, n);
+        a0 = fma(vec4f(v0[1]), w1.lo, a0);
+        b0 = fma(vec4f(v0[1]), w1.hi, b0);
+        a1 = fma(vec4f(v1[1]), w1.lo, a1);
+        b1 = fma(vec4f(v1[1]), w1.hi, b1);
+        a2 = fma(vec4f(v2[1]), w1.lo, a2);
+        b2 = fma(vec4f(v2[1]), w1.hi, b2);
+        a3 = fma(vec4f(v3[1]), w1.lo, a3);
+        b3 = fma(vec4f(v3[1]), w1.hi, b3);
+        a4 = fma(vec4f(v4[1]), w1.lo, a4);
+        b4 = fma(vec4f(v4[1]), w1.hi, b4);
+        a5 = fma(vec4f(v5[1]), w1.lo, a5);
+        b5 = fma(vec4f(v5[1]), w1.hi, b5);
+        a6 = fma(vec4f(v6[1]), w1.lo, a6);
+        b6 = fma(vec4f(v6[1]), w1.hi, b6);
+        a7 = fma(vec4f(v7[1]), w1.lo, a7);
+        b7 = fma(vec4f(v7[1]), w1.hi, b7);
+        let w2 = weights(k + 2, n);
+        a0 = fma(vec4f(v0[2]), w2.lo, a0);
+        b0 = fma(vec4f(v0[2]), w2.hi, b0);
+        a1 = fma(vec4f(v1[2]), w2.lo, a1);
+        b1 = fma(vec4f(v1[2]), w2.hi, b1);
+        a2 = fma(vec4f(v2[2]), w2.lo, a2);
+        b2 = fma(vec4f(v2[2]), w2.hi, b2);
+        a3 = fma(vec4f(v3[2]), w2.lo, a3);
+        b3 = fma(vec4f(v3[2]), w2.hi, b3);
+        a4 = fma(vec4f(v4[2]), w2.lo, a4);
+        b4 = fma(vec4f(v4[2]), w2.hi, b4);
+        a5 = fma(vec4f(v5[2]), w2.lo, a5);
+        b5 = fma(vec4f(v5[2]), w2.hi, b5);
+        a6 = fma(vec4f(v6[2]), w2.lo, a6);
+        b6 = fma(vec4f(v6[2]), w2.hi, b6);
+        a7 = fma(vec4f(v7[2]), w2.lo, a7);
+        b7 = fma(vec4f(v7[2]), w2.hi, b7);
+        let w3 = weights(k + 3, n);
+        a0 = fma(vec4f(v0[3]), w3.lo, a0);
+        b0 = fma(vec4f(v0[3]), w3.hi, b0);
+        a1 = fma(vec4f(v1[3]), w3.lo, a1);
+        b1 = fma(vec4f(v1[3]), w3.hi, b1);
+        a2 = fma(vec4f(v2[3]), w3.lo, a2);
+        b2 = fma(vec4f(v2[3]), w3.hi, b2);
+        a3 = fma(vec4f(v3[3]), w3.lo, a3);
+        b3 = fma(vec4f(v3[3]), w3.hi, b3);
+        a4 = fma(vec4f(v4[3]), w3.lo, a4);
+        b4 = fma(vec4f(v4[3]), w3.hi, b4);
+        a5 = fma(vec4f(v5[3]), w3.lo, a5);
+        b5 = fma(vec4f(v5[3]), w3.hi, b5);
+        a6 = fma(vec4f(v6[3]), w3.lo, a6);
+        b6 = fma(vec4f(v6[3]), w3.hi, b6);
+        a7 = fma(vec4f(v7[3]), w3.lo, a7);
+        b7 = fma(vec4f(v7[3]), w3.hi, b7);
+      }
+    }
+  }
+  // A loop with the sums picked by select, as in matmul.wgsl.
+  for (var i = 0u; i < PX; i++) {
+    var lo = a0;
+    var hi = b0;
+    lo = select(lo, a0, i == 0);
+    hi = select(hi, b0, i == 0);
+    lo = select(lo, a1, i == 1);
+    hi = select(hi, b1, i == 1);
+    lo = select(lo, a2, i == 2);
+    hi = select(hi, b2, i == 2);
+    lo = select(lo, a3, i == 3);
+    hi = select(hi, b3, i == 3);
+    lo = select(lo, a4, i == 4);
+    hi = select(hi, b4, i == 4);
+    lo = select(lo, a5, i == 5);
+    hi = select(hi, b5, i == 5);
+    lo = select(lo, a6, i == 6);
+    hi = select(hi, b6, i == 6);
+    lo = select(lo, a7, i == 7);
+    hi = select(hi, b7, i == 7);
+    finish(x + i, y, n, lo);
+    finish(x + i, y, n + 4u, hi);
+  }
 }
 `,
   "conv3x3@V=1,TEXELS=0,PX=8,ROWS=1": `const V: u32 = 1u;
@@ -27006,4 +27887,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "cbd62ed03af790aa";
+export const SHADERS_DIGEST = "c6286042e6899fde";

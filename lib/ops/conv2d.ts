@@ -145,8 +145,8 @@ interface Tile {
   readonly pace: number;
 }
 
-/** shaders/conv.wgsl. */
-const PLAIN_TILE: Tile = { PX: 4, ROWS: 1, pace: 1 };
+/** shaders/conv.wgsl. The first suits any adapter. */
+const PLAIN_TILES: readonly Tile[] = [{ PX: 4, ROWS: 1, pace: 1 }, { PX: 8, ROWS: 1, pace: 1.5 }];
 /** shaders/conv3x3.wgsl: sixteen pixels share a weight that eight had to themselves. The first suits any adapter. */
 const LARGE_TILES: readonly Tile[] = [
   { PX: 8, ROWS: 1, pace: 34 },
@@ -195,11 +195,11 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   const texels = operandsOf(r.device) === "texels" &&
     Math.max(X.byteLength, w.buffer.size) <= MAX_TEXEL_BYTES && (X.dtype === "f32" || C4 * 4 % 8 === 0);
   const vectors = Co % 4 === 0;
-  const tile = !fast
-    ? PLAIN_TILE
-    : texels && vectors && tilesOf(r.device) !== "small"
-    ? LARGE_TILES.reduce((best, t) => time(t, g) < time(best, g) ? t : best)
-    : LARGE_TILES[0];
+  const roomy = texels && tilesOf(r.device) !== "small";
+  const tilesOfKind = fast ? vectors ? LARGE_TILES : LARGE_TILES.slice(0, 1) : PLAIN_TILES;
+  const tile = roomy
+    ? tilesOfKind.reduce((best, t) => time(t, g) < time(best, g) ? t : best)
+    : tilesOfKind[0];
   const { PX, ROWS } = tile;
   const tiles = Math.ceil(g.Wo / PX);
   const across = invocationsAcross(Co);
@@ -264,7 +264,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
           ? `conv_tiled@V=${vectors ? 1 : 0},RM=${RM},RN=${RN}`
           : fast
           ? `conv3x3@V=${vectors ? 1 : 0},TEXELS=${texels ? 1 : 0},PX=${PX},ROWS=${ROWS}`
-          : `conv@TEXELS=${texels ? 1 : 0}`,
+          : `conv@V=${vectors ? 1 : 0},TEXELS=${texels ? 1 : 0},PX=${PX}`,
         types: { ...texels ? {} : { xElem: X.dtype }, rElem: o.residual?.dtype ?? "f32", yElem: Y.dtype },
         constants,
         // deno-fmt-ignore
