@@ -65,6 +65,9 @@ const CASES: readonly Case[] = [
   { B: 2, P: 130, C: 320, groups: 32, dtype: "f16" },
   { B: 1, P: 65, C: 1280, groups: 32, silu: true },
   { B: 3, P: 33, C: 128, groups: 32, dtype: "f16", silu: true },
+  { B: 2, P: 70, C: 640, groups: 32 },
+  { B: 1, P: 35, C: 2560, groups: 32, dtype: "f16" },
+  { B: 1, P: 67, C: 336, groups: 112 },
   { B: 1, P: 19, C: 21, groups: 7 },
   { B: 1, P: 50, C: 12, groups: 4, dtype: "f16" },
 ];

@@ -20089,18 +20089,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (lane == 0u) { Y[(s.b * s.G + g) * s.chunks + chunk] = vec2f(mean, m2); }
 }
 `,
-  "group_norm_texels": `// group_norm_texels.wgsl — as group_norm_stats.wgsl, over all groups at once, X read from a texture.
+  "group_norm_texels": `// group_norm_texels.wgsl — as group_norm_stats.wgsl, over many groups at once, X read from a texture.
 //
-//   X [B, P, C] f32 or f16 by X_TYPE, P pixels, C a multiple of 4 (f32) or 8 (f16) and at most 4·WG channels
+//   X [B, P, C] f32 or f16 by X_TYPE, P pixels, C a multiple of 4 (f32) or 8 (f16)
 //   Y [B, G, chunks, 2] f32: mean and sum of squared deviations
 //
-// One workgroup a chunk of pixels. A lane sums four channels of every few pixels; two passes over the chunk, so
+// One workgroup a chunk of pixels and a slice of channels: whole groups, whole fours, at most 4·WG. A lane sums four channels of every few pixels; two passes over the chunk, so
 // that a mean far above the spread does not cancel.
 
 override WG: u32 = 64u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
-struct Shape { P: u32, C: u32, G: u32, chunk: u32, chunks: u32, first: u32, b: u32, base: u32 }
+struct Shape { P: u32, C: u32, G: u32, chunk: u32, chunks: u32, first: u32, b: u32, base: u32, slice: u32 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var                      X: texture_2d<u32>;
@@ -20129,8 +20129,11 @@ fn total(g: u32, width: u32, quads: u32) -> f32 {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let chunk = s.first + group.x;
-  let quads = s.C / 4u;
+  let c0 = group.y * s.slice;
+  let here = min(s.slice, s.C - c0);
+  let quads = here / 4u;
   let width = s.C / s.G;
+  let groups = here / width;
   let p0 = chunk * s.chunk;
   let pEnd = min(p0 + s.chunk, s.P);
   let n = f32((pEnd - p0) * width);
@@ -20140,25 +20143,25 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   var v = vec4f();
   if (works) {
-    for (var p = p0 + lane / quads; p < pEnd; p += together) { v += xFour((p - s.base) * quads + q); }
+    for (var p = p0 + lane / quads; p < pEnd; p += together) { v += xFour(((p - s.base) * s.C + c0) / 4u + q); }
   }
   partial[lane] = v;
   workgroupBarrier();
-  for (var g = lane; g < s.G; g += WG) { means[g] = total(g, width, quads) / n; }
+  for (var g = lane; g < groups; g += WG) { means[g] = total(g, width, quads) / n; }
   workgroupBarrier();
   let c = q * 4u;
   let mean = vec4f(means[c / width], means[(c + 1u) / width], means[(c + 2u) / width], means[(c + 3u) / width]);
   v = vec4f();
   if (works) {
     for (var p = p0 + lane / quads; p < pEnd; p += together) {
-      let d = xFour((p - s.base) * quads + q) - mean;
+      let d = xFour(((p - s.base) * s.C + c0) / 4u + q) - mean;
       v += d * d;
     }
   }
   partial[lane] = v;
   workgroupBarrier();
-  for (var g = lane; g < s.G; g += WG) {
-    Y[(s.b * s.G + g) * s.chunks + chunk] = vec2f(means[g], total(g, width, quads));
+  for (var g = lane; g < groups; g += WG) {
+    Y[(s.b * s.G + c0 / width + g) * s.chunks + chunk] = vec2f(means[g], total(g, width, quads));
   }
 }
 `,
@@ -27887,4 +27890,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "c6286042e6899fde";
+export const SHADERS_DIGEST = "7423644462c505ac";

@@ -44,6 +44,8 @@ export interface GroupStatistics {
 /** Chunks a group's pixels are cut into, so that few groups still fill the GPU. */
 const MAX_CHUNKS = 64;
 const MIN_CHUNK = 64;
+/** Invocations of a workgroup of shaders/group_norm_texels.wgsl. */
+const LANES = 64;
 
 /**
  * Statistics of x [B, H, W, C].
@@ -109,8 +111,11 @@ function statisticsOf(
   );
   const chunks = Math.ceil(pixels / chunk);
   const parts = r.tensor([B, groups, chunks, 2], "f32");
-  // All groups of a chunk at once, a lane for four channels.
-  const together = texels && C <= 4 * 64 && groups <= 64;
+  // Many groups of a chunk at once, a lane for four channels: as many whole groups and whole fours as fit.
+  const width = C / groups;
+  const unit = width % 4 === 0 ? width : width % 2 === 0 ? 2 * width : 4 * width;
+  const slice = Math.min(C, Math.floor(Math.min(4 * LANES, LANES * width) / unit) * unit);
+  const together = texels && slice > 0;
   for (let b = 0; b < B; b++) {
     const perDispatch = Math.max(1, Math.min(chunks, Math.floor(fit / chunk), 65535));
     for (let first = 0; first < chunks; first += perDispatch) {
@@ -121,9 +126,12 @@ function statisticsOf(
         shader: together ? "group_norm_texels" : "group_norm_stats",
         types: together ? {} : { xElem: x.dtype },
         constants: together ? { X_TYPE: half ? 1 : 0 } : {},
-        params: [pixels, C, groups, chunk, chunks, first, b, (w.base - from) >>> 0],
+        params: [
+          ...[pixels, C, groups, chunk, chunks, first, b, (w.base - from) >>> 0],
+          ...together ? [slice] : [],
+        ],
         buffers: [together ? copy(w.binding) : w.binding, parts],
-        groups: [count, together ? 1 : groups],
+        groups: [count, together ? Math.ceil(C / slice) : groups],
       });
     }
   }
