@@ -174,6 +174,22 @@ export function chooseMatmul(device: Device, { M, N }: MatmulShape): MatmulKerne
   return LARGE_TILES.reduce((best, tile) => time(tile) < time(best) ? tile : best).kernel;
 }
 
+/** Workgroup memory of a huge staged tile at most, where the device has more. */
+const MOST_STAGED_BYTES = 32 << 10;
+
+/**
+ * Eighths of K that a huge staged tile takes at once (`STEP8` in shaders/matmul.wgsl and conv_tiled.wgsl): as many as workgroup
+ * memory has room for, since the sums outlive each barrier.
+ *
+ * @param vectors Loads of 16 bytes for eight values of x and of the weight together: one each for 16 bits, two for f32.
+ */
+export function stagedStep(device: Device, vectors: number): number {
+  const row = 128 * 16; // a load of each of 128 rows or columns
+  const fixed = 2 * row + 1024; // padding of both tiles, and where rows begin
+  const bytes = Math.min(device.info.workgroupBytes, MOST_STAGED_BYTES);
+  return Math.max(1, Math.floor((bytes - fixed) / (row * vectors)));
+}
+
 /** The product that is measured: a few milliseconds on a CPU adapter, launch overhead on a large GPU. */
 const PROBE = { M: 256, N: 256, K: 256 };
 /** The norm that is measured: rows and channels of a small picture's tokens. */

@@ -8,7 +8,7 @@ import { LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
-import { compilesLargeKernels, operandsOf, type Tiles, tilesOf } from "../gpu/tune.ts";
+import { compilesLargeKernels, operandsOf, stagedStep, type Tiles, tilesOf } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold, windowOf } from "./window.ts";
@@ -248,6 +248,9 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
     if (copied?.binding !== binding) copied = { binding, texels: r.texels(binding) };
     return copied.texels;
   };
+  if (staged && RM === 16) {
+    constants.STEP8 = stagedStep(r.device, (X.dtype === "f16" ? 1 : 2) + (w.type === "f16" ? 1 : 2));
+  }
   if (texels || staged) constants.X_TYPE = X.dtype === "f16" ? 1 : 0;
   for (let b = 0; b < B; b++) {
     for (let y0 = 0; y0 < g.Ho; y0 += band) {
