@@ -206,6 +206,8 @@ const BATCH_MS = 50;
  * A busy machine moves a ratio by a fifth.
  */
 const MARGIN = 2 / 3;
+/** The same of sizes of tiles, which differ by less and make the same bits. */
+const TILES_MARGIN = 0.9;
 
 /**
  * Measures how this adapter's kernels should read their operands and sum up rows, and lets {@linkcode chooseMatmul} use the
@@ -251,7 +253,7 @@ export async function tuneMatmul(
           product<Tiles>("large", variant("texels", 16, 16, 8, 4)),
         ],
     ]);
-    const tiles = operands === "buffers" ? "small" : least(tilesMs);
+    const tiles = operands === "buffers" ? "small" : least(tilesMs, TILES_MARGIN);
     const reductionMs = await race(
       device,
       until,
@@ -295,8 +297,8 @@ function first<Name extends string>(
 }
 
 /** The fastest; of those that are alike the one named first. */
-function least<Name extends string>(ms: Readonly<Partial<Record<Name, number>>>): Name {
-  return (Object.keys(ms) as Name[]).reduce((best, name) => ms[name]! < MARGIN * ms[best]! ? name : best);
+function least<Name extends string>(ms: Readonly<Partial<Record<Name, number>>>, margin = MARGIN): Name {
+  return (Object.keys(ms) as Name[]).reduce((best, name) => ms[name]! < margin * ms[best]! ? name : best);
 }
 
 /** One way to do a probe's work. */
