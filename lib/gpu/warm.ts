@@ -51,7 +51,7 @@ export class KernelList {
 
 /**
  * Compiles kernels several at once, without blocking where the platform can. Where it cannot, between the reads of what is
- * loading, and no longer than that takes. A list from elsewhere does no harm: what does not compile is passed over.
+ * loading, half of the time and no longer than that takes. A list from elsewhere does no harm: what does not compile is passed over.
  *
  * @param loaded Fires when what happens meanwhile is over.
  */
@@ -66,8 +66,10 @@ export async function warmKernels(
     const start = performance.now();
     device.gpu.pushErrorScope("validation");
     jobs.push(device.kernels.prepare(spec).catch(() => undefined), device.gpu.popErrorScope());
-    if (performance.now() - start > BLOCKING_MS) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
+    const blocked = performance.now() - start;
+    if (blocked > BLOCKING_MS) {
+      // As long again for what loads: a small model is there before its kernels, and drivers work on the first meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, blocked));
       if (loaded.aborted) break;
     }
   }

@@ -81,7 +81,7 @@ export const flux: Family = {
   },
 };
 
-/** Steps whose modulation is made at once: an eighth of FLUX's bytes are read for it alone, once for all of them. */
+/** Steps whose modulation is made at once: a quarter of FLUX's bytes are read for it alone, once for all of them. */
 const STEPS_AHEAD = 8;
 
 class FluxNetwork implements Network {
