@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { openDevice } from "../lib/gpu/device.ts";
 import type { KernelSpec } from "../lib/gpu/kernel.ts";
-import type { KernelMemory } from "../lib/gpu/kernel_lists.ts";
+import type { KernelMemory } from "../lib/gpu/stored.ts";
 import { KernelList, kernelListKey, warmKernels } from "../lib/gpu/warm.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 

@@ -6,8 +6,7 @@
  */
 
 import type { ErrorCode } from "../lib/errors.ts";
-import { kernelLists, storedKernels } from "../lib/gpu/kernel_lists.ts";
-import type { MatmulTuning } from "../lib/gpu/tune.ts";
+import { kernelLists, storedKernels, storedTunings, storeTuning } from "../lib/gpu/stored.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type {
   FromWorker,
@@ -43,8 +42,6 @@ type Opened = Extract<FromWorker, { type: "opened" }>;
 /** A message without its number. */
 type Unnumbered<T> = T extends { readonly id: number } ? Omit<T, "id"> : never;
 
-const TUNINGS = "lssgen.tunings";
-
 /** Starts workers and pairs their answers with questions. */
 export class Link {
   private worker: Worker | undefined;
@@ -61,7 +58,7 @@ export class Link {
   /** Opens a model; the page's own without one. */
   async open(own?: OwnModel): Promise<Opened> {
     this.own = own;
-    return await this.ask({ type: "open", own, tunings: tunings(), kernels: kernelLists() }) as Opened;
+    return await this.ask({ type: "open", own, tunings: storedTunings(), kernels: kernelLists() }) as Opened;
   }
 
   /** The stages of a request. */
@@ -120,7 +117,7 @@ export class Link {
 
   private hear(message: FromWorker): void {
     if (message.type === "stored") return this.onStored(message.bytes);
-    if (message.type === "tuned") return keep(message.tuning);
+    if (message.type === "tuned") return storeTuning(message.tuning);
     if (message.type === "kernels") return storedKernels.remember(message.key, message.list);
     const asked = this.waiting.get(message.id);
     if (!asked) return;
@@ -140,25 +137,5 @@ export class Link {
         this.waiting.delete(message.id);
         asked.resolve(message);
     }
-  }
-}
-
-function tunings(): MatmulTuning[] {
-  try {
-    const stored: unknown = JSON.parse(localStorage.getItem(TUNINGS) ?? "[]");
-    return Array.isArray(stored)
-      ? stored.filter((t) => typeof t?.adapter === "string" && typeof t.operands === "string")
-      : [];
-  } catch {
-    return [];
-  }
-}
-
-function keep(tuning: MatmulTuning): void {
-  try {
-    const others = tunings().filter(({ adapter }) => adapter !== tuning.adapter);
-    localStorage.setItem(TUNINGS, JSON.stringify([...others, tuning]));
-  } catch {
-    // A full or forbidden store only means that the next visit measures again.
   }
 }

@@ -7,6 +7,7 @@
 import { expectedOperands } from "./adapters.ts";
 import type { Device } from "./device.ts";
 import { f32, Recorder } from "./recorder.ts";
+import { storedTunings, storeTuning } from "./stored.ts";
 
 /** A product to choose a kernel for. */
 export interface MatmulShape {
@@ -407,8 +408,6 @@ async function race<Name extends string>(
   return ms;
 }
 
-const STORE = "lssgen.tunings";
-
 /**
  * {@linkcode tuneMatmul} with the results kept in `localStorage`, where there is one: in Deno and in pages. In a worker
  * there is none: call {@linkcode tuneMatmul} with what the page kept, and hand it what comes back.
@@ -421,25 +420,10 @@ export async function tuneOnce(
   device: Device,
   { again = false }: { again?: boolean } = {},
 ): Promise<{ tuning: MatmulTuning; measured: boolean }> {
-  const storage = attempt(() => globalThis.localStorage);
-  const stored: unknown = attempt(() => JSON.parse(storage?.getItem(STORE) ?? "[]"));
-  const known = (Array.isArray(stored) ? stored : []).filter((t): t is MatmulTuning =>
-    typeof t?.adapter === "string" && typeof t.operands === "string"
-  );
+  const known = storedTunings();
   if (again) tunings.delete(device);
   const tuning = await tuneMatmul(device, again ? [] : known);
   if (known.includes(tuning)) return { tuning, measured: false };
-  // A full or forbidden store only means that the next run measures again.
-  const others = known.filter(({ adapter }) => adapter !== tuning.adapter);
-  attempt(() => storage?.setItem(STORE, JSON.stringify([...others, tuning])));
+  storeTuning(tuning);
   return { tuning, measured: true };
-}
-
-/** What `call` gives, or undefined when it is forbidden or fails. */
-function attempt<T>(call: () => T): T | undefined {
-  try {
-    return call();
-  } catch {
-    return undefined;
-  }
 }

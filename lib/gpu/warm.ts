@@ -10,7 +10,7 @@
 import type { Dtype } from "../tensor.ts";
 import type { Device } from "./device.ts";
 import type { Kernel, KernelSpec } from "./kernel.ts";
-import type { KernelMemory } from "./kernel_lists.ts";
+import type { KernelMemory } from "./stored.ts";
 import { SHADERS, SHADERS_DIGEST } from "./shaders.gen.ts";
 
 /** A call that takes longer compiled before it returned, as Deno's does. */

@@ -87,7 +87,7 @@ export interface FluxCondition {
   readonly timestep: readonly number[];
   /** Guidance scale of each sample; only where `guidance_embeds`. */
   readonly guidance?: readonly number[];
-  /** CLIP's pooled output of the samples, [b, pooled_projection_dim]; repeated where b is less than there are time steps. */
+  /** CLIP's pooled output of each sample, [B, pooled_projection_dim]. */
   readonly pooledProjections: Tensor;
 }
 
@@ -206,18 +206,9 @@ export class FluxTransformer {
     if (this.guidanceEmbedder && guidance) {
       this.guidanceEmbedder.forward(r, sinusoid(r, guidance), sum);
     }
-    this.textEmbedder.forward(r, repeated(r, pooledProjections, timestep.length), sum);
+    this.textEmbedder.forward(r, pooledProjections, sum);
     return scope.keep(activation(r, sum, "silu", "f32"));
   }
-}
-
-/** x [b, n] over and over, [B, n]. */
-function repeated(r: Recorder, x: Tensor, B: number): Tensor {
-  const [b, n] = x.shape;
-  if (b === B) return x;
-  const out = r.tensor([B, n], "f32");
-  for (let at = 0; at < B; at += b) r.copy(x, 0, out, at * n * 4, b * n * 4);
-  return out;
 }
 
 /** linear_2(silu(linear_1 x)), optionally added to `into`. */

@@ -112,7 +112,8 @@ class FluxNetwork implements Network {
     this.t5.rest();
 
     const text = uploadStates(r, t5s.map(({ last }) => last)); // [B, T, joint_attention_dim]
-    const pooledProjections = uploadVectors(r, clips.map(({ pooled }) => pooled)); // [B, pooled_projection_dim]
+    const pooled = uploadVectors(r, clips.map(({ pooled }) => pooled)); // [B, pooled_projection_dim]
+    const pooledProjections = repeated(r, pooled, STEPS_AHEAD * calls);
     const { num_attention_heads, attention_head_dim } = transformer.config;
     const width = num_attention_heads * attention_head_dim;
     const limit = this.context.maxActivationBytes;

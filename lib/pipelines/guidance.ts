@@ -11,12 +11,13 @@ import { cast, combine } from "../ops/elementwise.ts";
 import { DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 import { joined, type States } from "./prompts.ts";
 
-/** x [1, ..] `count` times: [count, ..]. */
+/** x [b, ..] over and over: [count, ..], a multiple of b. */
 export function repeated(r: Recorder, x: Tensor, count: number): Tensor {
-  if (count === 1) return x;
+  const times = count / x.shape[0];
+  if (times === 1) return x;
   const bytes = elements(x.shape) * DTYPE_BYTES[x.dtype];
   const out = r.tensor([count, ...x.shape.slice(1)], x.dtype);
-  for (let b = 0; b < count; b++) r.copy(x, 0, out, b * bytes, bytes);
+  for (let i = 0; i < times; i++) r.copy(x, 0, out, i * bytes, bytes);
   return out;
 }
 

@@ -7,8 +7,8 @@
 import { AbortedError, LssgenError } from "../errors.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
 import { Recorder } from "../gpu/recorder.ts";
+import { storedKernels } from "../gpu/stored.ts";
 import { tuneOnce } from "../gpu/tune.ts";
-import { storedKernels } from "../gpu/kernel_lists.ts";
 import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
 import { runPlan } from "../scaling/lssgen.ts";
@@ -199,19 +199,14 @@ export async function createPipeline(
     loaded.abort();
     await warming;
     // The signal stops loading only: each picture brings its own.
-    return new TextToImage(
-      info,
-      { ...context, signal: undefined },
-      {
-        network,
-        vae,
-        tiny,
-        decoder: options.tinyDecode && tiny ? tiny : vae,
-        upsampler: upsampler?.model,
-        parts,
-      },
-      warnings,
-    );
+    return new TextToImage(info, { ...context, signal: undefined }, {
+      network,
+      vae,
+      tiny,
+      decoder: options.tinyDecode && tiny ? tiny : vae,
+      upsampler: upsampler?.model,
+      parts,
+    }, warnings);
   } catch (error) {
     loaded.abort();
     for (const part of parts.reverse()) part[Symbol.dispose]();

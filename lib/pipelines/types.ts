@@ -5,7 +5,7 @@
  */
 
 import type { Device } from "../gpu/device.ts";
-import type { KernelMemory } from "../gpu/kernel_lists.ts";
+import type { KernelMemory } from "../gpu/stored.ts";
 import type { Picture } from "../image/png.ts";
 import type { CostModel, LatentSpace, Plan, Upsampler } from "../scaling/types.ts";
 import type { Entry } from "../schedulers/entry.ts";
