@@ -17,29 +17,9 @@ override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 
-struct Shape {
-  H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
-  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
-  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
-  across: u32,
-  act: u32,      // as in matmul.wgsl
-  bias: u32,     // 1 bias, 2 channelBias, 3 both
-  add: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
+// include conv_output
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
-// unroll _ V
-@group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
-@group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
-// end
-// unroll _ 1 - V
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-// end
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
@@ -60,14 +40,6 @@ fn halves(v: vec4u) -> Eight {
   return Eight(
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn activate(x: f32) -> f32 {
-  switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
@@ -118,30 +90,6 @@ fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
   if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
   return halves(v);
-}
-
-fn finish(place: vec2u, n: u32, sum: vec4f) {
-  if (n >= s.Co) { return; }
-  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
-  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
-  // unroll _ V
-  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
-  Y[yAt / 4u] = vec4<yElem>(v);
-  // end
-  // unroll _ 1 - V
-  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
-    var u = v[i];
-    if (s.add == 1u) { u += f32(R[rAt + i]); }
-    Y[yAt + i] = yElem(u);
-  }
-  // end
 }
 
 @compute @workgroup_size(ACROSS, DOWN)
@@ -209,6 +157,7 @@ fn main(
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
     if (first + at >= count) { break; }
+    let place = places[at];
     // unroll j RN
     var lo#j = a0_#j;
     var hi#j = b0_#j;
@@ -216,8 +165,8 @@ fn main(
     lo#j = select(lo#j, a#p_#j, i == p);
     hi#j = select(hi#j, b#p_#j, i == p);
     // end
-    finish(places[at], n0 + (j * ACROSS + local.x) * 8u, lo#j);
-    finish(places[at], n0 + (j * ACROSS + local.x) * 8u + 4u, hi#j);
+    finish(place.x, place.y, n0 + (j * ACROSS + local.x) * 8u, lo#j);
+    finish(place.x, place.y, n0 + (j * ACROSS + local.x) * 8u + 4u, hi#j);
     // end
   }
 }

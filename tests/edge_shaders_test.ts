@@ -48,6 +48,26 @@ Deno.test("a count of 0 leaves nothing, and comments within a block appear once"
   assertEquals(plain("// unroll i 2\n  // why\nx#i\n// end"), "  // why\nx0\nx1");
 });
 
+Deno.test("a part is included where it is named, unrolled as its variant says, and its faults are its own", () => {
+  const parts = { both: "// unroll i N\nx#i\n// end\n", bad: "// unroll i 2\nx\n" };
+  assertEquals(
+    expandShader("k", "// variants N=2\na\n// include both\nb\n", parts)[0].text,
+    "const N: u32 = 2u;\na\nx0\nx1\nb\n",
+  );
+  for (
+    const [name, where] of [["none", "shaders/k.wgsl:2: no shaders/parts/none"], [
+      "bad",
+      "shaders/parts/bad.wgsl:1",
+    ]]
+  ) {
+    const { message } = assertThrows(
+      () => expandShader("k", `a\n// include ${name}\n`, parts),
+      ShaderSyntaxError,
+    );
+    assertStringIncludes(message, where);
+  }
+});
+
 Deno.test("each variant is an entry with its parameters as constants, in the order written", () => {
   assertEquals(
     expandShader("k", "// k\n// variants RM=1 RN=4; RM=2 RN=8\n// unroll i RM * RN / 4\na#i\n// end\n"),

@@ -14,6 +14,8 @@
  * var acc#i_#j = vec4f();                parentheses) over numbers, parameters and outer indices
  * // end
  * // end
+ *
+ * // include conv_output               the lines of shaders/parts/conv_output.wgsl, which include nothing
  * ```
  *
  * - Each parameter also becomes a `const` line at the top of its entry (`const RM: u32 = 8u;`), so the
@@ -64,10 +66,15 @@ type Node =
  *
  * @param name File name without `.wgsl`.
  * @param source Its text.
- * @throws {ShaderSyntaxError} For a directive that is malformed or not closed.
+ * @param parts Texts to include, by name.
+ * @throws {ShaderSyntaxError} For a directive that is malformed or not closed, or a part that does not exist.
  */
-export function expandShader(name: string, source: string): ShaderEntry[] {
-  const { variants, nodes } = parse(name, source);
+export function expandShader(
+  name: string,
+  source: string,
+  parts: Readonly<Record<string, string>> = {},
+): ShaderEntry[] {
+  const { variants, nodes } = parse(name, source, parts);
   if (variants.length === 0) return [{ name, text: expand(nodes, {}).join("\n") + "\n" }];
   return variants.map((values) => {
     const pairs = Object.entries(values);
@@ -90,26 +97,37 @@ export function shaderModule(entries: readonly ShaderEntry[]): string {
     `export const SHADERS_DIGEST = "${createHash("sha256").update(rows).digest("hex").slice(0, 16)}";\n`;
 }
 
-/** Reads a folder of .wgsl files and returns the text that the generated module should have. */
+/** Reads a folder of .wgsl files, and its `parts`, and returns the text that the generated module should have. */
 export async function buildShaders(folder: URL): Promise<string> {
+  const parts = Object.fromEntries(await texts(new URL("parts/", folder)));
+  return shaderModule((await texts(folder)).flatMap(([name, source]) => expandShader(name, source, parts)));
+}
+
+/** Texts of a folder's .wgsl files by name, sorted. */
+async function texts(folder: URL): Promise<[name: string, text: string][]> {
   const files: string[] = [];
   for await (const entry of Deno.readDir(folder)) {
     if (entry.isFile && entry.name.endsWith(".wgsl")) files.push(entry.name);
   }
-  const entries: ShaderEntry[] = [];
-  for (const file of files.sort()) {
-    entries.push(...expandShader(basename(file, ".wgsl"), await Deno.readTextFile(new URL(file, folder))));
-  }
-  return shaderModule(entries);
+  return await Promise.all(
+    files.sort().map(async (file): Promise<[string, string]> => [
+      basename(file, ".wgsl"),
+      await Deno.readTextFile(new URL(file, folder)),
+    ]),
+  );
 }
 
-function parse(name: string, source: string): { variants: Values[]; nodes: Node[] } {
+function parse(
+  name: string,
+  source: string,
+  parts: Readonly<Record<string, string>>,
+): { variants: Values[]; nodes: Node[] } {
   let variants: Values[] = [];
   const root: Node[] = [];
   const open: { body: Node[]; where: string }[] = [{ body: root, where: "" }];
   source.replace(/\n$/, "").split("\n").forEach((text, row) => {
     const where = `shaders/${name}.wgsl:${row + 1}`;
-    const directive = /^\s*\/\/\s*(variants|unroll|end)\b(.*)$/.exec(text);
+    const directive = /^\s*\/\/\s*(variants|unroll|end|include)\b(.*)$/.exec(text);
     const rest = directive?.[2].trim() ?? "";
     const inner = open[open.length - 1];
     if (directive?.[1] === "variants" && rest.includes("=")) {
@@ -121,6 +139,9 @@ function parse(name: string, source: string): { variants: Values[]; nodes: Node[
       const body: Node[] = [];
       inner.body.push({ kind: "unroll", index: block[1], count: block[2], where, body });
       open.push({ body, where });
+    } else if (directive?.[1] === "include" && /^\w+$/.test(rest)) {
+      if (!Object.hasOwn(parts, rest)) throw new ShaderSyntaxError(where, `no shaders/parts/${rest}.wgsl`);
+      inner.body.push(...parse(`parts/${rest}`, parts[rest], {}).nodes);
     } else if (directive?.[1] === "end" && rest === "") {
       if (open.length === 1) throw new ShaderSyntaxError(where, "`// end` without `// unroll`");
       open.pop();

@@ -12413,18 +12413,18 @@ const PX: u32 = 4u;
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
-  padY: i32, padX: i32, y0: u32, rows: u32,
-  xRow: u32, yRow: u32, rRow: u32, b: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
   across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
@@ -12432,10 +12432,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
@@ -12449,31 +12445,8 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
-fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
-  if (TRANSPOSED == 1u) {
-    let t = i32(o) + pad - i32(k);
-    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
-    return t / i32(STRIDE);
-  }
-  let t = i32(o * STRIDE + k) - pad;
-  if (t < 0 || t >= i32(size * UP)) { return -1; }
-  return t / i32(UP);
-}
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -12485,6 +12458,39 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   }
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
+}
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
@@ -12592,18 +12598,18 @@ const PX: u32 = 4u;
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
-  padY: i32, padX: i32, y0: u32, rows: u32,
-  xRow: u32, yRow: u32, rRow: u32, b: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
   across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
@@ -12611,10 +12617,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -12628,31 +12630,8 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
-fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
-  if (TRANSPOSED == 1u) {
-    let t = i32(o) + pad - i32(k);
-    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
-    return t / i32(STRIDE);
-  }
-  let t = i32(o * STRIDE + k) - pad;
-  if (t < 0 || t >= i32(size * UP)) { return -1; }
-  return t / i32(UP);
-}
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -12667,6 +12646,39 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
     if (s.add == 1u) { u += f32(R[rAt + i]); }
     Y[yAt + i] = yElem(u);
   }
+}
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
@@ -12774,18 +12786,18 @@ const PX: u32 = 4u;
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
-  padY: i32, padX: i32, y0: u32, rows: u32,
-  xRow: u32, yRow: u32, rRow: u32, b: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
   across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
@@ -12793,16 +12805,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
@@ -12816,31 +12818,8 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
-fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
-  if (TRANSPOSED == 1u) {
-    let t = i32(o) + pad - i32(k);
-    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
-    return t / i32(STRIDE);
-  }
-  let t = i32(o * STRIDE + k) - pad;
-  if (t < 0 || t >= i32(size * UP)) { return -1; }
-  return t / i32(UP);
-}
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -12852,6 +12831,45 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   }
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
+}
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
@@ -12959,18 +12977,18 @@ const PX: u32 = 4u;
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
-  padY: i32, padX: i32, y0: u32, rows: u32,
-  xRow: u32, yRow: u32, rRow: u32, b: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
   across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
@@ -12978,16 +12996,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -13001,31 +13009,8 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
-fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
-  if (TRANSPOSED == 1u) {
-    let t = i32(o) + pad - i32(k);
-    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
-    return t / i32(STRIDE);
-  }
-  let t = i32(o * STRIDE + k) - pad;
-  if (t < 0 || t >= i32(size * UP)) { return -1; }
-  return t / i32(UP);
-}
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -13040,6 +13025,45 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
     if (s.add == 1u) { u += f32(R[rAt + i]); }
     Y[yAt + i] = yElem(u);
   }
+}
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
@@ -13147,18 +13171,18 @@ const PX: u32 = 8u;
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
-  padY: i32, padX: i32, y0: u32, rows: u32,
-  xRow: u32, yRow: u32, rRow: u32, b: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
   across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
@@ -13166,16 +13190,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
@@ -13189,31 +13203,8 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
-fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
-  if (TRANSPOSED == 1u) {
-    let t = i32(o) + pad - i32(k);
-    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
-    return t / i32(STRIDE);
-  }
-  let t = i32(o * STRIDE + k) - pad;
-  if (t < 0 || t >= i32(size * UP)) { return -1; }
-  return t / i32(UP);
-}
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -13225,6 +13216,45 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   }
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
+}
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
@@ -13392,18 +13422,18 @@ const PX: u32 = 8u;
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
-  padY: i32, padX: i32, y0: u32, rows: u32,
-  xRow: u32, yRow: u32, rRow: u32, b: u32,
+  padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
+  xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
   across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
@@ -13411,16 +13441,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -13434,31 +13454,8 @@ fn activate(x: f32) -> f32 {
   }
 }
 
-/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
-fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
-  if (TRANSPOSED == 1u) {
-    let t = i32(o) + pad - i32(k);
-    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
-    return t / i32(STRIDE);
-  }
-  let t = i32(o * STRIDE + k) - pad;
-  if (t < 0 || t >= i32(size * UP)) { return -1; }
-  return t / i32(UP);
-}
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
-  if (x >= s.Wo || n >= s.Co) { return; }
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
   var v = sum;
@@ -13473,6 +13470,45 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
     if (s.add == 1u) { u += f32(R[rAt + i]); }
     Y[yAt + i] = yElem(u);
   }
+}
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+/// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
+fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
+  if (TRANSPOSED == 1u) {
+    let t = i32(o) + pad - i32(k);
+    if (t < 0 || t % i32(STRIDE) != 0 || t / i32(STRIDE) >= i32(size)) { return -1; }
+    return t / i32(STRIDE);
+  }
+  let t = i32(o * STRIDE + k) - pad;
+  if (t < 0 || t >= i32(size * UP)) { return -1; }
+  return t / i32(UP);
 }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
@@ -13643,9 +13679,9 @@ const ROWS: u32 = 1u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
+
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -13658,10 +13694,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
@@ -13673,29 +13705,6 @@ fn activate(x: f32) -> f32 {
     case 5u: { return max(x, 0.0); }
     default: { return x; }
   }
-}
-
-const OUTSIDE = 0xffffffffu;
-
-/// Where the channels of virtual row y and column x begin.
-fn place(y: i32, x: i32) -> u32 {
-  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
-}
-
-/// Input channels 4·c … of a place; zero outside.
-fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
@@ -13712,6 +13721,38 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
+}
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
@@ -14013,9 +14054,9 @@ const ROWS: u32 = 1u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
+
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -14028,10 +14069,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -14043,29 +14080,6 @@ fn activate(x: f32) -> f32 {
     case 5u: { return max(x, 0.0); }
     default: { return x; }
   }
-}
-
-const OUTSIDE = 0xffffffffu;
-
-/// Where the channels of virtual row y and column x begin.
-fn place(y: i32, x: i32) -> u32 {
-  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
-}
-
-/// Input channels 4·c … of a place; zero outside.
-fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
@@ -14085,6 +14099,38 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
     Y[yAt + i] = yElem(u);
   }
 }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
+}
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
@@ -14386,9 +14432,9 @@ const ROWS: u32 = 1u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
+
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -14401,16 +14447,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
@@ -14422,29 +14458,6 @@ fn activate(x: f32) -> f32 {
     case 5u: { return max(x, 0.0); }
     default: { return x; }
   }
-}
-
-const OUTSIDE = 0xffffffffu;
-
-/// Where the channels of virtual row y and column x begin.
-fn place(y: i32, x: i32) -> u32 {
-  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
-}
-
-/// Input channels 4·c … of a place; zero outside.
-fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
@@ -14461,6 +14474,44 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
+}
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
@@ -14762,9 +14813,9 @@ const ROWS: u32 = 1u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
+
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -14777,16 +14828,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -14798,29 +14839,6 @@ fn activate(x: f32) -> f32 {
     case 5u: { return max(x, 0.0); }
     default: { return x; }
   }
-}
-
-const OUTSIDE = 0xffffffffu;
-
-/// Where the channels of virtual row y and column x begin.
-fn place(y: i32, x: i32) -> u32 {
-  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
-}
-
-/// Input channels 4·c … of a place; zero outside.
-fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
@@ -14840,6 +14858,44 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
     Y[yAt + i] = yElem(u);
   }
 }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
+}
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
@@ -15141,9 +15197,9 @@ const ROWS: u32 = 1u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
+
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -15156,16 +15212,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
@@ -15177,29 +15223,6 @@ fn activate(x: f32) -> f32 {
     case 5u: { return max(x, 0.0); }
     default: { return x; }
   }
-}
-
-const OUTSIDE = 0xffffffffu;
-
-/// Where the channels of virtual row y and column x begin.
-fn place(y: i32, x: i32) -> u32 {
-  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
-}
-
-/// Input channels 4·c … of a place; zero outside.
-fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
@@ -15216,6 +15239,44 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
+}
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
@@ -15757,9 +15818,9 @@ const ROWS: u32 = 2u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
+
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -15772,16 +15833,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
@@ -15793,29 +15844,6 @@ fn activate(x: f32) -> f32 {
     case 5u: { return max(x, 0.0); }
     default: { return x; }
   }
-}
-
-const OUTSIDE = 0xffffffffu;
-
-/// Where the channels of virtual row y and column x begin.
-fn place(y: i32, x: i32) -> u32 {
-  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
-}
-
-/// Input channels 4·c … of a place; zero outside.
-fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
@@ -15832,6 +15860,44 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
+}
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
@@ -16378,9 +16444,9 @@ const ROWS: u32 = 4u;
 // UP = 2 reads the picture as if every pixel stood twice in both directions (nearest upsampling).
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
+
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -16393,16 +16459,6 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
@@ -16414,29 +16470,6 @@ fn activate(x: f32) -> f32 {
     case 5u: { return max(x, 0.0); }
     default: { return x; }
   }
-}
-
-const OUTSIDE = 0xffffffffu;
-
-/// Where the channels of virtual row y and column x begin.
-fn place(y: i32, x: i32) -> u32 {
-  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
-  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
-}
-
-/// Input channels 4·c … of a place; zero outside.
-fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
-fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
@@ -16453,6 +16486,44 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+const OUTSIDE = 0xffffffffu;
+
+/// Where the channels of virtual row y and column x begin.
+fn place(y: i32, x: i32) -> u32 {
+  let inside = y >= 0 && y < i32(s.H * UP) && x >= 0 && x < i32(s.W * UP);
+  return select(OUTSIDE, ((u32(y) / UP - s.xRow) * s.W + u32(x) / UP) * s.C4, inside);
+}
+
+/// Input channels 4·c … of a place; zero outside.
+fn pixel(at: u32, c: u32) -> vec4f { return select(vec4f(), xFour(at + c), at != OUTSIDE); }
 
 // One axis: drivers that run on a CPU fill their vectors along x only.
 @compute @workgroup_size(64)
@@ -17015,23 +17086,48 @@ override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
-  across: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
@@ -17052,14 +17148,6 @@ fn halves(v: vec4u) -> Eight {
   return Eight(
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn activate(x: f32) -> f32 {
-  switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
@@ -17110,21 +17198,6 @@ fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
   if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
   return halves(v);
-}
-
-fn finish(place: vec2u, n: u32, sum: vec4f) {
-  if (n >= s.Co) { return; }
-  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
-  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
-  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
-  Y[yAt / 4u] = vec4<yElem>(v);
 }
 
 @compute @workgroup_size(ACROSS, DOWN)
@@ -17249,6 +17322,7 @@ fn main(
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
     if (first + at >= count) { break; }
+    let place = places[at];
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -17259,8 +17333,8 @@ fn main(
     hi0 = select(hi0, b2_0, i == 2);
     lo0 = select(lo0, a3_0, i == 3);
     hi0 = select(hi0, b3_0, i == 3);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
   }
 }
 `,
@@ -17285,23 +17359,51 @@ override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
-  across: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var u = v[i];
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
+  }
+}
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
@@ -17322,14 +17424,6 @@ fn halves(v: vec4u) -> Eight {
   return Eight(
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn activate(x: f32) -> f32 {
-  switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
@@ -17380,24 +17474,6 @@ fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
   if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
   return halves(v);
-}
-
-fn finish(place: vec2u, n: u32, sum: vec4f) {
-  if (n >= s.Co) { return; }
-  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
-  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
-  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
-    var u = v[i];
-    if (s.add == 1u) { u += f32(R[rAt + i]); }
-    Y[yAt + i] = yElem(u);
-  }
 }
 
 @compute @workgroup_size(ACROSS, DOWN)
@@ -17522,6 +17598,7 @@ fn main(
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
     if (first + at >= count) { break; }
+    let place = places[at];
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -17532,8 +17609,8 @@ fn main(
     hi0 = select(hi0, b2_0, i == 2);
     lo0 = select(lo0, a3_0, i == 3);
     hi0 = select(hi0, b3_0, i == 3);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
   }
 }
 `,
@@ -17558,23 +17635,48 @@ override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
-  across: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
@@ -17595,14 +17697,6 @@ fn halves(v: vec4u) -> Eight {
   return Eight(
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn activate(x: f32) -> f32 {
-  switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
@@ -17653,21 +17747,6 @@ fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
   if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
   return halves(v);
-}
-
-fn finish(place: vec2u, n: u32, sum: vec4f) {
-  if (n >= s.Co) { return; }
-  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
-  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
-  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
-  Y[yAt / 4u] = vec4<yElem>(v);
 }
 
 @compute @workgroup_size(ACROSS, DOWN)
@@ -17868,6 +17947,7 @@ fn main(
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
     if (first + at >= count) { break; }
+    let place = places[at];
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -17886,8 +17966,8 @@ fn main(
     hi0 = select(hi0, b6_0, i == 6);
     lo0 = select(lo0, a7_0, i == 7);
     hi0 = select(hi0, b7_0, i == 7);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
   }
 }
 `,
@@ -17912,23 +17992,51 @@ override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
-  across: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var u = v[i];
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
+  }
+}
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
@@ -17949,14 +18057,6 @@ fn halves(v: vec4u) -> Eight {
   return Eight(
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn activate(x: f32) -> f32 {
-  switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
@@ -18007,24 +18107,6 @@ fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
   if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
   return halves(v);
-}
-
-fn finish(place: vec2u, n: u32, sum: vec4f) {
-  if (n >= s.Co) { return; }
-  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
-  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
-  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
-    var u = v[i];
-    if (s.add == 1u) { u += f32(R[rAt + i]); }
-    Y[yAt + i] = yElem(u);
-  }
 }
 
 @compute @workgroup_size(ACROSS, DOWN)
@@ -18225,6 +18307,7 @@ fn main(
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
     if (first + at >= count) { break; }
+    let place = places[at];
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -18243,8 +18326,8 @@ fn main(
     hi0 = select(hi0, b6_0, i == 6);
     lo0 = select(lo0, a7_0, i == 7);
     hi0 = select(hi0, b7_0, i == 7);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
   }
 }
 `,
@@ -18269,23 +18352,48 @@ override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
-  across: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
+  Y[yAt / 4u] = vec4<yElem>(v);
+}
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
@@ -18306,14 +18414,6 @@ fn halves(v: vec4u) -> Eight {
   return Eight(
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn activate(x: f32) -> f32 {
-  switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
@@ -18364,21 +18464,6 @@ fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
   if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
   return halves(v);
-}
-
-fn finish(place: vec2u, n: u32, sum: vec4f) {
-  if (n >= s.Co) { return; }
-  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
-  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
-  if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
-  Y[yAt / 4u] = vec4<yElem>(v);
 }
 
 @compute @workgroup_size(ACROSS, DOWN)
@@ -19027,6 +19112,7 @@ fn main(
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
     if (first + at >= count) { break; }
+    let place = places[at];
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -19061,8 +19147,8 @@ fn main(
     hi0 = select(hi0, b14_0, i == 14);
     lo0 = select(lo0, a15_0, i == 15);
     hi0 = select(hi0, b15_0, i == 15);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
     var lo1 = a0_1;
     var hi1 = b0_1;
     lo1 = select(lo1, a0_1, i == 0);
@@ -19097,8 +19183,8 @@ fn main(
     hi1 = select(hi1, b14_1, i == 14);
     lo1 = select(lo1, a15_1, i == 15);
     hi1 = select(hi1, b15_1, i == 15);
-    finish(places[at], n0 + (1 * ACROSS + local.x) * 8u, lo1);
-    finish(places[at], n0 + (1 * ACROSS + local.x) * 8u + 4u, hi1);
+    finish(place.x, place.y, n0 + (1 * ACROSS + local.x) * 8u, lo1);
+    finish(place.x, place.y, n0 + (1 * ACROSS + local.x) * 8u + 4u, hi1);
   }
 }
 `,
@@ -19123,23 +19209,51 @@ override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
 
+// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
-  across: u32,
+  across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn activate(x: f32) -> f32 {
+  switch s.act {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
+  if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
+  let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
+  let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
+  var v = sum;
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+    v[i] = activate(v[i]);
+  }
+  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
+    var u = v[i];
+    if (s.add == 1u) { u += f32(R[rAt + i]); }
+    Y[yAt + i] = yElem(u);
+  }
+}
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
@@ -19160,14 +19274,6 @@ fn halves(v: vec4u) -> Eight {
   return Eight(
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn activate(x: f32) -> f32 {
-  switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
@@ -19218,24 +19324,6 @@ fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
   if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
   return halves(v);
-}
-
-fn finish(place: vec2u, n: u32, sum: vec4f) {
-  if (n >= s.Co) { return; }
-  let yAt = ((place.y - s.yRow) * s.Wo + place.x) * s.Co + n;
-  let rAt = ((place.y - s.rRow) * s.Wo + place.x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
-  for (var i = 0u; i < 4u && n + i < s.Co; i++) {
-    var u = v[i];
-    if (s.add == 1u) { u += f32(R[rAt + i]); }
-    Y[yAt + i] = yElem(u);
-  }
 }
 
 @compute @workgroup_size(ACROSS, DOWN)
@@ -19884,6 +19972,7 @@ fn main(
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
     if (first + at >= count) { break; }
+    let place = places[at];
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -19918,8 +20007,8 @@ fn main(
     hi0 = select(hi0, b14_0, i == 14);
     lo0 = select(lo0, a15_0, i == 15);
     hi0 = select(hi0, b15_0, i == 15);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(places[at], n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
+    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
     var lo1 = a0_1;
     var hi1 = b0_1;
     lo1 = select(lo1, a0_1, i == 0);
@@ -19954,8 +20043,8 @@ fn main(
     hi1 = select(hi1, b14_1, i == 14);
     lo1 = select(lo1, a15_1, i == 15);
     hi1 = select(hi1, b15_1, i == 15);
-    finish(places[at], n0 + (1 * ACROSS + local.x) * 8u, lo1);
-    finish(places[at], n0 + (1 * ACROSS + local.x) * 8u + 4u, hi1);
+    finish(place.x, place.y, n0 + (1 * ACROSS + local.x) * 8u, lo1);
+    finish(place.x, place.y, n0 + (1 * ACROSS + local.x) * 8u + 4u, hi1);
   }
 }
 `,
@@ -27890,4 +27979,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "7423644462c505ac";
+export const SHADERS_DIGEST = "147c4f568b6e87cd";

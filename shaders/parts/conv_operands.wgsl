@@ -1,0 +1,35 @@
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+// unroll t 1 - TEXELS
+@group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+// end
+// unroll t TEXELS
+@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(2) var                      W: texture_2d<u32>;
+fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+  let texel = select(at, at >> 1u, X_TYPE == 1u);
+  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
+}
+// end
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+/// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
+fn weights(k: u32, n: u32) -> Eight {
+  let at = (k * s.Co8 + n) / 8u;
+  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  let v = wBits(at);
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
