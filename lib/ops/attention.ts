@@ -9,6 +9,7 @@ import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { compilesLargeKernels, operandsOf, reductionOf, tilesOf } from "../gpu/tune.ts";
 import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
+import { fold, MAX_GROUPS } from "./window.ts";
 
 /** Heads within the channels of a sequence: element d of head h of row n is `x[b, n, at + h·D + d]`. */
 export interface Heads {
@@ -46,8 +47,6 @@ interface Strided {
   readonly head: number;
   readonly row: number;
 }
-
-const MAX_GROUPS = 65535;
 
 /**
  * softmax(scale · Q·Kᵀ + bias)·V for every head, as `torch.nn.functional.scaled_dot_product_attention`.
@@ -107,10 +106,9 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
     const qBefore = kernel.texels ? 0 : bound.q.offset;
     const pairs = part.samples * headsHere;
     const together = Math.ceil(Math.ceil((qEnd - q0) * TEXEL_LANES / kernel.queries) * pairs / TEXEL_LANES);
-    const x = Math.min(together, MAX_GROUPS);
     // Workgroups along y stop at 65 535, which no model's heads times samples reaches.
     const groups = kernel.texels
-      ? [x, Math.ceil(together / x), kernel.columns] as const
+      ? [...fold(together), kernel.columns] as const
       : [Math.ceil((qEnd - q0) / kernel.queries), pairs, kernel.columns] as const;
     r.dispatch({
       shader: kernel.shader,

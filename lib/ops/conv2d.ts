@@ -11,7 +11,7 @@ import type { Binding, Recorder } from "../gpu/recorder.ts";
 import { compilesLargeKernels, operandsOf, stagedStep, type Tiles, tilesOf } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 import { type Activation, ACTIVATION_CODES } from "./linear.ts";
-import { fold, windowOf } from "./window.ts";
+import { fold, MAX_GROUPS, windowOf } from "./window.ts";
 
 /** A convolution's weights on the GPU, [kh·kw, Ci rounded up to 4, Co rounded up to 8]. */
 export interface ConvWeights {
@@ -177,6 +177,75 @@ function invocationsAcross(Co: number): number {
   return best;
 }
 
+/** A shader for a convolution, and how its workgroups lie over the output. */
+interface Kernel {
+  readonly shader: string;
+  /** Operands are read from textures. */
+  readonly texels: boolean;
+  readonly constants: Readonly<Record<string, number>>;
+  /** Invocations along a row of the output, and along the channels in a workgroup; shaders without such a choice ignore them. */
+  readonly tiles: number;
+  readonly across: number;
+  /** Output rows that 65 535 workgroups along y make. */
+  readonly mostRows: number;
+  /** Workgroups that make so many output rows. */
+  groups(rows: number): readonly [x: number, y: number];
+}
+
+function chooseKernel(r: Recorder, X: Tensor, w: ConvWeights, g: Geometry): Kernel {
+  const { device } = r;
+  const { Co, kh, kw } = w;
+  const V = Co % 4 === 0 ? 1 : 0;
+  const [halfX, halfW] = [X.dtype === "f16" ? 1 : 0, w.type === "f16" ? 1 : 0];
+  const shared = { W_TYPE: halfW, UP: g.up };
+  const window = { STRIDE: g.stride, KH: kh, KW: kw };
+  const large = compilesLargeKernels(device);
+  const size = tilesOf(device);
+
+  if (operandsOf(device) === "tiled" && large && !g.transposed && Co >= FEWEST_STAGED) {
+    // Two small tiles make less in vain than a wide one that is half beyond the last channel.
+    const narrow = 3 * Math.ceil(Co / 64) <= 4 * Math.ceil(Co / 128);
+    const [RM, RN] = STAGED[size === "huge" && narrow ? "large" : size];
+    const pixels = 64 / Math.min(RM, 8) * RM; // of a workgroup
+    const depth: Record<string, number> = RM === 16 ? { STEP8: stagedStep(device, 4 - halfX - halfW) } : {};
+    return {
+      shader: `conv_tiled@V=${V},RM=${RM},RN=${RN}`,
+      texels: false,
+      constants: { ...shared, ...window, ...depth, X_TYPE: halfX },
+      tiles: 0,
+      across: 0,
+      mostRows: Math.floor(MAX_GROUPS * pixels / g.Wo),
+      groups: (rows) => [Math.ceil(Co / (64 * RN)), Math.ceil(rows * g.Wo / pixels)],
+    };
+  }
+
+  const fast = kh === 3 && kw === 3 && g.stride === 1 && !g.transposed && large;
+  const texels = operandsOf(device) === "texels" &&
+    Math.max(X.byteLength, w.buffer.size) <= MAX_TEXEL_BYTES && (halfX === 0 || X.shape[3] % 8 === 0);
+  const possible = fast ? V ? LARGE_TILES : LARGE_TILES.slice(0, 1) : PLAIN_TILES;
+  const { PX, ROWS } = texels && size !== "small"
+    ? possible.reduce((best, t) => time(t, g) < time(best, g) ? t : best)
+    : possible[0];
+  const tiles = Math.ceil(g.Wo / PX);
+  const across = invocationsAcross(Co);
+  const down = Math.floor(64 / across);
+  return {
+    shader: fast
+      ? `conv3x3@V=${V},TEXELS=${texels ? 1 : 0},PX=${PX},ROWS=${ROWS}`
+      : `conv@V=${V},TEXELS=${texels ? 1 : 0},PX=${PX}`,
+    texels,
+    constants: {
+      ...shared,
+      ...fast ? {} : { ...window, TRANSPOSED: g.transposed ? 1 : 0 },
+      ...texels ? { X_TYPE: halfX } : {},
+    },
+    tiles,
+    across,
+    mostRows: Math.floor(MAX_GROUPS * down / tiles) * ROWS,
+    groups: (rows) => [Math.ceil(Co / (8 * across)), Math.ceil(tiles * Math.ceil(rows / ROWS) / down)],
+  };
+}
+
 function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry): Tensor {
   const [B, H, W, C] = x.shape;
   const { Co, kh, kw } = w;
@@ -189,26 +258,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   void scope;
   const X = C % 4 === 0 ? x : padChannels(r, x);
   const C4 = Math.ceil(C / 4);
-  const large = compilesLargeKernels(r.device);
-  const staged = operandsOf(r.device) === "tiled" && large && !g.transposed && Co >= FEWEST_STAGED;
-  const fast = !staged && kh === 3 && kw === 3 && g.stride === 1 && !g.transposed && large;
-  const texels = operandsOf(r.device) === "texels" &&
-    Math.max(X.byteLength, w.buffer.size) <= MAX_TEXEL_BYTES && (X.dtype === "f32" || C4 * 4 % 8 === 0);
-  const vectors = Co % 4 === 0;
-  const roomy = texels && tilesOf(r.device) !== "small";
-  const tilesOfKind = fast ? vectors ? LARGE_TILES : LARGE_TILES.slice(0, 1) : PLAIN_TILES;
-  const tile = roomy
-    ? tilesOfKind.reduce((best, t) => time(t, g) < time(best, g) ? t : best)
-    : tilesOfKind[0];
-  const { PX, ROWS } = tile;
-  const tiles = Math.ceil(g.Wo / PX);
-  const across = invocationsAcross(Co);
-  const down = Math.floor(64 / across);
-  // Two small tiles make less in vain than a wide one that is half beyond the last channel.
-  const narrow = 3 * Math.ceil(Co / 64) <= 4 * Math.ceil(Co / 128);
-  const sums = tilesOf(r.device);
-  const [RM, RN] = STAGED[sums === "huge" && narrow ? "large" : sums];
-  const pixels = 64 / Math.min(RM, 8) * RM; // of a workgroup
+  const kernel = chooseKernel(r, X, w, g);
 
   // Bands of output rows, so that every binding fits and no dispatch exceeds 65 535 workgroups.
   const limit = r.device.info.maxBindingBytes;
@@ -217,7 +267,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   const flops = 2 * g.Wo * Co * C * kh * kw / (g.transposed ? g.stride ** 2 : 1); // of a row
   let band = Math.min(
     g.Ho,
-    staged ? Math.floor(65535 * pixels / g.Wo) : Math.floor(65535 * down / tiles) * ROWS,
+    kernel.mostRows,
     r.device.budget.rowsAtOnce(g.Ho, g.Ho * flops, 1),
   );
   if (!whole) {
@@ -231,27 +281,17 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
       );
     }
   }
-  const constants: Record<string, number> = {
-    W_TYPE: w.type === "f16" ? 1 : 0,
-    UP: g.up,
-  };
-  if (!fast) Object.assign(constants, { STRIDE: g.stride, KH: kh, KW: kw });
-  if (!fast && !staged) constants.TRANSPOSED = g.transposed ? 1 : 0;
   const weights: Binding = {
     tensor: { shape: [], dtype: "f32", buffer: w.buffer, offset: 0, byteLength: 0 },
     offset: 0,
     size: w.buffer.size,
   };
-  const weightTexels = texels ? r.weightTexels(w.buffer, w.buffer.size) : undefined;
+  const weightTexels = kernel.texels ? r.weightTexels(w.buffer, w.buffer.size) : undefined;
   let copied: { binding: Tensor | Binding; texels: GPUTexture } | undefined;
   const copy = (binding: Tensor | Binding): GPUTexture => {
     if (copied?.binding !== binding) copied = { binding, texels: r.texels(binding) };
     return copied.texels;
   };
-  if (staged && RM === 16) {
-    constants.STEP8 = stagedStep(r.device, (X.dtype === "f16" ? 1 : 2) + (w.type === "f16" ? 1 : 2));
-  }
-  if (texels || staged) constants.X_TYPE = X.dtype === "f16" ? 1 : 0;
   for (let b = 0; b < B; b++) {
     for (let y0 = 0; y0 < g.Ho; y0 += band) {
       const y1 = Math.min(g.Ho, y0 + band);
@@ -263,31 +303,29 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
       // The kernels count rows within the sample; wrapping u32 arithmetic makes the difference right.
       const from = (base: number, size: number) => (base - b * size) >>> 0;
       r.dispatch({
-        shader: staged
-          ? `conv_tiled@V=${vectors ? 1 : 0},RM=${RM},RN=${RN}`
-          : fast
-          ? `conv3x3@V=${vectors ? 1 : 0},TEXELS=${texels ? 1 : 0},PX=${PX},ROWS=${ROWS}`
-          : `conv@V=${vectors ? 1 : 0},TEXELS=${texels ? 1 : 0},PX=${PX}`,
-        types: { ...texels ? {} : { xElem: X.dtype }, rElem: o.residual?.dtype ?? "f32", yElem: Y.dtype },
-        constants,
+        shader: kernel.shader,
+        types: {
+          ...kernel.texels ? {} : { xElem: X.dtype },
+          rElem: o.residual?.dtype ?? "f32",
+          yElem: Y.dtype,
+        },
+        constants: kernel.constants,
         // deno-fmt-ignore
         params: [
-          H, W, C4, Co, Math.ceil(Co / 8) * 8, g.Ho, g.Wo, tiles,
+          H, W, C4, Co, Math.ceil(Co / 8) * 8, g.Ho, g.Wo, kernel.tiles,
           g.top >>> 0, g.left >>> 0, y0, y1 - y0,
           from(xw.base, H), from(yw.base, g.Ho), rw ? from(rw.base, g.Ho) : 0, b,
-          across, ACTIVATION_CODES[o.act ?? "none"], (w.bias ? 1 : 0) + (o.channelBias ? 2 : 0), o.residual ? 1 : 0,
+          kernel.across, ACTIVATION_CODES[o.act ?? "none"], (w.bias ? 1 : 0) + (o.channelBias ? 2 : 0), o.residual ? 1 : 0,
         ],
         buffers: [
-          texels ? copy(xw.binding) : xw.binding,
+          kernel.texels ? copy(xw.binding) : xw.binding,
           weightTexels ?? weights,
           w.bias,
           o.channelBias,
           rw?.binding,
           yw.binding,
         ],
-        groups: staged
-          ? [Math.ceil(Co / (64 * RN)), Math.ceil((y1 - y0) * g.Wo / pixels)]
-          : [Math.ceil(Co / (8 * across)), Math.ceil(tiles * Math.ceil((y1 - y0) / ROWS) / down)],
+        groups: kernel.groups(y1 - y0),
         flops: (y1 - y0) * flops,
       });
     }

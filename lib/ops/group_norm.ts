@@ -9,7 +9,7 @@ import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
 import { operandsOf } from "../gpu/tune.ts";
 import { type Dtype, elements, type Tensor } from "../tensor.ts";
-import { fold, rowsThatFit, windowOf } from "./window.ts";
+import { fold, MAX_GROUPS, rowsThatFit, windowOf } from "./window.ts";
 
 /** Options of {@linkcode groupNorm}. */
 export interface GroupNormOptions {
@@ -117,7 +117,7 @@ function statisticsOf(
   const slice = Math.min(C, Math.floor(Math.min(4 * LANES, LANES * width) / unit) * unit);
   const together = texels && slice > 0;
   for (let b = 0; b < B; b++) {
-    const perDispatch = Math.max(1, Math.min(chunks, Math.floor(fit / chunk), 65535));
+    const perDispatch = Math.max(1, Math.min(chunks, Math.floor(fit / chunk), MAX_GROUPS));
     for (let first = 0; first < chunks; first += perDispatch) {
       const count = Math.min(perDispatch, chunks - first);
       const from = b * P + at; // the kernel's pixel 0

@@ -10,6 +10,7 @@ import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { chooseMatmul, stagedStep } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, type Rows, sequence, type Tensor } from "../tensor.ts";
+import { fold } from "./window.ts";
 
 /** A weight on the GPU, [N, K] row-major as torch stores it. 16-bit types lie two in a u32. */
 export interface Matrix {
@@ -68,8 +69,6 @@ export interface LinearOptions {
   readonly scale?: number;
 }
 
-/** Most workgroups along one dimension, from the WebGPU specification. */
-const MAX_GROUPS = 65535;
 const W_TYPES = { f32: 0, f16: 1, bf16: 2 } as const;
 const W_BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
 
@@ -159,7 +158,7 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
       const wPart = bindBytes(W, n0 * wBytes, nEnd * wBytes, step === N);
       const across = Math.ceil((nEnd - n0) / (kernel.WX * kernel.RN));
       const tiles = across * Math.ceil((mEnd - m0) / (kernel.WY * kernel.RM));
-      const x = Math.min(tiles, MAX_GROUPS);
+      const groups = fold(tiles);
       r.dispatch({
         shader: kernel.shader,
         types: { rElem: add?.tensor.dtype ?? "f32", yElem: to.tensor.dtype },
@@ -185,11 +184,16 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
           ],
           ...[to.N, to.at, yPart.offset / DTYPE_BYTES[to.tensor.dtype]],
           ...(add ? [add.N, add.at, rPart!.offset / DTYPE_BYTES[add.tensor.dtype]] : [0, 0, 0]),
-          ...[o.gate ? o.gate.shape[o.gate.shape.length - 1] : 0, o.gateAt ?? 0, f32(o.scale ?? 1), x],
+          ...[
+            o.gate ? o.gate.shape[o.gate.shape.length - 1] : 0,
+            o.gateAt ?? 0,
+            f32(o.scale ?? 1),
+            groups[0],
+          ],
           bias ? 1 : 0,
         ],
         buffers: [X, texels ? wholeWeight ?? r.texels(wPart) : wPart, bias, o.gate, rPart, yPart],
-        groups: [x, Math.ceil(tiles / x)],
+        groups,
         flops: 2 * (mEnd - m0) * (nEnd - n0) * K,
       });
     }
@@ -224,15 +228,14 @@ function aligned(r: Recorder, x: Sequence): Sequence {
   for (const [m0, mEnd] of dense ? [[0, x.B * x.S]] : rangesOfRows(x.B, x.S, limit, Kp * bytes)) {
     const from = bindRows(x, m0, mEnd, x.C * bytes, dense);
     const into = bindRows(to, m0, mEnd, Kp * bytes, dense);
-    const groups = Math.ceil((mEnd - m0) * Kp / 64);
-    const fold = Math.min(groups, MAX_GROUPS);
+    const groups = fold(Math.ceil((mEnd - m0) * Kp / 64));
     r.dispatch({
       shader: "matmul_pad",
       types: { elem: x.tensor.dtype },
       constants: { WG: 64 },
-      params: [m0, mEnd, x.C, Kp, x.S, x.N, x.at, from.offset / bytes, into.offset / bytes, fold],
+      params: [m0, mEnd, x.C, Kp, x.S, x.N, x.at, from.offset / bytes, into.offset / bytes, groups[0]],
       buffers: [from, into],
-      groups: [fold, Math.ceil(groups / fold)],
+      groups,
     });
   }
   return to;

@@ -8,6 +8,9 @@ import { LssgenError } from "../errors.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
 import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
 
+/** Most workgroups along one dimension, from the WebGPU specification. */
+export const MAX_GROUPS = 65535;
+
 /** Rows of `width` elements, bound from row `base` on. */
 export interface Window {
   /** What to bind. */
@@ -59,6 +62,6 @@ export function rowsAtOnce(r: Recorder, rows: number, width: number, operands: r
 
 /** Workgroups of a one-dimensional dispatch folded over x and y: x alone stops at 65 535. */
 export function fold(groups: number): [number, number] {
-  const x = Math.min(groups, 65535);
+  const x = Math.min(groups, MAX_GROUPS);
   return [x, Math.ceil(groups / x)];
 }
