@@ -47,7 +47,7 @@ Deno.test("a picture leaves the list of its kernels, and with them compiled asid
   const count = countCompiles(device.gpu);
   const { images } = await pipeline.generate(REQUEST);
   assertEquals(count.calls, 0);
-  assertEquals(images[0].rgb, first);
+  assertEquals(images[0].rgb.filter((v, i) => v !== first[i]).length, 0, "bytes differ");
 });
 
 Deno.test("a list with anything in it neither fails nor harms the device", async () => {
