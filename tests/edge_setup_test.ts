@@ -4,16 +4,18 @@ import { denoTestCount, goldenCount } from "../tools/test.ts";
 
 const DEBIAN = 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n';
 const MINT = 'ID=linuxmint\nID_LIKE="ubuntu debian"\n';
-const bare = { adapter: false, os: "linux", release: DEBIAN, root: true };
+const bare = { adapter: "none" as const, os: "linux", release: DEBIAN, root: true };
 
 Deno.test("set-up does nothing where an adapter exists, whatever the machine", () => {
-  assertEquals(decide({ ...bare, adapter: true }), { do: "nothing" });
-  assertEquals(decide({ adapter: true, os: "windows", release: "", root: false }), { do: "nothing" });
+  assertEquals(decide({ ...bare, adapter: "good" }), { do: "nothing" });
+  assertEquals(decide({ adapter: "good", os: "windows", release: "", root: false }), { do: "nothing" });
 });
 
 Deno.test("set-up installs Mesa's driver and the loader as root on Debian and its descendants", () => {
   for (const release of [DEBIAN, MINT]) {
     const step = decide({ ...bare, release });
+    // An adapter that is OpenGL in software is no reason to leave it at that.
+    assertEquals(step, decide({ ...bare, adapter: "opengl", release }));
     assert(step.do === "install");
     assertEquals(step.commands[0], ["apt-get", "update"]);
     assertEquals(step.commands[1].slice(0, 3), ["apt-get", "install", "-y"]);
@@ -34,6 +36,8 @@ Deno.test("set-up tells everyone else one command", () => {
     assert(step.do === "tell", JSON.stringify(change));
     assertStringIncludes(step.text, text);
     assertEquals(step.text.split("\n").length, 1);
+    const slow = decide({ ...bare, ...change, adapter: "opengl" });
+    assert(slow.do === "tell" && slow.text.includes(text) && /OpenGL/.test(slow.text), JSON.stringify(slow));
   }
 });
 

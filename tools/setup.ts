@@ -1,14 +1,18 @@
 /**
- * `deno task setup`: is there a WebGPU adapter? Where there is none and it may, it installs Mesa's software
- * Vulkan driver (Debian, Ubuntu, as root); elsewhere it prints the one command to run.
+ * `deno task setup`: is there a WebGPU adapter? Where there is none, or only OpenGL in software, and it may, it installs
+ * Mesa's software Vulkan driver (Debian, Ubuntu, as root); elsewhere it prints the one command to run.
  *
  * @module
  */
 
 /** What set-up finds out before it decides. */
 export interface Machine {
-  /** Whether `navigator.gpu.requestAdapter()` gives an adapter. */
-  readonly adapter: boolean;
+  /**
+   * What `navigator.gpu.requestAdapter()` gives. `opengl`: a software adapter reached through OpenGL, as machines with Mesa's
+   * OpenGL libraries and no Vulkan driver have it. It works at half the speed of Mesa's Vulkan driver, without f16 activations, and
+   * submissions block until the kernels have run.
+   */
+  readonly adapter: "none" | "opengl" | "good";
   /** `Deno.build.os`. */
   readonly os: string;
   /** Contents of /etc/os-release, empty where there is none. */
@@ -27,7 +31,7 @@ const PACKAGES = ["mesa-vulkan-drivers", "libvulkan1"];
 
 /** Decides from the facts alone. */
 export function decide(machine: Machine): Step {
-  if (machine.adapter) return { do: "nothing" };
+  if (machine.adapter === "good") return { do: "nothing" };
   const debian = /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(machine.release);
   if (machine.os === "linux" && debian && machine.root) {
     return {
@@ -44,34 +48,51 @@ export function decide(machine: Machine): Step {
     : /^ID(_LIKE)?=.*\barch\b/m.test(machine.release)
     ? "sudo pacman -S --needed vulkan-swrast vulkan-icd-loader"
     : "install a Vulkan driver and loader (Mesa's lavapipe needs no graphics card)";
-  return { do: "tell", text: `No WebGPU adapter on this machine. Run this, then set-up again: ${command}` };
+  return machine.adapter === "none"
+    ? { do: "tell", text: `No WebGPU adapter on this machine. Run this, then set-up again: ${command}` }
+    : { do: "tell", text: `The only WebGPU adapter is OpenGL in software: ${command} doubles the speed` };
+}
+
+/** An adapter's name, and whether it is a processor's. */
+interface Found {
+  readonly name: string;
+  readonly software: boolean;
 }
 
 /** Asks in a process of its own, since a process that once found no driver does not look again. */
-async function adapterName(): Promise<string | undefined> {
+async function findAdapter(env: Record<string, string> = {}): Promise<Found | undefined> {
   const code = "const a = await navigator.gpu?.requestAdapter(); if (!a) Deno.exit(3);" +
-    "console.log(a.info.description || a.info.device || a.info.vendor || 'unnamed adapter'); Deno.exit(0)";
+    "const name = a.info.description || a.info.device || a.info.vendor || 'unnamed adapter';" +
+    "console.log(JSON.stringify({ name, software: a.info.isFallbackAdapter === true })); Deno.exit(0)";
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
     args: ["eval", "--no-config", code],
+    env,
     stderr: "null",
   }).output();
-  return success ? new TextDecoder().decode(stdout).trim() : undefined;
+  return success ? JSON.parse(new TextDecoder().decode(stdout)) : undefined;
+}
+
+/** Software is asked for once more, as a Vulkan driver: Deno takes OpenGL where there is none. */
+async function kindOf(adapter: Found | undefined): Promise<Machine["adapter"]> {
+  if (!adapter) return "none";
+  if (Deno.build.os !== "linux" || !adapter.software) return "good";
+  return await findAdapter({ DENO_WEBGPU_BACKEND: "vulkan" }) ? "good" : "opengl";
 }
 
 async function main(): Promise<number> {
-  let adapter = await adapterName();
+  let adapter = await findAdapter();
   const step = decide({
-    adapter: adapter !== undefined,
+    adapter: await kindOf(adapter),
     os: Deno.build.os,
     release: await Deno.readTextFile("/etc/os-release").catch(() => ""),
     root: Deno.uid() === 0,
   });
   if (step.do === "tell") {
     console.error(step.text);
-    return 1;
+    if (!adapter) return 1;
   }
   if (step.do === "install") {
-    console.log("No WebGPU adapter: installing Mesa's software Vulkan driver (apt-get)");
+    console.log("No Vulkan driver: installing Mesa's software Vulkan driver (apt-get)");
     for (const [program, ...args] of step.commands) {
       const { success, stdout, stderr } = await new Deno.Command(program, {
         args,
@@ -85,15 +106,15 @@ async function main(): Promise<number> {
         return 1;
       }
     }
-    adapter = await adapterName();
-    if (adapter === undefined) {
+    adapter = await findAdapter();
+    if (!adapter) {
       console.error(
         "The driver is installed, but WebGPU still finds no adapter: see what `vulkaninfo --summary` says",
       );
       return 1;
     }
   }
-  console.log(`WebGPU adapter: ${adapter}`);
+  console.log(`WebGPU adapter: ${adapter!.name}`);
   return 0;
 }
 
