@@ -155,7 +155,7 @@ async function qkError(
 Deno.test("qkNormRope() norms and rotates queries and keys in place, text with norms of its own, values untouched", async () => {
   for (const maxBindingBytes of [undefined, 16384]) {
     using device = await openDevice({ maxBindingBytes });
-    for (const [B, N, heads, d] of [[1, 1, 1, 2], [2, 19, 3, 10], [2, 33, 2, 64]]) {
+    for (const [B, N, heads, d] of [[1, 1, 1, 2], [2, 19, 3, 10], [2, 19, 3, 12], [2, 33, 2, 64]]) {
       for (const norm of [true, false]) {
         for (const rope of [true, false]) {
           for (const head of [0, 1, Math.min(N, 7)]) {

@@ -55,7 +55,7 @@ export function qkNormRope(r: Recorder, qkv: Tensor, o: QkNormRopeOptions): void
     const { binding, base } = windowOf(r, qkv, row0, end, width);
     const groups = fold(Math.ceil((end - row0) * 2 * heads / WORKGROUP));
     r.dispatch({
-      shader: "qk_norm_rope",
+      shader: `qk_norm_rope@PAIRS=${d % 4 === 0 ? 2 : 1}`,
       types: { elem: qkv.dtype },
       constants: { EPS: o.eps, NORM: norms ? 1 : 0, ROPE: rope ? 1 : 0 },
       params: [end, N, head?.count ?? 0, heads, d, groups[0], row0, base],
