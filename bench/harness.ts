@@ -22,6 +22,8 @@ export interface Contender {
   readonly submit: (times: number) => void | Promise<void>;
   /** Waits for the GPU, where it is not the bench's own device. */
   readonly idle?: () => Promise<void>;
+  /** Timed this often, however long it takes. */
+  readonly repetitions?: number;
   /** Runs every kernel once at a small size, where a whole run takes long: drivers compile at the first launch. */
   readonly warm?: () => void | Promise<void>;
 }
@@ -96,6 +98,8 @@ export interface Timing {
   readonly maxMs: number;
   /** Repetitions timed. */
   readonly repetitions: number;
+  /** Each of them, milliseconds a run, in the order in which contenders took turns. */
+  readonly laps: readonly number[];
   /** Billions of operations a second, by the fastest repetition; 0 where none are counted. */
   readonly gflops: number;
   /** Billions of bytes a second, by the fastest repetition, where memory bounds it. */
@@ -144,10 +148,11 @@ export async function measure(device: Device, c: BenchCase, repetitions: number)
     const limit = contender.kind === "peak" || contender.kind === "copy";
     plans.push({
       runs,
-      repetitions: Math.min(limit ? Math.max(LIMIT_REPETITIONS, repetitions) : repetitions, fits),
+      repetitions: contender.repetitions ??
+        Math.min(limit ? Math.max(LIMIT_REPETITIONS, repetitions) : repetitions, fits),
     });
     // The second run of what takes seconds is as good a measurement as any.
-    if (once > 10 * REPETITION_MS) laps[j].push(once);
+    if (once > 10 * REPETITION_MS && !contender.repetitions) laps[j].push(once);
   }
   for (let i = 0; i < Math.max(...plans.map((plan) => plan.repetitions)); i++) {
     for (const [j, contender] of c.contenders.entries()) {
@@ -164,6 +169,7 @@ export async function measure(device: Device, c: BenchCase, repetitions: number)
       medianMs: sorted[sorted.length >> 1],
       maxMs: sorted[sorted.length - 1],
       repetitions: sorted.length,
+      laps: laps[j],
       gflops: flops / minMs / 1e6,
       gbs: bytes === undefined ? undefined : bytes / minMs / 1e6,
     };
