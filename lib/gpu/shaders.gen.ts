@@ -1495,7 +1495,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (row < s.rEnd) { P[row * s.D + d] = X[s.first + row * s.row + d]; }
 }
 `,
-  "attention_texels@RQ=8,OD=32": `const RQ: u32 = 8u;
+  "attention_texels@RQ=4,OD=32": `const RQ: u32 = 4u;
 const OD: u32 = 32u;
 // attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
 //
@@ -1641,58 +1641,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
   var hi3_2 = vec4f();
   var lo3_3 = vec4f();
   var hi3_3 = vec4f();
-  let row4 = min(n0 + 4, s.qEnd - 1u);
-  let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
-  let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = LOWEST;
-  var sum4 = 0.0;
-  var lo4_0 = vec4f();
-  var hi4_0 = vec4f();
-  var lo4_1 = vec4f();
-  var hi4_1 = vec4f();
-  var lo4_2 = vec4f();
-  var hi4_2 = vec4f();
-  var lo4_3 = vec4f();
-  var hi4_3 = vec4f();
-  let row5 = min(n0 + 5, s.qEnd - 1u);
-  let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
-  let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = LOWEST;
-  var sum5 = 0.0;
-  var lo5_0 = vec4f();
-  var hi5_0 = vec4f();
-  var lo5_1 = vec4f();
-  var hi5_1 = vec4f();
-  var lo5_2 = vec4f();
-  var hi5_2 = vec4f();
-  var lo5_3 = vec4f();
-  var hi5_3 = vec4f();
-  let row6 = min(n0 + 6, s.qEnd - 1u);
-  let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
-  let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = LOWEST;
-  var sum6 = 0.0;
-  var lo6_0 = vec4f();
-  var hi6_0 = vec4f();
-  var lo6_1 = vec4f();
-  var hi6_1 = vec4f();
-  var lo6_2 = vec4f();
-  var hi6_2 = vec4f();
-  var lo6_3 = vec4f();
-  var hi6_3 = vec4f();
-  let row7 = min(n0 + 7, s.qEnd - 1u);
-  let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
-  let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = LOWEST;
-  var sum7 = 0.0;
-  var lo7_0 = vec4f();
-  var hi7_0 = vec4f();
-  var lo7_1 = vec4f();
-  var hi7_1 = vec4f();
-  var lo7_2 = vec4f();
-  var hi7_2 = vec4f();
-  var lo7_3 = vec4f();
-  var hi7_3 = vec4f();
 
   var keys = s.Lk;
   if (CAUSAL == 1u) { keys = min(keys, n0 + RQ); }
@@ -1705,14 +1653,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     var v2 = vec4f();
     var u3 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
     var v3 = vec4f();
-    var u4 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v4 = vec4f();
-    var u5 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v5 = vec4f();
-    var u6 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v6 = vec4f();
-    var u7 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v7 = vec4f();
     let uAt0 = (kHead + min(k0 + 0, s.Lk - 1u) * s.kRow) / 8u;
     let vAt0 = (kHead + min(k0 + 4u + 0, s.Lk - 1u) * s.kRow) / 8u;
     let uAt1 = (kHead + min(k0 + 1, s.Lk - 1u) * s.kRow) / 8u;
@@ -1726,10 +1666,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       let a1 = loadQ(qAt1 + c);
       let a2 = loadQ(qAt2 + c);
       let a3 = loadQ(qAt3 + c);
-      let a4 = loadQ(qAt4 + c);
-      let a5 = loadQ(qAt5 + c);
-      let a6 = loadQ(qAt6 + c);
-      let a7 = loadQ(qAt7 + c);
       let b0 = loadK(uAt0 + c);
       let c0 = loadK(vAt0 + c);
       u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
@@ -1740,14 +1676,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v2[0] += dot(a2.lo, c0.lo) + dot(a2.hi, c0.hi);
       u3[0] += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
       v3[0] += dot(a3.lo, c0.lo) + dot(a3.hi, c0.hi);
-      u4[0] += dot(a4.lo, b0.lo) + dot(a4.hi, b0.hi);
-      v4[0] += dot(a4.lo, c0.lo) + dot(a4.hi, c0.hi);
-      u5[0] += dot(a5.lo, b0.lo) + dot(a5.hi, b0.hi);
-      v5[0] += dot(a5.lo, c0.lo) + dot(a5.hi, c0.hi);
-      u6[0] += dot(a6.lo, b0.lo) + dot(a6.hi, b0.hi);
-      v6[0] += dot(a6.lo, c0.lo) + dot(a6.hi, c0.hi);
-      u7[0] += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
-      v7[0] += dot(a7.lo, c0.lo) + dot(a7.hi, c0.hi);
       let b1 = loadK(uAt1 + c);
       let c1 = loadK(vAt1 + c);
       u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
@@ -1758,14 +1686,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v2[1] += dot(a2.lo, c1.lo) + dot(a2.hi, c1.hi);
       u3[1] += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
       v3[1] += dot(a3.lo, c1.lo) + dot(a3.hi, c1.hi);
-      u4[1] += dot(a4.lo, b1.lo) + dot(a4.hi, b1.hi);
-      v4[1] += dot(a4.lo, c1.lo) + dot(a4.hi, c1.hi);
-      u5[1] += dot(a5.lo, b1.lo) + dot(a5.hi, b1.hi);
-      v5[1] += dot(a5.lo, c1.lo) + dot(a5.hi, c1.hi);
-      u6[1] += dot(a6.lo, b1.lo) + dot(a6.hi, b1.hi);
-      v6[1] += dot(a6.lo, c1.lo) + dot(a6.hi, c1.hi);
-      u7[1] += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
-      v7[1] += dot(a7.lo, c1.lo) + dot(a7.hi, c1.hi);
       let b2 = loadK(uAt2 + c);
       let c2 = loadK(vAt2 + c);
       u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
@@ -1776,14 +1696,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v2[2] += dot(a2.lo, c2.lo) + dot(a2.hi, c2.hi);
       u3[2] += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
       v3[2] += dot(a3.lo, c2.lo) + dot(a3.hi, c2.hi);
-      u4[2] += dot(a4.lo, b2.lo) + dot(a4.hi, b2.hi);
-      v4[2] += dot(a4.lo, c2.lo) + dot(a4.hi, c2.hi);
-      u5[2] += dot(a5.lo, b2.lo) + dot(a5.hi, b2.hi);
-      v5[2] += dot(a5.lo, c2.lo) + dot(a5.hi, c2.hi);
-      u6[2] += dot(a6.lo, b2.lo) + dot(a6.hi, b2.hi);
-      v6[2] += dot(a6.lo, c2.lo) + dot(a6.hi, c2.hi);
-      u7[2] += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
-      v7[2] += dot(a7.lo, c2.lo) + dot(a7.hi, c2.hi);
       let b3 = loadK(uAt3 + c);
       let c3 = loadK(vAt3 + c);
       u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
@@ -1794,14 +1706,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v2[3] += dot(a2.lo, c3.lo) + dot(a2.hi, c3.hi);
       u3[3] += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
       v3[3] += dot(a3.lo, c3.lo) + dot(a3.hi, c3.hi);
-      u4[3] += dot(a4.lo, b3.lo) + dot(a4.hi, b3.hi);
-      v4[3] += dot(a4.lo, c3.lo) + dot(a4.hi, c3.hi);
-      u5[3] += dot(a5.lo, b3.lo) + dot(a5.hi, b3.hi);
-      v5[3] += dot(a5.lo, c3.lo) + dot(a5.hi, c3.hi);
-      u6[3] += dot(a6.lo, b3.lo) + dot(a6.hi, b3.hi);
-      v6[3] += dot(a6.lo, c3.lo) + dot(a6.hi, c3.hi);
-      u7[3] += dot(a7.lo, b3.lo) + dot(a7.hi, b3.hi);
-      v7[3] += dot(a7.lo, c3.lo) + dot(a7.hi, c3.hi);
     }
     u0[0] = score(u0[0], b, row0, k0 + 0, bias0);
     v0[0] = score(v0[0], b, row0, k0 + 4u + 0, bias0);
@@ -1899,102 +1803,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     hi3_2 *= fade3;
     lo3_3 *= fade3;
     hi3_3 *= fade3;
-    u4[0] = score(u4[0], b, row4, k0 + 0, bias4);
-    v4[0] = score(v4[0], b, row4, k0 + 4u + 0, bias4);
-    u4[1] = score(u4[1], b, row4, k0 + 1, bias4);
-    v4[1] = score(v4[1], b, row4, k0 + 4u + 1, bias4);
-    u4[2] = score(u4[2], b, row4, k0 + 2, bias4);
-    v4[2] = score(v4[2], b, row4, k0 + 4u + 2, bias4);
-    u4[3] = score(u4[3], b, row4, k0 + 3, bias4);
-    v4[3] = score(v4[3], b, row4, k0 + 4u + 3, bias4);
-    let t4 = max(u4, v4);
-    let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
-    let fade4 = exp2(max4 - top4);
-    max4 = top4;
-    u4 = exp2(u4 - top4);
-    v4 = exp2(v4 - top4);
-    let z4 = u4 + v4;
-    sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
-    lo4_0 *= fade4;
-    hi4_0 *= fade4;
-    lo4_1 *= fade4;
-    hi4_1 *= fade4;
-    lo4_2 *= fade4;
-    hi4_2 *= fade4;
-    lo4_3 *= fade4;
-    hi4_3 *= fade4;
-    u5[0] = score(u5[0], b, row5, k0 + 0, bias5);
-    v5[0] = score(v5[0], b, row5, k0 + 4u + 0, bias5);
-    u5[1] = score(u5[1], b, row5, k0 + 1, bias5);
-    v5[1] = score(v5[1], b, row5, k0 + 4u + 1, bias5);
-    u5[2] = score(u5[2], b, row5, k0 + 2, bias5);
-    v5[2] = score(v5[2], b, row5, k0 + 4u + 2, bias5);
-    u5[3] = score(u5[3], b, row5, k0 + 3, bias5);
-    v5[3] = score(v5[3], b, row5, k0 + 4u + 3, bias5);
-    let t5 = max(u5, v5);
-    let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
-    let fade5 = exp2(max5 - top5);
-    max5 = top5;
-    u5 = exp2(u5 - top5);
-    v5 = exp2(v5 - top5);
-    let z5 = u5 + v5;
-    sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
-    lo5_0 *= fade5;
-    hi5_0 *= fade5;
-    lo5_1 *= fade5;
-    hi5_1 *= fade5;
-    lo5_2 *= fade5;
-    hi5_2 *= fade5;
-    lo5_3 *= fade5;
-    hi5_3 *= fade5;
-    u6[0] = score(u6[0], b, row6, k0 + 0, bias6);
-    v6[0] = score(v6[0], b, row6, k0 + 4u + 0, bias6);
-    u6[1] = score(u6[1], b, row6, k0 + 1, bias6);
-    v6[1] = score(v6[1], b, row6, k0 + 4u + 1, bias6);
-    u6[2] = score(u6[2], b, row6, k0 + 2, bias6);
-    v6[2] = score(v6[2], b, row6, k0 + 4u + 2, bias6);
-    u6[3] = score(u6[3], b, row6, k0 + 3, bias6);
-    v6[3] = score(v6[3], b, row6, k0 + 4u + 3, bias6);
-    let t6 = max(u6, v6);
-    let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
-    let fade6 = exp2(max6 - top6);
-    max6 = top6;
-    u6 = exp2(u6 - top6);
-    v6 = exp2(v6 - top6);
-    let z6 = u6 + v6;
-    sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
-    lo6_0 *= fade6;
-    hi6_0 *= fade6;
-    lo6_1 *= fade6;
-    hi6_1 *= fade6;
-    lo6_2 *= fade6;
-    hi6_2 *= fade6;
-    lo6_3 *= fade6;
-    hi6_3 *= fade6;
-    u7[0] = score(u7[0], b, row7, k0 + 0, bias7);
-    v7[0] = score(v7[0], b, row7, k0 + 4u + 0, bias7);
-    u7[1] = score(u7[1], b, row7, k0 + 1, bias7);
-    v7[1] = score(v7[1], b, row7, k0 + 4u + 1, bias7);
-    u7[2] = score(u7[2], b, row7, k0 + 2, bias7);
-    v7[2] = score(v7[2], b, row7, k0 + 4u + 2, bias7);
-    u7[3] = score(u7[3], b, row7, k0 + 3, bias7);
-    v7[3] = score(v7[3], b, row7, k0 + 4u + 3, bias7);
-    let t7 = max(u7, v7);
-    let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
-    let fade7 = exp2(max7 - top7);
-    max7 = top7;
-    u7 = exp2(u7 - top7);
-    v7 = exp2(v7 - top7);
-    let z7 = u7 + v7;
-    sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
-    lo7_0 *= fade7;
-    hi7_0 *= fade7;
-    lo7_1 *= fade7;
-    hi7_1 *= fade7;
-    lo7_2 *= fade7;
-    hi7_2 *= fade7;
-    lo7_3 *= fade7;
-    hi7_3 *= fade7;
     // Two keys a turn, the probabilities rotated: with all eight unrolled, drivers compile for seconds.
     for (var e = 0u; e < 4u; e++) {
       let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
@@ -2010,14 +1818,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi2_0 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_0));
         lo3_0 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_0));
         hi3_0 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_0));
-        lo4_0 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_0));
-        hi4_0 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_0));
-        lo5_0 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_0));
-        hi5_0 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_0));
-        lo6_0 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_0));
-        hi6_0 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_0));
-        lo7_0 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_0));
-        hi7_0 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_0));
       }
       {
         let w = loadV(uAt + 1);
@@ -2030,14 +1830,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi2_1 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_1));
         lo3_1 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_1));
         hi3_1 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_1));
-        lo4_1 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_1));
-        hi4_1 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_1));
-        lo5_1 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_1));
-        hi5_1 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_1));
-        lo6_1 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_1));
-        hi6_1 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_1));
-        lo7_1 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_1));
-        hi7_1 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_1));
       }
       {
         let w = loadV(uAt + 2);
@@ -2050,14 +1842,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi2_2 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_2));
         lo3_2 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_2));
         hi3_2 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_2));
-        lo4_2 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_2));
-        hi4_2 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_2));
-        lo5_2 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_2));
-        hi5_2 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_2));
-        lo6_2 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_2));
-        hi6_2 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_2));
-        lo7_2 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_2));
-        hi7_2 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_2));
       }
       {
         let w = loadV(uAt + 3);
@@ -2070,14 +1854,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi2_3 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_3));
         lo3_3 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_3));
         hi3_3 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_3));
-        lo4_3 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_3));
-        hi4_3 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_3));
-        lo5_3 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_3));
-        hi5_3 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_3));
-        lo6_3 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_3));
-        hi6_3 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_3));
-        lo7_3 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_3));
-        hi7_3 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_3));
       }
       u0 = u0.yzwx;
       v0 = v0.yzwx;
@@ -2087,14 +1863,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v2 = v2.yzwx;
       u3 = u3.yzwx;
       v3 = v3.yzwx;
-      u4 = u4.yzwx;
-      v4 = v4.yzwx;
-      u5 = u5.yzwx;
-      v5 = v5.yzwx;
-      u6 = u6.yzwx;
-      v6 = v6.yzwx;
-      u7 = u7.yzwx;
-      v7 = v7.yzwx;
     }
   }
 
@@ -2180,90 +1948,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     if (column + 3 * 8u < s.D) {
       O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
       O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
-    }
-  }
-  if (n0 + 4 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo4_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi4_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo4_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi4_3 * share);
-    }
-  }
-  if (n0 + 5 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo5_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi5_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo5_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi5_3 * share);
-    }
-  }
-  if (n0 + 6 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo6_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi6_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo6_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi6_3 * share);
-    }
-  }
-  if (n0 + 7 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo7_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi7_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo7_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi7_3 * share);
     }
   }
 }
@@ -28048,4 +27732,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "904af13529c647dc";
+export const SHADERS_DIGEST = "09e56aeb3eacecf4";

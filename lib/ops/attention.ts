@@ -225,7 +225,8 @@ interface TexelTile {
  * But a driver compiles a tile of 256 sums for one second, one of 512 for four and one of 1024 for twelve.
  */
 const TEXEL_TILES: readonly TexelTile[] = [
-  { OD: 32, RQ: 12, flops: 0 },
+  { OD: 32, RQ: 4, flops: 0 },
+  { OD: 32, RQ: 12, flops: 4e6 },
   { OD: 40, RQ: 8, flops: 0 },
   { OD: 64, RQ: 4, flops: 0 },
   { OD: 64, RQ: 8, flops: 5e8 },
