@@ -166,17 +166,27 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     }
   }
 
-  // unroll i RQ
-  if (n0 + i < s.qEnd) {
-    let column = id.z * OD;
+  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
+  let column = id.z * OD;
+  let rows = min(RQ, s.qEnd - n0);
+  for (var i = 0u; i < rows; i++) {
+    var total = sum0;
+    // unroll p RQ
+    total = select(total, sum#p, i == p);
+    // end
+    let share = select(0.0, 1.0 / total, total > 0.0);
     let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum#i, sum#i > 0.0);
     // unroll j OD / 8
     if (column + j * 8u < s.D) {
-      O[at + 2u * j] = vec4<oElem>(lo#i_#j * share);
-      O[at + 2u * j + 1u] = vec4<oElem>(hi#i_#j * share);
+      var lo = lo0_#j;
+      var hi = hi0_#j;
+      // unroll p RQ
+      lo = select(lo, lo#p_#j, i == p);
+      hi = select(hi, hi#p_#j, i == p);
+      // end
+      O[at + 2u * j] = vec4<oElem>(lo * share);
+      O[at + 2u * j + 1u] = vec4<oElem>(hi * share);
     }
     // end
   }
-  // end
 }

@@ -1866,88 +1866,72 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     }
   }
 
-  if (n0 + 0 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
+  let column = id.z * OD;
+  let rows = min(RQ, s.qEnd - n0);
+  for (var i = 0u; i < rows; i++) {
+    var total = sum0;
+    total = select(total, sum0, i == 0);
+    total = select(total, sum1, i == 1);
+    total = select(total, sum2, i == 2);
+    total = select(total, sum3, i == 3);
+    let share = select(0.0, 1.0 / total, total > 0.0);
+    let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
     if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+      var lo = lo0_0;
+      var hi = hi0_0;
+      lo = select(lo, lo0_0, i == 0);
+      hi = select(hi, hi0_0, i == 0);
+      lo = select(lo, lo1_0, i == 1);
+      hi = select(hi, hi1_0, i == 1);
+      lo = select(lo, lo2_0, i == 2);
+      hi = select(hi, hi2_0, i == 2);
+      lo = select(lo, lo3_0, i == 3);
+      hi = select(hi, hi3_0, i == 3);
+      O[at + 2u * 0] = vec4<oElem>(lo * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+      var lo = lo0_1;
+      var hi = hi0_1;
+      lo = select(lo, lo0_1, i == 0);
+      hi = select(hi, hi0_1, i == 0);
+      lo = select(lo, lo1_1, i == 1);
+      hi = select(hi, hi1_1, i == 1);
+      lo = select(lo, lo2_1, i == 2);
+      hi = select(hi, hi2_1, i == 2);
+      lo = select(lo, lo3_1, i == 3);
+      hi = select(hi, hi3_1, i == 3);
+      O[at + 2u * 1] = vec4<oElem>(lo * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+      var lo = lo0_2;
+      var hi = hi0_2;
+      lo = select(lo, lo0_2, i == 0);
+      hi = select(hi, hi0_2, i == 0);
+      lo = select(lo, lo1_2, i == 1);
+      hi = select(hi, hi1_2, i == 1);
+      lo = select(lo, lo2_2, i == 2);
+      hi = select(hi, hi2_2, i == 2);
+      lo = select(lo, lo3_2, i == 3);
+      hi = select(hi, hi3_2, i == 3);
+      O[at + 2u * 2] = vec4<oElem>(lo * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
-    }
-  }
-  if (n0 + 1 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
-    }
-  }
-  if (n0 + 2 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
-    }
-  }
-  if (n0 + 3 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
+      var lo = lo0_3;
+      var hi = hi0_3;
+      lo = select(lo, lo0_3, i == 0);
+      hi = select(hi, hi0_3, i == 0);
+      lo = select(lo, lo1_3, i == 1);
+      hi = select(hi, hi1_3, i == 1);
+      lo = select(lo, lo2_3, i == 2);
+      hi = select(hi, hi2_3, i == 2);
+      lo = select(lo, lo3_3, i == 3);
+      hi = select(hi, hi3_3, i == 3);
+      O[at + 2u * 3] = vec4<oElem>(lo * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi * share);
     }
   }
 }
@@ -2787,256 +2771,144 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     }
   }
 
-  if (n0 + 0 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
+  let column = id.z * OD;
+  let rows = min(RQ, s.qEnd - n0);
+  for (var i = 0u; i < rows; i++) {
+    var total = sum0;
+    total = select(total, sum0, i == 0);
+    total = select(total, sum1, i == 1);
+    total = select(total, sum2, i == 2);
+    total = select(total, sum3, i == 3);
+    total = select(total, sum4, i == 4);
+    total = select(total, sum5, i == 5);
+    total = select(total, sum6, i == 6);
+    total = select(total, sum7, i == 7);
+    total = select(total, sum8, i == 8);
+    total = select(total, sum9, i == 9);
+    total = select(total, sum10, i == 10);
+    total = select(total, sum11, i == 11);
+    let share = select(0.0, 1.0 / total, total > 0.0);
+    let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
     if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+      var lo = lo0_0;
+      var hi = hi0_0;
+      lo = select(lo, lo0_0, i == 0);
+      hi = select(hi, hi0_0, i == 0);
+      lo = select(lo, lo1_0, i == 1);
+      hi = select(hi, hi1_0, i == 1);
+      lo = select(lo, lo2_0, i == 2);
+      hi = select(hi, hi2_0, i == 2);
+      lo = select(lo, lo3_0, i == 3);
+      hi = select(hi, hi3_0, i == 3);
+      lo = select(lo, lo4_0, i == 4);
+      hi = select(hi, hi4_0, i == 4);
+      lo = select(lo, lo5_0, i == 5);
+      hi = select(hi, hi5_0, i == 5);
+      lo = select(lo, lo6_0, i == 6);
+      hi = select(hi, hi6_0, i == 6);
+      lo = select(lo, lo7_0, i == 7);
+      hi = select(hi, hi7_0, i == 7);
+      lo = select(lo, lo8_0, i == 8);
+      hi = select(hi, hi8_0, i == 8);
+      lo = select(lo, lo9_0, i == 9);
+      hi = select(hi, hi9_0, i == 9);
+      lo = select(lo, lo10_0, i == 10);
+      hi = select(hi, hi10_0, i == 10);
+      lo = select(lo, lo11_0, i == 11);
+      hi = select(hi, hi11_0, i == 11);
+      O[at + 2u * 0] = vec4<oElem>(lo * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+      var lo = lo0_1;
+      var hi = hi0_1;
+      lo = select(lo, lo0_1, i == 0);
+      hi = select(hi, hi0_1, i == 0);
+      lo = select(lo, lo1_1, i == 1);
+      hi = select(hi, hi1_1, i == 1);
+      lo = select(lo, lo2_1, i == 2);
+      hi = select(hi, hi2_1, i == 2);
+      lo = select(lo, lo3_1, i == 3);
+      hi = select(hi, hi3_1, i == 3);
+      lo = select(lo, lo4_1, i == 4);
+      hi = select(hi, hi4_1, i == 4);
+      lo = select(lo, lo5_1, i == 5);
+      hi = select(hi, hi5_1, i == 5);
+      lo = select(lo, lo6_1, i == 6);
+      hi = select(hi, hi6_1, i == 6);
+      lo = select(lo, lo7_1, i == 7);
+      hi = select(hi, hi7_1, i == 7);
+      lo = select(lo, lo8_1, i == 8);
+      hi = select(hi, hi8_1, i == 8);
+      lo = select(lo, lo9_1, i == 9);
+      hi = select(hi, hi9_1, i == 9);
+      lo = select(lo, lo10_1, i == 10);
+      hi = select(hi, hi10_1, i == 10);
+      lo = select(lo, lo11_1, i == 11);
+      hi = select(hi, hi11_1, i == 11);
+      O[at + 2u * 1] = vec4<oElem>(lo * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+      var lo = lo0_2;
+      var hi = hi0_2;
+      lo = select(lo, lo0_2, i == 0);
+      hi = select(hi, hi0_2, i == 0);
+      lo = select(lo, lo1_2, i == 1);
+      hi = select(hi, hi1_2, i == 1);
+      lo = select(lo, lo2_2, i == 2);
+      hi = select(hi, hi2_2, i == 2);
+      lo = select(lo, lo3_2, i == 3);
+      hi = select(hi, hi3_2, i == 3);
+      lo = select(lo, lo4_2, i == 4);
+      hi = select(hi, hi4_2, i == 4);
+      lo = select(lo, lo5_2, i == 5);
+      hi = select(hi, hi5_2, i == 5);
+      lo = select(lo, lo6_2, i == 6);
+      hi = select(hi, hi6_2, i == 6);
+      lo = select(lo, lo7_2, i == 7);
+      hi = select(hi, hi7_2, i == 7);
+      lo = select(lo, lo8_2, i == 8);
+      hi = select(hi, hi8_2, i == 8);
+      lo = select(lo, lo9_2, i == 9);
+      hi = select(hi, hi9_2, i == 9);
+      lo = select(lo, lo10_2, i == 10);
+      hi = select(hi, hi10_2, i == 10);
+      lo = select(lo, lo11_2, i == 11);
+      hi = select(hi, hi11_2, i == 11);
+      O[at + 2u * 2] = vec4<oElem>(lo * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
-    }
-  }
-  if (n0 + 1 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
-    }
-  }
-  if (n0 + 2 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
-    }
-  }
-  if (n0 + 3 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
-    }
-  }
-  if (n0 + 4 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo4_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi4_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo4_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi4_3 * share);
-    }
-  }
-  if (n0 + 5 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo5_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi5_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo5_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi5_3 * share);
-    }
-  }
-  if (n0 + 6 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo6_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi6_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo6_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi6_3 * share);
-    }
-  }
-  if (n0 + 7 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo7_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi7_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo7_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi7_3 * share);
-    }
-  }
-  if (n0 + 8 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 8) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum8, sum8 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo8_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi8_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo8_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi8_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo8_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi8_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo8_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi8_3 * share);
-    }
-  }
-  if (n0 + 9 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 9) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum9, sum9 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo9_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi9_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo9_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi9_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo9_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi9_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo9_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi9_3 * share);
-    }
-  }
-  if (n0 + 10 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 10) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum10, sum10 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo10_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi10_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo10_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi10_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo10_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi10_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo10_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi10_3 * share);
-    }
-  }
-  if (n0 + 11 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 11) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum11, sum11 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo11_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi11_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo11_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi11_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo11_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi11_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo11_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi11_3 * share);
+      var lo = lo0_3;
+      var hi = hi0_3;
+      lo = select(lo, lo0_3, i == 0);
+      hi = select(hi, hi0_3, i == 0);
+      lo = select(lo, lo1_3, i == 1);
+      hi = select(hi, hi1_3, i == 1);
+      lo = select(lo, lo2_3, i == 2);
+      hi = select(hi, hi2_3, i == 2);
+      lo = select(lo, lo3_3, i == 3);
+      hi = select(hi, hi3_3, i == 3);
+      lo = select(lo, lo4_3, i == 4);
+      hi = select(hi, hi4_3, i == 4);
+      lo = select(lo, lo5_3, i == 5);
+      hi = select(hi, hi5_3, i == 5);
+      lo = select(lo, lo6_3, i == 6);
+      hi = select(hi, hi6_3, i == 6);
+      lo = select(lo, lo7_3, i == 7);
+      hi = select(hi, hi7_3, i == 7);
+      lo = select(lo, lo8_3, i == 8);
+      hi = select(hi, hi8_3, i == 8);
+      lo = select(lo, lo9_3, i == 9);
+      hi = select(hi, hi9_3, i == 9);
+      lo = select(lo, lo10_3, i == 10);
+      hi = select(hi, hi10_3, i == 10);
+      lo = select(lo, lo11_3, i == 11);
+      hi = select(hi, hi11_3, i == 11);
+      O[at + 2u * 3] = vec4<oElem>(lo * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi * share);
     }
   }
 }
@@ -3696,204 +3568,130 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     }
   }
 
-  if (n0 + 0 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
+  let column = id.z * OD;
+  let rows = min(RQ, s.qEnd - n0);
+  for (var i = 0u; i < rows; i++) {
+    var total = sum0;
+    total = select(total, sum0, i == 0);
+    total = select(total, sum1, i == 1);
+    total = select(total, sum2, i == 2);
+    total = select(total, sum3, i == 3);
+    total = select(total, sum4, i == 4);
+    total = select(total, sum5, i == 5);
+    total = select(total, sum6, i == 6);
+    total = select(total, sum7, i == 7);
+    let share = select(0.0, 1.0 / total, total > 0.0);
+    let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
     if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+      var lo = lo0_0;
+      var hi = hi0_0;
+      lo = select(lo, lo0_0, i == 0);
+      hi = select(hi, hi0_0, i == 0);
+      lo = select(lo, lo1_0, i == 1);
+      hi = select(hi, hi1_0, i == 1);
+      lo = select(lo, lo2_0, i == 2);
+      hi = select(hi, hi2_0, i == 2);
+      lo = select(lo, lo3_0, i == 3);
+      hi = select(hi, hi3_0, i == 3);
+      lo = select(lo, lo4_0, i == 4);
+      hi = select(hi, hi4_0, i == 4);
+      lo = select(lo, lo5_0, i == 5);
+      hi = select(hi, hi5_0, i == 5);
+      lo = select(lo, lo6_0, i == 6);
+      hi = select(hi, hi6_0, i == 6);
+      lo = select(lo, lo7_0, i == 7);
+      hi = select(hi, hi7_0, i == 7);
+      O[at + 2u * 0] = vec4<oElem>(lo * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+      var lo = lo0_1;
+      var hi = hi0_1;
+      lo = select(lo, lo0_1, i == 0);
+      hi = select(hi, hi0_1, i == 0);
+      lo = select(lo, lo1_1, i == 1);
+      hi = select(hi, hi1_1, i == 1);
+      lo = select(lo, lo2_1, i == 2);
+      hi = select(hi, hi2_1, i == 2);
+      lo = select(lo, lo3_1, i == 3);
+      hi = select(hi, hi3_1, i == 3);
+      lo = select(lo, lo4_1, i == 4);
+      hi = select(hi, hi4_1, i == 4);
+      lo = select(lo, lo5_1, i == 5);
+      hi = select(hi, hi5_1, i == 5);
+      lo = select(lo, lo6_1, i == 6);
+      hi = select(hi, hi6_1, i == 6);
+      lo = select(lo, lo7_1, i == 7);
+      hi = select(hi, hi7_1, i == 7);
+      O[at + 2u * 1] = vec4<oElem>(lo * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+      var lo = lo0_2;
+      var hi = hi0_2;
+      lo = select(lo, lo0_2, i == 0);
+      hi = select(hi, hi0_2, i == 0);
+      lo = select(lo, lo1_2, i == 1);
+      hi = select(hi, hi1_2, i == 1);
+      lo = select(lo, lo2_2, i == 2);
+      hi = select(hi, hi2_2, i == 2);
+      lo = select(lo, lo3_2, i == 3);
+      hi = select(hi, hi3_2, i == 3);
+      lo = select(lo, lo4_2, i == 4);
+      hi = select(hi, hi4_2, i == 4);
+      lo = select(lo, lo5_2, i == 5);
+      hi = select(hi, hi5_2, i == 5);
+      lo = select(lo, lo6_2, i == 6);
+      hi = select(hi, hi6_2, i == 6);
+      lo = select(lo, lo7_2, i == 7);
+      hi = select(hi, hi7_2, i == 7);
+      O[at + 2u * 2] = vec4<oElem>(lo * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+      var lo = lo0_3;
+      var hi = hi0_3;
+      lo = select(lo, lo0_3, i == 0);
+      hi = select(hi, hi0_3, i == 0);
+      lo = select(lo, lo1_3, i == 1);
+      hi = select(hi, hi1_3, i == 1);
+      lo = select(lo, lo2_3, i == 2);
+      hi = select(hi, hi2_3, i == 2);
+      lo = select(lo, lo3_3, i == 3);
+      hi = select(hi, hi3_3, i == 3);
+      lo = select(lo, lo4_3, i == 4);
+      hi = select(hi, hi4_3, i == 4);
+      lo = select(lo, lo5_3, i == 5);
+      hi = select(hi, hi5_3, i == 5);
+      lo = select(lo, lo6_3, i == 6);
+      hi = select(hi, hi6_3, i == 6);
+      lo = select(lo, lo7_3, i == 7);
+      hi = select(hi, hi7_3, i == 7);
+      O[at + 2u * 3] = vec4<oElem>(lo * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo0_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi0_4 * share);
-    }
-  }
-  if (n0 + 1 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo1_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi1_4 * share);
-    }
-  }
-  if (n0 + 2 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo2_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi2_4 * share);
-    }
-  }
-  if (n0 + 3 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo3_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi3_4 * share);
-    }
-  }
-  if (n0 + 4 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo4_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi4_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo4_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi4_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo4_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi4_4 * share);
-    }
-  }
-  if (n0 + 5 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo5_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi5_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo5_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi5_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo5_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi5_4 * share);
-    }
-  }
-  if (n0 + 6 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo6_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi6_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo6_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi6_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo6_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi6_4 * share);
-    }
-  }
-  if (n0 + 7 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo7_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi7_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo7_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi7_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo7_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi7_4 * share);
+      var lo = lo0_4;
+      var hi = hi0_4;
+      lo = select(lo, lo0_4, i == 0);
+      hi = select(hi, hi0_4, i == 0);
+      lo = select(lo, lo1_4, i == 1);
+      hi = select(hi, hi1_4, i == 1);
+      lo = select(lo, lo2_4, i == 2);
+      hi = select(hi, hi2_4, i == 2);
+      lo = select(lo, lo3_4, i == 3);
+      hi = select(hi, hi3_4, i == 3);
+      lo = select(lo, lo4_4, i == 4);
+      hi = select(hi, hi4_4, i == 4);
+      lo = select(lo, lo5_4, i == 5);
+      hi = select(hi, hi5_4, i == 5);
+      lo = select(lo, lo6_4, i == 6);
+      hi = select(hi, hi6_4, i == 6);
+      lo = select(lo, lo7_4, i == 7);
+      hi = select(hi, hi7_4, i == 7);
+      O[at + 2u * 4] = vec4<oElem>(lo * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi * share);
     }
   }
 }
@@ -4381,152 +4179,128 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     }
   }
 
-  if (n0 + 0 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
+  let column = id.z * OD;
+  let rows = min(RQ, s.qEnd - n0);
+  for (var i = 0u; i < rows; i++) {
+    var total = sum0;
+    total = select(total, sum0, i == 0);
+    total = select(total, sum1, i == 1);
+    total = select(total, sum2, i == 2);
+    total = select(total, sum3, i == 3);
+    let share = select(0.0, 1.0 / total, total > 0.0);
+    let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
     if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+      var lo = lo0_0;
+      var hi = hi0_0;
+      lo = select(lo, lo0_0, i == 0);
+      hi = select(hi, hi0_0, i == 0);
+      lo = select(lo, lo1_0, i == 1);
+      hi = select(hi, hi1_0, i == 1);
+      lo = select(lo, lo2_0, i == 2);
+      hi = select(hi, hi2_0, i == 2);
+      lo = select(lo, lo3_0, i == 3);
+      hi = select(hi, hi3_0, i == 3);
+      O[at + 2u * 0] = vec4<oElem>(lo * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+      var lo = lo0_1;
+      var hi = hi0_1;
+      lo = select(lo, lo0_1, i == 0);
+      hi = select(hi, hi0_1, i == 0);
+      lo = select(lo, lo1_1, i == 1);
+      hi = select(hi, hi1_1, i == 1);
+      lo = select(lo, lo2_1, i == 2);
+      hi = select(hi, hi2_1, i == 2);
+      lo = select(lo, lo3_1, i == 3);
+      hi = select(hi, hi3_1, i == 3);
+      O[at + 2u * 1] = vec4<oElem>(lo * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+      var lo = lo0_2;
+      var hi = hi0_2;
+      lo = select(lo, lo0_2, i == 0);
+      hi = select(hi, hi0_2, i == 0);
+      lo = select(lo, lo1_2, i == 1);
+      hi = select(hi, hi1_2, i == 1);
+      lo = select(lo, lo2_2, i == 2);
+      hi = select(hi, hi2_2, i == 2);
+      lo = select(lo, lo3_2, i == 3);
+      hi = select(hi, hi3_2, i == 3);
+      O[at + 2u * 2] = vec4<oElem>(lo * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+      var lo = lo0_3;
+      var hi = hi0_3;
+      lo = select(lo, lo0_3, i == 0);
+      hi = select(hi, hi0_3, i == 0);
+      lo = select(lo, lo1_3, i == 1);
+      hi = select(hi, hi1_3, i == 1);
+      lo = select(lo, lo2_3, i == 2);
+      hi = select(hi, hi2_3, i == 2);
+      lo = select(lo, lo3_3, i == 3);
+      hi = select(hi, hi3_3, i == 3);
+      O[at + 2u * 3] = vec4<oElem>(lo * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo0_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi0_4 * share);
+      var lo = lo0_4;
+      var hi = hi0_4;
+      lo = select(lo, lo0_4, i == 0);
+      hi = select(hi, hi0_4, i == 0);
+      lo = select(lo, lo1_4, i == 1);
+      hi = select(hi, hi1_4, i == 1);
+      lo = select(lo, lo2_4, i == 2);
+      hi = select(hi, hi2_4, i == 2);
+      lo = select(lo, lo3_4, i == 3);
+      hi = select(hi, hi3_4, i == 3);
+      O[at + 2u * 4] = vec4<oElem>(lo * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo0_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi0_5 * share);
+      var lo = lo0_5;
+      var hi = hi0_5;
+      lo = select(lo, lo0_5, i == 0);
+      hi = select(hi, hi0_5, i == 0);
+      lo = select(lo, lo1_5, i == 1);
+      hi = select(hi, hi1_5, i == 1);
+      lo = select(lo, lo2_5, i == 2);
+      hi = select(hi, hi2_5, i == 2);
+      lo = select(lo, lo3_5, i == 3);
+      hi = select(hi, hi3_5, i == 3);
+      O[at + 2u * 5] = vec4<oElem>(lo * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo0_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi0_6 * share);
+      var lo = lo0_6;
+      var hi = hi0_6;
+      lo = select(lo, lo0_6, i == 0);
+      hi = select(hi, hi0_6, i == 0);
+      lo = select(lo, lo1_6, i == 1);
+      hi = select(hi, hi1_6, i == 1);
+      lo = select(lo, lo2_6, i == 2);
+      hi = select(hi, hi2_6, i == 2);
+      lo = select(lo, lo3_6, i == 3);
+      hi = select(hi, hi3_6, i == 3);
+      O[at + 2u * 6] = vec4<oElem>(lo * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo0_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi0_7 * share);
-    }
-  }
-  if (n0 + 1 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo1_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi1_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo1_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi1_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo1_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi1_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo1_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi1_7 * share);
-    }
-  }
-  if (n0 + 2 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo2_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi2_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo2_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi2_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo2_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi2_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo2_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi2_7 * share);
-    }
-  }
-  if (n0 + 3 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo3_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi3_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo3_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi3_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo3_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi3_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo3_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi3_7 * share);
+      var lo = lo0_7;
+      var hi = hi0_7;
+      lo = select(lo, lo0_7, i == 0);
+      hi = select(hi, hi0_7, i == 0);
+      lo = select(lo, lo1_7, i == 1);
+      hi = select(hi, hi1_7, i == 1);
+      lo = select(lo, lo2_7, i == 2);
+      hi = select(hi, hi2_7, i == 2);
+      lo = select(lo, lo3_7, i == 3);
+      hi = select(hi, hi3_7, i == 3);
+      O[at + 2u * 7] = vec4<oElem>(lo * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi * share);
     }
   }
 }
@@ -5342,300 +5116,196 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     }
   }
 
-  if (n0 + 0 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
+  let column = id.z * OD;
+  let rows = min(RQ, s.qEnd - n0);
+  for (var i = 0u; i < rows; i++) {
+    var total = sum0;
+    total = select(total, sum0, i == 0);
+    total = select(total, sum1, i == 1);
+    total = select(total, sum2, i == 2);
+    total = select(total, sum3, i == 3);
+    total = select(total, sum4, i == 4);
+    total = select(total, sum5, i == 5);
+    total = select(total, sum6, i == 6);
+    total = select(total, sum7, i == 7);
+    let share = select(0.0, 1.0 / total, total > 0.0);
+    let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
     if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+      var lo = lo0_0;
+      var hi = hi0_0;
+      lo = select(lo, lo0_0, i == 0);
+      hi = select(hi, hi0_0, i == 0);
+      lo = select(lo, lo1_0, i == 1);
+      hi = select(hi, hi1_0, i == 1);
+      lo = select(lo, lo2_0, i == 2);
+      hi = select(hi, hi2_0, i == 2);
+      lo = select(lo, lo3_0, i == 3);
+      hi = select(hi, hi3_0, i == 3);
+      lo = select(lo, lo4_0, i == 4);
+      hi = select(hi, hi4_0, i == 4);
+      lo = select(lo, lo5_0, i == 5);
+      hi = select(hi, hi5_0, i == 5);
+      lo = select(lo, lo6_0, i == 6);
+      hi = select(hi, hi6_0, i == 6);
+      lo = select(lo, lo7_0, i == 7);
+      hi = select(hi, hi7_0, i == 7);
+      O[at + 2u * 0] = vec4<oElem>(lo * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+      var lo = lo0_1;
+      var hi = hi0_1;
+      lo = select(lo, lo0_1, i == 0);
+      hi = select(hi, hi0_1, i == 0);
+      lo = select(lo, lo1_1, i == 1);
+      hi = select(hi, hi1_1, i == 1);
+      lo = select(lo, lo2_1, i == 2);
+      hi = select(hi, hi2_1, i == 2);
+      lo = select(lo, lo3_1, i == 3);
+      hi = select(hi, hi3_1, i == 3);
+      lo = select(lo, lo4_1, i == 4);
+      hi = select(hi, hi4_1, i == 4);
+      lo = select(lo, lo5_1, i == 5);
+      hi = select(hi, hi5_1, i == 5);
+      lo = select(lo, lo6_1, i == 6);
+      hi = select(hi, hi6_1, i == 6);
+      lo = select(lo, lo7_1, i == 7);
+      hi = select(hi, hi7_1, i == 7);
+      O[at + 2u * 1] = vec4<oElem>(lo * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+      var lo = lo0_2;
+      var hi = hi0_2;
+      lo = select(lo, lo0_2, i == 0);
+      hi = select(hi, hi0_2, i == 0);
+      lo = select(lo, lo1_2, i == 1);
+      hi = select(hi, hi1_2, i == 1);
+      lo = select(lo, lo2_2, i == 2);
+      hi = select(hi, hi2_2, i == 2);
+      lo = select(lo, lo3_2, i == 3);
+      hi = select(hi, hi3_2, i == 3);
+      lo = select(lo, lo4_2, i == 4);
+      hi = select(hi, hi4_2, i == 4);
+      lo = select(lo, lo5_2, i == 5);
+      hi = select(hi, hi5_2, i == 5);
+      lo = select(lo, lo6_2, i == 6);
+      hi = select(hi, hi6_2, i == 6);
+      lo = select(lo, lo7_2, i == 7);
+      hi = select(hi, hi7_2, i == 7);
+      O[at + 2u * 2] = vec4<oElem>(lo * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+      var lo = lo0_3;
+      var hi = hi0_3;
+      lo = select(lo, lo0_3, i == 0);
+      hi = select(hi, hi0_3, i == 0);
+      lo = select(lo, lo1_3, i == 1);
+      hi = select(hi, hi1_3, i == 1);
+      lo = select(lo, lo2_3, i == 2);
+      hi = select(hi, hi2_3, i == 2);
+      lo = select(lo, lo3_3, i == 3);
+      hi = select(hi, hi3_3, i == 3);
+      lo = select(lo, lo4_3, i == 4);
+      hi = select(hi, hi4_3, i == 4);
+      lo = select(lo, lo5_3, i == 5);
+      hi = select(hi, hi5_3, i == 5);
+      lo = select(lo, lo6_3, i == 6);
+      hi = select(hi, hi6_3, i == 6);
+      lo = select(lo, lo7_3, i == 7);
+      hi = select(hi, hi7_3, i == 7);
+      O[at + 2u * 3] = vec4<oElem>(lo * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo0_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi0_4 * share);
+      var lo = lo0_4;
+      var hi = hi0_4;
+      lo = select(lo, lo0_4, i == 0);
+      hi = select(hi, hi0_4, i == 0);
+      lo = select(lo, lo1_4, i == 1);
+      hi = select(hi, hi1_4, i == 1);
+      lo = select(lo, lo2_4, i == 2);
+      hi = select(hi, hi2_4, i == 2);
+      lo = select(lo, lo3_4, i == 3);
+      hi = select(hi, hi3_4, i == 3);
+      lo = select(lo, lo4_4, i == 4);
+      hi = select(hi, hi4_4, i == 4);
+      lo = select(lo, lo5_4, i == 5);
+      hi = select(hi, hi5_4, i == 5);
+      lo = select(lo, lo6_4, i == 6);
+      hi = select(hi, hi6_4, i == 6);
+      lo = select(lo, lo7_4, i == 7);
+      hi = select(hi, hi7_4, i == 7);
+      O[at + 2u * 4] = vec4<oElem>(lo * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo0_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi0_5 * share);
+      var lo = lo0_5;
+      var hi = hi0_5;
+      lo = select(lo, lo0_5, i == 0);
+      hi = select(hi, hi0_5, i == 0);
+      lo = select(lo, lo1_5, i == 1);
+      hi = select(hi, hi1_5, i == 1);
+      lo = select(lo, lo2_5, i == 2);
+      hi = select(hi, hi2_5, i == 2);
+      lo = select(lo, lo3_5, i == 3);
+      hi = select(hi, hi3_5, i == 3);
+      lo = select(lo, lo4_5, i == 4);
+      hi = select(hi, hi4_5, i == 4);
+      lo = select(lo, lo5_5, i == 5);
+      hi = select(hi, hi5_5, i == 5);
+      lo = select(lo, lo6_5, i == 6);
+      hi = select(hi, hi6_5, i == 6);
+      lo = select(lo, lo7_5, i == 7);
+      hi = select(hi, hi7_5, i == 7);
+      O[at + 2u * 5] = vec4<oElem>(lo * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo0_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi0_6 * share);
+      var lo = lo0_6;
+      var hi = hi0_6;
+      lo = select(lo, lo0_6, i == 0);
+      hi = select(hi, hi0_6, i == 0);
+      lo = select(lo, lo1_6, i == 1);
+      hi = select(hi, hi1_6, i == 1);
+      lo = select(lo, lo2_6, i == 2);
+      hi = select(hi, hi2_6, i == 2);
+      lo = select(lo, lo3_6, i == 3);
+      hi = select(hi, hi3_6, i == 3);
+      lo = select(lo, lo4_6, i == 4);
+      hi = select(hi, hi4_6, i == 4);
+      lo = select(lo, lo5_6, i == 5);
+      hi = select(hi, hi5_6, i == 5);
+      lo = select(lo, lo6_6, i == 6);
+      hi = select(hi, hi6_6, i == 6);
+      lo = select(lo, lo7_6, i == 7);
+      hi = select(hi, hi7_6, i == 7);
+      O[at + 2u * 6] = vec4<oElem>(lo * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo0_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi0_7 * share);
-    }
-  }
-  if (n0 + 1 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo1_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi1_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo1_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi1_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo1_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi1_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo1_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi1_7 * share);
-    }
-  }
-  if (n0 + 2 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo2_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi2_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo2_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi2_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo2_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi2_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo2_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi2_7 * share);
-    }
-  }
-  if (n0 + 3 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo3_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi3_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo3_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi3_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo3_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi3_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo3_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi3_7 * share);
-    }
-  }
-  if (n0 + 4 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo4_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi4_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo4_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi4_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo4_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi4_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo4_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi4_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo4_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi4_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo4_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi4_7 * share);
-    }
-  }
-  if (n0 + 5 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo5_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi5_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo5_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi5_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo5_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi5_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo5_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi5_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo5_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi5_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo5_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi5_7 * share);
-    }
-  }
-  if (n0 + 6 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo6_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi6_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo6_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi6_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo6_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi6_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo6_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi6_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo6_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi6_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo6_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi6_7 * share);
-    }
-  }
-  if (n0 + 7 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo7_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi7_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo7_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi7_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo7_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi7_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo7_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi7_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo7_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi7_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo7_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi7_7 * share);
+      var lo = lo0_7;
+      var hi = hi0_7;
+      lo = select(lo, lo0_7, i == 0);
+      hi = select(hi, hi0_7, i == 0);
+      lo = select(lo, lo1_7, i == 1);
+      hi = select(hi, hi1_7, i == 1);
+      lo = select(lo, lo2_7, i == 2);
+      hi = select(hi, hi2_7, i == 2);
+      lo = select(lo, lo3_7, i == 3);
+      hi = select(hi, hi3_7, i == 3);
+      lo = select(lo, lo4_7, i == 4);
+      hi = select(hi, hi4_7, i == 4);
+      lo = select(lo, lo5_7, i == 5);
+      hi = select(hi, hi5_7, i == 5);
+      lo = select(lo, lo6_7, i == 6);
+      hi = select(hi, hi6_7, i == 6);
+      lo = select(lo, lo7_7, i == 7);
+      hi = select(hi, hi7_7, i == 7);
+      O[at + 2u * 7] = vec4<oElem>(lo * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi * share);
     }
   }
 }
@@ -7107,596 +6777,332 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     }
   }
 
-  if (n0 + 0 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
+  let column = id.z * OD;
+  let rows = min(RQ, s.qEnd - n0);
+  for (var i = 0u; i < rows; i++) {
+    var total = sum0;
+    total = select(total, sum0, i == 0);
+    total = select(total, sum1, i == 1);
+    total = select(total, sum2, i == 2);
+    total = select(total, sum3, i == 3);
+    total = select(total, sum4, i == 4);
+    total = select(total, sum5, i == 5);
+    total = select(total, sum6, i == 6);
+    total = select(total, sum7, i == 7);
+    total = select(total, sum8, i == 8);
+    total = select(total, sum9, i == 9);
+    total = select(total, sum10, i == 10);
+    total = select(total, sum11, i == 11);
+    total = select(total, sum12, i == 12);
+    total = select(total, sum13, i == 13);
+    total = select(total, sum14, i == 14);
+    total = select(total, sum15, i == 15);
+    let share = select(0.0, 1.0 / total, total > 0.0);
+    let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
     if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+      var lo = lo0_0;
+      var hi = hi0_0;
+      lo = select(lo, lo0_0, i == 0);
+      hi = select(hi, hi0_0, i == 0);
+      lo = select(lo, lo1_0, i == 1);
+      hi = select(hi, hi1_0, i == 1);
+      lo = select(lo, lo2_0, i == 2);
+      hi = select(hi, hi2_0, i == 2);
+      lo = select(lo, lo3_0, i == 3);
+      hi = select(hi, hi3_0, i == 3);
+      lo = select(lo, lo4_0, i == 4);
+      hi = select(hi, hi4_0, i == 4);
+      lo = select(lo, lo5_0, i == 5);
+      hi = select(hi, hi5_0, i == 5);
+      lo = select(lo, lo6_0, i == 6);
+      hi = select(hi, hi6_0, i == 6);
+      lo = select(lo, lo7_0, i == 7);
+      hi = select(hi, hi7_0, i == 7);
+      lo = select(lo, lo8_0, i == 8);
+      hi = select(hi, hi8_0, i == 8);
+      lo = select(lo, lo9_0, i == 9);
+      hi = select(hi, hi9_0, i == 9);
+      lo = select(lo, lo10_0, i == 10);
+      hi = select(hi, hi10_0, i == 10);
+      lo = select(lo, lo11_0, i == 11);
+      hi = select(hi, hi11_0, i == 11);
+      lo = select(lo, lo12_0, i == 12);
+      hi = select(hi, hi12_0, i == 12);
+      lo = select(lo, lo13_0, i == 13);
+      hi = select(hi, hi13_0, i == 13);
+      lo = select(lo, lo14_0, i == 14);
+      hi = select(hi, hi14_0, i == 14);
+      lo = select(lo, lo15_0, i == 15);
+      hi = select(hi, hi15_0, i == 15);
+      O[at + 2u * 0] = vec4<oElem>(lo * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+      var lo = lo0_1;
+      var hi = hi0_1;
+      lo = select(lo, lo0_1, i == 0);
+      hi = select(hi, hi0_1, i == 0);
+      lo = select(lo, lo1_1, i == 1);
+      hi = select(hi, hi1_1, i == 1);
+      lo = select(lo, lo2_1, i == 2);
+      hi = select(hi, hi2_1, i == 2);
+      lo = select(lo, lo3_1, i == 3);
+      hi = select(hi, hi3_1, i == 3);
+      lo = select(lo, lo4_1, i == 4);
+      hi = select(hi, hi4_1, i == 4);
+      lo = select(lo, lo5_1, i == 5);
+      hi = select(hi, hi5_1, i == 5);
+      lo = select(lo, lo6_1, i == 6);
+      hi = select(hi, hi6_1, i == 6);
+      lo = select(lo, lo7_1, i == 7);
+      hi = select(hi, hi7_1, i == 7);
+      lo = select(lo, lo8_1, i == 8);
+      hi = select(hi, hi8_1, i == 8);
+      lo = select(lo, lo9_1, i == 9);
+      hi = select(hi, hi9_1, i == 9);
+      lo = select(lo, lo10_1, i == 10);
+      hi = select(hi, hi10_1, i == 10);
+      lo = select(lo, lo11_1, i == 11);
+      hi = select(hi, hi11_1, i == 11);
+      lo = select(lo, lo12_1, i == 12);
+      hi = select(hi, hi12_1, i == 12);
+      lo = select(lo, lo13_1, i == 13);
+      hi = select(hi, hi13_1, i == 13);
+      lo = select(lo, lo14_1, i == 14);
+      hi = select(hi, hi14_1, i == 14);
+      lo = select(lo, lo15_1, i == 15);
+      hi = select(hi, hi15_1, i == 15);
+      O[at + 2u * 1] = vec4<oElem>(lo * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+      var lo = lo0_2;
+      var hi = hi0_2;
+      lo = select(lo, lo0_2, i == 0);
+      hi = select(hi, hi0_2, i == 0);
+      lo = select(lo, lo1_2, i == 1);
+      hi = select(hi, hi1_2, i == 1);
+      lo = select(lo, lo2_2, i == 2);
+      hi = select(hi, hi2_2, i == 2);
+      lo = select(lo, lo3_2, i == 3);
+      hi = select(hi, hi3_2, i == 3);
+      lo = select(lo, lo4_2, i == 4);
+      hi = select(hi, hi4_2, i == 4);
+      lo = select(lo, lo5_2, i == 5);
+      hi = select(hi, hi5_2, i == 5);
+      lo = select(lo, lo6_2, i == 6);
+      hi = select(hi, hi6_2, i == 6);
+      lo = select(lo, lo7_2, i == 7);
+      hi = select(hi, hi7_2, i == 7);
+      lo = select(lo, lo8_2, i == 8);
+      hi = select(hi, hi8_2, i == 8);
+      lo = select(lo, lo9_2, i == 9);
+      hi = select(hi, hi9_2, i == 9);
+      lo = select(lo, lo10_2, i == 10);
+      hi = select(hi, hi10_2, i == 10);
+      lo = select(lo, lo11_2, i == 11);
+      hi = select(hi, hi11_2, i == 11);
+      lo = select(lo, lo12_2, i == 12);
+      hi = select(hi, hi12_2, i == 12);
+      lo = select(lo, lo13_2, i == 13);
+      hi = select(hi, hi13_2, i == 13);
+      lo = select(lo, lo14_2, i == 14);
+      hi = select(hi, hi14_2, i == 14);
+      lo = select(lo, lo15_2, i == 15);
+      hi = select(hi, hi15_2, i == 15);
+      O[at + 2u * 2] = vec4<oElem>(lo * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+      var lo = lo0_3;
+      var hi = hi0_3;
+      lo = select(lo, lo0_3, i == 0);
+      hi = select(hi, hi0_3, i == 0);
+      lo = select(lo, lo1_3, i == 1);
+      hi = select(hi, hi1_3, i == 1);
+      lo = select(lo, lo2_3, i == 2);
+      hi = select(hi, hi2_3, i == 2);
+      lo = select(lo, lo3_3, i == 3);
+      hi = select(hi, hi3_3, i == 3);
+      lo = select(lo, lo4_3, i == 4);
+      hi = select(hi, hi4_3, i == 4);
+      lo = select(lo, lo5_3, i == 5);
+      hi = select(hi, hi5_3, i == 5);
+      lo = select(lo, lo6_3, i == 6);
+      hi = select(hi, hi6_3, i == 6);
+      lo = select(lo, lo7_3, i == 7);
+      hi = select(hi, hi7_3, i == 7);
+      lo = select(lo, lo8_3, i == 8);
+      hi = select(hi, hi8_3, i == 8);
+      lo = select(lo, lo9_3, i == 9);
+      hi = select(hi, hi9_3, i == 9);
+      lo = select(lo, lo10_3, i == 10);
+      hi = select(hi, hi10_3, i == 10);
+      lo = select(lo, lo11_3, i == 11);
+      hi = select(hi, hi11_3, i == 11);
+      lo = select(lo, lo12_3, i == 12);
+      hi = select(hi, hi12_3, i == 12);
+      lo = select(lo, lo13_3, i == 13);
+      hi = select(hi, hi13_3, i == 13);
+      lo = select(lo, lo14_3, i == 14);
+      hi = select(hi, hi14_3, i == 14);
+      lo = select(lo, lo15_3, i == 15);
+      hi = select(hi, hi15_3, i == 15);
+      O[at + 2u * 3] = vec4<oElem>(lo * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo0_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi0_4 * share);
+      var lo = lo0_4;
+      var hi = hi0_4;
+      lo = select(lo, lo0_4, i == 0);
+      hi = select(hi, hi0_4, i == 0);
+      lo = select(lo, lo1_4, i == 1);
+      hi = select(hi, hi1_4, i == 1);
+      lo = select(lo, lo2_4, i == 2);
+      hi = select(hi, hi2_4, i == 2);
+      lo = select(lo, lo3_4, i == 3);
+      hi = select(hi, hi3_4, i == 3);
+      lo = select(lo, lo4_4, i == 4);
+      hi = select(hi, hi4_4, i == 4);
+      lo = select(lo, lo5_4, i == 5);
+      hi = select(hi, hi5_4, i == 5);
+      lo = select(lo, lo6_4, i == 6);
+      hi = select(hi, hi6_4, i == 6);
+      lo = select(lo, lo7_4, i == 7);
+      hi = select(hi, hi7_4, i == 7);
+      lo = select(lo, lo8_4, i == 8);
+      hi = select(hi, hi8_4, i == 8);
+      lo = select(lo, lo9_4, i == 9);
+      hi = select(hi, hi9_4, i == 9);
+      lo = select(lo, lo10_4, i == 10);
+      hi = select(hi, hi10_4, i == 10);
+      lo = select(lo, lo11_4, i == 11);
+      hi = select(hi, hi11_4, i == 11);
+      lo = select(lo, lo12_4, i == 12);
+      hi = select(hi, hi12_4, i == 12);
+      lo = select(lo, lo13_4, i == 13);
+      hi = select(hi, hi13_4, i == 13);
+      lo = select(lo, lo14_4, i == 14);
+      hi = select(hi, hi14_4, i == 14);
+      lo = select(lo, lo15_4, i == 15);
+      hi = select(hi, hi15_4, i == 15);
+      O[at + 2u * 4] = vec4<oElem>(lo * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo0_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi0_5 * share);
+      var lo = lo0_5;
+      var hi = hi0_5;
+      lo = select(lo, lo0_5, i == 0);
+      hi = select(hi, hi0_5, i == 0);
+      lo = select(lo, lo1_5, i == 1);
+      hi = select(hi, hi1_5, i == 1);
+      lo = select(lo, lo2_5, i == 2);
+      hi = select(hi, hi2_5, i == 2);
+      lo = select(lo, lo3_5, i == 3);
+      hi = select(hi, hi3_5, i == 3);
+      lo = select(lo, lo4_5, i == 4);
+      hi = select(hi, hi4_5, i == 4);
+      lo = select(lo, lo5_5, i == 5);
+      hi = select(hi, hi5_5, i == 5);
+      lo = select(lo, lo6_5, i == 6);
+      hi = select(hi, hi6_5, i == 6);
+      lo = select(lo, lo7_5, i == 7);
+      hi = select(hi, hi7_5, i == 7);
+      lo = select(lo, lo8_5, i == 8);
+      hi = select(hi, hi8_5, i == 8);
+      lo = select(lo, lo9_5, i == 9);
+      hi = select(hi, hi9_5, i == 9);
+      lo = select(lo, lo10_5, i == 10);
+      hi = select(hi, hi10_5, i == 10);
+      lo = select(lo, lo11_5, i == 11);
+      hi = select(hi, hi11_5, i == 11);
+      lo = select(lo, lo12_5, i == 12);
+      hi = select(hi, hi12_5, i == 12);
+      lo = select(lo, lo13_5, i == 13);
+      hi = select(hi, hi13_5, i == 13);
+      lo = select(lo, lo14_5, i == 14);
+      hi = select(hi, hi14_5, i == 14);
+      lo = select(lo, lo15_5, i == 15);
+      hi = select(hi, hi15_5, i == 15);
+      O[at + 2u * 5] = vec4<oElem>(lo * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo0_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi0_6 * share);
+      var lo = lo0_6;
+      var hi = hi0_6;
+      lo = select(lo, lo0_6, i == 0);
+      hi = select(hi, hi0_6, i == 0);
+      lo = select(lo, lo1_6, i == 1);
+      hi = select(hi, hi1_6, i == 1);
+      lo = select(lo, lo2_6, i == 2);
+      hi = select(hi, hi2_6, i == 2);
+      lo = select(lo, lo3_6, i == 3);
+      hi = select(hi, hi3_6, i == 3);
+      lo = select(lo, lo4_6, i == 4);
+      hi = select(hi, hi4_6, i == 4);
+      lo = select(lo, lo5_6, i == 5);
+      hi = select(hi, hi5_6, i == 5);
+      lo = select(lo, lo6_6, i == 6);
+      hi = select(hi, hi6_6, i == 6);
+      lo = select(lo, lo7_6, i == 7);
+      hi = select(hi, hi7_6, i == 7);
+      lo = select(lo, lo8_6, i == 8);
+      hi = select(hi, hi8_6, i == 8);
+      lo = select(lo, lo9_6, i == 9);
+      hi = select(hi, hi9_6, i == 9);
+      lo = select(lo, lo10_6, i == 10);
+      hi = select(hi, hi10_6, i == 10);
+      lo = select(lo, lo11_6, i == 11);
+      hi = select(hi, hi11_6, i == 11);
+      lo = select(lo, lo12_6, i == 12);
+      hi = select(hi, hi12_6, i == 12);
+      lo = select(lo, lo13_6, i == 13);
+      hi = select(hi, hi13_6, i == 13);
+      lo = select(lo, lo14_6, i == 14);
+      hi = select(hi, hi14_6, i == 14);
+      lo = select(lo, lo15_6, i == 15);
+      hi = select(hi, hi15_6, i == 15);
+      O[at + 2u * 6] = vec4<oElem>(lo * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo0_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi0_7 * share);
-    }
-  }
-  if (n0 + 1 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo1_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi1_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo1_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi1_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo1_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi1_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo1_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi1_7 * share);
-    }
-  }
-  if (n0 + 2 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo2_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi2_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo2_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi2_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo2_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi2_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo2_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi2_7 * share);
-    }
-  }
-  if (n0 + 3 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo3_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi3_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo3_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi3_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo3_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi3_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo3_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi3_7 * share);
-    }
-  }
-  if (n0 + 4 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo4_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi4_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo4_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi4_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo4_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi4_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo4_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi4_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo4_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi4_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo4_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi4_7 * share);
-    }
-  }
-  if (n0 + 5 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo5_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi5_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo5_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi5_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo5_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi5_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo5_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi5_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo5_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi5_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo5_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi5_7 * share);
-    }
-  }
-  if (n0 + 6 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo6_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi6_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo6_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi6_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo6_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi6_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo6_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi6_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo6_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi6_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo6_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi6_7 * share);
-    }
-  }
-  if (n0 + 7 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo7_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi7_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo7_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi7_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo7_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi7_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo7_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi7_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo7_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi7_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo7_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi7_7 * share);
-    }
-  }
-  if (n0 + 8 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 8) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum8, sum8 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo8_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi8_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo8_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi8_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo8_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi8_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo8_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi8_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo8_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi8_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo8_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi8_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo8_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi8_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo8_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi8_7 * share);
-    }
-  }
-  if (n0 + 9 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 9) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum9, sum9 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo9_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi9_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo9_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi9_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo9_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi9_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo9_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi9_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo9_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi9_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo9_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi9_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo9_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi9_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo9_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi9_7 * share);
-    }
-  }
-  if (n0 + 10 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 10) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum10, sum10 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo10_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi10_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo10_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi10_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo10_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi10_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo10_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi10_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo10_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi10_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo10_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi10_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo10_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi10_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo10_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi10_7 * share);
-    }
-  }
-  if (n0 + 11 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 11) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum11, sum11 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo11_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi11_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo11_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi11_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo11_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi11_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo11_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi11_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo11_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi11_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo11_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi11_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo11_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi11_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo11_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi11_7 * share);
-    }
-  }
-  if (n0 + 12 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 12) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum12, sum12 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo12_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi12_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo12_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi12_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo12_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi12_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo12_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi12_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo12_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi12_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo12_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi12_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo12_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi12_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo12_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi12_7 * share);
-    }
-  }
-  if (n0 + 13 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 13) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum13, sum13 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo13_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi13_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo13_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi13_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo13_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi13_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo13_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi13_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo13_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi13_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo13_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi13_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo13_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi13_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo13_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi13_7 * share);
-    }
-  }
-  if (n0 + 14 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 14) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum14, sum14 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo14_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi14_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo14_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi14_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo14_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi14_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo14_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi14_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo14_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi14_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo14_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi14_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo14_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi14_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo14_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi14_7 * share);
-    }
-  }
-  if (n0 + 15 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 15) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum15, sum15 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo15_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi15_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo15_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi15_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo15_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi15_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo15_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi15_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo15_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi15_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo15_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi15_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo15_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi15_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo15_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi15_7 * share);
+      var lo = lo0_7;
+      var hi = hi0_7;
+      lo = select(lo, lo0_7, i == 0);
+      hi = select(hi, hi0_7, i == 0);
+      lo = select(lo, lo1_7, i == 1);
+      hi = select(hi, hi1_7, i == 1);
+      lo = select(lo, lo2_7, i == 2);
+      hi = select(hi, hi2_7, i == 2);
+      lo = select(lo, lo3_7, i == 3);
+      hi = select(hi, hi3_7, i == 3);
+      lo = select(lo, lo4_7, i == 4);
+      hi = select(hi, hi4_7, i == 4);
+      lo = select(lo, lo5_7, i == 5);
+      hi = select(hi, hi5_7, i == 5);
+      lo = select(lo, lo6_7, i == 6);
+      hi = select(hi, hi6_7, i == 6);
+      lo = select(lo, lo7_7, i == 7);
+      hi = select(hi, hi7_7, i == 7);
+      lo = select(lo, lo8_7, i == 8);
+      hi = select(hi, hi8_7, i == 8);
+      lo = select(lo, lo9_7, i == 9);
+      hi = select(hi, hi9_7, i == 9);
+      lo = select(lo, lo10_7, i == 10);
+      hi = select(hi, hi10_7, i == 10);
+      lo = select(lo, lo11_7, i == 11);
+      hi = select(hi, hi11_7, i == 11);
+      lo = select(lo, lo12_7, i == 12);
+      hi = select(hi, hi12_7, i == 12);
+      lo = select(lo, lo13_7, i == 13);
+      hi = select(hi, hi13_7, i == 13);
+      lo = select(lo, lo14_7, i == 14);
+      hi = select(hi, hi14_7, i == 14);
+      lo = select(lo, lo15_7, i == 15);
+      hi = select(hi, hi15_7, i == 15);
+      O[at + 2u * 7] = vec4<oElem>(lo * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi * share);
     }
   }
 }
@@ -8616,364 +8022,240 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     }
   }
 
-  if (n0 + 0 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
+  let column = id.z * OD;
+  let rows = min(RQ, s.qEnd - n0);
+  for (var i = 0u; i < rows; i++) {
+    var total = sum0;
+    total = select(total, sum0, i == 0);
+    total = select(total, sum1, i == 1);
+    total = select(total, sum2, i == 2);
+    total = select(total, sum3, i == 3);
+    total = select(total, sum4, i == 4);
+    total = select(total, sum5, i == 5);
+    total = select(total, sum6, i == 6);
+    total = select(total, sum7, i == 7);
+    let share = select(0.0, 1.0 / total, total > 0.0);
+    let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
     if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+      var lo = lo0_0;
+      var hi = hi0_0;
+      lo = select(lo, lo0_0, i == 0);
+      hi = select(hi, hi0_0, i == 0);
+      lo = select(lo, lo1_0, i == 1);
+      hi = select(hi, hi1_0, i == 1);
+      lo = select(lo, lo2_0, i == 2);
+      hi = select(hi, hi2_0, i == 2);
+      lo = select(lo, lo3_0, i == 3);
+      hi = select(hi, hi3_0, i == 3);
+      lo = select(lo, lo4_0, i == 4);
+      hi = select(hi, hi4_0, i == 4);
+      lo = select(lo, lo5_0, i == 5);
+      hi = select(hi, hi5_0, i == 5);
+      lo = select(lo, lo6_0, i == 6);
+      hi = select(hi, hi6_0, i == 6);
+      lo = select(lo, lo7_0, i == 7);
+      hi = select(hi, hi7_0, i == 7);
+      O[at + 2u * 0] = vec4<oElem>(lo * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+      var lo = lo0_1;
+      var hi = hi0_1;
+      lo = select(lo, lo0_1, i == 0);
+      hi = select(hi, hi0_1, i == 0);
+      lo = select(lo, lo1_1, i == 1);
+      hi = select(hi, hi1_1, i == 1);
+      lo = select(lo, lo2_1, i == 2);
+      hi = select(hi, hi2_1, i == 2);
+      lo = select(lo, lo3_1, i == 3);
+      hi = select(hi, hi3_1, i == 3);
+      lo = select(lo, lo4_1, i == 4);
+      hi = select(hi, hi4_1, i == 4);
+      lo = select(lo, lo5_1, i == 5);
+      hi = select(hi, hi5_1, i == 5);
+      lo = select(lo, lo6_1, i == 6);
+      hi = select(hi, hi6_1, i == 6);
+      lo = select(lo, lo7_1, i == 7);
+      hi = select(hi, hi7_1, i == 7);
+      O[at + 2u * 1] = vec4<oElem>(lo * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+      var lo = lo0_2;
+      var hi = hi0_2;
+      lo = select(lo, lo0_2, i == 0);
+      hi = select(hi, hi0_2, i == 0);
+      lo = select(lo, lo1_2, i == 1);
+      hi = select(hi, hi1_2, i == 1);
+      lo = select(lo, lo2_2, i == 2);
+      hi = select(hi, hi2_2, i == 2);
+      lo = select(lo, lo3_2, i == 3);
+      hi = select(hi, hi3_2, i == 3);
+      lo = select(lo, lo4_2, i == 4);
+      hi = select(hi, hi4_2, i == 4);
+      lo = select(lo, lo5_2, i == 5);
+      hi = select(hi, hi5_2, i == 5);
+      lo = select(lo, lo6_2, i == 6);
+      hi = select(hi, hi6_2, i == 6);
+      lo = select(lo, lo7_2, i == 7);
+      hi = select(hi, hi7_2, i == 7);
+      O[at + 2u * 2] = vec4<oElem>(lo * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+      var lo = lo0_3;
+      var hi = hi0_3;
+      lo = select(lo, lo0_3, i == 0);
+      hi = select(hi, hi0_3, i == 0);
+      lo = select(lo, lo1_3, i == 1);
+      hi = select(hi, hi1_3, i == 1);
+      lo = select(lo, lo2_3, i == 2);
+      hi = select(hi, hi2_3, i == 2);
+      lo = select(lo, lo3_3, i == 3);
+      hi = select(hi, hi3_3, i == 3);
+      lo = select(lo, lo4_3, i == 4);
+      hi = select(hi, hi4_3, i == 4);
+      lo = select(lo, lo5_3, i == 5);
+      hi = select(hi, hi5_3, i == 5);
+      lo = select(lo, lo6_3, i == 6);
+      hi = select(hi, hi6_3, i == 6);
+      lo = select(lo, lo7_3, i == 7);
+      hi = select(hi, hi7_3, i == 7);
+      O[at + 2u * 3] = vec4<oElem>(lo * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo0_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi0_4 * share);
+      var lo = lo0_4;
+      var hi = hi0_4;
+      lo = select(lo, lo0_4, i == 0);
+      hi = select(hi, hi0_4, i == 0);
+      lo = select(lo, lo1_4, i == 1);
+      hi = select(hi, hi1_4, i == 1);
+      lo = select(lo, lo2_4, i == 2);
+      hi = select(hi, hi2_4, i == 2);
+      lo = select(lo, lo3_4, i == 3);
+      hi = select(hi, hi3_4, i == 3);
+      lo = select(lo, lo4_4, i == 4);
+      hi = select(hi, hi4_4, i == 4);
+      lo = select(lo, lo5_4, i == 5);
+      hi = select(hi, hi5_4, i == 5);
+      lo = select(lo, lo6_4, i == 6);
+      hi = select(hi, hi6_4, i == 6);
+      lo = select(lo, lo7_4, i == 7);
+      hi = select(hi, hi7_4, i == 7);
+      O[at + 2u * 4] = vec4<oElem>(lo * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo0_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi0_5 * share);
+      var lo = lo0_5;
+      var hi = hi0_5;
+      lo = select(lo, lo0_5, i == 0);
+      hi = select(hi, hi0_5, i == 0);
+      lo = select(lo, lo1_5, i == 1);
+      hi = select(hi, hi1_5, i == 1);
+      lo = select(lo, lo2_5, i == 2);
+      hi = select(hi, hi2_5, i == 2);
+      lo = select(lo, lo3_5, i == 3);
+      hi = select(hi, hi3_5, i == 3);
+      lo = select(lo, lo4_5, i == 4);
+      hi = select(hi, hi4_5, i == 4);
+      lo = select(lo, lo5_5, i == 5);
+      hi = select(hi, hi5_5, i == 5);
+      lo = select(lo, lo6_5, i == 6);
+      hi = select(hi, hi6_5, i == 6);
+      lo = select(lo, lo7_5, i == 7);
+      hi = select(hi, hi7_5, i == 7);
+      O[at + 2u * 5] = vec4<oElem>(lo * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo0_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi0_6 * share);
+      var lo = lo0_6;
+      var hi = hi0_6;
+      lo = select(lo, lo0_6, i == 0);
+      hi = select(hi, hi0_6, i == 0);
+      lo = select(lo, lo1_6, i == 1);
+      hi = select(hi, hi1_6, i == 1);
+      lo = select(lo, lo2_6, i == 2);
+      hi = select(hi, hi2_6, i == 2);
+      lo = select(lo, lo3_6, i == 3);
+      hi = select(hi, hi3_6, i == 3);
+      lo = select(lo, lo4_6, i == 4);
+      hi = select(hi, hi4_6, i == 4);
+      lo = select(lo, lo5_6, i == 5);
+      hi = select(hi, hi5_6, i == 5);
+      lo = select(lo, lo6_6, i == 6);
+      hi = select(hi, hi6_6, i == 6);
+      lo = select(lo, lo7_6, i == 7);
+      hi = select(hi, hi7_6, i == 7);
+      O[at + 2u * 6] = vec4<oElem>(lo * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo0_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi0_7 * share);
+      var lo = lo0_7;
+      var hi = hi0_7;
+      lo = select(lo, lo0_7, i == 0);
+      hi = select(hi, hi0_7, i == 0);
+      lo = select(lo, lo1_7, i == 1);
+      hi = select(hi, hi1_7, i == 1);
+      lo = select(lo, lo2_7, i == 2);
+      hi = select(hi, hi2_7, i == 2);
+      lo = select(lo, lo3_7, i == 3);
+      hi = select(hi, hi3_7, i == 3);
+      lo = select(lo, lo4_7, i == 4);
+      hi = select(hi, hi4_7, i == 4);
+      lo = select(lo, lo5_7, i == 5);
+      hi = select(hi, hi5_7, i == 5);
+      lo = select(lo, lo6_7, i == 6);
+      hi = select(hi, hi6_7, i == 6);
+      lo = select(lo, lo7_7, i == 7);
+      hi = select(hi, hi7_7, i == 7);
+      O[at + 2u * 7] = vec4<oElem>(lo * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo0_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi0_8 * share);
+      var lo = lo0_8;
+      var hi = hi0_8;
+      lo = select(lo, lo0_8, i == 0);
+      hi = select(hi, hi0_8, i == 0);
+      lo = select(lo, lo1_8, i == 1);
+      hi = select(hi, hi1_8, i == 1);
+      lo = select(lo, lo2_8, i == 2);
+      hi = select(hi, hi2_8, i == 2);
+      lo = select(lo, lo3_8, i == 3);
+      hi = select(hi, hi3_8, i == 3);
+      lo = select(lo, lo4_8, i == 4);
+      hi = select(hi, hi4_8, i == 4);
+      lo = select(lo, lo5_8, i == 5);
+      hi = select(hi, hi5_8, i == 5);
+      lo = select(lo, lo6_8, i == 6);
+      hi = select(hi, hi6_8, i == 6);
+      lo = select(lo, lo7_8, i == 7);
+      hi = select(hi, hi7_8, i == 7);
+      O[at + 2u * 8] = vec4<oElem>(lo * share);
+      O[at + 2u * 8 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo0_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi0_9 * share);
-    }
-  }
-  if (n0 + 1 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo1_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi1_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo1_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi1_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo1_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi1_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo1_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi1_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo1_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi1_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo1_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi1_9 * share);
-    }
-  }
-  if (n0 + 2 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo2_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi2_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo2_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi2_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo2_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi2_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo2_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi2_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo2_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi2_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo2_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi2_9 * share);
-    }
-  }
-  if (n0 + 3 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo3_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi3_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo3_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi3_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo3_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi3_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo3_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi3_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo3_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi3_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo3_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi3_9 * share);
-    }
-  }
-  if (n0 + 4 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo4_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi4_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo4_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi4_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo4_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi4_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo4_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi4_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo4_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi4_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo4_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi4_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo4_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi4_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo4_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi4_9 * share);
-    }
-  }
-  if (n0 + 5 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo5_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi5_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo5_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi5_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo5_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi5_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo5_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi5_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo5_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi5_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo5_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi5_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo5_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi5_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo5_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi5_9 * share);
-    }
-  }
-  if (n0 + 6 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo6_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi6_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo6_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi6_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo6_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi6_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo6_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi6_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo6_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi6_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo6_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi6_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo6_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi6_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo6_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi6_9 * share);
-    }
-  }
-  if (n0 + 7 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo7_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi7_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo7_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi7_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo7_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi7_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo7_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi7_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo7_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi7_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo7_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi7_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo7_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi7_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo7_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi7_9 * share);
+      var lo = lo0_9;
+      var hi = hi0_9;
+      lo = select(lo, lo0_9, i == 0);
+      hi = select(hi, hi0_9, i == 0);
+      lo = select(lo, lo1_9, i == 1);
+      hi = select(hi, hi1_9, i == 1);
+      lo = select(lo, lo2_9, i == 2);
+      hi = select(hi, hi2_9, i == 2);
+      lo = select(lo, lo3_9, i == 3);
+      hi = select(hi, hi3_9, i == 3);
+      lo = select(lo, lo4_9, i == 4);
+      hi = select(hi, hi4_9, i == 4);
+      lo = select(lo, lo5_9, i == 5);
+      hi = select(hi, hi5_9, i == 5);
+      lo = select(lo, lo6_9, i == 6);
+      hi = select(hi, hi6_9, i == 6);
+      lo = select(lo, lo7_9, i == 7);
+      hi = select(hi, hi7_9, i == 7);
+      O[at + 2u * 9] = vec4<oElem>(lo * share);
+      O[at + 2u * 9 + 1u] = vec4<oElem>(hi * share);
     }
   }
 }
@@ -10205,556 +9487,372 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     }
   }
 
-  if (n0 + 0 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
+  let column = id.z * OD;
+  let rows = min(RQ, s.qEnd - n0);
+  for (var i = 0u; i < rows; i++) {
+    var total = sum0;
+    total = select(total, sum0, i == 0);
+    total = select(total, sum1, i == 1);
+    total = select(total, sum2, i == 2);
+    total = select(total, sum3, i == 3);
+    total = select(total, sum4, i == 4);
+    total = select(total, sum5, i == 5);
+    total = select(total, sum6, i == 6);
+    total = select(total, sum7, i == 7);
+    let share = select(0.0, 1.0 / total, total > 0.0);
+    let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
     if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+      var lo = lo0_0;
+      var hi = hi0_0;
+      lo = select(lo, lo0_0, i == 0);
+      hi = select(hi, hi0_0, i == 0);
+      lo = select(lo, lo1_0, i == 1);
+      hi = select(hi, hi1_0, i == 1);
+      lo = select(lo, lo2_0, i == 2);
+      hi = select(hi, hi2_0, i == 2);
+      lo = select(lo, lo3_0, i == 3);
+      hi = select(hi, hi3_0, i == 3);
+      lo = select(lo, lo4_0, i == 4);
+      hi = select(hi, hi4_0, i == 4);
+      lo = select(lo, lo5_0, i == 5);
+      hi = select(hi, hi5_0, i == 5);
+      lo = select(lo, lo6_0, i == 6);
+      hi = select(hi, hi6_0, i == 6);
+      lo = select(lo, lo7_0, i == 7);
+      hi = select(hi, hi7_0, i == 7);
+      O[at + 2u * 0] = vec4<oElem>(lo * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+      var lo = lo0_1;
+      var hi = hi0_1;
+      lo = select(lo, lo0_1, i == 0);
+      hi = select(hi, hi0_1, i == 0);
+      lo = select(lo, lo1_1, i == 1);
+      hi = select(hi, hi1_1, i == 1);
+      lo = select(lo, lo2_1, i == 2);
+      hi = select(hi, hi2_1, i == 2);
+      lo = select(lo, lo3_1, i == 3);
+      hi = select(hi, hi3_1, i == 3);
+      lo = select(lo, lo4_1, i == 4);
+      hi = select(hi, hi4_1, i == 4);
+      lo = select(lo, lo5_1, i == 5);
+      hi = select(hi, hi5_1, i == 5);
+      lo = select(lo, lo6_1, i == 6);
+      hi = select(hi, hi6_1, i == 6);
+      lo = select(lo, lo7_1, i == 7);
+      hi = select(hi, hi7_1, i == 7);
+      O[at + 2u * 1] = vec4<oElem>(lo * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo0_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi0_2 * share);
+      var lo = lo0_2;
+      var hi = hi0_2;
+      lo = select(lo, lo0_2, i == 0);
+      hi = select(hi, hi0_2, i == 0);
+      lo = select(lo, lo1_2, i == 1);
+      hi = select(hi, hi1_2, i == 1);
+      lo = select(lo, lo2_2, i == 2);
+      hi = select(hi, hi2_2, i == 2);
+      lo = select(lo, lo3_2, i == 3);
+      hi = select(hi, hi3_2, i == 3);
+      lo = select(lo, lo4_2, i == 4);
+      hi = select(hi, hi4_2, i == 4);
+      lo = select(lo, lo5_2, i == 5);
+      hi = select(hi, hi5_2, i == 5);
+      lo = select(lo, lo6_2, i == 6);
+      hi = select(hi, hi6_2, i == 6);
+      lo = select(lo, lo7_2, i == 7);
+      hi = select(hi, hi7_2, i == 7);
+      O[at + 2u * 2] = vec4<oElem>(lo * share);
+      O[at + 2u * 2 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo0_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi0_3 * share);
+      var lo = lo0_3;
+      var hi = hi0_3;
+      lo = select(lo, lo0_3, i == 0);
+      hi = select(hi, hi0_3, i == 0);
+      lo = select(lo, lo1_3, i == 1);
+      hi = select(hi, hi1_3, i == 1);
+      lo = select(lo, lo2_3, i == 2);
+      hi = select(hi, hi2_3, i == 2);
+      lo = select(lo, lo3_3, i == 3);
+      hi = select(hi, hi3_3, i == 3);
+      lo = select(lo, lo4_3, i == 4);
+      hi = select(hi, hi4_3, i == 4);
+      lo = select(lo, lo5_3, i == 5);
+      hi = select(hi, hi5_3, i == 5);
+      lo = select(lo, lo6_3, i == 6);
+      hi = select(hi, hi6_3, i == 6);
+      lo = select(lo, lo7_3, i == 7);
+      hi = select(hi, hi7_3, i == 7);
+      O[at + 2u * 3] = vec4<oElem>(lo * share);
+      O[at + 2u * 3 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo0_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi0_4 * share);
+      var lo = lo0_4;
+      var hi = hi0_4;
+      lo = select(lo, lo0_4, i == 0);
+      hi = select(hi, hi0_4, i == 0);
+      lo = select(lo, lo1_4, i == 1);
+      hi = select(hi, hi1_4, i == 1);
+      lo = select(lo, lo2_4, i == 2);
+      hi = select(hi, hi2_4, i == 2);
+      lo = select(lo, lo3_4, i == 3);
+      hi = select(hi, hi3_4, i == 3);
+      lo = select(lo, lo4_4, i == 4);
+      hi = select(hi, hi4_4, i == 4);
+      lo = select(lo, lo5_4, i == 5);
+      hi = select(hi, hi5_4, i == 5);
+      lo = select(lo, lo6_4, i == 6);
+      hi = select(hi, hi6_4, i == 6);
+      lo = select(lo, lo7_4, i == 7);
+      hi = select(hi, hi7_4, i == 7);
+      O[at + 2u * 4] = vec4<oElem>(lo * share);
+      O[at + 2u * 4 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo0_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi0_5 * share);
+      var lo = lo0_5;
+      var hi = hi0_5;
+      lo = select(lo, lo0_5, i == 0);
+      hi = select(hi, hi0_5, i == 0);
+      lo = select(lo, lo1_5, i == 1);
+      hi = select(hi, hi1_5, i == 1);
+      lo = select(lo, lo2_5, i == 2);
+      hi = select(hi, hi2_5, i == 2);
+      lo = select(lo, lo3_5, i == 3);
+      hi = select(hi, hi3_5, i == 3);
+      lo = select(lo, lo4_5, i == 4);
+      hi = select(hi, hi4_5, i == 4);
+      lo = select(lo, lo5_5, i == 5);
+      hi = select(hi, hi5_5, i == 5);
+      lo = select(lo, lo6_5, i == 6);
+      hi = select(hi, hi6_5, i == 6);
+      lo = select(lo, lo7_5, i == 7);
+      hi = select(hi, hi7_5, i == 7);
+      O[at + 2u * 5] = vec4<oElem>(lo * share);
+      O[at + 2u * 5 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo0_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi0_6 * share);
+      var lo = lo0_6;
+      var hi = hi0_6;
+      lo = select(lo, lo0_6, i == 0);
+      hi = select(hi, hi0_6, i == 0);
+      lo = select(lo, lo1_6, i == 1);
+      hi = select(hi, hi1_6, i == 1);
+      lo = select(lo, lo2_6, i == 2);
+      hi = select(hi, hi2_6, i == 2);
+      lo = select(lo, lo3_6, i == 3);
+      hi = select(hi, hi3_6, i == 3);
+      lo = select(lo, lo4_6, i == 4);
+      hi = select(hi, hi4_6, i == 4);
+      lo = select(lo, lo5_6, i == 5);
+      hi = select(hi, hi5_6, i == 5);
+      lo = select(lo, lo6_6, i == 6);
+      hi = select(hi, hi6_6, i == 6);
+      lo = select(lo, lo7_6, i == 7);
+      hi = select(hi, hi7_6, i == 7);
+      O[at + 2u * 6] = vec4<oElem>(lo * share);
+      O[at + 2u * 6 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo0_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi0_7 * share);
+      var lo = lo0_7;
+      var hi = hi0_7;
+      lo = select(lo, lo0_7, i == 0);
+      hi = select(hi, hi0_7, i == 0);
+      lo = select(lo, lo1_7, i == 1);
+      hi = select(hi, hi1_7, i == 1);
+      lo = select(lo, lo2_7, i == 2);
+      hi = select(hi, hi2_7, i == 2);
+      lo = select(lo, lo3_7, i == 3);
+      hi = select(hi, hi3_7, i == 3);
+      lo = select(lo, lo4_7, i == 4);
+      hi = select(hi, hi4_7, i == 4);
+      lo = select(lo, lo5_7, i == 5);
+      hi = select(hi, hi5_7, i == 5);
+      lo = select(lo, lo6_7, i == 6);
+      hi = select(hi, hi6_7, i == 6);
+      lo = select(lo, lo7_7, i == 7);
+      hi = select(hi, hi7_7, i == 7);
+      O[at + 2u * 7] = vec4<oElem>(lo * share);
+      O[at + 2u * 7 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo0_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi0_8 * share);
+      var lo = lo0_8;
+      var hi = hi0_8;
+      lo = select(lo, lo0_8, i == 0);
+      hi = select(hi, hi0_8, i == 0);
+      lo = select(lo, lo1_8, i == 1);
+      hi = select(hi, hi1_8, i == 1);
+      lo = select(lo, lo2_8, i == 2);
+      hi = select(hi, hi2_8, i == 2);
+      lo = select(lo, lo3_8, i == 3);
+      hi = select(hi, hi3_8, i == 3);
+      lo = select(lo, lo4_8, i == 4);
+      hi = select(hi, hi4_8, i == 4);
+      lo = select(lo, lo5_8, i == 5);
+      hi = select(hi, hi5_8, i == 5);
+      lo = select(lo, lo6_8, i == 6);
+      hi = select(hi, hi6_8, i == 6);
+      lo = select(lo, lo7_8, i == 7);
+      hi = select(hi, hi7_8, i == 7);
+      O[at + 2u * 8] = vec4<oElem>(lo * share);
+      O[at + 2u * 8 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo0_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi0_9 * share);
+      var lo = lo0_9;
+      var hi = hi0_9;
+      lo = select(lo, lo0_9, i == 0);
+      hi = select(hi, hi0_9, i == 0);
+      lo = select(lo, lo1_9, i == 1);
+      hi = select(hi, hi1_9, i == 1);
+      lo = select(lo, lo2_9, i == 2);
+      hi = select(hi, hi2_9, i == 2);
+      lo = select(lo, lo3_9, i == 3);
+      hi = select(hi, hi3_9, i == 3);
+      lo = select(lo, lo4_9, i == 4);
+      hi = select(hi, hi4_9, i == 4);
+      lo = select(lo, lo5_9, i == 5);
+      hi = select(hi, hi5_9, i == 5);
+      lo = select(lo, lo6_9, i == 6);
+      hi = select(hi, hi6_9, i == 6);
+      lo = select(lo, lo7_9, i == 7);
+      hi = select(hi, hi7_9, i == 7);
+      O[at + 2u * 9] = vec4<oElem>(lo * share);
+      O[at + 2u * 9 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 10 * 8u < s.D) {
-      O[at + 2u * 10] = vec4<oElem>(lo0_10 * share);
-      O[at + 2u * 10 + 1u] = vec4<oElem>(hi0_10 * share);
+      var lo = lo0_10;
+      var hi = hi0_10;
+      lo = select(lo, lo0_10, i == 0);
+      hi = select(hi, hi0_10, i == 0);
+      lo = select(lo, lo1_10, i == 1);
+      hi = select(hi, hi1_10, i == 1);
+      lo = select(lo, lo2_10, i == 2);
+      hi = select(hi, hi2_10, i == 2);
+      lo = select(lo, lo3_10, i == 3);
+      hi = select(hi, hi3_10, i == 3);
+      lo = select(lo, lo4_10, i == 4);
+      hi = select(hi, hi4_10, i == 4);
+      lo = select(lo, lo5_10, i == 5);
+      hi = select(hi, hi5_10, i == 5);
+      lo = select(lo, lo6_10, i == 6);
+      hi = select(hi, hi6_10, i == 6);
+      lo = select(lo, lo7_10, i == 7);
+      hi = select(hi, hi7_10, i == 7);
+      O[at + 2u * 10] = vec4<oElem>(lo * share);
+      O[at + 2u * 10 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 11 * 8u < s.D) {
-      O[at + 2u * 11] = vec4<oElem>(lo0_11 * share);
-      O[at + 2u * 11 + 1u] = vec4<oElem>(hi0_11 * share);
+      var lo = lo0_11;
+      var hi = hi0_11;
+      lo = select(lo, lo0_11, i == 0);
+      hi = select(hi, hi0_11, i == 0);
+      lo = select(lo, lo1_11, i == 1);
+      hi = select(hi, hi1_11, i == 1);
+      lo = select(lo, lo2_11, i == 2);
+      hi = select(hi, hi2_11, i == 2);
+      lo = select(lo, lo3_11, i == 3);
+      hi = select(hi, hi3_11, i == 3);
+      lo = select(lo, lo4_11, i == 4);
+      hi = select(hi, hi4_11, i == 4);
+      lo = select(lo, lo5_11, i == 5);
+      hi = select(hi, hi5_11, i == 5);
+      lo = select(lo, lo6_11, i == 6);
+      hi = select(hi, hi6_11, i == 6);
+      lo = select(lo, lo7_11, i == 7);
+      hi = select(hi, hi7_11, i == 7);
+      O[at + 2u * 11] = vec4<oElem>(lo * share);
+      O[at + 2u * 11 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 12 * 8u < s.D) {
-      O[at + 2u * 12] = vec4<oElem>(lo0_12 * share);
-      O[at + 2u * 12 + 1u] = vec4<oElem>(hi0_12 * share);
+      var lo = lo0_12;
+      var hi = hi0_12;
+      lo = select(lo, lo0_12, i == 0);
+      hi = select(hi, hi0_12, i == 0);
+      lo = select(lo, lo1_12, i == 1);
+      hi = select(hi, hi1_12, i == 1);
+      lo = select(lo, lo2_12, i == 2);
+      hi = select(hi, hi2_12, i == 2);
+      lo = select(lo, lo3_12, i == 3);
+      hi = select(hi, hi3_12, i == 3);
+      lo = select(lo, lo4_12, i == 4);
+      hi = select(hi, hi4_12, i == 4);
+      lo = select(lo, lo5_12, i == 5);
+      hi = select(hi, hi5_12, i == 5);
+      lo = select(lo, lo6_12, i == 6);
+      hi = select(hi, hi6_12, i == 6);
+      lo = select(lo, lo7_12, i == 7);
+      hi = select(hi, hi7_12, i == 7);
+      O[at + 2u * 12] = vec4<oElem>(lo * share);
+      O[at + 2u * 12 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 13 * 8u < s.D) {
-      O[at + 2u * 13] = vec4<oElem>(lo0_13 * share);
-      O[at + 2u * 13 + 1u] = vec4<oElem>(hi0_13 * share);
+      var lo = lo0_13;
+      var hi = hi0_13;
+      lo = select(lo, lo0_13, i == 0);
+      hi = select(hi, hi0_13, i == 0);
+      lo = select(lo, lo1_13, i == 1);
+      hi = select(hi, hi1_13, i == 1);
+      lo = select(lo, lo2_13, i == 2);
+      hi = select(hi, hi2_13, i == 2);
+      lo = select(lo, lo3_13, i == 3);
+      hi = select(hi, hi3_13, i == 3);
+      lo = select(lo, lo4_13, i == 4);
+      hi = select(hi, hi4_13, i == 4);
+      lo = select(lo, lo5_13, i == 5);
+      hi = select(hi, hi5_13, i == 5);
+      lo = select(lo, lo6_13, i == 6);
+      hi = select(hi, hi6_13, i == 6);
+      lo = select(lo, lo7_13, i == 7);
+      hi = select(hi, hi7_13, i == 7);
+      O[at + 2u * 13] = vec4<oElem>(lo * share);
+      O[at + 2u * 13 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 14 * 8u < s.D) {
-      O[at + 2u * 14] = vec4<oElem>(lo0_14 * share);
-      O[at + 2u * 14 + 1u] = vec4<oElem>(hi0_14 * share);
+      var lo = lo0_14;
+      var hi = hi0_14;
+      lo = select(lo, lo0_14, i == 0);
+      hi = select(hi, hi0_14, i == 0);
+      lo = select(lo, lo1_14, i == 1);
+      hi = select(hi, hi1_14, i == 1);
+      lo = select(lo, lo2_14, i == 2);
+      hi = select(hi, hi2_14, i == 2);
+      lo = select(lo, lo3_14, i == 3);
+      hi = select(hi, hi3_14, i == 3);
+      lo = select(lo, lo4_14, i == 4);
+      hi = select(hi, hi4_14, i == 4);
+      lo = select(lo, lo5_14, i == 5);
+      hi = select(hi, hi5_14, i == 5);
+      lo = select(lo, lo6_14, i == 6);
+      hi = select(hi, hi6_14, i == 6);
+      lo = select(lo, lo7_14, i == 7);
+      hi = select(hi, hi7_14, i == 7);
+      O[at + 2u * 14] = vec4<oElem>(lo * share);
+      O[at + 2u * 14 + 1u] = vec4<oElem>(hi * share);
     }
     if (column + 15 * 8u < s.D) {
-      O[at + 2u * 15] = vec4<oElem>(lo0_15 * share);
-      O[at + 2u * 15 + 1u] = vec4<oElem>(hi0_15 * share);
-    }
-  }
-  if (n0 + 1 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo1_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi1_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo1_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi1_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo1_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi1_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo1_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi1_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo1_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi1_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo1_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi1_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo1_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi1_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo1_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi1_9 * share);
-    }
-    if (column + 10 * 8u < s.D) {
-      O[at + 2u * 10] = vec4<oElem>(lo1_10 * share);
-      O[at + 2u * 10 + 1u] = vec4<oElem>(hi1_10 * share);
-    }
-    if (column + 11 * 8u < s.D) {
-      O[at + 2u * 11] = vec4<oElem>(lo1_11 * share);
-      O[at + 2u * 11 + 1u] = vec4<oElem>(hi1_11 * share);
-    }
-    if (column + 12 * 8u < s.D) {
-      O[at + 2u * 12] = vec4<oElem>(lo1_12 * share);
-      O[at + 2u * 12 + 1u] = vec4<oElem>(hi1_12 * share);
-    }
-    if (column + 13 * 8u < s.D) {
-      O[at + 2u * 13] = vec4<oElem>(lo1_13 * share);
-      O[at + 2u * 13 + 1u] = vec4<oElem>(hi1_13 * share);
-    }
-    if (column + 14 * 8u < s.D) {
-      O[at + 2u * 14] = vec4<oElem>(lo1_14 * share);
-      O[at + 2u * 14 + 1u] = vec4<oElem>(hi1_14 * share);
-    }
-    if (column + 15 * 8u < s.D) {
-      O[at + 2u * 15] = vec4<oElem>(lo1_15 * share);
-      O[at + 2u * 15 + 1u] = vec4<oElem>(hi1_15 * share);
-    }
-  }
-  if (n0 + 2 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo2_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi2_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo2_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi2_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo2_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi2_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo2_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi2_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo2_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi2_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo2_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi2_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo2_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi2_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo2_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi2_9 * share);
-    }
-    if (column + 10 * 8u < s.D) {
-      O[at + 2u * 10] = vec4<oElem>(lo2_10 * share);
-      O[at + 2u * 10 + 1u] = vec4<oElem>(hi2_10 * share);
-    }
-    if (column + 11 * 8u < s.D) {
-      O[at + 2u * 11] = vec4<oElem>(lo2_11 * share);
-      O[at + 2u * 11 + 1u] = vec4<oElem>(hi2_11 * share);
-    }
-    if (column + 12 * 8u < s.D) {
-      O[at + 2u * 12] = vec4<oElem>(lo2_12 * share);
-      O[at + 2u * 12 + 1u] = vec4<oElem>(hi2_12 * share);
-    }
-    if (column + 13 * 8u < s.D) {
-      O[at + 2u * 13] = vec4<oElem>(lo2_13 * share);
-      O[at + 2u * 13 + 1u] = vec4<oElem>(hi2_13 * share);
-    }
-    if (column + 14 * 8u < s.D) {
-      O[at + 2u * 14] = vec4<oElem>(lo2_14 * share);
-      O[at + 2u * 14 + 1u] = vec4<oElem>(hi2_14 * share);
-    }
-    if (column + 15 * 8u < s.D) {
-      O[at + 2u * 15] = vec4<oElem>(lo2_15 * share);
-      O[at + 2u * 15 + 1u] = vec4<oElem>(hi2_15 * share);
-    }
-  }
-  if (n0 + 3 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo3_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi3_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo3_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi3_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo3_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi3_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo3_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi3_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo3_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi3_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo3_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi3_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo3_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi3_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo3_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi3_9 * share);
-    }
-    if (column + 10 * 8u < s.D) {
-      O[at + 2u * 10] = vec4<oElem>(lo3_10 * share);
-      O[at + 2u * 10 + 1u] = vec4<oElem>(hi3_10 * share);
-    }
-    if (column + 11 * 8u < s.D) {
-      O[at + 2u * 11] = vec4<oElem>(lo3_11 * share);
-      O[at + 2u * 11 + 1u] = vec4<oElem>(hi3_11 * share);
-    }
-    if (column + 12 * 8u < s.D) {
-      O[at + 2u * 12] = vec4<oElem>(lo3_12 * share);
-      O[at + 2u * 12 + 1u] = vec4<oElem>(hi3_12 * share);
-    }
-    if (column + 13 * 8u < s.D) {
-      O[at + 2u * 13] = vec4<oElem>(lo3_13 * share);
-      O[at + 2u * 13 + 1u] = vec4<oElem>(hi3_13 * share);
-    }
-    if (column + 14 * 8u < s.D) {
-      O[at + 2u * 14] = vec4<oElem>(lo3_14 * share);
-      O[at + 2u * 14 + 1u] = vec4<oElem>(hi3_14 * share);
-    }
-    if (column + 15 * 8u < s.D) {
-      O[at + 2u * 15] = vec4<oElem>(lo3_15 * share);
-      O[at + 2u * 15 + 1u] = vec4<oElem>(hi3_15 * share);
-    }
-  }
-  if (n0 + 4 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo4_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi4_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo4_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi4_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo4_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi4_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo4_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi4_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo4_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi4_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo4_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi4_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo4_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi4_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo4_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi4_9 * share);
-    }
-    if (column + 10 * 8u < s.D) {
-      O[at + 2u * 10] = vec4<oElem>(lo4_10 * share);
-      O[at + 2u * 10 + 1u] = vec4<oElem>(hi4_10 * share);
-    }
-    if (column + 11 * 8u < s.D) {
-      O[at + 2u * 11] = vec4<oElem>(lo4_11 * share);
-      O[at + 2u * 11 + 1u] = vec4<oElem>(hi4_11 * share);
-    }
-    if (column + 12 * 8u < s.D) {
-      O[at + 2u * 12] = vec4<oElem>(lo4_12 * share);
-      O[at + 2u * 12 + 1u] = vec4<oElem>(hi4_12 * share);
-    }
-    if (column + 13 * 8u < s.D) {
-      O[at + 2u * 13] = vec4<oElem>(lo4_13 * share);
-      O[at + 2u * 13 + 1u] = vec4<oElem>(hi4_13 * share);
-    }
-    if (column + 14 * 8u < s.D) {
-      O[at + 2u * 14] = vec4<oElem>(lo4_14 * share);
-      O[at + 2u * 14 + 1u] = vec4<oElem>(hi4_14 * share);
-    }
-    if (column + 15 * 8u < s.D) {
-      O[at + 2u * 15] = vec4<oElem>(lo4_15 * share);
-      O[at + 2u * 15 + 1u] = vec4<oElem>(hi4_15 * share);
-    }
-  }
-  if (n0 + 5 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo5_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi5_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo5_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi5_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo5_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi5_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo5_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi5_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo5_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi5_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo5_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi5_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo5_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi5_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo5_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi5_9 * share);
-    }
-    if (column + 10 * 8u < s.D) {
-      O[at + 2u * 10] = vec4<oElem>(lo5_10 * share);
-      O[at + 2u * 10 + 1u] = vec4<oElem>(hi5_10 * share);
-    }
-    if (column + 11 * 8u < s.D) {
-      O[at + 2u * 11] = vec4<oElem>(lo5_11 * share);
-      O[at + 2u * 11 + 1u] = vec4<oElem>(hi5_11 * share);
-    }
-    if (column + 12 * 8u < s.D) {
-      O[at + 2u * 12] = vec4<oElem>(lo5_12 * share);
-      O[at + 2u * 12 + 1u] = vec4<oElem>(hi5_12 * share);
-    }
-    if (column + 13 * 8u < s.D) {
-      O[at + 2u * 13] = vec4<oElem>(lo5_13 * share);
-      O[at + 2u * 13 + 1u] = vec4<oElem>(hi5_13 * share);
-    }
-    if (column + 14 * 8u < s.D) {
-      O[at + 2u * 14] = vec4<oElem>(lo5_14 * share);
-      O[at + 2u * 14 + 1u] = vec4<oElem>(hi5_14 * share);
-    }
-    if (column + 15 * 8u < s.D) {
-      O[at + 2u * 15] = vec4<oElem>(lo5_15 * share);
-      O[at + 2u * 15 + 1u] = vec4<oElem>(hi5_15 * share);
-    }
-  }
-  if (n0 + 6 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo6_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi6_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo6_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi6_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo6_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi6_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo6_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi6_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo6_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi6_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo6_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi6_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo6_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi6_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo6_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi6_9 * share);
-    }
-    if (column + 10 * 8u < s.D) {
-      O[at + 2u * 10] = vec4<oElem>(lo6_10 * share);
-      O[at + 2u * 10 + 1u] = vec4<oElem>(hi6_10 * share);
-    }
-    if (column + 11 * 8u < s.D) {
-      O[at + 2u * 11] = vec4<oElem>(lo6_11 * share);
-      O[at + 2u * 11 + 1u] = vec4<oElem>(hi6_11 * share);
-    }
-    if (column + 12 * 8u < s.D) {
-      O[at + 2u * 12] = vec4<oElem>(lo6_12 * share);
-      O[at + 2u * 12 + 1u] = vec4<oElem>(hi6_12 * share);
-    }
-    if (column + 13 * 8u < s.D) {
-      O[at + 2u * 13] = vec4<oElem>(lo6_13 * share);
-      O[at + 2u * 13 + 1u] = vec4<oElem>(hi6_13 * share);
-    }
-    if (column + 14 * 8u < s.D) {
-      O[at + 2u * 14] = vec4<oElem>(lo6_14 * share);
-      O[at + 2u * 14 + 1u] = vec4<oElem>(hi6_14 * share);
-    }
-    if (column + 15 * 8u < s.D) {
-      O[at + 2u * 15] = vec4<oElem>(lo6_15 * share);
-      O[at + 2u * 15 + 1u] = vec4<oElem>(hi6_15 * share);
-    }
-  }
-  if (n0 + 7 < s.qEnd) {
-    let column = id.z * OD;
-    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + column) / 4u;
-    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
-    if (column + 0 * 8u < s.D) {
-      O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      O[at + 2u * 2] = vec4<oElem>(lo7_2 * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi7_2 * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      O[at + 2u * 3] = vec4<oElem>(lo7_3 * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi7_3 * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      O[at + 2u * 4] = vec4<oElem>(lo7_4 * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi7_4 * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      O[at + 2u * 5] = vec4<oElem>(lo7_5 * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi7_5 * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      O[at + 2u * 6] = vec4<oElem>(lo7_6 * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi7_6 * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      O[at + 2u * 7] = vec4<oElem>(lo7_7 * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi7_7 * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      O[at + 2u * 8] = vec4<oElem>(lo7_8 * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi7_8 * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      O[at + 2u * 9] = vec4<oElem>(lo7_9 * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi7_9 * share);
-    }
-    if (column + 10 * 8u < s.D) {
-      O[at + 2u * 10] = vec4<oElem>(lo7_10 * share);
-      O[at + 2u * 10 + 1u] = vec4<oElem>(hi7_10 * share);
-    }
-    if (column + 11 * 8u < s.D) {
-      O[at + 2u * 11] = vec4<oElem>(lo7_11 * share);
-      O[at + 2u * 11 + 1u] = vec4<oElem>(hi7_11 * share);
-    }
-    if (column + 12 * 8u < s.D) {
-      O[at + 2u * 12] = vec4<oElem>(lo7_12 * share);
-      O[at + 2u * 12 + 1u] = vec4<oElem>(hi7_12 * share);
-    }
-    if (column + 13 * 8u < s.D) {
-      O[at + 2u * 13] = vec4<oElem>(lo7_13 * share);
-      O[at + 2u * 13 + 1u] = vec4<oElem>(hi7_13 * share);
-    }
-    if (column + 14 * 8u < s.D) {
-      O[at + 2u * 14] = vec4<oElem>(lo7_14 * share);
-      O[at + 2u * 14 + 1u] = vec4<oElem>(hi7_14 * share);
-    }
-    if (column + 15 * 8u < s.D) {
-      O[at + 2u * 15] = vec4<oElem>(lo7_15 * share);
-      O[at + 2u * 15 + 1u] = vec4<oElem>(hi7_15 * share);
+      var lo = lo0_15;
+      var hi = hi0_15;
+      lo = select(lo, lo0_15, i == 0);
+      hi = select(hi, hi0_15, i == 0);
+      lo = select(lo, lo1_15, i == 1);
+      hi = select(hi, hi1_15, i == 1);
+      lo = select(lo, lo2_15, i == 2);
+      hi = select(hi, hi2_15, i == 2);
+      lo = select(lo, lo3_15, i == 3);
+      hi = select(hi, hi3_15, i == 3);
+      lo = select(lo, lo4_15, i == 4);
+      hi = select(hi, hi4_15, i == 4);
+      lo = select(lo, lo5_15, i == 5);
+      hi = select(hi, hi5_15, i == 5);
+      lo = select(lo, lo6_15, i == 6);
+      hi = select(hi, hi6_15, i == 6);
+      lo = select(lo, lo7_15, i == 7);
+      hi = select(hi, hi7_15, i == 7);
+      O[at + 2u * 15] = vec4<oElem>(lo * share);
+      O[at + 2u * 15 + 1u] = vec4<oElem>(hi * share);
     }
   }
 }
@@ -27732,4 +26830,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "09e56aeb3eacecf4";
+export const SHADERS_DIGEST = "f2b2cd815bc2b736";
