@@ -67,6 +67,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX; i++) {
     var lo = a0;
@@ -75,7 +77,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     lo = select(lo, a#p, i == p);
     hi = select(hi, b#p, i == p);
     // end
-    finish(x + i, y, n, lo);
-    finish(x + i, y, n + 4u, hi);
+    finish(x + i, y, n, lo + shiftLo);
+    finish(x + i, y, n + 4u, hi + shiftHi);
   }
 }

@@ -73,6 +73,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       // end
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX * ROWS; i++) {
     var lo = a0_0;
@@ -83,7 +85,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b#r_#p, i == r * PX + p);
     // end
     // end
-    finish(x + i % PX, y + i / PX, n, lo);
-    finish(x + i % PX, y + i / PX, n + 4u, hi);
+    finish(x + i % PX, y + i / PX, n, lo + shiftLo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi + shiftHi);
   }
 }

@@ -11219,25 +11219,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
@@ -11351,6 +11356,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX; i++) {
     var lo = a0;
@@ -11363,8 +11370,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b2, i == 2);
     lo = select(lo, a3, i == 3);
     hi = select(hi, b3, i == 3);
-    finish(x + i, y, n, lo);
-    finish(x + i, y, n + 4u, hi);
+    finish(x + i, y, n, lo + shiftLo);
+    finish(x + i, y, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -11404,25 +11411,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var u = v[i];
     if (s.add == 1u) { u += f32(R[rAt + i]); }
@@ -11539,6 +11551,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX; i++) {
     var lo = a0;
@@ -11551,8 +11565,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b2, i == 2);
     lo = select(lo, a3, i == 3);
     hi = select(hi, b3, i == 3);
-    finish(x + i, y, n, lo);
-    finish(x + i, y, n + 4u, hi);
+    finish(x + i, y, n, lo + shiftLo);
+    finish(x + i, y, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -11592,25 +11606,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
@@ -11730,6 +11749,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX; i++) {
     var lo = a0;
@@ -11742,8 +11763,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b2, i == 2);
     lo = select(lo, a3, i == 3);
     hi = select(hi, b3, i == 3);
-    finish(x + i, y, n, lo);
-    finish(x + i, y, n + 4u, hi);
+    finish(x + i, y, n, lo + shiftLo);
+    finish(x + i, y, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -11783,25 +11804,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var u = v[i];
     if (s.add == 1u) { u += f32(R[rAt + i]); }
@@ -11924,6 +11950,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX; i++) {
     var lo = a0;
@@ -11936,8 +11964,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b2, i == 2);
     lo = select(lo, a3, i == 3);
     hi = select(hi, b3, i == 3);
-    finish(x + i, y, n, lo);
-    finish(x + i, y, n + 4u, hi);
+    finish(x + i, y, n, lo + shiftLo);
+    finish(x + i, y, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -11977,25 +12005,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
@@ -12167,6 +12200,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX; i++) {
     var lo = a0;
@@ -12187,8 +12222,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b6, i == 6);
     lo = select(lo, a7, i == 7);
     hi = select(hi, b7, i == 7);
-    finish(x + i, y, n, lo);
-    finish(x + i, y, n + 4u, hi);
+    finish(x + i, y, n, lo + shiftLo);
+    finish(x + i, y, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -12228,25 +12263,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var u = v[i];
     if (s.add == 1u) { u += f32(R[rAt + i]); }
@@ -12421,6 +12461,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX; i++) {
     var lo = a0;
@@ -12441,8 +12483,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b6, i == 6);
     lo = select(lo, a7, i == 7);
     hi = select(hi, b7, i == 7);
-    finish(x + i, y, n, lo);
-    finish(x + i, y, n + 4u, hi);
+    finish(x + i, y, n, lo + shiftLo);
+    finish(x + i, y, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -12481,25 +12523,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
@@ -12796,6 +12843,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX * ROWS; i++) {
     var lo = a0_0;
@@ -12816,8 +12865,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b0_6, i == 0 * PX + 6);
     lo = select(lo, a0_7, i == 0 * PX + 7);
     hi = select(hi, b0_7, i == 0 * PX + 7);
-    finish(x + i % PX, y + i / PX, n, lo);
-    finish(x + i % PX, y + i / PX, n + 4u, hi);
+    finish(x + i % PX, y + i / PX, n, lo + shiftLo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -12856,25 +12905,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var u = v[i];
     if (s.add == 1u) { u += f32(R[rAt + i]); }
@@ -13174,6 +13228,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX * ROWS; i++) {
     var lo = a0_0;
@@ -13194,8 +13250,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b0_6, i == 0 * PX + 6);
     lo = select(lo, a0_7, i == 0 * PX + 7);
     hi = select(hi, b0_7, i == 0 * PX + 7);
-    finish(x + i % PX, y + i / PX, n, lo);
-    finish(x + i % PX, y + i / PX, n + 4u, hi);
+    finish(x + i % PX, y + i / PX, n, lo + shiftLo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -13234,25 +13290,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
@@ -13555,6 +13616,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX * ROWS; i++) {
     var lo = a0_0;
@@ -13575,8 +13638,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b0_6, i == 0 * PX + 6);
     lo = select(lo, a0_7, i == 0 * PX + 7);
     hi = select(hi, b0_7, i == 0 * PX + 7);
-    finish(x + i % PX, y + i / PX, n, lo);
-    finish(x + i % PX, y + i / PX, n + 4u, hi);
+    finish(x + i % PX, y + i / PX, n, lo + shiftLo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -13615,25 +13678,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var u = v[i];
     if (s.add == 1u) { u += f32(R[rAt + i]); }
@@ -13939,6 +14007,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b0_7 = fma(vec4f(cols0[7 + 2][3]), w2_3.hi, b0_7);
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX * ROWS; i++) {
     var lo = a0_0;
@@ -13959,8 +14029,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b0_6, i == 0 * PX + 6);
     lo = select(lo, a0_7, i == 0 * PX + 7);
     hi = select(hi, b0_7, i == 0 * PX + 7);
-    finish(x + i % PX, y + i / PX, n, lo);
-    finish(x + i % PX, y + i / PX, n + 4u, hi);
+    finish(x + i % PX, y + i / PX, n, lo + shiftLo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -13999,25 +14069,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
@@ -14544,6 +14619,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b0_15 = fma(vec4f(cols0[15 + 2][3]), w2_3.hi, b0_15);
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX * ROWS; i++) {
     var lo = a0_0;
@@ -14580,8 +14657,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b0_14, i == 0 * PX + 14);
     lo = select(lo, a0_15, i == 0 * PX + 15);
     hi = select(hi, b0_15, i == 0 * PX + 15);
-    finish(x + i % PX, y + i / PX, n, lo);
-    finish(x + i % PX, y + i / PX, n + 4u, hi);
+    finish(x + i % PX, y + i / PX, n, lo + shiftLo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -14620,25 +14697,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
@@ -15170,6 +15252,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b1_7 = fma(vec4f(cols1[7 + 2][3]), w2_3.hi, b1_7);
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX * ROWS; i++) {
     var lo = a0_0;
@@ -15206,8 +15290,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b1_6, i == 1 * PX + 6);
     lo = select(lo, a1_7, i == 1 * PX + 7);
     hi = select(hi, b1_7, i == 1 * PX + 7);
-    finish(x + i % PX, y + i / PX, n, lo);
-    finish(x + i % PX, y + i / PX, n + 4u, hi);
+    finish(x + i % PX, y + i / PX, n, lo + shiftLo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -15246,25 +15330,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
@@ -15806,6 +15895,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       b3_3 = fma(vec4f(cols3[3 + 2][3]), w2_3.hi, b3_3);
     }
   }
+  let shiftLo = shifts(n);
+  let shiftHi = shifts(n + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < PX * ROWS; i++) {
     var lo = a0_0;
@@ -15842,8 +15933,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     hi = select(hi, b3_2, i == 3 * PX + 2);
     lo = select(lo, a3_3, i == 3 * PX + 3);
     hi = select(hi, b3_3, i == 3 * PX + 3);
-    finish(x + i % PX, y + i / PX, n, lo);
-    finish(x + i % PX, y + i / PX, n + 4u, hi);
+    finish(x + i % PX, y + i / PX, n, lo + shiftLo);
+    finish(x + i % PX, y + i / PX, n + 4u, hi + shiftHi);
   }
 }
 `,
@@ -15886,25 +15977,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
@@ -16100,6 +16196,9 @@ fn main(
     }
   }
 
+  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(n0);
+  let shiftHi0 = shifts(n0 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -16115,8 +16214,8 @@ fn main(
     hi0 = select(hi0, b2_0, i == 2);
     lo0 = select(lo0, a3_0, i == 3);
     hi0 = select(hi0, b3_0, i == 3);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0, lo0 + shiftLo0);
+    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
   }
 }
 `,
@@ -16159,25 +16258,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var u = v[i];
     if (s.add == 1u) { u += f32(R[rAt + i]); }
@@ -16376,6 +16480,9 @@ fn main(
     }
   }
 
+  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(n0);
+  let shiftHi0 = shifts(n0 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -16391,8 +16498,8 @@ fn main(
     hi0 = select(hi0, b2_0, i == 2);
     lo0 = select(lo0, a3_0, i == 3);
     hi0 = select(hi0, b3_0, i == 3);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0, lo0 + shiftLo0);
+    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
   }
 }
 `,
@@ -16435,25 +16542,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
@@ -16725,6 +16837,9 @@ fn main(
     }
   }
 
+  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(n0);
+  let shiftHi0 = shifts(n0 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -16748,8 +16863,8 @@ fn main(
     hi0 = select(hi0, b6_0, i == 6);
     lo0 = select(lo0, a7_0, i == 7);
     hi0 = select(hi0, b7_0, i == 7);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0, lo0 + shiftLo0);
+    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
   }
 }
 `,
@@ -16792,25 +16907,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var u = v[i];
     if (s.add == 1u) { u += f32(R[rAt + i]); }
@@ -17085,6 +17205,9 @@ fn main(
     }
   }
 
+  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(n0);
+  let shiftHi0 = shifts(n0 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -17108,8 +17231,8 @@ fn main(
     hi0 = select(hi0, b6_0, i == 6);
     lo0 = select(lo0, a7_0, i == 7);
     hi0 = select(hi0, b7_0, i == 7);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0, lo0 + shiftLo0);
+    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
   }
 }
 `,
@@ -17152,25 +17275,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
@@ -17890,6 +18018,12 @@ fn main(
     }
   }
 
+  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(n0);
+  let shiftHi0 = shifts(n0 + 4u);
+  let n1 = n0 + (1 * ACROSS + local.x) * 8u;
+  let shiftLo1 = shifts(n1);
+  let shiftHi1 = shifts(n1 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -17929,8 +18063,8 @@ fn main(
     hi0 = select(hi0, b14_0, i == 14);
     lo0 = select(lo0, a15_0, i == 15);
     hi0 = select(hi0, b15_0, i == 15);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0, lo0 + shiftLo0);
+    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
     var lo1 = a0_1;
     var hi1 = b0_1;
     lo1 = select(lo1, a0_1, i == 0);
@@ -17965,8 +18099,8 @@ fn main(
     hi1 = select(hi1, b14_1, i == 14);
     lo1 = select(lo1, a15_1, i == 15);
     hi1 = select(hi1, b15_1, i == 15);
-    finish(place.x, place.y, n0 + (1 * ACROSS + local.x) * 8u, lo1);
-    finish(place.x, place.y, n0 + (1 * ACROSS + local.x) * 8u + 4u, hi1);
+    finish(place.x, place.y, n1, lo1 + shiftLo1);
+    finish(place.x, place.y, n1 + 4u, hi1 + shiftHi1);
   }
 }
 `,
@@ -18009,25 +18143,30 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   for (var i = 0u; i < 4u && n + i < s.Co; i++) {
     var u = v[i];
     if (s.add == 1u) { u += f32(R[rAt + i]); }
@@ -18750,6 +18889,12 @@ fn main(
     }
   }
 
+  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(n0);
+  let shiftHi0 = shifts(n0 + 4u);
+  let n1 = n0 + (1 * ACROSS + local.x) * 8u;
+  let shiftLo1 = shifts(n1);
+  let shiftHi1 = shifts(n1 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -18789,8 +18934,8 @@ fn main(
     hi0 = select(hi0, b14_0, i == 14);
     lo0 = select(lo0, a15_0, i == 15);
     hi0 = select(hi0, b15_0, i == 15);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u, lo0);
-    finish(place.x, place.y, n0 + (0 * ACROSS + local.x) * 8u + 4u, hi0);
+    finish(place.x, place.y, n0, lo0 + shiftLo0);
+    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
     var lo1 = a0_1;
     var hi1 = b0_1;
     lo1 = select(lo1, a0_1, i == 0);
@@ -18825,8 +18970,8 @@ fn main(
     hi1 = select(hi1, b14_1, i == 14);
     lo1 = select(lo1, a15_1, i == 15);
     hi1 = select(hi1, b15_1, i == 15);
-    finish(place.x, place.y, n0 + (1 * ACROSS + local.x) * 8u, lo1);
-    finish(place.x, place.y, n0 + (1 * ACROSS + local.x) * 8u + 4u, hi1);
+    finish(place.x, place.y, n1, lo1 + shiftLo1);
+    finish(place.x, place.y, n1 + 4u, hi1 + shiftHi1);
   }
 }
 `,
@@ -26830,4 +26975,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "f2b2cd815bc2b736";
+export const SHADERS_DIGEST = "d716c0f09ce4e2c8";

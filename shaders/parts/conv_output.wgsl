@@ -22,25 +22,30 @@ struct Shape {
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 // end
 
-fn activate(x: f32) -> f32 {
+fn activate(v: vec4f) -> vec4f {
   switch s.act {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
+    case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
+    case 5u: { return max(v, vec4f(0.0)); }
+    default: { return v; }
   }
+}
+
+/// What is added to channels n … n + 3 of every pixel: loaded once for all that an invocation makes.
+fn shifts(n: u32) -> vec4f {
+  var v = vec4f();
+  for (var i = 0u; i < 4u; i++) {
+    let c = min(n + i, s.Co - 1u);
+    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
+    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
+  }
+  return v;
 }
 
 fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (x >= s.Wo || y >= s.y0 + s.rows || n >= s.Co) { return; }
   let yAt = ((y - s.yRow) * s.Wo + x) * s.Co + n;
   let rAt = ((y - s.rRow) * s.Wo + x) * s.Co + n;
-  var v = sum;
-  for (var i = 0u; i < 4u; i++) {
-    let c = min(n + i, s.Co - 1u);
-    if ((s.bias & 1u) != 0u) { v[i] += bias[c]; }
-    if ((s.bias & 2u) != 0u) { v[i] += channelBias[s.b * s.Co + c]; }
-    v[i] = activate(v[i]);
-  }
+  var v = activate(sum);
   // unroll _ V
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
