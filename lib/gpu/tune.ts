@@ -71,6 +71,13 @@ export interface MatmulTuning {
   readonly reduction: Reduction;
   /** Milliseconds of the same norm by each that the adapter can do. */
   readonly reductionMs: Readonly<Partial<Record<Reduction, number>>>;
+  /**
+   * Times that a convolution may put a value into its tiles for a group norm on the way to cost less than a pass of its own; 0 where
+   * convolutions stage nothing.
+   */
+  readonly normLoads: number;
+  /** Milliseconds that it was found from: the pass, the convolution after it, and the one that norms as it loads. */
+  readonly normMs: Readonly<Partial<Record<"pass" | "plain" | "loading", number>>>;
 }
 
 function variant(operands: Operands, RM: number, RN: number, WX: number, WY: number): MatmulKernel {
@@ -105,6 +112,13 @@ const SPLIT_ROWS: Readonly<Partial<Record<Reduction, MatmulKernel>>> = {
 const LARGE_STAGED: Readonly<Record<Exclude<Tiles, "small">, MatmulKernel>> = {
   large: variant("tiled", 8, 8, 8, 8),
   huge: variant("tiled", 16, 16, 8, 8),
+};
+
+/** Pixels and eights of channels of an invocation of shaders/conv_tiled.wgsl, by the sums it may hold. */
+export const STAGED_CONV: Readonly<Record<Tiles, { readonly RM: number; readonly RN: number }>> = {
+  small: { RM: 4, RN: 1 },
+  large: { RM: 8, RN: 1 },
+  huge: { RM: 16, RN: 2 },
 };
 
 /**
@@ -151,6 +165,11 @@ export function tilesOf(device: Device): Tiles {
   return tunings.get(device)?.tiles ?? (device.info.fallback ? "large" : "small");
 }
 
+/** Loads of a value up to which convolutions of a device norm it on the way, by its tuning if {@linkcode tuneMatmul} has run. */
+export function normLoadsOf(device: Device): number {
+  return tunings.get(device)?.normLoads ?? 0;
+}
+
 /**
  * Whether long unrolled kernels compile in reasonable time. SwiftShader, Chromium's adapter on machines without
  * a GPU, needs minutes for attention and 3×3 convolutions in register tiles, and loses the device over it; the
@@ -179,7 +198,7 @@ export function chooseMatmul(device: Device, { M, N }: MatmulShape): MatmulKerne
 const MOST_STAGED_BYTES = 32 << 10;
 
 /**
- * Eighths of K that a huge staged tile takes at once (`STEP8` in shaders/matmul.wgsl and conv_tiled.wgsl): as many as workgroup
+ * Eighths of K that a huge staged tile takes at once (`STEP8` in shaders/matmul.wgsl): as many as workgroup
  * memory has room for, since the sums outlive each barrier.
  *
  * @param vectors Loads of 16 bytes for eight values of x and of the weight together: one each for 16 bits, two for f32.
@@ -264,7 +283,7 @@ export async function tuneMatmul(
         ...device.info.subgroups ? [norm("subgroups")] : [],
       ]),
     );
-    tuning = { adapter, operands, ms, tiles, tilesMs, reduction: least(reductionMs), reductionMs };
+    tuning = { adapter, operands, ms, tiles, tilesMs, reduction: least(reductionMs), reductionMs, normLoads: 0, normMs: {} };
   }
   tunings.set(device, tuning);
   // Launches of the first step are cut by what the probe says, which is less than larger products reach.
