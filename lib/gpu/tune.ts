@@ -4,9 +4,10 @@
  * @module
  */
 
-import { expectedOperands } from "./adapters.ts";
+import { expectedNormLoads, expectedOperands } from "./adapters.ts";
 import type { Device } from "./device.ts";
 import { f32, Recorder } from "./recorder.ts";
+import type { Tensor } from "../tensor.ts";
 import { storedTunings, storeTuning } from "./stored.ts";
 
 /** A product to choose a kernel for. */
@@ -167,7 +168,7 @@ export function tilesOf(device: Device): Tiles {
 
 /** Loads of a value up to which convolutions of a device norm it on the way, by its tuning if {@linkcode tuneMatmul} has run. */
 export function normLoadsOf(device: Device): number {
-  return tunings.get(device)?.normLoads ?? 0;
+  return tunings.get(device)?.normLoads ?? expectedNormLoads(device.info);
 }
 
 /**
@@ -212,6 +213,12 @@ export function stagedStep(device: Device, vectors: number): number {
 
 /** The product that is measured: a few milliseconds on a CPU adapter, launch overhead on a large GPU. */
 const PROBE = { M: 256, N: 256, K: 256 };
+/** The convolution of 3×3 that is measured with a group norm before it: pixels of a side, channels. */
+const CONV_PROBE = { S: 128, C: 64 };
+/** After this time, whatever was measured before, a candidate's first batch has to do there. */
+const MOST_NORMS_MS = 500;
+/** Less than this share of a convolution is noise. */
+const NOISE = 0.02;
 /** The norm that is measured: rows and channels of a small picture's tokens. */
 const NORM_PROBE = { rows: 256, D: 1024 };
 /** Batches timed of each candidate, in turns with the others', so that a machine's busy moments slow all of them. */
@@ -283,7 +290,11 @@ export async function tuneMatmul(
         ...device.info.subgroups ? [norm("subgroups")] : [],
       ]),
     );
-    tuning = { adapter, operands, ms, tiles, tilesMs, reduction: least(reductionMs), reductionMs, normLoads: 0, normMs: {} };
+    // A processor that plays a GPU takes a second for it, and stages nothing unless it is told to.
+    const norms = operands === "tiled" && compilesLargeKernels(device) && (given || !device.info.fallback)
+      ? await measureNormLoads(device, Math.max(until, performance.now() + MOST_NORMS_MS), tiles)
+      : { normLoads: operands === "tiled" ? expectedNormLoads(device.info) : 0, normMs: {} };
+    tuning = { adapter, operands, ms, tiles, tilesMs, reduction: least(reductionMs), reductionMs, ...norms };
   }
   tunings.set(device, tuning);
   // Launches of the first step are cut by what the probe says, which is less than larger products reach.
@@ -297,8 +308,8 @@ export function forceTuning(device: Device, tuning: MatmulTuning): void {
 }
 
 /** Whether a stored tuning is of this version and of what the device can do. */
-function usable({ operands, tiles, reduction }: MatmulTuning, device: Device): boolean {
-  return operands in KERNELS &&
+function usable({ operands, tiles, reduction, normLoads }: MatmulTuning, device: Device): boolean {
+  return operands in KERNELS && typeof normLoads === "number" &&
     (["small", "large", ...operands === "tiled" ? ["huge"] : []].includes(tiles)) &&
     (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
 }
@@ -388,6 +399,82 @@ function norm(name: Reduction): Candidate<Reduction> {
         });
     },
   };
+}
+
+/** What {@linkcode MatmulTuning.normLoads} is here: what a pass takes, by what a load's norm adds to a convolution. */
+async function measureNormLoads(
+  device: Device,
+  until: number,
+  tiles: Tiles,
+): Promise<Pick<MatmulTuning, "normLoads" | "normMs">> {
+  const { S, C } = CONV_PROBE;
+  const { RM, RN } = STAGED_CONV[tiles];
+  const between = device.info.f16 ? "f16" : "f32";
+  const Co = 64 * RN;
+  const [rows, across] = [RM === 16 ? 16 : 8, S / 8]; // of a workgroup's pixels, and workgroups
+  // One for all, made by whichever comes first.
+  let made: Record<"x" | "n" | "w" | "y" | "factors", Tensor> | undefined;
+  const tensors = (r: Recorder) =>
+    made ??= {
+      x: r.tensor([S, S, C], "f32"),
+      n: r.tensor([S, S, C], between),
+      w: r.upload([9, C, Co / 2], new Float32Array(9 * C * Co / 2)),
+      y: r.tensor([S, S, Co], "f32"),
+      factors: r.upload([C, 2], new Float32Array(2 * C)),
+    };
+  const convolution = (name: "plain" | "loading"): Candidate<"plain" | "loading"> => ({
+    name,
+    prepare(r) {
+      const { x, n, w, y, factors } = tensors(r);
+      const loading = name === "loading";
+      return () =>
+        r.dispatch({
+          shader: `conv_tiled@V=1,RM=${RM},RN=${RN}`,
+          types: { xElem: loading ? "f32" : between, rElem: "f32", yElem: "f32" },
+          constants: {
+            X_TYPE: between === "f16" ? 1 : 0,
+            W_TYPE: 1,
+            PATCH: 1,
+            NORM: loading ? 2 : 0,
+            STEP8: RM === 16 && between === "f32" ? 1 : 2,
+          },
+          // In the order of Shape in shaders/parts/conv_output.wgsl.
+          params: [
+            ...[S, S, C / 4, Co, Co, S, S, across],
+            ...[1, 1, 0, S],
+            ...[0, 0, 0, 0],
+            ...[0, 0, 0, 0],
+          ],
+          buffers: [loading ? x : n, w, undefined, undefined, undefined, y, factors],
+          groups: [1, across * S / rows],
+          flops: 2 * 9 * S * S * C * Co,
+        });
+    },
+  });
+  const pass: Candidate<"pass"> = {
+    name: "pass",
+    prepare(r) {
+      const { x, n, factors } = tensors(r);
+      const groups = S * S * C / 4 / 64;
+      return () =>
+        r.dispatch({
+          shader: "scale_shift@V=1,TEXELS=0",
+          types: { xElem: "f32", yElem: between },
+          constants: { ACT: 1 },
+          params: [S * S * C / 4, C, S * S, groups, 0, 0, 0],
+          buffers: [x, factors, n],
+          groups: [groups],
+        });
+    },
+  };
+  const normMs = await race<"pass" | "plain" | "loading">(device, until, [
+    pass,
+    convolution("plain"),
+    convolution("loading"),
+  ]);
+  const { pass: once = 0, plain = 1, loading = Infinity } = normMs;
+  const loads = 10 * (rows + 2) / (8 * rows); // of a value, from rectangles eight wide
+  return { normLoads: loads * once / Math.max(loading - plain, NOISE * plain), normMs };
 }
 
 /** Milliseconds of each candidate's work: its fastest batch of several, which the candidates run in turns. */

@@ -8,13 +8,7 @@ import { LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import type { Binding, Recorder, Scope } from "../gpu/recorder.ts";
-import {
-  compilesLargeKernels,
-  normLoadsOf,
-  operandsOf,
-  STAGED_CONV,
-  tilesOf,
-} from "../gpu/tune.ts";
+import { compilesLargeKernels, normLoadsOf, operandsOf, STAGED_CONV, tilesOf } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 import { groupNorm, groupNormFactors, type GroupNormOptions } from "./group_norm.ts";
 import { type Activation, ACTIVATION_CODES } from "./linear.ts";
@@ -127,7 +121,7 @@ export function convTranspose2d(
   r: Recorder,
   x: Tensor,
   w: ConvWeights,
-  o: { stride: number; pad: number; act?: ConvOptions["act"]; dtype?: Dtype },
+  o: { stride: number; pad: number } & Pick<ConvOptions, "norm" | "act" | "dtype">,
 ): Tensor {
   const [, H, W] = x.shape;
   const Ho = (H - 1) * o.stride - 2 * o.pad + w.kh;
@@ -137,7 +131,7 @@ export function convTranspose2d(
     Math.min(H, Math.floor((y1 - 1 + o.pad) / o.stride) + 1),
   ];
   const geometry = { Ho, Wo, top: o.pad, left: o.pad, stride: o.stride, up: 1, transposed: true, rowsOf };
-  return run(r, x, w, { act: o.act, dtype: o.dtype }, geometry);
+  return run(r, x, w, { norm: o.norm, act: o.act, dtype: o.dtype }, geometry);
 }
 
 interface Geometry {
@@ -320,7 +314,9 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   using scope = r.scope();
   const onLoad = o.norm && normOnLoad(r, x, w, g, o.norm);
   let X = o.norm && !onLoad ? groupNorm(r, x, o.norm) : x;
-  if (X !== x) o.frees?.free(x);
+  // Once: the output may be made in the very buffer.
+  const passed = X !== x;
+  if (passed) o.frees?.free(x);
   const Y = scope.keep(r.tensor([B, g.Ho, g.Wo, Co], o.dtype ?? r.dtype));
   if (C % 4 !== 0) X = padChannels(r, X);
   const C4 = Math.ceil(C / 4);
@@ -397,7 +393,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
       });
     }
   }
-  o.frees?.free(x);
+  if (!passed) o.frees?.free(x);
   return Y;
 }
 
