@@ -202,4 +202,11 @@ Deno.test("conv2d() splits into bands what exceeds the largest binding", async (
       assert(e < F32, `${[H, W, Ci, Co]}, ${operands}: ${e}`);
     }
   }
+  using device = await deviceReading("tiled", 65536, "tree", "large", Infinity);
+  const norm = { groups: 2, act: "silu" } as const;
+  for (const upsample of [undefined, 2] as const) {
+    const c: Case = { B: 2, H: upsample ? 31 : 70, W: upsample ? 15 : 30, Ci: 8, Co: 40, upsample, norm };
+    const { error, passes } = await convolve(device, c);
+    assert(error < NORM_F32 && passes === 0, `${JSON.stringify(c)}: ${error}`);
+  }
 });

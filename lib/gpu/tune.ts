@@ -302,6 +302,11 @@ export async function tuneMatmul(
   return tuning;
 }
 
+/** What a device's kernels go by, once it was measured or forced. */
+export function tuningOf(device: Device): MatmulTuning | undefined {
+  return tunings.get(device);
+}
+
 /** Makes a device's kernels go by `tuning` from now on: for tests and benches of what it would not choose. */
 export function forceTuning(device: Device, tuning: MatmulTuning): void {
   tunings.set(device, tuning);
