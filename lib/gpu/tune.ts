@@ -237,8 +237,9 @@ const MARGIN = 2 / 3;
 const TILES_MARGIN = 0.9;
 
 /**
- * Measures how this adapter's kernels should read their operands and sum up rows, and lets {@linkcode chooseMatmul} use the
- * result on this device from now on. Takes about two seconds on a CPU adapter, compilation included.
+ * Measures how this adapter's kernels should read their operands and sum up rows, and where they stage them how often a
+ * convolution may norm a value, and lets {@linkcode chooseMatmul} and others use the result on this device from now on. Takes
+ * about two seconds on a CPU adapter, compilation included.
  *
  * @param device Where to measure.
  * @param known Results of earlier runs: the one of this adapter is used without measuring.
