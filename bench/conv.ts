@@ -6,10 +6,21 @@
 
 import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
+import { forceTuning, tuningOf } from "../lib/gpu/tune.ts";
 import { conv2d, packConv } from "../lib/ops/conv2d.ts";
 import type { Dtype, Tensor } from "../lib/tensor.ts";
-import { type Bench, type BenchCase, LARGE_FLOPS, type Peers, plainKernel } from "./harness.ts";
+import {
+  type Bench,
+  type BenchCase,
+  type Contender,
+  type Facts,
+  LARGE_FLOPS,
+  type Peers,
+  plainKernel,
+  type Timing,
+} from "./harness.ts";
 import { filled } from "./matmul.ts";
+import { numbers } from "./norm.ts";
 
 /** One invocation an output value, zeros around. */
 const TEXTBOOK = `
@@ -106,13 +117,78 @@ async function make(
   };
 }
 
+/** Those that a group norm and SiLU come before. */
+const NORMED_SHAPES: [string, number, number, number][] = [
+  ["embedded VAE", 128, 56, 56],
+  ["SDXL VAE 128²", 128, 128, 128],
+  ["SDXL 64²", 64, 320, 320],
+];
+
+/** Norm, SiLU and convolution: normed on load, where anything is staged, beside a pass before it. */
+function makeNormed(device: Device, [S, Ci, Co]: [number, number, number]): BenchCase {
+  const dtype = device.info.f16 ? "f16" : "f32";
+  const r = new Recorder(device, dtype);
+  const x = numbers(r, [1, S, S, Ci]);
+  const norm = {
+    groups: 4,
+    eps: 1e-5,
+    weight: numbers(r, [Ci]),
+    bias: numbers(r, [Ci]),
+    act: "silu" as const,
+  };
+  const weights = Float32Array.from({ length: Co * Ci * 9 }, (_, i) => (i * 0.618 % 1) - 0.5);
+  const packed = packConv(device, weights, { Co, Ci, kh: 3, kw: 3, transposed: false, type: "f16" });
+  const run = (r: Recorder, normLoads: number): void => {
+    const tuning = tuningOf(device)!;
+    forceTuning(device, { ...tuning, normLoads });
+    try {
+      using _output = r.scope();
+      conv2d(r, x, packed, { norm, pad: 1, dtype: "f32" });
+    } finally {
+      forceTuning(device, tuning);
+    }
+  };
+  const contender = (label: string, normLoads: number): Contender => ({
+    label,
+    submit: (times) => {
+      for (let i = 0; i < times; i++) run(r, normLoads);
+      r.submit();
+    },
+  });
+  const staged = tuningOf(device)!.operands === "tiled";
+  const pass = contender("conv2d(), norm in a pass", 0);
+  return {
+    flops: 2 * S * S * Ci * Co * 9,
+    contenders: staged ? [contender("conv2d(), norm on load", Infinity), pass] : [pass],
+    record: { kind: "kernel", dtype, run: (r) => run(r, staged ? Infinity : 0) },
+    facts: ([load, pass]): Facts => staged ? { "with the pass": ratio(load, pass) } : {},
+    dispose: () => {
+      packed.buffer.destroy();
+      r[Symbol.dispose]();
+      device.memory.trim();
+    },
+  };
+}
+
+/** How often the first's time goes into the second's, by the least and the median. */
+function ratio(first: Timing, second: Timing): string {
+  const [least, median] = (["minMs", "medianMs"] as const).map((ms) => second[ms] / first[ms]);
+  return `${least.toFixed(2)}×, by the median ${median.toFixed(2)}×`;
+}
+
 /** 3×3 convolutions. */
 export const conv: Bench = {
   name: "conv",
-  cases: SHAPES.flatMap(([name, ...shape]) =>
-    (["f32", "f16"] as const).map((dtype) => ({
-      name: `${name} ${shape.join("×")}, ${dtype === "f32" ? "f32" : "16 bits"}`,
-      make: (device: Device, peers?: Peers) => make(device, shape, device.info.f16 ? dtype : "f32", peers),
-    }))
-  ),
+  cases: [
+    ...SHAPES.flatMap(([name, ...shape]) =>
+      (["f32", "f16"] as const).map((dtype) => ({
+        name: `${name} ${shape.join("×")}, ${dtype === "f32" ? "f32" : "16 bits"}`,
+        make: (device: Device, peers?: Peers) => make(device, shape, device.info.f16 ? dtype : "f32", peers),
+      }))
+    ),
+    ...NORMED_SHAPES.map(([name, ...shape]) => ({
+      name: `group norm, SiLU and ${name} ${shape.join("×")}`,
+      make: (device: Device) => makeNormed(device, shape),
+    })),
+  ],
 };

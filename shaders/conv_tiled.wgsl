@@ -2,35 +2,47 @@
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
-// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
-// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+// Rows of the product are output pixels, columns output channels, and K runs through the taps of some channels after the
+// others: the picture that im2col would write is only ever in workgroup memory. Each invocation makes RM pixels × RN · 8 channels.
+//
+// With PATCH a workgroup's pixels are a rectangle, and what all taps see of it is staged once: for 3×3 taps 1.6 values a pixel in
+// place of nine. Without it, for strides and kernels of one tap, pixels follow each other through the picture, and each tap's
+// are staged for it.
 
 // variants V=1 RM=4 RN=1; V=0 RM=4 RN=1; V=1 RM=8 RN=1; V=0 RM=8 RN=1; V=1 RM=16 RN=2; V=0 RM=16 RN=2
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override X_TYPE: u32 = 0u;   // of tiles: 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
+override PATCH: u32 = 0u;    // with a STRIDE of 1
+override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
 // include conv_output
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(7) var<storage, read>       S: array<vec4f>;   // two channels each
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
 const PIXELS = DOWN * RM;
 const EIGHTS = ACROSS * RN;         // of output channels
+const ROWS = PIXELS / 8u;           // of a rectangle eight pixels wide
 // Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
-override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override STEP8: u32 = 1u;   // channels staged at once, by eight
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override PITCH: u32 = STEP8 * X_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+// What a rectangle's taps see: where pixels are doubled, it may begin with the second of a pair.
+override SEEN_X: u32 = (7u + KW - 1u) / UP + UP;
+override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
+override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
+var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -49,15 +61,24 @@ fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
   return t / i32(UP);
 }
 
-/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
-fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
-  let x = source(place.x, tap % KW, s.padX, s.W);
-  let y = source(place.y, tap / KW, s.padY, s.H);
+/// Four input channels, normed. The padding is of what comes out of this: zeros stay zeros.
+fn normed(v: vec4f, c: u32) -> vec4f {
+  if (NORM == 0u) { return v; }
+  let at = (s.b * s.C4 + c) * 2u;
+  let a = S[at];
+  let b = S[at + 1u];
+  let u = fma(v, vec4f(a.x, a.z, b.x, b.z), vec4f(a.y, a.w, b.y, b.w));
+  if (NORM == 1u) { return u; }
+  return u / (1.0 + exp(min(-u, vec4f(80.0))));
+}
+
+/// Eight channels from the four c on of an input pixel, zeros outside and beyond the last.
+fn stageX(to: u32, x: i32, y: i32, c: u32) {
   var v = Eight();
   if (x >= 0 && y >= 0) {
     let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
-    if (c < s.C4) { v.lo = vec4f(X[at]); }
-    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+    if (c < s.C4) { v.lo = normed(vec4f(X[at]), c); }
+    if (c + 1u < s.C4) { v.hi = normed(vec4f(X[at + 1u]), c + 1u); }
   }
   if (X_TYPE == 0u) {
     xTile[to] = bitcast<vec4u>(v.lo);
@@ -98,13 +119,22 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let first = group.y * PIXELS;
   let n0 = group.x * EIGHTS * 8u;
-  // Pixels beyond the last row count as the last one and are not stored.
   let count = s.rows * s.Wo;
-  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
-    let p = min(first + at, count - 1u);
-    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  let first = group.y * PIXELS;
+  // The rectangle's first pixel, and the first that its taps see, in the input as it is and as it is read.
+  let corner = vec2u(group.y % max(s.tiles, 1u) * 8u, s.y0 + group.y / max(s.tiles, 1u) * ROWS);
+  let begin = vec2i(corner) - vec2i(s.padX, s.padY);
+  let seen = begin >> vec2u(UP - 1u);
+  let skipped = vec2u(begin - seen * i32(UP));
+  // Rows that no output of this launch sees need not be bound.
+  let end = vec2i(i32(s.W), min(i32(s.H), (i32(s.y0 + s.rows + KH) - 2 - s.padY) / i32(UP) + 1));
+  if (PATCH == 0u) {
+    // Pixels beyond the last row count as the last one and are not stored.
+    for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+      let p = min(first + at, count - 1u);
+      places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+    }
   }
   // unroll i RM
   // unroll j RN
@@ -114,11 +144,22 @@ fn main(
   // end
   workgroupBarrier();
 
-  for (var tap = 0u; tap < KH * KW; tap++) {
-    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
-      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+  for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+    if (PATCH == 1u) {
+      for (var at = lane; at < STAGED * STEP8; at += ACROSS * DOWN) {
         let row = at / STEP8;
-        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+        let p = seen + vec2i(i32(row % SEEN_X), i32(row / SEEN_X));
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, select(-1, p.x, p.x < end.x), select(-1, p.y, p.y < end.y), c + at % STEP8 * 2u);
+      }
+    }
+    for (var tap = 0u; tap < KH * KW; tap++) {
+      if (PATCH == 0u) {
+        for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+          let row = at / STEP8;
+          let x = source(places[row].x, tap % KW, s.padX, s.W);
+          let y = source(places[row].y, tap / KW, s.padY, s.H);
+          stageX(row * PITCH + at % STEP8 * X_VECTORS, x, y, c + at % STEP8 * 2u);
+        }
       }
       for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
         // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
@@ -126,9 +167,14 @@ fn main(
         stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
       }
       workgroupBarrier();
+      let column = (skipped.x + local.y % 8u + tap % KW) / UP;
+      // unroll i RM
+      var at#i = (i * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at#i = ((skipped.y + (i * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      // end
       for (var q = 0u; q < STEP8; q++) {
         // unroll i RM
-        let x#i = stagedX((i * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x#i = stagedX(at#i + q * X_VECTORS);
         // end
         // unroll t 4
         // unroll j RN
@@ -161,8 +207,11 @@ fn main(
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
-    if (first + at >= count) { break; }
-    let place = places[at];
+    var place = corner + vec2u(at % 8u, at / 8u);
+    if (PATCH == 0u) {
+      if (first + at >= count) { break; }
+      place = places[at];
+    }
     // unroll j RN
     var lo#j = a0_#j;
     var hi#j = b0_#j;

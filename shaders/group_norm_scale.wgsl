@@ -1,13 +1,13 @@
 // group_norm_scale.wgsl — chunk statistics → scale and shift of every channel: y = x · scale + shift.
 //
-//   stats [B, G, chunks, 2];  weight, bias [C];  Y [B, C] of (scale, shift), all f32
+//   stats [B, G, chunks, 2];  weight, bias [C];  Y [B, D] of (scale, shift), D ≥ C: zeros beyond C; all f32
 //
 // Chunks join by Chan's formula. One invocation a channel.
 
 override WG: u32 = 64u;
 override EPS: f32 = 1e-5;
 
-struct Shape { count: u32, C: u32, G: u32, chunk: u32, chunks: u32, P: u32 }
+struct Shape { count: u32, C: u32, G: u32, chunk: u32, chunks: u32, P: u32, D: u32 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       stats: array<vec2f>;
@@ -18,8 +18,12 @@ struct Shape { count: u32, C: u32, G: u32, chunk: u32, chunks: u32, P: u32 }
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= s.count) { return; }
-  let b = id.x / s.C;
-  let c = id.x % s.C;
+  let b = id.x / s.D;
+  let c = id.x % s.D;
+  if (c >= s.C) {
+    Y[id.x] = vec2f();
+    return;
+  }
   let width = s.C / s.G;
   let at = (b * s.G + c / width) * s.chunks;
   var mean = 0.0;

@@ -9,9 +9,11 @@ export async function deviceReading(
   maxBindingBytes?: number,
   reduction: Reduction = "tree",
   tiles: Tiles = "large",
+  normLoads = 0,
 ): Promise<Device> {
   const device = await openDevice({ maxBindingBytes });
-  forceTuning(device, { adapter: "", operands, ms: {}, tiles, tilesMs: {}, reduction, reductionMs: {} });
+  const unmeasured = { adapter: "", ms: {}, tilesMs: {}, reductionMs: {}, normMs: {} };
+  forceTuning(device, { ...unmeasured, operands, tiles, reduction, normLoads });
   return device;
 }
 

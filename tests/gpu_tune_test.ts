@@ -1,9 +1,23 @@
 /** What is expected of adapters by arithmetic, and tunings kept between runs. */
 
 import { assert, assertEquals } from "@std/assert";
-import { COMPUTE_UNITS, computeUnitOf, estimate, expectedOperands } from "../lib/gpu/adapters.ts";
+import {
+  COMPUTE_UNITS,
+  computeUnitOf,
+  estimate,
+  expectedNormLoads,
+  expectedOperands,
+} from "../lib/gpu/adapters.ts";
 import { type DeviceInfo, openDevice } from "../lib/gpu/device.ts";
-import { LARGE_KERNELS, operandsOf, reductionOf, tuneOnce } from "../lib/gpu/tune.ts";
+import {
+  LARGE_KERNELS,
+  type MatmulTuning,
+  normLoadsOf,
+  operandsOf,
+  reductionOf,
+  tuneMatmul,
+  tuneOnce,
+} from "../lib/gpu/tune.ts";
 
 const info = (vendor: string, fallback = false): DeviceInfo => ({ vendor, fallback }) as DeviceInfo;
 
@@ -33,6 +47,34 @@ Deno.test("GPUs stage tiles in workgroup memory, adapters on a CPU load texels",
   // Spilled sums and a slow load unit count: without workgroup memory worth the name buffers win.
   const slow = { ...computeUnitOf(info("nvidia"))!, workgroupRate: 8 };
   assert(estimate(LARGE_KERNELS[0], slow).share < estimate(LARGE_KERNELS[2], slow).share);
+});
+
+Deno.test("norms on load pay for some loads of a value on GPUs, for none on a CPU or where nothing is known", () => {
+  for (const { vendors: [vendor] } of COMPUTE_UNITS) {
+    // A rectangle of 3×3 taps loads a value 1.6 times for 64 output channels, one tap after the other nine times.
+    const loads = expectedNormLoads(info(vendor));
+    assert(loads > 1.6 && loads < 9, `${vendor}: ${loads}`);
+  }
+  assertEquals(expectedNormLoads(info("nvidia", true)), 0);
+  assertEquals(expectedNormLoads(info("")), 0);
+});
+
+Deno.test("how often a norm on load pays is measured where operands are staged; older tunings lack it and are redone", async () => {
+  using device = await openDevice();
+  const tuning = await tuneMatmul(device, [], { operands: "tiled" });
+  assertEquals(Object.keys(tuning.normMs).sort(), ["loading", "pass", "plain"]);
+  const { pass, plain } = tuning.normMs as Record<string, number>;
+  // What is less than a fiftieth of the convolution counts as that.
+  assert(tuning.normLoads > 0 && tuning.normLoads <= 1.5626 * pass / (0.02 * plain), `${tuning.normLoads}`);
+  assertEquals(normLoadsOf(device), tuning.normLoads);
+  device.check();
+
+  using later = await openDevice();
+  const stored: MatmulTuning = JSON.parse(JSON.stringify(tuning));
+  assertEquals(await tuneMatmul(later, [stored]) === stored, true);
+  using again = await openDevice();
+  const { normLoads: _, ...older } = stored;
+  assertEquals(typeof (await tuneMatmul(again, [older as MatmulTuning])).normLoads, "number");
 });
 
 Deno.test("an unmeasured device goes by what is expected; tunings are kept, and redone when asked", async () => {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { computeUnitOf, estimate, expectedOperands } from "../lib/gpu/adapters.ts";
+import { computeUnitOf, estimate, expectedNormLoads, expectedOperands } from "../lib/gpu/adapters.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { LARGE_KERNELS, tuneOnce } from "../lib/gpu/tune.ts";
 
@@ -14,7 +14,10 @@ const { info } = device;
 console.log(`${info.description || info.vendor}${info.fallback ? " (runs on the CPU)" : ""}`);
 
 const unit = computeUnitOf(info);
-console.log(`expected: operands from ${expectedOperands(info, LARGE_KERNELS)}`);
+console.log(
+  `expected: operands from ${expectedOperands(info, LARGE_KERNELS)}, ` +
+    `norms on load up to ${expectedNormLoads(info).toFixed(1)} loads`,
+);
 if (unit) {
   for (const kernel of LARGE_KERNELS) {
     const { registers, workgroupBytes, occupancy, loads, share } = estimate(kernel, unit);
@@ -34,6 +37,12 @@ if (Object.keys(tuning.tilesMs).length > 0) {
   console.log(`  ${tuning.tiles} tiles (${times(tuning.tilesMs)})`);
 }
 console.log(`  rows summed up by ${tuning.reduction} (${times(tuning.reductionMs)})`);
+if (tuning.operands === "tiled") {
+  const found = Object.keys(tuning.normMs).length > 0 ? times(tuning.normMs) : "not measured";
+  console.log(
+    `  convolutions norm as they load up to ${tuning.normLoads.toFixed(1)} loads of a value (${found})`,
+  );
+}
 console.log(
   `  ${(device.budget.flopsPerSecond / 1e9).toFixed(0)} GFLOP/s or more for the launches' time budget`,
 );

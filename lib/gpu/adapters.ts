@@ -29,6 +29,10 @@ export interface ComputeUnit {
   readonly lines: number;
   /** Texels of 16 bytes: a quarter of the rate of four bytes everywhere. */
   readonly texels: number;
+  /** Exponentials or reciprocals. */
+  readonly special: number;
+  /** Bytes of the GPU's memory, whose units share it. */
+  readonly memoryRate: number;
 }
 
 /** Rough figures of the generation that is most common; not checked against the vendors' guides. */
@@ -43,6 +47,8 @@ export const COMPUTE_UNITS: readonly ComputeUnit[] = [
     workgroupRate: 128,
     lines: 1,
     texels: 1,
+    special: 16,
+    memoryRate: 6,
   },
   { // RDNA: a work-group processor of two compute units.
     vendors: ["amd", "4098"],
@@ -54,6 +60,8 @@ export const COMPUTE_UNITS: readonly ComputeUnit[] = [
     workgroupRate: 256,
     lines: 2,
     texels: 2,
+    special: 32,
+    memoryRate: 6,
   },
   { // Xe: 16 vector engines of seven threads, 4 KiB of registers each, 16 lanes.
     vendors: ["intel", "32902"],
@@ -65,6 +73,8 @@ export const COMPUTE_UNITS: readonly ComputeUnit[] = [
     workgroupRate: 128,
     lines: 1,
     texels: 2,
+    special: 32,
+    memoryRate: 8,
   },
   { // M1 and later: a core.
     vendors: ["apple", "4203"],
@@ -76,6 +86,8 @@ export const COMPUTE_UNITS: readonly ComputeUnit[] = [
     workgroupRate: 128,
     lines: 1,
     texels: 2,
+    special: 32,
+    memoryRate: 7,
   },
   { // Mali since Bifrost: a core; its workgroup memory is ordinary memory behind the load unit's cache.
     vendors: ["arm", "5045"],
@@ -87,6 +99,8 @@ export const COMPUTE_UNITS: readonly ComputeUnit[] = [
     workgroupRate: 64,
     lines: 1,
     texels: 1,
+    special: 16,
+    memoryRate: 4,
   },
   { // Adreno 6xx and 7xx: a shader processor; buffers bypass the cache that textures have.
     vendors: ["qualcomm", "20803"],
@@ -98,6 +112,8 @@ export const COMPUTE_UNITS: readonly ComputeUnit[] = [
     workgroupRate: 32,
     lines: 0.25,
     texels: 2,
+    special: 16,
+    memoryRate: 12,
   },
 ];
 
@@ -170,4 +186,21 @@ export function expectedOperands(info: DeviceInfo, kernels: readonly MatmulKerne
   if (!unit) return "tiled";
   const share = (kernel: MatmulKernel): number => estimate(kernel, unit).share;
   return kernels.reduce((best, kernel) => share(kernel) > share(best) ? kernel : best).operands;
+}
+
+/** Instructions of a norm's scale and shift with SiLU beside its exponential and its reciprocal. */
+const SILU = { fma: 8, special: 2 };
+/** How much faster than memory a cache is that holds what neighbours load too. */
+const CACHE = 3;
+
+/**
+ * How often a convolution may probably norm a value as it loads it, f32, before a pass that reads it once and writes 16 bits
+ * costs less: what the pass's bytes take, by what a load takes in instructions and in bytes beyond 16 bits.
+ */
+export function expectedNormLoads(info: DeviceInfo): number {
+  const unit = computeUnitOf(info);
+  if (info.fallback || !unit) return 0;
+  const { fma, special, memoryRate } = unit;
+  const load = SILU.fma / fma + SILU.special / special + 2 / (CACHE * memoryRate);
+  return 6 / memoryRate / load;
 }

@@ -15945,19 +15945,25 @@ const RN: u32 = 1u;
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
-// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
-// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+// Rows of the product are output pixels, columns output channels, and K runs through the taps of some channels after the
+// others: the picture that im2col would write is only ever in workgroup memory. Each invocation makes RM pixels × RN · 8 channels.
+//
+// With PATCH a workgroup's pixels are a rectangle, and what all taps see of it is staged once: for 3×3 taps 1.6 values a pixel in
+// place of nine. Without it, for strides and kernels of one tap, pixels follow each other through the picture, and each tap's
+// are staged for it.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override X_TYPE: u32 = 0u;   // of tiles: 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
+override PATCH: u32 = 0u;    // with a STRIDE of 1
+override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
 // What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
@@ -16006,17 +16012,23 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 }
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(7) var<storage, read>       S: array<vec4f>;   // two channels each
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
 const PIXELS = DOWN * RM;
 const EIGHTS = ACROSS * RN;         // of output channels
+const ROWS = PIXELS / 8u;           // of a rectangle eight pixels wide
 // Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
-override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override STEP8: u32 = 1u;   // channels staged at once, by eight
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override PITCH: u32 = STEP8 * X_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+// What a rectangle's taps see: where pixels are doubled, it may begin with the second of a pair.
+override SEEN_X: u32 = (7u + KW - 1u) / UP + UP;
+override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
+override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
+var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -16035,15 +16047,24 @@ fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
   return t / i32(UP);
 }
 
-/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
-fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
-  let x = source(place.x, tap % KW, s.padX, s.W);
-  let y = source(place.y, tap / KW, s.padY, s.H);
+/// Four input channels, normed. The padding is of what comes out of this: zeros stay zeros.
+fn normed(v: vec4f, c: u32) -> vec4f {
+  if (NORM == 0u) { return v; }
+  let at = (s.b * s.C4 + c) * 2u;
+  let a = S[at];
+  let b = S[at + 1u];
+  let u = fma(v, vec4f(a.x, a.z, b.x, b.z), vec4f(a.y, a.w, b.y, b.w));
+  if (NORM == 1u) { return u; }
+  return u / (1.0 + exp(min(-u, vec4f(80.0))));
+}
+
+/// Eight channels from the four c on of an input pixel, zeros outside and beyond the last.
+fn stageX(to: u32, x: i32, y: i32, c: u32) {
   var v = Eight();
   if (x >= 0 && y >= 0) {
     let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
-    if (c < s.C4) { v.lo = vec4f(X[at]); }
-    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+    if (c < s.C4) { v.lo = normed(vec4f(X[at]), c); }
+    if (c + 1u < s.C4) { v.hi = normed(vec4f(X[at + 1u]), c + 1u); }
   }
   if (X_TYPE == 0u) {
     xTile[to] = bitcast<vec4u>(v.lo);
@@ -16084,13 +16105,22 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let first = group.y * PIXELS;
   let n0 = group.x * EIGHTS * 8u;
-  // Pixels beyond the last row count as the last one and are not stored.
   let count = s.rows * s.Wo;
-  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
-    let p = min(first + at, count - 1u);
-    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  let first = group.y * PIXELS;
+  // The rectangle's first pixel, and the first that its taps see, in the input as it is and as it is read.
+  let corner = vec2u(group.y % max(s.tiles, 1u) * 8u, s.y0 + group.y / max(s.tiles, 1u) * ROWS);
+  let begin = vec2i(corner) - vec2i(s.padX, s.padY);
+  let seen = begin >> vec2u(UP - 1u);
+  let skipped = vec2u(begin - seen * i32(UP));
+  // Rows that no output of this launch sees need not be bound.
+  let end = vec2i(i32(s.W), min(i32(s.H), (i32(s.y0 + s.rows + KH) - 2 - s.padY) / i32(UP) + 1));
+  if (PATCH == 0u) {
+    // Pixels beyond the last row count as the last one and are not stored.
+    for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+      let p = min(first + at, count - 1u);
+      places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+    }
   }
   var a0_0 = vec4f();
   var b0_0 = vec4f();
@@ -16102,11 +16132,22 @@ fn main(
   var b3_0 = vec4f();
   workgroupBarrier();
 
-  for (var tap = 0u; tap < KH * KW; tap++) {
-    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
-      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+  for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+    if (PATCH == 1u) {
+      for (var at = lane; at < STAGED * STEP8; at += ACROSS * DOWN) {
         let row = at / STEP8;
-        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+        let p = seen + vec2i(i32(row % SEEN_X), i32(row / SEEN_X));
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, select(-1, p.x, p.x < end.x), select(-1, p.y, p.y < end.y), c + at % STEP8 * 2u);
+      }
+    }
+    for (var tap = 0u; tap < KH * KW; tap++) {
+      if (PATCH == 0u) {
+        for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+          let row = at / STEP8;
+          let x = source(places[row].x, tap % KW, s.padX, s.W);
+          let y = source(places[row].y, tap / KW, s.padY, s.H);
+          stageX(row * PITCH + at % STEP8 * X_VECTORS, x, y, c + at % STEP8 * 2u);
+        }
       }
       for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
         // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
@@ -16114,11 +16155,20 @@ fn main(
         stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
       }
       workgroupBarrier();
+      let column = (skipped.x + local.y % 8u + tap % KW) / UP;
+      var at0 = (0 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at0 = ((skipped.y + (0 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at1 = (1 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at1 = ((skipped.y + (1 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at2 = (2 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at2 = ((skipped.y + (2 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at3 = (3 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at3 = ((skipped.y + (3 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
       for (var q = 0u; q < STEP8; q++) {
-        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x0 = stagedX(at0 + q * X_VECTORS);
+        let x1 = stagedX(at1 + q * X_VECTORS);
+        let x2 = stagedX(at2 + q * X_VECTORS);
+        let x3 = stagedX(at3 + q * X_VECTORS);
         let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
         b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
@@ -16202,8 +16252,11 @@ fn main(
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
-    if (first + at >= count) { break; }
-    let place = places[at];
+    var place = corner + vec2u(at % 8u, at / 8u);
+    if (PATCH == 0u) {
+      if (first + at >= count) { break; }
+      place = places[at];
+    }
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -16226,19 +16279,25 @@ const RN: u32 = 1u;
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
-// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
-// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+// Rows of the product are output pixels, columns output channels, and K runs through the taps of some channels after the
+// others: the picture that im2col would write is only ever in workgroup memory. Each invocation makes RM pixels × RN · 8 channels.
+//
+// With PATCH a workgroup's pixels are a rectangle, and what all taps see of it is staged once: for 3×3 taps 1.6 values a pixel in
+// place of nine. Without it, for strides and kernels of one tap, pixels follow each other through the picture, and each tap's
+// are staged for it.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override X_TYPE: u32 = 0u;   // of tiles: 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
+override PATCH: u32 = 0u;    // with a STRIDE of 1
+override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
 // What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
@@ -16290,17 +16349,23 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 }
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(7) var<storage, read>       S: array<vec4f>;   // two channels each
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
 const PIXELS = DOWN * RM;
 const EIGHTS = ACROSS * RN;         // of output channels
+const ROWS = PIXELS / 8u;           // of a rectangle eight pixels wide
 // Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
-override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override STEP8: u32 = 1u;   // channels staged at once, by eight
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override PITCH: u32 = STEP8 * X_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+// What a rectangle's taps see: where pixels are doubled, it may begin with the second of a pair.
+override SEEN_X: u32 = (7u + KW - 1u) / UP + UP;
+override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
+override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
+var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -16319,15 +16384,24 @@ fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
   return t / i32(UP);
 }
 
-/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
-fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
-  let x = source(place.x, tap % KW, s.padX, s.W);
-  let y = source(place.y, tap / KW, s.padY, s.H);
+/// Four input channels, normed. The padding is of what comes out of this: zeros stay zeros.
+fn normed(v: vec4f, c: u32) -> vec4f {
+  if (NORM == 0u) { return v; }
+  let at = (s.b * s.C4 + c) * 2u;
+  let a = S[at];
+  let b = S[at + 1u];
+  let u = fma(v, vec4f(a.x, a.z, b.x, b.z), vec4f(a.y, a.w, b.y, b.w));
+  if (NORM == 1u) { return u; }
+  return u / (1.0 + exp(min(-u, vec4f(80.0))));
+}
+
+/// Eight channels from the four c on of an input pixel, zeros outside and beyond the last.
+fn stageX(to: u32, x: i32, y: i32, c: u32) {
   var v = Eight();
   if (x >= 0 && y >= 0) {
     let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
-    if (c < s.C4) { v.lo = vec4f(X[at]); }
-    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+    if (c < s.C4) { v.lo = normed(vec4f(X[at]), c); }
+    if (c + 1u < s.C4) { v.hi = normed(vec4f(X[at + 1u]), c + 1u); }
   }
   if (X_TYPE == 0u) {
     xTile[to] = bitcast<vec4u>(v.lo);
@@ -16368,13 +16442,22 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let first = group.y * PIXELS;
   let n0 = group.x * EIGHTS * 8u;
-  // Pixels beyond the last row count as the last one and are not stored.
   let count = s.rows * s.Wo;
-  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
-    let p = min(first + at, count - 1u);
-    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  let first = group.y * PIXELS;
+  // The rectangle's first pixel, and the first that its taps see, in the input as it is and as it is read.
+  let corner = vec2u(group.y % max(s.tiles, 1u) * 8u, s.y0 + group.y / max(s.tiles, 1u) * ROWS);
+  let begin = vec2i(corner) - vec2i(s.padX, s.padY);
+  let seen = begin >> vec2u(UP - 1u);
+  let skipped = vec2u(begin - seen * i32(UP));
+  // Rows that no output of this launch sees need not be bound.
+  let end = vec2i(i32(s.W), min(i32(s.H), (i32(s.y0 + s.rows + KH) - 2 - s.padY) / i32(UP) + 1));
+  if (PATCH == 0u) {
+    // Pixels beyond the last row count as the last one and are not stored.
+    for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+      let p = min(first + at, count - 1u);
+      places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+    }
   }
   var a0_0 = vec4f();
   var b0_0 = vec4f();
@@ -16386,11 +16469,22 @@ fn main(
   var b3_0 = vec4f();
   workgroupBarrier();
 
-  for (var tap = 0u; tap < KH * KW; tap++) {
-    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
-      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+  for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+    if (PATCH == 1u) {
+      for (var at = lane; at < STAGED * STEP8; at += ACROSS * DOWN) {
         let row = at / STEP8;
-        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+        let p = seen + vec2i(i32(row % SEEN_X), i32(row / SEEN_X));
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, select(-1, p.x, p.x < end.x), select(-1, p.y, p.y < end.y), c + at % STEP8 * 2u);
+      }
+    }
+    for (var tap = 0u; tap < KH * KW; tap++) {
+      if (PATCH == 0u) {
+        for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+          let row = at / STEP8;
+          let x = source(places[row].x, tap % KW, s.padX, s.W);
+          let y = source(places[row].y, tap / KW, s.padY, s.H);
+          stageX(row * PITCH + at % STEP8 * X_VECTORS, x, y, c + at % STEP8 * 2u);
+        }
       }
       for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
         // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
@@ -16398,11 +16492,20 @@ fn main(
         stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
       }
       workgroupBarrier();
+      let column = (skipped.x + local.y % 8u + tap % KW) / UP;
+      var at0 = (0 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at0 = ((skipped.y + (0 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at1 = (1 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at1 = ((skipped.y + (1 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at2 = (2 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at2 = ((skipped.y + (2 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at3 = (3 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at3 = ((skipped.y + (3 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
       for (var q = 0u; q < STEP8; q++) {
-        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x0 = stagedX(at0 + q * X_VECTORS);
+        let x1 = stagedX(at1 + q * X_VECTORS);
+        let x2 = stagedX(at2 + q * X_VECTORS);
+        let x3 = stagedX(at3 + q * X_VECTORS);
         let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
         b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
@@ -16486,8 +16589,11 @@ fn main(
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
-    if (first + at >= count) { break; }
-    let place = places[at];
+    var place = corner + vec2u(at % 8u, at / 8u);
+    if (PATCH == 0u) {
+      if (first + at >= count) { break; }
+      place = places[at];
+    }
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -16510,19 +16616,25 @@ const RN: u32 = 1u;
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
-// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
-// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+// Rows of the product are output pixels, columns output channels, and K runs through the taps of some channels after the
+// others: the picture that im2col would write is only ever in workgroup memory. Each invocation makes RM pixels × RN · 8 channels.
+//
+// With PATCH a workgroup's pixels are a rectangle, and what all taps see of it is staged once: for 3×3 taps 1.6 values a pixel in
+// place of nine. Without it, for strides and kernels of one tap, pixels follow each other through the picture, and each tap's
+// are staged for it.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override X_TYPE: u32 = 0u;   // of tiles: 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
+override PATCH: u32 = 0u;    // with a STRIDE of 1
+override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
 // What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
@@ -16571,17 +16683,23 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 }
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(7) var<storage, read>       S: array<vec4f>;   // two channels each
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
 const PIXELS = DOWN * RM;
 const EIGHTS = ACROSS * RN;         // of output channels
+const ROWS = PIXELS / 8u;           // of a rectangle eight pixels wide
 // Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
-override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override STEP8: u32 = 1u;   // channels staged at once, by eight
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override PITCH: u32 = STEP8 * X_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+// What a rectangle's taps see: where pixels are doubled, it may begin with the second of a pair.
+override SEEN_X: u32 = (7u + KW - 1u) / UP + UP;
+override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
+override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
+var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -16600,15 +16718,24 @@ fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
   return t / i32(UP);
 }
 
-/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
-fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
-  let x = source(place.x, tap % KW, s.padX, s.W);
-  let y = source(place.y, tap / KW, s.padY, s.H);
+/// Four input channels, normed. The padding is of what comes out of this: zeros stay zeros.
+fn normed(v: vec4f, c: u32) -> vec4f {
+  if (NORM == 0u) { return v; }
+  let at = (s.b * s.C4 + c) * 2u;
+  let a = S[at];
+  let b = S[at + 1u];
+  let u = fma(v, vec4f(a.x, a.z, b.x, b.z), vec4f(a.y, a.w, b.y, b.w));
+  if (NORM == 1u) { return u; }
+  return u / (1.0 + exp(min(-u, vec4f(80.0))));
+}
+
+/// Eight channels from the four c on of an input pixel, zeros outside and beyond the last.
+fn stageX(to: u32, x: i32, y: i32, c: u32) {
   var v = Eight();
   if (x >= 0 && y >= 0) {
     let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
-    if (c < s.C4) { v.lo = vec4f(X[at]); }
-    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+    if (c < s.C4) { v.lo = normed(vec4f(X[at]), c); }
+    if (c + 1u < s.C4) { v.hi = normed(vec4f(X[at + 1u]), c + 1u); }
   }
   if (X_TYPE == 0u) {
     xTile[to] = bitcast<vec4u>(v.lo);
@@ -16649,13 +16776,22 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let first = group.y * PIXELS;
   let n0 = group.x * EIGHTS * 8u;
-  // Pixels beyond the last row count as the last one and are not stored.
   let count = s.rows * s.Wo;
-  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
-    let p = min(first + at, count - 1u);
-    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  let first = group.y * PIXELS;
+  // The rectangle's first pixel, and the first that its taps see, in the input as it is and as it is read.
+  let corner = vec2u(group.y % max(s.tiles, 1u) * 8u, s.y0 + group.y / max(s.tiles, 1u) * ROWS);
+  let begin = vec2i(corner) - vec2i(s.padX, s.padY);
+  let seen = begin >> vec2u(UP - 1u);
+  let skipped = vec2u(begin - seen * i32(UP));
+  // Rows that no output of this launch sees need not be bound.
+  let end = vec2i(i32(s.W), min(i32(s.H), (i32(s.y0 + s.rows + KH) - 2 - s.padY) / i32(UP) + 1));
+  if (PATCH == 0u) {
+    // Pixels beyond the last row count as the last one and are not stored.
+    for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+      let p = min(first + at, count - 1u);
+      places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+    }
   }
   var a0_0 = vec4f();
   var b0_0 = vec4f();
@@ -16675,11 +16811,22 @@ fn main(
   var b7_0 = vec4f();
   workgroupBarrier();
 
-  for (var tap = 0u; tap < KH * KW; tap++) {
-    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
-      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+  for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+    if (PATCH == 1u) {
+      for (var at = lane; at < STAGED * STEP8; at += ACROSS * DOWN) {
         let row = at / STEP8;
-        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+        let p = seen + vec2i(i32(row % SEEN_X), i32(row / SEEN_X));
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, select(-1, p.x, p.x < end.x), select(-1, p.y, p.y < end.y), c + at % STEP8 * 2u);
+      }
+    }
+    for (var tap = 0u; tap < KH * KW; tap++) {
+      if (PATCH == 0u) {
+        for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+          let row = at / STEP8;
+          let x = source(places[row].x, tap % KW, s.padX, s.W);
+          let y = source(places[row].y, tap / KW, s.padY, s.H);
+          stageX(row * PITCH + at % STEP8 * X_VECTORS, x, y, c + at % STEP8 * 2u);
+        }
       }
       for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
         // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
@@ -16687,15 +16834,32 @@ fn main(
         stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
       }
       workgroupBarrier();
+      let column = (skipped.x + local.y % 8u + tap % KW) / UP;
+      var at0 = (0 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at0 = ((skipped.y + (0 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at1 = (1 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at1 = ((skipped.y + (1 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at2 = (2 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at2 = ((skipped.y + (2 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at3 = (3 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at3 = ((skipped.y + (3 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at4 = (4 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at4 = ((skipped.y + (4 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at5 = (5 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at5 = ((skipped.y + (5 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at6 = (6 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at6 = ((skipped.y + (6 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at7 = (7 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at7 = ((skipped.y + (7 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
       for (var q = 0u; q < STEP8; q++) {
-        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x4 = stagedX((4 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x5 = stagedX((5 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x6 = stagedX((6 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x7 = stagedX((7 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x0 = stagedX(at0 + q * X_VECTORS);
+        let x1 = stagedX(at1 + q * X_VECTORS);
+        let x2 = stagedX(at2 + q * X_VECTORS);
+        let x3 = stagedX(at3 + q * X_VECTORS);
+        let x4 = stagedX(at4 + q * X_VECTORS);
+        let x5 = stagedX(at5 + q * X_VECTORS);
+        let x6 = stagedX(at6 + q * X_VECTORS);
+        let x7 = stagedX(at7 + q * X_VECTORS);
         let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
         b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
@@ -16843,8 +17007,11 @@ fn main(
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
-    if (first + at >= count) { break; }
-    let place = places[at];
+    var place = corner + vec2u(at % 8u, at / 8u);
+    if (PATCH == 0u) {
+      if (first + at >= count) { break; }
+      place = places[at];
+    }
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -16875,19 +17042,25 @@ const RN: u32 = 1u;
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
-// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
-// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+// Rows of the product are output pixels, columns output channels, and K runs through the taps of some channels after the
+// others: the picture that im2col would write is only ever in workgroup memory. Each invocation makes RM pixels × RN · 8 channels.
+//
+// With PATCH a workgroup's pixels are a rectangle, and what all taps see of it is staged once: for 3×3 taps 1.6 values a pixel in
+// place of nine. Without it, for strides and kernels of one tap, pixels follow each other through the picture, and each tap's
+// are staged for it.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override X_TYPE: u32 = 0u;   // of tiles: 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
+override PATCH: u32 = 0u;    // with a STRIDE of 1
+override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
 // What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
@@ -16939,17 +17112,23 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 }
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(7) var<storage, read>       S: array<vec4f>;   // two channels each
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
 const PIXELS = DOWN * RM;
 const EIGHTS = ACROSS * RN;         // of output channels
+const ROWS = PIXELS / 8u;           // of a rectangle eight pixels wide
 // Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
-override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override STEP8: u32 = 1u;   // channels staged at once, by eight
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override PITCH: u32 = STEP8 * X_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+// What a rectangle's taps see: where pixels are doubled, it may begin with the second of a pair.
+override SEEN_X: u32 = (7u + KW - 1u) / UP + UP;
+override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
+override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
+var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -16968,15 +17147,24 @@ fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
   return t / i32(UP);
 }
 
-/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
-fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
-  let x = source(place.x, tap % KW, s.padX, s.W);
-  let y = source(place.y, tap / KW, s.padY, s.H);
+/// Four input channels, normed. The padding is of what comes out of this: zeros stay zeros.
+fn normed(v: vec4f, c: u32) -> vec4f {
+  if (NORM == 0u) { return v; }
+  let at = (s.b * s.C4 + c) * 2u;
+  let a = S[at];
+  let b = S[at + 1u];
+  let u = fma(v, vec4f(a.x, a.z, b.x, b.z), vec4f(a.y, a.w, b.y, b.w));
+  if (NORM == 1u) { return u; }
+  return u / (1.0 + exp(min(-u, vec4f(80.0))));
+}
+
+/// Eight channels from the four c on of an input pixel, zeros outside and beyond the last.
+fn stageX(to: u32, x: i32, y: i32, c: u32) {
   var v = Eight();
   if (x >= 0 && y >= 0) {
     let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
-    if (c < s.C4) { v.lo = vec4f(X[at]); }
-    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+    if (c < s.C4) { v.lo = normed(vec4f(X[at]), c); }
+    if (c + 1u < s.C4) { v.hi = normed(vec4f(X[at + 1u]), c + 1u); }
   }
   if (X_TYPE == 0u) {
     xTile[to] = bitcast<vec4u>(v.lo);
@@ -17017,13 +17205,22 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let first = group.y * PIXELS;
   let n0 = group.x * EIGHTS * 8u;
-  // Pixels beyond the last row count as the last one and are not stored.
   let count = s.rows * s.Wo;
-  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
-    let p = min(first + at, count - 1u);
-    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  let first = group.y * PIXELS;
+  // The rectangle's first pixel, and the first that its taps see, in the input as it is and as it is read.
+  let corner = vec2u(group.y % max(s.tiles, 1u) * 8u, s.y0 + group.y / max(s.tiles, 1u) * ROWS);
+  let begin = vec2i(corner) - vec2i(s.padX, s.padY);
+  let seen = begin >> vec2u(UP - 1u);
+  let skipped = vec2u(begin - seen * i32(UP));
+  // Rows that no output of this launch sees need not be bound.
+  let end = vec2i(i32(s.W), min(i32(s.H), (i32(s.y0 + s.rows + KH) - 2 - s.padY) / i32(UP) + 1));
+  if (PATCH == 0u) {
+    // Pixels beyond the last row count as the last one and are not stored.
+    for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+      let p = min(first + at, count - 1u);
+      places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+    }
   }
   var a0_0 = vec4f();
   var b0_0 = vec4f();
@@ -17043,11 +17240,22 @@ fn main(
   var b7_0 = vec4f();
   workgroupBarrier();
 
-  for (var tap = 0u; tap < KH * KW; tap++) {
-    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
-      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+  for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+    if (PATCH == 1u) {
+      for (var at = lane; at < STAGED * STEP8; at += ACROSS * DOWN) {
         let row = at / STEP8;
-        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+        let p = seen + vec2i(i32(row % SEEN_X), i32(row / SEEN_X));
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, select(-1, p.x, p.x < end.x), select(-1, p.y, p.y < end.y), c + at % STEP8 * 2u);
+      }
+    }
+    for (var tap = 0u; tap < KH * KW; tap++) {
+      if (PATCH == 0u) {
+        for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+          let row = at / STEP8;
+          let x = source(places[row].x, tap % KW, s.padX, s.W);
+          let y = source(places[row].y, tap / KW, s.padY, s.H);
+          stageX(row * PITCH + at % STEP8 * X_VECTORS, x, y, c + at % STEP8 * 2u);
+        }
       }
       for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
         // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
@@ -17055,15 +17263,32 @@ fn main(
         stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
       }
       workgroupBarrier();
+      let column = (skipped.x + local.y % 8u + tap % KW) / UP;
+      var at0 = (0 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at0 = ((skipped.y + (0 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at1 = (1 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at1 = ((skipped.y + (1 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at2 = (2 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at2 = ((skipped.y + (2 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at3 = (3 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at3 = ((skipped.y + (3 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at4 = (4 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at4 = ((skipped.y + (4 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at5 = (5 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at5 = ((skipped.y + (5 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at6 = (6 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at6 = ((skipped.y + (6 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at7 = (7 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at7 = ((skipped.y + (7 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
       for (var q = 0u; q < STEP8; q++) {
-        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x4 = stagedX((4 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x5 = stagedX((5 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x6 = stagedX((6 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x7 = stagedX((7 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x0 = stagedX(at0 + q * X_VECTORS);
+        let x1 = stagedX(at1 + q * X_VECTORS);
+        let x2 = stagedX(at2 + q * X_VECTORS);
+        let x3 = stagedX(at3 + q * X_VECTORS);
+        let x4 = stagedX(at4 + q * X_VECTORS);
+        let x5 = stagedX(at5 + q * X_VECTORS);
+        let x6 = stagedX(at6 + q * X_VECTORS);
+        let x7 = stagedX(at7 + q * X_VECTORS);
         let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
         b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
@@ -17211,8 +17436,11 @@ fn main(
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
-    if (first + at >= count) { break; }
-    let place = places[at];
+    var place = corner + vec2u(at % 8u, at / 8u);
+    if (PATCH == 0u) {
+      if (first + at >= count) { break; }
+      place = places[at];
+    }
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -17243,19 +17471,25 @@ const RN: u32 = 2u;
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
-// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
-// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+// Rows of the product are output pixels, columns output channels, and K runs through the taps of some channels after the
+// others: the picture that im2col would write is only ever in workgroup memory. Each invocation makes RM pixels × RN · 8 channels.
+//
+// With PATCH a workgroup's pixels are a rectangle, and what all taps see of it is staged once: for 3×3 taps 1.6 values a pixel in
+// place of nine. Without it, for strides and kernels of one tap, pixels follow each other through the picture, and each tap's
+// are staged for it.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override X_TYPE: u32 = 0u;   // of tiles: 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
+override PATCH: u32 = 0u;    // with a STRIDE of 1
+override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
 // What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
@@ -17304,17 +17538,23 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 }
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(7) var<storage, read>       S: array<vec4f>;   // two channels each
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
 const PIXELS = DOWN * RM;
 const EIGHTS = ACROSS * RN;         // of output channels
+const ROWS = PIXELS / 8u;           // of a rectangle eight pixels wide
 // Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
-override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override STEP8: u32 = 1u;   // channels staged at once, by eight
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override PITCH: u32 = STEP8 * X_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+// What a rectangle's taps see: where pixels are doubled, it may begin with the second of a pair.
+override SEEN_X: u32 = (7u + KW - 1u) / UP + UP;
+override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
+override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
+var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -17333,15 +17573,24 @@ fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
   return t / i32(UP);
 }
 
-/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
-fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
-  let x = source(place.x, tap % KW, s.padX, s.W);
-  let y = source(place.y, tap / KW, s.padY, s.H);
+/// Four input channels, normed. The padding is of what comes out of this: zeros stay zeros.
+fn normed(v: vec4f, c: u32) -> vec4f {
+  if (NORM == 0u) { return v; }
+  let at = (s.b * s.C4 + c) * 2u;
+  let a = S[at];
+  let b = S[at + 1u];
+  let u = fma(v, vec4f(a.x, a.z, b.x, b.z), vec4f(a.y, a.w, b.y, b.w));
+  if (NORM == 1u) { return u; }
+  return u / (1.0 + exp(min(-u, vec4f(80.0))));
+}
+
+/// Eight channels from the four c on of an input pixel, zeros outside and beyond the last.
+fn stageX(to: u32, x: i32, y: i32, c: u32) {
   var v = Eight();
   if (x >= 0 && y >= 0) {
     let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
-    if (c < s.C4) { v.lo = vec4f(X[at]); }
-    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+    if (c < s.C4) { v.lo = normed(vec4f(X[at]), c); }
+    if (c + 1u < s.C4) { v.hi = normed(vec4f(X[at + 1u]), c + 1u); }
   }
   if (X_TYPE == 0u) {
     xTile[to] = bitcast<vec4u>(v.lo);
@@ -17382,13 +17631,22 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let first = group.y * PIXELS;
   let n0 = group.x * EIGHTS * 8u;
-  // Pixels beyond the last row count as the last one and are not stored.
   let count = s.rows * s.Wo;
-  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
-    let p = min(first + at, count - 1u);
-    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  let first = group.y * PIXELS;
+  // The rectangle's first pixel, and the first that its taps see, in the input as it is and as it is read.
+  let corner = vec2u(group.y % max(s.tiles, 1u) * 8u, s.y0 + group.y / max(s.tiles, 1u) * ROWS);
+  let begin = vec2i(corner) - vec2i(s.padX, s.padY);
+  let seen = begin >> vec2u(UP - 1u);
+  let skipped = vec2u(begin - seen * i32(UP));
+  // Rows that no output of this launch sees need not be bound.
+  let end = vec2i(i32(s.W), min(i32(s.H), (i32(s.y0 + s.rows + KH) - 2 - s.padY) / i32(UP) + 1));
+  if (PATCH == 0u) {
+    // Pixels beyond the last row count as the last one and are not stored.
+    for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+      let p = min(first + at, count - 1u);
+      places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+    }
   }
   var a0_0 = vec4f();
   var b0_0 = vec4f();
@@ -17456,11 +17714,22 @@ fn main(
   var b15_1 = vec4f();
   workgroupBarrier();
 
-  for (var tap = 0u; tap < KH * KW; tap++) {
-    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
-      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+  for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+    if (PATCH == 1u) {
+      for (var at = lane; at < STAGED * STEP8; at += ACROSS * DOWN) {
         let row = at / STEP8;
-        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+        let p = seen + vec2i(i32(row % SEEN_X), i32(row / SEEN_X));
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, select(-1, p.x, p.x < end.x), select(-1, p.y, p.y < end.y), c + at % STEP8 * 2u);
+      }
+    }
+    for (var tap = 0u; tap < KH * KW; tap++) {
+      if (PATCH == 0u) {
+        for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+          let row = at / STEP8;
+          let x = source(places[row].x, tap % KW, s.padX, s.W);
+          let y = source(places[row].y, tap / KW, s.padY, s.H);
+          stageX(row * PITCH + at % STEP8 * X_VECTORS, x, y, c + at % STEP8 * 2u);
+        }
       }
       for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
         // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
@@ -17468,23 +17737,56 @@ fn main(
         stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
       }
       workgroupBarrier();
+      let column = (skipped.x + local.y % 8u + tap % KW) / UP;
+      var at0 = (0 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at0 = ((skipped.y + (0 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at1 = (1 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at1 = ((skipped.y + (1 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at2 = (2 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at2 = ((skipped.y + (2 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at3 = (3 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at3 = ((skipped.y + (3 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at4 = (4 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at4 = ((skipped.y + (4 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at5 = (5 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at5 = ((skipped.y + (5 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at6 = (6 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at6 = ((skipped.y + (6 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at7 = (7 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at7 = ((skipped.y + (7 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at8 = (8 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at8 = ((skipped.y + (8 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at9 = (9 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at9 = ((skipped.y + (9 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at10 = (10 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at10 = ((skipped.y + (10 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at11 = (11 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at11 = ((skipped.y + (11 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at12 = (12 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at12 = ((skipped.y + (12 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at13 = (13 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at13 = ((skipped.y + (13 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at14 = (14 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at14 = ((skipped.y + (14 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at15 = (15 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at15 = ((skipped.y + (15 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
       for (var q = 0u; q < STEP8; q++) {
-        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x4 = stagedX((4 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x5 = stagedX((5 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x6 = stagedX((6 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x7 = stagedX((7 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x8 = stagedX((8 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x9 = stagedX((9 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x10 = stagedX((10 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x11 = stagedX((11 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x12 = stagedX((12 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x13 = stagedX((13 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x14 = stagedX((14 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x15 = stagedX((15 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x0 = stagedX(at0 + q * X_VECTORS);
+        let x1 = stagedX(at1 + q * X_VECTORS);
+        let x2 = stagedX(at2 + q * X_VECTORS);
+        let x3 = stagedX(at3 + q * X_VECTORS);
+        let x4 = stagedX(at4 + q * X_VECTORS);
+        let x5 = stagedX(at5 + q * X_VECTORS);
+        let x6 = stagedX(at6 + q * X_VECTORS);
+        let x7 = stagedX(at7 + q * X_VECTORS);
+        let x8 = stagedX(at8 + q * X_VECTORS);
+        let x9 = stagedX(at9 + q * X_VECTORS);
+        let x10 = stagedX(at10 + q * X_VECTORS);
+        let x11 = stagedX(at11 + q * X_VECTORS);
+        let x12 = stagedX(at12 + q * X_VECTORS);
+        let x13 = stagedX(at13 + q * X_VECTORS);
+        let x14 = stagedX(at14 + q * X_VECTORS);
+        let x15 = stagedX(at15 + q * X_VECTORS);
         let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
         b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
@@ -18027,8 +18329,11 @@ fn main(
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
-    if (first + at >= count) { break; }
-    let place = places[at];
+    var place = corner + vec2u(at % 8u, at / 8u);
+    if (PATCH == 0u) {
+      if (first + at >= count) { break; }
+      place = places[at];
+    }
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -18111,19 +18416,25 @@ const RN: u32 = 2u;
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
 //   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
-// Rows of the product are output pixels, one after the other through the picture, columns output channels, and K runs
-// through the channels of one tap after the other: the picture that im2col would write is only ever in workgroup memory.
-// Each invocation makes RM pixels × RN · 8 channels. Any kernel size, stride and padding.
+// Rows of the product are output pixels, columns output channels, and K runs through the taps of some channels after the
+// others: the picture that im2col would write is only ever in workgroup memory. Each invocation makes RM pixels × RN · 8 channels.
+//
+// With PATCH a workgroup's pixels are a rectangle, and what all taps see of it is staged once: for 3×3 taps 1.6 values a pixel in
+// place of nine. Without it, for strides and kernels of one tap, pixels follow each other through the picture, and each tap's
+// are staged for it.
 
 
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override X_TYPE: u32 = 0u;   // of tiles: 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override UP: u32 = 1u;
 override STRIDE: u32 = 1u;
 override KH: u32 = 3u;
 override KW: u32 = 3u;
+override PATCH: u32 = 0u;    // with a STRIDE of 1
+override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
 // What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
 
@@ -18175,17 +18486,23 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
 }
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+@group(0) @binding(7) var<storage, read>       S: array<vec4f>;   // two channels each
 
 const ACROSS = 8u;                  // invocations along channels
 const DOWN = 64u / min(RM, 8u);     // and along pixels
 const PIXELS = DOWN * RM;
 const EIGHTS = ACROSS * RN;         // of output channels
+const ROWS = PIXELS / 8u;           // of a rectangle eight pixels wide
 // Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
-override STEP8: u32 = select(select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u), select(2u, 1u, X_TYPE == 0u && W_TYPE == 0u), RM == 16u);
+override STEP8: u32 = 1u;   // channels staged at once, by eight
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override PITCH: u32 = STEP8 * X_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, PIXELS * PITCH>;
+// What a rectangle's taps see: where pixels are doubled, it may begin with the second of a pair.
+override SEEN_X: u32 = (7u + KW - 1u) / UP + UP;
+override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
+override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
+var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -18204,15 +18521,24 @@ fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
   return t / i32(UP);
 }
 
-/// Eight input channels from the four c on of a tap, zeros outside and beyond the last.
-fn stageX(to: u32, place: vec2u, tap: u32, c: u32) {
-  let x = source(place.x, tap % KW, s.padX, s.W);
-  let y = source(place.y, tap / KW, s.padY, s.H);
+/// Four input channels, normed. The padding is of what comes out of this: zeros stay zeros.
+fn normed(v: vec4f, c: u32) -> vec4f {
+  if (NORM == 0u) { return v; }
+  let at = (s.b * s.C4 + c) * 2u;
+  let a = S[at];
+  let b = S[at + 1u];
+  let u = fma(v, vec4f(a.x, a.z, b.x, b.z), vec4f(a.y, a.w, b.y, b.w));
+  if (NORM == 1u) { return u; }
+  return u / (1.0 + exp(min(-u, vec4f(80.0))));
+}
+
+/// Eight channels from the four c on of an input pixel, zeros outside and beyond the last.
+fn stageX(to: u32, x: i32, y: i32, c: u32) {
   var v = Eight();
   if (x >= 0 && y >= 0) {
     let at = ((u32(y) - s.xRow) * s.W + u32(x)) * s.C4 + c;
-    if (c < s.C4) { v.lo = vec4f(X[at]); }
-    if (c + 1u < s.C4) { v.hi = vec4f(X[at + 1u]); }
+    if (c < s.C4) { v.lo = normed(vec4f(X[at]), c); }
+    if (c + 1u < s.C4) { v.hi = normed(vec4f(X[at + 1u]), c + 1u); }
   }
   if (X_TYPE == 0u) {
     xTile[to] = bitcast<vec4u>(v.lo);
@@ -18253,13 +18579,22 @@ fn main(
   @builtin(local_invocation_id) local: vec3u,
   @builtin(local_invocation_index) lane: u32,
 ) {
-  let first = group.y * PIXELS;
   let n0 = group.x * EIGHTS * 8u;
-  // Pixels beyond the last row count as the last one and are not stored.
   let count = s.rows * s.Wo;
-  for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
-    let p = min(first + at, count - 1u);
-    places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+  let first = group.y * PIXELS;
+  // The rectangle's first pixel, and the first that its taps see, in the input as it is and as it is read.
+  let corner = vec2u(group.y % max(s.tiles, 1u) * 8u, s.y0 + group.y / max(s.tiles, 1u) * ROWS);
+  let begin = vec2i(corner) - vec2i(s.padX, s.padY);
+  let seen = begin >> vec2u(UP - 1u);
+  let skipped = vec2u(begin - seen * i32(UP));
+  // Rows that no output of this launch sees need not be bound.
+  let end = vec2i(i32(s.W), min(i32(s.H), (i32(s.y0 + s.rows + KH) - 2 - s.padY) / i32(UP) + 1));
+  if (PATCH == 0u) {
+    // Pixels beyond the last row count as the last one and are not stored.
+    for (var at = lane; at < PIXELS; at += ACROSS * DOWN) {
+      let p = min(first + at, count - 1u);
+      places[at] = vec2u(p % s.Wo, s.y0 + p / s.Wo);
+    }
   }
   var a0_0 = vec4f();
   var b0_0 = vec4f();
@@ -18327,11 +18662,22 @@ fn main(
   var b15_1 = vec4f();
   workgroupBarrier();
 
-  for (var tap = 0u; tap < KH * KW; tap++) {
-    for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
-      for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+  for (var c = 0u; c < s.C4; c += STEP8 * 2u) {
+    if (PATCH == 1u) {
+      for (var at = lane; at < STAGED * STEP8; at += ACROSS * DOWN) {
         let row = at / STEP8;
-        stageX(row * PITCH + at % STEP8 * X_VECTORS, places[row], tap, c + at % STEP8 * 2u);
+        let p = seen + vec2i(i32(row % SEEN_X), i32(row / SEEN_X));
+        stageX(row * PITCH + at % STEP8 * X_VECTORS, select(-1, p.x, p.x < end.x), select(-1, p.y, p.y < end.y), c + at % STEP8 * 2u);
+      }
+    }
+    for (var tap = 0u; tap < KH * KW; tap++) {
+      if (PATCH == 0u) {
+        for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
+          let row = at / STEP8;
+          let x = source(places[row].x, tap % KW, s.padX, s.W);
+          let y = source(places[row].y, tap / KW, s.padY, s.H);
+          stageX(row * PITCH + at % STEP8 * X_VECTORS, x, y, c + at % STEP8 * 2u);
+        }
       }
       for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
         // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
@@ -18339,23 +18685,56 @@ fn main(
         stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
       }
       workgroupBarrier();
+      let column = (skipped.x + local.y % 8u + tap % KW) / UP;
+      var at0 = (0 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at0 = ((skipped.y + (0 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at1 = (1 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at1 = ((skipped.y + (1 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at2 = (2 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at2 = ((skipped.y + (2 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at3 = (3 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at3 = ((skipped.y + (3 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at4 = (4 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at4 = ((skipped.y + (4 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at5 = (5 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at5 = ((skipped.y + (5 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at6 = (6 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at6 = ((skipped.y + (6 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at7 = (7 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at7 = ((skipped.y + (7 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at8 = (8 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at8 = ((skipped.y + (8 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at9 = (9 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at9 = ((skipped.y + (9 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at10 = (10 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at10 = ((skipped.y + (10 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at11 = (11 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at11 = ((skipped.y + (11 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at12 = (12 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at12 = ((skipped.y + (12 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at13 = (13 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at13 = ((skipped.y + (13 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at14 = (14 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at14 = ((skipped.y + (14 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
+      var at15 = (15 * DOWN + local.y) * PITCH;
+      if (PATCH == 1u) { at15 = ((skipped.y + (15 * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
       for (var q = 0u; q < STEP8; q++) {
-        let x0 = stagedX((0 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x1 = stagedX((1 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x2 = stagedX((2 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x3 = stagedX((3 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x4 = stagedX((4 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x5 = stagedX((5 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x6 = stagedX((6 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x7 = stagedX((7 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x8 = stagedX((8 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x9 = stagedX((9 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x10 = stagedX((10 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x11 = stagedX((11 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x12 = stagedX((12 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x13 = stagedX((13 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x14 = stagedX((14 * DOWN + local.y) * PITCH + q * X_VECTORS);
-        let x15 = stagedX((15 * DOWN + local.y) * PITCH + q * X_VECTORS);
+        let x0 = stagedX(at0 + q * X_VECTORS);
+        let x1 = stagedX(at1 + q * X_VECTORS);
+        let x2 = stagedX(at2 + q * X_VECTORS);
+        let x3 = stagedX(at3 + q * X_VECTORS);
+        let x4 = stagedX(at4 + q * X_VECTORS);
+        let x5 = stagedX(at5 + q * X_VECTORS);
+        let x6 = stagedX(at6 + q * X_VECTORS);
+        let x7 = stagedX(at7 + q * X_VECTORS);
+        let x8 = stagedX(at8 + q * X_VECTORS);
+        let x9 = stagedX(at9 + q * X_VECTORS);
+        let x10 = stagedX(at10 + q * X_VECTORS);
+        let x11 = stagedX(at11 + q * X_VECTORS);
+        let x12 = stagedX(at12 + q * X_VECTORS);
+        let x13 = stagedX(at13 + q * X_VECTORS);
+        let x14 = stagedX(at14 + q * X_VECTORS);
+        let x15 = stagedX(at15 + q * X_VECTORS);
         let w0_0 = stagedW(((q * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         a0_0 = fma(vec4f(x0.lo[0]), w0_0.lo, a0_0);
         b0_0 = fma(vec4f(x0.lo[0]), w0_0.hi, b0_0);
@@ -18898,8 +19277,11 @@ fn main(
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
-    if (first + at >= count) { break; }
-    let place = places[at];
+    var place = corner + vec2u(at % 8u, at / 8u);
+    if (PATCH == 0u) {
+      if (first + at >= count) { break; }
+      place = places[at];
+    }
     var lo0 = a0_0;
     var hi0 = b0_0;
     lo0 = select(lo0, a0_0, i == 0);
@@ -19019,14 +19401,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 `,
   "group_norm_scale": `// group_norm_scale.wgsl — chunk statistics → scale and shift of every channel: y = x · scale + shift.
 //
-//   stats [B, G, chunks, 2];  weight, bias [C];  Y [B, C] of (scale, shift), all f32
+//   stats [B, G, chunks, 2];  weight, bias [C];  Y [B, D] of (scale, shift), D ≥ C: zeros beyond C; all f32
 //
 // Chunks join by Chan's formula. One invocation a channel.
 
 override WG: u32 = 64u;
 override EPS: f32 = 1e-5;
 
-struct Shape { count: u32, C: u32, G: u32, chunk: u32, chunks: u32, P: u32 }
+struct Shape { count: u32, C: u32, G: u32, chunk: u32, chunks: u32, P: u32, D: u32 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       stats: array<vec2f>;
@@ -19037,8 +19419,12 @@ struct Shape { count: u32, C: u32, G: u32, chunk: u32, chunks: u32, P: u32 }
 @compute @workgroup_size(WG)
 fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= s.count) { return; }
-  let b = id.x / s.C;
-  let c = id.x % s.C;
+  let b = id.x / s.D;
+  let c = id.x % s.D;
+  if (c >= s.C) {
+    Y[id.x] = vec2f();
+    return;
+  }
   let width = s.C / s.G;
   let at = (b * s.G + c / width) * s.chunks;
   var mean = 0.0;
@@ -26975,4 +27361,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "d716c0f09ce4e2c8";
+export const SHADERS_DIGEST = "3730d41e63c990c2";

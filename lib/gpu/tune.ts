@@ -4,9 +4,10 @@
  * @module
  */
 
-import { expectedOperands } from "./adapters.ts";
+import { expectedNormLoads, expectedOperands } from "./adapters.ts";
 import type { Device } from "./device.ts";
 import { f32, Recorder } from "./recorder.ts";
+import type { Tensor } from "../tensor.ts";
 import { storedTunings, storeTuning } from "./stored.ts";
 
 /** A product to choose a kernel for. */
@@ -71,6 +72,13 @@ export interface MatmulTuning {
   readonly reduction: Reduction;
   /** Milliseconds of the same norm by each that the adapter can do. */
   readonly reductionMs: Readonly<Partial<Record<Reduction, number>>>;
+  /**
+   * Times that a convolution may put a value into its tiles for a group norm on the way to cost less than a pass of its own; 0 where
+   * convolutions stage nothing.
+   */
+  readonly normLoads: number;
+  /** Milliseconds that it was found from: the pass, the convolution after it, and the one that norms as it loads. */
+  readonly normMs: Readonly<Partial<Record<"pass" | "plain" | "loading", number>>>;
 }
 
 function variant(operands: Operands, RM: number, RN: number, WX: number, WY: number): MatmulKernel {
@@ -105,6 +113,13 @@ const SPLIT_ROWS: Readonly<Partial<Record<Reduction, MatmulKernel>>> = {
 const LARGE_STAGED: Readonly<Record<Exclude<Tiles, "small">, MatmulKernel>> = {
   large: variant("tiled", 8, 8, 8, 8),
   huge: variant("tiled", 16, 16, 8, 8),
+};
+
+/** Pixels and eights of channels of an invocation of shaders/conv_tiled.wgsl, by the sums it may hold. */
+export const STAGED_CONV: Readonly<Record<Tiles, { readonly RM: number; readonly RN: number }>> = {
+  small: { RM: 4, RN: 1 },
+  large: { RM: 8, RN: 1 },
+  huge: { RM: 16, RN: 2 },
 };
 
 /**
@@ -151,6 +166,11 @@ export function tilesOf(device: Device): Tiles {
   return tunings.get(device)?.tiles ?? (device.info.fallback ? "large" : "small");
 }
 
+/** Loads of a value up to which convolutions of a device norm it on the way, by its tuning if {@linkcode tuneMatmul} has run. */
+export function normLoadsOf(device: Device): number {
+  return tunings.get(device)?.normLoads ?? expectedNormLoads(device.info);
+}
+
 /**
  * Whether long unrolled kernels compile in reasonable time. SwiftShader, Chromium's adapter on machines without
  * a GPU, needs minutes for attention and 3×3 convolutions in register tiles, and loses the device over it; the
@@ -179,7 +199,7 @@ export function chooseMatmul(device: Device, { M, N }: MatmulShape): MatmulKerne
 const MOST_STAGED_BYTES = 32 << 10;
 
 /**
- * Eighths of K that a huge staged tile takes at once (`STEP8` in shaders/matmul.wgsl and conv_tiled.wgsl): as many as workgroup
+ * Eighths of K that a huge staged tile takes at once (`STEP8` in shaders/matmul.wgsl): as many as workgroup
  * memory has room for, since the sums outlive each barrier.
  *
  * @param vectors Loads of 16 bytes for eight values of x and of the weight together: one each for 16 bits, two for f32.
@@ -193,6 +213,12 @@ export function stagedStep(device: Device, vectors: number): number {
 
 /** The product that is measured: a few milliseconds on a CPU adapter, launch overhead on a large GPU. */
 const PROBE = { M: 256, N: 256, K: 256 };
+/** The convolution of 3×3 that is measured with a group norm before it: pixels of a side, channels. */
+const CONV_PROBE = { S: 128, C: 64 };
+/** After this time, whatever was measured before, a candidate's first batch has to do there. */
+const MOST_NORMS_MS = 500;
+/** Less than this share of a convolution is noise. */
+const NOISE = 0.02;
 /** The norm that is measured: rows and channels of a small picture's tokens. */
 const NORM_PROBE = { rows: 256, D: 1024 };
 /** Batches timed of each candidate, in turns with the others', so that a machine's busy moments slow all of them. */
@@ -211,8 +237,9 @@ const MARGIN = 2 / 3;
 const TILES_MARGIN = 0.9;
 
 /**
- * Measures how this adapter's kernels should read their operands and sum up rows, and lets {@linkcode chooseMatmul} use the
- * result on this device from now on. Takes about two seconds on a CPU adapter, compilation included.
+ * Measures how this adapter's kernels should read their operands and sum up rows, and where they stage them how often a
+ * convolution may norm a value, and lets {@linkcode chooseMatmul} and others use the result on this device from now on. Takes
+ * about two seconds on a CPU adapter, compilation included.
  *
  * @param device Where to measure.
  * @param known Results of earlier runs: the one of this adapter is used without measuring.
@@ -264,12 +291,21 @@ export async function tuneMatmul(
         ...device.info.subgroups ? [norm("subgroups")] : [],
       ]),
     );
-    tuning = { adapter, operands, ms, tiles, tilesMs, reduction: least(reductionMs), reductionMs };
+    // A processor that plays a GPU takes a second for it, and stages nothing unless it is told to.
+    const norms = operands === "tiled" && compilesLargeKernels(device) && (given || !device.info.fallback)
+      ? await measureNormLoads(device, Math.max(until, performance.now() + MOST_NORMS_MS), tiles)
+      : { normLoads: operands === "tiled" ? expectedNormLoads(device.info) : 0, normMs: {} };
+    tuning = { adapter, operands, ms, tiles, tilesMs, reduction: least(reductionMs), reductionMs, ...norms };
   }
   tunings.set(device, tuning);
   // Launches of the first step are cut by what the probe says, which is less than larger products reach.
   device.budget.learn(2 * PROBE.M * PROBE.N * PROBE.K, tuning.ms[tuning.operands] ?? 0);
   return tuning;
+}
+
+/** What a device's kernels go by, once it was measured or forced. */
+export function tuningOf(device: Device): MatmulTuning | undefined {
+  return tunings.get(device);
 }
 
 /** Makes a device's kernels go by `tuning` from now on: for tests and benches of what it would not choose. */
@@ -278,8 +314,8 @@ export function forceTuning(device: Device, tuning: MatmulTuning): void {
 }
 
 /** Whether a stored tuning is of this version and of what the device can do. */
-function usable({ operands, tiles, reduction }: MatmulTuning, device: Device): boolean {
-  return operands in KERNELS &&
+function usable({ operands, tiles, reduction, normLoads }: MatmulTuning, device: Device): boolean {
+  return operands in KERNELS && typeof normLoads === "number" &&
     (["small", "large", ...operands === "tiled" ? ["huge"] : []].includes(tiles)) &&
     (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
 }
@@ -369,6 +405,82 @@ function norm(name: Reduction): Candidate<Reduction> {
         });
     },
   };
+}
+
+/** What {@linkcode MatmulTuning.normLoads} is here: what a pass takes, by what a load's norm adds to a convolution. */
+async function measureNormLoads(
+  device: Device,
+  until: number,
+  tiles: Tiles,
+): Promise<Pick<MatmulTuning, "normLoads" | "normMs">> {
+  const { S, C } = CONV_PROBE;
+  const { RM, RN } = STAGED_CONV[tiles];
+  const between = device.info.f16 ? "f16" : "f32";
+  const Co = 64 * RN;
+  const [rows, across] = [RM === 16 ? 16 : 8, S / 8]; // of a workgroup's pixels, and workgroups
+  // One for all, made by whichever comes first.
+  let made: Record<"x" | "n" | "w" | "y" | "factors", Tensor> | undefined;
+  const tensors = (r: Recorder) =>
+    made ??= {
+      x: r.tensor([S, S, C], "f32"),
+      n: r.tensor([S, S, C], between),
+      w: r.upload([9, C, Co / 2], new Float32Array(9 * C * Co / 2)),
+      y: r.tensor([S, S, Co], "f32"),
+      factors: r.upload([C, 2], new Float32Array(2 * C)),
+    };
+  const convolution = (name: "plain" | "loading"): Candidate<"plain" | "loading"> => ({
+    name,
+    prepare(r) {
+      const { x, n, w, y, factors } = tensors(r);
+      const loading = name === "loading";
+      return () =>
+        r.dispatch({
+          shader: `conv_tiled@V=1,RM=${RM},RN=${RN}`,
+          types: { xElem: loading ? "f32" : between, rElem: "f32", yElem: "f32" },
+          constants: {
+            X_TYPE: between === "f16" ? 1 : 0,
+            W_TYPE: 1,
+            PATCH: 1,
+            NORM: loading ? 2 : 0,
+            STEP8: RM === 16 && between === "f32" ? 1 : 2,
+          },
+          // In the order of Shape in shaders/parts/conv_output.wgsl.
+          params: [
+            ...[S, S, C / 4, Co, Co, S, S, across],
+            ...[1, 1, 0, S],
+            ...[0, 0, 0, 0],
+            ...[0, 0, 0, 0],
+          ],
+          buffers: [loading ? x : n, w, undefined, undefined, undefined, y, factors],
+          groups: [1, across * S / rows],
+          flops: 2 * 9 * S * S * C * Co,
+        });
+    },
+  });
+  const pass: Candidate<"pass"> = {
+    name: "pass",
+    prepare(r) {
+      const { x, n, factors } = tensors(r);
+      const groups = S * S * C / 4 / 64;
+      return () =>
+        r.dispatch({
+          shader: "scale_shift@V=1,TEXELS=0",
+          types: { xElem: "f32", yElem: between },
+          constants: { ACT: 1 },
+          params: [S * S * C / 4, C, S * S, groups, 0, 0, 0],
+          buffers: [x, factors, n],
+          groups: [groups],
+        });
+    },
+  };
+  const normMs = await race<"pass" | "plain" | "loading">(device, until, [
+    pass,
+    convolution("plain"),
+    convolution("loading"),
+  ]);
+  const { pass: once = 0, plain = 1, loading = Infinity } = normMs;
+  const loads = 10 * (rows + 2) / (8 * rows); // of a value, from rectangles eight wide
+  return { normLoads: loads * once / Math.max(loading - plain, NOISE * plain), normMs };
 }
 
 /** Milliseconds of each candidate's work: its fastest batch of several, which the candidates run in turns. */

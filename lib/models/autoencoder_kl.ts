@@ -10,7 +10,7 @@
 import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { attention } from "../ops/attention.ts";
-import { conv2d, type ConvWeights } from "../ops/conv2d.ts";
+import { conv2d, type ConvOptions, type ConvWeights } from "../ops/conv2d.ts";
 import { groupNorm, type GroupStatistics } from "../ops/group_norm.ts";
 import { linear, type LinearWeights } from "../ops/linear.ts";
 import type { Tensor } from "../tensor.ts";
@@ -181,8 +181,8 @@ class Encoder {
       }
     }
     h = step(scope, h, this.mid.forward(r, h));
-    const n = groupNorm(r, h, { ...this.normOut, act: "silu" });
-    return scope.keep(conv2d(r, n, this.convOut, { pad: 1, dtype: "f32" }));
+    const norm = normed(r, h, this.normOut);
+    return scope.keep(conv2d(r, h, this.convOut, { norm, pad: 1, dtype: "f32" }));
   }
 }
 
@@ -223,8 +223,8 @@ class Decoder {
   upper(r: Recorder, x: Tensor, from: number, norms?: Norms): Tensor {
     using scope = r.scope();
     const h = this.through(r, x, from, this.levels.length, norms);
-    const n = normed(r, h, { ...this.normOut, act: "silu" }, norms);
-    return scope.keep(conv2d(r, n, this.convOut, { pad: 1, dtype: "f32" }));
+    const norm = normed(r, h, this.normOut, norms);
+    return scope.keep(conv2d(r, h, this.convOut, { norm, pad: 1, dtype: "f32" }));
   }
 
   /** Levels from … end − 1. Sizes double on the way into a level, so that the smaller map is what is kept between. */
@@ -280,11 +280,10 @@ class ResnetBlock {
   forward(r: Recorder, x: Tensor, norms?: Norms): Tensor {
     using scope = r.scope();
     const residual = this.shortcut ? conv2d(r, x, this.shortcut, { dtype: "f32" }) : x;
-    let h = normed(r, x, { ...this.norm1, act: "silu" }, norms);
     // f32 between the convolutions: SDXL's decoder leaves the range of f16 here.
-    h = step(scope, h, conv2d(r, h, this.conv1, { pad: 1, dtype: "f32" }));
-    h = step(scope, h, normed(r, h, { ...this.norm2, act: "silu" }, norms));
-    return scope.keep(conv2d(r, h, this.conv2, { pad: 1, residual, dtype: "f32" }));
+    const h = conv2d(r, x, this.conv1, { norm: normed(r, x, this.norm1, norms), pad: 1, dtype: "f32" });
+    const norm = normed(r, h, this.norm2, norms);
+    return scope.keep(conv2d(r, h, this.conv2, { norm, frees: scope, pad: 1, residual, dtype: "f32" }));
   }
 }
 
@@ -324,10 +323,9 @@ export interface Norms {
   next(r: Recorder, x: Tensor, groups: number): GroupStatistics;
 }
 
-function normed(r: Recorder, x: Tensor, o: Norm & { act: "silu" }, norms?: Norms): Tensor {
-  if (!norms) return groupNorm(r, x, o);
-  using scope = r.scope();
-  return scope.keep(groupNorm(r, x, { ...o, statistics: norms.next(r, x, o.groups) }));
+/** norm and SiLU as a convolution takes them, with the statistics that `norms` has for x. */
+function normed(r: Recorder, x: Tensor, norm: Norm, norms?: Norms): ConvOptions["norm"] {
+  return { ...norm, act: "silu", statistics: norms?.next(r, x, norm.groups) };
 }
 
 interface Norm {

@@ -9,7 +9,6 @@
 import type { Recorder } from "../gpu/recorder.ts";
 import { conv2d, convTranspose2d, type ConvWeights } from "../ops/conv2d.ts";
 import { add } from "../ops/elementwise.ts";
-import { groupNorm } from "../ops/group_norm.ts";
 import { resample } from "../ops/resample.ts";
 import type { Tensor } from "../tensor.ts";
 import type { ConfigReader } from "../weights/model_folder.ts";
@@ -76,8 +75,8 @@ export class LatentUpsampler {
     let h = conv2d(r, x, this.convIn, { pad: 1, dtype: "f32" });
     for (const block of this.blocks) h = block.forward(r, h);
     // eps 1e-5 here, 1e-6 in the blocks: torch's default was left in the reference.
-    h = groupNorm(r, h, { groups: this.config.norm_num_groups, eps: 1e-5, ...this.normOut, act: "silu" });
-    return scope.keep(conv2d(r, h, this.convOut, { pad: 1, dtype: "f32" }));
+    const norm = { groups: this.config.norm_num_groups, eps: 1e-5, ...this.normOut, act: "silu" as const };
+    return scope.keep(conv2d(r, h, this.convOut, { norm, pad: 1, dtype: "f32" }));
   }
 }
 
@@ -104,14 +103,12 @@ class UpBlock {
   }
 
   forward(r: Recorder, x: Tensor): Tensor {
-    const { groups } = this;
     using scope = r.scope();
-    let h = groupNorm(r, x, { groups, eps: 1e-6, ...this.norm1 }); // no activation after this one
-    h = this.grows
-      ? convTranspose2d(r, h, this.conv1, { stride: 2, pad: 1, act: "silu", dtype: "f32" })
-      : conv2d(r, h, this.conv1, { pad: 1, act: "silu", dtype: "f32" });
-    h = groupNorm(r, h, { groups, eps: 1e-6, ...this.norm2 });
-    h = conv2d(r, h, this.conv2, { pad: 1, act: "silu", dtype: "f32" });
+    const norms = [this.norm1, this.norm2].map((n) => ({ groups: this.groups, eps: 1e-6, ...n })); // no activation after them
+    let h = this.grows
+      ? convTranspose2d(r, x, this.conv1, { norm: norms[0], stride: 2, pad: 1, act: "silu", dtype: "f32" })
+      : conv2d(r, x, this.conv1, { norm: norms[0], pad: 1, act: "silu", dtype: "f32" });
+    h = conv2d(r, h, this.conv2, { norm: norms[1], frees: scope, pad: 1, act: "silu", dtype: "f32" });
 
     let skip = this.skip ? conv2d(r, x, this.skip, { dtype: "f32" }) : x;
     if (this.grows) skip = resample(r, skip, 2 * x.shape[1], 2 * x.shape[2], this.mode);

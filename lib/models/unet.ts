@@ -359,8 +359,8 @@ export class Unet {
         h = replace(scope, h, next);
       }
     }
-    const n = groupNorm(r, h, { ...this.normOut, act: "silu" });
-    return scope.keep(conv2d(r, n, this.convOut, { pad: 1, dtype: "f32" }));
+    const norm = { ...this.normOut, act: "silu" as const };
+    return scope.keep(conv2d(r, h, this.convOut, { norm, pad: 1, dtype: "f32" }));
   }
 
   /** silu(time + class + pooled text and sizes), [B, 4·C₀]: every ResNet applies silu first. */
@@ -441,11 +441,12 @@ export class UnetResnet {
     const { groups, eps } = this;
     using scope = r.scope();
     const channelBias = linear(r, temb, this.timeProj, { dtype: "f32" });
-    let h = groupNorm(r, x, { groups, eps, ...this.norm1, act: "silu" });
-    h = replace(scope, h, conv2d(r, h, this.conv1, { pad: 1, channelBias, dtype: "f32" }));
-    h = replace(scope, h, groupNorm(r, h, { groups, eps, ...this.norm2, act: "silu" }));
+    const [norm1, norm2] = [this.norm1, this.norm2].map((n) => ({ groups, eps, ...n, act: "silu" as const }));
+    const h = conv2d(r, x, this.conv1, { norm: norm1, pad: 1, channelBias, dtype: "f32" });
     const residual = this.shortcut ? conv2d(r, x, this.shortcut, { dtype: "f32" }) : x;
-    return scope.keep(conv2d(r, h, this.conv2, { pad: 1, residual, dtype: "f32" }));
+    return scope.keep(
+      conv2d(r, h, this.conv2, { norm: norm2, frees: scope, pad: 1, residual, dtype: "f32" }),
+    );
   }
 }
 

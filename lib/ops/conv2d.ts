@@ -7,9 +7,10 @@
 import { LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
-import type { Binding, Recorder } from "../gpu/recorder.ts";
-import { compilesLargeKernels, operandsOf, stagedStep, type Tiles, tilesOf } from "../gpu/tune.ts";
+import type { Binding, Recorder, Scope } from "../gpu/recorder.ts";
+import { compilesLargeKernels, normLoadsOf, operandsOf, STAGED_CONV, tilesOf } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
+import { groupNorm, groupNormFactors, type GroupNormOptions } from "./group_norm.ts";
 import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold, MAX_GROUPS, windowOf } from "./window.ts";
 
@@ -39,6 +40,13 @@ export interface ConvOptions {
   readonly pad?: number | readonly [top: number, left: number, bottom: number, right: number];
   /** 2: every pixel is read as 2×2 (nearest upsampling), without a larger picture being stored. */
   readonly upsample?: 2;
+  /**
+   * Group norm, and SiLU, of x before all else; the padding is zeros around what comes out of it. Where convolutions stage
+   * their operands and it pays, as x is loaded, elsewhere as a pass of its own: the same numbers.
+   */
+  readonly norm?: Omit<GroupNormOptions, "dtype">;
+  /** Owner of x, where this is the last that reads it: x is given back as early as can be, before the output is made after a pass. */
+  readonly frees?: Scope;
   /** Applied to the sum and biases: none, silu or relu. */
   readonly act?: Extract<Activation, "none" | "silu" | "relu">;
   /** Added last, of the output's shape. */
@@ -113,7 +121,7 @@ export function convTranspose2d(
   r: Recorder,
   x: Tensor,
   w: ConvWeights,
-  o: { stride: number; pad: number; act?: ConvOptions["act"]; dtype?: Dtype },
+  o: { stride: number; pad: number } & Pick<ConvOptions, "norm" | "act" | "dtype">,
 ): Tensor {
   const [, H, W] = x.shape;
   const Ho = (H - 1) * o.stride - 2 * o.pad + w.kh;
@@ -123,7 +131,7 @@ export function convTranspose2d(
     Math.min(H, Math.floor((y1 - 1 + o.pad) / o.stride) + 1),
   ];
   const geometry = { Ho, Wo, top: o.pad, left: o.pad, stride: o.stride, up: 1, transposed: true, rowsOf };
-  return run(r, x, w, { act: o.act, dtype: o.dtype }, geometry);
+  return run(r, x, w, { norm: o.norm, act: o.act, dtype: o.dtype }, geometry);
 }
 
 interface Geometry {
@@ -155,12 +163,6 @@ const LARGE_TILES: readonly Tile[] = [
   { PX: 4, ROWS: 4, pace: 42 },
 ];
 
-/** shaders/conv_tiled.wgsl: pixels and eights of channels of an invocation, by the sums it may hold. */
-const STAGED: Readonly<Record<Tiles, readonly [RM: number, RN: number]>> = {
-  small: [4, 1],
-  large: [8, 1],
-  huge: [16, 2],
-};
 /** Output channels below which most of a staged tile would be made in vain. */
 const FEWEST_STAGED = 32;
 
@@ -190,40 +192,88 @@ interface Kernel {
   readonly mostRows: number;
   /** Workgroups that make so many output rows. */
   groups(rows: number): readonly [x: number, y: number];
+  /** Times that a value of x is put into a tile; 0 where nothing is staged. */
+  readonly loads: number;
 }
 
-function chooseKernel(r: Recorder, X: Tensor, w: ConvWeights, g: Geometry): Kernel {
-  const { device } = r;
+/** What kernels of a convolution have in common. */
+function constantsOf(w: ConvWeights, g: Geometry) {
+  return {
+    shared: { W_TYPE: w.type === "f16" ? 1 : 0, UP: g.up },
+    window: { STRIDE: g.stride, KH: w.kh, KW: w.kw },
+  };
+}
+
+/** Share that a rectangle's pixels beyond the edges may add to what is computed: what staging it once saves (llvmpipe: 1.2 to 1.37×). */
+const MOST_BEYOND = 0.25;
+/** Workgroup memory of a staged tile at most, by pixels of an invocation: what every device has, and what large tiles are worth. */
+const stagedBytes = (RM: number): number => RM === 16 ? 32 << 10 : 16 << 10;
+
+/**
+ * The kernel that stages its operands, where it is the one to take.
+ *
+ * @param tile Type of x in the tile.
+ */
+function stagedKernel(device: Device, tile: Dtype, w: ConvWeights, g: Geometry): Kernel | undefined {
+  const { Co, kh, kw } = w;
+  if (operandsOf(device) !== "tiled" || !compilesLargeKernels(device) || g.transposed || Co < FEWEST_STAGED) {
+    return undefined;
+  }
+  const size = tilesOf(device);
+  // Two small tiles make less in vain than a wide one that is half beyond the last channel.
+  const narrow = 3 * Math.ceil(Co / 64) <= 4 * Math.ceil(Co / 128);
+  const { RM, RN } = STAGED_CONV[size === "huge" && narrow ? "large" : size];
+  const { shared, window } = constantsOf(w, g);
+  const halfX = tile === "f16" ? 1 : 0;
+  const pixels = 64 / Math.min(RM, 8) * RM; // of a workgroup
+  const columns = Math.ceil(Co / (64 * RN));
+
+  // As in shaders/conv_tiled.wgsl: a rectangle eight pixels wide and what its taps see, or pixels in a row.
+  const ROWS = pixels / 8;
+  const across = Math.ceil(g.Wo / 8);
+  const inRow = Math.ceil(g.Ho * g.Wo / pixels);
+  const seen = (n: number, k: number): number => Math.floor((n - 1 + k - 1) / g.up) + g.up;
+  const deepest = (staged: number): number => {
+    const fixed = 16 * staged + 8 * pixels;
+    const each = 16 * (staged * (2 - halfX) + 64 * RN * (2 - shared.W_TYPE));
+    const bytes = Math.min(device.info.workgroupBytes, stagedBytes(RM));
+    return Math.min(RM === 16 ? Infinity : 4, Math.floor((bytes - fixed) / each));
+  };
+  const rectangle = seen(8, kw) * seen(ROWS, kh);
+  const patch = kh * kw > 1 && g.stride === 1 && deepest(rectangle) > 0 &&
+    across * Math.ceil(g.Ho / ROWS) <= (1 + MOST_BEYOND) * inRow;
+  const eights = Math.ceil(w.Ci / 8);
+  // Barriers cost something, and so do eights beyond the last.
+  const time = (step: number): number => Math.ceil(eights / step) * (step + 0.5);
+  let STEP8 = 1;
+  for (let step = 2; step <= deepest(patch ? rectangle : pixels); step++) {
+    if (time(step) < time(STEP8)) STEP8 = step;
+  }
+  return {
+    shader: `conv_tiled@V=${Co % 4 === 0 ? 1 : 0},RM=${RM},RN=${RN}`,
+    texels: false,
+    constants: { ...shared, ...window, STEP8, X_TYPE: halfX, PATCH: patch ? 1 : 0 },
+    tiles: patch ? across : 0,
+    across: 0,
+    mostRows: patch ? Math.floor(MAX_GROUPS / across) * ROWS : Math.floor(MAX_GROUPS * pixels / g.Wo),
+    groups: (rows) => [columns, patch ? across * Math.ceil(rows / ROWS) : Math.ceil(rows * g.Wo / pixels)],
+    loads: (patch ? rectangle / pixels : kh * kw / g.stride ** 2) * g.up ** 2 * columns,
+  };
+}
+
+/** The kernel for x as it is. */
+function chooseKernel(device: Device, X: Tensor, w: ConvWeights, g: Geometry): Kernel {
+  const staged = stagedKernel(device, X.dtype, w, g);
+  if (staged) return staged;
   const { Co, kh, kw } = w;
   const V = Co % 4 === 0 ? 1 : 0;
-  const [halfX, halfW] = [X.dtype === "f16" ? 1 : 0, w.type === "f16" ? 1 : 0];
-  const shared = { W_TYPE: halfW, UP: g.up };
-  const window = { STRIDE: g.stride, KH: kh, KW: kw };
-  const large = compilesLargeKernels(device);
-  const size = tilesOf(device);
-
-  if (operandsOf(device) === "tiled" && large && !g.transposed && Co >= FEWEST_STAGED) {
-    // Two small tiles make less in vain than a wide one that is half beyond the last channel.
-    const narrow = 3 * Math.ceil(Co / 64) <= 4 * Math.ceil(Co / 128);
-    const [RM, RN] = STAGED[size === "huge" && narrow ? "large" : size];
-    const pixels = 64 / Math.min(RM, 8) * RM; // of a workgroup
-    const depth: Record<string, number> = RM === 16 ? { STEP8: stagedStep(device, 4 - halfX - halfW) } : {};
-    return {
-      shader: `conv_tiled@V=${V},RM=${RM},RN=${RN}`,
-      texels: false,
-      constants: { ...shared, ...window, ...depth, X_TYPE: halfX },
-      tiles: 0,
-      across: 0,
-      mostRows: Math.floor(MAX_GROUPS * pixels / g.Wo),
-      groups: (rows) => [Math.ceil(Co / (64 * RN)), Math.ceil(rows * g.Wo / pixels)],
-    };
-  }
-
-  const fast = kh === 3 && kw === 3 && g.stride === 1 && !g.transposed && large;
+  const halfX = X.dtype === "f16" ? 1 : 0;
+  const { shared, window } = constantsOf(w, g);
+  const fast = kh === 3 && kw === 3 && g.stride === 1 && !g.transposed && compilesLargeKernels(device);
   const texels = operandsOf(device) === "texels" &&
     Math.max(X.byteLength, w.buffer.size) <= MAX_TEXEL_BYTES && (halfX === 0 || X.shape[3] % 8 === 0);
   const possible = fast ? V ? LARGE_TILES : LARGE_TILES.slice(0, 1) : PLAIN_TILES;
-  const { PX, ROWS } = texels && size !== "small"
+  const { PX, ROWS } = texels && tilesOf(device) !== "small"
     ? possible.reduce((best, t) => time(t, g) < time(best, g) ? t : best)
     : possible[0];
   const tiles = Math.ceil(g.Wo / PX);
@@ -243,7 +293,15 @@ function chooseKernel(r: Recorder, X: Tensor, w: ConvWeights, g: Geometry): Kern
     across,
     mostRows: Math.floor(MAX_GROUPS * down / tiles) * ROWS,
     groups: (rows) => [Math.ceil(Co / (8 * across)), Math.ceil(tiles * Math.ceil(rows / ROWS) / down)],
+    loads: 0,
   };
+}
+
+/** A group norm of x as the convolution's kernel applies it. */
+interface NormOnLoad {
+  readonly kernel: Kernel;
+  /** f32 [B, channels rounded up to 4, 2]. */
+  readonly factors: Tensor;
 }
 
 function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry): Tensor {
@@ -253,12 +311,16 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
   if (g.Ho < 1 || g.Wo < 1) {
     throw new LssgenError("bad_option", `A picture of ${H} × ${W} is smaller than the ${kh} × ${kw} kernel`);
   }
-  const Y = r.tensor([B, g.Ho, g.Wo, Co], o.dtype ?? r.dtype);
   using scope = r.scope();
-  void scope;
-  const X = C % 4 === 0 ? x : padChannels(r, x);
+  const onLoad = o.norm && normOnLoad(r, x, w, g, o.norm);
+  let X = o.norm && !onLoad ? groupNorm(r, x, o.norm) : x;
+  // Once: the output may be made in the very buffer.
+  const passed = X !== x;
+  if (passed) o.frees?.free(x);
+  const Y = scope.keep(r.tensor([B, g.Ho, g.Wo, Co], o.dtype ?? r.dtype));
+  if (C % 4 !== 0) X = padChannels(r, X);
   const C4 = Math.ceil(C / 4);
-  const kernel = chooseKernel(r, X, w, g);
+  const kernel = onLoad?.kernel ?? chooseKernel(r.device, X, w, g);
 
   // Bands of output rows, so that every binding fits and no dispatch exceeds 65 535 workgroups.
   const limit = r.device.info.maxBindingBytes;
@@ -324,13 +386,32 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
           o.channelBias,
           rw?.binding,
           yw.binding,
+          ...kernel.loads > 0 ? [onLoad?.factors] : [],
         ],
         groups: kernel.groups(y1 - y0),
         flops: (y1 - y0) * flops,
       });
     }
   }
+  if (!passed) o.frees?.free(x);
   return Y;
+}
+
+/** Where a convolution stages x seldom enough that a norm on the way costs less than a pass, what it takes. */
+function normOnLoad(
+  r: Recorder,
+  x: Tensor,
+  w: ConvWeights,
+  g: Geometry,
+  norm: NonNullable<ConvOptions["norm"]>,
+): NormOnLoad | undefined {
+  const kernel = stagedKernel(r.device, r.dtype, w, g); // in a tile as a pass would leave it
+  if (!kernel || kernel.loads > normLoadsOf(r.device)) return undefined;
+  const constants = { ...kernel.constants, NORM: norm.act === "silu" ? 2 : 1 };
+  return {
+    kernel: { ...kernel, constants },
+    factors: groupNormFactors(r, x, norm, Math.ceil(w.Ci / 4) * 4),
+  };
 }
 
 /** Channels filled up with zeros to a multiple of 4. */

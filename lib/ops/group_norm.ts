@@ -138,34 +138,61 @@ function statisticsOf(
   return { parts, chunk, chunks, pixels };
 }
 
-/** (x − mean) / √(var + eps) over the pixels and channels of each group, times weight plus bias. x [B, H, W, C]. */
-export function groupNorm(r: Recorder, x: Tensor, o: GroupNormOptions): Tensor {
+/**
+ * A group norm as one multiply-add a value: f32 [B, width, 2] of each channel's scale and shift, zeros beyond the last.
+ *
+ * @param width C or more.
+ */
+export function groupNormFactors(
+  r: Recorder,
+  x: Tensor,
+  o: Omit<GroupNormOptions, "act" | "dtype">,
+  width: number,
+): Tensor {
+  using scope = r.scope();
+  return scope.keep(factorsOf(r, x, o, width, operandOf(r, x, x.shape[x.shape.length - 1])));
+}
+
+function factorsOf(
+  r: Recorder,
+  x: Tensor,
+  o: Omit<GroupNormOptions, "act" | "dtype">,
+  width: number,
+  operand: Operand,
+): Tensor {
   const C = x.shape[x.shape.length - 1];
   const B = x.shape[0];
-  const P = elements(x.shape) / (B * C);
   if (C % o.groups !== 0) {
     throw new LssgenError(
       "bad_file",
       `${C} channels do not divide into ${o.groups} groups (norm_num_groups)`,
     );
   }
+  const { parts, chunk, chunks, pixels } = o.statistics ??
+    statisticsOf(r, x, o.groups, operand, { at: 0, count: elements(x.shape) / (B * C) });
+  const scale = r.tensor([B, width, 2], "f32");
+  r.dispatch({
+    shader: "group_norm_scale",
+    constants: { EPS: o.eps },
+    params: [B * width, C, o.groups, chunk, chunks, pixels, width],
+    buffers: [parts, o.weight, o.bias, scale],
+    groups: [Math.ceil(B * width / 64)],
+  });
+  return scale;
+}
+
+/** (x − mean) / √(var + eps) over the pixels and channels of each group, times weight plus bias. x [B, H, W, C]. */
+export function groupNorm(r: Recorder, x: Tensor, o: GroupNormOptions): Tensor {
+  const C = x.shape[x.shape.length - 1];
+  const B = x.shape[0];
+  const P = elements(x.shape) / (B * C);
   const Y = r.tensor(x.shape, o.dtype ?? r.dtype);
   using scope = r.scope();
   void scope;
 
   const operand = operandOf(r, x, C);
   const { texels, copy } = operand;
-  const { parts, chunk, chunks, pixels } = o.statistics ??
-    statisticsOf(r, x, o.groups, operand, { at: 0, count: P });
-  const scale = r.tensor([B, C, 2], "f32");
-  r.dispatch({
-    shader: "group_norm_scale",
-    constants: { EPS: o.eps },
-    params: [B * C, C, o.groups, chunk, chunks, pixels],
-    buffers: [parts, o.weight, o.bias, scale],
-    groups: [Math.ceil(B * C / 64)],
-  });
-
+  const scale = factorsOf(r, x, o, C, operand);
   const V = C % 4 === 0 ? 1 : 0;
   const factors = texels ? r.texels(scale) : undefined;
   const step = Math.min(B * P, operand.fit, rowsThatFit(r, Y, C));
