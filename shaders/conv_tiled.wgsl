@@ -200,9 +200,9 @@ fn main(
   }
 
   // unroll j RN
-  let n#j = n0 + (j * ACROSS + local.x) * 8u;
-  let shiftLo#j = shifts(n#j);
-  let shiftHi#j = shifts(n#j + 4u);
+  let channel#j = n0 + (j * ACROSS + local.x) * 8u;
+  let shiftLo#j = shifts(channel#j);
+  let shiftHi#j = shifts(channel#j + 4u);
   // end
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
@@ -219,8 +219,8 @@ fn main(
     lo#j = select(lo#j, a#p_#j, i == p);
     hi#j = select(hi#j, b#p_#j, i == p);
     // end
-    finish(place.x, place.y, n#j, lo#j + shiftLo#j);
-    finish(place.x, place.y, n#j + 4u, hi#j + shiftHi#j);
+    finish(place.x, place.y, channel#j, lo#j + shiftLo#j);
+    finish(place.x, place.y, channel#j + 4u, hi#j + shiftHi#j);
     // end
   }
 }

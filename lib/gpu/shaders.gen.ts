@@ -16246,9 +16246,9 @@ fn main(
     }
   }
 
-  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
-  let shiftLo0 = shifts(n0);
-  let shiftHi0 = shifts(n0 + 4u);
+  let channel0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(channel0);
+  let shiftHi0 = shifts(channel0 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -16267,8 +16267,8 @@ fn main(
     hi0 = select(hi0, b2_0, i == 2);
     lo0 = select(lo0, a3_0, i == 3);
     hi0 = select(hi0, b3_0, i == 3);
-    finish(place.x, place.y, n0, lo0 + shiftLo0);
-    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
+    finish(place.x, place.y, channel0, lo0 + shiftLo0);
+    finish(place.x, place.y, channel0 + 4u, hi0 + shiftHi0);
   }
 }
 `,
@@ -16583,9 +16583,9 @@ fn main(
     }
   }
 
-  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
-  let shiftLo0 = shifts(n0);
-  let shiftHi0 = shifts(n0 + 4u);
+  let channel0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(channel0);
+  let shiftHi0 = shifts(channel0 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -16604,8 +16604,8 @@ fn main(
     hi0 = select(hi0, b2_0, i == 2);
     lo0 = select(lo0, a3_0, i == 3);
     hi0 = select(hi0, b3_0, i == 3);
-    finish(place.x, place.y, n0, lo0 + shiftLo0);
-    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
+    finish(place.x, place.y, channel0, lo0 + shiftLo0);
+    finish(place.x, place.y, channel0 + 4u, hi0 + shiftHi0);
   }
 }
 `,
@@ -17001,9 +17001,9 @@ fn main(
     }
   }
 
-  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
-  let shiftLo0 = shifts(n0);
-  let shiftHi0 = shifts(n0 + 4u);
+  let channel0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(channel0);
+  let shiftHi0 = shifts(channel0 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -17030,8 +17030,8 @@ fn main(
     hi0 = select(hi0, b6_0, i == 6);
     lo0 = select(lo0, a7_0, i == 7);
     hi0 = select(hi0, b7_0, i == 7);
-    finish(place.x, place.y, n0, lo0 + shiftLo0);
-    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
+    finish(place.x, place.y, channel0, lo0 + shiftLo0);
+    finish(place.x, place.y, channel0 + 4u, hi0 + shiftHi0);
   }
 }
 `,
@@ -17430,9 +17430,9 @@ fn main(
     }
   }
 
-  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
-  let shiftLo0 = shifts(n0);
-  let shiftHi0 = shifts(n0 + 4u);
+  let channel0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(channel0);
+  let shiftHi0 = shifts(channel0 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -17459,8 +17459,8 @@ fn main(
     hi0 = select(hi0, b6_0, i == 6);
     lo0 = select(lo0, a7_0, i == 7);
     hi0 = select(hi0, b7_0, i == 7);
-    finish(place.x, place.y, n0, lo0 + shiftLo0);
-    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
+    finish(place.x, place.y, channel0, lo0 + shiftLo0);
+    finish(place.x, place.y, channel0 + 4u, hi0 + shiftHi0);
   }
 }
 `,
@@ -18320,12 +18320,12 @@ fn main(
     }
   }
 
-  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
-  let shiftLo0 = shifts(n0);
-  let shiftHi0 = shifts(n0 + 4u);
-  let n1 = n0 + (1 * ACROSS + local.x) * 8u;
-  let shiftLo1 = shifts(n1);
-  let shiftHi1 = shifts(n1 + 4u);
+  let channel0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(channel0);
+  let shiftHi0 = shifts(channel0 + 4u);
+  let channel1 = n0 + (1 * ACROSS + local.x) * 8u;
+  let shiftLo1 = shifts(channel1);
+  let shiftHi1 = shifts(channel1 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -18368,8 +18368,8 @@ fn main(
     hi0 = select(hi0, b14_0, i == 14);
     lo0 = select(lo0, a15_0, i == 15);
     hi0 = select(hi0, b15_0, i == 15);
-    finish(place.x, place.y, n0, lo0 + shiftLo0);
-    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
+    finish(place.x, place.y, channel0, lo0 + shiftLo0);
+    finish(place.x, place.y, channel0 + 4u, hi0 + shiftHi0);
     var lo1 = a0_1;
     var hi1 = b0_1;
     lo1 = select(lo1, a0_1, i == 0);
@@ -18404,8 +18404,8 @@ fn main(
     hi1 = select(hi1, b14_1, i == 14);
     lo1 = select(lo1, a15_1, i == 15);
     hi1 = select(hi1, b15_1, i == 15);
-    finish(place.x, place.y, n1, lo1 + shiftLo1);
-    finish(place.x, place.y, n1 + 4u, hi1 + shiftHi1);
+    finish(place.x, place.y, channel1, lo1 + shiftLo1);
+    finish(place.x, place.y, channel1 + 4u, hi1 + shiftHi1);
   }
 }
 `,
@@ -19268,12 +19268,12 @@ fn main(
     }
   }
 
-  let n0 = n0 + (0 * ACROSS + local.x) * 8u;
-  let shiftLo0 = shifts(n0);
-  let shiftHi0 = shifts(n0 + 4u);
-  let n1 = n0 + (1 * ACROSS + local.x) * 8u;
-  let shiftLo1 = shifts(n1);
-  let shiftHi1 = shifts(n1 + 4u);
+  let channel0 = n0 + (0 * ACROSS + local.x) * 8u;
+  let shiftLo0 = shifts(channel0);
+  let shiftHi0 = shifts(channel0 + 4u);
+  let channel1 = n0 + (1 * ACROSS + local.x) * 8u;
+  let shiftLo1 = shifts(channel1);
+  let shiftHi1 = shifts(channel1 + 4u);
   // A loop with the sums picked by select, as in matmul.wgsl.
   for (var i = 0u; i < RM; i++) {
     let at = i * DOWN + local.y;
@@ -19316,8 +19316,8 @@ fn main(
     hi0 = select(hi0, b14_0, i == 14);
     lo0 = select(lo0, a15_0, i == 15);
     hi0 = select(hi0, b15_0, i == 15);
-    finish(place.x, place.y, n0, lo0 + shiftLo0);
-    finish(place.x, place.y, n0 + 4u, hi0 + shiftHi0);
+    finish(place.x, place.y, channel0, lo0 + shiftLo0);
+    finish(place.x, place.y, channel0 + 4u, hi0 + shiftHi0);
     var lo1 = a0_1;
     var hi1 = b0_1;
     lo1 = select(lo1, a0_1, i == 0);
@@ -19352,8 +19352,8 @@ fn main(
     hi1 = select(hi1, b14_1, i == 14);
     lo1 = select(lo1, a15_1, i == 15);
     hi1 = select(hi1, b15_1, i == 15);
-    finish(place.x, place.y, n1, lo1 + shiftLo1);
-    finish(place.x, place.y, n1 + 4u, hi1 + shiftHi1);
+    finish(place.x, place.y, channel1, lo1 + shiftLo1);
+    finish(place.x, place.y, channel1 + 4u, hi1 + shiftHi1);
   }
 }
 `,
@@ -27361,4 +27361,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "3730d41e63c990c2";
+export const SHADERS_DIGEST = "e3154b3f0646dc10";
