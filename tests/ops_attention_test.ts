@@ -1,7 +1,8 @@
 import { assert } from "@std/assert";
 import { type Device, openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
-import { attention } from "../lib/ops/attention.ts";
+import { attention, stagedTile } from "../lib/ops/attention.ts";
+import type { Operands } from "../lib/gpu/tune.ts";
 import type { Dtype, Tensor } from "../lib/tensor.ts";
 import { deviceReading, numbers } from "./devices.ts";
 
@@ -123,7 +124,13 @@ const VARIATIONS: Partial<Case>[] = [
 ];
 
 // Drivers that run on a CPU take seconds to compile such a kernel: a few sizes of each.
-for (const [operands, sizes] of [["texels", [32, 72, 128]], ["buffers", [8, 160]]] as const) {
+for (
+  const [operands, sizes] of [
+    ["texels", [32, 72, 128]],
+    ["buffers", [8, 160]],
+    ["tiled", [40, 128, 512]],
+  ] as const
+) {
   Deno.test(`attention() in register tiles from ${operands} equals an f64 loop`, async () => {
     using device = await deviceReading(operands);
     for (const D of sizes) {
@@ -138,22 +145,56 @@ for (const [operands, sizes] of [["texels", [32, 72, 128]], ["buffers", [8, 160]
 }
 
 // What pays only for a lot of work, in shapes just large enough.
-const LARGE: Case[] = [
-  { B: 1, heads: 6, D: 32, Lq: 809, Lk: 811, mask: true, every: 90 },
-  { B: 1, heads: 3, D: 64, Lq: 813, Lk: 807, causal: true, mask: true, bias: [1, "heads"], every: 90 },
-  { B: 1, heads: 8, D: 64, Lq: 1401, Lk: 1403, dtype: "f16", every: 200 },
-  { B: 1, heads: 9, D: 80, Lq: 501, Lk: 453, every: 90 },
-  { B: 1, heads: 8, D: 128, Lq: 1001, Lk: 1003, every: 200 },
+const LARGE: [Operands, Case][] = [
+  ["texels", { B: 1, heads: 6, D: 32, Lq: 809, Lk: 811, mask: true, every: 90 }],
+  ["texels", {
+    B: 1,
+    heads: 3,
+    D: 64,
+    Lq: 813,
+    Lk: 807,
+    causal: true,
+    mask: true,
+    bias: [1, "heads"],
+    every: 90,
+  }],
+  ["texels", { B: 1, heads: 8, D: 64, Lq: 1401, Lk: 1403, dtype: "f16", every: 200 }],
+  ["texels", { B: 1, heads: 9, D: 80, Lq: 501, Lk: 453, every: 90 }],
+  ["texels", { B: 1, heads: 8, D: 128, Lq: 1001, Lk: 1003, every: 200 }],
+  ["tiled", { B: 2, heads: 4, D: 40, Lq: 643, Lk: 645, before: 3, every: 90 }],
+  ["tiled", { B: 1, heads: 3, D: 64, Lq: 813, Lk: 807, causal: true, dtype: "f16", every: 90 }],
+  ["tiled", { B: 1, heads: 3, D: 112, Lq: 613, Lk: 627, every: 90 }],
+  ["tiled", { B: 1, heads: 1, D: 272, Lq: 4301, Lk: 4305, causal: true, dtype: "f16", every: 1400 }],
 ];
 
-for (const c of LARGE) {
-  Deno.test(`attention() in large tiles equals an f64 loop: ${c.Lq} × ${c.Lk} of ${c.D}`, async () => {
-    using device = await deviceReading("texels");
+for (const [operands, c] of LARGE) {
+  Deno.test(`attention() in large tiles from ${operands} equals an f64 loop: ${c.Lq} × ${c.Lk} of ${c.D}`, async () => {
+    using device = await deviceReading(operands);
     const dtype = device.info.f16 ? c.dtype : "f32";
     const e = await error(device, { ...c, dtype, aligned: true });
     assert(e < (dtype === "f16" ? F16 : F32), `${e}`);
   });
 }
+
+Deno.test("stagedTile() covers the columns and stays within a device's workgroup memory and invocations", () => {
+  for (const [workgroupBytes, workgroupInvocations] of [[16 << 10, 256], [32 << 10, 1024], [16 << 10, 32]]) {
+    for (let D = 8; D <= 512; D += 8) {
+      for (const [Lq, qVectors, kvVectors] of [[1, 2, 2], [77, 1, 1], [1088, 1, 2], [4096, 2, 1]]) {
+        for (const huge of [false, true]) {
+          const tile = stagedTile({ workgroupBytes, workgroupInvocations }, huge, D, Lq, qVectors, kvVectors);
+          const what = `${D} columns, ${Lq} queries, ${workgroupBytes} bytes: ${JSON.stringify(tile)}`;
+          if (!tile) {
+            assert(D > 160, what); // no head of a transformer goes without
+            continue;
+          }
+          const { RQ, WX, WY, OD, STEP8, QUADS, POOL } = tile;
+          assert(WX * OD === D && D / 8 % STEP8 === 0 && QUADS >= 1, what);
+          assert(WX * WY <= workgroupInvocations && 16 * POOL + 4 * WX * WY * RQ <= workgroupBytes, what);
+        }
+      }
+    }
+  }
+});
 
 Deno.test("attention() takes and gives halves", async () => {
   using device = await openDevice();

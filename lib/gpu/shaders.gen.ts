@@ -9857,25 +9857,46 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
   }
 }
 `,
-  "attention_tiled@OD=8": `const OD: u32 = 8u;
-// attention_tiled.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, scores and probabilities in register tiles.
+  "attention_tiled@RQ=8,RK=8,OD=8": `const RQ: u32 = 8u;
+const RK: u32 = 8u;
+const OD: u32 = 8u;
+// attention_tiled.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, operands staged in workgroup memory.
 //
 // Operands and strides as in attention.wgsl; all of them, in elements, are multiples of 8, so that a load
-// brings eight values. A workgroup of WX × WY makes 8·WY queries of one head (x: queries, y: heads of samples).
-// Invocation (x, y) scores 8 queries × 8 keys of a block of 8·WX keys, then sums up OD = D / WX columns of the
-// same queries. Only probabilities and row maxima pass through workgroup memory; all sums are f32.
+// brings eight values. A workgroup of WX × WY makes RQ·WY queries of one head (x: queries, y: heads of samples).
+// Invocation (x, y) scores RQ queries × RK keys of a block of RK·WX keys, then sums up OD = D / WX columns of the
+// same queries. Keys, queries and values are staged as they are stored, probabilities go round in f32, four keys of
+// each invocation at a time. All sums are f32.
+//
+// Lanes are numbered along one dimension, whatever D makes of WX. Row r of a tile is the row r / WX (or WY) of
+// invocation r % WX and pitches are odd, so that neighbours read neighbouring rows, in different banks.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
-override WY: u32 = 4u;
+override WY: u32 = 8u;
+override D8: u32 = 8u;       // eighths of D
+override STEP8: u32 = 4u;    // of them, staged at once for scores: a divisor
+override QUADS: u32 = 4u;    // four keys each, staged at once of the values
+override POOL: u32 = 896u;   // 16 bytes each: room for either
+override STAGE_Q: u32 = 1u;  // 0: every invocation loads its queries, where workgroup memory has no room for them
+override STAGE_KV: u32 = 1u; // 0: and keys and values, where heads are so wide that few rows would share a tile
 override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override KV_TYPE: u32 = 0u;
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
 override MASK: u32 = 0u;
+
+override QUERIES: u32 = RQ * WY;        // of a workgroup
+override KEYS: u32 = RK * WX;           // of a block
+override Q_VECTORS: u32 = 2u - Q_TYPE;  // of 16 bytes, for eight values
+override KV_VECTORS: u32 = 2u - KV_TYPE;
+override Q_PITCH: u32 = STEP8 * Q_VECTORS / 2u * 2u + 1u;
+override K_PITCH: u32 = STEP8 * KV_VECTORS / 2u * 2u + 1u;
+override P_PITCH: u32 = WX / 2u * 2u + 1u;
 
 // The …First are first elements minus the elements before the bound part.
 struct Shape {
@@ -9896,10 +9917,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-var<workgroup> P: array<vec4f, 16u * WX * WY>;    // [query of the workgroup][key of the block / 4]
-var<workgroup> tops: array<f32, 8u * WX * WY>;    // [query][x]
+var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
+var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
 
 struct Eight { lo: vec4f, hi: vec4f }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
@@ -9907,580 +9930,647 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return Eight(bitcast<vec4f>(Q[at * 2u]), bitcast<vec4f>(Q[at * 2u + 1u])); }
-  return halves(Q[at]);
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return Eight(bitcast<vec4f>(K[at * 2u]), bitcast<vec4f>(K[at * 2u + 1u])); }
+fn loadK(staged: u32, at: u32) -> Eight {
+  if (STAGE_KV == 1u) {
+    if (KV_TYPE == 0u) { return wide(pool[staged], pool[staged + 1u]); }
+    return halves(pool[staged]);
+  }
+  if (KV_TYPE == 0u) { return wide(K[at * 2u], K[at * 2u + 1u]); }
   return halves(K[at]);
 }
 
-fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return Eight(bitcast<vec4f>(V[at * 2u]), bitcast<vec4f>(V[at * 2u + 1u])); }
+/// Halves of eight columns in f32 lie WX vectors apart, so that neighbours read neighbours.
+fn loadV(staged: u32, at: u32) -> Eight {
+  if (STAGE_KV == 1u) {
+    if (KV_TYPE == 0u) { return wide(pool[staged], pool[staged + WX]); }
+    return halves(pool[staged]);
+  }
+  if (KV_TYPE == 0u) { return wide(V[at], V[at + WX]); }
   return halves(V[at]);
+}
+
+fn loadQ(staged: u32, at: u32) -> Eight {
+  if (STAGE_Q == 1u) {
+    if (Q_TYPE == 0u) { return wide(pool[staged], pool[staged + 1u]); }
+    return halves(pool[staged]);
+  }
+  if (Q_TYPE == 0u) { return wide(Q[at * 2u], Q[at * 2u + 1u]); }
+  return halves(Q[at]);
 }
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
-@compute @workgroup_size(WX, WY)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let b = s.b0 + group.y / s.headsHere;
   let h = s.h0 + group.y % s.headsHere;
-  let m0 = local.y * 8u;                               // first query within the workgroup
-  let n0 = s.q0 + group.x * 8u * WY + m0;
+  let x = lane % WX;
+  let y = lane / WX;
+  let g0 = s.q0 + group.x * QUERIES;
+  let n0 = g0 + y * RQ;
+  let qHead = s.qFirst + b * s.qSample + h * s.qHead;
   let kHead = s.kFirst + b * s.kSample + h * s.kHead;
-  let vHead = (s.vFirst + b * s.vSample + h * s.vHead) / 8u + local.x * (OD / 8u);
-  let D8 = s.D / 8u;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
 
   // Queries beyond the edge repeat the last one and are not stored.
   let row0 = min(n0 + 0, s.qEnd - 1u);
-  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
+  let qAt0 = (qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
   let row1 = min(n0 + 1, s.qEnd - 1u);
-  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
+  let qAt1 = (qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
   let row2 = min(n0 + 2, s.qEnd - 1u);
-  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
+  let qAt2 = (qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
   let row3 = min(n0 + 3, s.qEnd - 1u);
-  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
+  let qAt3 = (qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
   let row4 = min(n0 + 4, s.qEnd - 1u);
-  let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
+  let qAt4 = (qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
   let row5 = min(n0 + 5, s.qEnd - 1u);
-  let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
+  let qAt5 = (qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
   let row6 = min(n0 + 6, s.qEnd - 1u);
-  let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
+  let qAt6 = (qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
   let row7 = min(n0 + 7, s.qEnd - 1u);
-  let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
+  let qAt7 = (qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
 
   var keys = s.Lk;
-  if (CAUSAL == 1u) { keys = min(keys, min(s.q0 + (group.x + 1u) * 8u * WY, s.qEnd)); }  // later keys serve none
-  for (var k0 = 0u; k0 < keys; k0 += 8u * WX) {
-    var s0_0 = 0.0;
-    var s0_1 = 0.0;
-    var s0_2 = 0.0;
-    var s0_3 = 0.0;
-    var s0_4 = 0.0;
-    var s0_5 = 0.0;
-    var s0_6 = 0.0;
-    var s0_7 = 0.0;
-    var s1_0 = 0.0;
-    var s1_1 = 0.0;
-    var s1_2 = 0.0;
-    var s1_3 = 0.0;
-    var s1_4 = 0.0;
-    var s1_5 = 0.0;
-    var s1_6 = 0.0;
-    var s1_7 = 0.0;
-    var s2_0 = 0.0;
-    var s2_1 = 0.0;
-    var s2_2 = 0.0;
-    var s2_3 = 0.0;
-    var s2_4 = 0.0;
-    var s2_5 = 0.0;
-    var s2_6 = 0.0;
-    var s2_7 = 0.0;
-    var s3_0 = 0.0;
-    var s3_1 = 0.0;
-    var s3_2 = 0.0;
-    var s3_3 = 0.0;
-    var s3_4 = 0.0;
-    var s3_5 = 0.0;
-    var s3_6 = 0.0;
-    var s3_7 = 0.0;
-    var s4_0 = 0.0;
-    var s4_1 = 0.0;
-    var s4_2 = 0.0;
-    var s4_3 = 0.0;
-    var s4_4 = 0.0;
-    var s4_5 = 0.0;
-    var s4_6 = 0.0;
-    var s4_7 = 0.0;
-    var s5_0 = 0.0;
-    var s5_1 = 0.0;
-    var s5_2 = 0.0;
-    var s5_3 = 0.0;
-    var s5_4 = 0.0;
-    var s5_5 = 0.0;
-    var s5_6 = 0.0;
-    var s5_7 = 0.0;
-    var s6_0 = 0.0;
-    var s6_1 = 0.0;
-    var s6_2 = 0.0;
-    var s6_3 = 0.0;
-    var s6_4 = 0.0;
-    var s6_5 = 0.0;
-    var s6_6 = 0.0;
-    var s6_7 = 0.0;
-    var s7_0 = 0.0;
-    var s7_1 = 0.0;
-    var s7_2 = 0.0;
-    var s7_3 = 0.0;
-    var s7_4 = 0.0;
-    var s7_5 = 0.0;
-    var s7_6 = 0.0;
-    var s7_7 = 0.0;
-    let key0 = k0 + local.x * 8u;
-    let kAt0 = (kHead + min(key0 + 0, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt1 = (kHead + min(key0 + 1, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt2 = (kHead + min(key0 + 2, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt3 = (kHead + min(key0 + 3, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt4 = (kHead + min(key0 + 4, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt5 = (kHead + min(key0 + 5, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt6 = (kHead + min(key0 + 6, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt7 = (kHead + min(key0 + 7, s.Lk - 1u) * s.kRow) / 8u;
-    for (var c = 0u; c < D8; c++) {
-      let a0 = loadQ(qAt0 + c);
-      let a1 = loadQ(qAt1 + c);
-      let a2 = loadQ(qAt2 + c);
-      let a3 = loadQ(qAt3 + c);
-      let a4 = loadQ(qAt4 + c);
-      let a5 = loadQ(qAt5 + c);
-      let a6 = loadQ(qAt6 + c);
-      let a7 = loadQ(qAt7 + c);
-      let b0 = loadK(kAt0 + c);
-      s0_0 += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
-      s1_0 += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
-      s2_0 += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
-      s3_0 += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
-      s4_0 += dot(a4.lo, b0.lo) + dot(a4.hi, b0.hi);
-      s5_0 += dot(a5.lo, b0.lo) + dot(a5.hi, b0.hi);
-      s6_0 += dot(a6.lo, b0.lo) + dot(a6.hi, b0.hi);
-      s7_0 += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
-      let b1 = loadK(kAt1 + c);
-      s0_1 += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
-      s1_1 += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
-      s2_1 += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
-      s3_1 += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
-      s4_1 += dot(a4.lo, b1.lo) + dot(a4.hi, b1.hi);
-      s5_1 += dot(a5.lo, b1.lo) + dot(a5.hi, b1.hi);
-      s6_1 += dot(a6.lo, b1.lo) + dot(a6.hi, b1.hi);
-      s7_1 += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
-      let b2 = loadK(kAt2 + c);
-      s0_2 += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
-      s1_2 += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
-      s2_2 += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
-      s3_2 += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
-      s4_2 += dot(a4.lo, b2.lo) + dot(a4.hi, b2.hi);
-      s5_2 += dot(a5.lo, b2.lo) + dot(a5.hi, b2.hi);
-      s6_2 += dot(a6.lo, b2.lo) + dot(a6.hi, b2.hi);
-      s7_2 += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
-      let b3 = loadK(kAt3 + c);
-      s0_3 += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
-      s1_3 += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
-      s2_3 += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
-      s3_3 += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
-      s4_3 += dot(a4.lo, b3.lo) + dot(a4.hi, b3.hi);
-      s5_3 += dot(a5.lo, b3.lo) + dot(a5.hi, b3.hi);
-      s6_3 += dot(a6.lo, b3.lo) + dot(a6.hi, b3.hi);
-      s7_3 += dot(a7.lo, b3.lo) + dot(a7.hi, b3.hi);
-      let b4 = loadK(kAt4 + c);
-      s0_4 += dot(a0.lo, b4.lo) + dot(a0.hi, b4.hi);
-      s1_4 += dot(a1.lo, b4.lo) + dot(a1.hi, b4.hi);
-      s2_4 += dot(a2.lo, b4.lo) + dot(a2.hi, b4.hi);
-      s3_4 += dot(a3.lo, b4.lo) + dot(a3.hi, b4.hi);
-      s4_4 += dot(a4.lo, b4.lo) + dot(a4.hi, b4.hi);
-      s5_4 += dot(a5.lo, b4.lo) + dot(a5.hi, b4.hi);
-      s6_4 += dot(a6.lo, b4.lo) + dot(a6.hi, b4.hi);
-      s7_4 += dot(a7.lo, b4.lo) + dot(a7.hi, b4.hi);
-      let b5 = loadK(kAt5 + c);
-      s0_5 += dot(a0.lo, b5.lo) + dot(a0.hi, b5.hi);
-      s1_5 += dot(a1.lo, b5.lo) + dot(a1.hi, b5.hi);
-      s2_5 += dot(a2.lo, b5.lo) + dot(a2.hi, b5.hi);
-      s3_5 += dot(a3.lo, b5.lo) + dot(a3.hi, b5.hi);
-      s4_5 += dot(a4.lo, b5.lo) + dot(a4.hi, b5.hi);
-      s5_5 += dot(a5.lo, b5.lo) + dot(a5.hi, b5.hi);
-      s6_5 += dot(a6.lo, b5.lo) + dot(a6.hi, b5.hi);
-      s7_5 += dot(a7.lo, b5.lo) + dot(a7.hi, b5.hi);
-      let b6 = loadK(kAt6 + c);
-      s0_6 += dot(a0.lo, b6.lo) + dot(a0.hi, b6.hi);
-      s1_6 += dot(a1.lo, b6.lo) + dot(a1.hi, b6.hi);
-      s2_6 += dot(a2.lo, b6.lo) + dot(a2.hi, b6.hi);
-      s3_6 += dot(a3.lo, b6.lo) + dot(a3.hi, b6.hi);
-      s4_6 += dot(a4.lo, b6.lo) + dot(a4.hi, b6.hi);
-      s5_6 += dot(a5.lo, b6.lo) + dot(a5.hi, b6.hi);
-      s6_6 += dot(a6.lo, b6.lo) + dot(a6.hi, b6.hi);
-      s7_6 += dot(a7.lo, b6.lo) + dot(a7.hi, b6.hi);
-      let b7 = loadK(kAt7 + c);
-      s0_7 += dot(a0.lo, b7.lo) + dot(a0.hi, b7.hi);
-      s1_7 += dot(a1.lo, b7.lo) + dot(a1.hi, b7.hi);
-      s2_7 += dot(a2.lo, b7.lo) + dot(a2.hi, b7.hi);
-      s3_7 += dot(a3.lo, b7.lo) + dot(a3.hi, b7.hi);
-      s4_7 += dot(a4.lo, b7.lo) + dot(a4.hi, b7.hi);
-      s5_7 += dot(a5.lo, b7.lo) + dot(a5.hi, b7.hi);
-      s6_7 += dot(a6.lo, b7.lo) + dot(a6.hi, b7.hi);
-      s7_7 += dot(a7.lo, b7.lo) + dot(a7.hi, b7.hi);
+  if (CAUSAL == 1u) { keys = min(keys, min(g0 + QUERIES, s.qEnd)); }  // later keys serve none
+  for (var k0 = 0u; k0 < keys; k0 += KEYS) {
+    var s0_0 = vec4f();
+    var s0_1 = vec4f();
+    var s1_0 = vec4f();
+    var s1_1 = vec4f();
+    var s2_0 = vec4f();
+    var s2_1 = vec4f();
+    var s3_0 = vec4f();
+    var s3_1 = vec4f();
+    var s4_0 = vec4f();
+    var s4_1 = vec4f();
+    var s5_0 = vec4f();
+    var s5_1 = vec4f();
+    var s6_0 = vec4f();
+    var s6_1 = vec4f();
+    var s7_0 = vec4f();
+    var s7_1 = vec4f();
+    let key0 = k0 + x * RK;
+    let kAt0_0 = (kHead + min(key0 + (0 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_1 = (kHead + min(key0 + (0 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_2 = (kHead + min(key0 + (0 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_3 = (kHead + min(key0 + (0 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_0 = (kHead + min(key0 + (1 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_1 = (kHead + min(key0 + (1 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_2 = (kHead + min(key0 + (1 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_3 = (kHead + min(key0 + (1 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    for (var c0 = 0u; c0 < D8; c0 += STEP8) {
+      if (STAGE_KV == 1u) {
+        for (var at = lane; at < KEYS * STEP8 * KV_VECTORS; at += WX * WY) {
+          let r = at / (STEP8 * KV_VECTORS);
+          let c = at % (STEP8 * KV_VECTORS);
+          let key = min(k0 + r % WX * RK + r / WX, s.Lk - 1u);
+          pool[r * K_PITCH + c] = K[((kHead + key * s.kRow) / 8u + c0) * KV_VECTORS + c];
+        }
+      }
+      if (STAGE_Q == 1u) {
+        for (var at = lane; at < QUERIES * STEP8 * Q_VECTORS; at += WX * WY) {
+          let r = at / (STEP8 * Q_VECTORS);
+          let c = at % (STEP8 * Q_VECTORS);
+          let row = min(g0 + r % WY * RQ + r / WY, s.qEnd - 1u);
+          pool[KEYS * K_PITCH + r * Q_PITCH + c] = Q[((qHead + row * s.qRow) / 8u + c0) * Q_VECTORS + c];
+        }
+      }
+      workgroupBarrier();
+      for (var c = 0u; c < STEP8; c++) {
+        let a0 = loadQ(KEYS * K_PITCH + (0 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt0 + c0 + c);
+        let a1 = loadQ(KEYS * K_PITCH + (1 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt1 + c0 + c);
+        let a2 = loadQ(KEYS * K_PITCH + (2 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt2 + c0 + c);
+        let a3 = loadQ(KEYS * K_PITCH + (3 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt3 + c0 + c);
+        let a4 = loadQ(KEYS * K_PITCH + (4 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt4 + c0 + c);
+        let a5 = loadQ(KEYS * K_PITCH + (5 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt5 + c0 + c);
+        let a6 = loadQ(KEYS * K_PITCH + (6 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt6 + c0 + c);
+        let a7 = loadQ(KEYS * K_PITCH + (7 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt7 + c0 + c);
+        let b0_0 = loadK(((0 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_0 + c0 + c);
+        s0_0[0] += dot(a0.lo, b0_0.lo) + dot(a0.hi, b0_0.hi);
+        s1_0[0] += dot(a1.lo, b0_0.lo) + dot(a1.hi, b0_0.hi);
+        s2_0[0] += dot(a2.lo, b0_0.lo) + dot(a2.hi, b0_0.hi);
+        s3_0[0] += dot(a3.lo, b0_0.lo) + dot(a3.hi, b0_0.hi);
+        s4_0[0] += dot(a4.lo, b0_0.lo) + dot(a4.hi, b0_0.hi);
+        s5_0[0] += dot(a5.lo, b0_0.lo) + dot(a5.hi, b0_0.hi);
+        s6_0[0] += dot(a6.lo, b0_0.lo) + dot(a6.hi, b0_0.hi);
+        s7_0[0] += dot(a7.lo, b0_0.lo) + dot(a7.hi, b0_0.hi);
+        let b0_1 = loadK(((0 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_1 + c0 + c);
+        s0_0[1] += dot(a0.lo, b0_1.lo) + dot(a0.hi, b0_1.hi);
+        s1_0[1] += dot(a1.lo, b0_1.lo) + dot(a1.hi, b0_1.hi);
+        s2_0[1] += dot(a2.lo, b0_1.lo) + dot(a2.hi, b0_1.hi);
+        s3_0[1] += dot(a3.lo, b0_1.lo) + dot(a3.hi, b0_1.hi);
+        s4_0[1] += dot(a4.lo, b0_1.lo) + dot(a4.hi, b0_1.hi);
+        s5_0[1] += dot(a5.lo, b0_1.lo) + dot(a5.hi, b0_1.hi);
+        s6_0[1] += dot(a6.lo, b0_1.lo) + dot(a6.hi, b0_1.hi);
+        s7_0[1] += dot(a7.lo, b0_1.lo) + dot(a7.hi, b0_1.hi);
+        let b0_2 = loadK(((0 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_2 + c0 + c);
+        s0_0[2] += dot(a0.lo, b0_2.lo) + dot(a0.hi, b0_2.hi);
+        s1_0[2] += dot(a1.lo, b0_2.lo) + dot(a1.hi, b0_2.hi);
+        s2_0[2] += dot(a2.lo, b0_2.lo) + dot(a2.hi, b0_2.hi);
+        s3_0[2] += dot(a3.lo, b0_2.lo) + dot(a3.hi, b0_2.hi);
+        s4_0[2] += dot(a4.lo, b0_2.lo) + dot(a4.hi, b0_2.hi);
+        s5_0[2] += dot(a5.lo, b0_2.lo) + dot(a5.hi, b0_2.hi);
+        s6_0[2] += dot(a6.lo, b0_2.lo) + dot(a6.hi, b0_2.hi);
+        s7_0[2] += dot(a7.lo, b0_2.lo) + dot(a7.hi, b0_2.hi);
+        let b0_3 = loadK(((0 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_3 + c0 + c);
+        s0_0[3] += dot(a0.lo, b0_3.lo) + dot(a0.hi, b0_3.hi);
+        s1_0[3] += dot(a1.lo, b0_3.lo) + dot(a1.hi, b0_3.hi);
+        s2_0[3] += dot(a2.lo, b0_3.lo) + dot(a2.hi, b0_3.hi);
+        s3_0[3] += dot(a3.lo, b0_3.lo) + dot(a3.hi, b0_3.hi);
+        s4_0[3] += dot(a4.lo, b0_3.lo) + dot(a4.hi, b0_3.hi);
+        s5_0[3] += dot(a5.lo, b0_3.lo) + dot(a5.hi, b0_3.hi);
+        s6_0[3] += dot(a6.lo, b0_3.lo) + dot(a6.hi, b0_3.hi);
+        s7_0[3] += dot(a7.lo, b0_3.lo) + dot(a7.hi, b0_3.hi);
+        let b1_0 = loadK(((1 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_0 + c0 + c);
+        s0_1[0] += dot(a0.lo, b1_0.lo) + dot(a0.hi, b1_0.hi);
+        s1_1[0] += dot(a1.lo, b1_0.lo) + dot(a1.hi, b1_0.hi);
+        s2_1[0] += dot(a2.lo, b1_0.lo) + dot(a2.hi, b1_0.hi);
+        s3_1[0] += dot(a3.lo, b1_0.lo) + dot(a3.hi, b1_0.hi);
+        s4_1[0] += dot(a4.lo, b1_0.lo) + dot(a4.hi, b1_0.hi);
+        s5_1[0] += dot(a5.lo, b1_0.lo) + dot(a5.hi, b1_0.hi);
+        s6_1[0] += dot(a6.lo, b1_0.lo) + dot(a6.hi, b1_0.hi);
+        s7_1[0] += dot(a7.lo, b1_0.lo) + dot(a7.hi, b1_0.hi);
+        let b1_1 = loadK(((1 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_1 + c0 + c);
+        s0_1[1] += dot(a0.lo, b1_1.lo) + dot(a0.hi, b1_1.hi);
+        s1_1[1] += dot(a1.lo, b1_1.lo) + dot(a1.hi, b1_1.hi);
+        s2_1[1] += dot(a2.lo, b1_1.lo) + dot(a2.hi, b1_1.hi);
+        s3_1[1] += dot(a3.lo, b1_1.lo) + dot(a3.hi, b1_1.hi);
+        s4_1[1] += dot(a4.lo, b1_1.lo) + dot(a4.hi, b1_1.hi);
+        s5_1[1] += dot(a5.lo, b1_1.lo) + dot(a5.hi, b1_1.hi);
+        s6_1[1] += dot(a6.lo, b1_1.lo) + dot(a6.hi, b1_1.hi);
+        s7_1[1] += dot(a7.lo, b1_1.lo) + dot(a7.hi, b1_1.hi);
+        let b1_2 = loadK(((1 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_2 + c0 + c);
+        s0_1[2] += dot(a0.lo, b1_2.lo) + dot(a0.hi, b1_2.hi);
+        s1_1[2] += dot(a1.lo, b1_2.lo) + dot(a1.hi, b1_2.hi);
+        s2_1[2] += dot(a2.lo, b1_2.lo) + dot(a2.hi, b1_2.hi);
+        s3_1[2] += dot(a3.lo, b1_2.lo) + dot(a3.hi, b1_2.hi);
+        s4_1[2] += dot(a4.lo, b1_2.lo) + dot(a4.hi, b1_2.hi);
+        s5_1[2] += dot(a5.lo, b1_2.lo) + dot(a5.hi, b1_2.hi);
+        s6_1[2] += dot(a6.lo, b1_2.lo) + dot(a6.hi, b1_2.hi);
+        s7_1[2] += dot(a7.lo, b1_2.lo) + dot(a7.hi, b1_2.hi);
+        let b1_3 = loadK(((1 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_3 + c0 + c);
+        s0_1[3] += dot(a0.lo, b1_3.lo) + dot(a0.hi, b1_3.hi);
+        s1_1[3] += dot(a1.lo, b1_3.lo) + dot(a1.hi, b1_3.hi);
+        s2_1[3] += dot(a2.lo, b1_3.lo) + dot(a2.hi, b1_3.hi);
+        s3_1[3] += dot(a3.lo, b1_3.lo) + dot(a3.hi, b1_3.hi);
+        s4_1[3] += dot(a4.lo, b1_3.lo) + dot(a4.hi, b1_3.hi);
+        s5_1[3] += dot(a5.lo, b1_3.lo) + dot(a5.hi, b1_3.hi);
+        s6_1[3] += dot(a6.lo, b1_3.lo) + dot(a6.hi, b1_3.hi);
+        s7_1[3] += dot(a7.lo, b1_3.lo) + dot(a7.hi, b1_3.hi);
+      }
+      if (c0 + STEP8 < D8) { workgroupBarrier(); }
     }
-    s0_0 = score(s0_0, b, row0, key0 + 0, bias0);
-    s0_1 = score(s0_1, b, row0, key0 + 1, bias0);
-    s0_2 = score(s0_2, b, row0, key0 + 2, bias0);
-    s0_3 = score(s0_3, b, row0, key0 + 3, bias0);
-    s0_4 = score(s0_4, b, row0, key0 + 4, bias0);
-    s0_5 = score(s0_5, b, row0, key0 + 5, bias0);
-    s0_6 = score(s0_6, b, row0, key0 + 6, bias0);
-    s0_7 = score(s0_7, b, row0, key0 + 7, bias0);
-    tops[(m0 + 0) * WX + local.x] = max(max(max(s0_0, s0_1), max(s0_2, s0_3)), max(max(s0_4, s0_5), max(s0_6, s0_7)));
-    s1_0 = score(s1_0, b, row1, key0 + 0, bias1);
-    s1_1 = score(s1_1, b, row1, key0 + 1, bias1);
-    s1_2 = score(s1_2, b, row1, key0 + 2, bias1);
-    s1_3 = score(s1_3, b, row1, key0 + 3, bias1);
-    s1_4 = score(s1_4, b, row1, key0 + 4, bias1);
-    s1_5 = score(s1_5, b, row1, key0 + 5, bias1);
-    s1_6 = score(s1_6, b, row1, key0 + 6, bias1);
-    s1_7 = score(s1_7, b, row1, key0 + 7, bias1);
-    tops[(m0 + 1) * WX + local.x] = max(max(max(s1_0, s1_1), max(s1_2, s1_3)), max(max(s1_4, s1_5), max(s1_6, s1_7)));
-    s2_0 = score(s2_0, b, row2, key0 + 0, bias2);
-    s2_1 = score(s2_1, b, row2, key0 + 1, bias2);
-    s2_2 = score(s2_2, b, row2, key0 + 2, bias2);
-    s2_3 = score(s2_3, b, row2, key0 + 3, bias2);
-    s2_4 = score(s2_4, b, row2, key0 + 4, bias2);
-    s2_5 = score(s2_5, b, row2, key0 + 5, bias2);
-    s2_6 = score(s2_6, b, row2, key0 + 6, bias2);
-    s2_7 = score(s2_7, b, row2, key0 + 7, bias2);
-    tops[(m0 + 2) * WX + local.x] = max(max(max(s2_0, s2_1), max(s2_2, s2_3)), max(max(s2_4, s2_5), max(s2_6, s2_7)));
-    s3_0 = score(s3_0, b, row3, key0 + 0, bias3);
-    s3_1 = score(s3_1, b, row3, key0 + 1, bias3);
-    s3_2 = score(s3_2, b, row3, key0 + 2, bias3);
-    s3_3 = score(s3_3, b, row3, key0 + 3, bias3);
-    s3_4 = score(s3_4, b, row3, key0 + 4, bias3);
-    s3_5 = score(s3_5, b, row3, key0 + 5, bias3);
-    s3_6 = score(s3_6, b, row3, key0 + 6, bias3);
-    s3_7 = score(s3_7, b, row3, key0 + 7, bias3);
-    tops[(m0 + 3) * WX + local.x] = max(max(max(s3_0, s3_1), max(s3_2, s3_3)), max(max(s3_4, s3_5), max(s3_6, s3_7)));
-    s4_0 = score(s4_0, b, row4, key0 + 0, bias4);
-    s4_1 = score(s4_1, b, row4, key0 + 1, bias4);
-    s4_2 = score(s4_2, b, row4, key0 + 2, bias4);
-    s4_3 = score(s4_3, b, row4, key0 + 3, bias4);
-    s4_4 = score(s4_4, b, row4, key0 + 4, bias4);
-    s4_5 = score(s4_5, b, row4, key0 + 5, bias4);
-    s4_6 = score(s4_6, b, row4, key0 + 6, bias4);
-    s4_7 = score(s4_7, b, row4, key0 + 7, bias4);
-    tops[(m0 + 4) * WX + local.x] = max(max(max(s4_0, s4_1), max(s4_2, s4_3)), max(max(s4_4, s4_5), max(s4_6, s4_7)));
-    s5_0 = score(s5_0, b, row5, key0 + 0, bias5);
-    s5_1 = score(s5_1, b, row5, key0 + 1, bias5);
-    s5_2 = score(s5_2, b, row5, key0 + 2, bias5);
-    s5_3 = score(s5_3, b, row5, key0 + 3, bias5);
-    s5_4 = score(s5_4, b, row5, key0 + 4, bias5);
-    s5_5 = score(s5_5, b, row5, key0 + 5, bias5);
-    s5_6 = score(s5_6, b, row5, key0 + 6, bias5);
-    s5_7 = score(s5_7, b, row5, key0 + 7, bias5);
-    tops[(m0 + 5) * WX + local.x] = max(max(max(s5_0, s5_1), max(s5_2, s5_3)), max(max(s5_4, s5_5), max(s5_6, s5_7)));
-    s6_0 = score(s6_0, b, row6, key0 + 0, bias6);
-    s6_1 = score(s6_1, b, row6, key0 + 1, bias6);
-    s6_2 = score(s6_2, b, row6, key0 + 2, bias6);
-    s6_3 = score(s6_3, b, row6, key0 + 3, bias6);
-    s6_4 = score(s6_4, b, row6, key0 + 4, bias6);
-    s6_5 = score(s6_5, b, row6, key0 + 5, bias6);
-    s6_6 = score(s6_6, b, row6, key0 + 6, bias6);
-    s6_7 = score(s6_7, b, row6, key0 + 7, bias6);
-    tops[(m0 + 6) * WX + local.x] = max(max(max(s6_0, s6_1), max(s6_2, s6_3)), max(max(s6_4, s6_5), max(s6_6, s6_7)));
-    s7_0 = score(s7_0, b, row7, key0 + 0, bias7);
-    s7_1 = score(s7_1, b, row7, key0 + 1, bias7);
-    s7_2 = score(s7_2, b, row7, key0 + 2, bias7);
-    s7_3 = score(s7_3, b, row7, key0 + 3, bias7);
-    s7_4 = score(s7_4, b, row7, key0 + 4, bias7);
-    s7_5 = score(s7_5, b, row7, key0 + 5, bias7);
-    s7_6 = score(s7_6, b, row7, key0 + 6, bias7);
-    s7_7 = score(s7_7, b, row7, key0 + 7, bias7);
-    tops[(m0 + 7) * WX + local.x] = max(max(max(s7_0, s7_1), max(s7_2, s7_3)), max(max(s7_4, s7_5), max(s7_6, s7_7)));
-    workgroupBarrier();
     var top0 = max0;
-    for (var t = 0u; t < WX; t++) { top0 = max(top0, tops[(m0 + 0) * WX + t]); }
+    s0_0[0] = score(s0_0[0], b, row0, key0 + (0 * 4 + 0), bias0);
+    s0_0[1] = score(s0_0[1], b, row0, key0 + (0 * 4 + 1), bias0);
+    s0_0[2] = score(s0_0[2], b, row0, key0 + (0 * 4 + 2), bias0);
+    s0_0[3] = score(s0_0[3], b, row0, key0 + (0 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_0.x, s0_0.y), max(s0_0.z, s0_0.w)));
+    s0_1[0] = score(s0_1[0], b, row0, key0 + (1 * 4 + 0), bias0);
+    s0_1[1] = score(s0_1[1], b, row0, key0 + (1 * 4 + 1), bias0);
+    s0_1[2] = score(s0_1[2], b, row0, key0 + (1 * 4 + 2), bias0);
+    s0_1[3] = score(s0_1[3], b, row0, key0 + (1 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_1.x, s0_1.y), max(s0_1.z, s0_1.w)));
+    tops[(y * RQ + 0) * WX + x] = top0;
+    var top1 = max1;
+    s1_0[0] = score(s1_0[0], b, row1, key0 + (0 * 4 + 0), bias1);
+    s1_0[1] = score(s1_0[1], b, row1, key0 + (0 * 4 + 1), bias1);
+    s1_0[2] = score(s1_0[2], b, row1, key0 + (0 * 4 + 2), bias1);
+    s1_0[3] = score(s1_0[3], b, row1, key0 + (0 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_0.x, s1_0.y), max(s1_0.z, s1_0.w)));
+    s1_1[0] = score(s1_1[0], b, row1, key0 + (1 * 4 + 0), bias1);
+    s1_1[1] = score(s1_1[1], b, row1, key0 + (1 * 4 + 1), bias1);
+    s1_1[2] = score(s1_1[2], b, row1, key0 + (1 * 4 + 2), bias1);
+    s1_1[3] = score(s1_1[3], b, row1, key0 + (1 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_1.x, s1_1.y), max(s1_1.z, s1_1.w)));
+    tops[(y * RQ + 1) * WX + x] = top1;
+    var top2 = max2;
+    s2_0[0] = score(s2_0[0], b, row2, key0 + (0 * 4 + 0), bias2);
+    s2_0[1] = score(s2_0[1], b, row2, key0 + (0 * 4 + 1), bias2);
+    s2_0[2] = score(s2_0[2], b, row2, key0 + (0 * 4 + 2), bias2);
+    s2_0[3] = score(s2_0[3], b, row2, key0 + (0 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_0.x, s2_0.y), max(s2_0.z, s2_0.w)));
+    s2_1[0] = score(s2_1[0], b, row2, key0 + (1 * 4 + 0), bias2);
+    s2_1[1] = score(s2_1[1], b, row2, key0 + (1 * 4 + 1), bias2);
+    s2_1[2] = score(s2_1[2], b, row2, key0 + (1 * 4 + 2), bias2);
+    s2_1[3] = score(s2_1[3], b, row2, key0 + (1 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_1.x, s2_1.y), max(s2_1.z, s2_1.w)));
+    tops[(y * RQ + 2) * WX + x] = top2;
+    var top3 = max3;
+    s3_0[0] = score(s3_0[0], b, row3, key0 + (0 * 4 + 0), bias3);
+    s3_0[1] = score(s3_0[1], b, row3, key0 + (0 * 4 + 1), bias3);
+    s3_0[2] = score(s3_0[2], b, row3, key0 + (0 * 4 + 2), bias3);
+    s3_0[3] = score(s3_0[3], b, row3, key0 + (0 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_0.x, s3_0.y), max(s3_0.z, s3_0.w)));
+    s3_1[0] = score(s3_1[0], b, row3, key0 + (1 * 4 + 0), bias3);
+    s3_1[1] = score(s3_1[1], b, row3, key0 + (1 * 4 + 1), bias3);
+    s3_1[2] = score(s3_1[2], b, row3, key0 + (1 * 4 + 2), bias3);
+    s3_1[3] = score(s3_1[3], b, row3, key0 + (1 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_1.x, s3_1.y), max(s3_1.z, s3_1.w)));
+    tops[(y * RQ + 3) * WX + x] = top3;
+    var top4 = max4;
+    s4_0[0] = score(s4_0[0], b, row4, key0 + (0 * 4 + 0), bias4);
+    s4_0[1] = score(s4_0[1], b, row4, key0 + (0 * 4 + 1), bias4);
+    s4_0[2] = score(s4_0[2], b, row4, key0 + (0 * 4 + 2), bias4);
+    s4_0[3] = score(s4_0[3], b, row4, key0 + (0 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_0.x, s4_0.y), max(s4_0.z, s4_0.w)));
+    s4_1[0] = score(s4_1[0], b, row4, key0 + (1 * 4 + 0), bias4);
+    s4_1[1] = score(s4_1[1], b, row4, key0 + (1 * 4 + 1), bias4);
+    s4_1[2] = score(s4_1[2], b, row4, key0 + (1 * 4 + 2), bias4);
+    s4_1[3] = score(s4_1[3], b, row4, key0 + (1 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_1.x, s4_1.y), max(s4_1.z, s4_1.w)));
+    tops[(y * RQ + 4) * WX + x] = top4;
+    var top5 = max5;
+    s5_0[0] = score(s5_0[0], b, row5, key0 + (0 * 4 + 0), bias5);
+    s5_0[1] = score(s5_0[1], b, row5, key0 + (0 * 4 + 1), bias5);
+    s5_0[2] = score(s5_0[2], b, row5, key0 + (0 * 4 + 2), bias5);
+    s5_0[3] = score(s5_0[3], b, row5, key0 + (0 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_0.x, s5_0.y), max(s5_0.z, s5_0.w)));
+    s5_1[0] = score(s5_1[0], b, row5, key0 + (1 * 4 + 0), bias5);
+    s5_1[1] = score(s5_1[1], b, row5, key0 + (1 * 4 + 1), bias5);
+    s5_1[2] = score(s5_1[2], b, row5, key0 + (1 * 4 + 2), bias5);
+    s5_1[3] = score(s5_1[3], b, row5, key0 + (1 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_1.x, s5_1.y), max(s5_1.z, s5_1.w)));
+    tops[(y * RQ + 5) * WX + x] = top5;
+    var top6 = max6;
+    s6_0[0] = score(s6_0[0], b, row6, key0 + (0 * 4 + 0), bias6);
+    s6_0[1] = score(s6_0[1], b, row6, key0 + (0 * 4 + 1), bias6);
+    s6_0[2] = score(s6_0[2], b, row6, key0 + (0 * 4 + 2), bias6);
+    s6_0[3] = score(s6_0[3], b, row6, key0 + (0 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_0.x, s6_0.y), max(s6_0.z, s6_0.w)));
+    s6_1[0] = score(s6_1[0], b, row6, key0 + (1 * 4 + 0), bias6);
+    s6_1[1] = score(s6_1[1], b, row6, key0 + (1 * 4 + 1), bias6);
+    s6_1[2] = score(s6_1[2], b, row6, key0 + (1 * 4 + 2), bias6);
+    s6_1[3] = score(s6_1[3], b, row6, key0 + (1 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_1.x, s6_1.y), max(s6_1.z, s6_1.w)));
+    tops[(y * RQ + 6) * WX + x] = top6;
+    var top7 = max7;
+    s7_0[0] = score(s7_0[0], b, row7, key0 + (0 * 4 + 0), bias7);
+    s7_0[1] = score(s7_0[1], b, row7, key0 + (0 * 4 + 1), bias7);
+    s7_0[2] = score(s7_0[2], b, row7, key0 + (0 * 4 + 2), bias7);
+    s7_0[3] = score(s7_0[3], b, row7, key0 + (0 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_0.x, s7_0.y), max(s7_0.z, s7_0.w)));
+    s7_1[0] = score(s7_1[0], b, row7, key0 + (1 * 4 + 0), bias7);
+    s7_1[1] = score(s7_1[1], b, row7, key0 + (1 * 4 + 1), bias7);
+    s7_1[2] = score(s7_1[2], b, row7, key0 + (1 * 4 + 2), bias7);
+    s7_1[3] = score(s7_1[3], b, row7, key0 + (1 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_1.x, s7_1.y), max(s7_1.z, s7_1.w)));
+    tops[(y * RQ + 7) * WX + x] = top7;
+    workgroupBarrier();
+    for (var t = 0u; t < WX; t++) { top0 = max(top0, tops[(y * RQ + 0) * WX + t]); }
     let fade0 = exp2(max0 - top0);
     max0 = top0;
     sum0 *= fade0;
     lo0_0 *= fade0;
     hi0_0 *= fade0;
-    let u0 = vec4f(s0_0, s0_1, s0_2, s0_3);
-    let v0 = vec4f(s0_4, s0_5, s0_6, s0_7);
-    P[((m0 + 0) * WX + local.x) * 2u] = select(vec4f(), exp2(u0 - max0), u0 > vec4f(NOTHING));
-    P[((m0 + 0) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v0 - max0), v0 > vec4f(NOTHING));
-    var top1 = max1;
-    for (var t = 0u; t < WX; t++) { top1 = max(top1, tops[(m0 + 1) * WX + t]); }
+    s0_0 = exp2(s0_0 - max0);
+    s0_1 = exp2(s0_1 - max0);
+    for (var t = 0u; t < WX; t++) { top1 = max(top1, tops[(y * RQ + 1) * WX + t]); }
     let fade1 = exp2(max1 - top1);
     max1 = top1;
     sum1 *= fade1;
     lo1_0 *= fade1;
     hi1_0 *= fade1;
-    let u1 = vec4f(s1_0, s1_1, s1_2, s1_3);
-    let v1 = vec4f(s1_4, s1_5, s1_6, s1_7);
-    P[((m0 + 1) * WX + local.x) * 2u] = select(vec4f(), exp2(u1 - max1), u1 > vec4f(NOTHING));
-    P[((m0 + 1) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v1 - max1), v1 > vec4f(NOTHING));
-    var top2 = max2;
-    for (var t = 0u; t < WX; t++) { top2 = max(top2, tops[(m0 + 2) * WX + t]); }
+    s1_0 = exp2(s1_0 - max1);
+    s1_1 = exp2(s1_1 - max1);
+    for (var t = 0u; t < WX; t++) { top2 = max(top2, tops[(y * RQ + 2) * WX + t]); }
     let fade2 = exp2(max2 - top2);
     max2 = top2;
     sum2 *= fade2;
     lo2_0 *= fade2;
     hi2_0 *= fade2;
-    let u2 = vec4f(s2_0, s2_1, s2_2, s2_3);
-    let v2 = vec4f(s2_4, s2_5, s2_6, s2_7);
-    P[((m0 + 2) * WX + local.x) * 2u] = select(vec4f(), exp2(u2 - max2), u2 > vec4f(NOTHING));
-    P[((m0 + 2) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v2 - max2), v2 > vec4f(NOTHING));
-    var top3 = max3;
-    for (var t = 0u; t < WX; t++) { top3 = max(top3, tops[(m0 + 3) * WX + t]); }
+    s2_0 = exp2(s2_0 - max2);
+    s2_1 = exp2(s2_1 - max2);
+    for (var t = 0u; t < WX; t++) { top3 = max(top3, tops[(y * RQ + 3) * WX + t]); }
     let fade3 = exp2(max3 - top3);
     max3 = top3;
     sum3 *= fade3;
     lo3_0 *= fade3;
     hi3_0 *= fade3;
-    let u3 = vec4f(s3_0, s3_1, s3_2, s3_3);
-    let v3 = vec4f(s3_4, s3_5, s3_6, s3_7);
-    P[((m0 + 3) * WX + local.x) * 2u] = select(vec4f(), exp2(u3 - max3), u3 > vec4f(NOTHING));
-    P[((m0 + 3) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v3 - max3), v3 > vec4f(NOTHING));
-    var top4 = max4;
-    for (var t = 0u; t < WX; t++) { top4 = max(top4, tops[(m0 + 4) * WX + t]); }
+    s3_0 = exp2(s3_0 - max3);
+    s3_1 = exp2(s3_1 - max3);
+    for (var t = 0u; t < WX; t++) { top4 = max(top4, tops[(y * RQ + 4) * WX + t]); }
     let fade4 = exp2(max4 - top4);
     max4 = top4;
     sum4 *= fade4;
     lo4_0 *= fade4;
     hi4_0 *= fade4;
-    let u4 = vec4f(s4_0, s4_1, s4_2, s4_3);
-    let v4 = vec4f(s4_4, s4_5, s4_6, s4_7);
-    P[((m0 + 4) * WX + local.x) * 2u] = select(vec4f(), exp2(u4 - max4), u4 > vec4f(NOTHING));
-    P[((m0 + 4) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v4 - max4), v4 > vec4f(NOTHING));
-    var top5 = max5;
-    for (var t = 0u; t < WX; t++) { top5 = max(top5, tops[(m0 + 5) * WX + t]); }
+    s4_0 = exp2(s4_0 - max4);
+    s4_1 = exp2(s4_1 - max4);
+    for (var t = 0u; t < WX; t++) { top5 = max(top5, tops[(y * RQ + 5) * WX + t]); }
     let fade5 = exp2(max5 - top5);
     max5 = top5;
     sum5 *= fade5;
     lo5_0 *= fade5;
     hi5_0 *= fade5;
-    let u5 = vec4f(s5_0, s5_1, s5_2, s5_3);
-    let v5 = vec4f(s5_4, s5_5, s5_6, s5_7);
-    P[((m0 + 5) * WX + local.x) * 2u] = select(vec4f(), exp2(u5 - max5), u5 > vec4f(NOTHING));
-    P[((m0 + 5) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v5 - max5), v5 > vec4f(NOTHING));
-    var top6 = max6;
-    for (var t = 0u; t < WX; t++) { top6 = max(top6, tops[(m0 + 6) * WX + t]); }
+    s5_0 = exp2(s5_0 - max5);
+    s5_1 = exp2(s5_1 - max5);
+    for (var t = 0u; t < WX; t++) { top6 = max(top6, tops[(y * RQ + 6) * WX + t]); }
     let fade6 = exp2(max6 - top6);
     max6 = top6;
     sum6 *= fade6;
     lo6_0 *= fade6;
     hi6_0 *= fade6;
-    let u6 = vec4f(s6_0, s6_1, s6_2, s6_3);
-    let v6 = vec4f(s6_4, s6_5, s6_6, s6_7);
-    P[((m0 + 6) * WX + local.x) * 2u] = select(vec4f(), exp2(u6 - max6), u6 > vec4f(NOTHING));
-    P[((m0 + 6) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v6 - max6), v6 > vec4f(NOTHING));
-    var top7 = max7;
-    for (var t = 0u; t < WX; t++) { top7 = max(top7, tops[(m0 + 7) * WX + t]); }
+    s6_0 = exp2(s6_0 - max6);
+    s6_1 = exp2(s6_1 - max6);
+    for (var t = 0u; t < WX; t++) { top7 = max(top7, tops[(y * RQ + 7) * WX + t]); }
     let fade7 = exp2(max7 - top7);
     max7 = top7;
     sum7 *= fade7;
     lo7_0 *= fade7;
     hi7_0 *= fade7;
-    let u7 = vec4f(s7_0, s7_1, s7_2, s7_3);
-    let v7 = vec4f(s7_4, s7_5, s7_6, s7_7);
-    P[((m0 + 7) * WX + local.x) * 2u] = select(vec4f(), exp2(u7 - max7), u7 > vec4f(NOTHING));
-    P[((m0 + 7) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v7 - max7), v7 > vec4f(NOTHING));
-    workgroupBarrier();
-    for (var t = 0u; t < min(2u * WX, (s.Lk - k0 + 3u) / 4u); t++) {
-      let p0 = P[(m0 + 0) * WX * 2u + t];
-      sum0 += p0.x + p0.y + p0.z + p0.w;
-      let p1 = P[(m0 + 1) * WX * 2u + t];
-      sum1 += p1.x + p1.y + p1.z + p1.w;
-      let p2 = P[(m0 + 2) * WX * 2u + t];
-      sum2 += p2.x + p2.y + p2.z + p2.w;
-      let p3 = P[(m0 + 3) * WX * 2u + t];
-      sum3 += p3.x + p3.y + p3.z + p3.w;
-      let p4 = P[(m0 + 4) * WX * 2u + t];
-      sum4 += p4.x + p4.y + p4.z + p4.w;
-      let p5 = P[(m0 + 5) * WX * 2u + t];
-      sum5 += p5.x + p5.y + p5.z + p5.w;
-      let p6 = P[(m0 + 6) * WX * 2u + t];
-      sum6 += p6.x + p6.y + p6.z + p6.w;
-      let p7 = P[(m0 + 7) * WX * 2u + t];
-      sum7 += p7.x + p7.y + p7.z + p7.w;
-      let at0 = vHead + min(k0 + t * 4u + 0, s.Lk - 1u) * s.vRow / 8u;
-      let w0_0 = loadV(at0 + 0);
-      lo0_0 = fma(vec4f(p0[0]), w0_0.lo, lo0_0);
-      hi0_0 = fma(vec4f(p0[0]), w0_0.hi, hi0_0);
-      lo1_0 = fma(vec4f(p1[0]), w0_0.lo, lo1_0);
-      hi1_0 = fma(vec4f(p1[0]), w0_0.hi, hi1_0);
-      lo2_0 = fma(vec4f(p2[0]), w0_0.lo, lo2_0);
-      hi2_0 = fma(vec4f(p2[0]), w0_0.hi, hi2_0);
-      lo3_0 = fma(vec4f(p3[0]), w0_0.lo, lo3_0);
-      hi3_0 = fma(vec4f(p3[0]), w0_0.hi, hi3_0);
-      lo4_0 = fma(vec4f(p4[0]), w0_0.lo, lo4_0);
-      hi4_0 = fma(vec4f(p4[0]), w0_0.hi, hi4_0);
-      lo5_0 = fma(vec4f(p5[0]), w0_0.lo, lo5_0);
-      hi5_0 = fma(vec4f(p5[0]), w0_0.hi, hi5_0);
-      lo6_0 = fma(vec4f(p6[0]), w0_0.lo, lo6_0);
-      hi6_0 = fma(vec4f(p6[0]), w0_0.hi, hi6_0);
-      lo7_0 = fma(vec4f(p7[0]), w0_0.lo, lo7_0);
-      hi7_0 = fma(vec4f(p7[0]), w0_0.hi, hi7_0);
-      let at1 = vHead + min(k0 + t * 4u + 1, s.Lk - 1u) * s.vRow / 8u;
-      let w1_0 = loadV(at1 + 0);
-      lo0_0 = fma(vec4f(p0[1]), w1_0.lo, lo0_0);
-      hi0_0 = fma(vec4f(p0[1]), w1_0.hi, hi0_0);
-      lo1_0 = fma(vec4f(p1[1]), w1_0.lo, lo1_0);
-      hi1_0 = fma(vec4f(p1[1]), w1_0.hi, hi1_0);
-      lo2_0 = fma(vec4f(p2[1]), w1_0.lo, lo2_0);
-      hi2_0 = fma(vec4f(p2[1]), w1_0.hi, hi2_0);
-      lo3_0 = fma(vec4f(p3[1]), w1_0.lo, lo3_0);
-      hi3_0 = fma(vec4f(p3[1]), w1_0.hi, hi3_0);
-      lo4_0 = fma(vec4f(p4[1]), w1_0.lo, lo4_0);
-      hi4_0 = fma(vec4f(p4[1]), w1_0.hi, hi4_0);
-      lo5_0 = fma(vec4f(p5[1]), w1_0.lo, lo5_0);
-      hi5_0 = fma(vec4f(p5[1]), w1_0.hi, hi5_0);
-      lo6_0 = fma(vec4f(p6[1]), w1_0.lo, lo6_0);
-      hi6_0 = fma(vec4f(p6[1]), w1_0.hi, hi6_0);
-      lo7_0 = fma(vec4f(p7[1]), w1_0.lo, lo7_0);
-      hi7_0 = fma(vec4f(p7[1]), w1_0.hi, hi7_0);
-      let at2 = vHead + min(k0 + t * 4u + 2, s.Lk - 1u) * s.vRow / 8u;
-      let w2_0 = loadV(at2 + 0);
-      lo0_0 = fma(vec4f(p0[2]), w2_0.lo, lo0_0);
-      hi0_0 = fma(vec4f(p0[2]), w2_0.hi, hi0_0);
-      lo1_0 = fma(vec4f(p1[2]), w2_0.lo, lo1_0);
-      hi1_0 = fma(vec4f(p1[2]), w2_0.hi, hi1_0);
-      lo2_0 = fma(vec4f(p2[2]), w2_0.lo, lo2_0);
-      hi2_0 = fma(vec4f(p2[2]), w2_0.hi, hi2_0);
-      lo3_0 = fma(vec4f(p3[2]), w2_0.lo, lo3_0);
-      hi3_0 = fma(vec4f(p3[2]), w2_0.hi, hi3_0);
-      lo4_0 = fma(vec4f(p4[2]), w2_0.lo, lo4_0);
-      hi4_0 = fma(vec4f(p4[2]), w2_0.hi, hi4_0);
-      lo5_0 = fma(vec4f(p5[2]), w2_0.lo, lo5_0);
-      hi5_0 = fma(vec4f(p5[2]), w2_0.hi, hi5_0);
-      lo6_0 = fma(vec4f(p6[2]), w2_0.lo, lo6_0);
-      hi6_0 = fma(vec4f(p6[2]), w2_0.hi, hi6_0);
-      lo7_0 = fma(vec4f(p7[2]), w2_0.lo, lo7_0);
-      hi7_0 = fma(vec4f(p7[2]), w2_0.hi, hi7_0);
-      let at3 = vHead + min(k0 + t * 4u + 3, s.Lk - 1u) * s.vRow / 8u;
-      let w3_0 = loadV(at3 + 0);
-      lo0_0 = fma(vec4f(p0[3]), w3_0.lo, lo0_0);
-      hi0_0 = fma(vec4f(p0[3]), w3_0.hi, hi0_0);
-      lo1_0 = fma(vec4f(p1[3]), w3_0.lo, lo1_0);
-      hi1_0 = fma(vec4f(p1[3]), w3_0.hi, hi1_0);
-      lo2_0 = fma(vec4f(p2[3]), w3_0.lo, lo2_0);
-      hi2_0 = fma(vec4f(p2[3]), w3_0.hi, hi2_0);
-      lo3_0 = fma(vec4f(p3[3]), w3_0.lo, lo3_0);
-      hi3_0 = fma(vec4f(p3[3]), w3_0.hi, hi3_0);
-      lo4_0 = fma(vec4f(p4[3]), w3_0.lo, lo4_0);
-      hi4_0 = fma(vec4f(p4[3]), w3_0.hi, hi4_0);
-      lo5_0 = fma(vec4f(p5[3]), w3_0.lo, lo5_0);
-      hi5_0 = fma(vec4f(p5[3]), w3_0.hi, hi5_0);
-      lo6_0 = fma(vec4f(p6[3]), w3_0.lo, lo6_0);
-      hi6_0 = fma(vec4f(p6[3]), w3_0.hi, hi6_0);
-      lo7_0 = fma(vec4f(p7[3]), w3_0.lo, lo7_0);
-      hi7_0 = fma(vec4f(p7[3]), w3_0.hi, hi7_0);
+    s7_0 = exp2(s7_0 - max7);
+    s7_1 = exp2(s7_1 - max7);
+
+    // Quad t of turn q: keys 4q … 4q + 3 of the RK of invocation t. Those beyond the last key add nothing.
+    let quads = min(WX, (s.Lk - k0 + RK - 1u) / RK);
+    for (var q = 0u; q < RK / 4u; q++) {
+      var p0 = s0_0;
+      if (q == 0) { p0 = s0_0; }
+      if (q == 1) { p0 = s0_1; }
+      pool[(0 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p0);
+      var p1 = s1_0;
+      if (q == 0) { p1 = s1_0; }
+      if (q == 1) { p1 = s1_1; }
+      pool[(1 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p1);
+      var p2 = s2_0;
+      if (q == 0) { p2 = s2_0; }
+      if (q == 1) { p2 = s2_1; }
+      pool[(2 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p2);
+      var p3 = s3_0;
+      if (q == 0) { p3 = s3_0; }
+      if (q == 1) { p3 = s3_1; }
+      pool[(3 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p3);
+      var p4 = s4_0;
+      if (q == 0) { p4 = s4_0; }
+      if (q == 1) { p4 = s4_1; }
+      pool[(4 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p4);
+      var p5 = s5_0;
+      if (q == 0) { p5 = s5_0; }
+      if (q == 1) { p5 = s5_1; }
+      pool[(5 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p5);
+      var p6 = s6_0;
+      if (q == 0) { p6 = s6_0; }
+      if (q == 1) { p6 = s6_1; }
+      pool[(6 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p6);
+      var p7 = s7_0;
+      if (q == 0) { p7 = s7_0; }
+      if (q == 1) { p7 = s7_1; }
+      pool[(7 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p7);
+      for (var t0 = 0u; t0 < quads; t0 += QUADS) {
+        let tEnd = min(quads, t0 + QUADS);
+        if (STAGE_KV == 1u) {
+          for (var at = lane; at < (tEnd - t0) * 4u * D8 * KV_VECTORS; at += WX * WY) {
+            let r = at / (D8 * KV_VECTORS);
+            let key = min(k0 + (t0 + r / 4u) * RK + q * 4u + r % 4u, s.Lk - 1u);
+            pool[QUERIES * P_PITCH + at] = V[(vHead + key * s.vRow) / 8u * KV_VECTORS + at % (D8 * KV_VECTORS)];
+          }
+        }
+        workgroupBarrier();
+        for (var t = t0; t < tEnd; t++) {
+          let r0 = bitcast<vec4f>(pool[(0 * WY + y) * P_PITCH + t]);
+          sum0 += r0.x + r0.y + r0.z + r0.w;
+          let r1 = bitcast<vec4f>(pool[(1 * WY + y) * P_PITCH + t]);
+          sum1 += r1.x + r1.y + r1.z + r1.w;
+          let r2 = bitcast<vec4f>(pool[(2 * WY + y) * P_PITCH + t]);
+          sum2 += r2.x + r2.y + r2.z + r2.w;
+          let r3 = bitcast<vec4f>(pool[(3 * WY + y) * P_PITCH + t]);
+          sum3 += r3.x + r3.y + r3.z + r3.w;
+          let r4 = bitcast<vec4f>(pool[(4 * WY + y) * P_PITCH + t]);
+          sum4 += r4.x + r4.y + r4.z + r4.w;
+          let r5 = bitcast<vec4f>(pool[(5 * WY + y) * P_PITCH + t]);
+          sum5 += r5.x + r5.y + r5.z + r5.w;
+          let r6 = bitcast<vec4f>(pool[(6 * WY + y) * P_PITCH + t]);
+          sum6 += r6.x + r6.y + r6.z + r6.w;
+          let r7 = bitcast<vec4f>(pool[(7 * WY + y) * P_PITCH + t]);
+          sum7 += r7.x + r7.y + r7.z + r7.w;
+          let at = QUERIES * P_PITCH + (t - t0) * 4u * D8 * KV_VECTORS + x;
+          let vAt0 = (vHead + min(k0 + t * RK + q * 4u + 0, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt1 = (vHead + min(k0 + t * RK + q * 4u + 1, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt2 = (vHead + min(k0 + t * RK + q * 4u + 2, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt3 = (vHead + min(k0 + t * RK + q * 4u + 3, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let w0_0 = loadV(at + (0 * D8 + 0 * WX) * KV_VECTORS, vAt0 + 0 * WX * KV_VECTORS);
+          let w1_0 = loadV(at + (1 * D8 + 0 * WX) * KV_VECTORS, vAt1 + 0 * WX * KV_VECTORS);
+          let w2_0 = loadV(at + (2 * D8 + 0 * WX) * KV_VECTORS, vAt2 + 0 * WX * KV_VECTORS);
+          let w3_0 = loadV(at + (3 * D8 + 0 * WX) * KV_VECTORS, vAt3 + 0 * WX * KV_VECTORS);
+          lo0_0 = fma(vec4f(r0.x), w0_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.y), w1_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.z), w2_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.w), w3_0.lo, lo0_0);
+          hi0_0 = fma(vec4f(r0.x), w0_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.y), w1_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.z), w2_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.w), w3_0.hi, hi0_0);
+          lo1_0 = fma(vec4f(r1.x), w0_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.y), w1_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.z), w2_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.w), w3_0.lo, lo1_0);
+          hi1_0 = fma(vec4f(r1.x), w0_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.y), w1_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.z), w2_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.w), w3_0.hi, hi1_0);
+          lo2_0 = fma(vec4f(r2.x), w0_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.y), w1_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.z), w2_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.w), w3_0.lo, lo2_0);
+          hi2_0 = fma(vec4f(r2.x), w0_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.y), w1_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.z), w2_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.w), w3_0.hi, hi2_0);
+          lo3_0 = fma(vec4f(r3.x), w0_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.y), w1_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.z), w2_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.w), w3_0.lo, lo3_0);
+          hi3_0 = fma(vec4f(r3.x), w0_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.y), w1_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.z), w2_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.w), w3_0.hi, hi3_0);
+          lo4_0 = fma(vec4f(r4.x), w0_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.y), w1_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.z), w2_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.w), w3_0.lo, lo4_0);
+          hi4_0 = fma(vec4f(r4.x), w0_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.y), w1_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.z), w2_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.w), w3_0.hi, hi4_0);
+          lo5_0 = fma(vec4f(r5.x), w0_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.y), w1_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.z), w2_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.w), w3_0.lo, lo5_0);
+          hi5_0 = fma(vec4f(r5.x), w0_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.y), w1_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.z), w2_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.w), w3_0.hi, hi5_0);
+          lo6_0 = fma(vec4f(r6.x), w0_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.y), w1_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.z), w2_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.w), w3_0.lo, lo6_0);
+          hi6_0 = fma(vec4f(r6.x), w0_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.y), w1_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.z), w2_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.w), w3_0.hi, hi6_0);
+          lo7_0 = fma(vec4f(r7.x), w0_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.y), w1_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.z), w2_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.w), w3_0.lo, lo7_0);
+          hi7_0 = fma(vec4f(r7.x), w0_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.y), w1_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.z), w2_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.w), w3_0.hi, hi7_0);
+        }
+        workgroupBarrier();
+      }
     }
-    workgroupBarrier();
   }
 
   if (n0 + 0 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo0_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi0_0 * share);
   }
   if (n0 + 1 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo1_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi1_0 * share);
   }
   if (n0 + 2 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo2_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi2_0 * share);
   }
   if (n0 + 3 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo3_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi3_0 * share);
   }
   if (n0 + 4 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo4_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi4_0 * share);
   }
   if (n0 + 5 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo5_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi5_0 * share);
   }
   if (n0 + 6 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo6_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi6_0 * share);
   }
   if (n0 + 7 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo7_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi7_0 * share);
   }
 }
 `,
-  "attention_tiled@OD=16": `const OD: u32 = 16u;
-// attention_tiled.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, scores and probabilities in register tiles.
+  "attention_tiled@RQ=8,RK=8,OD=16": `const RQ: u32 = 8u;
+const RK: u32 = 8u;
+const OD: u32 = 16u;
+// attention_tiled.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, operands staged in workgroup memory.
 //
 // Operands and strides as in attention.wgsl; all of them, in elements, are multiples of 8, so that a load
-// brings eight values. A workgroup of WX × WY makes 8·WY queries of one head (x: queries, y: heads of samples).
-// Invocation (x, y) scores 8 queries × 8 keys of a block of 8·WX keys, then sums up OD = D / WX columns of the
-// same queries. Only probabilities and row maxima pass through workgroup memory; all sums are f32.
+// brings eight values. A workgroup of WX × WY makes RQ·WY queries of one head (x: queries, y: heads of samples).
+// Invocation (x, y) scores RQ queries × RK keys of a block of RK·WX keys, then sums up OD = D / WX columns of the
+// same queries. Keys, queries and values are staged as they are stored, probabilities go round in f32, four keys of
+// each invocation at a time. All sums are f32.
+//
+// Lanes are numbered along one dimension, whatever D makes of WX. Row r of a tile is the row r / WX (or WY) of
+// invocation r % WX and pitches are odd, so that neighbours read neighbouring rows, in different banks.
 
 
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
-override WY: u32 = 4u;
+override WY: u32 = 8u;
+override D8: u32 = 8u;       // eighths of D
+override STEP8: u32 = 4u;    // of them, staged at once for scores: a divisor
+override QUADS: u32 = 4u;    // four keys each, staged at once of the values
+override POOL: u32 = 896u;   // 16 bytes each: room for either
+override STAGE_Q: u32 = 1u;  // 0: every invocation loads its queries, where workgroup memory has no room for them
+override STAGE_KV: u32 = 1u; // 0: and keys and values, where heads are so wide that few rows would share a tile
 override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override KV_TYPE: u32 = 0u;
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
 override MASK: u32 = 0u;
+
+override QUERIES: u32 = RQ * WY;        // of a workgroup
+override KEYS: u32 = RK * WX;           // of a block
+override Q_VECTORS: u32 = 2u - Q_TYPE;  // of 16 bytes, for eight values
+override KV_VECTORS: u32 = 2u - KV_TYPE;
+override Q_PITCH: u32 = STEP8 * Q_VECTORS / 2u * 2u + 1u;
+override K_PITCH: u32 = STEP8 * KV_VECTORS / 2u * 2u + 1u;
+override P_PITCH: u32 = WX / 2u * 2u + 1u;
 
 // The …First are first elements minus the elements before the bound part.
 struct Shape {
@@ -10501,10 +10591,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-var<workgroup> P: array<vec4f, 16u * WX * WY>;    // [query of the workgroup][key of the block / 4]
-var<workgroup> tops: array<f32, 8u * WX * WY>;    // [query][x]
+var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
+var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
 
 struct Eight { lo: vec4f, hi: vec4f }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
@@ -10512,108 +10604,126 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
 
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return Eight(bitcast<vec4f>(Q[at * 2u]), bitcast<vec4f>(Q[at * 2u + 1u])); }
-  return halves(Q[at]);
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return Eight(bitcast<vec4f>(K[at * 2u]), bitcast<vec4f>(K[at * 2u + 1u])); }
+fn loadK(staged: u32, at: u32) -> Eight {
+  if (STAGE_KV == 1u) {
+    if (KV_TYPE == 0u) { return wide(pool[staged], pool[staged + 1u]); }
+    return halves(pool[staged]);
+  }
+  if (KV_TYPE == 0u) { return wide(K[at * 2u], K[at * 2u + 1u]); }
   return halves(K[at]);
 }
 
-fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return Eight(bitcast<vec4f>(V[at * 2u]), bitcast<vec4f>(V[at * 2u + 1u])); }
+/// Halves of eight columns in f32 lie WX vectors apart, so that neighbours read neighbours.
+fn loadV(staged: u32, at: u32) -> Eight {
+  if (STAGE_KV == 1u) {
+    if (KV_TYPE == 0u) { return wide(pool[staged], pool[staged + WX]); }
+    return halves(pool[staged]);
+  }
+  if (KV_TYPE == 0u) { return wide(V[at], V[at + WX]); }
   return halves(V[at]);
+}
+
+fn loadQ(staged: u32, at: u32) -> Eight {
+  if (STAGE_Q == 1u) {
+    if (Q_TYPE == 0u) { return wide(pool[staged], pool[staged + 1u]); }
+    return halves(pool[staged]);
+  }
+  if (Q_TYPE == 0u) { return wide(Q[at * 2u], Q[at * 2u + 1u]); }
+  return halves(Q[at]);
 }
 
 /// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
 fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  if (key >= s.Lk || (CAUSAL == 1u && key > row)) { return NOTHING; }
-  if (MASK == 1u) { if (keep[b * s.Lk + key] == 0.0) { return NOTHING; } }
-  var v = dot * s.scale;
-  if (BIAS == 1u) { v = max(v + bias[biasRow + key], -2e38); }
-  return v * LOG2E;
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
 }
 
-@compute @workgroup_size(WX, WY)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let b = s.b0 + group.y / s.headsHere;
   let h = s.h0 + group.y % s.headsHere;
-  let m0 = local.y * 8u;                               // first query within the workgroup
-  let n0 = s.q0 + group.x * 8u * WY + m0;
+  let x = lane % WX;
+  let y = lane / WX;
+  let g0 = s.q0 + group.x * QUERIES;
+  let n0 = g0 + y * RQ;
+  let qHead = s.qFirst + b * s.qSample + h * s.qHead;
   let kHead = s.kFirst + b * s.kSample + h * s.kHead;
-  let vHead = (s.vFirst + b * s.vSample + h * s.vHead) / 8u + local.x * (OD / 8u);
-  let D8 = s.D / 8u;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
 
   // Queries beyond the edge repeat the last one and are not stored.
   let row0 = min(n0 + 0, s.qEnd - 1u);
-  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
+  let qAt0 = (qHead + row0 * s.qRow) / 8u;
   let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = NOTHING;
+  var max0 = LOWEST;
   var sum0 = 0.0;
   var lo0_0 = vec4f();
   var hi0_0 = vec4f();
   var lo0_1 = vec4f();
   var hi0_1 = vec4f();
   let row1 = min(n0 + 1, s.qEnd - 1u);
-  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
+  let qAt1 = (qHead + row1 * s.qRow) / 8u;
   let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = NOTHING;
+  var max1 = LOWEST;
   var sum1 = 0.0;
   var lo1_0 = vec4f();
   var hi1_0 = vec4f();
   var lo1_1 = vec4f();
   var hi1_1 = vec4f();
   let row2 = min(n0 + 2, s.qEnd - 1u);
-  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
+  let qAt2 = (qHead + row2 * s.qRow) / 8u;
   let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = NOTHING;
+  var max2 = LOWEST;
   var sum2 = 0.0;
   var lo2_0 = vec4f();
   var hi2_0 = vec4f();
   var lo2_1 = vec4f();
   var hi2_1 = vec4f();
   let row3 = min(n0 + 3, s.qEnd - 1u);
-  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
+  let qAt3 = (qHead + row3 * s.qRow) / 8u;
   let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = NOTHING;
+  var max3 = LOWEST;
   var sum3 = 0.0;
   var lo3_0 = vec4f();
   var hi3_0 = vec4f();
   var lo3_1 = vec4f();
   var hi3_1 = vec4f();
   let row4 = min(n0 + 4, s.qEnd - 1u);
-  let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
+  let qAt4 = (qHead + row4 * s.qRow) / 8u;
   let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = NOTHING;
+  var max4 = LOWEST;
   var sum4 = 0.0;
   var lo4_0 = vec4f();
   var hi4_0 = vec4f();
   var lo4_1 = vec4f();
   var hi4_1 = vec4f();
   let row5 = min(n0 + 5, s.qEnd - 1u);
-  let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
+  let qAt5 = (qHead + row5 * s.qRow) / 8u;
   let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = NOTHING;
+  var max5 = LOWEST;
   var sum5 = 0.0;
   var lo5_0 = vec4f();
   var hi5_0 = vec4f();
   var lo5_1 = vec4f();
   var hi5_1 = vec4f();
   let row6 = min(n0 + 6, s.qEnd - 1u);
-  let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
+  let qAt6 = (qHead + row6 * s.qRow) / 8u;
   let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = NOTHING;
+  var max6 = LOWEST;
   var sum6 = 0.0;
   var lo6_0 = vec4f();
   var hi6_0 = vec4f();
   var lo6_1 = vec4f();
   var hi6_1 = vec4f();
   let row7 = min(n0 + 7, s.qEnd - 1u);
-  let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
+  let qAt7 = (qHead + row7 * s.qRow) / 8u;
   let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = NOTHING;
+  var max7 = LOWEST;
   var sum7 = 0.0;
   var lo7_0 = vec4f();
   var hi7_0 = vec4f();
@@ -10621,238 +10731,233 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
   var hi7_1 = vec4f();
 
   var keys = s.Lk;
-  if (CAUSAL == 1u) { keys = min(keys, min(s.q0 + (group.x + 1u) * 8u * WY, s.qEnd)); }  // later keys serve none
-  for (var k0 = 0u; k0 < keys; k0 += 8u * WX) {
-    var s0_0 = 0.0;
-    var s0_1 = 0.0;
-    var s0_2 = 0.0;
-    var s0_3 = 0.0;
-    var s0_4 = 0.0;
-    var s0_5 = 0.0;
-    var s0_6 = 0.0;
-    var s0_7 = 0.0;
-    var s1_0 = 0.0;
-    var s1_1 = 0.0;
-    var s1_2 = 0.0;
-    var s1_3 = 0.0;
-    var s1_4 = 0.0;
-    var s1_5 = 0.0;
-    var s1_6 = 0.0;
-    var s1_7 = 0.0;
-    var s2_0 = 0.0;
-    var s2_1 = 0.0;
-    var s2_2 = 0.0;
-    var s2_3 = 0.0;
-    var s2_4 = 0.0;
-    var s2_5 = 0.0;
-    var s2_6 = 0.0;
-    var s2_7 = 0.0;
-    var s3_0 = 0.0;
-    var s3_1 = 0.0;
-    var s3_2 = 0.0;
-    var s3_3 = 0.0;
-    var s3_4 = 0.0;
-    var s3_5 = 0.0;
-    var s3_6 = 0.0;
-    var s3_7 = 0.0;
-    var s4_0 = 0.0;
-    var s4_1 = 0.0;
-    var s4_2 = 0.0;
-    var s4_3 = 0.0;
-    var s4_4 = 0.0;
-    var s4_5 = 0.0;
-    var s4_6 = 0.0;
-    var s4_7 = 0.0;
-    var s5_0 = 0.0;
-    var s5_1 = 0.0;
-    var s5_2 = 0.0;
-    var s5_3 = 0.0;
-    var s5_4 = 0.0;
-    var s5_5 = 0.0;
-    var s5_6 = 0.0;
-    var s5_7 = 0.0;
-    var s6_0 = 0.0;
-    var s6_1 = 0.0;
-    var s6_2 = 0.0;
-    var s6_3 = 0.0;
-    var s6_4 = 0.0;
-    var s6_5 = 0.0;
-    var s6_6 = 0.0;
-    var s6_7 = 0.0;
-    var s7_0 = 0.0;
-    var s7_1 = 0.0;
-    var s7_2 = 0.0;
-    var s7_3 = 0.0;
-    var s7_4 = 0.0;
-    var s7_5 = 0.0;
-    var s7_6 = 0.0;
-    var s7_7 = 0.0;
-    let key0 = k0 + local.x * 8u;
-    let kAt0 = (kHead + min(key0 + 0, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt1 = (kHead + min(key0 + 1, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt2 = (kHead + min(key0 + 2, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt3 = (kHead + min(key0 + 3, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt4 = (kHead + min(key0 + 4, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt5 = (kHead + min(key0 + 5, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt6 = (kHead + min(key0 + 6, s.Lk - 1u) * s.kRow) / 8u;
-    let kAt7 = (kHead + min(key0 + 7, s.Lk - 1u) * s.kRow) / 8u;
-    for (var c = 0u; c < D8; c++) {
-      let a0 = loadQ(qAt0 + c);
-      let a1 = loadQ(qAt1 + c);
-      let a2 = loadQ(qAt2 + c);
-      let a3 = loadQ(qAt3 + c);
-      let a4 = loadQ(qAt4 + c);
-      let a5 = loadQ(qAt5 + c);
-      let a6 = loadQ(qAt6 + c);
-      let a7 = loadQ(qAt7 + c);
-      let b0 = loadK(kAt0 + c);
-      s0_0 += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
-      s1_0 += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
-      s2_0 += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
-      s3_0 += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
-      s4_0 += dot(a4.lo, b0.lo) + dot(a4.hi, b0.hi);
-      s5_0 += dot(a5.lo, b0.lo) + dot(a5.hi, b0.hi);
-      s6_0 += dot(a6.lo, b0.lo) + dot(a6.hi, b0.hi);
-      s7_0 += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
-      let b1 = loadK(kAt1 + c);
-      s0_1 += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
-      s1_1 += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
-      s2_1 += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
-      s3_1 += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
-      s4_1 += dot(a4.lo, b1.lo) + dot(a4.hi, b1.hi);
-      s5_1 += dot(a5.lo, b1.lo) + dot(a5.hi, b1.hi);
-      s6_1 += dot(a6.lo, b1.lo) + dot(a6.hi, b1.hi);
-      s7_1 += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
-      let b2 = loadK(kAt2 + c);
-      s0_2 += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
-      s1_2 += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
-      s2_2 += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
-      s3_2 += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
-      s4_2 += dot(a4.lo, b2.lo) + dot(a4.hi, b2.hi);
-      s5_2 += dot(a5.lo, b2.lo) + dot(a5.hi, b2.hi);
-      s6_2 += dot(a6.lo, b2.lo) + dot(a6.hi, b2.hi);
-      s7_2 += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
-      let b3 = loadK(kAt3 + c);
-      s0_3 += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
-      s1_3 += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
-      s2_3 += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
-      s3_3 += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
-      s4_3 += dot(a4.lo, b3.lo) + dot(a4.hi, b3.hi);
-      s5_3 += dot(a5.lo, b3.lo) + dot(a5.hi, b3.hi);
-      s6_3 += dot(a6.lo, b3.lo) + dot(a6.hi, b3.hi);
-      s7_3 += dot(a7.lo, b3.lo) + dot(a7.hi, b3.hi);
-      let b4 = loadK(kAt4 + c);
-      s0_4 += dot(a0.lo, b4.lo) + dot(a0.hi, b4.hi);
-      s1_4 += dot(a1.lo, b4.lo) + dot(a1.hi, b4.hi);
-      s2_4 += dot(a2.lo, b4.lo) + dot(a2.hi, b4.hi);
-      s3_4 += dot(a3.lo, b4.lo) + dot(a3.hi, b4.hi);
-      s4_4 += dot(a4.lo, b4.lo) + dot(a4.hi, b4.hi);
-      s5_4 += dot(a5.lo, b4.lo) + dot(a5.hi, b4.hi);
-      s6_4 += dot(a6.lo, b4.lo) + dot(a6.hi, b4.hi);
-      s7_4 += dot(a7.lo, b4.lo) + dot(a7.hi, b4.hi);
-      let b5 = loadK(kAt5 + c);
-      s0_5 += dot(a0.lo, b5.lo) + dot(a0.hi, b5.hi);
-      s1_5 += dot(a1.lo, b5.lo) + dot(a1.hi, b5.hi);
-      s2_5 += dot(a2.lo, b5.lo) + dot(a2.hi, b5.hi);
-      s3_5 += dot(a3.lo, b5.lo) + dot(a3.hi, b5.hi);
-      s4_5 += dot(a4.lo, b5.lo) + dot(a4.hi, b5.hi);
-      s5_5 += dot(a5.lo, b5.lo) + dot(a5.hi, b5.hi);
-      s6_5 += dot(a6.lo, b5.lo) + dot(a6.hi, b5.hi);
-      s7_5 += dot(a7.lo, b5.lo) + dot(a7.hi, b5.hi);
-      let b6 = loadK(kAt6 + c);
-      s0_6 += dot(a0.lo, b6.lo) + dot(a0.hi, b6.hi);
-      s1_6 += dot(a1.lo, b6.lo) + dot(a1.hi, b6.hi);
-      s2_6 += dot(a2.lo, b6.lo) + dot(a2.hi, b6.hi);
-      s3_6 += dot(a3.lo, b6.lo) + dot(a3.hi, b6.hi);
-      s4_6 += dot(a4.lo, b6.lo) + dot(a4.hi, b6.hi);
-      s5_6 += dot(a5.lo, b6.lo) + dot(a5.hi, b6.hi);
-      s6_6 += dot(a6.lo, b6.lo) + dot(a6.hi, b6.hi);
-      s7_6 += dot(a7.lo, b6.lo) + dot(a7.hi, b6.hi);
-      let b7 = loadK(kAt7 + c);
-      s0_7 += dot(a0.lo, b7.lo) + dot(a0.hi, b7.hi);
-      s1_7 += dot(a1.lo, b7.lo) + dot(a1.hi, b7.hi);
-      s2_7 += dot(a2.lo, b7.lo) + dot(a2.hi, b7.hi);
-      s3_7 += dot(a3.lo, b7.lo) + dot(a3.hi, b7.hi);
-      s4_7 += dot(a4.lo, b7.lo) + dot(a4.hi, b7.hi);
-      s5_7 += dot(a5.lo, b7.lo) + dot(a5.hi, b7.hi);
-      s6_7 += dot(a6.lo, b7.lo) + dot(a6.hi, b7.hi);
-      s7_7 += dot(a7.lo, b7.lo) + dot(a7.hi, b7.hi);
+  if (CAUSAL == 1u) { keys = min(keys, min(g0 + QUERIES, s.qEnd)); }  // later keys serve none
+  for (var k0 = 0u; k0 < keys; k0 += KEYS) {
+    var s0_0 = vec4f();
+    var s0_1 = vec4f();
+    var s1_0 = vec4f();
+    var s1_1 = vec4f();
+    var s2_0 = vec4f();
+    var s2_1 = vec4f();
+    var s3_0 = vec4f();
+    var s3_1 = vec4f();
+    var s4_0 = vec4f();
+    var s4_1 = vec4f();
+    var s5_0 = vec4f();
+    var s5_1 = vec4f();
+    var s6_0 = vec4f();
+    var s6_1 = vec4f();
+    var s7_0 = vec4f();
+    var s7_1 = vec4f();
+    let key0 = k0 + x * RK;
+    let kAt0_0 = (kHead + min(key0 + (0 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_1 = (kHead + min(key0 + (0 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_2 = (kHead + min(key0 + (0 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_3 = (kHead + min(key0 + (0 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_0 = (kHead + min(key0 + (1 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_1 = (kHead + min(key0 + (1 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_2 = (kHead + min(key0 + (1 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_3 = (kHead + min(key0 + (1 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    for (var c0 = 0u; c0 < D8; c0 += STEP8) {
+      if (STAGE_KV == 1u) {
+        for (var at = lane; at < KEYS * STEP8 * KV_VECTORS; at += WX * WY) {
+          let r = at / (STEP8 * KV_VECTORS);
+          let c = at % (STEP8 * KV_VECTORS);
+          let key = min(k0 + r % WX * RK + r / WX, s.Lk - 1u);
+          pool[r * K_PITCH + c] = K[((kHead + key * s.kRow) / 8u + c0) * KV_VECTORS + c];
+        }
+      }
+      if (STAGE_Q == 1u) {
+        for (var at = lane; at < QUERIES * STEP8 * Q_VECTORS; at += WX * WY) {
+          let r = at / (STEP8 * Q_VECTORS);
+          let c = at % (STEP8 * Q_VECTORS);
+          let row = min(g0 + r % WY * RQ + r / WY, s.qEnd - 1u);
+          pool[KEYS * K_PITCH + r * Q_PITCH + c] = Q[((qHead + row * s.qRow) / 8u + c0) * Q_VECTORS + c];
+        }
+      }
+      workgroupBarrier();
+      for (var c = 0u; c < STEP8; c++) {
+        let a0 = loadQ(KEYS * K_PITCH + (0 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt0 + c0 + c);
+        let a1 = loadQ(KEYS * K_PITCH + (1 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt1 + c0 + c);
+        let a2 = loadQ(KEYS * K_PITCH + (2 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt2 + c0 + c);
+        let a3 = loadQ(KEYS * K_PITCH + (3 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt3 + c0 + c);
+        let a4 = loadQ(KEYS * K_PITCH + (4 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt4 + c0 + c);
+        let a5 = loadQ(KEYS * K_PITCH + (5 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt5 + c0 + c);
+        let a6 = loadQ(KEYS * K_PITCH + (6 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt6 + c0 + c);
+        let a7 = loadQ(KEYS * K_PITCH + (7 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt7 + c0 + c);
+        let b0_0 = loadK(((0 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_0 + c0 + c);
+        s0_0[0] += dot(a0.lo, b0_0.lo) + dot(a0.hi, b0_0.hi);
+        s1_0[0] += dot(a1.lo, b0_0.lo) + dot(a1.hi, b0_0.hi);
+        s2_0[0] += dot(a2.lo, b0_0.lo) + dot(a2.hi, b0_0.hi);
+        s3_0[0] += dot(a3.lo, b0_0.lo) + dot(a3.hi, b0_0.hi);
+        s4_0[0] += dot(a4.lo, b0_0.lo) + dot(a4.hi, b0_0.hi);
+        s5_0[0] += dot(a5.lo, b0_0.lo) + dot(a5.hi, b0_0.hi);
+        s6_0[0] += dot(a6.lo, b0_0.lo) + dot(a6.hi, b0_0.hi);
+        s7_0[0] += dot(a7.lo, b0_0.lo) + dot(a7.hi, b0_0.hi);
+        let b0_1 = loadK(((0 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_1 + c0 + c);
+        s0_0[1] += dot(a0.lo, b0_1.lo) + dot(a0.hi, b0_1.hi);
+        s1_0[1] += dot(a1.lo, b0_1.lo) + dot(a1.hi, b0_1.hi);
+        s2_0[1] += dot(a2.lo, b0_1.lo) + dot(a2.hi, b0_1.hi);
+        s3_0[1] += dot(a3.lo, b0_1.lo) + dot(a3.hi, b0_1.hi);
+        s4_0[1] += dot(a4.lo, b0_1.lo) + dot(a4.hi, b0_1.hi);
+        s5_0[1] += dot(a5.lo, b0_1.lo) + dot(a5.hi, b0_1.hi);
+        s6_0[1] += dot(a6.lo, b0_1.lo) + dot(a6.hi, b0_1.hi);
+        s7_0[1] += dot(a7.lo, b0_1.lo) + dot(a7.hi, b0_1.hi);
+        let b0_2 = loadK(((0 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_2 + c0 + c);
+        s0_0[2] += dot(a0.lo, b0_2.lo) + dot(a0.hi, b0_2.hi);
+        s1_0[2] += dot(a1.lo, b0_2.lo) + dot(a1.hi, b0_2.hi);
+        s2_0[2] += dot(a2.lo, b0_2.lo) + dot(a2.hi, b0_2.hi);
+        s3_0[2] += dot(a3.lo, b0_2.lo) + dot(a3.hi, b0_2.hi);
+        s4_0[2] += dot(a4.lo, b0_2.lo) + dot(a4.hi, b0_2.hi);
+        s5_0[2] += dot(a5.lo, b0_2.lo) + dot(a5.hi, b0_2.hi);
+        s6_0[2] += dot(a6.lo, b0_2.lo) + dot(a6.hi, b0_2.hi);
+        s7_0[2] += dot(a7.lo, b0_2.lo) + dot(a7.hi, b0_2.hi);
+        let b0_3 = loadK(((0 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_3 + c0 + c);
+        s0_0[3] += dot(a0.lo, b0_3.lo) + dot(a0.hi, b0_3.hi);
+        s1_0[3] += dot(a1.lo, b0_3.lo) + dot(a1.hi, b0_3.hi);
+        s2_0[3] += dot(a2.lo, b0_3.lo) + dot(a2.hi, b0_3.hi);
+        s3_0[3] += dot(a3.lo, b0_3.lo) + dot(a3.hi, b0_3.hi);
+        s4_0[3] += dot(a4.lo, b0_3.lo) + dot(a4.hi, b0_3.hi);
+        s5_0[3] += dot(a5.lo, b0_3.lo) + dot(a5.hi, b0_3.hi);
+        s6_0[3] += dot(a6.lo, b0_3.lo) + dot(a6.hi, b0_3.hi);
+        s7_0[3] += dot(a7.lo, b0_3.lo) + dot(a7.hi, b0_3.hi);
+        let b1_0 = loadK(((1 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_0 + c0 + c);
+        s0_1[0] += dot(a0.lo, b1_0.lo) + dot(a0.hi, b1_0.hi);
+        s1_1[0] += dot(a1.lo, b1_0.lo) + dot(a1.hi, b1_0.hi);
+        s2_1[0] += dot(a2.lo, b1_0.lo) + dot(a2.hi, b1_0.hi);
+        s3_1[0] += dot(a3.lo, b1_0.lo) + dot(a3.hi, b1_0.hi);
+        s4_1[0] += dot(a4.lo, b1_0.lo) + dot(a4.hi, b1_0.hi);
+        s5_1[0] += dot(a5.lo, b1_0.lo) + dot(a5.hi, b1_0.hi);
+        s6_1[0] += dot(a6.lo, b1_0.lo) + dot(a6.hi, b1_0.hi);
+        s7_1[0] += dot(a7.lo, b1_0.lo) + dot(a7.hi, b1_0.hi);
+        let b1_1 = loadK(((1 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_1 + c0 + c);
+        s0_1[1] += dot(a0.lo, b1_1.lo) + dot(a0.hi, b1_1.hi);
+        s1_1[1] += dot(a1.lo, b1_1.lo) + dot(a1.hi, b1_1.hi);
+        s2_1[1] += dot(a2.lo, b1_1.lo) + dot(a2.hi, b1_1.hi);
+        s3_1[1] += dot(a3.lo, b1_1.lo) + dot(a3.hi, b1_1.hi);
+        s4_1[1] += dot(a4.lo, b1_1.lo) + dot(a4.hi, b1_1.hi);
+        s5_1[1] += dot(a5.lo, b1_1.lo) + dot(a5.hi, b1_1.hi);
+        s6_1[1] += dot(a6.lo, b1_1.lo) + dot(a6.hi, b1_1.hi);
+        s7_1[1] += dot(a7.lo, b1_1.lo) + dot(a7.hi, b1_1.hi);
+        let b1_2 = loadK(((1 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_2 + c0 + c);
+        s0_1[2] += dot(a0.lo, b1_2.lo) + dot(a0.hi, b1_2.hi);
+        s1_1[2] += dot(a1.lo, b1_2.lo) + dot(a1.hi, b1_2.hi);
+        s2_1[2] += dot(a2.lo, b1_2.lo) + dot(a2.hi, b1_2.hi);
+        s3_1[2] += dot(a3.lo, b1_2.lo) + dot(a3.hi, b1_2.hi);
+        s4_1[2] += dot(a4.lo, b1_2.lo) + dot(a4.hi, b1_2.hi);
+        s5_1[2] += dot(a5.lo, b1_2.lo) + dot(a5.hi, b1_2.hi);
+        s6_1[2] += dot(a6.lo, b1_2.lo) + dot(a6.hi, b1_2.hi);
+        s7_1[2] += dot(a7.lo, b1_2.lo) + dot(a7.hi, b1_2.hi);
+        let b1_3 = loadK(((1 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_3 + c0 + c);
+        s0_1[3] += dot(a0.lo, b1_3.lo) + dot(a0.hi, b1_3.hi);
+        s1_1[3] += dot(a1.lo, b1_3.lo) + dot(a1.hi, b1_3.hi);
+        s2_1[3] += dot(a2.lo, b1_3.lo) + dot(a2.hi, b1_3.hi);
+        s3_1[3] += dot(a3.lo, b1_3.lo) + dot(a3.hi, b1_3.hi);
+        s4_1[3] += dot(a4.lo, b1_3.lo) + dot(a4.hi, b1_3.hi);
+        s5_1[3] += dot(a5.lo, b1_3.lo) + dot(a5.hi, b1_3.hi);
+        s6_1[3] += dot(a6.lo, b1_3.lo) + dot(a6.hi, b1_3.hi);
+        s7_1[3] += dot(a7.lo, b1_3.lo) + dot(a7.hi, b1_3.hi);
+      }
+      if (c0 + STEP8 < D8) { workgroupBarrier(); }
     }
-    s0_0 = score(s0_0, b, row0, key0 + 0, bias0);
-    s0_1 = score(s0_1, b, row0, key0 + 1, bias0);
-    s0_2 = score(s0_2, b, row0, key0 + 2, bias0);
-    s0_3 = score(s0_3, b, row0, key0 + 3, bias0);
-    s0_4 = score(s0_4, b, row0, key0 + 4, bias0);
-    s0_5 = score(s0_5, b, row0, key0 + 5, bias0);
-    s0_6 = score(s0_6, b, row0, key0 + 6, bias0);
-    s0_7 = score(s0_7, b, row0, key0 + 7, bias0);
-    tops[(m0 + 0) * WX + local.x] = max(max(max(s0_0, s0_1), max(s0_2, s0_3)), max(max(s0_4, s0_5), max(s0_6, s0_7)));
-    s1_0 = score(s1_0, b, row1, key0 + 0, bias1);
-    s1_1 = score(s1_1, b, row1, key0 + 1, bias1);
-    s1_2 = score(s1_2, b, row1, key0 + 2, bias1);
-    s1_3 = score(s1_3, b, row1, key0 + 3, bias1);
-    s1_4 = score(s1_4, b, row1, key0 + 4, bias1);
-    s1_5 = score(s1_5, b, row1, key0 + 5, bias1);
-    s1_6 = score(s1_6, b, row1, key0 + 6, bias1);
-    s1_7 = score(s1_7, b, row1, key0 + 7, bias1);
-    tops[(m0 + 1) * WX + local.x] = max(max(max(s1_0, s1_1), max(s1_2, s1_3)), max(max(s1_4, s1_5), max(s1_6, s1_7)));
-    s2_0 = score(s2_0, b, row2, key0 + 0, bias2);
-    s2_1 = score(s2_1, b, row2, key0 + 1, bias2);
-    s2_2 = score(s2_2, b, row2, key0 + 2, bias2);
-    s2_3 = score(s2_3, b, row2, key0 + 3, bias2);
-    s2_4 = score(s2_4, b, row2, key0 + 4, bias2);
-    s2_5 = score(s2_5, b, row2, key0 + 5, bias2);
-    s2_6 = score(s2_6, b, row2, key0 + 6, bias2);
-    s2_7 = score(s2_7, b, row2, key0 + 7, bias2);
-    tops[(m0 + 2) * WX + local.x] = max(max(max(s2_0, s2_1), max(s2_2, s2_3)), max(max(s2_4, s2_5), max(s2_6, s2_7)));
-    s3_0 = score(s3_0, b, row3, key0 + 0, bias3);
-    s3_1 = score(s3_1, b, row3, key0 + 1, bias3);
-    s3_2 = score(s3_2, b, row3, key0 + 2, bias3);
-    s3_3 = score(s3_3, b, row3, key0 + 3, bias3);
-    s3_4 = score(s3_4, b, row3, key0 + 4, bias3);
-    s3_5 = score(s3_5, b, row3, key0 + 5, bias3);
-    s3_6 = score(s3_6, b, row3, key0 + 6, bias3);
-    s3_7 = score(s3_7, b, row3, key0 + 7, bias3);
-    tops[(m0 + 3) * WX + local.x] = max(max(max(s3_0, s3_1), max(s3_2, s3_3)), max(max(s3_4, s3_5), max(s3_6, s3_7)));
-    s4_0 = score(s4_0, b, row4, key0 + 0, bias4);
-    s4_1 = score(s4_1, b, row4, key0 + 1, bias4);
-    s4_2 = score(s4_2, b, row4, key0 + 2, bias4);
-    s4_3 = score(s4_3, b, row4, key0 + 3, bias4);
-    s4_4 = score(s4_4, b, row4, key0 + 4, bias4);
-    s4_5 = score(s4_5, b, row4, key0 + 5, bias4);
-    s4_6 = score(s4_6, b, row4, key0 + 6, bias4);
-    s4_7 = score(s4_7, b, row4, key0 + 7, bias4);
-    tops[(m0 + 4) * WX + local.x] = max(max(max(s4_0, s4_1), max(s4_2, s4_3)), max(max(s4_4, s4_5), max(s4_6, s4_7)));
-    s5_0 = score(s5_0, b, row5, key0 + 0, bias5);
-    s5_1 = score(s5_1, b, row5, key0 + 1, bias5);
-    s5_2 = score(s5_2, b, row5, key0 + 2, bias5);
-    s5_3 = score(s5_3, b, row5, key0 + 3, bias5);
-    s5_4 = score(s5_4, b, row5, key0 + 4, bias5);
-    s5_5 = score(s5_5, b, row5, key0 + 5, bias5);
-    s5_6 = score(s5_6, b, row5, key0 + 6, bias5);
-    s5_7 = score(s5_7, b, row5, key0 + 7, bias5);
-    tops[(m0 + 5) * WX + local.x] = max(max(max(s5_0, s5_1), max(s5_2, s5_3)), max(max(s5_4, s5_5), max(s5_6, s5_7)));
-    s6_0 = score(s6_0, b, row6, key0 + 0, bias6);
-    s6_1 = score(s6_1, b, row6, key0 + 1, bias6);
-    s6_2 = score(s6_2, b, row6, key0 + 2, bias6);
-    s6_3 = score(s6_3, b, row6, key0 + 3, bias6);
-    s6_4 = score(s6_4, b, row6, key0 + 4, bias6);
-    s6_5 = score(s6_5, b, row6, key0 + 5, bias6);
-    s6_6 = score(s6_6, b, row6, key0 + 6, bias6);
-    s6_7 = score(s6_7, b, row6, key0 + 7, bias6);
-    tops[(m0 + 6) * WX + local.x] = max(max(max(s6_0, s6_1), max(s6_2, s6_3)), max(max(s6_4, s6_5), max(s6_6, s6_7)));
-    s7_0 = score(s7_0, b, row7, key0 + 0, bias7);
-    s7_1 = score(s7_1, b, row7, key0 + 1, bias7);
-    s7_2 = score(s7_2, b, row7, key0 + 2, bias7);
-    s7_3 = score(s7_3, b, row7, key0 + 3, bias7);
-    s7_4 = score(s7_4, b, row7, key0 + 4, bias7);
-    s7_5 = score(s7_5, b, row7, key0 + 5, bias7);
-    s7_6 = score(s7_6, b, row7, key0 + 6, bias7);
-    s7_7 = score(s7_7, b, row7, key0 + 7, bias7);
-    tops[(m0 + 7) * WX + local.x] = max(max(max(s7_0, s7_1), max(s7_2, s7_3)), max(max(s7_4, s7_5), max(s7_6, s7_7)));
-    workgroupBarrier();
     var top0 = max0;
-    for (var t = 0u; t < WX; t++) { top0 = max(top0, tops[(m0 + 0) * WX + t]); }
+    s0_0[0] = score(s0_0[0], b, row0, key0 + (0 * 4 + 0), bias0);
+    s0_0[1] = score(s0_0[1], b, row0, key0 + (0 * 4 + 1), bias0);
+    s0_0[2] = score(s0_0[2], b, row0, key0 + (0 * 4 + 2), bias0);
+    s0_0[3] = score(s0_0[3], b, row0, key0 + (0 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_0.x, s0_0.y), max(s0_0.z, s0_0.w)));
+    s0_1[0] = score(s0_1[0], b, row0, key0 + (1 * 4 + 0), bias0);
+    s0_1[1] = score(s0_1[1], b, row0, key0 + (1 * 4 + 1), bias0);
+    s0_1[2] = score(s0_1[2], b, row0, key0 + (1 * 4 + 2), bias0);
+    s0_1[3] = score(s0_1[3], b, row0, key0 + (1 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_1.x, s0_1.y), max(s0_1.z, s0_1.w)));
+    tops[(y * RQ + 0) * WX + x] = top0;
+    var top1 = max1;
+    s1_0[0] = score(s1_0[0], b, row1, key0 + (0 * 4 + 0), bias1);
+    s1_0[1] = score(s1_0[1], b, row1, key0 + (0 * 4 + 1), bias1);
+    s1_0[2] = score(s1_0[2], b, row1, key0 + (0 * 4 + 2), bias1);
+    s1_0[3] = score(s1_0[3], b, row1, key0 + (0 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_0.x, s1_0.y), max(s1_0.z, s1_0.w)));
+    s1_1[0] = score(s1_1[0], b, row1, key0 + (1 * 4 + 0), bias1);
+    s1_1[1] = score(s1_1[1], b, row1, key0 + (1 * 4 + 1), bias1);
+    s1_1[2] = score(s1_1[2], b, row1, key0 + (1 * 4 + 2), bias1);
+    s1_1[3] = score(s1_1[3], b, row1, key0 + (1 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_1.x, s1_1.y), max(s1_1.z, s1_1.w)));
+    tops[(y * RQ + 1) * WX + x] = top1;
+    var top2 = max2;
+    s2_0[0] = score(s2_0[0], b, row2, key0 + (0 * 4 + 0), bias2);
+    s2_0[1] = score(s2_0[1], b, row2, key0 + (0 * 4 + 1), bias2);
+    s2_0[2] = score(s2_0[2], b, row2, key0 + (0 * 4 + 2), bias2);
+    s2_0[3] = score(s2_0[3], b, row2, key0 + (0 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_0.x, s2_0.y), max(s2_0.z, s2_0.w)));
+    s2_1[0] = score(s2_1[0], b, row2, key0 + (1 * 4 + 0), bias2);
+    s2_1[1] = score(s2_1[1], b, row2, key0 + (1 * 4 + 1), bias2);
+    s2_1[2] = score(s2_1[2], b, row2, key0 + (1 * 4 + 2), bias2);
+    s2_1[3] = score(s2_1[3], b, row2, key0 + (1 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_1.x, s2_1.y), max(s2_1.z, s2_1.w)));
+    tops[(y * RQ + 2) * WX + x] = top2;
+    var top3 = max3;
+    s3_0[0] = score(s3_0[0], b, row3, key0 + (0 * 4 + 0), bias3);
+    s3_0[1] = score(s3_0[1], b, row3, key0 + (0 * 4 + 1), bias3);
+    s3_0[2] = score(s3_0[2], b, row3, key0 + (0 * 4 + 2), bias3);
+    s3_0[3] = score(s3_0[3], b, row3, key0 + (0 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_0.x, s3_0.y), max(s3_0.z, s3_0.w)));
+    s3_1[0] = score(s3_1[0], b, row3, key0 + (1 * 4 + 0), bias3);
+    s3_1[1] = score(s3_1[1], b, row3, key0 + (1 * 4 + 1), bias3);
+    s3_1[2] = score(s3_1[2], b, row3, key0 + (1 * 4 + 2), bias3);
+    s3_1[3] = score(s3_1[3], b, row3, key0 + (1 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_1.x, s3_1.y), max(s3_1.z, s3_1.w)));
+    tops[(y * RQ + 3) * WX + x] = top3;
+    var top4 = max4;
+    s4_0[0] = score(s4_0[0], b, row4, key0 + (0 * 4 + 0), bias4);
+    s4_0[1] = score(s4_0[1], b, row4, key0 + (0 * 4 + 1), bias4);
+    s4_0[2] = score(s4_0[2], b, row4, key0 + (0 * 4 + 2), bias4);
+    s4_0[3] = score(s4_0[3], b, row4, key0 + (0 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_0.x, s4_0.y), max(s4_0.z, s4_0.w)));
+    s4_1[0] = score(s4_1[0], b, row4, key0 + (1 * 4 + 0), bias4);
+    s4_1[1] = score(s4_1[1], b, row4, key0 + (1 * 4 + 1), bias4);
+    s4_1[2] = score(s4_1[2], b, row4, key0 + (1 * 4 + 2), bias4);
+    s4_1[3] = score(s4_1[3], b, row4, key0 + (1 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_1.x, s4_1.y), max(s4_1.z, s4_1.w)));
+    tops[(y * RQ + 4) * WX + x] = top4;
+    var top5 = max5;
+    s5_0[0] = score(s5_0[0], b, row5, key0 + (0 * 4 + 0), bias5);
+    s5_0[1] = score(s5_0[1], b, row5, key0 + (0 * 4 + 1), bias5);
+    s5_0[2] = score(s5_0[2], b, row5, key0 + (0 * 4 + 2), bias5);
+    s5_0[3] = score(s5_0[3], b, row5, key0 + (0 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_0.x, s5_0.y), max(s5_0.z, s5_0.w)));
+    s5_1[0] = score(s5_1[0], b, row5, key0 + (1 * 4 + 0), bias5);
+    s5_1[1] = score(s5_1[1], b, row5, key0 + (1 * 4 + 1), bias5);
+    s5_1[2] = score(s5_1[2], b, row5, key0 + (1 * 4 + 2), bias5);
+    s5_1[3] = score(s5_1[3], b, row5, key0 + (1 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_1.x, s5_1.y), max(s5_1.z, s5_1.w)));
+    tops[(y * RQ + 5) * WX + x] = top5;
+    var top6 = max6;
+    s6_0[0] = score(s6_0[0], b, row6, key0 + (0 * 4 + 0), bias6);
+    s6_0[1] = score(s6_0[1], b, row6, key0 + (0 * 4 + 1), bias6);
+    s6_0[2] = score(s6_0[2], b, row6, key0 + (0 * 4 + 2), bias6);
+    s6_0[3] = score(s6_0[3], b, row6, key0 + (0 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_0.x, s6_0.y), max(s6_0.z, s6_0.w)));
+    s6_1[0] = score(s6_1[0], b, row6, key0 + (1 * 4 + 0), bias6);
+    s6_1[1] = score(s6_1[1], b, row6, key0 + (1 * 4 + 1), bias6);
+    s6_1[2] = score(s6_1[2], b, row6, key0 + (1 * 4 + 2), bias6);
+    s6_1[3] = score(s6_1[3], b, row6, key0 + (1 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_1.x, s6_1.y), max(s6_1.z, s6_1.w)));
+    tops[(y * RQ + 6) * WX + x] = top6;
+    var top7 = max7;
+    s7_0[0] = score(s7_0[0], b, row7, key0 + (0 * 4 + 0), bias7);
+    s7_0[1] = score(s7_0[1], b, row7, key0 + (0 * 4 + 1), bias7);
+    s7_0[2] = score(s7_0[2], b, row7, key0 + (0 * 4 + 2), bias7);
+    s7_0[3] = score(s7_0[3], b, row7, key0 + (0 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_0.x, s7_0.y), max(s7_0.z, s7_0.w)));
+    s7_1[0] = score(s7_1[0], b, row7, key0 + (1 * 4 + 0), bias7);
+    s7_1[1] = score(s7_1[1], b, row7, key0 + (1 * 4 + 1), bias7);
+    s7_1[2] = score(s7_1[2], b, row7, key0 + (1 * 4 + 2), bias7);
+    s7_1[3] = score(s7_1[3], b, row7, key0 + (1 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_1.x, s7_1.y), max(s7_1.z, s7_1.w)));
+    tops[(y * RQ + 7) * WX + x] = top7;
+    workgroupBarrier();
+    for (var t = 0u; t < WX; t++) { top0 = max(top0, tops[(y * RQ + 0) * WX + t]); }
     let fade0 = exp2(max0 - top0);
     max0 = top0;
     sum0 *= fade0;
@@ -10860,12 +10965,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     hi0_0 *= fade0;
     lo0_1 *= fade0;
     hi0_1 *= fade0;
-    let u0 = vec4f(s0_0, s0_1, s0_2, s0_3);
-    let v0 = vec4f(s0_4, s0_5, s0_6, s0_7);
-    P[((m0 + 0) * WX + local.x) * 2u] = select(vec4f(), exp2(u0 - max0), u0 > vec4f(NOTHING));
-    P[((m0 + 0) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v0 - max0), v0 > vec4f(NOTHING));
-    var top1 = max1;
-    for (var t = 0u; t < WX; t++) { top1 = max(top1, tops[(m0 + 1) * WX + t]); }
+    s0_0 = exp2(s0_0 - max0);
+    s0_1 = exp2(s0_1 - max0);
+    for (var t = 0u; t < WX; t++) { top1 = max(top1, tops[(y * RQ + 1) * WX + t]); }
     let fade1 = exp2(max1 - top1);
     max1 = top1;
     sum1 *= fade1;
@@ -10873,12 +10975,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     hi1_0 *= fade1;
     lo1_1 *= fade1;
     hi1_1 *= fade1;
-    let u1 = vec4f(s1_0, s1_1, s1_2, s1_3);
-    let v1 = vec4f(s1_4, s1_5, s1_6, s1_7);
-    P[((m0 + 1) * WX + local.x) * 2u] = select(vec4f(), exp2(u1 - max1), u1 > vec4f(NOTHING));
-    P[((m0 + 1) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v1 - max1), v1 > vec4f(NOTHING));
-    var top2 = max2;
-    for (var t = 0u; t < WX; t++) { top2 = max(top2, tops[(m0 + 2) * WX + t]); }
+    s1_0 = exp2(s1_0 - max1);
+    s1_1 = exp2(s1_1 - max1);
+    for (var t = 0u; t < WX; t++) { top2 = max(top2, tops[(y * RQ + 2) * WX + t]); }
     let fade2 = exp2(max2 - top2);
     max2 = top2;
     sum2 *= fade2;
@@ -10886,12 +10985,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     hi2_0 *= fade2;
     lo2_1 *= fade2;
     hi2_1 *= fade2;
-    let u2 = vec4f(s2_0, s2_1, s2_2, s2_3);
-    let v2 = vec4f(s2_4, s2_5, s2_6, s2_7);
-    P[((m0 + 2) * WX + local.x) * 2u] = select(vec4f(), exp2(u2 - max2), u2 > vec4f(NOTHING));
-    P[((m0 + 2) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v2 - max2), v2 > vec4f(NOTHING));
-    var top3 = max3;
-    for (var t = 0u; t < WX; t++) { top3 = max(top3, tops[(m0 + 3) * WX + t]); }
+    s2_0 = exp2(s2_0 - max2);
+    s2_1 = exp2(s2_1 - max2);
+    for (var t = 0u; t < WX; t++) { top3 = max(top3, tops[(y * RQ + 3) * WX + t]); }
     let fade3 = exp2(max3 - top3);
     max3 = top3;
     sum3 *= fade3;
@@ -10899,12 +10995,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     hi3_0 *= fade3;
     lo3_1 *= fade3;
     hi3_1 *= fade3;
-    let u3 = vec4f(s3_0, s3_1, s3_2, s3_3);
-    let v3 = vec4f(s3_4, s3_5, s3_6, s3_7);
-    P[((m0 + 3) * WX + local.x) * 2u] = select(vec4f(), exp2(u3 - max3), u3 > vec4f(NOTHING));
-    P[((m0 + 3) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v3 - max3), v3 > vec4f(NOTHING));
-    var top4 = max4;
-    for (var t = 0u; t < WX; t++) { top4 = max(top4, tops[(m0 + 4) * WX + t]); }
+    s3_0 = exp2(s3_0 - max3);
+    s3_1 = exp2(s3_1 - max3);
+    for (var t = 0u; t < WX; t++) { top4 = max(top4, tops[(y * RQ + 4) * WX + t]); }
     let fade4 = exp2(max4 - top4);
     max4 = top4;
     sum4 *= fade4;
@@ -10912,12 +11005,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     hi4_0 *= fade4;
     lo4_1 *= fade4;
     hi4_1 *= fade4;
-    let u4 = vec4f(s4_0, s4_1, s4_2, s4_3);
-    let v4 = vec4f(s4_4, s4_5, s4_6, s4_7);
-    P[((m0 + 4) * WX + local.x) * 2u] = select(vec4f(), exp2(u4 - max4), u4 > vec4f(NOTHING));
-    P[((m0 + 4) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v4 - max4), v4 > vec4f(NOTHING));
-    var top5 = max5;
-    for (var t = 0u; t < WX; t++) { top5 = max(top5, tops[(m0 + 5) * WX + t]); }
+    s4_0 = exp2(s4_0 - max4);
+    s4_1 = exp2(s4_1 - max4);
+    for (var t = 0u; t < WX; t++) { top5 = max(top5, tops[(y * RQ + 5) * WX + t]); }
     let fade5 = exp2(max5 - top5);
     max5 = top5;
     sum5 *= fade5;
@@ -10925,12 +11015,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     hi5_0 *= fade5;
     lo5_1 *= fade5;
     hi5_1 *= fade5;
-    let u5 = vec4f(s5_0, s5_1, s5_2, s5_3);
-    let v5 = vec4f(s5_4, s5_5, s5_6, s5_7);
-    P[((m0 + 5) * WX + local.x) * 2u] = select(vec4f(), exp2(u5 - max5), u5 > vec4f(NOTHING));
-    P[((m0 + 5) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v5 - max5), v5 > vec4f(NOTHING));
-    var top6 = max6;
-    for (var t = 0u; t < WX; t++) { top6 = max(top6, tops[(m0 + 6) * WX + t]); }
+    s5_0 = exp2(s5_0 - max5);
+    s5_1 = exp2(s5_1 - max5);
+    for (var t = 0u; t < WX; t++) { top6 = max(top6, tops[(y * RQ + 6) * WX + t]); }
     let fade6 = exp2(max6 - top6);
     max6 = top6;
     sum6 *= fade6;
@@ -10938,12 +11025,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     hi6_0 *= fade6;
     lo6_1 *= fade6;
     hi6_1 *= fade6;
-    let u6 = vec4f(s6_0, s6_1, s6_2, s6_3);
-    let v6 = vec4f(s6_4, s6_5, s6_6, s6_7);
-    P[((m0 + 6) * WX + local.x) * 2u] = select(vec4f(), exp2(u6 - max6), u6 > vec4f(NOTHING));
-    P[((m0 + 6) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v6 - max6), v6 > vec4f(NOTHING));
-    var top7 = max7;
-    for (var t = 0u; t < WX; t++) { top7 = max(top7, tops[(m0 + 7) * WX + t]); }
+    s6_0 = exp2(s6_0 - max6);
+    s6_1 = exp2(s6_1 - max6);
+    for (var t = 0u; t < WX; t++) { top7 = max(top7, tops[(y * RQ + 7) * WX + t]); }
     let fade7 = exp2(max7 - top7);
     max7 = top7;
     sum7 *= fade7;
@@ -10951,235 +11035,3633 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     hi7_0 *= fade7;
     lo7_1 *= fade7;
     hi7_1 *= fade7;
-    let u7 = vec4f(s7_0, s7_1, s7_2, s7_3);
-    let v7 = vec4f(s7_4, s7_5, s7_6, s7_7);
-    P[((m0 + 7) * WX + local.x) * 2u] = select(vec4f(), exp2(u7 - max7), u7 > vec4f(NOTHING));
-    P[((m0 + 7) * WX + local.x) * 2u + 1u] = select(vec4f(), exp2(v7 - max7), v7 > vec4f(NOTHING));
-    workgroupBarrier();
-    for (var t = 0u; t < min(2u * WX, (s.Lk - k0 + 3u) / 4u); t++) {
-      let p0 = P[(m0 + 0) * WX * 2u + t];
-      sum0 += p0.x + p0.y + p0.z + p0.w;
-      let p1 = P[(m0 + 1) * WX * 2u + t];
-      sum1 += p1.x + p1.y + p1.z + p1.w;
-      let p2 = P[(m0 + 2) * WX * 2u + t];
-      sum2 += p2.x + p2.y + p2.z + p2.w;
-      let p3 = P[(m0 + 3) * WX * 2u + t];
-      sum3 += p3.x + p3.y + p3.z + p3.w;
-      let p4 = P[(m0 + 4) * WX * 2u + t];
-      sum4 += p4.x + p4.y + p4.z + p4.w;
-      let p5 = P[(m0 + 5) * WX * 2u + t];
-      sum5 += p5.x + p5.y + p5.z + p5.w;
-      let p6 = P[(m0 + 6) * WX * 2u + t];
-      sum6 += p6.x + p6.y + p6.z + p6.w;
-      let p7 = P[(m0 + 7) * WX * 2u + t];
-      sum7 += p7.x + p7.y + p7.z + p7.w;
-      let at0 = vHead + min(k0 + t * 4u + 0, s.Lk - 1u) * s.vRow / 8u;
-      let w0_0 = loadV(at0 + 0);
-      lo0_0 = fma(vec4f(p0[0]), w0_0.lo, lo0_0);
-      hi0_0 = fma(vec4f(p0[0]), w0_0.hi, hi0_0);
-      lo1_0 = fma(vec4f(p1[0]), w0_0.lo, lo1_0);
-      hi1_0 = fma(vec4f(p1[0]), w0_0.hi, hi1_0);
-      lo2_0 = fma(vec4f(p2[0]), w0_0.lo, lo2_0);
-      hi2_0 = fma(vec4f(p2[0]), w0_0.hi, hi2_0);
-      lo3_0 = fma(vec4f(p3[0]), w0_0.lo, lo3_0);
-      hi3_0 = fma(vec4f(p3[0]), w0_0.hi, hi3_0);
-      lo4_0 = fma(vec4f(p4[0]), w0_0.lo, lo4_0);
-      hi4_0 = fma(vec4f(p4[0]), w0_0.hi, hi4_0);
-      lo5_0 = fma(vec4f(p5[0]), w0_0.lo, lo5_0);
-      hi5_0 = fma(vec4f(p5[0]), w0_0.hi, hi5_0);
-      lo6_0 = fma(vec4f(p6[0]), w0_0.lo, lo6_0);
-      hi6_0 = fma(vec4f(p6[0]), w0_0.hi, hi6_0);
-      lo7_0 = fma(vec4f(p7[0]), w0_0.lo, lo7_0);
-      hi7_0 = fma(vec4f(p7[0]), w0_0.hi, hi7_0);
-      let w0_1 = loadV(at0 + 1);
-      lo0_1 = fma(vec4f(p0[0]), w0_1.lo, lo0_1);
-      hi0_1 = fma(vec4f(p0[0]), w0_1.hi, hi0_1);
-      lo1_1 = fma(vec4f(p1[0]), w0_1.lo, lo1_1);
-      hi1_1 = fma(vec4f(p1[0]), w0_1.hi, hi1_1);
-      lo2_1 = fma(vec4f(p2[0]), w0_1.lo, lo2_1);
-      hi2_1 = fma(vec4f(p2[0]), w0_1.hi, hi2_1);
-      lo3_1 = fma(vec4f(p3[0]), w0_1.lo, lo3_1);
-      hi3_1 = fma(vec4f(p3[0]), w0_1.hi, hi3_1);
-      lo4_1 = fma(vec4f(p4[0]), w0_1.lo, lo4_1);
-      hi4_1 = fma(vec4f(p4[0]), w0_1.hi, hi4_1);
-      lo5_1 = fma(vec4f(p5[0]), w0_1.lo, lo5_1);
-      hi5_1 = fma(vec4f(p5[0]), w0_1.hi, hi5_1);
-      lo6_1 = fma(vec4f(p6[0]), w0_1.lo, lo6_1);
-      hi6_1 = fma(vec4f(p6[0]), w0_1.hi, hi6_1);
-      lo7_1 = fma(vec4f(p7[0]), w0_1.lo, lo7_1);
-      hi7_1 = fma(vec4f(p7[0]), w0_1.hi, hi7_1);
-      let at1 = vHead + min(k0 + t * 4u + 1, s.Lk - 1u) * s.vRow / 8u;
-      let w1_0 = loadV(at1 + 0);
-      lo0_0 = fma(vec4f(p0[1]), w1_0.lo, lo0_0);
-      hi0_0 = fma(vec4f(p0[1]), w1_0.hi, hi0_0);
-      lo1_0 = fma(vec4f(p1[1]), w1_0.lo, lo1_0);
-      hi1_0 = fma(vec4f(p1[1]), w1_0.hi, hi1_0);
-      lo2_0 = fma(vec4f(p2[1]), w1_0.lo, lo2_0);
-      hi2_0 = fma(vec4f(p2[1]), w1_0.hi, hi2_0);
-      lo3_0 = fma(vec4f(p3[1]), w1_0.lo, lo3_0);
-      hi3_0 = fma(vec4f(p3[1]), w1_0.hi, hi3_0);
-      lo4_0 = fma(vec4f(p4[1]), w1_0.lo, lo4_0);
-      hi4_0 = fma(vec4f(p4[1]), w1_0.hi, hi4_0);
-      lo5_0 = fma(vec4f(p5[1]), w1_0.lo, lo5_0);
-      hi5_0 = fma(vec4f(p5[1]), w1_0.hi, hi5_0);
-      lo6_0 = fma(vec4f(p6[1]), w1_0.lo, lo6_0);
-      hi6_0 = fma(vec4f(p6[1]), w1_0.hi, hi6_0);
-      lo7_0 = fma(vec4f(p7[1]), w1_0.lo, lo7_0);
-      hi7_0 = fma(vec4f(p7[1]), w1_0.hi, hi7_0);
-      let w1_1 = loadV(at1 + 1);
-      lo0_1 = fma(vec4f(p0[1]), w1_1.lo, lo0_1);
-      hi0_1 = fma(vec4f(p0[1]), w1_1.hi, hi0_1);
-      lo1_1 = fma(vec4f(p1[1]), w1_1.lo, lo1_1);
-      hi1_1 = fma(vec4f(p1[1]), w1_1.hi, hi1_1);
-      lo2_1 = fma(vec4f(p2[1]), w1_1.lo, lo2_1);
-      hi2_1 = fma(vec4f(p2[1]), w1_1.hi, hi2_1);
-      lo3_1 = fma(vec4f(p3[1]), w1_1.lo, lo3_1);
-      hi3_1 = fma(vec4f(p3[1]), w1_1.hi, hi3_1);
-      lo4_1 = fma(vec4f(p4[1]), w1_1.lo, lo4_1);
-      hi4_1 = fma(vec4f(p4[1]), w1_1.hi, hi4_1);
-      lo5_1 = fma(vec4f(p5[1]), w1_1.lo, lo5_1);
-      hi5_1 = fma(vec4f(p5[1]), w1_1.hi, hi5_1);
-      lo6_1 = fma(vec4f(p6[1]), w1_1.lo, lo6_1);
-      hi6_1 = fma(vec4f(p6[1]), w1_1.hi, hi6_1);
-      lo7_1 = fma(vec4f(p7[1]), w1_1.lo, lo7_1);
-      hi7_1 = fma(vec4f(p7[1]), w1_1.hi, hi7_1);
-      let at2 = vHead + min(k0 + t * 4u + 2, s.Lk - 1u) * s.vRow / 8u;
-      let w2_0 = loadV(at2 + 0);
-      lo0_0 = fma(vec4f(p0[2]), w2_0.lo, lo0_0);
-      hi0_0 = fma(vec4f(p0[2]), w2_0.hi, hi0_0);
-      lo1_0 = fma(vec4f(p1[2]), w2_0.lo, lo1_0);
-      hi1_0 = fma(vec4f(p1[2]), w2_0.hi, hi1_0);
-      lo2_0 = fma(vec4f(p2[2]), w2_0.lo, lo2_0);
-      hi2_0 = fma(vec4f(p2[2]), w2_0.hi, hi2_0);
-      lo3_0 = fma(vec4f(p3[2]), w2_0.lo, lo3_0);
-      hi3_0 = fma(vec4f(p3[2]), w2_0.hi, hi3_0);
-      lo4_0 = fma(vec4f(p4[2]), w2_0.lo, lo4_0);
-      hi4_0 = fma(vec4f(p4[2]), w2_0.hi, hi4_0);
-      lo5_0 = fma(vec4f(p5[2]), w2_0.lo, lo5_0);
-      hi5_0 = fma(vec4f(p5[2]), w2_0.hi, hi5_0);
-      lo6_0 = fma(vec4f(p6[2]), w2_0.lo, lo6_0);
-      hi6_0 = fma(vec4f(p6[2]), w2_0.hi, hi6_0);
-      lo7_0 = fma(vec4f(p7[2]), w2_0.lo, lo7_0);
-      hi7_0 = fma(vec4f(p7[2]), w2_0.hi, hi7_0);
-      let w2_1 = loadV(at2 + 1);
-      lo0_1 = fma(vec4f(p0[2]), w2_1.lo, lo0_1);
-      hi0_1 = fma(vec4f(p0[2]), w2_1.hi, hi0_1);
-      lo1_1 = fma(vec4f(p1[2]), w2_1.lo, lo1_1);
-      hi1_1 = fma(vec4f(p1[2]), w2_1.hi, hi1_1);
-      lo2_1 = fma(vec4f(p2[2]), w2_1.lo, lo2_1);
-      hi2_1 = fma(vec4f(p2[2]), w2_1.hi, hi2_1);
-      lo3_1 = fma(vec4f(p3[2]), w2_1.lo, lo3_1);
-      hi3_1 = fma(vec4f(p3[2]), w2_1.hi, hi3_1);
-      lo4_1 = fma(vec4f(p4[2]), w2_1.lo, lo4_1);
-      hi4_1 = fma(vec4f(p4[2]), w2_1.hi, hi4_1);
-      lo5_1 = fma(vec4f(p5[2]), w2_1.lo, lo5_1);
-      hi5_1 = fma(vec4f(p5[2]), w2_1.hi, hi5_1);
-      lo6_1 = fma(vec4f(p6[2]), w2_1.lo, lo6_1);
-      hi6_1 = fma(vec4f(p6[2]), w2_1.hi, hi6_1);
-      lo7_1 = fma(vec4f(p7[2]), w2_1.lo, lo7_1);
-      hi7_1 = fma(vec4f(p7[2]), w2_1.hi, hi7_1);
-      let at3 = vHead + min(k0 + t * 4u + 3, s.Lk - 1u) * s.vRow / 8u;
-      let w3_0 = loadV(at3 + 0);
-      lo0_0 = fma(vec4f(p0[3]), w3_0.lo, lo0_0);
-      hi0_0 = fma(vec4f(p0[3]), w3_0.hi, hi0_0);
-      lo1_0 = fma(vec4f(p1[3]), w3_0.lo, lo1_0);
-      hi1_0 = fma(vec4f(p1[3]), w3_0.hi, hi1_0);
-      lo2_0 = fma(vec4f(p2[3]), w3_0.lo, lo2_0);
-      hi2_0 = fma(vec4f(p2[3]), w3_0.hi, hi2_0);
-      lo3_0 = fma(vec4f(p3[3]), w3_0.lo, lo3_0);
-      hi3_0 = fma(vec4f(p3[3]), w3_0.hi, hi3_0);
-      lo4_0 = fma(vec4f(p4[3]), w3_0.lo, lo4_0);
-      hi4_0 = fma(vec4f(p4[3]), w3_0.hi, hi4_0);
-      lo5_0 = fma(vec4f(p5[3]), w3_0.lo, lo5_0);
-      hi5_0 = fma(vec4f(p5[3]), w3_0.hi, hi5_0);
-      lo6_0 = fma(vec4f(p6[3]), w3_0.lo, lo6_0);
-      hi6_0 = fma(vec4f(p6[3]), w3_0.hi, hi6_0);
-      lo7_0 = fma(vec4f(p7[3]), w3_0.lo, lo7_0);
-      hi7_0 = fma(vec4f(p7[3]), w3_0.hi, hi7_0);
-      let w3_1 = loadV(at3 + 1);
-      lo0_1 = fma(vec4f(p0[3]), w3_1.lo, lo0_1);
-      hi0_1 = fma(vec4f(p0[3]), w3_1.hi, hi0_1);
-      lo1_1 = fma(vec4f(p1[3]), w3_1.lo, lo1_1);
-      hi1_1 = fma(vec4f(p1[3]), w3_1.hi, hi1_1);
-      lo2_1 = fma(vec4f(p2[3]), w3_1.lo, lo2_1);
-      hi2_1 = fma(vec4f(p2[3]), w3_1.hi, hi2_1);
-      lo3_1 = fma(vec4f(p3[3]), w3_1.lo, lo3_1);
-      hi3_1 = fma(vec4f(p3[3]), w3_1.hi, hi3_1);
-      lo4_1 = fma(vec4f(p4[3]), w3_1.lo, lo4_1);
-      hi4_1 = fma(vec4f(p4[3]), w3_1.hi, hi4_1);
-      lo5_1 = fma(vec4f(p5[3]), w3_1.lo, lo5_1);
-      hi5_1 = fma(vec4f(p5[3]), w3_1.hi, hi5_1);
-      lo6_1 = fma(vec4f(p6[3]), w3_1.lo, lo6_1);
-      hi6_1 = fma(vec4f(p6[3]), w3_1.hi, hi6_1);
-      lo7_1 = fma(vec4f(p7[3]), w3_1.lo, lo7_1);
-      hi7_1 = fma(vec4f(p7[3]), w3_1.hi, hi7_1);
+    s7_0 = exp2(s7_0 - max7);
+    s7_1 = exp2(s7_1 - max7);
+
+    // Quad t of turn q: keys 4q … 4q + 3 of the RK of invocation t. Those beyond the last key add nothing.
+    let quads = min(WX, (s.Lk - k0 + RK - 1u) / RK);
+    for (var q = 0u; q < RK / 4u; q++) {
+      var p0 = s0_0;
+      if (q == 0) { p0 = s0_0; }
+      if (q == 1) { p0 = s0_1; }
+      pool[(0 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p0);
+      var p1 = s1_0;
+      if (q == 0) { p1 = s1_0; }
+      if (q == 1) { p1 = s1_1; }
+      pool[(1 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p1);
+      var p2 = s2_0;
+      if (q == 0) { p2 = s2_0; }
+      if (q == 1) { p2 = s2_1; }
+      pool[(2 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p2);
+      var p3 = s3_0;
+      if (q == 0) { p3 = s3_0; }
+      if (q == 1) { p3 = s3_1; }
+      pool[(3 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p3);
+      var p4 = s4_0;
+      if (q == 0) { p4 = s4_0; }
+      if (q == 1) { p4 = s4_1; }
+      pool[(4 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p4);
+      var p5 = s5_0;
+      if (q == 0) { p5 = s5_0; }
+      if (q == 1) { p5 = s5_1; }
+      pool[(5 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p5);
+      var p6 = s6_0;
+      if (q == 0) { p6 = s6_0; }
+      if (q == 1) { p6 = s6_1; }
+      pool[(6 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p6);
+      var p7 = s7_0;
+      if (q == 0) { p7 = s7_0; }
+      if (q == 1) { p7 = s7_1; }
+      pool[(7 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p7);
+      for (var t0 = 0u; t0 < quads; t0 += QUADS) {
+        let tEnd = min(quads, t0 + QUADS);
+        if (STAGE_KV == 1u) {
+          for (var at = lane; at < (tEnd - t0) * 4u * D8 * KV_VECTORS; at += WX * WY) {
+            let r = at / (D8 * KV_VECTORS);
+            let key = min(k0 + (t0 + r / 4u) * RK + q * 4u + r % 4u, s.Lk - 1u);
+            pool[QUERIES * P_PITCH + at] = V[(vHead + key * s.vRow) / 8u * KV_VECTORS + at % (D8 * KV_VECTORS)];
+          }
+        }
+        workgroupBarrier();
+        for (var t = t0; t < tEnd; t++) {
+          let r0 = bitcast<vec4f>(pool[(0 * WY + y) * P_PITCH + t]);
+          sum0 += r0.x + r0.y + r0.z + r0.w;
+          let r1 = bitcast<vec4f>(pool[(1 * WY + y) * P_PITCH + t]);
+          sum1 += r1.x + r1.y + r1.z + r1.w;
+          let r2 = bitcast<vec4f>(pool[(2 * WY + y) * P_PITCH + t]);
+          sum2 += r2.x + r2.y + r2.z + r2.w;
+          let r3 = bitcast<vec4f>(pool[(3 * WY + y) * P_PITCH + t]);
+          sum3 += r3.x + r3.y + r3.z + r3.w;
+          let r4 = bitcast<vec4f>(pool[(4 * WY + y) * P_PITCH + t]);
+          sum4 += r4.x + r4.y + r4.z + r4.w;
+          let r5 = bitcast<vec4f>(pool[(5 * WY + y) * P_PITCH + t]);
+          sum5 += r5.x + r5.y + r5.z + r5.w;
+          let r6 = bitcast<vec4f>(pool[(6 * WY + y) * P_PITCH + t]);
+          sum6 += r6.x + r6.y + r6.z + r6.w;
+          let r7 = bitcast<vec4f>(pool[(7 * WY + y) * P_PITCH + t]);
+          sum7 += r7.x + r7.y + r7.z + r7.w;
+          let at = QUERIES * P_PITCH + (t - t0) * 4u * D8 * KV_VECTORS + x;
+          let vAt0 = (vHead + min(k0 + t * RK + q * 4u + 0, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt1 = (vHead + min(k0 + t * RK + q * 4u + 1, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt2 = (vHead + min(k0 + t * RK + q * 4u + 2, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt3 = (vHead + min(k0 + t * RK + q * 4u + 3, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let w0_0 = loadV(at + (0 * D8 + 0 * WX) * KV_VECTORS, vAt0 + 0 * WX * KV_VECTORS);
+          let w1_0 = loadV(at + (1 * D8 + 0 * WX) * KV_VECTORS, vAt1 + 0 * WX * KV_VECTORS);
+          let w2_0 = loadV(at + (2 * D8 + 0 * WX) * KV_VECTORS, vAt2 + 0 * WX * KV_VECTORS);
+          let w3_0 = loadV(at + (3 * D8 + 0 * WX) * KV_VECTORS, vAt3 + 0 * WX * KV_VECTORS);
+          lo0_0 = fma(vec4f(r0.x), w0_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.y), w1_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.z), w2_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.w), w3_0.lo, lo0_0);
+          hi0_0 = fma(vec4f(r0.x), w0_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.y), w1_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.z), w2_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.w), w3_0.hi, hi0_0);
+          lo1_0 = fma(vec4f(r1.x), w0_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.y), w1_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.z), w2_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.w), w3_0.lo, lo1_0);
+          hi1_0 = fma(vec4f(r1.x), w0_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.y), w1_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.z), w2_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.w), w3_0.hi, hi1_0);
+          lo2_0 = fma(vec4f(r2.x), w0_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.y), w1_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.z), w2_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.w), w3_0.lo, lo2_0);
+          hi2_0 = fma(vec4f(r2.x), w0_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.y), w1_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.z), w2_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.w), w3_0.hi, hi2_0);
+          lo3_0 = fma(vec4f(r3.x), w0_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.y), w1_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.z), w2_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.w), w3_0.lo, lo3_0);
+          hi3_0 = fma(vec4f(r3.x), w0_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.y), w1_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.z), w2_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.w), w3_0.hi, hi3_0);
+          lo4_0 = fma(vec4f(r4.x), w0_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.y), w1_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.z), w2_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.w), w3_0.lo, lo4_0);
+          hi4_0 = fma(vec4f(r4.x), w0_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.y), w1_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.z), w2_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.w), w3_0.hi, hi4_0);
+          lo5_0 = fma(vec4f(r5.x), w0_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.y), w1_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.z), w2_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.w), w3_0.lo, lo5_0);
+          hi5_0 = fma(vec4f(r5.x), w0_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.y), w1_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.z), w2_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.w), w3_0.hi, hi5_0);
+          lo6_0 = fma(vec4f(r6.x), w0_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.y), w1_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.z), w2_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.w), w3_0.lo, lo6_0);
+          hi6_0 = fma(vec4f(r6.x), w0_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.y), w1_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.z), w2_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.w), w3_0.hi, hi6_0);
+          lo7_0 = fma(vec4f(r7.x), w0_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.y), w1_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.z), w2_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.w), w3_0.lo, lo7_0);
+          hi7_0 = fma(vec4f(r7.x), w0_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.y), w1_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.z), w2_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.w), w3_0.hi, hi7_0);
+          let w0_1 = loadV(at + (0 * D8 + 1 * WX) * KV_VECTORS, vAt0 + 1 * WX * KV_VECTORS);
+          let w1_1 = loadV(at + (1 * D8 + 1 * WX) * KV_VECTORS, vAt1 + 1 * WX * KV_VECTORS);
+          let w2_1 = loadV(at + (2 * D8 + 1 * WX) * KV_VECTORS, vAt2 + 1 * WX * KV_VECTORS);
+          let w3_1 = loadV(at + (3 * D8 + 1 * WX) * KV_VECTORS, vAt3 + 1 * WX * KV_VECTORS);
+          lo0_1 = fma(vec4f(r0.x), w0_1.lo, lo0_1);
+          lo0_1 = fma(vec4f(r0.y), w1_1.lo, lo0_1);
+          lo0_1 = fma(vec4f(r0.z), w2_1.lo, lo0_1);
+          lo0_1 = fma(vec4f(r0.w), w3_1.lo, lo0_1);
+          hi0_1 = fma(vec4f(r0.x), w0_1.hi, hi0_1);
+          hi0_1 = fma(vec4f(r0.y), w1_1.hi, hi0_1);
+          hi0_1 = fma(vec4f(r0.z), w2_1.hi, hi0_1);
+          hi0_1 = fma(vec4f(r0.w), w3_1.hi, hi0_1);
+          lo1_1 = fma(vec4f(r1.x), w0_1.lo, lo1_1);
+          lo1_1 = fma(vec4f(r1.y), w1_1.lo, lo1_1);
+          lo1_1 = fma(vec4f(r1.z), w2_1.lo, lo1_1);
+          lo1_1 = fma(vec4f(r1.w), w3_1.lo, lo1_1);
+          hi1_1 = fma(vec4f(r1.x), w0_1.hi, hi1_1);
+          hi1_1 = fma(vec4f(r1.y), w1_1.hi, hi1_1);
+          hi1_1 = fma(vec4f(r1.z), w2_1.hi, hi1_1);
+          hi1_1 = fma(vec4f(r1.w), w3_1.hi, hi1_1);
+          lo2_1 = fma(vec4f(r2.x), w0_1.lo, lo2_1);
+          lo2_1 = fma(vec4f(r2.y), w1_1.lo, lo2_1);
+          lo2_1 = fma(vec4f(r2.z), w2_1.lo, lo2_1);
+          lo2_1 = fma(vec4f(r2.w), w3_1.lo, lo2_1);
+          hi2_1 = fma(vec4f(r2.x), w0_1.hi, hi2_1);
+          hi2_1 = fma(vec4f(r2.y), w1_1.hi, hi2_1);
+          hi2_1 = fma(vec4f(r2.z), w2_1.hi, hi2_1);
+          hi2_1 = fma(vec4f(r2.w), w3_1.hi, hi2_1);
+          lo3_1 = fma(vec4f(r3.x), w0_1.lo, lo3_1);
+          lo3_1 = fma(vec4f(r3.y), w1_1.lo, lo3_1);
+          lo3_1 = fma(vec4f(r3.z), w2_1.lo, lo3_1);
+          lo3_1 = fma(vec4f(r3.w), w3_1.lo, lo3_1);
+          hi3_1 = fma(vec4f(r3.x), w0_1.hi, hi3_1);
+          hi3_1 = fma(vec4f(r3.y), w1_1.hi, hi3_1);
+          hi3_1 = fma(vec4f(r3.z), w2_1.hi, hi3_1);
+          hi3_1 = fma(vec4f(r3.w), w3_1.hi, hi3_1);
+          lo4_1 = fma(vec4f(r4.x), w0_1.lo, lo4_1);
+          lo4_1 = fma(vec4f(r4.y), w1_1.lo, lo4_1);
+          lo4_1 = fma(vec4f(r4.z), w2_1.lo, lo4_1);
+          lo4_1 = fma(vec4f(r4.w), w3_1.lo, lo4_1);
+          hi4_1 = fma(vec4f(r4.x), w0_1.hi, hi4_1);
+          hi4_1 = fma(vec4f(r4.y), w1_1.hi, hi4_1);
+          hi4_1 = fma(vec4f(r4.z), w2_1.hi, hi4_1);
+          hi4_1 = fma(vec4f(r4.w), w3_1.hi, hi4_1);
+          lo5_1 = fma(vec4f(r5.x), w0_1.lo, lo5_1);
+          lo5_1 = fma(vec4f(r5.y), w1_1.lo, lo5_1);
+          lo5_1 = fma(vec4f(r5.z), w2_1.lo, lo5_1);
+          lo5_1 = fma(vec4f(r5.w), w3_1.lo, lo5_1);
+          hi5_1 = fma(vec4f(r5.x), w0_1.hi, hi5_1);
+          hi5_1 = fma(vec4f(r5.y), w1_1.hi, hi5_1);
+          hi5_1 = fma(vec4f(r5.z), w2_1.hi, hi5_1);
+          hi5_1 = fma(vec4f(r5.w), w3_1.hi, hi5_1);
+          lo6_1 = fma(vec4f(r6.x), w0_1.lo, lo6_1);
+          lo6_1 = fma(vec4f(r6.y), w1_1.lo, lo6_1);
+          lo6_1 = fma(vec4f(r6.z), w2_1.lo, lo6_1);
+          lo6_1 = fma(vec4f(r6.w), w3_1.lo, lo6_1);
+          hi6_1 = fma(vec4f(r6.x), w0_1.hi, hi6_1);
+          hi6_1 = fma(vec4f(r6.y), w1_1.hi, hi6_1);
+          hi6_1 = fma(vec4f(r6.z), w2_1.hi, hi6_1);
+          hi6_1 = fma(vec4f(r6.w), w3_1.hi, hi6_1);
+          lo7_1 = fma(vec4f(r7.x), w0_1.lo, lo7_1);
+          lo7_1 = fma(vec4f(r7.y), w1_1.lo, lo7_1);
+          lo7_1 = fma(vec4f(r7.z), w2_1.lo, lo7_1);
+          lo7_1 = fma(vec4f(r7.w), w3_1.lo, lo7_1);
+          hi7_1 = fma(vec4f(r7.x), w0_1.hi, hi7_1);
+          hi7_1 = fma(vec4f(r7.y), w1_1.hi, hi7_1);
+          hi7_1 = fma(vec4f(r7.z), w2_1.hi, hi7_1);
+          hi7_1 = fma(vec4f(r7.w), w3_1.hi, hi7_1);
+        }
+        workgroupBarrier();
+      }
     }
-    workgroupBarrier();
   }
 
   if (n0 + 0 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo0_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi0_0 * share);
-    O[at + 2u * 1] = vec4<oElem>(lo0_1 * share);
-    O[at + 2u * 1 + 1u] = vec4<oElem>(hi0_1 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo0_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi0_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo0_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi0_1 * share);
   }
   if (n0 + 1 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo1_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi1_0 * share);
-    O[at + 2u * 1] = vec4<oElem>(lo1_1 * share);
-    O[at + 2u * 1 + 1u] = vec4<oElem>(hi1_1 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo1_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi1_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo1_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi1_1 * share);
   }
   if (n0 + 2 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo2_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi2_0 * share);
-    O[at + 2u * 1] = vec4<oElem>(lo2_1 * share);
-    O[at + 2u * 1 + 1u] = vec4<oElem>(hi2_1 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo2_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi2_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo2_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi2_1 * share);
   }
   if (n0 + 3 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo3_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi3_0 * share);
-    O[at + 2u * 1] = vec4<oElem>(lo3_1 * share);
-    O[at + 2u * 1 + 1u] = vec4<oElem>(hi3_1 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo3_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi3_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo3_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi3_1 * share);
   }
   if (n0 + 4 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo4_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi4_0 * share);
-    O[at + 2u * 1] = vec4<oElem>(lo4_1 * share);
-    O[at + 2u * 1 + 1u] = vec4<oElem>(hi4_1 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo4_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi4_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo4_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi4_1 * share);
   }
   if (n0 + 5 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo5_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi5_0 * share);
-    O[at + 2u * 1] = vec4<oElem>(lo5_1 * share);
-    O[at + 2u * 1 + 1u] = vec4<oElem>(hi5_1 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo5_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi5_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo5_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi5_1 * share);
   }
   if (n0 + 6 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo6_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi6_0 * share);
-    O[at + 2u * 1] = vec4<oElem>(lo6_1 * share);
-    O[at + 2u * 1 + 1u] = vec4<oElem>(hi6_1 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo6_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi6_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo6_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi6_1 * share);
   }
   if (n0 + 7 < s.qEnd) {
-    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D + local.x * OD) / 4u;
+    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D) / 4u;
     let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
-    O[at + 2u * 0] = vec4<oElem>(lo7_0 * share);
-    O[at + 2u * 0 + 1u] = vec4<oElem>(hi7_0 * share);
-    O[at + 2u * 1] = vec4<oElem>(lo7_1 * share);
-    O[at + 2u * 1 + 1u] = vec4<oElem>(hi7_1 * share);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo7_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi7_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo7_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi7_1 * share);
+  }
+}
+`,
+  "attention_tiled@RQ=16,RK=16,OD=8": `const RQ: u32 = 16u;
+const RK: u32 = 16u;
+const OD: u32 = 8u;
+// attention_tiled.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, operands staged in workgroup memory.
+//
+// Operands and strides as in attention.wgsl; all of them, in elements, are multiples of 8, so that a load
+// brings eight values. A workgroup of WX × WY makes RQ·WY queries of one head (x: queries, y: heads of samples).
+// Invocation (x, y) scores RQ queries × RK keys of a block of RK·WX keys, then sums up OD = D / WX columns of the
+// same queries. Keys, queries and values are staged as they are stored, probabilities go round in f32, four keys of
+// each invocation at a time. All sums are f32.
+//
+// Lanes are numbered along one dimension, whatever D makes of WX. Row r of a tile is the row r / WX (or WY) of
+// invocation r % WX and pitches are odd, so that neighbours read neighbouring rows, in different banks.
+
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override WX: u32 = 8u;
+override WY: u32 = 8u;
+override D8: u32 = 8u;       // eighths of D
+override STEP8: u32 = 4u;    // of them, staged at once for scores: a divisor
+override QUADS: u32 = 4u;    // four keys each, staged at once of the values
+override POOL: u32 = 896u;   // 16 bytes each: room for either
+override STAGE_Q: u32 = 1u;  // 0: every invocation loads its queries, where workgroup memory has no room for them
+override STAGE_KV: u32 = 1u; // 0: and keys and values, where heads are so wide that few rows would share a tile
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+override QUERIES: u32 = RQ * WY;        // of a workgroup
+override KEYS: u32 = RK * WX;           // of a block
+override Q_VECTORS: u32 = 2u - Q_TYPE;  // of 16 bytes, for eight values
+override KV_VECTORS: u32 = 2u - KV_TYPE;
+override Q_PITCH: u32 = STEP8 * Q_VECTORS / 2u * 2u + 1u;
+override K_PITCH: u32 = STEP8 * KV_VECTORS / 2u * 2u + 1u;
+override P_PITCH: u32 = WX / 2u * 2u + 1u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
+var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn loadK(staged: u32, at: u32) -> Eight {
+  if (STAGE_KV == 1u) {
+    if (KV_TYPE == 0u) { return wide(pool[staged], pool[staged + 1u]); }
+    return halves(pool[staged]);
+  }
+  if (KV_TYPE == 0u) { return wide(K[at * 2u], K[at * 2u + 1u]); }
+  return halves(K[at]);
+}
+
+/// Halves of eight columns in f32 lie WX vectors apart, so that neighbours read neighbours.
+fn loadV(staged: u32, at: u32) -> Eight {
+  if (STAGE_KV == 1u) {
+    if (KV_TYPE == 0u) { return wide(pool[staged], pool[staged + WX]); }
+    return halves(pool[staged]);
+  }
+  if (KV_TYPE == 0u) { return wide(V[at], V[at + WX]); }
+  return halves(V[at]);
+}
+
+fn loadQ(staged: u32, at: u32) -> Eight {
+  if (STAGE_Q == 1u) {
+    if (Q_TYPE == 0u) { return wide(pool[staged], pool[staged + 1u]); }
+    return halves(pool[staged]);
+  }
+  if (Q_TYPE == 0u) { return wide(Q[at * 2u], Q[at * 2u + 1u]); }
+  return halves(Q[at]);
+}
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let x = lane % WX;
+  let y = lane / WX;
+  let g0 = s.q0 + group.x * QUERIES;
+  let n0 = g0 + y * RQ;
+  let qHead = s.qFirst + b * s.qSample + h * s.qHead;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let qAt0 = (qHead + row0 * s.qRow) / 8u;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = LOWEST;
+  var sum0 = 0.0;
+  var lo0_0 = vec4f();
+  var hi0_0 = vec4f();
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let qAt1 = (qHead + row1 * s.qRow) / 8u;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = LOWEST;
+  var sum1 = 0.0;
+  var lo1_0 = vec4f();
+  var hi1_0 = vec4f();
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let qAt2 = (qHead + row2 * s.qRow) / 8u;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = LOWEST;
+  var sum2 = 0.0;
+  var lo2_0 = vec4f();
+  var hi2_0 = vec4f();
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let qAt3 = (qHead + row3 * s.qRow) / 8u;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = LOWEST;
+  var sum3 = 0.0;
+  var lo3_0 = vec4f();
+  var hi3_0 = vec4f();
+  let row4 = min(n0 + 4, s.qEnd - 1u);
+  let qAt4 = (qHead + row4 * s.qRow) / 8u;
+  let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
+  var max4 = LOWEST;
+  var sum4 = 0.0;
+  var lo4_0 = vec4f();
+  var hi4_0 = vec4f();
+  let row5 = min(n0 + 5, s.qEnd - 1u);
+  let qAt5 = (qHead + row5 * s.qRow) / 8u;
+  let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
+  var max5 = LOWEST;
+  var sum5 = 0.0;
+  var lo5_0 = vec4f();
+  var hi5_0 = vec4f();
+  let row6 = min(n0 + 6, s.qEnd - 1u);
+  let qAt6 = (qHead + row6 * s.qRow) / 8u;
+  let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
+  var max6 = LOWEST;
+  var sum6 = 0.0;
+  var lo6_0 = vec4f();
+  var hi6_0 = vec4f();
+  let row7 = min(n0 + 7, s.qEnd - 1u);
+  let qAt7 = (qHead + row7 * s.qRow) / 8u;
+  let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
+  var max7 = LOWEST;
+  var sum7 = 0.0;
+  var lo7_0 = vec4f();
+  var hi7_0 = vec4f();
+  let row8 = min(n0 + 8, s.qEnd - 1u);
+  let qAt8 = (qHead + row8 * s.qRow) / 8u;
+  let bias8 = s.biasFirst + b * s.biasSample + h * s.biasHead + row8 * s.Lk;
+  var max8 = LOWEST;
+  var sum8 = 0.0;
+  var lo8_0 = vec4f();
+  var hi8_0 = vec4f();
+  let row9 = min(n0 + 9, s.qEnd - 1u);
+  let qAt9 = (qHead + row9 * s.qRow) / 8u;
+  let bias9 = s.biasFirst + b * s.biasSample + h * s.biasHead + row9 * s.Lk;
+  var max9 = LOWEST;
+  var sum9 = 0.0;
+  var lo9_0 = vec4f();
+  var hi9_0 = vec4f();
+  let row10 = min(n0 + 10, s.qEnd - 1u);
+  let qAt10 = (qHead + row10 * s.qRow) / 8u;
+  let bias10 = s.biasFirst + b * s.biasSample + h * s.biasHead + row10 * s.Lk;
+  var max10 = LOWEST;
+  var sum10 = 0.0;
+  var lo10_0 = vec4f();
+  var hi10_0 = vec4f();
+  let row11 = min(n0 + 11, s.qEnd - 1u);
+  let qAt11 = (qHead + row11 * s.qRow) / 8u;
+  let bias11 = s.biasFirst + b * s.biasSample + h * s.biasHead + row11 * s.Lk;
+  var max11 = LOWEST;
+  var sum11 = 0.0;
+  var lo11_0 = vec4f();
+  var hi11_0 = vec4f();
+  let row12 = min(n0 + 12, s.qEnd - 1u);
+  let qAt12 = (qHead + row12 * s.qRow) / 8u;
+  let bias12 = s.biasFirst + b * s.biasSample + h * s.biasHead + row12 * s.Lk;
+  var max12 = LOWEST;
+  var sum12 = 0.0;
+  var lo12_0 = vec4f();
+  var hi12_0 = vec4f();
+  let row13 = min(n0 + 13, s.qEnd - 1u);
+  let qAt13 = (qHead + row13 * s.qRow) / 8u;
+  let bias13 = s.biasFirst + b * s.biasSample + h * s.biasHead + row13 * s.Lk;
+  var max13 = LOWEST;
+  var sum13 = 0.0;
+  var lo13_0 = vec4f();
+  var hi13_0 = vec4f();
+  let row14 = min(n0 + 14, s.qEnd - 1u);
+  let qAt14 = (qHead + row14 * s.qRow) / 8u;
+  let bias14 = s.biasFirst + b * s.biasSample + h * s.biasHead + row14 * s.Lk;
+  var max14 = LOWEST;
+  var sum14 = 0.0;
+  var lo14_0 = vec4f();
+  var hi14_0 = vec4f();
+  let row15 = min(n0 + 15, s.qEnd - 1u);
+  let qAt15 = (qHead + row15 * s.qRow) / 8u;
+  let bias15 = s.biasFirst + b * s.biasSample + h * s.biasHead + row15 * s.Lk;
+  var max15 = LOWEST;
+  var sum15 = 0.0;
+  var lo15_0 = vec4f();
+  var hi15_0 = vec4f();
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(g0 + QUERIES, s.qEnd)); }  // later keys serve none
+  for (var k0 = 0u; k0 < keys; k0 += KEYS) {
+    var s0_0 = vec4f();
+    var s0_1 = vec4f();
+    var s0_2 = vec4f();
+    var s0_3 = vec4f();
+    var s1_0 = vec4f();
+    var s1_1 = vec4f();
+    var s1_2 = vec4f();
+    var s1_3 = vec4f();
+    var s2_0 = vec4f();
+    var s2_1 = vec4f();
+    var s2_2 = vec4f();
+    var s2_3 = vec4f();
+    var s3_0 = vec4f();
+    var s3_1 = vec4f();
+    var s3_2 = vec4f();
+    var s3_3 = vec4f();
+    var s4_0 = vec4f();
+    var s4_1 = vec4f();
+    var s4_2 = vec4f();
+    var s4_3 = vec4f();
+    var s5_0 = vec4f();
+    var s5_1 = vec4f();
+    var s5_2 = vec4f();
+    var s5_3 = vec4f();
+    var s6_0 = vec4f();
+    var s6_1 = vec4f();
+    var s6_2 = vec4f();
+    var s6_3 = vec4f();
+    var s7_0 = vec4f();
+    var s7_1 = vec4f();
+    var s7_2 = vec4f();
+    var s7_3 = vec4f();
+    var s8_0 = vec4f();
+    var s8_1 = vec4f();
+    var s8_2 = vec4f();
+    var s8_3 = vec4f();
+    var s9_0 = vec4f();
+    var s9_1 = vec4f();
+    var s9_2 = vec4f();
+    var s9_3 = vec4f();
+    var s10_0 = vec4f();
+    var s10_1 = vec4f();
+    var s10_2 = vec4f();
+    var s10_3 = vec4f();
+    var s11_0 = vec4f();
+    var s11_1 = vec4f();
+    var s11_2 = vec4f();
+    var s11_3 = vec4f();
+    var s12_0 = vec4f();
+    var s12_1 = vec4f();
+    var s12_2 = vec4f();
+    var s12_3 = vec4f();
+    var s13_0 = vec4f();
+    var s13_1 = vec4f();
+    var s13_2 = vec4f();
+    var s13_3 = vec4f();
+    var s14_0 = vec4f();
+    var s14_1 = vec4f();
+    var s14_2 = vec4f();
+    var s14_3 = vec4f();
+    var s15_0 = vec4f();
+    var s15_1 = vec4f();
+    var s15_2 = vec4f();
+    var s15_3 = vec4f();
+    let key0 = k0 + x * RK;
+    let kAt0_0 = (kHead + min(key0 + (0 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_1 = (kHead + min(key0 + (0 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_2 = (kHead + min(key0 + (0 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_3 = (kHead + min(key0 + (0 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_0 = (kHead + min(key0 + (1 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_1 = (kHead + min(key0 + (1 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_2 = (kHead + min(key0 + (1 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_3 = (kHead + min(key0 + (1 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt2_0 = (kHead + min(key0 + (2 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt2_1 = (kHead + min(key0 + (2 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt2_2 = (kHead + min(key0 + (2 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt2_3 = (kHead + min(key0 + (2 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt3_0 = (kHead + min(key0 + (3 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt3_1 = (kHead + min(key0 + (3 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt3_2 = (kHead + min(key0 + (3 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt3_3 = (kHead + min(key0 + (3 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    for (var c0 = 0u; c0 < D8; c0 += STEP8) {
+      if (STAGE_KV == 1u) {
+        for (var at = lane; at < KEYS * STEP8 * KV_VECTORS; at += WX * WY) {
+          let r = at / (STEP8 * KV_VECTORS);
+          let c = at % (STEP8 * KV_VECTORS);
+          let key = min(k0 + r % WX * RK + r / WX, s.Lk - 1u);
+          pool[r * K_PITCH + c] = K[((kHead + key * s.kRow) / 8u + c0) * KV_VECTORS + c];
+        }
+      }
+      if (STAGE_Q == 1u) {
+        for (var at = lane; at < QUERIES * STEP8 * Q_VECTORS; at += WX * WY) {
+          let r = at / (STEP8 * Q_VECTORS);
+          let c = at % (STEP8 * Q_VECTORS);
+          let row = min(g0 + r % WY * RQ + r / WY, s.qEnd - 1u);
+          pool[KEYS * K_PITCH + r * Q_PITCH + c] = Q[((qHead + row * s.qRow) / 8u + c0) * Q_VECTORS + c];
+        }
+      }
+      workgroupBarrier();
+      for (var c = 0u; c < STEP8; c++) {
+        let a0 = loadQ(KEYS * K_PITCH + (0 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt0 + c0 + c);
+        let a1 = loadQ(KEYS * K_PITCH + (1 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt1 + c0 + c);
+        let a2 = loadQ(KEYS * K_PITCH + (2 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt2 + c0 + c);
+        let a3 = loadQ(KEYS * K_PITCH + (3 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt3 + c0 + c);
+        let a4 = loadQ(KEYS * K_PITCH + (4 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt4 + c0 + c);
+        let a5 = loadQ(KEYS * K_PITCH + (5 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt5 + c0 + c);
+        let a6 = loadQ(KEYS * K_PITCH + (6 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt6 + c0 + c);
+        let a7 = loadQ(KEYS * K_PITCH + (7 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt7 + c0 + c);
+        let a8 = loadQ(KEYS * K_PITCH + (8 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt8 + c0 + c);
+        let a9 = loadQ(KEYS * K_PITCH + (9 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt9 + c0 + c);
+        let a10 = loadQ(KEYS * K_PITCH + (10 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt10 + c0 + c);
+        let a11 = loadQ(KEYS * K_PITCH + (11 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt11 + c0 + c);
+        let a12 = loadQ(KEYS * K_PITCH + (12 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt12 + c0 + c);
+        let a13 = loadQ(KEYS * K_PITCH + (13 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt13 + c0 + c);
+        let a14 = loadQ(KEYS * K_PITCH + (14 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt14 + c0 + c);
+        let a15 = loadQ(KEYS * K_PITCH + (15 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt15 + c0 + c);
+        let b0_0 = loadK(((0 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_0 + c0 + c);
+        s0_0[0] += dot(a0.lo, b0_0.lo) + dot(a0.hi, b0_0.hi);
+        s1_0[0] += dot(a1.lo, b0_0.lo) + dot(a1.hi, b0_0.hi);
+        s2_0[0] += dot(a2.lo, b0_0.lo) + dot(a2.hi, b0_0.hi);
+        s3_0[0] += dot(a3.lo, b0_0.lo) + dot(a3.hi, b0_0.hi);
+        s4_0[0] += dot(a4.lo, b0_0.lo) + dot(a4.hi, b0_0.hi);
+        s5_0[0] += dot(a5.lo, b0_0.lo) + dot(a5.hi, b0_0.hi);
+        s6_0[0] += dot(a6.lo, b0_0.lo) + dot(a6.hi, b0_0.hi);
+        s7_0[0] += dot(a7.lo, b0_0.lo) + dot(a7.hi, b0_0.hi);
+        s8_0[0] += dot(a8.lo, b0_0.lo) + dot(a8.hi, b0_0.hi);
+        s9_0[0] += dot(a9.lo, b0_0.lo) + dot(a9.hi, b0_0.hi);
+        s10_0[0] += dot(a10.lo, b0_0.lo) + dot(a10.hi, b0_0.hi);
+        s11_0[0] += dot(a11.lo, b0_0.lo) + dot(a11.hi, b0_0.hi);
+        s12_0[0] += dot(a12.lo, b0_0.lo) + dot(a12.hi, b0_0.hi);
+        s13_0[0] += dot(a13.lo, b0_0.lo) + dot(a13.hi, b0_0.hi);
+        s14_0[0] += dot(a14.lo, b0_0.lo) + dot(a14.hi, b0_0.hi);
+        s15_0[0] += dot(a15.lo, b0_0.lo) + dot(a15.hi, b0_0.hi);
+        let b0_1 = loadK(((0 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_1 + c0 + c);
+        s0_0[1] += dot(a0.lo, b0_1.lo) + dot(a0.hi, b0_1.hi);
+        s1_0[1] += dot(a1.lo, b0_1.lo) + dot(a1.hi, b0_1.hi);
+        s2_0[1] += dot(a2.lo, b0_1.lo) + dot(a2.hi, b0_1.hi);
+        s3_0[1] += dot(a3.lo, b0_1.lo) + dot(a3.hi, b0_1.hi);
+        s4_0[1] += dot(a4.lo, b0_1.lo) + dot(a4.hi, b0_1.hi);
+        s5_0[1] += dot(a5.lo, b0_1.lo) + dot(a5.hi, b0_1.hi);
+        s6_0[1] += dot(a6.lo, b0_1.lo) + dot(a6.hi, b0_1.hi);
+        s7_0[1] += dot(a7.lo, b0_1.lo) + dot(a7.hi, b0_1.hi);
+        s8_0[1] += dot(a8.lo, b0_1.lo) + dot(a8.hi, b0_1.hi);
+        s9_0[1] += dot(a9.lo, b0_1.lo) + dot(a9.hi, b0_1.hi);
+        s10_0[1] += dot(a10.lo, b0_1.lo) + dot(a10.hi, b0_1.hi);
+        s11_0[1] += dot(a11.lo, b0_1.lo) + dot(a11.hi, b0_1.hi);
+        s12_0[1] += dot(a12.lo, b0_1.lo) + dot(a12.hi, b0_1.hi);
+        s13_0[1] += dot(a13.lo, b0_1.lo) + dot(a13.hi, b0_1.hi);
+        s14_0[1] += dot(a14.lo, b0_1.lo) + dot(a14.hi, b0_1.hi);
+        s15_0[1] += dot(a15.lo, b0_1.lo) + dot(a15.hi, b0_1.hi);
+        let b0_2 = loadK(((0 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_2 + c0 + c);
+        s0_0[2] += dot(a0.lo, b0_2.lo) + dot(a0.hi, b0_2.hi);
+        s1_0[2] += dot(a1.lo, b0_2.lo) + dot(a1.hi, b0_2.hi);
+        s2_0[2] += dot(a2.lo, b0_2.lo) + dot(a2.hi, b0_2.hi);
+        s3_0[2] += dot(a3.lo, b0_2.lo) + dot(a3.hi, b0_2.hi);
+        s4_0[2] += dot(a4.lo, b0_2.lo) + dot(a4.hi, b0_2.hi);
+        s5_0[2] += dot(a5.lo, b0_2.lo) + dot(a5.hi, b0_2.hi);
+        s6_0[2] += dot(a6.lo, b0_2.lo) + dot(a6.hi, b0_2.hi);
+        s7_0[2] += dot(a7.lo, b0_2.lo) + dot(a7.hi, b0_2.hi);
+        s8_0[2] += dot(a8.lo, b0_2.lo) + dot(a8.hi, b0_2.hi);
+        s9_0[2] += dot(a9.lo, b0_2.lo) + dot(a9.hi, b0_2.hi);
+        s10_0[2] += dot(a10.lo, b0_2.lo) + dot(a10.hi, b0_2.hi);
+        s11_0[2] += dot(a11.lo, b0_2.lo) + dot(a11.hi, b0_2.hi);
+        s12_0[2] += dot(a12.lo, b0_2.lo) + dot(a12.hi, b0_2.hi);
+        s13_0[2] += dot(a13.lo, b0_2.lo) + dot(a13.hi, b0_2.hi);
+        s14_0[2] += dot(a14.lo, b0_2.lo) + dot(a14.hi, b0_2.hi);
+        s15_0[2] += dot(a15.lo, b0_2.lo) + dot(a15.hi, b0_2.hi);
+        let b0_3 = loadK(((0 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_3 + c0 + c);
+        s0_0[3] += dot(a0.lo, b0_3.lo) + dot(a0.hi, b0_3.hi);
+        s1_0[3] += dot(a1.lo, b0_3.lo) + dot(a1.hi, b0_3.hi);
+        s2_0[3] += dot(a2.lo, b0_3.lo) + dot(a2.hi, b0_3.hi);
+        s3_0[3] += dot(a3.lo, b0_3.lo) + dot(a3.hi, b0_3.hi);
+        s4_0[3] += dot(a4.lo, b0_3.lo) + dot(a4.hi, b0_3.hi);
+        s5_0[3] += dot(a5.lo, b0_3.lo) + dot(a5.hi, b0_3.hi);
+        s6_0[3] += dot(a6.lo, b0_3.lo) + dot(a6.hi, b0_3.hi);
+        s7_0[3] += dot(a7.lo, b0_3.lo) + dot(a7.hi, b0_3.hi);
+        s8_0[3] += dot(a8.lo, b0_3.lo) + dot(a8.hi, b0_3.hi);
+        s9_0[3] += dot(a9.lo, b0_3.lo) + dot(a9.hi, b0_3.hi);
+        s10_0[3] += dot(a10.lo, b0_3.lo) + dot(a10.hi, b0_3.hi);
+        s11_0[3] += dot(a11.lo, b0_3.lo) + dot(a11.hi, b0_3.hi);
+        s12_0[3] += dot(a12.lo, b0_3.lo) + dot(a12.hi, b0_3.hi);
+        s13_0[3] += dot(a13.lo, b0_3.lo) + dot(a13.hi, b0_3.hi);
+        s14_0[3] += dot(a14.lo, b0_3.lo) + dot(a14.hi, b0_3.hi);
+        s15_0[3] += dot(a15.lo, b0_3.lo) + dot(a15.hi, b0_3.hi);
+        let b1_0 = loadK(((1 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_0 + c0 + c);
+        s0_1[0] += dot(a0.lo, b1_0.lo) + dot(a0.hi, b1_0.hi);
+        s1_1[0] += dot(a1.lo, b1_0.lo) + dot(a1.hi, b1_0.hi);
+        s2_1[0] += dot(a2.lo, b1_0.lo) + dot(a2.hi, b1_0.hi);
+        s3_1[0] += dot(a3.lo, b1_0.lo) + dot(a3.hi, b1_0.hi);
+        s4_1[0] += dot(a4.lo, b1_0.lo) + dot(a4.hi, b1_0.hi);
+        s5_1[0] += dot(a5.lo, b1_0.lo) + dot(a5.hi, b1_0.hi);
+        s6_1[0] += dot(a6.lo, b1_0.lo) + dot(a6.hi, b1_0.hi);
+        s7_1[0] += dot(a7.lo, b1_0.lo) + dot(a7.hi, b1_0.hi);
+        s8_1[0] += dot(a8.lo, b1_0.lo) + dot(a8.hi, b1_0.hi);
+        s9_1[0] += dot(a9.lo, b1_0.lo) + dot(a9.hi, b1_0.hi);
+        s10_1[0] += dot(a10.lo, b1_0.lo) + dot(a10.hi, b1_0.hi);
+        s11_1[0] += dot(a11.lo, b1_0.lo) + dot(a11.hi, b1_0.hi);
+        s12_1[0] += dot(a12.lo, b1_0.lo) + dot(a12.hi, b1_0.hi);
+        s13_1[0] += dot(a13.lo, b1_0.lo) + dot(a13.hi, b1_0.hi);
+        s14_1[0] += dot(a14.lo, b1_0.lo) + dot(a14.hi, b1_0.hi);
+        s15_1[0] += dot(a15.lo, b1_0.lo) + dot(a15.hi, b1_0.hi);
+        let b1_1 = loadK(((1 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_1 + c0 + c);
+        s0_1[1] += dot(a0.lo, b1_1.lo) + dot(a0.hi, b1_1.hi);
+        s1_1[1] += dot(a1.lo, b1_1.lo) + dot(a1.hi, b1_1.hi);
+        s2_1[1] += dot(a2.lo, b1_1.lo) + dot(a2.hi, b1_1.hi);
+        s3_1[1] += dot(a3.lo, b1_1.lo) + dot(a3.hi, b1_1.hi);
+        s4_1[1] += dot(a4.lo, b1_1.lo) + dot(a4.hi, b1_1.hi);
+        s5_1[1] += dot(a5.lo, b1_1.lo) + dot(a5.hi, b1_1.hi);
+        s6_1[1] += dot(a6.lo, b1_1.lo) + dot(a6.hi, b1_1.hi);
+        s7_1[1] += dot(a7.lo, b1_1.lo) + dot(a7.hi, b1_1.hi);
+        s8_1[1] += dot(a8.lo, b1_1.lo) + dot(a8.hi, b1_1.hi);
+        s9_1[1] += dot(a9.lo, b1_1.lo) + dot(a9.hi, b1_1.hi);
+        s10_1[1] += dot(a10.lo, b1_1.lo) + dot(a10.hi, b1_1.hi);
+        s11_1[1] += dot(a11.lo, b1_1.lo) + dot(a11.hi, b1_1.hi);
+        s12_1[1] += dot(a12.lo, b1_1.lo) + dot(a12.hi, b1_1.hi);
+        s13_1[1] += dot(a13.lo, b1_1.lo) + dot(a13.hi, b1_1.hi);
+        s14_1[1] += dot(a14.lo, b1_1.lo) + dot(a14.hi, b1_1.hi);
+        s15_1[1] += dot(a15.lo, b1_1.lo) + dot(a15.hi, b1_1.hi);
+        let b1_2 = loadK(((1 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_2 + c0 + c);
+        s0_1[2] += dot(a0.lo, b1_2.lo) + dot(a0.hi, b1_2.hi);
+        s1_1[2] += dot(a1.lo, b1_2.lo) + dot(a1.hi, b1_2.hi);
+        s2_1[2] += dot(a2.lo, b1_2.lo) + dot(a2.hi, b1_2.hi);
+        s3_1[2] += dot(a3.lo, b1_2.lo) + dot(a3.hi, b1_2.hi);
+        s4_1[2] += dot(a4.lo, b1_2.lo) + dot(a4.hi, b1_2.hi);
+        s5_1[2] += dot(a5.lo, b1_2.lo) + dot(a5.hi, b1_2.hi);
+        s6_1[2] += dot(a6.lo, b1_2.lo) + dot(a6.hi, b1_2.hi);
+        s7_1[2] += dot(a7.lo, b1_2.lo) + dot(a7.hi, b1_2.hi);
+        s8_1[2] += dot(a8.lo, b1_2.lo) + dot(a8.hi, b1_2.hi);
+        s9_1[2] += dot(a9.lo, b1_2.lo) + dot(a9.hi, b1_2.hi);
+        s10_1[2] += dot(a10.lo, b1_2.lo) + dot(a10.hi, b1_2.hi);
+        s11_1[2] += dot(a11.lo, b1_2.lo) + dot(a11.hi, b1_2.hi);
+        s12_1[2] += dot(a12.lo, b1_2.lo) + dot(a12.hi, b1_2.hi);
+        s13_1[2] += dot(a13.lo, b1_2.lo) + dot(a13.hi, b1_2.hi);
+        s14_1[2] += dot(a14.lo, b1_2.lo) + dot(a14.hi, b1_2.hi);
+        s15_1[2] += dot(a15.lo, b1_2.lo) + dot(a15.hi, b1_2.hi);
+        let b1_3 = loadK(((1 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_3 + c0 + c);
+        s0_1[3] += dot(a0.lo, b1_3.lo) + dot(a0.hi, b1_3.hi);
+        s1_1[3] += dot(a1.lo, b1_3.lo) + dot(a1.hi, b1_3.hi);
+        s2_1[3] += dot(a2.lo, b1_3.lo) + dot(a2.hi, b1_3.hi);
+        s3_1[3] += dot(a3.lo, b1_3.lo) + dot(a3.hi, b1_3.hi);
+        s4_1[3] += dot(a4.lo, b1_3.lo) + dot(a4.hi, b1_3.hi);
+        s5_1[3] += dot(a5.lo, b1_3.lo) + dot(a5.hi, b1_3.hi);
+        s6_1[3] += dot(a6.lo, b1_3.lo) + dot(a6.hi, b1_3.hi);
+        s7_1[3] += dot(a7.lo, b1_3.lo) + dot(a7.hi, b1_3.hi);
+        s8_1[3] += dot(a8.lo, b1_3.lo) + dot(a8.hi, b1_3.hi);
+        s9_1[3] += dot(a9.lo, b1_3.lo) + dot(a9.hi, b1_3.hi);
+        s10_1[3] += dot(a10.lo, b1_3.lo) + dot(a10.hi, b1_3.hi);
+        s11_1[3] += dot(a11.lo, b1_3.lo) + dot(a11.hi, b1_3.hi);
+        s12_1[3] += dot(a12.lo, b1_3.lo) + dot(a12.hi, b1_3.hi);
+        s13_1[3] += dot(a13.lo, b1_3.lo) + dot(a13.hi, b1_3.hi);
+        s14_1[3] += dot(a14.lo, b1_3.lo) + dot(a14.hi, b1_3.hi);
+        s15_1[3] += dot(a15.lo, b1_3.lo) + dot(a15.hi, b1_3.hi);
+        let b2_0 = loadK(((2 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt2_0 + c0 + c);
+        s0_2[0] += dot(a0.lo, b2_0.lo) + dot(a0.hi, b2_0.hi);
+        s1_2[0] += dot(a1.lo, b2_0.lo) + dot(a1.hi, b2_0.hi);
+        s2_2[0] += dot(a2.lo, b2_0.lo) + dot(a2.hi, b2_0.hi);
+        s3_2[0] += dot(a3.lo, b2_0.lo) + dot(a3.hi, b2_0.hi);
+        s4_2[0] += dot(a4.lo, b2_0.lo) + dot(a4.hi, b2_0.hi);
+        s5_2[0] += dot(a5.lo, b2_0.lo) + dot(a5.hi, b2_0.hi);
+        s6_2[0] += dot(a6.lo, b2_0.lo) + dot(a6.hi, b2_0.hi);
+        s7_2[0] += dot(a7.lo, b2_0.lo) + dot(a7.hi, b2_0.hi);
+        s8_2[0] += dot(a8.lo, b2_0.lo) + dot(a8.hi, b2_0.hi);
+        s9_2[0] += dot(a9.lo, b2_0.lo) + dot(a9.hi, b2_0.hi);
+        s10_2[0] += dot(a10.lo, b2_0.lo) + dot(a10.hi, b2_0.hi);
+        s11_2[0] += dot(a11.lo, b2_0.lo) + dot(a11.hi, b2_0.hi);
+        s12_2[0] += dot(a12.lo, b2_0.lo) + dot(a12.hi, b2_0.hi);
+        s13_2[0] += dot(a13.lo, b2_0.lo) + dot(a13.hi, b2_0.hi);
+        s14_2[0] += dot(a14.lo, b2_0.lo) + dot(a14.hi, b2_0.hi);
+        s15_2[0] += dot(a15.lo, b2_0.lo) + dot(a15.hi, b2_0.hi);
+        let b2_1 = loadK(((2 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt2_1 + c0 + c);
+        s0_2[1] += dot(a0.lo, b2_1.lo) + dot(a0.hi, b2_1.hi);
+        s1_2[1] += dot(a1.lo, b2_1.lo) + dot(a1.hi, b2_1.hi);
+        s2_2[1] += dot(a2.lo, b2_1.lo) + dot(a2.hi, b2_1.hi);
+        s3_2[1] += dot(a3.lo, b2_1.lo) + dot(a3.hi, b2_1.hi);
+        s4_2[1] += dot(a4.lo, b2_1.lo) + dot(a4.hi, b2_1.hi);
+        s5_2[1] += dot(a5.lo, b2_1.lo) + dot(a5.hi, b2_1.hi);
+        s6_2[1] += dot(a6.lo, b2_1.lo) + dot(a6.hi, b2_1.hi);
+        s7_2[1] += dot(a7.lo, b2_1.lo) + dot(a7.hi, b2_1.hi);
+        s8_2[1] += dot(a8.lo, b2_1.lo) + dot(a8.hi, b2_1.hi);
+        s9_2[1] += dot(a9.lo, b2_1.lo) + dot(a9.hi, b2_1.hi);
+        s10_2[1] += dot(a10.lo, b2_1.lo) + dot(a10.hi, b2_1.hi);
+        s11_2[1] += dot(a11.lo, b2_1.lo) + dot(a11.hi, b2_1.hi);
+        s12_2[1] += dot(a12.lo, b2_1.lo) + dot(a12.hi, b2_1.hi);
+        s13_2[1] += dot(a13.lo, b2_1.lo) + dot(a13.hi, b2_1.hi);
+        s14_2[1] += dot(a14.lo, b2_1.lo) + dot(a14.hi, b2_1.hi);
+        s15_2[1] += dot(a15.lo, b2_1.lo) + dot(a15.hi, b2_1.hi);
+        let b2_2 = loadK(((2 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt2_2 + c0 + c);
+        s0_2[2] += dot(a0.lo, b2_2.lo) + dot(a0.hi, b2_2.hi);
+        s1_2[2] += dot(a1.lo, b2_2.lo) + dot(a1.hi, b2_2.hi);
+        s2_2[2] += dot(a2.lo, b2_2.lo) + dot(a2.hi, b2_2.hi);
+        s3_2[2] += dot(a3.lo, b2_2.lo) + dot(a3.hi, b2_2.hi);
+        s4_2[2] += dot(a4.lo, b2_2.lo) + dot(a4.hi, b2_2.hi);
+        s5_2[2] += dot(a5.lo, b2_2.lo) + dot(a5.hi, b2_2.hi);
+        s6_2[2] += dot(a6.lo, b2_2.lo) + dot(a6.hi, b2_2.hi);
+        s7_2[2] += dot(a7.lo, b2_2.lo) + dot(a7.hi, b2_2.hi);
+        s8_2[2] += dot(a8.lo, b2_2.lo) + dot(a8.hi, b2_2.hi);
+        s9_2[2] += dot(a9.lo, b2_2.lo) + dot(a9.hi, b2_2.hi);
+        s10_2[2] += dot(a10.lo, b2_2.lo) + dot(a10.hi, b2_2.hi);
+        s11_2[2] += dot(a11.lo, b2_2.lo) + dot(a11.hi, b2_2.hi);
+        s12_2[2] += dot(a12.lo, b2_2.lo) + dot(a12.hi, b2_2.hi);
+        s13_2[2] += dot(a13.lo, b2_2.lo) + dot(a13.hi, b2_2.hi);
+        s14_2[2] += dot(a14.lo, b2_2.lo) + dot(a14.hi, b2_2.hi);
+        s15_2[2] += dot(a15.lo, b2_2.lo) + dot(a15.hi, b2_2.hi);
+        let b2_3 = loadK(((2 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt2_3 + c0 + c);
+        s0_2[3] += dot(a0.lo, b2_3.lo) + dot(a0.hi, b2_3.hi);
+        s1_2[3] += dot(a1.lo, b2_3.lo) + dot(a1.hi, b2_3.hi);
+        s2_2[3] += dot(a2.lo, b2_3.lo) + dot(a2.hi, b2_3.hi);
+        s3_2[3] += dot(a3.lo, b2_3.lo) + dot(a3.hi, b2_3.hi);
+        s4_2[3] += dot(a4.lo, b2_3.lo) + dot(a4.hi, b2_3.hi);
+        s5_2[3] += dot(a5.lo, b2_3.lo) + dot(a5.hi, b2_3.hi);
+        s6_2[3] += dot(a6.lo, b2_3.lo) + dot(a6.hi, b2_3.hi);
+        s7_2[3] += dot(a7.lo, b2_3.lo) + dot(a7.hi, b2_3.hi);
+        s8_2[3] += dot(a8.lo, b2_3.lo) + dot(a8.hi, b2_3.hi);
+        s9_2[3] += dot(a9.lo, b2_3.lo) + dot(a9.hi, b2_3.hi);
+        s10_2[3] += dot(a10.lo, b2_3.lo) + dot(a10.hi, b2_3.hi);
+        s11_2[3] += dot(a11.lo, b2_3.lo) + dot(a11.hi, b2_3.hi);
+        s12_2[3] += dot(a12.lo, b2_3.lo) + dot(a12.hi, b2_3.hi);
+        s13_2[3] += dot(a13.lo, b2_3.lo) + dot(a13.hi, b2_3.hi);
+        s14_2[3] += dot(a14.lo, b2_3.lo) + dot(a14.hi, b2_3.hi);
+        s15_2[3] += dot(a15.lo, b2_3.lo) + dot(a15.hi, b2_3.hi);
+        let b3_0 = loadK(((3 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt3_0 + c0 + c);
+        s0_3[0] += dot(a0.lo, b3_0.lo) + dot(a0.hi, b3_0.hi);
+        s1_3[0] += dot(a1.lo, b3_0.lo) + dot(a1.hi, b3_0.hi);
+        s2_3[0] += dot(a2.lo, b3_0.lo) + dot(a2.hi, b3_0.hi);
+        s3_3[0] += dot(a3.lo, b3_0.lo) + dot(a3.hi, b3_0.hi);
+        s4_3[0] += dot(a4.lo, b3_0.lo) + dot(a4.hi, b3_0.hi);
+        s5_3[0] += dot(a5.lo, b3_0.lo) + dot(a5.hi, b3_0.hi);
+        s6_3[0] += dot(a6.lo, b3_0.lo) + dot(a6.hi, b3_0.hi);
+        s7_3[0] += dot(a7.lo, b3_0.lo) + dot(a7.hi, b3_0.hi);
+        s8_3[0] += dot(a8.lo, b3_0.lo) + dot(a8.hi, b3_0.hi);
+        s9_3[0] += dot(a9.lo, b3_0.lo) + dot(a9.hi, b3_0.hi);
+        s10_3[0] += dot(a10.lo, b3_0.lo) + dot(a10.hi, b3_0.hi);
+        s11_3[0] += dot(a11.lo, b3_0.lo) + dot(a11.hi, b3_0.hi);
+        s12_3[0] += dot(a12.lo, b3_0.lo) + dot(a12.hi, b3_0.hi);
+        s13_3[0] += dot(a13.lo, b3_0.lo) + dot(a13.hi, b3_0.hi);
+        s14_3[0] += dot(a14.lo, b3_0.lo) + dot(a14.hi, b3_0.hi);
+        s15_3[0] += dot(a15.lo, b3_0.lo) + dot(a15.hi, b3_0.hi);
+        let b3_1 = loadK(((3 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt3_1 + c0 + c);
+        s0_3[1] += dot(a0.lo, b3_1.lo) + dot(a0.hi, b3_1.hi);
+        s1_3[1] += dot(a1.lo, b3_1.lo) + dot(a1.hi, b3_1.hi);
+        s2_3[1] += dot(a2.lo, b3_1.lo) + dot(a2.hi, b3_1.hi);
+        s3_3[1] += dot(a3.lo, b3_1.lo) + dot(a3.hi, b3_1.hi);
+        s4_3[1] += dot(a4.lo, b3_1.lo) + dot(a4.hi, b3_1.hi);
+        s5_3[1] += dot(a5.lo, b3_1.lo) + dot(a5.hi, b3_1.hi);
+        s6_3[1] += dot(a6.lo, b3_1.lo) + dot(a6.hi, b3_1.hi);
+        s7_3[1] += dot(a7.lo, b3_1.lo) + dot(a7.hi, b3_1.hi);
+        s8_3[1] += dot(a8.lo, b3_1.lo) + dot(a8.hi, b3_1.hi);
+        s9_3[1] += dot(a9.lo, b3_1.lo) + dot(a9.hi, b3_1.hi);
+        s10_3[1] += dot(a10.lo, b3_1.lo) + dot(a10.hi, b3_1.hi);
+        s11_3[1] += dot(a11.lo, b3_1.lo) + dot(a11.hi, b3_1.hi);
+        s12_3[1] += dot(a12.lo, b3_1.lo) + dot(a12.hi, b3_1.hi);
+        s13_3[1] += dot(a13.lo, b3_1.lo) + dot(a13.hi, b3_1.hi);
+        s14_3[1] += dot(a14.lo, b3_1.lo) + dot(a14.hi, b3_1.hi);
+        s15_3[1] += dot(a15.lo, b3_1.lo) + dot(a15.hi, b3_1.hi);
+        let b3_2 = loadK(((3 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt3_2 + c0 + c);
+        s0_3[2] += dot(a0.lo, b3_2.lo) + dot(a0.hi, b3_2.hi);
+        s1_3[2] += dot(a1.lo, b3_2.lo) + dot(a1.hi, b3_2.hi);
+        s2_3[2] += dot(a2.lo, b3_2.lo) + dot(a2.hi, b3_2.hi);
+        s3_3[2] += dot(a3.lo, b3_2.lo) + dot(a3.hi, b3_2.hi);
+        s4_3[2] += dot(a4.lo, b3_2.lo) + dot(a4.hi, b3_2.hi);
+        s5_3[2] += dot(a5.lo, b3_2.lo) + dot(a5.hi, b3_2.hi);
+        s6_3[2] += dot(a6.lo, b3_2.lo) + dot(a6.hi, b3_2.hi);
+        s7_3[2] += dot(a7.lo, b3_2.lo) + dot(a7.hi, b3_2.hi);
+        s8_3[2] += dot(a8.lo, b3_2.lo) + dot(a8.hi, b3_2.hi);
+        s9_3[2] += dot(a9.lo, b3_2.lo) + dot(a9.hi, b3_2.hi);
+        s10_3[2] += dot(a10.lo, b3_2.lo) + dot(a10.hi, b3_2.hi);
+        s11_3[2] += dot(a11.lo, b3_2.lo) + dot(a11.hi, b3_2.hi);
+        s12_3[2] += dot(a12.lo, b3_2.lo) + dot(a12.hi, b3_2.hi);
+        s13_3[2] += dot(a13.lo, b3_2.lo) + dot(a13.hi, b3_2.hi);
+        s14_3[2] += dot(a14.lo, b3_2.lo) + dot(a14.hi, b3_2.hi);
+        s15_3[2] += dot(a15.lo, b3_2.lo) + dot(a15.hi, b3_2.hi);
+        let b3_3 = loadK(((3 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt3_3 + c0 + c);
+        s0_3[3] += dot(a0.lo, b3_3.lo) + dot(a0.hi, b3_3.hi);
+        s1_3[3] += dot(a1.lo, b3_3.lo) + dot(a1.hi, b3_3.hi);
+        s2_3[3] += dot(a2.lo, b3_3.lo) + dot(a2.hi, b3_3.hi);
+        s3_3[3] += dot(a3.lo, b3_3.lo) + dot(a3.hi, b3_3.hi);
+        s4_3[3] += dot(a4.lo, b3_3.lo) + dot(a4.hi, b3_3.hi);
+        s5_3[3] += dot(a5.lo, b3_3.lo) + dot(a5.hi, b3_3.hi);
+        s6_3[3] += dot(a6.lo, b3_3.lo) + dot(a6.hi, b3_3.hi);
+        s7_3[3] += dot(a7.lo, b3_3.lo) + dot(a7.hi, b3_3.hi);
+        s8_3[3] += dot(a8.lo, b3_3.lo) + dot(a8.hi, b3_3.hi);
+        s9_3[3] += dot(a9.lo, b3_3.lo) + dot(a9.hi, b3_3.hi);
+        s10_3[3] += dot(a10.lo, b3_3.lo) + dot(a10.hi, b3_3.hi);
+        s11_3[3] += dot(a11.lo, b3_3.lo) + dot(a11.hi, b3_3.hi);
+        s12_3[3] += dot(a12.lo, b3_3.lo) + dot(a12.hi, b3_3.hi);
+        s13_3[3] += dot(a13.lo, b3_3.lo) + dot(a13.hi, b3_3.hi);
+        s14_3[3] += dot(a14.lo, b3_3.lo) + dot(a14.hi, b3_3.hi);
+        s15_3[3] += dot(a15.lo, b3_3.lo) + dot(a15.hi, b3_3.hi);
+      }
+      if (c0 + STEP8 < D8) { workgroupBarrier(); }
+    }
+    var top0 = max0;
+    s0_0[0] = score(s0_0[0], b, row0, key0 + (0 * 4 + 0), bias0);
+    s0_0[1] = score(s0_0[1], b, row0, key0 + (0 * 4 + 1), bias0);
+    s0_0[2] = score(s0_0[2], b, row0, key0 + (0 * 4 + 2), bias0);
+    s0_0[3] = score(s0_0[3], b, row0, key0 + (0 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_0.x, s0_0.y), max(s0_0.z, s0_0.w)));
+    s0_1[0] = score(s0_1[0], b, row0, key0 + (1 * 4 + 0), bias0);
+    s0_1[1] = score(s0_1[1], b, row0, key0 + (1 * 4 + 1), bias0);
+    s0_1[2] = score(s0_1[2], b, row0, key0 + (1 * 4 + 2), bias0);
+    s0_1[3] = score(s0_1[3], b, row0, key0 + (1 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_1.x, s0_1.y), max(s0_1.z, s0_1.w)));
+    s0_2[0] = score(s0_2[0], b, row0, key0 + (2 * 4 + 0), bias0);
+    s0_2[1] = score(s0_2[1], b, row0, key0 + (2 * 4 + 1), bias0);
+    s0_2[2] = score(s0_2[2], b, row0, key0 + (2 * 4 + 2), bias0);
+    s0_2[3] = score(s0_2[3], b, row0, key0 + (2 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_2.x, s0_2.y), max(s0_2.z, s0_2.w)));
+    s0_3[0] = score(s0_3[0], b, row0, key0 + (3 * 4 + 0), bias0);
+    s0_3[1] = score(s0_3[1], b, row0, key0 + (3 * 4 + 1), bias0);
+    s0_3[2] = score(s0_3[2], b, row0, key0 + (3 * 4 + 2), bias0);
+    s0_3[3] = score(s0_3[3], b, row0, key0 + (3 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_3.x, s0_3.y), max(s0_3.z, s0_3.w)));
+    tops[(y * RQ + 0) * WX + x] = top0;
+    var top1 = max1;
+    s1_0[0] = score(s1_0[0], b, row1, key0 + (0 * 4 + 0), bias1);
+    s1_0[1] = score(s1_0[1], b, row1, key0 + (0 * 4 + 1), bias1);
+    s1_0[2] = score(s1_0[2], b, row1, key0 + (0 * 4 + 2), bias1);
+    s1_0[3] = score(s1_0[3], b, row1, key0 + (0 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_0.x, s1_0.y), max(s1_0.z, s1_0.w)));
+    s1_1[0] = score(s1_1[0], b, row1, key0 + (1 * 4 + 0), bias1);
+    s1_1[1] = score(s1_1[1], b, row1, key0 + (1 * 4 + 1), bias1);
+    s1_1[2] = score(s1_1[2], b, row1, key0 + (1 * 4 + 2), bias1);
+    s1_1[3] = score(s1_1[3], b, row1, key0 + (1 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_1.x, s1_1.y), max(s1_1.z, s1_1.w)));
+    s1_2[0] = score(s1_2[0], b, row1, key0 + (2 * 4 + 0), bias1);
+    s1_2[1] = score(s1_2[1], b, row1, key0 + (2 * 4 + 1), bias1);
+    s1_2[2] = score(s1_2[2], b, row1, key0 + (2 * 4 + 2), bias1);
+    s1_2[3] = score(s1_2[3], b, row1, key0 + (2 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_2.x, s1_2.y), max(s1_2.z, s1_2.w)));
+    s1_3[0] = score(s1_3[0], b, row1, key0 + (3 * 4 + 0), bias1);
+    s1_3[1] = score(s1_3[1], b, row1, key0 + (3 * 4 + 1), bias1);
+    s1_3[2] = score(s1_3[2], b, row1, key0 + (3 * 4 + 2), bias1);
+    s1_3[3] = score(s1_3[3], b, row1, key0 + (3 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_3.x, s1_3.y), max(s1_3.z, s1_3.w)));
+    tops[(y * RQ + 1) * WX + x] = top1;
+    var top2 = max2;
+    s2_0[0] = score(s2_0[0], b, row2, key0 + (0 * 4 + 0), bias2);
+    s2_0[1] = score(s2_0[1], b, row2, key0 + (0 * 4 + 1), bias2);
+    s2_0[2] = score(s2_0[2], b, row2, key0 + (0 * 4 + 2), bias2);
+    s2_0[3] = score(s2_0[3], b, row2, key0 + (0 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_0.x, s2_0.y), max(s2_0.z, s2_0.w)));
+    s2_1[0] = score(s2_1[0], b, row2, key0 + (1 * 4 + 0), bias2);
+    s2_1[1] = score(s2_1[1], b, row2, key0 + (1 * 4 + 1), bias2);
+    s2_1[2] = score(s2_1[2], b, row2, key0 + (1 * 4 + 2), bias2);
+    s2_1[3] = score(s2_1[3], b, row2, key0 + (1 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_1.x, s2_1.y), max(s2_1.z, s2_1.w)));
+    s2_2[0] = score(s2_2[0], b, row2, key0 + (2 * 4 + 0), bias2);
+    s2_2[1] = score(s2_2[1], b, row2, key0 + (2 * 4 + 1), bias2);
+    s2_2[2] = score(s2_2[2], b, row2, key0 + (2 * 4 + 2), bias2);
+    s2_2[3] = score(s2_2[3], b, row2, key0 + (2 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_2.x, s2_2.y), max(s2_2.z, s2_2.w)));
+    s2_3[0] = score(s2_3[0], b, row2, key0 + (3 * 4 + 0), bias2);
+    s2_3[1] = score(s2_3[1], b, row2, key0 + (3 * 4 + 1), bias2);
+    s2_3[2] = score(s2_3[2], b, row2, key0 + (3 * 4 + 2), bias2);
+    s2_3[3] = score(s2_3[3], b, row2, key0 + (3 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_3.x, s2_3.y), max(s2_3.z, s2_3.w)));
+    tops[(y * RQ + 2) * WX + x] = top2;
+    var top3 = max3;
+    s3_0[0] = score(s3_0[0], b, row3, key0 + (0 * 4 + 0), bias3);
+    s3_0[1] = score(s3_0[1], b, row3, key0 + (0 * 4 + 1), bias3);
+    s3_0[2] = score(s3_0[2], b, row3, key0 + (0 * 4 + 2), bias3);
+    s3_0[3] = score(s3_0[3], b, row3, key0 + (0 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_0.x, s3_0.y), max(s3_0.z, s3_0.w)));
+    s3_1[0] = score(s3_1[0], b, row3, key0 + (1 * 4 + 0), bias3);
+    s3_1[1] = score(s3_1[1], b, row3, key0 + (1 * 4 + 1), bias3);
+    s3_1[2] = score(s3_1[2], b, row3, key0 + (1 * 4 + 2), bias3);
+    s3_1[3] = score(s3_1[3], b, row3, key0 + (1 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_1.x, s3_1.y), max(s3_1.z, s3_1.w)));
+    s3_2[0] = score(s3_2[0], b, row3, key0 + (2 * 4 + 0), bias3);
+    s3_2[1] = score(s3_2[1], b, row3, key0 + (2 * 4 + 1), bias3);
+    s3_2[2] = score(s3_2[2], b, row3, key0 + (2 * 4 + 2), bias3);
+    s3_2[3] = score(s3_2[3], b, row3, key0 + (2 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_2.x, s3_2.y), max(s3_2.z, s3_2.w)));
+    s3_3[0] = score(s3_3[0], b, row3, key0 + (3 * 4 + 0), bias3);
+    s3_3[1] = score(s3_3[1], b, row3, key0 + (3 * 4 + 1), bias3);
+    s3_3[2] = score(s3_3[2], b, row3, key0 + (3 * 4 + 2), bias3);
+    s3_3[3] = score(s3_3[3], b, row3, key0 + (3 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_3.x, s3_3.y), max(s3_3.z, s3_3.w)));
+    tops[(y * RQ + 3) * WX + x] = top3;
+    var top4 = max4;
+    s4_0[0] = score(s4_0[0], b, row4, key0 + (0 * 4 + 0), bias4);
+    s4_0[1] = score(s4_0[1], b, row4, key0 + (0 * 4 + 1), bias4);
+    s4_0[2] = score(s4_0[2], b, row4, key0 + (0 * 4 + 2), bias4);
+    s4_0[3] = score(s4_0[3], b, row4, key0 + (0 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_0.x, s4_0.y), max(s4_0.z, s4_0.w)));
+    s4_1[0] = score(s4_1[0], b, row4, key0 + (1 * 4 + 0), bias4);
+    s4_1[1] = score(s4_1[1], b, row4, key0 + (1 * 4 + 1), bias4);
+    s4_1[2] = score(s4_1[2], b, row4, key0 + (1 * 4 + 2), bias4);
+    s4_1[3] = score(s4_1[3], b, row4, key0 + (1 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_1.x, s4_1.y), max(s4_1.z, s4_1.w)));
+    s4_2[0] = score(s4_2[0], b, row4, key0 + (2 * 4 + 0), bias4);
+    s4_2[1] = score(s4_2[1], b, row4, key0 + (2 * 4 + 1), bias4);
+    s4_2[2] = score(s4_2[2], b, row4, key0 + (2 * 4 + 2), bias4);
+    s4_2[3] = score(s4_2[3], b, row4, key0 + (2 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_2.x, s4_2.y), max(s4_2.z, s4_2.w)));
+    s4_3[0] = score(s4_3[0], b, row4, key0 + (3 * 4 + 0), bias4);
+    s4_3[1] = score(s4_3[1], b, row4, key0 + (3 * 4 + 1), bias4);
+    s4_3[2] = score(s4_3[2], b, row4, key0 + (3 * 4 + 2), bias4);
+    s4_3[3] = score(s4_3[3], b, row4, key0 + (3 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_3.x, s4_3.y), max(s4_3.z, s4_3.w)));
+    tops[(y * RQ + 4) * WX + x] = top4;
+    var top5 = max5;
+    s5_0[0] = score(s5_0[0], b, row5, key0 + (0 * 4 + 0), bias5);
+    s5_0[1] = score(s5_0[1], b, row5, key0 + (0 * 4 + 1), bias5);
+    s5_0[2] = score(s5_0[2], b, row5, key0 + (0 * 4 + 2), bias5);
+    s5_0[3] = score(s5_0[3], b, row5, key0 + (0 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_0.x, s5_0.y), max(s5_0.z, s5_0.w)));
+    s5_1[0] = score(s5_1[0], b, row5, key0 + (1 * 4 + 0), bias5);
+    s5_1[1] = score(s5_1[1], b, row5, key0 + (1 * 4 + 1), bias5);
+    s5_1[2] = score(s5_1[2], b, row5, key0 + (1 * 4 + 2), bias5);
+    s5_1[3] = score(s5_1[3], b, row5, key0 + (1 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_1.x, s5_1.y), max(s5_1.z, s5_1.w)));
+    s5_2[0] = score(s5_2[0], b, row5, key0 + (2 * 4 + 0), bias5);
+    s5_2[1] = score(s5_2[1], b, row5, key0 + (2 * 4 + 1), bias5);
+    s5_2[2] = score(s5_2[2], b, row5, key0 + (2 * 4 + 2), bias5);
+    s5_2[3] = score(s5_2[3], b, row5, key0 + (2 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_2.x, s5_2.y), max(s5_2.z, s5_2.w)));
+    s5_3[0] = score(s5_3[0], b, row5, key0 + (3 * 4 + 0), bias5);
+    s5_3[1] = score(s5_3[1], b, row5, key0 + (3 * 4 + 1), bias5);
+    s5_3[2] = score(s5_3[2], b, row5, key0 + (3 * 4 + 2), bias5);
+    s5_3[3] = score(s5_3[3], b, row5, key0 + (3 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_3.x, s5_3.y), max(s5_3.z, s5_3.w)));
+    tops[(y * RQ + 5) * WX + x] = top5;
+    var top6 = max6;
+    s6_0[0] = score(s6_0[0], b, row6, key0 + (0 * 4 + 0), bias6);
+    s6_0[1] = score(s6_0[1], b, row6, key0 + (0 * 4 + 1), bias6);
+    s6_0[2] = score(s6_0[2], b, row6, key0 + (0 * 4 + 2), bias6);
+    s6_0[3] = score(s6_0[3], b, row6, key0 + (0 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_0.x, s6_0.y), max(s6_0.z, s6_0.w)));
+    s6_1[0] = score(s6_1[0], b, row6, key0 + (1 * 4 + 0), bias6);
+    s6_1[1] = score(s6_1[1], b, row6, key0 + (1 * 4 + 1), bias6);
+    s6_1[2] = score(s6_1[2], b, row6, key0 + (1 * 4 + 2), bias6);
+    s6_1[3] = score(s6_1[3], b, row6, key0 + (1 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_1.x, s6_1.y), max(s6_1.z, s6_1.w)));
+    s6_2[0] = score(s6_2[0], b, row6, key0 + (2 * 4 + 0), bias6);
+    s6_2[1] = score(s6_2[1], b, row6, key0 + (2 * 4 + 1), bias6);
+    s6_2[2] = score(s6_2[2], b, row6, key0 + (2 * 4 + 2), bias6);
+    s6_2[3] = score(s6_2[3], b, row6, key0 + (2 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_2.x, s6_2.y), max(s6_2.z, s6_2.w)));
+    s6_3[0] = score(s6_3[0], b, row6, key0 + (3 * 4 + 0), bias6);
+    s6_3[1] = score(s6_3[1], b, row6, key0 + (3 * 4 + 1), bias6);
+    s6_3[2] = score(s6_3[2], b, row6, key0 + (3 * 4 + 2), bias6);
+    s6_3[3] = score(s6_3[3], b, row6, key0 + (3 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_3.x, s6_3.y), max(s6_3.z, s6_3.w)));
+    tops[(y * RQ + 6) * WX + x] = top6;
+    var top7 = max7;
+    s7_0[0] = score(s7_0[0], b, row7, key0 + (0 * 4 + 0), bias7);
+    s7_0[1] = score(s7_0[1], b, row7, key0 + (0 * 4 + 1), bias7);
+    s7_0[2] = score(s7_0[2], b, row7, key0 + (0 * 4 + 2), bias7);
+    s7_0[3] = score(s7_0[3], b, row7, key0 + (0 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_0.x, s7_0.y), max(s7_0.z, s7_0.w)));
+    s7_1[0] = score(s7_1[0], b, row7, key0 + (1 * 4 + 0), bias7);
+    s7_1[1] = score(s7_1[1], b, row7, key0 + (1 * 4 + 1), bias7);
+    s7_1[2] = score(s7_1[2], b, row7, key0 + (1 * 4 + 2), bias7);
+    s7_1[3] = score(s7_1[3], b, row7, key0 + (1 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_1.x, s7_1.y), max(s7_1.z, s7_1.w)));
+    s7_2[0] = score(s7_2[0], b, row7, key0 + (2 * 4 + 0), bias7);
+    s7_2[1] = score(s7_2[1], b, row7, key0 + (2 * 4 + 1), bias7);
+    s7_2[2] = score(s7_2[2], b, row7, key0 + (2 * 4 + 2), bias7);
+    s7_2[3] = score(s7_2[3], b, row7, key0 + (2 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_2.x, s7_2.y), max(s7_2.z, s7_2.w)));
+    s7_3[0] = score(s7_3[0], b, row7, key0 + (3 * 4 + 0), bias7);
+    s7_3[1] = score(s7_3[1], b, row7, key0 + (3 * 4 + 1), bias7);
+    s7_3[2] = score(s7_3[2], b, row7, key0 + (3 * 4 + 2), bias7);
+    s7_3[3] = score(s7_3[3], b, row7, key0 + (3 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_3.x, s7_3.y), max(s7_3.z, s7_3.w)));
+    tops[(y * RQ + 7) * WX + x] = top7;
+    var top8 = max8;
+    s8_0[0] = score(s8_0[0], b, row8, key0 + (0 * 4 + 0), bias8);
+    s8_0[1] = score(s8_0[1], b, row8, key0 + (0 * 4 + 1), bias8);
+    s8_0[2] = score(s8_0[2], b, row8, key0 + (0 * 4 + 2), bias8);
+    s8_0[3] = score(s8_0[3], b, row8, key0 + (0 * 4 + 3), bias8);
+    top8 = max(top8, max(max(s8_0.x, s8_0.y), max(s8_0.z, s8_0.w)));
+    s8_1[0] = score(s8_1[0], b, row8, key0 + (1 * 4 + 0), bias8);
+    s8_1[1] = score(s8_1[1], b, row8, key0 + (1 * 4 + 1), bias8);
+    s8_1[2] = score(s8_1[2], b, row8, key0 + (1 * 4 + 2), bias8);
+    s8_1[3] = score(s8_1[3], b, row8, key0 + (1 * 4 + 3), bias8);
+    top8 = max(top8, max(max(s8_1.x, s8_1.y), max(s8_1.z, s8_1.w)));
+    s8_2[0] = score(s8_2[0], b, row8, key0 + (2 * 4 + 0), bias8);
+    s8_2[1] = score(s8_2[1], b, row8, key0 + (2 * 4 + 1), bias8);
+    s8_2[2] = score(s8_2[2], b, row8, key0 + (2 * 4 + 2), bias8);
+    s8_2[3] = score(s8_2[3], b, row8, key0 + (2 * 4 + 3), bias8);
+    top8 = max(top8, max(max(s8_2.x, s8_2.y), max(s8_2.z, s8_2.w)));
+    s8_3[0] = score(s8_3[0], b, row8, key0 + (3 * 4 + 0), bias8);
+    s8_3[1] = score(s8_3[1], b, row8, key0 + (3 * 4 + 1), bias8);
+    s8_3[2] = score(s8_3[2], b, row8, key0 + (3 * 4 + 2), bias8);
+    s8_3[3] = score(s8_3[3], b, row8, key0 + (3 * 4 + 3), bias8);
+    top8 = max(top8, max(max(s8_3.x, s8_3.y), max(s8_3.z, s8_3.w)));
+    tops[(y * RQ + 8) * WX + x] = top8;
+    var top9 = max9;
+    s9_0[0] = score(s9_0[0], b, row9, key0 + (0 * 4 + 0), bias9);
+    s9_0[1] = score(s9_0[1], b, row9, key0 + (0 * 4 + 1), bias9);
+    s9_0[2] = score(s9_0[2], b, row9, key0 + (0 * 4 + 2), bias9);
+    s9_0[3] = score(s9_0[3], b, row9, key0 + (0 * 4 + 3), bias9);
+    top9 = max(top9, max(max(s9_0.x, s9_0.y), max(s9_0.z, s9_0.w)));
+    s9_1[0] = score(s9_1[0], b, row9, key0 + (1 * 4 + 0), bias9);
+    s9_1[1] = score(s9_1[1], b, row9, key0 + (1 * 4 + 1), bias9);
+    s9_1[2] = score(s9_1[2], b, row9, key0 + (1 * 4 + 2), bias9);
+    s9_1[3] = score(s9_1[3], b, row9, key0 + (1 * 4 + 3), bias9);
+    top9 = max(top9, max(max(s9_1.x, s9_1.y), max(s9_1.z, s9_1.w)));
+    s9_2[0] = score(s9_2[0], b, row9, key0 + (2 * 4 + 0), bias9);
+    s9_2[1] = score(s9_2[1], b, row9, key0 + (2 * 4 + 1), bias9);
+    s9_2[2] = score(s9_2[2], b, row9, key0 + (2 * 4 + 2), bias9);
+    s9_2[3] = score(s9_2[3], b, row9, key0 + (2 * 4 + 3), bias9);
+    top9 = max(top9, max(max(s9_2.x, s9_2.y), max(s9_2.z, s9_2.w)));
+    s9_3[0] = score(s9_3[0], b, row9, key0 + (3 * 4 + 0), bias9);
+    s9_3[1] = score(s9_3[1], b, row9, key0 + (3 * 4 + 1), bias9);
+    s9_3[2] = score(s9_3[2], b, row9, key0 + (3 * 4 + 2), bias9);
+    s9_3[3] = score(s9_3[3], b, row9, key0 + (3 * 4 + 3), bias9);
+    top9 = max(top9, max(max(s9_3.x, s9_3.y), max(s9_3.z, s9_3.w)));
+    tops[(y * RQ + 9) * WX + x] = top9;
+    var top10 = max10;
+    s10_0[0] = score(s10_0[0], b, row10, key0 + (0 * 4 + 0), bias10);
+    s10_0[1] = score(s10_0[1], b, row10, key0 + (0 * 4 + 1), bias10);
+    s10_0[2] = score(s10_0[2], b, row10, key0 + (0 * 4 + 2), bias10);
+    s10_0[3] = score(s10_0[3], b, row10, key0 + (0 * 4 + 3), bias10);
+    top10 = max(top10, max(max(s10_0.x, s10_0.y), max(s10_0.z, s10_0.w)));
+    s10_1[0] = score(s10_1[0], b, row10, key0 + (1 * 4 + 0), bias10);
+    s10_1[1] = score(s10_1[1], b, row10, key0 + (1 * 4 + 1), bias10);
+    s10_1[2] = score(s10_1[2], b, row10, key0 + (1 * 4 + 2), bias10);
+    s10_1[3] = score(s10_1[3], b, row10, key0 + (1 * 4 + 3), bias10);
+    top10 = max(top10, max(max(s10_1.x, s10_1.y), max(s10_1.z, s10_1.w)));
+    s10_2[0] = score(s10_2[0], b, row10, key0 + (2 * 4 + 0), bias10);
+    s10_2[1] = score(s10_2[1], b, row10, key0 + (2 * 4 + 1), bias10);
+    s10_2[2] = score(s10_2[2], b, row10, key0 + (2 * 4 + 2), bias10);
+    s10_2[3] = score(s10_2[3], b, row10, key0 + (2 * 4 + 3), bias10);
+    top10 = max(top10, max(max(s10_2.x, s10_2.y), max(s10_2.z, s10_2.w)));
+    s10_3[0] = score(s10_3[0], b, row10, key0 + (3 * 4 + 0), bias10);
+    s10_3[1] = score(s10_3[1], b, row10, key0 + (3 * 4 + 1), bias10);
+    s10_3[2] = score(s10_3[2], b, row10, key0 + (3 * 4 + 2), bias10);
+    s10_3[3] = score(s10_3[3], b, row10, key0 + (3 * 4 + 3), bias10);
+    top10 = max(top10, max(max(s10_3.x, s10_3.y), max(s10_3.z, s10_3.w)));
+    tops[(y * RQ + 10) * WX + x] = top10;
+    var top11 = max11;
+    s11_0[0] = score(s11_0[0], b, row11, key0 + (0 * 4 + 0), bias11);
+    s11_0[1] = score(s11_0[1], b, row11, key0 + (0 * 4 + 1), bias11);
+    s11_0[2] = score(s11_0[2], b, row11, key0 + (0 * 4 + 2), bias11);
+    s11_0[3] = score(s11_0[3], b, row11, key0 + (0 * 4 + 3), bias11);
+    top11 = max(top11, max(max(s11_0.x, s11_0.y), max(s11_0.z, s11_0.w)));
+    s11_1[0] = score(s11_1[0], b, row11, key0 + (1 * 4 + 0), bias11);
+    s11_1[1] = score(s11_1[1], b, row11, key0 + (1 * 4 + 1), bias11);
+    s11_1[2] = score(s11_1[2], b, row11, key0 + (1 * 4 + 2), bias11);
+    s11_1[3] = score(s11_1[3], b, row11, key0 + (1 * 4 + 3), bias11);
+    top11 = max(top11, max(max(s11_1.x, s11_1.y), max(s11_1.z, s11_1.w)));
+    s11_2[0] = score(s11_2[0], b, row11, key0 + (2 * 4 + 0), bias11);
+    s11_2[1] = score(s11_2[1], b, row11, key0 + (2 * 4 + 1), bias11);
+    s11_2[2] = score(s11_2[2], b, row11, key0 + (2 * 4 + 2), bias11);
+    s11_2[3] = score(s11_2[3], b, row11, key0 + (2 * 4 + 3), bias11);
+    top11 = max(top11, max(max(s11_2.x, s11_2.y), max(s11_2.z, s11_2.w)));
+    s11_3[0] = score(s11_3[0], b, row11, key0 + (3 * 4 + 0), bias11);
+    s11_3[1] = score(s11_3[1], b, row11, key0 + (3 * 4 + 1), bias11);
+    s11_3[2] = score(s11_3[2], b, row11, key0 + (3 * 4 + 2), bias11);
+    s11_3[3] = score(s11_3[3], b, row11, key0 + (3 * 4 + 3), bias11);
+    top11 = max(top11, max(max(s11_3.x, s11_3.y), max(s11_3.z, s11_3.w)));
+    tops[(y * RQ + 11) * WX + x] = top11;
+    var top12 = max12;
+    s12_0[0] = score(s12_0[0], b, row12, key0 + (0 * 4 + 0), bias12);
+    s12_0[1] = score(s12_0[1], b, row12, key0 + (0 * 4 + 1), bias12);
+    s12_0[2] = score(s12_0[2], b, row12, key0 + (0 * 4 + 2), bias12);
+    s12_0[3] = score(s12_0[3], b, row12, key0 + (0 * 4 + 3), bias12);
+    top12 = max(top12, max(max(s12_0.x, s12_0.y), max(s12_0.z, s12_0.w)));
+    s12_1[0] = score(s12_1[0], b, row12, key0 + (1 * 4 + 0), bias12);
+    s12_1[1] = score(s12_1[1], b, row12, key0 + (1 * 4 + 1), bias12);
+    s12_1[2] = score(s12_1[2], b, row12, key0 + (1 * 4 + 2), bias12);
+    s12_1[3] = score(s12_1[3], b, row12, key0 + (1 * 4 + 3), bias12);
+    top12 = max(top12, max(max(s12_1.x, s12_1.y), max(s12_1.z, s12_1.w)));
+    s12_2[0] = score(s12_2[0], b, row12, key0 + (2 * 4 + 0), bias12);
+    s12_2[1] = score(s12_2[1], b, row12, key0 + (2 * 4 + 1), bias12);
+    s12_2[2] = score(s12_2[2], b, row12, key0 + (2 * 4 + 2), bias12);
+    s12_2[3] = score(s12_2[3], b, row12, key0 + (2 * 4 + 3), bias12);
+    top12 = max(top12, max(max(s12_2.x, s12_2.y), max(s12_2.z, s12_2.w)));
+    s12_3[0] = score(s12_3[0], b, row12, key0 + (3 * 4 + 0), bias12);
+    s12_3[1] = score(s12_3[1], b, row12, key0 + (3 * 4 + 1), bias12);
+    s12_3[2] = score(s12_3[2], b, row12, key0 + (3 * 4 + 2), bias12);
+    s12_3[3] = score(s12_3[3], b, row12, key0 + (3 * 4 + 3), bias12);
+    top12 = max(top12, max(max(s12_3.x, s12_3.y), max(s12_3.z, s12_3.w)));
+    tops[(y * RQ + 12) * WX + x] = top12;
+    var top13 = max13;
+    s13_0[0] = score(s13_0[0], b, row13, key0 + (0 * 4 + 0), bias13);
+    s13_0[1] = score(s13_0[1], b, row13, key0 + (0 * 4 + 1), bias13);
+    s13_0[2] = score(s13_0[2], b, row13, key0 + (0 * 4 + 2), bias13);
+    s13_0[3] = score(s13_0[3], b, row13, key0 + (0 * 4 + 3), bias13);
+    top13 = max(top13, max(max(s13_0.x, s13_0.y), max(s13_0.z, s13_0.w)));
+    s13_1[0] = score(s13_1[0], b, row13, key0 + (1 * 4 + 0), bias13);
+    s13_1[1] = score(s13_1[1], b, row13, key0 + (1 * 4 + 1), bias13);
+    s13_1[2] = score(s13_1[2], b, row13, key0 + (1 * 4 + 2), bias13);
+    s13_1[3] = score(s13_1[3], b, row13, key0 + (1 * 4 + 3), bias13);
+    top13 = max(top13, max(max(s13_1.x, s13_1.y), max(s13_1.z, s13_1.w)));
+    s13_2[0] = score(s13_2[0], b, row13, key0 + (2 * 4 + 0), bias13);
+    s13_2[1] = score(s13_2[1], b, row13, key0 + (2 * 4 + 1), bias13);
+    s13_2[2] = score(s13_2[2], b, row13, key0 + (2 * 4 + 2), bias13);
+    s13_2[3] = score(s13_2[3], b, row13, key0 + (2 * 4 + 3), bias13);
+    top13 = max(top13, max(max(s13_2.x, s13_2.y), max(s13_2.z, s13_2.w)));
+    s13_3[0] = score(s13_3[0], b, row13, key0 + (3 * 4 + 0), bias13);
+    s13_3[1] = score(s13_3[1], b, row13, key0 + (3 * 4 + 1), bias13);
+    s13_3[2] = score(s13_3[2], b, row13, key0 + (3 * 4 + 2), bias13);
+    s13_3[3] = score(s13_3[3], b, row13, key0 + (3 * 4 + 3), bias13);
+    top13 = max(top13, max(max(s13_3.x, s13_3.y), max(s13_3.z, s13_3.w)));
+    tops[(y * RQ + 13) * WX + x] = top13;
+    var top14 = max14;
+    s14_0[0] = score(s14_0[0], b, row14, key0 + (0 * 4 + 0), bias14);
+    s14_0[1] = score(s14_0[1], b, row14, key0 + (0 * 4 + 1), bias14);
+    s14_0[2] = score(s14_0[2], b, row14, key0 + (0 * 4 + 2), bias14);
+    s14_0[3] = score(s14_0[3], b, row14, key0 + (0 * 4 + 3), bias14);
+    top14 = max(top14, max(max(s14_0.x, s14_0.y), max(s14_0.z, s14_0.w)));
+    s14_1[0] = score(s14_1[0], b, row14, key0 + (1 * 4 + 0), bias14);
+    s14_1[1] = score(s14_1[1], b, row14, key0 + (1 * 4 + 1), bias14);
+    s14_1[2] = score(s14_1[2], b, row14, key0 + (1 * 4 + 2), bias14);
+    s14_1[3] = score(s14_1[3], b, row14, key0 + (1 * 4 + 3), bias14);
+    top14 = max(top14, max(max(s14_1.x, s14_1.y), max(s14_1.z, s14_1.w)));
+    s14_2[0] = score(s14_2[0], b, row14, key0 + (2 * 4 + 0), bias14);
+    s14_2[1] = score(s14_2[1], b, row14, key0 + (2 * 4 + 1), bias14);
+    s14_2[2] = score(s14_2[2], b, row14, key0 + (2 * 4 + 2), bias14);
+    s14_2[3] = score(s14_2[3], b, row14, key0 + (2 * 4 + 3), bias14);
+    top14 = max(top14, max(max(s14_2.x, s14_2.y), max(s14_2.z, s14_2.w)));
+    s14_3[0] = score(s14_3[0], b, row14, key0 + (3 * 4 + 0), bias14);
+    s14_3[1] = score(s14_3[1], b, row14, key0 + (3 * 4 + 1), bias14);
+    s14_3[2] = score(s14_3[2], b, row14, key0 + (3 * 4 + 2), bias14);
+    s14_3[3] = score(s14_3[3], b, row14, key0 + (3 * 4 + 3), bias14);
+    top14 = max(top14, max(max(s14_3.x, s14_3.y), max(s14_3.z, s14_3.w)));
+    tops[(y * RQ + 14) * WX + x] = top14;
+    var top15 = max15;
+    s15_0[0] = score(s15_0[0], b, row15, key0 + (0 * 4 + 0), bias15);
+    s15_0[1] = score(s15_0[1], b, row15, key0 + (0 * 4 + 1), bias15);
+    s15_0[2] = score(s15_0[2], b, row15, key0 + (0 * 4 + 2), bias15);
+    s15_0[3] = score(s15_0[3], b, row15, key0 + (0 * 4 + 3), bias15);
+    top15 = max(top15, max(max(s15_0.x, s15_0.y), max(s15_0.z, s15_0.w)));
+    s15_1[0] = score(s15_1[0], b, row15, key0 + (1 * 4 + 0), bias15);
+    s15_1[1] = score(s15_1[1], b, row15, key0 + (1 * 4 + 1), bias15);
+    s15_1[2] = score(s15_1[2], b, row15, key0 + (1 * 4 + 2), bias15);
+    s15_1[3] = score(s15_1[3], b, row15, key0 + (1 * 4 + 3), bias15);
+    top15 = max(top15, max(max(s15_1.x, s15_1.y), max(s15_1.z, s15_1.w)));
+    s15_2[0] = score(s15_2[0], b, row15, key0 + (2 * 4 + 0), bias15);
+    s15_2[1] = score(s15_2[1], b, row15, key0 + (2 * 4 + 1), bias15);
+    s15_2[2] = score(s15_2[2], b, row15, key0 + (2 * 4 + 2), bias15);
+    s15_2[3] = score(s15_2[3], b, row15, key0 + (2 * 4 + 3), bias15);
+    top15 = max(top15, max(max(s15_2.x, s15_2.y), max(s15_2.z, s15_2.w)));
+    s15_3[0] = score(s15_3[0], b, row15, key0 + (3 * 4 + 0), bias15);
+    s15_3[1] = score(s15_3[1], b, row15, key0 + (3 * 4 + 1), bias15);
+    s15_3[2] = score(s15_3[2], b, row15, key0 + (3 * 4 + 2), bias15);
+    s15_3[3] = score(s15_3[3], b, row15, key0 + (3 * 4 + 3), bias15);
+    top15 = max(top15, max(max(s15_3.x, s15_3.y), max(s15_3.z, s15_3.w)));
+    tops[(y * RQ + 15) * WX + x] = top15;
+    workgroupBarrier();
+    for (var t = 0u; t < WX; t++) { top0 = max(top0, tops[(y * RQ + 0) * WX + t]); }
+    let fade0 = exp2(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    lo0_0 *= fade0;
+    hi0_0 *= fade0;
+    s0_0 = exp2(s0_0 - max0);
+    s0_1 = exp2(s0_1 - max0);
+    s0_2 = exp2(s0_2 - max0);
+    s0_3 = exp2(s0_3 - max0);
+    for (var t = 0u; t < WX; t++) { top1 = max(top1, tops[(y * RQ + 1) * WX + t]); }
+    let fade1 = exp2(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    lo1_0 *= fade1;
+    hi1_0 *= fade1;
+    s1_0 = exp2(s1_0 - max1);
+    s1_1 = exp2(s1_1 - max1);
+    s1_2 = exp2(s1_2 - max1);
+    s1_3 = exp2(s1_3 - max1);
+    for (var t = 0u; t < WX; t++) { top2 = max(top2, tops[(y * RQ + 2) * WX + t]); }
+    let fade2 = exp2(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    lo2_0 *= fade2;
+    hi2_0 *= fade2;
+    s2_0 = exp2(s2_0 - max2);
+    s2_1 = exp2(s2_1 - max2);
+    s2_2 = exp2(s2_2 - max2);
+    s2_3 = exp2(s2_3 - max2);
+    for (var t = 0u; t < WX; t++) { top3 = max(top3, tops[(y * RQ + 3) * WX + t]); }
+    let fade3 = exp2(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    lo3_0 *= fade3;
+    hi3_0 *= fade3;
+    s3_0 = exp2(s3_0 - max3);
+    s3_1 = exp2(s3_1 - max3);
+    s3_2 = exp2(s3_2 - max3);
+    s3_3 = exp2(s3_3 - max3);
+    for (var t = 0u; t < WX; t++) { top4 = max(top4, tops[(y * RQ + 4) * WX + t]); }
+    let fade4 = exp2(max4 - top4);
+    max4 = top4;
+    sum4 *= fade4;
+    lo4_0 *= fade4;
+    hi4_0 *= fade4;
+    s4_0 = exp2(s4_0 - max4);
+    s4_1 = exp2(s4_1 - max4);
+    s4_2 = exp2(s4_2 - max4);
+    s4_3 = exp2(s4_3 - max4);
+    for (var t = 0u; t < WX; t++) { top5 = max(top5, tops[(y * RQ + 5) * WX + t]); }
+    let fade5 = exp2(max5 - top5);
+    max5 = top5;
+    sum5 *= fade5;
+    lo5_0 *= fade5;
+    hi5_0 *= fade5;
+    s5_0 = exp2(s5_0 - max5);
+    s5_1 = exp2(s5_1 - max5);
+    s5_2 = exp2(s5_2 - max5);
+    s5_3 = exp2(s5_3 - max5);
+    for (var t = 0u; t < WX; t++) { top6 = max(top6, tops[(y * RQ + 6) * WX + t]); }
+    let fade6 = exp2(max6 - top6);
+    max6 = top6;
+    sum6 *= fade6;
+    lo6_0 *= fade6;
+    hi6_0 *= fade6;
+    s6_0 = exp2(s6_0 - max6);
+    s6_1 = exp2(s6_1 - max6);
+    s6_2 = exp2(s6_2 - max6);
+    s6_3 = exp2(s6_3 - max6);
+    for (var t = 0u; t < WX; t++) { top7 = max(top7, tops[(y * RQ + 7) * WX + t]); }
+    let fade7 = exp2(max7 - top7);
+    max7 = top7;
+    sum7 *= fade7;
+    lo7_0 *= fade7;
+    hi7_0 *= fade7;
+    s7_0 = exp2(s7_0 - max7);
+    s7_1 = exp2(s7_1 - max7);
+    s7_2 = exp2(s7_2 - max7);
+    s7_3 = exp2(s7_3 - max7);
+    for (var t = 0u; t < WX; t++) { top8 = max(top8, tops[(y * RQ + 8) * WX + t]); }
+    let fade8 = exp2(max8 - top8);
+    max8 = top8;
+    sum8 *= fade8;
+    lo8_0 *= fade8;
+    hi8_0 *= fade8;
+    s8_0 = exp2(s8_0 - max8);
+    s8_1 = exp2(s8_1 - max8);
+    s8_2 = exp2(s8_2 - max8);
+    s8_3 = exp2(s8_3 - max8);
+    for (var t = 0u; t < WX; t++) { top9 = max(top9, tops[(y * RQ + 9) * WX + t]); }
+    let fade9 = exp2(max9 - top9);
+    max9 = top9;
+    sum9 *= fade9;
+    lo9_0 *= fade9;
+    hi9_0 *= fade9;
+    s9_0 = exp2(s9_0 - max9);
+    s9_1 = exp2(s9_1 - max9);
+    s9_2 = exp2(s9_2 - max9);
+    s9_3 = exp2(s9_3 - max9);
+    for (var t = 0u; t < WX; t++) { top10 = max(top10, tops[(y * RQ + 10) * WX + t]); }
+    let fade10 = exp2(max10 - top10);
+    max10 = top10;
+    sum10 *= fade10;
+    lo10_0 *= fade10;
+    hi10_0 *= fade10;
+    s10_0 = exp2(s10_0 - max10);
+    s10_1 = exp2(s10_1 - max10);
+    s10_2 = exp2(s10_2 - max10);
+    s10_3 = exp2(s10_3 - max10);
+    for (var t = 0u; t < WX; t++) { top11 = max(top11, tops[(y * RQ + 11) * WX + t]); }
+    let fade11 = exp2(max11 - top11);
+    max11 = top11;
+    sum11 *= fade11;
+    lo11_0 *= fade11;
+    hi11_0 *= fade11;
+    s11_0 = exp2(s11_0 - max11);
+    s11_1 = exp2(s11_1 - max11);
+    s11_2 = exp2(s11_2 - max11);
+    s11_3 = exp2(s11_3 - max11);
+    for (var t = 0u; t < WX; t++) { top12 = max(top12, tops[(y * RQ + 12) * WX + t]); }
+    let fade12 = exp2(max12 - top12);
+    max12 = top12;
+    sum12 *= fade12;
+    lo12_0 *= fade12;
+    hi12_0 *= fade12;
+    s12_0 = exp2(s12_0 - max12);
+    s12_1 = exp2(s12_1 - max12);
+    s12_2 = exp2(s12_2 - max12);
+    s12_3 = exp2(s12_3 - max12);
+    for (var t = 0u; t < WX; t++) { top13 = max(top13, tops[(y * RQ + 13) * WX + t]); }
+    let fade13 = exp2(max13 - top13);
+    max13 = top13;
+    sum13 *= fade13;
+    lo13_0 *= fade13;
+    hi13_0 *= fade13;
+    s13_0 = exp2(s13_0 - max13);
+    s13_1 = exp2(s13_1 - max13);
+    s13_2 = exp2(s13_2 - max13);
+    s13_3 = exp2(s13_3 - max13);
+    for (var t = 0u; t < WX; t++) { top14 = max(top14, tops[(y * RQ + 14) * WX + t]); }
+    let fade14 = exp2(max14 - top14);
+    max14 = top14;
+    sum14 *= fade14;
+    lo14_0 *= fade14;
+    hi14_0 *= fade14;
+    s14_0 = exp2(s14_0 - max14);
+    s14_1 = exp2(s14_1 - max14);
+    s14_2 = exp2(s14_2 - max14);
+    s14_3 = exp2(s14_3 - max14);
+    for (var t = 0u; t < WX; t++) { top15 = max(top15, tops[(y * RQ + 15) * WX + t]); }
+    let fade15 = exp2(max15 - top15);
+    max15 = top15;
+    sum15 *= fade15;
+    lo15_0 *= fade15;
+    hi15_0 *= fade15;
+    s15_0 = exp2(s15_0 - max15);
+    s15_1 = exp2(s15_1 - max15);
+    s15_2 = exp2(s15_2 - max15);
+    s15_3 = exp2(s15_3 - max15);
+
+    // Quad t of turn q: keys 4q … 4q + 3 of the RK of invocation t. Those beyond the last key add nothing.
+    let quads = min(WX, (s.Lk - k0 + RK - 1u) / RK);
+    for (var q = 0u; q < RK / 4u; q++) {
+      var p0 = s0_0;
+      if (q == 0) { p0 = s0_0; }
+      if (q == 1) { p0 = s0_1; }
+      if (q == 2) { p0 = s0_2; }
+      if (q == 3) { p0 = s0_3; }
+      pool[(0 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p0);
+      var p1 = s1_0;
+      if (q == 0) { p1 = s1_0; }
+      if (q == 1) { p1 = s1_1; }
+      if (q == 2) { p1 = s1_2; }
+      if (q == 3) { p1 = s1_3; }
+      pool[(1 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p1);
+      var p2 = s2_0;
+      if (q == 0) { p2 = s2_0; }
+      if (q == 1) { p2 = s2_1; }
+      if (q == 2) { p2 = s2_2; }
+      if (q == 3) { p2 = s2_3; }
+      pool[(2 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p2);
+      var p3 = s3_0;
+      if (q == 0) { p3 = s3_0; }
+      if (q == 1) { p3 = s3_1; }
+      if (q == 2) { p3 = s3_2; }
+      if (q == 3) { p3 = s3_3; }
+      pool[(3 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p3);
+      var p4 = s4_0;
+      if (q == 0) { p4 = s4_0; }
+      if (q == 1) { p4 = s4_1; }
+      if (q == 2) { p4 = s4_2; }
+      if (q == 3) { p4 = s4_3; }
+      pool[(4 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p4);
+      var p5 = s5_0;
+      if (q == 0) { p5 = s5_0; }
+      if (q == 1) { p5 = s5_1; }
+      if (q == 2) { p5 = s5_2; }
+      if (q == 3) { p5 = s5_3; }
+      pool[(5 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p5);
+      var p6 = s6_0;
+      if (q == 0) { p6 = s6_0; }
+      if (q == 1) { p6 = s6_1; }
+      if (q == 2) { p6 = s6_2; }
+      if (q == 3) { p6 = s6_3; }
+      pool[(6 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p6);
+      var p7 = s7_0;
+      if (q == 0) { p7 = s7_0; }
+      if (q == 1) { p7 = s7_1; }
+      if (q == 2) { p7 = s7_2; }
+      if (q == 3) { p7 = s7_3; }
+      pool[(7 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p7);
+      var p8 = s8_0;
+      if (q == 0) { p8 = s8_0; }
+      if (q == 1) { p8 = s8_1; }
+      if (q == 2) { p8 = s8_2; }
+      if (q == 3) { p8 = s8_3; }
+      pool[(8 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p8);
+      var p9 = s9_0;
+      if (q == 0) { p9 = s9_0; }
+      if (q == 1) { p9 = s9_1; }
+      if (q == 2) { p9 = s9_2; }
+      if (q == 3) { p9 = s9_3; }
+      pool[(9 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p9);
+      var p10 = s10_0;
+      if (q == 0) { p10 = s10_0; }
+      if (q == 1) { p10 = s10_1; }
+      if (q == 2) { p10 = s10_2; }
+      if (q == 3) { p10 = s10_3; }
+      pool[(10 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p10);
+      var p11 = s11_0;
+      if (q == 0) { p11 = s11_0; }
+      if (q == 1) { p11 = s11_1; }
+      if (q == 2) { p11 = s11_2; }
+      if (q == 3) { p11 = s11_3; }
+      pool[(11 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p11);
+      var p12 = s12_0;
+      if (q == 0) { p12 = s12_0; }
+      if (q == 1) { p12 = s12_1; }
+      if (q == 2) { p12 = s12_2; }
+      if (q == 3) { p12 = s12_3; }
+      pool[(12 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p12);
+      var p13 = s13_0;
+      if (q == 0) { p13 = s13_0; }
+      if (q == 1) { p13 = s13_1; }
+      if (q == 2) { p13 = s13_2; }
+      if (q == 3) { p13 = s13_3; }
+      pool[(13 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p13);
+      var p14 = s14_0;
+      if (q == 0) { p14 = s14_0; }
+      if (q == 1) { p14 = s14_1; }
+      if (q == 2) { p14 = s14_2; }
+      if (q == 3) { p14 = s14_3; }
+      pool[(14 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p14);
+      var p15 = s15_0;
+      if (q == 0) { p15 = s15_0; }
+      if (q == 1) { p15 = s15_1; }
+      if (q == 2) { p15 = s15_2; }
+      if (q == 3) { p15 = s15_3; }
+      pool[(15 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p15);
+      for (var t0 = 0u; t0 < quads; t0 += QUADS) {
+        let tEnd = min(quads, t0 + QUADS);
+        if (STAGE_KV == 1u) {
+          for (var at = lane; at < (tEnd - t0) * 4u * D8 * KV_VECTORS; at += WX * WY) {
+            let r = at / (D8 * KV_VECTORS);
+            let key = min(k0 + (t0 + r / 4u) * RK + q * 4u + r % 4u, s.Lk - 1u);
+            pool[QUERIES * P_PITCH + at] = V[(vHead + key * s.vRow) / 8u * KV_VECTORS + at % (D8 * KV_VECTORS)];
+          }
+        }
+        workgroupBarrier();
+        for (var t = t0; t < tEnd; t++) {
+          let r0 = bitcast<vec4f>(pool[(0 * WY + y) * P_PITCH + t]);
+          sum0 += r0.x + r0.y + r0.z + r0.w;
+          let r1 = bitcast<vec4f>(pool[(1 * WY + y) * P_PITCH + t]);
+          sum1 += r1.x + r1.y + r1.z + r1.w;
+          let r2 = bitcast<vec4f>(pool[(2 * WY + y) * P_PITCH + t]);
+          sum2 += r2.x + r2.y + r2.z + r2.w;
+          let r3 = bitcast<vec4f>(pool[(3 * WY + y) * P_PITCH + t]);
+          sum3 += r3.x + r3.y + r3.z + r3.w;
+          let r4 = bitcast<vec4f>(pool[(4 * WY + y) * P_PITCH + t]);
+          sum4 += r4.x + r4.y + r4.z + r4.w;
+          let r5 = bitcast<vec4f>(pool[(5 * WY + y) * P_PITCH + t]);
+          sum5 += r5.x + r5.y + r5.z + r5.w;
+          let r6 = bitcast<vec4f>(pool[(6 * WY + y) * P_PITCH + t]);
+          sum6 += r6.x + r6.y + r6.z + r6.w;
+          let r7 = bitcast<vec4f>(pool[(7 * WY + y) * P_PITCH + t]);
+          sum7 += r7.x + r7.y + r7.z + r7.w;
+          let r8 = bitcast<vec4f>(pool[(8 * WY + y) * P_PITCH + t]);
+          sum8 += r8.x + r8.y + r8.z + r8.w;
+          let r9 = bitcast<vec4f>(pool[(9 * WY + y) * P_PITCH + t]);
+          sum9 += r9.x + r9.y + r9.z + r9.w;
+          let r10 = bitcast<vec4f>(pool[(10 * WY + y) * P_PITCH + t]);
+          sum10 += r10.x + r10.y + r10.z + r10.w;
+          let r11 = bitcast<vec4f>(pool[(11 * WY + y) * P_PITCH + t]);
+          sum11 += r11.x + r11.y + r11.z + r11.w;
+          let r12 = bitcast<vec4f>(pool[(12 * WY + y) * P_PITCH + t]);
+          sum12 += r12.x + r12.y + r12.z + r12.w;
+          let r13 = bitcast<vec4f>(pool[(13 * WY + y) * P_PITCH + t]);
+          sum13 += r13.x + r13.y + r13.z + r13.w;
+          let r14 = bitcast<vec4f>(pool[(14 * WY + y) * P_PITCH + t]);
+          sum14 += r14.x + r14.y + r14.z + r14.w;
+          let r15 = bitcast<vec4f>(pool[(15 * WY + y) * P_PITCH + t]);
+          sum15 += r15.x + r15.y + r15.z + r15.w;
+          let at = QUERIES * P_PITCH + (t - t0) * 4u * D8 * KV_VECTORS + x;
+          let vAt0 = (vHead + min(k0 + t * RK + q * 4u + 0, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt1 = (vHead + min(k0 + t * RK + q * 4u + 1, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt2 = (vHead + min(k0 + t * RK + q * 4u + 2, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt3 = (vHead + min(k0 + t * RK + q * 4u + 3, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let w0_0 = loadV(at + (0 * D8 + 0 * WX) * KV_VECTORS, vAt0 + 0 * WX * KV_VECTORS);
+          let w1_0 = loadV(at + (1 * D8 + 0 * WX) * KV_VECTORS, vAt1 + 0 * WX * KV_VECTORS);
+          let w2_0 = loadV(at + (2 * D8 + 0 * WX) * KV_VECTORS, vAt2 + 0 * WX * KV_VECTORS);
+          let w3_0 = loadV(at + (3 * D8 + 0 * WX) * KV_VECTORS, vAt3 + 0 * WX * KV_VECTORS);
+          lo0_0 = fma(vec4f(r0.x), w0_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.y), w1_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.z), w2_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.w), w3_0.lo, lo0_0);
+          hi0_0 = fma(vec4f(r0.x), w0_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.y), w1_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.z), w2_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.w), w3_0.hi, hi0_0);
+          lo1_0 = fma(vec4f(r1.x), w0_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.y), w1_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.z), w2_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.w), w3_0.lo, lo1_0);
+          hi1_0 = fma(vec4f(r1.x), w0_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.y), w1_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.z), w2_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.w), w3_0.hi, hi1_0);
+          lo2_0 = fma(vec4f(r2.x), w0_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.y), w1_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.z), w2_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.w), w3_0.lo, lo2_0);
+          hi2_0 = fma(vec4f(r2.x), w0_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.y), w1_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.z), w2_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.w), w3_0.hi, hi2_0);
+          lo3_0 = fma(vec4f(r3.x), w0_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.y), w1_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.z), w2_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.w), w3_0.lo, lo3_0);
+          hi3_0 = fma(vec4f(r3.x), w0_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.y), w1_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.z), w2_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.w), w3_0.hi, hi3_0);
+          lo4_0 = fma(vec4f(r4.x), w0_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.y), w1_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.z), w2_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.w), w3_0.lo, lo4_0);
+          hi4_0 = fma(vec4f(r4.x), w0_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.y), w1_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.z), w2_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.w), w3_0.hi, hi4_0);
+          lo5_0 = fma(vec4f(r5.x), w0_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.y), w1_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.z), w2_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.w), w3_0.lo, lo5_0);
+          hi5_0 = fma(vec4f(r5.x), w0_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.y), w1_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.z), w2_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.w), w3_0.hi, hi5_0);
+          lo6_0 = fma(vec4f(r6.x), w0_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.y), w1_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.z), w2_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.w), w3_0.lo, lo6_0);
+          hi6_0 = fma(vec4f(r6.x), w0_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.y), w1_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.z), w2_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.w), w3_0.hi, hi6_0);
+          lo7_0 = fma(vec4f(r7.x), w0_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.y), w1_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.z), w2_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.w), w3_0.lo, lo7_0);
+          hi7_0 = fma(vec4f(r7.x), w0_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.y), w1_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.z), w2_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.w), w3_0.hi, hi7_0);
+          lo8_0 = fma(vec4f(r8.x), w0_0.lo, lo8_0);
+          lo8_0 = fma(vec4f(r8.y), w1_0.lo, lo8_0);
+          lo8_0 = fma(vec4f(r8.z), w2_0.lo, lo8_0);
+          lo8_0 = fma(vec4f(r8.w), w3_0.lo, lo8_0);
+          hi8_0 = fma(vec4f(r8.x), w0_0.hi, hi8_0);
+          hi8_0 = fma(vec4f(r8.y), w1_0.hi, hi8_0);
+          hi8_0 = fma(vec4f(r8.z), w2_0.hi, hi8_0);
+          hi8_0 = fma(vec4f(r8.w), w3_0.hi, hi8_0);
+          lo9_0 = fma(vec4f(r9.x), w0_0.lo, lo9_0);
+          lo9_0 = fma(vec4f(r9.y), w1_0.lo, lo9_0);
+          lo9_0 = fma(vec4f(r9.z), w2_0.lo, lo9_0);
+          lo9_0 = fma(vec4f(r9.w), w3_0.lo, lo9_0);
+          hi9_0 = fma(vec4f(r9.x), w0_0.hi, hi9_0);
+          hi9_0 = fma(vec4f(r9.y), w1_0.hi, hi9_0);
+          hi9_0 = fma(vec4f(r9.z), w2_0.hi, hi9_0);
+          hi9_0 = fma(vec4f(r9.w), w3_0.hi, hi9_0);
+          lo10_0 = fma(vec4f(r10.x), w0_0.lo, lo10_0);
+          lo10_0 = fma(vec4f(r10.y), w1_0.lo, lo10_0);
+          lo10_0 = fma(vec4f(r10.z), w2_0.lo, lo10_0);
+          lo10_0 = fma(vec4f(r10.w), w3_0.lo, lo10_0);
+          hi10_0 = fma(vec4f(r10.x), w0_0.hi, hi10_0);
+          hi10_0 = fma(vec4f(r10.y), w1_0.hi, hi10_0);
+          hi10_0 = fma(vec4f(r10.z), w2_0.hi, hi10_0);
+          hi10_0 = fma(vec4f(r10.w), w3_0.hi, hi10_0);
+          lo11_0 = fma(vec4f(r11.x), w0_0.lo, lo11_0);
+          lo11_0 = fma(vec4f(r11.y), w1_0.lo, lo11_0);
+          lo11_0 = fma(vec4f(r11.z), w2_0.lo, lo11_0);
+          lo11_0 = fma(vec4f(r11.w), w3_0.lo, lo11_0);
+          hi11_0 = fma(vec4f(r11.x), w0_0.hi, hi11_0);
+          hi11_0 = fma(vec4f(r11.y), w1_0.hi, hi11_0);
+          hi11_0 = fma(vec4f(r11.z), w2_0.hi, hi11_0);
+          hi11_0 = fma(vec4f(r11.w), w3_0.hi, hi11_0);
+          lo12_0 = fma(vec4f(r12.x), w0_0.lo, lo12_0);
+          lo12_0 = fma(vec4f(r12.y), w1_0.lo, lo12_0);
+          lo12_0 = fma(vec4f(r12.z), w2_0.lo, lo12_0);
+          lo12_0 = fma(vec4f(r12.w), w3_0.lo, lo12_0);
+          hi12_0 = fma(vec4f(r12.x), w0_0.hi, hi12_0);
+          hi12_0 = fma(vec4f(r12.y), w1_0.hi, hi12_0);
+          hi12_0 = fma(vec4f(r12.z), w2_0.hi, hi12_0);
+          hi12_0 = fma(vec4f(r12.w), w3_0.hi, hi12_0);
+          lo13_0 = fma(vec4f(r13.x), w0_0.lo, lo13_0);
+          lo13_0 = fma(vec4f(r13.y), w1_0.lo, lo13_0);
+          lo13_0 = fma(vec4f(r13.z), w2_0.lo, lo13_0);
+          lo13_0 = fma(vec4f(r13.w), w3_0.lo, lo13_0);
+          hi13_0 = fma(vec4f(r13.x), w0_0.hi, hi13_0);
+          hi13_0 = fma(vec4f(r13.y), w1_0.hi, hi13_0);
+          hi13_0 = fma(vec4f(r13.z), w2_0.hi, hi13_0);
+          hi13_0 = fma(vec4f(r13.w), w3_0.hi, hi13_0);
+          lo14_0 = fma(vec4f(r14.x), w0_0.lo, lo14_0);
+          lo14_0 = fma(vec4f(r14.y), w1_0.lo, lo14_0);
+          lo14_0 = fma(vec4f(r14.z), w2_0.lo, lo14_0);
+          lo14_0 = fma(vec4f(r14.w), w3_0.lo, lo14_0);
+          hi14_0 = fma(vec4f(r14.x), w0_0.hi, hi14_0);
+          hi14_0 = fma(vec4f(r14.y), w1_0.hi, hi14_0);
+          hi14_0 = fma(vec4f(r14.z), w2_0.hi, hi14_0);
+          hi14_0 = fma(vec4f(r14.w), w3_0.hi, hi14_0);
+          lo15_0 = fma(vec4f(r15.x), w0_0.lo, lo15_0);
+          lo15_0 = fma(vec4f(r15.y), w1_0.lo, lo15_0);
+          lo15_0 = fma(vec4f(r15.z), w2_0.lo, lo15_0);
+          lo15_0 = fma(vec4f(r15.w), w3_0.lo, lo15_0);
+          hi15_0 = fma(vec4f(r15.x), w0_0.hi, hi15_0);
+          hi15_0 = fma(vec4f(r15.y), w1_0.hi, hi15_0);
+          hi15_0 = fma(vec4f(r15.z), w2_0.hi, hi15_0);
+          hi15_0 = fma(vec4f(r15.w), w3_0.hi, hi15_0);
+        }
+        workgroupBarrier();
+      }
+    }
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo0_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi0_0 * share);
+  }
+  if (n0 + 1 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo1_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi1_0 * share);
+  }
+  if (n0 + 2 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo2_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi2_0 * share);
+  }
+  if (n0 + 3 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo3_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi3_0 * share);
+  }
+  if (n0 + 4 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo4_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi4_0 * share);
+  }
+  if (n0 + 5 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo5_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi5_0 * share);
+  }
+  if (n0 + 6 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo6_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi6_0 * share);
+  }
+  if (n0 + 7 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo7_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi7_0 * share);
+  }
+  if (n0 + 8 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 8) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum8, sum8 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo8_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi8_0 * share);
+  }
+  if (n0 + 9 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 9) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum9, sum9 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo9_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi9_0 * share);
+  }
+  if (n0 + 10 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 10) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum10, sum10 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo10_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi10_0 * share);
+  }
+  if (n0 + 11 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 11) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum11, sum11 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo11_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi11_0 * share);
+  }
+  if (n0 + 12 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 12) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum12, sum12 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo12_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi12_0 * share);
+  }
+  if (n0 + 13 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 13) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum13, sum13 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo13_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi13_0 * share);
+  }
+  if (n0 + 14 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 14) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum14, sum14 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo14_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi14_0 * share);
+  }
+  if (n0 + 15 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 15) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum15, sum15 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo15_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi15_0 * share);
+  }
+}
+`,
+  "attention_tiled@RQ=16,RK=16,OD=16": `const RQ: u32 = 16u;
+const RK: u32 = 16u;
+const OD: u32 = 16u;
+// attention_tiled.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, operands staged in workgroup memory.
+//
+// Operands and strides as in attention.wgsl; all of them, in elements, are multiples of 8, so that a load
+// brings eight values. A workgroup of WX × WY makes RQ·WY queries of one head (x: queries, y: heads of samples).
+// Invocation (x, y) scores RQ queries × RK keys of a block of RK·WX keys, then sums up OD = D / WX columns of the
+// same queries. Keys, queries and values are staged as they are stored, probabilities go round in f32, four keys of
+// each invocation at a time. All sums are f32.
+//
+// Lanes are numbered along one dimension, whatever D makes of WX. Row r of a tile is the row r / WX (or WY) of
+// invocation r % WX and pitches are odd, so that neighbours read neighbouring rows, in different banks.
+
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score
+const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override WX: u32 = 8u;
+override WY: u32 = 8u;
+override D8: u32 = 8u;       // eighths of D
+override STEP8: u32 = 4u;    // of them, staged at once for scores: a divisor
+override QUADS: u32 = 4u;    // four keys each, staged at once of the values
+override POOL: u32 = 896u;   // 16 bytes each: room for either
+override STAGE_Q: u32 = 1u;  // 0: every invocation loads its queries, where workgroup memory has no room for them
+override STAGE_KV: u32 = 1u; // 0: and keys and values, where heads are so wide that few rows would share a tile
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+override QUERIES: u32 = RQ * WY;        // of a workgroup
+override KEYS: u32 = RK * WX;           // of a block
+override Q_VECTORS: u32 = 2u - Q_TYPE;  // of 16 bytes, for eight values
+override KV_VECTORS: u32 = 2u - KV_TYPE;
+override Q_PITCH: u32 = STEP8 * Q_VECTORS / 2u * 2u + 1u;
+override K_PITCH: u32 = STEP8 * KV_VECTORS / 2u * 2u + 1u;
+override P_PITCH: u32 = WX / 2u * 2u + 1u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
+var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn loadK(staged: u32, at: u32) -> Eight {
+  if (STAGE_KV == 1u) {
+    if (KV_TYPE == 0u) { return wide(pool[staged], pool[staged + 1u]); }
+    return halves(pool[staged]);
+  }
+  if (KV_TYPE == 0u) { return wide(K[at * 2u], K[at * 2u + 1u]); }
+  return halves(K[at]);
+}
+
+/// Halves of eight columns in f32 lie WX vectors apart, so that neighbours read neighbours.
+fn loadV(staged: u32, at: u32) -> Eight {
+  if (STAGE_KV == 1u) {
+    if (KV_TYPE == 0u) { return wide(pool[staged], pool[staged + WX]); }
+    return halves(pool[staged]);
+  }
+  if (KV_TYPE == 0u) { return wide(V[at], V[at + WX]); }
+  return halves(V[at]);
+}
+
+fn loadQ(staged: u32, at: u32) -> Eight {
+  if (STAGE_Q == 1u) {
+    if (Q_TYPE == 0u) { return wide(pool[staged], pool[staged + 1u]); }
+    return halves(pool[staged]);
+  }
+  if (Q_TYPE == 0u) { return wide(Q[at * 2u], Q[at * 2u + 1u]); }
+  return halves(Q[at]);
+}
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+
+@compute @workgroup_size(WX * WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let b = s.b0 + group.y / s.headsHere;
+  let h = s.h0 + group.y % s.headsHere;
+  let x = lane % WX;
+  let y = lane / WX;
+  let g0 = s.q0 + group.x * QUERIES;
+  let n0 = g0 + y * RQ;
+  let qHead = s.qFirst + b * s.qSample + h * s.qHead;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  // Queries beyond the edge repeat the last one and are not stored.
+  let row0 = min(n0 + 0, s.qEnd - 1u);
+  let qAt0 = (qHead + row0 * s.qRow) / 8u;
+  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
+  var max0 = LOWEST;
+  var sum0 = 0.0;
+  var lo0_0 = vec4f();
+  var hi0_0 = vec4f();
+  var lo0_1 = vec4f();
+  var hi0_1 = vec4f();
+  let row1 = min(n0 + 1, s.qEnd - 1u);
+  let qAt1 = (qHead + row1 * s.qRow) / 8u;
+  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
+  var max1 = LOWEST;
+  var sum1 = 0.0;
+  var lo1_0 = vec4f();
+  var hi1_0 = vec4f();
+  var lo1_1 = vec4f();
+  var hi1_1 = vec4f();
+  let row2 = min(n0 + 2, s.qEnd - 1u);
+  let qAt2 = (qHead + row2 * s.qRow) / 8u;
+  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
+  var max2 = LOWEST;
+  var sum2 = 0.0;
+  var lo2_0 = vec4f();
+  var hi2_0 = vec4f();
+  var lo2_1 = vec4f();
+  var hi2_1 = vec4f();
+  let row3 = min(n0 + 3, s.qEnd - 1u);
+  let qAt3 = (qHead + row3 * s.qRow) / 8u;
+  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
+  var max3 = LOWEST;
+  var sum3 = 0.0;
+  var lo3_0 = vec4f();
+  var hi3_0 = vec4f();
+  var lo3_1 = vec4f();
+  var hi3_1 = vec4f();
+  let row4 = min(n0 + 4, s.qEnd - 1u);
+  let qAt4 = (qHead + row4 * s.qRow) / 8u;
+  let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
+  var max4 = LOWEST;
+  var sum4 = 0.0;
+  var lo4_0 = vec4f();
+  var hi4_0 = vec4f();
+  var lo4_1 = vec4f();
+  var hi4_1 = vec4f();
+  let row5 = min(n0 + 5, s.qEnd - 1u);
+  let qAt5 = (qHead + row5 * s.qRow) / 8u;
+  let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
+  var max5 = LOWEST;
+  var sum5 = 0.0;
+  var lo5_0 = vec4f();
+  var hi5_0 = vec4f();
+  var lo5_1 = vec4f();
+  var hi5_1 = vec4f();
+  let row6 = min(n0 + 6, s.qEnd - 1u);
+  let qAt6 = (qHead + row6 * s.qRow) / 8u;
+  let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
+  var max6 = LOWEST;
+  var sum6 = 0.0;
+  var lo6_0 = vec4f();
+  var hi6_0 = vec4f();
+  var lo6_1 = vec4f();
+  var hi6_1 = vec4f();
+  let row7 = min(n0 + 7, s.qEnd - 1u);
+  let qAt7 = (qHead + row7 * s.qRow) / 8u;
+  let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
+  var max7 = LOWEST;
+  var sum7 = 0.0;
+  var lo7_0 = vec4f();
+  var hi7_0 = vec4f();
+  var lo7_1 = vec4f();
+  var hi7_1 = vec4f();
+  let row8 = min(n0 + 8, s.qEnd - 1u);
+  let qAt8 = (qHead + row8 * s.qRow) / 8u;
+  let bias8 = s.biasFirst + b * s.biasSample + h * s.biasHead + row8 * s.Lk;
+  var max8 = LOWEST;
+  var sum8 = 0.0;
+  var lo8_0 = vec4f();
+  var hi8_0 = vec4f();
+  var lo8_1 = vec4f();
+  var hi8_1 = vec4f();
+  let row9 = min(n0 + 9, s.qEnd - 1u);
+  let qAt9 = (qHead + row9 * s.qRow) / 8u;
+  let bias9 = s.biasFirst + b * s.biasSample + h * s.biasHead + row9 * s.Lk;
+  var max9 = LOWEST;
+  var sum9 = 0.0;
+  var lo9_0 = vec4f();
+  var hi9_0 = vec4f();
+  var lo9_1 = vec4f();
+  var hi9_1 = vec4f();
+  let row10 = min(n0 + 10, s.qEnd - 1u);
+  let qAt10 = (qHead + row10 * s.qRow) / 8u;
+  let bias10 = s.biasFirst + b * s.biasSample + h * s.biasHead + row10 * s.Lk;
+  var max10 = LOWEST;
+  var sum10 = 0.0;
+  var lo10_0 = vec4f();
+  var hi10_0 = vec4f();
+  var lo10_1 = vec4f();
+  var hi10_1 = vec4f();
+  let row11 = min(n0 + 11, s.qEnd - 1u);
+  let qAt11 = (qHead + row11 * s.qRow) / 8u;
+  let bias11 = s.biasFirst + b * s.biasSample + h * s.biasHead + row11 * s.Lk;
+  var max11 = LOWEST;
+  var sum11 = 0.0;
+  var lo11_0 = vec4f();
+  var hi11_0 = vec4f();
+  var lo11_1 = vec4f();
+  var hi11_1 = vec4f();
+  let row12 = min(n0 + 12, s.qEnd - 1u);
+  let qAt12 = (qHead + row12 * s.qRow) / 8u;
+  let bias12 = s.biasFirst + b * s.biasSample + h * s.biasHead + row12 * s.Lk;
+  var max12 = LOWEST;
+  var sum12 = 0.0;
+  var lo12_0 = vec4f();
+  var hi12_0 = vec4f();
+  var lo12_1 = vec4f();
+  var hi12_1 = vec4f();
+  let row13 = min(n0 + 13, s.qEnd - 1u);
+  let qAt13 = (qHead + row13 * s.qRow) / 8u;
+  let bias13 = s.biasFirst + b * s.biasSample + h * s.biasHead + row13 * s.Lk;
+  var max13 = LOWEST;
+  var sum13 = 0.0;
+  var lo13_0 = vec4f();
+  var hi13_0 = vec4f();
+  var lo13_1 = vec4f();
+  var hi13_1 = vec4f();
+  let row14 = min(n0 + 14, s.qEnd - 1u);
+  let qAt14 = (qHead + row14 * s.qRow) / 8u;
+  let bias14 = s.biasFirst + b * s.biasSample + h * s.biasHead + row14 * s.Lk;
+  var max14 = LOWEST;
+  var sum14 = 0.0;
+  var lo14_0 = vec4f();
+  var hi14_0 = vec4f();
+  var lo14_1 = vec4f();
+  var hi14_1 = vec4f();
+  let row15 = min(n0 + 15, s.qEnd - 1u);
+  let qAt15 = (qHead + row15 * s.qRow) / 8u;
+  let bias15 = s.biasFirst + b * s.biasSample + h * s.biasHead + row15 * s.Lk;
+  var max15 = LOWEST;
+  var sum15 = 0.0;
+  var lo15_0 = vec4f();
+  var hi15_0 = vec4f();
+  var lo15_1 = vec4f();
+  var hi15_1 = vec4f();
+
+  var keys = s.Lk;
+  if (CAUSAL == 1u) { keys = min(keys, min(g0 + QUERIES, s.qEnd)); }  // later keys serve none
+  for (var k0 = 0u; k0 < keys; k0 += KEYS) {
+    var s0_0 = vec4f();
+    var s0_1 = vec4f();
+    var s0_2 = vec4f();
+    var s0_3 = vec4f();
+    var s1_0 = vec4f();
+    var s1_1 = vec4f();
+    var s1_2 = vec4f();
+    var s1_3 = vec4f();
+    var s2_0 = vec4f();
+    var s2_1 = vec4f();
+    var s2_2 = vec4f();
+    var s2_3 = vec4f();
+    var s3_0 = vec4f();
+    var s3_1 = vec4f();
+    var s3_2 = vec4f();
+    var s3_3 = vec4f();
+    var s4_0 = vec4f();
+    var s4_1 = vec4f();
+    var s4_2 = vec4f();
+    var s4_3 = vec4f();
+    var s5_0 = vec4f();
+    var s5_1 = vec4f();
+    var s5_2 = vec4f();
+    var s5_3 = vec4f();
+    var s6_0 = vec4f();
+    var s6_1 = vec4f();
+    var s6_2 = vec4f();
+    var s6_3 = vec4f();
+    var s7_0 = vec4f();
+    var s7_1 = vec4f();
+    var s7_2 = vec4f();
+    var s7_3 = vec4f();
+    var s8_0 = vec4f();
+    var s8_1 = vec4f();
+    var s8_2 = vec4f();
+    var s8_3 = vec4f();
+    var s9_0 = vec4f();
+    var s9_1 = vec4f();
+    var s9_2 = vec4f();
+    var s9_3 = vec4f();
+    var s10_0 = vec4f();
+    var s10_1 = vec4f();
+    var s10_2 = vec4f();
+    var s10_3 = vec4f();
+    var s11_0 = vec4f();
+    var s11_1 = vec4f();
+    var s11_2 = vec4f();
+    var s11_3 = vec4f();
+    var s12_0 = vec4f();
+    var s12_1 = vec4f();
+    var s12_2 = vec4f();
+    var s12_3 = vec4f();
+    var s13_0 = vec4f();
+    var s13_1 = vec4f();
+    var s13_2 = vec4f();
+    var s13_3 = vec4f();
+    var s14_0 = vec4f();
+    var s14_1 = vec4f();
+    var s14_2 = vec4f();
+    var s14_3 = vec4f();
+    var s15_0 = vec4f();
+    var s15_1 = vec4f();
+    var s15_2 = vec4f();
+    var s15_3 = vec4f();
+    let key0 = k0 + x * RK;
+    let kAt0_0 = (kHead + min(key0 + (0 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_1 = (kHead + min(key0 + (0 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_2 = (kHead + min(key0 + (0 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt0_3 = (kHead + min(key0 + (0 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_0 = (kHead + min(key0 + (1 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_1 = (kHead + min(key0 + (1 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_2 = (kHead + min(key0 + (1 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt1_3 = (kHead + min(key0 + (1 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt2_0 = (kHead + min(key0 + (2 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt2_1 = (kHead + min(key0 + (2 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt2_2 = (kHead + min(key0 + (2 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt2_3 = (kHead + min(key0 + (2 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt3_0 = (kHead + min(key0 + (3 * 4 + 0), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt3_1 = (kHead + min(key0 + (3 * 4 + 1), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt3_2 = (kHead + min(key0 + (3 * 4 + 2), s.Lk - 1u) * s.kRow) / 8u;
+    let kAt3_3 = (kHead + min(key0 + (3 * 4 + 3), s.Lk - 1u) * s.kRow) / 8u;
+    for (var c0 = 0u; c0 < D8; c0 += STEP8) {
+      if (STAGE_KV == 1u) {
+        for (var at = lane; at < KEYS * STEP8 * KV_VECTORS; at += WX * WY) {
+          let r = at / (STEP8 * KV_VECTORS);
+          let c = at % (STEP8 * KV_VECTORS);
+          let key = min(k0 + r % WX * RK + r / WX, s.Lk - 1u);
+          pool[r * K_PITCH + c] = K[((kHead + key * s.kRow) / 8u + c0) * KV_VECTORS + c];
+        }
+      }
+      if (STAGE_Q == 1u) {
+        for (var at = lane; at < QUERIES * STEP8 * Q_VECTORS; at += WX * WY) {
+          let r = at / (STEP8 * Q_VECTORS);
+          let c = at % (STEP8 * Q_VECTORS);
+          let row = min(g0 + r % WY * RQ + r / WY, s.qEnd - 1u);
+          pool[KEYS * K_PITCH + r * Q_PITCH + c] = Q[((qHead + row * s.qRow) / 8u + c0) * Q_VECTORS + c];
+        }
+      }
+      workgroupBarrier();
+      for (var c = 0u; c < STEP8; c++) {
+        let a0 = loadQ(KEYS * K_PITCH + (0 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt0 + c0 + c);
+        let a1 = loadQ(KEYS * K_PITCH + (1 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt1 + c0 + c);
+        let a2 = loadQ(KEYS * K_PITCH + (2 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt2 + c0 + c);
+        let a3 = loadQ(KEYS * K_PITCH + (3 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt3 + c0 + c);
+        let a4 = loadQ(KEYS * K_PITCH + (4 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt4 + c0 + c);
+        let a5 = loadQ(KEYS * K_PITCH + (5 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt5 + c0 + c);
+        let a6 = loadQ(KEYS * K_PITCH + (6 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt6 + c0 + c);
+        let a7 = loadQ(KEYS * K_PITCH + (7 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt7 + c0 + c);
+        let a8 = loadQ(KEYS * K_PITCH + (8 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt8 + c0 + c);
+        let a9 = loadQ(KEYS * K_PITCH + (9 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt9 + c0 + c);
+        let a10 = loadQ(KEYS * K_PITCH + (10 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt10 + c0 + c);
+        let a11 = loadQ(KEYS * K_PITCH + (11 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt11 + c0 + c);
+        let a12 = loadQ(KEYS * K_PITCH + (12 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt12 + c0 + c);
+        let a13 = loadQ(KEYS * K_PITCH + (13 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt13 + c0 + c);
+        let a14 = loadQ(KEYS * K_PITCH + (14 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt14 + c0 + c);
+        let a15 = loadQ(KEYS * K_PITCH + (15 * WY + y) * Q_PITCH + c * Q_VECTORS, qAt15 + c0 + c);
+        let b0_0 = loadK(((0 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_0 + c0 + c);
+        s0_0[0] += dot(a0.lo, b0_0.lo) + dot(a0.hi, b0_0.hi);
+        s1_0[0] += dot(a1.lo, b0_0.lo) + dot(a1.hi, b0_0.hi);
+        s2_0[0] += dot(a2.lo, b0_0.lo) + dot(a2.hi, b0_0.hi);
+        s3_0[0] += dot(a3.lo, b0_0.lo) + dot(a3.hi, b0_0.hi);
+        s4_0[0] += dot(a4.lo, b0_0.lo) + dot(a4.hi, b0_0.hi);
+        s5_0[0] += dot(a5.lo, b0_0.lo) + dot(a5.hi, b0_0.hi);
+        s6_0[0] += dot(a6.lo, b0_0.lo) + dot(a6.hi, b0_0.hi);
+        s7_0[0] += dot(a7.lo, b0_0.lo) + dot(a7.hi, b0_0.hi);
+        s8_0[0] += dot(a8.lo, b0_0.lo) + dot(a8.hi, b0_0.hi);
+        s9_0[0] += dot(a9.lo, b0_0.lo) + dot(a9.hi, b0_0.hi);
+        s10_0[0] += dot(a10.lo, b0_0.lo) + dot(a10.hi, b0_0.hi);
+        s11_0[0] += dot(a11.lo, b0_0.lo) + dot(a11.hi, b0_0.hi);
+        s12_0[0] += dot(a12.lo, b0_0.lo) + dot(a12.hi, b0_0.hi);
+        s13_0[0] += dot(a13.lo, b0_0.lo) + dot(a13.hi, b0_0.hi);
+        s14_0[0] += dot(a14.lo, b0_0.lo) + dot(a14.hi, b0_0.hi);
+        s15_0[0] += dot(a15.lo, b0_0.lo) + dot(a15.hi, b0_0.hi);
+        let b0_1 = loadK(((0 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_1 + c0 + c);
+        s0_0[1] += dot(a0.lo, b0_1.lo) + dot(a0.hi, b0_1.hi);
+        s1_0[1] += dot(a1.lo, b0_1.lo) + dot(a1.hi, b0_1.hi);
+        s2_0[1] += dot(a2.lo, b0_1.lo) + dot(a2.hi, b0_1.hi);
+        s3_0[1] += dot(a3.lo, b0_1.lo) + dot(a3.hi, b0_1.hi);
+        s4_0[1] += dot(a4.lo, b0_1.lo) + dot(a4.hi, b0_1.hi);
+        s5_0[1] += dot(a5.lo, b0_1.lo) + dot(a5.hi, b0_1.hi);
+        s6_0[1] += dot(a6.lo, b0_1.lo) + dot(a6.hi, b0_1.hi);
+        s7_0[1] += dot(a7.lo, b0_1.lo) + dot(a7.hi, b0_1.hi);
+        s8_0[1] += dot(a8.lo, b0_1.lo) + dot(a8.hi, b0_1.hi);
+        s9_0[1] += dot(a9.lo, b0_1.lo) + dot(a9.hi, b0_1.hi);
+        s10_0[1] += dot(a10.lo, b0_1.lo) + dot(a10.hi, b0_1.hi);
+        s11_0[1] += dot(a11.lo, b0_1.lo) + dot(a11.hi, b0_1.hi);
+        s12_0[1] += dot(a12.lo, b0_1.lo) + dot(a12.hi, b0_1.hi);
+        s13_0[1] += dot(a13.lo, b0_1.lo) + dot(a13.hi, b0_1.hi);
+        s14_0[1] += dot(a14.lo, b0_1.lo) + dot(a14.hi, b0_1.hi);
+        s15_0[1] += dot(a15.lo, b0_1.lo) + dot(a15.hi, b0_1.hi);
+        let b0_2 = loadK(((0 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_2 + c0 + c);
+        s0_0[2] += dot(a0.lo, b0_2.lo) + dot(a0.hi, b0_2.hi);
+        s1_0[2] += dot(a1.lo, b0_2.lo) + dot(a1.hi, b0_2.hi);
+        s2_0[2] += dot(a2.lo, b0_2.lo) + dot(a2.hi, b0_2.hi);
+        s3_0[2] += dot(a3.lo, b0_2.lo) + dot(a3.hi, b0_2.hi);
+        s4_0[2] += dot(a4.lo, b0_2.lo) + dot(a4.hi, b0_2.hi);
+        s5_0[2] += dot(a5.lo, b0_2.lo) + dot(a5.hi, b0_2.hi);
+        s6_0[2] += dot(a6.lo, b0_2.lo) + dot(a6.hi, b0_2.hi);
+        s7_0[2] += dot(a7.lo, b0_2.lo) + dot(a7.hi, b0_2.hi);
+        s8_0[2] += dot(a8.lo, b0_2.lo) + dot(a8.hi, b0_2.hi);
+        s9_0[2] += dot(a9.lo, b0_2.lo) + dot(a9.hi, b0_2.hi);
+        s10_0[2] += dot(a10.lo, b0_2.lo) + dot(a10.hi, b0_2.hi);
+        s11_0[2] += dot(a11.lo, b0_2.lo) + dot(a11.hi, b0_2.hi);
+        s12_0[2] += dot(a12.lo, b0_2.lo) + dot(a12.hi, b0_2.hi);
+        s13_0[2] += dot(a13.lo, b0_2.lo) + dot(a13.hi, b0_2.hi);
+        s14_0[2] += dot(a14.lo, b0_2.lo) + dot(a14.hi, b0_2.hi);
+        s15_0[2] += dot(a15.lo, b0_2.lo) + dot(a15.hi, b0_2.hi);
+        let b0_3 = loadK(((0 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt0_3 + c0 + c);
+        s0_0[3] += dot(a0.lo, b0_3.lo) + dot(a0.hi, b0_3.hi);
+        s1_0[3] += dot(a1.lo, b0_3.lo) + dot(a1.hi, b0_3.hi);
+        s2_0[3] += dot(a2.lo, b0_3.lo) + dot(a2.hi, b0_3.hi);
+        s3_0[3] += dot(a3.lo, b0_3.lo) + dot(a3.hi, b0_3.hi);
+        s4_0[3] += dot(a4.lo, b0_3.lo) + dot(a4.hi, b0_3.hi);
+        s5_0[3] += dot(a5.lo, b0_3.lo) + dot(a5.hi, b0_3.hi);
+        s6_0[3] += dot(a6.lo, b0_3.lo) + dot(a6.hi, b0_3.hi);
+        s7_0[3] += dot(a7.lo, b0_3.lo) + dot(a7.hi, b0_3.hi);
+        s8_0[3] += dot(a8.lo, b0_3.lo) + dot(a8.hi, b0_3.hi);
+        s9_0[3] += dot(a9.lo, b0_3.lo) + dot(a9.hi, b0_3.hi);
+        s10_0[3] += dot(a10.lo, b0_3.lo) + dot(a10.hi, b0_3.hi);
+        s11_0[3] += dot(a11.lo, b0_3.lo) + dot(a11.hi, b0_3.hi);
+        s12_0[3] += dot(a12.lo, b0_3.lo) + dot(a12.hi, b0_3.hi);
+        s13_0[3] += dot(a13.lo, b0_3.lo) + dot(a13.hi, b0_3.hi);
+        s14_0[3] += dot(a14.lo, b0_3.lo) + dot(a14.hi, b0_3.hi);
+        s15_0[3] += dot(a15.lo, b0_3.lo) + dot(a15.hi, b0_3.hi);
+        let b1_0 = loadK(((1 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_0 + c0 + c);
+        s0_1[0] += dot(a0.lo, b1_0.lo) + dot(a0.hi, b1_0.hi);
+        s1_1[0] += dot(a1.lo, b1_0.lo) + dot(a1.hi, b1_0.hi);
+        s2_1[0] += dot(a2.lo, b1_0.lo) + dot(a2.hi, b1_0.hi);
+        s3_1[0] += dot(a3.lo, b1_0.lo) + dot(a3.hi, b1_0.hi);
+        s4_1[0] += dot(a4.lo, b1_0.lo) + dot(a4.hi, b1_0.hi);
+        s5_1[0] += dot(a5.lo, b1_0.lo) + dot(a5.hi, b1_0.hi);
+        s6_1[0] += dot(a6.lo, b1_0.lo) + dot(a6.hi, b1_0.hi);
+        s7_1[0] += dot(a7.lo, b1_0.lo) + dot(a7.hi, b1_0.hi);
+        s8_1[0] += dot(a8.lo, b1_0.lo) + dot(a8.hi, b1_0.hi);
+        s9_1[0] += dot(a9.lo, b1_0.lo) + dot(a9.hi, b1_0.hi);
+        s10_1[0] += dot(a10.lo, b1_0.lo) + dot(a10.hi, b1_0.hi);
+        s11_1[0] += dot(a11.lo, b1_0.lo) + dot(a11.hi, b1_0.hi);
+        s12_1[0] += dot(a12.lo, b1_0.lo) + dot(a12.hi, b1_0.hi);
+        s13_1[0] += dot(a13.lo, b1_0.lo) + dot(a13.hi, b1_0.hi);
+        s14_1[0] += dot(a14.lo, b1_0.lo) + dot(a14.hi, b1_0.hi);
+        s15_1[0] += dot(a15.lo, b1_0.lo) + dot(a15.hi, b1_0.hi);
+        let b1_1 = loadK(((1 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_1 + c0 + c);
+        s0_1[1] += dot(a0.lo, b1_1.lo) + dot(a0.hi, b1_1.hi);
+        s1_1[1] += dot(a1.lo, b1_1.lo) + dot(a1.hi, b1_1.hi);
+        s2_1[1] += dot(a2.lo, b1_1.lo) + dot(a2.hi, b1_1.hi);
+        s3_1[1] += dot(a3.lo, b1_1.lo) + dot(a3.hi, b1_1.hi);
+        s4_1[1] += dot(a4.lo, b1_1.lo) + dot(a4.hi, b1_1.hi);
+        s5_1[1] += dot(a5.lo, b1_1.lo) + dot(a5.hi, b1_1.hi);
+        s6_1[1] += dot(a6.lo, b1_1.lo) + dot(a6.hi, b1_1.hi);
+        s7_1[1] += dot(a7.lo, b1_1.lo) + dot(a7.hi, b1_1.hi);
+        s8_1[1] += dot(a8.lo, b1_1.lo) + dot(a8.hi, b1_1.hi);
+        s9_1[1] += dot(a9.lo, b1_1.lo) + dot(a9.hi, b1_1.hi);
+        s10_1[1] += dot(a10.lo, b1_1.lo) + dot(a10.hi, b1_1.hi);
+        s11_1[1] += dot(a11.lo, b1_1.lo) + dot(a11.hi, b1_1.hi);
+        s12_1[1] += dot(a12.lo, b1_1.lo) + dot(a12.hi, b1_1.hi);
+        s13_1[1] += dot(a13.lo, b1_1.lo) + dot(a13.hi, b1_1.hi);
+        s14_1[1] += dot(a14.lo, b1_1.lo) + dot(a14.hi, b1_1.hi);
+        s15_1[1] += dot(a15.lo, b1_1.lo) + dot(a15.hi, b1_1.hi);
+        let b1_2 = loadK(((1 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_2 + c0 + c);
+        s0_1[2] += dot(a0.lo, b1_2.lo) + dot(a0.hi, b1_2.hi);
+        s1_1[2] += dot(a1.lo, b1_2.lo) + dot(a1.hi, b1_2.hi);
+        s2_1[2] += dot(a2.lo, b1_2.lo) + dot(a2.hi, b1_2.hi);
+        s3_1[2] += dot(a3.lo, b1_2.lo) + dot(a3.hi, b1_2.hi);
+        s4_1[2] += dot(a4.lo, b1_2.lo) + dot(a4.hi, b1_2.hi);
+        s5_1[2] += dot(a5.lo, b1_2.lo) + dot(a5.hi, b1_2.hi);
+        s6_1[2] += dot(a6.lo, b1_2.lo) + dot(a6.hi, b1_2.hi);
+        s7_1[2] += dot(a7.lo, b1_2.lo) + dot(a7.hi, b1_2.hi);
+        s8_1[2] += dot(a8.lo, b1_2.lo) + dot(a8.hi, b1_2.hi);
+        s9_1[2] += dot(a9.lo, b1_2.lo) + dot(a9.hi, b1_2.hi);
+        s10_1[2] += dot(a10.lo, b1_2.lo) + dot(a10.hi, b1_2.hi);
+        s11_1[2] += dot(a11.lo, b1_2.lo) + dot(a11.hi, b1_2.hi);
+        s12_1[2] += dot(a12.lo, b1_2.lo) + dot(a12.hi, b1_2.hi);
+        s13_1[2] += dot(a13.lo, b1_2.lo) + dot(a13.hi, b1_2.hi);
+        s14_1[2] += dot(a14.lo, b1_2.lo) + dot(a14.hi, b1_2.hi);
+        s15_1[2] += dot(a15.lo, b1_2.lo) + dot(a15.hi, b1_2.hi);
+        let b1_3 = loadK(((1 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt1_3 + c0 + c);
+        s0_1[3] += dot(a0.lo, b1_3.lo) + dot(a0.hi, b1_3.hi);
+        s1_1[3] += dot(a1.lo, b1_3.lo) + dot(a1.hi, b1_3.hi);
+        s2_1[3] += dot(a2.lo, b1_3.lo) + dot(a2.hi, b1_3.hi);
+        s3_1[3] += dot(a3.lo, b1_3.lo) + dot(a3.hi, b1_3.hi);
+        s4_1[3] += dot(a4.lo, b1_3.lo) + dot(a4.hi, b1_3.hi);
+        s5_1[3] += dot(a5.lo, b1_3.lo) + dot(a5.hi, b1_3.hi);
+        s6_1[3] += dot(a6.lo, b1_3.lo) + dot(a6.hi, b1_3.hi);
+        s7_1[3] += dot(a7.lo, b1_3.lo) + dot(a7.hi, b1_3.hi);
+        s8_1[3] += dot(a8.lo, b1_3.lo) + dot(a8.hi, b1_3.hi);
+        s9_1[3] += dot(a9.lo, b1_3.lo) + dot(a9.hi, b1_3.hi);
+        s10_1[3] += dot(a10.lo, b1_3.lo) + dot(a10.hi, b1_3.hi);
+        s11_1[3] += dot(a11.lo, b1_3.lo) + dot(a11.hi, b1_3.hi);
+        s12_1[3] += dot(a12.lo, b1_3.lo) + dot(a12.hi, b1_3.hi);
+        s13_1[3] += dot(a13.lo, b1_3.lo) + dot(a13.hi, b1_3.hi);
+        s14_1[3] += dot(a14.lo, b1_3.lo) + dot(a14.hi, b1_3.hi);
+        s15_1[3] += dot(a15.lo, b1_3.lo) + dot(a15.hi, b1_3.hi);
+        let b2_0 = loadK(((2 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt2_0 + c0 + c);
+        s0_2[0] += dot(a0.lo, b2_0.lo) + dot(a0.hi, b2_0.hi);
+        s1_2[0] += dot(a1.lo, b2_0.lo) + dot(a1.hi, b2_0.hi);
+        s2_2[0] += dot(a2.lo, b2_0.lo) + dot(a2.hi, b2_0.hi);
+        s3_2[0] += dot(a3.lo, b2_0.lo) + dot(a3.hi, b2_0.hi);
+        s4_2[0] += dot(a4.lo, b2_0.lo) + dot(a4.hi, b2_0.hi);
+        s5_2[0] += dot(a5.lo, b2_0.lo) + dot(a5.hi, b2_0.hi);
+        s6_2[0] += dot(a6.lo, b2_0.lo) + dot(a6.hi, b2_0.hi);
+        s7_2[0] += dot(a7.lo, b2_0.lo) + dot(a7.hi, b2_0.hi);
+        s8_2[0] += dot(a8.lo, b2_0.lo) + dot(a8.hi, b2_0.hi);
+        s9_2[0] += dot(a9.lo, b2_0.lo) + dot(a9.hi, b2_0.hi);
+        s10_2[0] += dot(a10.lo, b2_0.lo) + dot(a10.hi, b2_0.hi);
+        s11_2[0] += dot(a11.lo, b2_0.lo) + dot(a11.hi, b2_0.hi);
+        s12_2[0] += dot(a12.lo, b2_0.lo) + dot(a12.hi, b2_0.hi);
+        s13_2[0] += dot(a13.lo, b2_0.lo) + dot(a13.hi, b2_0.hi);
+        s14_2[0] += dot(a14.lo, b2_0.lo) + dot(a14.hi, b2_0.hi);
+        s15_2[0] += dot(a15.lo, b2_0.lo) + dot(a15.hi, b2_0.hi);
+        let b2_1 = loadK(((2 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt2_1 + c0 + c);
+        s0_2[1] += dot(a0.lo, b2_1.lo) + dot(a0.hi, b2_1.hi);
+        s1_2[1] += dot(a1.lo, b2_1.lo) + dot(a1.hi, b2_1.hi);
+        s2_2[1] += dot(a2.lo, b2_1.lo) + dot(a2.hi, b2_1.hi);
+        s3_2[1] += dot(a3.lo, b2_1.lo) + dot(a3.hi, b2_1.hi);
+        s4_2[1] += dot(a4.lo, b2_1.lo) + dot(a4.hi, b2_1.hi);
+        s5_2[1] += dot(a5.lo, b2_1.lo) + dot(a5.hi, b2_1.hi);
+        s6_2[1] += dot(a6.lo, b2_1.lo) + dot(a6.hi, b2_1.hi);
+        s7_2[1] += dot(a7.lo, b2_1.lo) + dot(a7.hi, b2_1.hi);
+        s8_2[1] += dot(a8.lo, b2_1.lo) + dot(a8.hi, b2_1.hi);
+        s9_2[1] += dot(a9.lo, b2_1.lo) + dot(a9.hi, b2_1.hi);
+        s10_2[1] += dot(a10.lo, b2_1.lo) + dot(a10.hi, b2_1.hi);
+        s11_2[1] += dot(a11.lo, b2_1.lo) + dot(a11.hi, b2_1.hi);
+        s12_2[1] += dot(a12.lo, b2_1.lo) + dot(a12.hi, b2_1.hi);
+        s13_2[1] += dot(a13.lo, b2_1.lo) + dot(a13.hi, b2_1.hi);
+        s14_2[1] += dot(a14.lo, b2_1.lo) + dot(a14.hi, b2_1.hi);
+        s15_2[1] += dot(a15.lo, b2_1.lo) + dot(a15.hi, b2_1.hi);
+        let b2_2 = loadK(((2 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt2_2 + c0 + c);
+        s0_2[2] += dot(a0.lo, b2_2.lo) + dot(a0.hi, b2_2.hi);
+        s1_2[2] += dot(a1.lo, b2_2.lo) + dot(a1.hi, b2_2.hi);
+        s2_2[2] += dot(a2.lo, b2_2.lo) + dot(a2.hi, b2_2.hi);
+        s3_2[2] += dot(a3.lo, b2_2.lo) + dot(a3.hi, b2_2.hi);
+        s4_2[2] += dot(a4.lo, b2_2.lo) + dot(a4.hi, b2_2.hi);
+        s5_2[2] += dot(a5.lo, b2_2.lo) + dot(a5.hi, b2_2.hi);
+        s6_2[2] += dot(a6.lo, b2_2.lo) + dot(a6.hi, b2_2.hi);
+        s7_2[2] += dot(a7.lo, b2_2.lo) + dot(a7.hi, b2_2.hi);
+        s8_2[2] += dot(a8.lo, b2_2.lo) + dot(a8.hi, b2_2.hi);
+        s9_2[2] += dot(a9.lo, b2_2.lo) + dot(a9.hi, b2_2.hi);
+        s10_2[2] += dot(a10.lo, b2_2.lo) + dot(a10.hi, b2_2.hi);
+        s11_2[2] += dot(a11.lo, b2_2.lo) + dot(a11.hi, b2_2.hi);
+        s12_2[2] += dot(a12.lo, b2_2.lo) + dot(a12.hi, b2_2.hi);
+        s13_2[2] += dot(a13.lo, b2_2.lo) + dot(a13.hi, b2_2.hi);
+        s14_2[2] += dot(a14.lo, b2_2.lo) + dot(a14.hi, b2_2.hi);
+        s15_2[2] += dot(a15.lo, b2_2.lo) + dot(a15.hi, b2_2.hi);
+        let b2_3 = loadK(((2 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt2_3 + c0 + c);
+        s0_2[3] += dot(a0.lo, b2_3.lo) + dot(a0.hi, b2_3.hi);
+        s1_2[3] += dot(a1.lo, b2_3.lo) + dot(a1.hi, b2_3.hi);
+        s2_2[3] += dot(a2.lo, b2_3.lo) + dot(a2.hi, b2_3.hi);
+        s3_2[3] += dot(a3.lo, b2_3.lo) + dot(a3.hi, b2_3.hi);
+        s4_2[3] += dot(a4.lo, b2_3.lo) + dot(a4.hi, b2_3.hi);
+        s5_2[3] += dot(a5.lo, b2_3.lo) + dot(a5.hi, b2_3.hi);
+        s6_2[3] += dot(a6.lo, b2_3.lo) + dot(a6.hi, b2_3.hi);
+        s7_2[3] += dot(a7.lo, b2_3.lo) + dot(a7.hi, b2_3.hi);
+        s8_2[3] += dot(a8.lo, b2_3.lo) + dot(a8.hi, b2_3.hi);
+        s9_2[3] += dot(a9.lo, b2_3.lo) + dot(a9.hi, b2_3.hi);
+        s10_2[3] += dot(a10.lo, b2_3.lo) + dot(a10.hi, b2_3.hi);
+        s11_2[3] += dot(a11.lo, b2_3.lo) + dot(a11.hi, b2_3.hi);
+        s12_2[3] += dot(a12.lo, b2_3.lo) + dot(a12.hi, b2_3.hi);
+        s13_2[3] += dot(a13.lo, b2_3.lo) + dot(a13.hi, b2_3.hi);
+        s14_2[3] += dot(a14.lo, b2_3.lo) + dot(a14.hi, b2_3.hi);
+        s15_2[3] += dot(a15.lo, b2_3.lo) + dot(a15.hi, b2_3.hi);
+        let b3_0 = loadK(((3 * 4 + 0) * WX + x) * K_PITCH + c * KV_VECTORS, kAt3_0 + c0 + c);
+        s0_3[0] += dot(a0.lo, b3_0.lo) + dot(a0.hi, b3_0.hi);
+        s1_3[0] += dot(a1.lo, b3_0.lo) + dot(a1.hi, b3_0.hi);
+        s2_3[0] += dot(a2.lo, b3_0.lo) + dot(a2.hi, b3_0.hi);
+        s3_3[0] += dot(a3.lo, b3_0.lo) + dot(a3.hi, b3_0.hi);
+        s4_3[0] += dot(a4.lo, b3_0.lo) + dot(a4.hi, b3_0.hi);
+        s5_3[0] += dot(a5.lo, b3_0.lo) + dot(a5.hi, b3_0.hi);
+        s6_3[0] += dot(a6.lo, b3_0.lo) + dot(a6.hi, b3_0.hi);
+        s7_3[0] += dot(a7.lo, b3_0.lo) + dot(a7.hi, b3_0.hi);
+        s8_3[0] += dot(a8.lo, b3_0.lo) + dot(a8.hi, b3_0.hi);
+        s9_3[0] += dot(a9.lo, b3_0.lo) + dot(a9.hi, b3_0.hi);
+        s10_3[0] += dot(a10.lo, b3_0.lo) + dot(a10.hi, b3_0.hi);
+        s11_3[0] += dot(a11.lo, b3_0.lo) + dot(a11.hi, b3_0.hi);
+        s12_3[0] += dot(a12.lo, b3_0.lo) + dot(a12.hi, b3_0.hi);
+        s13_3[0] += dot(a13.lo, b3_0.lo) + dot(a13.hi, b3_0.hi);
+        s14_3[0] += dot(a14.lo, b3_0.lo) + dot(a14.hi, b3_0.hi);
+        s15_3[0] += dot(a15.lo, b3_0.lo) + dot(a15.hi, b3_0.hi);
+        let b3_1 = loadK(((3 * 4 + 1) * WX + x) * K_PITCH + c * KV_VECTORS, kAt3_1 + c0 + c);
+        s0_3[1] += dot(a0.lo, b3_1.lo) + dot(a0.hi, b3_1.hi);
+        s1_3[1] += dot(a1.lo, b3_1.lo) + dot(a1.hi, b3_1.hi);
+        s2_3[1] += dot(a2.lo, b3_1.lo) + dot(a2.hi, b3_1.hi);
+        s3_3[1] += dot(a3.lo, b3_1.lo) + dot(a3.hi, b3_1.hi);
+        s4_3[1] += dot(a4.lo, b3_1.lo) + dot(a4.hi, b3_1.hi);
+        s5_3[1] += dot(a5.lo, b3_1.lo) + dot(a5.hi, b3_1.hi);
+        s6_3[1] += dot(a6.lo, b3_1.lo) + dot(a6.hi, b3_1.hi);
+        s7_3[1] += dot(a7.lo, b3_1.lo) + dot(a7.hi, b3_1.hi);
+        s8_3[1] += dot(a8.lo, b3_1.lo) + dot(a8.hi, b3_1.hi);
+        s9_3[1] += dot(a9.lo, b3_1.lo) + dot(a9.hi, b3_1.hi);
+        s10_3[1] += dot(a10.lo, b3_1.lo) + dot(a10.hi, b3_1.hi);
+        s11_3[1] += dot(a11.lo, b3_1.lo) + dot(a11.hi, b3_1.hi);
+        s12_3[1] += dot(a12.lo, b3_1.lo) + dot(a12.hi, b3_1.hi);
+        s13_3[1] += dot(a13.lo, b3_1.lo) + dot(a13.hi, b3_1.hi);
+        s14_3[1] += dot(a14.lo, b3_1.lo) + dot(a14.hi, b3_1.hi);
+        s15_3[1] += dot(a15.lo, b3_1.lo) + dot(a15.hi, b3_1.hi);
+        let b3_2 = loadK(((3 * 4 + 2) * WX + x) * K_PITCH + c * KV_VECTORS, kAt3_2 + c0 + c);
+        s0_3[2] += dot(a0.lo, b3_2.lo) + dot(a0.hi, b3_2.hi);
+        s1_3[2] += dot(a1.lo, b3_2.lo) + dot(a1.hi, b3_2.hi);
+        s2_3[2] += dot(a2.lo, b3_2.lo) + dot(a2.hi, b3_2.hi);
+        s3_3[2] += dot(a3.lo, b3_2.lo) + dot(a3.hi, b3_2.hi);
+        s4_3[2] += dot(a4.lo, b3_2.lo) + dot(a4.hi, b3_2.hi);
+        s5_3[2] += dot(a5.lo, b3_2.lo) + dot(a5.hi, b3_2.hi);
+        s6_3[2] += dot(a6.lo, b3_2.lo) + dot(a6.hi, b3_2.hi);
+        s7_3[2] += dot(a7.lo, b3_2.lo) + dot(a7.hi, b3_2.hi);
+        s8_3[2] += dot(a8.lo, b3_2.lo) + dot(a8.hi, b3_2.hi);
+        s9_3[2] += dot(a9.lo, b3_2.lo) + dot(a9.hi, b3_2.hi);
+        s10_3[2] += dot(a10.lo, b3_2.lo) + dot(a10.hi, b3_2.hi);
+        s11_3[2] += dot(a11.lo, b3_2.lo) + dot(a11.hi, b3_2.hi);
+        s12_3[2] += dot(a12.lo, b3_2.lo) + dot(a12.hi, b3_2.hi);
+        s13_3[2] += dot(a13.lo, b3_2.lo) + dot(a13.hi, b3_2.hi);
+        s14_3[2] += dot(a14.lo, b3_2.lo) + dot(a14.hi, b3_2.hi);
+        s15_3[2] += dot(a15.lo, b3_2.lo) + dot(a15.hi, b3_2.hi);
+        let b3_3 = loadK(((3 * 4 + 3) * WX + x) * K_PITCH + c * KV_VECTORS, kAt3_3 + c0 + c);
+        s0_3[3] += dot(a0.lo, b3_3.lo) + dot(a0.hi, b3_3.hi);
+        s1_3[3] += dot(a1.lo, b3_3.lo) + dot(a1.hi, b3_3.hi);
+        s2_3[3] += dot(a2.lo, b3_3.lo) + dot(a2.hi, b3_3.hi);
+        s3_3[3] += dot(a3.lo, b3_3.lo) + dot(a3.hi, b3_3.hi);
+        s4_3[3] += dot(a4.lo, b3_3.lo) + dot(a4.hi, b3_3.hi);
+        s5_3[3] += dot(a5.lo, b3_3.lo) + dot(a5.hi, b3_3.hi);
+        s6_3[3] += dot(a6.lo, b3_3.lo) + dot(a6.hi, b3_3.hi);
+        s7_3[3] += dot(a7.lo, b3_3.lo) + dot(a7.hi, b3_3.hi);
+        s8_3[3] += dot(a8.lo, b3_3.lo) + dot(a8.hi, b3_3.hi);
+        s9_3[3] += dot(a9.lo, b3_3.lo) + dot(a9.hi, b3_3.hi);
+        s10_3[3] += dot(a10.lo, b3_3.lo) + dot(a10.hi, b3_3.hi);
+        s11_3[3] += dot(a11.lo, b3_3.lo) + dot(a11.hi, b3_3.hi);
+        s12_3[3] += dot(a12.lo, b3_3.lo) + dot(a12.hi, b3_3.hi);
+        s13_3[3] += dot(a13.lo, b3_3.lo) + dot(a13.hi, b3_3.hi);
+        s14_3[3] += dot(a14.lo, b3_3.lo) + dot(a14.hi, b3_3.hi);
+        s15_3[3] += dot(a15.lo, b3_3.lo) + dot(a15.hi, b3_3.hi);
+      }
+      if (c0 + STEP8 < D8) { workgroupBarrier(); }
+    }
+    var top0 = max0;
+    s0_0[0] = score(s0_0[0], b, row0, key0 + (0 * 4 + 0), bias0);
+    s0_0[1] = score(s0_0[1], b, row0, key0 + (0 * 4 + 1), bias0);
+    s0_0[2] = score(s0_0[2], b, row0, key0 + (0 * 4 + 2), bias0);
+    s0_0[3] = score(s0_0[3], b, row0, key0 + (0 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_0.x, s0_0.y), max(s0_0.z, s0_0.w)));
+    s0_1[0] = score(s0_1[0], b, row0, key0 + (1 * 4 + 0), bias0);
+    s0_1[1] = score(s0_1[1], b, row0, key0 + (1 * 4 + 1), bias0);
+    s0_1[2] = score(s0_1[2], b, row0, key0 + (1 * 4 + 2), bias0);
+    s0_1[3] = score(s0_1[3], b, row0, key0 + (1 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_1.x, s0_1.y), max(s0_1.z, s0_1.w)));
+    s0_2[0] = score(s0_2[0], b, row0, key0 + (2 * 4 + 0), bias0);
+    s0_2[1] = score(s0_2[1], b, row0, key0 + (2 * 4 + 1), bias0);
+    s0_2[2] = score(s0_2[2], b, row0, key0 + (2 * 4 + 2), bias0);
+    s0_2[3] = score(s0_2[3], b, row0, key0 + (2 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_2.x, s0_2.y), max(s0_2.z, s0_2.w)));
+    s0_3[0] = score(s0_3[0], b, row0, key0 + (3 * 4 + 0), bias0);
+    s0_3[1] = score(s0_3[1], b, row0, key0 + (3 * 4 + 1), bias0);
+    s0_3[2] = score(s0_3[2], b, row0, key0 + (3 * 4 + 2), bias0);
+    s0_3[3] = score(s0_3[3], b, row0, key0 + (3 * 4 + 3), bias0);
+    top0 = max(top0, max(max(s0_3.x, s0_3.y), max(s0_3.z, s0_3.w)));
+    tops[(y * RQ + 0) * WX + x] = top0;
+    var top1 = max1;
+    s1_0[0] = score(s1_0[0], b, row1, key0 + (0 * 4 + 0), bias1);
+    s1_0[1] = score(s1_0[1], b, row1, key0 + (0 * 4 + 1), bias1);
+    s1_0[2] = score(s1_0[2], b, row1, key0 + (0 * 4 + 2), bias1);
+    s1_0[3] = score(s1_0[3], b, row1, key0 + (0 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_0.x, s1_0.y), max(s1_0.z, s1_0.w)));
+    s1_1[0] = score(s1_1[0], b, row1, key0 + (1 * 4 + 0), bias1);
+    s1_1[1] = score(s1_1[1], b, row1, key0 + (1 * 4 + 1), bias1);
+    s1_1[2] = score(s1_1[2], b, row1, key0 + (1 * 4 + 2), bias1);
+    s1_1[3] = score(s1_1[3], b, row1, key0 + (1 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_1.x, s1_1.y), max(s1_1.z, s1_1.w)));
+    s1_2[0] = score(s1_2[0], b, row1, key0 + (2 * 4 + 0), bias1);
+    s1_2[1] = score(s1_2[1], b, row1, key0 + (2 * 4 + 1), bias1);
+    s1_2[2] = score(s1_2[2], b, row1, key0 + (2 * 4 + 2), bias1);
+    s1_2[3] = score(s1_2[3], b, row1, key0 + (2 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_2.x, s1_2.y), max(s1_2.z, s1_2.w)));
+    s1_3[0] = score(s1_3[0], b, row1, key0 + (3 * 4 + 0), bias1);
+    s1_3[1] = score(s1_3[1], b, row1, key0 + (3 * 4 + 1), bias1);
+    s1_3[2] = score(s1_3[2], b, row1, key0 + (3 * 4 + 2), bias1);
+    s1_3[3] = score(s1_3[3], b, row1, key0 + (3 * 4 + 3), bias1);
+    top1 = max(top1, max(max(s1_3.x, s1_3.y), max(s1_3.z, s1_3.w)));
+    tops[(y * RQ + 1) * WX + x] = top1;
+    var top2 = max2;
+    s2_0[0] = score(s2_0[0], b, row2, key0 + (0 * 4 + 0), bias2);
+    s2_0[1] = score(s2_0[1], b, row2, key0 + (0 * 4 + 1), bias2);
+    s2_0[2] = score(s2_0[2], b, row2, key0 + (0 * 4 + 2), bias2);
+    s2_0[3] = score(s2_0[3], b, row2, key0 + (0 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_0.x, s2_0.y), max(s2_0.z, s2_0.w)));
+    s2_1[0] = score(s2_1[0], b, row2, key0 + (1 * 4 + 0), bias2);
+    s2_1[1] = score(s2_1[1], b, row2, key0 + (1 * 4 + 1), bias2);
+    s2_1[2] = score(s2_1[2], b, row2, key0 + (1 * 4 + 2), bias2);
+    s2_1[3] = score(s2_1[3], b, row2, key0 + (1 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_1.x, s2_1.y), max(s2_1.z, s2_1.w)));
+    s2_2[0] = score(s2_2[0], b, row2, key0 + (2 * 4 + 0), bias2);
+    s2_2[1] = score(s2_2[1], b, row2, key0 + (2 * 4 + 1), bias2);
+    s2_2[2] = score(s2_2[2], b, row2, key0 + (2 * 4 + 2), bias2);
+    s2_2[3] = score(s2_2[3], b, row2, key0 + (2 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_2.x, s2_2.y), max(s2_2.z, s2_2.w)));
+    s2_3[0] = score(s2_3[0], b, row2, key0 + (3 * 4 + 0), bias2);
+    s2_3[1] = score(s2_3[1], b, row2, key0 + (3 * 4 + 1), bias2);
+    s2_3[2] = score(s2_3[2], b, row2, key0 + (3 * 4 + 2), bias2);
+    s2_3[3] = score(s2_3[3], b, row2, key0 + (3 * 4 + 3), bias2);
+    top2 = max(top2, max(max(s2_3.x, s2_3.y), max(s2_3.z, s2_3.w)));
+    tops[(y * RQ + 2) * WX + x] = top2;
+    var top3 = max3;
+    s3_0[0] = score(s3_0[0], b, row3, key0 + (0 * 4 + 0), bias3);
+    s3_0[1] = score(s3_0[1], b, row3, key0 + (0 * 4 + 1), bias3);
+    s3_0[2] = score(s3_0[2], b, row3, key0 + (0 * 4 + 2), bias3);
+    s3_0[3] = score(s3_0[3], b, row3, key0 + (0 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_0.x, s3_0.y), max(s3_0.z, s3_0.w)));
+    s3_1[0] = score(s3_1[0], b, row3, key0 + (1 * 4 + 0), bias3);
+    s3_1[1] = score(s3_1[1], b, row3, key0 + (1 * 4 + 1), bias3);
+    s3_1[2] = score(s3_1[2], b, row3, key0 + (1 * 4 + 2), bias3);
+    s3_1[3] = score(s3_1[3], b, row3, key0 + (1 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_1.x, s3_1.y), max(s3_1.z, s3_1.w)));
+    s3_2[0] = score(s3_2[0], b, row3, key0 + (2 * 4 + 0), bias3);
+    s3_2[1] = score(s3_2[1], b, row3, key0 + (2 * 4 + 1), bias3);
+    s3_2[2] = score(s3_2[2], b, row3, key0 + (2 * 4 + 2), bias3);
+    s3_2[3] = score(s3_2[3], b, row3, key0 + (2 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_2.x, s3_2.y), max(s3_2.z, s3_2.w)));
+    s3_3[0] = score(s3_3[0], b, row3, key0 + (3 * 4 + 0), bias3);
+    s3_3[1] = score(s3_3[1], b, row3, key0 + (3 * 4 + 1), bias3);
+    s3_3[2] = score(s3_3[2], b, row3, key0 + (3 * 4 + 2), bias3);
+    s3_3[3] = score(s3_3[3], b, row3, key0 + (3 * 4 + 3), bias3);
+    top3 = max(top3, max(max(s3_3.x, s3_3.y), max(s3_3.z, s3_3.w)));
+    tops[(y * RQ + 3) * WX + x] = top3;
+    var top4 = max4;
+    s4_0[0] = score(s4_0[0], b, row4, key0 + (0 * 4 + 0), bias4);
+    s4_0[1] = score(s4_0[1], b, row4, key0 + (0 * 4 + 1), bias4);
+    s4_0[2] = score(s4_0[2], b, row4, key0 + (0 * 4 + 2), bias4);
+    s4_0[3] = score(s4_0[3], b, row4, key0 + (0 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_0.x, s4_0.y), max(s4_0.z, s4_0.w)));
+    s4_1[0] = score(s4_1[0], b, row4, key0 + (1 * 4 + 0), bias4);
+    s4_1[1] = score(s4_1[1], b, row4, key0 + (1 * 4 + 1), bias4);
+    s4_1[2] = score(s4_1[2], b, row4, key0 + (1 * 4 + 2), bias4);
+    s4_1[3] = score(s4_1[3], b, row4, key0 + (1 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_1.x, s4_1.y), max(s4_1.z, s4_1.w)));
+    s4_2[0] = score(s4_2[0], b, row4, key0 + (2 * 4 + 0), bias4);
+    s4_2[1] = score(s4_2[1], b, row4, key0 + (2 * 4 + 1), bias4);
+    s4_2[2] = score(s4_2[2], b, row4, key0 + (2 * 4 + 2), bias4);
+    s4_2[3] = score(s4_2[3], b, row4, key0 + (2 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_2.x, s4_2.y), max(s4_2.z, s4_2.w)));
+    s4_3[0] = score(s4_3[0], b, row4, key0 + (3 * 4 + 0), bias4);
+    s4_3[1] = score(s4_3[1], b, row4, key0 + (3 * 4 + 1), bias4);
+    s4_3[2] = score(s4_3[2], b, row4, key0 + (3 * 4 + 2), bias4);
+    s4_3[3] = score(s4_3[3], b, row4, key0 + (3 * 4 + 3), bias4);
+    top4 = max(top4, max(max(s4_3.x, s4_3.y), max(s4_3.z, s4_3.w)));
+    tops[(y * RQ + 4) * WX + x] = top4;
+    var top5 = max5;
+    s5_0[0] = score(s5_0[0], b, row5, key0 + (0 * 4 + 0), bias5);
+    s5_0[1] = score(s5_0[1], b, row5, key0 + (0 * 4 + 1), bias5);
+    s5_0[2] = score(s5_0[2], b, row5, key0 + (0 * 4 + 2), bias5);
+    s5_0[3] = score(s5_0[3], b, row5, key0 + (0 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_0.x, s5_0.y), max(s5_0.z, s5_0.w)));
+    s5_1[0] = score(s5_1[0], b, row5, key0 + (1 * 4 + 0), bias5);
+    s5_1[1] = score(s5_1[1], b, row5, key0 + (1 * 4 + 1), bias5);
+    s5_1[2] = score(s5_1[2], b, row5, key0 + (1 * 4 + 2), bias5);
+    s5_1[3] = score(s5_1[3], b, row5, key0 + (1 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_1.x, s5_1.y), max(s5_1.z, s5_1.w)));
+    s5_2[0] = score(s5_2[0], b, row5, key0 + (2 * 4 + 0), bias5);
+    s5_2[1] = score(s5_2[1], b, row5, key0 + (2 * 4 + 1), bias5);
+    s5_2[2] = score(s5_2[2], b, row5, key0 + (2 * 4 + 2), bias5);
+    s5_2[3] = score(s5_2[3], b, row5, key0 + (2 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_2.x, s5_2.y), max(s5_2.z, s5_2.w)));
+    s5_3[0] = score(s5_3[0], b, row5, key0 + (3 * 4 + 0), bias5);
+    s5_3[1] = score(s5_3[1], b, row5, key0 + (3 * 4 + 1), bias5);
+    s5_3[2] = score(s5_3[2], b, row5, key0 + (3 * 4 + 2), bias5);
+    s5_3[3] = score(s5_3[3], b, row5, key0 + (3 * 4 + 3), bias5);
+    top5 = max(top5, max(max(s5_3.x, s5_3.y), max(s5_3.z, s5_3.w)));
+    tops[(y * RQ + 5) * WX + x] = top5;
+    var top6 = max6;
+    s6_0[0] = score(s6_0[0], b, row6, key0 + (0 * 4 + 0), bias6);
+    s6_0[1] = score(s6_0[1], b, row6, key0 + (0 * 4 + 1), bias6);
+    s6_0[2] = score(s6_0[2], b, row6, key0 + (0 * 4 + 2), bias6);
+    s6_0[3] = score(s6_0[3], b, row6, key0 + (0 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_0.x, s6_0.y), max(s6_0.z, s6_0.w)));
+    s6_1[0] = score(s6_1[0], b, row6, key0 + (1 * 4 + 0), bias6);
+    s6_1[1] = score(s6_1[1], b, row6, key0 + (1 * 4 + 1), bias6);
+    s6_1[2] = score(s6_1[2], b, row6, key0 + (1 * 4 + 2), bias6);
+    s6_1[3] = score(s6_1[3], b, row6, key0 + (1 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_1.x, s6_1.y), max(s6_1.z, s6_1.w)));
+    s6_2[0] = score(s6_2[0], b, row6, key0 + (2 * 4 + 0), bias6);
+    s6_2[1] = score(s6_2[1], b, row6, key0 + (2 * 4 + 1), bias6);
+    s6_2[2] = score(s6_2[2], b, row6, key0 + (2 * 4 + 2), bias6);
+    s6_2[3] = score(s6_2[3], b, row6, key0 + (2 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_2.x, s6_2.y), max(s6_2.z, s6_2.w)));
+    s6_3[0] = score(s6_3[0], b, row6, key0 + (3 * 4 + 0), bias6);
+    s6_3[1] = score(s6_3[1], b, row6, key0 + (3 * 4 + 1), bias6);
+    s6_3[2] = score(s6_3[2], b, row6, key0 + (3 * 4 + 2), bias6);
+    s6_3[3] = score(s6_3[3], b, row6, key0 + (3 * 4 + 3), bias6);
+    top6 = max(top6, max(max(s6_3.x, s6_3.y), max(s6_3.z, s6_3.w)));
+    tops[(y * RQ + 6) * WX + x] = top6;
+    var top7 = max7;
+    s7_0[0] = score(s7_0[0], b, row7, key0 + (0 * 4 + 0), bias7);
+    s7_0[1] = score(s7_0[1], b, row7, key0 + (0 * 4 + 1), bias7);
+    s7_0[2] = score(s7_0[2], b, row7, key0 + (0 * 4 + 2), bias7);
+    s7_0[3] = score(s7_0[3], b, row7, key0 + (0 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_0.x, s7_0.y), max(s7_0.z, s7_0.w)));
+    s7_1[0] = score(s7_1[0], b, row7, key0 + (1 * 4 + 0), bias7);
+    s7_1[1] = score(s7_1[1], b, row7, key0 + (1 * 4 + 1), bias7);
+    s7_1[2] = score(s7_1[2], b, row7, key0 + (1 * 4 + 2), bias7);
+    s7_1[3] = score(s7_1[3], b, row7, key0 + (1 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_1.x, s7_1.y), max(s7_1.z, s7_1.w)));
+    s7_2[0] = score(s7_2[0], b, row7, key0 + (2 * 4 + 0), bias7);
+    s7_2[1] = score(s7_2[1], b, row7, key0 + (2 * 4 + 1), bias7);
+    s7_2[2] = score(s7_2[2], b, row7, key0 + (2 * 4 + 2), bias7);
+    s7_2[3] = score(s7_2[3], b, row7, key0 + (2 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_2.x, s7_2.y), max(s7_2.z, s7_2.w)));
+    s7_3[0] = score(s7_3[0], b, row7, key0 + (3 * 4 + 0), bias7);
+    s7_3[1] = score(s7_3[1], b, row7, key0 + (3 * 4 + 1), bias7);
+    s7_3[2] = score(s7_3[2], b, row7, key0 + (3 * 4 + 2), bias7);
+    s7_3[3] = score(s7_3[3], b, row7, key0 + (3 * 4 + 3), bias7);
+    top7 = max(top7, max(max(s7_3.x, s7_3.y), max(s7_3.z, s7_3.w)));
+    tops[(y * RQ + 7) * WX + x] = top7;
+    var top8 = max8;
+    s8_0[0] = score(s8_0[0], b, row8, key0 + (0 * 4 + 0), bias8);
+    s8_0[1] = score(s8_0[1], b, row8, key0 + (0 * 4 + 1), bias8);
+    s8_0[2] = score(s8_0[2], b, row8, key0 + (0 * 4 + 2), bias8);
+    s8_0[3] = score(s8_0[3], b, row8, key0 + (0 * 4 + 3), bias8);
+    top8 = max(top8, max(max(s8_0.x, s8_0.y), max(s8_0.z, s8_0.w)));
+    s8_1[0] = score(s8_1[0], b, row8, key0 + (1 * 4 + 0), bias8);
+    s8_1[1] = score(s8_1[1], b, row8, key0 + (1 * 4 + 1), bias8);
+    s8_1[2] = score(s8_1[2], b, row8, key0 + (1 * 4 + 2), bias8);
+    s8_1[3] = score(s8_1[3], b, row8, key0 + (1 * 4 + 3), bias8);
+    top8 = max(top8, max(max(s8_1.x, s8_1.y), max(s8_1.z, s8_1.w)));
+    s8_2[0] = score(s8_2[0], b, row8, key0 + (2 * 4 + 0), bias8);
+    s8_2[1] = score(s8_2[1], b, row8, key0 + (2 * 4 + 1), bias8);
+    s8_2[2] = score(s8_2[2], b, row8, key0 + (2 * 4 + 2), bias8);
+    s8_2[3] = score(s8_2[3], b, row8, key0 + (2 * 4 + 3), bias8);
+    top8 = max(top8, max(max(s8_2.x, s8_2.y), max(s8_2.z, s8_2.w)));
+    s8_3[0] = score(s8_3[0], b, row8, key0 + (3 * 4 + 0), bias8);
+    s8_3[1] = score(s8_3[1], b, row8, key0 + (3 * 4 + 1), bias8);
+    s8_3[2] = score(s8_3[2], b, row8, key0 + (3 * 4 + 2), bias8);
+    s8_3[3] = score(s8_3[3], b, row8, key0 + (3 * 4 + 3), bias8);
+    top8 = max(top8, max(max(s8_3.x, s8_3.y), max(s8_3.z, s8_3.w)));
+    tops[(y * RQ + 8) * WX + x] = top8;
+    var top9 = max9;
+    s9_0[0] = score(s9_0[0], b, row9, key0 + (0 * 4 + 0), bias9);
+    s9_0[1] = score(s9_0[1], b, row9, key0 + (0 * 4 + 1), bias9);
+    s9_0[2] = score(s9_0[2], b, row9, key0 + (0 * 4 + 2), bias9);
+    s9_0[3] = score(s9_0[3], b, row9, key0 + (0 * 4 + 3), bias9);
+    top9 = max(top9, max(max(s9_0.x, s9_0.y), max(s9_0.z, s9_0.w)));
+    s9_1[0] = score(s9_1[0], b, row9, key0 + (1 * 4 + 0), bias9);
+    s9_1[1] = score(s9_1[1], b, row9, key0 + (1 * 4 + 1), bias9);
+    s9_1[2] = score(s9_1[2], b, row9, key0 + (1 * 4 + 2), bias9);
+    s9_1[3] = score(s9_1[3], b, row9, key0 + (1 * 4 + 3), bias9);
+    top9 = max(top9, max(max(s9_1.x, s9_1.y), max(s9_1.z, s9_1.w)));
+    s9_2[0] = score(s9_2[0], b, row9, key0 + (2 * 4 + 0), bias9);
+    s9_2[1] = score(s9_2[1], b, row9, key0 + (2 * 4 + 1), bias9);
+    s9_2[2] = score(s9_2[2], b, row9, key0 + (2 * 4 + 2), bias9);
+    s9_2[3] = score(s9_2[3], b, row9, key0 + (2 * 4 + 3), bias9);
+    top9 = max(top9, max(max(s9_2.x, s9_2.y), max(s9_2.z, s9_2.w)));
+    s9_3[0] = score(s9_3[0], b, row9, key0 + (3 * 4 + 0), bias9);
+    s9_3[1] = score(s9_3[1], b, row9, key0 + (3 * 4 + 1), bias9);
+    s9_3[2] = score(s9_3[2], b, row9, key0 + (3 * 4 + 2), bias9);
+    s9_3[3] = score(s9_3[3], b, row9, key0 + (3 * 4 + 3), bias9);
+    top9 = max(top9, max(max(s9_3.x, s9_3.y), max(s9_3.z, s9_3.w)));
+    tops[(y * RQ + 9) * WX + x] = top9;
+    var top10 = max10;
+    s10_0[0] = score(s10_0[0], b, row10, key0 + (0 * 4 + 0), bias10);
+    s10_0[1] = score(s10_0[1], b, row10, key0 + (0 * 4 + 1), bias10);
+    s10_0[2] = score(s10_0[2], b, row10, key0 + (0 * 4 + 2), bias10);
+    s10_0[3] = score(s10_0[3], b, row10, key0 + (0 * 4 + 3), bias10);
+    top10 = max(top10, max(max(s10_0.x, s10_0.y), max(s10_0.z, s10_0.w)));
+    s10_1[0] = score(s10_1[0], b, row10, key0 + (1 * 4 + 0), bias10);
+    s10_1[1] = score(s10_1[1], b, row10, key0 + (1 * 4 + 1), bias10);
+    s10_1[2] = score(s10_1[2], b, row10, key0 + (1 * 4 + 2), bias10);
+    s10_1[3] = score(s10_1[3], b, row10, key0 + (1 * 4 + 3), bias10);
+    top10 = max(top10, max(max(s10_1.x, s10_1.y), max(s10_1.z, s10_1.w)));
+    s10_2[0] = score(s10_2[0], b, row10, key0 + (2 * 4 + 0), bias10);
+    s10_2[1] = score(s10_2[1], b, row10, key0 + (2 * 4 + 1), bias10);
+    s10_2[2] = score(s10_2[2], b, row10, key0 + (2 * 4 + 2), bias10);
+    s10_2[3] = score(s10_2[3], b, row10, key0 + (2 * 4 + 3), bias10);
+    top10 = max(top10, max(max(s10_2.x, s10_2.y), max(s10_2.z, s10_2.w)));
+    s10_3[0] = score(s10_3[0], b, row10, key0 + (3 * 4 + 0), bias10);
+    s10_3[1] = score(s10_3[1], b, row10, key0 + (3 * 4 + 1), bias10);
+    s10_3[2] = score(s10_3[2], b, row10, key0 + (3 * 4 + 2), bias10);
+    s10_3[3] = score(s10_3[3], b, row10, key0 + (3 * 4 + 3), bias10);
+    top10 = max(top10, max(max(s10_3.x, s10_3.y), max(s10_3.z, s10_3.w)));
+    tops[(y * RQ + 10) * WX + x] = top10;
+    var top11 = max11;
+    s11_0[0] = score(s11_0[0], b, row11, key0 + (0 * 4 + 0), bias11);
+    s11_0[1] = score(s11_0[1], b, row11, key0 + (0 * 4 + 1), bias11);
+    s11_0[2] = score(s11_0[2], b, row11, key0 + (0 * 4 + 2), bias11);
+    s11_0[3] = score(s11_0[3], b, row11, key0 + (0 * 4 + 3), bias11);
+    top11 = max(top11, max(max(s11_0.x, s11_0.y), max(s11_0.z, s11_0.w)));
+    s11_1[0] = score(s11_1[0], b, row11, key0 + (1 * 4 + 0), bias11);
+    s11_1[1] = score(s11_1[1], b, row11, key0 + (1 * 4 + 1), bias11);
+    s11_1[2] = score(s11_1[2], b, row11, key0 + (1 * 4 + 2), bias11);
+    s11_1[3] = score(s11_1[3], b, row11, key0 + (1 * 4 + 3), bias11);
+    top11 = max(top11, max(max(s11_1.x, s11_1.y), max(s11_1.z, s11_1.w)));
+    s11_2[0] = score(s11_2[0], b, row11, key0 + (2 * 4 + 0), bias11);
+    s11_2[1] = score(s11_2[1], b, row11, key0 + (2 * 4 + 1), bias11);
+    s11_2[2] = score(s11_2[2], b, row11, key0 + (2 * 4 + 2), bias11);
+    s11_2[3] = score(s11_2[3], b, row11, key0 + (2 * 4 + 3), bias11);
+    top11 = max(top11, max(max(s11_2.x, s11_2.y), max(s11_2.z, s11_2.w)));
+    s11_3[0] = score(s11_3[0], b, row11, key0 + (3 * 4 + 0), bias11);
+    s11_3[1] = score(s11_3[1], b, row11, key0 + (3 * 4 + 1), bias11);
+    s11_3[2] = score(s11_3[2], b, row11, key0 + (3 * 4 + 2), bias11);
+    s11_3[3] = score(s11_3[3], b, row11, key0 + (3 * 4 + 3), bias11);
+    top11 = max(top11, max(max(s11_3.x, s11_3.y), max(s11_3.z, s11_3.w)));
+    tops[(y * RQ + 11) * WX + x] = top11;
+    var top12 = max12;
+    s12_0[0] = score(s12_0[0], b, row12, key0 + (0 * 4 + 0), bias12);
+    s12_0[1] = score(s12_0[1], b, row12, key0 + (0 * 4 + 1), bias12);
+    s12_0[2] = score(s12_0[2], b, row12, key0 + (0 * 4 + 2), bias12);
+    s12_0[3] = score(s12_0[3], b, row12, key0 + (0 * 4 + 3), bias12);
+    top12 = max(top12, max(max(s12_0.x, s12_0.y), max(s12_0.z, s12_0.w)));
+    s12_1[0] = score(s12_1[0], b, row12, key0 + (1 * 4 + 0), bias12);
+    s12_1[1] = score(s12_1[1], b, row12, key0 + (1 * 4 + 1), bias12);
+    s12_1[2] = score(s12_1[2], b, row12, key0 + (1 * 4 + 2), bias12);
+    s12_1[3] = score(s12_1[3], b, row12, key0 + (1 * 4 + 3), bias12);
+    top12 = max(top12, max(max(s12_1.x, s12_1.y), max(s12_1.z, s12_1.w)));
+    s12_2[0] = score(s12_2[0], b, row12, key0 + (2 * 4 + 0), bias12);
+    s12_2[1] = score(s12_2[1], b, row12, key0 + (2 * 4 + 1), bias12);
+    s12_2[2] = score(s12_2[2], b, row12, key0 + (2 * 4 + 2), bias12);
+    s12_2[3] = score(s12_2[3], b, row12, key0 + (2 * 4 + 3), bias12);
+    top12 = max(top12, max(max(s12_2.x, s12_2.y), max(s12_2.z, s12_2.w)));
+    s12_3[0] = score(s12_3[0], b, row12, key0 + (3 * 4 + 0), bias12);
+    s12_3[1] = score(s12_3[1], b, row12, key0 + (3 * 4 + 1), bias12);
+    s12_3[2] = score(s12_3[2], b, row12, key0 + (3 * 4 + 2), bias12);
+    s12_3[3] = score(s12_3[3], b, row12, key0 + (3 * 4 + 3), bias12);
+    top12 = max(top12, max(max(s12_3.x, s12_3.y), max(s12_3.z, s12_3.w)));
+    tops[(y * RQ + 12) * WX + x] = top12;
+    var top13 = max13;
+    s13_0[0] = score(s13_0[0], b, row13, key0 + (0 * 4 + 0), bias13);
+    s13_0[1] = score(s13_0[1], b, row13, key0 + (0 * 4 + 1), bias13);
+    s13_0[2] = score(s13_0[2], b, row13, key0 + (0 * 4 + 2), bias13);
+    s13_0[3] = score(s13_0[3], b, row13, key0 + (0 * 4 + 3), bias13);
+    top13 = max(top13, max(max(s13_0.x, s13_0.y), max(s13_0.z, s13_0.w)));
+    s13_1[0] = score(s13_1[0], b, row13, key0 + (1 * 4 + 0), bias13);
+    s13_1[1] = score(s13_1[1], b, row13, key0 + (1 * 4 + 1), bias13);
+    s13_1[2] = score(s13_1[2], b, row13, key0 + (1 * 4 + 2), bias13);
+    s13_1[3] = score(s13_1[3], b, row13, key0 + (1 * 4 + 3), bias13);
+    top13 = max(top13, max(max(s13_1.x, s13_1.y), max(s13_1.z, s13_1.w)));
+    s13_2[0] = score(s13_2[0], b, row13, key0 + (2 * 4 + 0), bias13);
+    s13_2[1] = score(s13_2[1], b, row13, key0 + (2 * 4 + 1), bias13);
+    s13_2[2] = score(s13_2[2], b, row13, key0 + (2 * 4 + 2), bias13);
+    s13_2[3] = score(s13_2[3], b, row13, key0 + (2 * 4 + 3), bias13);
+    top13 = max(top13, max(max(s13_2.x, s13_2.y), max(s13_2.z, s13_2.w)));
+    s13_3[0] = score(s13_3[0], b, row13, key0 + (3 * 4 + 0), bias13);
+    s13_3[1] = score(s13_3[1], b, row13, key0 + (3 * 4 + 1), bias13);
+    s13_3[2] = score(s13_3[2], b, row13, key0 + (3 * 4 + 2), bias13);
+    s13_3[3] = score(s13_3[3], b, row13, key0 + (3 * 4 + 3), bias13);
+    top13 = max(top13, max(max(s13_3.x, s13_3.y), max(s13_3.z, s13_3.w)));
+    tops[(y * RQ + 13) * WX + x] = top13;
+    var top14 = max14;
+    s14_0[0] = score(s14_0[0], b, row14, key0 + (0 * 4 + 0), bias14);
+    s14_0[1] = score(s14_0[1], b, row14, key0 + (0 * 4 + 1), bias14);
+    s14_0[2] = score(s14_0[2], b, row14, key0 + (0 * 4 + 2), bias14);
+    s14_0[3] = score(s14_0[3], b, row14, key0 + (0 * 4 + 3), bias14);
+    top14 = max(top14, max(max(s14_0.x, s14_0.y), max(s14_0.z, s14_0.w)));
+    s14_1[0] = score(s14_1[0], b, row14, key0 + (1 * 4 + 0), bias14);
+    s14_1[1] = score(s14_1[1], b, row14, key0 + (1 * 4 + 1), bias14);
+    s14_1[2] = score(s14_1[2], b, row14, key0 + (1 * 4 + 2), bias14);
+    s14_1[3] = score(s14_1[3], b, row14, key0 + (1 * 4 + 3), bias14);
+    top14 = max(top14, max(max(s14_1.x, s14_1.y), max(s14_1.z, s14_1.w)));
+    s14_2[0] = score(s14_2[0], b, row14, key0 + (2 * 4 + 0), bias14);
+    s14_2[1] = score(s14_2[1], b, row14, key0 + (2 * 4 + 1), bias14);
+    s14_2[2] = score(s14_2[2], b, row14, key0 + (2 * 4 + 2), bias14);
+    s14_2[3] = score(s14_2[3], b, row14, key0 + (2 * 4 + 3), bias14);
+    top14 = max(top14, max(max(s14_2.x, s14_2.y), max(s14_2.z, s14_2.w)));
+    s14_3[0] = score(s14_3[0], b, row14, key0 + (3 * 4 + 0), bias14);
+    s14_3[1] = score(s14_3[1], b, row14, key0 + (3 * 4 + 1), bias14);
+    s14_3[2] = score(s14_3[2], b, row14, key0 + (3 * 4 + 2), bias14);
+    s14_3[3] = score(s14_3[3], b, row14, key0 + (3 * 4 + 3), bias14);
+    top14 = max(top14, max(max(s14_3.x, s14_3.y), max(s14_3.z, s14_3.w)));
+    tops[(y * RQ + 14) * WX + x] = top14;
+    var top15 = max15;
+    s15_0[0] = score(s15_0[0], b, row15, key0 + (0 * 4 + 0), bias15);
+    s15_0[1] = score(s15_0[1], b, row15, key0 + (0 * 4 + 1), bias15);
+    s15_0[2] = score(s15_0[2], b, row15, key0 + (0 * 4 + 2), bias15);
+    s15_0[3] = score(s15_0[3], b, row15, key0 + (0 * 4 + 3), bias15);
+    top15 = max(top15, max(max(s15_0.x, s15_0.y), max(s15_0.z, s15_0.w)));
+    s15_1[0] = score(s15_1[0], b, row15, key0 + (1 * 4 + 0), bias15);
+    s15_1[1] = score(s15_1[1], b, row15, key0 + (1 * 4 + 1), bias15);
+    s15_1[2] = score(s15_1[2], b, row15, key0 + (1 * 4 + 2), bias15);
+    s15_1[3] = score(s15_1[3], b, row15, key0 + (1 * 4 + 3), bias15);
+    top15 = max(top15, max(max(s15_1.x, s15_1.y), max(s15_1.z, s15_1.w)));
+    s15_2[0] = score(s15_2[0], b, row15, key0 + (2 * 4 + 0), bias15);
+    s15_2[1] = score(s15_2[1], b, row15, key0 + (2 * 4 + 1), bias15);
+    s15_2[2] = score(s15_2[2], b, row15, key0 + (2 * 4 + 2), bias15);
+    s15_2[3] = score(s15_2[3], b, row15, key0 + (2 * 4 + 3), bias15);
+    top15 = max(top15, max(max(s15_2.x, s15_2.y), max(s15_2.z, s15_2.w)));
+    s15_3[0] = score(s15_3[0], b, row15, key0 + (3 * 4 + 0), bias15);
+    s15_3[1] = score(s15_3[1], b, row15, key0 + (3 * 4 + 1), bias15);
+    s15_3[2] = score(s15_3[2], b, row15, key0 + (3 * 4 + 2), bias15);
+    s15_3[3] = score(s15_3[3], b, row15, key0 + (3 * 4 + 3), bias15);
+    top15 = max(top15, max(max(s15_3.x, s15_3.y), max(s15_3.z, s15_3.w)));
+    tops[(y * RQ + 15) * WX + x] = top15;
+    workgroupBarrier();
+    for (var t = 0u; t < WX; t++) { top0 = max(top0, tops[(y * RQ + 0) * WX + t]); }
+    let fade0 = exp2(max0 - top0);
+    max0 = top0;
+    sum0 *= fade0;
+    lo0_0 *= fade0;
+    hi0_0 *= fade0;
+    lo0_1 *= fade0;
+    hi0_1 *= fade0;
+    s0_0 = exp2(s0_0 - max0);
+    s0_1 = exp2(s0_1 - max0);
+    s0_2 = exp2(s0_2 - max0);
+    s0_3 = exp2(s0_3 - max0);
+    for (var t = 0u; t < WX; t++) { top1 = max(top1, tops[(y * RQ + 1) * WX + t]); }
+    let fade1 = exp2(max1 - top1);
+    max1 = top1;
+    sum1 *= fade1;
+    lo1_0 *= fade1;
+    hi1_0 *= fade1;
+    lo1_1 *= fade1;
+    hi1_1 *= fade1;
+    s1_0 = exp2(s1_0 - max1);
+    s1_1 = exp2(s1_1 - max1);
+    s1_2 = exp2(s1_2 - max1);
+    s1_3 = exp2(s1_3 - max1);
+    for (var t = 0u; t < WX; t++) { top2 = max(top2, tops[(y * RQ + 2) * WX + t]); }
+    let fade2 = exp2(max2 - top2);
+    max2 = top2;
+    sum2 *= fade2;
+    lo2_0 *= fade2;
+    hi2_0 *= fade2;
+    lo2_1 *= fade2;
+    hi2_1 *= fade2;
+    s2_0 = exp2(s2_0 - max2);
+    s2_1 = exp2(s2_1 - max2);
+    s2_2 = exp2(s2_2 - max2);
+    s2_3 = exp2(s2_3 - max2);
+    for (var t = 0u; t < WX; t++) { top3 = max(top3, tops[(y * RQ + 3) * WX + t]); }
+    let fade3 = exp2(max3 - top3);
+    max3 = top3;
+    sum3 *= fade3;
+    lo3_0 *= fade3;
+    hi3_0 *= fade3;
+    lo3_1 *= fade3;
+    hi3_1 *= fade3;
+    s3_0 = exp2(s3_0 - max3);
+    s3_1 = exp2(s3_1 - max3);
+    s3_2 = exp2(s3_2 - max3);
+    s3_3 = exp2(s3_3 - max3);
+    for (var t = 0u; t < WX; t++) { top4 = max(top4, tops[(y * RQ + 4) * WX + t]); }
+    let fade4 = exp2(max4 - top4);
+    max4 = top4;
+    sum4 *= fade4;
+    lo4_0 *= fade4;
+    hi4_0 *= fade4;
+    lo4_1 *= fade4;
+    hi4_1 *= fade4;
+    s4_0 = exp2(s4_0 - max4);
+    s4_1 = exp2(s4_1 - max4);
+    s4_2 = exp2(s4_2 - max4);
+    s4_3 = exp2(s4_3 - max4);
+    for (var t = 0u; t < WX; t++) { top5 = max(top5, tops[(y * RQ + 5) * WX + t]); }
+    let fade5 = exp2(max5 - top5);
+    max5 = top5;
+    sum5 *= fade5;
+    lo5_0 *= fade5;
+    hi5_0 *= fade5;
+    lo5_1 *= fade5;
+    hi5_1 *= fade5;
+    s5_0 = exp2(s5_0 - max5);
+    s5_1 = exp2(s5_1 - max5);
+    s5_2 = exp2(s5_2 - max5);
+    s5_3 = exp2(s5_3 - max5);
+    for (var t = 0u; t < WX; t++) { top6 = max(top6, tops[(y * RQ + 6) * WX + t]); }
+    let fade6 = exp2(max6 - top6);
+    max6 = top6;
+    sum6 *= fade6;
+    lo6_0 *= fade6;
+    hi6_0 *= fade6;
+    lo6_1 *= fade6;
+    hi6_1 *= fade6;
+    s6_0 = exp2(s6_0 - max6);
+    s6_1 = exp2(s6_1 - max6);
+    s6_2 = exp2(s6_2 - max6);
+    s6_3 = exp2(s6_3 - max6);
+    for (var t = 0u; t < WX; t++) { top7 = max(top7, tops[(y * RQ + 7) * WX + t]); }
+    let fade7 = exp2(max7 - top7);
+    max7 = top7;
+    sum7 *= fade7;
+    lo7_0 *= fade7;
+    hi7_0 *= fade7;
+    lo7_1 *= fade7;
+    hi7_1 *= fade7;
+    s7_0 = exp2(s7_0 - max7);
+    s7_1 = exp2(s7_1 - max7);
+    s7_2 = exp2(s7_2 - max7);
+    s7_3 = exp2(s7_3 - max7);
+    for (var t = 0u; t < WX; t++) { top8 = max(top8, tops[(y * RQ + 8) * WX + t]); }
+    let fade8 = exp2(max8 - top8);
+    max8 = top8;
+    sum8 *= fade8;
+    lo8_0 *= fade8;
+    hi8_0 *= fade8;
+    lo8_1 *= fade8;
+    hi8_1 *= fade8;
+    s8_0 = exp2(s8_0 - max8);
+    s8_1 = exp2(s8_1 - max8);
+    s8_2 = exp2(s8_2 - max8);
+    s8_3 = exp2(s8_3 - max8);
+    for (var t = 0u; t < WX; t++) { top9 = max(top9, tops[(y * RQ + 9) * WX + t]); }
+    let fade9 = exp2(max9 - top9);
+    max9 = top9;
+    sum9 *= fade9;
+    lo9_0 *= fade9;
+    hi9_0 *= fade9;
+    lo9_1 *= fade9;
+    hi9_1 *= fade9;
+    s9_0 = exp2(s9_0 - max9);
+    s9_1 = exp2(s9_1 - max9);
+    s9_2 = exp2(s9_2 - max9);
+    s9_3 = exp2(s9_3 - max9);
+    for (var t = 0u; t < WX; t++) { top10 = max(top10, tops[(y * RQ + 10) * WX + t]); }
+    let fade10 = exp2(max10 - top10);
+    max10 = top10;
+    sum10 *= fade10;
+    lo10_0 *= fade10;
+    hi10_0 *= fade10;
+    lo10_1 *= fade10;
+    hi10_1 *= fade10;
+    s10_0 = exp2(s10_0 - max10);
+    s10_1 = exp2(s10_1 - max10);
+    s10_2 = exp2(s10_2 - max10);
+    s10_3 = exp2(s10_3 - max10);
+    for (var t = 0u; t < WX; t++) { top11 = max(top11, tops[(y * RQ + 11) * WX + t]); }
+    let fade11 = exp2(max11 - top11);
+    max11 = top11;
+    sum11 *= fade11;
+    lo11_0 *= fade11;
+    hi11_0 *= fade11;
+    lo11_1 *= fade11;
+    hi11_1 *= fade11;
+    s11_0 = exp2(s11_0 - max11);
+    s11_1 = exp2(s11_1 - max11);
+    s11_2 = exp2(s11_2 - max11);
+    s11_3 = exp2(s11_3 - max11);
+    for (var t = 0u; t < WX; t++) { top12 = max(top12, tops[(y * RQ + 12) * WX + t]); }
+    let fade12 = exp2(max12 - top12);
+    max12 = top12;
+    sum12 *= fade12;
+    lo12_0 *= fade12;
+    hi12_0 *= fade12;
+    lo12_1 *= fade12;
+    hi12_1 *= fade12;
+    s12_0 = exp2(s12_0 - max12);
+    s12_1 = exp2(s12_1 - max12);
+    s12_2 = exp2(s12_2 - max12);
+    s12_3 = exp2(s12_3 - max12);
+    for (var t = 0u; t < WX; t++) { top13 = max(top13, tops[(y * RQ + 13) * WX + t]); }
+    let fade13 = exp2(max13 - top13);
+    max13 = top13;
+    sum13 *= fade13;
+    lo13_0 *= fade13;
+    hi13_0 *= fade13;
+    lo13_1 *= fade13;
+    hi13_1 *= fade13;
+    s13_0 = exp2(s13_0 - max13);
+    s13_1 = exp2(s13_1 - max13);
+    s13_2 = exp2(s13_2 - max13);
+    s13_3 = exp2(s13_3 - max13);
+    for (var t = 0u; t < WX; t++) { top14 = max(top14, tops[(y * RQ + 14) * WX + t]); }
+    let fade14 = exp2(max14 - top14);
+    max14 = top14;
+    sum14 *= fade14;
+    lo14_0 *= fade14;
+    hi14_0 *= fade14;
+    lo14_1 *= fade14;
+    hi14_1 *= fade14;
+    s14_0 = exp2(s14_0 - max14);
+    s14_1 = exp2(s14_1 - max14);
+    s14_2 = exp2(s14_2 - max14);
+    s14_3 = exp2(s14_3 - max14);
+    for (var t = 0u; t < WX; t++) { top15 = max(top15, tops[(y * RQ + 15) * WX + t]); }
+    let fade15 = exp2(max15 - top15);
+    max15 = top15;
+    sum15 *= fade15;
+    lo15_0 *= fade15;
+    hi15_0 *= fade15;
+    lo15_1 *= fade15;
+    hi15_1 *= fade15;
+    s15_0 = exp2(s15_0 - max15);
+    s15_1 = exp2(s15_1 - max15);
+    s15_2 = exp2(s15_2 - max15);
+    s15_3 = exp2(s15_3 - max15);
+
+    // Quad t of turn q: keys 4q … 4q + 3 of the RK of invocation t. Those beyond the last key add nothing.
+    let quads = min(WX, (s.Lk - k0 + RK - 1u) / RK);
+    for (var q = 0u; q < RK / 4u; q++) {
+      var p0 = s0_0;
+      if (q == 0) { p0 = s0_0; }
+      if (q == 1) { p0 = s0_1; }
+      if (q == 2) { p0 = s0_2; }
+      if (q == 3) { p0 = s0_3; }
+      pool[(0 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p0);
+      var p1 = s1_0;
+      if (q == 0) { p1 = s1_0; }
+      if (q == 1) { p1 = s1_1; }
+      if (q == 2) { p1 = s1_2; }
+      if (q == 3) { p1 = s1_3; }
+      pool[(1 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p1);
+      var p2 = s2_0;
+      if (q == 0) { p2 = s2_0; }
+      if (q == 1) { p2 = s2_1; }
+      if (q == 2) { p2 = s2_2; }
+      if (q == 3) { p2 = s2_3; }
+      pool[(2 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p2);
+      var p3 = s3_0;
+      if (q == 0) { p3 = s3_0; }
+      if (q == 1) { p3 = s3_1; }
+      if (q == 2) { p3 = s3_2; }
+      if (q == 3) { p3 = s3_3; }
+      pool[(3 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p3);
+      var p4 = s4_0;
+      if (q == 0) { p4 = s4_0; }
+      if (q == 1) { p4 = s4_1; }
+      if (q == 2) { p4 = s4_2; }
+      if (q == 3) { p4 = s4_3; }
+      pool[(4 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p4);
+      var p5 = s5_0;
+      if (q == 0) { p5 = s5_0; }
+      if (q == 1) { p5 = s5_1; }
+      if (q == 2) { p5 = s5_2; }
+      if (q == 3) { p5 = s5_3; }
+      pool[(5 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p5);
+      var p6 = s6_0;
+      if (q == 0) { p6 = s6_0; }
+      if (q == 1) { p6 = s6_1; }
+      if (q == 2) { p6 = s6_2; }
+      if (q == 3) { p6 = s6_3; }
+      pool[(6 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p6);
+      var p7 = s7_0;
+      if (q == 0) { p7 = s7_0; }
+      if (q == 1) { p7 = s7_1; }
+      if (q == 2) { p7 = s7_2; }
+      if (q == 3) { p7 = s7_3; }
+      pool[(7 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p7);
+      var p8 = s8_0;
+      if (q == 0) { p8 = s8_0; }
+      if (q == 1) { p8 = s8_1; }
+      if (q == 2) { p8 = s8_2; }
+      if (q == 3) { p8 = s8_3; }
+      pool[(8 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p8);
+      var p9 = s9_0;
+      if (q == 0) { p9 = s9_0; }
+      if (q == 1) { p9 = s9_1; }
+      if (q == 2) { p9 = s9_2; }
+      if (q == 3) { p9 = s9_3; }
+      pool[(9 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p9);
+      var p10 = s10_0;
+      if (q == 0) { p10 = s10_0; }
+      if (q == 1) { p10 = s10_1; }
+      if (q == 2) { p10 = s10_2; }
+      if (q == 3) { p10 = s10_3; }
+      pool[(10 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p10);
+      var p11 = s11_0;
+      if (q == 0) { p11 = s11_0; }
+      if (q == 1) { p11 = s11_1; }
+      if (q == 2) { p11 = s11_2; }
+      if (q == 3) { p11 = s11_3; }
+      pool[(11 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p11);
+      var p12 = s12_0;
+      if (q == 0) { p12 = s12_0; }
+      if (q == 1) { p12 = s12_1; }
+      if (q == 2) { p12 = s12_2; }
+      if (q == 3) { p12 = s12_3; }
+      pool[(12 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p12);
+      var p13 = s13_0;
+      if (q == 0) { p13 = s13_0; }
+      if (q == 1) { p13 = s13_1; }
+      if (q == 2) { p13 = s13_2; }
+      if (q == 3) { p13 = s13_3; }
+      pool[(13 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p13);
+      var p14 = s14_0;
+      if (q == 0) { p14 = s14_0; }
+      if (q == 1) { p14 = s14_1; }
+      if (q == 2) { p14 = s14_2; }
+      if (q == 3) { p14 = s14_3; }
+      pool[(14 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p14);
+      var p15 = s15_0;
+      if (q == 0) { p15 = s15_0; }
+      if (q == 1) { p15 = s15_1; }
+      if (q == 2) { p15 = s15_2; }
+      if (q == 3) { p15 = s15_3; }
+      pool[(15 * WY + y) * P_PITCH + x] = bitcast<vec4u>(p15);
+      for (var t0 = 0u; t0 < quads; t0 += QUADS) {
+        let tEnd = min(quads, t0 + QUADS);
+        if (STAGE_KV == 1u) {
+          for (var at = lane; at < (tEnd - t0) * 4u * D8 * KV_VECTORS; at += WX * WY) {
+            let r = at / (D8 * KV_VECTORS);
+            let key = min(k0 + (t0 + r / 4u) * RK + q * 4u + r % 4u, s.Lk - 1u);
+            pool[QUERIES * P_PITCH + at] = V[(vHead + key * s.vRow) / 8u * KV_VECTORS + at % (D8 * KV_VECTORS)];
+          }
+        }
+        workgroupBarrier();
+        for (var t = t0; t < tEnd; t++) {
+          let r0 = bitcast<vec4f>(pool[(0 * WY + y) * P_PITCH + t]);
+          sum0 += r0.x + r0.y + r0.z + r0.w;
+          let r1 = bitcast<vec4f>(pool[(1 * WY + y) * P_PITCH + t]);
+          sum1 += r1.x + r1.y + r1.z + r1.w;
+          let r2 = bitcast<vec4f>(pool[(2 * WY + y) * P_PITCH + t]);
+          sum2 += r2.x + r2.y + r2.z + r2.w;
+          let r3 = bitcast<vec4f>(pool[(3 * WY + y) * P_PITCH + t]);
+          sum3 += r3.x + r3.y + r3.z + r3.w;
+          let r4 = bitcast<vec4f>(pool[(4 * WY + y) * P_PITCH + t]);
+          sum4 += r4.x + r4.y + r4.z + r4.w;
+          let r5 = bitcast<vec4f>(pool[(5 * WY + y) * P_PITCH + t]);
+          sum5 += r5.x + r5.y + r5.z + r5.w;
+          let r6 = bitcast<vec4f>(pool[(6 * WY + y) * P_PITCH + t]);
+          sum6 += r6.x + r6.y + r6.z + r6.w;
+          let r7 = bitcast<vec4f>(pool[(7 * WY + y) * P_PITCH + t]);
+          sum7 += r7.x + r7.y + r7.z + r7.w;
+          let r8 = bitcast<vec4f>(pool[(8 * WY + y) * P_PITCH + t]);
+          sum8 += r8.x + r8.y + r8.z + r8.w;
+          let r9 = bitcast<vec4f>(pool[(9 * WY + y) * P_PITCH + t]);
+          sum9 += r9.x + r9.y + r9.z + r9.w;
+          let r10 = bitcast<vec4f>(pool[(10 * WY + y) * P_PITCH + t]);
+          sum10 += r10.x + r10.y + r10.z + r10.w;
+          let r11 = bitcast<vec4f>(pool[(11 * WY + y) * P_PITCH + t]);
+          sum11 += r11.x + r11.y + r11.z + r11.w;
+          let r12 = bitcast<vec4f>(pool[(12 * WY + y) * P_PITCH + t]);
+          sum12 += r12.x + r12.y + r12.z + r12.w;
+          let r13 = bitcast<vec4f>(pool[(13 * WY + y) * P_PITCH + t]);
+          sum13 += r13.x + r13.y + r13.z + r13.w;
+          let r14 = bitcast<vec4f>(pool[(14 * WY + y) * P_PITCH + t]);
+          sum14 += r14.x + r14.y + r14.z + r14.w;
+          let r15 = bitcast<vec4f>(pool[(15 * WY + y) * P_PITCH + t]);
+          sum15 += r15.x + r15.y + r15.z + r15.w;
+          let at = QUERIES * P_PITCH + (t - t0) * 4u * D8 * KV_VECTORS + x;
+          let vAt0 = (vHead + min(k0 + t * RK + q * 4u + 0, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt1 = (vHead + min(k0 + t * RK + q * 4u + 1, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt2 = (vHead + min(k0 + t * RK + q * 4u + 2, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let vAt3 = (vHead + min(k0 + t * RK + q * 4u + 3, s.Lk - 1u) * s.vRow) / 8u * KV_VECTORS + x;
+          let w0_0 = loadV(at + (0 * D8 + 0 * WX) * KV_VECTORS, vAt0 + 0 * WX * KV_VECTORS);
+          let w1_0 = loadV(at + (1 * D8 + 0 * WX) * KV_VECTORS, vAt1 + 0 * WX * KV_VECTORS);
+          let w2_0 = loadV(at + (2 * D8 + 0 * WX) * KV_VECTORS, vAt2 + 0 * WX * KV_VECTORS);
+          let w3_0 = loadV(at + (3 * D8 + 0 * WX) * KV_VECTORS, vAt3 + 0 * WX * KV_VECTORS);
+          lo0_0 = fma(vec4f(r0.x), w0_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.y), w1_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.z), w2_0.lo, lo0_0);
+          lo0_0 = fma(vec4f(r0.w), w3_0.lo, lo0_0);
+          hi0_0 = fma(vec4f(r0.x), w0_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.y), w1_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.z), w2_0.hi, hi0_0);
+          hi0_0 = fma(vec4f(r0.w), w3_0.hi, hi0_0);
+          lo1_0 = fma(vec4f(r1.x), w0_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.y), w1_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.z), w2_0.lo, lo1_0);
+          lo1_0 = fma(vec4f(r1.w), w3_0.lo, lo1_0);
+          hi1_0 = fma(vec4f(r1.x), w0_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.y), w1_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.z), w2_0.hi, hi1_0);
+          hi1_0 = fma(vec4f(r1.w), w3_0.hi, hi1_0);
+          lo2_0 = fma(vec4f(r2.x), w0_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.y), w1_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.z), w2_0.lo, lo2_0);
+          lo2_0 = fma(vec4f(r2.w), w3_0.lo, lo2_0);
+          hi2_0 = fma(vec4f(r2.x), w0_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.y), w1_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.z), w2_0.hi, hi2_0);
+          hi2_0 = fma(vec4f(r2.w), w3_0.hi, hi2_0);
+          lo3_0 = fma(vec4f(r3.x), w0_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.y), w1_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.z), w2_0.lo, lo3_0);
+          lo3_0 = fma(vec4f(r3.w), w3_0.lo, lo3_0);
+          hi3_0 = fma(vec4f(r3.x), w0_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.y), w1_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.z), w2_0.hi, hi3_0);
+          hi3_0 = fma(vec4f(r3.w), w3_0.hi, hi3_0);
+          lo4_0 = fma(vec4f(r4.x), w0_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.y), w1_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.z), w2_0.lo, lo4_0);
+          lo4_0 = fma(vec4f(r4.w), w3_0.lo, lo4_0);
+          hi4_0 = fma(vec4f(r4.x), w0_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.y), w1_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.z), w2_0.hi, hi4_0);
+          hi4_0 = fma(vec4f(r4.w), w3_0.hi, hi4_0);
+          lo5_0 = fma(vec4f(r5.x), w0_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.y), w1_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.z), w2_0.lo, lo5_0);
+          lo5_0 = fma(vec4f(r5.w), w3_0.lo, lo5_0);
+          hi5_0 = fma(vec4f(r5.x), w0_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.y), w1_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.z), w2_0.hi, hi5_0);
+          hi5_0 = fma(vec4f(r5.w), w3_0.hi, hi5_0);
+          lo6_0 = fma(vec4f(r6.x), w0_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.y), w1_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.z), w2_0.lo, lo6_0);
+          lo6_0 = fma(vec4f(r6.w), w3_0.lo, lo6_0);
+          hi6_0 = fma(vec4f(r6.x), w0_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.y), w1_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.z), w2_0.hi, hi6_0);
+          hi6_0 = fma(vec4f(r6.w), w3_0.hi, hi6_0);
+          lo7_0 = fma(vec4f(r7.x), w0_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.y), w1_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.z), w2_0.lo, lo7_0);
+          lo7_0 = fma(vec4f(r7.w), w3_0.lo, lo7_0);
+          hi7_0 = fma(vec4f(r7.x), w0_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.y), w1_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.z), w2_0.hi, hi7_0);
+          hi7_0 = fma(vec4f(r7.w), w3_0.hi, hi7_0);
+          lo8_0 = fma(vec4f(r8.x), w0_0.lo, lo8_0);
+          lo8_0 = fma(vec4f(r8.y), w1_0.lo, lo8_0);
+          lo8_0 = fma(vec4f(r8.z), w2_0.lo, lo8_0);
+          lo8_0 = fma(vec4f(r8.w), w3_0.lo, lo8_0);
+          hi8_0 = fma(vec4f(r8.x), w0_0.hi, hi8_0);
+          hi8_0 = fma(vec4f(r8.y), w1_0.hi, hi8_0);
+          hi8_0 = fma(vec4f(r8.z), w2_0.hi, hi8_0);
+          hi8_0 = fma(vec4f(r8.w), w3_0.hi, hi8_0);
+          lo9_0 = fma(vec4f(r9.x), w0_0.lo, lo9_0);
+          lo9_0 = fma(vec4f(r9.y), w1_0.lo, lo9_0);
+          lo9_0 = fma(vec4f(r9.z), w2_0.lo, lo9_0);
+          lo9_0 = fma(vec4f(r9.w), w3_0.lo, lo9_0);
+          hi9_0 = fma(vec4f(r9.x), w0_0.hi, hi9_0);
+          hi9_0 = fma(vec4f(r9.y), w1_0.hi, hi9_0);
+          hi9_0 = fma(vec4f(r9.z), w2_0.hi, hi9_0);
+          hi9_0 = fma(vec4f(r9.w), w3_0.hi, hi9_0);
+          lo10_0 = fma(vec4f(r10.x), w0_0.lo, lo10_0);
+          lo10_0 = fma(vec4f(r10.y), w1_0.lo, lo10_0);
+          lo10_0 = fma(vec4f(r10.z), w2_0.lo, lo10_0);
+          lo10_0 = fma(vec4f(r10.w), w3_0.lo, lo10_0);
+          hi10_0 = fma(vec4f(r10.x), w0_0.hi, hi10_0);
+          hi10_0 = fma(vec4f(r10.y), w1_0.hi, hi10_0);
+          hi10_0 = fma(vec4f(r10.z), w2_0.hi, hi10_0);
+          hi10_0 = fma(vec4f(r10.w), w3_0.hi, hi10_0);
+          lo11_0 = fma(vec4f(r11.x), w0_0.lo, lo11_0);
+          lo11_0 = fma(vec4f(r11.y), w1_0.lo, lo11_0);
+          lo11_0 = fma(vec4f(r11.z), w2_0.lo, lo11_0);
+          lo11_0 = fma(vec4f(r11.w), w3_0.lo, lo11_0);
+          hi11_0 = fma(vec4f(r11.x), w0_0.hi, hi11_0);
+          hi11_0 = fma(vec4f(r11.y), w1_0.hi, hi11_0);
+          hi11_0 = fma(vec4f(r11.z), w2_0.hi, hi11_0);
+          hi11_0 = fma(vec4f(r11.w), w3_0.hi, hi11_0);
+          lo12_0 = fma(vec4f(r12.x), w0_0.lo, lo12_0);
+          lo12_0 = fma(vec4f(r12.y), w1_0.lo, lo12_0);
+          lo12_0 = fma(vec4f(r12.z), w2_0.lo, lo12_0);
+          lo12_0 = fma(vec4f(r12.w), w3_0.lo, lo12_0);
+          hi12_0 = fma(vec4f(r12.x), w0_0.hi, hi12_0);
+          hi12_0 = fma(vec4f(r12.y), w1_0.hi, hi12_0);
+          hi12_0 = fma(vec4f(r12.z), w2_0.hi, hi12_0);
+          hi12_0 = fma(vec4f(r12.w), w3_0.hi, hi12_0);
+          lo13_0 = fma(vec4f(r13.x), w0_0.lo, lo13_0);
+          lo13_0 = fma(vec4f(r13.y), w1_0.lo, lo13_0);
+          lo13_0 = fma(vec4f(r13.z), w2_0.lo, lo13_0);
+          lo13_0 = fma(vec4f(r13.w), w3_0.lo, lo13_0);
+          hi13_0 = fma(vec4f(r13.x), w0_0.hi, hi13_0);
+          hi13_0 = fma(vec4f(r13.y), w1_0.hi, hi13_0);
+          hi13_0 = fma(vec4f(r13.z), w2_0.hi, hi13_0);
+          hi13_0 = fma(vec4f(r13.w), w3_0.hi, hi13_0);
+          lo14_0 = fma(vec4f(r14.x), w0_0.lo, lo14_0);
+          lo14_0 = fma(vec4f(r14.y), w1_0.lo, lo14_0);
+          lo14_0 = fma(vec4f(r14.z), w2_0.lo, lo14_0);
+          lo14_0 = fma(vec4f(r14.w), w3_0.lo, lo14_0);
+          hi14_0 = fma(vec4f(r14.x), w0_0.hi, hi14_0);
+          hi14_0 = fma(vec4f(r14.y), w1_0.hi, hi14_0);
+          hi14_0 = fma(vec4f(r14.z), w2_0.hi, hi14_0);
+          hi14_0 = fma(vec4f(r14.w), w3_0.hi, hi14_0);
+          lo15_0 = fma(vec4f(r15.x), w0_0.lo, lo15_0);
+          lo15_0 = fma(vec4f(r15.y), w1_0.lo, lo15_0);
+          lo15_0 = fma(vec4f(r15.z), w2_0.lo, lo15_0);
+          lo15_0 = fma(vec4f(r15.w), w3_0.lo, lo15_0);
+          hi15_0 = fma(vec4f(r15.x), w0_0.hi, hi15_0);
+          hi15_0 = fma(vec4f(r15.y), w1_0.hi, hi15_0);
+          hi15_0 = fma(vec4f(r15.z), w2_0.hi, hi15_0);
+          hi15_0 = fma(vec4f(r15.w), w3_0.hi, hi15_0);
+          let w0_1 = loadV(at + (0 * D8 + 1 * WX) * KV_VECTORS, vAt0 + 1 * WX * KV_VECTORS);
+          let w1_1 = loadV(at + (1 * D8 + 1 * WX) * KV_VECTORS, vAt1 + 1 * WX * KV_VECTORS);
+          let w2_1 = loadV(at + (2 * D8 + 1 * WX) * KV_VECTORS, vAt2 + 1 * WX * KV_VECTORS);
+          let w3_1 = loadV(at + (3 * D8 + 1 * WX) * KV_VECTORS, vAt3 + 1 * WX * KV_VECTORS);
+          lo0_1 = fma(vec4f(r0.x), w0_1.lo, lo0_1);
+          lo0_1 = fma(vec4f(r0.y), w1_1.lo, lo0_1);
+          lo0_1 = fma(vec4f(r0.z), w2_1.lo, lo0_1);
+          lo0_1 = fma(vec4f(r0.w), w3_1.lo, lo0_1);
+          hi0_1 = fma(vec4f(r0.x), w0_1.hi, hi0_1);
+          hi0_1 = fma(vec4f(r0.y), w1_1.hi, hi0_1);
+          hi0_1 = fma(vec4f(r0.z), w2_1.hi, hi0_1);
+          hi0_1 = fma(vec4f(r0.w), w3_1.hi, hi0_1);
+          lo1_1 = fma(vec4f(r1.x), w0_1.lo, lo1_1);
+          lo1_1 = fma(vec4f(r1.y), w1_1.lo, lo1_1);
+          lo1_1 = fma(vec4f(r1.z), w2_1.lo, lo1_1);
+          lo1_1 = fma(vec4f(r1.w), w3_1.lo, lo1_1);
+          hi1_1 = fma(vec4f(r1.x), w0_1.hi, hi1_1);
+          hi1_1 = fma(vec4f(r1.y), w1_1.hi, hi1_1);
+          hi1_1 = fma(vec4f(r1.z), w2_1.hi, hi1_1);
+          hi1_1 = fma(vec4f(r1.w), w3_1.hi, hi1_1);
+          lo2_1 = fma(vec4f(r2.x), w0_1.lo, lo2_1);
+          lo2_1 = fma(vec4f(r2.y), w1_1.lo, lo2_1);
+          lo2_1 = fma(vec4f(r2.z), w2_1.lo, lo2_1);
+          lo2_1 = fma(vec4f(r2.w), w3_1.lo, lo2_1);
+          hi2_1 = fma(vec4f(r2.x), w0_1.hi, hi2_1);
+          hi2_1 = fma(vec4f(r2.y), w1_1.hi, hi2_1);
+          hi2_1 = fma(vec4f(r2.z), w2_1.hi, hi2_1);
+          hi2_1 = fma(vec4f(r2.w), w3_1.hi, hi2_1);
+          lo3_1 = fma(vec4f(r3.x), w0_1.lo, lo3_1);
+          lo3_1 = fma(vec4f(r3.y), w1_1.lo, lo3_1);
+          lo3_1 = fma(vec4f(r3.z), w2_1.lo, lo3_1);
+          lo3_1 = fma(vec4f(r3.w), w3_1.lo, lo3_1);
+          hi3_1 = fma(vec4f(r3.x), w0_1.hi, hi3_1);
+          hi3_1 = fma(vec4f(r3.y), w1_1.hi, hi3_1);
+          hi3_1 = fma(vec4f(r3.z), w2_1.hi, hi3_1);
+          hi3_1 = fma(vec4f(r3.w), w3_1.hi, hi3_1);
+          lo4_1 = fma(vec4f(r4.x), w0_1.lo, lo4_1);
+          lo4_1 = fma(vec4f(r4.y), w1_1.lo, lo4_1);
+          lo4_1 = fma(vec4f(r4.z), w2_1.lo, lo4_1);
+          lo4_1 = fma(vec4f(r4.w), w3_1.lo, lo4_1);
+          hi4_1 = fma(vec4f(r4.x), w0_1.hi, hi4_1);
+          hi4_1 = fma(vec4f(r4.y), w1_1.hi, hi4_1);
+          hi4_1 = fma(vec4f(r4.z), w2_1.hi, hi4_1);
+          hi4_1 = fma(vec4f(r4.w), w3_1.hi, hi4_1);
+          lo5_1 = fma(vec4f(r5.x), w0_1.lo, lo5_1);
+          lo5_1 = fma(vec4f(r5.y), w1_1.lo, lo5_1);
+          lo5_1 = fma(vec4f(r5.z), w2_1.lo, lo5_1);
+          lo5_1 = fma(vec4f(r5.w), w3_1.lo, lo5_1);
+          hi5_1 = fma(vec4f(r5.x), w0_1.hi, hi5_1);
+          hi5_1 = fma(vec4f(r5.y), w1_1.hi, hi5_1);
+          hi5_1 = fma(vec4f(r5.z), w2_1.hi, hi5_1);
+          hi5_1 = fma(vec4f(r5.w), w3_1.hi, hi5_1);
+          lo6_1 = fma(vec4f(r6.x), w0_1.lo, lo6_1);
+          lo6_1 = fma(vec4f(r6.y), w1_1.lo, lo6_1);
+          lo6_1 = fma(vec4f(r6.z), w2_1.lo, lo6_1);
+          lo6_1 = fma(vec4f(r6.w), w3_1.lo, lo6_1);
+          hi6_1 = fma(vec4f(r6.x), w0_1.hi, hi6_1);
+          hi6_1 = fma(vec4f(r6.y), w1_1.hi, hi6_1);
+          hi6_1 = fma(vec4f(r6.z), w2_1.hi, hi6_1);
+          hi6_1 = fma(vec4f(r6.w), w3_1.hi, hi6_1);
+          lo7_1 = fma(vec4f(r7.x), w0_1.lo, lo7_1);
+          lo7_1 = fma(vec4f(r7.y), w1_1.lo, lo7_1);
+          lo7_1 = fma(vec4f(r7.z), w2_1.lo, lo7_1);
+          lo7_1 = fma(vec4f(r7.w), w3_1.lo, lo7_1);
+          hi7_1 = fma(vec4f(r7.x), w0_1.hi, hi7_1);
+          hi7_1 = fma(vec4f(r7.y), w1_1.hi, hi7_1);
+          hi7_1 = fma(vec4f(r7.z), w2_1.hi, hi7_1);
+          hi7_1 = fma(vec4f(r7.w), w3_1.hi, hi7_1);
+          lo8_1 = fma(vec4f(r8.x), w0_1.lo, lo8_1);
+          lo8_1 = fma(vec4f(r8.y), w1_1.lo, lo8_1);
+          lo8_1 = fma(vec4f(r8.z), w2_1.lo, lo8_1);
+          lo8_1 = fma(vec4f(r8.w), w3_1.lo, lo8_1);
+          hi8_1 = fma(vec4f(r8.x), w0_1.hi, hi8_1);
+          hi8_1 = fma(vec4f(r8.y), w1_1.hi, hi8_1);
+          hi8_1 = fma(vec4f(r8.z), w2_1.hi, hi8_1);
+          hi8_1 = fma(vec4f(r8.w), w3_1.hi, hi8_1);
+          lo9_1 = fma(vec4f(r9.x), w0_1.lo, lo9_1);
+          lo9_1 = fma(vec4f(r9.y), w1_1.lo, lo9_1);
+          lo9_1 = fma(vec4f(r9.z), w2_1.lo, lo9_1);
+          lo9_1 = fma(vec4f(r9.w), w3_1.lo, lo9_1);
+          hi9_1 = fma(vec4f(r9.x), w0_1.hi, hi9_1);
+          hi9_1 = fma(vec4f(r9.y), w1_1.hi, hi9_1);
+          hi9_1 = fma(vec4f(r9.z), w2_1.hi, hi9_1);
+          hi9_1 = fma(vec4f(r9.w), w3_1.hi, hi9_1);
+          lo10_1 = fma(vec4f(r10.x), w0_1.lo, lo10_1);
+          lo10_1 = fma(vec4f(r10.y), w1_1.lo, lo10_1);
+          lo10_1 = fma(vec4f(r10.z), w2_1.lo, lo10_1);
+          lo10_1 = fma(vec4f(r10.w), w3_1.lo, lo10_1);
+          hi10_1 = fma(vec4f(r10.x), w0_1.hi, hi10_1);
+          hi10_1 = fma(vec4f(r10.y), w1_1.hi, hi10_1);
+          hi10_1 = fma(vec4f(r10.z), w2_1.hi, hi10_1);
+          hi10_1 = fma(vec4f(r10.w), w3_1.hi, hi10_1);
+          lo11_1 = fma(vec4f(r11.x), w0_1.lo, lo11_1);
+          lo11_1 = fma(vec4f(r11.y), w1_1.lo, lo11_1);
+          lo11_1 = fma(vec4f(r11.z), w2_1.lo, lo11_1);
+          lo11_1 = fma(vec4f(r11.w), w3_1.lo, lo11_1);
+          hi11_1 = fma(vec4f(r11.x), w0_1.hi, hi11_1);
+          hi11_1 = fma(vec4f(r11.y), w1_1.hi, hi11_1);
+          hi11_1 = fma(vec4f(r11.z), w2_1.hi, hi11_1);
+          hi11_1 = fma(vec4f(r11.w), w3_1.hi, hi11_1);
+          lo12_1 = fma(vec4f(r12.x), w0_1.lo, lo12_1);
+          lo12_1 = fma(vec4f(r12.y), w1_1.lo, lo12_1);
+          lo12_1 = fma(vec4f(r12.z), w2_1.lo, lo12_1);
+          lo12_1 = fma(vec4f(r12.w), w3_1.lo, lo12_1);
+          hi12_1 = fma(vec4f(r12.x), w0_1.hi, hi12_1);
+          hi12_1 = fma(vec4f(r12.y), w1_1.hi, hi12_1);
+          hi12_1 = fma(vec4f(r12.z), w2_1.hi, hi12_1);
+          hi12_1 = fma(vec4f(r12.w), w3_1.hi, hi12_1);
+          lo13_1 = fma(vec4f(r13.x), w0_1.lo, lo13_1);
+          lo13_1 = fma(vec4f(r13.y), w1_1.lo, lo13_1);
+          lo13_1 = fma(vec4f(r13.z), w2_1.lo, lo13_1);
+          lo13_1 = fma(vec4f(r13.w), w3_1.lo, lo13_1);
+          hi13_1 = fma(vec4f(r13.x), w0_1.hi, hi13_1);
+          hi13_1 = fma(vec4f(r13.y), w1_1.hi, hi13_1);
+          hi13_1 = fma(vec4f(r13.z), w2_1.hi, hi13_1);
+          hi13_1 = fma(vec4f(r13.w), w3_1.hi, hi13_1);
+          lo14_1 = fma(vec4f(r14.x), w0_1.lo, lo14_1);
+          lo14_1 = fma(vec4f(r14.y), w1_1.lo, lo14_1);
+          lo14_1 = fma(vec4f(r14.z), w2_1.lo, lo14_1);
+          lo14_1 = fma(vec4f(r14.w), w3_1.lo, lo14_1);
+          hi14_1 = fma(vec4f(r14.x), w0_1.hi, hi14_1);
+          hi14_1 = fma(vec4f(r14.y), w1_1.hi, hi14_1);
+          hi14_1 = fma(vec4f(r14.z), w2_1.hi, hi14_1);
+          hi14_1 = fma(vec4f(r14.w), w3_1.hi, hi14_1);
+          lo15_1 = fma(vec4f(r15.x), w0_1.lo, lo15_1);
+          lo15_1 = fma(vec4f(r15.y), w1_1.lo, lo15_1);
+          lo15_1 = fma(vec4f(r15.z), w2_1.lo, lo15_1);
+          lo15_1 = fma(vec4f(r15.w), w3_1.lo, lo15_1);
+          hi15_1 = fma(vec4f(r15.x), w0_1.hi, hi15_1);
+          hi15_1 = fma(vec4f(r15.y), w1_1.hi, hi15_1);
+          hi15_1 = fma(vec4f(r15.z), w2_1.hi, hi15_1);
+          hi15_1 = fma(vec4f(r15.w), w3_1.hi, hi15_1);
+        }
+        workgroupBarrier();
+      }
+    }
+  }
+
+  if (n0 + 0 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 0) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum0, sum0 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo0_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi0_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo0_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi0_1 * share);
+  }
+  if (n0 + 1 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 1) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum1, sum1 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo1_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi1_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo1_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi1_1 * share);
+  }
+  if (n0 + 2 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 2) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum2, sum2 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo2_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi2_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo2_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi2_1 * share);
+  }
+  if (n0 + 3 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 3) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum3, sum3 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo3_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi3_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo3_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi3_1 * share);
+  }
+  if (n0 + 4 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 4) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum4, sum4 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo4_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi4_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo4_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi4_1 * share);
+  }
+  if (n0 + 5 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 5) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum5, sum5 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo5_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi5_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo5_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi5_1 * share);
+  }
+  if (n0 + 6 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 6) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum6, sum6 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo6_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi6_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo6_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi6_1 * share);
+  }
+  if (n0 + 7 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 7) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum7, sum7 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo7_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi7_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo7_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi7_1 * share);
+  }
+  if (n0 + 8 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 8) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum8, sum8 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo8_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi8_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo8_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi8_1 * share);
+  }
+  if (n0 + 9 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 9) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum9, sum9 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo9_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi9_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo9_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi9_1 * share);
+  }
+  if (n0 + 10 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 10) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum10, sum10 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo10_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi10_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo10_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi10_1 * share);
+  }
+  if (n0 + 11 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 11) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum11, sum11 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo11_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi11_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo11_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi11_1 * share);
+  }
+  if (n0 + 12 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 12) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum12, sum12 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo12_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi12_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo12_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi12_1 * share);
+  }
+  if (n0 + 13 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 13) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum13, sum13 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo13_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi13_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo13_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi13_1 * share);
+  }
+  if (n0 + 14 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 14) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum14, sum14 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo14_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi14_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo14_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi14_1 * share);
+  }
+  if (n0 + 15 < s.qEnd) {
+    let at = (s.oFirst + (b * s.Lq + n0 + 15) * s.heads * s.D + h * s.D) / 4u;
+    let share = select(0.0, 1.0 / sum15, sum15 > 0.0);
+    let first0 = select((0 * WX + x) * 2u, 2u * 0 * WX + x, KV_TYPE == 0u);
+    O[at + first0] = vec4<oElem>(lo15_0 * share);
+    O[at + first0 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi15_0 * share);
+    let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
+    O[at + first1] = vec4<oElem>(lo15_1 * share);
+    O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi15_1 * share);
   }
 }
 `,
@@ -27361,4 +30843,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "e3154b3f0646dc10";
+export const SHADERS_DIGEST = "29f28404553ca01a";

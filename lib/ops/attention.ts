@@ -78,7 +78,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
   }
   const out = r.tensor([B, Lq, heads * D]);
   const limit = r.device.info.maxBindingBytes;
-  const kernel = chooseKernel(r, [Q, K, V], D, 4 * B * heads * Lq * Lk * D);
+  const kernel = chooseKernel(r, [Q, K, V], D, 4 * B * heads * Lq * Lk * D, !bias && !o.keyMask);
 
   // Textures belong to the scope: all parts of one tensor share a copy, whole, which no binding limits.
   using copies = r.scope();
@@ -243,8 +243,105 @@ function texelTile(D: number, flops: number): TexelTile {
     .reduce((best, tile) => loads(tile) < loads(best) ? tile : best);
 }
 
-/** Register tiles where rows are made of whole loads of eight values, else one value at a time. */
-function chooseKernel(r: Recorder, operands: readonly Strided[], D: number, flops: number): Kernel {
+/** A tile of attention_tiled.wgsl: its variant, and the constants that it is compiled with. */
+interface StagedTile {
+  readonly RQ: number;
+  readonly RK: number;
+  readonly OD: number;
+  readonly WX: number;
+  readonly WY: number;
+  readonly D8: number;
+  readonly STEP8: number;
+  readonly QUADS: number;
+  readonly POOL: number;
+  readonly STAGE_Q: number;
+  readonly STAGE_KV: number;
+}
+
+/** Invocations and workgroup memory of its workgroups at most: several have to fit a GPU's processor, a CPU runs one. */
+const STAGED_MOST = {
+  small: { lanes: 64, bytes: 16 << 10 },
+  huge: { lanes: 128, bytes: 32 << 10 },
+};
+/** Wider heads leave a workgroup so few rows that staging keys and values would not pay. */
+const STAGED_COLUMNS = 256;
+/**
+ * Operations from which on a huge tile is worth the four seconds that a driver compiles it. Wide heads are an
+ * autoencoder's, which runs once a picture.
+ */
+const HUGE_FLOPS = { narrow: 5e8, wide: 2e10 };
+
+/**
+ * The tile of attention_tiled.wgsl for heads of D columns and Lq queries, or none where a device has no room for any.
+ *
+ * @param limits The device's.
+ * @param huge Up to 512 sums an invocation: a load costs a CPU as much as thirty multiply-adds; few GPUs have the registers.
+ * @param qVectors Loads of 16 bytes for eight values of a query: one for 16 bits, two for f32.
+ * @param kvVectors The same of keys and values.
+ */
+export function stagedTile(
+  limits: { readonly workgroupBytes: number; readonly workgroupInvocations: number },
+  huge: boolean,
+  D: number,
+  Lq: number,
+  qVectors: number,
+  kvVectors: number,
+): StagedTile | undefined {
+  const D8 = D / 8;
+  const wide = D > STAGED_COLUMNS;
+  for (const size of huge ? ["huge", "small"] as const : ["small"] as const) {
+    const [RQ, RK] = size === "huge" ? [16, 16] : [8, 8];
+    const OD = D % 16 === 0 && (size === "huge" || D >= 128) ? 16 : 8;
+    const WX = D / OD;
+    const lanes = Math.min(STAGED_MOST[size].lanes, limits.workgroupInvocations);
+    if (WX > Math.min(64, lanes)) continue;
+    const bytes = Math.min(STAGED_MOST[wide ? "huge" : size].bytes, limits.workgroupBytes);
+    const STAGE_KV = wide ? 0 : 1;
+    const STAGE_Q = wide || size === "huge" ? 0 : 1;
+    const odd = (n: number): number => n + 1 - n % 2;
+    /** With as much staged at once as there is room for. */
+    const fitted = (WY: number): StagedTile | undefined => {
+      const room = Math.floor((bytes - 4 * WX * WY * RQ) / 16);
+      const scores = (STEP8: number): number =>
+        STAGE_KV * RK * WX * odd(STEP8 * kvVectors) + STAGE_Q * RQ * WY * odd(STEP8 * qVectors);
+      const STEP8 = divisors(D8).findLast((n) => scores(n) <= room);
+      const probabilities = RQ * WY * odd(WX);
+      const quad = STAGE_KV * 4 * D8 * kvVectors;
+      if (STEP8 === undefined || probabilities + quad > room) return undefined;
+      const QUADS = wide ? WX : Math.min(WX, Math.floor((room - probabilities) / quad));
+      const POOL = Math.max(scores(STEP8), probabilities + QUADS * quad);
+      return { RQ, RK, OD, WX, WY, D8, STEP8, QUADS, POOL, STAGE_Q, STAGE_KV };
+    };
+    // A CPU's vectors take whole eights. Few values of WY for all lengths, as each is compiled.
+    const rows = Math.floor(lanes / WX);
+    const most = size === "huge" ? 2 ** Math.floor(Math.log2(rows)) : rows;
+    const shares = size === "huge" ? [16, 12, 8, 6, 4, 3, 2, 1] : [16, 8, 4, 2, 1];
+    const tiles = [...new Set(shares.map((share) => Math.max(1, Math.floor(most * share / 16))))]
+      .map(fitted).filter((tile) => tile !== undefined);
+    // Staging keys and values costs a workgroup about what one more row of invocations would.
+    const time = ({ WY }: StagedTile): number => Math.ceil(Lq / (RQ * WY)) * (WY + 1);
+    if (tiles.length > 0) return tiles.reduce((best, tile) => time(tile) < time(best) ? tile : best);
+  }
+  return undefined;
+}
+
+/** Divisors of n, ascending. */
+function divisors(n: number): number[] {
+  return Array.from({ length: n }, (_, i) => i + 1).filter((d) => n % d === 0);
+}
+
+/**
+ * Register tiles where rows are made of whole loads of eight values, else one value at a time.
+ *
+ * @param plain Scores are neither biased nor masked.
+ */
+function chooseKernel(
+  r: Recorder,
+  operands: readonly Strided[],
+  D: number,
+  flops: number,
+  plain: boolean,
+): Kernel {
   const whole = compilesLargeKernels(r.device) &&
     operands.every(({ first, sample, head, row }) => [first, sample, head, row].every((n) => n % 8 === 0)) &&
     D % 8 === 0 && operands[1].tensor.dtype === operands[2].tensor.dtype;
@@ -262,23 +359,23 @@ function chooseKernel(r: Recorder, operands: readonly Strided[], D: number, flop
       columns: Math.ceil(D / tile.OD),
     };
   }
-  const OD = D >= 128 && D % 16 === 0 ? 16 : 8;
-  const WX = D / OD;
-  if (whole && WX <= 64) {
-    const { workgroupInvocations, workgroupBytes } = r.device.info;
-    // 8 · (32 + 4) bytes an invocation for probabilities and maxima.
-    const room = Math.min(workgroupInvocations, Math.floor(workgroupBytes / 288), 64);
-    const WY = Math.max(1, Math.min(8, Math.floor(room / WX)));
-    if (WX * WY * 288 <= workgroupBytes && WX * WY <= workgroupInvocations) {
-      return {
-        shader: `attention_tiled@OD=${OD}`,
-        tiled: true,
-        texels: false,
-        constants: { WX, WY, ...types },
-        queries: 8 * WY,
-        columns: 1,
-      };
-    }
+  const { info } = r.device;
+  // With a bias or a mask, 256 more loads an invocation make a driver compile for three times as long.
+  const huge = plain && flops >= HUGE_FLOPS[D > STAGED_COLUMNS ? "wide" : "narrow"] &&
+    (info.fallback || tilesOf(r.device) === "huge");
+  const staged = whole
+    ? stagedTile(info, huge, D, operands[0].L, 2 - types.Q_TYPE, 2 - types.KV_TYPE)
+    : undefined;
+  if (staged) {
+    const { RQ, RK, OD, ...constants } = staged;
+    return {
+      shader: `attention_tiled@RQ=${RQ},RK=${RK},OD=${OD}`,
+      tiled: true,
+      texels: false,
+      constants: { ...constants, ...types },
+      queries: RQ * constants.WY,
+      columns: 1,
+    };
   }
   const DJ = D <= 64 ? 1 : D <= 128 ? 2 : 8;
   return {
