@@ -14,7 +14,8 @@ import { ENTRIES } from "../schedulers/entry.ts";
 import type { Step } from "../schedulers/types.ts";
 import type { Dtype, Tensor } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { openCheckpoint } from "../weights/checkpoint.ts";
+import { type Checkpoint, openCheckpoint } from "../weights/checkpoint.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, readConfig } from "../weights/model_folder.ts";
 import type { ModelInfo, Progress } from "./types.ts";
@@ -78,6 +79,44 @@ export interface LoadContext {
   readonly onProgress?: (progress: Progress) => void;
   /** Told which kernels were launched. */
   readonly kernels?: KernelList;
+  /** What was opened before. */
+  readonly opened?: Opened;
+  /** Weights are declared only, on a device that does nothing: their headers say what kernels depend on. */
+  readonly rehearsal?: boolean;
+}
+
+/** Checkpoints and tokenizers that a rehearsal looks at and loading needs again, opened once. */
+export class Opened {
+  private readonly folders = new WeakMap<FolderSource, Map<string, Promise<unknown>>>();
+
+  /**
+   * A component's checkpoint.
+   *
+   * @param take Whether to forget it then: a source may hold its whole file.
+   */
+  checkpoint(folder: FolderSource, subfolder: string, take: boolean): Promise<Checkpoint> {
+    const key = `weights ${subfolder}`;
+    const opened = this.once(folder, key, () => openCheckpoint(folder, subfolder));
+    if (take) this.folders.get(folder)!.delete(key);
+    return opened;
+  }
+
+  /** A tokenizer. */
+  tokenizer(folder: FolderSource, subfolder: string, open: () => Promise<Tokenizer>): Promise<Tokenizer> {
+    return this.once(folder, `tokenizer ${subfolder}`, open);
+  }
+
+  private once<T>(folder: FolderSource, key: string, open: () => Promise<T>): Promise<T> {
+    let known = this.folders.get(folder);
+    if (!known) this.folders.set(folder, known = new Map());
+    let job = known.get(key) as Promise<T> | undefined;
+    if (!job) {
+      known.set(key, job = open());
+      // What failed is tried again by who needs it.
+      job.catch(() => known.get(key) === job && known.delete(key));
+    }
+    return job;
+  }
 }
 
 /** A pipeline class of diffusers. */
@@ -127,7 +166,7 @@ export async function loadComponent<M>(
   build: (w: Weights, config: ConfigReader) => M,
 ): Promise<Component<M>> {
   const config = await readConfig(c.folder, subfolder === "" ? "config.json" : `${subfolder}/config.json`);
-  const stored = await openCheckpoint(c.folder, subfolder);
+  const stored = await (c.opened ?? new Opened()).checkpoint(c.folder, subfolder, !c.rehearsal);
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
     signal: c.signal,
@@ -135,7 +174,7 @@ export async function loadComponent<M>(
   });
   try {
     const model = build(store.root(), config);
-    await store.load();
+    if (!c.rehearsal) await store.load();
     return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
   } catch (error) {
     store[Symbol.dispose]();

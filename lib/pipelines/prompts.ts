@@ -12,7 +12,7 @@ import { loadTokenizer } from "../text/load_tokenizer.ts";
 import { parseWeights, weightedChunks, type WeightedRow, weightedRow } from "../text/prompt_weights.ts";
 import type { Encoded, Tokenizer } from "../text/tokenizer.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { type Component, loadComponent, type LoadContext } from "./family.ts";
+import { type Component, loadComponent, type LoadContext, Opened } from "./family.ts";
 
 /** Numbers of one prompt, [rows, width] row-major. */
 export interface States {
@@ -70,7 +70,12 @@ abstract class PromptEncoder<M, S> implements Disposable {
 
   /** The tokenizer. */
   async getTokenizer(): Promise<Tokenizer> {
-    this.tokenizer ??= await loadTokenizer(tokenizerFiles(this.context.folder), this.tokenizerFolder);
+    const { context: { folder, opened = new Opened() }, tokenizerFolder } = this;
+    this.tokenizer ??= await opened.tokenizer(
+      folder,
+      tokenizerFolder,
+      () => loadTokenizer(tokenizerFiles(folder), tokenizerFolder),
+    );
     return this.tokenizer;
   }
 
