@@ -5,18 +5,16 @@
  * @module
  */
 
-import { Device } from "./device.ts";
+import { Device, type DeviceInfo } from "./device.ts";
 import { tuneLike } from "./tune.ts";
 
 /** A recording keeps the thread for this long at most, where it waits for the GPU anyway. */
 const PAUSE_MS = 8;
 
 /** Takes every command, makes buffers without bytes, and answers zeros. */
-export function idleGpu(): GPUDevice {
+function idleGpu(): GPUDevice {
   const nothing = (): unknown => ({});
-  const pass = { setPipeline: nothing, setBindGroup: nothing, dispatchWorkgroups: nothing, end: nothing };
   const encoder = {
-    beginComputePass: () => pass,
     copyBufferToBuffer: nothing,
     copyBufferToTexture: nothing,
     finish: nothing,
@@ -42,21 +40,29 @@ export function idleGpu(): GPUDevice {
       width,
       height,
       destroy: nothing,
-      createView: nothing,
     }),
     createBindGroupLayout: nothing,
     createPipelineLayout: nothing,
     createShaderModule: nothing,
     createComputePipeline: nothing,
-    createBindGroup: nothing,
     createCommandEncoder: () => encoder,
     queue: { submit: nothing, writeBuffer: nothing, onSubmittedWorkDone: pause },
   } as unknown as GPUDevice;
 }
 
-/** A device that does nothing and for which kernels are chosen as for `device`; launches are not cut, which changes none. */
-export function idleDevice(device: Device): Device {
-  const idle = new Device(idleGpu(), device.info, Infinity);
-  tuneLike(idle, device);
-  return idle;
+/** A device that does nothing. Launches are not cut, which does not change which kernels there are. */
+export class IdleDevice extends Device {
+  override readonly rehearses: boolean = true;
+
+  /** @param info What it pretends to be. */
+  constructor(info: DeviceInfo) {
+    super(idleGpu(), info, Infinity);
+  }
+
+  /** One for which kernels are chosen as for `device`. */
+  static like(device: Device): IdleDevice {
+    const idle = new IdleDevice(device.info);
+    tuneLike(idle, device);
+    return idle;
+  }
 }

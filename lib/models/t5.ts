@@ -112,7 +112,7 @@ export class T5Encoder {
   ): Tensor {
     const c = this.config;
     using scope = r.scope();
-    const bias = r.upload([1, c.num_heads, N, N], this.positionBias(N));
+    const bias = r.upload([1, c.num_heads, N, N], () => this.positionBias(N));
     const keyMask = mask && r.upload([B, N], mask);
     const stream = embedTokens(r, ids, [B, N], this.shared); // f32: T5-XXL leaves the range of f16
     for (const layer of this.layers) layer.forward(r, stream, bias, keyMask);

@@ -8,11 +8,10 @@ import { AbortedError, LssgenError } from "../errors.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { Recorder, type Scope } from "../gpu/recorder.ts";
-import { idleDevice } from "../gpu/rehearsal.ts";
+import { IdleDevice } from "../gpu/rehearsal.ts";
 import { storedKernels } from "../gpu/stored.ts";
 import { tuneOnce } from "../gpu/tune.ts";
 import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
-import type { Picture } from "../image/png.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
 import { runPlan } from "../scaling/lssgen.ts";
 import { planStages } from "../scaling/plan.ts";
@@ -247,7 +246,7 @@ const ANY_PROMPT = "0";
  * @throws {LssgenError} As the picture will.
  */
 export async function rehearse(model: Model, context: LoadContext): Promise<KernelSpec[]> {
-  using device = idleDevice(context.device);
+  using device = IdleDevice.like(context.device);
   const idle = { ...context, device, rehearsal: true, kernels: undefined, onProgress: undefined };
   const networks = await openNetworks(model, idle, []);
   const picture = new TextToImage(model.info, idle, networks, []);
@@ -408,12 +407,7 @@ class TextToImage implements Pipeline {
   /** Records what a picture launches, each network once a stage. For devices that do nothing. */
   async rehearse(request: GenerateRequest): Promise<void> {
     const { device, dtype, signal } = this.context;
-    // Pictures are resized to what the networks take: the smallest does.
-    const p = resolve(this.info, {
-      ...request,
-      image: request.image && BLACK,
-      mask: request.mask && BLACK,
-    }, this.info.learnedUpsampler);
+    const p = resolve(this.info, request, this.info.learnedUpsampler);
     using r = new Recorder(device, dtype, signal);
     const encoded = await this.encode(r, p);
     using scope = r.scope();
@@ -422,7 +416,7 @@ class TextToImage implements Pipeline {
       gpuDenoising({
         ...this.denoising(r, scope, p),
         denoise: onceAStage(encoded.denoiser()),
-        noise: (_, count) => new Float32Array(count),
+        noise: seededNoise(0, 0), // never drawn
       }),
       { signal },
     );
@@ -452,9 +446,6 @@ class TextToImage implements Pipeline {
     this.context.device.memory.trim();
   }
 }
-
-/** A picture of one pixel. */
-const BLACK: Picture = { width: 1, height: 1, channels: 3, data: new Uint8Array(3) };
 
 /** The network at each stage's first step; what it gives then stands for all others. */
 function onceAStage(denoise: Denoiser): Denoiser {
