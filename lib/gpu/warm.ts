@@ -63,20 +63,35 @@ export async function warmKernels(
   loaded: AbortSignal,
 ): Promise<void> {
   const jobs: Promise<unknown>[] = [];
+  let blocks = false;
   const compile = async (kernels: readonly KernelSpec[]): Promise<void> => {
     for (const spec of kernels) {
-      if (loaded.aborted) return;
+      if (blocks && loaded.aborted) return;
       if (typeof spec?.shader !== "string" || !Object.hasOwn(SHADERS, spec.shader)) continue;
       const start = performance.now();
       device.gpu.pushErrorScope("validation");
       jobs.push(device.kernels.prepare(spec).catch(() => undefined), device.gpu.popErrorScope());
       const blocked = performance.now() - start;
       if (blocked > BLOCKING_MS) {
+        blocks = true;
         // As long again for what loads: a small model is there before its kernels, and drivers work on the first meanwhile.
-        await new Promise((resolve) => setTimeout(resolve, blocked));
+        await pause(blocked, loaded);
       }
     }
   };
   for (const list of lists) await compile(await list);
   await Promise.all(jobs);
+}
+
+/** Waits for so many milliseconds, or until the signal fires. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, signal.aborted ? 0 : ms);
+    signal.addEventListener("abort", end);
+  });
 }

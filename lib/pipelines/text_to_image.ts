@@ -195,6 +195,8 @@ export async function createPipeline(
     // Hints: what goes wrong here goes wrong again where it matters, and is told there.
     const rehearsed = rehearse(model, { ...context, signal: loaded.signal }).catch(() => []);
     const warming = warmKernels(device, [known, rehearsed], loaded.signal);
+    // Ahead of the weights it is over at once; beside them it would be over with them, where they come from memory.
+    await settledWithin(REHEARSAL_MS, rehearsed);
     const networks = await openNetworks(model, context, parts);
     loaded.abort();
     await warming;
@@ -234,6 +236,17 @@ async function openNetworks(
   const network = own(await family.load(context));
   const decoder = options.tinyDecode && tiny ? tiny : vae;
   return { network, vae, tiny, decoder, upsampler: upsampler?.model, parts };
+}
+
+/** Loading waits for a rehearsal that long at most: what it opens may come from far away. */
+const REHEARSAL_MS = 200;
+
+/** Waits for some work, or for a time to be over. */
+async function settledWithin(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([work, over]);
+  clearTimeout(timer);
 }
 
 /** What stands for a prompt that is not known: a word for text encoders, and a class. */
