@@ -53,8 +53,6 @@ export interface ProfileEntry {
   readonly flops: number;
 }
 
-type Numbers = Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>;
-
 /** Bytes of one parameter block; 256 is WebGPU's guaranteed uniform offset alignment. */
 const SLOT = 256;
 const SLOTS = 1024;
@@ -160,7 +158,10 @@ export class Recorder {
    *
    * @param numbers The numbers, or what makes them now; many are not made for devices that do nothing.
    */
-  upload(shape: readonly number[], numbers: Numbers | (() => Numbers)): Tensor {
+  upload(
+    shape: readonly number[],
+    numbers: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | (() => Float32Array<ArrayBuffer>),
+  ): Tensor {
     const made = typeof numbers === "function";
     if (made && this.device.rehearses) return this.tensor(shape, "f32");
     const data = made ? numbers() : numbers;

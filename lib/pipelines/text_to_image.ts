@@ -24,6 +24,7 @@ import { type ModelIndex, readModelIndex } from "../weights/model_folder.ts";
 import { embeddedFolder } from "./embedded_model.ts";
 import { familyOf } from "./families.ts";
 import {
+  ADAPTABLE,
   type Component,
   type Denoiser,
   type Encoded,
@@ -196,8 +197,10 @@ export async function createPipeline(
     const rehearsed = rehearse(model, { ...context, signal: loaded.signal }).catch(() => []);
     const warming = warmKernels(device, [known, rehearsed], loaded.signal);
     // Ahead of the weights it is over at once; beside them it would be over with them, where they come from memory.
-    await settledWithin(REHEARSAL_MS, rehearsed);
+    await settledWithin(AHEAD_MS, rehearsed);
     const networks = await openNetworks(model, context, parts);
+    // What it still waits for, the first prompt would: tokenizers and headers.
+    await settledWithin(BEHIND_MS, rehearsed);
     loaded.abort();
     await warming;
     // The signal stops loading only: each picture brings its own.
@@ -238,8 +241,10 @@ async function openNetworks(
   return { network, vae, tiny, decoder, upsampler: upsampler?.model, parts };
 }
 
-/** Loading waits for a rehearsal that long at most: what it opens may come from far away. */
-const REHEARSAL_MS = 200;
+/** Loading waits for a rehearsal that long at most, since what it opens may come from far away: before its beginning … */
+const AHEAD_MS = 200;
+/** … and at its end. */
+const BEHIND_MS = 500;
 
 /** Waits for some work, or for a time to be over. */
 async function settledWithin(ms: number, work: Promise<unknown>): Promise<void> {
@@ -261,6 +266,7 @@ const ANY_PROMPT = "0";
 export async function rehearse(model: Model, context: LoadContext): Promise<KernelSpec[]> {
   using device = IdleDevice.like(context.device);
   const idle = { ...context, device, rehearsal: true, kernels: undefined, onProgress: undefined };
+  context.opened?.begin(context.folder, context.index);
   const networks = await openNetworks(model, idle, []);
   const picture = new TextToImage(model.info, idle, networks, []);
   await picture.rehearse({ prompt: ANY_PROMPT, ...model.options.firstPicture });
@@ -276,7 +282,7 @@ async function openLoras(
 ): Promise<{ loras?: LoraSet; warnings: string[] }> {
   if (!files || files.length === 0) return { warnings: [] };
   const loras = await LoraSet.open(files);
-  for (const part of ["transformer", "unet", "text_encoder", "text_encoder_2", "text_encoder_3"]) {
+  for (const part of ADAPTABLE) {
     if (index.components.has(part)) loras.apply(await opened.checkpoint(folder, part, false), partOf(part));
   }
   return { loras, warnings: loras.warnings(`${folder.name} (${index.pipeline})`) };
