@@ -117,7 +117,7 @@ export class Engine {
   async generate(request: GenerateRequest, options: RunOptions = {}): Promise<GenerateResult> {
     for (let attempt = 0;; attempt++) {
       try {
-        const pipeline = await this.ready(options);
+        const pipeline = await this.ready(request, options);
         return await this.unlessLost(pipeline.generate(request, options));
       } catch (error) {
         const fault = await this.diagnose(error);
@@ -141,7 +141,7 @@ export class Engine {
     this.pipeline = undefined;
   }
 
-  private async ready(options: RunOptions): Promise<Pipeline> {
+  private async ready(firstPicture: GenerateRequest, options: RunOptions): Promise<Pipeline> {
     const device = await this.device();
     if (!this.pipeline) {
       const { folder, loras, prepare, tunings = [], onTuned, dtype, carefulBytes = CAREFUL_BYTES, kernels } =
@@ -152,7 +152,16 @@ export class Engine {
       const { signal, onProgress } = options;
       const maxActivationBytes = this.careful ? carefulBytes : undefined;
       this.pipeline = await this.unlessLost(
-        createPipeline(folder, { device, dtype, loras, maxActivationBytes, kernels, signal, onProgress }),
+        createPipeline(folder, {
+          device,
+          dtype,
+          loras,
+          maxActivationBytes,
+          kernels,
+          firstPicture,
+          signal,
+          onProgress,
+        }),
       );
     }
     return this.pipeline;

@@ -73,11 +73,12 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
   const progress = startProgress(options, terminal);
   const made: { cell: Cell; image: GeneratedImage; ms: number }[] = [];
   try {
-    await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress);
-    const run = { signal: terminal.signal, onProgress: progress.onProgress };
     const requestOf = (cell: Cell): GenerateRequest => ({ ...request, ...cell, count: 1 });
     // One picture for nothing: drivers compile a kernel when it first runs, and a staged run needs all of them.
-    await pipeline.generate(requestOf(cells[cells.length - 1]), run);
+    const first = requestOf(cells[cells.length - 1]);
+    await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress, first);
+    const run = { signal: terminal.signal, onProgress: progress.onProgress };
+    await pipeline.generate(first, run);
     for (const cell of cells) {
       const began = performance.now();
       const { images } = await pipeline.generate(requestOf(cell), run);

@@ -10,6 +10,7 @@ import { createPipeline, planPicture, readModelInfo } from "../pipelines/text_to
 import type {
   GeneratedImage,
   GenerateOptions,
+  GenerateRequest,
   GenerateResult,
   Pipeline,
   Progress,
@@ -57,7 +58,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   const watch = previewing(options, progress.onProgress);
   const report: unknown[] = [];
   try {
-    await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress);
+    await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress, request);
     const loadMs = performance.now() - started;
     for (const [i, path] of paths.entries()) {
       // One picture a call: each is on disk before the next begins, and has the bytes it would have alone.
@@ -146,11 +147,12 @@ export function startProgress(
   };
 }
 
-/** Opens the pipeline that the options ask for. */
+/** Opens the pipeline that the options ask for, for `firstPicture` to begin with. */
 export async function openPipeline(
   engine: EngineChoice,
   signal: AbortSignal,
   onProgress: ((event: Progress) => void) | undefined,
+  firstPicture?: GenerateRequest,
 ): Promise<Pipeline> {
   return await createPipeline(await openFolder(engine.model, "--model"), {
     dtype: engine.dtype,
@@ -164,6 +166,7 @@ export async function openPipeline(
     maxActivationBytes: engine.maxActivation === undefined ? undefined : engine.maxActivation * 2 ** 20,
     signal,
     onProgress,
+    firstPicture,
   });
 }
 

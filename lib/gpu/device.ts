@@ -60,6 +60,8 @@ export class Device {
   readonly memory: Memory;
   /** How long a launch may take. */
   readonly budget: DispatchBudget;
+  /** Whether commands do nothing: launches are only noted, and what would be uploaded need not be made. */
+  readonly rehearses: boolean = false;
   /** The first error the driver reported outside any scope, if any. */
   private fault: LssgenError | undefined;
   private closed = false;

@@ -56,6 +56,11 @@ export class KernelCache {
     return kernel;
   }
 
+  /** What was compiled by {@linkcode get}, in the order of first use. */
+  specs(): KernelSpec[] {
+    return [...this.compiled.values()].map(({ spec }) => spec);
+  }
+
   /** Compiles without blocking, several at once; rejects with what the platform does. */
   prepare(spec: KernelSpec): Promise<Kernel> {
     const key = keyOf(spec);

@@ -155,8 +155,16 @@ export class Recorder {
   /**
    * A tensor from CPU numbers. A few travel with the launches' parameters; for more, what was recorded is submitted first, so
    * that order is kept.
+   *
+   * @param numbers The numbers, or what makes them now; many are not made for devices that do nothing.
    */
-  upload(shape: readonly number[], data: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer>): Tensor {
+  upload(
+    shape: readonly number[],
+    numbers: Float32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | (() => Float32Array<ArrayBuffer>),
+  ): Tensor {
+    const made = typeof numbers === "function";
+    if (made && this.device.rehearses) return this.tensor(shape, "f32");
+    const data = made ? numbers() : numbers;
     if (elements(shape) !== data.length) {
       throw new LssgenError("internal", `Upload of ${data.length} numbers as [${shape}]`);
     }
@@ -191,6 +199,9 @@ export class Recorder {
     }
     const [x, y = 1, z = 1] = d.groups;
     if (x === 0 || y === 0 || z === 0) return;
+    this.kernels.add(kernel);
+    this.dispatches++;
+    if (this.device.rehearses) return;
     // Some systems' watchdogs count command buffers, not launches.
     if (this.slot === SLOTS || (this.flops > 0 && this.flops + (d.flops ?? 0) > this.device.budget.flops)) {
       this.submit();
@@ -204,8 +215,6 @@ export class Recorder {
     const at = this.slot * SLOT;
     this.slot++;
     this.flops += d.flops ?? 0;
-    this.dispatches++;
-    this.kernels.add(kernel);
 
     this.encoder ??= this.device.gpu.createCommandEncoder();
     let pass = this.pass;

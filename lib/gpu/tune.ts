@@ -313,6 +313,12 @@ export function forceTuning(device: Device, tuning: MatmulTuning): void {
   tunings.set(device, tuning);
 }
 
+/** Lets a device's kernels be chosen as those of another, which may not have been measured. */
+export function tuneLike(device: Device, other: Device): void {
+  const tuning = tunings.get(other);
+  if (tuning) tunings.set(device, tuning);
+}
+
 /** Whether a stored tuning is of this version and of what the device can do. */
 function usable({ operands, tiles, reduction, normLoads }: MatmulTuning, device: Device): boolean {
   return operands in KERNELS && typeof normLoads === "number" &&

@@ -1,8 +1,9 @@
 /**
- * Kernels that a model used earlier, compiled while its weights load.
+ * Kernels compiled while a model's weights load: those that it used earlier, and those of a rehearsal.
  *
- * Which kernels a picture needs is known when it is drawn, and by then the weights are there. A list of the last time is as
- * good: it says nothing but what to compile first, several at once, and what it misses is compiled when it is met.
+ * Which kernels a picture needs is known when it is drawn, and by then the weights are there. A list of the last time, or of
+ * a rehearsal, is as good: it says nothing but what to compile first, several at once, and what it misses is compiled when
+ * it is met.
  *
  * @module
  */
@@ -53,25 +54,49 @@ export class KernelList {
  * Compiles kernels several at once, without blocking where the platform can. Where it cannot, between the reads of what is
  * loading, half of the time and no longer than that takes. A list from elsewhere does no harm: what does not compile is passed over.
  *
+ * @param lists In this order; what is known later is waited for.
  * @param loaded Fires when what happens meanwhile is over.
  */
 export async function warmKernels(
   device: Device,
-  kernels: readonly KernelSpec[],
+  lists: readonly (readonly KernelSpec[] | Promise<readonly KernelSpec[]>)[],
   loaded: AbortSignal,
 ): Promise<void> {
   const jobs: Promise<unknown>[] = [];
-  for (const spec of kernels) {
-    if (typeof spec?.shader !== "string" || !Object.hasOwn(SHADERS, spec.shader)) continue;
-    const start = performance.now();
-    device.gpu.pushErrorScope("validation");
-    jobs.push(device.kernels.prepare(spec).catch(() => undefined), device.gpu.popErrorScope());
-    const blocked = performance.now() - start;
-    if (blocked > BLOCKING_MS) {
-      // As long again for what loads: a small model is there before its kernels, and drivers work on the first meanwhile.
-      await new Promise((resolve) => setTimeout(resolve, blocked));
-      if (loaded.aborted) break;
+  let blocks = false;
+  const compile = async (kernels: readonly KernelSpec[]): Promise<void> => {
+    for (const spec of kernels) {
+      if (blocks && loaded.aborted) return;
+      if (typeof spec?.shader !== "string" || !Object.hasOwn(SHADERS, spec.shader)) continue;
+      const start = performance.now();
+      device.gpu.pushErrorScope("validation");
+      let ready = false;
+      const done = (): void => void (ready = true);
+      jobs.push(device.kernels.prepare(spec).then(done, done), device.gpu.popErrorScope());
+      const blocked = performance.now() - start;
+      if (blocked <= BLOCKING_MS) continue;
+      // A busy machine's calls take long too, but leave the kernel to be waited for.
+      await new Promise((resolve) => setTimeout(resolve));
+      if (ready) {
+        blocks = true;
+        // As long again for what loads: a small model is there before its kernels, and drivers work on the first meanwhile.
+        await pause(blocked, loaded);
+      }
     }
-  }
+  };
+  for (const list of lists) await compile(await list);
   await Promise.all(jobs);
+}
+
+/** Waits for so many milliseconds, or until the signal fires. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, signal.aborted ? 0 : ms);
+    signal.addEventListener("abort", end);
+  });
 }

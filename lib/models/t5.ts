@@ -112,7 +112,7 @@ export class T5Encoder {
   ): Tensor {
     const c = this.config;
     using scope = r.scope();
-    const bias = r.upload([1, c.num_heads, N, N], this.positionBias(N));
+    const bias = r.upload([1, c.num_heads, N, N], () => this.positionBias(N));
     const keyMask = mask && r.upload([B, N], mask);
     const stream = embedTokens(r, ids, [B, N], this.shared); // f32: T5-XXL leaves the range of f16
     for (const layer of this.layers) layer.forward(r, stream, bias, keyMask);
@@ -125,11 +125,10 @@ export class T5Encoder {
   private positionBias(N: number): Float32Array<ArrayBuffer> {
     const H = this.config.num_heads;
     const out = new Float32Array(H * N * N);
-    for (let q = 0; q < N; q++) {
-      for (let k = 0; k < N; k++) {
-        const bucket = this.bucket(k - q);
-        for (let h = 0; h < H; h++) out[(h * N + q) * N + k] = this.bias.values[bucket * H + h];
-      }
+    const buckets = Array.from({ length: 2 * N - 1 }, (_, i) => this.bucket(i - (N - 1)));
+    for (let h = 0; h < H; h++) {
+      const ofDistance = Float32Array.from(buckets, (bucket) => this.bias.values[bucket * H + h]);
+      for (let q = 0; q < N; q++) out.set(ofDistance.subarray(N - 1 - q, 2 * N - 1 - q), (h * N + q) * N);
     }
     return out;
   }

@@ -4,13 +4,15 @@
  * A model's constructor declares what it needs (`w.at("attn").linear("to_q", N, K)`) and gets a handle;
  * `await weights.load()` then streams every declared tensor to the GPU, one at a time. How a tensor is
  * stored (f32, f16, bf16, quantised in the file) is known here and in the kernels, never in a model.
+ * All of a handle but its buffer's content is known from the file's header, so that a forward pass can be rehearsed before
+ * anything is loaded.
  *
  * @module
  */
 
 import { AbortedError, LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
-import { type ConvWeights, packConv } from "../ops/conv2d.ts";
+import { type ConvWeights, packConv, packedConvBytes } from "../ops/conv2d.ts";
 import type { LinearWeights, Matrix } from "../ops/linear.ts";
 import { type Dtype, elements, type Tensor } from "../tensor.ts";
 
@@ -132,7 +134,7 @@ export class WeightStore {
 
   /** A GPU buffer that holds `data`; freed with the store. */
   buffer(data: Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>): GPUBuffer {
-    const size = Math.max(16, Math.ceil(data.byteLength / 16) * 16);
+    const size = sixteens(data.byteLength);
     if (size > this.device.info.maxBufferBytes) {
       throw new LssgenError(
         "out_of_memory",
@@ -240,15 +242,9 @@ export class Weights {
   linearColumns(name: string, N: number, K: readonly number[]): LinearWeights[] {
     const full = this.full(`${name}.weight`);
     const width = K.reduce((a, b) => a + b, 0);
-    const matrices = K.map((k): Mutable<Matrix> => ({
-      buffer: UNLOADED,
-      N,
-      K: k,
-      stride: Math.ceil(k / 8) * 8,
-      type: "f32",
-    }));
+    const matrices = K.map((k) => emptyMatrix(N, k));
     this.store.declare([full], [N, width], async (store) => {
-      let type = store.storage(full, false);
+      let { type } = matrices[0];
       let data = await packRows(store.source, [full], [N], width, width, type);
       if (data === undefined) data = await packRows(store.source, [full], [N], width, width, type = "f32");
       const bytes = type === "f32" ? 4 : 2;
@@ -264,6 +260,7 @@ export class Weights {
         at += m.K;
       }
     });
+    for (const m of matrices) sketch(m, this.store.storage(full, false));
     const bias = this.vector(`${name}.bias`, N);
     return matrices.map((weight, i) => i === 0 ? { weight, bias } : { weight });
   }
@@ -277,17 +274,11 @@ export class Weights {
   ): Matrix {
     const full = names.map((n) => this.full(n));
     const rows = N.reduce((a, b) => a + b, 0);
-    const matrix: Mutable<Matrix> = {
-      buffer: UNLOADED,
-      N: rows,
-      K,
-      stride: Math.ceil(K / 8) * 8,
-      type: "f32",
-    };
+    const matrix = emptyMatrix(rows, K);
     full.forEach((name, i) => this.store.declare([name], stored ?? [N[i], K], () => Promise.resolve()));
+    const types = full.map((name) => this.store.storage(name, exact));
+    sketch(matrix, types.every((t) => t === types[0]) ? types[0] : "f32");
     this.store.declare([], [], async (store) => {
-      const types = full.map((name) => store.storage(name, exact));
-      matrix.type = types.every((t) => t === types[0]) ? types[0] : "f32";
       let data = await packRows(store.source, full, N, K, matrix.stride, matrix.type);
       if (data === undefined) { // a value beyond f16: keep this one in f32
         matrix.type = "f32";
@@ -307,7 +298,7 @@ export class Weights {
   vectors(names: readonly string[], sizes: readonly number[]): Tensor {
     const full = names.map((n) => this.full(n));
     const n = sizes.reduce((a, b) => a + b, 0);
-    const tensor: Mutable<Tensor> = { shape: [n], dtype: "f32", buffer: UNLOADED, offset: 0, byteLength: 0 };
+    const tensor = emptyTensor([n]);
     full.forEach((name, i) => this.store.declare([name], [sizes[i]], () => Promise.resolve()));
     this.store.declare([], [], async (store) => {
       const data = new Float32Array(n);
@@ -325,7 +316,7 @@ export class Weights {
   /** A table of any shape kept in f32, for example a stored position embedding. */
   table(name: string, shape: readonly number[]): Tensor {
     const full = this.full(name);
-    const tensor: Mutable<Tensor> = { shape, dtype: "f32", buffer: UNLOADED, offset: 0, byteLength: 0 };
+    const tensor = emptyTensor(shape);
     this.store.declare([full], shape, async (store) => {
       tensor.buffer = store.buffer(await store.source.readF32(full));
       tensor.byteLength = tensor.buffer.size;
@@ -333,10 +324,10 @@ export class Weights {
     return tensor;
   }
 
-  /** A small table kept on the CPU, filled by `load()`. */
+  /** A small table kept on the CPU, zeros until `load()`. */
   values(name: string, shape: readonly number[]): { values: Float32Array<ArrayBuffer> } {
     const full = this.full(name);
-    const handle = { values: new Float32Array() };
+    const handle = { values: new Float32Array(elements(shape)) };
     this.store.declare([full], shape, async (store) => {
       handle.values = await store.source.readF32(full);
     });
@@ -353,21 +344,21 @@ export class Weights {
   ): ConvWeights {
     const full = this.full(`${name}.weight`);
     const shape = options.transposed ? [Ci, Co, kernel, kernel] : [Co, Ci, kernel, kernel];
-    const handle: Mutable<Partial<ConvWeights>> = {};
-    if (options.bias !== false) handle.bias = this.vector(`${name}.bias`, Co);
+    const bias = options.bias === false ? undefined : this.vector(`${name}.bias`, Co);
+    const size = { Co, Ci, kh: kernel, kw: kernel };
+    const handle: ConvWeights = { ...size, type: "f32", buffer: unloaded(0), bias };
     this.store.declare([full], shape, async (store) => {
       const packed = packConv(store.device, await store.source.readF32(full), {
-        Co,
-        Ci,
-        kh: kernel,
-        kw: kernel,
+        ...size,
         transposed: options.transposed ?? false,
         type: store.storage(full, false),
       });
       store.own(packed.buffer);
-      Object.assign(handle, packed, { bias: handle.bias });
+      Object.assign(handle, packed);
     });
-    return handle as ConvWeights;
+    const type = this.store.storage(full, false) === "f16" ? "f16" : "f32";
+    Object.assign(handle, { type, buffer: unloaded(packedConvBytes(size, type)) });
+    return handle;
   }
 
   private full(name: string): string {
@@ -376,7 +367,31 @@ export class Weights {
 }
 
 /** Stands in handles until `load()`: binding it by mistake is refused by WebGPU. */
-const UNLOADED = undefined as unknown as GPUBuffer;
+function unloaded(size: number): GPUBuffer {
+  return { size: sixteens(size) } as GPUBuffer;
+}
+
+/** Bytes of a buffer that holds `size` bytes. */
+function sixteens(size: number): number {
+  return Math.max(16, Math.ceil(size / 16) * 16);
+}
+
+/** A vector's or table's handle. */
+function emptyTensor(shape: readonly number[]): Mutable<Tensor> {
+  const byteLength = sixteens(4 * elements(shape));
+  return { shape, dtype: "f32", buffer: unloaded(byteLength), offset: 0, byteLength };
+}
+
+/** A matrix's handle, before anything is known of how it is stored. */
+function emptyMatrix(N: number, K: number): Mutable<Matrix> {
+  return { buffer: unloaded(0), N, K, stride: Math.ceil(K / 8) * 8, type: "f32" };
+}
+
+/** Says how a matrix will be stored, unless a value turns out to be beyond f16. */
+function sketch(m: Mutable<Matrix>, type: Matrix["type"]): void {
+  m.type = type;
+  m.buffer = unloaded(m.N * m.stride * (type === "f32" ? 4 : 2));
+}
 
 /** Rows of several [N, K] tensors, each padded with zeros to `stride`; `undefined` when f16 cannot hold a value. */
 async function packRows(

@@ -73,6 +73,14 @@ export interface PackConvOptions {
   readonly type: "f32" | "f16" | "bf16";
 }
 
+/** Bytes of a convolution's weights as {@linkcode packConv} lays them out. */
+export function packedConvBytes(
+  { Co, Ci, kh, kw }: Pick<ConvWeights, "Co" | "Ci" | "kh" | "kw">,
+  type: ConvWeights["type"],
+): number {
+  return kh * kw * Math.ceil(Ci / 4) * 4 * Math.ceil(Co / 8) * 8 * DTYPE_BYTES[type];
+}
+
 /** Repacks torch's [Co, Ci, kh, kw] (or [Ci, Co, kh, kw]) for the kernels and uploads it. */
 export function packConv(
   device: Device,

@@ -124,15 +124,28 @@ export function ropeTable(
 ): Float32Array<ArrayBuffer> {
   const pairs = axesDims.reduce((a, b) => a + b, 0) / 2;
   const out = new Float32Array(positions.length * pairs * 2);
+  // Tokens of a row or column share a coordinate: an axis has as many as the picture has rows or columns.
+  const known = axesDims.map(() => new Map<number, Float32Array>());
   let at = 0;
   for (const position of positions) {
     axesDims.forEach((dim, axis) => {
-      for (let i = 0; i < dim; i += 2) {
-        const angle = position[axis] / theta ** (i / dim);
-        out[at++] = Math.cos(angle);
-        out[at++] = Math.sin(angle);
-      }
+      const place = position[axis];
+      let turns = known[axis].get(place);
+      if (!turns) known[axis].set(place, turns = turnsOf(place, dim, theta));
+      out.set(turns, at);
+      at += dim;
     });
+  }
+  return out;
+}
+
+/** cos and sin of one coordinate, [dim / 2, 2]. */
+function turnsOf(place: number, dim: number, theta: number): Float32Array {
+  const out = new Float32Array(dim);
+  for (let i = 0; i < dim; i += 2) {
+    const angle = place / theta ** (i / dim);
+    out[i] = Math.cos(angle);
+    out[i + 1] = Math.sin(angle);
   }
   return out;
 }

@@ -14,7 +14,9 @@ import { ENTRIES } from "../schedulers/entry.ts";
 import type { Step } from "../schedulers/types.ts";
 import type { Dtype, Tensor } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { openCheckpoint } from "../weights/checkpoint.ts";
+import { type Checkpoint, openCheckpoint } from "../weights/checkpoint.ts";
+import { loadTokenizer } from "../text/load_tokenizer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, readConfig } from "../weights/model_folder.ts";
 import type { ModelInfo, Progress } from "./types.ts";
@@ -78,6 +80,65 @@ export interface LoadContext {
   readonly onProgress?: (progress: Progress) => void;
   /** Told which kernels were launched. */
   readonly kernels?: KernelList;
+  /** What was opened before. */
+  readonly opened?: Opened;
+  /** Weights are declared only, on a device that does nothing: their headers say what kernels depend on. */
+  readonly rehearsal?: boolean;
+}
+
+/** Checkpoints and tokenizers that a rehearsal looks at and loading needs again, opened once. */
+export class Opened {
+  private readonly folders = new WeakMap<FolderSource, Map<string, Promise<unknown>>>();
+
+  /**
+   * A component's checkpoint.
+   *
+   * @param take Whether to keep it no longer: a source may hold its whole file.
+   */
+  checkpoint(folder: FolderSource, subfolder: string, take: boolean): Promise<Checkpoint> {
+    const key = `weights ${subfolder}`;
+    const known = this.of(folder);
+    const open = (): Promise<Checkpoint> => openCheckpoint(folder, subfolder);
+    if (known.get(key) === TAKEN) return open();
+    const opened = once(known, key, open);
+    if (take) known.set(key, TAKEN);
+    return opened;
+  }
+
+  /** A tokenizer. */
+  tokenizer(folder: FolderSource, subfolder: string): Promise<Tokenizer> {
+    const open = (): Promise<Tokenizer> => loadTokenizer(tokenizerFiles(folder), subfolder);
+    return once(this.of(folder), `tokenizer ${subfolder}`, open);
+  }
+
+  /** Begins to open all that a model has, at once: one after the other they take a server's answer each. */
+  begin(folder: FolderSource, { components }: ModelIndex): void {
+    for (const name of ["upsampler", "vae", ...ADAPTABLE]) {
+      if (components.has(name)) this.checkpoint(folder, name, false).catch(() => {});
+    }
+    for (const name of ["tokenizer", "tokenizer_2", "tokenizer_3"]) {
+      if (components.has(name)) this.tokenizer(folder, name).catch(() => {});
+    }
+  }
+
+  private of(folder: FolderSource): Map<string, Promise<unknown>> {
+    let known = this.folders.get(folder);
+    if (!known) this.folders.set(folder, known = new Map());
+    return known;
+  }
+}
+
+/** Stands for what was opened and taken. */
+const TAKEN: Promise<unknown> = Promise.resolve();
+
+function once<T>(known: Map<string, Promise<unknown>>, key: string, open: () => Promise<T>): Promise<T> {
+  let job = known.get(key) as Promise<T> | undefined;
+  if (!job) {
+    known.set(key, job = open());
+    // What failed is tried again by who needs it.
+    job.catch(() => known.get(key) === job && known.delete(key));
+  }
+  return job;
 }
 
 /** A pipeline class of diffusers. */
@@ -115,6 +176,15 @@ export function checkChannels(
   );
 }
 
+/** Components that LoRAs change. */
+export const ADAPTABLE: readonly string[] = [
+  "transformer",
+  "unet",
+  "text_encoder",
+  "text_encoder_2",
+  "text_encoder_3",
+];
+
 /** What LoRA files call a component. */
 export function partOf(subfolder: string): string {
   return subfolder === "transformer" || subfolder === "unet" ? "denoiser" : subfolder;
@@ -127,7 +197,7 @@ export async function loadComponent<M>(
   build: (w: Weights, config: ConfigReader) => M,
 ): Promise<Component<M>> {
   const config = await readConfig(c.folder, subfolder === "" ? "config.json" : `${subfolder}/config.json`);
-  const stored = await openCheckpoint(c.folder, subfolder);
+  const stored = await (c.opened ?? new Opened()).checkpoint(c.folder, subfolder, !c.rehearsal);
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
     signal: c.signal,
@@ -135,7 +205,7 @@ export async function loadComponent<M>(
   });
   try {
     const model = build(store.root(), config);
-    await store.load();
+    if (!c.rehearsal) await store.load();
     return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
   } catch (error) {
     store[Symbol.dispose]();
@@ -174,6 +244,19 @@ export async function ownSettings(
       initNoise: c.number("init_noise", d.initNoise),
       shortenSteps: c.bool("shorten_steps", d.shortenSteps),
       entry: c.oneOf("entry", ENTRIES, d.entry),
+    },
+  };
+}
+
+function tokenizerFiles(folder: FolderSource): {
+  text(path: string): Promise<string | undefined>;
+  bytes(path: string): Promise<Uint8Array | undefined>;
+} {
+  return {
+    text: (path) => folder.text(path),
+    async bytes(path) {
+      const file = await folder.open(path);
+      return file && await file.read(0, file.size);
     },
   };
 }

@@ -90,7 +90,7 @@ export interface TextStates {
 export function uploadStates(r: Recorder, states: readonly States[]): TextStates {
   const upload = (part: readonly States[]): Tensor => {
     const { rows, width } = part[0];
-    const t = r.upload([part.length, rows, width], joined(part.map(({ data }) => data)));
+    const t = r.upload([part.length, rows, width], () => joined(part.map(({ data }) => data)));
     return r.dtype === "f32" ? t : cast(r, t, r.dtype);
   };
   const rows = Math.max(...states.map((s) => s.rows));

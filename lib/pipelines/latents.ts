@@ -70,10 +70,10 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
   const { r, scope, channels } = g;
   const draw = (stage: StagePlan, use: NoiseUse): Tensor => {
     const { latentHeight: h, latentWidth: w } = stage;
-    return r.upload([1, h, w, channels], channelsLast(g.noise(stage, h * w * channels, use), channels));
+    return r.upload([1, h, w, channels], () => channelsLast(g.noise(stage, h * w * channels, use), channels));
   };
   const zeroNoise = ({ latentHeight: h, latentWidth: w }: StagePlan): Tensor =>
-    r.upload([1, h, w, channels], new Float32Array(h * w * channels));
+    r.upload([1, h, w, channels], () => new Float32Array(h * w * channels));
   let structure: Float32Array<ArrayBuffer> | undefined; // of the stage's enlarged picture, for guide()
   let masks: { stage: number; drawn: Tensor; kept: Tensor } | undefined;
   const encoded = async (picture: Tensor, noise: Tensor): Promise<Tensor> => {
@@ -86,18 +86,20 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     noise: (stage) => draw(stage, "stage"),
     image: (stage) => {
       const { width, height } = stage;
-      const picture = r.upload([1, height, width, 3], networkPicture(g.image!, width, height));
+      const picture = r.upload([1, height, width, 3], () => networkPicture(g.image!, width, height));
       return encoded(picture, draw(stage, "posterior"));
     },
     inpaint(latents, known, stage) {
       if (masks?.stage !== stage.index) {
         const { latentHeight: h, latentWidth: w } = stage;
-        const mask = latentMask(g.mask!, w, h);
         const plane = (of: (m: number) => number): Tensor =>
-          r.upload(
-            [1, h, w, channels],
-            Float32Array.from({ length: h * w * channels }, (_, i) => of(mask[Math.floor(i / channels)])),
-          );
+          r.upload([1, h, w, channels], () => {
+            const mask = latentMask(g.mask!, w, h);
+            return Float32Array.from(
+              { length: h * w * channels },
+              (_, i) => of(mask[Math.floor(i / channels)]),
+            );
+          });
         masks = { stage: stage.index, drawn: plane((m) => m), kept: plane((m) => 1 - m) };
       }
       const parts = [product(r, latents, masks.drawn), product(r, known, masks.kept)];

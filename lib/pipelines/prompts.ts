@@ -8,11 +8,9 @@
 import { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig, ClipTextModel } from "../models/clip.ts";
 import { t5Config, T5Encoder } from "../models/t5.ts";
-import { loadTokenizer } from "../text/load_tokenizer.ts";
 import { parseWeights, weightedChunks, type WeightedRow, weightedRow } from "../text/prompt_weights.ts";
 import type { Encoded, Tokenizer } from "../text/tokenizer.ts";
-import type { FolderSource } from "../weights/bytes.ts";
-import { type Component, loadComponent, type LoadContext } from "./family.ts";
+import { type Component, loadComponent, type LoadContext, Opened } from "./family.ts";
 
 /** Numbers of one prompt, [rows, width] row-major. */
 export interface States {
@@ -70,7 +68,8 @@ abstract class PromptEncoder<M, S> implements Disposable {
 
   /** The tokenizer. */
   async getTokenizer(): Promise<Tokenizer> {
-    this.tokenizer ??= await loadTokenizer(tokenizerFiles(this.context.folder), this.tokenizerFolder);
+    const { context: { folder, opened = new Opened() }, tokenizerFolder } = this;
+    this.tokenizer ??= await opened.tokenizer(folder, tokenizerFolder);
     return this.tokenizer;
   }
 
@@ -310,17 +309,4 @@ function cutWarning(encoder: string, length: number, cut: Encoded["cut"]): strin
     `The prompt is longer than the ${length} tokens that ${encoder} reads: ${cut.tokens} were dropped ("${
       cut.text.trim().slice(0, 60)
     }")`;
-}
-
-function tokenizerFiles(folder: FolderSource): {
-  text(path: string): Promise<string | undefined>;
-  bytes(path: string): Promise<Uint8Array | undefined>;
-} {
-  return {
-    text: (path) => folder.text(path),
-    async bytes(path) {
-      const file = await folder.open(path);
-      return file && await file.read(0, file.size);
-    },
-  };
 }

@@ -6,7 +6,9 @@
 
 import { AbortedError, LssgenError } from "../errors.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
-import { Recorder } from "../gpu/recorder.ts";
+import type { KernelSpec } from "../gpu/kernel.ts";
+import { Recorder, type Scope } from "../gpu/recorder.ts";
+import { IdleDevice } from "../gpu/rehearsal.ts";
 import { storedKernels } from "../gpu/stored.ts";
 import { tuneOnce } from "../gpu/tune.ts";
 import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
@@ -15,22 +17,27 @@ import { runPlan } from "../scaling/lssgen.ts";
 import { planStages } from "../scaling/plan.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import { createScheduler, samplerConfig } from "../schedulers/registry.ts";
+import type { Tensor } from "../tensor.ts";
 import { type FolderSource, httpFolder } from "../weights/bytes.ts";
-import { openCheckpoint } from "../weights/checkpoint.ts";
 import { LoraSet } from "../weights/lora.ts";
 import { type ModelIndex, readModelIndex } from "../weights/model_folder.ts";
 import { embeddedFolder } from "./embedded_model.ts";
 import { familyOf } from "./families.ts";
 import {
+  ADAPTABLE,
   type Component,
+  type Denoiser,
+  type Encoded,
+  type Family,
   loadComponent,
   type LoadContext,
   type Network,
+  Opened,
   ownSettings,
   partOf,
 } from "./family.ts";
 import { generation } from "./generation.ts";
-import { gpuDenoising, noLearnedUpsampler, seededNoise, torchNoise } from "./latents.ts";
+import { type GpuDenoising, gpuDenoising, noLearnedUpsampler, seededNoise, torchNoise } from "./latents.ts";
 import { checkPicture, pasteInto } from "./pictures.ts";
 import { previewOf } from "./preview.ts";
 import type {
@@ -171,8 +178,8 @@ export async function createPipeline(
     const memory = options.kernels ?? storedKernels;
     const key = kernelListKey(device, info.name, dtype);
     const known = memory.recall(key);
-    const warming = warmKernels(device, known, loaded.signal);
-    const { loras, warnings } = await openLoras(options.loras, folder, index);
+    const opened = new Opened();
+    const { loras, warnings } = await openLoras(options.loras, folder, index, opened);
     const context: LoadContext = {
       folder,
       index,
@@ -183,30 +190,21 @@ export async function createPipeline(
       signal,
       onProgress,
       kernels: new KernelList(memory, key, known),
+      opened,
     };
-    const tiny = options.tinyVae &&
-      await loadTinyVae({ ...context, folder: options.tinyVae }, "", info.latentChannels);
-    if (tiny) parts.push(tiny);
-    const upsampler = info.learnedUpsampler
-      ? await loadUpsampler(context, options.upsamplerWeights, info.latentChannels)
-      : undefined;
-    if (upsampler) parts.push(upsampler);
-    // The large ones last: what is wrong with the user's own folders is said before minutes have gone.
-    const vae = await loadVae(context, info.latentChannels);
-    parts.push(vae);
-    const network = await family.load(context);
-    parts.push(network);
+    const model = { family, info, options };
+    // Hints: what goes wrong here goes wrong again where it matters, and is told there.
+    const rehearsed = rehearse(model, { ...context, signal: loaded.signal }).catch(() => []);
+    const warming = warmKernels(device, [known, rehearsed], loaded.signal);
+    // Ahead of the weights it is over at once; beside them it would be over with them, where they come from memory.
+    await settledWithin(AHEAD_MS, rehearsed);
+    const networks = await openNetworks(model, context, parts);
+    // What it still waits for, the first prompt would: tokenizers and headers.
+    await settledWithin(BEHIND_MS, rehearsed);
     loaded.abort();
     await warming;
     // The signal stops loading only: each picture brings its own.
-    return new TextToImage(info, { ...context, signal: undefined }, {
-      network,
-      vae,
-      tiny,
-      decoder: options.tinyDecode && tiny ? tiny : vae,
-      upsampler: upsampler?.model,
-      parts,
-    }, warnings);
+    return new TextToImage(info, { ...context, signal: undefined }, networks, warnings);
   } catch (error) {
     loaded.abort();
     for (const part of parts.reverse()) part[Symbol.dispose]();
@@ -214,16 +212,78 @@ export async function createPipeline(
   }
 }
 
+/** A model as its configs and the caller describe it. */
+interface Model {
+  readonly family: Family;
+  readonly info: ModelInfo;
+  readonly options: PipelineOptions;
+}
+
+/** All networks but the text encoders, each added to `parts` as it is there. */
+async function openNetworks(
+  { family, info, options }: Model,
+  context: LoadContext,
+  parts: Disposable[],
+): Promise<Networks> {
+  const own = <P extends Disposable>(part: P): P => {
+    parts.push(part);
+    return part;
+  };
+  const tiny = options.tinyVae &&
+    own(await loadTinyVae({ ...context, folder: options.tinyVae }, "", info.latentChannels));
+  const upsampler = info.learnedUpsampler
+    ? own(await loadUpsampler(context, options.upsamplerWeights, info.latentChannels))
+    : undefined;
+  // The large ones last: what is wrong with the user's own folders is said before minutes have gone.
+  const vae = own(await loadVae(context, info.latentChannels));
+  const network = own(await family.load(context));
+  const decoder = options.tinyDecode && tiny ? tiny : vae;
+  return { network, vae, tiny, decoder, upsampler: upsampler?.model, parts };
+}
+
+/** Loading waits for a rehearsal that long at most, since what it opens may come from far away: before its beginning … */
+const AHEAD_MS = 200;
+/** … and at its end. */
+const BEHIND_MS = 500;
+
+/** Waits for some work, or for a time to be over. */
+async function settledWithin(ms: number, work: Promise<unknown>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const over = new Promise<void>((resolve) => timer = setTimeout(resolve, ms));
+  await Promise.race([work, over]);
+  clearTimeout(timer);
+}
+
+/** What stands for a prompt that is not known: a word for text encoders, and a class. */
+const ANY_PROMPT = "0";
+
+/**
+ * The kernels of the first picture, in the order of their launch: it is drawn on a device that does nothing, by networks
+ * whose weights are declared only.
+ *
+ * @throws {LssgenError} As the picture will.
+ */
+export async function rehearse(model: Model, context: LoadContext): Promise<KernelSpec[]> {
+  using device = IdleDevice.like(context.device);
+  const idle = { ...context, device, rehearsal: true, kernels: undefined, onProgress: undefined };
+  context.opened?.begin(context.folder, context.index);
+  const networks = await openNetworks(model, idle, []);
+  const picture = new TextToImage(model.info, idle, networks, []);
+  await picture.rehearse({ prompt: ANY_PROMPT, ...model.options.firstPicture });
+  return device.kernels.specs();
+}
+
 /** LoRAs matched to the headers of every component, so that what fits nothing is known before anything is loaded. */
 async function openLoras(
   files: PipelineOptions["loras"],
   folder: FolderSource,
   index: ModelIndex,
+  opened: Opened,
 ): Promise<{ loras?: LoraSet; warnings: string[] }> {
   if (!files || files.length === 0) return { warnings: [] };
   const loras = await LoraSet.open(files);
-  for (const part of ["transformer", "unet", "text_encoder", "text_encoder_2", "text_encoder_3"]) {
-    if (index.components.has(part)) loras.apply(await openCheckpoint(folder, part), partOf(part));
+  for (const part of ADAPTABLE) {
+    if (index.components.has(part)) loras.apply(await opened.checkpoint(folder, part, false), partOf(part));
   }
   return { loras, warnings: loras.warnings(`${folder.name} (${index.pipeline})`) };
 }
@@ -302,7 +362,7 @@ class TextToImage implements Pipeline {
     if (this.closed) throw new LssgenError("bad_option", "The pipeline was closed; open another");
     if (options.signal?.aborted) throw new AbortedError();
     const { info } = this;
-    const { network, vae, tiny, decoder, upsampler } = this.networks;
+    const { vae, tiny, decoder } = this.networks;
     const { device, dtype, kernels } = this.context;
     const p = resolve(info, request, info.learnedUpsampler);
     const plan = this.plan(request);
@@ -311,13 +371,7 @@ class TextToImage implements Pipeline {
 
     using r = new Recorder(device, dtype, options.signal);
     report?.({ phase: "encode" });
-    const encoded = await network.encode(r, {
-      prompt: p.prompt,
-      negativePrompt: p.negativePrompt,
-      guidance: p.guidance,
-      trueCfgScale: p.trueCfgScale,
-      emphasis: p.emphasis,
-    });
+    const encoded = await this.encode(r, p);
     await clock.lap("encode");
 
     const images: GeneratedImage[] = [];
@@ -326,15 +380,9 @@ class TextToImage implements Pipeline {
       const latents = await runPlan(
         plan,
         gpuDenoising({
-          r,
-          scope,
-          channels: info.latentChannels,
+          ...this.denoising(r, scope, p),
           denoise: encoded.denoiser(),
-          vae,
-          upsampler,
           noise: p.rng === "philox" ? seededNoise(p.seed + picture, 0) : torchNoise(p.seed + picture, p.rng),
-          image: p.image,
-          mask: p.mask,
           preview: async (x0, stage, done) =>
             report?.({
               ...denoising(picture, plan, stage, done),
@@ -375,6 +423,40 @@ class TextToImage implements Pipeline {
     };
   }
 
+  /** Records what a picture launches, each network once a stage. For devices that do nothing. */
+  async rehearse(request: GenerateRequest): Promise<void> {
+    const { device, dtype, signal } = this.context;
+    const p = resolve(this.info, request, this.info.learnedUpsampler);
+    using r = new Recorder(device, dtype, signal);
+    const encoded = await this.encode(r, p);
+    using scope = r.scope();
+    const latents = await runPlan(
+      this.plan(request),
+      gpuDenoising({
+        ...this.denoising(r, scope, p),
+        denoise: onceAStage(encoded.denoiser()),
+        noise: seededNoise(0, 0), // never drawn
+      }),
+      { signal },
+    );
+    await this.networks.decoder.decode(r, latents);
+  }
+
+  private encode(r: Recorder, p: Resolved): Promise<Encoded> {
+    const { prompt, negativePrompt, guidance, trueCfgScale, emphasis } = p;
+    return this.networks.network.encode(r, { prompt, negativePrompt, guidance, trueCfgScale, emphasis });
+  }
+
+  /** What denoising works with, whatever is drawn. */
+  private denoising(
+    r: Recorder,
+    scope: Scope,
+    { image, mask }: Resolved,
+  ): Omit<GpuDenoising, "denoise" | "noise"> {
+    const { vae, upsampler } = this.networks;
+    return { r, scope, channels: this.info.latentChannels, vae, upsampler, image, mask };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.closed = true;
     await this.queue;
@@ -382,6 +464,16 @@ class TextToImage implements Pipeline {
     this.networks.parts.length = 0;
     this.context.device.memory.trim();
   }
+}
+
+/** The network at each stage's first step; what it gives then stands for all others. */
+function onceAStage(denoise: Denoiser): Denoiser {
+  let known: StagePlan | undefined;
+  return (r, latents, step, stage): Tensor => {
+    if (stage === known) return r.tensor(latents.shape, "f32");
+    known = stage;
+    return denoise(r, latents, step, stage);
+  };
 }
 
 /** Progress of a step. */

@@ -224,6 +224,11 @@ export interface PipelineOptions {
    * has none, brings its own.
    */
   readonly kernels?: KernelMemory;
+  /**
+   * The picture that will be drawn first, as far as it is known: its kernels are compiled while weights load. Without it those
+   * of a picture with the model's defaults.
+   */
+  readonly firstPicture?: Partial<GenerateRequest>;
 }
 
 /** A model, ready to draw. Dispose it (`await using`) to free the GPU. */

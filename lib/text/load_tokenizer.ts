@@ -192,7 +192,10 @@ function precompiledMap(normalizer: unknown): string | undefined {
 
 function fromBase64(text: string, file: string): Uint8Array {
   try {
-    return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const characters = atob(text);
+    const bytes = new Uint8Array(characters.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+    return bytes;
   } catch (cause) {
     throw new LssgenError("bad_file", `Cannot read "${file}": the character map is not base64`, { cause });
   }
