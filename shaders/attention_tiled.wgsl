@@ -16,11 +16,11 @@ const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maxi
 const LOG2E: f32 = 1.4426950409;
 
 override WX: u32 = 8u;
-override WY: u32 = 8u;
+override WY: u32 = 4u;
 override D8: u32 = 8u;       // eighths of D
-override STEP8: u32 = 4u;    // of them, staged at once for scores: a divisor
-override QUADS: u32 = 4u;    // four keys each, staged at once of the values
-override POOL: u32 = 896u;   // 16 bytes each: room for either
+override STEP8: u32 = 1u;    // of them, staged at once for scores: a divisor
+override QUADS: u32 = 3u;    // four keys each, staged at once of the values
+override POOL: u32 = 768u;   // 16 bytes each: room for either
 override STAGE_Q: u32 = 1u;  // 0: every invocation loads its queries, where workgroup memory has no room for them
 override STAGE_KV: u32 = 1u; // 0: and keys and values, where heads are so wide that few rows would share a tile
 override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
