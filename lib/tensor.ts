@@ -47,6 +47,11 @@ export function elements(shape: readonly number[]): number {
   return n;
 }
 
+/** Bytes of a buffer for `size` bytes: vec4 loads never leave it. */
+export function sixteens(size: number): number {
+  return Math.max(16, Math.ceil(size / 16) * 16);
+}
+
 /** The part of `tensor` [B, N, C] that holds rows `at … at + count` of every sample. */
 export function rows(tensor: Tensor, at: number, count: number): Rows {
   return { tensor, at, count };

@@ -12,29 +12,11 @@
 // variants BQ=4 DJ=1 SUBGROUPS=0; BQ=4 DJ=2 SUBGROUPS=0; BQ=4 DJ=8 SUBGROUPS=0; BQ=4 DJ=1 SUBGROUPS=1; BQ=4 DJ=2 SUBGROUPS=1; BQ=4 DJ=8 SUBGROUPS=1
 
 const LANES: u32 = 64u;
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
 
-override CAUSAL: u32 = 0u;
-override BIAS: u32 = 0u;
-override MASK: u32 = 0u;
-
-// The …First are first elements minus the elements before the bound part.
-struct Shape {
-  heads: u32, D: u32, Lq: u32, Lk: u32,
-  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
-  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
-  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
-  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
-  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
+// include attention_shape
 @group(0) @binding(1) var<storage, read>       Q: array<qElem>;
 @group(0) @binding(2) var<storage, read>       K: array<kElem>;
 @group(0) @binding(3) var<storage, read>       V: array<vElem>;
-@group(0) @binding(4) var<storage, read>       bias: array<f32>;
-@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(6) var<storage, read_write> O: array<oElem>;
 
 var<workgroup> P: array<f32, BQ * LANES>;

@@ -7,47 +7,17 @@
 
 // variants RQ=4 OD=32; RQ=12 OD=32; RQ=8 OD=40; RQ=4 OD=64; RQ=8 OD=64; RQ=16 OD=64; RQ=8 OD=80; RQ=8 OD=128
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
-override CAUSAL: u32 = 0u;
-override BIAS: u32 = 0u;
-override MASK: u32 = 0u;
 
-// The …First are first elements minus the elements before the bound part.
-struct Shape {
-  heads: u32, D: u32, Lq: u32, Lk: u32,
-  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
-  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
-  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
-  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
-  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32, pairs: u32,   // pairs: heads of all samples
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
+// include attention_shape
+// include attention_score
+// include eights
 @group(0) @binding(1) var                      Q: texture_2d<u32>;
 @group(0) @binding(2) var                      K: texture_2d<u32>;
 @group(0) @binding(3) var                      V: texture_2d<u32>;
-@group(0) @binding(4) var<storage, read>       bias: array<f32>;
-@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn loadQ(at: u32) -> Eight {
   if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
@@ -62,18 +32,6 @@ fn loadK(at: u32) -> Eight {
 fn loadV(at: u32) -> Eight {
   if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
   return halves(textureLoad(V, place(at), 0));
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)

@@ -11,10 +11,6 @@
 
 // variants RQ=8 RK=8 OD=8; RQ=8 RK=8 OD=16; RQ=16 RK=16 OD=8; RQ=16 RK=16 OD=16
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
 override WY: u32 = 4u;
 override D8: u32 = 8u;       // eighths of D
@@ -23,11 +19,6 @@ override QUADS: u32 = 3u;    // four keys each, staged at once of the values
 override POOL: u32 = 768u;   // 16 bytes each: room for either
 override STAGE_Q: u32 = 1u;  // 0: every invocation loads its queries, where workgroup memory has no room for them
 override STAGE_KV: u32 = 1u; // 0: and keys and values, where heads are so wide that few rows would share a tile
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
-override CAUSAL: u32 = 0u;
-override BIAS: u32 = 0u;
-override MASK: u32 = 0u;
 
 override QUERIES: u32 = RQ * WY;        // of a workgroup
 override KEYS: u32 = RK * WX;           // of a block
@@ -37,37 +28,16 @@ override Q_PITCH: u32 = STEP8 * Q_VECTORS / 2u * 2u + 1u;
 override K_PITCH: u32 = STEP8 * KV_VECTORS / 2u * 2u + 1u;
 override P_PITCH: u32 = WX / 2u * 2u + 1u;
 
-// The …First are first elements minus the elements before the bound part.
-struct Shape {
-  heads: u32, D: u32, Lq: u32, Lk: u32,
-  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
-  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
-  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
-  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
-  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
+// include attention_shape
+// include attention_score
+// include eights
 @group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
 @group(0) @binding(2) var<storage, read>       K: array<vec4u>;
 @group(0) @binding(3) var<storage, read>       V: array<vec4u>;
-@group(0) @binding(4) var<storage, read>       bias: array<f32>;
-@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
 var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
 var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
 
 fn loadK(staged: u32, at: u32) -> Eight {
   if (STAGE_KV == 1u) {
@@ -95,18 +65,6 @@ fn loadQ(staged: u32, at: u32) -> Eight {
   }
   if (Q_TYPE == 0u) { return wide(Q[at * 2u], Q[at * 2u + 1u]); }
   return halves(Q[at]);
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX * WY)

@@ -15,6 +15,7 @@ override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
 // include conv_output
+// include eights
 // include conv_operands
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).

@@ -13,6 +13,7 @@
 override UP: u32 = 1u;
 
 // include conv_output
+// include eights
 // include conv_operands
 
 const OUTSIDE = 0xffffffffu;

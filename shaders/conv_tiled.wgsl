@@ -46,13 +46,7 @@ var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
+// include eights
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
 fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
@@ -103,13 +97,13 @@ fn stageW(to: u32, k: u32, n: u32) {
 
 fn stagedX(at: u32) -> Eight {
   let v = xTile[at];
-  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  if (X_TYPE == 0u) { return wide(v, xTile[at + 1u]); }
   return halves(v);
 }
 
 fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 0u) { return wide(v, wTile[at + 1u]); }
   return halves(v);
 }
 

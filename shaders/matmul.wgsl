@@ -58,13 +58,7 @@ fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u),
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
+// include eights
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -78,12 +72,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -165,13 +159,13 @@ fn stageW(to: u32, at: u32, inside: bool) {
 
 fn stagedX(at: u32) -> Eight {
   let v = xTile[at];
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u]))); }
+  if (X_TYPE == 0u) { return before(wide(v, xTile[at + 1u])); }
   return before(halves(v));
 }
 
 fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 0u) { return wide(v, wTile[at + 1u]); }
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
 }

@@ -8,7 +8,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
+import { type Dtype, DTYPE_BYTES, elements, sixteens, type Tensor } from "../tensor.ts";
 
 const STORAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
 const TEXTURE = 0x04 | 0x02; // TEXTURE_BINDING | COPY_DST
@@ -62,7 +62,7 @@ export class Memory {
    * @throws {LssgenError} `out_of_memory` when one buffer cannot be that large here.
    */
   tensor(shape: readonly number[], dtype: Dtype): Tensor {
-    const byteLength = Math.max(16, Math.ceil(elements(shape) * DTYPE_BYTES[dtype] / 16) * 16);
+    const byteLength = sixteens(elements(shape) * DTYPE_BYTES[dtype]);
     return { shape, dtype, buffer: this.take(byteLength), offset: 0, byteLength };
   }
 

@@ -18,7 +18,10 @@ const SUBGROUPS: u32 = 0u;
 
 
 const LANES: u32 = 64u;
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
 
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
@@ -32,15 +35,15 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(1) var<storage, read>       Q: array<qElem>;
 @group(0) @binding(2) var<storage, read>       K: array<kElem>;
 @group(0) @binding(3) var<storage, read>       V: array<vElem>;
-@group(0) @binding(4) var<storage, read>       bias: array<f32>;
-@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(6) var<storage, read_write> O: array<oElem>;
 
 var<workgroup> P: array<f32, BQ * LANES>;
@@ -214,7 +217,10 @@ const SUBGROUPS: u32 = 0u;
 
 
 const LANES: u32 = 64u;
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
 
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
@@ -228,15 +234,15 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(1) var<storage, read>       Q: array<qElem>;
 @group(0) @binding(2) var<storage, read>       K: array<kElem>;
 @group(0) @binding(3) var<storage, read>       V: array<vElem>;
-@group(0) @binding(4) var<storage, read>       bias: array<f32>;
-@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(6) var<storage, read_write> O: array<oElem>;
 
 var<workgroup> P: array<f32, BQ * LANES>;
@@ -428,7 +434,10 @@ const SUBGROUPS: u32 = 0u;
 
 
 const LANES: u32 = 64u;
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
 
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
@@ -442,15 +451,15 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(1) var<storage, read>       Q: array<qElem>;
 @group(0) @binding(2) var<storage, read>       K: array<kElem>;
 @group(0) @binding(3) var<storage, read>       V: array<vElem>;
-@group(0) @binding(4) var<storage, read>       bias: array<f32>;
-@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(6) var<storage, read_write> O: array<oElem>;
 
 var<workgroup> P: array<f32, BQ * LANES>;
@@ -750,7 +759,10 @@ const SUBGROUPS: u32 = 1u;
 
 
 const LANES: u32 = 64u;
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
 
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
@@ -764,15 +776,15 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(1) var<storage, read>       Q: array<qElem>;
 @group(0) @binding(2) var<storage, read>       K: array<kElem>;
 @group(0) @binding(3) var<storage, read>       V: array<vElem>;
-@group(0) @binding(4) var<storage, read>       bias: array<f32>;
-@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(6) var<storage, read_write> O: array<oElem>;
 
 var<workgroup> P: array<f32, BQ * LANES>;
@@ -949,7 +961,10 @@ const SUBGROUPS: u32 = 1u;
 
 
 const LANES: u32 = 64u;
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
 
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
@@ -963,15 +978,15 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(1) var<storage, read>       Q: array<qElem>;
 @group(0) @binding(2) var<storage, read>       K: array<kElem>;
 @group(0) @binding(3) var<storage, read>       V: array<vElem>;
-@group(0) @binding(4) var<storage, read>       bias: array<f32>;
-@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(6) var<storage, read_write> O: array<oElem>;
 
 var<workgroup> P: array<f32, BQ * LANES>;
@@ -1166,7 +1181,10 @@ const SUBGROUPS: u32 = 1u;
 
 
 const LANES: u32 = 64u;
-const NOTHING: f32 = -3e38;  // below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
 
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
@@ -1180,15 +1198,15 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(1) var<storage, read>       Q: array<qElem>;
 @group(0) @binding(2) var<storage, read>       K: array<kElem>;
 @group(0) @binding(3) var<storage, read>       V: array<vElem>;
-@group(0) @binding(4) var<storage, read>       bias: array<f32>;
-@group(0) @binding(5) var<storage, read>       keep: array<f32>;
 @group(0) @binding(6) var<storage, read_write> O: array<oElem>;
 
 var<workgroup> P: array<f32, BQ * LANES>;
@@ -1505,13 +1523,12 @@ const OD: u32 = 32u;
 // of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
 override MASK: u32 = 0u;
@@ -1528,16 +1545,30 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
+
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
@@ -1546,6 +1577,12 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn loadQ(at: u32) -> Eight {
   if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
@@ -1560,18 +1597,6 @@ fn loadK(at: u32) -> Eight {
 fn loadV(at: u32) -> Eight {
   if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
   return halves(textureLoad(V, place(at), 0));
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -1946,13 +1971,12 @@ const OD: u32 = 32u;
 // of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
 override MASK: u32 = 0u;
@@ -1969,16 +1993,30 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
+
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
@@ -1987,6 +2025,12 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn loadQ(at: u32) -> Eight {
   if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
@@ -2001,18 +2045,6 @@ fn loadK(at: u32) -> Eight {
 fn loadV(at: u32) -> Eight {
   if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
   return halves(textureLoad(V, place(at), 0));
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -2923,13 +2955,12 @@ const OD: u32 = 40u;
 // of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
 override MASK: u32 = 0u;
@@ -2946,16 +2977,30 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
+
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
@@ -2964,6 +3009,12 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn loadQ(at: u32) -> Eight {
   if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
@@ -2978,18 +3029,6 @@ fn loadK(at: u32) -> Eight {
 fn loadV(at: u32) -> Eight {
   if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
   return halves(textureLoad(V, place(at), 0));
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -3706,13 +3745,12 @@ const OD: u32 = 64u;
 // of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
 override MASK: u32 = 0u;
@@ -3729,16 +3767,30 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
+
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
@@ -3747,6 +3799,12 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn loadQ(at: u32) -> Eight {
   if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
@@ -3761,18 +3819,6 @@ fn loadK(at: u32) -> Eight {
 fn loadV(at: u32) -> Eight {
   if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
   return halves(textureLoad(V, place(at), 0));
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -4315,13 +4361,12 @@ const OD: u32 = 64u;
 // of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
 override MASK: u32 = 0u;
@@ -4338,16 +4383,30 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
+
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
@@ -4356,6 +4415,12 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn loadQ(at: u32) -> Eight {
   if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
@@ -4370,18 +4435,6 @@ fn loadK(at: u32) -> Eight {
 fn loadV(at: u32) -> Eight {
   if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
   return halves(textureLoad(V, place(at), 0));
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -5320,13 +5373,12 @@ const OD: u32 = 64u;
 // of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
 override MASK: u32 = 0u;
@@ -5343,16 +5395,30 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
+
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
@@ -5361,6 +5427,12 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn loadQ(at: u32) -> Eight {
   if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
@@ -5375,18 +5447,6 @@ fn loadK(at: u32) -> Eight {
 fn loadV(at: u32) -> Eight {
   if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
   return halves(textureLoad(V, place(at), 0));
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -7117,13 +7177,12 @@ const OD: u32 = 80u;
 // of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
 override MASK: u32 = 0u;
@@ -7140,16 +7199,30 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
+
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
@@ -7158,6 +7231,12 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn loadQ(at: u32) -> Eight {
   if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
@@ -7172,18 +7251,6 @@ fn loadK(at: u32) -> Eight {
 fn loadV(at: u32) -> Eight {
   if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
   return halves(textureLoad(V, place(at), 0));
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -8270,13 +8337,12 @@ const OD: u32 = 128u;
 // of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
 override CAUSAL: u32 = 0u;
 override BIAS: u32 = 0u;
 override MASK: u32 = 0u;
@@ -8293,16 +8359,30 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
+
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
@@ -8311,6 +8391,12 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var                      Q: texture_2d<u32>;
+@group(0) @binding(2) var                      K: texture_2d<u32>;
+@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
 
 fn loadQ(at: u32) -> Eight {
   if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
@@ -8325,18 +8411,6 @@ fn loadK(at: u32) -> Eight {
 fn loadV(at: u32) -> Eight {
   if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
   return halves(textureLoad(V, place(at), 0));
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX)
@@ -9872,10 +9946,6 @@ const OD: u32 = 8u;
 // invocation r % WX and pitches are odd, so that neighbours read neighbouring rows, in different banks.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
 override WY: u32 = 4u;
 override D8: u32 = 8u;       // eighths of D
@@ -9884,11 +9954,6 @@ override QUADS: u32 = 3u;    // four keys each, staged at once of the values
 override POOL: u32 = 768u;   // 16 bytes each: room for either
 override STAGE_Q: u32 = 1u;  // 0: every invocation loads its queries, where workgroup memory has no room for them
 override STAGE_KV: u32 = 1u; // 0: and keys and values, where heads are so wide that few rows would share a tile
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
-override CAUSAL: u32 = 0u;
-override BIAS: u32 = 0u;
-override MASK: u32 = 0u;
 
 override QUERIES: u32 = RQ * WY;        // of a workgroup
 override KEYS: u32 = RK * WX;           // of a block
@@ -9898,6 +9963,14 @@ override Q_PITCH: u32 = STEP8 * Q_VECTORS / 2u * 2u + 1u;
 override K_PITCH: u32 = STEP8 * KV_VECTORS / 2u * 2u + 1u;
 override P_PITCH: u32 = WX / 2u * 2u + 1u;
 
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
 // The …First are first elements minus the elements before the bound part.
 struct Shape {
   heads: u32, D: u32, Lq: u32, Lk: u32,
@@ -9906,29 +9979,49 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
-@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
 
-var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
-var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
+var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
 
 fn loadK(staged: u32, at: u32) -> Eight {
   if (STAGE_KV == 1u) {
@@ -9956,18 +10049,6 @@ fn loadQ(staged: u32, at: u32) -> Eight {
   }
   if (Q_TYPE == 0u) { return wide(Q[at * 2u], Q[at * 2u + 1u]); }
   return halves(Q[at]);
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX * WY)
@@ -10546,10 +10627,6 @@ const OD: u32 = 16u;
 // invocation r % WX and pitches are odd, so that neighbours read neighbouring rows, in different banks.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
 override WY: u32 = 4u;
 override D8: u32 = 8u;       // eighths of D
@@ -10558,11 +10635,6 @@ override QUADS: u32 = 3u;    // four keys each, staged at once of the values
 override POOL: u32 = 768u;   // 16 bytes each: room for either
 override STAGE_Q: u32 = 1u;  // 0: every invocation loads its queries, where workgroup memory has no room for them
 override STAGE_KV: u32 = 1u; // 0: and keys and values, where heads are so wide that few rows would share a tile
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
-override CAUSAL: u32 = 0u;
-override BIAS: u32 = 0u;
-override MASK: u32 = 0u;
 
 override QUERIES: u32 = RQ * WY;        // of a workgroup
 override KEYS: u32 = RK * WX;           // of a block
@@ -10572,6 +10644,14 @@ override Q_PITCH: u32 = STEP8 * Q_VECTORS / 2u * 2u + 1u;
 override K_PITCH: u32 = STEP8 * KV_VECTORS / 2u * 2u + 1u;
 override P_PITCH: u32 = WX / 2u * 2u + 1u;
 
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
 // The …First are first elements minus the elements before the bound part.
 struct Shape {
   heads: u32, D: u32, Lq: u32, Lk: u32,
@@ -10580,29 +10660,49 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
-@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
 
-var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
-var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
+var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
 
 fn loadK(staged: u32, at: u32) -> Eight {
   if (STAGE_KV == 1u) {
@@ -10630,18 +10730,6 @@ fn loadQ(staged: u32, at: u32) -> Eight {
   }
   if (Q_TYPE == 0u) { return wide(Q[at * 2u], Q[at * 2u + 1u]); }
   return halves(Q[at]);
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX * WY)
@@ -11344,10 +11432,6 @@ const OD: u32 = 8u;
 // invocation r % WX and pitches are odd, so that neighbours read neighbouring rows, in different banks.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
 override WY: u32 = 4u;
 override D8: u32 = 8u;       // eighths of D
@@ -11356,11 +11440,6 @@ override QUADS: u32 = 3u;    // four keys each, staged at once of the values
 override POOL: u32 = 768u;   // 16 bytes each: room for either
 override STAGE_Q: u32 = 1u;  // 0: every invocation loads its queries, where workgroup memory has no room for them
 override STAGE_KV: u32 = 1u; // 0: and keys and values, where heads are so wide that few rows would share a tile
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
-override CAUSAL: u32 = 0u;
-override BIAS: u32 = 0u;
-override MASK: u32 = 0u;
 
 override QUERIES: u32 = RQ * WY;        // of a workgroup
 override KEYS: u32 = RK * WX;           // of a block
@@ -11370,6 +11449,14 @@ override Q_PITCH: u32 = STEP8 * Q_VECTORS / 2u * 2u + 1u;
 override K_PITCH: u32 = STEP8 * KV_VECTORS / 2u * 2u + 1u;
 override P_PITCH: u32 = WX / 2u * 2u + 1u;
 
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
 // The …First are first elements minus the elements before the bound part.
 struct Shape {
   heads: u32, D: u32, Lq: u32, Lk: u32,
@@ -11378,29 +11465,49 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
-@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
 
-var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
-var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
+var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
 
 fn loadK(staged: u32, at: u32) -> Eight {
   if (STAGE_KV == 1u) {
@@ -11428,18 +11535,6 @@ fn loadQ(staged: u32, at: u32) -> Eight {
   }
   if (Q_TYPE == 0u) { return wide(Q[at * 2u], Q[at * 2u + 1u]); }
   return halves(Q[at]);
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX * WY)
@@ -12890,10 +12985,6 @@ const OD: u32 = 16u;
 // invocation r % WX and pitches are odd, so that neighbours read neighbouring rows, in different banks.
 
 
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score
-const LOWEST: f32 = -2.95e38;  // between the two, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
 override WX: u32 = 8u;
 override WY: u32 = 4u;
 override D8: u32 = 8u;       // eighths of D
@@ -12902,11 +12993,6 @@ override QUADS: u32 = 3u;    // four keys each, staged at once of the values
 override POOL: u32 = 768u;   // 16 bytes each: room for either
 override STAGE_Q: u32 = 1u;  // 0: every invocation loads its queries, where workgroup memory has no room for them
 override STAGE_KV: u32 = 1u; // 0: and keys and values, where heads are so wide that few rows would share a tile
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
-override CAUSAL: u32 = 0u;
-override BIAS: u32 = 0u;
-override MASK: u32 = 0u;
 
 override QUERIES: u32 = RQ * WY;        // of a workgroup
 override KEYS: u32 = RK * WX;           // of a block
@@ -12916,6 +13002,14 @@ override Q_PITCH: u32 = STEP8 * Q_VECTORS / 2u * 2u + 1u;
 override K_PITCH: u32 = STEP8 * KV_VECTORS / 2u * 2u + 1u;
 override P_PITCH: u32 = WX / 2u * 2u + 1u;
 
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
 // The …First are first elements minus the elements before the bound part.
 struct Shape {
   heads: u32, D: u32, Lq: u32, Lk: u32,
@@ -12924,29 +13018,49 @@ struct Shape {
   kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
   vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
   oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
-@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
 
-var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
-var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn halves(v: vec4u) -> Eight {
   return Eight(
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       K: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       V: array<vec4u>;
+@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
+
+var<workgroup> pool: array<vec4u, POOL>;            // keys and queries, then probabilities and values
+var<workgroup> tops: array<f32, WX * WY * RQ>;      // [query][x]
 
 fn loadK(staged: u32, at: u32) -> Eight {
   if (STAGE_KV == 1u) {
@@ -12974,18 +13088,6 @@ fn loadQ(staged: u32, at: u32) -> Eight {
   }
   if (Q_TYPE == 0u) { return wide(Q[at * 2u], Q[at * 2u + 1u]); }
   return halves(Q[at]);
-}
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
 }
 
 @compute @workgroup_size(WX * WY)
@@ -14728,7 +14830,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -14738,16 +14851,11 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
 fn wBits(at: u32) -> vec4u { return W[at]; }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
@@ -14923,7 +15031,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
     Y[yAt + i] = yElem(u);
   }
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -14933,16 +15052,11 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
 fn wBits(at: u32) -> vec4u { return W[at]; }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
@@ -15115,7 +15229,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -15131,16 +15256,11 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
@@ -15316,7 +15436,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
     Y[yAt + i] = yElem(u);
   }
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -15332,16 +15463,11 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
@@ -15514,7 +15640,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -15530,16 +15667,11 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
@@ -15775,7 +15907,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
     Y[yAt + i] = yElem(u);
   }
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -15791,16 +15934,11 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
@@ -16032,7 +16170,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -16042,16 +16191,11 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
 fn wBits(at: u32) -> vec4u { return W[at]; }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -16417,7 +16561,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
     Y[yAt + i] = yElem(u);
   }
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -16427,16 +16582,11 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
 fn wBits(at: u32) -> vec4u { return W[at]; }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -16799,7 +16949,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -16815,16 +16976,11 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -17190,7 +17346,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
     Y[yAt + i] = yElem(u);
   }
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -17206,16 +17373,11 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -17578,7 +17740,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -17594,16 +17767,11 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -18206,7 +18374,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -18222,16 +18401,11 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -18839,7 +19013,18 @@ fn finish(x: u32, y: u32, n: u32, sum: vec4f) {
   if (s.add == 1u) { v += vec4f(R[rAt / 4u]); }
   Y[yAt / 4u] = vec4<yElem>(v);
 }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -18855,16 +19040,11 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -19514,6 +19694,8 @@ var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -19521,6 +19703,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
 fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
@@ -19571,13 +19755,13 @@ fn stageW(to: u32, k: u32, n: u32) {
 
 fn stagedX(at: u32) -> Eight {
   let v = xTile[at];
-  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  if (X_TYPE == 0u) { return wide(v, xTile[at + 1u]); }
   return halves(v);
 }
 
 fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 0u) { return wide(v, wTile[at + 1u]); }
   return halves(v);
 }
 
@@ -19851,6 +20035,8 @@ var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -19858,6 +20044,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
 fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
@@ -19908,13 +20096,13 @@ fn stageW(to: u32, k: u32, n: u32) {
 
 fn stagedX(at: u32) -> Eight {
   let v = xTile[at];
-  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  if (X_TYPE == 0u) { return wide(v, xTile[at + 1u]); }
   return halves(v);
 }
 
 fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 0u) { return wide(v, wTile[at + 1u]); }
   return halves(v);
 }
 
@@ -20185,6 +20373,8 @@ var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -20192,6 +20382,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
 fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
@@ -20242,13 +20434,13 @@ fn stageW(to: u32, k: u32, n: u32) {
 
 fn stagedX(at: u32) -> Eight {
   let v = xTile[at];
-  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  if (X_TYPE == 0u) { return wide(v, xTile[at + 1u]); }
   return halves(v);
 }
 
 fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 0u) { return wide(v, wTile[at + 1u]); }
   return halves(v);
 }
 
@@ -20614,6 +20806,8 @@ var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -20621,6 +20815,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
 fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
@@ -20671,13 +20867,13 @@ fn stageW(to: u32, k: u32, n: u32) {
 
 fn stagedX(at: u32) -> Eight {
   let v = xTile[at];
-  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  if (X_TYPE == 0u) { return wide(v, xTile[at + 1u]); }
   return halves(v);
 }
 
 fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 0u) { return wide(v, wTile[at + 1u]); }
   return halves(v);
 }
 
@@ -21040,6 +21236,8 @@ var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -21047,6 +21245,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
 fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
@@ -21097,13 +21297,13 @@ fn stageW(to: u32, k: u32, n: u32) {
 
 fn stagedX(at: u32) -> Eight {
   let v = xTile[at];
-  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  if (X_TYPE == 0u) { return wide(v, xTile[at + 1u]); }
   return halves(v);
 }
 
 fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 0u) { return wide(v, wTile[at + 1u]); }
   return halves(v);
 }
 
@@ -21988,6 +22188,8 @@ var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
 var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -21995,6 +22197,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside.
 fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {
@@ -22045,13 +22249,13 @@ fn stageW(to: u32, k: u32, n: u32) {
 
 fn stagedX(at: u32) -> Eight {
   let v = xTile[at];
-  if (X_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u])); }
+  if (X_TYPE == 0u) { return wide(v, xTile[at + 1u]); }
   return halves(v);
 }
 
 fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 0u) { return wide(v, wTile[at + 1u]); }
   return halves(v);
 }
 
@@ -23106,6 +23310,8 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -23113,6 +23319,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -23126,12 +23334,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -23364,6 +23572,8 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -23371,6 +23581,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -23384,12 +23596,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -23622,6 +23834,8 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -23629,6 +23843,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -23642,12 +23858,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -24076,6 +24292,8 @@ fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u),
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -24083,6 +24301,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -24096,12 +24316,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -24334,6 +24554,8 @@ fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u),
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -24341,6 +24563,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -24354,12 +24578,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -24592,6 +24816,8 @@ fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u),
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -24599,6 +24825,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -24612,12 +24840,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -25046,6 +25274,8 @@ fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u),
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -25053,6 +25283,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -25066,12 +25298,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -25632,6 +25864,8 @@ fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u),
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -25639,6 +25873,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -25652,12 +25888,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -26538,6 +26774,8 @@ fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u),
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -26545,6 +26783,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -26558,12 +26798,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -27672,6 +27912,8 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -27679,6 +27921,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -27692,12 +27936,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -27778,13 +28022,13 @@ fn stageW(to: u32, at: u32, inside: bool) {
 
 fn stagedX(at: u32) -> Eight {
   let v = xTile[at];
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u]))); }
+  if (X_TYPE == 0u) { return before(wide(v, xTile[at + 1u])); }
   return before(halves(v));
 }
 
 fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 0u) { return wide(v, wTile[at + 1u]); }
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
 }
@@ -28006,6 +28250,8 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -28013,6 +28259,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -28026,12 +28274,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -28112,13 +28360,13 @@ fn stageW(to: u32, at: u32, inside: bool) {
 
 fn stagedX(at: u32) -> Eight {
   let v = xTile[at];
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u]))); }
+  if (X_TYPE == 0u) { return before(wide(v, xTile[at + 1u])); }
   return before(halves(v));
 }
 
 fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 0u) { return wide(v, wTile[at + 1u]); }
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
 }
@@ -28536,6 +28784,8 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -28543,6 +28793,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -28556,12 +28808,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -28642,13 +28894,13 @@ fn stageW(to: u32, at: u32, inside: bool) {
 
 fn stagedX(at: u32) -> Eight {
   let v = xTile[at];
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(v), bitcast<vec4f>(xTile[at + 1u]))); }
+  if (X_TYPE == 0u) { return before(wide(v, xTile[at + 1u])); }
   return before(halves(v));
 }
 
 fn stagedW(at: u32) -> Eight {
   let v = wTile[at];
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(v), bitcast<vec4f>(wTile[at + 1u])); }
+  if (W_TYPE == 0u) { return wide(v, wTile[at + 1u]); }
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
 }
@@ -29746,6 +29998,8 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -29753,6 +30007,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -29766,12 +30022,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -29962,6 +30218,8 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
 struct Eight { lo: vec4f, hi: vec4f }
 
 fn halves(v: vec4u) -> Eight {
@@ -29969,6 +30227,8 @@ fn halves(v: vec4u) -> Eight {
     vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
     vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
 }
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -29982,12 +30242,12 @@ fn before(v: Eight) -> Eight {
 }
 
 fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(Eight(bitcast<vec4f>(xBits(at * 2u)), bitcast<vec4f>(xBits(at * 2u + 1u)))); }
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
   return before(halves(xBits(at)));
 }
 
 fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   let v = wBits(at);
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
@@ -30843,4 +31103,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "fca1172118f6a92f";
+export const SHADERS_DIGEST = "104eceb991813580";

@@ -14,7 +14,7 @@ import { AbortedError, LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { type ConvWeights, packConv, packedConvBytes } from "../ops/conv2d.ts";
 import type { LinearWeights, Matrix } from "../ops/linear.ts";
-import { type Dtype, elements, type Tensor } from "../tensor.ts";
+import { type Dtype, elements, sixteens, type Tensor } from "../tensor.ts";
 
 /** Where tensors come from: a checkpoint of lib/weights, or anything that answers by name. */
 export interface TensorSource {
@@ -369,11 +369,6 @@ export class Weights {
 /** Stands in handles until `load()`: binding it by mistake is refused by WebGPU. */
 function unloaded(size: number): GPUBuffer {
   return { size: sixteens(size) } as GPUBuffer;
-}
-
-/** Bytes of a buffer that holds `size` bytes. */
-function sixteens(size: number): number {
-  return Math.max(16, Math.ceil(size / 16) * 16);
 }
 
 /** A vector's or table's handle. */

@@ -129,7 +129,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
         wrap(-bound.o.offset / DTYPE_BYTES[out.dtype]),
         ...[wrap(-(bound.bias?.offset ?? 0) / 4), bias?.sample ?? 0, bias?.head ?? 0],
         f32(o.scale ?? 1 / Math.sqrt(D)),
-        ...kernel.texels ? [pairs] : [],
+        pairs,
       ],
       buffers: [
         operand(Q.tensor, bound.q),
@@ -222,7 +222,7 @@ interface TexelTile {
 
 /**
  * The more queries share a key and a value, the faster: 64 columns make 17, 24 or 29 GFLOP/s with 4, 8 or 16 (llvmpipe, f32).
- * But a driver compiles a tile of 256 sums for one second, one of 512 for four and one of 1024 for twelve.
+ * But drivers compile a tile for seconds, and the longer the more sums it has.
  */
 const TEXEL_TILES: readonly TexelTile[] = [
   { OD: 32, RQ: 4, flops: 0 },

@@ -1,4 +1,4 @@
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS).
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -22,14 +22,9 @@ fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
 }
 // end
 
-struct Eight { lo: vec4f, hi: vec4f }
-
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
-  if (W_TYPE == 0u) { return Eight(bitcast<vec4f>(wBits(at * 2u)), bitcast<vec4f>(wBits(at * 2u + 1u))); }
-  let v = wBits(at);
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  return halves(wBits(at));
 }
