@@ -238,6 +238,7 @@ class Kernel {
   private evaluate(expression: string): number | undefined {
     const text = expression.replace(/\b(\d+(?:\.\d*)?(?:e[-+]?\d+)?)[uif]?\b/g, "$1")
       .replace(/\b[A-Za-z_]\w*\b/g, (name) => {
+        if (Object.hasOwn(FUNCTIONS, name)) return name;
         const value = this.values.get(name);
         return value === undefined ? name === "true" || name === "false" ? name : "?" : String(value);
       });
@@ -349,9 +350,16 @@ function parse(text: string): Node[] {
   }
 }
 
-/** Numbers, + - * / %, comparisons, && and ||, brackets; undefined for anything else. */
+/** Functions that sizes are made with. */
+const FUNCTIONS: Readonly<Record<string, (...values: readonly number[]) => number>> = {
+  min: Math.min,
+  max: Math.max,
+  select: (no, yes, test) => test ? yes : no,
+};
+
+/** Numbers, + - * / %, comparisons, && and ||, brackets, min, max and select; undefined for anything else. */
 function arithmetic(text: string): number | undefined {
-  const tokens = text.match(/\d+(?:\.\d*)?(?:e[-+]?\d+)?|[=!<>]=|&&|\|\||<<|>>|[-+*/%()<>!&]|\S/g) ?? [];
+  const tokens = text.match(/\d+(?:\.\d*)?(?:e[-+]?\d+)?|[=!<>]=|&&|\|\||<<|>>|[-+*/%()<>!&,]|[a-z]+|\S/g) ?? [];
   const LEVELS = [["||"], ["&&"], ["==", "!="], ["<", ">", "<=", ">="], ["&"], ["<<", ">>"], ["+", "-"], [
     "*",
     "/",
@@ -401,6 +409,15 @@ function arithmetic(text: string): number | undefined {
         const value = read(0);
         if (tokens[at++] !== ")") return NaN;
         return value;
+      }
+      const call = Object.hasOwn(FUNCTIONS, token ?? "") ? FUNCTIONS[token] : undefined;
+      if (call && tokens[at++] === "(") {
+        const values = [read(0)];
+        while (tokens[at] === ",") {
+          at++;
+          values.push(read(0));
+        }
+        return tokens[at++] === ")" ? call(...values) : NaN;
       }
       if (token === "-") return -read(level);
       if (token === "!") return read(level) ? 0 : 1;

@@ -61,11 +61,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       cols#r[p] = pixel(at#r_#p, c);
       // end
       // end
+      // All weights first: a sum that takes its twelve products in a row leaves the registers once.
       // unroll kx 3
       // unroll i 4
       let w#kx_#i = weights((ky * 3u + kx) * s.C4 * 4u + c * 4u + i, n);
+      // end
+      // end
       // unroll r ROWS
       // unroll p PX
+      // unroll kx 3
+      // unroll i 4
       a#r_#p = fma(vec4f(cols#r[p + kx][i]), w#kx_#i.lo, a#r_#p);
       b#r_#p = fma(vec4f(cols#r[p + kx][i]), w#kx_#i.hi, b#r_#p);
       // end

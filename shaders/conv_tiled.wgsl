@@ -35,6 +35,7 @@ const EIGHTS = ACROSS * RN;         // of output channels
 const ROWS = PIXELS / 8u;           // of a rectangle eight pixels wide
 // Tiles hold 16-bit values as they are stored, and 16 bytes more for each pixel, which spreads pixels over the banks.
 override STEP8: u32 = 1u;   // channels staged at once, by eight
+override TAPS: u32 = 1u;    // and taps of their weights, a divisor of all; with PATCH
 override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override PITCH: u32 = STEP8 * X_VECTORS + 1u;
@@ -42,8 +43,9 @@ override PITCH: u32 = STEP8 * X_VECTORS + 1u;
 override SEEN_X: u32 = (7u + KW - 1u) / UP + UP;
 override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
 override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
+override NEXT: u32 = select(DOWN, DOWN / 8u * SEEN_X, PATCH == 1u) * PITCH;  // from a pixel of an invocation to the next
 var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
-var<workgroup> wTile: array<vec4u, STEP8 * 8u * EIGHTS * W_VECTORS>;
+var<workgroup> wTile: array<vec4u, TAPS * STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
 // include eights
@@ -146,43 +148,45 @@ fn main(
         stageX(row * PITCH + at % STEP8 * X_VECTORS, select(-1, p.x, p.x < end.x), select(-1, p.y, p.y < end.y), c + at % STEP8 * 2u);
       }
     }
-    for (var tap = 0u; tap < KH * KW; tap++) {
+    for (var tap0 = 0u; tap0 < KH * KW; tap0 += TAPS) {
       if (PATCH == 0u) {
         for (var at = lane; at < PIXELS * STEP8; at += ACROSS * DOWN) {
           let row = at / STEP8;
-          let x = source(places[row].x, tap % KW, s.padX, s.W);
-          let y = source(places[row].y, tap / KW, s.padY, s.H);
+          let x = source(places[row].x, tap0 % KW, s.padX, s.W);
+          let y = source(places[row].y, tap0 / KW, s.padY, s.H);
           stageX(row * PITCH + at % STEP8 * X_VECTORS, x, y, c + at % STEP8 * 2u);
         }
       }
-      for (var at = lane; at < STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
+      for (var at = lane; at < TAPS * STEP8 * 8u * EIGHTS; at += ACROSS * DOWN) {
         // Where channels end within a step, the pixels' zeros cancel what is read of the next tap.
-        let k = min((tap * s.C4 + c) * 4u + at / EIGHTS, KH * KW * s.C4 * 4u - 1u);
-        stageW(at * W_VECTORS, k, n0 + at % EIGHTS * 8u);
+        let k = ((tap0 + at / (STEP8 * 8u * EIGHTS)) * s.C4 + c) * 4u + at / EIGHTS % (STEP8 * 8u);
+        stageW(at * W_VECTORS, min(k, KH * KW * s.C4 * 4u - 1u), n0 + at % EIGHTS * 8u);
       }
       workgroupBarrier();
-      let column = (skipped.x + local.y % 8u + tap % KW) / UP;
-      // unroll i RM
-      var at#i = (i * DOWN + local.y) * PITCH;
-      if (PATCH == 1u) { at#i = ((skipped.y + (i * DOWN + local.y) / 8u + tap / KW) / UP * SEEN_X + column) * PITCH; }
-      // end
-      for (var q = 0u; q < STEP8; q++) {
+      for (var step = 0u; step < TAPS * STEP8; step++) {
+        let tap = tap0 + step / STEP8;
+        let column = (skipped.x + local.y % 8u + tap % KW) / UP;
+        let row = skipped.y + local.y / 8u + tap / KW;
+        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + step % STEP8 * X_VECTORS;
         // unroll i RM
-        let x#i = stagedX(at#i + q * X_VECTORS);
+        var at#i = at + i * NEXT;
+        if (PATCH * UP > 1u) { at#i = ((row + i * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
         // end
-        // unroll t 4
+        // All weights first: a sum that takes its eight products in a row leaves the registers once.
         // unroll j RN
-        let w#t_#j = stagedW(((q * 8u + t) * EIGHTS + j * ACROSS + local.x) * W_VECTORS);
+        // unroll t 4
+        let w#t_#j = stagedW(((step * 8u + t) * EIGHTS + j * ACROSS + local.x) * W_VECTORS);
+        let u#t_#j = stagedW(((step * 8u + 4u + t) * EIGHTS + j * ACROSS + local.x) * W_VECTORS);
+        // end
+        // end
         // unroll i RM
+        let x#i = stagedX(at#i);
+        // unroll j RN
+        // unroll t 4
         a#i_#j = fma(vec4f(x#i.lo[t]), w#t_#j.lo, a#i_#j);
         b#i_#j = fma(vec4f(x#i.lo[t]), w#t_#j.hi, b#i_#j);
         // end
-        // end
-        // end
         // unroll t 4
-        // unroll j RN
-        let u#t_#j = stagedW(((q * 8u + 4u + t) * EIGHTS + j * ACROSS + local.x) * W_VECTORS);
-        // unroll i RM
         a#i_#j = fma(vec4f(x#i.hi[t]), u#t_#j.lo, a#i_#j);
         b#i_#j = fma(vec4f(x#i.hi[t]), u#t_#j.hi, b#i_#j);
         // end

@@ -86,6 +86,8 @@ export class Recorder {
   private nextId = 0;
   private flops = 0;
   private readonly scopes: Scope[] = [];
+  /** What was paced last, until its end is asked for. */
+  private paced: { flops: number; since: number } | undefined;
   /** What {@linkcode pace} will wait for, and what it will learn from it. */
   private inFlight: { flops: number; since: number; done: Promise<number> } | undefined;
   /** Operations submitted since the last {@linkcode pace}, and when the first of them were. */
@@ -308,6 +310,7 @@ export class Recorder {
     if (this.slot > 0) {
       this.device.gpu.queue.writeBuffer(this.paramsBuffer, 0, this.params, 0, this.slot * SLOT);
     }
+    this.askForEnd();
     const { submitted } = this;
     this.submitted = {
       flops: submitted.flops + this.flops,
@@ -370,17 +373,16 @@ export class Recorder {
   }
 
   /**
-   * Submits, then waits for the submission *before* this one: the GPU always has the next step at
-   * hand while the CPU stays at most one step ahead, so stopping takes at most a step. The time between two of
-   * these ends tells the device's budget how fast it is.
+   * Submits, then waits for what was paced *before*: the GPU always has the next step at hand while the CPU stays at
+   * most one step ahead, so stopping takes at most a step. The time between two of these ends tells the device's
+   * budget how fast it is.
    */
   async pace(): Promise<void> {
     this.submit();
+    this.askForEnd(); // where nothing was submitted
     const before = this.inFlight;
-    const done = this.device.gpu.queue.onSubmittedWorkDone().then(() => performance.now());
-    // A lost device may reject it when nobody is waiting any more; check() tells of the loss.
-    done.catch(() => {});
-    this.inFlight = { ...this.submitted, done };
+    this.inFlight = undefined;
+    this.paced = this.submitted;
     this.submitted = { flops: 0, since: Infinity };
     if (before) {
       const end = await before.done;
@@ -389,6 +391,19 @@ export class Recorder {
     }
     this.device.check();
     if (this.signal?.aborted) throw new AbortedError();
+  }
+
+  /**
+   * Asks for the end of the step that was paced, when the next one is ready to follow it: Deno's call returns only when the
+   * queue is empty, so a step that is encoded after it would find the GPU idle.
+   */
+  private askForEnd(): void {
+    if (!this.paced) return;
+    const done = this.device.gpu.queue.onSubmittedWorkDone().then(() => performance.now());
+    // A lost device may reject it when nobody is waiting any more; check() tells of the loss.
+    done.catch(() => {});
+    this.inFlight = { ...this.paced, done };
+    this.paced = undefined;
   }
 
   /** Submits and reads a tensor back as f32. */

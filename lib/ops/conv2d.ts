@@ -241,9 +241,9 @@ function stagedKernel(device: Device, tile: Dtype, w: ConvWeights, g: Geometry):
   const across = Math.ceil(g.Wo / 8);
   const inRow = Math.ceil(g.Ho * g.Wo / pixels);
   const seen = (n: number, k: number): number => Math.floor((n - 1 + k - 1) / g.up) + g.up;
-  const deepest = (staged: number): number => {
+  const deepest = (staged: number, taps = 1): number => {
     const fixed = 16 * staged + 8 * pixels;
-    const each = 16 * (staged * (2 - halfX) + 64 * RN * (2 - shared.W_TYPE));
+    const each = 16 * (staged * (2 - halfX) + taps * 64 * RN * (2 - shared.W_TYPE));
     const bytes = Math.min(device.info.workgroupBytes, stagedBytes(RM));
     return Math.min(RM === 16 ? Infinity : 4, Math.floor((bytes - fixed) / each));
   };
@@ -251,16 +251,18 @@ function stagedKernel(device: Device, tile: Dtype, w: ConvWeights, g: Geometry):
   const patch = kh * kw > 1 && g.stride === 1 && deepest(rectangle) > 0 &&
     across * Math.ceil(g.Ho / ROWS) <= (1 + MOST_BEYOND) * inRow;
   const eights = Math.ceil(w.Ci / 8);
-  // Barriers cost something, and so do eights beyond the last.
-  const time = (step: number): number => Math.ceil(eights / step) * (step + 0.5);
-  let STEP8 = 1;
-  for (let step = 2; step <= deepest(patch ? rectangle : pixels); step++) {
-    if (time(step) < time(STEP8)) STEP8 = step;
+  // Barriers cost as much as half an eight of a tap, and so do eights beyond the last.
+  let STEP8 = 1, TAPS = 1, least = Infinity;
+  for (const taps of patch ? [1, kw, kh * kw] : [1]) {
+    for (let step = 1; step <= deepest(patch ? rectangle : pixels, taps); step++) {
+      const time = Math.ceil(eights / step) * (step + 0.5 / taps);
+      if (time < least) [STEP8, TAPS, least] = [step, taps, time];
+    }
   }
   return {
     shader: `conv_tiled@V=${Co % 4 === 0 ? 1 : 0},RM=${RM},RN=${RN}`,
     texels: false,
-    constants: { ...shared, ...window, STEP8, X_TYPE: halfX, PATCH: patch ? 1 : 0 },
+    constants: { ...shared, ...window, STEP8, TAPS, X_TYPE: halfX, PATCH: patch ? 1 : 0 },
     tiles: patch ? across : 0,
     across: 0,
     mostRows: patch ? Math.floor(MAX_GROUPS / across) * ROWS : Math.floor(MAX_GROUPS * pixels / g.Wo),
