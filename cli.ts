@@ -15,9 +15,13 @@
  */
 
 import { main } from "./lib/cli/main.ts";
+import { spreadThreads } from "./lib/cli/software_adapter.ts";
 
 export { fileFolder, fileSource } from "./lib/cli/files.ts";
 export { main } from "./lib/cli/main.ts";
 export { type ByteSource, type FolderSource } from "./lib/weights/bytes.ts";
 
-if (import.meta.main) Deno.exit(await main(Deno.args));
+if (import.meta.main) {
+  spreadThreads();
+  Deno.exit(await main(Deno.args));
+}

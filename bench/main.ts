@@ -5,6 +5,7 @@
  * @module
  */
 
+import { spreadThreads } from "../lib/cli/software_adapter.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { runInChromium } from "./chromium.ts";
 import { coldStart } from "./cold_start.ts";
@@ -30,6 +31,7 @@ function options(): BenchOptions {
   }
 }
 
+spreadThreads();
 const o = options();
 if (o.help) {
   console.log(helpText(NAMES));

@@ -359,7 +359,8 @@ const FUNCTIONS: Readonly<Record<string, (...values: readonly number[]) => numbe
 
 /** Numbers, + - * / %, comparisons, && and ||, brackets, min, max and select; undefined for anything else. */
 function arithmetic(text: string): number | undefined {
-  const tokens = text.match(/\d+(?:\.\d*)?(?:e[-+]?\d+)?|[=!<>]=|&&|\|\||<<|>>|[-+*/%()<>!&,]|[a-z]+|\S/g) ?? [];
+  const tokens = text.match(/\d+(?:\.\d*)?(?:e[-+]?\d+)?|[=!<>]=|&&|\|\||<<|>>|[-+*/%()<>!&,]|[a-z]+|\S/g) ??
+    [];
   const LEVELS = [["||"], ["&&"], ["==", "!="], ["<", ">", "<=", ">="], ["&"], ["<<", ">>"], ["+", "-"], [
     "*",
     "/",

@@ -5,10 +5,12 @@
  * @module
  */
 
+import { spreadThreads } from "../lib/cli/software_adapter.ts";
 import { computeUnitOf, estimate, expectedNormLoads, expectedOperands } from "../lib/gpu/adapters.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { LARGE_KERNELS, tuneOnce } from "../lib/gpu/tune.ts";
 
+spreadThreads();
 using device = await openDevice();
 const { info } = device;
 console.log(`${info.description || info.vendor}${info.fallback ? " (runs on the CPU)" : ""}`);
