@@ -31,6 +31,7 @@ export {
   Scope,
 } from "./lib/gpu/recorder.ts";
 export {
+  type Arithmetic,
   type MatmulTuning,
   type Operands,
   operandsOf,

@@ -15,8 +15,11 @@
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
-// variants RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0; RM=1 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=8 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=16 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=16 RN=16 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0; RM=4 RN=4 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=8 RN=8 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=16 RN=16 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=1
+// variants RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0 HALF=0; RM=4 RN=4 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0 HALF=0; RM=8 RN=8 TEXELS=0 TILED=0 SPLIT=0 SUBGROUPS=0 HALF=0; RM=1 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0 HALF=0; RM=4 RN=4 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0 HALF=0; RM=8 RN=8 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0 HALF=0; RM=8 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0 HALF=0; RM=16 RN=12 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0 HALF=0; RM=16 RN=16 TEXELS=1 TILED=0 SPLIT=0 SUBGROUPS=0 HALF=0; RM=4 RN=4 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0 HALF=0; RM=4 RN=4 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0 HALF=1; RM=8 RN=8 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0 HALF=0; RM=16 RN=16 TEXELS=0 TILED=1 SPLIT=0 SUBGROUPS=0 HALF=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=0 HALF=0; RM=1 RN=8 TEXELS=0 TILED=0 SPLIT=1 SUBGROUPS=1 HALF=0
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
@@ -130,10 +133,30 @@ override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eig
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
 override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
-var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
 var<workgroup> xRow: array<u32, ROWS>;  // where a row begins in X and W
 var<workgroup> wRow: array<u32, COLUMNS>;
+// unroll h HALF
+struct Narrow { lo: vec4<f16>, hi: vec4<f16> }
+var<workgroup> xTile: array<Narrow, ROWS * X_PITCH>;
+var<workgroup> wTile: array<Narrow, COLUMNS * W_PITCH>;
+
+fn narrow(v: Eight) -> Narrow { return Narrow(vec4<f16>(v.lo), vec4<f16>(v.hi)); }
+
+fn stageX(to: u32, at: u32, inside: bool) {
+  var v = Eight();
+  if (inside) { v = loadX(at); }
+  xTile[to] = narrow(v);
+}
+
+fn stageW(to: u32, at: u32, inside: bool) {
+  var v = Eight();
+  if (inside) { v = loadW(at); }
+  wTile[to] = narrow(v);
+}
+// end
+// unroll h 1 - HALF
+var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
+var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
 
 fn stageX(to: u32, at: u32, inside: bool) {
   var v = vec4u();
@@ -169,6 +192,7 @@ fn stagedW(at: u32) -> Eight {
   if (W_TYPE == 1u) { return halves(v); }
   return brains(v);
 }
+// end
 // end
 
 // unroll t SPLIT
@@ -269,7 +293,26 @@ fn main(
       stageW(row * W_PITCH + at % STEP8 * W_VECTORS, wRow[row] + k8, k8 < s.K8);
     }
     workgroupBarrier();
+    // unroll h HALF
+    // unroll i RM
+    // unroll j RN
+    var few#i_#j = vec4<f16>();
+    // end
+    // end
+    // end
     for (var q = 0u; q < STEP8; q++) {
+      // unroll h HALF
+      // unroll i RM
+      let a#i = xTile[(i * LANES + local.y) * X_PITCH + q];
+      // end
+      // unroll j RN
+      let v#j = wTile[(j * LANES + local.x) * W_PITCH + q];
+      // unroll i RM
+      few#i_#j = fma(a#i.hi, v#j.hi, fma(a#i.lo, v#j.lo, few#i_#j));
+      // end
+      // end
+      // end
+      // unroll h 1 - HALF
       // unroll i RM
       let a#i = stagedX((i * LANES + local.y) * X_PITCH + q * X_VECTORS);
       // end
@@ -279,7 +322,16 @@ fn main(
       acc#i_#j = mac4(mac4(acc#i_#j, a#i.lo, v#j.lo), a#i.hi, v#j.hi);
       // end
       // end
+      // end
     }
+    // unroll h HALF
+    // unroll i RM
+    // unroll j RN
+    let sums#i_#j = vec4f(few#i_#j);
+    acc#i_#j += (sums#i_#j.x + sums#i_#j.y) + (sums#i_#j.z + sums#i_#j.w);
+    // end
+    // end
+    // end
     workgroupBarrier();
   }
   // end

@@ -1,7 +1,7 @@
 /** What tests of kernels share: devices that read operands in a given way, and numbers that are the same in every run. */
 
 import { type Device, openDevice } from "../lib/gpu/device.ts";
-import { forceTuning, type Operands, type Reduction, type Tiles } from "../lib/gpu/tune.ts";
+import { type Arithmetic, forceTuning, type Operands, type Reduction, type Tiles } from "../lib/gpu/tune.ts";
 
 /** A device whose kernels read their operands, sum up rows and tile in the given way. */
 export async function deviceReading(
@@ -10,10 +10,11 @@ export async function deviceReading(
   reduction: Reduction = "tree",
   tiles: Tiles = "large",
   normLoads = 0,
+  arithmetic: Arithmetic = "f32",
 ): Promise<Device> {
   const device = await openDevice({ maxBindingBytes });
-  const unmeasured = { adapter: "", ms: {}, tilesMs: {}, reductionMs: {}, normMs: {} };
-  forceTuning(device, { ...unmeasured, operands, tiles, reduction, normLoads });
+  const unmeasured = { adapter: "", ms: {}, tilesMs: {}, arithmeticMs: {}, reductionMs: {}, normMs: {} };
+  forceTuning(device, { ...unmeasured, operands, tiles, arithmetic, reduction, normLoads });
   return device;
 }
 

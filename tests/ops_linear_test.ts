@@ -1,7 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Device, openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
-import { chooseMatmul, type MatmulTuning, type Operands, tuneMatmul } from "../lib/gpu/tune.ts";
+import {
+  chooseMatmul,
+  type MatmulShape,
+  type MatmulTuning,
+  type Operands,
+  tuneMatmul,
+} from "../lib/gpu/tune.ts";
 import { type Activation, linear, type LinearOptions, type Matrix } from "../lib/ops/linear.ts";
 import { type Dtype, rows, type Tensor } from "../lib/tensor.ts";
 import { deviceReading, numbers } from "./devices.ts";
@@ -147,6 +153,8 @@ function half(r: Recorder, data: Float32Array, shape: number[]): Tensor {
 const F32 = 5e-6;
 // f16 results are rounded once: 2⁻¹¹ of their size.
 const F16 = 1e-3;
+// Sums of eight f16 products are rounded eight times, each by 2⁻¹² of its size on average; then the result once.
+const HALF = 2e-3;
 
 const SHAPES: [number, number, number, number][] = [
   [1, 1, 8, 1],
@@ -237,12 +245,47 @@ Deno.test("tuneMatmul() measures once a device, takes stored results of the same
   assertEquals(chooseMatmul(second, shape).operands, other);
 });
 
+Deno.test("f16 arithmetic is measured where small tiles are staged, and taken only where it is faster by a fifth", async () => {
+  using device = await openDevice();
+  const { arithmetic, arithmeticMs } = await tuneMatmul(device, [], { operands: "tiled", tiles: "small" });
+  const { f32 = 0, f16 = 0 } = arithmeticMs;
+  assertEquals([f32 > 0, f16 > 0], [device.info.f16, device.info.f16]);
+  assertEquals(arithmetic, f16 < 0.8 * f32 ? "f16" : "f32");
+});
+
 Deno.test("linear() takes and gives halves", async () => {
   using device = await openDevice();
   if (!device.info.f16) return;
   for (const [B, S, K, N] of SHAPES) {
     const e = await error(device, { B, S, K, N, x: "f16", w: "f16", bias: true });
     assert(e < F16, `${[B, S, K, N]}: ${e}`);
+  }
+});
+
+Deno.test("linear() multiplies in f16 where the tuning says so, all operands are f16, and so is a result that nothing is added to", async () => {
+  using device = await deviceReading("tiled", undefined, "tree", "small", 0, "f16");
+  using plain = await deviceReading("tiled", undefined, "tree", "small");
+  if (!device.info.f16) return;
+  const all = { M: 64, N: 64, K: 64, xType: "f16", wType: "f16", yType: "f16" } as const;
+  const halves = (shape: MatmulShape): boolean => chooseMatmul(device, shape).shader.endsWith("HALF=1");
+  assert(halves(all));
+  for (
+    const other of [{ xType: "f32" }, { wType: "bf16" }, { wType: "f32" }, { yType: "f32" }, {
+      yType: undefined,
+    }, { M: 16 }] as const
+  ) {
+    assert(!halves({ ...all, ...other }), JSON.stringify(other));
+  }
+  for (const [B, S, K, N] of [...SHAPES, [2, 40, 1000, 70] as const]) {
+    const c = { B, S, K, N, x: "f16", w: "f16", bias: true } as const;
+    for (const options of [{}, { act: "gelu_tanh", preAct: "silu", scale: 0.5 }] as const) {
+      const gate = "act" in options;
+      const e = await error(device, { ...c, options, gate, around: [1, 2] });
+      assert(e < HALF, `${[B, S, K, N]}: ${e}`);
+      if (B * S > 16 && K >= 64) assert(e !== await error(plain, { ...c, options, gate, around: [1, 2] }));
+    }
+    const exact = await error(device, { ...c, add: "residual", around: [1, 2] });
+    assert(exact < F32, `${[B, S, K, N]} with a residual: ${exact}`);
   }
 });
 

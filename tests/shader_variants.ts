@@ -19,7 +19,9 @@ function aliases(text: string): string[] {
 
 /** All that a device can do: with f16 every mixture of f32 and f16, subgroup operations where it has them. */
 export function shaderVariants({ f16, subgroups }: { f16: boolean; subgroups: boolean }): Variant[] {
-  const entries = Object.entries(SHADERS).filter(([, text]) => subgroups || !/\bsubgroup[A-Z]/.test(text));
+  const entries = Object.entries(SHADERS).filter(([, text]) =>
+    (subgroups || !/\bsubgroup[A-Z]/.test(text)) && (f16 || !/<f16>/.test(text))
+  );
   return entries.flatMap(([shader, text]) => {
     const names = aliases(text.replace(/\/\/.*/g, ""));
     let mixtures: Record<string, string>[] = [{}];

@@ -1,11 +1,14 @@
 /**
- * `deno task golden DIR [--group G] [--case PREFIX] [--out OUT] [--dtype f32|f16]`: runs any folder of
- * golden cases, a line a case, and `N passed, N failed` alone on the last line.
+ * `deno task golden DIR [--group G] [--case PREFIX] [--out OUT] [--dtype f32|f16] [--kernels LIST]`: runs any folder of
+ * golden cases, a line a case, and `N passed, N failed` alone on the last line. LIST forces kernels that the adapter would not
+ * choose: `tiled,small,f16` are staged operands, small tiles, and f16 arithmetic where it is safe.
  *
  * @module
  */
 
 import { fileFolder } from "../lib/cli/files.ts";
+import { spreadThreads } from "../lib/cli/software_adapter.ts";
+import type { MatmulTuning } from "../lib/gpu/tune.ts";
 import type { Dtype } from "../lib/tensor.ts";
 import { writeSafetensors } from "../lib/weights/safetensors.ts";
 import { type CaseResult, LazyDevice, runCase } from "./golden/run.ts";
@@ -16,14 +19,26 @@ interface Options {
   readonly prefix?: string;
   readonly out?: string;
   readonly dtype: Dtype;
+  readonly kernels?: Partial<MatmulTuning>;
 }
 
-const USAGE = `Usage: deno task golden DIR [--group GROUP] [--case PREFIX] [--out OUT] [--dtype f32|f16]`;
+const USAGE = `Usage: deno task golden DIR [--group GROUP] [--case PREFIX] [--out OUT] [--dtype f32|f16]
+       [--kernels LIST], of texels|buffers|tiled, small|large|huge, rows|tree|subgroups, f32|f16 (arithmetic)`;
+
+/** What each word of --kernels is a choice of. */
+const KERNELS: Readonly<Record<string, Partial<MatmulTuning>>> = {
+  ...Object.fromEntries(
+    (["texels", "buffers", "tiled"] as const).map((operands) => [operands, { operands }]),
+  ),
+  ...Object.fromEntries((["small", "large", "huge"] as const).map((tiles) => [tiles, { tiles }])),
+  ...Object.fromEntries(
+    (["rows", "tree", "subgroups"] as const).map((reduction) => [reduction, { reduction }]),
+  ),
+  ...Object.fromEntries((["f32", "f16"] as const).map((arithmetic) => [arithmetic, { arithmetic }])),
+};
 
 function parse(args: readonly string[]): Options {
-  const options: { dir?: string; group?: string; prefix?: string; out?: string; dtype: Dtype } = {
-    dtype: "f32",
-  };
+  const options: { -readonly [K in keyof Options]?: Options[K] } = { dtype: "f32" };
   for (let i = 0; i < args.length; i++) {
     const value = (): string => {
       const v = args[++i];
@@ -37,6 +52,11 @@ function parse(args: readonly string[]): Options {
       const dtype = value();
       if (dtype !== "f32" && dtype !== "f16") fail(`--dtype is "${dtype}", expected f32 or f16`);
       options.dtype = dtype as Dtype;
+    } else if (args[i] === "--kernels") {
+      for (const word of value().split(",")) {
+        if (!Object.hasOwn(KERNELS, word)) fail(`--kernels names "${word}"`);
+        options.kernels = { ...options.kernels, ...KERNELS[word] };
+      }
     } else if (args[i].startsWith("-")) fail(`Unknown option ${args[i]}`);
     else if (options.dir === undefined) options.dir = args[i];
     else fail(`Unexpected argument "${args[i]}"`);
@@ -90,6 +110,7 @@ async function write(out: string, result: CaseResult): Promise<void> {
 }
 
 if (import.meta.main) {
+  spreadThreads();
   const options = parse(Deno.args);
   const root = options.dir.replace(/\/+$/, "");
   let paths: string[];
@@ -104,7 +125,7 @@ if (import.meta.main) {
     const name = p.split("/").slice(1).join("/") || p;
     return !options.prefix || name.startsWith(options.prefix) || p.startsWith(options.prefix);
   };
-  const gpu = new LazyDevice();
+  const gpu = new LazyDevice(options.kernels);
   let [ok, bad] = [0, 0];
   for (const path of paths.filter((p) => inGroup(p) && wanted(p))) {
     const files: string[] = [];

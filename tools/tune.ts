@@ -38,6 +38,9 @@ console.log(`measured in ${seconds} s: operands from ${tuning.operands} (${times
 if (Object.keys(tuning.tilesMs).length > 0) {
   console.log(`  ${tuning.tiles} tiles (${times(tuning.tilesMs)})`);
 }
+if (Object.keys(tuning.arithmeticMs).length > 0) {
+  console.log(`  f16 by f16 multiplied in ${tuning.arithmetic} (${times(tuning.arithmeticMs)})`);
+}
 console.log(`  rows summed up by ${tuning.reduction} (${times(tuning.reductionMs)})`);
 if (tuning.operands === "tiled") {
   const found = Object.keys(tuning.normMs).length > 0 ? times(tuning.normMs) : "not measured";

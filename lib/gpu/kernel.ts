@@ -121,7 +121,7 @@ export class KernelCache {
 /** The lines put before a shader's text: what it needs enabled, and one alias for each type. */
 export function preamble(types: KernelSpec["types"] = {}, text = ""): string {
   const names = Object.entries(types);
-  const f16 = names.some(([, type]) => /\bf16\b/.test(type)) ? "enable f16;\n" : "";
+  const f16 = /<f16>/.test(text) || names.some(([, type]) => /\bf16\b/.test(type)) ? "enable f16;\n" : "";
   const subgroups = /\bsubgroup[A-Z]/.test(text) ? "enable subgroups;\n" : "";
   return f16 + subgroups + names.map(([name, type]) => `alias ${name} = ${type};\n`).join("");
 }

@@ -23296,12 +23296,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 0u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -23319,6 +23320,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -23558,12 +23562,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 0u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -23581,6 +23586,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -23820,12 +23828,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 0u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -23843,6 +23852,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -24278,12 +24290,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -24301,6 +24314,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -24540,12 +24556,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -24563,6 +24580,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -24802,12 +24822,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -24825,6 +24846,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -25260,12 +25284,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
 const RN: u32 = 12u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -25283,6 +25308,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -25850,12 +25878,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 16u;
+  "matmul@RM=16,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 16u;
 const RN: u32 = 12u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -25873,6 +25902,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -26760,12 +26792,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=16,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 16u;
+  "matmul@RM=16,RN=16,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 16u;
 const RN: u32 = 16u;
 const TEXELS: u32 = 1u;
 const TILED: u32 = 0u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -26783,6 +26816,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -27898,12 +27934,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 1u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -27921,6 +27958,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -28036,10 +28076,10 @@ override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eig
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
 override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
-var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
 var<workgroup> xRow: array<u32, ROWS>;  // where a row begins in X and W
 var<workgroup> wRow: array<u32, COLUMNS>;
+var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
+var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
 
 fn stageX(to: u32, at: u32, inside: bool) {
   var v = vec4u();
@@ -28236,12 +28276,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 8u;
-const RN: u32 = 8u;
+  "matmul@RM=4,RN=4,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=1": `const RM: u32 = 4u;
+const RN: u32 = 4u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 1u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 1u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -28259,6 +28300,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -28374,10 +28418,380 @@ override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eig
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
 override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
-var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
 var<workgroup> xRow: array<u32, ROWS>;  // where a row begins in X and W
 var<workgroup> wRow: array<u32, COLUMNS>;
+struct Narrow { lo: vec4<f16>, hi: vec4<f16> }
+var<workgroup> xTile: array<Narrow, ROWS * X_PITCH>;
+var<workgroup> wTile: array<Narrow, COLUMNS * W_PITCH>;
+
+fn narrow(v: Eight) -> Narrow { return Narrow(vec4<f16>(v.lo), vec4<f16>(v.hi)); }
+
+fn stageX(to: u32, at: u32, inside: bool) {
+  var v = Eight();
+  if (inside) { v = loadX(at); }
+  xTile[to] = narrow(v);
+}
+
+fn stageW(to: u32, at: u32, inside: bool) {
+  var v = Eight();
+  if (inside) { v = loadW(at); }
+  wTile[to] = narrow(v);
+}
+
+
+@compute @workgroup_size(WX, WY)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_id) local: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
+  let tile = group.y * s.fold + group.x;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
+
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc2_2 = 0.0;
+  var acc2_3 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc3_2 = 0.0;
+  var acc3_3 = 0.0;
+
+  // Tile row r is the row r / LANES of invocation r % LANES: neighbours read neighbouring rows.
+  for (var at = lane; at < ROWS; at += LANES * LANES) {
+    let m = min(m0 + (at % LANES - local.y) * RM + at / LANES, s.mEnd - 1u);
+    xRow[at] = (m / s.S * s.xN + s.xAt + m % s.S) * s.K8 - s.xBase8;
+  }
+  for (var at = lane; at < COLUMNS; at += LANES * LANES) {
+    let n = min(n0 + (at % LANES - local.x) * RN + at / LANES, s.nEnd - 1u);
+    wRow[at] = n * s.stride8 - s.wBase8;
+  }
+  workgroupBarrier();
+  for (var k = 0u; k < s.K8; k += STEP8) {
+    // Eighths beyond K count as zeros.
+    for (var at = lane; at < ROWS * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
+      stageX(row * X_PITCH + at % STEP8 * X_VECTORS, xRow[row] + k8, k8 < s.K8);
+    }
+    for (var at = lane; at < COLUMNS * STEP8; at += LANES * LANES) {
+      let row = at / STEP8;
+      let k8 = k + at % STEP8;
+      stageW(row * W_PITCH + at % STEP8 * W_VECTORS, wRow[row] + k8, k8 < s.K8);
+    }
+    workgroupBarrier();
+    var few0_0 = vec4<f16>();
+    var few0_1 = vec4<f16>();
+    var few0_2 = vec4<f16>();
+    var few0_3 = vec4<f16>();
+    var few1_0 = vec4<f16>();
+    var few1_1 = vec4<f16>();
+    var few1_2 = vec4<f16>();
+    var few1_3 = vec4<f16>();
+    var few2_0 = vec4<f16>();
+    var few2_1 = vec4<f16>();
+    var few2_2 = vec4<f16>();
+    var few2_3 = vec4<f16>();
+    var few3_0 = vec4<f16>();
+    var few3_1 = vec4<f16>();
+    var few3_2 = vec4<f16>();
+    var few3_3 = vec4<f16>();
+    for (var q = 0u; q < STEP8; q++) {
+      let a0 = xTile[(0 * LANES + local.y) * X_PITCH + q];
+      let a1 = xTile[(1 * LANES + local.y) * X_PITCH + q];
+      let a2 = xTile[(2 * LANES + local.y) * X_PITCH + q];
+      let a3 = xTile[(3 * LANES + local.y) * X_PITCH + q];
+      let v0 = wTile[(0 * LANES + local.x) * W_PITCH + q];
+      few0_0 = fma(a0.hi, v0.hi, fma(a0.lo, v0.lo, few0_0));
+      few1_0 = fma(a1.hi, v0.hi, fma(a1.lo, v0.lo, few1_0));
+      few2_0 = fma(a2.hi, v0.hi, fma(a2.lo, v0.lo, few2_0));
+      few3_0 = fma(a3.hi, v0.hi, fma(a3.lo, v0.lo, few3_0));
+      let v1 = wTile[(1 * LANES + local.x) * W_PITCH + q];
+      few0_1 = fma(a0.hi, v1.hi, fma(a0.lo, v1.lo, few0_1));
+      few1_1 = fma(a1.hi, v1.hi, fma(a1.lo, v1.lo, few1_1));
+      few2_1 = fma(a2.hi, v1.hi, fma(a2.lo, v1.lo, few2_1));
+      few3_1 = fma(a3.hi, v1.hi, fma(a3.lo, v1.lo, few3_1));
+      let v2 = wTile[(2 * LANES + local.x) * W_PITCH + q];
+      few0_2 = fma(a0.hi, v2.hi, fma(a0.lo, v2.lo, few0_2));
+      few1_2 = fma(a1.hi, v2.hi, fma(a1.lo, v2.lo, few1_2));
+      few2_2 = fma(a2.hi, v2.hi, fma(a2.lo, v2.lo, few2_2));
+      few3_2 = fma(a3.hi, v2.hi, fma(a3.lo, v2.lo, few3_2));
+      let v3 = wTile[(3 * LANES + local.x) * W_PITCH + q];
+      few0_3 = fma(a0.hi, v3.hi, fma(a0.lo, v3.lo, few0_3));
+      few1_3 = fma(a1.hi, v3.hi, fma(a1.lo, v3.lo, few1_3));
+      few2_3 = fma(a2.hi, v3.hi, fma(a2.lo, v3.lo, few2_3));
+      few3_3 = fma(a3.hi, v3.hi, fma(a3.lo, v3.lo, few3_3));
+    }
+    let sums0_0 = vec4f(few0_0);
+    acc0_0 += (sums0_0.x + sums0_0.y) + (sums0_0.z + sums0_0.w);
+    let sums0_1 = vec4f(few0_1);
+    acc0_1 += (sums0_1.x + sums0_1.y) + (sums0_1.z + sums0_1.w);
+    let sums0_2 = vec4f(few0_2);
+    acc0_2 += (sums0_2.x + sums0_2.y) + (sums0_2.z + sums0_2.w);
+    let sums0_3 = vec4f(few0_3);
+    acc0_3 += (sums0_3.x + sums0_3.y) + (sums0_3.z + sums0_3.w);
+    let sums1_0 = vec4f(few1_0);
+    acc1_0 += (sums1_0.x + sums1_0.y) + (sums1_0.z + sums1_0.w);
+    let sums1_1 = vec4f(few1_1);
+    acc1_1 += (sums1_1.x + sums1_1.y) + (sums1_1.z + sums1_1.w);
+    let sums1_2 = vec4f(few1_2);
+    acc1_2 += (sums1_2.x + sums1_2.y) + (sums1_2.z + sums1_2.w);
+    let sums1_3 = vec4f(few1_3);
+    acc1_3 += (sums1_3.x + sums1_3.y) + (sums1_3.z + sums1_3.w);
+    let sums2_0 = vec4f(few2_0);
+    acc2_0 += (sums2_0.x + sums2_0.y) + (sums2_0.z + sums2_0.w);
+    let sums2_1 = vec4f(few2_1);
+    acc2_1 += (sums2_1.x + sums2_1.y) + (sums2_1.z + sums2_1.w);
+    let sums2_2 = vec4f(few2_2);
+    acc2_2 += (sums2_2.x + sums2_2.y) + (sums2_2.z + sums2_2.w);
+    let sums2_3 = vec4f(few2_3);
+    acc2_3 += (sums2_3.x + sums2_3.y) + (sums2_3.z + sums2_3.w);
+    let sums3_0 = vec4f(few3_0);
+    acc3_0 += (sums3_0.x + sums3_0.y) + (sums3_0.z + sums3_0.w);
+    let sums3_1 = vec4f(few3_1);
+    acc3_1 += (sums3_1.x + sums3_1.y) + (sums3_1.z + sums3_1.w);
+    let sums3_2 = vec4f(few3_2);
+    acc3_2 += (sums3_2.x + sums3_2.y) + (sums3_2.z + sums3_2.w);
+    let sums3_3 = vec4f(few3_3);
+    acc3_3 += (sums3_3.x + sums3_3.y) + (sums3_3.z + sums3_3.w);
+    workgroupBarrier();
+  }
+
+  // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
+  // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
+  // where a tile meets the next sample.
+  var shift0 = 0.0;
+  if (s.hasBias == 1u) { shift0 = bias[c0]; }
+  var factor0 = s.scale;
+  var shift1 = 0.0;
+  if (s.hasBias == 1u) { shift1 = bias[c1]; }
+  var factor1 = s.scale;
+  var shift2 = 0.0;
+  if (s.hasBias == 1u) { shift2 = bias[c2]; }
+  var factor2 = s.scale;
+  var shift3 = 0.0;
+  if (s.hasBias == 1u) { shift3 = bias[c3]; }
+  var factor3 = s.scale;
+  var sample = 0xffffffffu;
+  let rows = min(s.mEnd - min(m0, s.mEnd), RM);
+  for (var i = 0u; i < rows; i++) {
+    let b = (m0 + i) / s.S;
+    let q = m0 + i - b * s.S;
+    if (GATE == 1u && b != sample) {
+      sample = b;
+      let g = b * s.gateN + s.gateAt;
+      factor0 = s.scale * gate[g + c0];
+      factor1 = s.scale * gate[g + c1];
+      factor2 = s.scale * gate[g + c2];
+      factor3 = s.scale * gate[g + c3];
+    }
+    let y = (b * s.yN + s.yAt + q) * s.N - s.yBase;
+    let r = (b * s.rN + s.rAt + q) * s.N - s.rBase;
+    var sum0 = acc0_0;
+    sum0 = select(sum0, acc0_0, i == 0);
+    sum0 = select(sum0, acc1_0, i == 1);
+    sum0 = select(sum0, acc2_0, i == 2);
+    sum0 = select(sum0, acc3_0, i == 3);
+    if (n0 + 0 < s.nEnd) { store(sum0, shift0, factor0, r + c0, y + c0); }
+    var sum1 = acc0_1;
+    sum1 = select(sum1, acc0_1, i == 0);
+    sum1 = select(sum1, acc1_1, i == 1);
+    sum1 = select(sum1, acc2_1, i == 2);
+    sum1 = select(sum1, acc3_1, i == 3);
+    if (n0 + 1 < s.nEnd) { store(sum1, shift1, factor1, r + c1, y + c1); }
+    var sum2 = acc0_2;
+    sum2 = select(sum2, acc0_2, i == 0);
+    sum2 = select(sum2, acc1_2, i == 1);
+    sum2 = select(sum2, acc2_2, i == 2);
+    sum2 = select(sum2, acc3_2, i == 3);
+    if (n0 + 2 < s.nEnd) { store(sum2, shift2, factor2, r + c2, y + c2); }
+    var sum3 = acc0_3;
+    sum3 = select(sum3, acc0_3, i == 0);
+    sum3 = select(sum3, acc1_3, i == 1);
+    sum3 = select(sum3, acc2_3, i == 2);
+    sum3 = select(sum3, acc3_3, i == 3);
+    if (n0 + 3 < s.nEnd) { store(sum3, shift3, factor3, r + c3, y + c3); }
+  }
+}
+`,
+  "matmul@RM=8,RN=8,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
+const RN: u32 = 8u;
+const TEXELS: u32 = 0u;
+const TILED: u32 = 1u;
+const SPLIT: u32 = 0u;
+const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
+// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
+//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
+//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
+//
+// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
+// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
+// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
+// choose from by measurement:
+//
+//   as buffers     each invocation loads its own rows and columns
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
+//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
+//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
+//   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+// Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
+// the banks: with where the rows begin, 16 KiB at most.
+const LANES = 64u / min(RM, 8u);  // WX and WY
+const ROWS = LANES * RM;
+const COLUMNS = LANES * RN;
+override STEP8: u32 = select(
+  select(4u, 2u, X_TYPE == 0u && W_TYPE == 0u),
+  select(2u, 1u, X_TYPE == 0u || W_TYPE == 0u),
+  RM == 16u);
+override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eight values
+override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
+override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
+override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
+var<workgroup> xRow: array<u32, ROWS>;  // where a row begins in X and W
+var<workgroup> wRow: array<u32, COLUMNS>;
+var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
+var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
 
 fn stageX(to: u32, at: u32, inside: bool) {
   var v = vec4u();
@@ -28770,12 +29184,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=16,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0": `const RM: u32 = 16u;
+  "matmul@RM=16,RN=16,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 16u;
 const RN: u32 = 16u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 1u;
 const SPLIT: u32 = 0u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -28793,6 +29208,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -28908,10 +29326,10 @@ override X_VECTORS: u32 = select(1u, 2u, X_TYPE == 0u);  // of 16 bytes, for eig
 override W_VECTORS: u32 = select(1u, 2u, W_TYPE == 0u);
 override X_PITCH: u32 = STEP8 * X_VECTORS + 1u;
 override W_PITCH: u32 = STEP8 * W_VECTORS + 1u;
-var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
-var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
 var<workgroup> xRow: array<u32, ROWS>;  // where a row begins in X and W
 var<workgroup> wRow: array<u32, COLUMNS>;
+var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
+var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
 
 fn stageX(to: u32, at: u32, inside: bool) {
   var v = vec4u();
@@ -29984,12 +30402,13 @@ fn main(
   }
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=0": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=0,HALF=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 0u;
 const SPLIT: u32 = 1u;
 const SUBGROUPS: u32 = 0u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -30007,6 +30426,9 @@ const SUBGROUPS: u32 = 0u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -30204,12 +30626,13 @@ fn main(
 
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=1": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=1,HALF=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
 const TILED: u32 = 0u;
 const SPLIT: u32 = 1u;
 const SUBGROUPS: u32 = 1u;
+const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
@@ -30227,6 +30650,9 @@ const SUBGROUPS: u32 = 1u;
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
 //   TILED=1        a workgroup of 8 × 8 or 16 × 16 stages tiles of 64 or 128 rows in workgroup memory, as GPUs like it
+//
+// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
+// f16, which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
@@ -31146,4 +31572,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "53b44c251c9e119c";
+export const SHADERS_DIGEST = "79e7762a8582bc15";

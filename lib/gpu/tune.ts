@@ -22,7 +22,12 @@ export interface MatmulShape {
   readonly xType: "f32" | "f16";
   /** Type of the weight. */
   readonly wType: "f32" | "f16" | "bf16";
+  /** Type of the result, where nothing is added to it; absent, f32. */
+  readonly yType?: "f32" | "f16";
 }
+
+/** What products of f16 by f16 are made in, into f16. */
+export type Arithmetic = "f32" | "f16";
 
 /** How a kernel reads its operands: storage buffers, copies in textures, or tiles in workgroup memory. */
 export type Operands = "buffers" | "texels" | "tiled";
@@ -68,6 +73,10 @@ export interface MatmulTuning {
   readonly tiles: Tiles;
   /** Milliseconds of the same product in each, where both were measured. */
   readonly tilesMs: Readonly<Partial<Record<Tiles, number>>>;
+  /** What products of f16 by f16 are made in where they are safe: f16 where adapters make them much faster. */
+  readonly arithmetic: Arithmetic;
+  /** Milliseconds of the same product in each, where both were measured. */
+  readonly arithmeticMs: Readonly<Partial<Record<Arithmetic, number>>>;
   /** The fastest way to sum up rows. */
   readonly reduction: Reduction;
   /** Milliseconds of the same norm by each that the adapter can do. */
@@ -81,13 +90,21 @@ export interface MatmulTuning {
   readonly normMs: Readonly<Partial<Record<"pass" | "plain" | "loading", number>>>;
 }
 
-function variant(operands: Operands, RM: number, RN: number, WX: number, WY: number): MatmulKernel {
+function variant(
+  operands: Operands,
+  RM: number,
+  RN: number,
+  WX: number,
+  WY: number,
+  half: 0 | 1 = 0,
+): MatmulKernel {
   const flags = `TEXELS=${operands === "texels" ? 1 : 0},TILED=${operands === "tiled" ? 1 : 0}`;
-  return { shader: `matmul@RM=${RM},RN=${RN},${flags},SPLIT=0,SUBGROUPS=0`, RM, RN, WX, WY, operands };
+  const shader = `matmul@RM=${RM},RN=${RN},${flags},SPLIT=0,SUBGROUPS=0,HALF=${half}`;
+  return { shader, RM, RN, WX, WY, operands };
 }
 
 function splitRow(subgroups: 0 | 1): MatmulKernel {
-  const shader = `matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=${subgroups}`;
+  const shader = `matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=${subgroups},HALF=0`;
   return { shader, RM: 1, RN: 8, WX: 1, WY: 1, operands: "buffers" };
 }
 
@@ -108,6 +125,9 @@ const SPLIT_ROWS: Readonly<Partial<Record<Reduction, MatmulKernel>>> = {
   tree: splitRow(0),
   subgroups: splitRow(1),
 };
+
+/** The staged kernel that multiplies in f16. */
+const HALF_STAGED = variant("tiled", 4, 4, 16, 16, 1);
 
 /** Where invocations may hold more sums. */
 const LARGE_STAGED: Readonly<Record<Exclude<Tiles, "small">, MatmulKernel>> = {
@@ -180,13 +200,31 @@ export function compilesLargeKernels(device: Device): boolean {
   return device.info.architecture !== "swiftshader";
 }
 
+/** What products of f16 by f16 are made in on a device, by its tuning if {@linkcode tuneMatmul} has run. */
+export function arithmeticOf(device: Device): Arithmetic {
+  return tunings.get(device)?.arithmetic ?? "f32";
+}
+
+/**
+ * Whether a product may be multiplied in f16, eight products a sum: all operands are f16, so they fit, and so does the whole
+ * sum, which a part of it exceeds only where larger ones cancel. What it rounds is as much as rounding the result does. Where a product
+ * is added to an f32 residual, as models do whose sums outgrow f16, the result says nothing.
+ */
+function fitsHalf({ xType, wType, yType }: MatmulShape): boolean {
+  return xType === "f16" && wType === "f16" && yType === "f16";
+}
+
 /** The variant for a product on a device, by its tuning if {@linkcode tuneMatmul} has run. */
-export function chooseMatmul(device: Device, { M, N }: MatmulShape): MatmulKernel {
+export function chooseMatmul(device: Device, shape: MatmulShape): MatmulKernel {
+  const { M, N } = shape;
   const operands = operandsOf(device);
   const [row, few, many] = KERNELS[operands];
   if (M <= 2) return SPLIT_ROWS[reductionOf(device)] ?? row;
   if (M <= 16) return few;
   const tiles = tilesOf(device);
+  if (operands === "tiled" && tiles === "small" && arithmeticOf(device) === "f16" && fitsHalf(shape)) {
+    return HALF_STAGED;
+  }
   if (operands === "buffers" || tiles === "small") return many;
   if (operands === "tiled") return LARGE_STAGED[tiles];
   // Rows beyond the edge cost their tile; columns beyond it cost the whole vector of eight invocations.
@@ -235,6 +273,8 @@ const BATCH_MS = 50;
 const MARGIN = 2 / 3;
 /** The same of sizes of tiles, which differ by less and make the same bits. */
 const TILES_MARGIN = 0.9;
+/** The same of f16 arithmetic, which costs some precision. */
+const HALF_MARGIN = 0.8;
 
 /**
  * Measures how this adapter's kernels should read their operands and sum up rows, and where they stage them how often a
@@ -243,17 +283,17 @@ const TILES_MARGIN = 0.9;
  *
  * @param device Where to measure.
  * @param known Results of earlier runs: the one of this adapter is used without measuring.
- * @param given `operands`: how to read them, in place of the fastest way, for benches of the others.
+ * @param given `operands`: how to read them, in place of the fastest way, for benches of the others; `tiles`: likewise.
  * @returns The tuning, to be stored.
  */
 export async function tuneMatmul(
   device: Device,
   known: readonly MatmulTuning[] = [],
-  { operands: given }: { operands?: Operands } = {},
+  { operands: given, tiles: size }: { operands?: Operands; tiles?: Tiles } = {},
 ): Promise<MatmulTuning> {
   const { vendor, architecture, description } = device.info;
   const adapter = [vendor, architecture, description].join("|");
-  let tuning = given
+  let tuning = given || size
     ? undefined
     : tunings.get(device) ?? known.find((t) => t.adapter === adapter && usable(t, device));
   if (!tuning) {
@@ -269,7 +309,7 @@ export async function tuneMatmul(
       ]),
     );
     const operands = given ?? least(ms);
-    const tilesMs = operands === "buffers" ? {} : await race<Tiles>(device, until, [
+    const tilesMs = size || operands === "buffers" ? {} : await race<Tiles>(device, until, [
       ...operands === "tiled"
         ? [
           product<Tiles>("small", KERNELS.tiled[2]),
@@ -281,7 +321,14 @@ export async function tuneMatmul(
           product<Tiles>("large", variant("texels", 16, 16, 8, 4)),
         ],
     ]);
-    const tiles = operands === "buffers" ? "small" : least(tilesMs, TILES_MARGIN);
+    const tiles = size ?? (operands === "buffers" ? "small" : least(tilesMs, TILES_MARGIN));
+    const arithmeticMs = operands === "tiled" && tiles === "small" && device.info.f16
+      ? await race<Arithmetic>(device, until, [
+        product<Arithmetic>("f32", KERNELS.tiled[2], "f16"),
+        product<Arithmetic>("f16", HALF_STAGED, "f16"),
+      ])
+      : {};
+    const arithmetic = "f32" in arithmeticMs ? least(arithmeticMs, HALF_MARGIN) : "f32";
     const reductionMs = await race(
       device,
       until,
@@ -295,7 +342,9 @@ export async function tuneMatmul(
     const norms = operands === "tiled" && compilesLargeKernels(device) && (given || !device.info.fallback)
       ? await measureNormLoads(device, Math.max(until, performance.now() + MOST_NORMS_MS), tiles)
       : { normLoads: operands === "tiled" ? expectedNormLoads(device.info) : 0, normMs: {} };
-    tuning = { adapter, operands, ms, tiles, tilesMs, reduction: least(reductionMs), reductionMs, ...norms };
+    const reduction = least(reductionMs);
+    const halves = { arithmetic, arithmeticMs };
+    tuning = { adapter, operands, ms, tiles, tilesMs, ...halves, reduction, reductionMs, ...norms };
   }
   tunings.set(device, tuning);
   // Launches of the first step are cut by what the probe says, which is less than larger products reach.
@@ -320,8 +369,12 @@ export function tuneLike(device: Device, other: Device): void {
 }
 
 /** Whether a stored tuning is of this version and of what the device can do. */
-function usable({ operands, tiles, reduction, normLoads }: MatmulTuning, device: Device): boolean {
+function usable(
+  { operands, tiles, arithmetic, reduction, normLoads }: MatmulTuning,
+  device: Device,
+): boolean {
   return operands in KERNELS && typeof normLoads === "number" &&
+    (arithmetic === "f32" || (arithmetic === "f16" && device.info.f16)) &&
     (["small", "large", ...operands === "tiled" ? ["huge"] : []].includes(tiles)) &&
     (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
 }
@@ -351,17 +404,21 @@ interface Candidate<Name extends string> {
   readonly prepare: (r: Recorder) => () => void;
 }
 
-/** The probe's product: f32 by f16, no epilogue, textures filled anew each time. */
-function product<Name extends string>(name: Name, kernel: MatmulKernel): Candidate<Name> {
+/** The probe's product: f32 or f16 by f16, into the same, no epilogue, textures filled anew each time. */
+function product<Name extends string>(
+  name: Name,
+  kernel: MatmulKernel,
+  type: "f32" | "f16" = "f32",
+): Candidate<Name> {
   const { M, N, K } = PROBE;
   const across = Math.ceil(N / (kernel.WX * kernel.RN));
   const tiles = across * Math.ceil(M / (kernel.WY * kernel.RM));
   return {
     name,
     prepare(r) {
-      const x = r.upload([M, K], new Float32Array(M * K));
+      const x = r.upload([M, K], new Float32Array(M * K)); // half of it for f16
       const w = r.upload([N, K / 2], new Float32Array(N * K / 2));
-      const y = r.tensor([M, N]);
+      const y = r.tensor([M, N], type);
       return () => {
         using _texels = r.scope();
         const operands = [x, w].map((t) =>
@@ -369,8 +426,8 @@ function product<Name extends string>(name: Name, kernel: MatmulKernel): Candida
         );
         r.dispatch({
           shader: kernel.shader,
-          types: { rElem: "f32", yElem: "f32" },
-          constants: { WX: kernel.WX, WY: kernel.WY, W_TYPE: 1 },
+          types: { rElem: "f32", yElem: type },
+          constants: { WX: kernel.WX, WY: kernel.WY, X_TYPE: type === "f16" ? 1 : 0, W_TYPE: 1 },
           // In the order of Shape in shaders/matmul.wgsl: part, product, x and w, y, r, epilogue.
           params: [
             ...[0, M, 0, N],

@@ -115,7 +115,12 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
   using _padded = r.scope();
   const input = aligned(r, from);
   const M = from.B * from.S;
-  const kernel = chooseMatmul(r.device, { M, N, K: input.C, xType: input.tensor.dtype, wType: weight.type });
+  const types = {
+    xType: input.tensor.dtype,
+    wType: weight.type,
+    yType: add || o.accumulate ? undefined : to.tensor.dtype,
+  };
+  const kernel = chooseMatmul(r.device, { M, N, K: input.C, ...types });
   const texels = kernel.operands === "texels";
   const limit = Math.min(r.device.info.maxBindingBytes, texels ? MAX_TEXEL_BYTES : Infinity);
   const xBytes = DTYPE_BYTES[input.tensor.dtype] * input.C;

@@ -7,7 +7,7 @@
 
 import { LssgenError } from "../../lib/errors.ts";
 import { type Device, openDevice } from "../../lib/gpu/device.ts";
-import { tuneOnce } from "../../lib/gpu/tune.ts";
+import { forceTuning, type MatmulTuning, tuneOnce } from "../../lib/gpu/tune.ts";
 import type { Dtype } from "../../lib/tensor.ts";
 import type { FolderSource } from "../../lib/weights/bytes.ts";
 import { parsePythonJson } from "../../lib/weights/model_folder.ts";
@@ -45,6 +45,9 @@ export interface CaseResult {
 export class LazyDevice {
   private opened: Promise<Device> | undefined;
 
+  /** @param forced Kernels in place of those that the adapter was measured to like. */
+  constructor(private readonly forced: Partial<MatmulTuning> = {}) {}
+
   /** The device. */
   get(): Promise<Device> {
     return this.opened ??= this.open();
@@ -53,7 +56,8 @@ export class LazyDevice {
   /** Tuned, so that the kernels which pictures are made with are the ones judged. */
   private async open(): Promise<Device> {
     const device = await openDevice();
-    await tuneOnce(device);
+    const { tuning } = await tuneOnce(device);
+    forceTuning(device, { ...tuning, ...this.forced });
     return device;
   }
 
