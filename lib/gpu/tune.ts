@@ -263,6 +263,8 @@ const NORM_PROBE = { rows: 256, D: 1024 };
 const ROUNDS = 3;
 /** After this time a candidate's first batch has to do. */
 const MOST_MS = 2000;
+/** The same for benches, whose figures a wrong choice would spoil. */
+const BENCH_MS = 8000;
 /** A batch takes this long at least: launches, and waiting for the queue, which Deno looks at every 11 ms, vanish in it. */
 const BATCH_MS = 50;
 /**
@@ -297,7 +299,7 @@ export async function tuneMatmul(
     ? undefined
     : tunings.get(device) ?? known.find((t) => t.adapter === adapter && usable(t, device));
   if (!tuning) {
-    const until = performance.now() + MOST_MS;
+    const until = performance.now() + (given ? BENCH_MS : MOST_MS);
     // What is expected first: the others have to beat it clearly.
     const ms = await race(
       device,
