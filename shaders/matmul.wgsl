@@ -158,26 +158,15 @@ fn stageW(to: u32, at: u32, inside: bool) {
 var<workgroup> xTile: array<vec4u, ROWS * X_PITCH>;
 var<workgroup> wTile: array<vec4u, COLUMNS * W_PITCH>;
 
+/// Eighths beyond K count as zeros; what lies there is read all the same, which costs less than a branch.
 fn stageX(to: u32, at: u32, inside: bool) {
-  var v = vec4u();
-  var u = vec4u();
-  if (inside) {
-    v = xBits(at * X_VECTORS);
-    if (X_TYPE == 0u) { u = xBits(at * 2u + 1u); }
-  }
-  xTile[to] = v;
-  if (X_TYPE == 0u) { xTile[to + 1u] = u; }
+  xTile[to] = select(vec4u(), xBits(at * X_VECTORS), inside);
+  if (X_TYPE == 0u) { xTile[to + 1u] = select(vec4u(), xBits(at * 2u + 1u), inside); }
 }
 
 fn stageW(to: u32, at: u32, inside: bool) {
-  var v = vec4u();
-  var u = vec4u();
-  if (inside) {
-    v = wBits(at * W_VECTORS);
-    if (W_TYPE == 0u) { u = wBits(at * 2u + 1u); }
-  }
-  wTile[to] = v;
-  if (W_TYPE == 0u) { wTile[to + 1u] = u; }
+  wTile[to] = select(vec4u(), wBits(at * W_VECTORS), inside);
+  if (W_TYPE == 0u) { wTile[to + 1u] = select(vec4u(), wBits(at * 2u + 1u), inside); }
 }
 
 fn stagedX(at: u32) -> Eight {
@@ -281,7 +270,6 @@ fn main(
   }
   workgroupBarrier();
   for (var k = 0u; k < s.K8; k += STEP8) {
-    // Eighths beyond K count as zeros.
     for (var at = lane; at < ROWS * STEP8; at += LANES * LANES) {
       let row = at / STEP8;
       let k8 = k + at % STEP8;
