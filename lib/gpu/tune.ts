@@ -251,6 +251,8 @@ export function stagedStep(device: Device, vectors: number): number {
 
 /** The product that is measured: a few milliseconds on a CPU adapter, launch overhead on a large GPU. */
 const PROBE = { M: 256, N: 256, K: 256 };
+/** The same for sizes of staged tiles, of which the largest make a square of 128 a workgroup: their ends take longer. */
+const TILES_PROBE = { M: 512, N: 512, K: 1024 };
 /** The convolution of 3×3 that is measured with a group norm before it: pixels of a side, channels. */
 const CONV_PROBE = { S: 128, C: 64 };
 /** After this time, whatever was measured before, a candidate's first batch has to do there. */
@@ -314,9 +316,9 @@ export async function tuneMatmul(
     const tilesMs = size || operands === "buffers" ? {} : await race<Tiles>(device, until, [
       ...operands === "tiled"
         ? [
-          product<Tiles>("small", KERNELS.tiled[2]),
-          product<Tiles>("large", LARGE_STAGED.large),
-          product<Tiles>("huge", LARGE_STAGED.huge),
+          product<Tiles>("small", KERNELS.tiled[2], "f32", TILES_PROBE),
+          product<Tiles>("large", LARGE_STAGED.large, "f32", TILES_PROBE),
+          product<Tiles>("huge", LARGE_STAGED.huge, "f32", TILES_PROBE),
         ]
         : [
           product<Tiles>("small", KERNELS.texels[1]),
@@ -411,8 +413,8 @@ function product<Name extends string>(
   name: Name,
   kernel: MatmulKernel,
   type: "f32" | "f16" = "f32",
+  { M, N, K } = PROBE,
 ): Candidate<Name> {
-  const { M, N, K } = PROBE;
   const across = Math.ceil(N / (kernel.WX * kernel.RN));
   const tiles = across * Math.ceil(M / (kernel.WY * kernel.RM));
   return {
@@ -429,7 +431,14 @@ function product<Name extends string>(
         r.dispatch({
           shader: kernel.shader,
           types: { rElem: "f32", yElem: type },
-          constants: { WX: kernel.WX, WY: kernel.WY, X_TYPE: type === "f16" ? 1 : 0, W_TYPE: 1 },
+          constants: {
+            WX: kernel.WX,
+            WY: kernel.WY,
+            X_TYPE: type === "f16" ? 1 : 0,
+            W_TYPE: 1,
+            // As deep as in linear.ts.
+            ...kernel === LARGE_STAGED.huge ? { STEP8: stagedStep(r.device, type === "f16" ? 2 : 3) } : {},
+          },
           // In the order of Shape in shaders/matmul.wgsl: part, product, x and w, y, r, epilogue.
           params: [
             ...[0, M, 0, N],
