@@ -45,6 +45,7 @@ override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
 override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
 override NEXT: u32 = select(DOWN, DOWN / 8u * SEEN_X, PATCH == 1u) * PITCH;  // from a pixel of an invocation to the next
 var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
+// Of weights, written out: naga panics over an override for it.
 var<workgroup> wTile: array<vec4u, TAPS * STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -167,10 +168,11 @@ fn main(
         let tap = tap0 + step / STEP8;
         let column = (skipped.x + local.y % 8u + tap % KW) / UP;
         let row = skipped.y + local.y / 8u + tap / KW;
-        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + step % STEP8 * X_VECTORS;
+        let eighth = step % STEP8 * X_VECTORS;
+        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + eighth;
         // unroll i RM
         var at#i = at + i * NEXT;
-        if (PATCH * UP > 1u) { at#i = ((row + i * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at#i = ((row + i * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         // end
         // All weights first: a sum that takes its eight products in a row leaves the registers once.
         // unroll j RN

@@ -22,20 +22,18 @@ interface Options {
   readonly kernels?: Partial<MatmulTuning>;
 }
 
-const USAGE = `Usage: deno task golden DIR [--group GROUP] [--case PREFIX] [--out OUT] [--dtype f32|f16]
-       [--kernels LIST], of texels|buffers|tiled, small|large|huge, rows|tree|subgroups, f32|f16 (arithmetic)`;
+/** What --kernels names, by what of a tuning it is. */
+const KERNELS = {
+  operands: ["texels", "buffers", "tiled"],
+  tiles: ["small", "large", "huge"],
+  reduction: ["rows", "tree", "subgroups"],
+  arithmetic: ["f32", "f16"],
+} satisfies { [K in keyof MatmulTuning]?: MatmulTuning[K][] };
 
-/** What each word of --kernels is a choice of. */
-const KERNELS: Readonly<Record<string, Partial<MatmulTuning>>> = {
-  ...Object.fromEntries(
-    (["texels", "buffers", "tiled"] as const).map((operands) => [operands, { operands }]),
-  ),
-  ...Object.fromEntries((["small", "large", "huge"] as const).map((tiles) => [tiles, { tiles }])),
-  ...Object.fromEntries(
-    (["rows", "tree", "subgroups"] as const).map((reduction) => [reduction, { reduction }]),
-  ),
-  ...Object.fromEntries((["f32", "f16"] as const).map((arithmetic) => [arithmetic, { arithmetic }])),
-};
+const USAGE = `Usage: deno task golden DIR [--group GROUP] [--case PREFIX] [--out OUT] [--dtype f32|f16]
+       [--kernels LIST], of ${
+  Object.values(KERNELS).map((words) => words.join("|")).join(", ")
+} (arithmetic)`;
 
 function parse(args: readonly string[]): Options {
   const options: { -readonly [K in keyof Options]?: Options[K] } = { dtype: "f32" };
@@ -54,8 +52,9 @@ function parse(args: readonly string[]): Options {
       options.dtype = dtype as Dtype;
     } else if (args[i] === "--kernels") {
       for (const word of value().split(",")) {
-        if (!Object.hasOwn(KERNELS, word)) fail(`--kernels names "${word}"`);
-        options.kernels = { ...options.kernels, ...KERNELS[word] };
+        const [choice] = Object.entries(KERNELS).find(([, words]) => (words as string[]).includes(word)) ??
+          fail(`--kernels names "${word}"`);
+        options.kernels = { ...options.kernels, [choice]: word };
       }
     } else if (args[i].startsWith("-")) fail(`Unknown option ${args[i]}`);
     else if (options.dir === undefined) options.dir = args[i];

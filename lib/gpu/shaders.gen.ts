@@ -19700,6 +19700,7 @@ override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
 override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
 override NEXT: u32 = select(DOWN, DOWN / 8u * SEEN_X, PATCH == 1u) * PITCH;  // from a pixel of an invocation to the next
 var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
+// Of weights, written out: naga panics over an override for it.
 var<workgroup> wTile: array<vec4u, TAPS * STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -19834,15 +19835,16 @@ fn main(
         let tap = tap0 + step / STEP8;
         let column = (skipped.x + local.y % 8u + tap % KW) / UP;
         let row = skipped.y + local.y / 8u + tap / KW;
-        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + step % STEP8 * X_VECTORS;
+        let eighth = step % STEP8 * X_VECTORS;
+        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + eighth;
         var at0 = at + 0 * NEXT;
-        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at1 = at + 1 * NEXT;
-        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at2 = at + 2 * NEXT;
-        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at3 = at + 3 * NEXT;
-        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         // All weights first: a sum that takes its eight products in a row leaves the registers once.
         let w0_0 = stagedW(((step * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         let u0_0 = stagedW(((step * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
@@ -20047,6 +20049,7 @@ override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
 override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
 override NEXT: u32 = select(DOWN, DOWN / 8u * SEEN_X, PATCH == 1u) * PITCH;  // from a pixel of an invocation to the next
 var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
+// Of weights, written out: naga panics over an override for it.
 var<workgroup> wTile: array<vec4u, TAPS * STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -20181,15 +20184,16 @@ fn main(
         let tap = tap0 + step / STEP8;
         let column = (skipped.x + local.y % 8u + tap % KW) / UP;
         let row = skipped.y + local.y / 8u + tap / KW;
-        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + step % STEP8 * X_VECTORS;
+        let eighth = step % STEP8 * X_VECTORS;
+        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + eighth;
         var at0 = at + 0 * NEXT;
-        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at1 = at + 1 * NEXT;
-        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at2 = at + 2 * NEXT;
-        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at3 = at + 3 * NEXT;
-        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         // All weights first: a sum that takes its eight products in a row leaves the registers once.
         let w0_0 = stagedW(((step * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         let u0_0 = stagedW(((step * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
@@ -20391,6 +20395,7 @@ override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
 override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
 override NEXT: u32 = select(DOWN, DOWN / 8u * SEEN_X, PATCH == 1u) * PITCH;  // from a pixel of an invocation to the next
 var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
+// Of weights, written out: naga panics over an override for it.
 var<workgroup> wTile: array<vec4u, TAPS * STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -20533,23 +20538,24 @@ fn main(
         let tap = tap0 + step / STEP8;
         let column = (skipped.x + local.y % 8u + tap % KW) / UP;
         let row = skipped.y + local.y / 8u + tap / KW;
-        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + step % STEP8 * X_VECTORS;
+        let eighth = step % STEP8 * X_VECTORS;
+        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + eighth;
         var at0 = at + 0 * NEXT;
-        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at1 = at + 1 * NEXT;
-        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at2 = at + 2 * NEXT;
-        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at3 = at + 3 * NEXT;
-        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at4 = at + 4 * NEXT;
-        if (PATCH * UP > 1u) { at4 = ((row + 4 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at4 = ((row + 4 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at5 = at + 5 * NEXT;
-        if (PATCH * UP > 1u) { at5 = ((row + 5 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at5 = ((row + 5 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at6 = at + 6 * NEXT;
-        if (PATCH * UP > 1u) { at6 = ((row + 6 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at6 = ((row + 6 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at7 = at + 7 * NEXT;
-        if (PATCH * UP > 1u) { at7 = ((row + 7 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at7 = ((row + 7 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         // All weights first: a sum that takes its eight products in a row leaves the registers once.
         let w0_0 = stagedW(((step * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         let u0_0 = stagedW(((step * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
@@ -20830,6 +20836,7 @@ override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
 override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
 override NEXT: u32 = select(DOWN, DOWN / 8u * SEEN_X, PATCH == 1u) * PITCH;  // from a pixel of an invocation to the next
 var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
+// Of weights, written out: naga panics over an override for it.
 var<workgroup> wTile: array<vec4u, TAPS * STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -20972,23 +20979,24 @@ fn main(
         let tap = tap0 + step / STEP8;
         let column = (skipped.x + local.y % 8u + tap % KW) / UP;
         let row = skipped.y + local.y / 8u + tap / KW;
-        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + step % STEP8 * X_VECTORS;
+        let eighth = step % STEP8 * X_VECTORS;
+        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + eighth;
         var at0 = at + 0 * NEXT;
-        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at1 = at + 1 * NEXT;
-        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at2 = at + 2 * NEXT;
-        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at3 = at + 3 * NEXT;
-        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at4 = at + 4 * NEXT;
-        if (PATCH * UP > 1u) { at4 = ((row + 4 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at4 = ((row + 4 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at5 = at + 5 * NEXT;
-        if (PATCH * UP > 1u) { at5 = ((row + 5 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at5 = ((row + 5 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at6 = at + 6 * NEXT;
-        if (PATCH * UP > 1u) { at6 = ((row + 6 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at6 = ((row + 6 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at7 = at + 7 * NEXT;
-        if (PATCH * UP > 1u) { at7 = ((row + 7 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at7 = ((row + 7 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         // All weights first: a sum that takes its eight products in a row leaves the registers once.
         let w0_0 = stagedW(((step * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         let u0_0 = stagedW(((step * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
@@ -21266,6 +21274,7 @@ override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
 override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
 override NEXT: u32 = select(DOWN, DOWN / 8u * SEEN_X, PATCH == 1u) * PITCH;  // from a pixel of an invocation to the next
 var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
+// Of weights, written out: naga panics over an override for it.
 var<workgroup> wTile: array<vec4u, TAPS * STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -21456,39 +21465,40 @@ fn main(
         let tap = tap0 + step / STEP8;
         let column = (skipped.x + local.y % 8u + tap % KW) / UP;
         let row = skipped.y + local.y / 8u + tap / KW;
-        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + step % STEP8 * X_VECTORS;
+        let eighth = step % STEP8 * X_VECTORS;
+        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + eighth;
         var at0 = at + 0 * NEXT;
-        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at1 = at + 1 * NEXT;
-        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at2 = at + 2 * NEXT;
-        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at3 = at + 3 * NEXT;
-        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at4 = at + 4 * NEXT;
-        if (PATCH * UP > 1u) { at4 = ((row + 4 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at4 = ((row + 4 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at5 = at + 5 * NEXT;
-        if (PATCH * UP > 1u) { at5 = ((row + 5 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at5 = ((row + 5 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at6 = at + 6 * NEXT;
-        if (PATCH * UP > 1u) { at6 = ((row + 6 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at6 = ((row + 6 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at7 = at + 7 * NEXT;
-        if (PATCH * UP > 1u) { at7 = ((row + 7 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at7 = ((row + 7 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at8 = at + 8 * NEXT;
-        if (PATCH * UP > 1u) { at8 = ((row + 8 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at8 = ((row + 8 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at9 = at + 9 * NEXT;
-        if (PATCH * UP > 1u) { at9 = ((row + 9 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at9 = ((row + 9 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at10 = at + 10 * NEXT;
-        if (PATCH * UP > 1u) { at10 = ((row + 10 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at10 = ((row + 10 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at11 = at + 11 * NEXT;
-        if (PATCH * UP > 1u) { at11 = ((row + 11 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at11 = ((row + 11 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at12 = at + 12 * NEXT;
-        if (PATCH * UP > 1u) { at12 = ((row + 12 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at12 = ((row + 12 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at13 = at + 13 * NEXT;
-        if (PATCH * UP > 1u) { at13 = ((row + 13 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at13 = ((row + 13 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at14 = at + 14 * NEXT;
-        if (PATCH * UP > 1u) { at14 = ((row + 14 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at14 = ((row + 14 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at15 = at + 15 * NEXT;
-        if (PATCH * UP > 1u) { at15 = ((row + 15 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at15 = ((row + 15 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         // All weights first: a sum that takes its eight products in a row leaves the registers once.
         let w0_0 = stagedW(((step * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         let u0_0 = stagedW(((step * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
@@ -22224,6 +22234,7 @@ override SEEN_Y: u32 = (ROWS - 1u + KH - 1u) / UP + UP;
 override STAGED: u32 = select(PIXELS, SEEN_X * SEEN_Y, PATCH == 1u);
 override NEXT: u32 = select(DOWN, DOWN / 8u * SEEN_X, PATCH == 1u) * PITCH;  // from a pixel of an invocation to the next
 var<workgroup> xTile: array<vec4u, STAGED * PITCH>;
+// Of weights, written out: naga panics over an override for it.
 var<workgroup> wTile: array<vec4u, TAPS * STEP8 * 8u * EIGHTS * W_VECTORS>;
 var<workgroup> places: array<vec2u, PIXELS>;   // column and row of an output pixel
 
@@ -22414,39 +22425,40 @@ fn main(
         let tap = tap0 + step / STEP8;
         let column = (skipped.x + local.y % 8u + tap % KW) / UP;
         let row = skipped.y + local.y / 8u + tap / KW;
-        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + step % STEP8 * X_VECTORS;
+        let eighth = step % STEP8 * X_VECTORS;
+        let at = select(local.y, row * SEEN_X + column, PATCH == 1u) * PITCH + eighth;
         var at0 = at + 0 * NEXT;
-        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at0 = ((row + 0 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at1 = at + 1 * NEXT;
-        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at1 = ((row + 1 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at2 = at + 2 * NEXT;
-        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at2 = ((row + 2 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at3 = at + 3 * NEXT;
-        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at3 = ((row + 3 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at4 = at + 4 * NEXT;
-        if (PATCH * UP > 1u) { at4 = ((row + 4 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at4 = ((row + 4 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at5 = at + 5 * NEXT;
-        if (PATCH * UP > 1u) { at5 = ((row + 5 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at5 = ((row + 5 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at6 = at + 6 * NEXT;
-        if (PATCH * UP > 1u) { at6 = ((row + 6 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at6 = ((row + 6 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at7 = at + 7 * NEXT;
-        if (PATCH * UP > 1u) { at7 = ((row + 7 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at7 = ((row + 7 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at8 = at + 8 * NEXT;
-        if (PATCH * UP > 1u) { at8 = ((row + 8 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at8 = ((row + 8 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at9 = at + 9 * NEXT;
-        if (PATCH * UP > 1u) { at9 = ((row + 9 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at9 = ((row + 9 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at10 = at + 10 * NEXT;
-        if (PATCH * UP > 1u) { at10 = ((row + 10 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at10 = ((row + 10 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at11 = at + 11 * NEXT;
-        if (PATCH * UP > 1u) { at11 = ((row + 11 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at11 = ((row + 11 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at12 = at + 12 * NEXT;
-        if (PATCH * UP > 1u) { at12 = ((row + 12 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at12 = ((row + 12 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at13 = at + 13 * NEXT;
-        if (PATCH * UP > 1u) { at13 = ((row + 13 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at13 = ((row + 13 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at14 = at + 14 * NEXT;
-        if (PATCH * UP > 1u) { at14 = ((row + 14 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at14 = ((row + 14 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         var at15 = at + 15 * NEXT;
-        if (PATCH * UP > 1u) { at15 = ((row + 15 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + step % STEP8 * X_VECTORS; }
+        if (PATCH * UP > 1u) { at15 = ((row + 15 * DOWN / 8u) / UP * SEEN_X + column) * PITCH + eighth; }
         // All weights first: a sum that takes its eight products in a row leaves the registers once.
         let w0_0 = stagedW(((step * 8u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
         let u0_0 = stagedW(((step * 8u + 4u + 0) * EIGHTS + 0 * ACROSS + local.x) * W_VECTORS);
@@ -31535,4 +31547,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "96be2c5fb144090f";
+export const SHADERS_DIGEST = "62d277f03bc2dcbe";

@@ -200,11 +200,6 @@ export function compilesLargeKernels(device: Device): boolean {
   return device.info.architecture !== "swiftshader";
 }
 
-/** What products of f16 by f16 are made in on a device, by its tuning if {@linkcode tuneMatmul} has run. */
-export function arithmeticOf(device: Device): Arithmetic {
-  return tunings.get(device)?.arithmetic ?? "f32";
-}
-
 /**
  * Whether a product may be multiplied in f16, eight products a sum: all operands are f16, so they fit, and so does the whole
  * sum, which a part of it exceeds only where larger ones cancel. What it rounds is as much as rounding the result does. Where a product
@@ -222,9 +217,8 @@ export function chooseMatmul(device: Device, shape: MatmulShape): MatmulKernel {
   if (M <= 2) return SPLIT_ROWS[reductionOf(device)] ?? row;
   if (M <= 16) return few;
   const tiles = tilesOf(device);
-  if (operands === "tiled" && tiles === "small" && arithmeticOf(device) === "f16" && fitsHalf(shape)) {
-    return HALF_STAGED;
-  }
+  const half = tunings.get(device)?.arithmetic === "f16" && fitsHalf(shape);
+  if (operands === "tiled" && tiles === "small" && half) return HALF_STAGED;
   if (operands === "buffers" || tiles === "small") return many;
   if (operands === "tiled") return LARGE_STAGED[tiles];
   // Rows beyond the edge cost their tile; columns beyond it cost the whole vector of eight invocations.
@@ -237,16 +231,21 @@ export function chooseMatmul(device: Device, shape: MatmulShape): MatmulKernel {
 const MOST_STAGED_BYTES = 32 << 10;
 
 /**
- * Eighths of K that a huge staged tile takes at once (`STEP8` in shaders/matmul.wgsl): as many as workgroup
- * memory has room for, since the sums outlive each barrier.
- *
- * @param vectors Loads of 16 bytes for eight values of x and of the weight together: one each for 16 bits, two for f32.
+ * Constants of shaders/matmul.wgsl that a kernel's workgroups are made with. Huge staged tiles take as many eighths of K at once
+ * (`STEP8`) as workgroup memory has room for, since the sums outlive each barrier.
  */
-export function stagedStep(device: Device, vectors: number): number {
+export function workgroupConstants(
+  device: Device,
+  kernel: MatmulKernel,
+  { xType, wType }: Pick<MatmulShape, "xType" | "wType">,
+): Readonly<Record<string, number>> {
+  const { WX, WY } = kernel;
+  if (kernel !== LARGE_STAGED.huge) return { WX, WY };
   const row = 128 * 16; // a load of each of 128 rows or columns
   const fixed = 2 * row + 1024; // padding of both tiles, and where rows begin
   const bytes = Math.min(device.info.workgroupBytes, MOST_STAGED_BYTES);
-  return Math.max(1, Math.floor((bytes - fixed) / (row * vectors)));
+  const vectors = (xType === "f32" ? 2 : 1) + (wType === "f32" ? 2 : 1); // for eight values of each
+  return { WX, WY, STEP8: Math.max(1, Math.floor((bytes - fixed) / (row * vectors))) };
 }
 
 /** The product that is measured: a few milliseconds on a CPU adapter, launch overhead on a large GPU. */
@@ -432,12 +431,9 @@ function product<Name extends string>(
           shader: kernel.shader,
           types: { rElem: "f32", yElem: type },
           constants: {
-            WX: kernel.WX,
-            WY: kernel.WY,
+            ...workgroupConstants(r.device, kernel, { xType: type, wType: "f16" }),
             X_TYPE: type === "f16" ? 1 : 0,
             W_TYPE: 1,
-            // As deep as in linear.ts.
-            ...kernel === LARGE_STAGED.huge ? { STEP8: stagedStep(r.device, type === "f16" ? 2 : 3) } : {},
           },
           // In the order of Shape in shaders/matmul.wgsl: part, product, x and w, y, r, epilogue.
           params: [

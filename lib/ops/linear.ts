@@ -8,7 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
-import { chooseMatmul, stagedStep } from "../gpu/tune.ts";
+import { chooseMatmul, workgroupConstants } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, type Rows, sequence, type Tensor } from "../tensor.ts";
 import { fold } from "./window.ts";
 
@@ -148,7 +148,6 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
   const wholeWeight = texels && step === N
     ? r.weightTexels(weight.buffer, Math.ceil(N * wBytes / 16) * 16)
     : undefined;
-  const vectors = (input.tensor.dtype === "f16" ? 1 : 2) + (weight.type === "f32" ? 2 : 1);
   const atOnce = r.device.budget.rowsAtOnce(M, 2 * M * Math.min(N, step) * K, kernel.WY * kernel.RM);
 
   for (const [m0, mEnd] of fitting.flatMap(([m0, mEnd]) => cut(m0, mEnd, atOnce))) {
@@ -168,9 +167,7 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
         shader: kernel.shader,
         types: { rElem: add?.tensor.dtype ?? "f32", yElem: to.tensor.dtype },
         constants: {
-          WX: kernel.WX,
-          WY: kernel.WY,
-          ...kernel.operands === "tiled" && kernel.RM === 16 ? { STEP8: stagedStep(r.device, vectors) } : {},
+          ...workgroupConstants(r.device, kernel, types),
           X_TYPE: input.tensor.dtype === "f16" ? 1 : 0,
           W_TYPE: W_TYPES[weight.type],
           PRE: ACTIVATION_CODES[o.preAct ?? "none"],
