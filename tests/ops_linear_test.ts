@@ -218,12 +218,16 @@ Deno.test("linear() of one or two rows equals an f64 loop however a workgroup su
 });
 
 Deno.test("Every way to the operands rounds alike, to the last bit of the largest error", async () => {
-  const found: number[] = [];
-  for (const operands of OPERANDS) {
-    using device = await deviceReading(operands);
-    found.push(await error(device, { B: 2, S: 45, K: 200, N: 70, w: "bf16", bias: true }));
+  for (const w of ["bf16", "f32"] as const) {
+    const found: number[] = [];
+    for (
+      const [operands, tiles] of [...OPERANDS.map((o) => [o, "large"] as const), ["tiled", "huge"] as const]
+    ) {
+      using device = await deviceReading(operands, undefined, "tree", tiles);
+      found.push(await error(device, { B: 2, S: 45, K: 200, N: 70, w, bias: true }));
+    }
+    assertEquals(found, found.map(() => found[0]), w);
   }
-  assertEquals(found, [found[0], found[0], found[0]]);
 });
 
 Deno.test("tuneMatmul() measures once a device, takes stored results of the same adapter only, and survives JSON", async () => {
