@@ -174,7 +174,7 @@ class Kernel {
         [];
     const right = operator ? text.slice(text.indexOf(operator) + operator.length) : text;
     for (const [, name] of right.matchAll(/\b(\w+)\s*\(/g)) {
-      if (name === "textureLoad") work.loads++;
+      if (name === "texel") work.loads++;
       else if (name === "workgroupBarrier") work.barriers++;
       else if (name === "dot") work.fmas += 4;
       else if (name === "fma") work.fmas += this.width(right, target, vectors);

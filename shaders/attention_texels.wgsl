@@ -12,26 +12,24 @@ override WX: u32 = 8u;
 // include attention_shape
 // include attention_score
 // include eights
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(1) var                      Q: Texels;
+@group(0) @binding(2) var                      K: Texels;
+@group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
-
 fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(Q, place(at), 0));
+  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
+  return halves(texel(Q, at));
 }
 
 fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(K, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
+  return halves(texel(K, at));
 }
 
 fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(V, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
+  return halves(texel(V, at));
 }
 
 @compute @workgroup_size(WX)

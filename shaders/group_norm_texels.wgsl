@@ -12,15 +12,14 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 struct Shape { P: u32, C: u32, G: u32, chunk: u32, chunks: u32, first: u32, b: u32, base: u32, slice: u32 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var<storage, read_write> Y: array<vec2f>;
 
 var<workgroup> partial: array<vec4f, WG>;
 var<workgroup> means: array<f32, WG>;
 
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));

@@ -51,10 +51,10 @@ fn xBits(at: u32) -> vec4u { return X[at]; }
 fn wBits(at: u32) -> vec4u { return W[at]; }
 // end
 // unroll t TEXELS
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 // end
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;

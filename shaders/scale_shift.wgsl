@@ -23,15 +23,14 @@ fn pair(c: u32) -> vec2f { return S[c]; }
 fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
 // end
 // unroll _ TEXELS
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      S: texture_2d<u32>;
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      S: Texels;
 fn pair(c: u32) -> vec2f {  // two channels a texel
-  let bits = bitcast<vec4f>(textureLoad(S, vec2u((c >> 1u) & 2047u, c >> 12u), 0));
+  let bits = bitcast<vec4f>(texel(S, c >> 1u));
   return select(bits.xy, bits.zw, (c & 1u) == 1u);
 }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let two = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(two.x), unpack2x16float(two.y));

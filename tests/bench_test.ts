@@ -47,13 +47,13 @@ override KIND: u32 = 0u;   // 1: halves
 const LANES = WX * 2u;
 struct Pair { a: vec4f, b: vec4f }
 @group(0) @binding(1) var<storage, read> X: array<vec4f>;
-@group(0) @binding(2) var W: texture_2d<u32>;
+@group(0) @binding(2) var W: Texels;
 @group(0) @binding(3) var<storage, read_write> Y: array<f32>;
 var<workgroup> tile: array<vec4f, LANES * 3u>;
 var<workgroup> pairs: array<Pair, 2>;
 fn load(at: u32) -> vec4f {
-  if (KIND == 1u) { return vec4f(textureLoad(W, vec2u(at, 0u), 0)); }
-  return vec4f(textureLoad(W, vec2u(at, 0u), 0)) + vec4f(textureLoad(W, vec2u(at, 1u), 0));
+  if (KIND == 1u) { return vec4f(texel(W, at)); }
+  return vec4f(texel(W, at)) + vec4f(texel(W, at + 1u));
 }
 fn four(sum: f32, a: vec4f, b: vec4f) -> f32 {
   return fma(a.x, b.x, fma(a.y, b.y, fma(a.z, b.z, fma(a.w, b.w, sum))));

@@ -1,6 +1,7 @@
 /** What tests of kernels share: devices that read operands in a given way, and numbers that are the same in every run. */
 
 import { type Device, openDevice } from "../lib/gpu/device.ts";
+import type { TexelAccess } from "../lib/gpu/kernel.ts";
 import { type Arithmetic, forceTuning, type Operands, type Reduction, type Tiles } from "../lib/gpu/tune.ts";
 
 /** A device whose kernels read their operands, sum up rows and tile in the given way. */
@@ -11,10 +12,14 @@ export async function deviceReading(
   tiles: Tiles = "large",
   normLoads = 0,
   arithmetic: Arithmetic = "f32",
+  texels: TexelAccess = "storage",
 ): Promise<Device> {
   const device = await openDevice({ maxBindingBytes });
-  const unmeasured = { adapter: "", ms: {}, tilesMs: {}, arithmeticMs: {}, reductionMs: {}, normMs: {} };
-  forceTuning(device, { ...unmeasured, operands, tiles, arithmetic, reduction, normLoads });
+  const unmeasured = {
+    ...{ adapter: "", ms: {}, tilesMs: {}, texelsMs: {} },
+    ...{ arithmeticMs: {}, reductionMs: {}, normMs: {} },
+  };
+  forceTuning(device, { ...unmeasured, operands, tiles, texels, arithmetic, reduction, normLoads });
   return device;
 }
 

@@ -88,6 +88,7 @@ const GPU: DeviceInfo = {
   maxBufferBytes: 2 ** 31 - 4,
   workgroupBytes: 32768,
   workgroupInvocations: 256,
+  storageTexels: true,
 };
 
 /** The autoencoder of SD1.5, SDXL (4 channels) and SD3, FLUX (16). */

@@ -1,6 +1,6 @@
 /** Every shader in every type that its operands may have: what Tint and naga have to compile. */
 
-import { bindings, preamble } from "../lib/gpu/kernel.ts";
+import { bindings, preamble, type TexelAccess } from "../lib/gpu/kernel.ts";
 import { SHADERS } from "../lib/gpu/shaders.gen.ts";
 
 /** A text to compile. */
@@ -10,6 +10,8 @@ export interface Variant {
   readonly code: string;
   /** The entry's text alone. */
   readonly text: string;
+  /** How it reads textures. */
+  readonly texels: TexelAccess;
 }
 
 /** Names of element types that a text uses and leaves to whoever compiles it. */
@@ -30,11 +32,15 @@ export function shaderVariants({ f16, subgroups }: { f16: boolean; subgroups: bo
         (f16 ? ["f32", "f16"] : ["f32"]).map((type) => ({ ...m, [name]: type }))
       );
     }
-    return mixtures.map((types) => ({
-      name: [shader, ...Object.entries(types).map(([name, type]) => `${name}=${type}`)].join(" "),
-      code: preamble(types, text) + text,
-      text,
-    }));
+    const accesses = /\bTexels\b/.test(text) ? ["sampled", "storage"] as const : ["sampled"] as const;
+    return mixtures.flatMap((types) =>
+      accesses.map((texels) => ({
+        name: [shader, ...Object.entries(types).map(([name, type]) => `${name}=${type}`), texels].join(" "),
+        code: preamble(types, text, texels) + text,
+        text,
+        texels,
+      }))
+    );
   });
 }
 
@@ -51,12 +57,12 @@ export async function refusedVariants(
   pipelines: boolean,
 ): Promise<string[]> {
   const refused: string[] = [];
-  for (const { name, code, text } of variants) {
+  for (const { name, code, text, texels } of variants) {
     gpu.pushErrorScope("validation");
     const module = gpu.createShaderModule({ code });
     const { messages } = await module.getCompilationInfo();
     if (pipelines) {
-      const entries = bindings(text);
+      const entries = bindings(text, texels);
       const layout = gpu.createPipelineLayout({ bindGroupLayouts: [gpu.createBindGroupLayout({ entries })] });
       const flags = text.matchAll(/^override (\w+)\s*:\s*\w+\s*=\s*0u?;/gm);
       const set = Object.fromEntries([...flags].map(([, flag]) => [flag, 1]));

@@ -26,6 +26,7 @@ interface Options {
 const KERNELS = {
   operands: ["texels", "buffers", "tiled"],
   tiles: ["small", "large", "huge"],
+  texels: ["sampled", "storage"],
   reduction: ["rows", "tree", "subgroups"],
   arithmetic: ["f32", "f16"],
 } satisfies { [K in keyof MatmulTuning]?: MatmulTuning[K][] };

@@ -6,7 +6,7 @@
 
 import { DeviceLostError, LssgenError, NoAdapterError } from "../errors.ts";
 import { DISPATCH_MS, DispatchBudget } from "./budget.ts";
-import { KernelCache } from "./kernel.ts";
+import { expectedTexels, KernelCache } from "./kernel.ts";
 import { Memory } from "./memory.ts";
 
 /** What {@linkcode openDevice} may be told. */
@@ -50,6 +50,8 @@ export interface DeviceInfo {
   readonly workgroupBytes: number;
   /** Invocations in one workgroup. */
   readonly workgroupInvocations: number;
+  /** Whether kernels may read textures as storage (WGSL's readonly_and_readwrite_storage_textures). */
+  readonly storageTexels: boolean;
 }
 
 /** An open GPU: queue, memory pool, compiled kernels, and whether it is still alive. */
@@ -69,7 +71,7 @@ export class Device {
   /** Use {@linkcode openDevice}. */
   constructor(readonly gpu: GPUDevice, readonly info: DeviceInfo, dispatchMs: number) {
     this.budget = new DispatchBudget(dispatchMs);
-    this.kernels = new KernelCache(gpu);
+    this.kernels = new KernelCache(gpu, expectedTexels(info));
     this.memory = new Memory(gpu, info.maxBufferBytes);
     gpu.lost.then((lost) => {
       if (!this.closed) {
@@ -142,8 +144,9 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       maxComputeWorkgroupSizeY: limits.maxComputeWorkgroupSizeY,
     },
   });
-  // An attribute of the adapter's info that older versions lack, and with them this project's type.
+  // What older versions lack, and with them this project's types.
   const fallback = (adapter.info as { isFallbackAdapter?: boolean }).isFallbackAdapter ?? false;
+  const { wgslLanguageFeatures } = api as { wgslLanguageFeatures?: ReadonlySet<string> };
   const has = (name: string) => features.includes(name as GPUFeatureName);
   return new Device(gpu, {
     vendor: adapter.info.vendor,
@@ -157,6 +160,8 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     maxBufferBytes: limits.maxBufferSize,
     workgroupBytes: limits.maxComputeWorkgroupStorageSize,
     workgroupInvocations: limits.maxComputeInvocationsPerWorkgroup,
+    // Every device has the three textures a kernel that attention takes.
+    storageTexels: wgslLanguageFeatures?.has("readonly_and_readwrite_storage_textures") ?? false,
   }, options.dispatchMs ?? (fallback ? Infinity : DISPATCH_MS));
 }
 

@@ -7,6 +7,19 @@
 import { LssgenError } from "../errors.ts";
 import { SHADERS } from "./shaders.gen.ts";
 
+/**
+ * How kernels read textures: through the sampling unit, or as storage, which may cost a driver much less (llvmpipe: half) and which
+ * some platforms do not offer for reading. The bytes are the same.
+ */
+export type TexelAccess = "sampled" | "storage";
+
+/** How a device is expected to read textures before it is measured: a GPU's sampling unit costs nothing, a CPU's is a function. */
+export function expectedTexels(
+  info: { readonly storageTexels: boolean; readonly fallback: boolean },
+): TexelAccess {
+  return info.storageTexels && info.fallback ? "storage" : "sampled";
+}
+
 /** What tells one compiled kernel from another. */
 export interface KernelSpec {
   /** Name in shaders/, without `.wgsl`; unrolled variants as `name@RM=8,RN=8`. */
@@ -15,6 +28,8 @@ export interface KernelSpec {
   readonly types?: Readonly<Record<string, string>>;
   /** Values of the shader's `override` constants. */
   readonly constants?: Readonly<Record<string, number>>;
+  /** How it reads textures, if not as {@linkcode KernelCache.texels} says. */
+  readonly texels?: TexelAccess;
 }
 
 /** A compiled kernel. */
@@ -36,8 +51,12 @@ export class KernelCache {
   /** Parsed once for all values of the constants. */
   private readonly modules = new Map<string, GPUShaderModule>();
 
-  /** Use `device.kernels`. */
-  constructor(private readonly gpu: GPUDevice) {}
+  /**
+   * Use `device.kernels`.
+   *
+   * @param texels How kernels read textures that say nothing of it.
+   */
+  constructor(private readonly gpu: GPUDevice, public texels: TexelAccess) {}
 
   /**
    * The kernel, compiled now if it has not been.
@@ -45,7 +64,7 @@ export class KernelCache {
    * @param beforeCompiling Called first then, which may block for a tenth of a second.
    */
   get(spec: KernelSpec, beforeCompiling?: () => void): Kernel {
-    const key = keyOf(spec);
+    const key = this.keyOf(spec);
     let kernel = this.compiled.get(key);
     if (!kernel) {
       beforeCompiling?.();
@@ -63,7 +82,7 @@ export class KernelCache {
 
   /** Compiles without blocking, several at once; rejects with what the platform does. */
   prepare(spec: KernelSpec): Promise<Kernel> {
-    const key = keyOf(spec);
+    const key = this.keyOf(spec);
     const ready = this.compiled.get(key);
     if (ready) return Promise.resolve(ready);
     let job = this.pending.get(key);
@@ -81,8 +100,8 @@ export class KernelCache {
   }
 
   /** A shader's text with its types, parsed. */
-  private module({ shader, types }: KernelSpec, code: string): GPUShaderModule {
-    const key = keyOf({ shader, types });
+  private module({ shader, types, texels }: KernelSpec, code: string): GPUShaderModule {
+    const key = this.keyOf({ shader, types, texels });
     let module = this.modules.get(key);
     if (!module) this.modules.set(key, module = this.gpu.createShaderModule({ label: shader, code }));
     return module;
@@ -90,7 +109,7 @@ export class KernelCache {
 
   /** Everything a pipeline is made of. */
   private describe(
-    { shader, types, constants }: KernelSpec,
+    { shader, types, constants, texels = this.texels }: KernelSpec,
   ): Omit<Kernel, "pipeline"> & { descriptor: GPUComputePipelineDescriptor } {
     const spec = { shader, types, constants }; // without what else a launch holds
     const text = SHADERS[shader];
@@ -100,7 +119,7 @@ export class KernelCache {
         `No shader "${shader}": run \`deno task shaders\` after adding a .wgsl file`,
       );
     }
-    const entries = bindings(text);
+    const entries = bindings(text, texels);
     const layout = this.gpu.createBindGroupLayout({ label: shader, entries });
     return {
       spec,
@@ -110,30 +129,55 @@ export class KernelCache {
         label: shader,
         layout: this.gpu.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: {
-          module: this.module(spec, preamble(types, text) + text),
+          module: this.module({ ...spec, texels }, preamble(types, text, texels) + text),
           constants: constants as Record<string, number>,
         },
       },
     };
   }
+
+  private keyOf({ shader, types = {}, constants = {}, texels = this.texels }: KernelSpec): string {
+    return `${shader}|${Object.entries(types).join(";")}|${Object.entries(constants).join(";")}|${texels}`;
+  }
 }
 
-/** The lines put before a shader's text: what it needs enabled, and one alias for each type. */
-export function preamble(types: KernelSpec["types"] = {}, text = ""): string {
+/** What shaders call a texture of 2048 texels of 16 bytes a row, and how they read it as one long list. */
+const TEXELS: Readonly<Record<TexelAccess, string>> = {
+  sampled: `alias Texels = texture_2d<u32>;
+fn texel(t: Texels, at: u32) -> vec4u { return textureLoad(t, vec2u(at & 2047u, at >> 11u), 0); }
+`,
+  storage: `alias Texels = texture_storage_2d<rgba32uint, read>;
+fn texel(t: Texels, at: u32) -> vec4u { return textureLoad(t, vec2u(at & 2047u, at >> 11u)); }
+`,
+};
+
+/** Layout entries of a texture. */
+const TEXEL_LAYOUTS: Readonly<Record<TexelAccess, Partial<GPUBindGroupLayoutEntry>>> = {
+  sampled: { texture: { sampleType: "uint" } },
+  storage: { storageTexture: { access: "read-only", format: "rgba32uint" } },
+};
+
+/** The lines put before a shader's text: what it needs enabled, one alias for each type, and how textures are read. */
+export function preamble(
+  types: KernelSpec["types"] = {},
+  text = "",
+  texels: TexelAccess = "sampled",
+): string {
   const names = Object.entries(types);
   const f16 = /<f16>/.test(text) || names.some(([, type]) => /\bf16\b/.test(type)) ? "enable f16;\n" : "";
   const subgroups = /\bsubgroup[A-Z]/.test(text) ? "enable subgroups;\n" : "";
-  return f16 + subgroups + names.map(([name, type]) => `alias ${name} = ${type};\n`).join("");
+  const aliases = names.map(([name, type]) => `alias ${name} = ${type};\n`).join("");
+  return f16 + subgroups + aliases + (/\bTexels\b/.test(text) ? TEXELS[texels] : "");
 }
 
 /** Bind group layout entries read off the text, so that a shader's bindings stand in one place only. */
-export function bindings(text: string): GPUBindGroupLayoutEntry[] {
+export function bindings(text: string, texels: TexelAccess = "sampled"): GPUBindGroupLayoutEntry[] {
   const entries: GPUBindGroupLayoutEntry[] = [];
   for (
-    const [, binding, space] of text.matchAll(/@binding\((\d+)\)\s*var(?:<([^>]+)>|\s+\w+: texture_2d<u32>)/g)
+    const [, binding, space] of text.matchAll(/@binding\((\d+)\)\s*var(?:<([^>]+)>|\s+\w+: Texels)/g)
   ) {
     if (space === undefined) {
-      entries.push({ binding: Number(binding), visibility: 0x4, texture: { sampleType: "uint" } });
+      entries.push({ binding: Number(binding), visibility: 0x4, ...TEXEL_LAYOUTS[texels] });
       continue;
     }
     const kind = space.replaceAll(" ", "");
@@ -147,8 +191,4 @@ export function bindings(text: string): GPUBindGroupLayoutEntry[] {
     entries.push({ binding: Number(binding), visibility: 0x4, buffer: { type, hasDynamicOffset } });
   }
   return entries;
-}
-
-function keyOf({ shader, types = {}, constants = {} }: KernelSpec): string {
-  return `${shader}|${Object.entries(types).join(";")}|${Object.entries(constants).join(";")}`;
 }

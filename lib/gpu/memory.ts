@@ -11,7 +11,7 @@ import { LssgenError } from "../errors.ts";
 import { type Dtype, DTYPE_BYTES, elements, sixteens, type Tensor } from "../tensor.ts";
 
 const STORAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
-const TEXTURE = 0x04 | 0x02; // TEXTURE_BINDING | COPY_DST
+const TEXTURE = 0x08 | 0x04 | 0x02; // STORAGE_BINDING | TEXTURE_BINDING | COPY_DST
 
 /** 16-byte texels in a row of the textures that {@linkcode Memory.takeTexels} gives. */
 export const TEXEL_ROW = 2048;

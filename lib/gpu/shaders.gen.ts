@@ -1577,26 +1577,24 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(1) var                      Q: Texels;
+@group(0) @binding(2) var                      K: Texels;
+@group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
-
 fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(Q, place(at), 0));
+  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
+  return halves(texel(Q, at));
 }
 
 fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(K, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
+  return halves(texel(K, at));
 }
 
 fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(V, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
+  return halves(texel(V, at));
 }
 
 @compute @workgroup_size(WX)
@@ -2025,26 +2023,24 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(1) var                      Q: Texels;
+@group(0) @binding(2) var                      K: Texels;
+@group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
-
 fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(Q, place(at), 0));
+  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
+  return halves(texel(Q, at));
 }
 
 fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(K, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
+  return halves(texel(K, at));
 }
 
 fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(V, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
+  return halves(texel(V, at));
 }
 
 @compute @workgroup_size(WX)
@@ -3009,26 +3005,24 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(1) var                      Q: Texels;
+@group(0) @binding(2) var                      K: Texels;
+@group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
-
 fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(Q, place(at), 0));
+  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
+  return halves(texel(Q, at));
 }
 
 fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(K, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
+  return halves(texel(K, at));
 }
 
 fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(V, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
+  return halves(texel(V, at));
 }
 
 @compute @workgroup_size(WX)
@@ -3799,26 +3793,24 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(1) var                      Q: Texels;
+@group(0) @binding(2) var                      K: Texels;
+@group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
-
 fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(Q, place(at), 0));
+  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
+  return halves(texel(Q, at));
 }
 
 fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(K, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
+  return halves(texel(K, at));
 }
 
 fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(V, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
+  return halves(texel(V, at));
 }
 
 @compute @workgroup_size(WX)
@@ -4415,26 +4407,24 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(1) var                      Q: Texels;
+@group(0) @binding(2) var                      K: Texels;
+@group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
-
 fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(Q, place(at), 0));
+  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
+  return halves(texel(Q, at));
 }
 
 fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(K, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
+  return halves(texel(K, at));
 }
 
 fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(V, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
+  return halves(texel(V, at));
 }
 
 @compute @workgroup_size(WX)
@@ -5427,26 +5417,24 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(1) var                      Q: Texels;
+@group(0) @binding(2) var                      K: Texels;
+@group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
-
 fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(Q, place(at), 0));
+  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
+  return halves(texel(Q, at));
 }
 
 fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(K, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
+  return halves(texel(K, at));
 }
 
 fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(V, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
+  return halves(texel(V, at));
 }
 
 @compute @workgroup_size(WX)
@@ -7231,26 +7219,24 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(1) var                      Q: Texels;
+@group(0) @binding(2) var                      K: Texels;
+@group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
-
 fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(Q, place(at), 0));
+  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
+  return halves(texel(Q, at));
 }
 
 fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(K, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
+  return halves(texel(K, at));
 }
 
 fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(V, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
+  return halves(texel(V, at));
 }
 
 @compute @workgroup_size(WX)
@@ -8391,26 +8377,24 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-@group(0) @binding(1) var                      Q: texture_2d<u32>;
-@group(0) @binding(2) var                      K: texture_2d<u32>;
-@group(0) @binding(3) var                      V: texture_2d<u32>;
+@group(0) @binding(1) var                      Q: Texels;
+@group(0) @binding(2) var                      K: Texels;
+@group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
 
-fn place(at: u32) -> vec2u { return vec2u(at & 2047u, at >> 11u); }
-
 fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(textureLoad(Q, place(at * 2u), 0), textureLoad(Q, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(Q, place(at), 0));
+  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
+  return halves(texel(Q, at));
 }
 
 fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(K, place(at * 2u), 0), textureLoad(K, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(K, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
+  return halves(texel(K, at));
 }
 
 fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(textureLoad(V, place(at * 2u), 0), textureLoad(V, place(at * 2u + 1u), 0)); }
-  return halves(textureLoad(V, place(at), 0));
+  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
+  return halves(texel(V, at));
 }
 
 @compute @workgroup_size(WX)
@@ -15245,12 +15229,11 @@ fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcas
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
@@ -15452,12 +15435,11 @@ fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcas
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
@@ -15656,12 +15638,11 @@ fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcas
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
@@ -15923,12 +15904,11 @@ fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcas
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
@@ -16967,12 +16947,11 @@ fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcas
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
@@ -17365,12 +17344,11 @@ fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcas
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
@@ -17760,12 +17738,11 @@ fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcas
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
@@ -18395,12 +18372,11 @@ fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcas
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
@@ -19035,12 +19011,11 @@ fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcas
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
@@ -23246,15 +23221,14 @@ override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 struct Shape { P: u32, C: u32, G: u32, chunk: u32, chunks: u32, first: u32, b: u32, base: u32, slice: u32 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
+@group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var<storage, read_write> Y: array<vec2f>;
 
 var<workgroup> partial: array<vec4f, WG>;
 var<workgroup> means: array<f32, WG>;
 
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
@@ -24354,10 +24328,10 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -24620,10 +24594,10 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -24886,10 +24860,10 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -25348,10 +25322,10 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -25942,10 +25916,10 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -26856,10 +26830,10 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn xBits(at: u32) -> vec4u { return textureLoad(X, vec2u(at & 2047u, at >> 11u), 0); }
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
@@ -33569,15 +33543,14 @@ struct Shape { count: u32, C: u32, P: u32, fold: u32, first: u32, xBase: u32, yB
 
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(3) var<storage, read_write> Y: array<vec4<yElem>>;
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      S: texture_2d<u32>;
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      S: Texels;
 fn pair(c: u32) -> vec2f {  // two channels a texel
-  let bits = bitcast<vec4f>(textureLoad(S, vec2u((c >> 1u) & 2047u, c >> 12u), 0));
+  let bits = bitcast<vec4f>(texel(S, c >> 1u));
   return select(bits.xy, bits.zw, (c & 1u) == 1u);
 }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let two = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(two.x), unpack2x16float(two.y));
@@ -33641,4 +33614,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "48c953889f6fc291";
+export const SHADERS_DIGEST = "e39a583901d15285";

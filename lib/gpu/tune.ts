@@ -6,6 +6,7 @@
 
 import { expectedNormLoads, expectedOperands } from "./adapters.ts";
 import type { Device } from "./device.ts";
+import type { TexelAccess } from "./kernel.ts";
 import { f32, Recorder } from "./recorder.ts";
 import type { Tensor } from "../tensor.ts";
 import { storedTunings, storeTuning } from "./stored.ts";
@@ -73,6 +74,10 @@ export interface MatmulTuning {
   readonly tiles: Tiles;
   /** Milliseconds of the same product in each, where both were measured. */
   readonly tilesMs: Readonly<Partial<Record<Tiles, number>>>;
+  /** How textures are read. */
+  readonly texels: TexelAccess;
+  /** Milliseconds of the same product by each, where both were measured. */
+  readonly texelsMs: Readonly<Partial<Record<TexelAccess, number>>>;
   /** What products of f16 by f16 are made in where they are safe: f16 where adapters make them much faster. */
   readonly arithmetic: Arithmetic;
   /** Milliseconds of the same product in each, where both were measured. */
@@ -151,8 +156,8 @@ export const STAGED_CONV: Readonly<Record<Tiles, { readonly RM: number; readonly
  */
 const LARGE_TILES: readonly { readonly kernel: MatmulKernel; readonly pace: number }[] = [
   { kernel: variant("texels", 8, 12, 8, 4), pace: 1 },
-  { kernel: variant("texels", 16, 12, 8, 4), pace: 1.31 },
-  { kernel: variant("texels", 16, 16, 8, 4), pace: 1.46 },
+  { kernel: variant("texels", 16, 12, 8, 4), pace: 1.15 },
+  { kernel: variant("texels", 16, 16, 8, 4), pace: 1.22 },
 ];
 
 /** Shaders of a norm, and rows that a workgroup makes. */
@@ -319,18 +324,15 @@ export async function tuneMatmul(
       ]),
     );
     const operands = given ?? least(ms);
-    const tilesMs = size || operands === "buffers" ? {} : await race<Tiles>(device, until, [
-      ...operands === "tiled"
-        ? [
-          product<Tiles>("small", KERNELS.tiled[2], "f32", TILES_PROBE),
-          product<Tiles>("large", LARGE_STAGED.large, "f32", TILES_PROBE),
-          product<Tiles>("huge", LARGE_STAGED.huge, "f32", TILES_PROBE),
-        ]
-        : [
-          product<Tiles>("small", KERNELS.texels[1]),
-          product<Tiles>("large", variant("texels", 16, 16, 8, 4)),
-        ],
-    ]);
+    const { tilesMs, texels, texelsMs } = operands === "texels" ? await measureTexels(device, until) : {
+      tilesMs: size || operands === "buffers" ? {} : await race<Tiles>(device, until, [
+        product<Tiles>("small", KERNELS.tiled[2], "f32", TILES_PROBE),
+        product<Tiles>("large", LARGE_STAGED.large, "f32", TILES_PROBE),
+        product<Tiles>("huge", LARGE_STAGED.huge, "f32", TILES_PROBE),
+      ]),
+      texels: device.kernels.texels,
+      texelsMs: {},
+    };
     const tiles = size ?? (operands === "buffers" ? "small" : least(tilesMs, TILES_MARGIN));
     const arithmeticMs = operands === "tiled" && tiles === "small" && device.info.f16
       ? await race<Arithmetic>(device, until, [
@@ -354,9 +356,10 @@ export async function tuneMatmul(
       : { normLoads: operands === "tiled" ? expectedNormLoads(device.info) : 0, normMs: {} };
     const reduction = least(reductionMs);
     const halves = { arithmetic, arithmeticMs };
-    tuning = { adapter, operands, ms, tiles, tilesMs, ...halves, reduction, reductionMs, ...norms };
+    const sizes = { tiles, tilesMs, texels, texelsMs };
+    tuning = { adapter, operands, ms, ...sizes, ...halves, reduction, reductionMs, ...norms };
   }
-  tunings.set(device, tuning);
+  forceTuning(device, tuning);
   // Launches of the first step are cut by what the probe says, which is less than larger products reach.
   device.budget.learn(2 * PROBE.M * PROBE.N * PROBE.K, tuning.ms[tuning.operands] ?? 0);
   return tuning;
@@ -370,21 +373,23 @@ export function tuningOf(device: Device): MatmulTuning | undefined {
 /** Makes a device's kernels go by `tuning` from now on: for tests and benches of what it would not choose. */
 export function forceTuning(device: Device, tuning: MatmulTuning): void {
   tunings.set(device, tuning);
+  device.kernels.texels = tuning.texels;
 }
 
 /** Lets a device's kernels be chosen as those of another, which may not have been measured. */
 export function tuneLike(device: Device, other: Device): void {
   const tuning = tunings.get(other);
-  if (tuning) tunings.set(device, tuning);
+  if (tuning) forceTuning(device, tuning);
 }
 
 /** Whether a stored tuning is of this version and of what the device can do. */
 function usable(
-  { operands, tiles, arithmetic, reduction, normLoads }: MatmulTuning,
+  { operands, tiles, texels, arithmetic, reduction, normLoads }: MatmulTuning,
   device: Device,
 ): boolean {
   return operands in KERNELS && typeof normLoads === "number" &&
     (arithmetic === "f32" || (arithmetic === "f16" && device.info.f16)) &&
+    (texels === "sampled" || (texels === "storage" && device.info.storageTexels)) &&
     (["small", "large", ...operands === "tiled" ? ["huge"] : []].includes(tiles)) &&
     (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
 }
@@ -420,6 +425,7 @@ function product<Name extends string>(
   kernel: MatmulKernel,
   type: "f32" | "f16" = "f32",
   { M, N, K } = PROBE,
+  texels?: TexelAccess,
 ): Candidate<Name> {
   const across = Math.ceil(N / (kernel.WX * kernel.RN));
   const tiles = across * Math.ceil(M / (kernel.WY * kernel.RM));
@@ -436,6 +442,7 @@ function product<Name extends string>(
         );
         r.dispatch({
           shader: kernel.shader,
+          texels,
           types: { rElem: "f32", yElem: type },
           constants: {
             ...workgroupConstants(r.device, kernel, { xType: type, wType: "f16" }),
@@ -482,6 +489,28 @@ function norm(name: Reduction): Candidate<Reduction> {
         });
     },
   };
+}
+
+/** How textures are read, and how large tiles from them are, by as many candidates as both take. */
+async function measureTexels(
+  device: Device,
+  until: number,
+): Promise<Pick<MatmulTuning, "tilesMs" | "texels" | "texelsMs">> {
+  const { storageTexels } = device.info;
+  const small = KERNELS.texels[1];
+  const { large, ...texelsMs } = await race<TexelAccess | "large">(device, until, [
+    product<TexelAccess>("sampled", small, "f32", PROBE, "sampled"),
+    ...storageTexels ? [product<TexelAccess>("storage", small, "f32", PROBE, "storage")] : [],
+    product<"large">(
+      "large",
+      variant("texels", 16, 16, 8, 4),
+      "f32",
+      PROBE,
+      storageTexels ? "storage" : "sampled",
+    ),
+  ]);
+  const beside = texelsMs.storage ?? texelsMs.sampled;
+  return { tilesMs: { small: beside, large }, texels: least(texelsMs, TILES_MARGIN), texelsMs };
 }
 
 /** What {@linkcode MatmulTuning.normLoads} is here: what a pass takes, by what a load's norm adds to a convolution. */

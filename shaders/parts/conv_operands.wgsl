@@ -10,12 +10,11 @@ fn xFour(at: u32) -> vec4f { return vec4f(X[at]); }
 fn wBits(at: u32) -> vec4u { return W[at]; }
 // end
 // unroll t TEXELS
-@group(0) @binding(1) var                      X: texture_2d<u32>;
-@group(0) @binding(2) var                      W: texture_2d<u32>;
-fn wBits(at: u32) -> vec4u { return textureLoad(W, vec2u(at & 2047u, at >> 11u), 0); }
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let texel = select(at, at >> 1u, X_TYPE == 1u);
-  let bits = textureLoad(X, vec2u(texel & 2047u, texel >> 11u), 0);
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
   return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
