@@ -10,7 +10,7 @@
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first

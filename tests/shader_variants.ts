@@ -35,7 +35,11 @@ export function shaderVariants({ f16, subgroups }: { f16: boolean; subgroups: bo
     const accesses = /\bTexels\b/.test(text) ? ["sampled", "storage"] as const : ["sampled"] as const;
     return mixtures.flatMap((types) =>
       accesses.map((texels) => ({
-        name: [shader, ...Object.entries(types).map(([name, type]) => `${name}=${type}`), texels].join(" "),
+        name: [
+          shader,
+          ...Object.entries(types).map(([name, type]) => `${name}=${type}`),
+          ...texels === "storage" ? [texels] : [],
+        ].join(" "),
         code: preamble(types, text, texels) + text,
         text,
         texels,

@@ -179,7 +179,7 @@ export function computeUnitOf({ vendor }: Pick<DeviceInfo, "vendor">): ComputeUn
  * @param kernels A kernel for many rows of each way, in the order in which equals are taken.
  */
 export function expectedOperands(info: DeviceInfo, kernels: readonly MatmulKernel[]): Operands {
-  // Measured: a processor that plays a GPU loads a texel eight times as fast as the same bytes of a buffer.
+  // Measured: a processor that plays a GPU loads a texel eight times as fast as the same bytes of a buffer, twice that as storage.
   if (info.fallback) return "texels";
   const unit = computeUnitOf(info);
   // Whatever else draws pictures has memory for workgroups.

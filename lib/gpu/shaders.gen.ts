@@ -23301,7 +23301,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -23567,7 +23567,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -23833,7 +23833,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -24295,7 +24295,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -24561,7 +24561,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -24827,7 +24827,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -25289,7 +25289,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -25883,7 +25883,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -26797,7 +26797,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -27939,7 +27939,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -28282,7 +28282,7 @@ const HALF: u32 = 1u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -28655,7 +28655,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -29194,7 +29194,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -30413,7 +30413,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -32464,7 +32464,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -32688,7 +32688,7 @@ const HALF: u32 = 0u;
 // choose from by measurement:
 //
 //   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list: some
+//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
 //                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
 //   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
 //                  that memory is the limit; their sums go through workgroup memory, or subgroups first
@@ -33614,4 +33614,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "e39a583901d15285";
+export const SHADERS_DIGEST = "1ec77293dc9495c4";
