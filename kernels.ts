@@ -19,7 +19,7 @@
 export * from "./lib/errors.ts";
 export { DISPATCH_MS, type DispatchBudget } from "./lib/gpu/budget.ts";
 export { type Device, type DeviceInfo, type DeviceOptions, openDevice } from "./lib/gpu/device.ts";
-export type { Kernel, KernelCache, KernelSpec } from "./lib/gpu/kernel.ts";
+export type { Kernel, KernelCache, KernelSpec, TexelAccess } from "./lib/gpu/kernel.ts";
 export type { Memory, MemoryUse } from "./lib/gpu/memory.ts";
 export {
   type Binding,

@@ -17,7 +17,7 @@
 
 export * from "./lib/errors.ts";
 export { type Device, type DeviceInfo, type DeviceOptions, openDevice } from "./lib/gpu/device.ts";
-export type { Kernel, KernelCache, KernelSpec } from "./lib/gpu/kernel.ts";
+export type { Kernel, KernelCache, KernelSpec, TexelAccess } from "./lib/gpu/kernel.ts";
 export type { KernelMemory } from "./lib/gpu/stored.ts";
 export type { Memory, MemoryUse } from "./lib/gpu/memory.ts";
 export { decodePng, encodePng, type Picture } from "./lib/image/png.ts";

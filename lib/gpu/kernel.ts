@@ -136,6 +136,7 @@ export class KernelCache {
     };
   }
 
+  /** What tells one kernel from another. */
   private keyOf({ shader, types = {}, constants = {}, texels = this.texels }: KernelSpec): string {
     return `${shader}|${Object.entries(types).join(";")}|${Object.entries(constants).join(";")}|${texels}`;
   }

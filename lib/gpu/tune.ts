@@ -425,7 +425,7 @@ function product<Name extends string>(
   kernel: MatmulKernel,
   type: "f32" | "f16" = "f32",
   { M, N, K } = PROBE,
-  texels?: TexelAccess,
+  texels: TexelAccess | undefined = undefined,
 ): Candidate<Name> {
   const across = Math.ceil(N / (kernel.WX * kernel.RN));
   const tiles = across * Math.ceil(M / (kernel.WY * kernel.RM));
