@@ -111,7 +111,11 @@ export async function runBenches(device: Device, o: RunOptions): Promise<RunRepo
   const probes = Object.entries(tuning.ms).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
   const sums = Object.entries(tuning.reductionMs).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
   o.say(`${device.info.description}: operands from ${tuning.operands} (probe: ${probes.join(", ")})`);
-  o.say(`${tuning.tiles} tiles, rows summed up by ${tuning.reduction} (probe: ${sums.join(", ")})`);
+  o.say(
+    `${tuning.tiles} tiles, textures read as ${tuning.texels}, rows summed up by ${tuning.reduction} (probe: ${
+      sums.join(", ")
+    })`,
+  );
   if (tuning.operands === "tiled") {
     const norms = Object.entries(tuning.normMs).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
     o.say(`norms on load up to ${tuning.normLoads.toFixed(1)} loads of a value (probe: ${norms.join(", ")})`);
