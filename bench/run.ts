@@ -112,7 +112,7 @@ export async function runBenches(device: Device, o: RunOptions): Promise<RunRepo
   const sums = Object.entries(tuning.reductionMs).map(([name, ms]) => `${name} ${ms.toFixed(2)} ms`);
   o.say(`${device.info.description}: operands from ${tuning.operands} (probe: ${probes.join(", ")})`);
   o.say(
-    `${tuning.tiles} tiles, textures read as ${tuning.texels}, rows summed up by ${tuning.reduction} (probe: ${
+    `${tuning.tiles} tiles, ${tuning.texels} textures, rows summed up by ${tuning.reduction} (probe: ${
       sums.join(", ")
     })`,
   );

@@ -17,6 +17,9 @@ override TRANSPOSED: u32 = 0u;
 // include conv_output
 // include eights
 // include conv_operands
+// unroll t TEXELS
+// include texel_fours
+// end
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
 fn source(o: u32, k: u32, pad: i32, size: u32) -> i32 {

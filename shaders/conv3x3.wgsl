@@ -15,6 +15,9 @@ override UP: u32 = 1u;
 // include conv_output
 // include eights
 // include conv_operands
+// unroll t TEXELS
+// include texel_fours
+// end
 
 const OUTSIDE = 0xffffffffu;
 

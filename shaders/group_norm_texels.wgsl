@@ -18,12 +18,7 @@ struct Shape { P: u32, C: u32, G: u32, chunk: u32, chunks: u32, first: u32, b: u
 var<workgroup> partial: array<vec4f, WG>;
 var<workgroup> means: array<f32, WG>;
 
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
+// include texel_fours
 
 /// Sum over all lanes of the channels of group g.
 fn total(g: u32, width: u32, quads: u32) -> f32 {

@@ -29,12 +29,7 @@ fn pair(c: u32) -> vec2f {  // two channels a texel
   let bits = bitcast<vec4f>(texel(S, c >> 1u));
   return select(bits.xy, bits.zw, (c & 1u) == 1u);
 }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let two = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(two.x), unpack2x16float(two.y));
-}
+// include texel_fours
 // end
 // end
 // unroll _ 1 - V

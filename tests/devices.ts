@@ -16,8 +16,13 @@ export async function deviceReading(
 ): Promise<Device> {
   const device = await openDevice({ maxBindingBytes });
   const unmeasured = {
-    ...{ adapter: "", ms: {}, tilesMs: {}, texelsMs: {} },
-    ...{ arithmeticMs: {}, reductionMs: {}, normMs: {} },
+    adapter: "",
+    ms: {},
+    tilesMs: {},
+    texelsMs: {},
+    arithmeticMs: {},
+    reductionMs: {},
+    normMs: {},
   };
   forceTuning(device, { ...unmeasured, operands, tiles, texels, arithmetic, reduction, normLoads });
   return device;

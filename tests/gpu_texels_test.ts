@@ -2,38 +2,20 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { randomModel } from "../bench/random_weights.ts";
+import { expectedTexels } from "../lib/gpu/adapters.ts";
 import { openDevice } from "../lib/gpu/device.ts";
-import { expectedTexels, type TexelAccess } from "../lib/gpu/kernel.ts";
+import type { TexelAccess } from "../lib/gpu/kernel.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { tuneMatmul } from "../lib/gpu/tune.ts";
-import { AutoencoderKl, autoencoderKlConfig } from "../lib/models/autoencoder_kl.ts";
-import { Unet, unetConfig } from "../lib/models/unet.ts";
+import { AutoencoderKl } from "../lib/models/autoencoder_kl.ts";
+import { Unet } from "../lib/models/unet.ts";
 import type { Weights } from "../lib/models/weights.ts";
 import type { Dtype, Tensor } from "../lib/tensor.ts";
-import { ConfigReader } from "../lib/weights/model_folder.ts";
-import { deviceReading, numbers } from "./devices.ts";
+import { deviceReading } from "./devices.ts";
+import { decoded, predicted, smallAutoencoder, smallUnet } from "./small_networks.ts";
 
-const VAE = autoencoderKlConfig(
-  new ConfigReader("vae/config.json", {
-    block_out_channels: [40, 72],
-    down_block_types: ["DownEncoderBlock2D", "DownEncoderBlock2D"],
-    up_block_types: ["UpDecoderBlock2D", "UpDecoderBlock2D"],
-    latent_channels: 4,
-    layers_per_block: 1,
-    norm_num_groups: 2,
-  }),
-);
-const UNET = unetConfig(
-  new ConfigReader("unet/config.json", {
-    block_out_channels: [64, 80],
-    down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D"],
-    up_block_types: ["CrossAttnUpBlock2D", "UpBlock2D"],
-    layers_per_block: 1,
-    attention_head_dim: [2, 2],
-    cross_attention_dim: 16,
-    norm_num_groups: 4,
-  }),
-);
+const VAE = smallAutoencoder([40, 72], 2);
+const UNET = smallUnet([64, 80], [2, 2], 4);
 
 /** What a network makes, and the shaders that read textures for it. */
 async function ran<M>(
@@ -52,20 +34,8 @@ async function ran<M>(
 
 for (const dtype of ["f32", "f16"] as const) {
   Deno.test(`networks draw the same bits from textures as storage and sampled ones, ${dtype}`, async () => {
-    const vae = (texels: TexelAccess) =>
-      ran(
-        texels,
-        dtype,
-        (w) => new AutoencoderKl(w, VAE),
-        (vae, r) => vae.decode(r, r.upload([2, 5, 7, 4], numbers(2 * 5 * 7 * 4, 3))),
-      );
-    const unet = (texels: TexelAccess) =>
-      ran(texels, dtype, (w) => new Unet(w, UNET), (unet, r) =>
-        unet.forward(r, {
-          sample: r.upload([2, 9, 14, 4], numbers(2 * 9 * 14 * 4, 3)),
-          timestep: [500, 20],
-          encoderHiddenStates: r.upload([2, 3, 16], numbers(2 * 3 * 16, 4)),
-        }));
+    const vae = (texels: TexelAccess) => ran(texels, dtype, (w) => new AutoencoderKl(w, VAE), decoded);
+    const unet = (texels: TexelAccess) => ran(texels, dtype, (w) => new Unet(w, UNET), predicted);
     const seen = new Set<string>();
     for (const network of [vae, unet]) {
       const [storage, sampled] = [await network("storage"), await network("sampled")];

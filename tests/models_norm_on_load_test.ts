@@ -4,35 +4,16 @@ import { assert, assertEquals } from "@std/assert";
 import { randomModel } from "../bench/random_weights.ts";
 import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
-import { AutoencoderKl, autoencoderKlConfig } from "../lib/models/autoencoder_kl.ts";
-import { Unet, unetConfig } from "../lib/models/unet.ts";
+import { AutoencoderKl } from "../lib/models/autoencoder_kl.ts";
+import { Unet } from "../lib/models/unet.ts";
 import type { Weights } from "../lib/models/weights.ts";
 import { decodeInBands } from "../lib/pipelines/vae_bands.ts";
 import type { Dtype, Tensor } from "../lib/tensor.ts";
-import { ConfigReader } from "../lib/weights/model_folder.ts";
 import { deviceReading, numbers } from "./devices.ts";
+import { decoded, predicted, smallAutoencoder, smallUnet } from "./small_networks.ts";
 
-const VAE = autoencoderKlConfig(
-  new ConfigReader("vae/config.json", {
-    block_out_channels: [36, 72],
-    down_block_types: ["DownEncoderBlock2D", "DownEncoderBlock2D"],
-    up_block_types: ["UpDecoderBlock2D", "UpDecoderBlock2D"],
-    latent_channels: 4,
-    layers_per_block: 1,
-    norm_num_groups: 12,
-  }),
-);
-const UNET = unetConfig(
-  new ConfigReader("unet/config.json", {
-    block_out_channels: [36, 72],
-    down_block_types: ["DownBlock2D", "CrossAttnDownBlock2D"],
-    up_block_types: ["CrossAttnUpBlock2D", "UpBlock2D"],
-    layers_per_block: 1,
-    attention_head_dim: [2, 4],
-    cross_attention_dim: 16,
-    norm_num_groups: 12,
-  }),
-);
+const VAE = smallAutoencoder([36, 72], 12);
+const UNET = smallUnet([36, 72], [2, 4], 12);
 
 interface Ran {
   readonly values: Float32Array;
@@ -88,20 +69,11 @@ async function agree<M>(
 
 for (const dtype of ["f32", "f16"] as const) {
   Deno.test(`an autoencoder whose convolutions norm as they load draws the same, ${dtype}`, async () => {
-    await agree(
-      dtype,
-      (w) => new AutoencoderKl(w, VAE),
-      (vae, r) => vae.decode(r, r.upload([2, 5, 7, 4], numbers(2 * 5 * 7 * 4, 3))),
-    );
+    await agree(dtype, (w) => new AutoencoderKl(w, VAE), decoded);
   });
 
   Deno.test(`a UNet whose convolutions norm as they load predicts the same, ${dtype}`, async () => {
-    await agree(dtype, (w) => new Unet(w, UNET), (unet, r) =>
-      unet.forward(r, {
-        sample: r.upload([2, 9, 14, 4], numbers(2 * 9 * 14 * 4, 3)),
-        timestep: [500, 20],
-        encoderHiddenStates: r.upload([2, 3, 16], numbers(2 * 3 * 16, 4)),
-      }));
+    await agree(dtype, (w) => new Unet(w, UNET), predicted);
   });
 }
 

@@ -1,6 +1,6 @@
 /** Every shader in every type that its operands may have: what Tint and naga have to compile. */
 
-import { bindings, preamble, type TexelAccess } from "../lib/gpu/kernel.ts";
+import { bindings, preamble, readsTexels, type TexelAccess } from "../lib/gpu/kernel.ts";
 import { SHADERS } from "../lib/gpu/shaders.gen.ts";
 
 /** A text to compile. */
@@ -32,7 +32,7 @@ export function shaderVariants({ f16, subgroups }: { f16: boolean; subgroups: bo
         (f16 ? ["f32", "f16"] : ["f32"]).map((type) => ({ ...m, [name]: type }))
       );
     }
-    const accesses = /\bTexels\b/.test(text) ? ["sampled", "storage"] as const : ["sampled"] as const;
+    const accesses = readsTexels(text) ? ["sampled", "storage"] as const : ["sampled"] as const;
     return mixtures.flatMap((types) =>
       accesses.map((texels) => ({
         name: [

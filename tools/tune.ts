@@ -39,11 +39,7 @@ if (Object.keys(tuning.tilesMs).length > 0) {
   console.log(`  ${tuning.tiles} tiles (${times(tuning.tilesMs)})`);
 }
 if (Object.keys(tuning.texelsMs).length > 0) {
-  console.log(
-    `  textures read as ${tuning.texels === "storage" ? "storage" : "sampled ones"} (${
-      times(tuning.texelsMs)
-    })`,
-  );
+  console.log(`  ${tuning.texels} textures (${times(tuning.texelsMs)})`);
 }
 if (Object.keys(tuning.arithmeticMs).length > 0) {
   console.log(`  f16 by f16 multiplied in ${tuning.arithmetic} (${times(tuning.arithmeticMs)})`);

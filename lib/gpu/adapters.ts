@@ -7,6 +7,7 @@
  */
 
 import type { DeviceInfo } from "./device.ts";
+import type { TexelAccess } from "./kernel.ts";
 import type { MatmulKernel, Operands } from "./tune.ts";
 
 /** What one compute unit (SM, work-group processor, Xe core, core) has; rates are per clock. */
@@ -186,6 +187,13 @@ export function expectedOperands(info: DeviceInfo, kernels: readonly MatmulKerne
   if (!unit) return "tiled";
   const share = (kernel: MatmulKernel): number => estimate(kernel, unit).share;
   return kernels.reduce((best, kernel) => share(kernel) > share(best) ? kernel : best).operands;
+}
+
+/** How a device is expected to read textures before it is measured: a GPU's sampling unit costs nothing, a CPU's is a function. */
+export function expectedTexels(
+  info: Pick<DeviceInfo, "storageTexels" | "fallback">,
+): TexelAccess {
+  return info.storageTexels && info.fallback ? "storage" : "sampled";
 }
 
 /** Instructions of a norm's scale and shift with SiLU beside its exponential and its reciprocal. */

@@ -5,8 +5,9 @@
  */
 
 import { DeviceLostError, LssgenError, NoAdapterError } from "../errors.ts";
+import { expectedTexels } from "./adapters.ts";
 import { DISPATCH_MS, DispatchBudget } from "./budget.ts";
-import { expectedTexels, KernelCache } from "./kernel.ts";
+import { KernelCache } from "./kernel.ts";
 import { Memory } from "./memory.ts";
 
 /** What {@linkcode openDevice} may be told. */

@@ -13,13 +13,6 @@ import { SHADERS } from "./shaders.gen.ts";
  */
 export type TexelAccess = "sampled" | "storage";
 
-/** How a device is expected to read textures before it is measured: a GPU's sampling unit costs nothing, a CPU's is a function. */
-export function expectedTexels(
-  info: { readonly storageTexels: boolean; readonly fallback: boolean },
-): TexelAccess {
-  return info.storageTexels && info.fallback ? "storage" : "sampled";
-}
-
 /** What tells one compiled kernel from another. */
 export interface KernelSpec {
   /** Name in shaders/, without `.wgsl`; unrolled variants as `name@RM=8,RN=8`. */
@@ -158,21 +151,26 @@ const TEXEL_LAYOUTS: Readonly<Record<TexelAccess, Partial<GPUBindGroupLayoutEntr
   storage: { storageTexture: { access: "read-only", format: "rgba32uint" } },
 };
 
+/** Whether a shader reads textures. */
+export function readsTexels(text: string): boolean {
+  return /\bTexels\b/.test(text);
+}
+
 /** The lines put before a shader's text: what it needs enabled, one alias for each type, and how textures are read. */
 export function preamble(
-  types: KernelSpec["types"] = {},
-  text = "",
-  texels: TexelAccess = "sampled",
+  types: KernelSpec["types"],
+  text: string,
+  texels: TexelAccess,
 ): string {
-  const names = Object.entries(types);
+  const names = Object.entries(types ?? {});
   const f16 = /<f16>/.test(text) || names.some(([, type]) => /\bf16\b/.test(type)) ? "enable f16;\n" : "";
   const subgroups = /\bsubgroup[A-Z]/.test(text) ? "enable subgroups;\n" : "";
   const aliases = names.map(([name, type]) => `alias ${name} = ${type};\n`).join("");
-  return f16 + subgroups + aliases + (/\bTexels\b/.test(text) ? TEXELS[texels] : "");
+  return f16 + subgroups + aliases + (readsTexels(text) ? TEXELS[texels] : "");
 }
 
 /** Bind group layout entries read off the text, so that a shader's bindings stand in one place only. */
-export function bindings(text: string, texels: TexelAccess = "sampled"): GPUBindGroupLayoutEntry[] {
+export function bindings(text: string, texels: TexelAccess): GPUBindGroupLayoutEntry[] {
   const entries: GPUBindGroupLayoutEntry[] = [];
   for (
     const [, binding, space] of text.matchAll(/@binding\((\d+)\)\s*var(?:<([^>]+)>|\s+\w+: Texels)/g)

@@ -14825,7 +14825,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -15026,7 +15026,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -15224,7 +15224,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -15232,18 +15232,20 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
+}
+// Four values of X from a texture, which holds four f32 a texel, or eight f16 (X_TYPE 1).
+
+fn xFour(at: u32) -> vec4f {
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
@@ -15430,7 +15432,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -15438,18 +15440,20 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
+}
+// Four values of X from a texture, which holds four f32 a texel, or eight f16 (X_TYPE 1).
+
+fn xFour(at: u32) -> vec4f {
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
@@ -15633,7 +15637,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -15641,18 +15645,20 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
+}
+// Four values of X from a texture, which holds four f32 a texel, or eight f16 (X_TYPE 1).
+
+fn xFour(at: u32) -> vec4f {
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
@@ -15899,7 +15905,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -15907,18 +15913,20 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
+}
+// Four values of X from a texture, which holds four f32 a texel, or eight f16 (X_TYPE 1).
+
+fn xFour(at: u32) -> vec4f {
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
 /// Input coordinate of output coordinate o under tap k, or −1 outside (and between, when transposed).
@@ -16161,7 +16169,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -16553,7 +16561,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -16942,7 +16950,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -16950,18 +16958,20 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
+}
+// Four values of X from a texture, which holds four f32 a texel, or eight f16 (X_TYPE 1).
+
+fn xFour(at: u32) -> vec4f {
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -17339,7 +17349,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -17347,18 +17357,20 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
+}
+// Four values of X from a texture, which holds four f32 a texel, or eight f16 (X_TYPE 1).
+
+fn xFour(at: u32) -> vec4f {
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -17733,7 +17745,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -17741,18 +17753,20 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
+}
+// Four values of X from a texture, which holds four f32 a texel, or eight f16 (X_TYPE 1).
+
+fn xFour(at: u32) -> vec4f {
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -18367,7 +18381,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -18375,18 +18389,20 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
+}
+// Four values of X from a texture, which holds four f32 a texel, or eight f16 (X_TYPE 1).
+
+fn xFour(at: u32) -> vec4f {
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -19006,7 +19022,7 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -19014,18 +19030,20 @@ override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
   let at = (k * s.Co8 + n) / 8u;
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
+}
+// Four values of X from a texture, which holds four f32 a texel, or eight f16 (X_TYPE 1).
+
+fn xFour(at: u32) -> vec4f {
+  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
+  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
 const OUTSIDE = 0xffffffffu;
@@ -23227,7 +23245,9 @@ struct Shape { P: u32, C: u32, G: u32, chunk: u32, chunks: u32, first: u32, b: u
 var<workgroup> partial: array<vec4f, WG>;
 var<workgroup> means: array<f32, WG>;
 
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+// Four values of X from a texture, which holds four f32 a texel, or eight f16 (X_TYPE 1).
+
+fn xFour(at: u32) -> vec4f {
   let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
   let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
@@ -33549,11 +33569,13 @@ fn pair(c: u32) -> vec2f {  // two channels a texel
   let bits = bitcast<vec4f>(texel(S, c >> 1u));
   return select(bits.xy, bits.zw, (c & 1u) == 1u);
 }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
+// Four values of X from a texture, which holds four f32 a texel, or eight f16 (X_TYPE 1).
+
+fn xFour(at: u32) -> vec4f {
   let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
   if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let two = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(two.x), unpack2x16float(two.y));
+  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
+  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
 }
 
 @compute @workgroup_size(WG)
@@ -33614,4 +33636,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "1ec77293dc9495c4";
+export const SHADERS_DIGEST = "656acacdcae4e21d";

@@ -318,17 +318,17 @@ export async function tuneMatmul(
       device,
       until,
       first(expectedOperands(device.info, LARGE_KERNELS), [
-        product("texels", variant("texels", 4, 4, 16, 1)),
-        product("buffers", variant("buffers", 4, 4, 16, 1)),
-        product("tiled", variant("tiled", 4, 4, 16, 16)),
+        product("texels", KERNELS.texels[1]),
+        product("buffers", KERNELS.buffers[1]),
+        product("tiled", KERNELS.tiled[2]),
       ]),
     );
     const operands = given ?? least(ms);
     const { tilesMs, texels, texelsMs } = operands === "texels" ? await measureTexels(device, until) : {
       tilesMs: size || operands === "buffers" ? {} : await race<Tiles>(device, until, [
-        product<Tiles>("small", KERNELS.tiled[2], "f32", TILES_PROBE),
-        product<Tiles>("large", LARGE_STAGED.large, "f32", TILES_PROBE),
-        product<Tiles>("huge", LARGE_STAGED.huge, "f32", TILES_PROBE),
+        product<Tiles>("small", KERNELS.tiled[2], { shape: TILES_PROBE }),
+        product<Tiles>("large", LARGE_STAGED.large, { shape: TILES_PROBE }),
+        product<Tiles>("huge", LARGE_STAGED.huge, { shape: TILES_PROBE }),
       ]),
       texels: device.kernels.texels,
       texelsMs: {},
@@ -336,8 +336,8 @@ export async function tuneMatmul(
     const tiles = size ?? (operands === "buffers" ? "small" : least(tilesMs, TILES_MARGIN));
     const arithmeticMs = operands === "tiled" && tiles === "small" && device.info.f16
       ? await race<Arithmetic>(device, until, [
-        product<Arithmetic>("f32", KERNELS.tiled[2], "f16"),
-        product<Arithmetic>("f16", HALF_STAGED, "f16"),
+        product<Arithmetic>("f32", KERNELS.tiled[2], { type: "f16" }),
+        product<Arithmetic>("f16", HALF_STAGED, { type: "f16" }),
       ])
       : {};
     const arithmetic = "f32" in arithmeticMs ? least(arithmeticMs, HALF_MARGIN) : "f32";
@@ -370,7 +370,7 @@ export function tuningOf(device: Device): MatmulTuning | undefined {
   return tunings.get(device);
 }
 
-/** Makes a device's kernels go by `tuning` from now on: for tests and benches of what it would not choose. */
+/** Makes a device's kernels go by `tuning` from now on; tests and benches force what it would not choose. */
 export function forceTuning(device: Device, tuning: MatmulTuning): void {
   tunings.set(device, tuning);
   device.kernels.texels = tuning.texels;
@@ -423,9 +423,11 @@ interface Candidate<Name extends string> {
 function product<Name extends string>(
   name: Name,
   kernel: MatmulKernel,
-  type: "f32" | "f16" = "f32",
-  { M, N, K } = PROBE,
-  texels: TexelAccess | undefined = undefined,
+  { type = "f32", shape: { M, N, K } = PROBE, texels }: {
+    type?: "f32" | "f16";
+    shape?: Pick<MatmulShape, "M" | "N" | "K">;
+    texels?: TexelAccess;
+  } = {},
 ): Candidate<Name> {
   const across = Math.ceil(N / (kernel.WX * kernel.RN));
   const tiles = across * Math.ceil(M / (kernel.WY * kernel.RM));
@@ -499,15 +501,9 @@ async function measureTexels(
   const { storageTexels } = device.info;
   const small = KERNELS.texels[1];
   const { large, ...texelsMs } = await race<TexelAccess | "large">(device, until, [
-    product<TexelAccess>("sampled", small, "f32", PROBE, "sampled"),
-    ...storageTexels ? [product<TexelAccess>("storage", small, "f32", PROBE, "storage")] : [],
-    product<"large">(
-      "large",
-      variant("texels", 16, 16, 8, 4),
-      "f32",
-      PROBE,
-      storageTexels ? "storage" : "sampled",
-    ),
+    product<TexelAccess>("sampled", small, { texels: "sampled" }),
+    ...storageTexels ? [product<TexelAccess>("storage", small, { texels: "storage" })] : [],
+    product<"large">("large", LARGE_TILES.at(-1)!.kernel, { texels: storageTexels ? "storage" : "sampled" }),
   ]);
   const beside = texelsMs.storage ?? texelsMs.sampled;
   return { tilesMs: { small: beside, large }, texels: least(texelsMs, TILES_MARGIN), texelsMs };

@@ -1,4 +1,4 @@
-// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS); with eights.
+// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16
@@ -13,12 +13,6 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
-fn xFour(at: u32) -> vec4f {  // four f32 a texel, or eight f16
-  let bits = texel(X, select(at, at >> 1u, X_TYPE == 1u));
-  if (X_TYPE == 0u) { return bitcast<vec4f>(bits); }
-  let pair = select(bits.xy, bits.zw, (at & 1u) == 1u);
-  return vec4f(unpack2x16float(pair.x), unpack2x16float(pair.y));
-}
 // end
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
