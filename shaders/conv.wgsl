@@ -1,7 +1,7 @@
 // conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.

@@ -1,7 +1,7 @@
 // conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a

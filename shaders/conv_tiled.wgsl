@@ -1,7 +1,7 @@
 // conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
@@ -90,7 +90,7 @@ fn stageW(to: u32, k: u32, n: u32) {
   var v = vec4u();
   var u = vec4u();
   if (n < s.Co8) {
-    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    let at = weightAt(k, n) * W_VECTORS;
     v = W[at];
     if (W_TYPE == 0u) { u = W[at + 1u]; }
   }

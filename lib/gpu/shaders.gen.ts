@@ -14757,7 +14757,7 @@ const PX: u32 = 4u;
 // conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
@@ -14769,7 +14769,11 @@ override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -14779,6 +14783,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -14786,6 +14791,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -14837,7 +14848,7 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -14955,7 +14966,7 @@ const PX: u32 = 4u;
 // conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
@@ -14967,7 +14978,11 @@ override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -14977,6 +14992,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -14984,6 +15000,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -15038,7 +15060,7 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -15156,7 +15178,7 @@ const PX: u32 = 4u;
 // conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
@@ -15168,7 +15190,11 @@ override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -15178,6 +15204,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -15185,6 +15212,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -15235,7 +15268,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -15361,7 +15394,7 @@ const PX: u32 = 4u;
 // conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
@@ -15373,7 +15406,11 @@ override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -15383,6 +15420,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -15390,6 +15428,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -15443,7 +15487,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -15569,7 +15613,7 @@ const PX: u32 = 8u;
 // conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
@@ -15581,7 +15625,11 @@ override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -15591,6 +15639,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -15598,6 +15647,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -15648,7 +15703,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -15834,7 +15889,7 @@ const PX: u32 = 8u;
 // conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // TRANSPOSED reads x where (o + pad − tap) divides by the stride, as torch's conv_transpose2d.
@@ -15846,7 +15901,11 @@ override KH: u32 = 3u;
 override KW: u32 = 3u;
 override TRANSPOSED: u32 = 0u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -15856,6 +15915,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -15863,6 +15923,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -15916,7 +15982,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -16103,7 +16169,7 @@ const ROWS: u32 = 1u;
 // conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
@@ -16113,7 +16179,11 @@ const ROWS: u32 = 1u;
 
 override UP: u32 = 1u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -16123,6 +16193,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -16130,6 +16201,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -16181,7 +16258,7 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -16492,7 +16569,7 @@ const ROWS: u32 = 1u;
 // conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
@@ -16502,7 +16579,11 @@ const ROWS: u32 = 1u;
 
 override UP: u32 = 1u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -16512,6 +16593,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -16519,6 +16601,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -16573,7 +16661,7 @@ fn wBits(at: u32) -> vec4u { return W[at]; }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -16884,7 +16972,7 @@ const ROWS: u32 = 1u;
 // conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
@@ -16894,7 +16982,11 @@ const ROWS: u32 = 1u;
 
 override UP: u32 = 1u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -16904,6 +16996,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -16911,6 +17004,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -16961,7 +17060,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -17280,7 +17379,7 @@ const ROWS: u32 = 1u;
 // conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
@@ -17290,7 +17389,11 @@ const ROWS: u32 = 1u;
 
 override UP: u32 = 1u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -17300,6 +17403,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -17307,6 +17411,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -17360,7 +17470,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -17679,7 +17789,7 @@ const ROWS: u32 = 1u;
 // conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
@@ -17689,7 +17799,11 @@ const ROWS: u32 = 1u;
 
 override UP: u32 = 1u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -17699,6 +17813,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -17706,6 +17821,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -17756,7 +17877,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -18315,7 +18436,7 @@ const ROWS: u32 = 2u;
 // conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
@@ -18325,7 +18446,11 @@ const ROWS: u32 = 2u;
 
 override UP: u32 = 1u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -18335,6 +18460,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -18342,6 +18468,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -18392,7 +18524,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -18956,7 +19088,7 @@ const ROWS: u32 = 4u;
 // conv3x3.wgsl — 3×3 convolution, stride 1: each invocation makes PX neighbouring pixels of ROWS rows × 8 channels.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE: tap, input channel, output channels padded to 8
+//   W  [9, Ci, Co8]         f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
 // The PX + 2 input columns of a row serve all three taps of that row, so a loaded value is used up to 24 times, and a
@@ -18966,7 +19098,11 @@ const ROWS: u32 = 4u;
 
 override UP: u32 = 1u;
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -18976,6 +19112,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -18983,6 +19120,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -19033,7 +19176,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }
@@ -19606,7 +19749,7 @@ const RN: u32 = 1u;
 // conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
@@ -19627,7 +19770,11 @@ override KW: u32 = 3u;
 override PATCH: u32 = 0u;    // with a STRIDE of 1
 override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -19637,6 +19784,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -19644,6 +19792,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -19748,7 +19902,7 @@ fn stageW(to: u32, k: u32, n: u32) {
   var v = vec4u();
   var u = vec4u();
   if (n < s.Co8) {
-    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    let at = weightAt(k, n) * W_VECTORS;
     v = W[at];
     if (W_TYPE == 0u) { u = W[at + 1u]; }
   }
@@ -19952,7 +20106,7 @@ const RN: u32 = 1u;
 // conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
@@ -19973,7 +20127,11 @@ override KW: u32 = 3u;
 override PATCH: u32 = 0u;    // with a STRIDE of 1
 override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -19983,6 +20141,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -19990,6 +20149,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -20097,7 +20262,7 @@ fn stageW(to: u32, k: u32, n: u32) {
   var v = vec4u();
   var u = vec4u();
   if (n < s.Co8) {
-    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    let at = weightAt(k, n) * W_VECTORS;
     v = W[at];
     if (W_TYPE == 0u) { u = W[at + 1u]; }
   }
@@ -20301,7 +20466,7 @@ const RN: u32 = 1u;
 // conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
@@ -20322,7 +20487,11 @@ override KW: u32 = 3u;
 override PATCH: u32 = 0u;    // with a STRIDE of 1
 override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -20332,6 +20501,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -20339,6 +20509,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -20443,7 +20619,7 @@ fn stageW(to: u32, k: u32, n: u32) {
   var v = vec4u();
   var u = vec4u();
   if (n < s.Co8) {
-    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    let at = weightAt(k, n) * W_VECTORS;
     v = W[at];
     if (W_TYPE == 0u) { u = W[at + 1u]; }
   }
@@ -20739,7 +20915,7 @@ const RN: u32 = 1u;
 // conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
@@ -20760,7 +20936,11 @@ override KW: u32 = 3u;
 override PATCH: u32 = 0u;    // with a STRIDE of 1
 override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -20770,6 +20950,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -20777,6 +20958,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -20884,7 +21071,7 @@ fn stageW(to: u32, k: u32, n: u32) {
   var v = vec4u();
   var u = vec4u();
   if (n < s.Co8) {
-    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    let at = weightAt(k, n) * W_VECTORS;
     v = W[at];
     if (W_TYPE == 0u) { u = W[at + 1u]; }
   }
@@ -21180,7 +21367,7 @@ const RN: u32 = 2u;
 // conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
@@ -21201,7 +21388,11 @@ override KW: u32 = 3u;
 override PATCH: u32 = 0u;    // with a STRIDE of 1
 override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -21211,6 +21402,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -21218,6 +21410,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -21322,7 +21520,7 @@ fn stageW(to: u32, k: u32, n: u32) {
   var v = vec4u();
   var u = vec4u();
   if (n < s.Co8) {
-    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    let at = weightAt(k, n) * W_VECTORS;
     v = W[at];
     if (W_TYPE == 0u) { u = W[at + 1u]; }
   }
@@ -22137,7 +22335,7 @@ const RN: u32 = 2u;
 // conv_tiled.wgsl — convolution as an implicit matrix product: a workgroup stages pixels and weights in workgroup memory.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
-//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, output channels padded to 8
+//   W  [kh·kw, Ci, Co8]     f32 or f16 by W_TYPE, laid out as parts/conv_output.wgsl says
 //   S  [B, Ci, 2]           f32, scale and shift of x: with NORM a group norm is applied to x on its way into a tile
 //   Y  [B, Ho, Wo, Co]      yElem;  y = act(conv + bias + channelBias[b]) + R
 //
@@ -22158,7 +22356,11 @@ override KW: u32 = 3u;
 override PATCH: u32 = 0u;    // with a STRIDE of 1
 override NORM: u32 = 0u;     // 1: x · scale + shift of its channel; 2: and SiLU
 
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -22168,6 +22370,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -22175,6 +22378,12 @@ struct Shape {
 @group(0) @binding(4) var<storage, read>       channelBias: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
@@ -22282,7 +22491,7 @@ fn stageW(to: u32, k: u32, n: u32) {
   var v = vec4u();
   var u = vec4u();
   if (n < s.Co8) {
-    let at = (k * s.Co8 + n) / 8u * W_VECTORS;
+    let at = weightAt(k, n) * W_VECTORS;
     v = W[at];
     if (W_TYPE == 0u) { u = W[at + 1u]; }
   }
@@ -33636,4 +33845,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "656acacdcae4e21d";
+export const SHADERS_DIGEST = "b774625932ae7072";

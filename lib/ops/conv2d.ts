@@ -14,7 +14,10 @@ import { groupNorm, groupNormFactors, type GroupNormOptions } from "./group_norm
 import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold, MAX_GROUPS, windowOf } from "./window.ts";
 
-/** A convolution's weights on the GPU, [kh·kw, Ci rounded up to 4, Co rounded up to 8]. */
+/**
+ * A convolution's weights on the GPU, [kh·kw, Ci rounded up to 4, Co rounded up to 8], in columns of {@linkcode COLUMN} output
+ * channels, one whole column after the other.
+ */
 export interface ConvWeights {
   /** Packed weights. */
   readonly buffer: GPUBuffer;
@@ -73,6 +76,9 @@ export interface PackConvOptions {
   readonly type: "f32" | "f16" | "bf16";
 }
 
+/** Output channels of a column of packed weights: a row of one is what eight neighbouring invocations read. */
+const COLUMN = 64;
+
 /** Bytes of a convolution's weights as {@linkcode packConv} lays them out. */
 export function packedConvBytes(
   { Co, Ci, kh, kw }: Pick<ConvWeights, "Co" | "Ci" | "kh" | "kw">,
@@ -91,9 +97,12 @@ export function packConv(
   const [C4, N8, taps] = [Math.ceil(Ci / 4) * 4, Math.ceil(Co / 8) * 8, kh * kw];
   const packed = new Float32Array(taps * C4 * N8);
   for (let n = 0; n < Co; n++) {
+    const first = n - n % COLUMN;
+    const width = Math.min(COLUMN, N8 - first);
+    const at = first * taps * C4 + n - first;
     for (let c = 0; c < Ci; c++) {
       const from = (o.transposed ? c * Co + n : n * Ci + c) * taps;
-      for (let t = 0; t < taps; t++) packed[(t * C4 + c) * N8 + n] = weights[from + t];
+      for (let t = 0; t < taps; t++) packed[at + (t * C4 + c) * width] = weights[from + t];
     }
   }
   let data: Float32Array<ArrayBuffer> | Float16Array<ArrayBuffer> = packed;
@@ -388,6 +397,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
           g.top >>> 0, g.left >>> 0, y0, y1 - y0,
           from(xw.base, H), from(yw.base, g.Ho), rw ? from(rw.base, g.Ho) : 0, b,
           kernel.across, ACTIVATION_CODES[o.act ?? "none"], (w.bias ? 1 : 0) + (o.channelBias ? 2 : 0), o.residual ? 1 : 0,
+          kh * kw * C4 * 4,
         ],
         buffers: [
           kernel.texels ? copy(xw.binding) : xw.binding,

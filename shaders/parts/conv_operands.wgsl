@@ -17,7 +17,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 /// Weights of input row k (tap · Ci + channel) for eight output channels from n on.
 fn weights(k: u32, n: u32) -> Eight {
-  let at = (k * s.Co8 + n) / 8u;
+  let at = weightAt(k, n);
   if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
   return halves(wBits(at));
 }

@@ -1,4 +1,8 @@
-// What convolutions share: the uniform block, their outputs, and what becomes of a sum. Vectors of four channels with V = 1.
+// What convolutions share: the uniform block, where weights lie, their outputs, and what becomes of a sum. Vectors of four channels
+// with V = 1.
+//
+// Weights [kh·kw, Ci, Co8], output channels padded to 8, lie in columns of 64 output channels, one whole column after the other: what
+// neighbouring invocations read for a pixel is one run of memory. In rows of 1280 channels, every row was another page.
 
 struct Shape {
   H: u32, W: u32, C4: u32, Co: u32, Co8: u32, Ho: u32, Wo: u32, tiles: u32,
@@ -8,6 +12,7 @@ struct Shape {
   act: u32,      // as in matmul.wgsl
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
+  wRows: u32,    // rows of the weights: taps · input channels
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -21,6 +26,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 // end
+
+/// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
+fn weightAt(k: u32, n: u32) -> u32 {
+  let first = n / 64u * 64u;
+  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+}
 
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
