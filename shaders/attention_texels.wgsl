@@ -5,7 +5,7 @@
 // suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
 // of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
 
-// variants RQ=4 OD=32; RQ=12 OD=32; RQ=8 OD=40; RQ=4 OD=64; RQ=8 OD=64; RQ=16 OD=64; RQ=8 OD=80; RQ=8 OD=128
+// variants RQ=4 OD=32; RQ=12 OD=32; RQ=8 OD=40; RQ=4 OD=64; RQ=8 OD=64; RQ=16 OD=64
 
 override WX: u32 = 8u;
 

@@ -160,7 +160,19 @@ const LARGE: [Operands, Case][] = [
   }],
   ["texels", { B: 1, heads: 8, D: 64, Lq: 1401, Lk: 1403, dtype: "f16", every: 200 }],
   ["texels", { B: 1, heads: 9, D: 80, Lq: 501, Lk: 453, every: 90 }],
+  ["texels", {
+    B: 2,
+    heads: 3,
+    D: 72,
+    Lq: 413,
+    Lk: 407,
+    causal: true,
+    mask: true,
+    bias: ["B", "heads"],
+    every: 90,
+  }],
   ["texels", { B: 1, heads: 8, D: 128, Lq: 1001, Lk: 1003, every: 200 }],
+  ["texels", { B: 2, heads: 8, D: 160, Lq: 21, Lk: 2101, mask: true, dtype: "f16" }], // packed by heads
   ["tiled", { B: 2, heads: 4, D: 40, Lq: 643, Lk: 645, before: 3, every: 90 }],
   ["tiled", { B: 1, heads: 3, D: 64, Lq: 813, Lk: 807, causal: true, dtype: "f16", every: 90 }],
   ["tiled", { B: 1, heads: 3, D: 112, Lq: 613, Lk: 627, every: 90 }],
@@ -175,6 +187,19 @@ for (const [operands, c] of LARGE) {
     assert(e < (dtype === "f16" ? F16 : F32), `${e}`);
   });
 }
+
+Deno.test("attention() makes probabilities of as many samples, heads or queries at once as a binding holds", async () => {
+  const shapes: [number, Case][] = [
+    [5 << 19, { B: 3, heads: 2, D: 72, Lq: 301, Lk: 307, mask: true, before: 5 }], // two samples
+    [1 << 20, { B: 2, heads: 3, D: 72, Lq: 301, Lk: 307, bias: [1, "heads"], before: 5 }], // two heads
+    [3 << 18, { B: 1, heads: 2, D: 80, Lq: 701, Lk: 703, causal: true }], // 256 queries
+  ];
+  for (const [limit, c] of shapes) {
+    using device = await deviceReading("texels", limit);
+    const e = await error(device, { ...c, every: 20, aligned: true });
+    assert(e < F32, `${JSON.stringify(c)}: ${e}`);
+  }
+});
 
 Deno.test("stagedTile() covers the columns and stays within a device's workgroup memory and invocations", () => {
   for (const [workgroupBytes, workgroupInvocations] of [[16 << 10, 256], [32 << 10, 1024], [16 << 10, 32]]) {
@@ -226,6 +251,9 @@ Deno.test("attention() stays finite and right when scores are in the hundreds", 
   using device = await openDevice();
   // Scores up to about 400 carry 400 · 2⁻²⁴ · √D ≈ 2e-4.
   assert(await error(device, { B: 1, heads: 1, D: 64, Lq: 40, Lk: 90, size: 12 }) < 5e-4);
+  using textures = await deviceReading("texels");
+  const c: Case = { B: 1, heads: 2, D: 72, Lq: 250, Lk: 350, size: 12, aligned: true, every: 10 };
+  assert(await error(textures, c) < 5e-4);
 });
 
 Deno.test("attention() from textures needs no binding for what it reads, and splits what it writes", async () => {

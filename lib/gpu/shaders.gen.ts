@@ -1493,6 +1493,39 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
+  "attention_heads": `// attention_heads.wgsl — keys, then values, with each head's rows one after the other: [2, B, heads, Lk, D].
+//
+// In a joint tensor the rows of a head lie as far apart as all heads of queries, keys and values are wide. Where that is more than a page
+// of memory, every row is another page to a tile of few queries, and a processor spends more time on addresses than on numbers.
+
+override WG: u32 = 64u;
+
+struct Shape {
+  Lk: u32, width: u32, pairs: u32, heads: u32,       // width: texels of a row of a head; pairs: heads of all samples
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,  // in texels
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      K: Texels;
+@group(0) @binding(2) var                      V: Texels;
+@group(0) @binding(3) var<storage, read_write> Y: array<vec4u>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  let at = id.y * (size.x * WG) + id.x;
+  let row = at / s.width;
+  let pair = row / s.Lk % s.pairs;
+  let b = pair / s.heads;
+  let h = pair % s.heads;
+  let which = row / s.Lk / s.pairs;
+  if (which == 0u) {
+    Y[at] = texel(K, s.kFirst + b * s.kSample + h * s.kHead + row % s.Lk * s.kRow + at % s.width);
+  } else if (which == 1u) {
+    Y[at] = texel(V, s.vFirst + b * s.vSample + h * s.vHead + row % s.Lk * s.vRow + at % s.width);
+  }
+}
+`,
   "attention_pack": `// attention_pack.wgsl — P [rows, D] = one head's rows of X: for keys and values that exceed a binding.
 //
 // One invocation an element; groups fold over x and y.
@@ -1511,6 +1544,748 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let row = s.r0 + at / s.D;
   let d = at % s.D;
   if (row < s.rEnd) { P[row * s.D + d] = X[s.first + row * s.row + d]; }
+}
+`,
+  "attention_scores@RQ=16,RK=16": `const RQ: u32 = 16u;
+const RK: u32 = 16u;
+// attention_scores.wgsl — P = exp2(s − m), s = log₂e · (scale · Q Kᵀ + bias, masked): the first half of an attention from textures.
+//
+// An invocation makes the scores of RQ queries and RK keys of one head in registers; Q and K as in attention_tiled.wgsl, in textures of
+// 2048 texels a row read as one long list. m is the least whole number that is no less than a query's RK scores, so that
+// attention_values.wgsl brings all probabilities of a query to the same power of two without rounding them again.
+//
+//   P  [pairs, rows, keys] f32 or f16 by P_TYPE, rows and keys filled up to whole tiles; then m, f32 [pairs, keys / RK, rows]
+
+
+override WX: u32 = 8u;
+override P_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+
+const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
+
+override CAUSAL: u32 = 0u;
+override BIAS: u32 = 0u;
+override MASK: u32 = 0u;
+
+// The …First are first elements minus the elements before the bound part.
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
+  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
+  scale: f32, pairs: u32,   // pairs: heads of all samples
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(4) var<storage, read>       bias: array<f32>;
+@group(0) @binding(5) var<storage, read>       keep: array<f32>;
+// Scores of kernels that read eight values at a time; they include attention_shape too.
+
+const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
+const LOG2E: f32 = 1.4426950409;
+
+override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override KV_TYPE: u32 = 0u;
+
+/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
+fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
+  // Without branches, which cost a CPU's vectors more than what they would save.
+  let k = min(key, s.Lk - 1u);
+  var v = dot * (s.scale * LOG2E);
+  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  var counts = key < s.Lk;
+  if (CAUSAL == 1u) { counts = counts && key <= row; }
+  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  return select(NOTHING, v, counts);
+}
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(1) var                      Q: Texels;
+@group(0) @binding(2) var                      K: Texels;
+@group(0) @binding(3) var<storage, read_write> P: array<vec4u>;
+
+fn loadQ(at: u32) -> Eight {
+  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
+  return halves(texel(Q, at));
+}
+
+fn loadK(at: u32) -> Eight {
+  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
+  return halves(texel(K, at));
+}
+
+/// Eight probabilities of a query.
+fn put(at: u32, lo: vec4f, hi: vec4f) {
+  if (P_TYPE == 1u) {
+    P[at] = vec4u(pack2x16float(lo.xy), pack2x16float(lo.zw), pack2x16float(hi.xy), pack2x16float(hi.zw));
+    return;
+  }
+  P[at * 2u] = bitcast<vec4u>(lo);
+  P[at * 2u + 1u] = bitcast<vec4u>(hi);
+}
+
+@compute @workgroup_size(WX)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  // Neighbours have the same queries: tiles of keys follow each other, then those of queries, then heads.
+  let tile = id.y * (size.x * WX) + id.x;
+  let across = (s.Lk + RK - 1u) / RK;
+  let down = (s.qEnd - s.q0 + RQ - 1u) / RQ;
+  let pair = tile / across / down;
+  if (pair >= s.pairs) { return; }
+  let k0 = tile % across * RK;
+  let first = tile / across % down * RQ;
+  let n0 = s.q0 + first;
+  let b = s.b0 + pair / s.headsHere;
+  let h = s.h0 + pair % s.headsHere;
+  let qHead = s.qFirst + b * s.qSample + h * s.qHead;
+  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+
+  // Queries and keys beyond the edge repeat the last one; such keys do not count, such queries are not stored in the end.
+  let qAt0_0 = (qHead + min(n0 + 4u * 0 + 0, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt0_1 = (qHead + min(n0 + 4u * 0 + 1, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt0_2 = (qHead + min(n0 + 4u * 0 + 2, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt0_3 = (qHead + min(n0 + 4u * 0 + 3, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt1_0 = (qHead + min(n0 + 4u * 1 + 0, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt1_1 = (qHead + min(n0 + 4u * 1 + 1, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt1_2 = (qHead + min(n0 + 4u * 1 + 2, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt1_3 = (qHead + min(n0 + 4u * 1 + 3, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt2_0 = (qHead + min(n0 + 4u * 2 + 0, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt2_1 = (qHead + min(n0 + 4u * 2 + 1, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt2_2 = (qHead + min(n0 + 4u * 2 + 2, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt2_3 = (qHead + min(n0 + 4u * 2 + 3, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt3_0 = (qHead + min(n0 + 4u * 3 + 0, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt3_1 = (qHead + min(n0 + 4u * 3 + 1, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt3_2 = (qHead + min(n0 + 4u * 3 + 2, s.qEnd - 1u) * s.qRow) / 8u;
+  let qAt3_3 = (qHead + min(n0 + 4u * 3 + 3, s.qEnd - 1u) * s.qRow) / 8u;
+  let kAt0_0_0 = (kHead + min(k0 + 8u * 0 + 4u * 0 + 0, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_0_0_0 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_0_0_0 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_0_0_0 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_0_0_0 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt0_0_1 = (kHead + min(k0 + 8u * 0 + 4u * 0 + 1, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_0_0_1 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_0_0_1 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_0_0_1 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_0_0_1 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt0_0_2 = (kHead + min(k0 + 8u * 0 + 4u * 0 + 2, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_0_0_2 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_0_0_2 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_0_0_2 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_0_0_2 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt0_0_3 = (kHead + min(k0 + 8u * 0 + 4u * 0 + 3, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_0_0_3 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_0_0_3 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_0_0_3 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_0_0_3 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt0_1_0 = (kHead + min(k0 + 8u * 0 + 4u * 1 + 0, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_0_1_0 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_0_1_0 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_0_1_0 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_0_1_0 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt0_1_1 = (kHead + min(k0 + 8u * 0 + 4u * 1 + 1, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_0_1_1 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_0_1_1 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_0_1_1 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_0_1_1 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt0_1_2 = (kHead + min(k0 + 8u * 0 + 4u * 1 + 2, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_0_1_2 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_0_1_2 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_0_1_2 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_0_1_2 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt0_1_3 = (kHead + min(k0 + 8u * 0 + 4u * 1 + 3, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_0_1_3 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_0_1_3 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_0_1_3 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_0_1_3 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt1_0_0 = (kHead + min(k0 + 8u * 1 + 4u * 0 + 0, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_1_0_0 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_1_0_0 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_1_0_0 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_1_0_0 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt1_0_1 = (kHead + min(k0 + 8u * 1 + 4u * 0 + 1, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_1_0_1 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_1_0_1 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_1_0_1 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_1_0_1 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt1_0_2 = (kHead + min(k0 + 8u * 1 + 4u * 0 + 2, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_1_0_2 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_1_0_2 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_1_0_2 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_1_0_2 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt1_0_3 = (kHead + min(k0 + 8u * 1 + 4u * 0 + 3, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_1_0_3 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_1_0_3 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_1_0_3 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_1_0_3 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt1_1_0 = (kHead + min(k0 + 8u * 1 + 4u * 1 + 0, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_1_1_0 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_1_1_0 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_1_1_0 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_1_1_0 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt1_1_1 = (kHead + min(k0 + 8u * 1 + 4u * 1 + 1, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_1_1_1 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_1_1_1 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_1_1_1 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_1_1_1 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt1_1_2 = (kHead + min(k0 + 8u * 1 + 4u * 1 + 2, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_1_1_2 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_1_1_2 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_1_1_2 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_1_1_2 = vec4f();   // of queries 4 3 … 4 3 + 3
+  let kAt1_1_3 = (kHead + min(k0 + 8u * 1 + 4u * 1 + 3, s.Lk - 1u) * s.kRow) / 8u;
+  var u0_1_1_3 = vec4f();   // of queries 4 0 … 4 0 + 3
+  var u1_1_1_3 = vec4f();   // of queries 4 1 … 4 1 + 3
+  var u2_1_1_3 = vec4f();   // of queries 4 2 … 4 2 + 3
+  var u3_1_1_3 = vec4f();   // of queries 4 3 … 4 3 + 3
+  for (var c = 0u; c < s.D / 8u; c++) {
+    let a0_0 = loadQ(qAt0_0 + c);
+    let a0_1 = loadQ(qAt0_1 + c);
+    let a0_2 = loadQ(qAt0_2 + c);
+    let a0_3 = loadQ(qAt0_3 + c);
+    let a1_0 = loadQ(qAt1_0 + c);
+    let a1_1 = loadQ(qAt1_1 + c);
+    let a1_2 = loadQ(qAt1_2 + c);
+    let a1_3 = loadQ(qAt1_3 + c);
+    let a2_0 = loadQ(qAt2_0 + c);
+    let a2_1 = loadQ(qAt2_1 + c);
+    let a2_2 = loadQ(qAt2_2 + c);
+    let a2_3 = loadQ(qAt2_3 + c);
+    let a3_0 = loadQ(qAt3_0 + c);
+    let a3_1 = loadQ(qAt3_1 + c);
+    let a3_2 = loadQ(qAt3_2 + c);
+    let a3_3 = loadQ(qAt3_3 + c);
+    {
+      let w = loadK(kAt0_0_0 + c);
+      u0_0_0_0[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_0_0_0[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_0_0_0[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_0_0_0[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_0_0_0[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_0_0_0[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_0_0_0[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_0_0_0[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_0_0_0[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_0_0_0[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_0_0_0[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_0_0_0[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_0_0_0[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_0_0_0[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_0_0_0[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_0_0_0[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt0_0_1 + c);
+      u0_0_0_1[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_0_0_1[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_0_0_1[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_0_0_1[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_0_0_1[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_0_0_1[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_0_0_1[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_0_0_1[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_0_0_1[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_0_0_1[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_0_0_1[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_0_0_1[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_0_0_1[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_0_0_1[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_0_0_1[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_0_0_1[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt0_0_2 + c);
+      u0_0_0_2[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_0_0_2[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_0_0_2[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_0_0_2[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_0_0_2[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_0_0_2[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_0_0_2[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_0_0_2[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_0_0_2[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_0_0_2[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_0_0_2[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_0_0_2[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_0_0_2[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_0_0_2[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_0_0_2[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_0_0_2[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt0_0_3 + c);
+      u0_0_0_3[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_0_0_3[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_0_0_3[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_0_0_3[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_0_0_3[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_0_0_3[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_0_0_3[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_0_0_3[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_0_0_3[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_0_0_3[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_0_0_3[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_0_0_3[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_0_0_3[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_0_0_3[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_0_0_3[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_0_0_3[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt0_1_0 + c);
+      u0_0_1_0[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_0_1_0[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_0_1_0[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_0_1_0[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_0_1_0[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_0_1_0[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_0_1_0[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_0_1_0[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_0_1_0[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_0_1_0[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_0_1_0[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_0_1_0[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_0_1_0[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_0_1_0[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_0_1_0[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_0_1_0[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt0_1_1 + c);
+      u0_0_1_1[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_0_1_1[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_0_1_1[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_0_1_1[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_0_1_1[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_0_1_1[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_0_1_1[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_0_1_1[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_0_1_1[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_0_1_1[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_0_1_1[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_0_1_1[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_0_1_1[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_0_1_1[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_0_1_1[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_0_1_1[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt0_1_2 + c);
+      u0_0_1_2[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_0_1_2[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_0_1_2[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_0_1_2[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_0_1_2[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_0_1_2[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_0_1_2[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_0_1_2[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_0_1_2[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_0_1_2[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_0_1_2[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_0_1_2[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_0_1_2[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_0_1_2[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_0_1_2[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_0_1_2[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt0_1_3 + c);
+      u0_0_1_3[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_0_1_3[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_0_1_3[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_0_1_3[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_0_1_3[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_0_1_3[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_0_1_3[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_0_1_3[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_0_1_3[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_0_1_3[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_0_1_3[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_0_1_3[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_0_1_3[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_0_1_3[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_0_1_3[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_0_1_3[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt1_0_0 + c);
+      u0_1_0_0[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_1_0_0[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_1_0_0[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_1_0_0[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_1_0_0[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_1_0_0[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_1_0_0[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_1_0_0[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_1_0_0[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_1_0_0[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_1_0_0[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_1_0_0[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_1_0_0[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_1_0_0[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_1_0_0[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_1_0_0[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt1_0_1 + c);
+      u0_1_0_1[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_1_0_1[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_1_0_1[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_1_0_1[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_1_0_1[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_1_0_1[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_1_0_1[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_1_0_1[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_1_0_1[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_1_0_1[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_1_0_1[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_1_0_1[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_1_0_1[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_1_0_1[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_1_0_1[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_1_0_1[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt1_0_2 + c);
+      u0_1_0_2[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_1_0_2[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_1_0_2[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_1_0_2[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_1_0_2[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_1_0_2[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_1_0_2[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_1_0_2[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_1_0_2[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_1_0_2[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_1_0_2[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_1_0_2[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_1_0_2[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_1_0_2[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_1_0_2[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_1_0_2[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt1_0_3 + c);
+      u0_1_0_3[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_1_0_3[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_1_0_3[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_1_0_3[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_1_0_3[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_1_0_3[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_1_0_3[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_1_0_3[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_1_0_3[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_1_0_3[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_1_0_3[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_1_0_3[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_1_0_3[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_1_0_3[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_1_0_3[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_1_0_3[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt1_1_0 + c);
+      u0_1_1_0[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_1_1_0[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_1_1_0[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_1_1_0[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_1_1_0[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_1_1_0[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_1_1_0[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_1_1_0[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_1_1_0[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_1_1_0[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_1_1_0[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_1_1_0[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_1_1_0[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_1_1_0[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_1_1_0[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_1_1_0[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt1_1_1 + c);
+      u0_1_1_1[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_1_1_1[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_1_1_1[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_1_1_1[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_1_1_1[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_1_1_1[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_1_1_1[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_1_1_1[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_1_1_1[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_1_1_1[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_1_1_1[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_1_1_1[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_1_1_1[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_1_1_1[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_1_1_1[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_1_1_1[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt1_1_2 + c);
+      u0_1_1_2[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_1_1_2[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_1_1_2[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_1_1_2[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_1_1_2[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_1_1_2[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_1_1_2[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_1_1_2[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_1_1_2[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_1_1_2[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_1_1_2[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_1_1_2[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_1_1_2[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_1_1_2[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_1_1_2[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_1_1_2[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+    {
+      let w = loadK(kAt1_1_3 + c);
+      u0_1_1_3[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
+      u0_1_1_3[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
+      u0_1_1_3[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
+      u0_1_1_3[3] += dot(a0_3.lo, w.lo) + dot(a0_3.hi, w.hi);
+      u1_1_1_3[0] += dot(a1_0.lo, w.lo) + dot(a1_0.hi, w.hi);
+      u1_1_1_3[1] += dot(a1_1.lo, w.lo) + dot(a1_1.hi, w.hi);
+      u1_1_1_3[2] += dot(a1_2.lo, w.lo) + dot(a1_2.hi, w.hi);
+      u1_1_1_3[3] += dot(a1_3.lo, w.lo) + dot(a1_3.hi, w.hi);
+      u2_1_1_3[0] += dot(a2_0.lo, w.lo) + dot(a2_0.hi, w.hi);
+      u2_1_1_3[1] += dot(a2_1.lo, w.lo) + dot(a2_1.hi, w.hi);
+      u2_1_1_3[2] += dot(a2_2.lo, w.lo) + dot(a2_2.hi, w.hi);
+      u2_1_1_3[3] += dot(a2_3.lo, w.lo) + dot(a2_3.hi, w.hi);
+      u3_1_1_3[0] += dot(a3_0.lo, w.lo) + dot(a3_0.hi, w.hi);
+      u3_1_1_3[1] += dot(a3_1.lo, w.lo) + dot(a3_1.hi, w.hi);
+      u3_1_1_3[2] += dot(a3_2.lo, w.lo) + dot(a3_2.hi, w.hi);
+      u3_1_1_3[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
+    }
+  }
+
+  // One query of each four a turn, the scores rotated: all unrolled, drivers would compile this longer than the products.
+  let rows = down * RQ;
+  let eights = across * (RK / 8u);
+  var m0 = vec4f();
+  var m1 = vec4f();
+  var m2 = vec4f();
+  var m3 = vec4f();
+  for (var e = 0u; e < 4u; e++) {
+    {
+      let row = min(n0 + 4u * 0 + e, s.qEnd - 1u);
+      let biasRow = s.biasFirst + b * s.biasSample + h * s.biasHead + row * s.Lk;
+      var most = vec4f(LOWEST);
+      var v0_0 = vec4f();
+      v0_0[0] = score(u0_0_0_0.x, b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
+      v0_0[1] = score(u0_0_0_1.x, b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
+      v0_0[2] = score(u0_0_0_2.x, b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
+      v0_0[3] = score(u0_0_0_3.x, b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
+      most = max(most, v0_0);
+      var v0_1 = vec4f();
+      v0_1[0] = score(u0_0_1_0.x, b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
+      v0_1[1] = score(u0_0_1_1.x, b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
+      v0_1[2] = score(u0_0_1_2.x, b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
+      v0_1[3] = score(u0_0_1_3.x, b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
+      most = max(most, v0_1);
+      var v1_0 = vec4f();
+      v1_0[0] = score(u0_1_0_0.x, b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
+      v1_0[1] = score(u0_1_0_1.x, b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
+      v1_0[2] = score(u0_1_0_2.x, b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
+      v1_0[3] = score(u0_1_0_3.x, b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
+      most = max(most, v1_0);
+      var v1_1 = vec4f();
+      v1_1[0] = score(u0_1_1_0.x, b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
+      v1_1[1] = score(u0_1_1_1.x, b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
+      v1_1[2] = score(u0_1_1_2.x, b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
+      v1_1[3] = score(u0_1_1_3.x, b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
+      most = max(most, v1_1);
+      let m = ceil(max(max(most.x, most.y), max(most.z, most.w)));
+      let at = (pair * rows + first + 4u * 0 + e) * eights + k0 / 8u;
+      put(at + 0, exp2(v0_0 - m), exp2(v0_1 - m));
+      put(at + 1, exp2(v1_0 - m), exp2(v1_1 - m));
+      m0 = vec4f(m0.yzw, m);
+    }
+    {
+      let row = min(n0 + 4u * 1 + e, s.qEnd - 1u);
+      let biasRow = s.biasFirst + b * s.biasSample + h * s.biasHead + row * s.Lk;
+      var most = vec4f(LOWEST);
+      var v0_0 = vec4f();
+      v0_0[0] = score(u1_0_0_0.x, b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
+      v0_0[1] = score(u1_0_0_1.x, b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
+      v0_0[2] = score(u1_0_0_2.x, b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
+      v0_0[3] = score(u1_0_0_3.x, b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
+      most = max(most, v0_0);
+      var v0_1 = vec4f();
+      v0_1[0] = score(u1_0_1_0.x, b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
+      v0_1[1] = score(u1_0_1_1.x, b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
+      v0_1[2] = score(u1_0_1_2.x, b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
+      v0_1[3] = score(u1_0_1_3.x, b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
+      most = max(most, v0_1);
+      var v1_0 = vec4f();
+      v1_0[0] = score(u1_1_0_0.x, b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
+      v1_0[1] = score(u1_1_0_1.x, b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
+      v1_0[2] = score(u1_1_0_2.x, b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
+      v1_0[3] = score(u1_1_0_3.x, b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
+      most = max(most, v1_0);
+      var v1_1 = vec4f();
+      v1_1[0] = score(u1_1_1_0.x, b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
+      v1_1[1] = score(u1_1_1_1.x, b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
+      v1_1[2] = score(u1_1_1_2.x, b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
+      v1_1[3] = score(u1_1_1_3.x, b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
+      most = max(most, v1_1);
+      let m = ceil(max(max(most.x, most.y), max(most.z, most.w)));
+      let at = (pair * rows + first + 4u * 1 + e) * eights + k0 / 8u;
+      put(at + 0, exp2(v0_0 - m), exp2(v0_1 - m));
+      put(at + 1, exp2(v1_0 - m), exp2(v1_1 - m));
+      m1 = vec4f(m1.yzw, m);
+    }
+    {
+      let row = min(n0 + 4u * 2 + e, s.qEnd - 1u);
+      let biasRow = s.biasFirst + b * s.biasSample + h * s.biasHead + row * s.Lk;
+      var most = vec4f(LOWEST);
+      var v0_0 = vec4f();
+      v0_0[0] = score(u2_0_0_0.x, b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
+      v0_0[1] = score(u2_0_0_1.x, b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
+      v0_0[2] = score(u2_0_0_2.x, b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
+      v0_0[3] = score(u2_0_0_3.x, b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
+      most = max(most, v0_0);
+      var v0_1 = vec4f();
+      v0_1[0] = score(u2_0_1_0.x, b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
+      v0_1[1] = score(u2_0_1_1.x, b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
+      v0_1[2] = score(u2_0_1_2.x, b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
+      v0_1[3] = score(u2_0_1_3.x, b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
+      most = max(most, v0_1);
+      var v1_0 = vec4f();
+      v1_0[0] = score(u2_1_0_0.x, b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
+      v1_0[1] = score(u2_1_0_1.x, b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
+      v1_0[2] = score(u2_1_0_2.x, b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
+      v1_0[3] = score(u2_1_0_3.x, b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
+      most = max(most, v1_0);
+      var v1_1 = vec4f();
+      v1_1[0] = score(u2_1_1_0.x, b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
+      v1_1[1] = score(u2_1_1_1.x, b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
+      v1_1[2] = score(u2_1_1_2.x, b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
+      v1_1[3] = score(u2_1_1_3.x, b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
+      most = max(most, v1_1);
+      let m = ceil(max(max(most.x, most.y), max(most.z, most.w)));
+      let at = (pair * rows + first + 4u * 2 + e) * eights + k0 / 8u;
+      put(at + 0, exp2(v0_0 - m), exp2(v0_1 - m));
+      put(at + 1, exp2(v1_0 - m), exp2(v1_1 - m));
+      m2 = vec4f(m2.yzw, m);
+    }
+    {
+      let row = min(n0 + 4u * 3 + e, s.qEnd - 1u);
+      let biasRow = s.biasFirst + b * s.biasSample + h * s.biasHead + row * s.Lk;
+      var most = vec4f(LOWEST);
+      var v0_0 = vec4f();
+      v0_0[0] = score(u3_0_0_0.x, b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
+      v0_0[1] = score(u3_0_0_1.x, b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
+      v0_0[2] = score(u3_0_0_2.x, b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
+      v0_0[3] = score(u3_0_0_3.x, b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
+      most = max(most, v0_0);
+      var v0_1 = vec4f();
+      v0_1[0] = score(u3_0_1_0.x, b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
+      v0_1[1] = score(u3_0_1_1.x, b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
+      v0_1[2] = score(u3_0_1_2.x, b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
+      v0_1[3] = score(u3_0_1_3.x, b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
+      most = max(most, v0_1);
+      var v1_0 = vec4f();
+      v1_0[0] = score(u3_1_0_0.x, b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
+      v1_0[1] = score(u3_1_0_1.x, b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
+      v1_0[2] = score(u3_1_0_2.x, b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
+      v1_0[3] = score(u3_1_0_3.x, b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
+      most = max(most, v1_0);
+      var v1_1 = vec4f();
+      v1_1[0] = score(u3_1_1_0.x, b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
+      v1_1[1] = score(u3_1_1_1.x, b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
+      v1_1[2] = score(u3_1_1_2.x, b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
+      v1_1[3] = score(u3_1_1_3.x, b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
+      most = max(most, v1_1);
+      let m = ceil(max(max(most.x, most.y), max(most.z, most.w)));
+      let at = (pair * rows + first + 4u * 3 + e) * eights + k0 / 8u;
+      put(at + 0, exp2(v0_0 - m), exp2(v0_1 - m));
+      put(at + 1, exp2(v1_0 - m), exp2(v1_1 - m));
+      m3 = vec4f(m3.yzw, m);
+    }
+    u0_0_0_0 = u0_0_0_0.yzwx;
+    u0_0_0_1 = u0_0_0_1.yzwx;
+    u0_0_0_2 = u0_0_0_2.yzwx;
+    u0_0_0_3 = u0_0_0_3.yzwx;
+    u0_0_1_0 = u0_0_1_0.yzwx;
+    u0_0_1_1 = u0_0_1_1.yzwx;
+    u0_0_1_2 = u0_0_1_2.yzwx;
+    u0_0_1_3 = u0_0_1_3.yzwx;
+    u0_1_0_0 = u0_1_0_0.yzwx;
+    u0_1_0_1 = u0_1_0_1.yzwx;
+    u0_1_0_2 = u0_1_0_2.yzwx;
+    u0_1_0_3 = u0_1_0_3.yzwx;
+    u0_1_1_0 = u0_1_1_0.yzwx;
+    u0_1_1_1 = u0_1_1_1.yzwx;
+    u0_1_1_2 = u0_1_1_2.yzwx;
+    u0_1_1_3 = u0_1_1_3.yzwx;
+    u1_0_0_0 = u1_0_0_0.yzwx;
+    u1_0_0_1 = u1_0_0_1.yzwx;
+    u1_0_0_2 = u1_0_0_2.yzwx;
+    u1_0_0_3 = u1_0_0_3.yzwx;
+    u1_0_1_0 = u1_0_1_0.yzwx;
+    u1_0_1_1 = u1_0_1_1.yzwx;
+    u1_0_1_2 = u1_0_1_2.yzwx;
+    u1_0_1_3 = u1_0_1_3.yzwx;
+    u1_1_0_0 = u1_1_0_0.yzwx;
+    u1_1_0_1 = u1_1_0_1.yzwx;
+    u1_1_0_2 = u1_1_0_2.yzwx;
+    u1_1_0_3 = u1_1_0_3.yzwx;
+    u1_1_1_0 = u1_1_1_0.yzwx;
+    u1_1_1_1 = u1_1_1_1.yzwx;
+    u1_1_1_2 = u1_1_1_2.yzwx;
+    u1_1_1_3 = u1_1_1_3.yzwx;
+    u2_0_0_0 = u2_0_0_0.yzwx;
+    u2_0_0_1 = u2_0_0_1.yzwx;
+    u2_0_0_2 = u2_0_0_2.yzwx;
+    u2_0_0_3 = u2_0_0_3.yzwx;
+    u2_0_1_0 = u2_0_1_0.yzwx;
+    u2_0_1_1 = u2_0_1_1.yzwx;
+    u2_0_1_2 = u2_0_1_2.yzwx;
+    u2_0_1_3 = u2_0_1_3.yzwx;
+    u2_1_0_0 = u2_1_0_0.yzwx;
+    u2_1_0_1 = u2_1_0_1.yzwx;
+    u2_1_0_2 = u2_1_0_2.yzwx;
+    u2_1_0_3 = u2_1_0_3.yzwx;
+    u2_1_1_0 = u2_1_1_0.yzwx;
+    u2_1_1_1 = u2_1_1_1.yzwx;
+    u2_1_1_2 = u2_1_1_2.yzwx;
+    u2_1_1_3 = u2_1_1_3.yzwx;
+    u3_0_0_0 = u3_0_0_0.yzwx;
+    u3_0_0_1 = u3_0_0_1.yzwx;
+    u3_0_0_2 = u3_0_0_2.yzwx;
+    u3_0_0_3 = u3_0_0_3.yzwx;
+    u3_0_1_0 = u3_0_1_0.yzwx;
+    u3_0_1_1 = u3_0_1_1.yzwx;
+    u3_0_1_2 = u3_0_1_2.yzwx;
+    u3_0_1_3 = u3_0_1_3.yzwx;
+    u3_1_0_0 = u3_1_0_0.yzwx;
+    u3_1_0_1 = u3_1_0_1.yzwx;
+    u3_1_0_2 = u3_1_0_2.yzwx;
+    u3_1_0_3 = u3_1_0_3.yzwx;
+    u3_1_1_0 = u3_1_1_0.yzwx;
+    u3_1_1_1 = u3_1_1_1.yzwx;
+    u3_1_1_2 = u3_1_1_2.yzwx;
+    u3_1_1_3 = u3_1_1_3.yzwx;
+  }
+  let mAt = s.pairs * rows * eights * (2u - P_TYPE) + ((pair * across + k0 / RK) * rows + first) / 4u;
+  P[mAt + 0] = bitcast<vec4u>(m0);
+  P[mAt + 1] = bitcast<vec4u>(m1);
+  P[mAt + 2] = bitcast<vec4u>(m2);
+  P[mAt + 3] = bitcast<vec4u>(m3);
 }
 `,
   "attention_texels@RQ=4,OD=32": `const RQ: u32 = 4u;
@@ -7155,2766 +7930,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
   }
 }
 `,
-  "attention_texels@RQ=8,OD=80": `const RQ: u32 = 8u;
-const OD: u32 = 80u;
-// attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
-//
-// Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
-// An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
-// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
-// of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
-
-
-override WX: u32 = 8u;
-
-// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
-
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
-
-override CAUSAL: u32 = 0u;
-override BIAS: u32 = 0u;
-override MASK: u32 = 0u;
-
-// The …First are first elements minus the elements before the bound part.
-struct Shape {
-  heads: u32, D: u32, Lq: u32, Lk: u32,
-  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
-  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
-  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
-  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
-  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32, pairs: u32,   // pairs: heads of all samples
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(4) var<storage, read>       bias: array<f32>;
-@group(0) @binding(5) var<storage, read>       keep: array<f32>;
-// Scores of kernels that read eight values at a time; they include attention_shape too.
-
-const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
-}
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-@group(0) @binding(1) var                      Q: Texels;
-@group(0) @binding(2) var                      K: Texels;
-@group(0) @binding(3) var                      V: Texels;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
-
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
-  return halves(texel(Q, at));
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
-  return halves(texel(K, at));
-}
-
-fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
-  return halves(texel(V, at));
-}
-
-@compute @workgroup_size(WX)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
-  // Tiles of all heads follow each other, so that vectors of invocations are full.
-  let tiles = (s.qEnd - s.q0 + RQ - 1u) / RQ;
-  let tile = id.y * (size.x * WX) + id.x;
-  let head = tile / tiles;
-  if (head >= s.pairs) { return; }
-  let n0 = s.q0 + tile % tiles * RQ;
-  let b = s.b0 + head / s.headsHere;
-  let h = s.h0 + head % s.headsHere;
-  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
-  let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
-  let D8 = s.D / 8u;
-
-  // Queries beyond the edge repeat the last one and are not stored.
-  let row0 = min(n0 + 0, s.qEnd - 1u);
-  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
-  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = LOWEST;
-  var sum0 = 0.0;
-  var lo0_0 = vec4f();
-  var hi0_0 = vec4f();
-  var lo0_1 = vec4f();
-  var hi0_1 = vec4f();
-  var lo0_2 = vec4f();
-  var hi0_2 = vec4f();
-  var lo0_3 = vec4f();
-  var hi0_3 = vec4f();
-  var lo0_4 = vec4f();
-  var hi0_4 = vec4f();
-  var lo0_5 = vec4f();
-  var hi0_5 = vec4f();
-  var lo0_6 = vec4f();
-  var hi0_6 = vec4f();
-  var lo0_7 = vec4f();
-  var hi0_7 = vec4f();
-  var lo0_8 = vec4f();
-  var hi0_8 = vec4f();
-  var lo0_9 = vec4f();
-  var hi0_9 = vec4f();
-  let row1 = min(n0 + 1, s.qEnd - 1u);
-  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
-  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = LOWEST;
-  var sum1 = 0.0;
-  var lo1_0 = vec4f();
-  var hi1_0 = vec4f();
-  var lo1_1 = vec4f();
-  var hi1_1 = vec4f();
-  var lo1_2 = vec4f();
-  var hi1_2 = vec4f();
-  var lo1_3 = vec4f();
-  var hi1_3 = vec4f();
-  var lo1_4 = vec4f();
-  var hi1_4 = vec4f();
-  var lo1_5 = vec4f();
-  var hi1_5 = vec4f();
-  var lo1_6 = vec4f();
-  var hi1_6 = vec4f();
-  var lo1_7 = vec4f();
-  var hi1_7 = vec4f();
-  var lo1_8 = vec4f();
-  var hi1_8 = vec4f();
-  var lo1_9 = vec4f();
-  var hi1_9 = vec4f();
-  let row2 = min(n0 + 2, s.qEnd - 1u);
-  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
-  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = LOWEST;
-  var sum2 = 0.0;
-  var lo2_0 = vec4f();
-  var hi2_0 = vec4f();
-  var lo2_1 = vec4f();
-  var hi2_1 = vec4f();
-  var lo2_2 = vec4f();
-  var hi2_2 = vec4f();
-  var lo2_3 = vec4f();
-  var hi2_3 = vec4f();
-  var lo2_4 = vec4f();
-  var hi2_4 = vec4f();
-  var lo2_5 = vec4f();
-  var hi2_5 = vec4f();
-  var lo2_6 = vec4f();
-  var hi2_6 = vec4f();
-  var lo2_7 = vec4f();
-  var hi2_7 = vec4f();
-  var lo2_8 = vec4f();
-  var hi2_8 = vec4f();
-  var lo2_9 = vec4f();
-  var hi2_9 = vec4f();
-  let row3 = min(n0 + 3, s.qEnd - 1u);
-  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
-  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = LOWEST;
-  var sum3 = 0.0;
-  var lo3_0 = vec4f();
-  var hi3_0 = vec4f();
-  var lo3_1 = vec4f();
-  var hi3_1 = vec4f();
-  var lo3_2 = vec4f();
-  var hi3_2 = vec4f();
-  var lo3_3 = vec4f();
-  var hi3_3 = vec4f();
-  var lo3_4 = vec4f();
-  var hi3_4 = vec4f();
-  var lo3_5 = vec4f();
-  var hi3_5 = vec4f();
-  var lo3_6 = vec4f();
-  var hi3_6 = vec4f();
-  var lo3_7 = vec4f();
-  var hi3_7 = vec4f();
-  var lo3_8 = vec4f();
-  var hi3_8 = vec4f();
-  var lo3_9 = vec4f();
-  var hi3_9 = vec4f();
-  let row4 = min(n0 + 4, s.qEnd - 1u);
-  let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
-  let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = LOWEST;
-  var sum4 = 0.0;
-  var lo4_0 = vec4f();
-  var hi4_0 = vec4f();
-  var lo4_1 = vec4f();
-  var hi4_1 = vec4f();
-  var lo4_2 = vec4f();
-  var hi4_2 = vec4f();
-  var lo4_3 = vec4f();
-  var hi4_3 = vec4f();
-  var lo4_4 = vec4f();
-  var hi4_4 = vec4f();
-  var lo4_5 = vec4f();
-  var hi4_5 = vec4f();
-  var lo4_6 = vec4f();
-  var hi4_6 = vec4f();
-  var lo4_7 = vec4f();
-  var hi4_7 = vec4f();
-  var lo4_8 = vec4f();
-  var hi4_8 = vec4f();
-  var lo4_9 = vec4f();
-  var hi4_9 = vec4f();
-  let row5 = min(n0 + 5, s.qEnd - 1u);
-  let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
-  let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = LOWEST;
-  var sum5 = 0.0;
-  var lo5_0 = vec4f();
-  var hi5_0 = vec4f();
-  var lo5_1 = vec4f();
-  var hi5_1 = vec4f();
-  var lo5_2 = vec4f();
-  var hi5_2 = vec4f();
-  var lo5_3 = vec4f();
-  var hi5_3 = vec4f();
-  var lo5_4 = vec4f();
-  var hi5_4 = vec4f();
-  var lo5_5 = vec4f();
-  var hi5_5 = vec4f();
-  var lo5_6 = vec4f();
-  var hi5_6 = vec4f();
-  var lo5_7 = vec4f();
-  var hi5_7 = vec4f();
-  var lo5_8 = vec4f();
-  var hi5_8 = vec4f();
-  var lo5_9 = vec4f();
-  var hi5_9 = vec4f();
-  let row6 = min(n0 + 6, s.qEnd - 1u);
-  let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
-  let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = LOWEST;
-  var sum6 = 0.0;
-  var lo6_0 = vec4f();
-  var hi6_0 = vec4f();
-  var lo6_1 = vec4f();
-  var hi6_1 = vec4f();
-  var lo6_2 = vec4f();
-  var hi6_2 = vec4f();
-  var lo6_3 = vec4f();
-  var hi6_3 = vec4f();
-  var lo6_4 = vec4f();
-  var hi6_4 = vec4f();
-  var lo6_5 = vec4f();
-  var hi6_5 = vec4f();
-  var lo6_6 = vec4f();
-  var hi6_6 = vec4f();
-  var lo6_7 = vec4f();
-  var hi6_7 = vec4f();
-  var lo6_8 = vec4f();
-  var hi6_8 = vec4f();
-  var lo6_9 = vec4f();
-  var hi6_9 = vec4f();
-  let row7 = min(n0 + 7, s.qEnd - 1u);
-  let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
-  let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = LOWEST;
-  var sum7 = 0.0;
-  var lo7_0 = vec4f();
-  var hi7_0 = vec4f();
-  var lo7_1 = vec4f();
-  var hi7_1 = vec4f();
-  var lo7_2 = vec4f();
-  var hi7_2 = vec4f();
-  var lo7_3 = vec4f();
-  var hi7_3 = vec4f();
-  var lo7_4 = vec4f();
-  var hi7_4 = vec4f();
-  var lo7_5 = vec4f();
-  var hi7_5 = vec4f();
-  var lo7_6 = vec4f();
-  var hi7_6 = vec4f();
-  var lo7_7 = vec4f();
-  var hi7_7 = vec4f();
-  var lo7_8 = vec4f();
-  var hi7_8 = vec4f();
-  var lo7_9 = vec4f();
-  var hi7_9 = vec4f();
-
-  var keys = s.Lk;
-  if (CAUSAL == 1u) { keys = min(keys, n0 + RQ); }
-  for (var k0 = 0u; k0 < keys; k0 += 8u) {
-    var u0 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v0 = vec4f();
-    var u1 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v1 = vec4f();
-    var u2 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v2 = vec4f();
-    var u3 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v3 = vec4f();
-    var u4 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v4 = vec4f();
-    var u5 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v5 = vec4f();
-    var u6 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v6 = vec4f();
-    var u7 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v7 = vec4f();
-    let uAt0 = (kHead + min(k0 + 0, s.Lk - 1u) * s.kRow) / 8u;
-    let vAt0 = (kHead + min(k0 + 4u + 0, s.Lk - 1u) * s.kRow) / 8u;
-    let uAt1 = (kHead + min(k0 + 1, s.Lk - 1u) * s.kRow) / 8u;
-    let vAt1 = (kHead + min(k0 + 4u + 1, s.Lk - 1u) * s.kRow) / 8u;
-    let uAt2 = (kHead + min(k0 + 2, s.Lk - 1u) * s.kRow) / 8u;
-    let vAt2 = (kHead + min(k0 + 4u + 2, s.Lk - 1u) * s.kRow) / 8u;
-    let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
-    let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
-    for (var c = 0u; c < D8; c++) {
-      let a0 = loadQ(qAt0 + c);
-      let a1 = loadQ(qAt1 + c);
-      let a2 = loadQ(qAt2 + c);
-      let a3 = loadQ(qAt3 + c);
-      let a4 = loadQ(qAt4 + c);
-      let a5 = loadQ(qAt5 + c);
-      let a6 = loadQ(qAt6 + c);
-      let a7 = loadQ(qAt7 + c);
-      let b0 = loadK(uAt0 + c);
-      let c0 = loadK(vAt0 + c);
-      u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
-      v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
-      u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
-      v1[0] += dot(a1.lo, c0.lo) + dot(a1.hi, c0.hi);
-      u2[0] += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
-      v2[0] += dot(a2.lo, c0.lo) + dot(a2.hi, c0.hi);
-      u3[0] += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
-      v3[0] += dot(a3.lo, c0.lo) + dot(a3.hi, c0.hi);
-      u4[0] += dot(a4.lo, b0.lo) + dot(a4.hi, b0.hi);
-      v4[0] += dot(a4.lo, c0.lo) + dot(a4.hi, c0.hi);
-      u5[0] += dot(a5.lo, b0.lo) + dot(a5.hi, b0.hi);
-      v5[0] += dot(a5.lo, c0.lo) + dot(a5.hi, c0.hi);
-      u6[0] += dot(a6.lo, b0.lo) + dot(a6.hi, b0.hi);
-      v6[0] += dot(a6.lo, c0.lo) + dot(a6.hi, c0.hi);
-      u7[0] += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
-      v7[0] += dot(a7.lo, c0.lo) + dot(a7.hi, c0.hi);
-      let b1 = loadK(uAt1 + c);
-      let c1 = loadK(vAt1 + c);
-      u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
-      v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
-      u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
-      v1[1] += dot(a1.lo, c1.lo) + dot(a1.hi, c1.hi);
-      u2[1] += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
-      v2[1] += dot(a2.lo, c1.lo) + dot(a2.hi, c1.hi);
-      u3[1] += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
-      v3[1] += dot(a3.lo, c1.lo) + dot(a3.hi, c1.hi);
-      u4[1] += dot(a4.lo, b1.lo) + dot(a4.hi, b1.hi);
-      v4[1] += dot(a4.lo, c1.lo) + dot(a4.hi, c1.hi);
-      u5[1] += dot(a5.lo, b1.lo) + dot(a5.hi, b1.hi);
-      v5[1] += dot(a5.lo, c1.lo) + dot(a5.hi, c1.hi);
-      u6[1] += dot(a6.lo, b1.lo) + dot(a6.hi, b1.hi);
-      v6[1] += dot(a6.lo, c1.lo) + dot(a6.hi, c1.hi);
-      u7[1] += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
-      v7[1] += dot(a7.lo, c1.lo) + dot(a7.hi, c1.hi);
-      let b2 = loadK(uAt2 + c);
-      let c2 = loadK(vAt2 + c);
-      u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
-      v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
-      u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
-      v1[2] += dot(a1.lo, c2.lo) + dot(a1.hi, c2.hi);
-      u2[2] += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
-      v2[2] += dot(a2.lo, c2.lo) + dot(a2.hi, c2.hi);
-      u3[2] += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
-      v3[2] += dot(a3.lo, c2.lo) + dot(a3.hi, c2.hi);
-      u4[2] += dot(a4.lo, b2.lo) + dot(a4.hi, b2.hi);
-      v4[2] += dot(a4.lo, c2.lo) + dot(a4.hi, c2.hi);
-      u5[2] += dot(a5.lo, b2.lo) + dot(a5.hi, b2.hi);
-      v5[2] += dot(a5.lo, c2.lo) + dot(a5.hi, c2.hi);
-      u6[2] += dot(a6.lo, b2.lo) + dot(a6.hi, b2.hi);
-      v6[2] += dot(a6.lo, c2.lo) + dot(a6.hi, c2.hi);
-      u7[2] += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
-      v7[2] += dot(a7.lo, c2.lo) + dot(a7.hi, c2.hi);
-      let b3 = loadK(uAt3 + c);
-      let c3 = loadK(vAt3 + c);
-      u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
-      v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
-      u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
-      v1[3] += dot(a1.lo, c3.lo) + dot(a1.hi, c3.hi);
-      u2[3] += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
-      v2[3] += dot(a2.lo, c3.lo) + dot(a2.hi, c3.hi);
-      u3[3] += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
-      v3[3] += dot(a3.lo, c3.lo) + dot(a3.hi, c3.hi);
-      u4[3] += dot(a4.lo, b3.lo) + dot(a4.hi, b3.hi);
-      v4[3] += dot(a4.lo, c3.lo) + dot(a4.hi, c3.hi);
-      u5[3] += dot(a5.lo, b3.lo) + dot(a5.hi, b3.hi);
-      v5[3] += dot(a5.lo, c3.lo) + dot(a5.hi, c3.hi);
-      u6[3] += dot(a6.lo, b3.lo) + dot(a6.hi, b3.hi);
-      v6[3] += dot(a6.lo, c3.lo) + dot(a6.hi, c3.hi);
-      u7[3] += dot(a7.lo, b3.lo) + dot(a7.hi, b3.hi);
-      v7[3] += dot(a7.lo, c3.lo) + dot(a7.hi, c3.hi);
-    }
-    u0[0] = score(u0[0], b, row0, k0 + 0, bias0);
-    v0[0] = score(v0[0], b, row0, k0 + 4u + 0, bias0);
-    u0[1] = score(u0[1], b, row0, k0 + 1, bias0);
-    v0[1] = score(v0[1], b, row0, k0 + 4u + 1, bias0);
-    u0[2] = score(u0[2], b, row0, k0 + 2, bias0);
-    v0[2] = score(v0[2], b, row0, k0 + 4u + 2, bias0);
-    u0[3] = score(u0[3], b, row0, k0 + 3, bias0);
-    v0[3] = score(v0[3], b, row0, k0 + 4u + 3, bias0);
-    let t0 = max(u0, v0);
-    let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
-    let fade0 = exp2(max0 - top0);
-    max0 = top0;
-    u0 = exp2(u0 - top0);
-    v0 = exp2(v0 - top0);
-    let z0 = u0 + v0;
-    sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
-    lo0_0 *= fade0;
-    hi0_0 *= fade0;
-    lo0_1 *= fade0;
-    hi0_1 *= fade0;
-    lo0_2 *= fade0;
-    hi0_2 *= fade0;
-    lo0_3 *= fade0;
-    hi0_3 *= fade0;
-    lo0_4 *= fade0;
-    hi0_4 *= fade0;
-    lo0_5 *= fade0;
-    hi0_5 *= fade0;
-    lo0_6 *= fade0;
-    hi0_6 *= fade0;
-    lo0_7 *= fade0;
-    hi0_7 *= fade0;
-    lo0_8 *= fade0;
-    hi0_8 *= fade0;
-    lo0_9 *= fade0;
-    hi0_9 *= fade0;
-    u1[0] = score(u1[0], b, row1, k0 + 0, bias1);
-    v1[0] = score(v1[0], b, row1, k0 + 4u + 0, bias1);
-    u1[1] = score(u1[1], b, row1, k0 + 1, bias1);
-    v1[1] = score(v1[1], b, row1, k0 + 4u + 1, bias1);
-    u1[2] = score(u1[2], b, row1, k0 + 2, bias1);
-    v1[2] = score(v1[2], b, row1, k0 + 4u + 2, bias1);
-    u1[3] = score(u1[3], b, row1, k0 + 3, bias1);
-    v1[3] = score(v1[3], b, row1, k0 + 4u + 3, bias1);
-    let t1 = max(u1, v1);
-    let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
-    let fade1 = exp2(max1 - top1);
-    max1 = top1;
-    u1 = exp2(u1 - top1);
-    v1 = exp2(v1 - top1);
-    let z1 = u1 + v1;
-    sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
-    lo1_0 *= fade1;
-    hi1_0 *= fade1;
-    lo1_1 *= fade1;
-    hi1_1 *= fade1;
-    lo1_2 *= fade1;
-    hi1_2 *= fade1;
-    lo1_3 *= fade1;
-    hi1_3 *= fade1;
-    lo1_4 *= fade1;
-    hi1_4 *= fade1;
-    lo1_5 *= fade1;
-    hi1_5 *= fade1;
-    lo1_6 *= fade1;
-    hi1_6 *= fade1;
-    lo1_7 *= fade1;
-    hi1_7 *= fade1;
-    lo1_8 *= fade1;
-    hi1_8 *= fade1;
-    lo1_9 *= fade1;
-    hi1_9 *= fade1;
-    u2[0] = score(u2[0], b, row2, k0 + 0, bias2);
-    v2[0] = score(v2[0], b, row2, k0 + 4u + 0, bias2);
-    u2[1] = score(u2[1], b, row2, k0 + 1, bias2);
-    v2[1] = score(v2[1], b, row2, k0 + 4u + 1, bias2);
-    u2[2] = score(u2[2], b, row2, k0 + 2, bias2);
-    v2[2] = score(v2[2], b, row2, k0 + 4u + 2, bias2);
-    u2[3] = score(u2[3], b, row2, k0 + 3, bias2);
-    v2[3] = score(v2[3], b, row2, k0 + 4u + 3, bias2);
-    let t2 = max(u2, v2);
-    let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
-    let fade2 = exp2(max2 - top2);
-    max2 = top2;
-    u2 = exp2(u2 - top2);
-    v2 = exp2(v2 - top2);
-    let z2 = u2 + v2;
-    sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
-    lo2_0 *= fade2;
-    hi2_0 *= fade2;
-    lo2_1 *= fade2;
-    hi2_1 *= fade2;
-    lo2_2 *= fade2;
-    hi2_2 *= fade2;
-    lo2_3 *= fade2;
-    hi2_3 *= fade2;
-    lo2_4 *= fade2;
-    hi2_4 *= fade2;
-    lo2_5 *= fade2;
-    hi2_5 *= fade2;
-    lo2_6 *= fade2;
-    hi2_6 *= fade2;
-    lo2_7 *= fade2;
-    hi2_7 *= fade2;
-    lo2_8 *= fade2;
-    hi2_8 *= fade2;
-    lo2_9 *= fade2;
-    hi2_9 *= fade2;
-    u3[0] = score(u3[0], b, row3, k0 + 0, bias3);
-    v3[0] = score(v3[0], b, row3, k0 + 4u + 0, bias3);
-    u3[1] = score(u3[1], b, row3, k0 + 1, bias3);
-    v3[1] = score(v3[1], b, row3, k0 + 4u + 1, bias3);
-    u3[2] = score(u3[2], b, row3, k0 + 2, bias3);
-    v3[2] = score(v3[2], b, row3, k0 + 4u + 2, bias3);
-    u3[3] = score(u3[3], b, row3, k0 + 3, bias3);
-    v3[3] = score(v3[3], b, row3, k0 + 4u + 3, bias3);
-    let t3 = max(u3, v3);
-    let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
-    let fade3 = exp2(max3 - top3);
-    max3 = top3;
-    u3 = exp2(u3 - top3);
-    v3 = exp2(v3 - top3);
-    let z3 = u3 + v3;
-    sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
-    lo3_0 *= fade3;
-    hi3_0 *= fade3;
-    lo3_1 *= fade3;
-    hi3_1 *= fade3;
-    lo3_2 *= fade3;
-    hi3_2 *= fade3;
-    lo3_3 *= fade3;
-    hi3_3 *= fade3;
-    lo3_4 *= fade3;
-    hi3_4 *= fade3;
-    lo3_5 *= fade3;
-    hi3_5 *= fade3;
-    lo3_6 *= fade3;
-    hi3_6 *= fade3;
-    lo3_7 *= fade3;
-    hi3_7 *= fade3;
-    lo3_8 *= fade3;
-    hi3_8 *= fade3;
-    lo3_9 *= fade3;
-    hi3_9 *= fade3;
-    u4[0] = score(u4[0], b, row4, k0 + 0, bias4);
-    v4[0] = score(v4[0], b, row4, k0 + 4u + 0, bias4);
-    u4[1] = score(u4[1], b, row4, k0 + 1, bias4);
-    v4[1] = score(v4[1], b, row4, k0 + 4u + 1, bias4);
-    u4[2] = score(u4[2], b, row4, k0 + 2, bias4);
-    v4[2] = score(v4[2], b, row4, k0 + 4u + 2, bias4);
-    u4[3] = score(u4[3], b, row4, k0 + 3, bias4);
-    v4[3] = score(v4[3], b, row4, k0 + 4u + 3, bias4);
-    let t4 = max(u4, v4);
-    let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
-    let fade4 = exp2(max4 - top4);
-    max4 = top4;
-    u4 = exp2(u4 - top4);
-    v4 = exp2(v4 - top4);
-    let z4 = u4 + v4;
-    sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
-    lo4_0 *= fade4;
-    hi4_0 *= fade4;
-    lo4_1 *= fade4;
-    hi4_1 *= fade4;
-    lo4_2 *= fade4;
-    hi4_2 *= fade4;
-    lo4_3 *= fade4;
-    hi4_3 *= fade4;
-    lo4_4 *= fade4;
-    hi4_4 *= fade4;
-    lo4_5 *= fade4;
-    hi4_5 *= fade4;
-    lo4_6 *= fade4;
-    hi4_6 *= fade4;
-    lo4_7 *= fade4;
-    hi4_7 *= fade4;
-    lo4_8 *= fade4;
-    hi4_8 *= fade4;
-    lo4_9 *= fade4;
-    hi4_9 *= fade4;
-    u5[0] = score(u5[0], b, row5, k0 + 0, bias5);
-    v5[0] = score(v5[0], b, row5, k0 + 4u + 0, bias5);
-    u5[1] = score(u5[1], b, row5, k0 + 1, bias5);
-    v5[1] = score(v5[1], b, row5, k0 + 4u + 1, bias5);
-    u5[2] = score(u5[2], b, row5, k0 + 2, bias5);
-    v5[2] = score(v5[2], b, row5, k0 + 4u + 2, bias5);
-    u5[3] = score(u5[3], b, row5, k0 + 3, bias5);
-    v5[3] = score(v5[3], b, row5, k0 + 4u + 3, bias5);
-    let t5 = max(u5, v5);
-    let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
-    let fade5 = exp2(max5 - top5);
-    max5 = top5;
-    u5 = exp2(u5 - top5);
-    v5 = exp2(v5 - top5);
-    let z5 = u5 + v5;
-    sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
-    lo5_0 *= fade5;
-    hi5_0 *= fade5;
-    lo5_1 *= fade5;
-    hi5_1 *= fade5;
-    lo5_2 *= fade5;
-    hi5_2 *= fade5;
-    lo5_3 *= fade5;
-    hi5_3 *= fade5;
-    lo5_4 *= fade5;
-    hi5_4 *= fade5;
-    lo5_5 *= fade5;
-    hi5_5 *= fade5;
-    lo5_6 *= fade5;
-    hi5_6 *= fade5;
-    lo5_7 *= fade5;
-    hi5_7 *= fade5;
-    lo5_8 *= fade5;
-    hi5_8 *= fade5;
-    lo5_9 *= fade5;
-    hi5_9 *= fade5;
-    u6[0] = score(u6[0], b, row6, k0 + 0, bias6);
-    v6[0] = score(v6[0], b, row6, k0 + 4u + 0, bias6);
-    u6[1] = score(u6[1], b, row6, k0 + 1, bias6);
-    v6[1] = score(v6[1], b, row6, k0 + 4u + 1, bias6);
-    u6[2] = score(u6[2], b, row6, k0 + 2, bias6);
-    v6[2] = score(v6[2], b, row6, k0 + 4u + 2, bias6);
-    u6[3] = score(u6[3], b, row6, k0 + 3, bias6);
-    v6[3] = score(v6[3], b, row6, k0 + 4u + 3, bias6);
-    let t6 = max(u6, v6);
-    let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
-    let fade6 = exp2(max6 - top6);
-    max6 = top6;
-    u6 = exp2(u6 - top6);
-    v6 = exp2(v6 - top6);
-    let z6 = u6 + v6;
-    sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
-    lo6_0 *= fade6;
-    hi6_0 *= fade6;
-    lo6_1 *= fade6;
-    hi6_1 *= fade6;
-    lo6_2 *= fade6;
-    hi6_2 *= fade6;
-    lo6_3 *= fade6;
-    hi6_3 *= fade6;
-    lo6_4 *= fade6;
-    hi6_4 *= fade6;
-    lo6_5 *= fade6;
-    hi6_5 *= fade6;
-    lo6_6 *= fade6;
-    hi6_6 *= fade6;
-    lo6_7 *= fade6;
-    hi6_7 *= fade6;
-    lo6_8 *= fade6;
-    hi6_8 *= fade6;
-    lo6_9 *= fade6;
-    hi6_9 *= fade6;
-    u7[0] = score(u7[0], b, row7, k0 + 0, bias7);
-    v7[0] = score(v7[0], b, row7, k0 + 4u + 0, bias7);
-    u7[1] = score(u7[1], b, row7, k0 + 1, bias7);
-    v7[1] = score(v7[1], b, row7, k0 + 4u + 1, bias7);
-    u7[2] = score(u7[2], b, row7, k0 + 2, bias7);
-    v7[2] = score(v7[2], b, row7, k0 + 4u + 2, bias7);
-    u7[3] = score(u7[3], b, row7, k0 + 3, bias7);
-    v7[3] = score(v7[3], b, row7, k0 + 4u + 3, bias7);
-    let t7 = max(u7, v7);
-    let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
-    let fade7 = exp2(max7 - top7);
-    max7 = top7;
-    u7 = exp2(u7 - top7);
-    v7 = exp2(v7 - top7);
-    let z7 = u7 + v7;
-    sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
-    lo7_0 *= fade7;
-    hi7_0 *= fade7;
-    lo7_1 *= fade7;
-    hi7_1 *= fade7;
-    lo7_2 *= fade7;
-    hi7_2 *= fade7;
-    lo7_3 *= fade7;
-    hi7_3 *= fade7;
-    lo7_4 *= fade7;
-    hi7_4 *= fade7;
-    lo7_5 *= fade7;
-    hi7_5 *= fade7;
-    lo7_6 *= fade7;
-    hi7_6 *= fade7;
-    lo7_7 *= fade7;
-    hi7_7 *= fade7;
-    lo7_8 *= fade7;
-    hi7_8 *= fade7;
-    lo7_9 *= fade7;
-    hi7_9 *= fade7;
-    // Two keys a turn, the probabilities rotated: with all eight unrolled, drivers compile for seconds.
-    for (var e = 0u; e < 4u; e++) {
-      let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
-      let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
-      {
-        let w = loadV(uAt + 0);
-        let z = loadV(vAt + 0);
-        lo0_0 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_0));
-        hi0_0 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_0));
-        lo1_0 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_0));
-        hi1_0 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_0));
-        lo2_0 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_0));
-        hi2_0 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_0));
-        lo3_0 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_0));
-        hi3_0 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_0));
-        lo4_0 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_0));
-        hi4_0 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_0));
-        lo5_0 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_0));
-        hi5_0 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_0));
-        lo6_0 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_0));
-        hi6_0 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_0));
-        lo7_0 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_0));
-        hi7_0 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_0));
-      }
-      {
-        let w = loadV(uAt + 1);
-        let z = loadV(vAt + 1);
-        lo0_1 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_1));
-        hi0_1 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_1));
-        lo1_1 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_1));
-        hi1_1 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_1));
-        lo2_1 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_1));
-        hi2_1 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_1));
-        lo3_1 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_1));
-        hi3_1 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_1));
-        lo4_1 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_1));
-        hi4_1 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_1));
-        lo5_1 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_1));
-        hi5_1 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_1));
-        lo6_1 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_1));
-        hi6_1 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_1));
-        lo7_1 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_1));
-        hi7_1 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_1));
-      }
-      {
-        let w = loadV(uAt + 2);
-        let z = loadV(vAt + 2);
-        lo0_2 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_2));
-        hi0_2 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_2));
-        lo1_2 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_2));
-        hi1_2 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_2));
-        lo2_2 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_2));
-        hi2_2 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_2));
-        lo3_2 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_2));
-        hi3_2 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_2));
-        lo4_2 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_2));
-        hi4_2 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_2));
-        lo5_2 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_2));
-        hi5_2 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_2));
-        lo6_2 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_2));
-        hi6_2 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_2));
-        lo7_2 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_2));
-        hi7_2 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_2));
-      }
-      {
-        let w = loadV(uAt + 3);
-        let z = loadV(vAt + 3);
-        lo0_3 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_3));
-        hi0_3 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_3));
-        lo1_3 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_3));
-        hi1_3 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_3));
-        lo2_3 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_3));
-        hi2_3 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_3));
-        lo3_3 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_3));
-        hi3_3 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_3));
-        lo4_3 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_3));
-        hi4_3 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_3));
-        lo5_3 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_3));
-        hi5_3 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_3));
-        lo6_3 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_3));
-        hi6_3 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_3));
-        lo7_3 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_3));
-        hi7_3 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_3));
-      }
-      {
-        let w = loadV(uAt + 4);
-        let z = loadV(vAt + 4);
-        lo0_4 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_4));
-        hi0_4 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_4));
-        lo1_4 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_4));
-        hi1_4 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_4));
-        lo2_4 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_4));
-        hi2_4 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_4));
-        lo3_4 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_4));
-        hi3_4 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_4));
-        lo4_4 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_4));
-        hi4_4 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_4));
-        lo5_4 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_4));
-        hi5_4 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_4));
-        lo6_4 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_4));
-        hi6_4 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_4));
-        lo7_4 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_4));
-        hi7_4 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_4));
-      }
-      {
-        let w = loadV(uAt + 5);
-        let z = loadV(vAt + 5);
-        lo0_5 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_5));
-        hi0_5 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_5));
-        lo1_5 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_5));
-        hi1_5 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_5));
-        lo2_5 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_5));
-        hi2_5 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_5));
-        lo3_5 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_5));
-        hi3_5 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_5));
-        lo4_5 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_5));
-        hi4_5 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_5));
-        lo5_5 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_5));
-        hi5_5 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_5));
-        lo6_5 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_5));
-        hi6_5 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_5));
-        lo7_5 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_5));
-        hi7_5 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_5));
-      }
-      {
-        let w = loadV(uAt + 6);
-        let z = loadV(vAt + 6);
-        lo0_6 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_6));
-        hi0_6 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_6));
-        lo1_6 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_6));
-        hi1_6 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_6));
-        lo2_6 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_6));
-        hi2_6 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_6));
-        lo3_6 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_6));
-        hi3_6 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_6));
-        lo4_6 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_6));
-        hi4_6 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_6));
-        lo5_6 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_6));
-        hi5_6 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_6));
-        lo6_6 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_6));
-        hi6_6 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_6));
-        lo7_6 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_6));
-        hi7_6 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_6));
-      }
-      {
-        let w = loadV(uAt + 7);
-        let z = loadV(vAt + 7);
-        lo0_7 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_7));
-        hi0_7 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_7));
-        lo1_7 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_7));
-        hi1_7 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_7));
-        lo2_7 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_7));
-        hi2_7 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_7));
-        lo3_7 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_7));
-        hi3_7 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_7));
-        lo4_7 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_7));
-        hi4_7 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_7));
-        lo5_7 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_7));
-        hi5_7 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_7));
-        lo6_7 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_7));
-        hi6_7 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_7));
-        lo7_7 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_7));
-        hi7_7 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_7));
-      }
-      {
-        let w = loadV(uAt + 8);
-        let z = loadV(vAt + 8);
-        lo0_8 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_8));
-        hi0_8 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_8));
-        lo1_8 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_8));
-        hi1_8 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_8));
-        lo2_8 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_8));
-        hi2_8 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_8));
-        lo3_8 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_8));
-        hi3_8 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_8));
-        lo4_8 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_8));
-        hi4_8 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_8));
-        lo5_8 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_8));
-        hi5_8 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_8));
-        lo6_8 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_8));
-        hi6_8 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_8));
-        lo7_8 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_8));
-        hi7_8 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_8));
-      }
-      {
-        let w = loadV(uAt + 9);
-        let z = loadV(vAt + 9);
-        lo0_9 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_9));
-        hi0_9 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_9));
-        lo1_9 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_9));
-        hi1_9 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_9));
-        lo2_9 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_9));
-        hi2_9 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_9));
-        lo3_9 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_9));
-        hi3_9 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_9));
-        lo4_9 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_9));
-        hi4_9 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_9));
-        lo5_9 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_9));
-        hi5_9 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_9));
-        lo6_9 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_9));
-        hi6_9 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_9));
-        lo7_9 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_9));
-        hi7_9 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_9));
-      }
-      u0 = u0.yzwx;
-      v0 = v0.yzwx;
-      u1 = u1.yzwx;
-      v1 = v1.yzwx;
-      u2 = u2.yzwx;
-      v2 = v2.yzwx;
-      u3 = u3.yzwx;
-      v3 = v3.yzwx;
-      u4 = u4.yzwx;
-      v4 = v4.yzwx;
-      u5 = u5.yzwx;
-      v5 = v5.yzwx;
-      u6 = u6.yzwx;
-      v6 = v6.yzwx;
-      u7 = u7.yzwx;
-      v7 = v7.yzwx;
-    }
-  }
-
-  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
-  let column = id.z * OD;
-  let rows = min(RQ, s.qEnd - n0);
-  for (var i = 0u; i < rows; i++) {
-    var total = sum0;
-    total = select(total, sum0, i == 0);
-    total = select(total, sum1, i == 1);
-    total = select(total, sum2, i == 2);
-    total = select(total, sum3, i == 3);
-    total = select(total, sum4, i == 4);
-    total = select(total, sum5, i == 5);
-    total = select(total, sum6, i == 6);
-    total = select(total, sum7, i == 7);
-    let share = select(0.0, 1.0 / total, total > 0.0);
-    let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
-    if (column + 0 * 8u < s.D) {
-      var lo = lo0_0;
-      var hi = hi0_0;
-      lo = select(lo, lo0_0, i == 0);
-      hi = select(hi, hi0_0, i == 0);
-      lo = select(lo, lo1_0, i == 1);
-      hi = select(hi, hi1_0, i == 1);
-      lo = select(lo, lo2_0, i == 2);
-      hi = select(hi, hi2_0, i == 2);
-      lo = select(lo, lo3_0, i == 3);
-      hi = select(hi, hi3_0, i == 3);
-      lo = select(lo, lo4_0, i == 4);
-      hi = select(hi, hi4_0, i == 4);
-      lo = select(lo, lo5_0, i == 5);
-      hi = select(hi, hi5_0, i == 5);
-      lo = select(lo, lo6_0, i == 6);
-      hi = select(hi, hi6_0, i == 6);
-      lo = select(lo, lo7_0, i == 7);
-      hi = select(hi, hi7_0, i == 7);
-      O[at + 2u * 0] = vec4<oElem>(lo * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      var lo = lo0_1;
-      var hi = hi0_1;
-      lo = select(lo, lo0_1, i == 0);
-      hi = select(hi, hi0_1, i == 0);
-      lo = select(lo, lo1_1, i == 1);
-      hi = select(hi, hi1_1, i == 1);
-      lo = select(lo, lo2_1, i == 2);
-      hi = select(hi, hi2_1, i == 2);
-      lo = select(lo, lo3_1, i == 3);
-      hi = select(hi, hi3_1, i == 3);
-      lo = select(lo, lo4_1, i == 4);
-      hi = select(hi, hi4_1, i == 4);
-      lo = select(lo, lo5_1, i == 5);
-      hi = select(hi, hi5_1, i == 5);
-      lo = select(lo, lo6_1, i == 6);
-      hi = select(hi, hi6_1, i == 6);
-      lo = select(lo, lo7_1, i == 7);
-      hi = select(hi, hi7_1, i == 7);
-      O[at + 2u * 1] = vec4<oElem>(lo * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      var lo = lo0_2;
-      var hi = hi0_2;
-      lo = select(lo, lo0_2, i == 0);
-      hi = select(hi, hi0_2, i == 0);
-      lo = select(lo, lo1_2, i == 1);
-      hi = select(hi, hi1_2, i == 1);
-      lo = select(lo, lo2_2, i == 2);
-      hi = select(hi, hi2_2, i == 2);
-      lo = select(lo, lo3_2, i == 3);
-      hi = select(hi, hi3_2, i == 3);
-      lo = select(lo, lo4_2, i == 4);
-      hi = select(hi, hi4_2, i == 4);
-      lo = select(lo, lo5_2, i == 5);
-      hi = select(hi, hi5_2, i == 5);
-      lo = select(lo, lo6_2, i == 6);
-      hi = select(hi, hi6_2, i == 6);
-      lo = select(lo, lo7_2, i == 7);
-      hi = select(hi, hi7_2, i == 7);
-      O[at + 2u * 2] = vec4<oElem>(lo * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      var lo = lo0_3;
-      var hi = hi0_3;
-      lo = select(lo, lo0_3, i == 0);
-      hi = select(hi, hi0_3, i == 0);
-      lo = select(lo, lo1_3, i == 1);
-      hi = select(hi, hi1_3, i == 1);
-      lo = select(lo, lo2_3, i == 2);
-      hi = select(hi, hi2_3, i == 2);
-      lo = select(lo, lo3_3, i == 3);
-      hi = select(hi, hi3_3, i == 3);
-      lo = select(lo, lo4_3, i == 4);
-      hi = select(hi, hi4_3, i == 4);
-      lo = select(lo, lo5_3, i == 5);
-      hi = select(hi, hi5_3, i == 5);
-      lo = select(lo, lo6_3, i == 6);
-      hi = select(hi, hi6_3, i == 6);
-      lo = select(lo, lo7_3, i == 7);
-      hi = select(hi, hi7_3, i == 7);
-      O[at + 2u * 3] = vec4<oElem>(lo * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      var lo = lo0_4;
-      var hi = hi0_4;
-      lo = select(lo, lo0_4, i == 0);
-      hi = select(hi, hi0_4, i == 0);
-      lo = select(lo, lo1_4, i == 1);
-      hi = select(hi, hi1_4, i == 1);
-      lo = select(lo, lo2_4, i == 2);
-      hi = select(hi, hi2_4, i == 2);
-      lo = select(lo, lo3_4, i == 3);
-      hi = select(hi, hi3_4, i == 3);
-      lo = select(lo, lo4_4, i == 4);
-      hi = select(hi, hi4_4, i == 4);
-      lo = select(lo, lo5_4, i == 5);
-      hi = select(hi, hi5_4, i == 5);
-      lo = select(lo, lo6_4, i == 6);
-      hi = select(hi, hi6_4, i == 6);
-      lo = select(lo, lo7_4, i == 7);
-      hi = select(hi, hi7_4, i == 7);
-      O[at + 2u * 4] = vec4<oElem>(lo * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      var lo = lo0_5;
-      var hi = hi0_5;
-      lo = select(lo, lo0_5, i == 0);
-      hi = select(hi, hi0_5, i == 0);
-      lo = select(lo, lo1_5, i == 1);
-      hi = select(hi, hi1_5, i == 1);
-      lo = select(lo, lo2_5, i == 2);
-      hi = select(hi, hi2_5, i == 2);
-      lo = select(lo, lo3_5, i == 3);
-      hi = select(hi, hi3_5, i == 3);
-      lo = select(lo, lo4_5, i == 4);
-      hi = select(hi, hi4_5, i == 4);
-      lo = select(lo, lo5_5, i == 5);
-      hi = select(hi, hi5_5, i == 5);
-      lo = select(lo, lo6_5, i == 6);
-      hi = select(hi, hi6_5, i == 6);
-      lo = select(lo, lo7_5, i == 7);
-      hi = select(hi, hi7_5, i == 7);
-      O[at + 2u * 5] = vec4<oElem>(lo * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      var lo = lo0_6;
-      var hi = hi0_6;
-      lo = select(lo, lo0_6, i == 0);
-      hi = select(hi, hi0_6, i == 0);
-      lo = select(lo, lo1_6, i == 1);
-      hi = select(hi, hi1_6, i == 1);
-      lo = select(lo, lo2_6, i == 2);
-      hi = select(hi, hi2_6, i == 2);
-      lo = select(lo, lo3_6, i == 3);
-      hi = select(hi, hi3_6, i == 3);
-      lo = select(lo, lo4_6, i == 4);
-      hi = select(hi, hi4_6, i == 4);
-      lo = select(lo, lo5_6, i == 5);
-      hi = select(hi, hi5_6, i == 5);
-      lo = select(lo, lo6_6, i == 6);
-      hi = select(hi, hi6_6, i == 6);
-      lo = select(lo, lo7_6, i == 7);
-      hi = select(hi, hi7_6, i == 7);
-      O[at + 2u * 6] = vec4<oElem>(lo * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      var lo = lo0_7;
-      var hi = hi0_7;
-      lo = select(lo, lo0_7, i == 0);
-      hi = select(hi, hi0_7, i == 0);
-      lo = select(lo, lo1_7, i == 1);
-      hi = select(hi, hi1_7, i == 1);
-      lo = select(lo, lo2_7, i == 2);
-      hi = select(hi, hi2_7, i == 2);
-      lo = select(lo, lo3_7, i == 3);
-      hi = select(hi, hi3_7, i == 3);
-      lo = select(lo, lo4_7, i == 4);
-      hi = select(hi, hi4_7, i == 4);
-      lo = select(lo, lo5_7, i == 5);
-      hi = select(hi, hi5_7, i == 5);
-      lo = select(lo, lo6_7, i == 6);
-      hi = select(hi, hi6_7, i == 6);
-      lo = select(lo, lo7_7, i == 7);
-      hi = select(hi, hi7_7, i == 7);
-      O[at + 2u * 7] = vec4<oElem>(lo * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      var lo = lo0_8;
-      var hi = hi0_8;
-      lo = select(lo, lo0_8, i == 0);
-      hi = select(hi, hi0_8, i == 0);
-      lo = select(lo, lo1_8, i == 1);
-      hi = select(hi, hi1_8, i == 1);
-      lo = select(lo, lo2_8, i == 2);
-      hi = select(hi, hi2_8, i == 2);
-      lo = select(lo, lo3_8, i == 3);
-      hi = select(hi, hi3_8, i == 3);
-      lo = select(lo, lo4_8, i == 4);
-      hi = select(hi, hi4_8, i == 4);
-      lo = select(lo, lo5_8, i == 5);
-      hi = select(hi, hi5_8, i == 5);
-      lo = select(lo, lo6_8, i == 6);
-      hi = select(hi, hi6_8, i == 6);
-      lo = select(lo, lo7_8, i == 7);
-      hi = select(hi, hi7_8, i == 7);
-      O[at + 2u * 8] = vec4<oElem>(lo * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      var lo = lo0_9;
-      var hi = hi0_9;
-      lo = select(lo, lo0_9, i == 0);
-      hi = select(hi, hi0_9, i == 0);
-      lo = select(lo, lo1_9, i == 1);
-      hi = select(hi, hi1_9, i == 1);
-      lo = select(lo, lo2_9, i == 2);
-      hi = select(hi, hi2_9, i == 2);
-      lo = select(lo, lo3_9, i == 3);
-      hi = select(hi, hi3_9, i == 3);
-      lo = select(lo, lo4_9, i == 4);
-      hi = select(hi, hi4_9, i == 4);
-      lo = select(lo, lo5_9, i == 5);
-      hi = select(hi, hi5_9, i == 5);
-      lo = select(lo, lo6_9, i == 6);
-      hi = select(hi, hi6_9, i == 6);
-      lo = select(lo, lo7_9, i == 7);
-      hi = select(hi, hi7_9, i == 7);
-      O[at + 2u * 9] = vec4<oElem>(lo * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi * share);
-    }
-  }
-}
-`,
-  "attention_texels@RQ=8,OD=128": `const RQ: u32 = 8u;
-const OD: u32 = 128u;
-// attention_texels.wgsl — O = softmax(scale · Q Kᵀ + bias, masked) V, everything in registers.
-//
-// Operands and strides as in attention_tiled.wgsl, read from textures of 2048 texels a row as one long list.
-// An invocation makes RQ queries of one head and OD of its columns: no workgroup memory and no barriers, which
-// suits adapters that run on a CPU; lanes read the same keys and values at the same time. x and y: queries
-// of all heads, z: columns (the scores are then made once more for each OD of them). All sums are f32.
-
-
-override WX: u32 = 8u;
-
-// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
-
-const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
-
-override CAUSAL: u32 = 0u;
-override BIAS: u32 = 0u;
-override MASK: u32 = 0u;
-
-// The …First are first elements minus the elements before the bound part.
-struct Shape {
-  heads: u32, D: u32, Lq: u32, Lk: u32,
-  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
-  qFirst: u32, qSample: u32, qHead: u32, qRow: u32,
-  kFirst: u32, kSample: u32, kHead: u32, kRow: u32,
-  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
-  oFirst: u32, biasFirst: u32, biasSample: u32, biasHead: u32,
-  scale: f32, pairs: u32,   // pairs: heads of all samples
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(4) var<storage, read>       bias: array<f32>;
-@group(0) @binding(5) var<storage, read>       keep: array<f32>;
-// Scores of kernels that read eight values at a time; they include attention_shape too.
-
-const LOWEST: f32 = -2.95e38;  // between NOTHING and every score, so that exp2(NOTHING − maximum) is 0 also where no key counts
-const LOG2E: f32 = 1.4426950409;
-
-override Q_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override KV_TYPE: u32 = 0u;
-
-/// A score with everything that changes it, in units of log₂; NOTHING where the key does not count.
-fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
-  // Without branches, which cost a CPU's vectors more than what they would save.
-  let k = min(key, s.Lk - 1u);
-  var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
-  var counts = key < s.Lk;
-  if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
-  return select(NOTHING, v, counts);
-}
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-@group(0) @binding(1) var                      Q: Texels;
-@group(0) @binding(2) var                      K: Texels;
-@group(0) @binding(3) var                      V: Texels;
-@group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
-
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
-  return halves(texel(Q, at));
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
-  return halves(texel(K, at));
-}
-
-fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
-  return halves(texel(V, at));
-}
-
-@compute @workgroup_size(WX)
-fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
-  // Tiles of all heads follow each other, so that vectors of invocations are full.
-  let tiles = (s.qEnd - s.q0 + RQ - 1u) / RQ;
-  let tile = id.y * (size.x * WX) + id.x;
-  let head = tile / tiles;
-  if (head >= s.pairs) { return; }
-  let n0 = s.q0 + tile % tiles * RQ;
-  let b = s.b0 + head / s.headsHere;
-  let h = s.h0 + head % s.headsHere;
-  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
-  let vHead = (s.vFirst + b * s.vSample + h * s.vHead + id.z * OD) / 8u;
-  let D8 = s.D / 8u;
-
-  // Queries beyond the edge repeat the last one and are not stored.
-  let row0 = min(n0 + 0, s.qEnd - 1u);
-  let qAt0 = (s.qFirst + b * s.qSample + h * s.qHead + row0 * s.qRow) / 8u;
-  let bias0 = s.biasFirst + b * s.biasSample + h * s.biasHead + row0 * s.Lk;
-  var max0 = LOWEST;
-  var sum0 = 0.0;
-  var lo0_0 = vec4f();
-  var hi0_0 = vec4f();
-  var lo0_1 = vec4f();
-  var hi0_1 = vec4f();
-  var lo0_2 = vec4f();
-  var hi0_2 = vec4f();
-  var lo0_3 = vec4f();
-  var hi0_3 = vec4f();
-  var lo0_4 = vec4f();
-  var hi0_4 = vec4f();
-  var lo0_5 = vec4f();
-  var hi0_5 = vec4f();
-  var lo0_6 = vec4f();
-  var hi0_6 = vec4f();
-  var lo0_7 = vec4f();
-  var hi0_7 = vec4f();
-  var lo0_8 = vec4f();
-  var hi0_8 = vec4f();
-  var lo0_9 = vec4f();
-  var hi0_9 = vec4f();
-  var lo0_10 = vec4f();
-  var hi0_10 = vec4f();
-  var lo0_11 = vec4f();
-  var hi0_11 = vec4f();
-  var lo0_12 = vec4f();
-  var hi0_12 = vec4f();
-  var lo0_13 = vec4f();
-  var hi0_13 = vec4f();
-  var lo0_14 = vec4f();
-  var hi0_14 = vec4f();
-  var lo0_15 = vec4f();
-  var hi0_15 = vec4f();
-  let row1 = min(n0 + 1, s.qEnd - 1u);
-  let qAt1 = (s.qFirst + b * s.qSample + h * s.qHead + row1 * s.qRow) / 8u;
-  let bias1 = s.biasFirst + b * s.biasSample + h * s.biasHead + row1 * s.Lk;
-  var max1 = LOWEST;
-  var sum1 = 0.0;
-  var lo1_0 = vec4f();
-  var hi1_0 = vec4f();
-  var lo1_1 = vec4f();
-  var hi1_1 = vec4f();
-  var lo1_2 = vec4f();
-  var hi1_2 = vec4f();
-  var lo1_3 = vec4f();
-  var hi1_3 = vec4f();
-  var lo1_4 = vec4f();
-  var hi1_4 = vec4f();
-  var lo1_5 = vec4f();
-  var hi1_5 = vec4f();
-  var lo1_6 = vec4f();
-  var hi1_6 = vec4f();
-  var lo1_7 = vec4f();
-  var hi1_7 = vec4f();
-  var lo1_8 = vec4f();
-  var hi1_8 = vec4f();
-  var lo1_9 = vec4f();
-  var hi1_9 = vec4f();
-  var lo1_10 = vec4f();
-  var hi1_10 = vec4f();
-  var lo1_11 = vec4f();
-  var hi1_11 = vec4f();
-  var lo1_12 = vec4f();
-  var hi1_12 = vec4f();
-  var lo1_13 = vec4f();
-  var hi1_13 = vec4f();
-  var lo1_14 = vec4f();
-  var hi1_14 = vec4f();
-  var lo1_15 = vec4f();
-  var hi1_15 = vec4f();
-  let row2 = min(n0 + 2, s.qEnd - 1u);
-  let qAt2 = (s.qFirst + b * s.qSample + h * s.qHead + row2 * s.qRow) / 8u;
-  let bias2 = s.biasFirst + b * s.biasSample + h * s.biasHead + row2 * s.Lk;
-  var max2 = LOWEST;
-  var sum2 = 0.0;
-  var lo2_0 = vec4f();
-  var hi2_0 = vec4f();
-  var lo2_1 = vec4f();
-  var hi2_1 = vec4f();
-  var lo2_2 = vec4f();
-  var hi2_2 = vec4f();
-  var lo2_3 = vec4f();
-  var hi2_3 = vec4f();
-  var lo2_4 = vec4f();
-  var hi2_4 = vec4f();
-  var lo2_5 = vec4f();
-  var hi2_5 = vec4f();
-  var lo2_6 = vec4f();
-  var hi2_6 = vec4f();
-  var lo2_7 = vec4f();
-  var hi2_7 = vec4f();
-  var lo2_8 = vec4f();
-  var hi2_8 = vec4f();
-  var lo2_9 = vec4f();
-  var hi2_9 = vec4f();
-  var lo2_10 = vec4f();
-  var hi2_10 = vec4f();
-  var lo2_11 = vec4f();
-  var hi2_11 = vec4f();
-  var lo2_12 = vec4f();
-  var hi2_12 = vec4f();
-  var lo2_13 = vec4f();
-  var hi2_13 = vec4f();
-  var lo2_14 = vec4f();
-  var hi2_14 = vec4f();
-  var lo2_15 = vec4f();
-  var hi2_15 = vec4f();
-  let row3 = min(n0 + 3, s.qEnd - 1u);
-  let qAt3 = (s.qFirst + b * s.qSample + h * s.qHead + row3 * s.qRow) / 8u;
-  let bias3 = s.biasFirst + b * s.biasSample + h * s.biasHead + row3 * s.Lk;
-  var max3 = LOWEST;
-  var sum3 = 0.0;
-  var lo3_0 = vec4f();
-  var hi3_0 = vec4f();
-  var lo3_1 = vec4f();
-  var hi3_1 = vec4f();
-  var lo3_2 = vec4f();
-  var hi3_2 = vec4f();
-  var lo3_3 = vec4f();
-  var hi3_3 = vec4f();
-  var lo3_4 = vec4f();
-  var hi3_4 = vec4f();
-  var lo3_5 = vec4f();
-  var hi3_5 = vec4f();
-  var lo3_6 = vec4f();
-  var hi3_6 = vec4f();
-  var lo3_7 = vec4f();
-  var hi3_7 = vec4f();
-  var lo3_8 = vec4f();
-  var hi3_8 = vec4f();
-  var lo3_9 = vec4f();
-  var hi3_9 = vec4f();
-  var lo3_10 = vec4f();
-  var hi3_10 = vec4f();
-  var lo3_11 = vec4f();
-  var hi3_11 = vec4f();
-  var lo3_12 = vec4f();
-  var hi3_12 = vec4f();
-  var lo3_13 = vec4f();
-  var hi3_13 = vec4f();
-  var lo3_14 = vec4f();
-  var hi3_14 = vec4f();
-  var lo3_15 = vec4f();
-  var hi3_15 = vec4f();
-  let row4 = min(n0 + 4, s.qEnd - 1u);
-  let qAt4 = (s.qFirst + b * s.qSample + h * s.qHead + row4 * s.qRow) / 8u;
-  let bias4 = s.biasFirst + b * s.biasSample + h * s.biasHead + row4 * s.Lk;
-  var max4 = LOWEST;
-  var sum4 = 0.0;
-  var lo4_0 = vec4f();
-  var hi4_0 = vec4f();
-  var lo4_1 = vec4f();
-  var hi4_1 = vec4f();
-  var lo4_2 = vec4f();
-  var hi4_2 = vec4f();
-  var lo4_3 = vec4f();
-  var hi4_3 = vec4f();
-  var lo4_4 = vec4f();
-  var hi4_4 = vec4f();
-  var lo4_5 = vec4f();
-  var hi4_5 = vec4f();
-  var lo4_6 = vec4f();
-  var hi4_6 = vec4f();
-  var lo4_7 = vec4f();
-  var hi4_7 = vec4f();
-  var lo4_8 = vec4f();
-  var hi4_8 = vec4f();
-  var lo4_9 = vec4f();
-  var hi4_9 = vec4f();
-  var lo4_10 = vec4f();
-  var hi4_10 = vec4f();
-  var lo4_11 = vec4f();
-  var hi4_11 = vec4f();
-  var lo4_12 = vec4f();
-  var hi4_12 = vec4f();
-  var lo4_13 = vec4f();
-  var hi4_13 = vec4f();
-  var lo4_14 = vec4f();
-  var hi4_14 = vec4f();
-  var lo4_15 = vec4f();
-  var hi4_15 = vec4f();
-  let row5 = min(n0 + 5, s.qEnd - 1u);
-  let qAt5 = (s.qFirst + b * s.qSample + h * s.qHead + row5 * s.qRow) / 8u;
-  let bias5 = s.biasFirst + b * s.biasSample + h * s.biasHead + row5 * s.Lk;
-  var max5 = LOWEST;
-  var sum5 = 0.0;
-  var lo5_0 = vec4f();
-  var hi5_0 = vec4f();
-  var lo5_1 = vec4f();
-  var hi5_1 = vec4f();
-  var lo5_2 = vec4f();
-  var hi5_2 = vec4f();
-  var lo5_3 = vec4f();
-  var hi5_3 = vec4f();
-  var lo5_4 = vec4f();
-  var hi5_4 = vec4f();
-  var lo5_5 = vec4f();
-  var hi5_5 = vec4f();
-  var lo5_6 = vec4f();
-  var hi5_6 = vec4f();
-  var lo5_7 = vec4f();
-  var hi5_7 = vec4f();
-  var lo5_8 = vec4f();
-  var hi5_8 = vec4f();
-  var lo5_9 = vec4f();
-  var hi5_9 = vec4f();
-  var lo5_10 = vec4f();
-  var hi5_10 = vec4f();
-  var lo5_11 = vec4f();
-  var hi5_11 = vec4f();
-  var lo5_12 = vec4f();
-  var hi5_12 = vec4f();
-  var lo5_13 = vec4f();
-  var hi5_13 = vec4f();
-  var lo5_14 = vec4f();
-  var hi5_14 = vec4f();
-  var lo5_15 = vec4f();
-  var hi5_15 = vec4f();
-  let row6 = min(n0 + 6, s.qEnd - 1u);
-  let qAt6 = (s.qFirst + b * s.qSample + h * s.qHead + row6 * s.qRow) / 8u;
-  let bias6 = s.biasFirst + b * s.biasSample + h * s.biasHead + row6 * s.Lk;
-  var max6 = LOWEST;
-  var sum6 = 0.0;
-  var lo6_0 = vec4f();
-  var hi6_0 = vec4f();
-  var lo6_1 = vec4f();
-  var hi6_1 = vec4f();
-  var lo6_2 = vec4f();
-  var hi6_2 = vec4f();
-  var lo6_3 = vec4f();
-  var hi6_3 = vec4f();
-  var lo6_4 = vec4f();
-  var hi6_4 = vec4f();
-  var lo6_5 = vec4f();
-  var hi6_5 = vec4f();
-  var lo6_6 = vec4f();
-  var hi6_6 = vec4f();
-  var lo6_7 = vec4f();
-  var hi6_7 = vec4f();
-  var lo6_8 = vec4f();
-  var hi6_8 = vec4f();
-  var lo6_9 = vec4f();
-  var hi6_9 = vec4f();
-  var lo6_10 = vec4f();
-  var hi6_10 = vec4f();
-  var lo6_11 = vec4f();
-  var hi6_11 = vec4f();
-  var lo6_12 = vec4f();
-  var hi6_12 = vec4f();
-  var lo6_13 = vec4f();
-  var hi6_13 = vec4f();
-  var lo6_14 = vec4f();
-  var hi6_14 = vec4f();
-  var lo6_15 = vec4f();
-  var hi6_15 = vec4f();
-  let row7 = min(n0 + 7, s.qEnd - 1u);
-  let qAt7 = (s.qFirst + b * s.qSample + h * s.qHead + row7 * s.qRow) / 8u;
-  let bias7 = s.biasFirst + b * s.biasSample + h * s.biasHead + row7 * s.Lk;
-  var max7 = LOWEST;
-  var sum7 = 0.0;
-  var lo7_0 = vec4f();
-  var hi7_0 = vec4f();
-  var lo7_1 = vec4f();
-  var hi7_1 = vec4f();
-  var lo7_2 = vec4f();
-  var hi7_2 = vec4f();
-  var lo7_3 = vec4f();
-  var hi7_3 = vec4f();
-  var lo7_4 = vec4f();
-  var hi7_4 = vec4f();
-  var lo7_5 = vec4f();
-  var hi7_5 = vec4f();
-  var lo7_6 = vec4f();
-  var hi7_6 = vec4f();
-  var lo7_7 = vec4f();
-  var hi7_7 = vec4f();
-  var lo7_8 = vec4f();
-  var hi7_8 = vec4f();
-  var lo7_9 = vec4f();
-  var hi7_9 = vec4f();
-  var lo7_10 = vec4f();
-  var hi7_10 = vec4f();
-  var lo7_11 = vec4f();
-  var hi7_11 = vec4f();
-  var lo7_12 = vec4f();
-  var hi7_12 = vec4f();
-  var lo7_13 = vec4f();
-  var hi7_13 = vec4f();
-  var lo7_14 = vec4f();
-  var hi7_14 = vec4f();
-  var lo7_15 = vec4f();
-  var hi7_15 = vec4f();
-
-  var keys = s.Lk;
-  if (CAUSAL == 1u) { keys = min(keys, n0 + RQ); }
-  for (var k0 = 0u; k0 < keys; k0 += 8u) {
-    var u0 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v0 = vec4f();
-    var u1 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v1 = vec4f();
-    var u2 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v2 = vec4f();
-    var u3 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v3 = vec4f();
-    var u4 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v4 = vec4f();
-    var u5 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v5 = vec4f();
-    var u6 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v6 = vec4f();
-    var u7 = vec4f();   // scores of keys k0 … k0 + 3, then k0 + 4 … k0 + 7
-    var v7 = vec4f();
-    let uAt0 = (kHead + min(k0 + 0, s.Lk - 1u) * s.kRow) / 8u;
-    let vAt0 = (kHead + min(k0 + 4u + 0, s.Lk - 1u) * s.kRow) / 8u;
-    let uAt1 = (kHead + min(k0 + 1, s.Lk - 1u) * s.kRow) / 8u;
-    let vAt1 = (kHead + min(k0 + 4u + 1, s.Lk - 1u) * s.kRow) / 8u;
-    let uAt2 = (kHead + min(k0 + 2, s.Lk - 1u) * s.kRow) / 8u;
-    let vAt2 = (kHead + min(k0 + 4u + 2, s.Lk - 1u) * s.kRow) / 8u;
-    let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
-    let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
-    for (var c = 0u; c < D8; c++) {
-      let a0 = loadQ(qAt0 + c);
-      let a1 = loadQ(qAt1 + c);
-      let a2 = loadQ(qAt2 + c);
-      let a3 = loadQ(qAt3 + c);
-      let a4 = loadQ(qAt4 + c);
-      let a5 = loadQ(qAt5 + c);
-      let a6 = loadQ(qAt6 + c);
-      let a7 = loadQ(qAt7 + c);
-      let b0 = loadK(uAt0 + c);
-      let c0 = loadK(vAt0 + c);
-      u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
-      v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
-      u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
-      v1[0] += dot(a1.lo, c0.lo) + dot(a1.hi, c0.hi);
-      u2[0] += dot(a2.lo, b0.lo) + dot(a2.hi, b0.hi);
-      v2[0] += dot(a2.lo, c0.lo) + dot(a2.hi, c0.hi);
-      u3[0] += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
-      v3[0] += dot(a3.lo, c0.lo) + dot(a3.hi, c0.hi);
-      u4[0] += dot(a4.lo, b0.lo) + dot(a4.hi, b0.hi);
-      v4[0] += dot(a4.lo, c0.lo) + dot(a4.hi, c0.hi);
-      u5[0] += dot(a5.lo, b0.lo) + dot(a5.hi, b0.hi);
-      v5[0] += dot(a5.lo, c0.lo) + dot(a5.hi, c0.hi);
-      u6[0] += dot(a6.lo, b0.lo) + dot(a6.hi, b0.hi);
-      v6[0] += dot(a6.lo, c0.lo) + dot(a6.hi, c0.hi);
-      u7[0] += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
-      v7[0] += dot(a7.lo, c0.lo) + dot(a7.hi, c0.hi);
-      let b1 = loadK(uAt1 + c);
-      let c1 = loadK(vAt1 + c);
-      u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
-      v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
-      u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
-      v1[1] += dot(a1.lo, c1.lo) + dot(a1.hi, c1.hi);
-      u2[1] += dot(a2.lo, b1.lo) + dot(a2.hi, b1.hi);
-      v2[1] += dot(a2.lo, c1.lo) + dot(a2.hi, c1.hi);
-      u3[1] += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
-      v3[1] += dot(a3.lo, c1.lo) + dot(a3.hi, c1.hi);
-      u4[1] += dot(a4.lo, b1.lo) + dot(a4.hi, b1.hi);
-      v4[1] += dot(a4.lo, c1.lo) + dot(a4.hi, c1.hi);
-      u5[1] += dot(a5.lo, b1.lo) + dot(a5.hi, b1.hi);
-      v5[1] += dot(a5.lo, c1.lo) + dot(a5.hi, c1.hi);
-      u6[1] += dot(a6.lo, b1.lo) + dot(a6.hi, b1.hi);
-      v6[1] += dot(a6.lo, c1.lo) + dot(a6.hi, c1.hi);
-      u7[1] += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
-      v7[1] += dot(a7.lo, c1.lo) + dot(a7.hi, c1.hi);
-      let b2 = loadK(uAt2 + c);
-      let c2 = loadK(vAt2 + c);
-      u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
-      v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
-      u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
-      v1[2] += dot(a1.lo, c2.lo) + dot(a1.hi, c2.hi);
-      u2[2] += dot(a2.lo, b2.lo) + dot(a2.hi, b2.hi);
-      v2[2] += dot(a2.lo, c2.lo) + dot(a2.hi, c2.hi);
-      u3[2] += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
-      v3[2] += dot(a3.lo, c2.lo) + dot(a3.hi, c2.hi);
-      u4[2] += dot(a4.lo, b2.lo) + dot(a4.hi, b2.hi);
-      v4[2] += dot(a4.lo, c2.lo) + dot(a4.hi, c2.hi);
-      u5[2] += dot(a5.lo, b2.lo) + dot(a5.hi, b2.hi);
-      v5[2] += dot(a5.lo, c2.lo) + dot(a5.hi, c2.hi);
-      u6[2] += dot(a6.lo, b2.lo) + dot(a6.hi, b2.hi);
-      v6[2] += dot(a6.lo, c2.lo) + dot(a6.hi, c2.hi);
-      u7[2] += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
-      v7[2] += dot(a7.lo, c2.lo) + dot(a7.hi, c2.hi);
-      let b3 = loadK(uAt3 + c);
-      let c3 = loadK(vAt3 + c);
-      u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
-      v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
-      u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
-      v1[3] += dot(a1.lo, c3.lo) + dot(a1.hi, c3.hi);
-      u2[3] += dot(a2.lo, b3.lo) + dot(a2.hi, b3.hi);
-      v2[3] += dot(a2.lo, c3.lo) + dot(a2.hi, c3.hi);
-      u3[3] += dot(a3.lo, b3.lo) + dot(a3.hi, b3.hi);
-      v3[3] += dot(a3.lo, c3.lo) + dot(a3.hi, c3.hi);
-      u4[3] += dot(a4.lo, b3.lo) + dot(a4.hi, b3.hi);
-      v4[3] += dot(a4.lo, c3.lo) + dot(a4.hi, c3.hi);
-      u5[3] += dot(a5.lo, b3.lo) + dot(a5.hi, b3.hi);
-      v5[3] += dot(a5.lo, c3.lo) + dot(a5.hi, c3.hi);
-      u6[3] += dot(a6.lo, b3.lo) + dot(a6.hi, b3.hi);
-      v6[3] += dot(a6.lo, c3.lo) + dot(a6.hi, c3.hi);
-      u7[3] += dot(a7.lo, b3.lo) + dot(a7.hi, b3.hi);
-      v7[3] += dot(a7.lo, c3.lo) + dot(a7.hi, c3.hi);
-    }
-    u0[0] = score(u0[0], b, row0, k0 + 0, bias0);
-    v0[0] = score(v0[0], b, row0, k0 + 4u + 0, bias0);
-    u0[1] = score(u0[1], b, row0, k0 + 1, bias0);
-    v0[1] = score(v0[1], b, row0, k0 + 4u + 1, bias0);
-    u0[2] = score(u0[2], b, row0, k0 + 2, bias0);
-    v0[2] = score(v0[2], b, row0, k0 + 4u + 2, bias0);
-    u0[3] = score(u0[3], b, row0, k0 + 3, bias0);
-    v0[3] = score(v0[3], b, row0, k0 + 4u + 3, bias0);
-    let t0 = max(u0, v0);
-    let top0 = max(max0, max(max(t0.x, t0.y), max(t0.z, t0.w)));
-    let fade0 = exp2(max0 - top0);
-    max0 = top0;
-    u0 = exp2(u0 - top0);
-    v0 = exp2(v0 - top0);
-    let z0 = u0 + v0;
-    sum0 = sum0 * fade0 + z0.x + z0.y + z0.z + z0.w;
-    lo0_0 *= fade0;
-    hi0_0 *= fade0;
-    lo0_1 *= fade0;
-    hi0_1 *= fade0;
-    lo0_2 *= fade0;
-    hi0_2 *= fade0;
-    lo0_3 *= fade0;
-    hi0_3 *= fade0;
-    lo0_4 *= fade0;
-    hi0_4 *= fade0;
-    lo0_5 *= fade0;
-    hi0_5 *= fade0;
-    lo0_6 *= fade0;
-    hi0_6 *= fade0;
-    lo0_7 *= fade0;
-    hi0_7 *= fade0;
-    lo0_8 *= fade0;
-    hi0_8 *= fade0;
-    lo0_9 *= fade0;
-    hi0_9 *= fade0;
-    lo0_10 *= fade0;
-    hi0_10 *= fade0;
-    lo0_11 *= fade0;
-    hi0_11 *= fade0;
-    lo0_12 *= fade0;
-    hi0_12 *= fade0;
-    lo0_13 *= fade0;
-    hi0_13 *= fade0;
-    lo0_14 *= fade0;
-    hi0_14 *= fade0;
-    lo0_15 *= fade0;
-    hi0_15 *= fade0;
-    u1[0] = score(u1[0], b, row1, k0 + 0, bias1);
-    v1[0] = score(v1[0], b, row1, k0 + 4u + 0, bias1);
-    u1[1] = score(u1[1], b, row1, k0 + 1, bias1);
-    v1[1] = score(v1[1], b, row1, k0 + 4u + 1, bias1);
-    u1[2] = score(u1[2], b, row1, k0 + 2, bias1);
-    v1[2] = score(v1[2], b, row1, k0 + 4u + 2, bias1);
-    u1[3] = score(u1[3], b, row1, k0 + 3, bias1);
-    v1[3] = score(v1[3], b, row1, k0 + 4u + 3, bias1);
-    let t1 = max(u1, v1);
-    let top1 = max(max1, max(max(t1.x, t1.y), max(t1.z, t1.w)));
-    let fade1 = exp2(max1 - top1);
-    max1 = top1;
-    u1 = exp2(u1 - top1);
-    v1 = exp2(v1 - top1);
-    let z1 = u1 + v1;
-    sum1 = sum1 * fade1 + z1.x + z1.y + z1.z + z1.w;
-    lo1_0 *= fade1;
-    hi1_0 *= fade1;
-    lo1_1 *= fade1;
-    hi1_1 *= fade1;
-    lo1_2 *= fade1;
-    hi1_2 *= fade1;
-    lo1_3 *= fade1;
-    hi1_3 *= fade1;
-    lo1_4 *= fade1;
-    hi1_4 *= fade1;
-    lo1_5 *= fade1;
-    hi1_5 *= fade1;
-    lo1_6 *= fade1;
-    hi1_6 *= fade1;
-    lo1_7 *= fade1;
-    hi1_7 *= fade1;
-    lo1_8 *= fade1;
-    hi1_8 *= fade1;
-    lo1_9 *= fade1;
-    hi1_9 *= fade1;
-    lo1_10 *= fade1;
-    hi1_10 *= fade1;
-    lo1_11 *= fade1;
-    hi1_11 *= fade1;
-    lo1_12 *= fade1;
-    hi1_12 *= fade1;
-    lo1_13 *= fade1;
-    hi1_13 *= fade1;
-    lo1_14 *= fade1;
-    hi1_14 *= fade1;
-    lo1_15 *= fade1;
-    hi1_15 *= fade1;
-    u2[0] = score(u2[0], b, row2, k0 + 0, bias2);
-    v2[0] = score(v2[0], b, row2, k0 + 4u + 0, bias2);
-    u2[1] = score(u2[1], b, row2, k0 + 1, bias2);
-    v2[1] = score(v2[1], b, row2, k0 + 4u + 1, bias2);
-    u2[2] = score(u2[2], b, row2, k0 + 2, bias2);
-    v2[2] = score(v2[2], b, row2, k0 + 4u + 2, bias2);
-    u2[3] = score(u2[3], b, row2, k0 + 3, bias2);
-    v2[3] = score(v2[3], b, row2, k0 + 4u + 3, bias2);
-    let t2 = max(u2, v2);
-    let top2 = max(max2, max(max(t2.x, t2.y), max(t2.z, t2.w)));
-    let fade2 = exp2(max2 - top2);
-    max2 = top2;
-    u2 = exp2(u2 - top2);
-    v2 = exp2(v2 - top2);
-    let z2 = u2 + v2;
-    sum2 = sum2 * fade2 + z2.x + z2.y + z2.z + z2.w;
-    lo2_0 *= fade2;
-    hi2_0 *= fade2;
-    lo2_1 *= fade2;
-    hi2_1 *= fade2;
-    lo2_2 *= fade2;
-    hi2_2 *= fade2;
-    lo2_3 *= fade2;
-    hi2_3 *= fade2;
-    lo2_4 *= fade2;
-    hi2_4 *= fade2;
-    lo2_5 *= fade2;
-    hi2_5 *= fade2;
-    lo2_6 *= fade2;
-    hi2_6 *= fade2;
-    lo2_7 *= fade2;
-    hi2_7 *= fade2;
-    lo2_8 *= fade2;
-    hi2_8 *= fade2;
-    lo2_9 *= fade2;
-    hi2_9 *= fade2;
-    lo2_10 *= fade2;
-    hi2_10 *= fade2;
-    lo2_11 *= fade2;
-    hi2_11 *= fade2;
-    lo2_12 *= fade2;
-    hi2_12 *= fade2;
-    lo2_13 *= fade2;
-    hi2_13 *= fade2;
-    lo2_14 *= fade2;
-    hi2_14 *= fade2;
-    lo2_15 *= fade2;
-    hi2_15 *= fade2;
-    u3[0] = score(u3[0], b, row3, k0 + 0, bias3);
-    v3[0] = score(v3[0], b, row3, k0 + 4u + 0, bias3);
-    u3[1] = score(u3[1], b, row3, k0 + 1, bias3);
-    v3[1] = score(v3[1], b, row3, k0 + 4u + 1, bias3);
-    u3[2] = score(u3[2], b, row3, k0 + 2, bias3);
-    v3[2] = score(v3[2], b, row3, k0 + 4u + 2, bias3);
-    u3[3] = score(u3[3], b, row3, k0 + 3, bias3);
-    v3[3] = score(v3[3], b, row3, k0 + 4u + 3, bias3);
-    let t3 = max(u3, v3);
-    let top3 = max(max3, max(max(t3.x, t3.y), max(t3.z, t3.w)));
-    let fade3 = exp2(max3 - top3);
-    max3 = top3;
-    u3 = exp2(u3 - top3);
-    v3 = exp2(v3 - top3);
-    let z3 = u3 + v3;
-    sum3 = sum3 * fade3 + z3.x + z3.y + z3.z + z3.w;
-    lo3_0 *= fade3;
-    hi3_0 *= fade3;
-    lo3_1 *= fade3;
-    hi3_1 *= fade3;
-    lo3_2 *= fade3;
-    hi3_2 *= fade3;
-    lo3_3 *= fade3;
-    hi3_3 *= fade3;
-    lo3_4 *= fade3;
-    hi3_4 *= fade3;
-    lo3_5 *= fade3;
-    hi3_5 *= fade3;
-    lo3_6 *= fade3;
-    hi3_6 *= fade3;
-    lo3_7 *= fade3;
-    hi3_7 *= fade3;
-    lo3_8 *= fade3;
-    hi3_8 *= fade3;
-    lo3_9 *= fade3;
-    hi3_9 *= fade3;
-    lo3_10 *= fade3;
-    hi3_10 *= fade3;
-    lo3_11 *= fade3;
-    hi3_11 *= fade3;
-    lo3_12 *= fade3;
-    hi3_12 *= fade3;
-    lo3_13 *= fade3;
-    hi3_13 *= fade3;
-    lo3_14 *= fade3;
-    hi3_14 *= fade3;
-    lo3_15 *= fade3;
-    hi3_15 *= fade3;
-    u4[0] = score(u4[0], b, row4, k0 + 0, bias4);
-    v4[0] = score(v4[0], b, row4, k0 + 4u + 0, bias4);
-    u4[1] = score(u4[1], b, row4, k0 + 1, bias4);
-    v4[1] = score(v4[1], b, row4, k0 + 4u + 1, bias4);
-    u4[2] = score(u4[2], b, row4, k0 + 2, bias4);
-    v4[2] = score(v4[2], b, row4, k0 + 4u + 2, bias4);
-    u4[3] = score(u4[3], b, row4, k0 + 3, bias4);
-    v4[3] = score(v4[3], b, row4, k0 + 4u + 3, bias4);
-    let t4 = max(u4, v4);
-    let top4 = max(max4, max(max(t4.x, t4.y), max(t4.z, t4.w)));
-    let fade4 = exp2(max4 - top4);
-    max4 = top4;
-    u4 = exp2(u4 - top4);
-    v4 = exp2(v4 - top4);
-    let z4 = u4 + v4;
-    sum4 = sum4 * fade4 + z4.x + z4.y + z4.z + z4.w;
-    lo4_0 *= fade4;
-    hi4_0 *= fade4;
-    lo4_1 *= fade4;
-    hi4_1 *= fade4;
-    lo4_2 *= fade4;
-    hi4_2 *= fade4;
-    lo4_3 *= fade4;
-    hi4_3 *= fade4;
-    lo4_4 *= fade4;
-    hi4_4 *= fade4;
-    lo4_5 *= fade4;
-    hi4_5 *= fade4;
-    lo4_6 *= fade4;
-    hi4_6 *= fade4;
-    lo4_7 *= fade4;
-    hi4_7 *= fade4;
-    lo4_8 *= fade4;
-    hi4_8 *= fade4;
-    lo4_9 *= fade4;
-    hi4_9 *= fade4;
-    lo4_10 *= fade4;
-    hi4_10 *= fade4;
-    lo4_11 *= fade4;
-    hi4_11 *= fade4;
-    lo4_12 *= fade4;
-    hi4_12 *= fade4;
-    lo4_13 *= fade4;
-    hi4_13 *= fade4;
-    lo4_14 *= fade4;
-    hi4_14 *= fade4;
-    lo4_15 *= fade4;
-    hi4_15 *= fade4;
-    u5[0] = score(u5[0], b, row5, k0 + 0, bias5);
-    v5[0] = score(v5[0], b, row5, k0 + 4u + 0, bias5);
-    u5[1] = score(u5[1], b, row5, k0 + 1, bias5);
-    v5[1] = score(v5[1], b, row5, k0 + 4u + 1, bias5);
-    u5[2] = score(u5[2], b, row5, k0 + 2, bias5);
-    v5[2] = score(v5[2], b, row5, k0 + 4u + 2, bias5);
-    u5[3] = score(u5[3], b, row5, k0 + 3, bias5);
-    v5[3] = score(v5[3], b, row5, k0 + 4u + 3, bias5);
-    let t5 = max(u5, v5);
-    let top5 = max(max5, max(max(t5.x, t5.y), max(t5.z, t5.w)));
-    let fade5 = exp2(max5 - top5);
-    max5 = top5;
-    u5 = exp2(u5 - top5);
-    v5 = exp2(v5 - top5);
-    let z5 = u5 + v5;
-    sum5 = sum5 * fade5 + z5.x + z5.y + z5.z + z5.w;
-    lo5_0 *= fade5;
-    hi5_0 *= fade5;
-    lo5_1 *= fade5;
-    hi5_1 *= fade5;
-    lo5_2 *= fade5;
-    hi5_2 *= fade5;
-    lo5_3 *= fade5;
-    hi5_3 *= fade5;
-    lo5_4 *= fade5;
-    hi5_4 *= fade5;
-    lo5_5 *= fade5;
-    hi5_5 *= fade5;
-    lo5_6 *= fade5;
-    hi5_6 *= fade5;
-    lo5_7 *= fade5;
-    hi5_7 *= fade5;
-    lo5_8 *= fade5;
-    hi5_8 *= fade5;
-    lo5_9 *= fade5;
-    hi5_9 *= fade5;
-    lo5_10 *= fade5;
-    hi5_10 *= fade5;
-    lo5_11 *= fade5;
-    hi5_11 *= fade5;
-    lo5_12 *= fade5;
-    hi5_12 *= fade5;
-    lo5_13 *= fade5;
-    hi5_13 *= fade5;
-    lo5_14 *= fade5;
-    hi5_14 *= fade5;
-    lo5_15 *= fade5;
-    hi5_15 *= fade5;
-    u6[0] = score(u6[0], b, row6, k0 + 0, bias6);
-    v6[0] = score(v6[0], b, row6, k0 + 4u + 0, bias6);
-    u6[1] = score(u6[1], b, row6, k0 + 1, bias6);
-    v6[1] = score(v6[1], b, row6, k0 + 4u + 1, bias6);
-    u6[2] = score(u6[2], b, row6, k0 + 2, bias6);
-    v6[2] = score(v6[2], b, row6, k0 + 4u + 2, bias6);
-    u6[3] = score(u6[3], b, row6, k0 + 3, bias6);
-    v6[3] = score(v6[3], b, row6, k0 + 4u + 3, bias6);
-    let t6 = max(u6, v6);
-    let top6 = max(max6, max(max(t6.x, t6.y), max(t6.z, t6.w)));
-    let fade6 = exp2(max6 - top6);
-    max6 = top6;
-    u6 = exp2(u6 - top6);
-    v6 = exp2(v6 - top6);
-    let z6 = u6 + v6;
-    sum6 = sum6 * fade6 + z6.x + z6.y + z6.z + z6.w;
-    lo6_0 *= fade6;
-    hi6_0 *= fade6;
-    lo6_1 *= fade6;
-    hi6_1 *= fade6;
-    lo6_2 *= fade6;
-    hi6_2 *= fade6;
-    lo6_3 *= fade6;
-    hi6_3 *= fade6;
-    lo6_4 *= fade6;
-    hi6_4 *= fade6;
-    lo6_5 *= fade6;
-    hi6_5 *= fade6;
-    lo6_6 *= fade6;
-    hi6_6 *= fade6;
-    lo6_7 *= fade6;
-    hi6_7 *= fade6;
-    lo6_8 *= fade6;
-    hi6_8 *= fade6;
-    lo6_9 *= fade6;
-    hi6_9 *= fade6;
-    lo6_10 *= fade6;
-    hi6_10 *= fade6;
-    lo6_11 *= fade6;
-    hi6_11 *= fade6;
-    lo6_12 *= fade6;
-    hi6_12 *= fade6;
-    lo6_13 *= fade6;
-    hi6_13 *= fade6;
-    lo6_14 *= fade6;
-    hi6_14 *= fade6;
-    lo6_15 *= fade6;
-    hi6_15 *= fade6;
-    u7[0] = score(u7[0], b, row7, k0 + 0, bias7);
-    v7[0] = score(v7[0], b, row7, k0 + 4u + 0, bias7);
-    u7[1] = score(u7[1], b, row7, k0 + 1, bias7);
-    v7[1] = score(v7[1], b, row7, k0 + 4u + 1, bias7);
-    u7[2] = score(u7[2], b, row7, k0 + 2, bias7);
-    v7[2] = score(v7[2], b, row7, k0 + 4u + 2, bias7);
-    u7[3] = score(u7[3], b, row7, k0 + 3, bias7);
-    v7[3] = score(v7[3], b, row7, k0 + 4u + 3, bias7);
-    let t7 = max(u7, v7);
-    let top7 = max(max7, max(max(t7.x, t7.y), max(t7.z, t7.w)));
-    let fade7 = exp2(max7 - top7);
-    max7 = top7;
-    u7 = exp2(u7 - top7);
-    v7 = exp2(v7 - top7);
-    let z7 = u7 + v7;
-    sum7 = sum7 * fade7 + z7.x + z7.y + z7.z + z7.w;
-    lo7_0 *= fade7;
-    hi7_0 *= fade7;
-    lo7_1 *= fade7;
-    hi7_1 *= fade7;
-    lo7_2 *= fade7;
-    hi7_2 *= fade7;
-    lo7_3 *= fade7;
-    hi7_3 *= fade7;
-    lo7_4 *= fade7;
-    hi7_4 *= fade7;
-    lo7_5 *= fade7;
-    hi7_5 *= fade7;
-    lo7_6 *= fade7;
-    hi7_6 *= fade7;
-    lo7_7 *= fade7;
-    hi7_7 *= fade7;
-    lo7_8 *= fade7;
-    hi7_8 *= fade7;
-    lo7_9 *= fade7;
-    hi7_9 *= fade7;
-    lo7_10 *= fade7;
-    hi7_10 *= fade7;
-    lo7_11 *= fade7;
-    hi7_11 *= fade7;
-    lo7_12 *= fade7;
-    hi7_12 *= fade7;
-    lo7_13 *= fade7;
-    hi7_13 *= fade7;
-    lo7_14 *= fade7;
-    hi7_14 *= fade7;
-    lo7_15 *= fade7;
-    hi7_15 *= fade7;
-    // Two keys a turn, the probabilities rotated: with all eight unrolled, drivers compile for seconds.
-    for (var e = 0u; e < 4u; e++) {
-      let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
-      let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
-      {
-        let w = loadV(uAt + 0);
-        let z = loadV(vAt + 0);
-        lo0_0 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_0));
-        hi0_0 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_0));
-        lo1_0 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_0));
-        hi1_0 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_0));
-        lo2_0 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_0));
-        hi2_0 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_0));
-        lo3_0 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_0));
-        hi3_0 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_0));
-        lo4_0 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_0));
-        hi4_0 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_0));
-        lo5_0 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_0));
-        hi5_0 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_0));
-        lo6_0 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_0));
-        hi6_0 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_0));
-        lo7_0 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_0));
-        hi7_0 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_0));
-      }
-      {
-        let w = loadV(uAt + 1);
-        let z = loadV(vAt + 1);
-        lo0_1 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_1));
-        hi0_1 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_1));
-        lo1_1 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_1));
-        hi1_1 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_1));
-        lo2_1 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_1));
-        hi2_1 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_1));
-        lo3_1 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_1));
-        hi3_1 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_1));
-        lo4_1 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_1));
-        hi4_1 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_1));
-        lo5_1 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_1));
-        hi5_1 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_1));
-        lo6_1 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_1));
-        hi6_1 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_1));
-        lo7_1 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_1));
-        hi7_1 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_1));
-      }
-      {
-        let w = loadV(uAt + 2);
-        let z = loadV(vAt + 2);
-        lo0_2 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_2));
-        hi0_2 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_2));
-        lo1_2 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_2));
-        hi1_2 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_2));
-        lo2_2 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_2));
-        hi2_2 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_2));
-        lo3_2 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_2));
-        hi3_2 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_2));
-        lo4_2 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_2));
-        hi4_2 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_2));
-        lo5_2 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_2));
-        hi5_2 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_2));
-        lo6_2 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_2));
-        hi6_2 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_2));
-        lo7_2 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_2));
-        hi7_2 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_2));
-      }
-      {
-        let w = loadV(uAt + 3);
-        let z = loadV(vAt + 3);
-        lo0_3 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_3));
-        hi0_3 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_3));
-        lo1_3 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_3));
-        hi1_3 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_3));
-        lo2_3 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_3));
-        hi2_3 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_3));
-        lo3_3 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_3));
-        hi3_3 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_3));
-        lo4_3 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_3));
-        hi4_3 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_3));
-        lo5_3 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_3));
-        hi5_3 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_3));
-        lo6_3 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_3));
-        hi6_3 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_3));
-        lo7_3 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_3));
-        hi7_3 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_3));
-      }
-      {
-        let w = loadV(uAt + 4);
-        let z = loadV(vAt + 4);
-        lo0_4 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_4));
-        hi0_4 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_4));
-        lo1_4 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_4));
-        hi1_4 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_4));
-        lo2_4 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_4));
-        hi2_4 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_4));
-        lo3_4 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_4));
-        hi3_4 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_4));
-        lo4_4 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_4));
-        hi4_4 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_4));
-        lo5_4 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_4));
-        hi5_4 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_4));
-        lo6_4 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_4));
-        hi6_4 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_4));
-        lo7_4 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_4));
-        hi7_4 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_4));
-      }
-      {
-        let w = loadV(uAt + 5);
-        let z = loadV(vAt + 5);
-        lo0_5 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_5));
-        hi0_5 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_5));
-        lo1_5 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_5));
-        hi1_5 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_5));
-        lo2_5 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_5));
-        hi2_5 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_5));
-        lo3_5 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_5));
-        hi3_5 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_5));
-        lo4_5 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_5));
-        hi4_5 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_5));
-        lo5_5 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_5));
-        hi5_5 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_5));
-        lo6_5 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_5));
-        hi6_5 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_5));
-        lo7_5 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_5));
-        hi7_5 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_5));
-      }
-      {
-        let w = loadV(uAt + 6);
-        let z = loadV(vAt + 6);
-        lo0_6 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_6));
-        hi0_6 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_6));
-        lo1_6 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_6));
-        hi1_6 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_6));
-        lo2_6 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_6));
-        hi2_6 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_6));
-        lo3_6 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_6));
-        hi3_6 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_6));
-        lo4_6 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_6));
-        hi4_6 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_6));
-        lo5_6 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_6));
-        hi5_6 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_6));
-        lo6_6 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_6));
-        hi6_6 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_6));
-        lo7_6 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_6));
-        hi7_6 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_6));
-      }
-      {
-        let w = loadV(uAt + 7);
-        let z = loadV(vAt + 7);
-        lo0_7 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_7));
-        hi0_7 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_7));
-        lo1_7 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_7));
-        hi1_7 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_7));
-        lo2_7 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_7));
-        hi2_7 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_7));
-        lo3_7 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_7));
-        hi3_7 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_7));
-        lo4_7 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_7));
-        hi4_7 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_7));
-        lo5_7 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_7));
-        hi5_7 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_7));
-        lo6_7 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_7));
-        hi6_7 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_7));
-        lo7_7 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_7));
-        hi7_7 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_7));
-      }
-      {
-        let w = loadV(uAt + 8);
-        let z = loadV(vAt + 8);
-        lo0_8 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_8));
-        hi0_8 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_8));
-        lo1_8 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_8));
-        hi1_8 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_8));
-        lo2_8 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_8));
-        hi2_8 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_8));
-        lo3_8 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_8));
-        hi3_8 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_8));
-        lo4_8 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_8));
-        hi4_8 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_8));
-        lo5_8 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_8));
-        hi5_8 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_8));
-        lo6_8 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_8));
-        hi6_8 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_8));
-        lo7_8 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_8));
-        hi7_8 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_8));
-      }
-      {
-        let w = loadV(uAt + 9);
-        let z = loadV(vAt + 9);
-        lo0_9 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_9));
-        hi0_9 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_9));
-        lo1_9 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_9));
-        hi1_9 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_9));
-        lo2_9 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_9));
-        hi2_9 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_9));
-        lo3_9 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_9));
-        hi3_9 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_9));
-        lo4_9 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_9));
-        hi4_9 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_9));
-        lo5_9 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_9));
-        hi5_9 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_9));
-        lo6_9 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_9));
-        hi6_9 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_9));
-        lo7_9 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_9));
-        hi7_9 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_9));
-      }
-      {
-        let w = loadV(uAt + 10);
-        let z = loadV(vAt + 10);
-        lo0_10 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_10));
-        hi0_10 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_10));
-        lo1_10 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_10));
-        hi1_10 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_10));
-        lo2_10 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_10));
-        hi2_10 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_10));
-        lo3_10 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_10));
-        hi3_10 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_10));
-        lo4_10 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_10));
-        hi4_10 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_10));
-        lo5_10 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_10));
-        hi5_10 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_10));
-        lo6_10 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_10));
-        hi6_10 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_10));
-        lo7_10 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_10));
-        hi7_10 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_10));
-      }
-      {
-        let w = loadV(uAt + 11);
-        let z = loadV(vAt + 11);
-        lo0_11 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_11));
-        hi0_11 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_11));
-        lo1_11 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_11));
-        hi1_11 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_11));
-        lo2_11 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_11));
-        hi2_11 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_11));
-        lo3_11 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_11));
-        hi3_11 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_11));
-        lo4_11 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_11));
-        hi4_11 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_11));
-        lo5_11 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_11));
-        hi5_11 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_11));
-        lo6_11 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_11));
-        hi6_11 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_11));
-        lo7_11 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_11));
-        hi7_11 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_11));
-      }
-      {
-        let w = loadV(uAt + 12);
-        let z = loadV(vAt + 12);
-        lo0_12 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_12));
-        hi0_12 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_12));
-        lo1_12 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_12));
-        hi1_12 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_12));
-        lo2_12 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_12));
-        hi2_12 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_12));
-        lo3_12 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_12));
-        hi3_12 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_12));
-        lo4_12 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_12));
-        hi4_12 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_12));
-        lo5_12 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_12));
-        hi5_12 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_12));
-        lo6_12 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_12));
-        hi6_12 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_12));
-        lo7_12 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_12));
-        hi7_12 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_12));
-      }
-      {
-        let w = loadV(uAt + 13);
-        let z = loadV(vAt + 13);
-        lo0_13 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_13));
-        hi0_13 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_13));
-        lo1_13 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_13));
-        hi1_13 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_13));
-        lo2_13 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_13));
-        hi2_13 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_13));
-        lo3_13 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_13));
-        hi3_13 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_13));
-        lo4_13 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_13));
-        hi4_13 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_13));
-        lo5_13 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_13));
-        hi5_13 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_13));
-        lo6_13 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_13));
-        hi6_13 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_13));
-        lo7_13 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_13));
-        hi7_13 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_13));
-      }
-      {
-        let w = loadV(uAt + 14);
-        let z = loadV(vAt + 14);
-        lo0_14 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_14));
-        hi0_14 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_14));
-        lo1_14 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_14));
-        hi1_14 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_14));
-        lo2_14 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_14));
-        hi2_14 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_14));
-        lo3_14 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_14));
-        hi3_14 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_14));
-        lo4_14 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_14));
-        hi4_14 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_14));
-        lo5_14 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_14));
-        hi5_14 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_14));
-        lo6_14 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_14));
-        hi6_14 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_14));
-        lo7_14 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_14));
-        hi7_14 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_14));
-      }
-      {
-        let w = loadV(uAt + 15);
-        let z = loadV(vAt + 15);
-        lo0_15 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_15));
-        hi0_15 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_15));
-        lo1_15 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_15));
-        hi1_15 = fma(vec4f(v1.x), z.hi, fma(vec4f(u1.x), w.hi, hi1_15));
-        lo2_15 = fma(vec4f(v2.x), z.lo, fma(vec4f(u2.x), w.lo, lo2_15));
-        hi2_15 = fma(vec4f(v2.x), z.hi, fma(vec4f(u2.x), w.hi, hi2_15));
-        lo3_15 = fma(vec4f(v3.x), z.lo, fma(vec4f(u3.x), w.lo, lo3_15));
-        hi3_15 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_15));
-        lo4_15 = fma(vec4f(v4.x), z.lo, fma(vec4f(u4.x), w.lo, lo4_15));
-        hi4_15 = fma(vec4f(v4.x), z.hi, fma(vec4f(u4.x), w.hi, hi4_15));
-        lo5_15 = fma(vec4f(v5.x), z.lo, fma(vec4f(u5.x), w.lo, lo5_15));
-        hi5_15 = fma(vec4f(v5.x), z.hi, fma(vec4f(u5.x), w.hi, hi5_15));
-        lo6_15 = fma(vec4f(v6.x), z.lo, fma(vec4f(u6.x), w.lo, lo6_15));
-        hi6_15 = fma(vec4f(v6.x), z.hi, fma(vec4f(u6.x), w.hi, hi6_15));
-        lo7_15 = fma(vec4f(v7.x), z.lo, fma(vec4f(u7.x), w.lo, lo7_15));
-        hi7_15 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_15));
-      }
-      u0 = u0.yzwx;
-      v0 = v0.yzwx;
-      u1 = u1.yzwx;
-      v1 = v1.yzwx;
-      u2 = u2.yzwx;
-      v2 = v2.yzwx;
-      u3 = u3.yzwx;
-      v3 = v3.yzwx;
-      u4 = u4.yzwx;
-      v4 = v4.yzwx;
-      u5 = u5.yzwx;
-      v5 = v5.yzwx;
-      u6 = u6.yzwx;
-      v6 = v6.yzwx;
-      u7 = u7.yzwx;
-      v7 = v7.yzwx;
-    }
-  }
-
-  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
-  let column = id.z * OD;
-  let rows = min(RQ, s.qEnd - n0);
-  for (var i = 0u; i < rows; i++) {
-    var total = sum0;
-    total = select(total, sum0, i == 0);
-    total = select(total, sum1, i == 1);
-    total = select(total, sum2, i == 2);
-    total = select(total, sum3, i == 3);
-    total = select(total, sum4, i == 4);
-    total = select(total, sum5, i == 5);
-    total = select(total, sum6, i == 6);
-    total = select(total, sum7, i == 7);
-    let share = select(0.0, 1.0 / total, total > 0.0);
-    let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
-    if (column + 0 * 8u < s.D) {
-      var lo = lo0_0;
-      var hi = hi0_0;
-      lo = select(lo, lo0_0, i == 0);
-      hi = select(hi, hi0_0, i == 0);
-      lo = select(lo, lo1_0, i == 1);
-      hi = select(hi, hi1_0, i == 1);
-      lo = select(lo, lo2_0, i == 2);
-      hi = select(hi, hi2_0, i == 2);
-      lo = select(lo, lo3_0, i == 3);
-      hi = select(hi, hi3_0, i == 3);
-      lo = select(lo, lo4_0, i == 4);
-      hi = select(hi, hi4_0, i == 4);
-      lo = select(lo, lo5_0, i == 5);
-      hi = select(hi, hi5_0, i == 5);
-      lo = select(lo, lo6_0, i == 6);
-      hi = select(hi, hi6_0, i == 6);
-      lo = select(lo, lo7_0, i == 7);
-      hi = select(hi, hi7_0, i == 7);
-      O[at + 2u * 0] = vec4<oElem>(lo * share);
-      O[at + 2u * 0 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 1 * 8u < s.D) {
-      var lo = lo0_1;
-      var hi = hi0_1;
-      lo = select(lo, lo0_1, i == 0);
-      hi = select(hi, hi0_1, i == 0);
-      lo = select(lo, lo1_1, i == 1);
-      hi = select(hi, hi1_1, i == 1);
-      lo = select(lo, lo2_1, i == 2);
-      hi = select(hi, hi2_1, i == 2);
-      lo = select(lo, lo3_1, i == 3);
-      hi = select(hi, hi3_1, i == 3);
-      lo = select(lo, lo4_1, i == 4);
-      hi = select(hi, hi4_1, i == 4);
-      lo = select(lo, lo5_1, i == 5);
-      hi = select(hi, hi5_1, i == 5);
-      lo = select(lo, lo6_1, i == 6);
-      hi = select(hi, hi6_1, i == 6);
-      lo = select(lo, lo7_1, i == 7);
-      hi = select(hi, hi7_1, i == 7);
-      O[at + 2u * 1] = vec4<oElem>(lo * share);
-      O[at + 2u * 1 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 2 * 8u < s.D) {
-      var lo = lo0_2;
-      var hi = hi0_2;
-      lo = select(lo, lo0_2, i == 0);
-      hi = select(hi, hi0_2, i == 0);
-      lo = select(lo, lo1_2, i == 1);
-      hi = select(hi, hi1_2, i == 1);
-      lo = select(lo, lo2_2, i == 2);
-      hi = select(hi, hi2_2, i == 2);
-      lo = select(lo, lo3_2, i == 3);
-      hi = select(hi, hi3_2, i == 3);
-      lo = select(lo, lo4_2, i == 4);
-      hi = select(hi, hi4_2, i == 4);
-      lo = select(lo, lo5_2, i == 5);
-      hi = select(hi, hi5_2, i == 5);
-      lo = select(lo, lo6_2, i == 6);
-      hi = select(hi, hi6_2, i == 6);
-      lo = select(lo, lo7_2, i == 7);
-      hi = select(hi, hi7_2, i == 7);
-      O[at + 2u * 2] = vec4<oElem>(lo * share);
-      O[at + 2u * 2 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 3 * 8u < s.D) {
-      var lo = lo0_3;
-      var hi = hi0_3;
-      lo = select(lo, lo0_3, i == 0);
-      hi = select(hi, hi0_3, i == 0);
-      lo = select(lo, lo1_3, i == 1);
-      hi = select(hi, hi1_3, i == 1);
-      lo = select(lo, lo2_3, i == 2);
-      hi = select(hi, hi2_3, i == 2);
-      lo = select(lo, lo3_3, i == 3);
-      hi = select(hi, hi3_3, i == 3);
-      lo = select(lo, lo4_3, i == 4);
-      hi = select(hi, hi4_3, i == 4);
-      lo = select(lo, lo5_3, i == 5);
-      hi = select(hi, hi5_3, i == 5);
-      lo = select(lo, lo6_3, i == 6);
-      hi = select(hi, hi6_3, i == 6);
-      lo = select(lo, lo7_3, i == 7);
-      hi = select(hi, hi7_3, i == 7);
-      O[at + 2u * 3] = vec4<oElem>(lo * share);
-      O[at + 2u * 3 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 4 * 8u < s.D) {
-      var lo = lo0_4;
-      var hi = hi0_4;
-      lo = select(lo, lo0_4, i == 0);
-      hi = select(hi, hi0_4, i == 0);
-      lo = select(lo, lo1_4, i == 1);
-      hi = select(hi, hi1_4, i == 1);
-      lo = select(lo, lo2_4, i == 2);
-      hi = select(hi, hi2_4, i == 2);
-      lo = select(lo, lo3_4, i == 3);
-      hi = select(hi, hi3_4, i == 3);
-      lo = select(lo, lo4_4, i == 4);
-      hi = select(hi, hi4_4, i == 4);
-      lo = select(lo, lo5_4, i == 5);
-      hi = select(hi, hi5_4, i == 5);
-      lo = select(lo, lo6_4, i == 6);
-      hi = select(hi, hi6_4, i == 6);
-      lo = select(lo, lo7_4, i == 7);
-      hi = select(hi, hi7_4, i == 7);
-      O[at + 2u * 4] = vec4<oElem>(lo * share);
-      O[at + 2u * 4 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 5 * 8u < s.D) {
-      var lo = lo0_5;
-      var hi = hi0_5;
-      lo = select(lo, lo0_5, i == 0);
-      hi = select(hi, hi0_5, i == 0);
-      lo = select(lo, lo1_5, i == 1);
-      hi = select(hi, hi1_5, i == 1);
-      lo = select(lo, lo2_5, i == 2);
-      hi = select(hi, hi2_5, i == 2);
-      lo = select(lo, lo3_5, i == 3);
-      hi = select(hi, hi3_5, i == 3);
-      lo = select(lo, lo4_5, i == 4);
-      hi = select(hi, hi4_5, i == 4);
-      lo = select(lo, lo5_5, i == 5);
-      hi = select(hi, hi5_5, i == 5);
-      lo = select(lo, lo6_5, i == 6);
-      hi = select(hi, hi6_5, i == 6);
-      lo = select(lo, lo7_5, i == 7);
-      hi = select(hi, hi7_5, i == 7);
-      O[at + 2u * 5] = vec4<oElem>(lo * share);
-      O[at + 2u * 5 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 6 * 8u < s.D) {
-      var lo = lo0_6;
-      var hi = hi0_6;
-      lo = select(lo, lo0_6, i == 0);
-      hi = select(hi, hi0_6, i == 0);
-      lo = select(lo, lo1_6, i == 1);
-      hi = select(hi, hi1_6, i == 1);
-      lo = select(lo, lo2_6, i == 2);
-      hi = select(hi, hi2_6, i == 2);
-      lo = select(lo, lo3_6, i == 3);
-      hi = select(hi, hi3_6, i == 3);
-      lo = select(lo, lo4_6, i == 4);
-      hi = select(hi, hi4_6, i == 4);
-      lo = select(lo, lo5_6, i == 5);
-      hi = select(hi, hi5_6, i == 5);
-      lo = select(lo, lo6_6, i == 6);
-      hi = select(hi, hi6_6, i == 6);
-      lo = select(lo, lo7_6, i == 7);
-      hi = select(hi, hi7_6, i == 7);
-      O[at + 2u * 6] = vec4<oElem>(lo * share);
-      O[at + 2u * 6 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 7 * 8u < s.D) {
-      var lo = lo0_7;
-      var hi = hi0_7;
-      lo = select(lo, lo0_7, i == 0);
-      hi = select(hi, hi0_7, i == 0);
-      lo = select(lo, lo1_7, i == 1);
-      hi = select(hi, hi1_7, i == 1);
-      lo = select(lo, lo2_7, i == 2);
-      hi = select(hi, hi2_7, i == 2);
-      lo = select(lo, lo3_7, i == 3);
-      hi = select(hi, hi3_7, i == 3);
-      lo = select(lo, lo4_7, i == 4);
-      hi = select(hi, hi4_7, i == 4);
-      lo = select(lo, lo5_7, i == 5);
-      hi = select(hi, hi5_7, i == 5);
-      lo = select(lo, lo6_7, i == 6);
-      hi = select(hi, hi6_7, i == 6);
-      lo = select(lo, lo7_7, i == 7);
-      hi = select(hi, hi7_7, i == 7);
-      O[at + 2u * 7] = vec4<oElem>(lo * share);
-      O[at + 2u * 7 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 8 * 8u < s.D) {
-      var lo = lo0_8;
-      var hi = hi0_8;
-      lo = select(lo, lo0_8, i == 0);
-      hi = select(hi, hi0_8, i == 0);
-      lo = select(lo, lo1_8, i == 1);
-      hi = select(hi, hi1_8, i == 1);
-      lo = select(lo, lo2_8, i == 2);
-      hi = select(hi, hi2_8, i == 2);
-      lo = select(lo, lo3_8, i == 3);
-      hi = select(hi, hi3_8, i == 3);
-      lo = select(lo, lo4_8, i == 4);
-      hi = select(hi, hi4_8, i == 4);
-      lo = select(lo, lo5_8, i == 5);
-      hi = select(hi, hi5_8, i == 5);
-      lo = select(lo, lo6_8, i == 6);
-      hi = select(hi, hi6_8, i == 6);
-      lo = select(lo, lo7_8, i == 7);
-      hi = select(hi, hi7_8, i == 7);
-      O[at + 2u * 8] = vec4<oElem>(lo * share);
-      O[at + 2u * 8 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 9 * 8u < s.D) {
-      var lo = lo0_9;
-      var hi = hi0_9;
-      lo = select(lo, lo0_9, i == 0);
-      hi = select(hi, hi0_9, i == 0);
-      lo = select(lo, lo1_9, i == 1);
-      hi = select(hi, hi1_9, i == 1);
-      lo = select(lo, lo2_9, i == 2);
-      hi = select(hi, hi2_9, i == 2);
-      lo = select(lo, lo3_9, i == 3);
-      hi = select(hi, hi3_9, i == 3);
-      lo = select(lo, lo4_9, i == 4);
-      hi = select(hi, hi4_9, i == 4);
-      lo = select(lo, lo5_9, i == 5);
-      hi = select(hi, hi5_9, i == 5);
-      lo = select(lo, lo6_9, i == 6);
-      hi = select(hi, hi6_9, i == 6);
-      lo = select(lo, lo7_9, i == 7);
-      hi = select(hi, hi7_9, i == 7);
-      O[at + 2u * 9] = vec4<oElem>(lo * share);
-      O[at + 2u * 9 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 10 * 8u < s.D) {
-      var lo = lo0_10;
-      var hi = hi0_10;
-      lo = select(lo, lo0_10, i == 0);
-      hi = select(hi, hi0_10, i == 0);
-      lo = select(lo, lo1_10, i == 1);
-      hi = select(hi, hi1_10, i == 1);
-      lo = select(lo, lo2_10, i == 2);
-      hi = select(hi, hi2_10, i == 2);
-      lo = select(lo, lo3_10, i == 3);
-      hi = select(hi, hi3_10, i == 3);
-      lo = select(lo, lo4_10, i == 4);
-      hi = select(hi, hi4_10, i == 4);
-      lo = select(lo, lo5_10, i == 5);
-      hi = select(hi, hi5_10, i == 5);
-      lo = select(lo, lo6_10, i == 6);
-      hi = select(hi, hi6_10, i == 6);
-      lo = select(lo, lo7_10, i == 7);
-      hi = select(hi, hi7_10, i == 7);
-      O[at + 2u * 10] = vec4<oElem>(lo * share);
-      O[at + 2u * 10 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 11 * 8u < s.D) {
-      var lo = lo0_11;
-      var hi = hi0_11;
-      lo = select(lo, lo0_11, i == 0);
-      hi = select(hi, hi0_11, i == 0);
-      lo = select(lo, lo1_11, i == 1);
-      hi = select(hi, hi1_11, i == 1);
-      lo = select(lo, lo2_11, i == 2);
-      hi = select(hi, hi2_11, i == 2);
-      lo = select(lo, lo3_11, i == 3);
-      hi = select(hi, hi3_11, i == 3);
-      lo = select(lo, lo4_11, i == 4);
-      hi = select(hi, hi4_11, i == 4);
-      lo = select(lo, lo5_11, i == 5);
-      hi = select(hi, hi5_11, i == 5);
-      lo = select(lo, lo6_11, i == 6);
-      hi = select(hi, hi6_11, i == 6);
-      lo = select(lo, lo7_11, i == 7);
-      hi = select(hi, hi7_11, i == 7);
-      O[at + 2u * 11] = vec4<oElem>(lo * share);
-      O[at + 2u * 11 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 12 * 8u < s.D) {
-      var lo = lo0_12;
-      var hi = hi0_12;
-      lo = select(lo, lo0_12, i == 0);
-      hi = select(hi, hi0_12, i == 0);
-      lo = select(lo, lo1_12, i == 1);
-      hi = select(hi, hi1_12, i == 1);
-      lo = select(lo, lo2_12, i == 2);
-      hi = select(hi, hi2_12, i == 2);
-      lo = select(lo, lo3_12, i == 3);
-      hi = select(hi, hi3_12, i == 3);
-      lo = select(lo, lo4_12, i == 4);
-      hi = select(hi, hi4_12, i == 4);
-      lo = select(lo, lo5_12, i == 5);
-      hi = select(hi, hi5_12, i == 5);
-      lo = select(lo, lo6_12, i == 6);
-      hi = select(hi, hi6_12, i == 6);
-      lo = select(lo, lo7_12, i == 7);
-      hi = select(hi, hi7_12, i == 7);
-      O[at + 2u * 12] = vec4<oElem>(lo * share);
-      O[at + 2u * 12 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 13 * 8u < s.D) {
-      var lo = lo0_13;
-      var hi = hi0_13;
-      lo = select(lo, lo0_13, i == 0);
-      hi = select(hi, hi0_13, i == 0);
-      lo = select(lo, lo1_13, i == 1);
-      hi = select(hi, hi1_13, i == 1);
-      lo = select(lo, lo2_13, i == 2);
-      hi = select(hi, hi2_13, i == 2);
-      lo = select(lo, lo3_13, i == 3);
-      hi = select(hi, hi3_13, i == 3);
-      lo = select(lo, lo4_13, i == 4);
-      hi = select(hi, hi4_13, i == 4);
-      lo = select(lo, lo5_13, i == 5);
-      hi = select(hi, hi5_13, i == 5);
-      lo = select(lo, lo6_13, i == 6);
-      hi = select(hi, hi6_13, i == 6);
-      lo = select(lo, lo7_13, i == 7);
-      hi = select(hi, hi7_13, i == 7);
-      O[at + 2u * 13] = vec4<oElem>(lo * share);
-      O[at + 2u * 13 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 14 * 8u < s.D) {
-      var lo = lo0_14;
-      var hi = hi0_14;
-      lo = select(lo, lo0_14, i == 0);
-      hi = select(hi, hi0_14, i == 0);
-      lo = select(lo, lo1_14, i == 1);
-      hi = select(hi, hi1_14, i == 1);
-      lo = select(lo, lo2_14, i == 2);
-      hi = select(hi, hi2_14, i == 2);
-      lo = select(lo, lo3_14, i == 3);
-      hi = select(hi, hi3_14, i == 3);
-      lo = select(lo, lo4_14, i == 4);
-      hi = select(hi, hi4_14, i == 4);
-      lo = select(lo, lo5_14, i == 5);
-      hi = select(hi, hi5_14, i == 5);
-      lo = select(lo, lo6_14, i == 6);
-      hi = select(hi, hi6_14, i == 6);
-      lo = select(lo, lo7_14, i == 7);
-      hi = select(hi, hi7_14, i == 7);
-      O[at + 2u * 14] = vec4<oElem>(lo * share);
-      O[at + 2u * 14 + 1u] = vec4<oElem>(hi * share);
-    }
-    if (column + 15 * 8u < s.D) {
-      var lo = lo0_15;
-      var hi = hi0_15;
-      lo = select(lo, lo0_15, i == 0);
-      hi = select(hi, hi0_15, i == 0);
-      lo = select(lo, lo1_15, i == 1);
-      hi = select(hi, hi1_15, i == 1);
-      lo = select(lo, lo2_15, i == 2);
-      hi = select(hi, hi2_15, i == 2);
-      lo = select(lo, lo3_15, i == 3);
-      hi = select(hi, hi3_15, i == 3);
-      lo = select(lo, lo4_15, i == 4);
-      hi = select(hi, hi4_15, i == 4);
-      lo = select(lo, lo5_15, i == 5);
-      hi = select(hi, hi5_15, i == 5);
-      lo = select(lo, lo6_15, i == 6);
-      hi = select(hi, hi6_15, i == 6);
-      lo = select(lo, lo7_15, i == 7);
-      hi = select(hi, hi7_15, i == 7);
-      O[at + 2u * 15] = vec4<oElem>(lo * share);
-      O[at + 2u * 15 + 1u] = vec4<oElem>(hi * share);
-    }
-  }
-}
-`,
   "attention_tiled@RQ=8,RK=8,OD=8": `const RQ: u32 = 8u;
 const RK: u32 = 8u;
 const OD: u32 = 8u;
@@ -14748,6 +12763,484 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let first1 = select((1 * WX + x) * 2u, 2u * 1 * WX + x, KV_TYPE == 0u);
     O[at + first1] = vec4<oElem>(lo15_1 * share);
     O[at + first1 + select(1u, WX, KV_TYPE == 0u)] = vec4<oElem>(hi15_1 * share);
+  }
+}
+`,
+  "attention_values@RQ=16,RK=16,OD=16": `const RQ: u32 = 16u;
+const RK: u32 = 16u;
+const OD: u32 = 16u;
+// attention_values.wgsl — O = P V / sums of P: the other half of an attention from textures.
+//
+// An invocation makes RQ queries and OD columns of one head in registers. P and m are attention_scores.wgsl's, in one texture; V as in
+// attention_tiled.wgsl. All sums are f32.
+
+
+override WX: u32 = 8u;
+override P_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override V_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+// pairs: heads of all samples
+struct Shape {
+  heads: u32, D: u32, Lq: u32, Lk: u32,
+  q0: u32, qEnd: u32, b0: u32, h0: u32, headsHere: u32,
+  vFirst: u32, vSample: u32, vHead: u32, vRow: u32,
+  pairs: u32,
+}
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var                      P: Texels;
+@group(0) @binding(2) var                      V: Texels;
+@group(0) @binding(3) var<storage, read_write> O: array<vec4<oElem>>;
+
+fn loadP(at: u32) -> Eight {
+  if (P_TYPE == 0u) { return wide(texel(P, at * 2u), texel(P, at * 2u + 1u)); }
+  return halves(texel(P, at));
+}
+
+fn loadV(at: u32) -> Eight {
+  if (V_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
+  return halves(texel(V, at));
+}
+
+/// Four columns' sums after eight keys.
+fn after(sum: vec4f, p: Eight, a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f) -> vec4f {
+  let four = fma(vec4f(p.lo.w), d, fma(vec4f(p.lo.z), c, fma(vec4f(p.lo.y), b, fma(vec4f(p.lo.x), a, sum))));
+  return fma(vec4f(p.hi.w), h, fma(vec4f(p.hi.z), g, fma(vec4f(p.hi.y), f, fma(vec4f(p.hi.x), e, four))));
+}
+
+/// 2ⁿ of whole numbers up to 0; the least there is below −126, where a probability is nothing beside the largest.
+fn powers(n: vec4f) -> vec4f { return bitcast<vec4f>(vec4u(max(n, vec4f(-126.0)) + 127.0) << vec4u(23u)); }
+
+@compute @workgroup_size(WX)
+fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
+  // Neighbours have the same queries: tiles of columns follow each other, then those of queries, then heads.
+  let tile = id.y * (size.x * WX) + id.x;
+  let across = (s.D + OD - 1u) / OD;
+  let down = (s.qEnd - s.q0 + RQ - 1u) / RQ;
+  let pair = tile / across / down;
+  if (pair >= s.pairs) { return; }
+  let column = tile % across * OD;
+  let first = tile / across % down * RQ;
+  let n0 = s.q0 + first;
+  let b = s.b0 + pair / s.headsHere;
+  let h = s.h0 + pair % s.headsHere;
+  let rows = down * RQ;
+  let tiles = (s.Lk + RK - 1u) / RK;
+  let eights = tiles * (RK / 8u);
+  let mAt = s.pairs * rows * eights * (2u - P_TYPE) + (pair * tiles * rows + first) / 4u;
+  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+
+  var top0 = vec4f(-3e38);
+  let pAt0_0 = (pair * rows + first + 4u * 0 + 0) * eights;
+  var sum0_0 = 0.0;
+  var lo0_0_0 = vec4f();
+  var hi0_0_0 = vec4f();
+  var lo0_0_1 = vec4f();
+  var hi0_0_1 = vec4f();
+  let pAt0_1 = (pair * rows + first + 4u * 0 + 1) * eights;
+  var sum0_1 = 0.0;
+  var lo0_1_0 = vec4f();
+  var hi0_1_0 = vec4f();
+  var lo0_1_1 = vec4f();
+  var hi0_1_1 = vec4f();
+  let pAt0_2 = (pair * rows + first + 4u * 0 + 2) * eights;
+  var sum0_2 = 0.0;
+  var lo0_2_0 = vec4f();
+  var hi0_2_0 = vec4f();
+  var lo0_2_1 = vec4f();
+  var hi0_2_1 = vec4f();
+  let pAt0_3 = (pair * rows + first + 4u * 0 + 3) * eights;
+  var sum0_3 = 0.0;
+  var lo0_3_0 = vec4f();
+  var hi0_3_0 = vec4f();
+  var lo0_3_1 = vec4f();
+  var hi0_3_1 = vec4f();
+  var top1 = vec4f(-3e38);
+  let pAt1_0 = (pair * rows + first + 4u * 1 + 0) * eights;
+  var sum1_0 = 0.0;
+  var lo1_0_0 = vec4f();
+  var hi1_0_0 = vec4f();
+  var lo1_0_1 = vec4f();
+  var hi1_0_1 = vec4f();
+  let pAt1_1 = (pair * rows + first + 4u * 1 + 1) * eights;
+  var sum1_1 = 0.0;
+  var lo1_1_0 = vec4f();
+  var hi1_1_0 = vec4f();
+  var lo1_1_1 = vec4f();
+  var hi1_1_1 = vec4f();
+  let pAt1_2 = (pair * rows + first + 4u * 1 + 2) * eights;
+  var sum1_2 = 0.0;
+  var lo1_2_0 = vec4f();
+  var hi1_2_0 = vec4f();
+  var lo1_2_1 = vec4f();
+  var hi1_2_1 = vec4f();
+  let pAt1_3 = (pair * rows + first + 4u * 1 + 3) * eights;
+  var sum1_3 = 0.0;
+  var lo1_3_0 = vec4f();
+  var hi1_3_0 = vec4f();
+  var lo1_3_1 = vec4f();
+  var hi1_3_1 = vec4f();
+  var top2 = vec4f(-3e38);
+  let pAt2_0 = (pair * rows + first + 4u * 2 + 0) * eights;
+  var sum2_0 = 0.0;
+  var lo2_0_0 = vec4f();
+  var hi2_0_0 = vec4f();
+  var lo2_0_1 = vec4f();
+  var hi2_0_1 = vec4f();
+  let pAt2_1 = (pair * rows + first + 4u * 2 + 1) * eights;
+  var sum2_1 = 0.0;
+  var lo2_1_0 = vec4f();
+  var hi2_1_0 = vec4f();
+  var lo2_1_1 = vec4f();
+  var hi2_1_1 = vec4f();
+  let pAt2_2 = (pair * rows + first + 4u * 2 + 2) * eights;
+  var sum2_2 = 0.0;
+  var lo2_2_0 = vec4f();
+  var hi2_2_0 = vec4f();
+  var lo2_2_1 = vec4f();
+  var hi2_2_1 = vec4f();
+  let pAt2_3 = (pair * rows + first + 4u * 2 + 3) * eights;
+  var sum2_3 = 0.0;
+  var lo2_3_0 = vec4f();
+  var hi2_3_0 = vec4f();
+  var lo2_3_1 = vec4f();
+  var hi2_3_1 = vec4f();
+  var top3 = vec4f(-3e38);
+  let pAt3_0 = (pair * rows + first + 4u * 3 + 0) * eights;
+  var sum3_0 = 0.0;
+  var lo3_0_0 = vec4f();
+  var hi3_0_0 = vec4f();
+  var lo3_0_1 = vec4f();
+  var hi3_0_1 = vec4f();
+  let pAt3_1 = (pair * rows + first + 4u * 3 + 1) * eights;
+  var sum3_1 = 0.0;
+  var lo3_1_0 = vec4f();
+  var hi3_1_0 = vec4f();
+  var lo3_1_1 = vec4f();
+  var hi3_1_1 = vec4f();
+  let pAt3_2 = (pair * rows + first + 4u * 3 + 2) * eights;
+  var sum3_2 = 0.0;
+  var lo3_2_0 = vec4f();
+  var hi3_2_0 = vec4f();
+  var lo3_2_1 = vec4f();
+  var hi3_2_1 = vec4f();
+  let pAt3_3 = (pair * rows + first + 4u * 3 + 3) * eights;
+  var sum3_3 = 0.0;
+  var lo3_3_0 = vec4f();
+  var hi3_3_0 = vec4f();
+  var lo3_3_1 = vec4f();
+  var hi3_3_1 = vec4f();
+  // Columns beyond the edge repeat the last ones and are not stored.
+  let vAt0 = (vHead + min(column + 8u * 0, s.D - 8u)) / 8u;
+  let vAt1 = (vHead + min(column + 8u * 1, s.D - 8u)) / 8u;
+
+  for (var t = 0u; t < tiles; t++) {
+    top0 = max(top0, bitcast<vec4f>(texel(P, mAt + t * (rows / 4u) + 0)));
+    top1 = max(top1, bitcast<vec4f>(texel(P, mAt + t * (rows / 4u) + 1)));
+    top2 = max(top2, bitcast<vec4f>(texel(P, mAt + t * (rows / 4u) + 2)));
+    top3 = max(top3, bitcast<vec4f>(texel(P, mAt + t * (rows / 4u) + 3)));
+  }
+
+  for (var k = 0u; k < eights; k++) {
+    let row0 = min(8u * k + 0, s.Lk - 1u) * s.vRow / 8u;
+    let v0_0 = loadV(vAt0 + row0);
+    let v0_1 = loadV(vAt1 + row0);
+    let row1 = min(8u * k + 1, s.Lk - 1u) * s.vRow / 8u;
+    let v1_0 = loadV(vAt0 + row1);
+    let v1_1 = loadV(vAt1 + row1);
+    let row2 = min(8u * k + 2, s.Lk - 1u) * s.vRow / 8u;
+    let v2_0 = loadV(vAt0 + row2);
+    let v2_1 = loadV(vAt1 + row2);
+    let row3 = min(8u * k + 3, s.Lk - 1u) * s.vRow / 8u;
+    let v3_0 = loadV(vAt0 + row3);
+    let v3_1 = loadV(vAt1 + row3);
+    let row4 = min(8u * k + 4, s.Lk - 1u) * s.vRow / 8u;
+    let v4_0 = loadV(vAt0 + row4);
+    let v4_1 = loadV(vAt1 + row4);
+    let row5 = min(8u * k + 5, s.Lk - 1u) * s.vRow / 8u;
+    let v5_0 = loadV(vAt0 + row5);
+    let v5_1 = loadV(vAt1 + row5);
+    let row6 = min(8u * k + 6, s.Lk - 1u) * s.vRow / 8u;
+    let v6_0 = loadV(vAt0 + row6);
+    let v6_1 = loadV(vAt1 + row6);
+    let row7 = min(8u * k + 7, s.Lk - 1u) * s.vRow / 8u;
+    let v7_0 = loadV(vAt0 + row7);
+    let v7_1 = loadV(vAt1 + row7);
+    let factor0 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * (rows / 4u) + 0)) - top0);
+    {
+      var p = loadP(pAt0_0 + k);
+      p.lo *= factor0[0];
+      p.hi *= factor0[0];
+      sum0_0 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo0_0_0 = after(lo0_0_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi0_0_0 = after(hi0_0_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo0_0_1 = after(lo0_0_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi0_0_1 = after(hi0_0_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt0_1 + k);
+      p.lo *= factor0[1];
+      p.hi *= factor0[1];
+      sum0_1 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo0_1_0 = after(lo0_1_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi0_1_0 = after(hi0_1_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo0_1_1 = after(lo0_1_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi0_1_1 = after(hi0_1_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt0_2 + k);
+      p.lo *= factor0[2];
+      p.hi *= factor0[2];
+      sum0_2 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo0_2_0 = after(lo0_2_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi0_2_0 = after(hi0_2_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo0_2_1 = after(lo0_2_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi0_2_1 = after(hi0_2_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt0_3 + k);
+      p.lo *= factor0[3];
+      p.hi *= factor0[3];
+      sum0_3 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo0_3_0 = after(lo0_3_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi0_3_0 = after(hi0_3_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo0_3_1 = after(lo0_3_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi0_3_1 = after(hi0_3_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    let factor1 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * (rows / 4u) + 1)) - top1);
+    {
+      var p = loadP(pAt1_0 + k);
+      p.lo *= factor1[0];
+      p.hi *= factor1[0];
+      sum1_0 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo1_0_0 = after(lo1_0_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi1_0_0 = after(hi1_0_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo1_0_1 = after(lo1_0_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi1_0_1 = after(hi1_0_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt1_1 + k);
+      p.lo *= factor1[1];
+      p.hi *= factor1[1];
+      sum1_1 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo1_1_0 = after(lo1_1_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi1_1_0 = after(hi1_1_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo1_1_1 = after(lo1_1_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi1_1_1 = after(hi1_1_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt1_2 + k);
+      p.lo *= factor1[2];
+      p.hi *= factor1[2];
+      sum1_2 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo1_2_0 = after(lo1_2_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi1_2_0 = after(hi1_2_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo1_2_1 = after(lo1_2_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi1_2_1 = after(hi1_2_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt1_3 + k);
+      p.lo *= factor1[3];
+      p.hi *= factor1[3];
+      sum1_3 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo1_3_0 = after(lo1_3_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi1_3_0 = after(hi1_3_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo1_3_1 = after(lo1_3_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi1_3_1 = after(hi1_3_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    let factor2 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * (rows / 4u) + 2)) - top2);
+    {
+      var p = loadP(pAt2_0 + k);
+      p.lo *= factor2[0];
+      p.hi *= factor2[0];
+      sum2_0 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo2_0_0 = after(lo2_0_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi2_0_0 = after(hi2_0_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo2_0_1 = after(lo2_0_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi2_0_1 = after(hi2_0_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt2_1 + k);
+      p.lo *= factor2[1];
+      p.hi *= factor2[1];
+      sum2_1 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo2_1_0 = after(lo2_1_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi2_1_0 = after(hi2_1_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo2_1_1 = after(lo2_1_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi2_1_1 = after(hi2_1_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt2_2 + k);
+      p.lo *= factor2[2];
+      p.hi *= factor2[2];
+      sum2_2 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo2_2_0 = after(lo2_2_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi2_2_0 = after(hi2_2_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo2_2_1 = after(lo2_2_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi2_2_1 = after(hi2_2_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt2_3 + k);
+      p.lo *= factor2[3];
+      p.hi *= factor2[3];
+      sum2_3 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo2_3_0 = after(lo2_3_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi2_3_0 = after(hi2_3_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo2_3_1 = after(lo2_3_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi2_3_1 = after(hi2_3_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    let factor3 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * (rows / 4u) + 3)) - top3);
+    {
+      var p = loadP(pAt3_0 + k);
+      p.lo *= factor3[0];
+      p.hi *= factor3[0];
+      sum3_0 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo3_0_0 = after(lo3_0_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi3_0_0 = after(hi3_0_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo3_0_1 = after(lo3_0_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi3_0_1 = after(hi3_0_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt3_1 + k);
+      p.lo *= factor3[1];
+      p.hi *= factor3[1];
+      sum3_1 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo3_1_0 = after(lo3_1_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi3_1_0 = after(hi3_1_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo3_1_1 = after(lo3_1_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi3_1_1 = after(hi3_1_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt3_2 + k);
+      p.lo *= factor3[2];
+      p.hi *= factor3[2];
+      sum3_2 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo3_2_0 = after(lo3_2_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi3_2_0 = after(hi3_2_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo3_2_1 = after(lo3_2_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi3_2_1 = after(hi3_2_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+    {
+      var p = loadP(pAt3_3 + k);
+      p.lo *= factor3[3];
+      p.hi *= factor3[3];
+      sum3_3 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
+      lo3_3_0 = after(lo3_3_0, p, v0_0.lo, v1_0.lo, v2_0.lo, v3_0.lo, v4_0.lo, v5_0.lo, v6_0.lo, v7_0.lo);
+      hi3_3_0 = after(hi3_3_0, p, v0_0.hi, v1_0.hi, v2_0.hi, v3_0.hi, v4_0.hi, v5_0.hi, v6_0.hi, v7_0.hi);
+      lo3_3_1 = after(lo3_3_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
+      hi3_3_1 = after(hi3_3_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
+    }
+  }
+
+  // A loop with the sums picked by select, as in matmul.wgsl: with a store for each sum, drivers compile three times as long.
+  let last = min(RQ, s.qEnd - n0);
+  for (var n = 0u; n < last; n++) {
+    var total = 0.0;
+    total = select(total, sum0_0, n == 4u * 0 + 0);
+    total = select(total, sum0_1, n == 4u * 0 + 1);
+    total = select(total, sum0_2, n == 4u * 0 + 2);
+    total = select(total, sum0_3, n == 4u * 0 + 3);
+    total = select(total, sum1_0, n == 4u * 1 + 0);
+    total = select(total, sum1_1, n == 4u * 1 + 1);
+    total = select(total, sum1_2, n == 4u * 1 + 2);
+    total = select(total, sum1_3, n == 4u * 1 + 3);
+    total = select(total, sum2_0, n == 4u * 2 + 0);
+    total = select(total, sum2_1, n == 4u * 2 + 1);
+    total = select(total, sum2_2, n == 4u * 2 + 2);
+    total = select(total, sum2_3, n == 4u * 2 + 3);
+    total = select(total, sum3_0, n == 4u * 3 + 0);
+    total = select(total, sum3_1, n == 4u * 3 + 1);
+    total = select(total, sum3_2, n == 4u * 3 + 2);
+    total = select(total, sum3_3, n == 4u * 3 + 3);
+    let share = select(0.0, 1.0 / total, total > 0.0);
+    let at = ((b * s.Lq + n0 + n) * s.heads * s.D + h * s.D + column) / 4u;
+    if (column + 0 * 8u < s.D) {
+      var lo = vec4f();
+      var hi = vec4f();
+      lo = select(lo, lo0_0_0, n == 4u * 0 + 0);
+      hi = select(hi, hi0_0_0, n == 4u * 0 + 0);
+      lo = select(lo, lo0_1_0, n == 4u * 0 + 1);
+      hi = select(hi, hi0_1_0, n == 4u * 0 + 1);
+      lo = select(lo, lo0_2_0, n == 4u * 0 + 2);
+      hi = select(hi, hi0_2_0, n == 4u * 0 + 2);
+      lo = select(lo, lo0_3_0, n == 4u * 0 + 3);
+      hi = select(hi, hi0_3_0, n == 4u * 0 + 3);
+      lo = select(lo, lo1_0_0, n == 4u * 1 + 0);
+      hi = select(hi, hi1_0_0, n == 4u * 1 + 0);
+      lo = select(lo, lo1_1_0, n == 4u * 1 + 1);
+      hi = select(hi, hi1_1_0, n == 4u * 1 + 1);
+      lo = select(lo, lo1_2_0, n == 4u * 1 + 2);
+      hi = select(hi, hi1_2_0, n == 4u * 1 + 2);
+      lo = select(lo, lo1_3_0, n == 4u * 1 + 3);
+      hi = select(hi, hi1_3_0, n == 4u * 1 + 3);
+      lo = select(lo, lo2_0_0, n == 4u * 2 + 0);
+      hi = select(hi, hi2_0_0, n == 4u * 2 + 0);
+      lo = select(lo, lo2_1_0, n == 4u * 2 + 1);
+      hi = select(hi, hi2_1_0, n == 4u * 2 + 1);
+      lo = select(lo, lo2_2_0, n == 4u * 2 + 2);
+      hi = select(hi, hi2_2_0, n == 4u * 2 + 2);
+      lo = select(lo, lo2_3_0, n == 4u * 2 + 3);
+      hi = select(hi, hi2_3_0, n == 4u * 2 + 3);
+      lo = select(lo, lo3_0_0, n == 4u * 3 + 0);
+      hi = select(hi, hi3_0_0, n == 4u * 3 + 0);
+      lo = select(lo, lo3_1_0, n == 4u * 3 + 1);
+      hi = select(hi, hi3_1_0, n == 4u * 3 + 1);
+      lo = select(lo, lo3_2_0, n == 4u * 3 + 2);
+      hi = select(hi, hi3_2_0, n == 4u * 3 + 2);
+      lo = select(lo, lo3_3_0, n == 4u * 3 + 3);
+      hi = select(hi, hi3_3_0, n == 4u * 3 + 3);
+      O[at + 2u * 0] = vec4<oElem>(lo * share);
+      O[at + 2u * 0 + 1u] = vec4<oElem>(hi * share);
+    }
+    if (column + 1 * 8u < s.D) {
+      var lo = vec4f();
+      var hi = vec4f();
+      lo = select(lo, lo0_0_1, n == 4u * 0 + 0);
+      hi = select(hi, hi0_0_1, n == 4u * 0 + 0);
+      lo = select(lo, lo0_1_1, n == 4u * 0 + 1);
+      hi = select(hi, hi0_1_1, n == 4u * 0 + 1);
+      lo = select(lo, lo0_2_1, n == 4u * 0 + 2);
+      hi = select(hi, hi0_2_1, n == 4u * 0 + 2);
+      lo = select(lo, lo0_3_1, n == 4u * 0 + 3);
+      hi = select(hi, hi0_3_1, n == 4u * 0 + 3);
+      lo = select(lo, lo1_0_1, n == 4u * 1 + 0);
+      hi = select(hi, hi1_0_1, n == 4u * 1 + 0);
+      lo = select(lo, lo1_1_1, n == 4u * 1 + 1);
+      hi = select(hi, hi1_1_1, n == 4u * 1 + 1);
+      lo = select(lo, lo1_2_1, n == 4u * 1 + 2);
+      hi = select(hi, hi1_2_1, n == 4u * 1 + 2);
+      lo = select(lo, lo1_3_1, n == 4u * 1 + 3);
+      hi = select(hi, hi1_3_1, n == 4u * 1 + 3);
+      lo = select(lo, lo2_0_1, n == 4u * 2 + 0);
+      hi = select(hi, hi2_0_1, n == 4u * 2 + 0);
+      lo = select(lo, lo2_1_1, n == 4u * 2 + 1);
+      hi = select(hi, hi2_1_1, n == 4u * 2 + 1);
+      lo = select(lo, lo2_2_1, n == 4u * 2 + 2);
+      hi = select(hi, hi2_2_1, n == 4u * 2 + 2);
+      lo = select(lo, lo2_3_1, n == 4u * 2 + 3);
+      hi = select(hi, hi2_3_1, n == 4u * 2 + 3);
+      lo = select(lo, lo3_0_1, n == 4u * 3 + 0);
+      hi = select(hi, hi3_0_1, n == 4u * 3 + 0);
+      lo = select(lo, lo3_1_1, n == 4u * 3 + 1);
+      hi = select(hi, hi3_1_1, n == 4u * 3 + 1);
+      lo = select(lo, lo3_2_1, n == 4u * 3 + 2);
+      hi = select(hi, hi3_2_1, n == 4u * 3 + 2);
+      lo = select(lo, lo3_3_1, n == 4u * 3 + 3);
+      hi = select(hi, hi3_3_1, n == 4u * 3 + 3);
+      O[at + 2u * 1] = vec4<oElem>(lo * share);
+      O[at + 2u * 1 + 1u] = vec4<oElem>(hi * share);
+    }
   }
 }
 `,
@@ -33845,4 +32338,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "b774625932ae7072";
+export const SHADERS_DIGEST = "4c66f5745c36a0c7";

@@ -1,5 +1,6 @@
 /**
- * Scaled dot-product attention with online softmax: scores never leave the workgroup.
+ * Scaled dot-product attention: with online softmax, where scores never leave the workgroup, or in the two launches of
+ * attention_scores.ts.
  *
  * @module
  */
@@ -9,6 +10,7 @@ import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { compilesLargeKernels, operandsOf, reductionOf, tilesOf } from "../gpu/tune.ts";
 import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
+import { attendByScores, scoresFit, type Strided } from "./attention_scores.ts";
 import { fold, MAX_GROUPS } from "./window.ts";
 
 /** Heads within the channels of a sequence: element d of head h of row n is `x[b, n, at + h·D + d]`. */
@@ -35,17 +37,6 @@ export interface AttentionOptions {
   readonly bias?: Tensor;
   /** f32 [B, Lk]: 0 drops a key. A query without keys gives zeros. */
   readonly keyMask?: Tensor;
-}
-
-/** Where rows of heads lie, in elements. */
-interface Strided {
-  readonly tensor: Tensor;
-  readonly B: number;
-  readonly L: number;
-  readonly first: number;
-  readonly sample: number;
-  readonly head: number;
-  readonly row: number;
 }
 
 /**
@@ -78,7 +69,18 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
   }
   const out = r.tensor([B, Lq, heads * D]);
   const limit = r.device.info.maxBindingBytes;
-  const kernel = chooseKernel(r, [Q, K, V], D, 4 * B * heads * Lq * Lk * D, !bias && !o.keyMask);
+  const flops = 4 * B * heads * Lq * Lk * D;
+  if (wholeEights([Q, K, V], D) && paysByScores(r, [Q, K, V], [out, ...(o.bias ? [o.bias] : [])], D, flops)) {
+    attendByScores(r, {
+      ...{ Q, K, V, out, heads, D },
+      bias: o.bias && bias && { tensor: o.bias, ...bias },
+      keyMask: o.keyMask,
+      scale: o.scale ?? 1 / Math.sqrt(D),
+      causal: o.causal ?? false,
+    });
+    return out;
+  }
+  const kernel = chooseKernel(r, [Q, K, V], D, flops, !bias && !o.keyMask);
 
   // Textures belong to the scope: all parts of one tensor share a copy, whole, which no binding limits.
   using copies = r.scope();
@@ -231,8 +233,6 @@ const TEXEL_TILES: readonly TexelTile[] = [
   { OD: 64, RQ: 4, flops: 0 },
   { OD: 64, RQ: 8, flops: 5e8 },
   { OD: 64, RQ: 16, flops: 4e9 },
-  { OD: 80, RQ: 8, flops: 5e8 },
-  { OD: 128, RQ: 8, flops: 4e9 },
 ];
 
 /** The tile with the fewest loads for `flops` operations on heads of D columns. */
@@ -342,9 +342,7 @@ function chooseKernel(
   flops: number,
   plain: boolean,
 ): Kernel {
-  const whole = compilesLargeKernels(r.device) &&
-    operands.every(({ first, sample, head, row }) => [first, sample, head, row].every((n) => n % 8 === 0)) &&
-    D % 8 === 0 && operands[1].tensor.dtype === operands[2].tensor.dtype;
+  const whole = compilesLargeKernels(r.device) && wholeEights(operands, D);
   const [Q, K] = operands.map(({ tensor }) => tensor.dtype);
   const types = { Q_TYPE: Q === "f16" ? 1 : 0, KV_TYPE: K === "f16" ? 1 : 0 };
   const small = operands.every(({ tensor }) => tensor.byteLength <= MAX_TEXEL_BYTES);
@@ -386,6 +384,35 @@ function chooseKernel(
     queries: 4,
     columns: Math.ceil(D / (64 * DJ)),
   };
+}
+
+/** Whether rows of heads are whole loads of eight values. */
+function wholeEights([Q, K, V]: readonly Strided[], D: number): boolean {
+  const all = [Q, K, V].flatMap(({ first, sample, head, row }) => [first, sample, head, row]);
+  return D % 8 === 0 && all.every((n) => n % 8 === 0) && K.tensor.dtype === V.tensor.dtype;
+}
+
+/** Columns above which probabilities are written and read again; operations from which on it is worth compiling for. */
+const BY_SCORES = { columns: 64, flops: 5e7 };
+
+/**
+ * Whether attention goes faster in two launches.
+ *
+ * @param operands Q, K and V, which are read from textures.
+ * @param bound Tensors that a kernel binds whole.
+ */
+function paysByScores(
+  r: Recorder,
+  operands: readonly Strided[],
+  bound: readonly Tensor[],
+  D: number,
+  flops: number,
+): boolean {
+  return operandsOf(r.device) === "texels" && tilesOf(r.device) !== "small" &&
+    compilesLargeKernels(r.device) &&
+    D > BY_SCORES.columns && flops >= BY_SCORES.flops && scoresFit(r, { K: operands[1] }) &&
+    operands.every(({ tensor }) => tensor.byteLength <= MAX_TEXEL_BYTES) &&
+    bound.every(({ byteLength }) => byteLength <= r.device.info.maxBindingBytes);
 }
 
 /** Strides of an operand, checked against its shape. */

@@ -137,14 +137,16 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
   const dense = input.tensor.byteLength <= limit && to.tensor.byteLength <= limit &&
     (!add || add.tensor.byteLength <= limit);
   const fitting = dense ? [[0, M]] : rangesOfRows(from.B, from.S, limit, Math.max(xBytes, yBytes, rBytes));
-  const columns = Math.floor((limit - 256) / wBytes);
+  // A texture of a weight holds more than a binding may.
+  const wLimit = texels ? MAX_TEXEL_BYTES : limit;
+  const columns = Math.floor((wLimit - 256) / wBytes);
   if (columns < 1) {
     throw new LssgenError(
       "unsupported",
-      `A weight row of ${wBytes} bytes exceeds the binding limit of ${limit} bytes`,
+      `A weight row of ${wBytes} bytes exceeds the limit of ${wLimit} bytes`,
     );
   }
-  const step = W.byteLength <= limit ? N : columns;
+  const step = W.byteLength <= wLimit ? N : columns;
   const wholeWeight = texels && step === N
     ? r.weightTexels(weight.buffer, Math.ceil(N * wBytes / 16) * 16)
     : undefined;
