@@ -172,7 +172,7 @@ const LARGE: [Operands, Case][] = [
     every: 90,
   }],
   ["texels", { B: 1, heads: 8, D: 128, Lq: 1001, Lk: 1003, every: 200 }],
-  ["texels", { B: 2, heads: 8, D: 160, Lq: 21, Lk: 2101, mask: true, dtype: "f16" }], // packed by heads
+  ["texels", { B: 1, heads: 16, D: 160, Lq: 5, Lk: 3301, mask: true, dtype: "f16" }], // packed by heads
   ["tiled", { B: 2, heads: 4, D: 40, Lq: 643, Lk: 645, before: 3, every: 90 }],
   ["tiled", { B: 1, heads: 3, D: 64, Lq: 813, Lk: 807, causal: true, dtype: "f16", every: 90 }],
   ["tiled", { B: 1, heads: 3, D: 112, Lq: 613, Lk: 627, every: 90 }],

@@ -48,10 +48,10 @@ const LANES = 8;
 /** Workgroup size of shaders/attention_heads.wgsl. */
 const PACKING = 64;
 /**
- * Keys from which on, and bytes between the rows of a head from which on, keys and values are packed by heads: every row is another
- * page then, and the launch more is a small part of the work.
+ * Bytes that the rows of a head are spread over from which on keys and values are packed by heads: every row is another page, of more
+ * than a processor finds at once, and the launch more is a small part of the work.
  */
-const PACKED = { keys: 2048, bytes: 2048 };
+const SPREAD = 32 << 20;
 
 /** Probabilities of a head's query for all keys, and the exponents of their tiles: bytes. */
 function bytesOfRow(keys: number, half: boolean): number {
@@ -167,7 +167,7 @@ function packed(
   const bytes = DTYPE_BYTES[dtype];
   const head = L * D;
   const size = 2 * B * heads * head * bytes;
-  if (L < PACKED.keys || K.row * bytes < PACKED.bytes || size > mostBytes(r)) return { K, V };
+  if (L * K.row * bytes < SPREAD || size > mostBytes(r)) return { K, V };
   const Y = r.tensor([2, B, heads, L, D], dtype);
   const unit = 16 / bytes;
   const strides = ({ first, sample, head, row }: Strided): number[] =>
