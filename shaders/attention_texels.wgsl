@@ -12,25 +12,11 @@ override WX: u32 = 8u;
 // include attention_shape
 // include attention_score
 // include eights
+// include texel_eights
 @group(0) @binding(1) var                      Q: Texels;
 @group(0) @binding(2) var                      K: Texels;
 @group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
-
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
-  return halves(texel(Q, at));
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
-  return halves(texel(K, at));
-}
-
-fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
-  return halves(texel(V, at));
-}
 
 @compute @workgroup_size(WX)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
@@ -72,11 +58,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     // end
     for (var c = 0u; c < D8; c++) {
       // unroll i RQ
-      let a#i = loadQ(qAt#i + c);
+      let a#i = texelEight(Q, qAt#i + c, Q_TYPE);
       // end
       // unroll j 4
-      let b#j = loadK(uAt#j + c);
-      let c#j = loadK(vAt#j + c);
+      let b#j = texelEight(K, uAt#j + c, KV_TYPE);
+      let c#j = texelEight(K, vAt#j + c, KV_TYPE);
       // unroll i RQ
       u#i[j] += dot(a#i.lo, b#j.lo) + dot(a#i.hi, b#j.hi);
       v#i[j] += dot(a#i.lo, c#j.lo) + dot(a#i.hi, c#j.hi);
@@ -107,8 +93,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
       // unroll j OD / 8
       {
-        let w = loadV(uAt + j);
-        let z = loadV(vAt + j);
+        let w = texelEight(V, uAt + j, KV_TYPE);
+        let z = texelEight(V, vAt + j, KV_TYPE);
         // unroll i RQ
         lo#i_#j = fma(vec4f(v#i.x), z.lo, fma(vec4f(u#i.x), w.lo, lo#i_#j));
         hi#i_#j = fma(vec4f(v#i.x), z.hi, fma(vec4f(u#i.x), w.hi, hi#i_#j));

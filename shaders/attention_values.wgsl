@@ -5,8 +5,6 @@
 
 // variants RQ=16 RK=16 OD=16
 
-override WX: u32 = 8u;
-override P_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override V_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
 // pairs: heads of all samples
@@ -17,21 +15,13 @@ struct Shape {
   pairs: u32,
 }
 
+// include attention_probabilities
 // include eights
+// include texel_eights
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var                      P: Texels;
 @group(0) @binding(2) var                      V: Texels;
 @group(0) @binding(3) var<storage, read_write> O: array<vec4<oElem>>;
-
-fn loadP(at: u32) -> Eight {
-  if (P_TYPE == 0u) { return wide(texel(P, at * 2u), texel(P, at * 2u + 1u)); }
-  return halves(texel(P, at));
-}
-
-fn loadV(at: u32) -> Eight {
-  if (V_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
-  return halves(texel(V, at));
-}
 
 /// Four columns' sums after eight keys.
 fn after(sum: vec4f, p: Eight, a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f) -> vec4f {
@@ -44,27 +34,18 @@ fn powers(n: vec4f) -> vec4f { return bitcast<vec4f>(vec4u(max(n, vec4f(-126.0))
 
 @compute @workgroup_size(WX)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
-  // Neighbours have the same queries: tiles of columns follow each other, then those of queries, then heads.
-  let tile = id.y * (size.x * WX) + id.x;
-  let across = (s.D + OD - 1u) / OD;
-  let down = (s.qEnd - s.q0 + RQ - 1u) / RQ;
-  let pair = tile / across / down;
-  if (pair >= s.pairs) { return; }
-  let column = tile % across * OD;
-  let first = tile / across % down * RQ;
-  let n0 = s.q0 + first;
-  let b = s.b0 + pair / s.headsHere;
-  let h = s.h0 + pair % s.headsHere;
-  let rows = down * RQ;
-  let tiles = (s.Lk + RK - 1u) / RK;
-  let eights = tiles * (RK / 8u);
-  let mAt = s.pairs * rows * eights * (2u - P_TYPE) + (pair * tiles * rows + first) / 4u;
-  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+  let tile = tileOf(id.y * (size.x * WX) + id.x, (s.D + OD - 1u) / OD);
+  if (tile.pair >= s.pairs) { return; }
+  let column = tile.across * OD;
+  let n0 = s.q0 + tile.first;
+  let mAt = exponentsAt(tile.pair, 0u, tile.first);
+  let mStep = rows() / 4u;   // to the next tile of keys
+  let vHead = s.vFirst + tile.b * s.vSample + tile.h * s.vHead;
 
   // unroll g RQ / 4
   var top#g = vec4f(-3e38);
   // unroll i 4
-  let pAt#g_#i = (pair * rows + first + 4u * g + i) * eights;
+  let pAt#g_#i = probabilitiesAt(tile.pair, tile.first + 4u * g + i);
   var sum#g_#i = 0.0;
   // unroll j OD / 8
   var lo#g_#i_#j = vec4f();
@@ -77,24 +58,24 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
   let vAt#j = (vHead + min(column + 8u * j, s.D - 8u)) / 8u;
   // end
 
-  for (var t = 0u; t < tiles; t++) {
+  for (var t = 0u; t < tilesOfKeys(); t++) {
     // unroll g RQ / 4
-    top#g = max(top#g, bitcast<vec4f>(texel(P, mAt + t * (rows / 4u) + g)));
+    top#g = max(top#g, bitcast<vec4f>(texel(P, mAt + t * mStep + g)));
     // end
   }
 
-  for (var k = 0u; k < eights; k++) {
+  for (var k = 0u; k < tilesOfKeys() * (RK / 8u); k++) {
     // unroll e 8
     let row#e = min(8u * k + e, s.Lk - 1u) * s.vRow / 8u;
     // unroll j OD / 8
-    let v#e_#j = loadV(vAt#j + row#e);
+    let v#e_#j = texelEight(V, vAt#j + row#e, V_TYPE);
     // end
     // end
     // unroll g RQ / 4
-    let factor#g = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * (rows / 4u) + g)) - top#g);
+    let factor#g = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * mStep + g)) - top#g);
     // unroll i 4
     {
-      var p = loadP(pAt#g_#i + k);
+      var p = texelEight(P, pAt#g_#i + k, P_TYPE);
       p.lo *= factor#g[i];
       p.hi *= factor#g[i];
       sum#g_#i += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -117,7 +98,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     // end
     // end
     let share = select(0.0, 1.0 / total, total > 0.0);
-    let at = ((b * s.Lq + n0 + n) * s.heads * s.D + h * s.D + column) / 4u;
+    let at = ((tile.b * s.Lq + n0 + n) * s.heads * s.D + tile.h * s.D + column) / 4u;
     // unroll j OD / 8
     if (column + j * 8u < s.D) {
       var lo = vec4f();

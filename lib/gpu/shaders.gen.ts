@@ -1553,12 +1553,7 @@ const RK: u32 = 16u;
 // An invocation makes the scores of RQ queries and RK keys of one head in registers; Q and K as in attention_tiled.wgsl, in textures of
 // 2048 texels a row read as one long list. m is the least whole number that is no less than a query's RK scores, so that
 // attention_values.wgsl brings all probabilities of a query to the same power of two without rounding them again.
-//
-//   P  [pairs, rows, keys] f32 or f16 by P_TYPE, rows and keys filled up to whole tiles; then m, f32 [pairs, keys / RK, rows]
 
-
-override WX: u32 = 8u;
-override P_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
 // What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
 
@@ -1601,6 +1596,36 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
   if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
   return select(NOTHING, v, counts);
 }
+// What attention's two launches from textures share: where one leaves probabilities and the other finds them, and which tile an
+// invocation makes.
+//
+//   P  [pairs, rows, keys] f32 or f16 by P_TYPE, rows and keys filled up to whole tiles of RQ and RK; then, for each query and RK keys, m:
+//      f32 [pairs, keys / RK, rows]
+
+override WX: u32 = 8u;
+override P_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+/// One of the tiles across, the first of its queries counted from q0, and its head: pair of all heads here, h of sample b.
+struct Tile { across: u32, first: u32, pair: u32, b: u32, h: u32 }
+
+/// Neighbours have the same queries: tiles of keys or columns follow each other, then those of queries, then heads.
+fn tileOf(at: u32, across: u32) -> Tile {
+  let down = rows() / RQ;
+  let pair = at / across / down;
+  return Tile(at % across, at / across % down * RQ, pair, s.b0 + pair / s.headsHere, s.h0 + pair % s.headsHere);
+}
+
+fn rows() -> u32 { return (s.qEnd - s.q0 + RQ - 1u) / RQ * RQ; }
+
+fn tilesOfKeys() -> u32 { return (s.Lk + RK - 1u) / RK; }
+
+/// Where the probabilities of a query begin, in eights.
+fn probabilitiesAt(pair: u32, row: u32) -> u32 { return (pair * rows() + row) * tilesOfKeys() * (RK / 8u); }
+
+/// Where m of four queries from \`row\` on and tile t of keys lies, in loads of 16 bytes.
+fn exponentsAt(pair: u32, t: u32, row: u32) -> u32 {
+  return probabilitiesAt(s.pairs, 0u) * (2u - P_TYPE) + ((pair * tilesOfKeys() + t) * rows() + row) / 4u;
+}
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
@@ -1612,19 +1637,15 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of a row from a texture, which holds four f32 a texel, or eight f16 (kind 1); with eights.
+
+fn texelEight(t: Texels, at: u32, kind: u32) -> Eight {
+  if (kind == 0u) { return wide(texel(t, at * 2u), texel(t, at * 2u + 1u)); }
+  return halves(texel(t, at));
+}
 @group(0) @binding(1) var                      Q: Texels;
 @group(0) @binding(2) var                      K: Texels;
 @group(0) @binding(3) var<storage, read_write> P: array<vec4u>;
-
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
-  return halves(texel(Q, at));
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
-  return halves(texel(K, at));
-}
 
 /// Eight probabilities of a query.
 fn put(at: u32, lo: vec4f, hi: vec4f) {
@@ -1638,19 +1659,12 @@ fn put(at: u32, lo: vec4f, hi: vec4f) {
 
 @compute @workgroup_size(WX)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
-  // Neighbours have the same queries: tiles of keys follow each other, then those of queries, then heads.
-  let tile = id.y * (size.x * WX) + id.x;
-  let across = (s.Lk + RK - 1u) / RK;
-  let down = (s.qEnd - s.q0 + RQ - 1u) / RQ;
-  let pair = tile / across / down;
-  if (pair >= s.pairs) { return; }
-  let k0 = tile % across * RK;
-  let first = tile / across % down * RQ;
-  let n0 = s.q0 + first;
-  let b = s.b0 + pair / s.headsHere;
-  let h = s.h0 + pair % s.headsHere;
-  let qHead = s.qFirst + b * s.qSample + h * s.qHead;
-  let kHead = s.kFirst + b * s.kSample + h * s.kHead;
+  let tile = tileOf(id.y * (size.x * WX) + id.x, tilesOfKeys());
+  if (tile.pair >= s.pairs) { return; }
+  let k0 = tile.across * RK;
+  let n0 = s.q0 + tile.first;
+  let qHead = s.qFirst + tile.b * s.qSample + tile.h * s.qHead;
+  let kHead = s.kFirst + tile.b * s.kSample + tile.h * s.kHead;
 
   // Queries and keys beyond the edge repeat the last one; such keys do not count, such queries are not stored in the end.
   let qAt0_0 = (qHead + min(n0 + 4u * 0 + 0, s.qEnd - 1u) * s.qRow) / 8u;
@@ -1750,24 +1764,24 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
   var u2_1_1_3 = vec4f();   // of queries 4 2 … 4 2 + 3
   var u3_1_1_3 = vec4f();   // of queries 4 3 … 4 3 + 3
   for (var c = 0u; c < s.D / 8u; c++) {
-    let a0_0 = loadQ(qAt0_0 + c);
-    let a0_1 = loadQ(qAt0_1 + c);
-    let a0_2 = loadQ(qAt0_2 + c);
-    let a0_3 = loadQ(qAt0_3 + c);
-    let a1_0 = loadQ(qAt1_0 + c);
-    let a1_1 = loadQ(qAt1_1 + c);
-    let a1_2 = loadQ(qAt1_2 + c);
-    let a1_3 = loadQ(qAt1_3 + c);
-    let a2_0 = loadQ(qAt2_0 + c);
-    let a2_1 = loadQ(qAt2_1 + c);
-    let a2_2 = loadQ(qAt2_2 + c);
-    let a2_3 = loadQ(qAt2_3 + c);
-    let a3_0 = loadQ(qAt3_0 + c);
-    let a3_1 = loadQ(qAt3_1 + c);
-    let a3_2 = loadQ(qAt3_2 + c);
-    let a3_3 = loadQ(qAt3_3 + c);
+    let a0_0 = texelEight(Q, qAt0_0 + c, Q_TYPE);
+    let a0_1 = texelEight(Q, qAt0_1 + c, Q_TYPE);
+    let a0_2 = texelEight(Q, qAt0_2 + c, Q_TYPE);
+    let a0_3 = texelEight(Q, qAt0_3 + c, Q_TYPE);
+    let a1_0 = texelEight(Q, qAt1_0 + c, Q_TYPE);
+    let a1_1 = texelEight(Q, qAt1_1 + c, Q_TYPE);
+    let a1_2 = texelEight(Q, qAt1_2 + c, Q_TYPE);
+    let a1_3 = texelEight(Q, qAt1_3 + c, Q_TYPE);
+    let a2_0 = texelEight(Q, qAt2_0 + c, Q_TYPE);
+    let a2_1 = texelEight(Q, qAt2_1 + c, Q_TYPE);
+    let a2_2 = texelEight(Q, qAt2_2 + c, Q_TYPE);
+    let a2_3 = texelEight(Q, qAt2_3 + c, Q_TYPE);
+    let a3_0 = texelEight(Q, qAt3_0 + c, Q_TYPE);
+    let a3_1 = texelEight(Q, qAt3_1 + c, Q_TYPE);
+    let a3_2 = texelEight(Q, qAt3_2 + c, Q_TYPE);
+    let a3_3 = texelEight(Q, qAt3_3 + c, Q_TYPE);
     {
-      let w = loadK(kAt0_0_0 + c);
+      let w = texelEight(K, kAt0_0_0 + c, KV_TYPE);
       u0_0_0_0[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_0_0_0[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_0_0_0[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1786,7 +1800,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_0_0_0[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt0_0_1 + c);
+      let w = texelEight(K, kAt0_0_1 + c, KV_TYPE);
       u0_0_0_1[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_0_0_1[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_0_0_1[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1805,7 +1819,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_0_0_1[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt0_0_2 + c);
+      let w = texelEight(K, kAt0_0_2 + c, KV_TYPE);
       u0_0_0_2[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_0_0_2[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_0_0_2[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1824,7 +1838,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_0_0_2[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt0_0_3 + c);
+      let w = texelEight(K, kAt0_0_3 + c, KV_TYPE);
       u0_0_0_3[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_0_0_3[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_0_0_3[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1843,7 +1857,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_0_0_3[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt0_1_0 + c);
+      let w = texelEight(K, kAt0_1_0 + c, KV_TYPE);
       u0_0_1_0[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_0_1_0[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_0_1_0[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1862,7 +1876,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_0_1_0[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt0_1_1 + c);
+      let w = texelEight(K, kAt0_1_1 + c, KV_TYPE);
       u0_0_1_1[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_0_1_1[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_0_1_1[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1881,7 +1895,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_0_1_1[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt0_1_2 + c);
+      let w = texelEight(K, kAt0_1_2 + c, KV_TYPE);
       u0_0_1_2[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_0_1_2[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_0_1_2[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1900,7 +1914,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_0_1_2[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt0_1_3 + c);
+      let w = texelEight(K, kAt0_1_3 + c, KV_TYPE);
       u0_0_1_3[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_0_1_3[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_0_1_3[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1919,7 +1933,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_0_1_3[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt1_0_0 + c);
+      let w = texelEight(K, kAt1_0_0 + c, KV_TYPE);
       u0_1_0_0[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_1_0_0[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_1_0_0[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1938,7 +1952,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_1_0_0[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt1_0_1 + c);
+      let w = texelEight(K, kAt1_0_1 + c, KV_TYPE);
       u0_1_0_1[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_1_0_1[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_1_0_1[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1957,7 +1971,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_1_0_1[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt1_0_2 + c);
+      let w = texelEight(K, kAt1_0_2 + c, KV_TYPE);
       u0_1_0_2[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_1_0_2[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_1_0_2[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1976,7 +1990,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_1_0_2[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt1_0_3 + c);
+      let w = texelEight(K, kAt1_0_3 + c, KV_TYPE);
       u0_1_0_3[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_1_0_3[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_1_0_3[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -1995,7 +2009,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_1_0_3[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt1_1_0 + c);
+      let w = texelEight(K, kAt1_1_0 + c, KV_TYPE);
       u0_1_1_0[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_1_1_0[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_1_1_0[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -2014,7 +2028,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_1_1_0[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt1_1_1 + c);
+      let w = texelEight(K, kAt1_1_1 + c, KV_TYPE);
       u0_1_1_1[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_1_1_1[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_1_1_1[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -2033,7 +2047,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_1_1_1[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt1_1_2 + c);
+      let w = texelEight(K, kAt1_1_2 + c, KV_TYPE);
       u0_1_1_2[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_1_1_2[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_1_1_2[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -2052,7 +2066,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       u3_1_1_2[3] += dot(a3_3.lo, w.lo) + dot(a3_3.hi, w.hi);
     }
     {
-      let w = loadK(kAt1_1_3 + c);
+      let w = texelEight(K, kAt1_1_3 + c, KV_TYPE);
       u0_1_1_3[0] += dot(a0_0.lo, w.lo) + dot(a0_0.hi, w.hi);
       u0_1_1_3[1] += dot(a0_1.lo, w.lo) + dot(a0_1.hi, w.hi);
       u0_1_1_3[2] += dot(a0_2.lo, w.lo) + dot(a0_2.hi, w.hi);
@@ -2073,8 +2087,6 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
   }
 
   // One query of each four a turn, the scores rotated: all unrolled, drivers would compile this longer than the products.
-  let rows = down * RQ;
-  let eights = across * (RK / 8u);
   var m0 = vec4f();
   var m1 = vec4f();
   var m2 = vec4f();
@@ -2082,136 +2094,136 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
   for (var e = 0u; e < 4u; e++) {
     {
       let row = min(n0 + 4u * 0 + e, s.qEnd - 1u);
-      let biasRow = s.biasFirst + b * s.biasSample + h * s.biasHead + row * s.Lk;
+      let biasRow = s.biasFirst + tile.b * s.biasSample + tile.h * s.biasHead + row * s.Lk;
       var most = vec4f(LOWEST);
       var v0_0 = vec4f();
-      v0_0[0] = score(u0_0_0_0.x, b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
-      v0_0[1] = score(u0_0_0_1.x, b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
-      v0_0[2] = score(u0_0_0_2.x, b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
-      v0_0[3] = score(u0_0_0_3.x, b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
+      v0_0[0] = score(u0_0_0_0.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
+      v0_0[1] = score(u0_0_0_1.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
+      v0_0[2] = score(u0_0_0_2.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
+      v0_0[3] = score(u0_0_0_3.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
       most = max(most, v0_0);
       var v0_1 = vec4f();
-      v0_1[0] = score(u0_0_1_0.x, b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
-      v0_1[1] = score(u0_0_1_1.x, b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
-      v0_1[2] = score(u0_0_1_2.x, b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
-      v0_1[3] = score(u0_0_1_3.x, b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
+      v0_1[0] = score(u0_0_1_0.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
+      v0_1[1] = score(u0_0_1_1.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
+      v0_1[2] = score(u0_0_1_2.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
+      v0_1[3] = score(u0_0_1_3.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
       most = max(most, v0_1);
       var v1_0 = vec4f();
-      v1_0[0] = score(u0_1_0_0.x, b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
-      v1_0[1] = score(u0_1_0_1.x, b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
-      v1_0[2] = score(u0_1_0_2.x, b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
-      v1_0[3] = score(u0_1_0_3.x, b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
+      v1_0[0] = score(u0_1_0_0.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
+      v1_0[1] = score(u0_1_0_1.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
+      v1_0[2] = score(u0_1_0_2.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
+      v1_0[3] = score(u0_1_0_3.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
       most = max(most, v1_0);
       var v1_1 = vec4f();
-      v1_1[0] = score(u0_1_1_0.x, b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
-      v1_1[1] = score(u0_1_1_1.x, b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
-      v1_1[2] = score(u0_1_1_2.x, b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
-      v1_1[3] = score(u0_1_1_3.x, b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
+      v1_1[0] = score(u0_1_1_0.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
+      v1_1[1] = score(u0_1_1_1.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
+      v1_1[2] = score(u0_1_1_2.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
+      v1_1[3] = score(u0_1_1_3.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
       most = max(most, v1_1);
       let m = ceil(max(max(most.x, most.y), max(most.z, most.w)));
-      let at = (pair * rows + first + 4u * 0 + e) * eights + k0 / 8u;
+      let at = probabilitiesAt(tile.pair, tile.first + 4u * 0 + e) + k0 / 8u;
       put(at + 0, exp2(v0_0 - m), exp2(v0_1 - m));
       put(at + 1, exp2(v1_0 - m), exp2(v1_1 - m));
       m0 = vec4f(m0.yzw, m);
     }
     {
       let row = min(n0 + 4u * 1 + e, s.qEnd - 1u);
-      let biasRow = s.biasFirst + b * s.biasSample + h * s.biasHead + row * s.Lk;
+      let biasRow = s.biasFirst + tile.b * s.biasSample + tile.h * s.biasHead + row * s.Lk;
       var most = vec4f(LOWEST);
       var v0_0 = vec4f();
-      v0_0[0] = score(u1_0_0_0.x, b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
-      v0_0[1] = score(u1_0_0_1.x, b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
-      v0_0[2] = score(u1_0_0_2.x, b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
-      v0_0[3] = score(u1_0_0_3.x, b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
+      v0_0[0] = score(u1_0_0_0.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
+      v0_0[1] = score(u1_0_0_1.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
+      v0_0[2] = score(u1_0_0_2.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
+      v0_0[3] = score(u1_0_0_3.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
       most = max(most, v0_0);
       var v0_1 = vec4f();
-      v0_1[0] = score(u1_0_1_0.x, b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
-      v0_1[1] = score(u1_0_1_1.x, b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
-      v0_1[2] = score(u1_0_1_2.x, b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
-      v0_1[3] = score(u1_0_1_3.x, b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
+      v0_1[0] = score(u1_0_1_0.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
+      v0_1[1] = score(u1_0_1_1.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
+      v0_1[2] = score(u1_0_1_2.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
+      v0_1[3] = score(u1_0_1_3.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
       most = max(most, v0_1);
       var v1_0 = vec4f();
-      v1_0[0] = score(u1_1_0_0.x, b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
-      v1_0[1] = score(u1_1_0_1.x, b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
-      v1_0[2] = score(u1_1_0_2.x, b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
-      v1_0[3] = score(u1_1_0_3.x, b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
+      v1_0[0] = score(u1_1_0_0.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
+      v1_0[1] = score(u1_1_0_1.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
+      v1_0[2] = score(u1_1_0_2.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
+      v1_0[3] = score(u1_1_0_3.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
       most = max(most, v1_0);
       var v1_1 = vec4f();
-      v1_1[0] = score(u1_1_1_0.x, b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
-      v1_1[1] = score(u1_1_1_1.x, b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
-      v1_1[2] = score(u1_1_1_2.x, b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
-      v1_1[3] = score(u1_1_1_3.x, b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
+      v1_1[0] = score(u1_1_1_0.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
+      v1_1[1] = score(u1_1_1_1.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
+      v1_1[2] = score(u1_1_1_2.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
+      v1_1[3] = score(u1_1_1_3.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
       most = max(most, v1_1);
       let m = ceil(max(max(most.x, most.y), max(most.z, most.w)));
-      let at = (pair * rows + first + 4u * 1 + e) * eights + k0 / 8u;
+      let at = probabilitiesAt(tile.pair, tile.first + 4u * 1 + e) + k0 / 8u;
       put(at + 0, exp2(v0_0 - m), exp2(v0_1 - m));
       put(at + 1, exp2(v1_0 - m), exp2(v1_1 - m));
       m1 = vec4f(m1.yzw, m);
     }
     {
       let row = min(n0 + 4u * 2 + e, s.qEnd - 1u);
-      let biasRow = s.biasFirst + b * s.biasSample + h * s.biasHead + row * s.Lk;
+      let biasRow = s.biasFirst + tile.b * s.biasSample + tile.h * s.biasHead + row * s.Lk;
       var most = vec4f(LOWEST);
       var v0_0 = vec4f();
-      v0_0[0] = score(u2_0_0_0.x, b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
-      v0_0[1] = score(u2_0_0_1.x, b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
-      v0_0[2] = score(u2_0_0_2.x, b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
-      v0_0[3] = score(u2_0_0_3.x, b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
+      v0_0[0] = score(u2_0_0_0.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
+      v0_0[1] = score(u2_0_0_1.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
+      v0_0[2] = score(u2_0_0_2.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
+      v0_0[3] = score(u2_0_0_3.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
       most = max(most, v0_0);
       var v0_1 = vec4f();
-      v0_1[0] = score(u2_0_1_0.x, b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
-      v0_1[1] = score(u2_0_1_1.x, b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
-      v0_1[2] = score(u2_0_1_2.x, b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
-      v0_1[3] = score(u2_0_1_3.x, b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
+      v0_1[0] = score(u2_0_1_0.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
+      v0_1[1] = score(u2_0_1_1.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
+      v0_1[2] = score(u2_0_1_2.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
+      v0_1[3] = score(u2_0_1_3.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
       most = max(most, v0_1);
       var v1_0 = vec4f();
-      v1_0[0] = score(u2_1_0_0.x, b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
-      v1_0[1] = score(u2_1_0_1.x, b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
-      v1_0[2] = score(u2_1_0_2.x, b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
-      v1_0[3] = score(u2_1_0_3.x, b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
+      v1_0[0] = score(u2_1_0_0.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
+      v1_0[1] = score(u2_1_0_1.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
+      v1_0[2] = score(u2_1_0_2.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
+      v1_0[3] = score(u2_1_0_3.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
       most = max(most, v1_0);
       var v1_1 = vec4f();
-      v1_1[0] = score(u2_1_1_0.x, b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
-      v1_1[1] = score(u2_1_1_1.x, b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
-      v1_1[2] = score(u2_1_1_2.x, b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
-      v1_1[3] = score(u2_1_1_3.x, b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
+      v1_1[0] = score(u2_1_1_0.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
+      v1_1[1] = score(u2_1_1_1.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
+      v1_1[2] = score(u2_1_1_2.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
+      v1_1[3] = score(u2_1_1_3.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
       most = max(most, v1_1);
       let m = ceil(max(max(most.x, most.y), max(most.z, most.w)));
-      let at = (pair * rows + first + 4u * 2 + e) * eights + k0 / 8u;
+      let at = probabilitiesAt(tile.pair, tile.first + 4u * 2 + e) + k0 / 8u;
       put(at + 0, exp2(v0_0 - m), exp2(v0_1 - m));
       put(at + 1, exp2(v1_0 - m), exp2(v1_1 - m));
       m2 = vec4f(m2.yzw, m);
     }
     {
       let row = min(n0 + 4u * 3 + e, s.qEnd - 1u);
-      let biasRow = s.biasFirst + b * s.biasSample + h * s.biasHead + row * s.Lk;
+      let biasRow = s.biasFirst + tile.b * s.biasSample + tile.h * s.biasHead + row * s.Lk;
       var most = vec4f(LOWEST);
       var v0_0 = vec4f();
-      v0_0[0] = score(u3_0_0_0.x, b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
-      v0_0[1] = score(u3_0_0_1.x, b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
-      v0_0[2] = score(u3_0_0_2.x, b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
-      v0_0[3] = score(u3_0_0_3.x, b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
+      v0_0[0] = score(u3_0_0_0.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 0, biasRow);
+      v0_0[1] = score(u3_0_0_1.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 1, biasRow);
+      v0_0[2] = score(u3_0_0_2.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 2, biasRow);
+      v0_0[3] = score(u3_0_0_3.x, tile.b, row, k0 + 8u * 0 + 4u * 0 + 3, biasRow);
       most = max(most, v0_0);
       var v0_1 = vec4f();
-      v0_1[0] = score(u3_0_1_0.x, b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
-      v0_1[1] = score(u3_0_1_1.x, b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
-      v0_1[2] = score(u3_0_1_2.x, b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
-      v0_1[3] = score(u3_0_1_3.x, b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
+      v0_1[0] = score(u3_0_1_0.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 0, biasRow);
+      v0_1[1] = score(u3_0_1_1.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 1, biasRow);
+      v0_1[2] = score(u3_0_1_2.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 2, biasRow);
+      v0_1[3] = score(u3_0_1_3.x, tile.b, row, k0 + 8u * 0 + 4u * 1 + 3, biasRow);
       most = max(most, v0_1);
       var v1_0 = vec4f();
-      v1_0[0] = score(u3_1_0_0.x, b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
-      v1_0[1] = score(u3_1_0_1.x, b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
-      v1_0[2] = score(u3_1_0_2.x, b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
-      v1_0[3] = score(u3_1_0_3.x, b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
+      v1_0[0] = score(u3_1_0_0.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 0, biasRow);
+      v1_0[1] = score(u3_1_0_1.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 1, biasRow);
+      v1_0[2] = score(u3_1_0_2.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 2, biasRow);
+      v1_0[3] = score(u3_1_0_3.x, tile.b, row, k0 + 8u * 1 + 4u * 0 + 3, biasRow);
       most = max(most, v1_0);
       var v1_1 = vec4f();
-      v1_1[0] = score(u3_1_1_0.x, b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
-      v1_1[1] = score(u3_1_1_1.x, b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
-      v1_1[2] = score(u3_1_1_2.x, b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
-      v1_1[3] = score(u3_1_1_3.x, b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
+      v1_1[0] = score(u3_1_1_0.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 0, biasRow);
+      v1_1[1] = score(u3_1_1_1.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 1, biasRow);
+      v1_1[2] = score(u3_1_1_2.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 2, biasRow);
+      v1_1[3] = score(u3_1_1_3.x, tile.b, row, k0 + 8u * 1 + 4u * 1 + 3, biasRow);
       most = max(most, v1_1);
       let m = ceil(max(max(most.x, most.y), max(most.z, most.w)));
-      let at = (pair * rows + first + 4u * 3 + e) * eights + k0 / 8u;
+      let at = probabilitiesAt(tile.pair, tile.first + 4u * 3 + e) + k0 / 8u;
       put(at + 0, exp2(v0_0 - m), exp2(v0_1 - m));
       put(at + 1, exp2(v1_0 - m), exp2(v1_1 - m));
       m3 = vec4f(m3.yzw, m);
@@ -2281,7 +2293,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     u3_1_1_2 = u3_1_1_2.yzwx;
     u3_1_1_3 = u3_1_1_3.yzwx;
   }
-  let mAt = s.pairs * rows * eights * (2u - P_TYPE) + ((pair * across + k0 / RK) * rows + first) / 4u;
+  let mAt = exponentsAt(tile.pair, tile.across, tile.first);
   P[mAt + 0] = bitcast<vec4u>(m0);
   P[mAt + 1] = bitcast<vec4u>(m1);
   P[mAt + 2] = bitcast<vec4u>(m2);
@@ -2352,25 +2364,16 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of a row from a texture, which holds four f32 a texel, or eight f16 (kind 1); with eights.
+
+fn texelEight(t: Texels, at: u32, kind: u32) -> Eight {
+  if (kind == 0u) { return wide(texel(t, at * 2u), texel(t, at * 2u + 1u)); }
+  return halves(texel(t, at));
+}
 @group(0) @binding(1) var                      Q: Texels;
 @group(0) @binding(2) var                      K: Texels;
 @group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
-
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
-  return halves(texel(Q, at));
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
-  return halves(texel(K, at));
-}
-
-fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
-  return halves(texel(V, at));
-}
 
 @compute @workgroup_size(WX)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
@@ -2460,12 +2463,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
     let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
     for (var c = 0u; c < D8; c++) {
-      let a0 = loadQ(qAt0 + c);
-      let a1 = loadQ(qAt1 + c);
-      let a2 = loadQ(qAt2 + c);
-      let a3 = loadQ(qAt3 + c);
-      let b0 = loadK(uAt0 + c);
-      let c0 = loadK(vAt0 + c);
+      let a0 = texelEight(Q, qAt0 + c, Q_TYPE);
+      let a1 = texelEight(Q, qAt1 + c, Q_TYPE);
+      let a2 = texelEight(Q, qAt2 + c, Q_TYPE);
+      let a3 = texelEight(Q, qAt3 + c, Q_TYPE);
+      let b0 = texelEight(K, uAt0 + c, KV_TYPE);
+      let c0 = texelEight(K, vAt0 + c, KV_TYPE);
       u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
       v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
       u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
@@ -2474,8 +2477,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v2[0] += dot(a2.lo, c0.lo) + dot(a2.hi, c0.hi);
       u3[0] += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
       v3[0] += dot(a3.lo, c0.lo) + dot(a3.hi, c0.hi);
-      let b1 = loadK(uAt1 + c);
-      let c1 = loadK(vAt1 + c);
+      let b1 = texelEight(K, uAt1 + c, KV_TYPE);
+      let c1 = texelEight(K, vAt1 + c, KV_TYPE);
       u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
       v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
       u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
@@ -2484,8 +2487,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v2[1] += dot(a2.lo, c1.lo) + dot(a2.hi, c1.hi);
       u3[1] += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
       v3[1] += dot(a3.lo, c1.lo) + dot(a3.hi, c1.hi);
-      let b2 = loadK(uAt2 + c);
-      let c2 = loadK(vAt2 + c);
+      let b2 = texelEight(K, uAt2 + c, KV_TYPE);
+      let c2 = texelEight(K, vAt2 + c, KV_TYPE);
       u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
       v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
       u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
@@ -2494,8 +2497,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v2[2] += dot(a2.lo, c2.lo) + dot(a2.hi, c2.hi);
       u3[2] += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
       v3[2] += dot(a3.lo, c2.lo) + dot(a3.hi, c2.hi);
-      let b3 = loadK(uAt3 + c);
-      let c3 = loadK(vAt3 + c);
+      let b3 = texelEight(K, uAt3 + c, KV_TYPE);
+      let c3 = texelEight(K, vAt3 + c, KV_TYPE);
       u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
       v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
       u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
@@ -2606,8 +2609,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
       let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
       {
-        let w = loadV(uAt + 0);
-        let z = loadV(vAt + 0);
+        let w = texelEight(V, uAt + 0, KV_TYPE);
+        let z = texelEight(V, vAt + 0, KV_TYPE);
         lo0_0 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_0));
         hi0_0 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_0));
         lo1_0 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_0));
@@ -2618,8 +2621,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi3_0 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_0));
       }
       {
-        let w = loadV(uAt + 1);
-        let z = loadV(vAt + 1);
+        let w = texelEight(V, uAt + 1, KV_TYPE);
+        let z = texelEight(V, vAt + 1, KV_TYPE);
         lo0_1 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_1));
         hi0_1 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_1));
         lo1_1 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_1));
@@ -2630,8 +2633,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi3_1 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_1));
       }
       {
-        let w = loadV(uAt + 2);
-        let z = loadV(vAt + 2);
+        let w = texelEight(V, uAt + 2, KV_TYPE);
+        let z = texelEight(V, vAt + 2, KV_TYPE);
         lo0_2 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_2));
         hi0_2 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_2));
         lo1_2 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_2));
@@ -2642,8 +2645,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi3_2 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_2));
       }
       {
-        let w = loadV(uAt + 3);
-        let z = loadV(vAt + 3);
+        let w = texelEight(V, uAt + 3, KV_TYPE);
+        let z = texelEight(V, vAt + 3, KV_TYPE);
         lo0_3 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_3));
         hi0_3 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_3));
         lo1_3 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_3));
@@ -2798,25 +2801,16 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of a row from a texture, which holds four f32 a texel, or eight f16 (kind 1); with eights.
+
+fn texelEight(t: Texels, at: u32, kind: u32) -> Eight {
+  if (kind == 0u) { return wide(texel(t, at * 2u), texel(t, at * 2u + 1u)); }
+  return halves(texel(t, at));
+}
 @group(0) @binding(1) var                      Q: Texels;
 @group(0) @binding(2) var                      K: Texels;
 @group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
-
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
-  return halves(texel(Q, at));
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
-  return halves(texel(K, at));
-}
-
-fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
-  return halves(texel(V, at));
-}
 
 @compute @workgroup_size(WX)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
@@ -3026,20 +3020,20 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
     let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
     for (var c = 0u; c < D8; c++) {
-      let a0 = loadQ(qAt0 + c);
-      let a1 = loadQ(qAt1 + c);
-      let a2 = loadQ(qAt2 + c);
-      let a3 = loadQ(qAt3 + c);
-      let a4 = loadQ(qAt4 + c);
-      let a5 = loadQ(qAt5 + c);
-      let a6 = loadQ(qAt6 + c);
-      let a7 = loadQ(qAt7 + c);
-      let a8 = loadQ(qAt8 + c);
-      let a9 = loadQ(qAt9 + c);
-      let a10 = loadQ(qAt10 + c);
-      let a11 = loadQ(qAt11 + c);
-      let b0 = loadK(uAt0 + c);
-      let c0 = loadK(vAt0 + c);
+      let a0 = texelEight(Q, qAt0 + c, Q_TYPE);
+      let a1 = texelEight(Q, qAt1 + c, Q_TYPE);
+      let a2 = texelEight(Q, qAt2 + c, Q_TYPE);
+      let a3 = texelEight(Q, qAt3 + c, Q_TYPE);
+      let a4 = texelEight(Q, qAt4 + c, Q_TYPE);
+      let a5 = texelEight(Q, qAt5 + c, Q_TYPE);
+      let a6 = texelEight(Q, qAt6 + c, Q_TYPE);
+      let a7 = texelEight(Q, qAt7 + c, Q_TYPE);
+      let a8 = texelEight(Q, qAt8 + c, Q_TYPE);
+      let a9 = texelEight(Q, qAt9 + c, Q_TYPE);
+      let a10 = texelEight(Q, qAt10 + c, Q_TYPE);
+      let a11 = texelEight(Q, qAt11 + c, Q_TYPE);
+      let b0 = texelEight(K, uAt0 + c, KV_TYPE);
+      let c0 = texelEight(K, vAt0 + c, KV_TYPE);
       u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
       v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
       u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
@@ -3064,8 +3058,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v10[0] += dot(a10.lo, c0.lo) + dot(a10.hi, c0.hi);
       u11[0] += dot(a11.lo, b0.lo) + dot(a11.hi, b0.hi);
       v11[0] += dot(a11.lo, c0.lo) + dot(a11.hi, c0.hi);
-      let b1 = loadK(uAt1 + c);
-      let c1 = loadK(vAt1 + c);
+      let b1 = texelEight(K, uAt1 + c, KV_TYPE);
+      let c1 = texelEight(K, vAt1 + c, KV_TYPE);
       u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
       v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
       u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
@@ -3090,8 +3084,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v10[1] += dot(a10.lo, c1.lo) + dot(a10.hi, c1.hi);
       u11[1] += dot(a11.lo, b1.lo) + dot(a11.hi, b1.hi);
       v11[1] += dot(a11.lo, c1.lo) + dot(a11.hi, c1.hi);
-      let b2 = loadK(uAt2 + c);
-      let c2 = loadK(vAt2 + c);
+      let b2 = texelEight(K, uAt2 + c, KV_TYPE);
+      let c2 = texelEight(K, vAt2 + c, KV_TYPE);
       u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
       v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
       u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
@@ -3116,8 +3110,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v10[2] += dot(a10.lo, c2.lo) + dot(a10.hi, c2.hi);
       u11[2] += dot(a11.lo, b2.lo) + dot(a11.hi, b2.hi);
       v11[2] += dot(a11.lo, c2.lo) + dot(a11.hi, c2.hi);
-      let b3 = loadK(uAt3 + c);
-      let c3 = loadK(vAt3 + c);
+      let b3 = texelEight(K, uAt3 + c, KV_TYPE);
+      let c3 = texelEight(K, vAt3 + c, KV_TYPE);
       u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
       v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
       u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
@@ -3436,8 +3430,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
       let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
       {
-        let w = loadV(uAt + 0);
-        let z = loadV(vAt + 0);
+        let w = texelEight(V, uAt + 0, KV_TYPE);
+        let z = texelEight(V, vAt + 0, KV_TYPE);
         lo0_0 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_0));
         hi0_0 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_0));
         lo1_0 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_0));
@@ -3464,8 +3458,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi11_0 = fma(vec4f(v11.x), z.hi, fma(vec4f(u11.x), w.hi, hi11_0));
       }
       {
-        let w = loadV(uAt + 1);
-        let z = loadV(vAt + 1);
+        let w = texelEight(V, uAt + 1, KV_TYPE);
+        let z = texelEight(V, vAt + 1, KV_TYPE);
         lo0_1 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_1));
         hi0_1 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_1));
         lo1_1 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_1));
@@ -3492,8 +3486,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi11_1 = fma(vec4f(v11.x), z.hi, fma(vec4f(u11.x), w.hi, hi11_1));
       }
       {
-        let w = loadV(uAt + 2);
-        let z = loadV(vAt + 2);
+        let w = texelEight(V, uAt + 2, KV_TYPE);
+        let z = texelEight(V, vAt + 2, KV_TYPE);
         lo0_2 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_2));
         hi0_2 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_2));
         lo1_2 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_2));
@@ -3520,8 +3514,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi11_2 = fma(vec4f(v11.x), z.hi, fma(vec4f(u11.x), w.hi, hi11_2));
       }
       {
-        let w = loadV(uAt + 3);
-        let z = loadV(vAt + 3);
+        let w = texelEight(V, uAt + 3, KV_TYPE);
+        let z = texelEight(V, vAt + 3, KV_TYPE);
         lo0_3 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_3));
         hi0_3 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_3));
         lo1_3 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_3));
@@ -3780,25 +3774,16 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of a row from a texture, which holds four f32 a texel, or eight f16 (kind 1); with eights.
+
+fn texelEight(t: Texels, at: u32, kind: u32) -> Eight {
+  if (kind == 0u) { return wide(texel(t, at * 2u), texel(t, at * 2u + 1u)); }
+  return halves(texel(t, at));
+}
 @group(0) @binding(1) var                      Q: Texels;
 @group(0) @binding(2) var                      K: Texels;
 @group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
-
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
-  return halves(texel(Q, at));
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
-  return halves(texel(K, at));
-}
-
-fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
-  return halves(texel(V, at));
-}
 
 @compute @workgroup_size(WX)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
@@ -3964,16 +3949,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
     let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
     for (var c = 0u; c < D8; c++) {
-      let a0 = loadQ(qAt0 + c);
-      let a1 = loadQ(qAt1 + c);
-      let a2 = loadQ(qAt2 + c);
-      let a3 = loadQ(qAt3 + c);
-      let a4 = loadQ(qAt4 + c);
-      let a5 = loadQ(qAt5 + c);
-      let a6 = loadQ(qAt6 + c);
-      let a7 = loadQ(qAt7 + c);
-      let b0 = loadK(uAt0 + c);
-      let c0 = loadK(vAt0 + c);
+      let a0 = texelEight(Q, qAt0 + c, Q_TYPE);
+      let a1 = texelEight(Q, qAt1 + c, Q_TYPE);
+      let a2 = texelEight(Q, qAt2 + c, Q_TYPE);
+      let a3 = texelEight(Q, qAt3 + c, Q_TYPE);
+      let a4 = texelEight(Q, qAt4 + c, Q_TYPE);
+      let a5 = texelEight(Q, qAt5 + c, Q_TYPE);
+      let a6 = texelEight(Q, qAt6 + c, Q_TYPE);
+      let a7 = texelEight(Q, qAt7 + c, Q_TYPE);
+      let b0 = texelEight(K, uAt0 + c, KV_TYPE);
+      let c0 = texelEight(K, vAt0 + c, KV_TYPE);
       u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
       v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
       u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
@@ -3990,8 +3975,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v6[0] += dot(a6.lo, c0.lo) + dot(a6.hi, c0.hi);
       u7[0] += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
       v7[0] += dot(a7.lo, c0.lo) + dot(a7.hi, c0.hi);
-      let b1 = loadK(uAt1 + c);
-      let c1 = loadK(vAt1 + c);
+      let b1 = texelEight(K, uAt1 + c, KV_TYPE);
+      let c1 = texelEight(K, vAt1 + c, KV_TYPE);
       u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
       v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
       u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
@@ -4008,8 +3993,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v6[1] += dot(a6.lo, c1.lo) + dot(a6.hi, c1.hi);
       u7[1] += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
       v7[1] += dot(a7.lo, c1.lo) + dot(a7.hi, c1.hi);
-      let b2 = loadK(uAt2 + c);
-      let c2 = loadK(vAt2 + c);
+      let b2 = texelEight(K, uAt2 + c, KV_TYPE);
+      let c2 = texelEight(K, vAt2 + c, KV_TYPE);
       u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
       v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
       u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
@@ -4026,8 +4011,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v6[2] += dot(a6.lo, c2.lo) + dot(a6.hi, c2.hi);
       u7[2] += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
       v7[2] += dot(a7.lo, c2.lo) + dot(a7.hi, c2.hi);
-      let b3 = loadK(uAt3 + c);
-      let c3 = loadK(vAt3 + c);
+      let b3 = texelEight(K, uAt3 + c, KV_TYPE);
+      let c3 = texelEight(K, vAt3 + c, KV_TYPE);
       u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
       v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
       u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
@@ -4258,8 +4243,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
       let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
       {
-        let w = loadV(uAt + 0);
-        let z = loadV(vAt + 0);
+        let w = texelEight(V, uAt + 0, KV_TYPE);
+        let z = texelEight(V, vAt + 0, KV_TYPE);
         lo0_0 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_0));
         hi0_0 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_0));
         lo1_0 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_0));
@@ -4278,8 +4263,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi7_0 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_0));
       }
       {
-        let w = loadV(uAt + 1);
-        let z = loadV(vAt + 1);
+        let w = texelEight(V, uAt + 1, KV_TYPE);
+        let z = texelEight(V, vAt + 1, KV_TYPE);
         lo0_1 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_1));
         hi0_1 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_1));
         lo1_1 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_1));
@@ -4298,8 +4283,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi7_1 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_1));
       }
       {
-        let w = loadV(uAt + 2);
-        let z = loadV(vAt + 2);
+        let w = texelEight(V, uAt + 2, KV_TYPE);
+        let z = texelEight(V, vAt + 2, KV_TYPE);
         lo0_2 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_2));
         hi0_2 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_2));
         lo1_2 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_2));
@@ -4318,8 +4303,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi7_2 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_2));
       }
       {
-        let w = loadV(uAt + 3);
-        let z = loadV(vAt + 3);
+        let w = texelEight(V, uAt + 3, KV_TYPE);
+        let z = texelEight(V, vAt + 3, KV_TYPE);
         lo0_3 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_3));
         hi0_3 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_3));
         lo1_3 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_3));
@@ -4338,8 +4323,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi7_3 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_3));
       }
       {
-        let w = loadV(uAt + 4);
-        let z = loadV(vAt + 4);
+        let w = texelEight(V, uAt + 4, KV_TYPE);
+        let z = texelEight(V, vAt + 4, KV_TYPE);
         lo0_4 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_4));
         hi0_4 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_4));
         lo1_4 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_4));
@@ -4568,25 +4553,16 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of a row from a texture, which holds four f32 a texel, or eight f16 (kind 1); with eights.
+
+fn texelEight(t: Texels, at: u32, kind: u32) -> Eight {
+  if (kind == 0u) { return wide(texel(t, at * 2u), texel(t, at * 2u + 1u)); }
+  return halves(texel(t, at));
+}
 @group(0) @binding(1) var                      Q: Texels;
 @group(0) @binding(2) var                      K: Texels;
 @group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
-
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
-  return halves(texel(Q, at));
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
-  return halves(texel(K, at));
-}
-
-fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
-  return halves(texel(V, at));
-}
 
 @compute @workgroup_size(WX)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
@@ -4708,12 +4684,12 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
     let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
     for (var c = 0u; c < D8; c++) {
-      let a0 = loadQ(qAt0 + c);
-      let a1 = loadQ(qAt1 + c);
-      let a2 = loadQ(qAt2 + c);
-      let a3 = loadQ(qAt3 + c);
-      let b0 = loadK(uAt0 + c);
-      let c0 = loadK(vAt0 + c);
+      let a0 = texelEight(Q, qAt0 + c, Q_TYPE);
+      let a1 = texelEight(Q, qAt1 + c, Q_TYPE);
+      let a2 = texelEight(Q, qAt2 + c, Q_TYPE);
+      let a3 = texelEight(Q, qAt3 + c, Q_TYPE);
+      let b0 = texelEight(K, uAt0 + c, KV_TYPE);
+      let c0 = texelEight(K, vAt0 + c, KV_TYPE);
       u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
       v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
       u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
@@ -4722,8 +4698,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v2[0] += dot(a2.lo, c0.lo) + dot(a2.hi, c0.hi);
       u3[0] += dot(a3.lo, b0.lo) + dot(a3.hi, b0.hi);
       v3[0] += dot(a3.lo, c0.lo) + dot(a3.hi, c0.hi);
-      let b1 = loadK(uAt1 + c);
-      let c1 = loadK(vAt1 + c);
+      let b1 = texelEight(K, uAt1 + c, KV_TYPE);
+      let c1 = texelEight(K, vAt1 + c, KV_TYPE);
       u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
       v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
       u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
@@ -4732,8 +4708,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v2[1] += dot(a2.lo, c1.lo) + dot(a2.hi, c1.hi);
       u3[1] += dot(a3.lo, b1.lo) + dot(a3.hi, b1.hi);
       v3[1] += dot(a3.lo, c1.lo) + dot(a3.hi, c1.hi);
-      let b2 = loadK(uAt2 + c);
-      let c2 = loadK(vAt2 + c);
+      let b2 = texelEight(K, uAt2 + c, KV_TYPE);
+      let c2 = texelEight(K, vAt2 + c, KV_TYPE);
       u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
       v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
       u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
@@ -4742,8 +4718,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v2[2] += dot(a2.lo, c2.lo) + dot(a2.hi, c2.hi);
       u3[2] += dot(a3.lo, b2.lo) + dot(a3.hi, b2.hi);
       v3[2] += dot(a3.lo, c2.lo) + dot(a3.hi, c2.hi);
-      let b3 = loadK(uAt3 + c);
-      let c3 = loadK(vAt3 + c);
+      let b3 = texelEight(K, uAt3 + c, KV_TYPE);
+      let c3 = texelEight(K, vAt3 + c, KV_TYPE);
       u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
       v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
       u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
@@ -4886,8 +4862,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
       let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
       {
-        let w = loadV(uAt + 0);
-        let z = loadV(vAt + 0);
+        let w = texelEight(V, uAt + 0, KV_TYPE);
+        let z = texelEight(V, vAt + 0, KV_TYPE);
         lo0_0 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_0));
         hi0_0 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_0));
         lo1_0 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_0));
@@ -4898,8 +4874,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi3_0 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_0));
       }
       {
-        let w = loadV(uAt + 1);
-        let z = loadV(vAt + 1);
+        let w = texelEight(V, uAt + 1, KV_TYPE);
+        let z = texelEight(V, vAt + 1, KV_TYPE);
         lo0_1 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_1));
         hi0_1 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_1));
         lo1_1 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_1));
@@ -4910,8 +4886,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi3_1 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_1));
       }
       {
-        let w = loadV(uAt + 2);
-        let z = loadV(vAt + 2);
+        let w = texelEight(V, uAt + 2, KV_TYPE);
+        let z = texelEight(V, vAt + 2, KV_TYPE);
         lo0_2 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_2));
         hi0_2 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_2));
         lo1_2 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_2));
@@ -4922,8 +4898,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi3_2 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_2));
       }
       {
-        let w = loadV(uAt + 3);
-        let z = loadV(vAt + 3);
+        let w = texelEight(V, uAt + 3, KV_TYPE);
+        let z = texelEight(V, vAt + 3, KV_TYPE);
         lo0_3 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_3));
         hi0_3 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_3));
         lo1_3 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_3));
@@ -4934,8 +4910,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi3_3 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_3));
       }
       {
-        let w = loadV(uAt + 4);
-        let z = loadV(vAt + 4);
+        let w = texelEight(V, uAt + 4, KV_TYPE);
+        let z = texelEight(V, vAt + 4, KV_TYPE);
         lo0_4 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_4));
         hi0_4 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_4));
         lo1_4 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_4));
@@ -4946,8 +4922,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi3_4 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_4));
       }
       {
-        let w = loadV(uAt + 5);
-        let z = loadV(vAt + 5);
+        let w = texelEight(V, uAt + 5, KV_TYPE);
+        let z = texelEight(V, vAt + 5, KV_TYPE);
         lo0_5 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_5));
         hi0_5 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_5));
         lo1_5 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_5));
@@ -4958,8 +4934,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi3_5 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_5));
       }
       {
-        let w = loadV(uAt + 6);
-        let z = loadV(vAt + 6);
+        let w = texelEight(V, uAt + 6, KV_TYPE);
+        let z = texelEight(V, vAt + 6, KV_TYPE);
         lo0_6 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_6));
         hi0_6 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_6));
         lo1_6 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_6));
@@ -4970,8 +4946,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi3_6 = fma(vec4f(v3.x), z.hi, fma(vec4f(u3.x), w.hi, hi3_6));
       }
       {
-        let w = loadV(uAt + 7);
-        let z = loadV(vAt + 7);
+        let w = texelEight(V, uAt + 7, KV_TYPE);
+        let z = texelEight(V, vAt + 7, KV_TYPE);
         lo0_7 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_7));
         hi0_7 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_7));
         lo1_7 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_7));
@@ -5182,25 +5158,16 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of a row from a texture, which holds four f32 a texel, or eight f16 (kind 1); with eights.
+
+fn texelEight(t: Texels, at: u32, kind: u32) -> Eight {
+  if (kind == 0u) { return wide(texel(t, at * 2u), texel(t, at * 2u + 1u)); }
+  return halves(texel(t, at));
+}
 @group(0) @binding(1) var                      Q: Texels;
 @group(0) @binding(2) var                      K: Texels;
 @group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
-
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
-  return halves(texel(Q, at));
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
-  return halves(texel(K, at));
-}
-
-fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
-  return halves(texel(V, at));
-}
 
 @compute @workgroup_size(WX)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
@@ -5414,16 +5381,16 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
     let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
     for (var c = 0u; c < D8; c++) {
-      let a0 = loadQ(qAt0 + c);
-      let a1 = loadQ(qAt1 + c);
-      let a2 = loadQ(qAt2 + c);
-      let a3 = loadQ(qAt3 + c);
-      let a4 = loadQ(qAt4 + c);
-      let a5 = loadQ(qAt5 + c);
-      let a6 = loadQ(qAt6 + c);
-      let a7 = loadQ(qAt7 + c);
-      let b0 = loadK(uAt0 + c);
-      let c0 = loadK(vAt0 + c);
+      let a0 = texelEight(Q, qAt0 + c, Q_TYPE);
+      let a1 = texelEight(Q, qAt1 + c, Q_TYPE);
+      let a2 = texelEight(Q, qAt2 + c, Q_TYPE);
+      let a3 = texelEight(Q, qAt3 + c, Q_TYPE);
+      let a4 = texelEight(Q, qAt4 + c, Q_TYPE);
+      let a5 = texelEight(Q, qAt5 + c, Q_TYPE);
+      let a6 = texelEight(Q, qAt6 + c, Q_TYPE);
+      let a7 = texelEight(Q, qAt7 + c, Q_TYPE);
+      let b0 = texelEight(K, uAt0 + c, KV_TYPE);
+      let c0 = texelEight(K, vAt0 + c, KV_TYPE);
       u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
       v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
       u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
@@ -5440,8 +5407,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v6[0] += dot(a6.lo, c0.lo) + dot(a6.hi, c0.hi);
       u7[0] += dot(a7.lo, b0.lo) + dot(a7.hi, b0.hi);
       v7[0] += dot(a7.lo, c0.lo) + dot(a7.hi, c0.hi);
-      let b1 = loadK(uAt1 + c);
-      let c1 = loadK(vAt1 + c);
+      let b1 = texelEight(K, uAt1 + c, KV_TYPE);
+      let c1 = texelEight(K, vAt1 + c, KV_TYPE);
       u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
       v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
       u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
@@ -5458,8 +5425,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v6[1] += dot(a6.lo, c1.lo) + dot(a6.hi, c1.hi);
       u7[1] += dot(a7.lo, b1.lo) + dot(a7.hi, b1.hi);
       v7[1] += dot(a7.lo, c1.lo) + dot(a7.hi, c1.hi);
-      let b2 = loadK(uAt2 + c);
-      let c2 = loadK(vAt2 + c);
+      let b2 = texelEight(K, uAt2 + c, KV_TYPE);
+      let c2 = texelEight(K, vAt2 + c, KV_TYPE);
       u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
       v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
       u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
@@ -5476,8 +5443,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v6[2] += dot(a6.lo, c2.lo) + dot(a6.hi, c2.hi);
       u7[2] += dot(a7.lo, b2.lo) + dot(a7.hi, b2.hi);
       v7[2] += dot(a7.lo, c2.lo) + dot(a7.hi, c2.hi);
-      let b3 = loadK(uAt3 + c);
-      let c3 = loadK(vAt3 + c);
+      let b3 = texelEight(K, uAt3 + c, KV_TYPE);
+      let c3 = texelEight(K, vAt3 + c, KV_TYPE);
       u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
       v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
       u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
@@ -5756,8 +5723,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
       let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
       {
-        let w = loadV(uAt + 0);
-        let z = loadV(vAt + 0);
+        let w = texelEight(V, uAt + 0, KV_TYPE);
+        let z = texelEight(V, vAt + 0, KV_TYPE);
         lo0_0 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_0));
         hi0_0 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_0));
         lo1_0 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_0));
@@ -5776,8 +5743,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi7_0 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_0));
       }
       {
-        let w = loadV(uAt + 1);
-        let z = loadV(vAt + 1);
+        let w = texelEight(V, uAt + 1, KV_TYPE);
+        let z = texelEight(V, vAt + 1, KV_TYPE);
         lo0_1 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_1));
         hi0_1 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_1));
         lo1_1 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_1));
@@ -5796,8 +5763,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi7_1 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_1));
       }
       {
-        let w = loadV(uAt + 2);
-        let z = loadV(vAt + 2);
+        let w = texelEight(V, uAt + 2, KV_TYPE);
+        let z = texelEight(V, vAt + 2, KV_TYPE);
         lo0_2 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_2));
         hi0_2 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_2));
         lo1_2 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_2));
@@ -5816,8 +5783,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi7_2 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_2));
       }
       {
-        let w = loadV(uAt + 3);
-        let z = loadV(vAt + 3);
+        let w = texelEight(V, uAt + 3, KV_TYPE);
+        let z = texelEight(V, vAt + 3, KV_TYPE);
         lo0_3 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_3));
         hi0_3 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_3));
         lo1_3 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_3));
@@ -5836,8 +5803,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi7_3 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_3));
       }
       {
-        let w = loadV(uAt + 4);
-        let z = loadV(vAt + 4);
+        let w = texelEight(V, uAt + 4, KV_TYPE);
+        let z = texelEight(V, vAt + 4, KV_TYPE);
         lo0_4 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_4));
         hi0_4 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_4));
         lo1_4 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_4));
@@ -5856,8 +5823,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi7_4 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_4));
       }
       {
-        let w = loadV(uAt + 5);
-        let z = loadV(vAt + 5);
+        let w = texelEight(V, uAt + 5, KV_TYPE);
+        let z = texelEight(V, vAt + 5, KV_TYPE);
         lo0_5 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_5));
         hi0_5 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_5));
         lo1_5 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_5));
@@ -5876,8 +5843,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi7_5 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_5));
       }
       {
-        let w = loadV(uAt + 6);
-        let z = loadV(vAt + 6);
+        let w = texelEight(V, uAt + 6, KV_TYPE);
+        let z = texelEight(V, vAt + 6, KV_TYPE);
         lo0_6 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_6));
         hi0_6 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_6));
         lo1_6 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_6));
@@ -5896,8 +5863,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi7_6 = fma(vec4f(v7.x), z.hi, fma(vec4f(u7.x), w.hi, hi7_6));
       }
       {
-        let w = loadV(uAt + 7);
-        let z = loadV(vAt + 7);
+        let w = texelEight(V, uAt + 7, KV_TYPE);
+        let z = texelEight(V, vAt + 7, KV_TYPE);
         lo0_7 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_7));
         hi0_7 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_7));
         lo1_7 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_7));
@@ -6192,25 +6159,16 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of a row from a texture, which holds four f32 a texel, or eight f16 (kind 1); with eights.
+
+fn texelEight(t: Texels, at: u32, kind: u32) -> Eight {
+  if (kind == 0u) { return wide(texel(t, at * 2u), texel(t, at * 2u + 1u)); }
+  return halves(texel(t, at));
+}
 @group(0) @binding(1) var                      Q: Texels;
 @group(0) @binding(2) var                      K: Texels;
 @group(0) @binding(3) var                      V: Texels;
 @group(0) @binding(6) var<storage, read_write> O: array<vec4<oElem>>;
-
-fn loadQ(at: u32) -> Eight {
-  if (Q_TYPE == 0u) { return wide(texel(Q, at * 2u), texel(Q, at * 2u + 1u)); }
-  return halves(texel(Q, at));
-}
-
-fn loadK(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(K, at * 2u), texel(K, at * 2u + 1u)); }
-  return halves(texel(K, at));
-}
-
-fn loadV(at: u32) -> Eight {
-  if (KV_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
-  return halves(texel(V, at));
-}
 
 @compute @workgroup_size(WX)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
@@ -6608,24 +6566,24 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     let uAt3 = (kHead + min(k0 + 3, s.Lk - 1u) * s.kRow) / 8u;
     let vAt3 = (kHead + min(k0 + 4u + 3, s.Lk - 1u) * s.kRow) / 8u;
     for (var c = 0u; c < D8; c++) {
-      let a0 = loadQ(qAt0 + c);
-      let a1 = loadQ(qAt1 + c);
-      let a2 = loadQ(qAt2 + c);
-      let a3 = loadQ(qAt3 + c);
-      let a4 = loadQ(qAt4 + c);
-      let a5 = loadQ(qAt5 + c);
-      let a6 = loadQ(qAt6 + c);
-      let a7 = loadQ(qAt7 + c);
-      let a8 = loadQ(qAt8 + c);
-      let a9 = loadQ(qAt9 + c);
-      let a10 = loadQ(qAt10 + c);
-      let a11 = loadQ(qAt11 + c);
-      let a12 = loadQ(qAt12 + c);
-      let a13 = loadQ(qAt13 + c);
-      let a14 = loadQ(qAt14 + c);
-      let a15 = loadQ(qAt15 + c);
-      let b0 = loadK(uAt0 + c);
-      let c0 = loadK(vAt0 + c);
+      let a0 = texelEight(Q, qAt0 + c, Q_TYPE);
+      let a1 = texelEight(Q, qAt1 + c, Q_TYPE);
+      let a2 = texelEight(Q, qAt2 + c, Q_TYPE);
+      let a3 = texelEight(Q, qAt3 + c, Q_TYPE);
+      let a4 = texelEight(Q, qAt4 + c, Q_TYPE);
+      let a5 = texelEight(Q, qAt5 + c, Q_TYPE);
+      let a6 = texelEight(Q, qAt6 + c, Q_TYPE);
+      let a7 = texelEight(Q, qAt7 + c, Q_TYPE);
+      let a8 = texelEight(Q, qAt8 + c, Q_TYPE);
+      let a9 = texelEight(Q, qAt9 + c, Q_TYPE);
+      let a10 = texelEight(Q, qAt10 + c, Q_TYPE);
+      let a11 = texelEight(Q, qAt11 + c, Q_TYPE);
+      let a12 = texelEight(Q, qAt12 + c, Q_TYPE);
+      let a13 = texelEight(Q, qAt13 + c, Q_TYPE);
+      let a14 = texelEight(Q, qAt14 + c, Q_TYPE);
+      let a15 = texelEight(Q, qAt15 + c, Q_TYPE);
+      let b0 = texelEight(K, uAt0 + c, KV_TYPE);
+      let c0 = texelEight(K, vAt0 + c, KV_TYPE);
       u0[0] += dot(a0.lo, b0.lo) + dot(a0.hi, b0.hi);
       v0[0] += dot(a0.lo, c0.lo) + dot(a0.hi, c0.hi);
       u1[0] += dot(a1.lo, b0.lo) + dot(a1.hi, b0.hi);
@@ -6658,8 +6616,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v14[0] += dot(a14.lo, c0.lo) + dot(a14.hi, c0.hi);
       u15[0] += dot(a15.lo, b0.lo) + dot(a15.hi, b0.hi);
       v15[0] += dot(a15.lo, c0.lo) + dot(a15.hi, c0.hi);
-      let b1 = loadK(uAt1 + c);
-      let c1 = loadK(vAt1 + c);
+      let b1 = texelEight(K, uAt1 + c, KV_TYPE);
+      let c1 = texelEight(K, vAt1 + c, KV_TYPE);
       u0[1] += dot(a0.lo, b1.lo) + dot(a0.hi, b1.hi);
       v0[1] += dot(a0.lo, c1.lo) + dot(a0.hi, c1.hi);
       u1[1] += dot(a1.lo, b1.lo) + dot(a1.hi, b1.hi);
@@ -6692,8 +6650,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v14[1] += dot(a14.lo, c1.lo) + dot(a14.hi, c1.hi);
       u15[1] += dot(a15.lo, b1.lo) + dot(a15.hi, b1.hi);
       v15[1] += dot(a15.lo, c1.lo) + dot(a15.hi, c1.hi);
-      let b2 = loadK(uAt2 + c);
-      let c2 = loadK(vAt2 + c);
+      let b2 = texelEight(K, uAt2 + c, KV_TYPE);
+      let c2 = texelEight(K, vAt2 + c, KV_TYPE);
       u0[2] += dot(a0.lo, b2.lo) + dot(a0.hi, b2.hi);
       v0[2] += dot(a0.lo, c2.lo) + dot(a0.hi, c2.hi);
       u1[2] += dot(a1.lo, b2.lo) + dot(a1.hi, b2.hi);
@@ -6726,8 +6684,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       v14[2] += dot(a14.lo, c2.lo) + dot(a14.hi, c2.hi);
       u15[2] += dot(a15.lo, b2.lo) + dot(a15.hi, b2.hi);
       v15[2] += dot(a15.lo, c2.lo) + dot(a15.hi, c2.hi);
-      let b3 = loadK(uAt3 + c);
-      let c3 = loadK(vAt3 + c);
+      let b3 = texelEight(K, uAt3 + c, KV_TYPE);
+      let c3 = texelEight(K, vAt3 + c, KV_TYPE);
       u0[3] += dot(a0.lo, b3.lo) + dot(a0.hi, b3.hi);
       v0[3] += dot(a0.lo, c3.lo) + dot(a0.hi, c3.hi);
       u1[3] += dot(a1.lo, b3.lo) + dot(a1.hi, b3.hi);
@@ -7278,8 +7236,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       let uAt = vHead + min(k0 + e, s.Lk - 1u) * s.vRow / 8u;
       let vAt = vHead + min(k0 + 4u + e, s.Lk - 1u) * s.vRow / 8u;
       {
-        let w = loadV(uAt + 0);
-        let z = loadV(vAt + 0);
+        let w = texelEight(V, uAt + 0, KV_TYPE);
+        let z = texelEight(V, vAt + 0, KV_TYPE);
         lo0_0 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_0));
         hi0_0 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_0));
         lo1_0 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_0));
@@ -7314,8 +7272,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi15_0 = fma(vec4f(v15.x), z.hi, fma(vec4f(u15.x), w.hi, hi15_0));
       }
       {
-        let w = loadV(uAt + 1);
-        let z = loadV(vAt + 1);
+        let w = texelEight(V, uAt + 1, KV_TYPE);
+        let z = texelEight(V, vAt + 1, KV_TYPE);
         lo0_1 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_1));
         hi0_1 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_1));
         lo1_1 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_1));
@@ -7350,8 +7308,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi15_1 = fma(vec4f(v15.x), z.hi, fma(vec4f(u15.x), w.hi, hi15_1));
       }
       {
-        let w = loadV(uAt + 2);
-        let z = loadV(vAt + 2);
+        let w = texelEight(V, uAt + 2, KV_TYPE);
+        let z = texelEight(V, vAt + 2, KV_TYPE);
         lo0_2 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_2));
         hi0_2 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_2));
         lo1_2 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_2));
@@ -7386,8 +7344,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi15_2 = fma(vec4f(v15.x), z.hi, fma(vec4f(u15.x), w.hi, hi15_2));
       }
       {
-        let w = loadV(uAt + 3);
-        let z = loadV(vAt + 3);
+        let w = texelEight(V, uAt + 3, KV_TYPE);
+        let z = texelEight(V, vAt + 3, KV_TYPE);
         lo0_3 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_3));
         hi0_3 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_3));
         lo1_3 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_3));
@@ -7422,8 +7380,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi15_3 = fma(vec4f(v15.x), z.hi, fma(vec4f(u15.x), w.hi, hi15_3));
       }
       {
-        let w = loadV(uAt + 4);
-        let z = loadV(vAt + 4);
+        let w = texelEight(V, uAt + 4, KV_TYPE);
+        let z = texelEight(V, vAt + 4, KV_TYPE);
         lo0_4 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_4));
         hi0_4 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_4));
         lo1_4 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_4));
@@ -7458,8 +7416,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi15_4 = fma(vec4f(v15.x), z.hi, fma(vec4f(u15.x), w.hi, hi15_4));
       }
       {
-        let w = loadV(uAt + 5);
-        let z = loadV(vAt + 5);
+        let w = texelEight(V, uAt + 5, KV_TYPE);
+        let z = texelEight(V, vAt + 5, KV_TYPE);
         lo0_5 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_5));
         hi0_5 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_5));
         lo1_5 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_5));
@@ -7494,8 +7452,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi15_5 = fma(vec4f(v15.x), z.hi, fma(vec4f(u15.x), w.hi, hi15_5));
       }
       {
-        let w = loadV(uAt + 6);
-        let z = loadV(vAt + 6);
+        let w = texelEight(V, uAt + 6, KV_TYPE);
+        let z = texelEight(V, vAt + 6, KV_TYPE);
         lo0_6 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_6));
         hi0_6 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_6));
         lo1_6 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_6));
@@ -7530,8 +7488,8 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
         hi15_6 = fma(vec4f(v15.x), z.hi, fma(vec4f(u15.x), w.hi, hi15_6));
       }
       {
-        let w = loadV(uAt + 7);
-        let z = loadV(vAt + 7);
+        let w = texelEight(V, uAt + 7, KV_TYPE);
+        let z = texelEight(V, vAt + 7, KV_TYPE);
         lo0_7 = fma(vec4f(v0.x), z.lo, fma(vec4f(u0.x), w.lo, lo0_7));
         hi0_7 = fma(vec4f(v0.x), z.hi, fma(vec4f(u0.x), w.hi, hi0_7));
         lo1_7 = fma(vec4f(v1.x), z.lo, fma(vec4f(u1.x), w.lo, lo1_7));
@@ -12775,8 +12733,6 @@ const OD: u32 = 16u;
 // attention_tiled.wgsl. All sums are f32.
 
 
-override WX: u32 = 8u;
-override P_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override V_TYPE: u32 = 0u;   // 0 f32, 1 f16
 
 // pairs: heads of all samples
@@ -12787,6 +12743,36 @@ struct Shape {
   pairs: u32,
 }
 
+// What attention's two launches from textures share: where one leaves probabilities and the other finds them, and which tile an
+// invocation makes.
+//
+//   P  [pairs, rows, keys] f32 or f16 by P_TYPE, rows and keys filled up to whole tiles of RQ and RK; then, for each query and RK keys, m:
+//      f32 [pairs, keys / RK, rows]
+
+override WX: u32 = 8u;
+override P_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+/// One of the tiles across, the first of its queries counted from q0, and its head: pair of all heads here, h of sample b.
+struct Tile { across: u32, first: u32, pair: u32, b: u32, h: u32 }
+
+/// Neighbours have the same queries: tiles of keys or columns follow each other, then those of queries, then heads.
+fn tileOf(at: u32, across: u32) -> Tile {
+  let down = rows() / RQ;
+  let pair = at / across / down;
+  return Tile(at % across, at / across % down * RQ, pair, s.b0 + pair / s.headsHere, s.h0 + pair % s.headsHere);
+}
+
+fn rows() -> u32 { return (s.qEnd - s.q0 + RQ - 1u) / RQ * RQ; }
+
+fn tilesOfKeys() -> u32 { return (s.Lk + RK - 1u) / RK; }
+
+/// Where the probabilities of a query begin, in eights.
+fn probabilitiesAt(pair: u32, row: u32) -> u32 { return (pair * rows() + row) * tilesOfKeys() * (RK / 8u); }
+
+/// Where m of four queries from \`row\` on and tile t of keys lies, in loads of 16 bytes.
+fn exponentsAt(pair: u32, t: u32, row: u32) -> u32 {
+  return probabilitiesAt(s.pairs, 0u) * (2u - P_TYPE) + ((pair * tilesOfKeys() + t) * rows() + row) / 4u;
+}
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
 struct Eight { lo: vec4f, hi: vec4f }
@@ -12798,20 +12784,16 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of a row from a texture, which holds four f32 a texel, or eight f16 (kind 1); with eights.
+
+fn texelEight(t: Texels, at: u32, kind: u32) -> Eight {
+  if (kind == 0u) { return wide(texel(t, at * 2u), texel(t, at * 2u + 1u)); }
+  return halves(texel(t, at));
+}
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var                      P: Texels;
 @group(0) @binding(2) var                      V: Texels;
 @group(0) @binding(3) var<storage, read_write> O: array<vec4<oElem>>;
-
-fn loadP(at: u32) -> Eight {
-  if (P_TYPE == 0u) { return wide(texel(P, at * 2u), texel(P, at * 2u + 1u)); }
-  return halves(texel(P, at));
-}
-
-fn loadV(at: u32) -> Eight {
-  if (V_TYPE == 0u) { return wide(texel(V, at * 2u), texel(V, at * 2u + 1u)); }
-  return halves(texel(V, at));
-}
 
 /// Four columns' sums after eight keys.
 fn after(sum: vec4f, p: Eight, a: vec4f, b: vec4f, c: vec4f, d: vec4f, e: vec4f, f: vec4f, g: vec4f, h: vec4f) -> vec4f {
@@ -12824,118 +12806,109 @@ fn powers(n: vec4f) -> vec4f { return bitcast<vec4f>(vec4u(max(n, vec4f(-126.0))
 
 @compute @workgroup_size(WX)
 fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size: vec3u) {
-  // Neighbours have the same queries: tiles of columns follow each other, then those of queries, then heads.
-  let tile = id.y * (size.x * WX) + id.x;
-  let across = (s.D + OD - 1u) / OD;
-  let down = (s.qEnd - s.q0 + RQ - 1u) / RQ;
-  let pair = tile / across / down;
-  if (pair >= s.pairs) { return; }
-  let column = tile % across * OD;
-  let first = tile / across % down * RQ;
-  let n0 = s.q0 + first;
-  let b = s.b0 + pair / s.headsHere;
-  let h = s.h0 + pair % s.headsHere;
-  let rows = down * RQ;
-  let tiles = (s.Lk + RK - 1u) / RK;
-  let eights = tiles * (RK / 8u);
-  let mAt = s.pairs * rows * eights * (2u - P_TYPE) + (pair * tiles * rows + first) / 4u;
-  let vHead = s.vFirst + b * s.vSample + h * s.vHead;
+  let tile = tileOf(id.y * (size.x * WX) + id.x, (s.D + OD - 1u) / OD);
+  if (tile.pair >= s.pairs) { return; }
+  let column = tile.across * OD;
+  let n0 = s.q0 + tile.first;
+  let mAt = exponentsAt(tile.pair, 0u, tile.first);
+  let mStep = rows() / 4u;   // to the next tile of keys
+  let vHead = s.vFirst + tile.b * s.vSample + tile.h * s.vHead;
 
   var top0 = vec4f(-3e38);
-  let pAt0_0 = (pair * rows + first + 4u * 0 + 0) * eights;
+  let pAt0_0 = probabilitiesAt(tile.pair, tile.first + 4u * 0 + 0);
   var sum0_0 = 0.0;
   var lo0_0_0 = vec4f();
   var hi0_0_0 = vec4f();
   var lo0_0_1 = vec4f();
   var hi0_0_1 = vec4f();
-  let pAt0_1 = (pair * rows + first + 4u * 0 + 1) * eights;
+  let pAt0_1 = probabilitiesAt(tile.pair, tile.first + 4u * 0 + 1);
   var sum0_1 = 0.0;
   var lo0_1_0 = vec4f();
   var hi0_1_0 = vec4f();
   var lo0_1_1 = vec4f();
   var hi0_1_1 = vec4f();
-  let pAt0_2 = (pair * rows + first + 4u * 0 + 2) * eights;
+  let pAt0_2 = probabilitiesAt(tile.pair, tile.first + 4u * 0 + 2);
   var sum0_2 = 0.0;
   var lo0_2_0 = vec4f();
   var hi0_2_0 = vec4f();
   var lo0_2_1 = vec4f();
   var hi0_2_1 = vec4f();
-  let pAt0_3 = (pair * rows + first + 4u * 0 + 3) * eights;
+  let pAt0_3 = probabilitiesAt(tile.pair, tile.first + 4u * 0 + 3);
   var sum0_3 = 0.0;
   var lo0_3_0 = vec4f();
   var hi0_3_0 = vec4f();
   var lo0_3_1 = vec4f();
   var hi0_3_1 = vec4f();
   var top1 = vec4f(-3e38);
-  let pAt1_0 = (pair * rows + first + 4u * 1 + 0) * eights;
+  let pAt1_0 = probabilitiesAt(tile.pair, tile.first + 4u * 1 + 0);
   var sum1_0 = 0.0;
   var lo1_0_0 = vec4f();
   var hi1_0_0 = vec4f();
   var lo1_0_1 = vec4f();
   var hi1_0_1 = vec4f();
-  let pAt1_1 = (pair * rows + first + 4u * 1 + 1) * eights;
+  let pAt1_1 = probabilitiesAt(tile.pair, tile.first + 4u * 1 + 1);
   var sum1_1 = 0.0;
   var lo1_1_0 = vec4f();
   var hi1_1_0 = vec4f();
   var lo1_1_1 = vec4f();
   var hi1_1_1 = vec4f();
-  let pAt1_2 = (pair * rows + first + 4u * 1 + 2) * eights;
+  let pAt1_2 = probabilitiesAt(tile.pair, tile.first + 4u * 1 + 2);
   var sum1_2 = 0.0;
   var lo1_2_0 = vec4f();
   var hi1_2_0 = vec4f();
   var lo1_2_1 = vec4f();
   var hi1_2_1 = vec4f();
-  let pAt1_3 = (pair * rows + first + 4u * 1 + 3) * eights;
+  let pAt1_3 = probabilitiesAt(tile.pair, tile.first + 4u * 1 + 3);
   var sum1_3 = 0.0;
   var lo1_3_0 = vec4f();
   var hi1_3_0 = vec4f();
   var lo1_3_1 = vec4f();
   var hi1_3_1 = vec4f();
   var top2 = vec4f(-3e38);
-  let pAt2_0 = (pair * rows + first + 4u * 2 + 0) * eights;
+  let pAt2_0 = probabilitiesAt(tile.pair, tile.first + 4u * 2 + 0);
   var sum2_0 = 0.0;
   var lo2_0_0 = vec4f();
   var hi2_0_0 = vec4f();
   var lo2_0_1 = vec4f();
   var hi2_0_1 = vec4f();
-  let pAt2_1 = (pair * rows + first + 4u * 2 + 1) * eights;
+  let pAt2_1 = probabilitiesAt(tile.pair, tile.first + 4u * 2 + 1);
   var sum2_1 = 0.0;
   var lo2_1_0 = vec4f();
   var hi2_1_0 = vec4f();
   var lo2_1_1 = vec4f();
   var hi2_1_1 = vec4f();
-  let pAt2_2 = (pair * rows + first + 4u * 2 + 2) * eights;
+  let pAt2_2 = probabilitiesAt(tile.pair, tile.first + 4u * 2 + 2);
   var sum2_2 = 0.0;
   var lo2_2_0 = vec4f();
   var hi2_2_0 = vec4f();
   var lo2_2_1 = vec4f();
   var hi2_2_1 = vec4f();
-  let pAt2_3 = (pair * rows + first + 4u * 2 + 3) * eights;
+  let pAt2_3 = probabilitiesAt(tile.pair, tile.first + 4u * 2 + 3);
   var sum2_3 = 0.0;
   var lo2_3_0 = vec4f();
   var hi2_3_0 = vec4f();
   var lo2_3_1 = vec4f();
   var hi2_3_1 = vec4f();
   var top3 = vec4f(-3e38);
-  let pAt3_0 = (pair * rows + first + 4u * 3 + 0) * eights;
+  let pAt3_0 = probabilitiesAt(tile.pair, tile.first + 4u * 3 + 0);
   var sum3_0 = 0.0;
   var lo3_0_0 = vec4f();
   var hi3_0_0 = vec4f();
   var lo3_0_1 = vec4f();
   var hi3_0_1 = vec4f();
-  let pAt3_1 = (pair * rows + first + 4u * 3 + 1) * eights;
+  let pAt3_1 = probabilitiesAt(tile.pair, tile.first + 4u * 3 + 1);
   var sum3_1 = 0.0;
   var lo3_1_0 = vec4f();
   var hi3_1_0 = vec4f();
   var lo3_1_1 = vec4f();
   var hi3_1_1 = vec4f();
-  let pAt3_2 = (pair * rows + first + 4u * 3 + 2) * eights;
+  let pAt3_2 = probabilitiesAt(tile.pair, tile.first + 4u * 3 + 2);
   var sum3_2 = 0.0;
   var lo3_2_0 = vec4f();
   var hi3_2_0 = vec4f();
   var lo3_2_1 = vec4f();
   var hi3_2_1 = vec4f();
-  let pAt3_3 = (pair * rows + first + 4u * 3 + 3) * eights;
+  let pAt3_3 = probabilitiesAt(tile.pair, tile.first + 4u * 3 + 3);
   var sum3_3 = 0.0;
   var lo3_3_0 = vec4f();
   var hi3_3_0 = vec4f();
@@ -12945,41 +12918,41 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
   let vAt0 = (vHead + min(column + 8u * 0, s.D - 8u)) / 8u;
   let vAt1 = (vHead + min(column + 8u * 1, s.D - 8u)) / 8u;
 
-  for (var t = 0u; t < tiles; t++) {
-    top0 = max(top0, bitcast<vec4f>(texel(P, mAt + t * (rows / 4u) + 0)));
-    top1 = max(top1, bitcast<vec4f>(texel(P, mAt + t * (rows / 4u) + 1)));
-    top2 = max(top2, bitcast<vec4f>(texel(P, mAt + t * (rows / 4u) + 2)));
-    top3 = max(top3, bitcast<vec4f>(texel(P, mAt + t * (rows / 4u) + 3)));
+  for (var t = 0u; t < tilesOfKeys(); t++) {
+    top0 = max(top0, bitcast<vec4f>(texel(P, mAt + t * mStep + 0)));
+    top1 = max(top1, bitcast<vec4f>(texel(P, mAt + t * mStep + 1)));
+    top2 = max(top2, bitcast<vec4f>(texel(P, mAt + t * mStep + 2)));
+    top3 = max(top3, bitcast<vec4f>(texel(P, mAt + t * mStep + 3)));
   }
 
-  for (var k = 0u; k < eights; k++) {
+  for (var k = 0u; k < tilesOfKeys() * (RK / 8u); k++) {
     let row0 = min(8u * k + 0, s.Lk - 1u) * s.vRow / 8u;
-    let v0_0 = loadV(vAt0 + row0);
-    let v0_1 = loadV(vAt1 + row0);
+    let v0_0 = texelEight(V, vAt0 + row0, V_TYPE);
+    let v0_1 = texelEight(V, vAt1 + row0, V_TYPE);
     let row1 = min(8u * k + 1, s.Lk - 1u) * s.vRow / 8u;
-    let v1_0 = loadV(vAt0 + row1);
-    let v1_1 = loadV(vAt1 + row1);
+    let v1_0 = texelEight(V, vAt0 + row1, V_TYPE);
+    let v1_1 = texelEight(V, vAt1 + row1, V_TYPE);
     let row2 = min(8u * k + 2, s.Lk - 1u) * s.vRow / 8u;
-    let v2_0 = loadV(vAt0 + row2);
-    let v2_1 = loadV(vAt1 + row2);
+    let v2_0 = texelEight(V, vAt0 + row2, V_TYPE);
+    let v2_1 = texelEight(V, vAt1 + row2, V_TYPE);
     let row3 = min(8u * k + 3, s.Lk - 1u) * s.vRow / 8u;
-    let v3_0 = loadV(vAt0 + row3);
-    let v3_1 = loadV(vAt1 + row3);
+    let v3_0 = texelEight(V, vAt0 + row3, V_TYPE);
+    let v3_1 = texelEight(V, vAt1 + row3, V_TYPE);
     let row4 = min(8u * k + 4, s.Lk - 1u) * s.vRow / 8u;
-    let v4_0 = loadV(vAt0 + row4);
-    let v4_1 = loadV(vAt1 + row4);
+    let v4_0 = texelEight(V, vAt0 + row4, V_TYPE);
+    let v4_1 = texelEight(V, vAt1 + row4, V_TYPE);
     let row5 = min(8u * k + 5, s.Lk - 1u) * s.vRow / 8u;
-    let v5_0 = loadV(vAt0 + row5);
-    let v5_1 = loadV(vAt1 + row5);
+    let v5_0 = texelEight(V, vAt0 + row5, V_TYPE);
+    let v5_1 = texelEight(V, vAt1 + row5, V_TYPE);
     let row6 = min(8u * k + 6, s.Lk - 1u) * s.vRow / 8u;
-    let v6_0 = loadV(vAt0 + row6);
-    let v6_1 = loadV(vAt1 + row6);
+    let v6_0 = texelEight(V, vAt0 + row6, V_TYPE);
+    let v6_1 = texelEight(V, vAt1 + row6, V_TYPE);
     let row7 = min(8u * k + 7, s.Lk - 1u) * s.vRow / 8u;
-    let v7_0 = loadV(vAt0 + row7);
-    let v7_1 = loadV(vAt1 + row7);
-    let factor0 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * (rows / 4u) + 0)) - top0);
+    let v7_0 = texelEight(V, vAt0 + row7, V_TYPE);
+    let v7_1 = texelEight(V, vAt1 + row7, V_TYPE);
+    let factor0 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * mStep + 0)) - top0);
     {
-      var p = loadP(pAt0_0 + k);
+      var p = texelEight(P, pAt0_0 + k, P_TYPE);
       p.lo *= factor0[0];
       p.hi *= factor0[0];
       sum0_0 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -12989,7 +12962,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi0_0_1 = after(hi0_0_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt0_1 + k);
+      var p = texelEight(P, pAt0_1 + k, P_TYPE);
       p.lo *= factor0[1];
       p.hi *= factor0[1];
       sum0_1 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -12999,7 +12972,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi0_1_1 = after(hi0_1_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt0_2 + k);
+      var p = texelEight(P, pAt0_2 + k, P_TYPE);
       p.lo *= factor0[2];
       p.hi *= factor0[2];
       sum0_2 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13009,7 +12982,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi0_2_1 = after(hi0_2_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt0_3 + k);
+      var p = texelEight(P, pAt0_3 + k, P_TYPE);
       p.lo *= factor0[3];
       p.hi *= factor0[3];
       sum0_3 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13018,9 +12991,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       lo0_3_1 = after(lo0_3_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
       hi0_3_1 = after(hi0_3_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
-    let factor1 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * (rows / 4u) + 1)) - top1);
+    let factor1 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * mStep + 1)) - top1);
     {
-      var p = loadP(pAt1_0 + k);
+      var p = texelEight(P, pAt1_0 + k, P_TYPE);
       p.lo *= factor1[0];
       p.hi *= factor1[0];
       sum1_0 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13030,7 +13003,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi1_0_1 = after(hi1_0_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt1_1 + k);
+      var p = texelEight(P, pAt1_1 + k, P_TYPE);
       p.lo *= factor1[1];
       p.hi *= factor1[1];
       sum1_1 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13040,7 +13013,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi1_1_1 = after(hi1_1_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt1_2 + k);
+      var p = texelEight(P, pAt1_2 + k, P_TYPE);
       p.lo *= factor1[2];
       p.hi *= factor1[2];
       sum1_2 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13050,7 +13023,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi1_2_1 = after(hi1_2_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt1_3 + k);
+      var p = texelEight(P, pAt1_3 + k, P_TYPE);
       p.lo *= factor1[3];
       p.hi *= factor1[3];
       sum1_3 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13059,9 +13032,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       lo1_3_1 = after(lo1_3_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
       hi1_3_1 = after(hi1_3_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
-    let factor2 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * (rows / 4u) + 2)) - top2);
+    let factor2 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * mStep + 2)) - top2);
     {
-      var p = loadP(pAt2_0 + k);
+      var p = texelEight(P, pAt2_0 + k, P_TYPE);
       p.lo *= factor2[0];
       p.hi *= factor2[0];
       sum2_0 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13071,7 +13044,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi2_0_1 = after(hi2_0_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt2_1 + k);
+      var p = texelEight(P, pAt2_1 + k, P_TYPE);
       p.lo *= factor2[1];
       p.hi *= factor2[1];
       sum2_1 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13081,7 +13054,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi2_1_1 = after(hi2_1_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt2_2 + k);
+      var p = texelEight(P, pAt2_2 + k, P_TYPE);
       p.lo *= factor2[2];
       p.hi *= factor2[2];
       sum2_2 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13091,7 +13064,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi2_2_1 = after(hi2_2_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt2_3 + k);
+      var p = texelEight(P, pAt2_3 + k, P_TYPE);
       p.lo *= factor2[3];
       p.hi *= factor2[3];
       sum2_3 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13100,9 +13073,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       lo2_3_1 = after(lo2_3_1, p, v0_1.lo, v1_1.lo, v2_1.lo, v3_1.lo, v4_1.lo, v5_1.lo, v6_1.lo, v7_1.lo);
       hi2_3_1 = after(hi2_3_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
-    let factor3 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * (rows / 4u) + 3)) - top3);
+    let factor3 = powers(bitcast<vec4f>(texel(P, mAt + k / (RK / 8u) * mStep + 3)) - top3);
     {
-      var p = loadP(pAt3_0 + k);
+      var p = texelEight(P, pAt3_0 + k, P_TYPE);
       p.lo *= factor3[0];
       p.hi *= factor3[0];
       sum3_0 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13112,7 +13085,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi3_0_1 = after(hi3_0_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt3_1 + k);
+      var p = texelEight(P, pAt3_1 + k, P_TYPE);
       p.lo *= factor3[1];
       p.hi *= factor3[1];
       sum3_1 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13122,7 +13095,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi3_1_1 = after(hi3_1_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt3_2 + k);
+      var p = texelEight(P, pAt3_2 + k, P_TYPE);
       p.lo *= factor3[2];
       p.hi *= factor3[2];
       sum3_2 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13132,7 +13105,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
       hi3_2_1 = after(hi3_2_1, p, v0_1.hi, v1_1.hi, v2_1.hi, v3_1.hi, v4_1.hi, v5_1.hi, v6_1.hi, v7_1.hi);
     }
     {
-      var p = loadP(pAt3_3 + k);
+      var p = texelEight(P, pAt3_3 + k, P_TYPE);
       p.lo *= factor3[3];
       p.hi *= factor3[3];
       sum3_3 += dot(p.lo, vec4f(1.0)) + dot(p.hi, vec4f(1.0));
@@ -13164,7 +13137,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     total = select(total, sum3_2, n == 4u * 3 + 2);
     total = select(total, sum3_3, n == 4u * 3 + 3);
     let share = select(0.0, 1.0 / total, total > 0.0);
-    let at = ((b * s.Lq + n0 + n) * s.heads * s.D + h * s.D + column) / 4u;
+    let at = ((tile.b * s.Lq + n0 + n) * s.heads * s.D + tile.h * s.D + column) / 4u;
     if (column + 0 * 8u < s.D) {
       var lo = vec4f();
       var hi = vec4f();
@@ -13285,10 +13258,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -13494,10 +13469,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -13706,10 +13683,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -13922,10 +13901,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -14141,10 +14122,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -14417,10 +14400,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -14695,10 +14680,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -15095,10 +15082,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -15498,10 +15487,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -15905,10 +15896,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -16315,10 +16308,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -16962,10 +16957,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -17614,10 +17611,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -18286,10 +18285,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -18643,10 +18644,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -19003,10 +19006,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -19452,10 +19457,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -19904,10 +19911,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<vec4<rElem>>;
 @group(0) @binding(6) var<storage, read_write> Y: array<vec4<yElem>>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -20872,10 +20881,12 @@ struct Shape {
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
@@ -32338,4 +32349,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "4c66f5745c36a0c7";
+export const SHADERS_DIGEST = "ab6fa391002c79e2";

@@ -10,7 +10,7 @@ import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { compilesLargeKernels, operandsOf, reductionOf, tilesOf } from "../gpu/tune.ts";
 import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
-import { attendByScores, scoresFit, type Strided } from "./attention_scores.ts";
+import { attendByScores, LANES, scoresFit, type Strided } from "./attention_scores.ts";
 import { fold, MAX_GROUPS } from "./window.ts";
 
 /** Heads within the channels of a sequence: element d of head h of row n is `x[b, n, at + h·D + d]`. */
@@ -70,7 +70,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
   const out = r.tensor([B, Lq, heads * D]);
   const limit = r.device.info.maxBindingBytes;
   const flops = 4 * B * heads * Lq * Lk * D;
-  if (wholeEights([Q, K, V], D) && paysByScores(r, [Q, K, V], [out, ...(o.bias ? [o.bias] : [])], D, flops)) {
+  if (paysByScores(r, [Q, K, V], [out, ...(o.bias ? [o.bias] : [])], D, flops)) {
     attendByScores(r, {
       ...{ Q, K, V, out, heads, D },
       bias: o.bias && bias && { tensor: o.bias, ...bias },
@@ -107,7 +107,7 @@ export function attention(r: Recorder, q: Heads, k: Heads, v: Heads, o: Attentio
     const { b0, h0, q0, qEnd, headsHere } = part;
     const qBefore = kernel.texels ? 0 : bound.q.offset;
     const pairs = part.samples * headsHere;
-    const together = Math.ceil(Math.ceil((qEnd - q0) * TEXEL_LANES / kernel.queries) * pairs / TEXEL_LANES);
+    const together = Math.ceil(Math.ceil((qEnd - q0) * LANES / kernel.queries) * pairs / LANES);
     // Workgroups along y stop at 65 535, which no model's heads times samples reaches.
     const groups = kernel.texels
       ? [...fold(together), kernel.columns] as const
@@ -211,9 +211,6 @@ interface Kernel {
   /** Workgroups that share a query's columns. */
   readonly columns: number;
 }
-
-/** Invocations of a workgroup of attention_texels.wgsl, each with a tile of its own. */
-const TEXEL_LANES = 8;
 
 /** A tile of attention_texels.wgsl: columns and queries of an invocation, and from how many operations on it pays. */
 interface TexelTile {
@@ -342,18 +339,16 @@ function chooseKernel(
   flops: number,
   plain: boolean,
 ): Kernel {
-  const whole = compilesLargeKernels(r.device) && wholeEights(operands, D);
   const [Q, K] = operands.map(({ tensor }) => tensor.dtype);
   const types = { Q_TYPE: Q === "f16" ? 1 : 0, KV_TYPE: K === "f16" ? 1 : 0 };
-  const small = operands.every(({ tensor }) => tensor.byteLength <= MAX_TEXEL_BYTES);
-  if (whole && small && D <= 160 && operandsOf(r.device) === "texels" && tilesOf(r.device) !== "small") {
+  if (D <= 160 && fromTextures(r, operands, D)) {
     const tile = texelTile(D, flops);
     return {
       shader: `attention_texels@RQ=${tile.RQ},OD=${tile.OD}`,
       tiled: true,
       texels: true,
-      constants: { WX: TEXEL_LANES, ...types },
-      queries: TEXEL_LANES * tile.RQ,
+      constants: { WX: LANES, ...types },
+      queries: LANES * tile.RQ,
       columns: Math.ceil(D / tile.OD),
     };
   }
@@ -361,7 +356,7 @@ function chooseKernel(
   // With a bias or a mask, 256 more loads an invocation make a driver compile for three times as long.
   const huge = plain && flops >= HUGE_FLOPS[D > STAGED_COLUMNS ? "wide" : "narrow"] &&
     (info.fallback || tilesOf(r.device) === "huge");
-  const staged = whole
+  const staged = wholeEights(r, operands, D)
     ? stagedTile(info, huge, D, operands[0].L, 2 - types.Q_TYPE, 2 - types.KV_TYPE)
     : undefined;
   if (staged) {
@@ -386,10 +381,17 @@ function chooseKernel(
   };
 }
 
-/** Whether rows of heads are whole loads of eight values. */
-function wholeEights([Q, K, V]: readonly Strided[], D: number): boolean {
+/** Whether kernels in register tiles can be had: rows of heads are whole loads of eight values. */
+function wholeEights({ device }: Recorder, [Q, K, V]: readonly Strided[], D: number): boolean {
   const all = [Q, K, V].flatMap(({ first, sample, head, row }) => [first, sample, head, row]);
-  return D % 8 === 0 && all.every((n) => n % 8 === 0) && K.tensor.dtype === V.tensor.dtype;
+  return compilesLargeKernels(device) && D % 8 === 0 && all.every((n) => n % 8 === 0) &&
+    K.tensor.dtype === V.tensor.dtype;
+}
+
+/** Whether they are best read from textures. */
+function fromTextures(r: Recorder, operands: readonly Strided[], D: number): boolean {
+  return operandsOf(r.device) === "texels" && tilesOf(r.device) !== "small" && wholeEights(r, operands, D) &&
+    operands.every(({ tensor }) => tensor.byteLength <= MAX_TEXEL_BYTES);
 }
 
 /** Columns above which probabilities are written and read again; operations from which on it is worth compiling for. */
@@ -408,10 +410,8 @@ function paysByScores(
   D: number,
   flops: number,
 ): boolean {
-  return operandsOf(r.device) === "texels" && tilesOf(r.device) !== "small" &&
-    compilesLargeKernels(r.device) &&
-    D > BY_SCORES.columns && flops >= BY_SCORES.flops && scoresFit(r, { K: operands[1] }) &&
-    operands.every(({ tensor }) => tensor.byteLength <= MAX_TEXEL_BYTES) &&
+  return D > BY_SCORES.columns && flops >= BY_SCORES.flops && fromTextures(r, operands, D) &&
+    scoresFit(r, operands[1]) &&
     bound.every(({ byteLength }) => byteLength <= r.device.info.maxBindingBytes);
 }
 

@@ -43,8 +43,8 @@ export interface ScoresOperands {
 
 /** Queries, keys and columns of an invocation. */
 const TILE = 16;
-/** Invocations of a workgroup, each with a tile of its own. */
-const LANES = 8;
+/** Invocations of a workgroup of attention's kernels from textures, each with a tile of its own. */
+export const LANES = 8;
 /** Workgroup size of shaders/attention_heads.wgsl. */
 const PACKING = 64;
 /**
@@ -69,7 +69,7 @@ function mostBytes(r: Recorder): number {
 }
 
 /** Whether a device has room for the probabilities of one tile's queries. */
-export function scoresFit(r: Recorder, { K }: Pick<ScoresOperands, "K">): boolean {
+export function scoresFit(r: Recorder, K: Strided): boolean {
   return TILE * bytesOfRow(wholeTiles(K.L), K.tensor.dtype === "f16") <= mostBytes(r);
 }
 

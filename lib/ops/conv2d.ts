@@ -76,7 +76,10 @@ export interface PackConvOptions {
   readonly type: "f32" | "f16" | "bf16";
 }
 
-/** Output channels of a column of packed weights: a row of one is what eight neighbouring invocations read. */
+/**
+ * Output channels of a column of packed weights, as in shaders/parts/conv_output.wgsl: a row of one is what eight neighbouring
+ * invocations read.
+ */
 const COLUMN = 64;
 
 /** Bytes of a convolution's weights as {@linkcode packConv} lays them out. */

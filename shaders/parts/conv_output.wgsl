@@ -27,10 +27,12 @@ struct Shape {
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 // end
 
+const COLUMN = 64u;  // output channels of a column of weights, as packConv() lays them out
+
 /// Where row k of the weights (tap · Ci + channel) for eight output channels from n on lies, in eights.
 fn weightAt(k: u32, n: u32) -> u32 {
-  let first = n / 64u * 64u;
-  return (first * s.wRows + k * min(64u, s.Co8 - first) + n - first) / 8u;
+  let first = n / COLUMN * COLUMN;
+  return (first * s.wRows + k * min(COLUMN, s.Co8 - first) + n - first) / 8u;
 }
 
 fn activate(v: vec4f) -> vec4f {
