@@ -22015,39 +22015,49 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -22067,14 +22077,26 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -22087,6 +22109,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -22111,47 +22137,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -22159,6 +22146,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -22208,6 +22196,7 @@ fn main(
     acc0_7 = mac4(mac4(acc0_7, a0.lo, v7.lo), a0.hi, v7.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -22281,39 +22270,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 0u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -22333,14 +22332,26 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -22353,6 +22364,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -22377,47 +22392,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -22425,6 +22401,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -22490,6 +22467,7 @@ fn main(
     acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -22547,39 +22525,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -22599,14 +22587,26 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -22619,6 +22619,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -22643,47 +22647,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -22691,6 +22656,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -22880,6 +22846,7 @@ fn main(
     acc7_7 = mac4(mac4(acc7_7, a7.lo, v7.lo), a7.hi, v7.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -23009,39 +22976,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=1": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -23061,14 +23038,26 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -23081,6 +23070,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -23105,47 +23098,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -23153,6 +23107,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -23202,6 +23157,7 @@ fn main(
     acc0_7 = mac4(mac4(acc0_7, a0.lo, v7.lo), a0.hi, v7.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -23275,39 +23231,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=1": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -23327,14 +23293,26 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -23347,6 +23325,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -23371,47 +23353,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -23419,6 +23362,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -23484,6 +23428,7 @@ fn main(
     acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -23541,39 +23486,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=1": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -23593,14 +23548,26 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -23613,6 +23580,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -23637,47 +23608,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -23685,6 +23617,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -23874,6 +23807,7 @@ fn main(
     acc7_7 = mac4(mac4(acc7_7, a7.lo, v7.lo), a7.hi, v7.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -24003,39 +23937,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=12,TEXELS=1": `const RM: u32 = 8u;
 const RN: u32 = 12u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -24055,14 +23999,26 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -24075,6 +24031,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -24099,47 +24059,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -24147,6 +24068,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -24412,6 +24334,7 @@ fn main(
     acc7_11 = mac4(mac4(acc7_11, a7.lo, v11.lo), a7.hi, v11.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -24597,39 +24520,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 16u;
+  "matmul@RM=16,RN=12,TEXELS=1": `const RM: u32 = 16u;
 const RN: u32 = 12u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -24649,14 +24582,26 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -24669,6 +24614,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -24693,47 +24642,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -24741,6 +24651,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -25230,6 +25141,7 @@ fn main(
     acc15_11 = mac4(mac4(acc15_11, a15.lo, v11.lo), a15.hi, v11.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -25511,39 +25423,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=16,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 16u;
+  "matmul@RM=16,RN=16,TEXELS=1": `const RM: u32 = 16u;
 const RN: u32 = 16u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -25563,14 +25485,26 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -25583,6 +25517,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -25607,47 +25545,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -25655,6 +25554,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -26284,6 +26184,7 @@ fn main(
     acc15_15 = mac4(mac4(acc15_15, a15.lo, v15.lo), a15.hi, v15.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -26653,39 +26554,67 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 4u;
-const RN: u32 = 4u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 1u;
-const SPLIT: u32 = 0u;
+  "matmul_pad": `// matmul_pad.wgsl — P = X with zeros appended to each row: K made a multiple of 8 for matmul.wgsl.
+//
+//   X  [.., K]     elem, rows m % S of sample m / S
+//   P  [rows, Kp]  elem, dense
+//
+// One invocation an element of P; groups fold over x and y.
+
+override WG: u32 = 64u;
+
+struct Shape { m0: u32, mEnd: u32, K: u32, Kp: u32, S: u32, xN: u32, xAt: u32, xBase: u32, pBase: u32, fold: u32 }
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<elem>;
+@group(0) @binding(2) var<storage, read_write> P: array<elem>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let at = (group.y * s.fold + group.x) * WG + lane;
+  let m = s.m0 + at / s.Kp;
+  let k = at % s.Kp;
+  if (m >= s.mEnd) { return; }
+  var v = elem(0.0);
+  if (k < s.K) { v = X[((m / s.S) * s.xN + s.xAt + m % s.S) * s.K + k - s.xBase]; }
+  P[m * s.Kp + k - s.pBase] = v;
+}
+`,
+  "matmul_split@RM=1,RN=8,SUBGROUPS=0": `const RM: u32 = 1u;
+const RN: u32 = 8u;
 const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
-//
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// matmul_split.wgsl — Y = epilogue(pre(X) · Wᵀ) for so few rows that memory is the limit: 64 invocations share K of one row and RN
+// columns and read neighbouring eighths of it; their sums go through workgroup memory, or subgroups first. Operands as in matmul.wgsl.
 
 
-override WX: u32 = 8u;       // invocations along N
-override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -26705,14 +26634,26 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -26725,6 +26666,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -26749,6 +26694,110 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RN>;
+/// Sums of each column over all lanes, left in the first RN elements of partial.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    for (var at = lane; at < half * RN; at += LANES) { partial[at] += partial[at + half * RN]; }
+    workgroupBarrier();
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a = loadX(x0 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
+  }
+  let size = 0u;
+  partial[lane * RN + 0] = acc0_0;
+  partial[lane * RN + 1] = acc0_1;
+  partial[lane * RN + 2] = acc0_2;
+  partial[lane * RN + 3] = acc0_3;
+  partial[lane * RN + 4] = acc0_4;
+  partial[lane * RN + 5] = acc0_5;
+  partial[lane * RN + 6] = acc0_6;
+  partial[lane * RN + 7] = acc0_7;
+  gather(lane, size);
+  if (lane < RN && n0 + lane < s.nEnd) {
+    let c = n0 + lane;
+    var factor = s.scale;
+    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
+    var shift = 0.0;
+    if (s.hasBias == 1u) { shift = bias[c]; }
+    let row = m0 - b0 * s.S;
+    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  }
+}
+`,
+  "matmul_split@RM=1,RN=8,SUBGROUPS=1": `const RM: u32 = 1u;
+const RN: u32 = 8u;
+const SUBGROUPS: u32 = 1u;
+// matmul_split.wgsl — Y = epilogue(pre(X) · Wᵀ) for so few rows that memory is the limit: 64 invocations share K of one row and RN
+// columns and read neighbouring eighths of it; their sums go through workgroup memory, or subgroups first. Operands as in matmul.wgsl.
+
+
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
 fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
   let a = abs(x);
   let t = 1.0 / (1.0 + 0.3275911 * a);
@@ -26770,6 +26819,31 @@ fn activate(x: f32, kind: u32) -> f32 {
 fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
@@ -26780,6 +26854,271 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RN>;
+/// The same of the first lane of each subgroup, which holds its sum already.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  var total = 0.0;
+  if (lane < RN) {
+    for (var i = 0u; i < LANES; i += size) { total += partial[i * RN + lane]; }
+  }
+  workgroupBarrier();
+  if (lane < RN) { partial[lane] = total; }
+  workgroupBarrier();
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_size) size: u32,
+) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a = loadX(x0 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
+  }
+  // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
+  acc0_0 = subgroupAdd(acc0_0);
+  acc0_1 = subgroupAdd(acc0_1);
+  acc0_2 = subgroupAdd(acc0_2);
+  acc0_3 = subgroupAdd(acc0_3);
+  acc0_4 = subgroupAdd(acc0_4);
+  acc0_5 = subgroupAdd(acc0_5);
+  acc0_6 = subgroupAdd(acc0_6);
+  acc0_7 = subgroupAdd(acc0_7);
+  partial[lane * RN + 0] = acc0_0;
+  partial[lane * RN + 1] = acc0_1;
+  partial[lane * RN + 2] = acc0_2;
+  partial[lane * RN + 3] = acc0_3;
+  partial[lane * RN + 4] = acc0_4;
+  partial[lane * RN + 5] = acc0_5;
+  partial[lane * RN + 6] = acc0_6;
+  partial[lane * RN + 7] = acc0_7;
+  gather(lane, size);
+  if (lane < RN && n0 + lane < s.nEnd) {
+    let c = n0 + lane;
+    var factor = s.scale;
+    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
+    var shift = 0.0;
+    if (s.hasBias == 1u) { shift = bias[c]; }
+    let row = m0 - b0 * s.S;
+    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  }
+}
+`,
+  "matmul_tiled@RM=4,RN=4,HALF=0": `const RM: u32 = 4u;
+const RN: u32 = 4u;
+const HALF: u32 = 0u;
+// matmul_tiled.wgsl — Y = epilogue(pre(X) · Wᵀ), operands staged: a workgroup keeps tiles of 64 or 128 rows and columns in
+// workgroup memory, as GPUs like it. Operands, result and the order of sums as in matmul.wgsl.
+//
+// HALF=1, of f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in f16,
+// which are f32 from then on.
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
 }
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
@@ -26837,7 +27176,6 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return mac4(four, a.hi, b.hi);
 }
 
-
 @compute @workgroup_size(WX, WY)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -26850,6 +27188,7 @@ fn main(
   let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -26939,6 +27278,7 @@ fn main(
     workgroupBarrier();
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -26996,101 +27336,20 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=1": `const RM: u32 = 4u;
+  "matmul_tiled@RM=4,RN=4,HALF=1": `const RM: u32 = 4u;
 const RN: u32 = 4u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 1u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
 const HALF: u32 = 1u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+// matmul_tiled.wgsl — Y = epilogue(pre(X) · Wᵀ), operands staged: a workgroup keeps tiles of 64 or 128 rows and columns in
+// workgroup memory, as GPUs like it. Operands, result and the order of sums as in matmul.wgsl.
 //
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// HALF=1, of f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in f16,
+// which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
 
 fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
   let a = abs(x);
@@ -27113,6 +27372,31 @@ fn activate(x: f32, kind: u32) -> f32 {
 fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
@@ -27123,6 +27407,50 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
 }
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
@@ -27162,7 +27490,6 @@ fn stageW(to: u32, at: u32, inside: bool) {
   wTile[to] = narrow(v);
 }
 
-
 @compute @workgroup_size(WX, WY)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -27175,6 +27502,7 @@ fn main(
   let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -27312,6 +27640,7 @@ fn main(
     workgroupBarrier();
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -27369,101 +27698,20 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
+  "matmul_tiled@RM=8,RN=8,HALF=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 1u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
 const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+// matmul_tiled.wgsl — Y = epilogue(pre(X) · Wᵀ), operands staged: a workgroup keeps tiles of 64 or 128 rows and columns in
+// workgroup memory, as GPUs like it. Operands, result and the order of sums as in matmul.wgsl.
 //
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// HALF=1, of f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in f16,
+// which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
 
 fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
   let a = abs(x);
@@ -27486,6 +27734,31 @@ fn activate(x: f32, kind: u32) -> f32 {
 fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
@@ -27496,6 +27769,50 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
 }
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
@@ -27553,7 +27870,6 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return mac4(four, a.hi, b.hi);
 }
 
-
 @compute @workgroup_size(WX, WY)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -27566,6 +27882,7 @@ fn main(
   let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -27779,6 +28096,7 @@ fn main(
     workgroupBarrier();
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -27908,101 +28226,20 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=16,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 16u;
+  "matmul_tiled@RM=16,RN=16,HALF=0": `const RM: u32 = 16u;
 const RN: u32 = 16u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 1u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
 const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+// matmul_tiled.wgsl — Y = epilogue(pre(X) · Wᵀ), operands staged: a workgroup keeps tiles of 64 or 128 rows and columns in
+// workgroup memory, as GPUs like it. Operands, result and the order of sums as in matmul.wgsl.
 //
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// HALF=1, of f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in f16,
+// which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
 
 fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
   let a = abs(x);
@@ -28025,6 +28262,31 @@ fn activate(x: f32, kind: u32) -> f32 {
 fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
@@ -28035,6 +28297,50 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
 }
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
@@ -28092,7 +28398,6 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return mac4(four, a.hi, b.hi);
 }
 
-
 @compute @workgroup_size(WX, WY)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -28105,6 +28410,7 @@ fn main(
   let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -28758,6 +29064,7 @@ fn main(
     workgroupBarrier();
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -29127,101 +29434,20 @@ fn main(
   }
 }
 `,
-  "matmul@RM=32,RN=16,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 32u;
+  "matmul_tiled@RM=32,RN=16,HALF=0": `const RM: u32 = 32u;
 const RN: u32 = 16u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 1u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
 const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+// matmul_tiled.wgsl — Y = epilogue(pre(X) · Wᵀ), operands staged: a workgroup keeps tiles of 64 or 128 rows and columns in
+// workgroup memory, as GPUs like it. Operands, result and the order of sums as in matmul.wgsl.
 //
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// HALF=1, of f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in f16,
+// which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
 
 fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
   let a = abs(x);
@@ -29244,6 +29470,31 @@ fn activate(x: f32, kind: u32) -> f32 {
 fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
@@ -29254,6 +29505,50 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
 }
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
@@ -29311,7 +29606,6 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return mac4(four, a.hi, b.hi);
 }
 
-
 @compute @workgroup_size(WX, WY)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -29324,6 +29618,7 @@ fn main(
   let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -30553,6 +30848,7 @@ fn main(
     workgroupBarrier();
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -31176,492 +31472,6 @@ fn main(
     sum15 = select(sum15, acc31_15, i == 31);
     if (n0 + 15 < s.nEnd) { store(sum15, shift15, factor15, r + c15, y + c15); }
   }
-}
-`,
-  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=0,HALF=0": `const RM: u32 = 1u;
-const RN: u32 = 8u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 1u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
-//
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
-
-
-override WX: u32 = 8u;       // invocations along N
-override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
-
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
-
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-const LANES = 64u;
-var<workgroup> partial: array<f32, LANES * RN>;
-/// Sums of each column over all lanes, left in the first RN elements of partial.
-fn gather(lane: u32, size: u32) {
-  workgroupBarrier();
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    for (var at = lane; at < half * RN; at += LANES) { partial[at] += partial[at + half * RN]; }
-    workgroupBarrier();
-  }
-}
-
-@compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
-  let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
-  let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
-  let n0 = s.n0 + (tile % across) * RN;
-  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
-
-  // Rows and columns beyond the edge read the last one again and are not stored.
-  let r0 = min(m0 + 0, s.mEnd - 1u);
-  let b0 = r0 / s.S;
-  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
-  let c0 = min(n0 + 0, s.nEnd - 1u);
-  let w0 = c0 * s.stride8 - s.wBase8;
-  let c1 = min(n0 + 1, s.nEnd - 1u);
-  let w1 = c1 * s.stride8 - s.wBase8;
-  let c2 = min(n0 + 2, s.nEnd - 1u);
-  let w2 = c2 * s.stride8 - s.wBase8;
-  let c3 = min(n0 + 3, s.nEnd - 1u);
-  let w3 = c3 * s.stride8 - s.wBase8;
-  let c4 = min(n0 + 4, s.nEnd - 1u);
-  let w4 = c4 * s.stride8 - s.wBase8;
-  let c5 = min(n0 + 5, s.nEnd - 1u);
-  let w5 = c5 * s.stride8 - s.wBase8;
-  let c6 = min(n0 + 6, s.nEnd - 1u);
-  let w6 = c6 * s.stride8 - s.wBase8;
-  let c7 = min(n0 + 7, s.nEnd - 1u);
-  let w7 = c7 * s.stride8 - s.wBase8;
-  var acc0_0 = 0.0;
-  var acc0_1 = 0.0;
-  var acc0_2 = 0.0;
-  var acc0_3 = 0.0;
-  var acc0_4 = 0.0;
-  var acc0_5 = 0.0;
-  var acc0_6 = 0.0;
-  var acc0_7 = 0.0;
-
-  for (var k = lane; k < s.K8; k += LANES) {
-    let a = loadX(x0 + k);
-    let v0 = loadW(w0 + k);
-    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
-    let v1 = loadW(w1 + k);
-    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
-    let v2 = loadW(w2 + k);
-    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
-    let v3 = loadW(w3 + k);
-    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
-    let v4 = loadW(w4 + k);
-    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
-    let v5 = loadW(w5 + k);
-    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
-    let v6 = loadW(w6 + k);
-    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
-    let v7 = loadW(w7 + k);
-    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
-  }
-  let size = 0u;
-  partial[lane * RN + 0] = acc0_0;
-  partial[lane * RN + 1] = acc0_1;
-  partial[lane * RN + 2] = acc0_2;
-  partial[lane * RN + 3] = acc0_3;
-  partial[lane * RN + 4] = acc0_4;
-  partial[lane * RN + 5] = acc0_5;
-  partial[lane * RN + 6] = acc0_6;
-  partial[lane * RN + 7] = acc0_7;
-  gather(lane, size);
-  if (lane < RN && n0 + lane < s.nEnd) {
-    let c = n0 + lane;
-    var factor = s.scale;
-    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
-    var shift = 0.0;
-    if (s.hasBias == 1u) { shift = bias[c]; }
-    let row = m0 - b0 * s.S;
-    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
-  }
-
-}
-`,
-  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=1,HALF=0": `const RM: u32 = 1u;
-const RN: u32 = 8u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 1u;
-const SUBGROUPS: u32 = 1u;
-const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
-//
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
-
-
-override WX: u32 = 8u;       // invocations along N
-override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
-
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
-
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-const LANES = 64u;
-var<workgroup> partial: array<f32, LANES * RN>;
-/// The same of the first lane of each subgroup, which holds its sum already.
-fn gather(lane: u32, size: u32) {
-  workgroupBarrier();
-  var total = 0.0;
-  if (lane < RN) {
-    for (var i = 0u; i < LANES; i += size) { total += partial[i * RN + lane]; }
-  }
-  workgroupBarrier();
-  if (lane < RN) { partial[lane] = total; }
-  workgroupBarrier();
-}
-
-@compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-  @builtin(subgroup_size) size: u32,
-) {
-  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
-  let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
-  let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
-  let n0 = s.n0 + (tile % across) * RN;
-  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
-
-  // Rows and columns beyond the edge read the last one again and are not stored.
-  let r0 = min(m0 + 0, s.mEnd - 1u);
-  let b0 = r0 / s.S;
-  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
-  let c0 = min(n0 + 0, s.nEnd - 1u);
-  let w0 = c0 * s.stride8 - s.wBase8;
-  let c1 = min(n0 + 1, s.nEnd - 1u);
-  let w1 = c1 * s.stride8 - s.wBase8;
-  let c2 = min(n0 + 2, s.nEnd - 1u);
-  let w2 = c2 * s.stride8 - s.wBase8;
-  let c3 = min(n0 + 3, s.nEnd - 1u);
-  let w3 = c3 * s.stride8 - s.wBase8;
-  let c4 = min(n0 + 4, s.nEnd - 1u);
-  let w4 = c4 * s.stride8 - s.wBase8;
-  let c5 = min(n0 + 5, s.nEnd - 1u);
-  let w5 = c5 * s.stride8 - s.wBase8;
-  let c6 = min(n0 + 6, s.nEnd - 1u);
-  let w6 = c6 * s.stride8 - s.wBase8;
-  let c7 = min(n0 + 7, s.nEnd - 1u);
-  let w7 = c7 * s.stride8 - s.wBase8;
-  var acc0_0 = 0.0;
-  var acc0_1 = 0.0;
-  var acc0_2 = 0.0;
-  var acc0_3 = 0.0;
-  var acc0_4 = 0.0;
-  var acc0_5 = 0.0;
-  var acc0_6 = 0.0;
-  var acc0_7 = 0.0;
-
-  for (var k = lane; k < s.K8; k += LANES) {
-    let a = loadX(x0 + k);
-    let v0 = loadW(w0 + k);
-    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
-    let v1 = loadW(w1 + k);
-    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
-    let v2 = loadW(w2 + k);
-    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
-    let v3 = loadW(w3 + k);
-    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
-    let v4 = loadW(w4 + k);
-    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
-    let v5 = loadW(w5 + k);
-    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
-    let v6 = loadW(w6 + k);
-    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
-    let v7 = loadW(w7 + k);
-    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
-  }
-  // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
-  acc0_0 = subgroupAdd(acc0_0);
-  acc0_1 = subgroupAdd(acc0_1);
-  acc0_2 = subgroupAdd(acc0_2);
-  acc0_3 = subgroupAdd(acc0_3);
-  acc0_4 = subgroupAdd(acc0_4);
-  acc0_5 = subgroupAdd(acc0_5);
-  acc0_6 = subgroupAdd(acc0_6);
-  acc0_7 = subgroupAdd(acc0_7);
-  partial[lane * RN + 0] = acc0_0;
-  partial[lane * RN + 1] = acc0_1;
-  partial[lane * RN + 2] = acc0_2;
-  partial[lane * RN + 3] = acc0_3;
-  partial[lane * RN + 4] = acc0_4;
-  partial[lane * RN + 5] = acc0_5;
-  partial[lane * RN + 6] = acc0_6;
-  partial[lane * RN + 7] = acc0_7;
-  gather(lane, size);
-  if (lane < RN && n0 + lane < s.nEnd) {
-    let c = n0 + lane;
-    var factor = s.scale;
-    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
-    var shift = 0.0;
-    if (s.hasBias == 1u) { shift = bias[c]; }
-    let row = m0 - b0 * s.S;
-    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
-  }
-
-}
-`,
-  "matmul_pad": `// matmul_pad.wgsl — P = X with zeros appended to each row: K made a multiple of 8 for matmul.wgsl.
-//
-//   X  [.., K]     elem, rows m % S of sample m / S
-//   P  [rows, Kp]  elem, dense
-//
-// One invocation an element of P; groups fold over x and y.
-
-override WG: u32 = 64u;
-
-struct Shape { m0: u32, mEnd: u32, K: u32, Kp: u32, S: u32, xN: u32, xAt: u32, xBase: u32, pBase: u32, fold: u32 }
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<elem>;
-@group(0) @binding(2) var<storage, read_write> P: array<elem>;
-
-@compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let at = (group.y * s.fold + group.x) * WG + lane;
-  let m = s.m0 + at / s.Kp;
-  let k = at % s.Kp;
-  if (m >= s.mEnd) { return; }
-  var v = elem(0.0);
-  if (k < s.K) { v = X[((m / s.S) * s.xN + s.xAt + m % s.S) * s.K + k - s.xBase]; }
-  P[m * s.Kp + k - s.pBase] = v;
 }
 `,
   "norm@SUBGROUPS=0": `const SUBGROUPS: u32 = 0u;
@@ -32349,4 +32159,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "ab6fa391002c79e2";
+export const SHADERS_DIGEST = "e99d63a43f1522ba";
