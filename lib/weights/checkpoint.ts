@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import { isUnfinished } from "../impostor.ts";
 import type { ByteSource, FolderSource } from "./bytes.ts";
-import { GGUF_MAGIC, type GgufFile, openGguf } from "./gguf.ts";
+import { GGUF_MAGIC, GgufFile, openGguf } from "./gguf.ts";
 import { readConfig } from "./model_folder.ts";
 import type { PartKind } from "./names/family.ts";
 import { withScales } from "./scales.ts";
@@ -240,14 +240,32 @@ export async function openRawFile(folder: FolderSource, path: string): Promise<C
   const [, stem, , count, ending] = SHARD.exec(path.slice(slash)) ?? [];
   if (stem === undefined || Number(count) < 2) {
     const file = await openAlone(folder, path);
+    checkPart(file, 1, 1);
     return await withScales(file, textsOf(file));
   }
   const shards: (SafetensorsFile | GgufFile)[] = [];
   for (let i = 1; i <= Number(count); i++) {
     const name = `${stem}-${String(i).padStart(5, "0")}-of-${count}.${ending}`;
-    shards.push(await openAlone(folder, path.slice(0, slash) + name));
+    const shard = await openAlone(folder, path.slice(0, slash) + name);
+    checkPart(shard, i, Number(count));
+    shards.push(shard);
   }
   return await withScales(joined(`${folder.name}/${path}`, shards), textsOf(shards[0]));
+}
+
+/** What a GGUF file says about the set that it is part of must be what its name says. */
+function checkPart(file: SafetensorsFile | GgufFile, number: number, count: number): void {
+  if (!(file instanceof GgufFile)) return;
+  const said = Number(file.metadata.get("split.count") ?? 1);
+  const place = Number(file.metadata.get("split.no") ?? number - 1) + 1;
+  if (said <= 1 && count === 1 || said === count && place === number) return;
+  throw new LssgenError(
+    "bad_file",
+    `"${file.name}" says that it is part ${place} of ${said}, its name makes it ${number} of ${count}; put all parts ` +
+      `together under NAME-${String(place).padStart(5, "0")}-of-${
+        String(said).padStart(5, "0")
+      }.gguf and so on`,
+  );
 }
 
 /** A safetensors header's texts, which say how weights are quantised. */
