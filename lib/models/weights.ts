@@ -102,13 +102,8 @@ export class WeightStore {
     return this.source.info(name) !== undefined;
   }
 
-  /**
-   * Streams every declared tensor to the GPU.
-   *
-   * @throws {LssgenError} `bad_tensor` when the file holds tensors that nobody asked for.
-   * @throws {AbortedError} when the signal fired; what was uploaded is freed.
-   */
-  async load(): Promise<void> {
+  /** @throws {LssgenError} `bad_tensor` when the file holds tensors that nobody asked for. */
+  checkUnused(): void {
     const left = [...this.source.names()].filter((name) => !this.asked.has(name) && !isBookkeeping(name));
     if (left.length > 0) {
       throw new LssgenError(
@@ -118,6 +113,16 @@ export class WeightStore {
         }${left.length > 4 ? ", …" : ""}; config and weights may belong to different models`,
       );
     }
+  }
+
+  /**
+   * Streams every declared tensor to the GPU.
+   *
+   * @throws {LssgenError} `bad_tensor` when the file holds tensors that nobody asked for.
+   * @throws {AbortedError} when the signal fired; what was uploaded is freed.
+   */
+  async load(): Promise<void> {
+    this.checkUnused();
     const total = this.declared.length;
     try {
       for (let i = 0; i < total; i++) {

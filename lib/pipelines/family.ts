@@ -5,6 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { impostorOf, impostorOfText } from "../impostor.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { KernelList } from "../gpu/warm.ts";
@@ -207,7 +208,8 @@ export async function loadComponent<M>(
   });
   try {
     const model = build(store.root(), config);
-    if (!c.rehearsal) await store.load();
+    if (c.rehearsal) store.checkUnused();
+    else await store.load();
     return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
   } catch (error) {
     store[Symbol.dispose]();
@@ -254,10 +256,18 @@ function tokenizerFiles(folder: FolderSource): {
   text(path: string): Promise<string | undefined>;
   bytes(path: string): Promise<Uint8Array | undefined>;
 } {
+  const checked = (path: string, what: string | undefined): void => {
+    if (what) throw new LssgenError("bad_file", `"${folder.name}/${path}" ${what}`);
+  };
   return {
-    text: (path) => folder.text(path),
+    async text(path) {
+      const text = await folder.text(path);
+      if (text !== undefined) checked(path, impostorOfText(text));
+      return text;
+    },
     async bytes(path) {
       const file = await folder.open(path);
+      if (file) checked(path, await impostorOf(file));
       return file && await file.read(0, file.size);
     },
   };
