@@ -162,6 +162,15 @@ Deno.test("a tensor that nobody knows is still refused by its name, in CLIP and 
   }
 });
 
+Deno.test("a file of another architecture is refused by what its header says it is", async () => {
+  const at = "transformer/diffusion_pytorch_model.safetensors";
+  const gguf = ggufFile({ "patch_embedding.weight": { type: 0, shape: [1], bytes: new Uint8Array(4) } }, {
+    "general.architecture": "wan",
+  });
+  const folder = altered({ [at]: undefined, "transformer/wan.gguf": gguf });
+  await assertRejects(() => pictures(folder), LssgenError, 'general.architecture "wan"');
+});
+
 Deno.test("a file that is no good for the last text encoder is refused before weights are loaded", async () => {
   const pointer = new TextEncoder().encode(
     "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9787841024\n",
