@@ -200,6 +200,34 @@ Deno.test("a file that is no good for the last text encoder is refused before we
   }
 });
 
+Deno.test("TAESD's decoder alone decodes as the whole does, and says that it cannot encode", async () => {
+  using device = await openDevice();
+  const golden = fileFolder(new URL("./golden/vae/tiny_taef1", import.meta.url).pathname);
+  const tensors = await tensorsOf("vae/tiny_taef1/diffusion_pytorch_model.safetensors");
+  const decoder = new Map(
+    [...tensors].filter(([name]) => name.startsWith("decoder.")).map(([name, t]) => [
+      name.replace(/^decoder\.layers\.(\d+)/, (_, n) => String(Number(n) + 1)),
+      t,
+    ]),
+  );
+  const files = new Map([["taef1_decoder.safetensors", written(decoder)]]);
+  const half = folderOf("half", (path) => {
+    const bytes = files.get(path);
+    return path === "config.json" ? golden.open(path) : Promise.resolve(bytes && bytesOf(path, bytes));
+  }, () => Promise.resolve([...files.keys(), "config.json"]));
+  using whole = await loadTinyVae({ folder: golden, device, dtype: "f32" }, "", 16);
+  using tiny = await loadTinyVae({ folder: half, device, dtype: "f32" }, "", 16);
+  using r = new Recorder(device, "f32");
+  const z = r.upload([1, 2, 2, 16], Float32Array.from({ length: 64 }, (_, i) => Math.sin(i)));
+  assertEquals(await r.read(await tiny.decode(r, z)), await r.read(await whole.decode(r, z)));
+  const picture = r.upload([1, 16, 16, 3], new Float32Array(768));
+  await assertRejects(
+    () => Promise.resolve().then(() => tiny.encode(r, picture)),
+    LssgenError,
+    "decoder alone",
+  );
+});
+
 Deno.test("an AutoencoderTiny's factor and shift are heeded, both ways", async () => {
   using device = await openDevice();
   const golden = fileFolder(new URL("./golden/vae/tiny_taef1", import.meta.url).pathname);

@@ -69,6 +69,16 @@ Deno.test("a VAE's loss network and moving average are left out, an unknown tens
   await assertSame(underDiffusersNames(file), new Map([...want, ["decoder.new.weight", one]]));
 });
 
+Deno.test("the convolutions around the latents may lie in the halves of a VAE", async () => {
+  const want = await tensorsOf(SD15_VAE);
+  const inside = renamed(
+    ldmVae(want),
+    (name) => name.replace(/^quant_conv/, "encoder.$&").replace(/^post_quant_conv/, "decoder.$&"),
+  );
+  assertEquals(inside.has("encoder.quant_conv.weight"), true);
+  await assertSame(underDiffusersNames(await written(inside)), want);
+});
+
 Deno.test("TAESD's own names are AutoencoderTiny's: one file, ComfyUI's joined file, and its halves", async () => {
   const want = await tensorsOf(TINY);
   const own = (name: string): string =>
@@ -114,6 +124,23 @@ Deno.test("OpenCLIP's fused attention is cut in three and its projection turned,
       await assertSame(underDiffusersNames(file, ["clip"]), want);
     }
   }
+});
+
+Deno.test("CLIP as stable-diffusion.cpp converts it is transformers': fused attention, a projection without .weight", async () => {
+  const want = await tensorsOf(WIDE_G);
+  const file = renamed(openClip(want), (name) =>
+    "cond_stage_model.1.transformer." + name
+      .replace(/^token_embedding/, "text_model.embeddings.token_embedding")
+      .replace(/^positional_embedding$/, "text_model.embeddings.position_embedding.weight")
+      .replace(/^text_projection$/, "text_model.text_projection")
+      .replace(/^ln_final/, "text_model.final_layer_norm")
+      .replace(/^transformer\.resblocks/, "text_model.encoder.layers")
+      .replace(/attn\.in_proj_(weight|bias)/, "self_attn.in_proj.$1")
+      .replace(/attn\.out_proj/, "self_attn.out_proj")
+      .replace(/\.ln_/, ".layer_norm")
+      .replace("c_fc", "fc1")
+      .replace("c_proj", "fc2"));
+  await assertSame(underDiffusersNames(await written(file), ["clip"]), want);
 });
 
 Deno.test("a projection that is a layer, not a parameter, is not turned", async () => {
