@@ -5,6 +5,7 @@ import { LssgenError } from "../lib/errors.ts";
 import { elements } from "../lib/tensor.ts";
 import { bytesOf } from "../lib/weights/bytes.ts";
 import type { Checkpoint } from "../lib/weights/checkpoint.ts";
+import type { PartKind } from "../lib/weights/names/family.ts";
 import { leftOver, partsOf, underDiffusersNames, viewOf } from "../lib/weights/names/original.ts";
 import { openSafetensors, writeSafetensors } from "../lib/weights/safetensors.ts";
 import { ldmVae, llamaT5, openClip, type Tensor, tensorsOf } from "./foreign_names.ts";
@@ -300,6 +301,29 @@ Deno.test("parts without a prefix do not swallow parts that have one", async () 
   const file = await written(new Map([...flux, ...renamed(t5, (name) => `text_encoders.t5xxl.${name}`)]));
   await assertSame(underDiffusersNames(file, ["denoiser"]), flux);
   await assertSame(underDiffusersNames(file, ["clip", "t5"]), t5);
+});
+
+Deno.test("a file of another part, or a LoRA, is refused by what it is", async () => {
+  const one: Tensor = { shape: [1], data: new Float32Array(1) };
+  const lora = new Map([
+    ["transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight", one],
+    ["lora_unet_double_blocks_0_img_mlp_0.alpha", one],
+  ]);
+  const cases: [tensors: ReadonlyMap<string, Tensor>, kinds: readonly PartKind[], says: string][] = [
+    [
+      ldmVae(await tensorsOf(SD15_VAE)),
+      ["denoiser"],
+      "holds a VAE (names of latent diffusion's VAE), expected a denoiser",
+    ],
+    [await tensorsOf(T5), ["vae"], "holds a T5 encoder"],
+    [await tensorsOf(UNET), ["clip", "t5"], "expected a CLIP text encoder or a T5 encoder"],
+    [lora, ["denoiser"], "LoRA"],
+  ];
+  for (const [tensors, kinds, says] of cases) {
+    const file = await written(tensors);
+    const error = await assertRejects(async () => await underDiffusersNames(file, kinds), LssgenError, says);
+    assertEquals(error.code, "bad_file");
+  }
 });
 
 Deno.test("a fused attention that has no three equal parts is refused by name", async () => {
