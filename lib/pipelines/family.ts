@@ -5,6 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { impostorOf, impostorOfText } from "../impostor.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { KernelList } from "../gpu/warm.ts";
@@ -19,6 +20,7 @@ import { loadTokenizer } from "../text/load_tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, readConfig } from "../weights/model_folder.ts";
+import { checkQuantization } from "../weights/scales.ts";
 import type { ModelInfo, Progress } from "./types.ts";
 
 /** What is asked of the text encoders. */
@@ -197,6 +199,7 @@ export async function loadComponent<M>(
   build: (w: Weights, config: ConfigReader) => M,
 ): Promise<Component<M>> {
   const config = await readConfig(c.folder, subfolder === "" ? "config.json" : `${subfolder}/config.json`);
+  checkQuantization(config);
   const stored = await (c.opened ?? new Opened()).checkpoint(c.folder, subfolder, !c.rehearsal);
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
@@ -205,7 +208,8 @@ export async function loadComponent<M>(
   });
   try {
     const model = build(store.root(), config);
-    if (!c.rehearsal) await store.load();
+    if (c.rehearsal) store.checkUnused();
+    else await store.load();
     return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
   } catch (error) {
     store[Symbol.dispose]();
@@ -252,10 +256,18 @@ function tokenizerFiles(folder: FolderSource): {
   text(path: string): Promise<string | undefined>;
   bytes(path: string): Promise<Uint8Array | undefined>;
 } {
+  const checked = (path: string, what: string | undefined): void => {
+    if (what) throw new LssgenError("bad_file", `"${folder.name}/${path}" ${what}`);
+  };
   return {
-    text: (path) => folder.text(path),
+    async text(path) {
+      const text = await folder.text(path);
+      if (text !== undefined) checked(path, impostorOfText(text));
+      return text;
+    },
     async bytes(path) {
       const file = await folder.open(path);
+      if (file) checked(path, await impostorOf(file));
       return file && await file.read(0, file.size);
     },
   };
