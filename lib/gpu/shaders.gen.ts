@@ -21846,6 +21846,224 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   Y[i] = v;
 }
 `,
+  "expand": `// expand.wgsl — rows of a quantised weight as f16 or f32, for a product of many rows: one pass over a layer costs less than
+// expanding at every use.
+//
+//   W  [N, K] blocks as a GGUF file holds them, whole blocks a row
+//   A  [rank, K], B [N, rank]  f32, with LORA: W + B · A
+//   Y  [n1 − n0, stride]  f16 two in a u32, or f32 by Y_TYPE; stride is K filled up with zeros
+//
+// One invocation makes eight values.
+
+override WG: u32 = 64u;
+override Y_TYPE: u32 = 1u;   // 0 f32, 1 f16
+override LORA: u32 = 0u;
+
+struct Shape {
+  n0: u32, n1: u32, K8: u32, stride8: u32,
+  rowBytes: u32, wBase: u32, rank: u32, fold: u32,  // wBase: bytes before the bound part; fold: workgroups along x
+  scale: f32,   // of the whole tensor, for 8-bit floats
+  yBase: u32,   // loads of 16 bytes before row n0
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       W: array<u32>;
+@group(0) @binding(2) var<storage, read>       A: array<vec4f>;
+@group(0) @binding(3) var<storage, read>       B: array<f32>;
+@group(0) @binding(4) var<storage, read_write> Y: array<vec4u>;
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight neighbouring values of a quantised row, from blocks as GGUF files hold them: whole numbers of few bits with shared
+// scales, or 8-bit floats. Kernels bind W as array<u32>. Types are numbered as QUANTISED of lib/ops/quantised.ts. With eights.
+
+override TYPE: u32 = 0u;
+
+/// Bytes of a block, and values of it.
+override BLOCK_BYTES: u32 = 34u;
+override BLOCK_VALUES: u32 = 32u;
+
+/// Two bytes from an even address.
+fn pair(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 2u) * 8u)) & 0xffffu; }
+
+/// Four bytes from an even address.
+fn quad(at: u32) -> u32 {
+  let lo = W[at >> 2u];
+  if ((at & 2u) == 0u) { return lo; }
+  return (lo >> 16u) | (W[(at >> 2u) + 1u] << 16u);
+}
+
+fn byte(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 3u) * 8u)) & 0xffu; }
+
+fn half(at: u32) -> f32 { return unpack2x16float(pair(at)).x; }
+
+fn bytesOf(v: u32) -> vec4u { return vec4u(v, v >> 8u, v >> 16u, v >> 24u) & vec4u(0xffu); }
+
+fn signed8(v: vec4u) -> vec4f { return vec4f(vec4i(v << vec4u(24u)) >> vec4u(24u)); }
+
+/// Some bits of each of four bytes.
+fn bits(v: u32, shift: u32, mask: u32) -> vec4u { return (bytesOf(v) >> vec4u(shift)) & vec4u(mask); }
+
+/// Four bits of a word, one each.
+fn flags(v: u32, shift: u32) -> vec4u { return (vec4u(v) >> vec4u(shift, shift + 1u, shift + 2u, shift + 3u)) & vec4u(1u); }
+
+/// Scale and minimum of group g of 8 with six bits each, which Q4_K and Q5_K share.
+fn sixes(at: u32, g: u32) -> vec2f {
+  if (g < 4u) { return vec2f(f32(byte(at + g) & 63u), f32(byte(at + g + 4u) & 63u)); }
+  let low = byte(at + g + 4u);
+  return vec2f(
+    f32((low & 15u) | ((byte(at + g - 4u) >> 6u) << 4u)),
+    f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
+}
+
+/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+fn eighth(v: u32) -> vec4f {
+  let b = bytesOf(v);
+  if (TYPE == 11u) {  // E5M2
+    return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
+  }
+  let h = ((b & vec4u(0x7fu)) << vec4u(7u)) | ((b & vec4u(0x80u)) << vec4u(8u));
+  let values = vec4f(unpack2x16float(h.x | (h.y << 16u)), unpack2x16float(h.z | (h.w << 16u))) * 256.0;
+  // The one pattern of E4M3 that is no number.
+  return select(values, vec4f(bitcast<f32>(0x7fc00000u | (v & 1u))), (b & vec4u(0x7fu)) == vec4u(0x7fu));
+}
+
+/// Values 8·e … 8·e + 7 of the block at a byte.
+fn eightOf(at: u32, e: u32) -> Eight {
+  switch TYPE {
+    case 0u: {  // Q8_0: d, 32 signed bytes
+      let d = half(at);
+      let q = at + 2u + e * 8u;
+      return Eight(d * signed8(bytesOf(quad(q))), d * signed8(bytesOf(quad(q + 4u))));
+    }
+    case 1u: {  // Q4_0: d, 16 bytes of two numbers, the second 16 values further
+      let d = half(at);
+      let q = at + 2u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        d * (vec4f(bits(quad(q), shift, 15u)) - 8.0),
+        d * (vec4f(bits(quad(q + 4u), shift, 15u)) - 8.0));
+    }
+    case 2u: {  // Q4_1: d, m, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let q = at + 4u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) + dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) + dm.y);
+    }
+    case 3u: {  // Q5_0: d, 32 fifth bits, 16 bytes
+      let d = half(at);
+      let high = quad(at + 2u);
+      let q = at + 6u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(d * (vec4f(lo) - 16.0), d * (vec4f(hi) - 16.0));
+    }
+    case 4u: {  // Q5_1: d, m, 32 fifth bits, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let high = quad(at + 4u);
+      let q = at + 8u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) + dm.y, dm.x * vec4f(hi) + dm.y);
+    }
+    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d, dmin
+      let scale = byte(at + (e >> 1u));
+      let dm = unpack2x16float(quad(at + 80u)) * vec2f(f32(scale & 15u), f32(scale >> 4u));
+      let q = at + 16u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 3u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 3u)) - dm.y);
+    }
+    case 6u: {  // Q3_K: 32 bytes of third bits, 64 of two bits, 12 of signed scales, d
+      let g = e >> 1u;
+      let low = select(byte(at + 96u + (g & 7u)) >> 4u, byte(at + 96u + (g & 7u)) & 15u, g < 8u);
+      let high = (byte(at + 104u + (g & 3u)) >> ((g >> 2u) * 2u)) & 3u;
+      let scale = half(at + 108u) * (f32(low | (high << 4u)) - 32.0);
+      let q = at + 32u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let h = at + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), shift, 3u) | (bits(quad(h), e >> 2u, 1u) << vec4u(2u));
+      let hi = bits(quad(q + 4u), shift, 3u) | (bits(quad(h + 4u), e >> 2u, 1u) << vec4u(2u));
+      return Eight(scale * (vec4f(lo) - 4.0), scale * (vec4f(hi) - 4.0));
+    }
+    case 7u: {  // Q4_K: d, dmin, 12 bytes of scales, 128 of two numbers
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 16u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) - dm.y);
+    }
+    case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 48u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let h = at + 16u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (bits(quad(h), g, 1u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (bits(quad(h + 4u), g, 1u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) - dm.y, dm.x * vec4f(hi) - dm.y);
+    }
+    case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
+      let scale = half(at + 208u) * signed8(vec4u(byte(at + 192u + (e >> 1u)))).x;
+      let q = at + (e >> 4u) * 64u + (e & 7u) * 8u;
+      let h = at + 128u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let low = ((e >> 3u) & 1u) * 4u;
+      let high = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), low, 15u) | (bits(quad(h), high, 3u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), low, 15u) | (bits(quad(h + 4u), high, 3u) << vec4u(4u));
+      return Eight(scale * (vec4f(lo) - 32.0), scale * (vec4f(hi) - 32.0));
+    }
+    default: {  // 8-bit floats, eight a block
+      return Eight(eighth(quad(at)), eighth(quad(at + 4u)));
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let at = (group.y * s.fold + group.x) * WG + lane;
+  let row = at / s.stride8;
+  let k = at - row * s.stride8;
+  let n = s.n0 + row;
+  if (n >= s.n1) { return; }
+  var v = Eight();
+  if (k < s.K8) {
+    let blocks = BLOCK_VALUES / 8u;
+    v = eightOf(n * s.rowBytes - s.wBase + k / blocks * BLOCK_BYTES, k % blocks);
+    v = Eight(v.lo * s.scale, v.hi * s.scale);
+    if (LORA == 1u) {
+      for (var r = 0u; r < s.rank; r++) {
+        let b = B[n * s.rank + r];
+        let a = (r * s.K8 + k) * 2u;
+        v = Eight(v.lo + b * A[a], v.hi + b * A[a + 1u]);
+      }
+    }
+  }
+  if (Y_TYPE == 0u) {
+    Y[s.yBase + at * 2u] = bitcast<vec4u>(v.lo);
+    Y[s.yBase + at * 2u + 1u] = bitcast<vec4u>(v.hi);
+  } else {
+    Y[s.yBase + at] = vec4u(
+      pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
+  }
+}
+`,
   "group_norm_scale": `// group_norm_scale.wgsl — chunk statistics → scale and shift of every channel: y = x · scale + shift.
 //
 //   stats [B, G, chunks, 2];  weight, bias [C];  Y [B, D] of (scale, shift), D ≥ C: zeros beyond C; all f32
@@ -22074,6 +22292,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -22329,6 +22548,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -22584,6 +22804,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -23035,6 +23256,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -23290,6 +23512,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -23545,6 +23768,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -23996,6 +24220,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -24579,6 +24804,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -25482,6 +25708,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -26580,6 +26807,1376 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   P[m * s.Kp + k - s.pBase] = v;
 }
 `,
+  "matmul_quants@RM=1,RN=4": `const RM: u32 = 1u;
+const RN: u32 = 4u;
+// matmul_quants.wgsl — Y = epilogue(pre(X) · Wᵀ) for few rows of x and a quantised weight, expanded on the way: such products wait
+// for memory, and blocks are a half to a seventh of the bytes of f16. 64 invocations share K of RM rows and RN columns and read
+// neighbouring eighths of it; each block is read once for all rows. The sums go through workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
+//   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
+//   Y  as in matmul.wgsl
+
+
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<u32>;
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight neighbouring values of a quantised row, from blocks as GGUF files hold them: whole numbers of few bits with shared
+// scales, or 8-bit floats. Kernels bind W as array<u32>. Types are numbered as QUANTISED of lib/ops/quantised.ts. With eights.
+
+override TYPE: u32 = 0u;
+
+/// Bytes of a block, and values of it.
+override BLOCK_BYTES: u32 = 34u;
+override BLOCK_VALUES: u32 = 32u;
+
+/// Two bytes from an even address.
+fn pair(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 2u) * 8u)) & 0xffffu; }
+
+/// Four bytes from an even address.
+fn quad(at: u32) -> u32 {
+  let lo = W[at >> 2u];
+  if ((at & 2u) == 0u) { return lo; }
+  return (lo >> 16u) | (W[(at >> 2u) + 1u] << 16u);
+}
+
+fn byte(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 3u) * 8u)) & 0xffu; }
+
+fn half(at: u32) -> f32 { return unpack2x16float(pair(at)).x; }
+
+fn bytesOf(v: u32) -> vec4u { return vec4u(v, v >> 8u, v >> 16u, v >> 24u) & vec4u(0xffu); }
+
+fn signed8(v: vec4u) -> vec4f { return vec4f(vec4i(v << vec4u(24u)) >> vec4u(24u)); }
+
+/// Some bits of each of four bytes.
+fn bits(v: u32, shift: u32, mask: u32) -> vec4u { return (bytesOf(v) >> vec4u(shift)) & vec4u(mask); }
+
+/// Four bits of a word, one each.
+fn flags(v: u32, shift: u32) -> vec4u { return (vec4u(v) >> vec4u(shift, shift + 1u, shift + 2u, shift + 3u)) & vec4u(1u); }
+
+/// Scale and minimum of group g of 8 with six bits each, which Q4_K and Q5_K share.
+fn sixes(at: u32, g: u32) -> vec2f {
+  if (g < 4u) { return vec2f(f32(byte(at + g) & 63u), f32(byte(at + g + 4u) & 63u)); }
+  let low = byte(at + g + 4u);
+  return vec2f(
+    f32((low & 15u) | ((byte(at + g - 4u) >> 6u) << 4u)),
+    f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
+}
+
+/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+fn eighth(v: u32) -> vec4f {
+  let b = bytesOf(v);
+  if (TYPE == 11u) {  // E5M2
+    return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
+  }
+  let h = ((b & vec4u(0x7fu)) << vec4u(7u)) | ((b & vec4u(0x80u)) << vec4u(8u));
+  let values = vec4f(unpack2x16float(h.x | (h.y << 16u)), unpack2x16float(h.z | (h.w << 16u))) * 256.0;
+  // The one pattern of E4M3 that is no number.
+  return select(values, vec4f(bitcast<f32>(0x7fc00000u | (v & 1u))), (b & vec4u(0x7fu)) == vec4u(0x7fu));
+}
+
+/// Values 8·e … 8·e + 7 of the block at a byte.
+fn eightOf(at: u32, e: u32) -> Eight {
+  switch TYPE {
+    case 0u: {  // Q8_0: d, 32 signed bytes
+      let d = half(at);
+      let q = at + 2u + e * 8u;
+      return Eight(d * signed8(bytesOf(quad(q))), d * signed8(bytesOf(quad(q + 4u))));
+    }
+    case 1u: {  // Q4_0: d, 16 bytes of two numbers, the second 16 values further
+      let d = half(at);
+      let q = at + 2u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        d * (vec4f(bits(quad(q), shift, 15u)) - 8.0),
+        d * (vec4f(bits(quad(q + 4u), shift, 15u)) - 8.0));
+    }
+    case 2u: {  // Q4_1: d, m, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let q = at + 4u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) + dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) + dm.y);
+    }
+    case 3u: {  // Q5_0: d, 32 fifth bits, 16 bytes
+      let d = half(at);
+      let high = quad(at + 2u);
+      let q = at + 6u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(d * (vec4f(lo) - 16.0), d * (vec4f(hi) - 16.0));
+    }
+    case 4u: {  // Q5_1: d, m, 32 fifth bits, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let high = quad(at + 4u);
+      let q = at + 8u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) + dm.y, dm.x * vec4f(hi) + dm.y);
+    }
+    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d, dmin
+      let scale = byte(at + (e >> 1u));
+      let dm = unpack2x16float(quad(at + 80u)) * vec2f(f32(scale & 15u), f32(scale >> 4u));
+      let q = at + 16u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 3u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 3u)) - dm.y);
+    }
+    case 6u: {  // Q3_K: 32 bytes of third bits, 64 of two bits, 12 of signed scales, d
+      let g = e >> 1u;
+      let low = select(byte(at + 96u + (g & 7u)) >> 4u, byte(at + 96u + (g & 7u)) & 15u, g < 8u);
+      let high = (byte(at + 104u + (g & 3u)) >> ((g >> 2u) * 2u)) & 3u;
+      let scale = half(at + 108u) * (f32(low | (high << 4u)) - 32.0);
+      let q = at + 32u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let h = at + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), shift, 3u) | (bits(quad(h), e >> 2u, 1u) << vec4u(2u));
+      let hi = bits(quad(q + 4u), shift, 3u) | (bits(quad(h + 4u), e >> 2u, 1u) << vec4u(2u));
+      return Eight(scale * (vec4f(lo) - 4.0), scale * (vec4f(hi) - 4.0));
+    }
+    case 7u: {  // Q4_K: d, dmin, 12 bytes of scales, 128 of two numbers
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 16u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) - dm.y);
+    }
+    case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 48u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let h = at + 16u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (bits(quad(h), g, 1u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (bits(quad(h + 4u), g, 1u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) - dm.y, dm.x * vec4f(hi) - dm.y);
+    }
+    case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
+      let scale = half(at + 208u) * signed8(vec4u(byte(at + 192u + (e >> 1u)))).x;
+      let q = at + (e >> 4u) * 64u + (e & 7u) * 8u;
+      let h = at + 128u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let low = ((e >> 3u) & 1u) * 4u;
+      let high = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), low, 15u) | (bits(quad(h), high, 3u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), low, 15u) | (bits(quad(h + 4u), high, 3u) << vec4u(4u));
+      return Eight(scale * (vec4f(lo) - 32.0), scale * (vec4f(hi) - 32.0));
+    }
+    default: {  // 8-bit floats, eight a block
+      return Eight(eighth(quad(at)), eighth(quad(at + 4u)));
+    }
+  }
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) { v = wide(X[at * 2u], X[at * 2u + 1u]); } else { v = halves(X[at]); }
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RM * RN>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across * RM;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+
+  let blocks = BLOCK_VALUES / 8u;
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a0 = loadX(x0 + k);
+    let block = k / blocks * BLOCK_BYTES;
+    let v0 = eightOf(w0 + block, k % blocks);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    let v1 = eightOf(w1 + block, k % blocks);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    let v2 = eightOf(w2 + block, k % blocks);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+    let v3 = eightOf(w3 + block, k % blocks);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+  }
+  partial[lane * (RM * RN) + 0 * RN + 0] = acc0_0;
+  partial[lane * (RM * RN) + 0 * RN + 1] = acc0_1;
+  partial[lane * (RM * RN) + 0 * RN + 2] = acc0_2;
+  partial[lane * (RM * RN) + 0 * RN + 3] = acc0_3;
+  workgroupBarrier();
+  for (var left = LANES / 2u; left > 0u; left /= 2u) {
+    for (var at = lane; at < left * RM * RN; at += LANES) { partial[at] += partial[at + left * RM * RN]; }
+    workgroupBarrier();
+  }
+  let m = m0 + lane / RN;
+  let c = n0 + lane % RN;
+  if (lane >= RM * RN || m >= s.mEnd || c >= s.nEnd) { return; }
+  let b = m / s.S;
+  let row = m - b * s.S;
+  var factor = s.scale;
+  if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
+  var shift = 0.0;
+  if (s.hasBias == 1u) { shift = bias[c]; }
+  store(partial[lane] * s.wScale, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+}
+`,
+  "matmul_quants@RM=2,RN=4": `const RM: u32 = 2u;
+const RN: u32 = 4u;
+// matmul_quants.wgsl — Y = epilogue(pre(X) · Wᵀ) for few rows of x and a quantised weight, expanded on the way: such products wait
+// for memory, and blocks are a half to a seventh of the bytes of f16. 64 invocations share K of RM rows and RN columns and read
+// neighbouring eighths of it; each block is read once for all rows. The sums go through workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
+//   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
+//   Y  as in matmul.wgsl
+
+
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<u32>;
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight neighbouring values of a quantised row, from blocks as GGUF files hold them: whole numbers of few bits with shared
+// scales, or 8-bit floats. Kernels bind W as array<u32>. Types are numbered as QUANTISED of lib/ops/quantised.ts. With eights.
+
+override TYPE: u32 = 0u;
+
+/// Bytes of a block, and values of it.
+override BLOCK_BYTES: u32 = 34u;
+override BLOCK_VALUES: u32 = 32u;
+
+/// Two bytes from an even address.
+fn pair(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 2u) * 8u)) & 0xffffu; }
+
+/// Four bytes from an even address.
+fn quad(at: u32) -> u32 {
+  let lo = W[at >> 2u];
+  if ((at & 2u) == 0u) { return lo; }
+  return (lo >> 16u) | (W[(at >> 2u) + 1u] << 16u);
+}
+
+fn byte(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 3u) * 8u)) & 0xffu; }
+
+fn half(at: u32) -> f32 { return unpack2x16float(pair(at)).x; }
+
+fn bytesOf(v: u32) -> vec4u { return vec4u(v, v >> 8u, v >> 16u, v >> 24u) & vec4u(0xffu); }
+
+fn signed8(v: vec4u) -> vec4f { return vec4f(vec4i(v << vec4u(24u)) >> vec4u(24u)); }
+
+/// Some bits of each of four bytes.
+fn bits(v: u32, shift: u32, mask: u32) -> vec4u { return (bytesOf(v) >> vec4u(shift)) & vec4u(mask); }
+
+/// Four bits of a word, one each.
+fn flags(v: u32, shift: u32) -> vec4u { return (vec4u(v) >> vec4u(shift, shift + 1u, shift + 2u, shift + 3u)) & vec4u(1u); }
+
+/// Scale and minimum of group g of 8 with six bits each, which Q4_K and Q5_K share.
+fn sixes(at: u32, g: u32) -> vec2f {
+  if (g < 4u) { return vec2f(f32(byte(at + g) & 63u), f32(byte(at + g + 4u) & 63u)); }
+  let low = byte(at + g + 4u);
+  return vec2f(
+    f32((low & 15u) | ((byte(at + g - 4u) >> 6u) << 4u)),
+    f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
+}
+
+/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+fn eighth(v: u32) -> vec4f {
+  let b = bytesOf(v);
+  if (TYPE == 11u) {  // E5M2
+    return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
+  }
+  let h = ((b & vec4u(0x7fu)) << vec4u(7u)) | ((b & vec4u(0x80u)) << vec4u(8u));
+  let values = vec4f(unpack2x16float(h.x | (h.y << 16u)), unpack2x16float(h.z | (h.w << 16u))) * 256.0;
+  // The one pattern of E4M3 that is no number.
+  return select(values, vec4f(bitcast<f32>(0x7fc00000u | (v & 1u))), (b & vec4u(0x7fu)) == vec4u(0x7fu));
+}
+
+/// Values 8·e … 8·e + 7 of the block at a byte.
+fn eightOf(at: u32, e: u32) -> Eight {
+  switch TYPE {
+    case 0u: {  // Q8_0: d, 32 signed bytes
+      let d = half(at);
+      let q = at + 2u + e * 8u;
+      return Eight(d * signed8(bytesOf(quad(q))), d * signed8(bytesOf(quad(q + 4u))));
+    }
+    case 1u: {  // Q4_0: d, 16 bytes of two numbers, the second 16 values further
+      let d = half(at);
+      let q = at + 2u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        d * (vec4f(bits(quad(q), shift, 15u)) - 8.0),
+        d * (vec4f(bits(quad(q + 4u), shift, 15u)) - 8.0));
+    }
+    case 2u: {  // Q4_1: d, m, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let q = at + 4u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) + dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) + dm.y);
+    }
+    case 3u: {  // Q5_0: d, 32 fifth bits, 16 bytes
+      let d = half(at);
+      let high = quad(at + 2u);
+      let q = at + 6u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(d * (vec4f(lo) - 16.0), d * (vec4f(hi) - 16.0));
+    }
+    case 4u: {  // Q5_1: d, m, 32 fifth bits, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let high = quad(at + 4u);
+      let q = at + 8u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) + dm.y, dm.x * vec4f(hi) + dm.y);
+    }
+    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d, dmin
+      let scale = byte(at + (e >> 1u));
+      let dm = unpack2x16float(quad(at + 80u)) * vec2f(f32(scale & 15u), f32(scale >> 4u));
+      let q = at + 16u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 3u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 3u)) - dm.y);
+    }
+    case 6u: {  // Q3_K: 32 bytes of third bits, 64 of two bits, 12 of signed scales, d
+      let g = e >> 1u;
+      let low = select(byte(at + 96u + (g & 7u)) >> 4u, byte(at + 96u + (g & 7u)) & 15u, g < 8u);
+      let high = (byte(at + 104u + (g & 3u)) >> ((g >> 2u) * 2u)) & 3u;
+      let scale = half(at + 108u) * (f32(low | (high << 4u)) - 32.0);
+      let q = at + 32u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let h = at + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), shift, 3u) | (bits(quad(h), e >> 2u, 1u) << vec4u(2u));
+      let hi = bits(quad(q + 4u), shift, 3u) | (bits(quad(h + 4u), e >> 2u, 1u) << vec4u(2u));
+      return Eight(scale * (vec4f(lo) - 4.0), scale * (vec4f(hi) - 4.0));
+    }
+    case 7u: {  // Q4_K: d, dmin, 12 bytes of scales, 128 of two numbers
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 16u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) - dm.y);
+    }
+    case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 48u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let h = at + 16u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (bits(quad(h), g, 1u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (bits(quad(h + 4u), g, 1u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) - dm.y, dm.x * vec4f(hi) - dm.y);
+    }
+    case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
+      let scale = half(at + 208u) * signed8(vec4u(byte(at + 192u + (e >> 1u)))).x;
+      let q = at + (e >> 4u) * 64u + (e & 7u) * 8u;
+      let h = at + 128u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let low = ((e >> 3u) & 1u) * 4u;
+      let high = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), low, 15u) | (bits(quad(h), high, 3u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), low, 15u) | (bits(quad(h + 4u), high, 3u) << vec4u(4u));
+      return Eight(scale * (vec4f(lo) - 32.0), scale * (vec4f(hi) - 32.0));
+    }
+    default: {  // 8-bit floats, eight a block
+      return Eight(eighth(quad(at)), eighth(quad(at + 4u)));
+    }
+  }
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) { v = wide(X[at * 2u], X[at * 2u + 1u]); } else { v = halves(X[at]); }
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RM * RN>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across * RM;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+
+  let blocks = BLOCK_VALUES / 8u;
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a0 = loadX(x0 + k);
+    let a1 = loadX(x1 + k);
+    let block = k / blocks * BLOCK_BYTES;
+    let v0 = eightOf(w0 + block, k % blocks);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+    let v1 = eightOf(w1 + block, k % blocks);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+    let v2 = eightOf(w2 + block, k % blocks);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+    acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+    let v3 = eightOf(w3 + block, k % blocks);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+    acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+  }
+  partial[lane * (RM * RN) + 0 * RN + 0] = acc0_0;
+  partial[lane * (RM * RN) + 0 * RN + 1] = acc0_1;
+  partial[lane * (RM * RN) + 0 * RN + 2] = acc0_2;
+  partial[lane * (RM * RN) + 0 * RN + 3] = acc0_3;
+  partial[lane * (RM * RN) + 1 * RN + 0] = acc1_0;
+  partial[lane * (RM * RN) + 1 * RN + 1] = acc1_1;
+  partial[lane * (RM * RN) + 1 * RN + 2] = acc1_2;
+  partial[lane * (RM * RN) + 1 * RN + 3] = acc1_3;
+  workgroupBarrier();
+  for (var left = LANES / 2u; left > 0u; left /= 2u) {
+    for (var at = lane; at < left * RM * RN; at += LANES) { partial[at] += partial[at + left * RM * RN]; }
+    workgroupBarrier();
+  }
+  let m = m0 + lane / RN;
+  let c = n0 + lane % RN;
+  if (lane >= RM * RN || m >= s.mEnd || c >= s.nEnd) { return; }
+  let b = m / s.S;
+  let row = m - b * s.S;
+  var factor = s.scale;
+  if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
+  var shift = 0.0;
+  if (s.hasBias == 1u) { shift = bias[c]; }
+  store(partial[lane] * s.wScale, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+}
+`,
+  "matmul_quants@RM=4,RN=4": `const RM: u32 = 4u;
+const RN: u32 = 4u;
+// matmul_quants.wgsl — Y = epilogue(pre(X) · Wᵀ) for few rows of x and a quantised weight, expanded on the way: such products wait
+// for memory, and blocks are a half to a seventh of the bytes of f16. 64 invocations share K of RM rows and RN columns and read
+// neighbouring eighths of it; each block is read once for all rows. The sums go through workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
+//   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
+//   Y  as in matmul.wgsl
+
+
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<u32>;
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight neighbouring values of a quantised row, from blocks as GGUF files hold them: whole numbers of few bits with shared
+// scales, or 8-bit floats. Kernels bind W as array<u32>. Types are numbered as QUANTISED of lib/ops/quantised.ts. With eights.
+
+override TYPE: u32 = 0u;
+
+/// Bytes of a block, and values of it.
+override BLOCK_BYTES: u32 = 34u;
+override BLOCK_VALUES: u32 = 32u;
+
+/// Two bytes from an even address.
+fn pair(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 2u) * 8u)) & 0xffffu; }
+
+/// Four bytes from an even address.
+fn quad(at: u32) -> u32 {
+  let lo = W[at >> 2u];
+  if ((at & 2u) == 0u) { return lo; }
+  return (lo >> 16u) | (W[(at >> 2u) + 1u] << 16u);
+}
+
+fn byte(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 3u) * 8u)) & 0xffu; }
+
+fn half(at: u32) -> f32 { return unpack2x16float(pair(at)).x; }
+
+fn bytesOf(v: u32) -> vec4u { return vec4u(v, v >> 8u, v >> 16u, v >> 24u) & vec4u(0xffu); }
+
+fn signed8(v: vec4u) -> vec4f { return vec4f(vec4i(v << vec4u(24u)) >> vec4u(24u)); }
+
+/// Some bits of each of four bytes.
+fn bits(v: u32, shift: u32, mask: u32) -> vec4u { return (bytesOf(v) >> vec4u(shift)) & vec4u(mask); }
+
+/// Four bits of a word, one each.
+fn flags(v: u32, shift: u32) -> vec4u { return (vec4u(v) >> vec4u(shift, shift + 1u, shift + 2u, shift + 3u)) & vec4u(1u); }
+
+/// Scale and minimum of group g of 8 with six bits each, which Q4_K and Q5_K share.
+fn sixes(at: u32, g: u32) -> vec2f {
+  if (g < 4u) { return vec2f(f32(byte(at + g) & 63u), f32(byte(at + g + 4u) & 63u)); }
+  let low = byte(at + g + 4u);
+  return vec2f(
+    f32((low & 15u) | ((byte(at + g - 4u) >> 6u) << 4u)),
+    f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
+}
+
+/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+fn eighth(v: u32) -> vec4f {
+  let b = bytesOf(v);
+  if (TYPE == 11u) {  // E5M2
+    return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
+  }
+  let h = ((b & vec4u(0x7fu)) << vec4u(7u)) | ((b & vec4u(0x80u)) << vec4u(8u));
+  let values = vec4f(unpack2x16float(h.x | (h.y << 16u)), unpack2x16float(h.z | (h.w << 16u))) * 256.0;
+  // The one pattern of E4M3 that is no number.
+  return select(values, vec4f(bitcast<f32>(0x7fc00000u | (v & 1u))), (b & vec4u(0x7fu)) == vec4u(0x7fu));
+}
+
+/// Values 8·e … 8·e + 7 of the block at a byte.
+fn eightOf(at: u32, e: u32) -> Eight {
+  switch TYPE {
+    case 0u: {  // Q8_0: d, 32 signed bytes
+      let d = half(at);
+      let q = at + 2u + e * 8u;
+      return Eight(d * signed8(bytesOf(quad(q))), d * signed8(bytesOf(quad(q + 4u))));
+    }
+    case 1u: {  // Q4_0: d, 16 bytes of two numbers, the second 16 values further
+      let d = half(at);
+      let q = at + 2u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        d * (vec4f(bits(quad(q), shift, 15u)) - 8.0),
+        d * (vec4f(bits(quad(q + 4u), shift, 15u)) - 8.0));
+    }
+    case 2u: {  // Q4_1: d, m, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let q = at + 4u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) + dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) + dm.y);
+    }
+    case 3u: {  // Q5_0: d, 32 fifth bits, 16 bytes
+      let d = half(at);
+      let high = quad(at + 2u);
+      let q = at + 6u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(d * (vec4f(lo) - 16.0), d * (vec4f(hi) - 16.0));
+    }
+    case 4u: {  // Q5_1: d, m, 32 fifth bits, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let high = quad(at + 4u);
+      let q = at + 8u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) + dm.y, dm.x * vec4f(hi) + dm.y);
+    }
+    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d, dmin
+      let scale = byte(at + (e >> 1u));
+      let dm = unpack2x16float(quad(at + 80u)) * vec2f(f32(scale & 15u), f32(scale >> 4u));
+      let q = at + 16u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 3u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 3u)) - dm.y);
+    }
+    case 6u: {  // Q3_K: 32 bytes of third bits, 64 of two bits, 12 of signed scales, d
+      let g = e >> 1u;
+      let low = select(byte(at + 96u + (g & 7u)) >> 4u, byte(at + 96u + (g & 7u)) & 15u, g < 8u);
+      let high = (byte(at + 104u + (g & 3u)) >> ((g >> 2u) * 2u)) & 3u;
+      let scale = half(at + 108u) * (f32(low | (high << 4u)) - 32.0);
+      let q = at + 32u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let h = at + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), shift, 3u) | (bits(quad(h), e >> 2u, 1u) << vec4u(2u));
+      let hi = bits(quad(q + 4u), shift, 3u) | (bits(quad(h + 4u), e >> 2u, 1u) << vec4u(2u));
+      return Eight(scale * (vec4f(lo) - 4.0), scale * (vec4f(hi) - 4.0));
+    }
+    case 7u: {  // Q4_K: d, dmin, 12 bytes of scales, 128 of two numbers
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 16u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) - dm.y);
+    }
+    case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 48u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let h = at + 16u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (bits(quad(h), g, 1u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (bits(quad(h + 4u), g, 1u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) - dm.y, dm.x * vec4f(hi) - dm.y);
+    }
+    case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
+      let scale = half(at + 208u) * signed8(vec4u(byte(at + 192u + (e >> 1u)))).x;
+      let q = at + (e >> 4u) * 64u + (e & 7u) * 8u;
+      let h = at + 128u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let low = ((e >> 3u) & 1u) * 4u;
+      let high = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), low, 15u) | (bits(quad(h), high, 3u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), low, 15u) | (bits(quad(h + 4u), high, 3u) << vec4u(4u));
+      return Eight(scale * (vec4f(lo) - 32.0), scale * (vec4f(hi) - 32.0));
+    }
+    default: {  // 8-bit floats, eight a block
+      return Eight(eighth(quad(at)), eighth(quad(at + 4u)));
+    }
+  }
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) { v = wide(X[at * 2u], X[at * 2u + 1u]); } else { v = halves(X[at]); }
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RM * RN>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across * RM;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc2_2 = 0.0;
+  var acc2_3 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc3_2 = 0.0;
+  var acc3_3 = 0.0;
+
+  let blocks = BLOCK_VALUES / 8u;
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a0 = loadX(x0 + k);
+    let a1 = loadX(x1 + k);
+    let a2 = loadX(x2 + k);
+    let a3 = loadX(x3 + k);
+    let block = k / blocks * BLOCK_BYTES;
+    let v0 = eightOf(w0 + block, k % blocks);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+    acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+    acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+    let v1 = eightOf(w1 + block, k % blocks);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+    acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+    acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+    let v2 = eightOf(w2 + block, k % blocks);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+    acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+    acc2_2 = mac4(mac4(acc2_2, a2.lo, v2.lo), a2.hi, v2.hi);
+    acc3_2 = mac4(mac4(acc3_2, a3.lo, v2.lo), a3.hi, v2.hi);
+    let v3 = eightOf(w3 + block, k % blocks);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+    acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+    acc2_3 = mac4(mac4(acc2_3, a2.lo, v3.lo), a2.hi, v3.hi);
+    acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
+  }
+  partial[lane * (RM * RN) + 0 * RN + 0] = acc0_0;
+  partial[lane * (RM * RN) + 0 * RN + 1] = acc0_1;
+  partial[lane * (RM * RN) + 0 * RN + 2] = acc0_2;
+  partial[lane * (RM * RN) + 0 * RN + 3] = acc0_3;
+  partial[lane * (RM * RN) + 1 * RN + 0] = acc1_0;
+  partial[lane * (RM * RN) + 1 * RN + 1] = acc1_1;
+  partial[lane * (RM * RN) + 1 * RN + 2] = acc1_2;
+  partial[lane * (RM * RN) + 1 * RN + 3] = acc1_3;
+  partial[lane * (RM * RN) + 2 * RN + 0] = acc2_0;
+  partial[lane * (RM * RN) + 2 * RN + 1] = acc2_1;
+  partial[lane * (RM * RN) + 2 * RN + 2] = acc2_2;
+  partial[lane * (RM * RN) + 2 * RN + 3] = acc2_3;
+  partial[lane * (RM * RN) + 3 * RN + 0] = acc3_0;
+  partial[lane * (RM * RN) + 3 * RN + 1] = acc3_1;
+  partial[lane * (RM * RN) + 3 * RN + 2] = acc3_2;
+  partial[lane * (RM * RN) + 3 * RN + 3] = acc3_3;
+  workgroupBarrier();
+  for (var left = LANES / 2u; left > 0u; left /= 2u) {
+    for (var at = lane; at < left * RM * RN; at += LANES) { partial[at] += partial[at + left * RM * RN]; }
+    workgroupBarrier();
+  }
+  let m = m0 + lane / RN;
+  let c = n0 + lane % RN;
+  if (lane >= RM * RN || m >= s.mEnd || c >= s.nEnd) { return; }
+  let b = m / s.S;
+  let row = m - b * s.S;
+  var factor = s.scale;
+  if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
+  var shift = 0.0;
+  if (s.hasBias == 1u) { shift = bias[c]; }
+  store(partial[lane] * s.wScale, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+}
+`,
+  "matmul_quants@RM=8,RN=2": `const RM: u32 = 8u;
+const RN: u32 = 2u;
+// matmul_quants.wgsl — Y = epilogue(pre(X) · Wᵀ) for few rows of x and a quantised weight, expanded on the way: such products wait
+// for memory, and blocks are a half to a seventh of the bytes of f16. 64 invocations share K of RM rows and RN columns and read
+// neighbouring eighths of it; each block is read once for all rows. The sums go through workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
+//   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
+//   Y  as in matmul.wgsl
+
+
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<u32>;
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight neighbouring values of a quantised row, from blocks as GGUF files hold them: whole numbers of few bits with shared
+// scales, or 8-bit floats. Kernels bind W as array<u32>. Types are numbered as QUANTISED of lib/ops/quantised.ts. With eights.
+
+override TYPE: u32 = 0u;
+
+/// Bytes of a block, and values of it.
+override BLOCK_BYTES: u32 = 34u;
+override BLOCK_VALUES: u32 = 32u;
+
+/// Two bytes from an even address.
+fn pair(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 2u) * 8u)) & 0xffffu; }
+
+/// Four bytes from an even address.
+fn quad(at: u32) -> u32 {
+  let lo = W[at >> 2u];
+  if ((at & 2u) == 0u) { return lo; }
+  return (lo >> 16u) | (W[(at >> 2u) + 1u] << 16u);
+}
+
+fn byte(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 3u) * 8u)) & 0xffu; }
+
+fn half(at: u32) -> f32 { return unpack2x16float(pair(at)).x; }
+
+fn bytesOf(v: u32) -> vec4u { return vec4u(v, v >> 8u, v >> 16u, v >> 24u) & vec4u(0xffu); }
+
+fn signed8(v: vec4u) -> vec4f { return vec4f(vec4i(v << vec4u(24u)) >> vec4u(24u)); }
+
+/// Some bits of each of four bytes.
+fn bits(v: u32, shift: u32, mask: u32) -> vec4u { return (bytesOf(v) >> vec4u(shift)) & vec4u(mask); }
+
+/// Four bits of a word, one each.
+fn flags(v: u32, shift: u32) -> vec4u { return (vec4u(v) >> vec4u(shift, shift + 1u, shift + 2u, shift + 3u)) & vec4u(1u); }
+
+/// Scale and minimum of group g of 8 with six bits each, which Q4_K and Q5_K share.
+fn sixes(at: u32, g: u32) -> vec2f {
+  if (g < 4u) { return vec2f(f32(byte(at + g) & 63u), f32(byte(at + g + 4u) & 63u)); }
+  let low = byte(at + g + 4u);
+  return vec2f(
+    f32((low & 15u) | ((byte(at + g - 4u) >> 6u) << 4u)),
+    f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
+}
+
+/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+fn eighth(v: u32) -> vec4f {
+  let b = bytesOf(v);
+  if (TYPE == 11u) {  // E5M2
+    return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
+  }
+  let h = ((b & vec4u(0x7fu)) << vec4u(7u)) | ((b & vec4u(0x80u)) << vec4u(8u));
+  let values = vec4f(unpack2x16float(h.x | (h.y << 16u)), unpack2x16float(h.z | (h.w << 16u))) * 256.0;
+  // The one pattern of E4M3 that is no number.
+  return select(values, vec4f(bitcast<f32>(0x7fc00000u | (v & 1u))), (b & vec4u(0x7fu)) == vec4u(0x7fu));
+}
+
+/// Values 8·e … 8·e + 7 of the block at a byte.
+fn eightOf(at: u32, e: u32) -> Eight {
+  switch TYPE {
+    case 0u: {  // Q8_0: d, 32 signed bytes
+      let d = half(at);
+      let q = at + 2u + e * 8u;
+      return Eight(d * signed8(bytesOf(quad(q))), d * signed8(bytesOf(quad(q + 4u))));
+    }
+    case 1u: {  // Q4_0: d, 16 bytes of two numbers, the second 16 values further
+      let d = half(at);
+      let q = at + 2u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        d * (vec4f(bits(quad(q), shift, 15u)) - 8.0),
+        d * (vec4f(bits(quad(q + 4u), shift, 15u)) - 8.0));
+    }
+    case 2u: {  // Q4_1: d, m, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let q = at + 4u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) + dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) + dm.y);
+    }
+    case 3u: {  // Q5_0: d, 32 fifth bits, 16 bytes
+      let d = half(at);
+      let high = quad(at + 2u);
+      let q = at + 6u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(d * (vec4f(lo) - 16.0), d * (vec4f(hi) - 16.0));
+    }
+    case 4u: {  // Q5_1: d, m, 32 fifth bits, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let high = quad(at + 4u);
+      let q = at + 8u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) + dm.y, dm.x * vec4f(hi) + dm.y);
+    }
+    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d, dmin
+      let scale = byte(at + (e >> 1u));
+      let dm = unpack2x16float(quad(at + 80u)) * vec2f(f32(scale & 15u), f32(scale >> 4u));
+      let q = at + 16u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 3u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 3u)) - dm.y);
+    }
+    case 6u: {  // Q3_K: 32 bytes of third bits, 64 of two bits, 12 of signed scales, d
+      let g = e >> 1u;
+      let low = select(byte(at + 96u + (g & 7u)) >> 4u, byte(at + 96u + (g & 7u)) & 15u, g < 8u);
+      let high = (byte(at + 104u + (g & 3u)) >> ((g >> 2u) * 2u)) & 3u;
+      let scale = half(at + 108u) * (f32(low | (high << 4u)) - 32.0);
+      let q = at + 32u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let h = at + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), shift, 3u) | (bits(quad(h), e >> 2u, 1u) << vec4u(2u));
+      let hi = bits(quad(q + 4u), shift, 3u) | (bits(quad(h + 4u), e >> 2u, 1u) << vec4u(2u));
+      return Eight(scale * (vec4f(lo) - 4.0), scale * (vec4f(hi) - 4.0));
+    }
+    case 7u: {  // Q4_K: d, dmin, 12 bytes of scales, 128 of two numbers
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 16u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) - dm.y);
+    }
+    case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 48u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let h = at + 16u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (bits(quad(h), g, 1u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (bits(quad(h + 4u), g, 1u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) - dm.y, dm.x * vec4f(hi) - dm.y);
+    }
+    case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
+      let scale = half(at + 208u) * signed8(vec4u(byte(at + 192u + (e >> 1u)))).x;
+      let q = at + (e >> 4u) * 64u + (e & 7u) * 8u;
+      let h = at + 128u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let low = ((e >> 3u) & 1u) * 4u;
+      let high = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), low, 15u) | (bits(quad(h), high, 3u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), low, 15u) | (bits(quad(h + 4u), high, 3u) << vec4u(4u));
+      return Eight(scale * (vec4f(lo) - 32.0), scale * (vec4f(hi) - 32.0));
+    }
+    default: {  // 8-bit floats, eight a block
+      return Eight(eighth(quad(at)), eighth(quad(at + 4u)));
+    }
+  }
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) { v = wide(X[at * 2u], X[at * 2u + 1u]); } else { v = halves(X[at]); }
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RM * RN>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across * RM;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
+  let r4 = min(m0 + 4, s.mEnd - 1u);
+  let b4 = r4 / s.S;
+  let x4 = (b4 * s.xN + s.xAt + r4 - b4 * s.S) * s.K8 - s.xBase8;
+  let r5 = min(m0 + 5, s.mEnd - 1u);
+  let b5 = r5 / s.S;
+  let x5 = (b5 * s.xN + s.xAt + r5 - b5 * s.S) * s.K8 - s.xBase8;
+  let r6 = min(m0 + 6, s.mEnd - 1u);
+  let b6 = r6 / s.S;
+  let x6 = (b6 * s.xN + s.xAt + r6 - b6 * s.S) * s.K8 - s.xBase8;
+  let r7 = min(m0 + 7, s.mEnd - 1u);
+  let b7 = r7 / s.S;
+  let x7 = (b7 * s.xN + s.xAt + r7 - b7 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc4_0 = 0.0;
+  var acc4_1 = 0.0;
+  var acc5_0 = 0.0;
+  var acc5_1 = 0.0;
+  var acc6_0 = 0.0;
+  var acc6_1 = 0.0;
+  var acc7_0 = 0.0;
+  var acc7_1 = 0.0;
+
+  let blocks = BLOCK_VALUES / 8u;
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a0 = loadX(x0 + k);
+    let a1 = loadX(x1 + k);
+    let a2 = loadX(x2 + k);
+    let a3 = loadX(x3 + k);
+    let a4 = loadX(x4 + k);
+    let a5 = loadX(x5 + k);
+    let a6 = loadX(x6 + k);
+    let a7 = loadX(x7 + k);
+    let block = k / blocks * BLOCK_BYTES;
+    let v0 = eightOf(w0 + block, k % blocks);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+    acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+    acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+    acc4_0 = mac4(mac4(acc4_0, a4.lo, v0.lo), a4.hi, v0.hi);
+    acc5_0 = mac4(mac4(acc5_0, a5.lo, v0.lo), a5.hi, v0.hi);
+    acc6_0 = mac4(mac4(acc6_0, a6.lo, v0.lo), a6.hi, v0.hi);
+    acc7_0 = mac4(mac4(acc7_0, a7.lo, v0.lo), a7.hi, v0.hi);
+    let v1 = eightOf(w1 + block, k % blocks);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+    acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+    acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+    acc4_1 = mac4(mac4(acc4_1, a4.lo, v1.lo), a4.hi, v1.hi);
+    acc5_1 = mac4(mac4(acc5_1, a5.lo, v1.lo), a5.hi, v1.hi);
+    acc6_1 = mac4(mac4(acc6_1, a6.lo, v1.lo), a6.hi, v1.hi);
+    acc7_1 = mac4(mac4(acc7_1, a7.lo, v1.lo), a7.hi, v1.hi);
+  }
+  partial[lane * (RM * RN) + 0 * RN + 0] = acc0_0;
+  partial[lane * (RM * RN) + 0 * RN + 1] = acc0_1;
+  partial[lane * (RM * RN) + 1 * RN + 0] = acc1_0;
+  partial[lane * (RM * RN) + 1 * RN + 1] = acc1_1;
+  partial[lane * (RM * RN) + 2 * RN + 0] = acc2_0;
+  partial[lane * (RM * RN) + 2 * RN + 1] = acc2_1;
+  partial[lane * (RM * RN) + 3 * RN + 0] = acc3_0;
+  partial[lane * (RM * RN) + 3 * RN + 1] = acc3_1;
+  partial[lane * (RM * RN) + 4 * RN + 0] = acc4_0;
+  partial[lane * (RM * RN) + 4 * RN + 1] = acc4_1;
+  partial[lane * (RM * RN) + 5 * RN + 0] = acc5_0;
+  partial[lane * (RM * RN) + 5 * RN + 1] = acc5_1;
+  partial[lane * (RM * RN) + 6 * RN + 0] = acc6_0;
+  partial[lane * (RM * RN) + 6 * RN + 1] = acc6_1;
+  partial[lane * (RM * RN) + 7 * RN + 0] = acc7_0;
+  partial[lane * (RM * RN) + 7 * RN + 1] = acc7_1;
+  workgroupBarrier();
+  for (var left = LANES / 2u; left > 0u; left /= 2u) {
+    for (var at = lane; at < left * RM * RN; at += LANES) { partial[at] += partial[at + left * RM * RN]; }
+    workgroupBarrier();
+  }
+  let m = m0 + lane / RN;
+  let c = n0 + lane % RN;
+  if (lane >= RM * RN || m >= s.mEnd || c >= s.nEnd) { return; }
+  let b = m / s.S;
+  let row = m - b * s.S;
+  var factor = s.scale;
+  if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
+  var shift = 0.0;
+  if (s.hasBias == 1u) { shift = bias[c]; }
+  store(partial[lane] * s.wScale, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+}
+`,
   "matmul_split@RM=1,RN=8,SUBGROUPS=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const SUBGROUPS: u32 = 0u;
@@ -26631,6 +28228,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -26837,6 +28435,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -27058,6 +28657,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -27390,6 +28990,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -27752,6 +29353,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -28280,6 +29882,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -29488,6 +31091,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -32159,4 +33763,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "e99d63a43f1522ba";
+export const SHADERS_DIGEST = "d23d106f29ee79f5";

@@ -16,6 +16,7 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
