@@ -147,7 +147,9 @@ Deno.test("what matches nothing is listed, and a LoRA of another model, kind or 
     file: lora({ ...of("lora_unet_attn_to_q"), ...of("lora_unet_nowhere") }),
   }]);
   some.apply(base, "denoiser");
-  assertEquals(some.warnings("m"), ["1 keys of the LoRA match nothing and were left out: lora_unet_nowhere"]);
+  assertEquals(some.warnings("m"), [
+    'LoRA "test.safetensors": 1 of 2 changes match nothing in m and were left out: lora_unet_nowhere',
+  ]);
 
   const none = await LoraSet.open([{ file: lora(of("lora_unet_nowhere")) }]);
   none.apply(base, "denoiser");
