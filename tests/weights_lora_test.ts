@@ -159,7 +159,7 @@ Deno.test("what matches nothing is listed, and a LoRA of another model, kind or 
   assertThrows(() => large.apply(base, "denoiser"), LssgenError, '"attn.to_q.weight" of "zeros" is [4,4]');
 
   const refused: [Record<string, readonly [readonly number[], Float32Array]>, string][] = [
-    [{ "lora_unet_x.hada_w1_a": [[2, 4], pair.values] }, "LoHa"],
+    [{ "lora_unet_x.hada_w1_a": [[2, 4], pair.values] }, 'without "lora_unet_x.hada_w2_a"'],
     [{ "x.lora_A.weight": [[2, 4], pair.values] }, 'without "x.lora_B.weight"'],
     [{ "x.lora_A.weight": [[2, 4], pair.values], "x.lora_B.weight": [[4, 2, 1], pair.values.slice()] }, ""],
     [{ "x.weight": [[2, 4], pair.values] }, "holds no LoRA"],

@@ -25,10 +25,12 @@ export class Glora implements Change {
   /** The matrices in the order in which they are multiplied, or undefined where they fit in none. */
   static ordered(a1: Matrix, a2: Matrix, b1: Matrix, b2: Matrix): GloraMatrices | undefined {
     const candidates: GloraMatrices[] = [{ a: [a1, a2], b: [b1, b2] }, { a: [a2, a1], b: [b2, b1] }];
-    return candidates.find(({ a, b }) =>
+    const fitting = candidates.filter(({ a, b }) =>
       a[0].width === a[1].rows && b[0].width === b[1].rows && a[0].rows === a[1].width &&
       a[1].rows === b[1].rows
     );
+    // Of a square layer both orders can be multiplied: the inner size is the rank, so the smaller one.
+    return fitting.sort((x, y) => x.a[1].rows - y.a[1].rows)[0];
   }
 
   get rows(): number {

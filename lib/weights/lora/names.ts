@@ -14,7 +14,6 @@ const DENOISER: readonly PartName[] = ["denoiser"];
 const FIRST: readonly PartName[] = ["text_encoder", "text_encoder_2"];
 const SECOND: readonly PartName[] = ["text_encoder_2"];
 const THIRD: readonly PartName[] = ["text_encoder_3"];
-const CLIP_G: readonly PartName[] = ["text_encoder_2", "text_encoder"];
 /** T5 is the first, second or third encoder of a pipeline, and the only one with its names. */
 const T5: readonly PartName[] = ["text_encoder_3", "text_encoder_2", "text_encoder"];
 
@@ -31,17 +30,17 @@ const PREFIXES: readonly (readonly [prefix: string, parts: readonly PartName[]])
   ["model.diffusion_model.", DENOISER],
   ["text_encoders.clip_l.transformer.", FIRST],
   ["text_encoders.clip_h.transformer.", FIRST],
-  ["text_encoders.clip_g.transformer.", CLIP_G],
+  ["text_encoders.clip_g.transformer.", SECOND],
   ["text_encoders.t5xxl.transformer.", T5],
   ["clip_l.transformer.", FIRST],
   ["clip_h.transformer.", FIRST],
-  ["clip_g.transformer.", CLIP_G],
+  ["clip_g.transformer.", SECOND],
   ["t5xxl.transformer.", T5],
   ["cond_stage_model.transformer.", FIRST],
   ["conditioner.embedders.0.transformer.", FIRST],
   // The Open Model Initiative.
   ["clip_l.", FIRST],
-  ["clip_g.", CLIP_G],
+  ["clip_g.", SECOND],
   ["t5.", T5],
   ["t5xxl.", T5],
   // kohya, LyCORIS, OneTrainer, SimpleTuner.

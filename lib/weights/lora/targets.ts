@@ -112,11 +112,10 @@ export function checkFit(checkpoint: Checkpoint, adapter: Adapter, targets: read
     const made = rows ? rows.reduce((sum, { count }) => sum + count, 0) : change.rows;
     const within = (rows ?? []).every(({ first, count }) => first + count <= (change.rows ?? Infinity));
     const inputs = inputsOf(change);
-    const fits = (made === undefined || made === N) && (change.width === undefined || change.width === K) &&
-      within &&
-      (inputs === undefined || inputs === channels);
-    if (fits) continue;
-    const own = inputs !== undefined && inputs !== channels && change.width === undefined
+    const size = (made === undefined || made === N) && (change.width === undefined || change.width === K) &&
+      within;
+    if (size && (inputs === undefined || inputs === channels)) continue;
+    const own = size
       ? `is for ${inputs} input channels`
       : `makes [${made ?? "any"}, ${change.width ?? "any"}]`;
     throw new LssgenError(
