@@ -209,6 +209,12 @@ const KEYS: readonly (readonly [model: string, key: string, part: string, tensor
   // diffusers and PEFT.
   ["flux", "transformer.transformer_blocks.0.attn.to_q", "denoiser", "transformer_blocks.0.attn.to_q"],
   ["flux", "transformer_blocks.0.attn.to_q", "denoiser", "transformer_blocks.0.attn.to_q"],
+  [
+    "flux",
+    "transformer._orig_mod.transformer_blocks.0.attn.to_q",
+    "denoiser",
+    "transformer_blocks.0.attn.to_q",
+  ],
   ["flux", "base_model.model.transformer_blocks.0.attn.to_q", "denoiser", "transformer_blocks.0.attn.to_q"],
   ["sd15", "unet.base_model.model.time_embedding.linear_1", "denoiser", "time_embedding.linear_1"],
   [
@@ -429,6 +435,21 @@ for (const name of Object.keys(MODELS)) {
   });
 }
 
+Deno.test("of a module given twice under names of the first release, the first counts", async () => {
+  const pair = (key: string, seed: number): Tensors => ({
+    [`${key}.lora_down.weight`]: random([2, N], seed),
+    [`${key}.lora_up.weight`]: random([N, 2], seed + 1),
+  });
+  const [one, two] = [
+    pair("lora_unet_double_blocks_0_img_attn_proj", 1),
+    pair("diffusion_model.double_blocks.0.img_attn.proj", 5),
+  ];
+  const both = await LoraSet.open([{ file: lora({ ...one, ...two }) }]);
+  const first = await LoraSet.open([{ file: lora(one) }]);
+  assertEquals(await changesOf(both, MODELS.flux), await changesOf(first, MODELS.flux));
+  assert(both.warnings("FLUX")[0].includes("were taken once: lora_unet_double"));
+});
+
 Deno.test("every ending of a pair is read as that pair", async () => {
   for (const [down, up] of ENDINGS) {
     const key = "transformer.x_embedder";
@@ -558,6 +579,39 @@ Deno.test("whole differences change weights, biases and norms, set_weight replac
     half(`transformer_blocks.0.attn.${name}.bias`, bias[1], i * N)
   );
   assertEquals(changes.get("denoiser/x_embedder.weight"), set[1]);
+});
+
+Deno.test("a fused layer is cut where its change does not say how wide it is", async () => {
+  const linear1 = "diffusion_model.single_blocks.0.linear1";
+  const names = ["attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"].map((name) =>
+    `single_transformer_blocks.0.${name}`
+  );
+  const biases = Object.fromEntries(
+    names.map((
+      name,
+      i,
+    ) => [`${name}.bias`, [[i < 3 ? N : 4 * N], new Float32Array(i < 3 ? N : 4 * N)] as const]),
+  );
+  const model = { denoiser: { ...FLUX, ...biases } };
+  const diff = random([7 * N], 1);
+  const bias = await changesOf(await LoraSet.open([{ file: lora({ [`${linear1}.diff_b`]: diff }) }]), model);
+  names.forEach((name, i) =>
+    assertEquals(bias.get(`denoiser/${name}.bias`), diff[1].slice(i * N, i < 3 ? (i + 1) * N : 7 * N))
+  );
+  // IA³ of input channels, OFT of blocks that end where the parts do.
+  for (
+    const its of [{ ".weight": random([N], 2), ".on_input": [[], [1]] as const }, {
+      ".oft_blocks": random([7, N, N], 3),
+    }]
+  ) {
+    const tensors = Object.fromEntries(Object.entries(its).map(([end, t]) => [linear1 + end, t] as const));
+    const set = await LoraSet.open([{ file: lora(tensors) }]);
+    assertEquals(
+      [...(await changesOf(set, model)).keys()].sort(),
+      names.map((name) => `denoiser/${name}.weight`).sort(),
+    );
+    assertEquals(set.warnings("FLUX"), []);
+  }
 });
 
 Deno.test("kohya's OFT of a fused layer rotates each part by itself, and its alpha bounds it", async () => {

@@ -113,7 +113,7 @@ export async function readLora(source: ByteSource, options: LoraOptions): Promis
 
 /** "transformer." → "transformer", as in diffusers' header. */
 function configPart(prefix: string): string {
-  return prefix.replace(/^base_model\.model\./, "").replace(/\.$/, "");
+  return prefix.replace(/^(base_model\.model\.)+/, "").replace(/\.$/, "");
 }
 
 /** Whether a config beside a file is this file's: a folder may hold several LoRAs. */

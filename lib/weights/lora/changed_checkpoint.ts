@@ -1,6 +1,6 @@
 /**
- * A checkpoint some of whose tensors are changed when they are read, whatever they are stored as: quantised ones are
- * unpacked first.
+ * A checkpoint some of whose tensors are changed when they are read, whatever they are stored as: those of quantised types
+ * and of bfloat16 become f32, which the GPU stores as the run's type.
  *
  * @module
  */
@@ -36,7 +36,7 @@ export class ChangedCheckpoint implements Checkpoint {
 
   info(name: string): { readonly shape: readonly number[]; readonly dtype: string } | undefined {
     const info = this.base.info(name);
-    // Quantised tensors are unpacked: a change of a few parts in a thousand would not survive their steps.
+    // A change of a thousandth would not survive the steps of quantised tensors, nor bfloat16's of 1/128 to 1/256.
     return info && this.plan.has(name) && !(info.dtype in ENCODERS) ? { ...info, dtype: "F32" } : info;
   }
 
@@ -112,9 +112,4 @@ function sourceRows({ targets }: Planned, name: string, rows: number): number[] 
 const ENCODERS: Readonly<Record<string, (values: Float32Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>>> = {
   F32: (values) => new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
   F16: (values) => new Uint8Array(new Float16Array(values).buffer),
-  BF16(values) {
-    const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-    // To nearest, ties to even.
-    return new Uint8Array(Uint16Array.from(bits, (b) => (b + 0x7fff + (b >>> 16 & 1)) >>> 16).buffer);
-  },
 };

@@ -61,8 +61,8 @@ const PREFIXES: readonly (readonly [prefix: string, parts: readonly PartName[]])
 /** Longest first: `lora_unet__` before `lora_unet_`. */
 const BY_LENGTH = [...PREFIXES].sort((a, b) => b[0].length - a[0].length);
 
-/** Around a whole model, wherever it stands. */
-const WRAPPER = /^base_model\.model\./;
+/** Around a whole model, wherever it stands: PEFT's, torch.compile's, data-parallel training's. */
+const WRAPPER = /^(?:base_model\.model\.|_orig_mod\.|module\.)+/;
 
 /** Where a module is. */
 export interface ModuleName {

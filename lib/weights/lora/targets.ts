@@ -38,7 +38,13 @@ export function findTargets(checkpoint: Checkpoint, adapters: readonly Adapter[]
       originals.set(tensor, [...originals.get(tensor) ?? [], adapter]);
     }
   }
-  const shapes = new Map([...originals].map(([tensor, all]) => [tensor, fusedShape(all)]));
+  // Their names first, for any shape that can be cut; then, where that is clear, the rows.
+  const names = originalTargets(new Map([...originals.keys()].map((tensor) => [tensor, ANY_SHAPE])), weights);
+  const shapes = new Map(
+    [...names].map(([tensor, targets]) =>
+      [tensor, fusedShape(checkpoint, originals.get(tensor)!, targets)] as const
+    ),
+  );
   for (const [tensor, targets] of originalTargets(shapes, weights)) {
     for (const adapter of originals.get(tensor)!) {
       const mine = partsOf(adapter, targets);
@@ -48,16 +54,23 @@ export function findTargets(checkpoint: Checkpoint, adapters: readonly Adapter[]
   return found;
 }
 
-/** The shape of an original weight, as far as its changes tell. */
-function fusedShape(adapters: readonly Adapter[]): readonly number[] {
-  const whole = adapters.find(({ slice, firstThree, leaf }) =>
-    slice === undefined && !firstThree && leaf === "weight"
-  );
-  if (whole) return [whole.change.rows ?? NaN, whole.change.width ?? NaN];
-  const any = adapters.find(({ leaf }) => leaf === "weight") ?? adapters[0];
-  // Only names are asked for: any shape that can be cut.
-  if (any.slice !== undefined || any.firstThree) return [1e6, 1];
-  return [any.change.rows ?? NaN, any.change.width ?? NaN];
+/** Divisible by two and three, and unlike shift and scale. */
+const ANY_SHAPE = [1.2e6, 1];
+
+/** The shape of an original weight, as far as its changes tell, or else the tensors that are made of it. */
+function fusedShape(
+  checkpoint: Checkpoint,
+  adapters: readonly Adapter[],
+  targets: readonly Target[],
+): readonly number[] {
+  const whole = adapters.find(({ slice, firstThree }) => slice === undefined && !firstThree);
+  if (!whole) return ANY_SHAPE;
+  const shapes = targets.map(({ name }) => checkpoint.info(name)!.shape);
+  const rows = shapes.reduce((sum, shape) => sum + (shape[0] ?? 1), 0);
+  const width = shapes[0].slice(1).reduce((a, b) => a * b, 1);
+  const weight = adapters.find(({ leaf, change }) => leaf === "weight" && change.width !== undefined) ??
+    whole;
+  return [whole.change.rows ?? rows, weight.leaf === "weight" ? weight.change.width ?? width : width];
 }
 
 /** The targets of a change of a part of a fused layer. */
