@@ -6,6 +6,7 @@
  */
 
 import type { Checkpoint } from "../checkpoint.ts";
+import type { GgufValue } from "../gguf.ts";
 import type { Target } from "../names/original.ts";
 import type { RowRange } from "../safetensors.ts";
 import type { Adapter } from "./adapters.ts";
@@ -18,6 +19,9 @@ export interface Planned {
   readonly targets: readonly Target[];
 }
 
+/** A checkpoint that knows its file's header. */
+type WithHeader = Checkpoint & { readonly metadata?: ReadonlyMap<string, GgufValue> };
+
 /** See the module. */
 export class ChangedCheckpoint implements Checkpoint {
   /** @param plan Changes of each tensor, in the order of the files. */
@@ -28,6 +32,11 @@ export class ChangedCheckpoint implements Checkpoint {
 
   get name(): string {
     return this.base.name;
+  }
+
+  /** The header of the checkpoint that is changed. */
+  get metadata(): WithHeader["metadata"] {
+    return (this.base as WithHeader).metadata;
   }
 
   names(): Iterable<string> {
