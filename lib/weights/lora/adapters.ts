@@ -23,8 +23,6 @@ export interface Adapter extends ModuleName {
   readonly leaf: "weight" | "bias";
   /** How. */
   readonly change: Change;
-  /** As people call it. */
-  readonly algorithm: string;
 }
 
 /** A LoRA file with its adapters. */
@@ -74,35 +72,25 @@ export async function readLora(source: ByteSource, options: LoraOptions): Promis
     );
   }
 
-  const read = await Promise.all(groups.map(async (group) => {
-    const name = moduleName(group.key);
-    const config = configs.get(configPart(name.prefix)) ?? configs.get("");
-    const { module } = name;
-    return {
-      group,
-      name,
-      changes: await changesOf(file, { ...group, module }, { strength: options.strength, config }),
-    };
-  }));
   const adapters: Adapter[] = [];
   const others = [...unknown];
-  const lora: LoraFile = {
-    name: file.name,
-    order: options.order,
-    metadata: file.metadata,
-    adapters,
-    others,
-    notes,
-  };
-  for (const { group, name, changes } of read) {
-    if (!changes) {
-      others.push(...group.tensors.values());
-      continue;
-    }
-    for (const leaf of ["weight", "bias"] as const) {
-      const change = changes[leaf];
-      if (change) {
-        adapters.push({ ...name, key: group.key, file: lora, leaf, change, algorithm: changes.algorithm });
+  const { name, metadata } = file;
+  const lora: LoraFile = { name, order: options.order, metadata, adapters, others, notes };
+  // A few at a time: each reads its numbers from the file, and files of the disk are opened for each read.
+  for (let first = 0; first < groups.length; first += AT_ONCE) {
+    const some = groups.slice(first, first + AT_ONCE).map((group) => ({
+      group,
+      place: moduleName(group.key),
+    }));
+    const read = await Promise.all(some.map(({ group, place: { prefix, module } }) => {
+      const config = configs.get(configPart(prefix)) ?? configs.get("");
+      return changesOf(file, { ...group, module }, { strength: options.strength, config });
+    }));
+    for (const [i, { group, place }] of some.entries()) {
+      if (!read[i]) others.push(...group.tensors.values());
+      for (const leaf of ["weight", "bias"] as const) {
+        const change = read[i]?.[leaf];
+        if (change) adapters.push({ ...place, key: group.key, file: lora, leaf, change });
       }
     }
   }
@@ -110,6 +98,9 @@ export async function readLora(source: ByteSource, options: LoraOptions): Promis
   noteAlpha(file, groups, configs.size > 0, notes);
   return lora;
 }
+
+/** Modules whose numbers are read at the same time. */
+const AT_ONCE = 32;
 
 /** "transformer." → "transformer", as in diffusers' header. */
 function configPart(prefix: string): string {

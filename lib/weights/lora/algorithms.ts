@@ -23,10 +23,6 @@ export interface Changes {
   readonly weight?: Change;
   /** Of its bias. */
   readonly bias?: Change;
-  /** As people call it: "LoRA", "LoHa", … */
-  readonly algorithm: string;
-  /** Rank, where there is one. */
-  readonly rank?: number;
 }
 
 /** A module of a file on the way to its changes. */
@@ -136,10 +132,7 @@ function partnerOf(there: string, key: string, missing: Slot): string {
 interface Algorithm {
   readonly name: string;
   readonly markers: readonly Slot[];
-  readonly read: (
-    r: Reader,
-    config: PeftConfig | undefined,
-  ) => { change: Change; bias?: Change; rank?: number };
+  readonly read: (r: Reader, config: PeftConfig | undefined) => { change: Change; bias?: Change };
 }
 
 const ALGORITHMS: readonly Algorithm[] = [
@@ -167,12 +160,11 @@ const ALGORITHMS: readonly Algorithm[] = [
           );
         }
         const change = new LowRank(up, down, mid, scaling);
-        return { change: new Decomposed(change, { magnitude, onInput: false, strength: 1 }), rank };
+        return { change: new Decomposed(change, { magnitude, onInput: false, strength: 1 }) };
       }
       return {
         ...decomposed(r, scaling, (s) => new LowRank(up, down, mid, s)),
         bias: bias && new Difference(bias, scaling.trained * scaling.strength),
-        rank,
       };
     },
   },
@@ -194,7 +186,7 @@ const ALGORITHMS: readonly Algorithm[] = [
       const factors = [factor(1), factor(2)] as const;
       r.check(Hadamard.misfit(factors));
       const rank = factors[0].down.rows;
-      return { ...decomposed(r, r.scaling(rank, config), (s) => new Hadamard(factors, s)), rank };
+      return decomposed(r, r.scaling(rank, config), (s) => new Hadamard(factors, s));
     },
   },
   {
@@ -219,7 +211,7 @@ const ALGORITHMS: readonly Algorithm[] = [
       // Of two low ranks the second's counts; two whole factors are not scaled (LyCORIS, ComfyUI, diffusers).
       const low = [right, left].find((f) => "up" in f);
       const rank = low && "up" in low ? low.down.rows : undefined;
-      return { ...decomposed(r, r.scaling(rank, config), (s) => new Kronecker(left, right, s)), rank };
+      return decomposed(r, r.scaling(rank, config), (s) => new Kronecker(left, right, s));
     },
   },
   {
@@ -250,7 +242,7 @@ const ALGORITHMS: readonly Algorithm[] = [
       const matrices = Glora.ordered(a1, a2, b1, b2);
       if (!matrices) throw r.bad(`${a1}, ${a2}, ${b1} and ${b2} do not fit together as GLoRA`);
       const rank = matrices.a[1].rows;
-      return { ...decomposed(r, r.scaling(rank, config), (s) => new Glora(matrices, s)), rank };
+      return decomposed(r, r.scaling(rank, config), (s) => new Glora(matrices, s));
     },
   },
   {
@@ -320,7 +312,5 @@ export async function changesOf(
   return {
     weight: made?.change,
     bias: made?.bias ?? (difference && new Difference(difference, strength)),
-    algorithm: found[0]?.name ?? "whole weights",
-    rank: made?.rank,
   };
 }
