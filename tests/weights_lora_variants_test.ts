@@ -855,6 +855,14 @@ Deno.test("a LoRA for another family is refused with both shapes or what it was 
     'LoRA "test.safetensors": it brings textual inversions (embeddings of tokens), which were left out: fox',
     'LoRA "test.safetensors": 1 tensors are part of no adapter and were left out: lora_te3_gone.alpha',
   ]);
+  // Qwen-Image's attention has FLUX's names and sizes.
+  const qwen = await open({ ...good, ...pair("transformer.transformer_blocks.0.img_mlp.net.2", N, N) });
+  await changesOf(qwen, MODELS.flux);
+  const [warning] = qwen.warnings("FLUX");
+  assert(
+    warning.startsWith('LoRA "test.safetensors": 1 of 2') &&
+      warning.endsWith("its names are those of Qwen-Image"),
+  );
   const dora = await open({ ...good, [`${q}.dora_scale`]: random([1, N + 1], 1) });
   assertThrows(() => dora.apply(checkpoint(FLUX), "denoiser"), LssgenError, `is for ${N + 1} input channels`);
 });
