@@ -199,7 +199,11 @@ const MODELS: Record<string, Record<string, Tensors>> = {
   sd15: { denoiser: UNET, text_encoder: CLIP },
   refiner: { denoiser: UNET, text_encoder_2: CLIP_G },
   pixart: {
-    denoiser: square(["transformer_blocks.0.attn1.to_q", "caption_projection.linear_1"]),
+    denoiser: square([
+      ...["attn1.to_q", "attn1.to_k", "attn1.to_v", "attn2.to_k", "attn2.to_v", "ff.net.2"]
+        .map((name) => `transformer_blocks.0.${name}`),
+      "caption_projection.linear_1",
+    ]),
     text_encoder: T5,
   },
 };
@@ -377,6 +381,10 @@ const KEYS: readonly (readonly [model: string, key: string, part: string, tensor
     "encoder.block.0.layer.0.SelfAttention.q",
   ],
   ["sdxl", "unet.input_blocks.4.1.proj_in", "denoiser", "down_blocks.1.attentions.0.proj_in"],
+  ["pixart", "lora_unet_blocks_0_mlp_fc2", "denoiser", "transformer_blocks.0.ff.net.2"],
+  ["pixart", "lora_unet_y_embedder_y_proj_fc1", "denoiser", "caption_projection.linear_1"],
+  ["pixart", "transformer.blocks.0.attn.qkv.2", "denoiser", "transformer_blocks.0.attn1.to_v"],
+  ["pixart", "transformer.blocks.0.cross_attn.kv_linear.1", "denoiser", "transformer_blocks.0.attn2.to_v"],
   // PixArt's T5 is its only encoder.
   [
     "pixart",

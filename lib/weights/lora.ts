@@ -118,10 +118,10 @@ export class LoraSet {
       const sentences = notes.map((note) => `${of} ${note}`);
       if (left.length > 0) {
         const keys = left.map(({ key, leaf }) => leaf === "bias" ? `${key} (bias)` : key);
+        const purpose = 2 * left.length >= adapters.length ? madeFor(keys, file.metadata) : "";
         sentences.push(
-          `${of} ${left.length} of ${adapters.length} changes match nothing in ${model} and were left out: ${
-            listed(keys)
-          }`,
+          `${of} ${left.length} of ${adapters.length} changes match nothing in ${model} and were left out: ` +
+            listed(keys) + purpose,
         );
       }
       const embeddings = others.filter((other) => other.startsWith("bundle_emb."));

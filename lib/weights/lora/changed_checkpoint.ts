@@ -6,7 +6,6 @@
  */
 
 import type { Checkpoint } from "../checkpoint.ts";
-import type { GgufValue } from "../gguf.ts";
 import type { Target } from "../names/original.ts";
 import type { RowRange } from "../safetensors.ts";
 import type { Adapter } from "./adapters.ts";
@@ -18,9 +17,6 @@ export interface Planned {
   /** In the order of the change's rows. */
   readonly targets: readonly Target[];
 }
-
-/** A checkpoint that knows its file's header. */
-type WithHeader = Checkpoint & { readonly metadata?: ReadonlyMap<string, GgufValue> };
 
 /** See the module. */
 export class ChangedCheckpoint implements Checkpoint {
@@ -34,9 +30,8 @@ export class ChangedCheckpoint implements Checkpoint {
     return this.base.name;
   }
 
-  /** The header of the checkpoint that is changed. */
-  get metadata(): WithHeader["metadata"] {
-    return (this.base as WithHeader).metadata;
+  get metadata(): Checkpoint["metadata"] {
+    return this.base.metadata;
   }
 
   names(): Iterable<string> {
