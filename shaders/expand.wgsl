@@ -10,19 +10,22 @@
 override WG: u32 = 64u;
 override Y_TYPE: u32 = 1u;   // 0 f32, 1 f16
 override LORA: u32 = 0u;
+override GATHER: u32 = 0u;   // rows by their numbers, those of n0 … n1 − 1 only, in place of all of these
 
 struct Shape {
   n0: u32, n1: u32, K8: u32, stride8: u32,
   rowBytes: u32, wBase: u32, rank: u32, fold: u32,  // wBase: bytes before the bound part; fold: workgroups along x
   scale: f32,   // of the whole tensor, for 8-bit floats
   yBase: u32,   // loads of 16 bytes before row n0
+  rows: u32,    // to gather
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       W: array<u32>;
 @group(0) @binding(2) var<storage, read>       A: array<vec4f>;
 @group(0) @binding(3) var<storage, read>       B: array<f32>;
-@group(0) @binding(4) var<storage, read_write> Y: array<vec4u>;
+@group(0) @binding(4) var<storage, read>       numbers: array<u32>;
+@group(0) @binding(5) var<storage, read_write> Y: array<vec4u>;
 
 // include eights
 // include quants
@@ -32,7 +35,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let at = (group.y * s.fold + group.x) * WG + lane;
   let row = at / s.stride8;
   let k = at - row * s.stride8;
-  let n = s.n0 + row;
+  var n = s.n0 + row;
+  if (GATHER == 1u) {
+    if (row >= s.rows) { return; }
+    n = numbers[row];
+    if (n < s.n0) { return; }
+  }
   if (n >= s.n1) { return; }
   var v = Eight();
   if (k < s.K8) {

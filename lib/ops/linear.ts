@@ -10,7 +10,7 @@ import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { chooseMatmul, workgroupConstants } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, type Rows, sequence, type Tensor } from "../tensor.ts";
-import { blockConstants, expand, QUANTISED, type QuantisedMatrix, rawBytes } from "./quantised.ts";
+import { blockConstants, expand, type QuantisedMatrix, rawBytes } from "./quantised.ts";
 import { bindBytes, fold } from "./window.ts";
 
 /** A weight on the GPU, [N, K] row-major as torch stores it: plain numbers, or quantised blocks. */
@@ -28,6 +28,8 @@ export interface PlainMatrix {
   readonly stride: number;
   /** Element type. */
   readonly type: "f32" | "f16" | "bf16";
+  /** First byte in the buffer, a multiple of 256, where it is no weight but what was made of one. */
+  readonly offset?: number;
   /** Never set: what is not quantised. */
   readonly blocks?: undefined;
 }

@@ -20,8 +20,23 @@ export interface QuantisedType {
   readonly bytes: number;
 }
 
+/** Name of a stored type that kernels expand. */
+export type QuantisedName =
+  | "Q8_0"
+  | "Q4_0"
+  | "Q4_1"
+  | "Q5_0"
+  | "Q5_1"
+  | "Q2_K"
+  | "Q3_K"
+  | "Q4_K"
+  | "Q5_K"
+  | "Q6_K"
+  | "F8_E4M3"
+  | "F8_E5M2";
+
 /** By the names of GGUF and safetensors. Blocks begin at even bytes. */
-export const QUANTISED = {
+export const QUANTISED: Readonly<Record<QuantisedName, QuantisedType>> = {
   Q8_0: { code: 0, values: 32, bytes: 34 },
   Q4_0: { code: 1, values: 32, bytes: 18 },
   Q4_1: { code: 2, values: 32, bytes: 20 },
@@ -34,10 +49,7 @@ export const QUANTISED = {
   Q6_K: { code: 9, values: 256, bytes: 210 },
   F8_E4M3: { code: 10, values: 8, bytes: 8 },
   F8_E5M2: { code: 11, values: 8, bytes: 8 },
-} as const satisfies Readonly<Record<string, QuantisedType>>;
-
-/** Name of a stored type that kernels expand. */
-export type QuantisedName = keyof typeof QUANTISED;
+};
 
 /** Whether kernels expand a stored type. */
 export function isQuantised(type: string): type is QuantisedName {
@@ -141,9 +153,52 @@ export function expand(r: Recorder, weight: QuantisedMatrix, n0: number, n1: num
       params: [
         ...[n, end, K / 8, stride / 8],
         ...[rowBytes, (from.offset - at) >>> 0, lora ? lora.down.shape[0] : 0, groups[0]],
-        ...[f32(scale), skipped / 16],
+        ...[f32(scale), skipped / 16, 0],
       ],
-      buffers: [from, lora?.down, lora?.up, to],
+      buffers: [from, lora?.down, lora?.up, undefined, to],
+      groups,
+    });
+  }
+  return y;
+}
+
+/**
+ * Rows by their numbers, [rows.length, stride] f32 of the innermost scope: a table of embeddings at some tokens.
+ *
+ * @param rows Numbers below N.
+ * @throws {LssgenError} `unsupported` when one row exceeds a binding.
+ */
+export function expandRows(r: Recorder, weight: QuantisedMatrix, rows: Int32Array<ArrayBuffer>): Tensor {
+  const { N, K, stride, blocks: { type, rowBytes, at, scale, lora } } = weight;
+  const y = r.tensor([rows.length, stride], "f32");
+  const limit = r.device.info.maxBindingBytes;
+  const raw = rawBytes(weight);
+  const whole = raw.byteLength <= limit;
+  const step = whole ? N : Math.floor((limit - 512) / rowBytes);
+  if (step < 1) {
+    throw new LssgenError(
+      "unsupported",
+      `A table row of ${rowBytes} bytes exceeds the binding limit of ${limit}`,
+    );
+  }
+  using _numbers = r.scope();
+  const numbers = r.upload([rows.length], rows);
+  // Each dispatch writes the rows that lie in what it binds.
+  for (let n = 0; n < N; n += step) {
+    const end = Math.min(N, n + step);
+    if (!rows.some((row) => row >= n && row < end)) continue;
+    const from = bindBytes(raw, n * rowBytes, end * rowBytes, whole);
+    const groups = fold(Math.ceil(rows.length * stride / 8 / WG));
+    r.dispatch({
+      shader: "expand",
+      types: {},
+      constants: { WG, ...blockConstants(type), Y_TYPE: 0, LORA: lora ? 1 : 0, GATHER: 1 },
+      params: [
+        ...[n, end, K / 8, stride / 8],
+        ...[rowBytes, (from.offset - at) >>> 0, lora ? lora.down.shape[0] : 0, groups[0]],
+        ...[f32(scale), 0, rows.length],
+      ],
+      buffers: [from, lora?.down, lora?.up, numbers, y],
       groups,
     });
   }
