@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
-import { helpText, nearest, OPTIONS, parseOptions } from "../lib/cli/options.ts";
+import { nearest } from "../lib/cli/nearest.ts";
+import { helpText, OPTIONS, parseOptions } from "../lib/cli/options.ts";
 import type { CommandName } from "../lib/cli/options.ts";
 
 const COMMANDS: CommandName[] = ["generate", "plan", "inspect", "compare"];

@@ -58,8 +58,8 @@ Deno.test("a long prompt takes rows of its own with emphasis, and is cut with a 
   const width = cut.last.width;
   assertEquals(difference(whole.last.data.subarray(0, 70 * width), cut.last.data.subarray(0, 70 * width)), 0);
 
-  const both = await clipStates(clip, clipG, LONG, true);
-  const empty = await clipStates(clip, clipG, "");
+  const both = await clipStates(clip, clipG, [LONG, LONG], true);
+  const empty = await clipStates(clip, clipG, ["", ""]);
   assertEquals(filled(empty.states, both.states.rows, empty.states).rows, both.states.rows);
 });
 
