@@ -99,12 +99,11 @@ const FOREIGN: Readonly<Record<string, CommandName | { readonly instead: string 
   finetune: { instead: "models are not trained here" },
 };
 
-/** Words that people draw, although a command is near. */
+/** Words that people draw, although a command is near: what CLIP's vocabulary holds of them, and some more. */
 const THINGS = new Set(
-  ("plane planes plans plant plants planet plain plank plaza clan pan lan plum pearl " +
-    "nerve verve swerve serves served serge sere sieve verse steve " +
-    "insect insects compass compote compost company compose general generator generals venerate " +
-    "concert covert convent").split(" "),
+  ("play plane planes plans plant plants planet plain plank plano plaza pan phan serge sere sieve serum seven severe " +
+    "insect insects insert inspector compass compost compote company compose compete compact comrade general generals " +
+    "generator generative").split(" "),
 );
 
 /** A file's name, as no prompt ends with one. */
@@ -129,7 +128,7 @@ export function commandOf(args: readonly string[]): CommandLine {
   const [word = "", ...rest] = args;
   if (isCommand(word)) return { command: word, rest };
   const lower = word.toLowerCase();
-  if (lower === "help" && rest.length <= 1) {
+  if (lower === "help" && (rest.length === 0 || isCommand(rest[0]))) {
     return { command: isCommand(rest[0]) ? rest[0] : "generate", rest, ask: "help" };
   }
   if (lower === "version" && rest.length === 0) return { command: "generate", rest, ask: "version" };
@@ -185,8 +184,10 @@ function isCommand(word: string | undefined): word is CommandName {
   return word !== undefined && Object.hasOwn(COMMANDS, word);
 }
 
-/** The command that a word is one or two slips away from; short ones have too many neighbours for two. */
+/** The command that a word is one or two slips away from, the first letter right; short ones have too many neighbours for two. */
 function misspelt(word: string): CommandName | undefined {
   if (!/^[a-z][a-z_-]+$/.test(word) || THINGS.has(word)) return undefined;
-  return NAMES.find((name) => nearest(word, [name], name.length > 5 ? 2 : 1) !== undefined);
+  return NAMES.find((name) =>
+    name[0] === word[0] && nearest(word, [name], name.length > 5 ? 2 : 1) !== undefined
+  );
 }
