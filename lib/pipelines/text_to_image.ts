@@ -171,7 +171,7 @@ export async function createPipeline(
   let info = await ownSettings(folder, await family.read(folder, index));
   if (options.upsamplerWeights) info = { ...info, learnedUpsampler: true };
   const { firstPicture } = options;
-  if (firstPicture) readPrompts(info, { prompt: "", ...firstPicture });
+  const tags = firstPicture ? readPrompts(info, { prompt: "", ...firstPicture }).loras : [];
   const device = options.device ?? await openDevice();
   const parts: Disposable[] = options.device ? [] : [device];
   const loaded = new AbortController();
@@ -196,7 +196,6 @@ export async function createPipeline(
       opened: new Opened(),
     };
     const model = { family, info, options };
-    const tags = firstPicture && readPrompts(info, { prompt: "", ...firstPicture }).loras || [];
     const { loras, warnings } = await openLoras(model, bare, tags);
     const context = { ...bare, loras };
     const rehearsed = foretold(() => rehearse(model, { ...context, signal: loaded.signal })).catch(
