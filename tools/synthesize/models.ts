@@ -8,7 +8,7 @@
  */
 
 import { AutoencoderKl, autoencoderKlConfig } from "../../lib/models/autoencoder_kl.ts";
-import { ClipTextModel, clipTextConfig } from "../../lib/models/clip.ts";
+import { clipTextConfig, ClipTextModel } from "../../lib/models/clip.ts";
 import { fluxConfig, FluxTransformer } from "../../lib/models/flux.ts";
 import { sd3Config, Sd3Transformer } from "../../lib/models/sd3.ts";
 import { t5Config, T5Encoder } from "../../lib/models/t5.ts";

@@ -90,7 +90,8 @@ export class RandomCheckpoint implements Checkpoint {
     const size = count / values * bytes;
     const out = new Uint8Array(size);
     // Each tensor begins elsewhere in the pool.
-    let from = (first / values * bytes + hash(name, this.seed) % POOL * (BLOCK / values * bytes)) % pool.length;
+    let from = (first / values * bytes + hash(name, this.seed) % POOL * (BLOCK / values * bytes)) %
+      pool.length;
     for (let at = 0; at < size;) {
       const n = Math.min(size - at, pool.length - from);
       out.set(pool.subarray(from, from + n), at);
