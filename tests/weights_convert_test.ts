@@ -186,3 +186,16 @@ Deno.test("safetensors files cannot hold quantised blocks, and the error names t
   );
   assertEquals(error.code, "unsupported");
 });
+
+Deno.test("headers larger than any first guess hold thousands of tensors", async () => {
+  const many = Object.fromEntries(
+    Array.from({ length: 3000 }, (_, i) => [`some.rather.long.name.of.a.block.${i}.weight`, [[1, 2], wave]]),
+  ) as Record<string, [number[], (i: number) => number]>;
+  const source = await checkpoint(many);
+  const { bytes } = await converted(source, { format: "gguf", type: "F32" });
+  const file = await openGguf(bytesOf("out.gguf", bytes));
+  assertEquals(
+    await file.readF32("some.rather.long.name.of.a.block.2999.weight"),
+    Float32Array.of(wave(0), wave(1)),
+  );
+});

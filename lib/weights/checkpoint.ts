@@ -124,6 +124,19 @@ async function openShards(folder: FolderSource, at: string, index: string): Prom
 }
 
 /**
+ * Opens one file under the names that stand in it.
+ *
+ * @throws {LssgenError} `bad_file` when it is missing or unsound, `unsupported` for another ending.
+ */
+export async function openCheckpointAsStored(folder: FolderSource, path: string): Promise<Checkpoint> {
+  const source: ByteSource | undefined = await folder.open(path);
+  if (!source) throw new LssgenError("bad_file", `"${folder.name}/${path}" is missing`);
+  if (path.endsWith(".safetensors")) return await openSafetensors(source);
+  if (path.endsWith(".gguf")) return await openGguf(source);
+  throw new LssgenError("unsupported", `"${source.name}" cannot be read: expected .safetensors or .gguf`);
+}
+
+/**
  * Opens one file by its ending: `.safetensors` or `.gguf`. Files with a model's original tensor names, or with those
  * of another tool, are presented under the names of diffusers and transformers.
  *
@@ -135,9 +148,5 @@ export async function openCheckpointFile(
   path: string,
   kinds?: readonly PartKind[],
 ): Promise<Checkpoint> {
-  const source: ByteSource | undefined = await folder.open(path);
-  if (!source) throw new LssgenError("bad_file", `"${folder.name}/${path}" is missing`);
-  if (path.endsWith(".safetensors")) return underDiffusersNames(await openSafetensors(source), kinds);
-  if (path.endsWith(".gguf")) return underDiffusersNames(await openGguf(source), kinds);
-  throw new LssgenError("unsupported", `"${source.name}" cannot be read: expected .safetensors or .gguf`);
+  return underDiffusersNames(await openCheckpointAsStored(folder, path), kinds);
 }

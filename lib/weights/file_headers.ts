@@ -144,26 +144,31 @@ class Bytes {
   private at = 0;
 
   u8(v: number): void {
-    this.view.setUint8(this.room(1), v);
+    const at = this.room(1);
+    this.view.setUint8(at, v);
   }
 
   u32(v: number): void {
-    this.view.setUint32(this.room(4), v, true);
+    const at = this.room(4);
+    this.view.setUint32(at, v, true);
   }
 
   f32(v: number): void {
-    this.view.setFloat32(this.room(4), v, true);
+    const at = this.room(4);
+    this.view.setFloat32(at, v, true);
   }
 
   u64(v: number): void {
-    this.view.setBigUint64(this.room(8), BigInt(v), true);
+    const at = this.room(8);
+    this.view.setBigUint64(at, BigInt(v), true);
   }
 
   /** Length in bytes, then UTF-8. */
   text(v: string): void {
     const bytes = new TextEncoder().encode(v);
     this.u64(bytes.length);
-    this.bytes.set(bytes, this.room(bytes.length));
+    const at = this.room(bytes.length);
+    this.bytes.set(bytes, at);
   }
 
   /** What stands before an array's elements. */
@@ -178,6 +183,7 @@ class Bytes {
     return this.bytes.slice(0, this.at);
   }
 
+  /** Where the next `n` bytes go; replaces `bytes` and `view` when they are too small. */
   private room(n: number): number {
     const from = this.at;
     this.at += n;
