@@ -5,25 +5,10 @@ import { LssgenError } from "../lib/errors.ts";
 import { elements } from "../lib/tensor.ts";
 import { bytesOf } from "../lib/weights/bytes.ts";
 import type { Checkpoint } from "../lib/weights/checkpoint.ts";
+import type { PartKind } from "../lib/weights/names/family.ts";
 import { leftOver, partsOf, underDiffusersNames, viewOf } from "../lib/weights/names/original.ts";
 import { openSafetensors, writeSafetensors } from "../lib/weights/safetensors.ts";
-
-const ROOT = new URL("./golden/", import.meta.url);
-
-interface Tensor {
-  readonly shape: readonly number[];
-  readonly data: Float32Array<ArrayBuffer>;
-}
-
-/** Tensors of a golden checkpoint. */
-async function tensorsOf(path: string): Promise<Map<string, Tensor>> {
-  const file = await openSafetensors(bytesOf(path, await Deno.readFile(new URL(path, ROOT))));
-  const tensors = new Map<string, Tensor>();
-  for (const name of file.names()) {
-    tensors.set(name, { shape: file.info(name)!.shape, data: await file.readF32(name) });
-  }
-  return tensors;
-}
+import { ldmVae, llamaT5, openClip, type Tensor, tensorsOf } from "./foreign_names.ts";
 
 async function written(tensors: ReadonlyMap<string, Tensor>): Promise<Checkpoint> {
   const entries = [...tensors].map(([name, { shape, data }]) => ({ name, shape, data }));
@@ -52,79 +37,6 @@ async function assertSame(got: Checkpoint, want: ReadonlyMap<string, Tensor>): P
     assertEquals(await got.readF32(name, part), data.slice(row), `${name} from row 1`);
     assertEquals(new Float32Array((await got.read(name, part)).bytes.buffer), data.slice(row), name);
   }
-}
-
-/** diffusers' AutoencoderKL → the names of ae.safetensors; its attention is made of 1×1 convolutions. */
-function ldmVae(tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  const levels = 1 +
-    Math.max(...[...tensors.keys()].map((n) => Number(/up_blocks\.(\d+)/.exec(n)?.[1] ?? 0)));
-  const out = new Map<string, Tensor>();
-  for (const [name, tensor] of tensors) {
-    const old = name
-      .replace("conv_norm_out", "norm_out")
-      .replace(/mid_block\.resnets\.(\d)/, (_, i) => `mid.block_${Number(i) + 1}`)
-      .replace(/down_blocks\.(\d+)\.resnets\.(\d+)/, "down.$1.block.$2")
-      .replace(/down_blocks\.(\d+)\.downsamplers\.0/, "down.$1.downsample")
-      .replace(/up_blocks\.(\d+)\.resnets\.(\d+)/, (_, i, j) => `up.${levels - 1 - i}.block.${j}`)
-      .replace(/up_blocks\.(\d+)\.upsamplers\.0/, (_, i) => `up.${levels - 1 - i}.upsample`)
-      .replace("conv_shortcut", "nin_shortcut")
-      .replace("mid_block.attentions.0", "mid.attn_1")
-      .replace("group_norm", "norm")
-      .replace(/to_([qkv])/, "$1")
-      .replace("to_out.0", "proj_out");
-    const conv = /attn_1\.(q|k|v|proj_out)\.weight$/.test(old);
-    out.set(old, conv ? { ...tensor, shape: [...tensor.shape, 1, 1] } : tensor);
-  }
-  return out;
-}
-
-/** transformers' CLIP → OpenCLIP's names, fused and transposed. */
-function openClip(tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  const out = new Map<string, Tensor>();
-  for (const [name, tensor] of tensors) {
-    const qkv = /^text_model\.encoder\.layers\.(\d+)\.self_attn\.q_proj\.(weight|bias)$/.exec(name);
-    if (qkv) {
-      const three = ["q", "k", "v"].map((x) => tensors.get(name.replace("q_proj", `${x}_proj`))!);
-      const [rows, ...rest] = tensor.shape;
-      const data = new Float32Array(3 * tensor.data.length);
-      three.forEach((t, i) => data.set(t.data, i * tensor.data.length));
-      out.set(`transformer.resblocks.${qkv[1]}.attn.in_proj_${qkv[2]}`, { shape: [3 * rows, ...rest], data });
-    } else if (name === "text_projection.weight") {
-      const [N, K] = tensor.shape;
-      const data = new Float32Array(N * K);
-      for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) data[k * N + n] = tensor.data[n * K + k];
-      out.set("text_projection", { shape: [K, N], data });
-    } else if (!/self_attn\.[kv]_proj/.test(name)) {
-      out.set(
-        name
-          .replace("text_model.embeddings.token_embedding.weight", "token_embedding.weight")
-          .replace("text_model.embeddings.position_embedding.weight", "positional_embedding")
-          .replace("text_model.final_layer_norm", "ln_final")
-          .replace("text_model.encoder.layers", "transformer.resblocks")
-          .replace("layer_norm", "ln_")
-          .replace("self_attn.out_proj", "attn.out_proj")
-          .replace("mlp.fc1", "mlp.c_fc")
-          .replace("mlp.fc2", "mlp.c_proj"),
-        tensor,
-      );
-    }
-  }
-  return out;
-}
-
-/** transformers' T5 encoder → llama.cpp's names. */
-function llamaT5(name: string): string {
-  return name
-    .replace("shared.", "token_embd.")
-    .replace("encoder.final_layer_norm", "enc.output_norm")
-    .replace(/encoder\.block\.(\d+)/, "enc.blk.$1")
-    .replace(/layer\.0\.SelfAttention\.([qkvo])\./, "attn_$1.")
-    .replace("layer.0.SelfAttention.relative_attention_bias", "attn_rel_b")
-    .replace("layer.0.layer_norm", "attn_norm")
-    .replace("layer.1.layer_norm", "ffn_norm")
-    .replace("layer.1.DenseReluDense.wi_0", "ffn_gate")
-    .replace("layer.1.DenseReluDense.wi_1", "ffn_up")
-    .replace("layer.1.DenseReluDense.wo", "ffn_down");
 }
 
 const FLUX_VAE = "pipelines/flux_dev/model/vae/diffusion_pytorch_model.safetensors";
@@ -156,6 +68,16 @@ Deno.test("a VAE's loss network and moving average are left out, an unknown tens
     new Map([...ldmVae(want), ...Object.entries(extra), ["decoder.new.weight", one]]),
   );
   await assertSame(underDiffusersNames(file), new Map([...want, ["decoder.new.weight", one]]));
+});
+
+Deno.test("the convolutions around the latents may lie in the halves of a VAE", async () => {
+  const want = await tensorsOf(SD15_VAE);
+  const inside = renamed(
+    ldmVae(want),
+    (name) => name.replace(/^quant_conv/, "encoder.$&").replace(/^post_quant_conv/, "decoder.$&"),
+  );
+  assertEquals(inside.has("encoder.quant_conv.weight"), true);
+  await assertSame(underDiffusersNames(await written(inside)), want);
 });
 
 Deno.test("TAESD's own names are AutoencoderTiny's: one file, ComfyUI's joined file, and its halves", async () => {
@@ -203,6 +125,23 @@ Deno.test("OpenCLIP's fused attention is cut in three and its projection turned,
       await assertSame(underDiffusersNames(file, ["clip"]), want);
     }
   }
+});
+
+Deno.test("CLIP as stable-diffusion.cpp converts it is transformers': fused attention, a projection without .weight", async () => {
+  const want = await tensorsOf(WIDE_G);
+  const file = renamed(openClip(want), (name) =>
+    "cond_stage_model.1.transformer." + name
+      .replace(/^token_embedding/, "text_model.embeddings.token_embedding")
+      .replace(/^positional_embedding$/, "text_model.embeddings.position_embedding.weight")
+      .replace(/^text_projection$/, "text_model.text_projection")
+      .replace(/^ln_final/, "text_model.final_layer_norm")
+      .replace(/^transformer\.resblocks/, "text_model.encoder.layers")
+      .replace(/attn\.in_proj_(weight|bias)/, "self_attn.in_proj.$1")
+      .replace(/attn\.out_proj/, "self_attn.out_proj")
+      .replace(/\.ln_/, ".layer_norm")
+      .replace("c_fc", "fc1")
+      .replace("c_proj", "fc2"));
+  await assertSame(underDiffusersNames(await written(file), ["clip"]), want);
 });
 
 Deno.test("a projection that is a layer, not a parameter, is not turned", async () => {
@@ -362,6 +301,29 @@ Deno.test("parts without a prefix do not swallow parts that have one", async () 
   const file = await written(new Map([...flux, ...renamed(t5, (name) => `text_encoders.t5xxl.${name}`)]));
   await assertSame(underDiffusersNames(file, ["denoiser"]), flux);
   await assertSame(underDiffusersNames(file, ["clip", "t5"]), t5);
+});
+
+Deno.test("a file of another part, or a LoRA, is refused by what it is", async () => {
+  const one: Tensor = { shape: [1], data: new Float32Array(1) };
+  const lora = new Map([
+    ["transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight", one],
+    ["lora_unet_double_blocks_0_img_mlp_0.alpha", one],
+  ]);
+  const cases: [tensors: ReadonlyMap<string, Tensor>, kinds: readonly PartKind[], says: string][] = [
+    [
+      ldmVae(await tensorsOf(SD15_VAE)),
+      ["denoiser"],
+      "holds a VAE (names of latent diffusion's VAE), expected a denoiser",
+    ],
+    [await tensorsOf(T5), ["vae"], "holds a T5 encoder"],
+    [await tensorsOf(UNET), ["clip", "t5"], "expected a CLIP text encoder or a T5 encoder"],
+    [lora, ["denoiser"], "LoRA"],
+  ];
+  for (const [tensors, kinds, says] of cases) {
+    const file = await written(tensors);
+    const error = await assertRejects(async () => await underDiffusersNames(file, kinds), LssgenError, says);
+    assertEquals(error.code, "bad_file");
+  }
 });
 
 Deno.test("a fused attention that has no three equal parts is refused by name", async () => {

@@ -10,7 +10,7 @@ import { LssgenError, NoAdapterError } from "../lib/errors.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { METHODS } from "../lib/scaling/methods/registry.ts";
 import type { Plan } from "../lib/scaling/types.ts";
-import { blobSource, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
+import { blobSource, filesIn, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { cachedFolder, forgetStored, type ListedFile, storedBytes } from "../lib/weights/cache.ts";
 import { Engine, type EngineOptions, type RunOptions } from "./engine.ts";
 import { withFile } from "./own_model.ts";
@@ -139,7 +139,7 @@ function chosen({ name, files }: OwnFolder): FolderSource {
   return folderOf(name, (path) => {
     const file = files.get(path);
     return Promise.resolve(file && blobSource(`${name}/${path}`, file));
-  });
+  }, (path) => Promise.resolve(filesIn(files.keys(), path)));
 }
 
 async function summary({ engine, bytes, part }: Current): Promise<ModelSummary> {
@@ -192,7 +192,11 @@ async function draw(id: number, index: number, job: Job, signal: AbortSignal): P
   warm.add(key);
   const [image] = result.images;
   const ms = result.timings.reduce((sum, timing) => sum + timing.ms, 0);
-  const { timings, warnings } = result;
+  const { timings } = result;
+  const left = result.images.length - 1;
+  const warnings = left > 0
+    ? [...result.warnings, `${left} more classes were drawn and are not shown: ask for one at a time`]
+    : result.warnings;
   const { width, height, parameters } = image;
   const bytes = await pictureFile(image, { model: current?.own });
   const png = new Blob([bytes], { type: "image/png" });

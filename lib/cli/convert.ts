@@ -6,7 +6,7 @@
 
 import { basename, dirname, extname } from "@std/path";
 import { LssgenError } from "../errors.ts";
-import { type Checkpoint, openCheckpoint, openCheckpointAsStored } from "../weights/checkpoint.ts";
+import { type Checkpoint, openCheckpoint, openRawFile } from "../weights/checkpoint.ts";
 import {
   convertCheckpoint,
   type ConvertReport,
@@ -112,7 +112,7 @@ async function openInput(path: string): Promise<Input[]> {
   const stat = await Deno.stat(path).catch(() => undefined);
   if (!stat) throw new LssgenError("bad_option", `"${path}" does not exist; convert takes files and folders`);
   if (!stat.isDirectory) {
-    return [{ source: await openCheckpointAsStored(fileFolder(dirname(path)), basename(path)) }];
+    return [{ source: await openRawFile(fileFolder(dirname(path)), basename(path)) }];
   }
   const folder = fileFolder(path);
   if (await folder.text("model_index.json") === undefined) {
