@@ -13,12 +13,16 @@ import {
   type ConvertSink,
   type FileFormat,
   type TypeRule,
+  typeRules,
+  writableType,
 } from "../weights/convert.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import type { WritableType } from "../weights/quantise.ts";
 import { componentFile, singleFile } from "../weights/single_file.ts";
-import { BytesProgress } from "./bytes_progress.ts";
+import { BytesProgress, bytesText } from "./bytes_progress.ts";
 import { fileFolder } from "./files.ts";
+import type { Parsed } from "./options.ts";
+import { duration } from "./progress.ts";
 import { Quantisers } from "./quantisers.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -40,8 +44,36 @@ interface Input {
   readonly role?: "clip_l" | "clip_g";
 }
 
+/** Runs the command. */
+export async function convert(options: Parsed, terminal: Terminal): Promise<void> {
+  const { words, text: { model, out, type, tensorTypeRules } } = options;
+  const inputs = [...words, ...model === undefined ? [] : [model]];
+  if (inputs.length === 0) {
+    throw new LssgenError(
+      "bad_option",
+      "`convert` needs something to read: a file, a component's folder, or a model's",
+    );
+  }
+  if (out === undefined) {
+    throw new LssgenError("bad_option", "`convert` needs --out FILE: .gguf or .safetensors");
+  }
+  if (type === undefined) {
+    throw new LssgenError("bad_option", "`convert` needs --type, for example q8_0, q4_k or f16");
+  }
+  const started = performance.now();
+  const request = { inputs, out, type: writableType(type), rules: typeRules(tensorTypeRules ?? "") };
+  const { bytes, types, beyondF16 } = await convertFiles(request, terminal);
+  terminal.print(`${out}: ${bytesText(bytes)} in ${duration(performance.now() - started)}`);
+  for (const [name, { tensors, bytes }] of types) {
+    terminal.print(`  ${name.padEnd(6)} ${String(tensors).padStart(5)} tensors  ${bytesText(bytes)}`);
+  }
+  if (beyondF16.length > 0) {
+    terminal.print(`  kept in F32, since values exceed 65504: ${beyondF16.join(", ")}`);
+  }
+}
+
 /**
- * Runs the command.
+ * Converts files and folders.
  *
  * @throws {LssgenError} `bad_option` for a file that cannot be written or an input that cannot be part of it, before anything
  *   is read; what reading throws.

@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import { type Checkpoint, joined } from "./checkpoint.ts";
 import type { FileFormat } from "./convert.ts";
 import { OPEN_CLIP_NAMES } from "./names/clip.ts";
 import type { NameFamily } from "./names/family.ts";
@@ -111,7 +111,7 @@ export function singleFile(
       ? new OriginalCheckpoint(view, place.names, place.prefix)
       : prefixed(view, place.prefix);
   });
-  return joined(files);
+  return joined(denoiser.view.name, files);
 }
 
 function clipRole(view: Checkpoint): "clip_l" | "clip_g" {
@@ -133,36 +133,8 @@ function prefixed(source: Checkpoint, prefix: string): Checkpoint {
       for (const name of source.names()) yield prefix + name;
     },
     info: (name) => name.startsWith(prefix) ? source.info(own(name)) : undefined,
+    metadata: source.metadata,
     read: (name, rows) => source.read(own(name), rows),
     readF32: (name, rows) => source.readF32(own(name), rows),
-  };
-}
-
-/** Checkpoints side by side. */
-function joined(sources: readonly Checkpoint[]): Checkpoint {
-  const owners = new Map<string, Checkpoint>();
-  for (const source of sources) {
-    for (const name of source.names()) {
-      const other = owners.get(name);
-      if (other) {
-        throw new LssgenError(
-          "bad_option",
-          `"${source.name}" and "${other.name}" both hold "${name}": name one file for each part of the model`,
-        );
-      }
-      owners.set(name, source);
-    }
-  }
-  const owner = (name: string): Checkpoint => {
-    const source = owners.get(name);
-    if (!source) throw new LssgenError("bad_tensor", `There is no tensor "${name}"`);
-    return source;
-  };
-  return {
-    name: sources[0].name,
-    names: () => owners.keys(),
-    info: (name) => owners.get(name)?.info(name),
-    read: (name, rows) => owner(name).read(name, rows),
-    readF32: (name, rows) => owner(name).readF32(name, rows),
   };
 }
