@@ -39,7 +39,8 @@ export interface ClipVocabulary {
   readonly file: string;
 }
 
-const END_OF_WORD = "</w>";
+/** Marks the last letter of a word. */
+export const END_OF_WORD = "</w>";
 
 /** CLIP's words. A special token spelled in capitals arrives here in lower case and is no id any more. */
 const WORD =
@@ -236,7 +237,7 @@ function before(a: Pair, b: Pair): boolean {
 }
 
 /** GPT-2's letter for each byte: printable Latin-1 stands for itself, the rest follow from U+0100 on. */
-const BYTE_LETTERS: readonly string[] = byteLetters();
+export const BYTE_LETTERS: readonly string[] = byteLetters();
 const LETTER_BYTES: ReadonlyMap<string, number> = new Map(BYTE_LETTERS.map((letter, byte) => [letter, byte]));
 
 function byteLetters(): string[] {

@@ -1,5 +1,5 @@
 /**
- * Reads what a tokenizer needs from a SentencePiece model file, which is one protobuf message.
+ * Reads what a tokenizer needs from a SentencePiece model file, which is one protobuf message, and writes such files.
  *
  * Source: sentencepiece_model.proto (field numbers), the protobuf wire format.
  *
@@ -8,17 +8,34 @@
 
 import { LssgenError } from "../errors.ts";
 
-/** A unigram model. */
+/** A piece of a model. */
+export interface SentencePiece {
+  /** Its text; U+2581 stands for a space. */
+  readonly text: string;
+  /** Log probability. */
+  readonly score: number;
+  /** One of {@linkcode PIECE_TYPE}. */
+  readonly type: number;
+}
+
+/** What a unigram model says. */
 export interface SentencePieceModel {
-  /** Pieces in the order of their ids, with log probabilities. */
-  readonly pieces: readonly { readonly text: string; readonly score: number }[];
+  /** Pieces in the order of their ids. */
+  readonly pieces: readonly SentencePiece[];
+  /** precompiled_charsmap; empty when the model has none. */
+  readonly charsmap: Uint8Array;
+}
+
+/** A unigram model as it is read from a file. */
+export interface ReadSentencePiece extends SentencePieceModel {
   /** Id of the unknown piece. */
   readonly unknownId: number;
   /** Unknown letters are spelled in bytes. */
   readonly byteFallback: boolean;
-  /** precompiled_charsmap; empty when the model has none. */
-  readonly charsmap: Uint8Array;
 }
+
+/** Kinds of pieces: SentencePiece's numbers, which GGUF's `tokenizer.ggml.token_type` shares. */
+export const PIECE_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
 /** Field numbers of the messages. */
 const MODEL = { piece: 1, trainer: 2, normalizer: 3 } as const;
@@ -26,7 +43,6 @@ const PIECE = { text: 1, score: 2, type: 3 } as const;
 const TRAINER = { modelType: 3, byteFallback: 35 } as const;
 const NORMALIZER = { charsmap: 2 } as const;
 const UNIGRAM = 1;
-const UNKNOWN_PIECE = 2;
 const MODEL_TYPES = ["", "unigram", "BPE", "word", "char"];
 
 /**
@@ -37,8 +53,8 @@ const MODEL_TYPES = ["", "unigram", "BPE", "word", "char"];
  * @throws {LssgenError} `bad_file` when it is damaged or has no unknown piece, `unsupported` when the
  * model is no unigram model.
  */
-export function readSentencePiece(bytes: Uint8Array, file: string): SentencePieceModel {
-  const pieces: { text: string; score: number }[] = [];
+export function readSentencePiece(bytes: Uint8Array, file: string): ReadSentencePiece {
+  const pieces: SentencePiece[] = [];
   let unknownId = -1;
   let modelType = UNIGRAM;
   let byteFallback = false;
@@ -49,12 +65,14 @@ export function readSentencePiece(bytes: Uint8Array, file: string): SentencePiec
     if (field === MODEL.piece) {
       let text = "";
       let score = 0;
+      let type: number = PIECE_TYPE.normal;
       for (const part of fields(value, file)) {
         if (part.field === PIECE.text && typeof part.value !== "number") text = decoder.decode(part.value);
         else if (part.field === PIECE.score && typeof part.value === "number") score = part.value;
-        else if (part.field === PIECE.type && part.value === UNKNOWN_PIECE) unknownId = pieces.length;
+        else if (part.field === PIECE.type && typeof part.value === "number") type = part.value;
       }
-      pieces.push({ text, score });
+      if (type === PIECE_TYPE.unknown) unknownId = pieces.length;
+      pieces.push({ text, score, type });
     } else if (field === MODEL.trainer) {
       for (const part of fields(value, file)) {
         if (part.field === TRAINER.modelType) modelType = Number(part.value);
@@ -73,6 +91,54 @@ export function readSentencePiece(bytes: Uint8Array, file: string): SentencePiec
   if (unknownId < 0) throw broken(file, "it has no piece for unknown letters");
   return { pieces, unknownId, byteFallback, charsmap };
 }
+
+/**
+ * A model file of these pieces, with what SentencePiece's other fields have by default.
+ *
+ * @param model Pieces and character map.
+ */
+export function writeSentencePiece({ pieces, charsmap }: SentencePieceModel): Uint8Array<ArrayBuffer> {
+  const encoder = new TextEncoder();
+  const texts = pieces.map((piece) => encoder.encode(piece.text));
+  // A piece has at most two lengths, three keys, a score and a type beside its text.
+  const room = texts.reduce((sum, text) => sum + text.length + 24, charsmap.length + 32);
+  const out = new Uint8Array(room);
+  const view = new DataView(out.buffer);
+  let at = 0;
+  const number = (value: number): void => {
+    for (; value >= 0x80; value = Math.floor(value / 128)) out[at++] = value % 128 + 0x80;
+    out[at++] = value;
+  };
+  const key = (field: number, kind: number): void => number(8 * field + kind);
+  const bytes = (field: number, value: Uint8Array): void => {
+    key(field, KIND.bytes);
+    number(value.length);
+    out.set(value, at);
+    at += value.length;
+  };
+  const lengthOfNumber = (value: number): number =>
+    value < 0x80 ? 1 : 1 + lengthOfNumber(Math.floor(value / 128));
+  pieces.forEach(({ score, type }, i) => {
+    const text = texts[i];
+    key(MODEL.piece, KIND.bytes);
+    number(1 + lengthOfNumber(text.length) + text.length + 5 + 2);
+    bytes(PIECE.text, text);
+    key(PIECE.score, KIND.float32);
+    view.setFloat32(at, score, true);
+    at += 4;
+    key(PIECE.type, KIND.number);
+    number(type);
+  });
+  if (charsmap.length > 0) {
+    key(MODEL.normalizer, KIND.bytes);
+    number(1 + lengthOfNumber(charsmap.length) + charsmap.length);
+    bytes(NORMALIZER.charsmap, charsmap);
+  }
+  return out.slice(0, at);
+}
+
+/** How protobuf writes a field. */
+const KIND = { number: 0, float64: 1, bytes: 2, float32: 5 } as const;
 
 /** The fields of a message; 32-bit values are read as floats, the only kind that the format uses. */
 function* fields(bytes: Uint8Array, file: string): Generator<{ field: number; value: number | Uint8Array }> {
@@ -99,19 +165,19 @@ function* fields(bytes: Uint8Array, file: string): Generator<{ field: number; va
     const key = varint();
     const field = Math.floor(key / 8);
     switch (key % 8) {
-      case 0:
+      case KIND.number:
         yield { field, value: varint() };
         break;
-      case 1:
+      case KIND.float64:
         yield { field, value: view.getFloat64(take(8), true) };
         break;
-      case 2: {
+      case KIND.bytes: {
         const length = varint();
         const from = take(length);
         yield { field, value: bytes.subarray(from, from + length) };
         break;
       }
-      case 5:
+      case KIND.float32:
         yield { field, value: view.getFloat32(take(4), true) };
         break;
       default:
