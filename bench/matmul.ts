@@ -73,7 +73,7 @@ async function make(
   const source = filled(device, elements(x.shape), xType);
   r.copy({ ...x, buffer: source }, 0, x, 0, x.byteLength);
   const y = r.tensor([1, M, N], xType);
-  const weight: Matrix = { buffer: filled(device, N * K, type), N, K, stride: K, type };
+  const weight: PlainMatrix = { buffer: filled(device, N * K, type), N, K, stride: K, type };
   // The textbook's kernel binds its operands whole.
   const fits = 4 * Math.max(M * K, N * K, M * N) <= device.info.maxBindingBytes;
   const wide = fits

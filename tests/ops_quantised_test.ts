@@ -108,7 +108,7 @@ Deno.test("an epilogue around a quantised product is that of a plain one", async
   const [B, S, N, K] = [2, 3, 20, 256];
   const { weight, values } = weightOf(device, "Q4_K", N, K);
   using r = new Recorder(device, "f32");
-  const plain = device.gpu.createBuffer({ size: values.byteLength, usage: 0x80 | 0x08 });
+  const plain = device.gpu.createBuffer({ size: values.byteLength, usage: 0x80 | 0x04 | 0x08 });
   device.gpu.queue.writeBuffer(plain, 0, values);
   const x = r.upload([B, S, K], Float32Array.from({ length: B * S * K }, (_, i) => noise(i)));
   const gate = r.upload([B, N + 4], Float32Array.from({ length: B * (N + 4) }, (_, i) => noise(i + 3)));
