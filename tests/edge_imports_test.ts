@@ -13,6 +13,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   base: [],
   gpu: [],
   weights: [],
+  hub: ["weights"],
   schedulers: [],
   text: [],
   image: [],
@@ -20,7 +21,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ops: ["gpu"],
   scaling: ["schedulers"],
   models: ["ops", "gpu", "weights"],
-  pipelines: ["scaling", "cache", "models", "text", "image", "ops", "schedulers", "gpu", "weights"],
+  pipelines: ["scaling", "cache", "models", "text", "image", "ops", "schedulers", "gpu", "hub", "weights"],
   server: ["pipelines", "schedulers", "image"],
   cli: [
     "server",
@@ -33,6 +34,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "ops",
     "schedulers",
     "gpu",
+    "hub",
     "weights",
   ],
 };

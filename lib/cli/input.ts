@@ -6,20 +6,25 @@
 
 import { LssgenError } from "../errors.ts";
 import type { ByteSource, FolderSource } from "../weights/bytes.ts";
+import { localPath } from "./download.ts";
 import { fileFolder, fileSource } from "./files.ts";
+import type { Terminal } from "./terminal.ts";
 
 /**
- * Opens a folder.
+ * Opens a folder, of the disk or of a hub (`ORG/NAME`), which is fetched first.
  *
- * @param path As typed; undefined stays undefined.
+ * @param typed As typed; undefined stays undefined.
  * @param option The option's spelling, for messages.
+ * @param terminal Where a download shows.
  * @throws {LssgenError} `bad_file` when there is no such folder.
  */
 export async function openFolder(
-  path: string | undefined,
+  typed: string | undefined,
   option: string,
+  terminal: Terminal,
 ): Promise<FolderSource | undefined> {
-  if (path === undefined) return undefined;
+  if (typed === undefined) return undefined;
+  const path = await localPath(typed, terminal);
   const info = await Deno.stat(path).catch((cause) => {
     throw unreadable(path, option, cause);
   });
@@ -30,13 +35,15 @@ export async function openFolder(
 }
 
 /**
- * Opens a file that is read in parts.
+ * Opens a file that is read in parts, of the disk or of a hub (`ORG/NAME:FILE`), which is fetched first.
  *
- * @param path As typed.
+ * @param typed As typed.
  * @param option The option's spelling, for messages.
+ * @param terminal Where a download shows.
  * @throws {LssgenError} `bad_file` when there is no such file.
  */
-export async function openFile(path: string, option: string): Promise<ByteSource> {
+export async function openFile(typed: string, option: string, terminal: Terminal): Promise<ByteSource> {
+  const path = await localPath(typed, terminal);
   const file = await fileSource(path);
   if (!file) throw new LssgenError("bad_file", `Cannot read "${path}" (${option}): there is no such file`);
   return file;
