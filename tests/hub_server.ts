@@ -220,6 +220,14 @@ export class HubServer implements AsyncDisposable {
   }
 }
 
+/** Bytes that some requests asked for. */
+export function asked(requests: readonly Seen[]): number {
+  return requests.reduce((sum, { range }) => {
+    const [, from, last] = /^bytes=(\d+)-(\d+)$/.exec(range ?? "") ?? [];
+    return from === undefined ? sum : sum + Number(last) + 1 - Number(from);
+  }, 0);
+}
+
 /** An answer as the hub refuses. */
 export function refusal(status: number, code: string, headers: Record<string, string> = {}): Response {
   return Response.json({ error: code }, { status, headers: { "x-error-code": code, ...headers } });

@@ -7,7 +7,7 @@
 import { resolve } from "@std/path";
 import { AbortedError, LssgenError } from "../errors.ts";
 import { PassingError } from "../hub/answers.ts";
-import { HubClient } from "../hub/client.ts";
+import { HubClient, type HubOptions } from "../hub/client.ts";
 import { type HubName, parseHubName } from "../hub/name.ts";
 import {
   chooseFiles,
@@ -48,6 +48,8 @@ export interface FetchOptions {
   readonly environment?: HubEnvironment;
   /** Further settings of the transfer. */
   readonly transfer?: Pick<TransferOptions, "connections" | "pieces" | "freeBytes">;
+  /** Further settings of requests. */
+  readonly requests?: Pick<HubOptions, "pauseMs" | "stallMs">;
 }
 
 /** A model on the disk. */
@@ -155,6 +157,7 @@ export async function fetchModel(name: HubName, options: FetchOptions = {}): Pro
   try {
     if (environment.offline) return await fromCache(name, environment, wish, "HF_HUB_OFFLINE is set");
     const client = new HubClient({
+      ...options.requests,
       endpoint: environment.endpoint,
       token: environment.token,
       signal,
@@ -305,7 +308,9 @@ export class DownloadPrinter {
     }
     while (samples.length > 2 && now - samples[1].at > SPEED_WINDOW_MS) samples.shift();
     const ended = done >= total && checking === undefined;
-    if (ended ? this.ended : now - this.shownAt < (terminal.tty ? LINE_INTERVAL_MS : PLAIN_INTERVAL_MS)) return;
+    if (ended ? this.ended : now - this.shownAt < (terminal.tty ? LINE_INTERVAL_MS : PLAIN_INTERVAL_MS)) {
+      return;
+    }
     this.ended = ended;
     this.shownAt = now;
     const [{ at, done: before }] = samples;

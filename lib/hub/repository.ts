@@ -141,22 +141,27 @@ export interface HubFolder extends CachedFolder {
   readonly selection: Selection;
 }
 
+/** Which hub, which files and which cache. */
+export interface HubFolderOptions extends HubOptions {
+  /** Files, in place of those that pipelines need. */
+  readonly wish?: Wish;
+  /** Name of the cache; that of all weights without. */
+  readonly cacheName?: string;
+}
+
 /**
  * Opens a model of a hub for a page: the listing is read, no weights. Files are kept in the browser's Cache API as they are
  * read, or all at once by `download`; `bytes` says beforehand how much that is.
  *
  * @param name `ORG/NAME` or another spelling that {@linkcode parseHubName} reads.
- * @param options Which hub. A token makes all reads go to the network, since nothing private is kept.
- * @param wish Which files, in place of those that pipelines need.
- * @param cacheName Which cache.
+ * @param options Which hub, files and cache. With a token all reads go to the network: nothing private is kept.
  * @throws {LssgenError} `bad_option` when it is no name; `bad_file`, with the page to visit.
  */
 export async function openHubFolder(
   name: string | HubName,
-  options: HubOptions = {},
-  wish: Wish = {},
-  cacheName?: string,
+  options: HubFolderOptions = {},
 ): Promise<HubFolder> {
+  const { wish, cacheName } = options;
   const parsed = typeof name === "string" ? parseHubName(name, options.endpoint) : name;
   if (!parsed) throw new LssgenError("bad_option", `"${name}" names no model on the hub, expected ORG/NAME`);
   const client = new HubClient(options);
@@ -183,7 +188,7 @@ export async function openHubFolder(
 }
 
 /** A model of a hub as a folder that asks the hub when a file is asked for. */
-export function hubFolder(name: HubName, options: HubOptions = {}): FolderSource {
+export function hubFolder(name: HubName, options: HubFolderOptions = {}): FolderSource {
   let opened: Promise<HubFolder> | undefined;
   return folderOf(spellHubName(name), async (path) => {
     opened ??= openHubFolder(name, options);

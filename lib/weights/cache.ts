@@ -90,10 +90,10 @@ export function cachedFolder(
   base: string | URL,
   files: readonly ListedFile[],
   cacheName: string = WEIGHTS_CACHE,
-  keys?: string | URL,
+  keys: string | URL = base,
 ): CachedFolder {
   const slashed = (url: string | URL): string => String(url).replace(/\/*$/, "/");
-  return new PartCache(slashed(base), files, cacheName, keys && slashed(keys)).folder();
+  return new PartCache(slashed(base), files, cacheName, slashed(keys)).folder();
 }
 
 /** Bytes that a cache holds, of any model and version. */
@@ -132,7 +132,7 @@ class PartCache {
     private readonly base: string,
     private readonly files: readonly ListedFile[],
     private readonly cacheName: string,
-    private readonly keys: string | undefined,
+    private readonly keys: string,
   ) {
     this.byPath = new Map(files.map((file) => [file.path, file]));
   }
@@ -241,7 +241,7 @@ class PartCache {
       before += file.size;
       onProgress?.(before, total);
     }
-    if (this.keys === undefined) await this.dropOthers();
+    if (this.keys === this.base) await this.dropOthers();
   }
 
   /** Former versions of this folder's files are of no use any more. */
