@@ -53,7 +53,7 @@ export async function openRepository(client: HubClient, name: HubName): Promise<
 export async function chooseFiles(
   client: HubClient,
   repository: Repository,
-  wish: Wish = {},
+  wish?: Wish,
   index?: string,
 ): Promise<Selection> {
   const { listing, name: { repo, file } } = repository;
