@@ -285,6 +285,8 @@ export class DownloadPrinter {
   private ended = false;
 
   /**
+   * Shows nothing yet.
+   *
    * @param terminal Where to.
    * @param now Clock in milliseconds.
    */
