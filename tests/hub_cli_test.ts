@@ -114,7 +114,7 @@ Deno.test("what download cannot do ends with exit code 2 and one line that says 
         [["download", "acme/none"], "acme/none", "no model"],
         [["download", REPO, "--revision", "v9"], "v9", "/tree/main"],
         [["download", REPO, "--include", "*.zip"], "--include"],
-        [["generate", "-m", "acme/none", "a cat"], "acme/none"],
+        [["generate", "-m", "acme/none", "a cat"], "no file or folder", "acme/none"],
       ] as [string[], ...string[]][]
     ) {
       const { code, out, err } = await run(args);

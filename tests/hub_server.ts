@@ -42,6 +42,8 @@ export interface HubSettings {
   direct?: boolean;
   /** Host that data is redirected to, in place of the own. */
   redirect?: string;
+  /** Lets pages of other hosts read answers, as the public hub does. */
+  pages?: boolean;
 }
 
 /** Branch, its commit, and nothing else. */
@@ -63,8 +65,8 @@ export class HubServer implements AsyncDisposable {
       onListen() {},
       onError: () => new Response(null, { status: 500 }),
     };
-    this.hub = Deno.serve(listen, (request) => this.answerHub(request));
-    this.data = Deno.serve(listen, (request) => this.answerData(request));
+    this.hub = Deno.serve(listen, (request) => this.forPages(request, (one) => this.answerHub(one)));
+    this.data = Deno.serve(listen, (request) => this.forPages(request, (one) => this.answerData(one)));
   }
 
   get endpoint(): string {
@@ -96,6 +98,22 @@ export class HubServer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.hub.shutdown(), this.data.shutdown()]);
+  }
+
+  private async forPages(
+    request: Request,
+    answer: (request: Request) => Promise<Response>,
+  ): Promise<Response> {
+    if (!this.settings.pages) return await answer(request);
+    const headers = {
+      "access-control-allow-origin": "*",
+      "access-control-allow-headers": "*",
+      "access-control-expose-headers": "*",
+    };
+    if (request.method === "OPTIONS") return new Response(null, { status: 204, headers });
+    const response = await answer(request);
+    for (const [name, value] of Object.entries(headers)) response.headers.set(name, value);
+    return response;
   }
 
   private async answerHub(request: Request): Promise<Response> {

@@ -6,7 +6,7 @@
 
 import { resolve } from "@std/path";
 import { AbortedError, LssgenError } from "../errors.ts";
-import { PassingError } from "../hub/answers.ts";
+import { NO_MODEL, PassingError } from "../hub/answers.ts";
 import { HubClient, type HubOptions } from "../hub/client.ts";
 import { type HubName, parseHubName } from "../hub/name.ts";
 import {
@@ -115,7 +115,7 @@ export async function localPath(text: string, terminal: Terminal): Promise<strin
     model = fetchModel(name, { signal: terminal.signal, show: new DownloadPrinter(terminal) });
     fetched.set(text, model);
   }
-  return (await model).path;
+  return (await model.catch((error) => neither(text, error))).path;
 }
 
 /**
@@ -132,8 +132,16 @@ export async function remoteModel(
   const environment = await readHubEnvironment();
   if (environment.offline) return undefined;
   const client = new HubClient({ endpoint: environment.endpoint, token: environment.token, signal });
-  const repository = await openRepository(client, name);
+  const repository = await openRepository(client, name).catch((error) => neither(text!, error));
   return remoteFolder(client, repository, (await chooseFiles(client, repository)).files);
+}
+
+/** A name that nobody knows may have been meant as a path. */
+function neither(text: string, error: unknown): never {
+  if (!(error instanceof LssgenError && error.message.startsWith(NO_MODEL))) throw error;
+  throw new LssgenError(error.code, `There is no file or folder "${text}" here. ${error.message}`, {
+    cause: error,
+  });
 }
 
 /** A hub's name, unless there is such a file or folder. */

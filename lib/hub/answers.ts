@@ -37,6 +37,9 @@ export class PassingError extends Error {
 /** Longest wait that a server may ask for; beyond it the user is told. */
 export const LONGEST_WAIT_MS = 120_000;
 
+/** How the refusal of a name begins that the hub does not know. */
+export const NO_MODEL = "There is no model";
+
 /** What a refusal by the hub itself (not by a host that it redirects to) means. */
 export function refusal(response: Response, asked: Asked): LssgenError | PassingError {
   const { status, headers } = response;
@@ -73,7 +76,7 @@ export function refusal(response: Response, asked: Asked): LssgenError | Passing
   }
   if (code === "RepoNotFound" || status === 401 || status === 404) {
     return bad(
-      `There is no model "${repo}" on ${endpoint}, or it is private: see ${page}` +
+      `${NO_MODEL} "${repo}" on ${endpoint}, or it is private: see ${page}` +
         (token ? "" : `; for a private one set HF_TOKEN (${endpoint}/settings/tokens)`),
     );
   }
