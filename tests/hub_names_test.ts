@@ -238,6 +238,12 @@ Deno.test("a repository without a pipeline gives its only weights, or says what 
     assertStringIncludes(message, "flux1-dev-Q4_0.gguf");
   }
   assertStringIncludes(assertThrows(() => choose(["model.ckpt"]), LssgenError).message, "pickled");
+  // What PEFT keeps beside a LoRA comes along.
+  const adapter = ["README.md", "adapter_config.json", "adapter_model.safetensors"];
+  assertEquals(
+    selectFiles(listing(...adapter), undefined, "a/b").files.map(({ path }) => path),
+    ["adapter_config.json", "adapter_model.safetensors"],
+  );
   // One network with its config at the top.
   const tae = [
     "README.md",

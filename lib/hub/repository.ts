@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { type ByteSource, folderOf, type FolderSource } from "../weights/bytes.ts";
+import { type ByteSource, filesIn, folderOf, type FolderSource } from "../weights/bytes.ts";
 import { type CachedFolder, cachedFolder, hashedFile } from "../weights/cache.ts";
 import { parsePythonJson } from "../weights/model_folder.ts";
 import { PassingError } from "./answers.ts";
@@ -97,7 +97,7 @@ export function remoteFolder(
   return folderOf(repo, (path) => {
     const file = files.find((one) => one.path === path);
     return Promise.resolve(file && remoteFile(client, repo, commit, file));
-  });
+  }, (path) => Promise.resolve(filesIn(files.map((file) => file.path), path)));
 }
 
 function remoteFile(client: HubClient, repo: string, commit: string, file: HubFile): ByteSource {
@@ -190,10 +190,15 @@ export async function openHubFolder(
 /** A model of a hub as a folder that asks the hub when a file is asked for. */
 export function hubFolder(name: HubName, options: HubFolderOptions = {}): FolderSource {
   let opened: Promise<HubFolder> | undefined;
-  return folderOf(spellHubName(name), async (path) => {
+  const folder = async (): Promise<HubFolder> => {
     opened ??= openHubFolder(name, options);
     // A network that failed is asked again.
     opened.catch(() => opened = undefined);
-    return await (await opened).open(path);
-  });
+    return await opened;
+  };
+  return folderOf(
+    spellHubName(name),
+    async (path) => await (await folder()).open(path),
+    async (path) => await (await folder()).list?.(path) ?? [],
+  );
 }

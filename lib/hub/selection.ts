@@ -85,7 +85,7 @@ export function selectFiles(
   let single: string | undefined;
   if (file !== undefined) {
     const one = oneFile(left, file, repo);
-    [chosen, single] = [[one], one.path];
+    [chosen, single] = [withConfig(one, left), one.path];
   } else if (include.length > 0) {
     chosen = left.filter(({ path }) => matches(path, include));
     if (chosen.length === 0) {
@@ -105,7 +105,7 @@ export function selectFiles(
       chosen = [...smallFiles(top), ...pickSet(sets, top, repo, "the repository", notes)];
     } else {
       const one = onlyWeights(left, repo);
-      [chosen, single] = [[one], one.path];
+      [chosen, single] = [withConfig(one, left), one.path];
     }
   }
   // Who finds the index finds everything else.
@@ -274,6 +274,13 @@ function onlyWeights(listing: readonly HubFile[], repo: string): HubFile {
       ? `"${repo}" has only pickled weights (${pickle.path}), which can run code and are not read here`
       : `"${repo}" has no weights in safetensors or GGUF; it has ${listed(listing)}`,
   );
+}
+
+/** A file with the config that PEFT keeps beside LoRAs. */
+function withConfig(file: HubFile, listing: readonly HubFile[]): HubFile[] {
+  const beside = file.path.replace(/[^/]*$/, "adapter_config.json");
+  const config = WEIGHTS.test(file.path) && listing.find(({ path }) => path === beside);
+  return config ? [config, file] : [file];
 }
 
 function listed(files: readonly HubFile[]): string {
