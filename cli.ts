@@ -17,7 +17,8 @@
 import { main } from "./lib/cli/main.ts";
 import { spreadThreads } from "./lib/cli/software_adapter.ts";
 
-export { DownloadPrinter, type FetchedModel, fetchModel, type FetchOptions } from "./lib/cli/download.ts";
+export { BytesProgress } from "./lib/cli/bytes_progress.ts";
+export { type FetchedModel, fetchModel, type FetchOptions } from "./lib/cli/download.ts";
 export { fileFolder, fileSource } from "./lib/cli/files.ts";
 export { type HubEnvironment, readHubEnvironment } from "./lib/cli/hub_cache.ts";
 export type { TransferOptions } from "./lib/cli/hub_transfer.ts";

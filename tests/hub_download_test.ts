@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { downloadLine, DownloadPrinter, fetchModel, type FetchOptions } from "../lib/cli/download.ts";
+import { bytesLine, BytesProgress } from "../lib/cli/bytes_progress.ts";
+import { fetchModel, type FetchOptions } from "../lib/cli/download.ts";
 import { readHubEnvironment } from "../lib/cli/hub_cache.ts";
 import { AbortedError, LssgenError } from "../lib/errors.ts";
 import type { HubName } from "../lib/hub/name.ts";
@@ -42,7 +43,11 @@ async function withHub(settings: HubSettings, use: (bench: Bench) => Promise<voi
   await using hub = new HubServer(settings);
   hub.add(REPO, FILES);
   const said: string[] = [];
-  const show = new DownloadPrinter({ tty: false, columns: 80, note: (text) => void said.push(text) });
+  const show = new BytesProgress("download", {
+    tty: false,
+    columns: 80,
+    note: (text) => void said.push(text),
+  });
   const root = join(cache, "models--acme--tiny-sd");
   try {
     await use({
@@ -354,7 +359,7 @@ Deno.test("who stops a download goes on from there", async () => {
     const { hub, fetch } = bench;
     const controller = new AbortController();
     let there = 0;
-    const show = new DownloadPrinter({ tty: true, columns: 80, note: () => {} });
+    const show = new BytesProgress("download", { tty: true, columns: 80, note: () => {} });
     show.show = (done) => {
       there = done;
       if (done > TOTAL / 2) controller.abort();
@@ -539,19 +544,20 @@ Deno.test("the environment is read as Python's huggingface_hub reads it", async 
 
 Deno.test("progress tells bytes, their speed and the time left", () => {
   assertEquals(
-    downloadLine(500_000_000, 2_000_000_000, 50_000_000),
+    bytesLine("download", 500_000_000, 2_000_000_000, 50_000_000),
     `download  ${"█".repeat(6)}${"░".repeat(18)}  500 MB of 2.00 GB  50.0 MB/s  ETA 30.0 s`,
   );
   const lines: string[] = [];
   let now = 0;
-  const printer = new DownloadPrinter(
-    { tty: false, columns: 80, note: (text) => void lines.push(text) },
-    () => now,
-  );
+  const printer = new BytesProgress("download", {
+    tty: false,
+    columns: 80,
+    note: (text) => void lines.push(text),
+  }, () => now);
   for (now = 0; now <= 30_000; now += 500) printer.show(now * 1000, 30_000_000);
   printer.show(30_000_000, 30_000_000);
-  // The first, one every ten seconds, the last once.
-  assertEquals(lines.map((line) => line.includes("1.00 MB/s")), [false, true, true, true]);
+  // The first, one every five seconds, the last once.
+  assertEquals(lines.map((line) => line.includes("1.00 MB/s")), [false, ...Array(6).fill(true)]);
 });
 
 function drop(seen: Seen, bytes: Uint8Array, after: number): Response {

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import type { Page } from "playwright-core";
+import type { Page } from "../tools/playwright.ts";
 import { fileFolder } from "../lib/cli/files.ts";
 import { decodePng } from "../lib/image/png.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";

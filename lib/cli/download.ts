@@ -20,6 +20,7 @@ import { bytesText, MODEL_INDEX, selectFiles, type Selection, type Wish } from "
 import { readModelInfo } from "../pipelines/text_to_image.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { parsePythonJson } from "../weights/model_folder.ts";
+import { BytesProgress } from "./bytes_progress.ts";
 import {
   cachedSnapshot,
   HubCache,
@@ -31,7 +32,6 @@ import {
 } from "./hub_cache.ts";
 import { transfer, type TransferOptions } from "./hub_transfer.ts";
 import type { Parsed } from "./options.ts";
-import { duration } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** How a model is fetched. */
@@ -43,7 +43,7 @@ export interface FetchOptions {
   /** Stops it. */
   readonly signal?: AbortSignal;
   /** Sentences and progress; silent without. */
-  readonly show?: DownloadPrinter;
+  readonly show?: BytesProgress;
   /** What the environment says; read without. */
   readonly environment?: HubEnvironment;
   /** Further settings of the transfer. */
@@ -82,7 +82,7 @@ export async function download(options: Parsed, terminal: Terminal): Promise<voi
       `"${named[0]}" names no model on a hub, expected ORG/NAME or its address`,
     );
   }
-  const show = flag.quiet ? undefined : new DownloadPrinter(terminal);
+  const show = flag.quiet ? undefined : new BytesProgress("download", terminal);
   const { path, commit, files } = await fetchModel(
     { ...name, ...text.revision !== undefined && { revision: text.revision } },
     {
@@ -112,7 +112,7 @@ export async function localPath(text: string, terminal: Terminal): Promise<strin
   if (!name) return text;
   let model = fetched.get(text);
   if (!model) {
-    model = fetchModel(name, { signal: terminal.signal, show: new DownloadPrinter(terminal) });
+    model = fetchModel(name, { signal: terminal.signal, show: new BytesProgress("download", terminal) });
     fetched.set(text, model);
   }
   return (await model.catch((error) => neither(text, error))).path;
@@ -235,7 +235,9 @@ async function fetchRepository(
     ...settings,
     signal,
     onNote: (text) => show?.note(text),
-    onProgress: missing.length > 0 ? (done, total, checking) => show?.show(done, total, checking) : undefined,
+    onProgress: missing.length > 0
+      ? (done, total, checking) => show?.show(done, total, checking && `checking ${checking}`)
+      : undefined,
   });
   return { path: single === undefined ? folder : place.finalPath(single), commit, files };
 }
@@ -275,85 +277,4 @@ async function fromCache(
 function isOpenWire(endpoint: string): boolean {
   const { protocol, hostname } = new URL(endpoint);
   return protocol === "http:" && !/^(localhost|127\.|\[::1\])/.test(hostname);
-}
-
-/** Lines of a log are at least this far apart. */
-const PLAIN_INTERVAL_MS = 10_000;
-/** A line on a terminal. */
-const LINE_INTERVAL_MS = 100;
-/** Speed is the mean over this time. */
-const SPEED_WINDOW_MS = 10_000;
-const BAR = 24;
-
-/** Shows a download: bytes, bytes a second, time left. */
-export class DownloadPrinter {
-  private readonly samples: { at: number; done: number }[] = [];
-  private shownAt = -Infinity;
-  private open = false;
-  private ended = false;
-
-  /**
-   * Shows nothing yet.
-   *
-   * @param terminal Where to.
-   * @param now Clock in milliseconds.
-   */
-  constructor(
-    private readonly terminal: Pick<Terminal, "tty" | "columns" | "note">,
-    private readonly now: () => number = () => performance.now(),
-  ) {}
-
-  /** A sentence on a line of its own. */
-  note(text: string): void {
-    this.end();
-    this.terminal.note(`${text}\n`);
-  }
-
-  /** Bytes that are there, of bytes in all; `checking`: a file whose hash is being compared. */
-  show(done: number, total: number, checking?: string): void {
-    const now = this.now();
-    const { samples, terminal } = this;
-    if (samples.length === 0 || now - samples[samples.length - 1].at >= LINE_INTERVAL_MS) {
-      samples.push({ at: now, done });
-    }
-    while (samples.length > 2 && now - samples[1].at > SPEED_WINDOW_MS) samples.shift();
-    const ended = done >= total && checking === undefined;
-    if (ended ? this.ended : now - this.shownAt < (terminal.tty ? LINE_INTERVAL_MS : PLAIN_INTERVAL_MS)) {
-      return;
-    }
-    this.ended = ended;
-    this.shownAt = now;
-    const [{ at, done: before }] = samples;
-    const line = downloadLine(
-      done,
-      total,
-      now > at ? Math.max(0, done - before) / (now - at) * 1000 : 0,
-      checking,
-    );
-    if (!terminal.tty) return terminal.note(`${line}\n`);
-    terminal.note(`\r\x1b[2K${line.slice(0, terminal.columns - 1)}`);
-    this.open = true;
-  }
-
-  /** Clears the line. */
-  end(): void {
-    if (this.open) this.terminal.note("\r\x1b[2K");
-    this.open = false;
-  }
-}
-
-/** `download  ██████░░  1.20 of 6.94 GB  45.3 MB/s  ETA 2 min 05 s`. */
-export function downloadLine(done: number, total: number, bytesPerSecond: number, checking?: string): string {
-  const full = total === 0 ? BAR : Math.floor(BAR * Math.min(1, done / total));
-  const parts = [
-    "download",
-    "█".repeat(full) + "░".repeat(BAR - full),
-    `${bytesText(done)} of ${bytesText(total)}`,
-  ];
-  if (bytesPerSecond > 0) parts.push(`${bytesText(Math.round(bytesPerSecond))}/s`);
-  if (bytesPerSecond > 0 && done < total) {
-    parts.push(`ETA ${duration((total - done) / bytesPerSecond * 1000)}`);
-  }
-  if (checking !== undefined) parts.push(`checking ${checking}`);
-  return parts.join("  ");
 }

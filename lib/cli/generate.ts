@@ -16,6 +16,7 @@ import type {
   Progress,
 } from "../pipelines/text_to_image.ts";
 import { firstSeed } from "../random.ts";
+import { localPath } from "./download.ts";
 import { openFolder, readBytes } from "./input.ts";
 import { openLora } from "./lora_file.ts";
 import { loraFolder } from "./lora_folder.ts";
@@ -175,9 +176,9 @@ export async function openPipeline(
 ): Promise<Pipeline> {
   return await createPipeline(await openFolder(engine.model, "--model", terminal), {
     dtype: engine.dtype,
-    loras: await Promise.all((engine.loras ?? []).map((text) => {
+    loras: await Promise.all((engine.loras ?? []).map(async (text) => {
       const { path, scale } = loraSpec(text);
-      return openLora(path, scale, "--lora", terminal);
+      return await openLora(await localPath(path, terminal), scale, "--lora");
     })),
     findLora: engine.loraModelDir === undefined
       ? undefined

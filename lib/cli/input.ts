@@ -35,15 +35,13 @@ export async function openFolder(
 }
 
 /**
- * Opens a file that is read in parts, of the disk or of a hub (`ORG/NAME:FILE`), which is fetched first.
+ * Opens a file that is read in parts.
  *
- * @param typed As typed.
+ * @param path As typed.
  * @param option The option's spelling, for messages.
- * @param terminal Where a download shows.
  * @throws {LssgenError} `bad_file` when there is no such file.
  */
-export async function openFile(typed: string, option: string, terminal: Terminal): Promise<ByteSource> {
-  const path = await localPath(typed, terminal);
+export async function openFile(path: string, option: string): Promise<ByteSource> {
   const file = await fileSource(path);
   if (!file) throw new LssgenError("bad_file", `Cannot read "${path}" (${option}): there is no such file`);
   return file;

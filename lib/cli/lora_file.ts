@@ -1,39 +1,30 @@
 /**
- * LoRA files of the local disk and of hubs, with the settings that PEFT keeps beside them.
+ * LoRA files of the local disk, with the settings that PEFT keeps beside them.
  *
  * @module
  */
 
 import { basename, dirname, join } from "@std/path";
 import type { Lora } from "../weights/lora.ts";
-import { localPath } from "./download.ts";
 import { fileSource } from "./files.ts";
 import { openFile } from "./input.ts";
-import type { Terminal } from "./terminal.ts";
 
 /** What PEFT and diffusers call the file in an adapter's folder. */
 const IN_FOLDER = ["adapter_model.safetensors", "pytorch_lora_weights.safetensors"];
 
 /**
- * Opens a LoRA: a file, an adapter's folder, or a hub's name for either. `adapter_config.json` beside it is taken along where it can only be this
+ * Opens a LoRA: a file, or an adapter's folder. `adapter_config.json` beside it is taken along where it can only be this
  * file's: PEFT's own name, or no other LoRA in the folder.
  *
  * @param option Its option, for messages.
- * @param terminal Where a download shows.
  * @throws {LssgenError} `bad_file` where there is no such file.
  */
-export async function openLora(
-  typed: string,
-  scale: number,
-  option: string,
-  terminal: Terminal,
-): Promise<Lora> {
-  const path = await localPath(typed, terminal);
+export async function openLora(path: string, scale: number, option: string): Promise<Lora> {
   for (const name of IN_FOLDER) {
     const inside = await fileSource(join(path, name));
     if (inside) return { file: inside, scale, config: await configBeside(inside.name) };
   }
-  return { file: await openFile(path, option, terminal), scale, config: await configBeside(path) };
+  return { file: await openFile(path, option), scale, config: await configBeside(path) };
 }
 
 /** The settings that PEFT keeps beside a LoRA, where they can only be this file's. */

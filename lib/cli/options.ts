@@ -69,7 +69,15 @@ const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
 const LOADS: readonly CommandName[] = ["generate", "compare", "serve"];
 const PRINTS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "download"];
-const ALL: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "serve", "convert", "download"];
+const ALL: readonly CommandName[] = [
+  "generate",
+  "plan",
+  "inspect",
+  "compare",
+  "serve",
+  "convert",
+  "download",
+];
 
 /** Every option of every command, in the order of the help. */
 export const OPTIONS: readonly Option[] = [
