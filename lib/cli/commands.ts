@@ -150,6 +150,11 @@ export function commandOf(args: readonly string[]): CommandLine {
   if (lower === "version" && rest.length === 0) return { command: "generate", rest, ask: "version" };
   const meant = foreignMode(word);
   if (meant) return { command: meant, rest };
+  // stable-diffusion.cpp's command is an option: `-M convert -m in -o out`.
+  const mode = args.findIndex((arg, i) =>
+    arg === "--mode=convert" || (/^(-M|--mode)$/.test(arg) && args[i + 1] === "convert")
+  );
+  if (mode >= 0) return { command: "convert", rest: args.toSpliced(mode, args[mode].includes("=") ? 1 : 2) };
   const near = misspelt(lower);
   if (near) {
     throw new LssgenError(
