@@ -7,7 +7,7 @@
 import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { chooseMatmul } from "../lib/gpu/tune.ts";
-import { linear, type Matrix } from "../lib/ops/linear.ts";
+import { linear, type PlainMatrix } from "../lib/ops/linear.ts";
 import { elements } from "../lib/tensor.ts";
 import { type Bench, type BenchCase, type Peers, plainKernel } from "./harness.ts";
 
@@ -51,7 +51,7 @@ const SHAPES: [string, number, number, number][] = [
 ];
 
 /** Fills a buffer with small numbers of either width. */
-export function filled(device: Device, count: number, type: Matrix["type"]): GPUBuffer {
+export function filled(device: Device, count: number, type: PlainMatrix["type"]): GPUBuffer {
   const buffer = device.memory.take(Math.ceil(count * (type === "f32" ? 4 : 2) / 16) * 16);
   const values = Float32Array.from({ length: count }, (_, i) => (i * 0.618 % 1) - 0.5);
   const bytes = type === "f32" ? values : type === "f16" ? Float16Array.from(values) : Uint16Array.from(
@@ -65,7 +65,7 @@ async function make(
   device: Device,
   [M, N, K]: [number, number, number],
   xType: "f32" | "f16",
-  type: Matrix["type"],
+  type: PlainMatrix["type"],
   peers?: Peers,
 ): Promise<BenchCase> {
   const r = new Recorder(device, xType);
@@ -73,7 +73,7 @@ async function make(
   const source = filled(device, elements(x.shape), xType);
   r.copy({ ...x, buffer: source }, 0, x, 0, x.byteLength);
   const y = r.tensor([1, M, N], xType);
-  const weight: Matrix = { buffer: filled(device, N * K, type), N, K, stride: K, type };
+  const weight: PlainMatrix = { buffer: filled(device, N * K, type), N, K, stride: K, type };
   // The textbook's kernel binds its operands whole.
   const fits = 4 * Math.max(M * K, N * K, M * N) <= device.info.maxBindingBytes;
   const wide = fits

@@ -21846,6 +21846,232 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   Y[i] = v;
 }
 `,
+  "expand": `// expand.wgsl — rows of a quantised weight as f16 or f32, for a product of many rows: one pass over a layer costs less than
+// expanding at every use.
+//
+//   W  [N, K] blocks as a GGUF file holds them, whole blocks a row
+//   A  [rank, K], B [N, rank]  f32, with LORA: W + B · A
+//   Y  [n1 − n0, stride]  f16 two in a u32, or f32 by Y_TYPE; stride is K filled up with zeros
+//
+// One invocation makes eight values.
+
+override WG: u32 = 64u;
+override Y_TYPE: u32 = 1u;   // 0 f32, 1 f16
+override LORA: u32 = 0u;
+override GATHER: u32 = 0u;   // rows by their numbers, those of n0 … n1 − 1 only, in place of all of these
+
+struct Shape {
+  n0: u32, n1: u32, K8: u32, stride8: u32,
+  rowBytes: u32, wBase: u32, rank: u32, fold: u32,  // wBase: bytes before the bound part; fold: workgroups along x
+  scale: f32,   // of the whole tensor, for 8-bit floats
+  yBase: u32,   // loads of 16 bytes before row n0
+  rows: u32,    // to gather
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       W: array<u32>;
+@group(0) @binding(2) var<storage, read>       A: array<vec4f>;
+@group(0) @binding(3) var<storage, read>       B: array<f32>;
+@group(0) @binding(4) var<storage, read>       numbers: array<u32>;
+@group(0) @binding(5) var<storage, read_write> Y: array<vec4u>;
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight neighbouring values of a quantised row, from blocks as GGUF files hold them: whole numbers of few bits with shared
+// scales, or 8-bit floats. Kernels bind W as array<u32>. Types are numbered as QUANTISED of lib/ops/quantised.ts. With eights.
+
+override TYPE: u32 = 0u;
+
+/// Bytes of a block, and values of it.
+override BLOCK_BYTES: u32 = 34u;
+override BLOCK_VALUES: u32 = 32u;
+
+/// Two bytes from an even address.
+fn pair(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 2u) * 8u)) & 0xffffu; }
+
+/// Four bytes from an even address.
+fn quad(at: u32) -> u32 {
+  let lo = W[at >> 2u];
+  if ((at & 2u) == 0u) { return lo; }
+  return (lo >> 16u) | (W[(at >> 2u) + 1u] << 16u);
+}
+
+fn byte(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 3u) * 8u)) & 0xffu; }
+
+fn half(at: u32) -> f32 { return unpack2x16float(pair(at)).x; }
+
+fn bytesOf(v: u32) -> vec4u { return vec4u(v, v >> 8u, v >> 16u, v >> 24u) & vec4u(0xffu); }
+
+fn signed8(v: vec4u) -> vec4f { return vec4f(vec4i(v << vec4u(24u)) >> vec4u(24u)); }
+
+/// Some bits of each of four bytes.
+fn bits(v: u32, shift: u32, mask: u32) -> vec4u { return (bytesOf(v) >> vec4u(shift)) & vec4u(mask); }
+
+/// Four bits of a word, one each.
+fn flags(v: u32, shift: u32) -> vec4u { return (vec4u(v) >> vec4u(shift, shift + 1u, shift + 2u, shift + 3u)) & vec4u(1u); }
+
+/// Scale and minimum of group g of 8 with six bits each, which Q4_K and Q5_K share.
+fn sixes(at: u32, g: u32) -> vec2f {
+  if (g < 4u) { return vec2f(f32(byte(at + g) & 63u), f32(byte(at + g + 4u) & 63u)); }
+  let low = byte(at + g + 4u);
+  return vec2f(
+    f32((low & 15u) | ((byte(at + g - 4u) >> 6u) << 4u)),
+    f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
+}
+
+/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+fn eighth(v: u32) -> vec4f {
+  let b = bytesOf(v);
+  if (TYPE == 11u) {  // E5M2
+    return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
+  }
+  let h = ((b & vec4u(0x7fu)) << vec4u(7u)) | ((b & vec4u(0x80u)) << vec4u(8u));
+  let values = vec4f(unpack2x16float(h.x | (h.y << 16u)), unpack2x16float(h.z | (h.w << 16u))) * 256.0;
+  // The one pattern of E4M3 that is no number.
+  return select(values, vec4f(bitcast<f32>(0x7fc00000u | (v & 1u))), (b & vec4u(0x7fu)) == vec4u(0x7fu));
+}
+
+/// Values 8·e … 8·e + 7 of the block at a byte.
+fn eightOf(at: u32, e: u32) -> Eight {
+  switch TYPE {
+    case 0u: {  // Q8_0: d, 32 signed bytes
+      let d = half(at);
+      let q = at + 2u + e * 8u;
+      return Eight(d * signed8(bytesOf(quad(q))), d * signed8(bytesOf(quad(q + 4u))));
+    }
+    case 1u: {  // Q4_0: d, 16 bytes of two numbers, the second 16 values further
+      let d = half(at);
+      let q = at + 2u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        d * (vec4f(bits(quad(q), shift, 15u)) - 8.0),
+        d * (vec4f(bits(quad(q + 4u), shift, 15u)) - 8.0));
+    }
+    case 2u: {  // Q4_1: d, m, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let q = at + 4u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) + dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) + dm.y);
+    }
+    case 3u: {  // Q5_0: d, 32 fifth bits, 16 bytes
+      let d = half(at);
+      let high = quad(at + 2u);
+      let q = at + 6u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(d * (vec4f(lo) - 16.0), d * (vec4f(hi) - 16.0));
+    }
+    case 4u: {  // Q5_1: d, m, 32 fifth bits, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let high = quad(at + 4u);
+      let q = at + 8u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) + dm.y, dm.x * vec4f(hi) + dm.y);
+    }
+    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d, dmin
+      let scale = byte(at + (e >> 1u));
+      let dm = unpack2x16float(quad(at + 80u)) * vec2f(f32(scale & 15u), f32(scale >> 4u));
+      let q = at + 16u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 3u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 3u)) - dm.y);
+    }
+    case 6u: {  // Q3_K: 32 bytes of third bits, 64 of two bits, 12 of signed scales, d
+      let g = e >> 1u;
+      let low = select(byte(at + 96u + (g & 7u)) >> 4u, byte(at + 96u + (g & 7u)) & 15u, g < 8u);
+      let high = (byte(at + 104u + (g & 3u)) >> ((g >> 2u) * 2u)) & 3u;
+      let scale = half(at + 108u) * (f32(low | (high << 4u)) - 32.0);
+      let q = at + 32u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let h = at + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), shift, 3u) | (bits(quad(h), e >> 2u, 1u) << vec4u(2u));
+      let hi = bits(quad(q + 4u), shift, 3u) | (bits(quad(h + 4u), e >> 2u, 1u) << vec4u(2u));
+      return Eight(scale * (vec4f(lo) - 4.0), scale * (vec4f(hi) - 4.0));
+    }
+    case 7u: {  // Q4_K: d, dmin, 12 bytes of scales, 128 of two numbers
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 16u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) - dm.y);
+    }
+    case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 48u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let h = at + 16u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (bits(quad(h), g, 1u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (bits(quad(h + 4u), g, 1u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) - dm.y, dm.x * vec4f(hi) - dm.y);
+    }
+    case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
+      let scale = half(at + 208u) * signed8(vec4u(byte(at + 192u + (e >> 1u)))).x;
+      let q = at + (e >> 4u) * 64u + (e & 7u) * 8u;
+      let h = at + 128u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let low = ((e >> 3u) & 1u) * 4u;
+      let high = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), low, 15u) | (bits(quad(h), high, 3u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), low, 15u) | (bits(quad(h + 4u), high, 3u) << vec4u(4u));
+      return Eight(scale * (vec4f(lo) - 32.0), scale * (vec4f(hi) - 32.0));
+    }
+    default: {  // 8-bit floats, eight a block
+      return Eight(eighth(quad(at)), eighth(quad(at + 4u)));
+    }
+  }
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let at = (group.y * s.fold + group.x) * WG + lane;
+  let row = at / s.stride8;
+  let k = at - row * s.stride8;
+  var n = s.n0 + row;
+  if (GATHER == 1u) {
+    if (row >= s.rows) { return; }
+    n = numbers[row];
+    if (n < s.n0) { return; }
+  }
+  if (n >= s.n1) { return; }
+  var v = Eight();
+  if (k < s.K8) {
+    let blocks = BLOCK_VALUES / 8u;
+    v = eightOf(n * s.rowBytes - s.wBase + k / blocks * BLOCK_BYTES, k % blocks);
+    v = Eight(v.lo * s.scale, v.hi * s.scale);
+    if (LORA == 1u) {
+      for (var r = 0u; r < s.rank; r++) {
+        let b = B[n * s.rank + r];
+        let a = (r * s.K8 + k) * 2u;
+        v = Eight(v.lo + b * A[a], v.hi + b * A[a + 1u]);
+      }
+    }
+  }
+  if (Y_TYPE == 0u) {
+    Y[s.yBase + at * 2u] = bitcast<vec4u>(v.lo);
+    Y[s.yBase + at * 2u + 1u] = bitcast<vec4u>(v.hi);
+  } else {
+    Y[s.yBase + at] = vec4u(
+      pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
+  }
+}
+`,
   "group_norm_scale": `// group_norm_scale.wgsl — chunk statistics → scale and shift of every channel: y = x · scale + shift.
 //
 //   stats [B, G, chunks, 2];  weight, bias [C];  Y [B, D] of (scale, shift), D ≥ C: zeros beyond C; all f32
@@ -22015,39 +22241,49 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=0": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -22064,17 +22300,30 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -22087,6 +22336,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -22111,47 +22364,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -22159,6 +22373,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -22208,6 +22423,7 @@ fn main(
     acc0_7 = mac4(mac4(acc0_7, a0.lo, v7.lo), a0.hi, v7.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -22281,39 +22497,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=0": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 0u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -22330,17 +22556,30 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -22353,6 +22592,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -22377,47 +22620,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -22425,6 +22629,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -22490,6 +22695,7 @@ fn main(
     acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -22547,39 +22753,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=0,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 0u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -22596,17 +22812,30 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -22619,6 +22848,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -22643,47 +22876,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -22691,6 +22885,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -22880,6 +23075,7 @@ fn main(
     acc7_7 = mac4(mac4(acc7_7, a7.lo, v7.lo), a7.hi, v7.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -23009,39 +23205,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=1,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 1u;
+  "matmul@RM=1,RN=8,TEXELS=1": `const RM: u32 = 1u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -23058,17 +23264,30 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -23081,6 +23300,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -23105,47 +23328,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -23153,6 +23337,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -23202,6 +23387,7 @@ fn main(
     acc0_7 = mac4(mac4(acc0_7, a0.lo, v7.lo), a0.hi, v7.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -23275,39 +23461,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 4u;
+  "matmul@RM=4,RN=4,TEXELS=1": `const RM: u32 = 4u;
 const RN: u32 = 4u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -23324,17 +23520,30 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -23347,6 +23556,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -23371,47 +23584,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -23419,6 +23593,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -23484,6 +23659,7 @@ fn main(
     acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -23541,39 +23717,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=8,TEXELS=1": `const RM: u32 = 8u;
 const RN: u32 = 8u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -23590,17 +23776,30 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -23613,6 +23812,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -23637,47 +23840,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -23685,6 +23849,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -23874,6 +24039,7 @@ fn main(
     acc7_7 = mac4(mac4(acc7_7, a7.lo, v7.lo), a7.hi, v7.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -24003,39 +24169,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
+  "matmul@RM=8,RN=12,TEXELS=1": `const RM: u32 = 8u;
 const RN: u32 = 12u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -24052,17 +24228,30 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -24075,6 +24264,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -24099,47 +24292,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -24147,6 +24301,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -24412,6 +24567,7 @@ fn main(
     acc7_11 = mac4(mac4(acc7_11, a7.lo, v11.lo), a7.hi, v11.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -24597,39 +24753,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=12,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 16u;
+  "matmul@RM=16,RN=12,TEXELS=1": `const RM: u32 = 16u;
 const RN: u32 = 12u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -24646,17 +24812,30 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -24669,6 +24848,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -24693,47 +24876,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -24741,6 +24885,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -25230,6 +25375,7 @@ fn main(
     acc15_11 = mac4(mac4(acc15_11, a15.lo, v11.lo), a15.hi, v11.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -25511,39 +25657,49 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=16,TEXELS=1,TILED=0,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 16u;
+  "matmul@RM=16,RN=16,TEXELS=1": `const RM: u32 = 16u;
 const RN: u32 = 16u;
 const TEXELS: u32 = 1u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
 // matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
 //   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
 //   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
 //
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// Every load brings eight values of K. Sums are f32, each over k in order, as in matmul_tiled.wgsl: the same numbers. Rows are
+// addressed through (sample, row in the sample), so that the text or picture part of a joint sequence is read and written in place.
+// Chosen where it is measured to be faster than staged tiles: with TEXELS operands are read from copies in textures of 2048 texels a
+// row (docs/SHADERS.md), since some drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -25560,17 +25716,30 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var                      X: Texels;
-@group(0) @binding(2) var                      W: Texels;
-fn xBits(at: u32) -> vec4u { return texel(X, at); }
-fn wBits(at: u32) -> vec4u { return texel(W, at); }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -25583,6 +25752,10 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -25607,47 +25780,8 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-
 @compute @workgroup_size(WX, WY)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
   // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
   let tile = group.y * s.fold + group.x;
   let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
@@ -25655,6 +25789,7 @@ fn main(
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
   if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -26284,6 +26419,7 @@ fn main(
     acc15_15 = mac4(mac4(acc15_15, a15.lo, v15.lo), a15.hi, v15.hi);
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -26653,39 +26789,72 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 4u;
+  "matmul_pad": `// matmul_pad.wgsl — P = X with zeros appended to each row: K made a multiple of 8 for matmul.wgsl.
+//
+//   X  [.., K]     elem, rows m % S of sample m / S
+//   P  [rows, Kp]  elem, dense
+//
+// One invocation an element of P; groups fold over x and y.
+
+override WG: u32 = 64u;
+
+struct Shape { m0: u32, mEnd: u32, K: u32, Kp: u32, S: u32, xN: u32, xAt: u32, xBase: u32, pBase: u32, fold: u32 }
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<elem>;
+@group(0) @binding(2) var<storage, read_write> P: array<elem>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let at = (group.y * s.fold + group.x) * WG + lane;
+  let m = s.m0 + at / s.Kp;
+  let k = at % s.Kp;
+  if (m >= s.mEnd) { return; }
+  var v = elem(0.0);
+  if (k < s.K) { v = X[((m / s.S) * s.xN + s.xAt + m % s.S) * s.K + k - s.xBase]; }
+  P[m * s.Kp + k - s.pBase] = v;
+}
+`,
+  "matmul_quants@RM=1,RN=4": `const RM: u32 = 1u;
 const RN: u32 = 4u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 1u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+// matmul_quants.wgsl — Y = epilogue(pre(X) · Wᵀ) for few rows of x and a quantised weight, expanded on the way: such products wait
+// for memory, and blocks are a half to a seventh of the bytes of f16. 64 invocations share K of RM rows and RN columns and read
+// neighbouring eighths of it; each block is read once for all rows. The sums go through workgroup memory.
 //
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
+//   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
+//   Y  as in matmul.wgsl
 
 
-override WX: u32 = 8u;       // invocations along N
-override WY: u32 = 8u;       // invocations along rows
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
 override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
 override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
 override GATE: u32 = 0u;
@@ -26702,17 +26871,28 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
 @group(0) @binding(3) var<storage, read>       bias: array<f32>;
 @group(0) @binding(4) var<storage, read>       gate: array<f32>;
 @group(0) @binding(5) var<storage, read>       R: array<rElem>;
 @group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<u32>;
 
 // Eight values as loads bring them: one vector of 16 bits each, or two of f32.
 
@@ -26725,6 +26905,1377 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight neighbouring values of a quantised row, from blocks as GGUF files hold them: whole numbers of few bits with shared
+// scales, or 8-bit floats. Kernels bind W as array<u32>. Types are numbered as QUANTISED of lib/ops/quantised.ts. With eights.
+
+override TYPE: u32 = 0u;
+
+/// Bytes of a block, and values of it.
+override BLOCK_BYTES: u32 = 34u;
+override BLOCK_VALUES: u32 = 32u;
+
+/// Two bytes from an even address.
+fn pair(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 2u) * 8u)) & 0xffffu; }
+
+/// Four bytes from an even address.
+fn quad(at: u32) -> u32 {
+  let lo = W[at >> 2u];
+  if ((at & 2u) == 0u) { return lo; }
+  return (lo >> 16u) | (W[(at >> 2u) + 1u] << 16u);
+}
+
+fn byte(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 3u) * 8u)) & 0xffu; }
+
+fn half(at: u32) -> f32 { return unpack2x16float(pair(at)).x; }
+
+fn bytesOf(v: u32) -> vec4u { return vec4u(v, v >> 8u, v >> 16u, v >> 24u) & vec4u(0xffu); }
+
+fn signed8(v: vec4u) -> vec4f { return vec4f(vec4i(v << vec4u(24u)) >> vec4u(24u)); }
+
+/// Some bits of each of four bytes.
+fn bits(v: u32, shift: u32, mask: u32) -> vec4u { return (bytesOf(v) >> vec4u(shift)) & vec4u(mask); }
+
+/// Four bits of a word, one each.
+fn flags(v: u32, shift: u32) -> vec4u { return (vec4u(v) >> vec4u(shift, shift + 1u, shift + 2u, shift + 3u)) & vec4u(1u); }
+
+/// Scale and minimum of group g of 8 with six bits each, which Q4_K and Q5_K share.
+fn sixes(at: u32, g: u32) -> vec2f {
+  if (g < 4u) { return vec2f(f32(byte(at + g) & 63u), f32(byte(at + g + 4u) & 63u)); }
+  let low = byte(at + g + 4u);
+  return vec2f(
+    f32((low & 15u) | ((byte(at + g - 4u) >> 6u) << 4u)),
+    f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
+}
+
+/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+fn eighth(v: u32) -> vec4f {
+  let b = bytesOf(v);
+  if (TYPE == 11u) {  // E5M2
+    return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
+  }
+  let h = ((b & vec4u(0x7fu)) << vec4u(7u)) | ((b & vec4u(0x80u)) << vec4u(8u));
+  let values = vec4f(unpack2x16float(h.x | (h.y << 16u)), unpack2x16float(h.z | (h.w << 16u))) * 256.0;
+  // The one pattern of E4M3 that is no number.
+  return select(values, vec4f(bitcast<f32>(0x7fc00000u | (v & 1u))), (b & vec4u(0x7fu)) == vec4u(0x7fu));
+}
+
+/// Values 8·e … 8·e + 7 of the block at a byte.
+fn eightOf(at: u32, e: u32) -> Eight {
+  switch TYPE {
+    case 0u: {  // Q8_0: d, 32 signed bytes
+      let d = half(at);
+      let q = at + 2u + e * 8u;
+      return Eight(d * signed8(bytesOf(quad(q))), d * signed8(bytesOf(quad(q + 4u))));
+    }
+    case 1u: {  // Q4_0: d, 16 bytes of two numbers, the second 16 values further
+      let d = half(at);
+      let q = at + 2u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        d * (vec4f(bits(quad(q), shift, 15u)) - 8.0),
+        d * (vec4f(bits(quad(q + 4u), shift, 15u)) - 8.0));
+    }
+    case 2u: {  // Q4_1: d, m, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let q = at + 4u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) + dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) + dm.y);
+    }
+    case 3u: {  // Q5_0: d, 32 fifth bits, 16 bytes
+      let d = half(at);
+      let high = quad(at + 2u);
+      let q = at + 6u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(d * (vec4f(lo) - 16.0), d * (vec4f(hi) - 16.0));
+    }
+    case 4u: {  // Q5_1: d, m, 32 fifth bits, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let high = quad(at + 4u);
+      let q = at + 8u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) + dm.y, dm.x * vec4f(hi) + dm.y);
+    }
+    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d, dmin
+      let scale = byte(at + (e >> 1u));
+      let dm = unpack2x16float(quad(at + 80u)) * vec2f(f32(scale & 15u), f32(scale >> 4u));
+      let q = at + 16u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 3u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 3u)) - dm.y);
+    }
+    case 6u: {  // Q3_K: 32 bytes of third bits, 64 of two bits, 12 of signed scales, d
+      let g = e >> 1u;
+      let low = select(byte(at + 96u + (g & 7u)) >> 4u, byte(at + 96u + (g & 7u)) & 15u, g < 8u);
+      let high = (byte(at + 104u + (g & 3u)) >> ((g >> 2u) * 2u)) & 3u;
+      let scale = half(at + 108u) * (f32(low | (high << 4u)) - 32.0);
+      let q = at + 32u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let h = at + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), shift, 3u) | (bits(quad(h), e >> 2u, 1u) << vec4u(2u));
+      let hi = bits(quad(q + 4u), shift, 3u) | (bits(quad(h + 4u), e >> 2u, 1u) << vec4u(2u));
+      return Eight(scale * (vec4f(lo) - 4.0), scale * (vec4f(hi) - 4.0));
+    }
+    case 7u: {  // Q4_K: d, dmin, 12 bytes of scales, 128 of two numbers
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 16u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) - dm.y);
+    }
+    case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 48u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let h = at + 16u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (bits(quad(h), g, 1u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (bits(quad(h + 4u), g, 1u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) - dm.y, dm.x * vec4f(hi) - dm.y);
+    }
+    case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
+      let scale = half(at + 208u) * signed8(vec4u(byte(at + 192u + (e >> 1u)))).x;
+      let q = at + (e >> 4u) * 64u + (e & 7u) * 8u;
+      let h = at + 128u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let low = ((e >> 3u) & 1u) * 4u;
+      let high = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), low, 15u) | (bits(quad(h), high, 3u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), low, 15u) | (bits(quad(h + 4u), high, 3u) << vec4u(4u));
+      return Eight(scale * (vec4f(lo) - 32.0), scale * (vec4f(hi) - 32.0));
+    }
+    default: {  // 8-bit floats, eight a block
+      return Eight(eighth(quad(at)), eighth(quad(at + 4u)));
+    }
+  }
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) { v = wide(X[at * 2u], X[at * 2u + 1u]); } else { v = halves(X[at]); }
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RM * RN>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across * RM;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+
+  let blocks = BLOCK_VALUES / 8u;
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a0 = loadX(x0 + k);
+    let block = k / blocks * BLOCK_BYTES;
+    let v0 = eightOf(w0 + block, k % blocks);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    let v1 = eightOf(w1 + block, k % blocks);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    let v2 = eightOf(w2 + block, k % blocks);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+    let v3 = eightOf(w3 + block, k % blocks);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+  }
+  partial[lane * (RM * RN) + 0 * RN + 0] = acc0_0;
+  partial[lane * (RM * RN) + 0 * RN + 1] = acc0_1;
+  partial[lane * (RM * RN) + 0 * RN + 2] = acc0_2;
+  partial[lane * (RM * RN) + 0 * RN + 3] = acc0_3;
+  workgroupBarrier();
+  for (var left = LANES / 2u; left > 0u; left /= 2u) {
+    for (var at = lane; at < left * RM * RN; at += LANES) { partial[at] += partial[at + left * RM * RN]; }
+    workgroupBarrier();
+  }
+  let m = m0 + lane / RN;
+  let c = n0 + lane % RN;
+  if (lane >= RM * RN || m >= s.mEnd || c >= s.nEnd) { return; }
+  let b = m / s.S;
+  let row = m - b * s.S;
+  var factor = s.scale;
+  if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
+  var shift = 0.0;
+  if (s.hasBias == 1u) { shift = bias[c]; }
+  store(partial[lane] * s.wScale, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+}
+`,
+  "matmul_quants@RM=2,RN=4": `const RM: u32 = 2u;
+const RN: u32 = 4u;
+// matmul_quants.wgsl — Y = epilogue(pre(X) · Wᵀ) for few rows of x and a quantised weight, expanded on the way: such products wait
+// for memory, and blocks are a half to a seventh of the bytes of f16. 64 invocations share K of RM rows and RN columns and read
+// neighbouring eighths of it; each block is read once for all rows. The sums go through workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
+//   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
+//   Y  as in matmul.wgsl
+
+
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<u32>;
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight neighbouring values of a quantised row, from blocks as GGUF files hold them: whole numbers of few bits with shared
+// scales, or 8-bit floats. Kernels bind W as array<u32>. Types are numbered as QUANTISED of lib/ops/quantised.ts. With eights.
+
+override TYPE: u32 = 0u;
+
+/// Bytes of a block, and values of it.
+override BLOCK_BYTES: u32 = 34u;
+override BLOCK_VALUES: u32 = 32u;
+
+/// Two bytes from an even address.
+fn pair(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 2u) * 8u)) & 0xffffu; }
+
+/// Four bytes from an even address.
+fn quad(at: u32) -> u32 {
+  let lo = W[at >> 2u];
+  if ((at & 2u) == 0u) { return lo; }
+  return (lo >> 16u) | (W[(at >> 2u) + 1u] << 16u);
+}
+
+fn byte(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 3u) * 8u)) & 0xffu; }
+
+fn half(at: u32) -> f32 { return unpack2x16float(pair(at)).x; }
+
+fn bytesOf(v: u32) -> vec4u { return vec4u(v, v >> 8u, v >> 16u, v >> 24u) & vec4u(0xffu); }
+
+fn signed8(v: vec4u) -> vec4f { return vec4f(vec4i(v << vec4u(24u)) >> vec4u(24u)); }
+
+/// Some bits of each of four bytes.
+fn bits(v: u32, shift: u32, mask: u32) -> vec4u { return (bytesOf(v) >> vec4u(shift)) & vec4u(mask); }
+
+/// Four bits of a word, one each.
+fn flags(v: u32, shift: u32) -> vec4u { return (vec4u(v) >> vec4u(shift, shift + 1u, shift + 2u, shift + 3u)) & vec4u(1u); }
+
+/// Scale and minimum of group g of 8 with six bits each, which Q4_K and Q5_K share.
+fn sixes(at: u32, g: u32) -> vec2f {
+  if (g < 4u) { return vec2f(f32(byte(at + g) & 63u), f32(byte(at + g + 4u) & 63u)); }
+  let low = byte(at + g + 4u);
+  return vec2f(
+    f32((low & 15u) | ((byte(at + g - 4u) >> 6u) << 4u)),
+    f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
+}
+
+/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+fn eighth(v: u32) -> vec4f {
+  let b = bytesOf(v);
+  if (TYPE == 11u) {  // E5M2
+    return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
+  }
+  let h = ((b & vec4u(0x7fu)) << vec4u(7u)) | ((b & vec4u(0x80u)) << vec4u(8u));
+  let values = vec4f(unpack2x16float(h.x | (h.y << 16u)), unpack2x16float(h.z | (h.w << 16u))) * 256.0;
+  // The one pattern of E4M3 that is no number.
+  return select(values, vec4f(bitcast<f32>(0x7fc00000u | (v & 1u))), (b & vec4u(0x7fu)) == vec4u(0x7fu));
+}
+
+/// Values 8·e … 8·e + 7 of the block at a byte.
+fn eightOf(at: u32, e: u32) -> Eight {
+  switch TYPE {
+    case 0u: {  // Q8_0: d, 32 signed bytes
+      let d = half(at);
+      let q = at + 2u + e * 8u;
+      return Eight(d * signed8(bytesOf(quad(q))), d * signed8(bytesOf(quad(q + 4u))));
+    }
+    case 1u: {  // Q4_0: d, 16 bytes of two numbers, the second 16 values further
+      let d = half(at);
+      let q = at + 2u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        d * (vec4f(bits(quad(q), shift, 15u)) - 8.0),
+        d * (vec4f(bits(quad(q + 4u), shift, 15u)) - 8.0));
+    }
+    case 2u: {  // Q4_1: d, m, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let q = at + 4u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) + dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) + dm.y);
+    }
+    case 3u: {  // Q5_0: d, 32 fifth bits, 16 bytes
+      let d = half(at);
+      let high = quad(at + 2u);
+      let q = at + 6u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(d * (vec4f(lo) - 16.0), d * (vec4f(hi) - 16.0));
+    }
+    case 4u: {  // Q5_1: d, m, 32 fifth bits, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let high = quad(at + 4u);
+      let q = at + 8u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) + dm.y, dm.x * vec4f(hi) + dm.y);
+    }
+    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d, dmin
+      let scale = byte(at + (e >> 1u));
+      let dm = unpack2x16float(quad(at + 80u)) * vec2f(f32(scale & 15u), f32(scale >> 4u));
+      let q = at + 16u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 3u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 3u)) - dm.y);
+    }
+    case 6u: {  // Q3_K: 32 bytes of third bits, 64 of two bits, 12 of signed scales, d
+      let g = e >> 1u;
+      let low = select(byte(at + 96u + (g & 7u)) >> 4u, byte(at + 96u + (g & 7u)) & 15u, g < 8u);
+      let high = (byte(at + 104u + (g & 3u)) >> ((g >> 2u) * 2u)) & 3u;
+      let scale = half(at + 108u) * (f32(low | (high << 4u)) - 32.0);
+      let q = at + 32u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let h = at + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), shift, 3u) | (bits(quad(h), e >> 2u, 1u) << vec4u(2u));
+      let hi = bits(quad(q + 4u), shift, 3u) | (bits(quad(h + 4u), e >> 2u, 1u) << vec4u(2u));
+      return Eight(scale * (vec4f(lo) - 4.0), scale * (vec4f(hi) - 4.0));
+    }
+    case 7u: {  // Q4_K: d, dmin, 12 bytes of scales, 128 of two numbers
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 16u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) - dm.y);
+    }
+    case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 48u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let h = at + 16u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (bits(quad(h), g, 1u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (bits(quad(h + 4u), g, 1u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) - dm.y, dm.x * vec4f(hi) - dm.y);
+    }
+    case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
+      let scale = half(at + 208u) * signed8(vec4u(byte(at + 192u + (e >> 1u)))).x;
+      let q = at + (e >> 4u) * 64u + (e & 7u) * 8u;
+      let h = at + 128u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let low = ((e >> 3u) & 1u) * 4u;
+      let high = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), low, 15u) | (bits(quad(h), high, 3u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), low, 15u) | (bits(quad(h + 4u), high, 3u) << vec4u(4u));
+      return Eight(scale * (vec4f(lo) - 32.0), scale * (vec4f(hi) - 32.0));
+    }
+    default: {  // 8-bit floats, eight a block
+      return Eight(eighth(quad(at)), eighth(quad(at + 4u)));
+    }
+  }
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) { v = wide(X[at * 2u], X[at * 2u + 1u]); } else { v = halves(X[at]); }
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RM * RN>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across * RM;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+
+  let blocks = BLOCK_VALUES / 8u;
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a0 = loadX(x0 + k);
+    let a1 = loadX(x1 + k);
+    let block = k / blocks * BLOCK_BYTES;
+    let v0 = eightOf(w0 + block, k % blocks);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+    let v1 = eightOf(w1 + block, k % blocks);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+    let v2 = eightOf(w2 + block, k % blocks);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+    acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+    let v3 = eightOf(w3 + block, k % blocks);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+    acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+  }
+  partial[lane * (RM * RN) + 0 * RN + 0] = acc0_0;
+  partial[lane * (RM * RN) + 0 * RN + 1] = acc0_1;
+  partial[lane * (RM * RN) + 0 * RN + 2] = acc0_2;
+  partial[lane * (RM * RN) + 0 * RN + 3] = acc0_3;
+  partial[lane * (RM * RN) + 1 * RN + 0] = acc1_0;
+  partial[lane * (RM * RN) + 1 * RN + 1] = acc1_1;
+  partial[lane * (RM * RN) + 1 * RN + 2] = acc1_2;
+  partial[lane * (RM * RN) + 1 * RN + 3] = acc1_3;
+  workgroupBarrier();
+  for (var left = LANES / 2u; left > 0u; left /= 2u) {
+    for (var at = lane; at < left * RM * RN; at += LANES) { partial[at] += partial[at + left * RM * RN]; }
+    workgroupBarrier();
+  }
+  let m = m0 + lane / RN;
+  let c = n0 + lane % RN;
+  if (lane >= RM * RN || m >= s.mEnd || c >= s.nEnd) { return; }
+  let b = m / s.S;
+  let row = m - b * s.S;
+  var factor = s.scale;
+  if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
+  var shift = 0.0;
+  if (s.hasBias == 1u) { shift = bias[c]; }
+  store(partial[lane] * s.wScale, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+}
+`,
+  "matmul_quants@RM=4,RN=4": `const RM: u32 = 4u;
+const RN: u32 = 4u;
+// matmul_quants.wgsl — Y = epilogue(pre(X) · Wᵀ) for few rows of x and a quantised weight, expanded on the way: such products wait
+// for memory, and blocks are a half to a seventh of the bytes of f16. 64 invocations share K of RM rows and RN columns and read
+// neighbouring eighths of it; each block is read once for all rows. The sums go through workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
+//   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
+//   Y  as in matmul.wgsl
+
+
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<u32>;
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight neighbouring values of a quantised row, from blocks as GGUF files hold them: whole numbers of few bits with shared
+// scales, or 8-bit floats. Kernels bind W as array<u32>. Types are numbered as QUANTISED of lib/ops/quantised.ts. With eights.
+
+override TYPE: u32 = 0u;
+
+/// Bytes of a block, and values of it.
+override BLOCK_BYTES: u32 = 34u;
+override BLOCK_VALUES: u32 = 32u;
+
+/// Two bytes from an even address.
+fn pair(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 2u) * 8u)) & 0xffffu; }
+
+/// Four bytes from an even address.
+fn quad(at: u32) -> u32 {
+  let lo = W[at >> 2u];
+  if ((at & 2u) == 0u) { return lo; }
+  return (lo >> 16u) | (W[(at >> 2u) + 1u] << 16u);
+}
+
+fn byte(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 3u) * 8u)) & 0xffu; }
+
+fn half(at: u32) -> f32 { return unpack2x16float(pair(at)).x; }
+
+fn bytesOf(v: u32) -> vec4u { return vec4u(v, v >> 8u, v >> 16u, v >> 24u) & vec4u(0xffu); }
+
+fn signed8(v: vec4u) -> vec4f { return vec4f(vec4i(v << vec4u(24u)) >> vec4u(24u)); }
+
+/// Some bits of each of four bytes.
+fn bits(v: u32, shift: u32, mask: u32) -> vec4u { return (bytesOf(v) >> vec4u(shift)) & vec4u(mask); }
+
+/// Four bits of a word, one each.
+fn flags(v: u32, shift: u32) -> vec4u { return (vec4u(v) >> vec4u(shift, shift + 1u, shift + 2u, shift + 3u)) & vec4u(1u); }
+
+/// Scale and minimum of group g of 8 with six bits each, which Q4_K and Q5_K share.
+fn sixes(at: u32, g: u32) -> vec2f {
+  if (g < 4u) { return vec2f(f32(byte(at + g) & 63u), f32(byte(at + g + 4u) & 63u)); }
+  let low = byte(at + g + 4u);
+  return vec2f(
+    f32((low & 15u) | ((byte(at + g - 4u) >> 6u) << 4u)),
+    f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
+}
+
+/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+fn eighth(v: u32) -> vec4f {
+  let b = bytesOf(v);
+  if (TYPE == 11u) {  // E5M2
+    return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
+  }
+  let h = ((b & vec4u(0x7fu)) << vec4u(7u)) | ((b & vec4u(0x80u)) << vec4u(8u));
+  let values = vec4f(unpack2x16float(h.x | (h.y << 16u)), unpack2x16float(h.z | (h.w << 16u))) * 256.0;
+  // The one pattern of E4M3 that is no number.
+  return select(values, vec4f(bitcast<f32>(0x7fc00000u | (v & 1u))), (b & vec4u(0x7fu)) == vec4u(0x7fu));
+}
+
+/// Values 8·e … 8·e + 7 of the block at a byte.
+fn eightOf(at: u32, e: u32) -> Eight {
+  switch TYPE {
+    case 0u: {  // Q8_0: d, 32 signed bytes
+      let d = half(at);
+      let q = at + 2u + e * 8u;
+      return Eight(d * signed8(bytesOf(quad(q))), d * signed8(bytesOf(quad(q + 4u))));
+    }
+    case 1u: {  // Q4_0: d, 16 bytes of two numbers, the second 16 values further
+      let d = half(at);
+      let q = at + 2u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        d * (vec4f(bits(quad(q), shift, 15u)) - 8.0),
+        d * (vec4f(bits(quad(q + 4u), shift, 15u)) - 8.0));
+    }
+    case 2u: {  // Q4_1: d, m, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let q = at + 4u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) + dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) + dm.y);
+    }
+    case 3u: {  // Q5_0: d, 32 fifth bits, 16 bytes
+      let d = half(at);
+      let high = quad(at + 2u);
+      let q = at + 6u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(d * (vec4f(lo) - 16.0), d * (vec4f(hi) - 16.0));
+    }
+    case 4u: {  // Q5_1: d, m, 32 fifth bits, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let high = quad(at + 4u);
+      let q = at + 8u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) + dm.y, dm.x * vec4f(hi) + dm.y);
+    }
+    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d, dmin
+      let scale = byte(at + (e >> 1u));
+      let dm = unpack2x16float(quad(at + 80u)) * vec2f(f32(scale & 15u), f32(scale >> 4u));
+      let q = at + 16u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 3u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 3u)) - dm.y);
+    }
+    case 6u: {  // Q3_K: 32 bytes of third bits, 64 of two bits, 12 of signed scales, d
+      let g = e >> 1u;
+      let low = select(byte(at + 96u + (g & 7u)) >> 4u, byte(at + 96u + (g & 7u)) & 15u, g < 8u);
+      let high = (byte(at + 104u + (g & 3u)) >> ((g >> 2u) * 2u)) & 3u;
+      let scale = half(at + 108u) * (f32(low | (high << 4u)) - 32.0);
+      let q = at + 32u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let h = at + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), shift, 3u) | (bits(quad(h), e >> 2u, 1u) << vec4u(2u));
+      let hi = bits(quad(q + 4u), shift, 3u) | (bits(quad(h + 4u), e >> 2u, 1u) << vec4u(2u));
+      return Eight(scale * (vec4f(lo) - 4.0), scale * (vec4f(hi) - 4.0));
+    }
+    case 7u: {  // Q4_K: d, dmin, 12 bytes of scales, 128 of two numbers
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 16u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) - dm.y);
+    }
+    case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 48u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let h = at + 16u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (bits(quad(h), g, 1u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (bits(quad(h + 4u), g, 1u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) - dm.y, dm.x * vec4f(hi) - dm.y);
+    }
+    case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
+      let scale = half(at + 208u) * signed8(vec4u(byte(at + 192u + (e >> 1u)))).x;
+      let q = at + (e >> 4u) * 64u + (e & 7u) * 8u;
+      let h = at + 128u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let low = ((e >> 3u) & 1u) * 4u;
+      let high = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), low, 15u) | (bits(quad(h), high, 3u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), low, 15u) | (bits(quad(h + 4u), high, 3u) << vec4u(4u));
+      return Eight(scale * (vec4f(lo) - 32.0), scale * (vec4f(hi) - 32.0));
+    }
+    default: {  // 8-bit floats, eight a block
+      return Eight(eighth(quad(at)), eighth(quad(at + 4u)));
+    }
+  }
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) { v = wide(X[at * 2u], X[at * 2u + 1u]); } else { v = halves(X[at]); }
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RM * RN>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across * RM;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc1_2 = 0.0;
+  var acc1_3 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc2_2 = 0.0;
+  var acc2_3 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc3_2 = 0.0;
+  var acc3_3 = 0.0;
+
+  let blocks = BLOCK_VALUES / 8u;
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a0 = loadX(x0 + k);
+    let a1 = loadX(x1 + k);
+    let a2 = loadX(x2 + k);
+    let a3 = loadX(x3 + k);
+    let block = k / blocks * BLOCK_BYTES;
+    let v0 = eightOf(w0 + block, k % blocks);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+    acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+    acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+    let v1 = eightOf(w1 + block, k % blocks);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+    acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+    acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+    let v2 = eightOf(w2 + block, k % blocks);
+    acc0_2 = mac4(mac4(acc0_2, a0.lo, v2.lo), a0.hi, v2.hi);
+    acc1_2 = mac4(mac4(acc1_2, a1.lo, v2.lo), a1.hi, v2.hi);
+    acc2_2 = mac4(mac4(acc2_2, a2.lo, v2.lo), a2.hi, v2.hi);
+    acc3_2 = mac4(mac4(acc3_2, a3.lo, v2.lo), a3.hi, v2.hi);
+    let v3 = eightOf(w3 + block, k % blocks);
+    acc0_3 = mac4(mac4(acc0_3, a0.lo, v3.lo), a0.hi, v3.hi);
+    acc1_3 = mac4(mac4(acc1_3, a1.lo, v3.lo), a1.hi, v3.hi);
+    acc2_3 = mac4(mac4(acc2_3, a2.lo, v3.lo), a2.hi, v3.hi);
+    acc3_3 = mac4(mac4(acc3_3, a3.lo, v3.lo), a3.hi, v3.hi);
+  }
+  partial[lane * (RM * RN) + 0 * RN + 0] = acc0_0;
+  partial[lane * (RM * RN) + 0 * RN + 1] = acc0_1;
+  partial[lane * (RM * RN) + 0 * RN + 2] = acc0_2;
+  partial[lane * (RM * RN) + 0 * RN + 3] = acc0_3;
+  partial[lane * (RM * RN) + 1 * RN + 0] = acc1_0;
+  partial[lane * (RM * RN) + 1 * RN + 1] = acc1_1;
+  partial[lane * (RM * RN) + 1 * RN + 2] = acc1_2;
+  partial[lane * (RM * RN) + 1 * RN + 3] = acc1_3;
+  partial[lane * (RM * RN) + 2 * RN + 0] = acc2_0;
+  partial[lane * (RM * RN) + 2 * RN + 1] = acc2_1;
+  partial[lane * (RM * RN) + 2 * RN + 2] = acc2_2;
+  partial[lane * (RM * RN) + 2 * RN + 3] = acc2_3;
+  partial[lane * (RM * RN) + 3 * RN + 0] = acc3_0;
+  partial[lane * (RM * RN) + 3 * RN + 1] = acc3_1;
+  partial[lane * (RM * RN) + 3 * RN + 2] = acc3_2;
+  partial[lane * (RM * RN) + 3 * RN + 3] = acc3_3;
+  workgroupBarrier();
+  for (var left = LANES / 2u; left > 0u; left /= 2u) {
+    for (var at = lane; at < left * RM * RN; at += LANES) { partial[at] += partial[at + left * RM * RN]; }
+    workgroupBarrier();
+  }
+  let m = m0 + lane / RN;
+  let c = n0 + lane % RN;
+  if (lane >= RM * RN || m >= s.mEnd || c >= s.nEnd) { return; }
+  let b = m / s.S;
+  let row = m - b * s.S;
+  var factor = s.scale;
+  if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
+  var shift = 0.0;
+  if (s.hasBias == 1u) { shift = bias[c]; }
+  store(partial[lane] * s.wScale, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+}
+`,
+  "matmul_quants@RM=8,RN=2": `const RM: u32 = 8u;
+const RN: u32 = 2u;
+// matmul_quants.wgsl — Y = epilogue(pre(X) · Wᵀ) for few rows of x and a quantised weight, expanded on the way: such products wait
+// for memory, and blocks are a half to a seventh of the bytes of f16. 64 invocations share K of RM rows and RN columns and read
+// neighbouring eighths of it; each block is read once for all rows. The sums go through workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
+//   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
+//   Y  as in matmul.wgsl
+
+
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<u32>;
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight neighbouring values of a quantised row, from blocks as GGUF files hold them: whole numbers of few bits with shared
+// scales, or 8-bit floats. Kernels bind W as array<u32>. Types are numbered as QUANTISED of lib/ops/quantised.ts. With eights.
+
+override TYPE: u32 = 0u;
+
+/// Bytes of a block, and values of it.
+override BLOCK_BYTES: u32 = 34u;
+override BLOCK_VALUES: u32 = 32u;
+
+/// Two bytes from an even address.
+fn pair(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 2u) * 8u)) & 0xffffu; }
+
+/// Four bytes from an even address.
+fn quad(at: u32) -> u32 {
+  let lo = W[at >> 2u];
+  if ((at & 2u) == 0u) { return lo; }
+  return (lo >> 16u) | (W[(at >> 2u) + 1u] << 16u);
+}
+
+fn byte(at: u32) -> u32 { return (W[at >> 2u] >> ((at & 3u) * 8u)) & 0xffu; }
+
+fn half(at: u32) -> f32 { return unpack2x16float(pair(at)).x; }
+
+fn bytesOf(v: u32) -> vec4u { return vec4u(v, v >> 8u, v >> 16u, v >> 24u) & vec4u(0xffu); }
+
+fn signed8(v: vec4u) -> vec4f { return vec4f(vec4i(v << vec4u(24u)) >> vec4u(24u)); }
+
+/// Some bits of each of four bytes.
+fn bits(v: u32, shift: u32, mask: u32) -> vec4u { return (bytesOf(v) >> vec4u(shift)) & vec4u(mask); }
+
+/// Four bits of a word, one each.
+fn flags(v: u32, shift: u32) -> vec4u { return (vec4u(v) >> vec4u(shift, shift + 1u, shift + 2u, shift + 3u)) & vec4u(1u); }
+
+/// Scale and minimum of group g of 8 with six bits each, which Q4_K and Q5_K share.
+fn sixes(at: u32, g: u32) -> vec2f {
+  if (g < 4u) { return vec2f(f32(byte(at + g) & 63u), f32(byte(at + g + 4u) & 63u)); }
+  let low = byte(at + g + 4u);
+  return vec2f(
+    f32((low & 15u) | ((byte(at + g - 4u) >> 6u) << 4u)),
+    f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
+}
+
+/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+fn eighth(v: u32) -> vec4f {
+  let b = bytesOf(v);
+  if (TYPE == 11u) {  // E5M2
+    return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
+  }
+  let h = ((b & vec4u(0x7fu)) << vec4u(7u)) | ((b & vec4u(0x80u)) << vec4u(8u));
+  let values = vec4f(unpack2x16float(h.x | (h.y << 16u)), unpack2x16float(h.z | (h.w << 16u))) * 256.0;
+  // The one pattern of E4M3 that is no number.
+  return select(values, vec4f(bitcast<f32>(0x7fc00000u | (v & 1u))), (b & vec4u(0x7fu)) == vec4u(0x7fu));
+}
+
+/// Values 8·e … 8·e + 7 of the block at a byte.
+fn eightOf(at: u32, e: u32) -> Eight {
+  switch TYPE {
+    case 0u: {  // Q8_0: d, 32 signed bytes
+      let d = half(at);
+      let q = at + 2u + e * 8u;
+      return Eight(d * signed8(bytesOf(quad(q))), d * signed8(bytesOf(quad(q + 4u))));
+    }
+    case 1u: {  // Q4_0: d, 16 bytes of two numbers, the second 16 values further
+      let d = half(at);
+      let q = at + 2u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        d * (vec4f(bits(quad(q), shift, 15u)) - 8.0),
+        d * (vec4f(bits(quad(q + 4u), shift, 15u)) - 8.0));
+    }
+    case 2u: {  // Q4_1: d, m, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let q = at + 4u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) + dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) + dm.y);
+    }
+    case 3u: {  // Q5_0: d, 32 fifth bits, 16 bytes
+      let d = half(at);
+      let high = quad(at + 2u);
+      let q = at + 6u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(d * (vec4f(lo) - 16.0), d * (vec4f(hi) - 16.0));
+    }
+    case 4u: {  // Q5_1: d, m, 32 fifth bits, 16 bytes
+      let dm = unpack2x16float(quad(at));
+      let high = quad(at + 4u);
+      let q = at + 8u + (e & 1u) * 8u;
+      let shift = (e >> 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (flags(high, e * 8u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (flags(high, e * 8u + 4u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) + dm.y, dm.x * vec4f(hi) + dm.y);
+    }
+    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d, dmin
+      let scale = byte(at + (e >> 1u));
+      let dm = unpack2x16float(quad(at + 80u)) * vec2f(f32(scale & 15u), f32(scale >> 4u));
+      let q = at + 16u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 3u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 3u)) - dm.y);
+    }
+    case 6u: {  // Q3_K: 32 bytes of third bits, 64 of two bits, 12 of signed scales, d
+      let g = e >> 1u;
+      let low = select(byte(at + 96u + (g & 7u)) >> 4u, byte(at + 96u + (g & 7u)) & 15u, g < 8u);
+      let high = (byte(at + 104u + (g & 3u)) >> ((g >> 2u) * 2u)) & 3u;
+      let scale = half(at + 108u) * (f32(low | (high << 4u)) - 32.0);
+      let q = at + 32u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let h = at + (e & 3u) * 8u;
+      let shift = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), shift, 3u) | (bits(quad(h), e >> 2u, 1u) << vec4u(2u));
+      let hi = bits(quad(q + 4u), shift, 3u) | (bits(quad(h + 4u), e >> 2u, 1u) << vec4u(2u));
+      return Eight(scale * (vec4f(lo) - 4.0), scale * (vec4f(hi) - 4.0));
+    }
+    case 7u: {  // Q4_K: d, dmin, 12 bytes of scales, 128 of two numbers
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 16u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      return Eight(
+        dm.x * vec4f(bits(quad(q), shift, 15u)) - dm.y,
+        dm.x * vec4f(bits(quad(q + 4u), shift, 15u)) - dm.y);
+    }
+    case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
+      let g = e >> 2u;
+      let dm = unpack2x16float(quad(at)) * sixes(at + 4u, g);
+      let q = at + 48u + (g >> 1u) * 32u + (e & 3u) * 8u;
+      let h = at + 16u + (e & 3u) * 8u;
+      let shift = (g & 1u) * 4u;
+      let lo = bits(quad(q), shift, 15u) | (bits(quad(h), g, 1u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), shift, 15u) | (bits(quad(h + 4u), g, 1u) << vec4u(4u));
+      return Eight(dm.x * vec4f(lo) - dm.y, dm.x * vec4f(hi) - dm.y);
+    }
+    case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
+      let scale = half(at + 208u) * signed8(vec4u(byte(at + 192u + (e >> 1u)))).x;
+      let q = at + (e >> 4u) * 64u + (e & 7u) * 8u;
+      let h = at + 128u + (e >> 4u) * 32u + (e & 3u) * 8u;
+      let low = ((e >> 3u) & 1u) * 4u;
+      let high = ((e >> 2u) & 3u) * 2u;
+      let lo = bits(quad(q), low, 15u) | (bits(quad(h), high, 3u) << vec4u(4u));
+      let hi = bits(quad(q + 4u), low, 15u) | (bits(quad(h + 4u), high, 3u) << vec4u(4u));
+      return Eight(scale * (vec4f(lo) - 32.0), scale * (vec4f(hi) - 32.0));
+    }
+    default: {  // 8-bit floats, eight a block
+      return Eight(eighth(quad(at)), eighth(quad(at + 4u)));
+    }
+  }
+}
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) { v = wide(X[at * 2u], X[at * 2u + 1u]); } else { v = halves(X[at]); }
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RM * RN>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across * RM;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let r1 = min(m0 + 1, s.mEnd - 1u);
+  let b1 = r1 / s.S;
+  let x1 = (b1 * s.xN + s.xAt + r1 - b1 * s.S) * s.K8 - s.xBase8;
+  let r2 = min(m0 + 2, s.mEnd - 1u);
+  let b2 = r2 / s.S;
+  let x2 = (b2 * s.xN + s.xAt + r2 - b2 * s.S) * s.K8 - s.xBase8;
+  let r3 = min(m0 + 3, s.mEnd - 1u);
+  let b3 = r3 / s.S;
+  let x3 = (b3 * s.xN + s.xAt + r3 - b3 * s.S) * s.K8 - s.xBase8;
+  let r4 = min(m0 + 4, s.mEnd - 1u);
+  let b4 = r4 / s.S;
+  let x4 = (b4 * s.xN + s.xAt + r4 - b4 * s.S) * s.K8 - s.xBase8;
+  let r5 = min(m0 + 5, s.mEnd - 1u);
+  let b5 = r5 / s.S;
+  let x5 = (b5 * s.xN + s.xAt + r5 - b5 * s.S) * s.K8 - s.xBase8;
+  let r6 = min(m0 + 6, s.mEnd - 1u);
+  let b6 = r6 / s.S;
+  let x6 = (b6 * s.xN + s.xAt + r6 - b6 * s.S) * s.K8 - s.xBase8;
+  let r7 = min(m0 + 7, s.mEnd - 1u);
+  let b7 = r7 / s.S;
+  let x7 = (b7 * s.xN + s.xAt + r7 - b7 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc1_0 = 0.0;
+  var acc1_1 = 0.0;
+  var acc2_0 = 0.0;
+  var acc2_1 = 0.0;
+  var acc3_0 = 0.0;
+  var acc3_1 = 0.0;
+  var acc4_0 = 0.0;
+  var acc4_1 = 0.0;
+  var acc5_0 = 0.0;
+  var acc5_1 = 0.0;
+  var acc6_0 = 0.0;
+  var acc6_1 = 0.0;
+  var acc7_0 = 0.0;
+  var acc7_1 = 0.0;
+
+  let blocks = BLOCK_VALUES / 8u;
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a0 = loadX(x0 + k);
+    let a1 = loadX(x1 + k);
+    let a2 = loadX(x2 + k);
+    let a3 = loadX(x3 + k);
+    let a4 = loadX(x4 + k);
+    let a5 = loadX(x5 + k);
+    let a6 = loadX(x6 + k);
+    let a7 = loadX(x7 + k);
+    let block = k / blocks * BLOCK_BYTES;
+    let v0 = eightOf(w0 + block, k % blocks);
+    acc0_0 = mac4(mac4(acc0_0, a0.lo, v0.lo), a0.hi, v0.hi);
+    acc1_0 = mac4(mac4(acc1_0, a1.lo, v0.lo), a1.hi, v0.hi);
+    acc2_0 = mac4(mac4(acc2_0, a2.lo, v0.lo), a2.hi, v0.hi);
+    acc3_0 = mac4(mac4(acc3_0, a3.lo, v0.lo), a3.hi, v0.hi);
+    acc4_0 = mac4(mac4(acc4_0, a4.lo, v0.lo), a4.hi, v0.hi);
+    acc5_0 = mac4(mac4(acc5_0, a5.lo, v0.lo), a5.hi, v0.hi);
+    acc6_0 = mac4(mac4(acc6_0, a6.lo, v0.lo), a6.hi, v0.hi);
+    acc7_0 = mac4(mac4(acc7_0, a7.lo, v0.lo), a7.hi, v0.hi);
+    let v1 = eightOf(w1 + block, k % blocks);
+    acc0_1 = mac4(mac4(acc0_1, a0.lo, v1.lo), a0.hi, v1.hi);
+    acc1_1 = mac4(mac4(acc1_1, a1.lo, v1.lo), a1.hi, v1.hi);
+    acc2_1 = mac4(mac4(acc2_1, a2.lo, v1.lo), a2.hi, v1.hi);
+    acc3_1 = mac4(mac4(acc3_1, a3.lo, v1.lo), a3.hi, v1.hi);
+    acc4_1 = mac4(mac4(acc4_1, a4.lo, v1.lo), a4.hi, v1.hi);
+    acc5_1 = mac4(mac4(acc5_1, a5.lo, v1.lo), a5.hi, v1.hi);
+    acc6_1 = mac4(mac4(acc6_1, a6.lo, v1.lo), a6.hi, v1.hi);
+    acc7_1 = mac4(mac4(acc7_1, a7.lo, v1.lo), a7.hi, v1.hi);
+  }
+  partial[lane * (RM * RN) + 0 * RN + 0] = acc0_0;
+  partial[lane * (RM * RN) + 0 * RN + 1] = acc0_1;
+  partial[lane * (RM * RN) + 1 * RN + 0] = acc1_0;
+  partial[lane * (RM * RN) + 1 * RN + 1] = acc1_1;
+  partial[lane * (RM * RN) + 2 * RN + 0] = acc2_0;
+  partial[lane * (RM * RN) + 2 * RN + 1] = acc2_1;
+  partial[lane * (RM * RN) + 3 * RN + 0] = acc3_0;
+  partial[lane * (RM * RN) + 3 * RN + 1] = acc3_1;
+  partial[lane * (RM * RN) + 4 * RN + 0] = acc4_0;
+  partial[lane * (RM * RN) + 4 * RN + 1] = acc4_1;
+  partial[lane * (RM * RN) + 5 * RN + 0] = acc5_0;
+  partial[lane * (RM * RN) + 5 * RN + 1] = acc5_1;
+  partial[lane * (RM * RN) + 6 * RN + 0] = acc6_0;
+  partial[lane * (RM * RN) + 6 * RN + 1] = acc6_1;
+  partial[lane * (RM * RN) + 7 * RN + 0] = acc7_0;
+  partial[lane * (RM * RN) + 7 * RN + 1] = acc7_1;
+  workgroupBarrier();
+  for (var left = LANES / 2u; left > 0u; left /= 2u) {
+    for (var at = lane; at < left * RM * RN; at += LANES) { partial[at] += partial[at + left * RM * RN]; }
+    workgroupBarrier();
+  }
+  let m = m0 + lane / RN;
+  let c = n0 + lane % RN;
+  if (lane >= RM * RN || m >= s.mEnd || c >= s.nEnd) { return; }
+  let b = m / s.S;
+  let row = m - b * s.S;
+  var factor = s.scale;
+  if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
+  var shift = 0.0;
+  if (s.hasBias == 1u) { shift = bias[c]; }
+  store(partial[lane] * s.wScale, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+}
+`,
+  "matmul_split@RM=1,RN=8,SUBGROUPS=0": `const RM: u32 = 1u;
+const RN: u32 = 8u;
+const SUBGROUPS: u32 = 0u;
+// matmul_split.wgsl — Y = epilogue(pre(X) · Wᵀ) for so few rows that memory is the limit: 64 invocations share K of one row and RN
+// columns and read neighbouring eighths of it; their sums go through workgroup memory, or subgroups first. Operands as in matmul.wgsl.
+
+
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
 
 fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
   let even = bitcast<vec4f>(v << vec4u(16u));
@@ -26749,6 +28300,110 @@ fn loadW(at: u32) -> Eight {
   return brains(v);
 }
 
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RN>;
+/// Sums of each column over all lanes, left in the first RN elements of partial.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  for (var half = LANES / 2u; half > 0u; half /= 2u) {
+    for (var at = lane; at < half * RN; at += LANES) { partial[at] += partial[at + half * RN]; }
+    workgroupBarrier();
+  }
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a = loadX(x0 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
+  }
+  let size = 0u;
+  partial[lane * RN + 0] = acc0_0;
+  partial[lane * RN + 1] = acc0_1;
+  partial[lane * RN + 2] = acc0_2;
+  partial[lane * RN + 3] = acc0_3;
+  partial[lane * RN + 4] = acc0_4;
+  partial[lane * RN + 5] = acc0_5;
+  partial[lane * RN + 6] = acc0_6;
+  partial[lane * RN + 7] = acc0_7;
+  gather(lane, size);
+  if (lane < RN && n0 + lane < s.nEnd) {
+    let c = n0 + lane;
+    var factor = s.scale;
+    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
+    var shift = 0.0;
+    if (s.hasBias == 1u) { shift = bias[c]; }
+    let row = m0 - b0 * s.S;
+    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  }
+}
+`,
+  "matmul_split@RM=1,RN=8,SUBGROUPS=1": `const RM: u32 = 1u;
+const RN: u32 = 8u;
+const SUBGROUPS: u32 = 1u;
+// matmul_split.wgsl — Y = epilogue(pre(X) · Wᵀ) for so few rows that memory is the limit: 64 invocations share K of one row and RN
+// columns and read neighbouring eighths of it; their sums go through workgroup memory, or subgroups first. Operands as in matmul.wgsl.
+
+
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
 fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
   let a = abs(x);
   let t = 1.0 / (1.0 + 0.3275911 * a);
@@ -26770,6 +28425,32 @@ fn activate(x: f32, kind: u32) -> f32 {
 fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
@@ -26780,6 +28461,272 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
+}
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RN>;
+/// The same of the first lane of each subgroup, which holds its sum already.
+fn gather(lane: u32, size: u32) {
+  workgroupBarrier();
+  var total = 0.0;
+  if (lane < RN) {
+    for (var i = 0u; i < LANES; i += size) { total += partial[i * RN + lane]; }
+  }
+  workgroupBarrier();
+  if (lane < RN) { partial[lane] = total; }
+  workgroupBarrier();
+}
+
+@compute @workgroup_size(LANES)
+fn main(
+  @builtin(workgroup_id) group: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+  @builtin(subgroup_size) size: u32,
+) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
+  // Rows and columns beyond the edge read the last one again and are not stored.
+  let r0 = min(m0 + 0, s.mEnd - 1u);
+  let b0 = r0 / s.S;
+  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
+  let c0 = min(n0 + 0, s.nEnd - 1u);
+  let w0 = c0 * s.stride8 - s.wBase8;
+  let c1 = min(n0 + 1, s.nEnd - 1u);
+  let w1 = c1 * s.stride8 - s.wBase8;
+  let c2 = min(n0 + 2, s.nEnd - 1u);
+  let w2 = c2 * s.stride8 - s.wBase8;
+  let c3 = min(n0 + 3, s.nEnd - 1u);
+  let w3 = c3 * s.stride8 - s.wBase8;
+  let c4 = min(n0 + 4, s.nEnd - 1u);
+  let w4 = c4 * s.stride8 - s.wBase8;
+  let c5 = min(n0 + 5, s.nEnd - 1u);
+  let w5 = c5 * s.stride8 - s.wBase8;
+  let c6 = min(n0 + 6, s.nEnd - 1u);
+  let w6 = c6 * s.stride8 - s.wBase8;
+  let c7 = min(n0 + 7, s.nEnd - 1u);
+  let w7 = c7 * s.stride8 - s.wBase8;
+  var acc0_0 = 0.0;
+  var acc0_1 = 0.0;
+  var acc0_2 = 0.0;
+  var acc0_3 = 0.0;
+  var acc0_4 = 0.0;
+  var acc0_5 = 0.0;
+  var acc0_6 = 0.0;
+  var acc0_7 = 0.0;
+
+  for (var k = lane; k < s.K8; k += LANES) {
+    let a = loadX(x0 + k);
+    let v0 = loadW(w0 + k);
+    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
+    let v1 = loadW(w1 + k);
+    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
+    let v2 = loadW(w2 + k);
+    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
+    let v3 = loadW(w3 + k);
+    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
+    let v4 = loadW(w4 + k);
+    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
+    let v5 = loadW(w5 + k);
+    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
+    let v6 = loadW(w6 + k);
+    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
+    let v7 = loadW(w7 + k);
+    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
+  }
+  // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
+  acc0_0 = subgroupAdd(acc0_0);
+  acc0_1 = subgroupAdd(acc0_1);
+  acc0_2 = subgroupAdd(acc0_2);
+  acc0_3 = subgroupAdd(acc0_3);
+  acc0_4 = subgroupAdd(acc0_4);
+  acc0_5 = subgroupAdd(acc0_5);
+  acc0_6 = subgroupAdd(acc0_6);
+  acc0_7 = subgroupAdd(acc0_7);
+  partial[lane * RN + 0] = acc0_0;
+  partial[lane * RN + 1] = acc0_1;
+  partial[lane * RN + 2] = acc0_2;
+  partial[lane * RN + 3] = acc0_3;
+  partial[lane * RN + 4] = acc0_4;
+  partial[lane * RN + 5] = acc0_5;
+  partial[lane * RN + 6] = acc0_6;
+  partial[lane * RN + 7] = acc0_7;
+  gather(lane, size);
+  if (lane < RN && n0 + lane < s.nEnd) {
+    let c = n0 + lane;
+    var factor = s.scale;
+    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
+    var shift = 0.0;
+    if (s.hasBias == 1u) { shift = bias[c]; }
+    let row = m0 - b0 * s.S;
+    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  }
+}
+`,
+  "matmul_tiled@RM=4,RN=4,HALF=0": `const RM: u32 = 4u;
+const RN: u32 = 4u;
+const HALF: u32 = 0u;
+// matmul_tiled.wgsl — Y = epilogue(pre(X) · Wᵀ), operands staged: a workgroup keeps tiles of 64 or 128 rows and columns in
+// workgroup memory, as GPUs like it. Operands, result and the order of sums as in matmul.wgsl.
+//
+// HALF=1, of f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in f16,
+// which are f32 from then on.
+
+
+override WX: u32 = 8u;       // invocations along N
+override WY: u32 = 8u;       // invocations along rows
+
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
+
+fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
+  let a = abs(x);
+  let t = 1.0 / (1.0 + 0.3275911 * a);
+  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
+  return sign(x) * (1.0 - p * exp(-a * a));
+}
+
+fn activate(x: f32, kind: u32) -> f32 {
+  switch kind {
+    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
+    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
+    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
+    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
+    case 5u: { return max(x, 0.0); }
+    default: { return x; }
+  }
+}
+
+fn activate4(x: vec4f, kind: u32) -> vec4f {
+  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
+}
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
+
+fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
+  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
+}
+
+fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
+  var v = activate(sum + shift, ACT) * factor;
+  if (ADD == 1u) { v += f32(R[r]); }
+  if (ADD == 2u) { v += f32(Y[y]); }
+  Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
 }
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
@@ -26837,7 +28784,6 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return mac4(four, a.hi, b.hi);
 }
 
-
 @compute @workgroup_size(WX, WY)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -26850,6 +28796,7 @@ fn main(
   let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -26939,6 +28886,7 @@ fn main(
     workgroupBarrier();
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -26996,101 +28944,20 @@ fn main(
   }
 }
 `,
-  "matmul@RM=4,RN=4,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=1": `const RM: u32 = 4u;
+  "matmul_tiled@RM=4,RN=4,HALF=1": `const RM: u32 = 4u;
 const RN: u32 = 4u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 1u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
 const HALF: u32 = 1u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+// matmul_tiled.wgsl — Y = epilogue(pre(X) · Wᵀ), operands staged: a workgroup keeps tiles of 64 or 128 rows and columns in
+// workgroup memory, as GPUs like it. Operands, result and the order of sums as in matmul.wgsl.
 //
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// HALF=1, of f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in f16,
+// which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
 
 fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
   let a = abs(x);
@@ -27113,6 +28980,32 @@ fn activate(x: f32, kind: u32) -> f32 {
 fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
@@ -27123,6 +29016,50 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
 }
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
@@ -27162,7 +29099,6 @@ fn stageW(to: u32, at: u32, inside: bool) {
   wTile[to] = narrow(v);
 }
 
-
 @compute @workgroup_size(WX, WY)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -27175,6 +29111,7 @@ fn main(
   let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -27312,6 +29249,7 @@ fn main(
     workgroupBarrier();
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -27369,101 +29307,20 @@ fn main(
   }
 }
 `,
-  "matmul@RM=8,RN=8,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 8u;
+  "matmul_tiled@RM=8,RN=8,HALF=0": `const RM: u32 = 8u;
 const RN: u32 = 8u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 1u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
 const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+// matmul_tiled.wgsl — Y = epilogue(pre(X) · Wᵀ), operands staged: a workgroup keeps tiles of 64 or 128 rows and columns in
+// workgroup memory, as GPUs like it. Operands, result and the order of sums as in matmul.wgsl.
 //
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// HALF=1, of f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in f16,
+// which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
 
 fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
   let a = abs(x);
@@ -27486,6 +29343,32 @@ fn activate(x: f32, kind: u32) -> f32 {
 fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
@@ -27496,6 +29379,50 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
 }
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
@@ -27553,7 +29480,6 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return mac4(four, a.hi, b.hi);
 }
 
-
 @compute @workgroup_size(WX, WY)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -27566,6 +29492,7 @@ fn main(
   let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -27779,6 +29706,7 @@ fn main(
     workgroupBarrier();
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -27908,101 +29836,20 @@ fn main(
   }
 }
 `,
-  "matmul@RM=16,RN=16,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 16u;
+  "matmul_tiled@RM=16,RN=16,HALF=0": `const RM: u32 = 16u;
 const RN: u32 = 16u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 1u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
 const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+// matmul_tiled.wgsl — Y = epilogue(pre(X) · Wᵀ), operands staged: a workgroup keeps tiles of 64 or 128 rows and columns in
+// workgroup memory, as GPUs like it. Operands, result and the order of sums as in matmul.wgsl.
 //
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// HALF=1, of f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in f16,
+// which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
 
 fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
   let a = abs(x);
@@ -28025,6 +29872,32 @@ fn activate(x: f32, kind: u32) -> f32 {
 fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
@@ -28035,6 +29908,50 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
 }
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
@@ -28092,7 +30009,6 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return mac4(four, a.hi, b.hi);
 }
 
-
 @compute @workgroup_size(WX, WY)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -28105,6 +30021,7 @@ fn main(
   let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -28758,6 +30675,7 @@ fn main(
     workgroupBarrier();
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -29127,101 +31045,20 @@ fn main(
   }
 }
 `,
-  "matmul@RM=32,RN=16,TEXELS=0,TILED=1,SPLIT=0,SUBGROUPS=0,HALF=0": `const RM: u32 = 32u;
+  "matmul_tiled@RM=32,RN=16,HALF=0": `const RM: u32 = 32u;
 const RN: u32 = 16u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 1u;
-const SPLIT: u32 = 0u;
-const SUBGROUPS: u32 = 0u;
 const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
+// matmul_tiled.wgsl — Y = epilogue(pre(X) · Wᵀ), operands staged: a workgroup keeps tiles of 64 or 128 rows and columns in
+// workgroup memory, as GPUs like it. Operands, result and the order of sums as in matmul.wgsl.
 //
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
+// HALF=1, of f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in f16,
+// which are f32 from then on.
 
 
 override WX: u32 = 8u;       // invocations along N
 override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
 
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
+// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
 
 fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
   let a = abs(x);
@@ -29244,6 +31081,32 @@ fn activate(x: f32, kind: u32) -> f32 {
 fn activate4(x: vec4f, kind: u32) -> vec4f {
   return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
 }
+// What products of a linear layer share: the uniform block, what surrounds the product, and its bindings; with activations.
+
+override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
+override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
+override GATE: u32 = 0u;
+override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
+
+// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
+// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
+// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
+struct Shape {
+  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
+  N: u32, K8: u32, stride8: u32, S: u32,
+  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
+  yN: u32, yAt: u32, yBase: u32,
+  rN: u32, rAt: u32, rBase: u32,
+  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
+  hasBias: u32,
+  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(3) var<storage, read>       bias: array<f32>;
+@group(0) @binding(4) var<storage, read>       gate: array<f32>;
+@group(0) @binding(5) var<storage, read>       R: array<rElem>;
+@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
 
 fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
   return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
@@ -29254,6 +31117,50 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   if (ADD == 1u) { v += f32(R[r]); }
   if (ADD == 2u) { v += f32(Y[y]); }
   Y[y] = yElem(v);
+}
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+fn wBits(at: u32) -> vec4u { return W[at]; }
+
+// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
+
+struct Eight { lo: vec4f, hi: vec4f }
+
+fn halves(v: vec4u) -> Eight {
+  return Eight(
+    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
+    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
+}
+
+fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+
+fn before(v: Eight) -> Eight {
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+fn loadX(at: u32) -> Eight {
+  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
+  return before(halves(xBits(at)));
+}
+
+fn loadW(at: u32) -> Eight {
+  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
+  let v = wBits(at);
+  if (W_TYPE == 1u) { return halves(v); }
+  return brains(v);
 }
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
@@ -29311,7 +31218,6 @@ fn mac(sum: f32, a: Eight, b: Eight) -> f32 {
   return mac4(four, a.hi, b.hi);
 }
 
-
 @compute @workgroup_size(WX, WY)
 fn main(
   @builtin(workgroup_id) group: vec3u,
@@ -29324,6 +31230,7 @@ fn main(
   let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
   let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
 
+// The beginning of a product's main(): where RM rows from m0 (x#i) and RN columns from n0 (c#j, w#j) lie, and sums of zero.
   // Rows and columns beyond the edge read the last one again and are not stored.
   let r0 = min(m0 + 0, s.mEnd - 1u);
   let b0 = r0 / s.S;
@@ -30553,6 +32460,7 @@ fn main(
     workgroupBarrier();
   }
 
+// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
   // where a tile meets the next sample.
@@ -31176,492 +33084,6 @@ fn main(
     sum15 = select(sum15, acc31_15, i == 31);
     if (n0 + 15 < s.nEnd) { store(sum15, shift15, factor15, r + c15, y + c15); }
   }
-}
-`,
-  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=0,HALF=0": `const RM: u32 = 1u;
-const RN: u32 = 8u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 1u;
-const SUBGROUPS: u32 = 0u;
-const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
-//
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
-
-
-override WX: u32 = 8u;       // invocations along N
-override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
-
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
-
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-const LANES = 64u;
-var<workgroup> partial: array<f32, LANES * RN>;
-/// Sums of each column over all lanes, left in the first RN elements of partial.
-fn gather(lane: u32, size: u32) {
-  workgroupBarrier();
-  for (var half = LANES / 2u; half > 0u; half /= 2u) {
-    for (var at = lane; at < half * RN; at += LANES) { partial[at] += partial[at + half * RN]; }
-    workgroupBarrier();
-  }
-}
-
-@compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
-  let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
-  let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
-  let n0 = s.n0 + (tile % across) * RN;
-  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
-
-  // Rows and columns beyond the edge read the last one again and are not stored.
-  let r0 = min(m0 + 0, s.mEnd - 1u);
-  let b0 = r0 / s.S;
-  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
-  let c0 = min(n0 + 0, s.nEnd - 1u);
-  let w0 = c0 * s.stride8 - s.wBase8;
-  let c1 = min(n0 + 1, s.nEnd - 1u);
-  let w1 = c1 * s.stride8 - s.wBase8;
-  let c2 = min(n0 + 2, s.nEnd - 1u);
-  let w2 = c2 * s.stride8 - s.wBase8;
-  let c3 = min(n0 + 3, s.nEnd - 1u);
-  let w3 = c3 * s.stride8 - s.wBase8;
-  let c4 = min(n0 + 4, s.nEnd - 1u);
-  let w4 = c4 * s.stride8 - s.wBase8;
-  let c5 = min(n0 + 5, s.nEnd - 1u);
-  let w5 = c5 * s.stride8 - s.wBase8;
-  let c6 = min(n0 + 6, s.nEnd - 1u);
-  let w6 = c6 * s.stride8 - s.wBase8;
-  let c7 = min(n0 + 7, s.nEnd - 1u);
-  let w7 = c7 * s.stride8 - s.wBase8;
-  var acc0_0 = 0.0;
-  var acc0_1 = 0.0;
-  var acc0_2 = 0.0;
-  var acc0_3 = 0.0;
-  var acc0_4 = 0.0;
-  var acc0_5 = 0.0;
-  var acc0_6 = 0.0;
-  var acc0_7 = 0.0;
-
-  for (var k = lane; k < s.K8; k += LANES) {
-    let a = loadX(x0 + k);
-    let v0 = loadW(w0 + k);
-    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
-    let v1 = loadW(w1 + k);
-    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
-    let v2 = loadW(w2 + k);
-    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
-    let v3 = loadW(w3 + k);
-    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
-    let v4 = loadW(w4 + k);
-    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
-    let v5 = loadW(w5 + k);
-    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
-    let v6 = loadW(w6 + k);
-    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
-    let v7 = loadW(w7 + k);
-    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
-  }
-  let size = 0u;
-  partial[lane * RN + 0] = acc0_0;
-  partial[lane * RN + 1] = acc0_1;
-  partial[lane * RN + 2] = acc0_2;
-  partial[lane * RN + 3] = acc0_3;
-  partial[lane * RN + 4] = acc0_4;
-  partial[lane * RN + 5] = acc0_5;
-  partial[lane * RN + 6] = acc0_6;
-  partial[lane * RN + 7] = acc0_7;
-  gather(lane, size);
-  if (lane < RN && n0 + lane < s.nEnd) {
-    let c = n0 + lane;
-    var factor = s.scale;
-    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
-    var shift = 0.0;
-    if (s.hasBias == 1u) { shift = bias[c]; }
-    let row = m0 - b0 * s.S;
-    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
-  }
-
-}
-`,
-  "matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=1,HALF=0": `const RM: u32 = 1u;
-const RN: u32 = 8u;
-const TEXELS: u32 = 0u;
-const TILED: u32 = 0u;
-const SPLIT: u32 = 1u;
-const SUBGROUPS: u32 = 1u;
-const HALF: u32 = 0u;
-// matmul.wgsl — Y = epilogue(pre(X) · Wᵀ): RM × RN sums in registers of each invocation, no workgroup memory.
-//
-//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8 (matmul_pad.wgsl makes it so)
-//   W  [N, K]   f32, f16 or bf16 by W_TYPE, rows of stride8 · 8 elements, padded with zeros
-//   Y  [.., N]  yElem;  y = gate · scale · act(x·Wᵀ + bias), then + residual (or + Y itself)
-//
-// Every load brings eight values of K. Sums are f32, each over k in order, so that all variants give the
-// same numbers. Rows are addressed through (sample, row in the sample), so that the text or picture part
-// of a joint sequence is read and written in place. Four ways to the operands, for lib/gpu/tune.ts to
-// choose from by measurement:
-//
-//   as buffers     each invocation loads its own rows and columns
-//   TEXELS=1       the same from copies in textures of 2048 texels a row, read as one long list (docs/SHADERS.md): some
-//                  drivers load a texel 8 to 13 times as fast as the same 16 bytes of a storage buffer
-//   SPLIT=1        64 invocations share K of one row and RN columns and read neighbouring eighths of it, for so few rows
-//                  that memory is the limit; their sums go through workgroup memory, or subgroups first
-//   TILED=1        a workgroup stages tiles of 64 or 128 rows and columns in workgroup memory, as GPUs like it
-//
-// HALF=1, of tiles from f16 operands into an f16 result, where linear.ts takes it to be safe: products and the sums of eight of them in
-// f16, which are f32 from then on.
-
-
-override WX: u32 = 8u;       // invocations along N
-override WY: u32 = 8u;       // invocations along rows
-override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-override PRE: u32 = 0u;      // activation of x on load, numbered as ACT
-override ACT: u32 = 0u;      // 0 none, 1 silu, 2 gelu (tanh), 3 gelu (erf), 4 quick gelu, 5 relu
-override GATE: u32 = 0u;
-override ADD: u32 = 0u;      // 0 nothing, 1 residual R, 2 Y itself
-
-// A bias or none is told at run time: few pipelines for all linear layers of a model, as compiling is most of the time to the
-// first picture. The other choices are constants: making them for each row or sum costs a tenth of a small product.
-// Row m is row m % S of sample m / S. The …Base are the elements before the bound part of a tensor.
-struct Shape {
-  m0: u32, mEnd: u32, n0: u32, nEnd: u32,   // the part of the product that this dispatch makes
-  N: u32, K8: u32, stride8: u32, S: u32,
-  xN: u32, xAt: u32, xBase8: u32, wBase8: u32,
-  yN: u32, yAt: u32, yBase: u32,
-  rN: u32, rAt: u32, rBase: u32,
-  gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
-  hasBias: u32,
-}
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
-fn xBits(at: u32) -> vec4u { return X[at]; }
-fn wBits(at: u32) -> vec4u { return W[at]; }
-@group(0) @binding(3) var<storage, read>       bias: array<f32>;
-@group(0) @binding(4) var<storage, read>       gate: array<f32>;
-@group(0) @binding(5) var<storage, read>       R: array<rElem>;
-@group(0) @binding(6) var<storage, read_write> Y: array<yElem>;
-
-// Eight values as loads bring them: one vector of 16 bits each, or two of f32.
-
-struct Eight { lo: vec4f, hi: vec4f }
-
-fn halves(v: vec4u) -> Eight {
-  return Eight(
-    vec4f(unpack2x16float(v.x), unpack2x16float(v.y)),
-    vec4f(unpack2x16float(v.z), unpack2x16float(v.w)));
-}
-
-fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
-
-fn before(v: Eight) -> Eight {
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
-fn loadX(at: u32) -> Eight {
-  if (X_TYPE == 0u) { return before(wide(xBits(at * 2u), xBits(at * 2u + 1u))); }
-  return before(halves(xBits(at)));
-}
-
-fn loadW(at: u32) -> Eight {
-  if (W_TYPE == 0u) { return wide(wBits(at * 2u), wBits(at * 2u + 1u)); }
-  let v = wBits(at);
-  if (W_TYPE == 1u) { return halves(v); }
-  return brains(v);
-}
-
-fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
-  let a = abs(x);
-  let t = 1.0 / (1.0 + 0.3275911 * a);
-  let p = t * (0.254829592 + t * (-0.284496736 + t * (1.421413741 + t * (-1.453152027 + t * 1.061405429))));
-  return sign(x) * (1.0 - p * exp(-a * a));
-}
-
-fn activate(x: f32, kind: u32) -> f32 {
-  switch kind {
-    case 1u: { return x / (1.0 + exp(min(-x, 80.0))); }
-    case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
-    case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
-    case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
-    default: { return x; }
-  }
-}
-
-fn activate4(x: vec4f, kind: u32) -> vec4f {
-  return vec4f(activate(x.x, kind), activate(x.y, kind), activate(x.z, kind), activate(x.w, kind));
-}
-
-fn mac4(sum: f32, a: vec4f, b: vec4f) -> f32 {
-  return fma(a.w, b.w, fma(a.z, b.z, fma(a.y, b.y, fma(a.x, b.x, sum))));
-}
-
-fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
-  var v = activate(sum + shift, ACT) * factor;
-  if (ADD == 1u) { v += f32(R[r]); }
-  if (ADD == 2u) { v += f32(Y[y]); }
-  Y[y] = yElem(v);
-}
-
-
-const LANES = 64u;
-var<workgroup> partial: array<f32, LANES * RN>;
-/// The same of the first lane of each subgroup, which holds its sum already.
-fn gather(lane: u32, size: u32) {
-  workgroupBarrier();
-  var total = 0.0;
-  if (lane < RN) {
-    for (var i = 0u; i < LANES; i += size) { total += partial[i * RN + lane]; }
-  }
-  workgroupBarrier();
-  if (lane < RN) { partial[lane] = total; }
-  workgroupBarrier();
-}
-
-@compute @workgroup_size(LANES)
-fn main(
-  @builtin(workgroup_id) group: vec3u,
-  @builtin(local_invocation_id) local: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-  @builtin(subgroup_size) size: u32,
-) {
-  // Tiles of a band of rows follow each other along x; y folds what exceeds 65 535 workgroups.
-  let tile = group.y * s.fold + group.x;
-  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
-  let m0 = s.m0 + tile / across;   // WX and WY are 1: a workgroup makes what else an invocation makes
-  let n0 = s.n0 + (tile % across) * RN;
-  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
-
-  // Rows and columns beyond the edge read the last one again and are not stored.
-  let r0 = min(m0 + 0, s.mEnd - 1u);
-  let b0 = r0 / s.S;
-  let x0 = (b0 * s.xN + s.xAt + r0 - b0 * s.S) * s.K8 - s.xBase8;
-  let c0 = min(n0 + 0, s.nEnd - 1u);
-  let w0 = c0 * s.stride8 - s.wBase8;
-  let c1 = min(n0 + 1, s.nEnd - 1u);
-  let w1 = c1 * s.stride8 - s.wBase8;
-  let c2 = min(n0 + 2, s.nEnd - 1u);
-  let w2 = c2 * s.stride8 - s.wBase8;
-  let c3 = min(n0 + 3, s.nEnd - 1u);
-  let w3 = c3 * s.stride8 - s.wBase8;
-  let c4 = min(n0 + 4, s.nEnd - 1u);
-  let w4 = c4 * s.stride8 - s.wBase8;
-  let c5 = min(n0 + 5, s.nEnd - 1u);
-  let w5 = c5 * s.stride8 - s.wBase8;
-  let c6 = min(n0 + 6, s.nEnd - 1u);
-  let w6 = c6 * s.stride8 - s.wBase8;
-  let c7 = min(n0 + 7, s.nEnd - 1u);
-  let w7 = c7 * s.stride8 - s.wBase8;
-  var acc0_0 = 0.0;
-  var acc0_1 = 0.0;
-  var acc0_2 = 0.0;
-  var acc0_3 = 0.0;
-  var acc0_4 = 0.0;
-  var acc0_5 = 0.0;
-  var acc0_6 = 0.0;
-  var acc0_7 = 0.0;
-
-  for (var k = lane; k < s.K8; k += LANES) {
-    let a = loadX(x0 + k);
-    let v0 = loadW(w0 + k);
-    acc0_0 = mac4(mac4(acc0_0, a.lo, v0.lo), a.hi, v0.hi);
-    let v1 = loadW(w1 + k);
-    acc0_1 = mac4(mac4(acc0_1, a.lo, v1.lo), a.hi, v1.hi);
-    let v2 = loadW(w2 + k);
-    acc0_2 = mac4(mac4(acc0_2, a.lo, v2.lo), a.hi, v2.hi);
-    let v3 = loadW(w3 + k);
-    acc0_3 = mac4(mac4(acc0_3, a.lo, v3.lo), a.hi, v3.hi);
-    let v4 = loadW(w4 + k);
-    acc0_4 = mac4(mac4(acc0_4, a.lo, v4.lo), a.hi, v4.hi);
-    let v5 = loadW(w5 + k);
-    acc0_5 = mac4(mac4(acc0_5, a.lo, v5.lo), a.hi, v5.hi);
-    let v6 = loadW(w6 + k);
-    acc0_6 = mac4(mac4(acc0_6, a.lo, v6.lo), a.hi, v6.hi);
-    let v7 = loadW(w7 + k);
-    acc0_7 = mac4(mac4(acc0_7, a.lo, v7.lo), a.hi, v7.hi);
-  }
-  // Subgroups are runs of \`size\` neighbours, as every implementation lays a one-dimensional workgroup out.
-  acc0_0 = subgroupAdd(acc0_0);
-  acc0_1 = subgroupAdd(acc0_1);
-  acc0_2 = subgroupAdd(acc0_2);
-  acc0_3 = subgroupAdd(acc0_3);
-  acc0_4 = subgroupAdd(acc0_4);
-  acc0_5 = subgroupAdd(acc0_5);
-  acc0_6 = subgroupAdd(acc0_6);
-  acc0_7 = subgroupAdd(acc0_7);
-  partial[lane * RN + 0] = acc0_0;
-  partial[lane * RN + 1] = acc0_1;
-  partial[lane * RN + 2] = acc0_2;
-  partial[lane * RN + 3] = acc0_3;
-  partial[lane * RN + 4] = acc0_4;
-  partial[lane * RN + 5] = acc0_5;
-  partial[lane * RN + 6] = acc0_6;
-  partial[lane * RN + 7] = acc0_7;
-  gather(lane, size);
-  if (lane < RN && n0 + lane < s.nEnd) {
-    let c = n0 + lane;
-    var factor = s.scale;
-    if (GATE == 1u) { factor *= gate[b0 * s.gateN + s.gateAt + c]; }
-    var shift = 0.0;
-    if (s.hasBias == 1u) { shift = bias[c]; }
-    let row = m0 - b0 * s.S;
-    store(partial[lane], shift, factor, (b0 * s.rN + s.rAt + row) * s.N - s.rBase + c, (b0 * s.yN + s.yAt + row) * s.N - s.yBase + c);
-  }
-
-}
-`,
-  "matmul_pad": `// matmul_pad.wgsl — P = X with zeros appended to each row: K made a multiple of 8 for matmul.wgsl.
-//
-//   X  [.., K]     elem, rows m % S of sample m / S
-//   P  [rows, Kp]  elem, dense
-//
-// One invocation an element of P; groups fold over x and y.
-
-override WG: u32 = 64u;
-
-struct Shape { m0: u32, mEnd: u32, K: u32, Kp: u32, S: u32, xN: u32, xAt: u32, xBase: u32, pBase: u32, fold: u32 }
-
-@group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       X: array<elem>;
-@group(0) @binding(2) var<storage, read_write> P: array<elem>;
-
-@compute @workgroup_size(WG)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let at = (group.y * s.fold + group.x) * WG + lane;
-  let m = s.m0 + at / s.Kp;
-  let k = at % s.Kp;
-  if (m >= s.mEnd) { return; }
-  var v = elem(0.0);
-  if (k < s.K) { v = X[((m / s.S) * s.xN + s.xAt + m % s.S) * s.K + k - s.xBase]; }
-  P[m * s.Kp + k - s.pBase] = v;
 }
 `,
   "norm@SUBGROUPS=0": `const SUBGROUPS: u32 = 0u;
@@ -32349,4 +33771,4 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "ab6fa391002c79e2";
+export const SHADERS_DIGEST = "cbd29af418b24b94";

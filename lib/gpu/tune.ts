@@ -103,13 +103,14 @@ function variant(
   WY: number,
   half: 0 | 1 = 0,
 ): MatmulKernel {
-  const flags = `TEXELS=${operands === "texels" ? 1 : 0},TILED=${operands === "tiled" ? 1 : 0}`;
-  const shader = `matmul@RM=${RM},RN=${RN},${flags},SPLIT=0,SUBGROUPS=0,HALF=${half}`;
+  const shader = operands === "tiled"
+    ? `matmul_tiled@RM=${RM},RN=${RN},HALF=${half}`
+    : `matmul@RM=${RM},RN=${RN},TEXELS=${operands === "texels" ? 1 : 0}`;
   return { shader, RM, RN, WX, WY, operands };
 }
 
 function splitRow(subgroups: 0 | 1): MatmulKernel {
-  const shader = `matmul@RM=1,RN=8,TEXELS=0,TILED=0,SPLIT=1,SUBGROUPS=${subgroups},HALF=0`;
+  const shader = `matmul_split@RM=1,RN=8,SUBGROUPS=${subgroups}`;
   return { shader, RM: 1, RN: 8, WX: 1, WY: 1, operands: "buffers" };
 }
 

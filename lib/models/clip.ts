@@ -85,7 +85,9 @@ export class ClipTextModel {
     const D = c.hidden_size;
     const w = root.has("text_model.final_layer_norm.weight") ? root.at("text_model") : root;
     this.tokens = w.matrix(["embeddings.token_embedding.weight"], [c.vocab_size], D);
-    this.positions = w.matrix(["embeddings.position_embedding.weight"], [c.max_position_embeddings], D);
+    this.positions = w.matrix(["embeddings.position_embedding.weight"], [c.max_position_embeddings], D, {
+      plain: true,
+    });
     this.layers = Array.from(
       { length: c.num_hidden_layers },
       (_, i) => new ClipLayer(w.at("encoder.layers").at(i), c),

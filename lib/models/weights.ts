@@ -13,8 +13,16 @@
 import { AbortedError, LssgenError, shortJson } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { type ConvWeights, packConv, packedConvBytes } from "../ops/conv2d.ts";
-import type { LinearWeights, Matrix } from "../ops/linear.ts";
+import type { LinearWeights, Matrix, PlainMatrix } from "../ops/linear.ts";
+import {
+  blockBytes,
+  isQuantised,
+  QUANTISED,
+  type QuantisedMatrix,
+  type QuantisedName,
+} from "../ops/quantised.ts";
 import { type Dtype, elements, sixteens, type Tensor } from "../tensor.ts";
+import type { RowRange } from "../weights/safetensors.ts";
 
 /** Where tensors come from: a checkpoint of lib/weights, or anything that answers by name. */
 export interface TensorSource {
@@ -26,8 +34,8 @@ export interface TensorSource {
   names(): Iterable<string>;
   /** Shape and stored type, without reading; `undefined` when absent. */
   info(name: string): { readonly shape: readonly number[]; readonly dtype: string } | undefined;
-  /** Little-endian bytes as stored. */
-  read(name: string): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }>;
+  /** Little-endian bytes as stored; only `rows` of the first axis where given. */
+  read(name: string, rows?: RowRange): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }>;
   /** The values as f32, whatever the storage. */
   readF32(name: string): Promise<Float32Array<ArrayBuffer>>;
 }
@@ -40,7 +48,15 @@ export interface WeightOptions {
   readonly signal?: AbortSignal;
   /** Called after each tensor with the bytes read so far and in all. */
   readonly onProgress?: (done: number, total: number) => void;
+  /**
+   * Whether quantised matrices stay so on the GPU; without it, where they would take more than 512 MiB as f16. Expanding a layer at
+   * every use costs time, which small models need not spend.
+   */
+  readonly keepQuantised?: boolean;
 }
+
+/** Quantised matrices that take no more than this as f16 are expanded when they are loaded. */
+const EXPANDED_BYTES = 512 << 20;
 
 /** How a linear layer is stored. */
 export interface LinearOptions {
@@ -149,16 +165,23 @@ export class WeightStore {
     this.declared.length = 0;
   }
 
-  /** A GPU buffer that holds `data`; freed with the store. */
-  buffer(data: Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>): GPUBuffer {
-    const size = sixteens(data.byteLength);
+  /** A GPU buffer of a length, freed with the store. */
+  private emptyBuffer(length: number): GPUBuffer {
+    const size = sixteens(length);
     if (size > this.device.info.maxBufferBytes) {
       throw new LssgenError(
         "out_of_memory",
-        `"${this.source.name}": a tensor of ${data.byteLength} bytes is larger than the adapter's largest buffer (${this.device.info.maxBufferBytes}); use a 16-bit or quantised checkpoint`,
+        `"${this.source.name}": a tensor of ${length} bytes is larger than the adapter's largest buffer (${this.device.info.maxBufferBytes}); use a 16-bit or quantised checkpoint`,
       );
     }
     const buffer = this.device.gpu.createBuffer({ size, usage: 0x80 | 0x04 | 0x08 }); // STORAGE | COPY_SRC | COPY_DST
+    this.buffers.push(buffer);
+    return buffer;
+  }
+
+  /** A GPU buffer that holds `data`; freed with the store. */
+  buffer(data: Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>): GPUBuffer {
+    const buffer = this.emptyBuffer(data.byteLength);
     // writeBuffer in pieces: 16–128 MiB is where it is fast, and no staging copy of the whole is made.
     const piece = 64 << 20;
     for (let at = 0; at < data.byteLength; at += piece) {
@@ -171,7 +194,6 @@ export class WeightStore {
         this.device.gpu.queue.writeBuffer(buffer, at, padded);
       }
     }
-    this.buffers.push(buffer);
     return buffer;
   }
 
@@ -181,12 +203,66 @@ export class WeightStore {
   }
 
   /** Storage type on the GPU of the tensor `name`. */
-  storage(name: string, exact: boolean): Matrix["type"] {
+  storage(name: string, exact: boolean): PlainMatrix["type"] {
     const stored = this.source.info(name)?.dtype;
     if (stored === "F16") return "f16";
     if (stored === "BF16") return "bf16";
     if (exact || stored === "F64") return "f32";
     return this.options.dtype === "f16" ? "f16" : "f32";
+  }
+
+  /** The type that matrices of K columns keep on the GPU, where it is the same quantised one and their rows are whole blocks. */
+  quantised(names: readonly string[], K: readonly number[]): QuantisedName | undefined {
+    const [type, ...others] = names.map((name) => this.source.info(name)?.dtype ?? "");
+    if (!isQuantised(type) || others.some((other) => other !== type)) return undefined;
+    if (K.some((k) => k % QUANTISED[type].values !== 0)) return undefined;
+    return this.keepsQuantised() ? type : undefined;
+  }
+
+  private keepsQuantised(): boolean {
+    return this.keeps ??= this.options.keepQuantised ?? this.expandedBytes() > EXPANDED_BYTES;
+  }
+
+  private keeps: boolean | undefined;
+
+  /** Bytes of all quantised tensors as f16. */
+  private expandedBytes(): number {
+    let bytes = 0;
+    for (const name of this.source.names()) {
+      const { shape, dtype } = this.source.info(name)!;
+      if (isQuantised(dtype)) bytes += 2 * elements(shape);
+    }
+    return bytes;
+  }
+
+  /** A GPU buffer of the bytes of some tensors, one after the other, as they are stored. */
+  async rawBuffer(names: readonly string[], length: number): Promise<GPUBuffer> {
+    const buffer = this.emptyBuffer(length);
+    let at = 0;
+    let rest = new Uint8Array(0); // writes begin and end at multiples of four
+    for (const name of names) {
+      const rows = this.source.info(name)!.shape[0] ?? 1;
+      const step = Math.max(1, Math.floor(rows * RAW_PIECE / length));
+      for (let first = 0; first < rows; first += step) {
+        const { bytes } = await this.source.read(name, { first, count: Math.min(step, rows - first) });
+        let data = bytes;
+        if (rest.length > 0) {
+          data = new Uint8Array(rest.length + bytes.length);
+          data.set(rest);
+          data.set(bytes, rest.length);
+        }
+        const whole = data.length - data.length % 4;
+        if (whole > 0) this.device.gpu.queue.writeBuffer(buffer, at, data.subarray(0, whole));
+        rest = data.slice(whole);
+        at += whole;
+      }
+    }
+    if (rest.length > 0) {
+      const padded = new Uint8Array(4);
+      padded.set(rest);
+      this.device.gpu.queue.writeBuffer(buffer, at, padded);
+    }
+    return buffer;
   }
 
   /** Bytes on the GPU. */
@@ -259,6 +335,13 @@ export class Weights {
   linearColumns(name: string, N: number, K: readonly number[]): LinearWeights[] {
     const full = this.full(`${name}.weight`);
     const width = K.reduce((a, b) => a + b, 0);
+    const kept = this.store.quantised([full], K);
+    if (kept) {
+      this.store.declare([full], [N, width], () => Promise.resolve());
+      const parts = this.blocks([full], N, K, kept, false);
+      const bias = this.vector(`${name}.bias`, N);
+      return parts.map((weight, i) => i === 0 ? { weight, bias } : { weight });
+    }
     const matrices = K.map((k) => emptyMatrix(N, k));
     this.store.declare([full], [N, width], async (store) => {
       let { type } = matrices[0];
@@ -282,17 +365,27 @@ export class Weights {
     return matrices.map((weight, i) => i === 0 ? { weight, bias } : { weight });
   }
 
-  /** A matrix of several tensors' rows, [ΣN, K]. A convolution's [N, K, 1, 1] counts as [N, K]. */
+  /**
+   * A matrix of several tensors' rows, [ΣN, K]. A convolution's [N, K, 1, 1] counts as [N, K].
+   *
+   * @param options `plain`: expanded when it is loaded, however it is stored.
+   */
   matrix(
     names: readonly string[],
     N: readonly number[],
     K: number,
-    { exact = false, stored }: { exact?: boolean; stored?: readonly number[] } = {},
+    { exact = false, stored, plain = false }: {
+      exact?: boolean;
+      stored?: readonly number[];
+      plain?: boolean;
+    } = {},
   ): Matrix {
     const full = names.map((n) => this.full(n));
     const rows = N.reduce((a, b) => a + b, 0);
-    const matrix = emptyMatrix(rows, K);
     full.forEach((name, i) => this.store.declare([name], stored ?? [N[i], K], () => Promise.resolve()));
+    const type = plain ? undefined : this.store.quantised(full, [K]);
+    if (type) return this.blocks(full, rows, [K], type, exact)[0];
+    const matrix = emptyMatrix(rows, K);
     const types = full.map((name) => this.store.storage(name, exact));
     sketch(matrix, types.every((t) => t === types[0]) ? types[0] : "f32");
     this.store.declare([], [], async (store) => {
@@ -304,6 +397,29 @@ export class Weights {
       matrix.buffer = store.buffer(data!);
     });
     return matrix;
+  }
+
+  /** Matrices of ranges of columns of tensors that keep their blocks, rows after rows. */
+  private blocks(
+    names: readonly string[],
+    N: number,
+    K: readonly number[],
+    type: QuantisedName,
+    exact: boolean,
+  ): QuantisedMatrix[] {
+    const rowBytes = blockBytes(type, K.reduce((a, b) => a + b, 0));
+    const expanded = exact || this.store.options.dtype === "f32" ? "f32" : "f16";
+    let at = 0;
+    const matrices = K.map((k): Mutable<QuantisedMatrix> => {
+      const blocks = { type, rowBytes, at, scale: 1, expanded } as const;
+      at += blockBytes(type, k);
+      return { buffer: unloaded(N * rowBytes), N, K: k, stride: Math.ceil(k / 8) * 8, blocks };
+    });
+    this.store.declare([], [], async (store) => {
+      const buffer = await store.rawBuffer(names, N * rowBytes);
+      for (const matrix of matrices) matrix.buffer = buffer;
+    });
+    return matrices;
   }
 
   /** A vector of f32, [n]. */
@@ -383,6 +499,9 @@ export class Weights {
   }
 }
 
+/** Bytes of quantised rows that are read at once. */
+const RAW_PIECE = 16 << 20;
+
 /** Stands in handles until `load()`: binding it by mistake is refused by WebGPU. */
 function unloaded(size: number): GPUBuffer {
   return { size: sixteens(size) } as GPUBuffer;
@@ -395,12 +514,12 @@ function emptyTensor(shape: readonly number[]): Mutable<Tensor> {
 }
 
 /** A matrix's handle, before anything is known of how it is stored. */
-function emptyMatrix(N: number, K: number): Mutable<Matrix> {
+function emptyMatrix(N: number, K: number): Mutable<PlainMatrix> {
   return { buffer: unloaded(0), N, K, stride: Math.ceil(K / 8) * 8, type: "f32" };
 }
 
 /** Says how a matrix will be stored, unless a value turns out to be beyond f16. */
-function sketch(m: Mutable<Matrix>, type: Matrix["type"]): void {
+function sketch(m: Mutable<PlainMatrix>, type: PlainMatrix["type"]): void {
   m.type = type;
   m.buffer = unloaded(m.N * m.stride * (type === "f32" ? 4 : 2));
 }
@@ -412,7 +531,7 @@ async function packRows(
   N: readonly number[],
   K: number,
   stride: number,
-  type: Matrix["type"],
+  type: PlainMatrix["type"],
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const width = type === "f32" ? 4 : 2;
   const rows = N.reduce((a, b) => a + b, 0);

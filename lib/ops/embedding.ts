@@ -8,11 +8,12 @@
 import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { Tensor } from "../tensor.ts";
-import type { Matrix } from "./linear.ts";
+import type { Matrix, PlainMatrix } from "./linear.ts";
+import { expandRows } from "./quantised.ts";
 import { fold } from "./window.ts";
 
 /** Numbers of the storage types in embedding.wgsl. */
-const TYPE_CODES: Readonly<Record<Matrix["type"], number>> = { f32: 0, f16: 1, bf16: 2 };
+const TYPE_CODES: Readonly<Record<PlainMatrix["type"], number>> = { f32: 0, f16: 1, bf16: 2 };
 
 /**
  * Rows of a table by token id, plus a position embedding.
@@ -40,6 +41,14 @@ export function embedTokens(
       `${shape[1]} tokens are more than the ${positions.N} positions of the text encoder`,
     );
   }
+  if (table.blocks) {
+    // The rows of these tokens only, in their order.
+    using scope = r.scope();
+    const { buffer, offset, dtype } = expandRows(r, table, ids);
+    const rows = { buffer, offset, N: ids.length, K: table.K, stride: table.stride, type: dtype };
+    return scope.keep(embedTokens(r, Int32Array.from(ids.keys()), shape, rows, positions));
+  }
+  if (positions?.blocks) throw new LssgenError("internal", "embedTokens: positions are never kept quantised");
   const [B, N] = shape;
   const D = table.K;
   const out = r.tensor([B, N, D], "f32");
@@ -50,8 +59,14 @@ export function embedTokens(
   const bytes = table.stride * (table.type === "f32" ? 4 : 2);
   const limit = r.device.info.maxBindingBytes;
   const step = table.N * bytes <= limit ? table.N : Math.max(128, Math.floor(limit / bytes / 128) * 128);
-  const bind = (m: Matrix, first: number, rows: number, rowBytes: number) => ({
-    tensor: { shape: [m.N, m.stride], dtype: "f32" as const, buffer: m.buffer, offset: 0, byteLength: 0 },
+  const bind = (m: PlainMatrix, first: number, rows: number, rowBytes: number) => ({
+    tensor: {
+      shape: [m.N, m.stride],
+      dtype: "f32" as const,
+      buffer: m.buffer,
+      offset: m.offset ?? 0,
+      byteLength: 0,
+    },
     offset: first * rowBytes,
     size: Math.max(16, rows * rowBytes),
   });

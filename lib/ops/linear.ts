@@ -10,10 +10,14 @@ import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { chooseMatmul, workgroupConstants } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, type Rows, sequence, type Tensor } from "../tensor.ts";
-import { fold } from "./window.ts";
+import { blockConstants, expand, type QuantisedMatrix, rawBytes } from "./quantised.ts";
+import { bindBytes, fold } from "./window.ts";
 
-/** A weight on the GPU, [N, K] row-major as torch stores it. 16-bit types lie two in a u32. */
-export interface Matrix {
+/** A weight on the GPU, [N, K] row-major as torch stores it: plain numbers, or quantised blocks. */
+export type Matrix = PlainMatrix | QuantisedMatrix;
+
+/** A weight of plain numbers; 16-bit types lie two in a u32. */
+export interface PlainMatrix {
   /** Holds `N * stride` elements. */
   readonly buffer: GPUBuffer;
   /** Rows: outputs. */
@@ -24,6 +28,10 @@ export interface Matrix {
   readonly stride: number;
   /** Element type. */
   readonly type: "f32" | "f16" | "bf16";
+  /** First byte in the buffer, a multiple of 256, where it is no weight but what was made of one. */
+  readonly offset?: number;
+  /** Never set: what is not quantised. */
+  readonly blocks?: undefined;
 }
 
 /** A linear layer's parameters. */
@@ -115,30 +123,89 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
   using _padded = r.scope();
   const input = aligned(r, from);
   const M = from.B * from.S;
+  const product: Product = { input, to, add, M, N, K, S: from.S, bias, options: o };
+  if (!weight.blocks) many(r, product, weight);
+  else if (M <= FEW_ROWS && !weight.blocks.lora && input.C === K) few(r, product, weight);
+  else many(r, product, weight);
+  return to.tensor;
+}
+
+type Sequence = ReturnType<typeof sequence>;
+
+/** A product whose operands were checked. */
+interface Product {
+  readonly input: Sequence;
+  readonly to: Sequence;
+  readonly add: Sequence | undefined;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  /** Rows of a sample. */
+  readonly S: number;
+  readonly bias: Tensor | undefined;
+  readonly options: LinearOptions;
+}
+
+/** Rows up to which a quantised weight is expanded on the way; above, once for the whole product. */
+const FEW_ROWS = 8;
+
+/** Rows and columns of a workgroup of shaders/matmul_quants.wgsl, the least that hold M rows. */
+const FEW_KERNELS: readonly { readonly RM: number; readonly RN: number }[] = [
+  { RM: 1, RN: 4 },
+  { RM: 2, RN: 4 },
+  { RM: 4, RN: 4 },
+  { RM: 8, RN: 2 },
+];
+
+/** Few rows by a quantised weight. */
+function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
+  const { input, to, add, M, N } = p;
+  const { rowBytes, at, type, scale } = weight.blocks;
+  const { RM, RN } = FEW_KERNELS.find(({ RM }) => RM >= M)!;
+  const limit = r.device.info.maxBindingBytes;
+  const raw = rawBytes(weight);
+  const whole = raw.byteLength <= limit;
+  const step = whole ? N : Math.max(1, Math.floor((limit - 512) / rowBytes));
+  const [X, Y, R] = [input, to, add].map((t) => t && bindRows(t, 0, M, bytesOf(t), fits(t, limit)));
+  for (let n0 = 0; n0 < N; n0 += step) {
+    const nEnd = Math.min(N, n0 + step);
+    const W = bindBytes(raw, n0 * rowBytes, nEnd * rowBytes, whole);
+    const groups = fold(Math.ceil((nEnd - n0) / RN));
+    launch(r, p, {
+      shader: `matmul_quants@RM=${RM},RN=${RN}`,
+      constants: blockConstants(type),
+      rows: [0, M],
+      columns: [n0, nEnd],
+      stride8: rowBytes,
+      wBase8: (W.offset - at) >>> 0,
+      wScale: scale,
+      groups,
+      X: X!,
+      operands: [X!, W],
+      Y: Y!,
+      R,
+    });
+  }
+}
+
+/** Any number of rows; a quantised weight is expanded first, as much of it at once as kernels may bind. */
+function many(r: Recorder, p: Product, weight: Matrix): void {
+  const { input, to, add, M, N, K, options: o } = p;
+  const wType = weight.blocks ? weight.blocks.expanded : weight.type;
   const types = {
     xType: input.tensor.dtype,
-    wType: weight.type,
+    wType,
     yType: add || o.accumulate ? undefined : to.tensor.dtype,
   };
   const kernel = chooseMatmul(r.device, { M, N, K: input.C, ...types });
   const texels = kernel.operands === "texels";
   const limit = Math.min(r.device.info.maxBindingBytes, texels ? MAX_TEXEL_BYTES : Infinity);
-  const xBytes = DTYPE_BYTES[input.tensor.dtype] * input.C;
-  const yBytes = DTYPE_BYTES[to.tensor.dtype] * N;
-  const rBytes = add ? DTYPE_BYTES[add.tensor.dtype] * N : 0;
-  const wBytes = W_BYTES[weight.type] * weight.stride;
-  const W: Tensor = {
-    shape: [N, weight.stride],
-    dtype: "f32",
-    buffer: weight.buffer,
-    offset: 0,
-    byteLength: N * wBytes,
-  };
-  const dense = input.tensor.byteLength <= limit && to.tensor.byteLength <= limit &&
-    (!add || add.tensor.byteLength <= limit);
-  const fitting = dense ? [[0, M]] : rangesOfRows(from.B, from.S, limit, Math.max(xBytes, yBytes, rBytes));
-  // A texture of a weight holds more than a binding may.
-  const wLimit = texels ? MAX_TEXEL_BYTES : limit;
+  const dense = [input, to, add].every((t) => !t || fits(t, limit));
+  const rowBytes = Math.max(...[input, to, add].map((t) => t ? bytesOf(t) : 0));
+  const fitting = dense ? [[0, M]] : rangesOfRows(input.B, p.S, limit, rowBytes);
+  const wBytes = W_BYTES[wType] * weight.stride;
+  // A texture of a weight holds more than a binding may; what is expanded is a tensor.
+  const wLimit = texels && !weight.blocks ? MAX_TEXEL_BYTES : limit;
   const columns = Math.floor((wLimit - 256) / wBytes);
   if (columns < 1) {
     throw new LssgenError(
@@ -146,66 +213,128 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
       `A weight row of ${wBytes} bytes exceeds the limit of ${wLimit} bytes`,
     );
   }
-  const step = W.byteLength <= wLimit ? N : columns;
-  const wholeWeight = texels && step === N
-    ? r.weightTexels(weight.buffer, Math.ceil(N * wBytes / 16) * 16)
-    : undefined;
+  const step = N * wBytes <= wLimit ? N : columns;
   const atOnce = r.device.budget.rowsAtOnce(M, 2 * M * Math.min(N, step) * K, kernel.WY * kernel.RM);
-
-  for (const [m0, mEnd] of fitting.flatMap(([m0, mEnd]) => cut(m0, mEnd, atOnce))) {
-    using _texels = r.scope();
-    const xPart = bindRows(input, m0, mEnd, xBytes, dense && !texels);
-    const X = texels ? r.texels(xPart) : xPart;
-    const yPart = bindRows(to, m0, mEnd, yBytes, dense);
-    const rPart = add && bindRows(add, m0, mEnd, rBytes, dense);
-    for (let n0 = 0; n0 < N; n0 += step) {
-      const nEnd = Math.min(N, n0 + step);
-      using _weightTexels = r.scope();
-      const wPart = bindBytes(W, n0 * wBytes, nEnd * wBytes, step === N);
+  const bands = fitting.flatMap(([m0, mEnd]) => cut(m0, mEnd, atOnce));
+  for (let n0 = 0; n0 < N; n0 += step) {
+    const nEnd = Math.min(N, n0 + step);
+    using _weight = r.scope();
+    const W = weightBinding(r, weight, n0, nEnd, wBytes, step === N);
+    // A texture of a loaded weight is kept from product to product.
+    const operand = !texels
+      ? W
+      : !weight.blocks && step === N
+      ? r.weightTexels(weight.buffer, Math.ceil(N * wBytes / 16) * 16)
+      : r.texels(W);
+    for (const [m0, mEnd] of bands) {
+      using _texels = r.scope();
+      const X = bindRows(input, m0, mEnd, bytesOf(input), dense && !texels);
       const across = Math.ceil((nEnd - n0) / (kernel.WX * kernel.RN));
       const tiles = across * Math.ceil((mEnd - m0) / (kernel.WY * kernel.RM));
-      const groups = fold(tiles);
-      r.dispatch({
+      launch(r, p, {
         shader: kernel.shader,
-        types: { rElem: add?.tensor.dtype ?? "f32", yElem: to.tensor.dtype },
-        constants: {
-          ...workgroupConstants(r.device, kernel, types),
-          X_TYPE: input.tensor.dtype === "f16" ? 1 : 0,
-          W_TYPE: W_TYPES[weight.type],
-          PRE: ACTIVATION_CODES[o.preAct ?? "none"],
-          ACT: ACTIVATION_CODES[o.act ?? "none"],
-          GATE: o.gate ? 1 : 0,
-          ADD: o.accumulate ? 2 : add ? 1 : 0,
-        },
-        params: [
-          ...[m0, mEnd, n0, nEnd],
-          ...[N, input.C / 8, weight.stride / 8, from.S],
-          ...[
-            input.N,
-            input.at,
-            xPart.offset / DTYPE_BYTES[input.tensor.dtype] / 8,
-            wPart.offset / W_BYTES[weight.type] / 8,
-          ],
-          ...[to.N, to.at, yPart.offset / DTYPE_BYTES[to.tensor.dtype]],
-          ...(add ? [add.N, add.at, rPart!.offset / DTYPE_BYTES[add.tensor.dtype]] : [0, 0, 0]),
-          ...[
-            o.gate ? o.gate.shape[o.gate.shape.length - 1] : 0,
-            o.gateAt ?? 0,
-            f32(o.scale ?? 1),
-            groups[0],
-          ],
-          bias ? 1 : 0,
-        ],
-        buffers: [X, texels ? wholeWeight ?? r.texels(wPart) : wPart, bias, o.gate, rPart, yPart],
-        groups,
-        flops: 2 * (mEnd - m0) * (nEnd - n0) * K,
+        constants: { ...workgroupConstants(r.device, kernel, types), W_TYPE: W_TYPES[wType] },
+        rows: [m0, mEnd],
+        columns: [n0, nEnd],
+        stride8: weight.stride / 8,
+        wBase8: weight.blocks ? n0 * weight.stride / 8 : W.offset / W_BYTES[wType] / 8,
+        wScale: 1,
+        groups: fold(tiles),
+        X,
+        operands: [texels ? r.texels(X) : X, operand],
+        Y: bindRows(to, m0, mEnd, bytesOf(to), dense),
+        R: add && bindRows(add, m0, mEnd, bytesOf(add), dense),
       });
     }
   }
-  return to.tensor;
 }
 
-type Sequence = ReturnType<typeof sequence>;
+/** Rows of a weight as kernels of plain numbers read them. */
+function weightBinding(
+  r: Recorder,
+  weight: Matrix,
+  n0: number,
+  nEnd: number,
+  rowBytes: number,
+  whole: boolean,
+): Binding {
+  if (weight.blocks) {
+    const tensor = expand(r, weight, n0, nEnd);
+    return { tensor, offset: 0, size: tensor.byteLength };
+  }
+  const tensor: Tensor = {
+    shape: [weight.N, weight.stride],
+    dtype: "f32",
+    buffer: weight.buffer,
+    offset: 0,
+    byteLength: weight.N * rowBytes,
+  };
+  return bindBytes(tensor, n0 * rowBytes, nEnd * rowBytes, whole);
+}
+
+/** One dispatch of a product. */
+interface Launch {
+  readonly shader: string;
+  readonly constants: Readonly<Record<string, number>>;
+  readonly rows: readonly [m0: number, mEnd: number];
+  readonly columns: readonly [n0: number, nEnd: number];
+  /** Where the weight's rows lie, in the kernel's units. */
+  readonly stride8: number;
+  readonly wBase8: number;
+  readonly wScale: number;
+  readonly groups: readonly [number, number];
+  /** Where x, y and the residual are bound from. */
+  readonly X: Binding;
+  readonly Y: Binding;
+  readonly R: Binding | undefined;
+  /** What x and the weight are read from. */
+  readonly operands: readonly [Operand, Operand];
+}
+
+type Operand = Parameters<Recorder["dispatch"]>[0]["buffers"][number];
+
+function launch(r: Recorder, { input, to, add, N, K, S, bias, options: o }: Product, l: Launch): void {
+  const { X, Y, R, rows: [m0, mEnd], columns: [n0, nEnd] } = l;
+  r.dispatch({
+    shader: l.shader,
+    types: { rElem: add?.tensor.dtype ?? "f32", yElem: to.tensor.dtype },
+    constants: {
+      ...l.constants,
+      X_TYPE: input.tensor.dtype === "f16" ? 1 : 0,
+      PRE: ACTIVATION_CODES[o.preAct ?? "none"],
+      ACT: ACTIVATION_CODES[o.act ?? "none"],
+      GATE: o.gate ? 1 : 0,
+      ADD: o.accumulate ? 2 : add ? 1 : 0,
+    },
+    // In the order of Shape in shaders/parts/linear_shape.wgsl.
+    params: [
+      ...[m0, mEnd, n0, nEnd],
+      ...[N, input.C / 8, l.stride8, S],
+      ...[input.N, input.at, X.offset / DTYPE_BYTES[input.tensor.dtype] / 8, l.wBase8],
+      ...[to.N, to.at, Y.offset / DTYPE_BYTES[to.tensor.dtype]],
+      ...(add ? [add.N, add.at, R!.offset / DTYPE_BYTES[add.tensor.dtype]] : [0, 0, 0]),
+      ...[
+        o.gate ? o.gate.shape[o.gate.shape.length - 1] : 0,
+        o.gateAt ?? 0,
+        f32(o.scale ?? 1),
+        l.groups[0],
+      ],
+      ...[bias ? 1 : 0, f32(l.wScale)],
+    ],
+    buffers: [...l.operands, bias, o.gate, R, Y],
+    groups: [l.groups[0], l.groups[1]],
+    flops: 2 * (mEnd - m0) * (nEnd - n0) * K,
+  });
+}
+
+/** Bytes of a row. */
+function bytesOf({ tensor, C }: Sequence): number {
+  return DTYPE_BYTES[tensor.dtype] * C;
+}
+
+function fits({ tensor }: Sequence, limit: number): boolean {
+  return tensor.byteLength <= limit;
+}
 
 /** An operand with the output's rows, checked. */
 function layout(name: string, t: Tensor | Rows, B: number, S: number, C: number): Sequence {
@@ -271,14 +400,4 @@ function rangesOfRows(B: number, S: number, limit: number, rowBytes: number): [n
 function bindRows(t: Sequence, m0: number, mEnd: number, rowBytes: number, whole: boolean): Binding {
   const row = (m: number) => Math.floor(m / t.S) * t.N + t.at + m % t.S;
   return bindBytes(t.tensor, row(m0) * rowBytes, (row(mEnd - 1) + 1) * rowBytes, whole);
-}
-
-function bindBytes(tensor: Tensor, from: number, to: number, whole: boolean): Binding {
-  if (whole) return { tensor, offset: 0, size: Math.ceil(tensor.byteLength / 16) * 16 };
-  const offset = Math.floor(from / 256) * 256;
-  return {
-    tensor,
-    offset,
-    size: Math.min(Math.ceil(to / 16) * 16, Math.ceil(tensor.byteLength / 16) * 16) - offset,
-  };
 }

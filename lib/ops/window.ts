@@ -65,3 +65,14 @@ export function fold(groups: number): [number, number] {
   const x = Math.min(groups, MAX_GROUPS);
   return [x, Math.ceil(groups / x)];
 }
+
+/** Bytes `from` … `to` of a tensor, or all of it, widened to what a binding may start and end at. */
+export function bindBytes(tensor: Tensor, from: number, to: number, whole: boolean): Binding {
+  if (whole) return { tensor, offset: 0, size: Math.ceil(tensor.byteLength / 16) * 16 };
+  const offset = Math.floor(from / 256) * 256;
+  return {
+    tensor,
+    offset,
+    size: Math.min(Math.ceil(to / 16) * 16, Math.ceil(tensor.byteLength / 16) * 16) - offset,
+  };
+}

@@ -99,6 +99,8 @@ export interface LoadContext {
   readonly dtype: Dtype;
   /** LoRAs to apply to what is loaded. */
   readonly loras?: Pick<LoraSet, "apply">;
+  /** See PipelineOptions.keepQuantised. */
+  readonly keepQuantised?: boolean;
   /** See PipelineOptions.maxActivationBytes. */
   readonly maxActivationBytes?: number;
   /** Stops loading. */
@@ -228,6 +230,7 @@ export async function loadComponent<M>(
   const stored = await (c.opened ?? new Opened()).checkpoint(c.folder, subfolder, !c.rehearsal);
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
+    keepQuantised: c.keepQuantised,
     signal: c.signal,
     onProgress: (step, steps) => c.onProgress?.({ phase: "load", component: subfolder, step, steps }),
   });

@@ -185,7 +185,7 @@ export async function createPipeline(
     await tuneOnce(device);
     const { signal, onProgress } = options;
     const dtype = options.dtype ?? (device.info.f16 ? "f16" : "f32");
-    const { maxActivationBytes } = options;
+    const { maxActivationBytes, keepQuantised } = options;
     const memory = options.kernels ?? storedKernels;
     const key = kernelListKey(device, info.name, dtype);
     const known = memory.recall(key);
@@ -195,6 +195,7 @@ export async function createPipeline(
       device,
       dtype,
       maxActivationBytes,
+      keepQuantised,
       signal,
       onProgress,
       kernels: new KernelList(memory, key, known),

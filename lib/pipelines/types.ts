@@ -218,6 +218,11 @@ export interface PipelineOptions {
   readonly device?: Device;
   /** Type of activations and of f32 weights. Default f16 where the adapter has it. */
   readonly dtype?: Dtype;
+  /**
+   * Whether quantised weights (GGUF, FP8) stay so on the GPU, expanded in each product: the memory of the file, some of the speed.
+   * Without it, components that would take more than 512 MiB in 16 bits do.
+   */
+  readonly keepQuantised?: boolean;
   /** Called while weights are loaded. */
   readonly onProgress?: (progress: Progress) => void;
   /** Stops loading. */

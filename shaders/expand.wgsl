@@ -1,0 +1,65 @@
+// expand.wgsl — rows of a quantised weight as f16 or f32, for a product of many rows: one pass over a layer costs less than
+// expanding at every use.
+//
+//   W  [N, K] blocks as a GGUF file holds them, whole blocks a row
+//   A  [rank, K], B [N, rank]  f32, with LORA: W + B · A
+//   Y  [n1 − n0, stride]  f16 two in a u32, or f32 by Y_TYPE; stride is K filled up with zeros
+//
+// One invocation makes eight values.
+
+override WG: u32 = 64u;
+override Y_TYPE: u32 = 1u;   // 0 f32, 1 f16
+override LORA: u32 = 0u;
+override GATHER: u32 = 0u;   // rows by their numbers, those of n0 … n1 − 1 only, in place of all of these
+
+struct Shape {
+  n0: u32, n1: u32, K8: u32, stride8: u32,
+  rowBytes: u32, wBase: u32, rank: u32, fold: u32,  // wBase: bytes before the bound part; fold: workgroups along x
+  scale: f32,   // of the whole tensor, for 8-bit floats
+  yBase: u32,   // loads of 16 bytes before row n0
+  rows: u32,    // to gather
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       W: array<u32>;
+@group(0) @binding(2) var<storage, read>       A: array<vec4f>;
+@group(0) @binding(3) var<storage, read>       B: array<f32>;
+@group(0) @binding(4) var<storage, read>       numbers: array<u32>;
+@group(0) @binding(5) var<storage, read_write> Y: array<vec4u>;
+
+// include eights
+// include quants
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let at = (group.y * s.fold + group.x) * WG + lane;
+  let row = at / s.stride8;
+  let k = at - row * s.stride8;
+  var n = s.n0 + row;
+  if (GATHER == 1u) {
+    if (row >= s.rows) { return; }
+    n = numbers[row];
+    if (n < s.n0) { return; }
+  }
+  if (n >= s.n1) { return; }
+  var v = Eight();
+  if (k < s.K8) {
+    let blocks = BLOCK_VALUES / 8u;
+    v = eightOf(n * s.rowBytes - s.wBase + k / blocks * BLOCK_BYTES, k % blocks);
+    v = Eight(v.lo * s.scale, v.hi * s.scale);
+    if (LORA == 1u) {
+      for (var r = 0u; r < s.rank; r++) {
+        let b = B[n * s.rank + r];
+        let a = (r * s.K8 + k) * 2u;
+        v = Eight(v.lo + b * A[a], v.hi + b * A[a + 1u]);
+      }
+    }
+  }
+  if (Y_TYPE == 0u) {
+    Y[s.yBase + at * 2u] = bitcast<vec4u>(v.lo);
+    Y[s.yBase + at * 2u + 1u] = bitcast<vec4u>(v.hi);
+  } else {
+    Y[s.yBase + at] = vec4u(
+      pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
+  }
+}

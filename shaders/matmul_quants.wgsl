@@ -1,0 +1,77 @@
+// matmul_quants.wgsl — Y = epilogue(pre(X) · Wᵀ) for few rows of x and a quantised weight, expanded on the way: such products wait
+// for memory, and blocks are a half to a seventh of the bytes of f16. 64 invocations share K of RM rows and RN columns and read
+// neighbouring eighths of it; each block is read once for all rows. The sums go through workgroup memory.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
+//   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
+//   Y  as in matmul.wgsl
+
+// variants RM=1 RN=4; RM=2 RN=4; RM=4 RN=4; RM=8 RN=2
+
+override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
+override WY: u32 = 1u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+
+// include activations
+// include linear_shape
+
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       W: array<u32>;
+
+// include eights
+// include quants
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) { v = wide(X[at * 2u], X[at * 2u + 1u]); } else { v = halves(X[at]); }
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+
+const LANES = 64u;
+var<workgroup> partial: array<f32, LANES * RM * RN>;
+
+@compute @workgroup_size(LANES)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tile = group.y * s.fold + group.x;
+  let across = (s.nEnd - s.n0 + RN - 1u) / RN;
+  let m0 = s.m0 + tile / across * RM;
+  let n0 = s.n0 + (tile % across) * RN;
+  if (m0 >= s.mEnd) { return; }
+
+  // include linear_sums
+
+  let blocks = BLOCK_VALUES / 8u;
+  for (var k = lane; k < s.K8; k += LANES) {
+    // unroll i RM
+    let a#i = loadX(x#i + k);
+    // end
+    let block = k / blocks * BLOCK_BYTES;
+    // unroll j RN
+    let v#j = eightOf(w#j + block, k % blocks);
+    // unroll i RM
+    acc#i_#j = mac4(mac4(acc#i_#j, a#i.lo, v#j.lo), a#i.hi, v#j.hi);
+    // end
+    // end
+  }
+  // unroll i RM
+  // unroll j RN
+  partial[lane * (RM * RN) + i * RN + j] = acc#i_#j;
+  // end
+  // end
+  workgroupBarrier();
+  for (var left = LANES / 2u; left > 0u; left /= 2u) {
+    for (var at = lane; at < left * RM * RN; at += LANES) { partial[at] += partial[at + left * RM * RN]; }
+    workgroupBarrier();
+  }
+  let m = m0 + lane / RN;
+  let c = n0 + lane % RN;
+  if (lane >= RM * RN || m >= s.mEnd || c >= s.nEnd) { return; }
+  let b = m / s.S;
+  let row = m - b * s.S;
+  var factor = s.scale;
+  if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
+  var shift = 0.0;
+  if (s.hasBias == 1u) { shift = bias[c]; }
+  store(partial[lane] * s.wScale, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+}

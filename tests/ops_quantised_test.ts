@@ -1,0 +1,197 @@
+/** Quantised weights on the GPU: the values of the files' blocks, whatever the shape, rows and windows. */
+
+import { assert, assertEquals } from "@std/assert";
+import { Recorder } from "../lib/gpu/recorder.ts";
+import { openDevice } from "../lib/gpu/device.ts";
+import type { Device } from "../lib/gpu/device.ts";
+import { linear } from "../lib/ops/linear.ts";
+import { embedTokens } from "../lib/ops/embedding.ts";
+import {
+  blockBytes,
+  expand,
+  QUANTISED,
+  type QuantisedMatrix,
+  type QuantisedName,
+} from "../lib/ops/quantised.ts";
+import { quantise, type WritableType } from "../lib/weights/quantise.ts";
+import { dequantise } from "../lib/weights/quants.ts";
+
+const NAMES = Object.keys(QUANTISED) as QuantisedName[];
+
+const noise = (i: number): number => {
+  const v = Math.sin(12.9898 * i + 1) * 43758.5453;
+  return v - Math.floor(v) - 0.5;
+};
+
+/** A weight [N, K] as blocks, and its values. */
+function weightOf(
+  device: Device,
+  type: QuantisedName,
+  N: number,
+  K: number,
+  expanded: "f16" | "f32" = "f32",
+): { weight: QuantisedMatrix; values: Float32Array<ArrayBuffer> } {
+  const plain = Float32Array.from({ length: N * K }, (_, i) => noise(i) * (1 + 3 * noise(i >> 8)));
+  const bytes = type.startsWith("F8")
+    // Every pattern but those that are no finite number.
+    ? Uint8Array.from({ length: N * K }, (_, i) => (i * 37 + (i >> 8)) % 256)
+      .map((v) => (v & 0x7f) > 0x7a ? v & 0x80 | 0x30 : v)
+    : quantise(plain, type as WritableType)!;
+  const values = dequantise(bytes, type);
+  const size = Math.ceil(bytes.length / 16) * 16;
+  const buffer = device.gpu.createBuffer({ size, usage: 0x80 | 0x08 });
+  const padded = new Uint8Array(size);
+  padded.set(bytes);
+  device.gpu.queue.writeBuffer(buffer, 0, padded);
+  const rowBytes = blockBytes(type, K);
+  assertEquals(rowBytes * N, bytes.length);
+  return {
+    weight: { buffer, N, K, stride: K, blocks: { type, rowBytes, at: 0, scale: 1, expanded } },
+    values,
+  };
+}
+
+/** Greatest difference beside the largest value. */
+function off(got: Float32Array, want: Float32Array): number {
+  assertEquals(got.length, want.length);
+  const peak = want.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+  return got.reduce((m, v, i) => Math.max(m, Math.abs(v - want[i])), 0) / peak;
+}
+
+function product(x: Float32Array, w: Float32Array, M: number, N: number, K: number): Float32Array {
+  const y = new Float32Array(M * N);
+  for (let m = 0; m < M; m++) {
+    for (let n = 0; n < N; n++) {
+      let sum = 0;
+      for (let k = 0; k < K; k++) sum += x[m * K + k] * w[n * K + k];
+      y[m * N + n] = sum;
+    }
+  }
+  return y;
+}
+
+Deno.test("every quantised type is expanded to the values that the reader of files computes", async () => {
+  using device = await openDevice();
+  for (const type of NAMES) {
+    const { weight, values } = weightOf(device, type, 7, 512);
+    using r = new Recorder(device, "f32");
+    const got = await r.read(expand(r, weight, 0, 7));
+    // Products of scales are rounded once more than in f64: an f32's last bits.
+    assert(off(got, values) < 1e-6, `${type}: ${off(got, values)}`);
+    const some = await r.read(expand(r, weight, 3, 5));
+    assertEquals(some, got.subarray(3 * 512, 5 * 512), type);
+    weight.buffer.destroy();
+  }
+});
+
+Deno.test("products of few and of many rows by a quantised weight equal an f64 loop", async () => {
+  using device = await openDevice();
+  for (const type of NAMES) {
+    for (
+      const [M, N, K] of [[1, 5, 256], [2, 33, 512], [3, 9, 256], [7, 10, 768], [8, 3, 256], [37, 50, 256]]
+    ) {
+      const { weight, values } = weightOf(device, type, N, K);
+      const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
+      const bias = Float32Array.from({ length: N }, (_, i) => noise(i + 99));
+      const want = product(xs, values, M, N, K).map((v, i) => v + bias[i % N]);
+      using r = new Recorder(device, "f32");
+      const x = r.upload([1, M, K], xs);
+      const got = await r.read(linear(r, x, { weight, bias: r.upload([N], bias) }));
+      assert(off(got, want) < 5e-6, `${type} ${[M, N, K]}: ${off(got, want)}`);
+      weight.buffer.destroy();
+    }
+  }
+});
+
+Deno.test("an epilogue around a quantised product is that of a plain one", async () => {
+  using device = await openDevice();
+  const [B, S, N, K] = [2, 3, 20, 256];
+  const { weight, values } = weightOf(device, "Q4_K", N, K);
+  using r = new Recorder(device, "f32");
+  const plain = device.gpu.createBuffer({ size: values.byteLength, usage: 0x80 | 0x04 | 0x08 });
+  device.gpu.queue.writeBuffer(plain, 0, values);
+  const x = r.upload([B, S, K], Float32Array.from({ length: B * S * K }, (_, i) => noise(i)));
+  const gate = r.upload([B, N + 4], Float32Array.from({ length: B * (N + 4) }, (_, i) => noise(i + 3)));
+  const residual = r.upload([B, S, N], Float32Array.from({ length: B * S * N }, (_, i) => noise(i + 5)));
+  const options = { act: "gelu_tanh", preAct: "silu", gate, gateAt: 4, residual, scale: 1.5 } as const;
+  const got = await r.read(linear(r, x, { weight }, options));
+  const want = await r.read(
+    linear(r, x, { weight: { buffer: plain, N, K, stride: K, type: "f32" } }, options),
+  );
+  assert(off(got, want) < 5e-6, `${off(got, want)}`);
+});
+
+Deno.test("weights larger than a binding are expanded and multiplied in windows", async () => {
+  using device = await openDevice({ maxBindingBytes: 40 << 10 });
+  for (const type of ["Q8_0", "Q4_0", "Q6_K"] as const) {
+    for (const M of [2, 20]) {
+      const [N, K] = [130, 512];
+      const { weight, values } = weightOf(device, type, N, K);
+      const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
+      using r = new Recorder(device, "f32");
+      const got = await r.read(linear(r, r.upload([1, M, K], xs), { weight }));
+      const want = product(xs, values, M, N, K);
+      assert(off(got, want) < 5e-6, `${type} ${M}: ${off(got, want)}`);
+      weight.buffer.destroy();
+    }
+  }
+});
+
+Deno.test("columns of a wider quantised weight are multiplied as a weight of their own", async () => {
+  using device = await openDevice();
+  const [N, K] = [11, 768];
+  const { weight, values } = weightOf(device, "Q5_K", N, K);
+  for (const M of [1, 12]) {
+    const part: QuantisedMatrix = {
+      ...weight,
+      K: 512,
+      stride: 512,
+      blocks: { ...weight.blocks, at: blockBytes("Q5_K", 256) },
+    };
+    const xs = Float32Array.from({ length: M * 512 }, (_, i) => noise(i + 7));
+    using r = new Recorder(device, "f32");
+    const got = await r.read(linear(r, r.upload([1, M, 512], xs), { weight: part }));
+    const own = Float32Array.from(
+      { length: N * 512 },
+      (_, i) => values[Math.floor(i / 512) * K + 256 + i % 512],
+    );
+    assert(off(got, product(xs, own, M, N, 512)) < 5e-6);
+  }
+});
+
+Deno.test("a low-rank change is added to a quantised weight while it is expanded", async () => {
+  using device = await openDevice();
+  const [N, K, rank] = [12, 256, 3];
+  const { weight, values } = weightOf(device, "Q4_0", N, K);
+  const down = Float32Array.from({ length: rank * K }, (_, i) => noise(i + 11));
+  const up = Float32Array.from({ length: N * rank }, (_, i) => noise(i + 13));
+  const changed = values.map((v, i) => {
+    const [n, k] = [Math.floor(i / K), i % K];
+    let sum = v;
+    for (let j = 0; j < rank; j++) sum += up[n * rank + j] * down[j * K + k];
+    return sum;
+  });
+  for (const M of [1, 10]) {
+    using r = new Recorder(device, "f32");
+    const lora = { down: r.upload([rank, K], down), up: r.upload([N, rank], up) };
+    const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
+    const w = { ...weight, blocks: { ...weight.blocks, lora } };
+    const got = await r.read(linear(r, r.upload([1, M, K], xs), { weight: w }));
+    assert(off(got, product(xs, changed, M, N, K)) < 5e-6);
+  }
+});
+
+Deno.test("tokens are looked up in a quantised table row by row", async () => {
+  for (const maxBindingBytes of [undefined, 40 << 10]) {
+    using device = await openDevice(maxBindingBytes ? { maxBindingBytes } : {});
+    const { weight, values } = weightOf(device, "Q8_0", 300, 512);
+    using r = new Recorder(device, "f32");
+    const ids = Int32Array.of(5, 299, 0, 5, 120, 7);
+    const got = await r.read(embedTokens(r, ids, [2, 3], weight));
+    const want = Float32Array.from(
+      { length: 6 * 512 },
+      (_, i) => values[ids[Math.floor(i / 512)] * 512 + i % 512],
+    );
+    assert(off(got, want) < 1e-6);
+  }
+});
