@@ -20,6 +20,7 @@ export { type Device, type DeviceInfo, type DeviceOptions, openDevice } from "./
 export type { Kernel, KernelCache, KernelSpec, TexelAccess } from "./lib/gpu/kernel.ts";
 export type { KernelMemory } from "./lib/gpu/stored.ts";
 export type { Memory, MemoryUse } from "./lib/gpu/memory.ts";
+export { openPicture, type OpenPictureOptions, type PictureFile } from "./lib/image/picture_file.ts";
 export { decodePng, encodePng, type Picture } from "./lib/image/png.ts";
 export {
   createPipeline,

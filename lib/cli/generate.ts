@@ -5,7 +5,8 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { decodePng, encodePng, type Picture, readPngText } from "../image/png.ts";
+import { openPicture } from "../image/picture_file.ts";
+import { encodePng, type Picture, readPngText } from "../image/png.ts";
 import { createPipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type {
   GeneratedImage,
@@ -23,7 +24,14 @@ import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
 import { pictureFile } from "./picture.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
-import { fromStored, loraSpec, PARAMETERS_KEYWORD, toEngineChoice, toRequest } from "./request.ts";
+import {
+  followedPaths,
+  fromStored,
+  loraSpec,
+  PARAMETERS_KEYWORD,
+  toEngineChoice,
+  toRequest,
+} from "./request.ts";
 import type { EngineChoice } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
@@ -35,6 +43,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
     ? undefined
     : fromStored((await readPngText(await readBytes(from, "--from"), from)).get(PARAMETERS_KEYWORD), from);
   const engine = toEngineChoice(options, stored?.engine);
+  if (stored) { for (const note of followedPaths(stored.engine, options, from!)) terminal.note(`${note}\n`); }
   const request = {
     ...toRequest(options, stored?.request),
     image: await readPicture(engine.initImg, "--init-img"),
@@ -114,9 +123,10 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   if (options.flag.json) terminal.print(JSON.stringify({ version: VERSION, images: report }));
 }
 
-/** A PNG that an option names. */
+/** A picture that an option names. */
 async function readPicture(path: string | undefined, option: string): Promise<Picture | undefined> {
-  return path === undefined ? undefined : await decodePng(await readBytes(path, option), path);
+  if (path === undefined) return undefined;
+  return await openPicture(await readBytes(path, option), { name: path }).decode();
 }
 
 /** Progress with the previews that the options ask for written to their file; a slow disk skips some. */
@@ -152,7 +162,7 @@ export function startProgress(
   const printer = new ProgressPrinter({
     tty: terminal.tty,
     columns: terminal.columns,
-    write: (text) => terminal.note(text),
+    write: (text) => terminal.draw(text),
   });
   return {
     onProgress: options.flag.quiet ? undefined : (event) => printer.show(event),

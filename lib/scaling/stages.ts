@@ -15,16 +15,20 @@ function bad(message: string): LssgenError {
   return new LssgenError("bad_option", message);
 }
 
+/** Pixels of a side, and steps, beyond which nothing is planned. */
+const MAX_SIDE = 65_536;
+const MAX_STEPS = 10_000;
+
 /** Checks what every method needs. */
 export function checkRequest(r: PlanRequest): void {
-  const whole = (name: string, value: number): void => {
-    if (!Number.isInteger(value) || value < 1) {
-      throw bad(`${name} is ${value}, expected a whole number from 1`);
+  const whole = (name: string, value: number, most = MAX_SIDE): void => {
+    if (!Number.isInteger(value) || value < 1 || value > most) {
+      throw bad(`${name} is ${value}, expected a whole number from 1 to ${most}`);
     }
   };
   whole("width", r.width);
   whole("height", r.height);
-  whole("steps", r.steps);
+  whole("steps", r.steps, MAX_STEPS);
   whole("minResolution", r.minResolution);
   const base = baseSize(r);
   whole("baseResolution", base.width);

@@ -110,7 +110,7 @@ export class ImageServer {
   private async sdapi(request: Request, fromPicture: boolean): Promise<unknown> {
     const body = await this.body(request);
     const result = await this.draw(
-      await pictureRequests(body, this.engine.info, this.limits, fromPicture),
+      pictureRequests(body, this.engine.info, this.limits, fromPicture),
       request.signal,
     );
     return pictureAnswer(body, result, await this.files(result.images));
