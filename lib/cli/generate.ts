@@ -39,9 +39,7 @@ import { VERSION } from "./version.ts";
 /** Runs the command. */
 export async function generate(options: Parsed, terminal: Terminal): Promise<void> {
   const from = options.text.from;
-  const stored = from === undefined
-    ? undefined
-    : fromStored((await readPngText(await readBytes(from, "--from"), from)).get(PARAMETERS_KEYWORD), from);
+  const stored = from === undefined ? undefined : fromStored(await storedTextOf(from), from);
   const engine = toEngineChoice(options, stored?.engine);
   if (stored) { for (const note of followedPaths(stored.engine, options, from!)) terminal.note(`${note}\n`); }
   const request = {
@@ -121,6 +119,13 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
     progress.end();
   }
   if (options.flag.json) terminal.print(JSON.stringify({ version: VERSION, images: report }));
+}
+
+/** The parameters stored in a picture, as text; undefined when there are none. */
+async function storedTextOf(path: string): Promise<string | undefined> {
+  return (await readPngText(await readBytes(path, "--from"), path, PARAMETERS_KEYWORD)).get(
+    PARAMETERS_KEYWORD,
+  );
 }
 
 /** A picture that an option names. */

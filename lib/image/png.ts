@@ -24,7 +24,7 @@ export interface Picture {
 const MAX_SIDE = 65_535;
 const MAX_PIXELS = 1 << 28;
 /** Text that is unpacked from one file, all compressed chunks together. A ComfyUI workflow has up to a few MB. */
-const MAX_PACKED_TEXT_BYTES = 16 << 20;
+const MAX_PACKED_TEXT_BYTES = 8 << 20;
 /** Text chunks that are read. */
 const MAX_TEXTS = 1000;
 /** Compressed bytes handed over at a time: engines unpack each such piece whole, into at most 4 MiB. */
@@ -163,21 +163,27 @@ const XMP = "XML:com.adobe.xmp";
  *
  * @param bytes The whole file.
  * @param name File name for messages.
- * @throws {LssgenError} `bad_file` when the file is damaged, has more than 1000 texts, or compressed ones of more than
- * 16 MiB together.
+ * @param wanted The only keyword to read; every one when undefined.
+ * @throws {LssgenError} `bad_file` when the file is damaged, has more than 1000 texts, or the compressed ones among those
+ * that are read hold more than 8 MiB.
  */
 export async function readPngText(
   bytes: Uint8Array<ArrayBuffer>,
   name = "picture",
+  wanted?: string,
 ): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
   const file = parseFile(bytes, name);
   if (file.texts.length > MAX_TEXTS) throw damaged(name, `it has more than ${MAX_TEXTS} text chunks`);
-  let left = MAX_PACKED_TEXT_BYTES;
+  const last = new Map<string, { type: string; data: Uint8Array<ArrayBuffer>; end: number }>();
   for (const { type, data } of file.texts) {
     const end = data.indexOf(0);
     if (end < 1) throw damaged(name, `a ${type} chunk has no keyword`);
     const keyword = latin1(data.subarray(0, end));
+    if (wanted === undefined || keyword === wanted) last.set(keyword, { type, data, end });
+  }
+  let left = MAX_PACKED_TEXT_BYTES;
+  for (const [keyword, { type, data, end }] of last) {
     let rest = data.subarray(end + 1);
     let packed = false;
     if (type === "zTXt") {
