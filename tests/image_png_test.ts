@@ -177,3 +177,51 @@ Deno.test("encodePng() refuses wrong sizes and keywords", async () => {
   await assertRejects(() => encodePng(picture, { "": "x" }), LssgenError, "keyword");
   await assertRejects(() => encodePng(picture, { "schlüssel": "x" }), LssgenError, "keyword");
 });
+
+/** A PNG of one pixel with chunks before its end. */
+async function withChunks(
+  chunks: readonly (readonly [string, Uint8Array])[],
+): Promise<Uint8Array<ArrayBuffer>> {
+  const png = await encodePng({ width: 1, height: 1, channels: 1, data: new Uint8Array(1) });
+  const parts = chunks.map(([type, data]) => {
+    // The checksum is the one that zlib would write; its own reading of it is tested above.
+    const out = new Uint8Array(12 + data.length);
+    const view = new DataView(out.buffer);
+    view.setUint32(0, data.length);
+    out.set(new TextEncoder().encode(type), 4);
+    out.set(data, 8);
+    let crc = ~0;
+    for (const byte of out.subarray(4, 8 + data.length)) {
+      crc ^= byte;
+      for (let k = 0; k < 8; k++) crc = crc & 1 ? 0xedb88320 ^ (crc >>> 1) : crc >>> 1;
+    }
+    view.setUint32(8 + data.length, ~crc >>> 0);
+    return out;
+  });
+  return new Uint8Array(await new Blob([png.slice(0, -12), ...parts, png.slice(-12)]).arrayBuffer());
+}
+
+/** zTXt of a keyword and so many zeros. */
+async function packedText(keyword: string, bytes: number): Promise<Uint8Array> {
+  const packed = await new Response(
+    new Blob([new Uint8Array(bytes)]).stream().pipeThrough(new CompressionStream("deflate")),
+  ).arrayBuffer();
+  return new Uint8Array(await new Blob([keyword, new Uint8Array(2), packed]).arrayBuffer());
+}
+
+Deno.test("compressed texts are unpacked to 8 MiB together, and only those that are wanted", async () => {
+  const big = await packedText("big", 5 << 20);
+  const bombs = await withChunks([
+    ["tEXt", new TextEncoder().encode("lssgen\0{}")],
+    ...Array.from({ length: 40 }, (_, i) => ["zTXt", Uint8Array.from(big).fill(97 + i, 0, 1)] as const),
+  ]);
+  await assertRejects(() => readPngText(bombs, "bombs.png"), LssgenError, "more than 8388608 bytes");
+  assertEquals(Object.fromEntries(await readPngText(bombs, "bombs.png", "lssgen")), { lssgen: "{}" });
+  assertEquals((await readPngText(bombs, "bombs.png", "aig")).get("aig")?.length, 5 << 20);
+  const one = await withChunks([["zTXt", await packedText("lssgen", 9 << 20)]]);
+  await assertRejects(() => readPngText(one, "one.png", "lssgen"), LssgenError, "more than 8388608 bytes");
+  const many = await withChunks(
+    Array.from({ length: 1001 }, () => ["tEXt", new TextEncoder().encode("a\0b")]),
+  );
+  await assertRejects(() => readPngText(many, "many.png"), LssgenError, "1000 text chunks");
+});
