@@ -10,6 +10,7 @@ import type { GeneratedImage, GenerateOptions, GenerateRequest, ModelInfo } from
 import type { Plan } from "../lib/scaling/types.ts";
 import type { Engine } from "../lib/server/jobs.ts";
 import { ImageServer, type ServerOptions } from "../lib/server/server.ts";
+import PICTURES from "./data/pictures.json" with { type: "json" };
 
 const INFO = {
   name: "fake",
@@ -178,6 +179,41 @@ Deno.test("img2img takes a picture and a mask in base64, with a data: prefix or 
     assertEquals(status, 422, said);
     assertStringIncludes(said, "init_images");
   }
+});
+
+Deno.test("img2img takes pictures of any format, at A1111's own size, and decodes them when their turn comes", async () => {
+  const engine = new FakeEngine();
+  const server = new ImageServer(engine, OPTIONS);
+  for (const [what, { file, width, height }] of Object.entries(PICTURES)) {
+    if (what.includes("interlaced")) continue;
+    const body = { prompt: "x", init_images: [what.length % 2 ? file : `data:image/any;base64,${file}`] };
+    const response = await server.handle(post("/sdapi/v1/img2img", body));
+    assertEquals(response.status, 200, what);
+    const { image, ...asked } = engine.asked.pop()!;
+    assertEquals([image?.width, image?.height, asked.width, asked.height], [width, height, 512, 512], what);
+    assert("decode" in image!, "decoded before its turn");
+  }
+});
+
+Deno.test("a picture larger than the server draws is refused before it waits", async () => {
+  const engine = new FakeEngine();
+  const limits = { pixels: 16 * 16, steps: 150, pictures: 4 };
+  const server = new ImageServer(engine, { ...OPTIONS, limits });
+  const png = async (side: number) =>
+    btoa(
+      String.fromCharCode(
+        ...await encodePng({ width: side, height: side, channels: 1, data: new Uint8Array(side * side) }),
+      ),
+    );
+  const small = { prompt: "x", width: 16, height: 16 };
+  const ask = (init_images: string, mask?: string) =>
+    refused(server, post("/sdapi/v1/img2img", { ...small, init_images: [init_images], mask }));
+  const [status, said] = await ask(await png(33));
+  assertEquals(status, 422);
+  assertStringIncludes(said, "33 × 33 is 1089 pixels, at most 1024");
+  assertEquals((await ask(await png(32), await png(33)))[0], 422);
+  assertEquals(engine.asked.length, 0);
+  assertEquals((await ask(await png(32), await png(32)))[0], 200);
 });
 
 Deno.test("OpenAI's route draws n pictures of a size and words its errors as OpenAI does", async () => {
