@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
 import { parseOptions } from "../lib/cli/options.ts";
 import { firstSeed } from "../lib/random.ts";
@@ -122,30 +122,39 @@ Deno.test("a picture without our text, or with a damaged one, is refused by name
   }
 });
 
-Deno.test("a path in a picture is never followed without a word: pictures not at all, models of this machine are said", () => {
+Deno.test("a path in a picture is never followed without a word: pictures not at all, models of this machine are said", async () => {
   const typed = (...args: string[]) => parseOptions(["x", ...args]);
-  const refused = (engine: Parameters<typeof followedPaths>[0], words: string[]) => {
-    const error = assertThrows(() => followedPaths(engine, typed(), "evil.png"), LssgenError);
+  const here = ["C:\\flux", "style.safetensors", "/b.safetensors", "t"];
+  const exists = (path: string) => Promise.resolve(here.includes(path));
+  const refused = async (engine: Parameters<typeof followedPaths>[0], words: string[]) => {
+    const error = await assertRejects(() => followedPaths(engine, typed(), "evil.png", exists), LssgenError);
     assertEquals(error.code, "bad_file");
     for (const word of ["evil.png", ...words]) assertStringIncludes(error.message, word);
   };
-  refused({ initImg: "/dev/zero" }, ['"/dev/zero"', "--init-img"]);
-  refused({ initImg: "" }, ["--init-img"]);
-  refused({ mask: "m.png" }, ['"m.png"', "--mask"]);
+  await refused({ initImg: "/dev/zero" }, ['"/dev/zero"', "--init-img"]);
+  await refused({ initImg: "" }, ["--init-img"]);
+  await refused({ mask: "m.png" }, ['"m.png"', "--mask"]);
   // Typed, they are the user's.
-  assertEquals(
-    followedPaths({ initImg: "/dev/zero", mask: "m.png" }, typed("-i", "a.png", "--mask", "b.png"), "e.png"),
-    [],
-  );
-  for (const path of ["https://evil.example/flux", "//evil/share", "\\\\evil\\share", "smb://evil/x"]) {
-    refused({ model: path }, [path, "--model"]);
-    refused({ loras: [`${path}:0.5`] }, [path, "--lora"]);
+  const both = typed("-i", "a.png", "--mask", "b.png");
+  assertEquals(await followedPaths({ initImg: "/dev/zero", mask: "m.png" }, both, "e.png", exists), []);
+  for (
+    const path of [
+      "https://evil.example/flux",
+      "//evil/share",
+      "\\\\evil\\share",
+      "smb://evil/x",
+      "org/model",
+    ]
+  ) {
+    await refused({ model: path }, [path, "--model"]);
+    await refused({ loras: [`${path}:0.5`] }, [path, "--lora"]);
   }
   const own = { model: "C:\\flux", loras: ["style.safetensors:0.8", "/b.safetensors"], taesd: "t" };
-  const notes = followedPaths(own, typed(), "a.png");
+  const notes = await followedPaths(own, typed(), "a.png", exists);
   assertEquals(notes.length, 4);
   for (const path of ["C:\\flux", "style.safetensors:0.8", "/b.safetensors", "t"]) {
     assertStringIncludes(notes.join("\n"), `names "${path}", which is opened`);
   }
-  assertEquals(followedPaths(own, typed("--model", "m", "--lora", "l", "--taesd", "n"), "a.png"), []);
+  const instead = typed("--model", "m", "--lora", "l", "--taesd", "n");
+  assertEquals(await followedPaths(own, instead, "a.png", exists), []);
 });

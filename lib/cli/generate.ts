@@ -17,7 +17,7 @@ import type {
   Progress,
 } from "../pipelines/text_to_image.ts";
 import { firstSeed } from "../random.ts";
-import { openFolder, readBytes } from "./input.ts";
+import { onDisk, openFolder, readBytes } from "./input.ts";
 import { openLora } from "./lora_file.ts";
 import { loraFolder } from "./lora_folder.ts";
 import type { Parsed } from "./options.ts";
@@ -41,7 +41,9 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   const from = options.text.from;
   const stored = from === undefined ? undefined : fromStored(await storedTextOf(from), from);
   const engine = toEngineChoice(options, stored?.engine);
-  if (stored) { for (const note of followedPaths(stored.engine, options, from!)) terminal.note(`${note}\n`); }
+  if (stored) {
+    for (const note of await followedPaths(stored.engine, options, from!, onDisk)) terminal.note(`${note}\n`);
+  }
   const request = {
     ...toRequest(options, stored?.request),
     image: await readPicture(engine.initImg, "--init-img"),

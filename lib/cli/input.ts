@@ -38,14 +38,8 @@ export async function openFolder(
  */
 export async function openFile(path: string, option: string): Promise<ByteSource> {
   const file = await fileSource(path);
-  if (file) return file;
-  const info = await Deno.stat(path).catch(() => undefined);
-  const what = !info
-    ? "there is no such file"
-    : info.isDirectory
-    ? "it is a folder"
-    : "it is no regular file";
-  throw new LssgenError("bad_file", `Cannot read "${path}" (${option}): ${what}`);
+  if (!file) throw await noFile(path, option);
+  return file;
 }
 
 /** Bytes of a file that is read whole: no picture of a size that is read has more. */
@@ -59,7 +53,8 @@ const MAX_WHOLE_BYTES = 2 ** 29;
  * @throws {LssgenError} `bad_file` when it cannot be read, is no regular file, or has more than 512 MiB.
  */
 export async function readBytes(path: string, option: string): Promise<Uint8Array<ArrayBuffer>> {
-  const file = await openFile(path, option);
+  const file = await fileSource(path);
+  if (!file) throw await noFile(path, option);
   if (file.size > MAX_WHOLE_BYTES) {
     throw new LssgenError(
       "bad_file",
@@ -67,6 +62,21 @@ export async function readBytes(path: string, option: string): Promise<Uint8Arra
     );
   }
   return await file.read(0, file.size);
+}
+
+/** Whether there is such a file or folder. */
+export async function onDisk(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+async function noFile(path: string, option: string): Promise<LssgenError> {
+  const info = await Deno.stat(path).catch(() => undefined);
+  const what = !info
+    ? "there is no such file"
+    : info.isDirectory
+    ? "it is a folder"
+    : "it is no regular file";
+  return new LssgenError("bad_file", `Cannot read "${path}" (${option}): ${what}`);
 }
 
 function unreadable(path: string, option: string, cause: unknown): LssgenError {

@@ -233,15 +233,22 @@ const NOT_FOLLOWED = { initImg: "--init-img", mask: "--mask" } as const;
 
 /**
  * The paths that a picture names and nobody has typed: whoever made the picture chose them. Pictures to begin with would
- * be drawn into the result, so those are left to the user; models of this machine are opened, and said.
+ * be drawn into the result, so those are left to the user; models of this machine are opened, and said; nothing is asked
+ * of another machine.
  *
  * @param stored What the picture says.
  * @param options What was typed, which counts first.
  * @param file The picture's name, for messages.
+ * @param exists Whether there is such a file or folder on this machine's disks.
  * @returns Sentences about the paths that will be opened.
  * @throws {LssgenError} `bad_file` for a path that is not followed: a picture, or a place on another machine.
  */
-export function followedPaths(stored: EngineChoice, options: Parsed, file: string): string[] {
+export async function followedPaths(
+  stored: EngineChoice,
+  options: Parsed,
+  file: string,
+  exists: (path: string) => Promise<boolean>,
+): Promise<string[]> {
   for (const [key, option] of Object.entries(NOT_FOLLOWED)) {
     const path = stored[key as keyof typeof NOT_FOLLOWED];
     if (path === undefined || options.text[key] !== undefined) continue;
@@ -257,11 +264,12 @@ export function followedPaths(stored: EngineChoice, options: Parsed, file: strin
     const typed = key === "loras" ? options.texts.lora !== undefined : options.text[key] !== undefined;
     if (value === undefined || typed) continue;
     for (const path of typeof value === "string" ? [value] : value) {
-      if (/^([\\/]{2}|[a-z][a-z0-9+.-]*:\/\/)/i.test(path)) {
+      const elsewhere = /^([\\/]{2}|[a-z][a-z0-9+.-]*:\/\/)/i.test(path);
+      if (elsewhere || !await exists(key === "loras" ? loraSpec(path).path : path)) {
         throw new LssgenError(
           "bad_file",
-          `"${file}" names "${path}", a place outside this machine's disks, which is not opened because a file says so: ` +
-            `give it with ${option}`,
+          `"${file}" names "${path}", which is not on this machine's disks, and nothing is fetched because a file ` +
+            `says so: give it, or what stands for it here, with ${option}`,
         );
       }
       notes.push(`"${file}" names "${path}", which is opened; ${option} takes another`);

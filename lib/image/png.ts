@@ -170,7 +170,7 @@ const XMP = "XML:com.adobe.xmp";
 export async function readPngText(
   bytes: Uint8Array<ArrayBuffer>,
   name = "picture",
-  wanted?: string,
+  wanted: string | undefined = undefined,
 ): Promise<Map<string, string>> {
   const texts = new Map<string, string>();
   const file = parseFile(bytes, name);
