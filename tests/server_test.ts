@@ -216,6 +216,55 @@ Deno.test("a picture larger than the server draws is refused before it waits", a
   assertEquals((await ask(await png(32), await png(32)))[0], 200);
 });
 
+Deno.test("OpenAI's edits begin with a picture, from JSON or a form, and draw anew what their mask leaves transparent", async () => {
+  const engine = new FakeEngine({ embeddedGuidance: false });
+  const server = new ImageServer(engine, OPTIONS);
+  const route = "/v1/images/edits";
+  const { file } = PICTURES["webp alpha"];
+  const base = { prompt: "a hat", size: "64x64", n: 2, seed: 5, strength: 0.5 };
+  const form = (fields: Record<string, string | number>, image = "image") => {
+    const body = new FormData();
+    for (const [key, value] of Object.entries(fields)) body.append(key, String(value));
+    for (const name of [image, "mask"]) body.append(name, new Blob([bytesOf(file)]), "a.webp");
+    return body;
+  };
+  const multipart = (body: FormData, headers: Record<string, string> = {}) =>
+    new Request(URL_OF(route), { method: "POST", body, headers });
+  for (
+    const request of [
+      post(route, { ...base, image: file, mask: `data:image/webp;base64,${file}` }),
+      post(route, { ...base, image: [file], mask: file }),
+      multipart(form(base)),
+      multipart(form(base, "image[]"), { "sec-fetch-site": "same-origin" }),
+    ]
+  ) {
+    const response = await server.handle(request);
+    assertEquals(response.status, 200);
+    assertEquals((await response.json()).data.length, 2);
+    const [{ image, mask, strength, seed, width }] = engine.asked.splice(0);
+    assertEquals([image?.width, mask?.width, strength, seed, width], [19, 19, 0.5, 5, 64]);
+    assert(mask && "decode" in mask);
+    const drawn = (await mask.decode()).data;
+    const pixels = bytesOf(PICTURES["webp alpha"].pixels);
+    drawn.forEach((v, i) => assertEquals(v, 255 - pixels[4 * i + 3]));
+  }
+  for (
+    const [request, status, words] of [
+      [post(route, base), 400, "image"],
+      [post(route, { ...base, image: [file, file] }), 400, "several"],
+      [post(route, { ...base, image: 7 }), 400, "image"],
+      [post(route, { ...base, image: btoa("no picture") }), 400, "image"],
+      [multipart(form(base), { origin: "https://evil.example" }), 403, "pages"],
+      [multipart(form(base), { "sec-fetch-site": "cross-site" }), 403, "pages"],
+    ] as const
+  ) {
+    const [got, said] = await refused(server, request);
+    assertEquals(got, status, said);
+    assertStringIncludes(said, words);
+  }
+  assertEquals(engine.asked.length, 0);
+});
+
 Deno.test("OpenAI's route draws n pictures of a size and words its errors as OpenAI does", async () => {
   const engine = new FakeEngine();
   const server = new ImageServer(engine, OPTIONS);

@@ -17,9 +17,6 @@ export interface Limits {
   readonly pictures: number;
 }
 
-/** Pixels of a picture that is sent in, over those of one that is drawn: it may have twice the side. */
-export const PIXELS_IN: number = 4;
-
 /** Without other wishes. */
 export const LIMITS: Limits = { pixels: 2048 * 2048, steps: 150, pictures: 16 };
 

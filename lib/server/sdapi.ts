@@ -7,13 +7,13 @@
  * @module
  */
 
-import { openPicture, type PictureFile } from "../image/picture_file.ts";
 import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/types.ts";
 import { SAMPLER_NAMES } from "../schedulers/registry.ts";
 import { firstSeed, MAX_SEED } from "../random.ts";
 import { ApiError, Fields, furtherPrompts } from "./fields.ts";
+import { sentPicture } from "./incoming_pictures.ts";
 import type { JobResult, JobState } from "./jobs.ts";
-import { type Limits, PIXELS_IN, sized } from "./limits.ts";
+import { type Limits, sized } from "./limits.ts";
 
 /** A1111's names of our samplers. */
 const SAMPLERS: Readonly<Record<string, string>> = {
@@ -154,27 +154,10 @@ function startingPicture(f: Fields, limits: Limits): Partial<GenerateRequest> {
   }
   const mask = f.text("mask", Infinity);
   return {
-    image: pictureOf(first, "init_images", limits),
-    mask: mask === undefined ? undefined : pictureOf(mask, "mask", limits),
+    image: sentPicture(first, "init_images", limits),
+    mask: mask === undefined ? undefined : sentPicture(mask, "mask", limits),
     strength: f.number("denoising_strength", 0.01, 1) ?? 0.75,
   };
-}
-
-/** Its header is read now; its pixels when its turn comes. */
-function pictureOf(text: string, field: string, limits: Limits): PictureFile {
-  return openPicture(bytesOf(text, field), {
-    name: field,
-    maxPixels: PIXELS_IN * limits.pixels,
-  });
-}
-
-/** Base64, with or without `data:image/png;base64,` in front. */
-function bytesOf(text: string, field: string): Uint8Array<ArrayBuffer> {
-  try {
-    return Uint8Array.from(atob(text.replace(/^data:[^,]*,/, "")), (c) => c.charCodeAt(0));
-  } catch {
-    throw new ApiError(422, "bad_field", `"${field}" is no base64`, field);
-  }
 }
 
 /** The answer of txt2img and img2img. */
