@@ -1,14 +1,15 @@
 /**
  * Pictures that people bring, in whatever format: the size first, from the header, the pixels when they are needed.
  *
- * PNG is read here, so that its values are exact on every engine; the others by the platform (`createImageBitmap`), which
- * Deno and browsers have and Node has not.
+ * PNG and JPEG are read here, so that their values are the same on every engine; the others by the platform
+ * (`createImageBitmap`), which Deno and browsers have and Node has not.
  *
  * @module
  */
 
 import { LssgenError } from "../errors.ts";
 import { type PictureFacts, pictureFacts, type PictureFormat } from "./formats.ts";
+import { decodeJpeg, OtherJpeg } from "./jpeg.ts";
 import { turned, upright } from "./orientation.ts";
 import { decodePng, type Picture } from "./png.ts";
 
@@ -98,9 +99,8 @@ async function decode(
   facts: PictureFacts,
   name: string,
 ): Promise<Picture> {
-  const stored = format.name === "PNG"
-    ? await decodePng(bytes, name)
-    : await platformDecode(unturned(bytes, facts), format, name);
+  const stored = await ownDecode(bytes, format, name) ??
+    await platformDecode(unturned(bytes, facts), format, name);
   if (format.name !== "AVIF" && (stored.width !== facts.width || stored.height !== facts.height)) {
     throw new LssgenError(
       "bad_file",
@@ -109,6 +109,22 @@ async function decode(
     );
   }
   return upright(stored, facts.orientation);
+}
+
+/** Pixels of what is read here; undefined for all that is left to the platform. */
+async function ownDecode(
+  bytes: Uint8Array<ArrayBuffer>,
+  { name: format }: PictureFormat,
+  name: string,
+): Promise<Picture | undefined> {
+  if (format === "PNG") return await decodePng(bytes, name);
+  if (format !== "JPEG") return undefined;
+  try {
+    return decodeJpeg(bytes, name);
+  } catch (error) {
+    if (error instanceof OtherJpeg) return undefined;
+    throw error;
+  }
 }
 
 /** The file with its own order to turn taken back: some decoders follow it and some do not. */
