@@ -105,3 +105,15 @@ Deno.test("a picture is decoded once, however often it is asked for", async () =
   const file = openPicture(bytesOf(CASES.bmp.file));
   assert(await file.decode() === await file.decode());
 });
+
+Deno.test("a JPEG of many scans is refused: each may go over the whole picture for a few bytes", async () => {
+  const bytes = bytesOf(CASES["jpeg grey"].file);
+  const scan = bytes.findIndex((byte, i) => byte === 0xff && bytes[i + 1] === 0xda);
+  const scans = (count: number) =>
+    new Blob([bytes.slice(0, scan), ...Array(count).fill(bytes.slice(scan, -2)), bytes.slice(-2)])
+      .arrayBuffer();
+  const open = async (count: number) => openPicture(new Uint8Array(await scans(count)), { name: "x.jpg" });
+  assertEquals((await (await open(64)).decode()).width, 19);
+  const many = await open(65);
+  await assertRejects(() => many.decode(), LssgenError, "more than 64 scans");
+});
