@@ -109,4 +109,5 @@ for orientation in range(1, 9):
     case(f"webp Exif {orientation}", saved(COLOUR, "WEBP", lossless=True, exif=tags))
 
 with open(f"{HERE}/pictures.json", "w") as out:
-    json.dump(cases, out, indent=0)
+    json.dump(cases, out, indent=2)
+    out.write("\n")
