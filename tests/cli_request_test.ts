@@ -148,6 +148,7 @@ Deno.test("a path in a picture is never followed without a word: pictures not at
   ) {
     await refused({ model: path }, [path, "--model"]);
     await refused({ loras: [`${path}:0.5`] }, [path, "--lora"]);
+    await refused({ loraModelDir: path }, [path, "--lora-model-dir"]);
   }
   const own = { model: "C:\\flux", loras: ["style.safetensors:0.8", "/b.safetensors"], taesd: "t" };
   const notes = await followedPaths(own, typed(), "a.png", exists);

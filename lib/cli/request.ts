@@ -228,6 +228,7 @@ const FOLLOWED = {
   upsamplerWeights: "--upsampler-weights",
   taesd: "--taesd",
   loras: "--lora",
+  loraModelDir: "--lora-model-dir",
 } as const;
 const NOT_FOLLOWED = { initImg: "--init-img", mask: "--mask" } as const;
 
