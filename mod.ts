@@ -30,6 +30,7 @@ export {
   type Repository,
 } from "./lib/hub/repository.ts";
 export type { Selection, Wish } from "./lib/hub/selection.ts";
+export { openPicture, type OpenPictureOptions, type PictureFile } from "./lib/image/picture_file.ts";
 export { decodePng, encodePng, type Picture } from "./lib/image/png.ts";
 export {
   createPipeline,

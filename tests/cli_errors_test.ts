@@ -4,6 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { exitCode } from "../lib/cli/main.ts";
 import { AbortedError, DeviceLostError, LssgenError, NoAdapterError } from "../lib/errors.ts";
+import { encodePng } from "../lib/image/png.ts";
 
 const CLI = fromFileUrl(new URL("../cli.ts", import.meta.url));
 
@@ -28,6 +29,16 @@ async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
 Deno.test("bad input ends with exit code 2 and one line on stderr that names it, with no file made", async () => {
   await inFolder(async (folder) => {
     await Deno.writeTextFile(join(folder, "no.png"), "this is no picture");
+    const png = (stored: unknown) =>
+      encodePng({ width: 1, height: 1, channels: 1, data: new Uint8Array(1) }, {
+        lssgen: JSON.stringify(stored),
+      });
+    await Deno.writeFile(join(folder, "evil.png"), await png({ prompt: "x", initImg: "/etc/passwd" }));
+    const method = "nope\u001b[2J\u009b31m\u202e";
+    await Deno.writeFile(
+      join(folder, "escape.png"),
+      await png({ prompt: "x", width: 32, height: 32, method }),
+    );
     await Deno.mkdir(join(folder, "empty"));
     await Deno.mkdir(join(folder, "other"));
     await Deno.writeTextFile(join(folder, "other", "model_index.json"), '{"_class_name":"FooPipeline"}');
@@ -42,6 +53,14 @@ Deno.test("bad input ends with exit code 2 and one line on stderr that names it,
       [["apple", "--out", "missing/a.png"], ["missing", "does not exist"]],
       [["--from", "no.png"], ["no.png", "PNG"]],
       [["--from", "nowhere.png"], ["nowhere.png"]],
+      [["--from", "empty"], ["empty", "it is a folder"]],
+      ...Deno.build.os === "windows"
+        ? []
+        : [[["x", "-i", "/dev/zero"], ["/dev/zero", "no regular file"]] as typeof cases[0]],
+      [["--from", "evil.png"], ['"/etc/passwd"', "--init-img"]],
+      [["--from", "escape.png"], ["nope\\u001b[2J\\u009b31m\\u202e"]],
+      [["x", "-i", "no.png"], ["no.png", "JPEG"]],
+      [["\u001b]0;x\u0007", "--model", "no\u001b[2Jwhere"], ["no\\u001b[2Jwhere"]],
       [["apple", "--model", "nowhere"], ["nowhere"]],
       [["apple", "--model", "empty"], ["empty", "model_index.json"]],
       [["apple", "--model", "broken"], ["broken", "model_index.json"]],

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { LssgenError } from "../lib/errors.ts";
 import { checkOutput, outputPaths, writeWhole } from "../lib/cli/output.ts";
+import { printable } from "../lib/cli/terminal.ts";
 
 async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir();
@@ -59,4 +60,16 @@ Deno.test("writeWhole() that fails leaves the old file and nothing half-written"
     assert(error.message.includes(path));
     assertEquals(names(folder), ["d"]);
   });
+});
+
+Deno.test("control characters and marks of direction are spelled out, all else is left as it is", () => {
+  assertEquals(
+    printable("a\u001b[2J\r\b\u007f\u009b\u202eb\u2066\0"),
+    "a\\u001b[2J\\u000d\\u0008\\u007f\\u009b\\u202eb\\u2066\\u0000",
+  );
+  const plain = "Größe 512×512\t狐🦊\nσ 0.75 é";
+  assertEquals(printable(plain), plain);
+  // What was JSON stays the same JSON.
+  const json = JSON.stringify({ text: "\u009b\u202e\u007f\u001b" });
+  assertEquals(JSON.parse(printable(json)), JSON.parse(json));
 });

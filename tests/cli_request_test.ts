@@ -1,8 +1,8 @@
-import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
 import { parseOptions } from "../lib/cli/options.ts";
 import { firstSeed } from "../lib/random.ts";
-import { fromStored, storedText, toEngineChoice, toRequest } from "../lib/cli/request.ts";
+import { followedPaths, fromStored, storedText, toEngineChoice, toRequest } from "../lib/cli/request.ts";
 
 Deno.test("options become a request, absent ones stay absent for the model to decide", () => {
   assertEquals(toRequest(parseOptions(["a", "red apple"])), { prompt: "a red apple", seed: 42 });
@@ -108,6 +108,11 @@ Deno.test("a picture without our text, or with a damaged one, is refused by name
     ["null", "no JSON object"],
     ['{"seed":"3"}', '"seed" is no number'],
     ['{"model":3}', '"model" is no string'],
+    ['{"steps":4294967295}', '"steps" is 4294967295, expected a whole number from 1 to 1000'],
+    ['{"steps":2.5}', '"steps" is 2.5'],
+    ['{"width":1e300}', '"width" is 1e+300'],
+    ['{"strength":-1}', '"strength" is -1'],
+    ['{"trueCfgScale":1e9}', '"trueCfgScale" is 1000000000, expected a number from 0 to 100'],
   ];
   for (const [text, words] of cases) {
     const error = assertThrows(() => fromStored(text, "a.png"), LssgenError);
@@ -115,4 +120,42 @@ Deno.test("a picture without our text, or with a damaged one, is refused by name
     assertStringIncludes(error.message, words);
     assertStringIncludes(error.message, '"a.png"');
   }
+});
+
+Deno.test("a path in a picture is never followed without a word: pictures not at all, models of this machine are said", async () => {
+  const typed = (...args: string[]) => parseOptions(["x", ...args]);
+  const here = ["C:\\flux", "style.safetensors", "/b.safetensors", "t"];
+  const exists = (path: string) => Promise.resolve(here.includes(path));
+  const refused = async (engine: Parameters<typeof followedPaths>[0], words: string[]) => {
+    const error = await assertRejects(() => followedPaths(engine, typed(), "evil.png", exists), LssgenError);
+    assertEquals(error.code, "bad_file");
+    for (const word of ["evil.png", ...words]) assertStringIncludes(error.message, word);
+  };
+  await refused({ initImg: "/dev/zero" }, ['"/dev/zero"', "--init-img"]);
+  await refused({ initImg: "" }, ["--init-img"]);
+  await refused({ mask: "m.png" }, ['"m.png"', "--mask"]);
+  // Typed, they are the user's.
+  const both = typed("-i", "a.png", "--mask", "b.png");
+  assertEquals(await followedPaths({ initImg: "/dev/zero", mask: "m.png" }, both, "e.png", exists), []);
+  for (
+    const path of [
+      "https://evil.example/flux",
+      "//evil/share",
+      "\\\\evil\\share",
+      "smb://evil/x",
+      "org/model",
+    ]
+  ) {
+    await refused({ model: path }, [path, "--model"]);
+    await refused({ loras: [`${path}:0.5`] }, [path, "--lora"]);
+    await refused({ loraModelDir: path }, [path, "--lora-model-dir"]);
+  }
+  const own = { model: "C:\\flux", loras: ["style.safetensors:0.8", "/b.safetensors"], taesd: "t" };
+  const notes = await followedPaths(own, typed(), "a.png", exists);
+  assertEquals(notes.length, 4);
+  for (const path of ["C:\\flux", "style.safetensors:0.8", "/b.safetensors", "t"]) {
+    assertStringIncludes(notes.join("\n"), `names "${path}", which is opened`);
+  }
+  const instead = typed("--model", "m", "--lora", "l", "--taesd", "n");
+  assertEquals(await followedPaths(own, instead, "a.png", exists), []);
 });

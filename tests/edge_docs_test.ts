@@ -8,11 +8,11 @@ import { dirname, fromFileUrl, join } from "@std/path";
 import { parseOptions } from "../bench/options.ts";
 import { BENCHES } from "../bench/run.ts";
 import config from "../deno.json" with { type: "json" };
-import { encodePng } from "../lib/image/png.ts";
 import { publishedFiles } from "../tools/publish_check.ts";
 import { writeSafetensors } from "../lib/weights/safetensors.ts";
 import { walkFiles } from "./hub_files.ts";
 import { HubServer } from "./hub_server.ts";
+import PICTURES from "./data/pictures.json" with { type: "json" };
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 const DOCUMENTS = ["README.md", "weights/README.md", ...namesIn("docs")];
@@ -84,8 +84,8 @@ function small(args: readonly string[]): string[] {
 
 /** What the commands take from their user: a photo and a LoRA for the embedded model. */
 async function prepare(folder: string): Promise<void> {
-  const photo = { width: 64, height: 64, channels: 3 as const, data: new Uint8Array(64 * 64 * 3).fill(90) };
-  await Deno.writeFile(join(folder, "photo.png"), await encodePng(photo));
+  const photo = Uint8Array.from(atob(PICTURES["jpeg 4:2:0"].file), (c) => c.charCodeAt(0));
+  await Deno.writeFile(join(folder, "photo.jpg"), photo);
   const { num_attention_heads: heads, attention_head_dim: dim } = JSON.parse(
     await Deno.readTextFile(join(ROOT, "weights/lssgen-emoji/transformer/config.json")),
   );

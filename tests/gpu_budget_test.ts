@@ -6,7 +6,7 @@ import { type Device, openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { attention } from "../lib/ops/attention.ts";
 import { conv2d, convTranspose2d, packConv } from "../lib/ops/conv2d.ts";
-import { linear, type Matrix } from "../lib/ops/linear.ts";
+import { linear, type Matrix, type PlainMatrix } from "../lib/ops/linear.ts";
 import { rows, type Tensor } from "../lib/tensor.ts";
 import { deviceReading, numbers } from "./devices.ts";
 
@@ -41,7 +41,7 @@ async function sameWhenCut(device: Device, work: readonly Work[]): Promise<void>
   }
 }
 
-function matrix(device: Device, N: number, K: number, type: Matrix["type"]): Matrix {
+function matrix(device: Device, N: number, K: number, type: PlainMatrix["type"]): Matrix {
   const stride = Math.ceil(K / 8) * 8;
   const values = numbers(N * stride, 2).map((v, i) => i % stride < K ? v : 0);
   const data = type === "f32" ? values : Float16Array.from(values);
@@ -50,7 +50,7 @@ function matrix(device: Device, N: number, K: number, type: Matrix["type"]): Mat
   return { buffer, N, K, stride, type };
 }
 
-const product = (B: number, S: number, K: number, N: number, type: Matrix["type"]): Work => (r) => {
+const product = (B: number, S: number, K: number, N: number, type: PlainMatrix["type"]): Work => (r) => {
   const x = r.upload([B, S, K], numbers(B * S * K, 1));
   const joint = r.upload([B, S + 5, N], numbers(B * (S + 5) * N, 3));
   const weight = matrix(r.device, N, K, type);

@@ -8,12 +8,18 @@ import {
   type Operands,
   tuneMatmul,
 } from "../lib/gpu/tune.ts";
-import { type Activation, linear, type LinearOptions, type Matrix } from "../lib/ops/linear.ts";
+import {
+  type Activation,
+  linear,
+  type LinearOptions,
+  type Matrix,
+  type PlainMatrix,
+} from "../lib/ops/linear.ts";
 import { type Dtype, rows, type Tensor } from "../lib/tensor.ts";
 import { deviceReading, numbers } from "./devices.ts";
 
 /** What the type keeps of a number. */
-function rounded(v: number, type: Matrix["type"]): number {
+function rounded(v: number, type: PlainMatrix["type"]): number {
   if (type === "f32") return Math.fround(v);
   if (type === "f16") return Math.f16round(v);
   const u = new Uint32Array(Float32Array.of(v).buffer);
@@ -21,7 +27,7 @@ function rounded(v: number, type: Matrix["type"]): number {
   return new Float32Array(u.buffer)[0];
 }
 
-function matrix(device: Device, w: Float32Array, N: number, K: number, type: Matrix["type"]): Matrix {
+function matrix(device: Device, w: Float32Array, N: number, K: number, type: PlainMatrix["type"]): Matrix {
   const stride = Math.ceil(K / 8) * 8;
   const padded = new Float32Array(N * stride);
   for (let n = 0; n < N; n++) padded.set(w.subarray(n * K, n * K + K), n * stride);
@@ -66,7 +72,7 @@ interface Case {
   K: number;
   N: number;
   x?: Dtype;
-  w?: Matrix["type"];
+  w?: PlainMatrix["type"];
   options?: LinearOptions;
   bias?: boolean;
   gate?: boolean;

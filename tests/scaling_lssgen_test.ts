@@ -328,3 +328,49 @@ Deno.test("A plan warns when the reference's entry throws the stage before away,
   assert(kept.stages[1].grow!.level <= 0.75);
   assertEquals(planStages({ ...short, entry: "exact" }).stages[1].grow!.level, 0.75);
 });
+
+const FLUX_DEV: PlanRequest = {
+  ...SMALL,
+  width: 2048,
+  height: 2048,
+  minResolution: 512,
+  baseResolution: 1024,
+  steps: 4,
+  scheduler: createScheduler({ _class_name: "FlowMatchEulerDiscreteScheduler", use_dynamic_shifting: true }),
+};
+
+Deno.test("A direct run shifts on beyond the scheduler's largest size as diffusers does, a staged one does not", () => {
+  const round = (values: readonly number[]) => values.map((v) => Math.round(v * 1e5) / 1e5);
+  const direct = planStages({ ...FLUX_DEV, method: "direct" }).stages[0].schedule;
+  assertEquals(round([direct.mu!, ...direct.sigmas]), [3.23, 1, 0.98699, 0.96195, 0.89392, 0]);
+  const middle = planStages({ ...FLUX_DEV, method: "direct", width: 1536, height: 1536 });
+  assertEquals(round([middle.stages[0].schedule.mu!]), [2.01667]);
+  for (const method of ["lssgen", "megafusion", "hires-fix"]) {
+    const { stages } = planStages({ ...FLUX_DEV, method, shortenSteps: false, steps: 20 });
+    assert(stages.length > 1);
+    assertEquals(round([stages[stages.length - 1].schedule.mu!]), [1.15], method);
+  }
+});
+
+Deno.test("LSSGen from pure noise is a direct run: no step is shortened, nothing asked of the first stage's size", () => {
+  const asked = { ...FLUX_DEV, width: 256, height: 256, minResolution: 512 };
+  for (const width of [256, 2048]) {
+    const plans = [{ method: "direct" }, { method: "lssgen", initNoise: 1, shortenSteps: true }]
+      .map((how) => planStages({ ...asked, width, ...how }));
+    assertEquals(plans[1].stages, plans[0].stages);
+    assertEquals(plans[1].denoiserCalls, 4);
+  }
+});
+
+Deno.test("Steps and sides that nobody can mean are refused at once", () => {
+  for (const method of METHODS.map(({ name }) => name)) {
+    for (
+      const [key, value] of [["steps", 2 ** 32 - 1], ["width", 2 ** 31], ["height", 1e300], [
+        "steps",
+        1.5,
+      ]] as const
+    ) {
+      assertThrows(() => planStages({ ...SMALL, method, [key]: value }), LssgenError, `${key} is`);
+    }
+  }
+});

@@ -10,6 +10,7 @@ import type { GeneratedImage, GenerateOptions, GenerateRequest, ModelInfo } from
 import type { Plan } from "../lib/scaling/types.ts";
 import type { Engine } from "../lib/server/jobs.ts";
 import { ImageServer, type ServerOptions } from "../lib/server/server.ts";
+import PICTURES from "./data/pictures.json" with { type: "json" };
 
 const INFO = {
   name: "fake",
@@ -178,6 +179,90 @@ Deno.test("img2img takes a picture and a mask in base64, with a data: prefix or 
     assertEquals(status, 422, said);
     assertStringIncludes(said, "init_images");
   }
+});
+
+Deno.test("img2img takes pictures of any format, at A1111's own size, and decodes them when their turn comes", async () => {
+  const engine = new FakeEngine();
+  const server = new ImageServer(engine, OPTIONS);
+  for (const [what, { file, width, height }] of Object.entries(PICTURES)) {
+    if (what.includes("interlaced")) continue;
+    const body = { prompt: "x", init_images: [what.length % 2 ? file : `data:image/any;base64,${file}`] };
+    const response = await server.handle(post("/sdapi/v1/img2img", body));
+    assertEquals(response.status, 200, what);
+    const { image, ...asked } = engine.asked.pop()!;
+    assertEquals([image?.width, image?.height, asked.width, asked.height], [width, height, 512, 512], what);
+    assert("decode" in image!, "decoded before its turn");
+  }
+});
+
+Deno.test("a picture larger than the server draws is refused before it waits", async () => {
+  const engine = new FakeEngine();
+  const limits = { pixels: 16 * 16, steps: 150, pictures: 4 };
+  const server = new ImageServer(engine, { ...OPTIONS, limits });
+  const png = async (side: number) =>
+    btoa(
+      String.fromCharCode(
+        ...await encodePng({ width: side, height: side, channels: 1, data: new Uint8Array(side * side) }),
+      ),
+    );
+  const small = { prompt: "x", width: 16, height: 16 };
+  const ask = (init_images: string, mask?: string) =>
+    refused(server, post("/sdapi/v1/img2img", { ...small, init_images: [init_images], mask }));
+  const [status, said] = await ask(await png(33));
+  assertEquals(status, 422);
+  assertStringIncludes(said, "33 × 33 is 1089 pixels, at most 1024");
+  assertEquals((await ask(await png(32), await png(33)))[0], 422);
+  assertEquals(engine.asked.length, 0);
+  assertEquals((await ask(await png(32), await png(32)))[0], 200);
+});
+
+Deno.test("OpenAI's edits begin with a picture, from JSON or a form, and draw anew what their mask leaves transparent", async () => {
+  const engine = new FakeEngine({ embeddedGuidance: false });
+  const server = new ImageServer(engine, OPTIONS);
+  const route = "/v1/images/edits";
+  const { file } = PICTURES["webp alpha"];
+  const base = { prompt: "a hat", size: "64x64", n: 2, seed: 5, strength: 0.5 };
+  const form = (fields: Record<string, string | number>, image = "image") => {
+    const body = new FormData();
+    for (const [key, value] of Object.entries(fields)) body.append(key, String(value));
+    for (const name of [image, "mask"]) body.append(name, new Blob([bytesOf(file)]), "a.webp");
+    return body;
+  };
+  const multipart = (body: FormData, headers: Record<string, string> = {}) =>
+    new Request(URL_OF(route), { method: "POST", body, headers });
+  for (
+    const request of [
+      post(route, { ...base, image: file, mask: `data:image/webp;base64,${file}` }),
+      post(route, { ...base, image: [file], mask: file }),
+      multipart(form(base)),
+      multipart(form(base, "image[]"), { "sec-fetch-site": "same-origin" }),
+    ]
+  ) {
+    const response = await server.handle(request);
+    assertEquals(response.status, 200);
+    assertEquals((await response.json()).data.length, 2);
+    const [{ image, mask, strength, seed, width }] = engine.asked.splice(0);
+    assertEquals([image?.width, mask?.width, strength, seed, width], [19, 19, 0.5, 5, 64]);
+    assert(mask && "decode" in mask);
+    const drawn = (await mask.decode()).data;
+    const pixels = bytesOf(PICTURES["webp alpha"].pixels);
+    drawn.forEach((v, i) => assertEquals(v, 255 - pixels[4 * i + 3]));
+  }
+  for (
+    const [request, status, words] of [
+      [post(route, base), 400, "image"],
+      [post(route, { ...base, image: [file, file] }), 400, "several"],
+      [post(route, { ...base, image: 7 }), 400, "image"],
+      [post(route, { ...base, image: btoa("no picture") }), 400, "image"],
+      [multipart(form(base), { origin: "https://evil.example" }), 403, "pages"],
+      [multipart(form(base), { "sec-fetch-site": "cross-site" }), 403, "pages"],
+    ] as const
+  ) {
+    const [got, said] = await refused(server, request);
+    assertEquals(got, status, said);
+    assertStringIncludes(said, words);
+  }
+  assertEquals(engine.asked.length, 0);
 });
 
 Deno.test("OpenAI's route draws n pictures of a size and words its errors as OpenAI does", async () => {

@@ -14,6 +14,12 @@ const TOP = "model_index.json";
 /** A file of weights. */
 const WEIGHTS = /\.(safetensors|gguf)$/i;
 
+/** The picture to begin with among some files: one alone that the browser takes for a picture. */
+export function chosenPicture(files: ReadonlyMap<string, File>): File | undefined {
+  const [only, ...more] = [...files.values()];
+  return only && more.length === 0 && /^image\//.test(only.type) ? only : undefined;
+}
+
 /**
  * What was chosen: a folder, or one file of weights for the model that is open.
  *

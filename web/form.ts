@@ -7,7 +7,7 @@
 
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { byId, element } from "./dom.ts";
-import type { ModelSummary, PlanSummary } from "./protocol.ts";
+import type { ModelSummary, PlanSummary, StartFiles } from "./protocol.ts";
 
 const prompt: HTMLTextAreaElement = byId("prompt");
 const size: HTMLSelectElement = byId("size");
@@ -16,6 +16,8 @@ const method: HTMLSelectElement = byId("method");
 const noise: HTMLInputElement = byId("noise");
 const noiseValue: HTMLOutputElement = byId("noise-value");
 const seed: HTMLInputElement = byId("seed");
+const strength: HTMLInputElement = byId("strength");
+const strengthValue: HTMLOutputElement = byId("strength-value");
 const planLine: HTMLElement = byId("plan");
 const complaint: HTMLElement = element("p", { id: "complaint", className: "complaint", role: "alert" });
 
@@ -41,6 +43,39 @@ interface Problem {
   readonly text: string;
 }
 
+/** Value of the size that is left to the picture to begin with. */
+const OWN_SIZE = "own";
+
+let begin: StartFiles = {};
+
+/** Begins with a picture, or with noise alone. A mask without a picture counts for nothing. */
+export function beginWith(files: StartFiles): void {
+  const { image, mask } = begin = files.image ? files : {};
+  byId("mask-choice").hidden = byId("no-init").hidden = byId("strength-field").hidden = !image;
+  byId("init-hint").textContent = image
+    ? `Begins with ${image.name}` +
+      (mask ? `; ${mask.name} says what is drawn anew: white, not black or transparent` : "")
+    : "PNG, JPEG, WebP, GIF, BMP or AVIF. It stays on this computer.";
+  const own = [...size.options].find((option) => option.value === OWN_SIZE);
+  if (image && !own) {
+    size.prepend(element("option", { value: OWN_SIZE, textContent: "As the picture" }));
+    size.value = OWN_SIZE;
+  } else if (!image && own) {
+    const chosen = own.selected;
+    own.remove();
+    if (chosen) size.value = usualSize;
+  }
+  refresh();
+}
+
+/** The pictures that the next one begins with. */
+export function start(): StartFiles {
+  return begin;
+}
+
+/** The model's own size. */
+let usualSize = "";
+
 /** Fills in what the model offers; a size or method that it has too stays chosen. */
 export function offer(model: ModelSummary): void {
   const { baseResolution: b, width, height } = model.defaults;
@@ -56,10 +91,12 @@ export function offer(model: ModelSummary): void {
   const area = (value: string): number =>
     value.split("x").reduce((product, side) => product * Number(side), 1);
   values.sort((a, b) => area(a) - area(b));
+  usualSize = `${width}x${height}`;
+  const own = begin.image ? [[OWN_SIZE, "As the picture"] as const] : [];
   options(
     size,
-    values.map((value) => [value, `${value.replace("x", " × ")}`]),
-    `${width}x${height}`,
+    [...own, ...values.map((value) => [value, `${value.replace("x", " × ")}`] as const)],
+    usualSize,
   );
   options(method, model.methods.map((name) => [name, METHODS[name]?.[0] ?? name]), model.methods[0]);
   steps.value = String(model.defaults.steps);
@@ -81,6 +118,7 @@ function options(
 export function refresh(): void {
   forgive();
   noiseValue.value = Number(noise.value).toFixed(2);
+  strengthValue.value = Number(strength.value).toFixed(2);
   const direct = method.value === "direct";
   noise.disabled = direct;
   byId("method-hint").textContent = METHODS[method.value]?.[1] ?? "";
@@ -91,11 +129,12 @@ export function refresh(): void {
 
 /** The request as it stands. */
 export function request(): GenerateRequest {
-  const [width, height] = size.value.split("x").map(Number);
+  const [width, height] = size.value === OWN_SIZE ? [] : size.value.split("x").map(Number);
   return {
     prompt: prompt.value.trim(),
     width,
     height,
+    ...begin.image && { strength: Number(strength.value) },
     steps: Number(steps.value),
     method: method.value,
     initNoise: Number(noise.value),

@@ -14,6 +14,7 @@ import type {
   OwnModel,
   PictureMessage,
   PlanSummary,
+  StartFiles,
   ToWorker,
   WebProgress,
 } from "./protocol.ts";
@@ -62,8 +63,8 @@ export class Link {
   }
 
   /** The stages of a request. */
-  async plan(request: Omit<GenerateRequest, "prompt">): Promise<PlanSummary> {
-    const answer = await this.ask({ type: "plan", request });
+  async plan(request: Omit<GenerateRequest, "prompt">, start?: StartFiles): Promise<PlanSummary> {
+    const answer = await this.ask({ type: "plan", request, start });
     return (answer as Extract<FromWorker, { type: "planned" }>).plan;
   }
 

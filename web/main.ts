@@ -9,12 +9,12 @@ import type { ErrorCode } from "../lib/errors.ts";
 import { announce, byId, element } from "./dom.ts";
 import { duration, size } from "./estimate.ts";
 import { explain } from "./explain.ts";
-import { chosenFiles, chosenModel, droppedFiles, folderDialog } from "./folders.ts";
+import { chosenFiles, chosenModel, chosenPicture, droppedFiles, folderDialog } from "./folders.ts";
 import * as form from "./form.ts";
 import { Link, WorkerError } from "./link.ts";
 import * as pictures from "./pictures.ts";
 import { ProgressView } from "./progress.ts";
-import type { Job, ModelSummary, OwnModel } from "./protocol.ts";
+import type { Job, ModelSummary, OwnModel, StartFiles } from "./protocol.ts";
 
 const generateButton: HTMLButtonElement = byId("generate");
 const compareButton: HTMLButtonElement = byId("compare");
@@ -98,6 +98,8 @@ async function choose(files: Promise<ReadonlyMap<string, File>>): Promise<void> 
   if (running) return announce("Stop the picture first, then choose a model");
   let model: OwnModel;
   try {
+    const picture = chosenPicture(await files);
+    if (picture) return await begin({ image: picture });
     model = chosenModel(await files, own);
   } catch (error) {
     // Leaving the dialog is no error.
@@ -113,6 +115,13 @@ async function openHub(): Promise<void> {
   if (name === "") return hubInput.focus();
   if (running) return announce("Stop the picture first, then choose a model");
   await openModel({ hub: { name, endpoint: hubInput.dataset.endpoint! } });
+}
+
+/** Begins with a picture, or with noise alone, and says what comes of it. */
+async function begin(files: StartFiles): Promise<void> {
+  form.beginWith(files);
+  announce(files.image ? `Begins with ${files.image.name}` : "Begins with noise");
+  await replan();
 }
 
 // What went wrong.
@@ -154,7 +163,7 @@ let planned = 0;
 async function replan(): Promise<void> {
   const mine = ++planned;
   try {
-    const plan = await link.plan(form.request());
+    const plan = await link.plan(form.request(), form.start());
     if (mine === planned) form.showPlan(plan);
   } catch (error) {
     if (mine === planned && asWorkerError(error).code !== "aborted") {
@@ -178,14 +187,16 @@ async function run(compare: boolean): Promise<void> {
   if (running || !usable) return;
   if (form.complain()) return;
   const request = form.request();
+  const start = form.start();
   // Compared with itself, direct would say nothing.
   const method = compare && request.method === "direct" ? "lssgen" : request.method;
   const jobs: Job[] = compare
-    ? [{ request: { ...request, method: "direct" }, warmUp: true }, {
+    ? [{ request: { ...request, method: "direct" }, start, warmUp: true }, {
       request: { ...request, method },
+      start,
       warmUp: true,
     }]
-    : [{ request, warmUp: false }];
+    : [{ request, start, warmUp: false }];
 
   clearTrouble();
   const focused = document.activeElement;
@@ -200,9 +211,11 @@ async function run(compare: boolean): Promise<void> {
   if (oneColumn.matches) byId("result").scrollIntoView();
   buttons();
   const made: pictures.Picture[] = [];
+  let whole = { width: 1 };
   try {
     await link.run(jobs, {
       onBegan(job, plan, warmUp) {
+        whole = plan;
         const name = jobs[job].request.method === "lssgen" ? "LSSGen" : String(jobs[job].request.method);
         const title = compare ? `${name[0].toUpperCase()}${name.slice(1)}, ${job + 1} of ${jobs.length}` : "";
         progress.picture(plan, warmUp ? `${title}, warming up` : title);
@@ -210,7 +223,7 @@ async function run(compare: boolean): Promise<void> {
       onProgress(event) {
         if (stopping) return;
         progress.show(event);
-        if (event.preview) pictures.preview(event, jobs[0].request as { width: number });
+        if (event.preview) pictures.preview(event, whole);
       },
       onRetrying() {
         progress.begin();
@@ -303,6 +316,19 @@ for (const input of [folderInput, fileInput]) {
     input.value = "";
   });
 }
+const initInput: HTMLInputElement = byId("init");
+const maskInput: HTMLInputElement = byId("mask");
+for (const [input, key] of [[initInput, "image"], [maskInput, "mask"]] as const) {
+  input.addEventListener("change", () => {
+    const [file] = input.files ?? [];
+    if (file) begin({ ...form.start(), [key]: file });
+    input.value = "";
+  });
+}
+byId("no-init").addEventListener("click", () => {
+  begin({});
+  initInput.focus();
+});
 const dialog = folderDialog();
 if (dialog) {
   folderInput.addEventListener("click", (event) => {

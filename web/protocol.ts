@@ -112,10 +112,20 @@ export interface PictureMessage {
   readonly warnings: readonly string[];
 }
 
+/** Pictures to begin with, as files: the worker decodes them. */
+export interface StartFiles {
+  /** For image-to-image. */
+  readonly image?: File;
+  /** What of it is drawn anew. */
+  readonly mask?: File;
+}
+
 /** One picture of a run. */
 export interface Job {
   /** What to draw. */
   readonly request: GenerateRequest;
+  /** What to begin with. */
+  readonly start?: StartFiles;
   /** Compiles what the picture needs beforehand, so that its time can be compared. */
   readonly warmUp: boolean;
 }
@@ -132,7 +142,12 @@ export type ToWorker =
     /** Kernels of earlier visits, by key. */
     readonly kernels: readonly (readonly [key: string, kernels: readonly KernelSpec[]])[];
   }
-  | { readonly type: "plan"; readonly id: number; readonly request: Omit<GenerateRequest, "prompt"> }
+  | {
+    readonly type: "plan";
+    readonly id: number;
+    readonly request: Omit<GenerateRequest, "prompt">;
+    readonly start?: StartFiles;
+  }
   | { readonly type: "run"; readonly id: number; readonly jobs: readonly Job[] }
   | { readonly type: "forget"; readonly id: number }
   | { readonly type: "stop" };

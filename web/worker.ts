@@ -7,6 +7,7 @@
 import "./platform.ts";
 import { pictureFile } from "../lib/cli/picture.ts";
 import { LssgenError, NoAdapterError } from "../lib/errors.ts";
+import { openPicture, type PictureFile } from "../lib/image/picture_file.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { openHubFolder } from "../lib/hub/repository.ts";
 import { METHODS } from "../lib/scaling/methods/registry.ts";
@@ -28,6 +29,7 @@ import type {
   ModelSummary,
   OwnFolder,
   PlanSummary,
+  StartFiles,
   ToWorker,
 } from "./protocol.ts";
 
@@ -92,7 +94,11 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
       break;
     }
     case "plan":
-      scope.postMessage({ type: "planned", id, plan: planOf(await engine().plan(message.request)) });
+      scope.postMessage({
+        type: "planned",
+        id,
+        plan: planOf(await engine().plan({ ...message.request, ...await started(message.start) })),
+      });
       break;
     case "run":
       running = new AbortController();
@@ -110,6 +116,25 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
       scope.postMessage({ type: "done", id });
       break;
   }
+}
+
+/** Pictures to begin with that were read lately, by what is known of their files: each change of a setting asks again. */
+const read = new Map<string, PictureFile>();
+
+/** The pictures to begin with, their headers read. */
+async function started({ image, mask }: StartFiles = {}): Promise<Partial<GenerateRequest>> {
+  const open = async (file: File): Promise<PictureFile> => {
+    const key = `${file.name} ${file.size} ${file.lastModified}`;
+    let picture = read.get(key);
+    if (!picture) {
+      picture = openPicture(new Uint8Array(await file.arrayBuffer()), { name: file.name });
+      // A picture and its mask.
+      if (read.size >= 2) read.delete(read.keys().next().value!);
+      read.set(key, picture);
+    }
+    return picture;
+  };
+  return { ...image && { image: await open(image) }, ...mask && { mask: await open(mask) } };
 }
 
 function engine(): Engine {
@@ -220,7 +245,7 @@ async function gpuOf(engine: Engine): Promise<Pick<FromWorker & { type: "opened"
 
 /** One picture, with a short run before it where its time is to be compared. */
 async function draw(id: number, index: number, job: Job, signal: AbortSignal): Promise<void> {
-  const { request } = job;
+  const request = { ...job.request, ...await started(job.start) };
   const { latentRgb } = await engine().model();
   const options: RunOptions = {
     signal,

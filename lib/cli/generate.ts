@@ -5,7 +5,8 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { decodePng, encodePng, type Picture, readPngText } from "../image/png.ts";
+import { openPicture } from "../image/picture_file.ts";
+import { encodePng, type Picture, readPngText } from "../image/png.ts";
 import { createPipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type {
   GeneratedImage,
@@ -17,14 +18,21 @@ import type {
 } from "../pipelines/text_to_image.ts";
 import { firstSeed } from "../random.ts";
 import { localPath } from "./download.ts";
-import { openFolder, readBytes } from "./input.ts";
+import { onDisk, openFolder, readBytes } from "./input.ts";
 import { openLora } from "./lora_file.ts";
 import { loraFolder } from "./lora_folder.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
 import { pictureFile } from "./picture.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
-import { fromStored, loraSpec, PARAMETERS_KEYWORD, toEngineChoice, toRequest } from "./request.ts";
+import {
+  followedPaths,
+  fromStored,
+  loraSpec,
+  PARAMETERS_KEYWORD,
+  toEngineChoice,
+  toRequest,
+} from "./request.ts";
 import type { EngineChoice } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
@@ -32,10 +40,11 @@ import { VERSION } from "./version.ts";
 /** Runs the command. */
 export async function generate(options: Parsed, terminal: Terminal): Promise<void> {
   const from = options.text.from;
-  const stored = from === undefined
-    ? undefined
-    : fromStored((await readPngText(await readBytes(from, "--from"), from)).get(PARAMETERS_KEYWORD), from);
+  const stored = from === undefined ? undefined : fromStored(await storedTextOf(from), from);
   const engine = toEngineChoice(options, stored?.engine);
+  if (stored) {
+    for (const note of await followedPaths(stored.engine, options, from!, onDisk)) terminal.note(`${note}\n`);
+  }
   const request = {
     ...toRequest(options, stored?.request),
     image: await readPicture(engine.initImg, "--init-img"),
@@ -116,9 +125,17 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   if (options.flag.json) terminal.print(JSON.stringify({ version: VERSION, images: report }));
 }
 
-/** A PNG that an option names. */
+/** The parameters stored in a picture, as text; undefined when there are none. */
+async function storedTextOf(path: string): Promise<string | undefined> {
+  return (await readPngText(await readBytes(path, "--from"), path, PARAMETERS_KEYWORD)).get(
+    PARAMETERS_KEYWORD,
+  );
+}
+
+/** A picture that an option names. */
 async function readPicture(path: string | undefined, option: string): Promise<Picture | undefined> {
-  return path === undefined ? undefined : await decodePng(await readBytes(path, option), path);
+  if (path === undefined) return undefined;
+  return await openPicture(await readBytes(path, option), { name: path }).decode();
 }
 
 /** Progress with the previews that the options ask for written to their file; a slow disk skips some. */
@@ -154,7 +171,7 @@ export function startProgress(
   const printer = new ProgressPrinter({
     tty: terminal.tty,
     columns: terminal.columns,
-    write: (text) => terminal.note(text),
+    write: (text) => terminal.draw(text),
   });
   return {
     onProgress: options.flag.quiet ? undefined : (event) => printer.show(event),

@@ -43,23 +43,45 @@ export async function openFolder(
  */
 export async function openFile(path: string, option: string): Promise<ByteSource> {
   const file = await fileSource(path);
-  if (!file) throw new LssgenError("bad_file", `Cannot read "${path}" (${option}): there is no such file`);
+  if (!file) throw await noFile(path, option);
   return file;
 }
 
+/** Bytes of a file that is read whole: no picture of a size that is read has more. */
+const MAX_WHOLE_BYTES = 2 ** 29;
+
 /**
- * Reads a whole file.
+ * Reads a whole file, a picture. Devices and pipes, which may never end, are no files.
  *
  * @param path As typed.
  * @param option The option's spelling, for messages.
- * @throws {LssgenError} `bad_file` when it cannot be read.
+ * @throws {LssgenError} `bad_file` when it cannot be read, is no regular file, or has more than 512 MiB.
  */
 export async function readBytes(path: string, option: string): Promise<Uint8Array<ArrayBuffer>> {
-  try {
-    return await Deno.readFile(path);
-  } catch (cause) {
-    throw unreadable(path, option, cause);
+  const file = await fileSource(path);
+  if (!file) throw await noFile(path, option);
+  if (file.size > MAX_WHOLE_BYTES) {
+    throw new LssgenError(
+      "bad_file",
+      `Cannot read "${path}" (${option}): it has ${file.size} bytes, expected at most ${MAX_WHOLE_BYTES}`,
+    );
   }
+  return await file.read(0, file.size);
+}
+
+/** Whether there is such a file or folder. */
+export async function onDisk(path: string): Promise<boolean> {
+  return await Deno.stat(path).then(() => true, () => false);
+}
+
+async function noFile(path: string, option: string): Promise<LssgenError> {
+  const info = await Deno.stat(path).catch(() => undefined);
+  const what = !info
+    ? "there is no such file"
+    : info.isDirectory
+    ? "it is a folder"
+    : "it is no regular file";
+  return new LssgenError("bad_file", `Cannot read "${path}" (${option}): ${what}`);
 }
 
 function unreadable(path: string, option: string, cause: unknown): LssgenError {

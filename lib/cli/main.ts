@@ -14,7 +14,7 @@ import { inspect } from "./inspect.ts";
 import { helpText, parseOptions } from "./options.ts";
 import { plan } from "./plan.ts";
 import { serve } from "./serve.ts";
-import type { Command, Terminal } from "./terminal.ts";
+import { type Command, printable, type Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
 const RUN: Readonly<Record<CommandName, Command>> = {
@@ -41,9 +41,11 @@ const EXIT_FAILED = 1;
 export async function main(args: readonly string[]): Promise<number> {
   const encoder = new TextEncoder();
   const controller = new AbortController();
+  const draw = (text: string): void => void Deno.stderr.writeSync(encoder.encode(text));
   const terminal: Terminal = {
-    print: (line) => console.log(line),
-    note: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
+    print: (line) => console.log(printable(line)),
+    note: (text) => draw(printable(text)),
+    draw,
     tty: Deno.stderr.isTerminal(),
     columns: width(),
     signal: controller.signal,

@@ -319,9 +319,10 @@ export const OPTIONS: readonly Option[] = [
     name: "init-img",
     also: ["-i", "--image"],
     type: "text",
-    value: "PNG",
+    value: "PICTURE",
     fallback: "none",
-    help: "image-to-image: the picture to begin with",
+    help:
+      "image-to-image: the PNG, JPEG, WebP, GIF or BMP to begin with; without a size the result has its size",
     commands: ["generate"],
   },
   {
@@ -336,9 +337,9 @@ export const OPTIONS: readonly Option[] = [
   {
     name: "mask",
     type: "text",
-    value: "PNG",
+    value: "PICTURE",
     fallback: "none",
-    help: "inpainting: white is drawn anew, black keeps --init-img",
+    help: "inpainting: white is drawn anew, black and transparent keep --init-img",
     commands: ["generate"],
   },
   {
@@ -538,6 +539,11 @@ export const OPTIONS: readonly Option[] = [
   { name: "help", also: ["-h"], type: "flag", help: "this text", commands: ALL },
 ];
 
+/** The row of an option, by the key of its value. */
+export function optionNamed(key: string): Option | undefined {
+  return OPTIONS.find(({ name }) => keyOf(name) === key);
+}
+
 /** camelCase of an option's name: the key of its value. */
 function keyOf(name: string): string {
   return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
@@ -716,7 +722,13 @@ function expected(option: Option): string {
     case "texts":
       return `a list, separated by commas, of ${option.choices?.join(", ")}`;
     default:
-      return option.value === "DIR" ? "a folder" : option.value === "PNG" ? "a .png file" : "a text";
+      return option.value === "DIR"
+        ? "a folder"
+        : option.value === "PNG"
+        ? "a .png file"
+        : option.value === "PICTURE"
+        ? "a picture"
+        : "a text";
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Progress } from "../pipelines/text_to_image.ts";
+import { printable } from "./terminal.ts";
 
 /** Where progress goes. */
 export interface ProgressOutput {
@@ -48,7 +49,8 @@ export class ProgressPrinter {
       this.phaseStart = now;
     }
     this.step = event.step ?? 0;
-    const line = progressLine(event, event.etaMs ?? this.estimate(event, now));
+    // Names of components come from the model's files.
+    const line = printable(progressLine(event, event.etaMs ?? this.estimate(event, now)));
     if (this.output.tty) {
       this.output.write(`\r\x1b[2K${line.slice(0, this.output.columns - 1)}`);
       this.open = true;

@@ -1,4 +1,3 @@
-/// <reference lib="deno.worker" />
 /**
  * A worker of {@linkcode Quantisers}: values in, blocks out.
  *
@@ -7,8 +6,15 @@
 
 import { quantise, type WritableType } from "../weights/quantise.ts";
 
-self.onmessage = ({ data }: MessageEvent<{ values: Float32Array; type: WritableType }>): void => {
-  const bytes = quantise(data.values, data.type);
-  if (bytes) self.postMessage(bytes, [bytes.buffer]);
-  else self.postMessage(undefined);
+/** What a worker has; the types of workers would change those of every file that is checked with this one. */
+interface WorkerScope {
+  onmessage: (event: MessageEvent<{ values: Float32Array<ArrayBuffer>; type: WritableType }>) => void;
+  postMessage(message: unknown, transfer: Transferable[]): void;
+}
+
+const scope = globalThis as unknown as WorkerScope;
+
+scope.onmessage = ({ data: { values, type } }) => {
+  const bytes = quantise(values, type);
+  scope.postMessage(bytes, bytes ? [bytes.buffer] : []);
 };

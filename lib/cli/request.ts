@@ -8,7 +8,7 @@ import { LssgenError } from "../errors.ts";
 import type { GenerateRequest } from "../pipelines/text_to_image.ts";
 import { randomSeed } from "../random.ts";
 import { promptWords } from "./commands.ts";
-import type { Parsed } from "./options.ts";
+import { optionNamed, type Parsed } from "./options.ts";
 
 /** Keyword of the PNG text chunk that holds all parameters as JSON, for `--from`. */
 export const PARAMETERS_KEYWORD = "lssgen";
@@ -67,6 +67,21 @@ const STORED: Readonly<
   strength: "number",
   rng: "string",
 };
+
+/** Options whose names are not those of the fields. */
+const OPTION_OF: Readonly<Record<string, string>> = { trueCfgScale: "cfgScale" };
+
+/** A stored number has to be one that could have been typed. */
+function checkRange(key: string, value: number, file: string): void {
+  const { min = -Infinity, max = Infinity, type } = optionNamed(OPTION_OF[key] ?? key) ?? {};
+  if (value >= min && value <= max && (type !== "integer" || Number.isSafeInteger(value))) return;
+  throw new LssgenError(
+    "bad_file",
+    `Cannot make "${file}" again: its "${key}" is ${value}, expected a ${
+      type === "integer" ? "whole " : ""
+    }number from ${min} to ${max}`,
+  );
+}
 
 /** A request for one picture. `plan` needs no prompt, so none is required here. */
 export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}): GenerateRequest {
@@ -186,7 +201,9 @@ export function fromStored(
   const request: Record<string, unknown> = {};
   for (const [key, type] of Object.entries(STORED)) {
     const value = take(key, type);
-    if (value !== undefined) request[key] = value;
+    if (value === undefined) continue;
+    if (type === "number") checkRange(key, value as number, file);
+    request[key] = value;
   }
   return {
     request: request as Partial<GenerateRequest>,
@@ -203,6 +220,63 @@ export function fromStored(
       maxActivation: take("maxActivation", "number") as number | undefined,
     },
   };
+}
+
+/** Options of the files that a picture may name, those that are followed and those that are not. */
+const FOLLOWED = {
+  model: "--model",
+  upsamplerWeights: "--upsampler-weights",
+  taesd: "--taesd",
+  loras: "--lora",
+  loraModelDir: "--lora-model-dir",
+} as const;
+const NOT_FOLLOWED = { initImg: "--init-img", mask: "--mask" } as const;
+
+/**
+ * The paths that a picture names and nobody has typed: whoever made the picture chose them. Pictures to begin with would
+ * be drawn into the result, so those are left to the user; models of this machine are opened, and said; nothing is asked
+ * of another machine.
+ *
+ * @param stored What the picture says.
+ * @param options What was typed, which counts first.
+ * @param file The picture's name, for messages.
+ * @param exists Whether there is such a file or folder on this machine's disks.
+ * @returns Sentences about the paths that will be opened.
+ * @throws {LssgenError} `bad_file` for a path that is not followed: a picture, or a place on another machine.
+ */
+export async function followedPaths(
+  stored: EngineChoice,
+  options: Parsed,
+  file: string,
+  exists: (path: string) => Promise<boolean>,
+): Promise<string[]> {
+  for (const [key, option] of Object.entries(NOT_FOLLOWED)) {
+    const path = stored[key as keyof typeof NOT_FOLLOWED];
+    if (path === undefined || options.text[key] !== undefined) continue;
+    throw new LssgenError(
+      "bad_file",
+      `"${file}" was drawn from another picture, "${path}", which is not opened because a file says so: ` +
+        `give it with ${option} (${option} "${path}" if it is yours)`,
+    );
+  }
+  const notes: string[] = [];
+  for (const [key, option] of Object.entries(FOLLOWED)) {
+    const value = stored[key as keyof typeof FOLLOWED];
+    const typed = key === "loras" ? options.texts.lora !== undefined : options.text[key] !== undefined;
+    if (value === undefined || typed) continue;
+    for (const path of typeof value === "string" ? [value] : value) {
+      const elsewhere = /^([\\/]{2}|[a-z][a-z0-9+.-]*:\/\/)/i.test(path);
+      if (elsewhere || !await exists(key === "loras" ? loraSpec(path).path : path)) {
+        throw new LssgenError(
+          "bad_file",
+          `"${file}" names "${path}", which is not on this machine's disks, and nothing is fetched because a file ` +
+            `says so: give it, or what stands for it here, with ${option}`,
+        );
+      }
+      notes.push(`"${file}" names "${path}", which is opened; ${option} takes another`);
+    }
+  }
+  return notes;
 }
 
 /** `style.safetensors:0.8` → file and scale. Only a number behind the last colon is a scale, so that paths may have colons. */

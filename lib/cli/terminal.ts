@@ -10,14 +10,28 @@ import type { Parsed } from "./options.ts";
 export interface Terminal {
   /** A line of results. */
   print(line: string): void;
-  /** Progress and notes, as they are. */
+  /** Notes. */
   note(text: string): void;
+  /** Progress, with control sequences of our own. */
+  draw(text: string): void;
   /** Whether notes go to a terminal. */
   readonly tty: boolean;
   /** Its width in characters. */
   readonly columns: number;
   /** Fires at the first Ctrl-C. */
   readonly signal: AbortSignal;
+}
+
+/**
+ * Text that does nothing to a terminal but be read: control characters other than tab and line feed, and marks that
+ * turn the direction of writing, are spelled as JSON spells them. What files and servers say could otherwise move the
+ * cursor, rename the window or hide part of a line.
+ */
+export function printable(text: string): string {
+  return text.replace(
+    /[^\P{Cc}\t\n]|[\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** A command: prints its results, throws what goes wrong. */

@@ -14,6 +14,8 @@ import { tuneOnce } from "../gpu/tune.ts";
 import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
 import { parseHubName } from "../hub/name.ts";
 import { hubFolder } from "../hub/repository.ts";
+import { pixelsOf } from "../image/picture_file.ts";
+import type { Picture } from "../image/png.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
 import { firstSeed } from "../random.ts";
 import { runPlan } from "../scaling/lssgen.ts";
@@ -43,7 +45,7 @@ import {
 } from "./family.ts";
 import { generation } from "./generation.ts";
 import { type GpuDenoising, gpuDenoising, noLearnedUpsampler, seededNoise, torchNoise } from "./latents.ts";
-import { checkPicture, pasteInto } from "./pictures.ts";
+import { checkPicture, pasteInto, pictureWarnings, startingSize } from "./pictures.ts";
 import { previewOf } from "./preview.ts";
 import type {
   GeneratedImage,
@@ -124,6 +126,7 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
   const scheduler = createScheduler(
     p.scheduler ? samplerConfig(info.scheduler, p.scheduler) : info.scheduler,
   );
+  const free = p.image !== undefined && (request.width === undefined || request.height === undefined);
   const plan = planStages({
     width: p.width,
     height: p.height,
@@ -141,12 +144,15 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
     strength: p.strength,
     inpaint: p.mask !== undefined,
     scheduler,
-    space: info.space,
+    // A size that nobody asked for is rounded to what the model takes, never refused.
+    space: free ? { ...info.space, indivisible: "round" } : info.space,
     cost: info.cost(callsOf(info, p)),
   });
   const grows = plan.stages.some((stage) => stage.grow?.upsampler === "learned");
   if (grows && !info.learnedUpsampler) throw noLearnedUpsampler();
-  return plan;
+  const unit = tokenSide(info) * 2 ** (plan.stages.length - 1);
+  const more = pictureWarnings(request, plan.stages[plan.stages.length - 1], unit);
+  return { ...plan, warnings: [...plan.warnings, ...more] };
 }
 
 /**
@@ -447,8 +453,10 @@ class TextToImage implements Pipeline {
     const { info } = this;
     const { vae, tiny, decoder } = this.networks;
     const { device, dtype, kernels } = this.context;
-    const p = resolve(info, request, info.learnedUpsampler);
-    const plan = this.plan(request);
+    const { image, mask } = await decoded(request);
+    const asked = { ...request, image, mask };
+    const p = resolve(info, asked, info.learnedUpsampler);
+    const plan = this.plan(asked);
     const clock = new Clock(device);
     const report = options.onProgress;
     const read = readPrompts(info, p);
@@ -469,7 +477,7 @@ class TextToImage implements Pipeline {
       const latents = await runPlan(
         plan,
         gpuDenoising({
-          ...this.denoising(r, scope, p),
+          ...this.denoising(r, scope, { image, mask }),
           denoise: encoded.denoiser(which),
           noise: p.rng === "philox" ? seededNoise(p.seed + picture, 0) : torchNoise(p.seed + picture, p.rng),
           preview: async (x0, stage, done) =>
@@ -497,18 +505,14 @@ class TextToImage implements Pipeline {
       await clock.lap("denoise");
       report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
       const rgb = await toBytes(r, await decoder.decode(r, latents));
-      if (p.image && p.mask) pasteInto(rgb, p.image, p.mask, plan.width, plan.height);
+      if (image && mask) pasteInto(rgb, image, mask, plan.width, plan.height);
       await clock.lap("decode");
       const { count: _, image: _image, mask: _mask, ...parameters } = p;
       const seed = p.seed + picture;
       const prompt = prompts[which];
-      images.push({
-        width: plan.width,
-        height: plan.height,
-        rgb,
-        seed,
-        parameters: { ...parameters, prompt, seed },
-      });
+      const { width, height } = plan;
+      const made = { ...parameters, prompt, width, height, seed };
+      images.push({ width, height, rgb, seed, parameters: made });
     }
     kernels?.add(r.kernels);
     return {
@@ -560,7 +564,8 @@ class TextToImage implements Pipeline {
     const latents = await runPlan(
       this.plan(request),
       gpuDenoising({
-        ...this.denoising(r, scope, p),
+        // Never looked at.
+        ...this.denoising(r, scope, { image: p.image && NO_PICTURE, mask: p.mask && NO_PICTURE }),
         denoise: onceAStage(encoded.denoiser()),
         noise: seededNoise(0, 0), // never drawn
       }),
@@ -577,7 +582,7 @@ class TextToImage implements Pipeline {
   private denoising(
     r: Recorder,
     scope: Scope,
-    { image, mask }: Resolved,
+    { image, mask }: { image?: Picture; mask?: Picture },
   ): Omit<GpuDenoising, "denoise" | "noise"> {
     const { vae, upsampler } = this.networks;
     return { r, scope, channels: this.info.latentChannels, vae, upsampler, image, mask };
@@ -596,6 +601,14 @@ function sameLoras(a: readonly LoraTag[], b: readonly LoraTag[]): boolean {
   const key = (tags: readonly LoraTag[]): string =>
     tags.map(({ name, scale, textScale }) => JSON.stringify([name, scale, textScale])).sort().join();
   return key(a) === key(b);
+}
+
+/** Stands for a picture whose pixels do not matter. */
+const NO_PICTURE: Picture = { width: 1, height: 1, channels: 1, data: new Uint8Array(1) };
+
+/** The pictures of a request, read from their files. */
+async function decoded({ image, mask }: GenerateRequest): Promise<{ image?: Picture; mask?: Picture }> {
+  return { image: image && await pixelsOf(image), mask: mask && await pixelsOf(mask) };
 }
 
 /** The network at each stage's first step; what it gives then stands for all others. */
@@ -645,9 +658,10 @@ interface Resolved extends GenerateRequest {
 function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): Resolved {
   const d = info.defaults;
   const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
+  const size = request.image && startingSize(request.image, request, tokenSide(info), d.baseResolution);
   const p: Resolved = {
-    width: d.width,
-    height: d.height,
+    width: size?.width ?? d.width,
+    height: size?.height ?? d.height,
     steps: d.steps,
     trueCfgScale: 1,
     seed: 0,
@@ -771,6 +785,11 @@ function readPrompts(info: ModelInfo, p: GenerateRequest): ReadRequest {
     emphasis,
   };
   return { request, loras, warnings };
+}
+
+/** Pixels of a token's side: what sides of pictures are multiples of. */
+function tokenSide({ space }: ModelInfo): number {
+  return space.vaeFactor * space.patch;
 }
 
 /** Calls of the network a step. */

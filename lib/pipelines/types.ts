@@ -6,6 +6,7 @@
 
 import type { Device } from "../gpu/device.ts";
 import type { KernelMemory } from "../gpu/stored.ts";
+import type { PictureFile } from "../image/picture_file.ts";
 import type { Picture } from "../image/png.ts";
 import type { CostModel, LatentSpace, Plan, Upsampler } from "../scaling/types.ts";
 import type { Entry } from "../schedulers/entry.ts";
@@ -33,7 +34,7 @@ export interface GenerateRequest {
   readonly negativePrompt2?: string;
   /** What to keep out, for the third text encoder. */
   readonly negativePrompt3?: string;
-  /** Pixels. */
+  /** Pixels. With `image` and one of the two the other follows its shape; with neither the picture has the size of `image`. */
   readonly width?: number;
   /** Pixels. */
   readonly height?: number;
@@ -65,12 +66,18 @@ export interface GenerateRequest {
    * prompts are cut, as in diffusers. Default true.
    */
   readonly emphasis?: boolean;
-  /** Image-to-image: the picture to begin with, resized to the first stage. */
-  readonly image?: Picture;
+  /**
+   * Image-to-image: the picture to begin with, resized to the first stage. Alpha is laid on white, as A1111 does
+   * (diffusers and ComfyUI show the colours under it). A file ({@linkcode openPicture}) is decoded when its turn comes.
+   */
+  readonly image?: Picture | PictureFile;
   /** How far from `image`, in (0, 1]: the share of the steps that is run. Default 0.75. */
   readonly strength?: number;
-  /** Inpainting: white is drawn anew, black keeps `image`. */
-  readonly mask?: Picture;
+  /**
+   * Inpainting: white is drawn anew, black keeps `image`. Transparent keeps too: where all that is visible is either dark
+   * or light, alpha alone decides (as in A1111, ComfyUI has it the other way round), otherwise light on transparent does.
+   */
+  readonly mask?: Picture | PictureFile;
   /** Noise: our own counter-based generator, or PyTorch's on CPU or CUDA, for the pictures known from diffusers. */
   readonly rng?: Rng;
   /** Another sampler than the model's own, as stable-diffusion.cpp spells it. */

@@ -15,16 +15,20 @@ function bad(message: string): LssgenError {
   return new LssgenError("bad_option", message);
 }
 
+/** Pixels of a side, and steps, beyond which nothing is planned. */
+const MAX_SIDE = 65_536;
+const MAX_STEPS = 10_000;
+
 /** Checks what every method needs. */
 export function checkRequest(r: PlanRequest): void {
-  const whole = (name: string, value: number): void => {
-    if (!Number.isInteger(value) || value < 1) {
-      throw bad(`${name} is ${value}, expected a whole number from 1`);
+  const whole = (name: string, value: number, most = MAX_SIDE): void => {
+    if (!Number.isInteger(value) || value < 1 || value > most) {
+      throw bad(`${name} is ${value}, expected a whole number from 1 to ${most}`);
     }
   };
   whole("width", r.width);
   whole("height", r.height);
-  whole("steps", r.steps);
+  whole("steps", r.steps, MAX_STEPS);
   whole("minResolution", r.minResolution);
   const base = baseSize(r);
   whole("baseResolution", base.width);
@@ -114,10 +118,15 @@ export function stageSteps(r: PlanRequest, size: Size): number {
   return steps;
 }
 
-/** The whole schedule of a stage. */
-export function stageSchedule(r: PlanRequest, size: StageSize, steps: number): Schedule {
+/**
+ * The whole schedule of a stage.
+ *
+ * @param stages Stages of the run. With one, a shift that depends on the size is diffusers'; with several it goes no
+ * further than the scheduler's largest size, as LSSGen's reference has it.
+ */
+export function stageSchedule(r: PlanRequest, size: StageSize, steps: number, stages: number): Schedule {
   const sigmas = r.space.sigmas === "linear" ? linearSigmas(steps) : undefined;
-  return r.scheduler.schedule(steps, { imageSeqLen: size.tokens, sigmas });
+  return r.scheduler.schedule(steps, { imageSeqLen: size.tokens, clampSeqLen: stages > 1, sigmas });
 }
 
 /** A stage from its schedule. `end` leaves the schedule early. */
@@ -162,7 +171,7 @@ export function enterStage(
   entry: PlanRequest["entry"] = r.entry ?? "reference",
 ): { stage: StagePlan; warnings: string[] } {
   const steps = stageSteps(r, size);
-  const { schedule, begin } = enter(r.scheduler, stageSchedule(r, size, steps), level, entry);
+  const { schedule, begin } = enter(r.scheduler, stageSchedule(r, size, steps, index + 1), level, entry);
   const grow = growth(r, schedule, begin, "latents", upsampler);
   const warnings = r.scheduler.kind === "flow" && grow.level > 0.9999
     ? [

@@ -41,9 +41,9 @@ export function flowMatchEuler(c: SchedulerConfig): Scheduler {
         "FlowMatchEulerDiscreteScheduler: its shift needs mu or the number of image tokens",
       );
     }
-    // Tokens beyond the scheduler's range would extrapolate the shift; the reference stops there in staged runs.
+    const tokens = options.clampSeqLen ? Math.min(options.imageSeqLen, maxTokens) : options.imageSeqLen;
     const slope = (maxShift - baseShift) / (maxTokens - baseTokens);
-    return Math.min(options.imageSeqLen, maxTokens) * slope + (baseShift - slope * baseTokens);
+    return tokens * slope + (baseShift - slope * baseTokens);
   }
 
   function schedule(steps: number, options: ScheduleOptions = {}): Schedule {

@@ -54,6 +54,11 @@ export interface Step {
 export interface ScheduleOptions {
   /** Image tokens of the stage, for schedules that shift with the size. */
   readonly imageSeqLen?: number;
+  /**
+   * Whether tokens beyond the scheduler's `max_image_seq_len` shift no further. LSSGen's reference stops there in staged
+   * runs; diffusers extrapolates. Default false.
+   */
+  readonly clampSeqLen?: boolean;
   /** Shift parameter given directly, instead of computed from `imageSeqLen`. */
   readonly mu?: number;
   /** Noise levels before shifting, falling, in (0, 1]; FLUX passes {@linkcode linearSigmas}. Flow models only. */

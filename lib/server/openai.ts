@@ -1,5 +1,5 @@
 /**
- * The API of OpenAI's images: `POST /v1/images/generations`, `GET /v1/models`.
+ * The API of OpenAI's images: `POST /v1/images/generations`, `POST /v1/images/edits`, `GET /v1/models`.
  *
  * @module
  */
@@ -7,6 +7,7 @@
 import type { GenerateRequest, ModelInfo } from "../pipelines/types.ts";
 import { firstSeed, MAX_SEED } from "../random.ts";
 import { ApiError, Fields, furtherPrompts } from "./fields.ts";
+import { sentPicture, transparentMask } from "./incoming_pictures.ts";
 import { type Limits, sized } from "./limits.ts";
 
 /** Requests of one picture each. Fields beyond OpenAI's: `seed`, `steps`, `guidance`, `negative_prompt`, `method`, `prompt_2` … */
@@ -54,6 +55,64 @@ export function imageRequests(body: unknown, info: ModelInfo, limits: Limits): G
   const length = f.whole("n", 1, limits.pictures) ?? 1;
   const seed = firstSeed(f.whole("seed", -1, MAX_SEED) ?? -1, length);
   return Array.from({ length }, (_, i) => ({ ...request, seed: seed + i }));
+}
+
+/** Files of a form, by field. */
+export type FormFiles = ReadonlyMap<string, readonly Uint8Array<ArrayBuffer>[]>;
+
+/**
+ * Requests of one picture each that begin with another one. As JSON `image` is base64 or a data: address, alone or in a
+ * list, as a form it is a file. Beyond OpenAI's fields: those of {@linkcode imageRequests}, and `strength`.
+ */
+export function editRequests(
+  body: unknown,
+  files: FormFiles,
+  info: ModelInfo,
+  limits: Limits,
+): GenerateRequest[] {
+  const f = new Fields(body);
+  const sent = (name: string): (string | Uint8Array<ArrayBuffer>)[] => {
+    const value = (body as Record<string, unknown>)[name];
+    return [
+      ...files.get(name) ?? [],
+      ...(Array.isArray(value) ? f.texts(name, Infinity) : [f.text(name, Infinity)]) ?? [],
+    ]
+      .filter((one) => one !== undefined);
+  };
+  const [image, ...more] = sent("image");
+  if (image === undefined) {
+    throw new ApiError(400, "missing_field", '"image" is missing: a picture to begin with', "image");
+  }
+  if (more.length > 0) {
+    throw new ApiError(400, "unsupported", '"image" holds several pictures, one is taken', "image");
+  }
+  const [mask] = sent("mask");
+  const start = {
+    image: sentPicture(image, "image", limits),
+    mask: mask === undefined ? undefined : transparentMask(sentPicture(mask, "mask", limits)),
+    strength: f.number("strength", 0.01, 1),
+  };
+  return imageRequests(body, info, limits).map((request) => ({ ...request, ...start }));
+}
+
+/** Fields of a form that are numbers; a form knows texts only. */
+const NUMBERS: readonly string[] = ["n", "seed", "steps", "guidance", "strength"];
+
+/** A form's texts as JSON would hold them, and its files. Names of lists may end in `[]`, as OpenAI's clients have it. */
+export async function formFields(form: FormData): Promise<{ body: unknown; files: FormFiles }> {
+  const body: Record<string, unknown> = {};
+  const files = new Map<string, Uint8Array<ArrayBuffer>[]>();
+  for (const [key, value] of form) {
+    const name = key.replace(/\[\]$/, "");
+    if (typeof value === "string") {
+      body[name] = NUMBERS.includes(name) && value.trim() !== "" ? Number(value) : value;
+    } else {
+      const list = files.get(name) ?? [];
+      list.push(new Uint8Array(await value.arrayBuffer()));
+      files.set(name, list);
+    }
+  }
+  return { body, files };
 }
 
 /** The answer with pictures; `warnings` beyond OpenAI's fields, where there are any. */

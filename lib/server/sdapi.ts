@@ -7,11 +7,11 @@
  * @module
  */
 
-import { decodePng } from "../image/png.ts";
 import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/types.ts";
 import { SAMPLER_NAMES } from "../schedulers/registry.ts";
 import { firstSeed, MAX_SEED } from "../random.ts";
 import { ApiError, Fields, furtherPrompts } from "./fields.ts";
+import { sentPicture } from "./incoming_pictures.ts";
 import type { JobResult, JobState } from "./jobs.ts";
 import { type Limits, sized } from "./limits.ts";
 
@@ -26,6 +26,9 @@ const SAMPLERS: Readonly<Record<string, string>> = {
   "LCM": "lcm",
 };
 
+/** Width and height of img2img where a client names none. */
+const IMG2IMG_SIDE = 512;
+
 /** What would change the picture and is not there. */
 const REFUSED: Readonly<Record<string, string>> = {
   tiling: "pictures that tile",
@@ -36,12 +39,12 @@ const REFUSED: Readonly<Record<string, string>> = {
 };
 
 /** Requests of one picture each. `init_images` and `mask` only in img2img. */
-export async function pictureRequests(
+export function pictureRequests(
   body: unknown,
   info: ModelInfo,
   limits: Limits,
   fromPicture: boolean,
-): Promise<GenerateRequest[]> {
+): GenerateRequest[] {
   const f = new Fields(body);
   for (const [name, what] of Object.entries(REFUSED)) {
     const value = (body as Record<string, unknown>)[name];
@@ -67,8 +70,9 @@ export async function pictureRequests(
   const guidance = info.embeddedGuidance
     ? { guidance: distilled, trueCfgScale: cfg }
     : { guidance: cfg ?? distilled };
-  const width = f.whole("width", 16, 16_384);
-  const height = f.whole("height", 16, 16_384);
+  // A1111's img2img has a size of its own, whatever the picture's.
+  const width = f.whole("width", 16, 16_384) ?? (fromPicture ? IMG2IMG_SIDE : undefined);
+  const height = f.whole("height", 16, 16_384) ?? (fromPicture ? IMG2IMG_SIDE : undefined);
   const flow = info.scheduler._class_name === "FlowMatchEulerDiscreteScheduler";
   const request: GenerateRequest = sized(
     {
@@ -88,7 +92,7 @@ export async function pictureRequests(
       upsampler: f.text("upsampler") as GenerateRequest["upsampler"],
       ...furtherPrompts(f),
       ...highResolution(f, fromPicture, width ?? info.defaults.width, height ?? info.defaults.height),
-      ...fromPicture && await startingPicture(f),
+      ...fromPicture && startingPicture(f, limits),
     },
     info,
     limits,
@@ -135,10 +139,10 @@ function highResolution(
   };
 }
 
-async function startingPicture(f: Fields): Promise<Partial<GenerateRequest>> {
+function startingPicture(f: Fields, limits: Limits): Partial<GenerateRequest> {
   const [first, ...more] = f.texts("init_images", Infinity) ?? [];
   if (first === undefined) {
-    throw new ApiError(422, "bad_field", '"init_images" is missing: one PNG in base64', "init_images");
+    throw new ApiError(422, "bad_field", '"init_images" is missing: one picture in base64', "init_images");
   }
   if (more.length > 0) {
     throw new ApiError(
@@ -150,19 +154,10 @@ async function startingPicture(f: Fields): Promise<Partial<GenerateRequest>> {
   }
   const mask = f.text("mask", Infinity);
   return {
-    image: await decodePng(bytesOf(first, "init_images"), "init_images"),
-    mask: mask === undefined ? undefined : await decodePng(bytesOf(mask, "mask"), "mask"),
+    image: sentPicture(first, "init_images", limits),
+    mask: mask === undefined ? undefined : sentPicture(mask, "mask", limits),
     strength: f.number("denoising_strength", 0.01, 1) ?? 0.75,
   };
-}
-
-/** Base64, with or without `data:image/png;base64,` in front. */
-function bytesOf(text: string, field: string): Uint8Array<ArrayBuffer> {
-  try {
-    return Uint8Array.from(atob(text.replace(/^data:[^,]*,/, "")), (c) => c.charCodeAt(0));
-  } catch {
-    throw new ApiError(422, "bad_field", `"${field}" is no base64`, field);
-  }
 }
 
 /** The answer of txt2img and img2img. */

@@ -11,7 +11,14 @@ import type { GeneratedImage, GenerateRequest } from "../pipelines/types.ts";
 import { ApiError } from "./fields.ts";
 import { type Engine, type JobResult, Jobs } from "./jobs.ts";
 import { LIMITS, type Limits } from "./limits.ts";
-import { errorAnswer, imageRequests, imagesAnswer, modelListAnswer } from "./openai.ts";
+import {
+  editRequests,
+  errorAnswer,
+  formFields,
+  imageRequests,
+  imagesAnswer,
+  modelListAnswer,
+} from "./openai.ts";
 import { modelsAnswer, pictureAnswer, pictureRequests, progressAnswer, samplersAnswer } from "./sdapi.ts";
 
 /** How the server behaves. */
@@ -72,6 +79,7 @@ export class ImageServer {
       "/sdapi/v1/samplers": { GET: () => samplersAnswer(info) },
       "/sdapi/v1/options": { GET: () => ({ sd_model_checkpoint: info.name }) },
       "/v1/images/generations": { POST: (request) => this.openai(request) },
+      "/v1/images/edits": { POST: (request) => this.openai(request, true) },
       "/v1/models": { GET: () => modelListAnswer(info) },
     };
   }
@@ -110,25 +118,53 @@ export class ImageServer {
   private async sdapi(request: Request, fromPicture: boolean): Promise<unknown> {
     const body = await this.body(request);
     const result = await this.draw(
-      await pictureRequests(body, this.engine.info, this.limits, fromPicture),
+      pictureRequests(body, this.engine.info, this.limits, fromPicture),
       request.signal,
     );
     return pictureAnswer(body, result, await this.files(result.images));
   }
 
-  private async openai(request: Request): Promise<unknown> {
-    const body = await this.body(request);
-    const { images, interrupted, warnings } = await this.draw(
-      imageRequests(body, this.engine.info, this.limits),
-      request.signal,
-    );
+  private async openai(request: Request, edit = false): Promise<unknown> {
+    const { info } = this.engine;
+    const requests = edit
+      ? await this.edits(request)
+      : imageRequests(await this.body(request), info, this.limits);
+    const { images, interrupted, warnings } = await this.draw(requests, request.signal);
     if (interrupted) throw new ApiError(503, "interrupted", "The request was interrupted");
     return imagesAnswer(await this.files(images), warnings);
   }
 
+  private async edits(request: Request): Promise<GenerateRequest[]> {
+    const { info } = this.engine;
+    const type = request.headers.get("content-type") ?? "";
+    if (!/^multipart\/form-data\b/i.test(type)) {
+      return editRequests(await this.body(request), new Map(), info, this.limits);
+    }
+    // Pages of other sites can send forms without asking first.
+    const { headers } = request;
+    const site = headers.get("sec-fetch-site");
+    if (headers.has("origin") || (site !== null && site !== "same-origin" && site !== "none")) {
+      throw new ApiError(403, "bad_origin", "Forms are not taken from pages; send JSON");
+    }
+    const bytes = await this.bytes(request);
+    const form = await new Response(bytes, { headers: { "content-type": type } }).formData().catch(() => {
+      throw new ApiError(400, "bad_form", "The body is no form");
+    });
+    const { body, files } = await formFields(form);
+    return editRequests(body, files, info, this.limits);
+  }
+
   private async draw(requests: readonly GenerateRequest[], signal: AbortSignal): Promise<JobResult> {
     // What cannot be planned is refused now rather than when its turn comes.
-    this.engine.plan(requests[0]);
+    const { width, height } = this.engine.plan(requests[0]);
+    if (width * height > this.limits.pixels) {
+      throw new ApiError(
+        422,
+        "too_large",
+        `The picture would have ${width} × ${height} pixels, this server draws at most ${this.limits.pixels}; give a size`,
+        "size",
+      );
+    }
     return await this.jobs.run(requests, signal);
   }
 
@@ -186,11 +222,20 @@ export class ImageServer {
     if (!/^application\/json\b/i.test(request.headers.get("content-type") ?? "")) {
       throw new ApiError(415, "bad_type", "The body has to be JSON, with content-type: application/json");
     }
+    try {
+      return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(await this.bytes(request)));
+    } catch (error) {
+      if (error instanceof ApiError || error instanceof AbortedError) throw error;
+      throw new ApiError(400, "bad_json", "The body is no JSON");
+    }
+  }
+
+  /** The body, within its bounds of size and time. */
+  private async bytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
     const { maxBodyBytes: most } = this;
     if (Number(request.headers.get("content-length") ?? 0) > most) throw tooLong(most);
     const reader = request.body?.getReader();
-    const text: string[] = [];
-    const decoder = new TextDecoder("utf-8", { fatal: true });
+    const parts: Uint8Array<ArrayBuffer>[] = [];
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -201,16 +246,15 @@ export class ImageServer {
       for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
         bytes += part.value.length;
         if (bytes > most) throw tooLong(most);
-        text.push(decoder.decode(part.value, { stream: true }));
+        parts.push(part.value);
       }
       if (late) throw new ApiError(408, "too_slow", "The body took too long to arrive");
-      text.push(decoder.decode());
-      return JSON.parse(text.join(""));
+      return new Uint8Array(await new Blob(parts).arrayBuffer());
     } catch (error) {
       if (error instanceof ApiError) throw error;
       if (late) throw new ApiError(408, "too_slow", "The body took too long to arrive");
       if (request.signal.aborted) throw new AbortedError();
-      throw new ApiError(400, "bad_json", "The body is no JSON");
+      throw new ApiError(400, "bad_body", "The body broke off");
     } finally {
       clearTimeout(timer);
       reader?.cancel().catch(() => {});

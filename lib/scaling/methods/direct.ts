@@ -13,6 +13,6 @@ export const direct: Method = {
   plan(r) {
     checkRequest(r);
     const { sizes: [size], warnings } = stageSizes(r, 0);
-    return { stages: [makeStage(r, 0, size, stageSchedule(r, size, r.steps))], warnings };
+    return { stages: [makeStage(r, 0, size, stageSchedule(r, size, r.steps, 1))], warnings };
   },
 };

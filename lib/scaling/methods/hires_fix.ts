@@ -28,7 +28,7 @@ export const hiresFix: Method = {
     const base = baseSize(r);
     const native = Math.min(base.width, base.height, r.width, r.height);
     const { sizes, warnings } = stageSizes(r, doublings(r, native));
-    const first = makeStage(r, 0, sizes[0], stageSchedule(r, sizes[0], r.steps));
+    const first = makeStage(r, 0, sizes[0], stageSchedule(r, sizes[0], r.steps, sizes.length));
     const later = sizes.slice(1).map((size, i) => enterStage(r, i + 1, size, STRENGTH, r.upsampler, "count"));
     return {
       stages: [first, ...later.map(({ stage }) => stage)],

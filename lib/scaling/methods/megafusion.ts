@@ -21,7 +21,7 @@ export const megafusion: Method = {
     checkRequest(r);
     const count = doublings(r, r.minResolution);
     const { sizes, warnings } = stageSizes(r, count);
-    const schedule = stageSchedule(r, sizes[count], r.steps);
+    const schedule = stageSchedule(r, sizes[count], r.steps, sizes.length);
     const n = schedule.timesteps.length;
     const first = count === 0 ? n : Math.round(n * FIRST_SHARE[r.scheduler.kind]);
     // The rest is split evenly, the last stage taking what does not divide.
