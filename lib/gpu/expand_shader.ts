@@ -190,7 +190,7 @@ function isCode(line: string): boolean {
 function countsMention(nodes: readonly Node[], index: string): boolean {
   return nodes.some((node) =>
     node.kind === "unroll" &&
-    ((node.count.match(/[A-Za-z_]\w*/g) ?? []).includes(index) || countsMention(node.body, index))
+    (new RegExp(`\\b${index}\\b`).test(node.count) || countsMention(node.body, index))
   );
 }
 
