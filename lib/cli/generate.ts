@@ -15,7 +15,8 @@ import type {
   Pipeline,
   Progress,
 } from "../pipelines/text_to_image.ts";
-import { openFile, openFolder, readBytes } from "./input.ts";
+import { openFolder, readBytes } from "./input.ts";
+import { openLora } from "./lora_file.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
 import { pictureFile } from "./picture.ts";
@@ -156,9 +157,9 @@ export async function openPipeline(
 ): Promise<Pipeline> {
   return await createPipeline(await openFolder(engine.model, "--model"), {
     dtype: engine.dtype,
-    loras: await Promise.all((engine.loras ?? []).map(async (text) => {
+    loras: await Promise.all((engine.loras ?? []).map((text) => {
       const { path, scale } = loraSpec(text);
-      return { file: await openFile(path, "--lora"), scale };
+      return openLora(path, scale, "--lora");
     })),
     upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights"),
     tinyVae: await openFolder(engine.taesd, "--taesd"),

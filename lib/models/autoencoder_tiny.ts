@@ -2,11 +2,12 @@
  * AutoencoderTiny: the small distilled autoencoders TAESD, TAESDXL, TAESD3 and TAEF1.
  *
  * Source: diffusers AutoencoderTiny, EncoderTiny, DecoderTiny. Latents are what the diffusion model works on:
- * there is nothing to normalise but `scaling_factor`, which is 1 in every known file.
+ * `scaling_factor` is 1 and `shift_factor` 0 in the published files, and pipelines apply others.
  *
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { conv2d, type ConvWeights } from "../ops/conv2d.ts";
 import { activation, affine, softClamp } from "../ops/elementwise.ts";
@@ -30,6 +31,10 @@ export interface AutoencoderTinyConfig {
   readonly num_encoder_blocks: readonly number[];
   /** Blocks of the decoder at each resolution. */
   readonly num_decoder_blocks: readonly number[];
+  /** Normalised latents = (z − shift_factor) · scaling_factor. */
+  readonly scaling_factor: number;
+  /** See scaling_factor. */
+  readonly shift_factor: number;
 }
 
 /** Reads and checks vae/config.json. */
@@ -45,6 +50,8 @@ export function autoencoderTinyConfig(c: ConfigReader): AutoencoderTinyConfig {
     decoder_block_out_channels: c.numbers("decoder_block_out_channels", [64, 64, 64, 64]),
     num_encoder_blocks: c.numbers("num_encoder_blocks", [1, 3, 3, 3]),
     num_decoder_blocks: c.numbers("num_decoder_blocks", [3, 3, 3, 1]),
+    scaling_factor: c.number("scaling_factor", 1),
+    shift_factor: c.number("shift_factor", 0),
   };
 }
 
@@ -53,17 +60,29 @@ type Layer = (r: Recorder, x: Tensor) => Tensor;
 
 /** AutoencoderTiny. */
 export class AutoencoderTiny {
-  private readonly encoder: Layer[];
+  private readonly encoder?: Layer[];
   private readonly decoder: Layer[];
 
-  /** Declares the weights; load them before use. */
-  constructor(w: Weights, readonly config: AutoencoderTinyConfig) {
-    this.encoder = encoderLayers(w.at("encoder.layers"), config);
+  /** Declares the weights; load them before use. TAESD's halves are published apart: a decoder alone can decode. */
+  constructor(private readonly w: Weights, readonly config: AutoencoderTinyConfig) {
+    const names = [...w.store.source.names()];
+    const half = names.length > 0 && names.every((name) => name.startsWith("decoder."));
+    if (!half) this.encoder = encoderLayers(w.at("encoder.layers"), config);
     this.decoder = decoderLayers(w.at("decoder.layers"), config);
   }
 
-  /** Picture [B, H, W, 3] in −1 … 1 → latents [B, H/8, W/8, C] f32. */
+  /**
+   * Picture [B, H, W, 3] in −1 … 1 → latents [B, H/8, W/8, C] f32.
+   *
+   * @throws {LssgenError} `unsupported` when the file holds the decoder alone.
+   */
   encode(r: Recorder, x: Tensor): Tensor {
+    if (!this.encoder) {
+      throw new LssgenError(
+        "unsupported",
+        `"${this.w.store.source.name}" is a decoder alone, and a picture is to be encoded; put the encoder's file beside it`,
+      );
+    }
     using scope = r.scope();
     return scope.keep(through(r, affine(r, x, 0.5, 0.5), this.encoder));
   }

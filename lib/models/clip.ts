@@ -41,7 +41,9 @@ export interface ClipTextConfig {
 }
 
 /** Reads and checks text_encoder/config.json; the class decides about the projection. */
-export function clipTextConfig(c: ConfigReader, className: string): ClipTextConfig {
+export function clipTextConfig(config: ConfigReader, className: string): ClipTextConfig {
+  // A whole CLIP's config has the text encoder's inside.
+  const c = config.at("text_config") ?? config;
   const act = c.oneOf("hidden_act", ["quick_gelu", "gelu", "gelu_new", "gelu_pytorch_tanh"], "quick_gelu");
   return {
     vocab_size: c.number("vocab_size", 49408),
@@ -94,6 +96,14 @@ export class ClipTextModel {
     };
     if (c.projection_dim !== undefined) {
       this.projection = root.linear("text_projection", c.projection_dim, D, { bias: false });
+    } else {
+      root.ignore("text_projection.weight");
+    }
+    // A whole CLIP is more than its text encoder: transformers' text models leave the rest out, too.
+    root.ignore(/^(logit_scale$|logit_bias$|attn_mask$|visual|vision_model\.)/);
+    // A config with fewer layers than the file asks for the first ones: SD2's text encoder ends before the last.
+    for (let i = c.num_hidden_layers; w.has(`encoder.layers.${i}.layer_norm1.weight`); i++) {
+      w.ignore(new RegExp(`^${w.at("encoder.layers").at(i).path.replaceAll(".", "\\.")}\\.`));
     }
   }
 

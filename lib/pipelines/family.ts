@@ -5,6 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { impostorOf, impostorOfText } from "../impostor.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { KernelList } from "../gpu/warm.ts";
@@ -19,6 +20,7 @@ import { loadTokenizer, type TokenizerFolder } from "../text/load_tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, readConfig } from "../weights/model_folder.ts";
+import { checkQuantization } from "../weights/scales.ts";
 import type { ModelInfo, Progress } from "./types.ts";
 
 /** What is asked of the text encoders. */
@@ -231,6 +233,7 @@ export async function loadComponent<M>(
   build: (w: Weights, config: ConfigReader) => M,
 ): Promise<Component<M>> {
   const config = await readConfig(c.folder, subfolder === "" ? "config.json" : `${subfolder}/config.json`);
+  checkQuantization(config);
   const stored = await (c.opened ?? new Opened()).checkpoint(c.folder, subfolder, !c.rehearsal);
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
@@ -239,7 +242,8 @@ export async function loadComponent<M>(
   });
   try {
     const model = build(store.root(), config);
-    if (!c.rehearsal) await store.load();
+    if (c.rehearsal) store.checkUnused();
+    else await store.load();
     return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
   } catch (error) {
     store[Symbol.dispose]();
@@ -286,15 +290,20 @@ export async function ownSettings(
 const MAX_TOKENIZER_BYTES = 64 << 20;
 
 function tokenizerFiles(folder: FolderSource): TokenizerFolder {
+  const checked = (path: string, what: string | undefined): void => {
+    if (what) throw new LssgenError("bad_file", `"${folder.name}/${path}" ${what}`);
+  };
   return {
-    text: (path) => folder.text(path),
+    async text(path) {
+      const text = await folder.text(path);
+      if (text !== undefined) checked(path, impostorOfText(text));
+      return text;
+    },
     async bytes(path) {
       const file = await folder.open(path);
+      if (file) checked(path, await impostorOf(file));
       if (file && file.size > MAX_TOKENIZER_BYTES) {
-        throw new LssgenError(
-          "bad_file",
-          `"${file.name}" has ${file.size} bytes, expected a tokenizer of at most ${MAX_TOKENIZER_BYTES}`,
-        );
+        checked(path, `has ${file.size} bytes, expected a tokenizer of at most ${MAX_TOKENIZER_BYTES}`);
       }
       return file && await file.read(0, file.size);
     },

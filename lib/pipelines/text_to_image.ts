@@ -170,6 +170,7 @@ export async function createPipeline(
   const device = options.device ?? await openDevice();
   const parts: Disposable[] = options.device ? [] : [device];
   const loaded = new AbortController();
+  const refused = new AbortController();
   try {
     await tuneOnce(device);
     const { signal, onProgress } = options;
@@ -179,7 +180,8 @@ export async function createPipeline(
     const key = kernelListKey(device, info.name, dtype);
     const known = memory.recall(key);
     const opened = new Opened();
-    await opened.checkTokenizers(folder, index);
+    // Tried again, since what fails once may be the network's fault.
+    await opened.checkTokenizers(folder, index).catch(() => opened.checkTokenizers(folder, index));
     const { loras, warnings } = await openLoras(options.loras, folder, index, opened);
     const context: LoadContext = {
       folder,
@@ -194,14 +196,23 @@ export async function createPipeline(
       opened,
     };
     const model = { family, info, options };
-    // Hints: what goes wrong here goes wrong again where it matters, and is told there.
-    const rehearsed = rehearse(model, { ...context, signal: loaded.signal }).catch(() => []);
+    const rehearsed = foretold(() => rehearse(model, { ...context, signal: loaded.signal })).catch(
+      (error) => {
+        // A file that is no good for the last text encoder is told before weights are loaded, not minutes later. Anything
+        // else that goes wrong here goes wrong again where it matters, and is told there.
+        if (!loaded.signal.aborted && isAboutFiles(error)) refused.abort(error);
+        return [];
+      },
+    );
     const warming = warmKernels(device, [known, rehearsed], loaded.signal);
     // Ahead of the weights it is over at once; beside them it would be over with them, where they come from memory.
     await settledWithin(AHEAD_MS, rehearsed);
-    const networks = await openNetworks(model, context, parts);
+    refused.signal.throwIfAborted();
+    const stop = signal ? AbortSignal.any([signal, refused.signal]) : refused.signal;
+    const networks = await openNetworks(model, { ...context, signal: stop }, parts);
     // What it still waits for, the first prompt would: tokenizers and headers.
     await settledWithin(BEHIND_MS, rehearsed);
+    refused.signal.throwIfAborted();
     loaded.abort();
     await warming;
     // The signal stops loading only: each picture brings its own.
@@ -209,8 +220,25 @@ export async function createPipeline(
   } catch (error) {
     loaded.abort();
     for (const part of parts.reverse()) part[Symbol.dispose]();
-    throw error;
+    throw error instanceof AbortedError && refused.signal.aborted ? refused.signal.reason : error;
   }
+}
+
+/** A rehearsal, tried again where a file was no good: what fails twice in the same way is no matter of the network. */
+async function foretold(rehearsal: () => Promise<KernelSpec[]>): Promise<KernelSpec[]> {
+  try {
+    return await rehearsal();
+  } catch (error) {
+    if (!isAboutFiles(error)) throw error;
+    const again = await rehearsal().catch((second) => second as Error);
+    if (Array.isArray(again)) return again;
+    throw again.message === (error as Error).message ? again : new AbortedError();
+  }
+}
+
+/** Whether an error says that a file of the model is no good. */
+function isAboutFiles(error: unknown): boolean {
+  return error instanceof LssgenError && ["bad_file", "bad_tensor", "unsupported"].includes(error.code);
 }
 
 /** A model as its configs and the caller describe it. */

@@ -5,6 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { notJson } from "../impostor.ts";
 
 /** The little that is asked of a model folder; paths are relative, with slashes. */
 export interface TokenizerFolder {
@@ -20,7 +21,7 @@ export function parseJson(text: string, file: string): Record<string, unknown> {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new LssgenError("bad_file", `Cannot read "${file}": it is not valid JSON`, { cause });
+    throw notJson(file, text, cause);
   }
   return record(value, file, "the whole file");
 }

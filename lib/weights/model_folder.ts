@@ -7,11 +7,25 @@
 
 import { LssgenError, shortJson } from "../errors.ts";
 import type { FolderSource } from "./bytes.ts";
+import { notJson } from "../impostor.ts";
 
 /** A config.json read key by key; a wrong type names the file and the key. */
 export class ConfigReader {
   /** @param name File, for messages. @param json Parsed content. */
   constructor(readonly name: string, readonly json: Readonly<Record<string, unknown>>) {}
+
+  /** A config inside of this one; undefined where the key is missing or null. */
+  at(key: string): ConfigReader | undefined {
+    const inside = this.get<unknown>(
+      key,
+      null,
+      "an object",
+      (v): v is unknown => typeof v === "object" && !Array.isArray(v),
+    );
+    return inside === null
+      ? undefined
+      : new ConfigReader(`${this.name}, ${key}`, inside as Record<string, unknown>);
+  }
 
   /** Whether the key is there and not null. */
   has(key: string): boolean {
@@ -114,10 +128,19 @@ export async function readConfig(folder: FolderSource, path: string): Promise<Co
   try {
     json = parsePythonJson(text);
   } catch (error) {
-    throw new LssgenError("bad_file", `"${name}" is not JSON: ${(error as Error).message}`);
+    throw notJson(name, text, error);
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new LssgenError("bad_file", `"${name}" is not a JSON object`);
+  }
+  const said = (json as { error?: unknown }).error;
+  if (typeof said === "string" && Object.keys(json).length <= 3) {
+    throw new LssgenError(
+      "bad_file",
+      `"${name}" is a server's answer that was stored as the file (error: ${
+        shortJson(said)
+      }); download it again`,
+    );
   }
   return new ConfigReader(name, json as Record<string, unknown>);
 }

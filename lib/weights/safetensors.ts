@@ -10,8 +10,9 @@
 import { LssgenError } from "../errors.ts";
 import type { ByteSource } from "./bytes.ts";
 import { toF32 } from "./dtypes.ts";
+import { impostorOf } from "../impostor.ts";
 
-/** Bytes of one element; the types that this project can turn into numbers. */
+/** Bytes of one element: every type of the format (safetensors 0.8). */
 const BYTES: Readonly<Record<string, number>> = {
   F64: 8,
   F32: 4,
@@ -28,6 +29,13 @@ const BYTES: Readonly<Record<string, number>> = {
   BOOL: 1,
   F8_E4M3: 1,
   F8_E5M2: 1,
+  F8_E8M0: 1,
+  F8_E4M3FNUZ: 1,
+  F8_E5M2FNUZ: 1,
+  F6_E2M3: 6 / 8,
+  F6_E3M2: 6 / 8,
+  F4: 1 / 2,
+  C64: 8,
 };
 
 /** The reference refuses headers beyond 100 MB; so does this. */
@@ -85,6 +93,8 @@ export class SafetensorsFile {
   constructor(
     private readonly source: ByteSource,
     private readonly tensors: ReadonlyMap<string, TensorInfo>,
+    /** The header's texts (`__metadata__`). */
+    readonly metadata: ReadonlyMap<string, string> = new Map(),
   ) {}
 
   /** File name. */
@@ -132,11 +142,23 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
       "bad_file",
       `"${source.name}" is not a sound safetensors file: ${what}; download it again`,
     );
-  if (source.size < 8) throw bad(`it has ${source.size} bytes, a header needs at least 8`);
+  /** Where the header cannot be one, the file may be something else: that says more than a wrong number. */
+  const wrong = async (what: string): Promise<LssgenError> => {
+    const other = await impostorOf(source);
+    return other ? new LssgenError("bad_file", `"${source.name}" ${other}`) : bad(what);
+  };
+  if (source.size < 8) throw await wrong(`it has ${source.size} bytes, a header needs at least 8`);
   const head = await source.read(0, 8);
   const length = Number(new DataView(head.buffer).getBigUint64(0, true));
-  if (length > MAX_HEADER) throw bad(`its header claims ${length} bytes, at most ${MAX_HEADER} are allowed`);
-  if (8 + length > source.size) throw bad(`its header claims ${length} bytes, the file has ${source.size}`);
+  if (length > MAX_HEADER) {
+    throw await wrong(`its header claims ${length} bytes, at most ${MAX_HEADER} are allowed`);
+  }
+  if (8 + length > source.size) {
+    // A sound beginning means a file that was cut.
+    const cut = (await source.read(8, Math.min(2, source.size - 8)))[0] === 0x7b;
+    const what = `its header claims ${length} bytes, the file has ${source.size}`;
+    throw cut ? bad(what) : await wrong(what);
+  }
 
   let header: unknown;
   let text: string;
@@ -145,12 +167,13 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
     header = JSON.parse(text);
   } catch (error) {
     if (error instanceof LssgenError) throw error;
-    throw bad(`its header is not JSON (${(error as Error).message})`);
+    throw await wrong(`its header is not JSON (${(error as Error).message})`);
   }
   if (typeof header !== "object" || header === null || Array.isArray(header)) {
     throw bad("its header is not an object");
   }
 
+  let metadata: ReadonlyMap<string, string> | undefined;
   const tensors = new Map<string, TensorInfo>();
   const data = source.size - 8 - length;
   for (const [name, entry] of Object.entries(header)) {
@@ -159,6 +182,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
       if (!texts || !Object.values(entry).every((v) => typeof v === "string")) {
         throw bad("its __metadata__ is not an object of texts");
       }
+      metadata = new Map(Object.entries(entry as Record<string, string>));
       continue;
     }
     const e = entry as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
@@ -209,7 +233,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
   // JSON.parse keeps the last of two equal keys: an earlier one would have left a hole, unless it was empty.
   const keys = text.match(/"data_offsets"/g)?.length ?? 0;
   if (keys !== tensors.size) throw bad(`it describes ${keys} tensors under ${tensors.size} names`);
-  return new SafetensorsFile(source, tensors);
+  return new SafetensorsFile(source, tensors, metadata);
 }
 
 /** A wrong value for a message: short, and never walked into, however deep it nests. */
