@@ -11,6 +11,8 @@ import config from "../deno.json" with { type: "json" };
 import { encodePng } from "../lib/image/png.ts";
 import { publishedFiles } from "../tools/publish_check.ts";
 import { writeSafetensors } from "../lib/weights/safetensors.ts";
+import { walkFiles } from "./hub_files.ts";
+import { HubServer } from "./hub_server.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 const DOCUMENTS = ["README.md", "weights/README.md", ...namesIn("docs")];
@@ -21,6 +23,11 @@ const STAND_INS: Readonly<Record<string, string>> = {
   "./FLUX.1-schnell": "flux_dev",
   "./FLUX.1-dev": "flux_dev",
   "./sdxl": "sdxl",
+};
+
+/** The same for models on a hub. */
+const ON_HUB: Readonly<Record<string, string>> = {
+  "stabilityai/stable-diffusion-xl-base-1.0": "sdxl",
 };
 
 /** Commands that other tests, or the whole of them, are: run there. */
@@ -54,11 +61,11 @@ function words(line: string): string[] {
   return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, a, b, c]) => a ?? b ?? c);
 }
 
-async function cli(folder: string, args: readonly string[]): Promise<string> {
+async function cli(folder: string, args: readonly string[], hub: HubServer): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", join(ROOT, "cli.ts"), ...args],
     cwd: folder,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: join(folder, "hub") },
   }).output();
   assertEquals(code, 0, `${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
   return new TextDecoder().decode(stdout);
@@ -69,7 +76,7 @@ function small(args: readonly string[]): string[] {
   const list = args.map((word) =>
     word in STAND_INS ? join(ROOT, "tests/golden/pipelines", STAND_INS[word], "model") : word
   );
-  if (list[0] === "plan" || list[0] === "inspect" || list.includes("--from")) return list;
+  if (["plan", "inspect", "download"].includes(list[0]) || list.includes("--from")) return list;
   const size = list.indexOf("--size");
   if (size >= 0) list.splice(size, 2);
   return [...list, "--size", "64", "--steps", "2", "--min-resolution", "32", "--no-shorten"];
@@ -101,8 +108,12 @@ async function prepare(folder: string): Promise<void> {
 
 Deno.test("every command of the documentation runs", async () => {
   const folder = await Deno.makeTempDir();
+  await using hub = new HubServer();
   try {
     await prepare(folder);
+    for (const [name, golden] of Object.entries(ON_HUB)) {
+      hub.add(name, await walkFiles(join(ROOT, "tests/golden/pipelines", golden, "model")));
+    }
     const lines = [...texts.values()].flatMap(commands);
     assert(lines.length > 12, `only ${lines.length} commands found`);
     for (const line of lines) {
@@ -115,7 +126,7 @@ Deno.test("every command of the documentation runs", async () => {
       }
       const [, rest] = /^deno run -A cli\.ts (.*)$/.exec(line) ?? [];
       assert(rest !== undefined, `nobody runs "${line}"`);
-      const out = await cli(folder, small(words(rest)));
+      const out = await cli(folder, small(words(rest)), hub);
       if (/^(plan|inspect)/.test(rest)) assert(out.length > 100, line);
     }
     const made = (name: string) => Deno.readFileSync(join(folder, name));
@@ -204,6 +215,7 @@ const TASKS_RUN: Readonly<Record<string, string>> = {
   tune: "seconds of measuring; gpu_tune_test.ts runs what it calls",
   "publish:check": "a gate of tools/test.ts",
   shaders: "a gate of tools/test.ts, with --check",
+  types: "a gate of tools/test.ts",
   ok: "its parts are the gates of tools/test.ts",
   doc: "the next test",
 };

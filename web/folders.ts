@@ -23,7 +23,7 @@ const WEIGHTS = /\.(safetensors|gguf)$/i;
  */
 export function chosenModel(files: ReadonlyMap<string, File>, open: OwnModel | undefined): OwnModel {
   const [only, ...more] = [...files.values()];
-  if (only && more.length === 0 && WEIGHTS.test(only.name)) return { folder: open?.folder, file: only };
+  if (only && more.length === 0 && WEIGHTS.test(only.name)) return { ...open, file: only };
   return { folder: modelFolder(files) };
 }
 

@@ -15,8 +15,11 @@ import type {
   Pipeline,
   Progress,
 } from "../pipelines/text_to_image.ts";
+import { firstSeed } from "../random.ts";
+import { localPath } from "./download.ts";
 import { openFolder, readBytes } from "./input.ts";
 import { openLora } from "./lora_file.ts";
+import { loraFolder } from "./lora_folder.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
 import { pictureFile } from "./picture.ts";
@@ -44,10 +47,13 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       'A prompt is missing: cli.ts "a red apple", or --help for everything',
     );
   }
-  const paths = outputPaths(options.text.out ?? "output.png", options.number.count ?? 1);
-  await checkOutput(paths[0]);
+  const out = options.text.out ?? "output.png";
+  const count = options.number.count ?? 1;
+  await checkOutput(out);
+  firstSeed(request.seed ?? 0, count);
   // What the request cannot be is said before any weight is read.
-  const info = await readModelInfo(await openFolder(engine.model, "--model"));
+  const quiet = quietly(options, terminal);
+  const info = await readModelInfo(await openFolder(engine.model, "--model", quiet));
   const { warnings } = planPicture(
     engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true },
     request,
@@ -59,20 +65,25 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   const watch = previewing(options, progress.onProgress);
   const report: unknown[] = [];
   try {
-    await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress, request);
+    await using pipeline = await openPipeline(engine, quiet, progress.onProgress, request);
     const loadMs = performance.now() - started;
-    for (const [i, path] of paths.entries()) {
-      // One picture a call: each is on disk before the next begins, and has the bytes it would have alone.
-      const seed = (request.seed ?? 0) + i;
+    let made = 0;
+    for (let i = 0; i < count; i++) {
+      // One picture a call: each is on disk before the next begins, and has the bytes it would have alone. (Several classes
+      // are several pictures.)
+      const seed = (request.seed ?? 0) + made;
       const began = performance.now();
       const result = await pipeline.generate({ ...request, seed, count: 1 }, {
         signal: terminal.signal,
         ...watch,
       });
       await watch.settled();
-      const image = result.images[0];
       const drawn = performance.now();
-      await writeWhole(path, await pictureFile(image, engine));
+      const files = outputPaths(out, made + result.images.length).slice(made);
+      made += result.images.length;
+      for (const [k, path] of files.entries()) {
+        await writeWhole(path, await pictureFile(result.images[k], engine));
+      }
       const write = { phase: "write", ms: performance.now() - drawn };
       progress.end();
       const later = result.warnings.filter((warning) => !warnings.includes(warning));
@@ -83,17 +94,20 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       const totalMs = performance.now() - (i === 0 ? 0 : began);
       const before = i === 0 ? [{ phase: "start", ms: started }, { phase: "load", ms: loadMs }] : [];
       const timings = [...before, ...result.timings, write];
-      if (options.flag.json) {
-        report.push({
-          file: path,
-          width: image.width,
-          height: image.height,
-          parameters: image.parameters,
-          timings,
-          totalMs,
-        });
-      } else {
-        terminal.print(closingLine(path, image, timings, totalMs));
+      for (const [k, path] of files.entries()) {
+        const image = result.images[k];
+        if (options.flag.json) {
+          report.push({
+            file: path,
+            width: image.width,
+            height: image.height,
+            parameters: image.parameters,
+            timings,
+            totalMs,
+          });
+        } else {
+          terminal.print(closingLine(path, image, timings, totalMs));
+        }
       }
     }
   } finally {
@@ -148,24 +162,32 @@ export function startProgress(
   };
 }
 
+/** The terminal without notes where `--quiet` wants none. */
+export function quietly(options: Parsed, terminal: Terminal): Terminal {
+  return options.flag.quiet ? { ...terminal, note: () => {} } : terminal;
+}
+
 /** Opens the pipeline that the options ask for, for `firstPicture` to begin with. */
 export async function openPipeline(
   engine: EngineChoice,
-  signal: AbortSignal,
+  terminal: Terminal,
   onProgress: ((event: Progress) => void) | undefined,
   firstPicture?: GenerateRequest,
 ): Promise<Pipeline> {
-  return await createPipeline(await openFolder(engine.model, "--model"), {
+  return await createPipeline(await openFolder(engine.model, "--model", terminal), {
     dtype: engine.dtype,
-    loras: await Promise.all((engine.loras ?? []).map((text) => {
+    loras: await Promise.all((engine.loras ?? []).map(async (text) => {
       const { path, scale } = loraSpec(text);
-      return openLora(path, scale, "--lora");
+      return await openLora(await localPath(path, terminal), scale, "--lora");
     })),
-    upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights"),
-    tinyVae: await openFolder(engine.taesd, "--taesd"),
+    findLora: engine.loraModelDir === undefined
+      ? undefined
+      : loraFolder((await openFolder(engine.loraModelDir, "--lora-model-dir", terminal))!.name),
+    upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights", terminal),
+    tinyVae: await openFolder(engine.taesd, "--taesd", terminal),
     tinyDecode: !engine.taesdPreviewOnly,
     maxActivationBytes: engine.maxActivation === undefined ? undefined : engine.maxActivation * 2 ** 20,
-    signal,
+    signal: terminal.signal,
     onProgress,
     firstPicture,
   });

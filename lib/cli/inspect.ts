@@ -10,6 +10,7 @@ import { elements } from "../tensor.ts";
 import { openCheckpoint } from "../weights/checkpoint.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
+import { remoteModel } from "./download.ts";
 import { openFolder } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
@@ -32,7 +33,9 @@ export async function inspect(options: Parsed, terminal: Terminal): Promise<void
   if (words.length > 1 || (words.length === 1 && model !== undefined)) {
     throw new LssgenError("bad_option", `\`inspect\` takes one model, got ${[...words, model].join(", ")}`);
   }
-  const folder = await openFolder(words[0] ?? model, "MODEL") ?? embeddedFolder();
+  const named = words[0] ?? model;
+  const folder = await remoteModel(named, terminal.signal) ?? await openFolder(named, "MODEL", terminal) ??
+    embeddedFolder();
   const { pipeline, components } = await readComponents(folder);
   if (options.flag.json) {
     terminal.print(JSON.stringify({ name: folder.name, pipeline, components }));

@@ -27,7 +27,8 @@ export async function openLora(path: string, scale: number, option: string): Pro
   return { file: await openFile(path, option), scale, config: await configBeside(path) };
 }
 
-async function configBeside(path: string): Promise<string | undefined> {
+/** The settings that PEFT keeps beside a LoRA, where they can only be this file's. */
+export async function configBeside(path: string): Promise<string | undefined> {
   const folder = dirname(path);
   const config = await fileSource(join(folder, "adapter_config.json"));
   if (!config || config.size > MAX_CONFIG) return undefined;

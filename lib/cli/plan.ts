@@ -6,6 +6,7 @@
 
 import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import { formatPlan } from "../scaling/plan.ts";
+import { remoteModel } from "./download.ts";
 import { openFolder } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import { toRequest } from "./request.ts";
@@ -14,7 +15,10 @@ import type { Terminal } from "./terminal.ts";
 /** Runs the command. */
 export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const request = toRequest(options);
-  const info = await readModelInfo(await openFolder(options.text.model, "--model"));
+  const { model } = options.text;
+  const info = await readModelInfo(
+    await remoteModel(model, terminal.signal) ?? await openFolder(model, "--model", terminal),
+  );
   const result = planPicture(info, request);
   terminal.print(options.flag.json ? JSON.stringify(result) : formatPlan(result));
 }

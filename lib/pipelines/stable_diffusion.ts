@@ -13,7 +13,7 @@ import { timestepProjection } from "../ops/embedding.ts";
 import { costOf, unetFlops } from "../scaling/flops.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { checkChannels, loadComponent } from "./family.ts";
+import { checkChannels, encoderTexts, loadComponent } from "./family.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { ClipPrompts, clipStates, type States, warningsOf, zeros } from "./prompts.ts";
 
@@ -70,6 +70,7 @@ function family(kind: Kind): Family {
           entry: "reference",
         },
         embeddedGuidance: distilled,
+        prompts: kind.xl ? 2 : 1,
         learnedUpsampler: index.components.has("upsampler"),
         cost: (calls) => costOf((h, w) => unetFlops(config, h, w, CLIP_LENGTH), calls, vae),
       };
@@ -95,7 +96,8 @@ function guidanceSinusoid(w: number, dim: number): Float32Array<ArrayBuffer> {
 interface TextCondition {
   readonly states: States;
   readonly textEmbeds?: Float32Array;
-  readonly warning?: string;
+  /** What was cut off, by encoder. */
+  readonly warned: readonly { readonly warning?: string }[];
 }
 
 class UnetNetwork implements Network {
@@ -120,18 +122,19 @@ class UnetNetwork implements Network {
     const scale = time_cond_proj_dim > 0 ? request.trueCfgScale : request.guidance;
     const calls = scale > 1 ? 2 : 1;
     const { emphasis } = request;
-    const positive = await this.condition(request.prompt, emphasis);
+    const positive = await this.condition(encoderTexts(request, false), emphasis);
     const conditions = [positive];
     if (calls === 2) {
       const { rows, width } = positive.states;
       // SDXL: no negative prompt at all is zeros, an empty one is encoded.
       conditions.unshift(
-        request.negativePrompt === undefined && zeroEmpty
+        (request.negativePrompt ?? request.negativePrompt2) === undefined && zeroEmpty
           ? {
             states: zeros(rows, width),
             textEmbeds: positive.textEmbeds && new Float32Array(positive.textEmbeds.length),
+            warned: [],
           }
-          : await this.condition(request.negativePrompt ?? "", emphasis),
+          : await this.condition(encoderTexts(request, true), emphasis),
       );
     }
     for (const encoder of this.encoders) encoder.rest();
@@ -145,7 +148,7 @@ class UnetNetwork implements Network {
     const textEmbeds = kind.xl ? uploadVectors(r, conditions.map((c) => c.textEmbeds!)) : undefined;
     return {
       calls,
-      warnings: warningsOf(conditions),
+      warnings: warningsOf(conditions.flatMap(({ warned }) => warned)),
       denoiser: () => (r, latents, step, stage) => {
         // Original size, crop, target size: those of the stage, or a small stage draws a cut-out of a large picture.
         const ids = [stage.height, stage.width, 0, 0, stage.height, stage.width];
@@ -164,14 +167,17 @@ class UnetNetwork implements Network {
     };
   }
 
-  private async condition(prompt: string, emphasis?: boolean): Promise<TextCondition> {
+  private async condition(
+    [first, second]: readonly [string, string, ...string[]],
+    emphasis?: boolean,
+  ): Promise<TextCondition> {
     const [clipL, clipG] = this.encoders;
     if (!clipG) {
-      const { last, warning } = await clipL.encode(prompt, (await clipL.getTokenizer()).maxLength, emphasis);
-      return { states: last, warning };
+      const states = await clipL.encode(first, (await clipL.getTokenizer()).maxLength, emphasis);
+      return { states: states.last, warned: [states] };
     }
-    const { states, l, g } = await clipStates(clipL, clipG, prompt, emphasis);
-    return { states, textEmbeds: g.textEmbeds, warning: l.warning };
+    const { states, l, g } = await clipStates(clipL, clipG, [first, second], emphasis);
+    return { states, textEmbeds: g.textEmbeds, warned: [l, g] };
   }
 
   [Symbol.dispose](): void {
