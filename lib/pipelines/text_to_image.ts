@@ -195,6 +195,9 @@ export async function createPipeline(
     const memory = options.kernels ?? storedKernels;
     const key = kernelListKey(device, info.name, dtype);
     const known = memory.recall(key);
+    const opened = new Opened();
+    // Tried again, since what fails once may be the network's fault.
+    await opened.checkTokenizers(folder, index).catch(() => opened.checkTokenizers(folder, index));
     const bare: LoadContext = {
       folder,
       index,
@@ -205,7 +208,7 @@ export async function createPipeline(
       signal,
       onProgress,
       kernels: new KernelList(memory, key, known),
-      opened: new Opened(),
+      opened,
     };
     const model = { family, info, options };
     const { loras, warnings } = await openLoras(model, bare, tags);
