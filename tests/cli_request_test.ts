@@ -2,7 +2,8 @@ import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows
 import { LssgenError } from "../lib/errors.ts";
 import { parseOptions } from "../lib/cli/options.ts";
 import { firstSeed } from "../lib/random.ts";
-import { followedPaths, fromStored, storedText, toEngineChoice, toRequest } from "../lib/cli/request.ts";
+import { storedText } from "../lib/cli/picture.ts";
+import { followedPaths, fromStored, toEngineChoice, toRequest } from "../lib/cli/request.ts";
 
 Deno.test("options become a request, absent ones stay absent for the model to decide", () => {
   assertEquals(toRequest(parseOptions(["a", "red apple"])), { prompt: "a red apple", seed: 42 });

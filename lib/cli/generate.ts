@@ -23,16 +23,9 @@ import { openLora } from "./lora_file.ts";
 import { loraFolder } from "./lora_folder.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
-import { pictureFile } from "./picture.ts";
+import { PARAMETERS_KEYWORD, pictureFile } from "./picture.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
-import {
-  followedPaths,
-  fromStored,
-  loraSpec,
-  PARAMETERS_KEYWORD,
-  toEngineChoice,
-  toRequest,
-} from "./request.ts";
+import { followedPaths, fromStored, loraSpec, toEngineChoice, toRequest } from "./request.ts";
 import type { EngineChoice } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";

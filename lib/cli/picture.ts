@@ -6,8 +6,18 @@
 
 import { encodePng, parametersText } from "../image/png.ts";
 import type { GeneratedImage } from "../pipelines/types.ts";
-import { type EngineChoice, PARAMETERS_KEYWORD, storedText } from "./request.ts";
+import type { EngineChoice } from "./request.ts";
 import { VERSION } from "./version.ts";
+
+// The page makes such files too: nothing here may bring the command line's options along.
+
+/** Keyword of the PNG text chunk that holds all parameters as JSON, for `--from`. */
+export const PARAMETERS_KEYWORD = "lssgen";
+
+/** Text of that chunk: a picture's parameters and what drew it. */
+export function storedText(parameters: Readonly<Record<string, unknown>>, engine: EngineChoice): string {
+  return JSON.stringify({ ...parameters, ...engine });
+}
 
 /** PNG bytes with the parameters twice: as JSON for `--from`, and as other programs spell and read them. */
 export async function pictureFile(

@@ -9,9 +9,7 @@ import type { GenerateRequest } from "../pipelines/text_to_image.ts";
 import { randomSeed } from "../random.ts";
 import { promptWords } from "./commands.ts";
 import { optionNamed, type Parsed } from "./options.ts";
-
-/** Keyword of the PNG text chunk that holds all parameters as JSON, for `--from`. */
-export const PARAMETERS_KEYWORD = "lssgen";
+import { PARAMETERS_KEYWORD } from "./picture.ts";
 
 /** What picks the engine rather than the picture. */
 export interface EngineChoice {
@@ -141,11 +139,6 @@ export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): Engi
     taesdPreviewOnly: options.flag.taesdPreviewOnly ?? stored.taesdPreviewOnly,
     maxActivation: options.number.maxActivation ?? stored.maxActivation,
   };
-}
-
-/** What is stored in a picture: the resolved parameters, then the choices of the engine. */
-export function storedText(parameters: Readonly<Record<string, unknown>>, engine: EngineChoice): string {
-  return JSON.stringify({ ...parameters, ...engine });
 }
 
 /**
