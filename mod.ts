@@ -22,6 +22,13 @@ export type { KernelMemory } from "./lib/gpu/stored.ts";
 export type { Memory, MemoryUse } from "./lib/gpu/memory.ts";
 export { decodePng, encodePng, type Picture } from "./lib/image/png.ts";
 export {
+  type AssembledFolder,
+  type ModelFile,
+  modelFiles,
+  type ModelFiles,
+  type Prediction,
+} from "./lib/model_files/model_files.ts";
+export {
   createPipeline,
   type Defaults,
   embeddedFolder,

@@ -16,6 +16,8 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   FluxPipeline: flux,
   StableDiffusion3Pipeline: stableDiffusion3,
   StableDiffusionXLPipeline: stableDiffusionXl,
+  // The refiner's: whatever the class, a picture begins one where the request has it.
+  StableDiffusionXLImg2ImgPipeline: stableDiffusionXl,
   StableDiffusionPipeline: stableDiffusion,
   LatentConsistencyModelPipeline: stableDiffusion,
   DiTPipeline: dit,

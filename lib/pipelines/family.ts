@@ -14,7 +14,7 @@ import { ENTRIES } from "../schedulers/entry.ts";
 import type { Step } from "../schedulers/types.ts";
 import type { Dtype, Tensor } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { type Checkpoint, openCheckpoint } from "../weights/checkpoint.ts";
+import { type Checkpoint, isComponentFolder, openCheckpoint } from "../weights/checkpoint.ts";
 import { loadTokenizer } from "../text/load_tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
@@ -157,22 +157,86 @@ export interface Component<M> extends Disposable {
   readonly bytes: number;
 }
 
+/** A component for messages: its file and the option it was given by, or its folder. */
+export async function whereIs(folder: FolderSource, component: string): Promise<string> {
+  const own = isComponentFolder(folder) ? await folder.whereIs(component) : undefined;
+  return own ?? `"${folder.name}/${component}"`;
+}
+
+/** Channels that denoisers of pictures have beside their latents: masks, masked pictures, depth, pictures to edit. */
+const FURTHER: Readonly<Record<number, readonly number[]>> = {
+  4: [1, 3, 4, 5],
+  16: [1, 16, 17],
+  64: [64, 320], // packed: 2 × 2 latents a token
+};
+
 /**
- * A denoiser that takes more than latents (a masked picture beside them, a depth map) needs another pipeline.
+ * The denoiser must take the latents that the autoencoder makes, and nothing beside them.
  *
- * @throws {LssgenError} `unsupported`.
+ * @param inChannels Its in_channels.
+ * @param latents Channels of the autoencoder's latents.
+ * @param packed Latents side by side in a token.
+ * @throws {LssgenError} `unsupported` for a denoiser that takes more than latents, `bad_file` for another autoencoder's.
  */
-export function checkChannels(
+export async function checkChannels(
   folder: FolderSource,
   component: string,
   inChannels: number,
   latents: number,
-): void {
-  if (inChannels === latents) return;
+  packed = 1,
+): Promise<void> {
+  const expected = packed * latents;
+  if (inChannels === expected) return;
+  const denoiser = await whereIs(folder, component);
+  if (FURTHER[expected]?.includes(inChannels - expected)) {
+    throw new LssgenError(
+      "unsupported",
+      `${denoiser}: in_channels is ${inChannels}, text-to-image needs ${expected}, the latents of its VAE; ` +
+        "models for inpainting, depth or editing take further inputs and are not supported",
+    );
+  }
   throw new LssgenError(
-    "unsupported",
-    `"${folder.name}/${component}": in_channels is ${inChannels}, text-to-image needs ${latents}, the latents of its VAE; ` +
-      "models for inpainting, depth or editing take further inputs and are not supported",
+    "bad_file",
+    `${await whereIs(folder, "vae")} makes latents of ${latents} channels, ${denoiser} takes ${
+      inChannels / packed
+    } (in_channels is ${inChannels}); give the autoencoder made for it with --vae FILE`,
+  );
+}
+
+/** A width that two components must agree on. */
+export interface Width {
+  /** Component that makes it. */
+  readonly of: string;
+  /** What it is called there. */
+  readonly key: string;
+  /** Its value. */
+  readonly value: number;
+}
+
+/**
+ * Refuses text encoders that another denoiser was made for, before anything is loaded.
+ *
+ * @param made What the text encoders make; their widths add up.
+ * @param taken What the denoiser takes.
+ * @param orLess The denoiser fills narrower states with zeros.
+ * @throws {LssgenError} `bad_file` naming the files and both numbers.
+ */
+export async function checkWidth(
+  folder: FolderSource,
+  made: readonly Width[],
+  taken: Width,
+  orLess = false,
+): Promise<void> {
+  const sum = made.reduce((sum, { value }) => sum + value, 0);
+  if (sum === taken.value || (orLess && sum < taken.value)) return;
+  const parts = [];
+  for (const { of, key, value } of made) parts.push(`${await whereIs(folder, of)} (${key} ${value})`);
+  throw new LssgenError(
+    "bad_file",
+    `${parts.join(" and ")} ${parts.length > 1 ? `make ${sum} channels together` : `makes ${sum} channels`}, but ${await whereIs(
+      folder,
+      taken.of,
+    )} takes ${taken.value} (${taken.key}): they belong to different models`,
   );
 }
 
@@ -227,6 +291,7 @@ export async function ownSettings(
   return {
     ...info,
     name: c.string("name", info.name),
+    warnings: c.strings("warnings", []),
     latentRgb: known
       ? {
         bias,

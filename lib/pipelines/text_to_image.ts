@@ -19,6 +19,7 @@ import type { Plan, StagePlan } from "../scaling/types.ts";
 import { createScheduler, samplerConfig } from "../schedulers/registry.ts";
 import type { Tensor } from "../tensor.ts";
 import { type FolderSource, httpFolder } from "../weights/bytes.ts";
+import { isComponentFolder } from "../weights/checkpoint.ts";
 import { LoraSet } from "../weights/lora.ts";
 import { type ModelIndex, readModelIndex } from "../weights/model_folder.ts";
 import { embeddedFolder } from "./embedded_model.ts";
@@ -138,7 +139,7 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
   });
   const grows = plan.stages.some((stage) => stage.grow?.upsampler === "learned");
   if (grows && !info.learnedUpsampler) throw noLearnedUpsampler();
-  return plan;
+  return { ...plan, warnings: [...info.warnings ?? [], ...plan.warnings] };
 }
 
 /**
@@ -229,8 +230,9 @@ async function openNetworks(
     parts.push(part);
     return part;
   };
-  const tiny = options.tinyVae &&
-    own(await loadTinyVae({ ...context, folder: options.tinyVae }, "", info.latentChannels));
+  const tinyVae = options.tinyVae ??
+    (isComponentFolder(context.folder) ? await context.folder.tinyVae() : undefined);
+  const tiny = tinyVae && own(await loadTinyVae({ ...context, folder: tinyVae }, "", info.latentChannels));
   const upsampler = info.learnedUpsampler
     ? own(await loadUpsampler(context, options.upsamplerWeights, info.latentChannels))
     : undefined;

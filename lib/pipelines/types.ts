@@ -191,6 +191,8 @@ export interface ModelInfo {
   readonly learnedUpsampler: boolean;
   /** Colours that latents nearly are: rgb (−1 … 1) = latents · factors [C][3] + bias [3]. From lssgen.json. */
   readonly latentRgb?: { readonly factors: readonly (readonly number[])[]; readonly bias: readonly number[] };
+  /** What a person should know about it, as sentences: parts left out, facts that were guessed. */
+  readonly warnings?: readonly string[];
   /** FLOPs of a step of `calls` calls. */
   cost(calls: number): CostModel;
 }

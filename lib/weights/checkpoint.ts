@@ -25,6 +25,21 @@ export interface Checkpoint {
   readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>>;
 }
 
+/** A folder in diffusers' layout whose components' weights lie elsewhere: in single files of other layouts. */
+export interface ComponentFolder extends FolderSource {
+  /** A component's weights; undefined where they are files of the folder. */
+  checkpoint(component: string): Promise<Checkpoint | undefined>;
+  /** Where a component's weights come from, for messages: file and option. */
+  whereIs(component: string): Promise<string | undefined>;
+  /** A tiny autoencoder beside the model's own, as a folder. */
+  tinyVae(): Promise<FolderSource | undefined>;
+}
+
+/** Whether a folder hands out weights itself. */
+export function isComponentFolder(folder: FolderSource): folder is ComponentFolder {
+  return "checkpoint" in folder;
+}
+
 /** What a checkpoint file may be called in a component's folder (diffusers, then transformers). */
 const STEMS = ["diffusion_pytorch_model", "model"];
 
@@ -39,6 +54,8 @@ export async function openCheckpoint(
   subfolder: string,
   options: { variant?: string } = {},
 ): Promise<Checkpoint> {
+  const own = isComponentFolder(folder) ? await folder.checkpoint(subfolder) : undefined;
+  if (own) return own;
   const at = subfolder === "" ? "" : `${subfolder}/`;
   const variants = options.variant ? [options.variant] : ["", "fp16", "bf16"];
   for (const variant of variants) {
