@@ -35,10 +35,11 @@ export interface Architecture {
   /** What it is called in messages. */
   readonly noun: string;
   /**
-   * Layouts it comes in. The first tensor of each is looked for under any prefix; the others must lie under the same
-   * prefix.
+   * Whether a network is one of these.
+   *
+   * @param directory Tensors under the names of diffusers, without a prefix.
    */
-  readonly markers: readonly (readonly [string, ...string[]])[];
+  is(directory: Directory): boolean;
   /**
    * The config of a network.
    *
@@ -62,6 +63,11 @@ export function shapeOf(d: Directory, name: string, axes: number): readonly numb
       ? `"${d.name}": tensor "${name}" is [${shape}], expected ${axes} axes`
       : `"${d.name}" has no tensor "${name}"; the file may be cut short or hold another architecture`,
   );
+}
+
+/** Whether a directory has all of some tensors. */
+export function hasAll(d: Directory, ...names: readonly string[]): boolean {
+  return names.every((name) => d.info(name) !== undefined);
 }
 
 /** How many numbers follow a beginning: "blocks." counts blocks.0.…, blocks.1.… */

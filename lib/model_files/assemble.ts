@@ -15,7 +15,7 @@ import { CLIP, CLIP_SIZES, type ClipSize, hasProjection } from "./architectures/
 import { type EncoderSlot, FAMILIES, type FamilyFacts, PART_OPTIONS, type PartName } from "./families.ts";
 import { foreignKind, foreignVariant } from "./foreign.ts";
 import { type Prediction, predictionOf } from "./prediction.ts";
-import { type Network, type Scan, scan, without } from "./scan.ts";
+import { type Network, type Scan, scan } from "./scan.ts";
 
 /** What the user gave, opened. */
 export interface Given {
@@ -455,7 +455,15 @@ async function componentOf(
 function withoutLastLayers(tensors: Checkpoint, layers: number): Checkpoint {
   const beyond = (name: string): boolean =>
     Number(/^(?:text_model\.)?encoder\.layers\.(\d+)\./.exec(name)?.[1] ?? -1) >= layers;
-  return [...tensors.names()].some(beyond) ? without(tensors, beyond) : tensors;
+  const kept = [...tensors.names()].filter((name) => !beyond(name));
+  const known = new Set(kept);
+  return {
+    name: tensors.name,
+    names: () => kept,
+    info: (name) => known.has(name) ? tensors.info(name) : undefined,
+    read: (name, rows) => tensors.read(name, rows),
+    readF32: (name, rows) => tensors.readF32(name, rows),
+  };
 }
 
 /** config.json of a folder's component, where its class is the same. */

@@ -94,6 +94,14 @@ export class ClipTextModel {
     };
     if (c.projection_dim !== undefined) {
       this.projection = root.linear("text_projection", c.projection_dim, D, { bias: false });
+    } else {
+      root.ignore("text_projection.weight");
+    }
+    // A whole CLIP is more than its text encoder: transformers' text models leave the rest out, too.
+    root.ignore(/^(logit_scale$|logit_bias$|attn_mask$|visual|vision_model\.)/);
+    // A config with fewer layers than the file asks for the first ones: SD2's text encoder ends before the last.
+    for (let i = c.num_hidden_layers; w.has(`encoder.layers.${i}.layer_norm1.weight`); i++) {
+      w.ignore(new RegExp(`^${w.at("encoder.layers").at(i).path.replaceAll(".", "\\.")}\\.`));
     }
   }
 

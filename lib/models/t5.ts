@@ -90,6 +90,8 @@ export class T5Encoder {
     }
     this.shared = w.matrix([tied[0]], [c.vocab_size], c.d_model);
     if (tied[1]) w.ignore(tied[1]);
+    // A whole T5 is more than its encoder: transformers' T5EncoderModel leaves the rest out, too.
+    w.ignore(/^(decoder\.|lm_head\.weight$)/);
     const blocks = w.at("encoder.block");
     this.layers = Array.from({ length: c.num_layers }, (_, i) => new T5Layer(blocks.at(i).at("layer"), c));
     this.bias = blocks.values("0.layer.0.SelfAttention.relative_attention_bias.weight", [

@@ -91,9 +91,10 @@ export class WeightStore {
     this.declared.push({ names, shape, fill });
   }
 
-  /** Marks a tensor as known and not needed (a tied copy, a buffer). */
-  ignore(name: string): void {
-    this.asked.add(name);
+  /** Marks tensors as known and not needed: a tied copy, a buffer, the other half of a larger model. */
+  ignore(name: string | RegExp): void {
+    if (typeof name === "string") this.asked.add(name);
+    else for (const one of this.source.names()) if (name.test(one)) this.asked.add(one);
   }
 
   /** Whether the checkpoint has the tensor. */
@@ -202,9 +203,9 @@ export class Weights {
     return this.store.has(this.full(name));
   }
 
-  /** Marks a tensor as known and not needed. */
-  ignore(name: string): void {
-    this.store.ignore(this.full(name));
+  /** Marks a tensor as known and not needed. A pattern is tried on full names, without this path. */
+  ignore(name: string | RegExp): void {
+    this.store.ignore(typeof name === "string" ? this.full(name) : name);
   }
 
   /**

@@ -8,6 +8,7 @@ import { LssgenError } from "../errors.ts";
 import type { ByteSource, FolderSource } from "./bytes.ts";
 import { openGguf } from "./gguf.ts";
 import { readConfig } from "./model_folder.ts";
+import type { PartKind } from "./names/family.ts";
 import { underDiffusersNames } from "./names/original.ts";
 import { openSafetensors, type RowRange, type SafetensorsFile } from "./safetensors.ts";
 
@@ -40,6 +41,13 @@ export function isComponentFolder(folder: FolderSource): folder is ComponentFold
   return "checkpoint" in folder;
 }
 
+/** Which parts of a pipeline a component's folder may hold, by its name; any part where the name does not say. */
+export function kindsOf(subfolder: string): readonly PartKind[] | undefined {
+  if (subfolder === "transformer" || subfolder === "unet") return ["denoiser"];
+  if (/^vae(_|$)/.test(subfolder)) return ["vae"];
+  return /^text_encoder(_\d)?$/.test(subfolder) ? ["clip", "t5"] : undefined;
+}
+
 /** What a checkpoint file may be called in a component's folder (diffusers, then transformers). */
 const STEMS = ["diffusion_pytorch_model", "model"];
 
@@ -57,18 +65,21 @@ export async function openCheckpoint(
   const own = isComponentFolder(folder) ? await folder.checkpoint(subfolder) : undefined;
   if (own) return own;
   const at = subfolder === "" ? "" : `${subfolder}/`;
+  const kinds = kindsOf(subfolder);
   const variants = options.variant ? [options.variant] : ["", "fp16", "bf16"];
   for (const variant of variants) {
     for (const stem of STEMS) {
       const dotted = variant === "" ? "" : `.${variant}`;
       for (const ending of ["safetensors", "gguf"]) {
         const path = `${at}${stem}${dotted}.${ending}`;
-        if (await folder.open(path)) return await openCheckpointFile(folder, path);
+        if (await folder.open(path)) return await openCheckpointFile(folder, path, kinds);
       }
       for (
         const index of [`${stem}.safetensors.index${dotted}.json`, `${stem}${dotted}.safetensors.index.json`]
       ) {
-        if (await folder.open(`${at}${index}`)) return await openShards(folder, at, index);
+        if (await folder.open(`${at}${index}`)) {
+          return underDiffusersNames(await openShards(folder, at, index), kinds);
+        }
       }
     }
   }
@@ -130,15 +141,20 @@ async function openShards(folder: FolderSource, at: string, index: string): Prom
 }
 
 /**
- * Opens one file by its ending: `.safetensors` or `.gguf`. Files with a model's original tensor names are
- * presented under the names of diffusers.
+ * Opens one file by its ending: `.safetensors` or `.gguf`. Files with a model's original tensor names, or with those
+ * of another tool, are presented under the names of diffusers and transformers.
  *
+ * @param kinds Which part of the file is wanted, where it has several.
  * @throws {LssgenError} `bad_file` when it is missing or unsound, `unsupported` for another ending.
  */
-export async function openCheckpointFile(folder: FolderSource, path: string): Promise<Checkpoint> {
+export async function openCheckpointFile(
+  folder: FolderSource,
+  path: string,
+  kinds?: readonly PartKind[],
+): Promise<Checkpoint> {
   const source: ByteSource | undefined = await folder.open(path);
   if (!source) throw new LssgenError("bad_file", `"${folder.name}/${path}" is missing`);
-  if (path.endsWith(".safetensors")) return underDiffusersNames(await openSafetensors(source));
-  if (path.endsWith(".gguf")) return underDiffusersNames(await openGguf(source));
+  if (path.endsWith(".safetensors")) return underDiffusersNames(await openSafetensors(source), kinds);
+  if (path.endsWith(".gguf")) return underDiffusersNames(await openGguf(source), kinds);
   throw new LssgenError("unsupported", `"${source.name}" cannot be read: expected .safetensors or .gguf`);
 }

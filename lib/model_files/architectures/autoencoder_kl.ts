@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Architecture, countOf, shapeOf } from "../architecture.ts";
+import { type Architecture, countOf, hasAll, shapeOf } from "../architecture.ts";
 
 /** Groups of every group norm in every released autoencoder. */
 const GROUPS = 32;
@@ -14,10 +14,8 @@ export const AUTOENCODER_KL: Architecture = {
   class: "AutoencoderKL",
   kind: "vae",
   noun: "an autoencoder (VAE)",
-  markers: [
-    ["decoder.mid.block_1.conv1.weight", "decoder.conv_in.weight"],
-    ["decoder.mid_block.resnets.0.conv1.weight", "decoder.conv_in.weight"],
-  ],
+  is: (d) =>
+    hasAll(d, "decoder.conv_in.weight", "decoder.mid_block.resnets.0.conv1.weight"),
   derive(d) {
     const L = countOf(d, "encoder.down_blocks.");
     const widths = Array.from(

@@ -4,18 +4,15 @@
  * @module
  */
 
-import { type Architecture, shapeOf } from "../architecture.ts";
+import { type Architecture, hasAll, shapeOf } from "../architecture.ts";
 
 /** AutoencoderTiny. */
 export const AUTOENCODER_TINY: Architecture = {
   class: "AutoencoderTiny",
   kind: "taesd",
   noun: "a tiny autoencoder (TAESD)",
-  markers: [
-    ["taesd_decoder.3.conv.0.weight"],
-    ["decoder.3.conv.0.weight"],
-    ["decoder.layers.0.weight", "encoder.layers.0.weight"],
-  ],
+  is: (d) =>
+    hasAll(d, "decoder.layers.0.weight", "encoder.layers.0.weight"),
   derive(d) {
     const [width, latents] = shapeOf(d, "decoder.layers.0.weight", 4);
     const widths = Array(4).fill(width);

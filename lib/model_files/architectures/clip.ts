@@ -23,11 +23,9 @@ export const CLIP: Architecture = {
   class: "CLIPTextModel",
   kind: "clip",
   noun: "a CLIP text encoder",
-  markers: [
-    ["text_model.embeddings.token_embedding.weight"],
-    ["transformer.resblocks.0.attn.in_proj_weight", "token_embedding.weight"],
-    ["embeddings.token_embedding.weight"],
-  ],
+  is: (d) =>
+    (d.info("text_model.embeddings.token_embedding.weight") ?? d.info("embeddings.token_embedding.weight")) !==
+      undefined,
   derive(d) {
     const at = d.info("text_model.embeddings.token_embedding.weight") ? "text_model." : "";
     const [vocabulary, width] = shapeOf(d, `${at}embeddings.token_embedding.weight`, 2);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Architecture, countOf, shapeOf } from "../architecture.ts";
+import { type Architecture, countOf, hasAll, shapeOf } from "../architecture.ts";
 
 /** Channels of a head in every released FLUX.1; its rotary axes are known for that width only. */
 const HEAD = 128;
@@ -14,10 +14,13 @@ export const FLUX: Architecture = {
   class: "FluxTransformer2DModel",
   kind: "denoiser",
   noun: "the transformer of FLUX.1",
-  markers: [
-    ["double_blocks.0.img_attn.qkv.weight", "vector_in.in_layer.weight"],
-    ["single_transformer_blocks.0.proj_mlp.weight", "time_text_embed.text_embedder.linear_1.weight"],
-  ],
+  is: (d) =>
+    hasAll(
+      d,
+      "single_transformer_blocks.0.proj_mlp.weight",
+      "time_text_embed.text_embedder.linear_1.weight",
+      "time_text_embed.timestep_embedder.linear_1.weight",
+    ),
   derive(d) {
     const [D, inChannels] = shapeOf(d, "x_embedder.weight", 2);
     const [head] = shapeOf(d, "transformer_blocks.0.attn.norm_q.weight", 1);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Architecture, countOf, shapeOf } from "../architecture.ts";
+import { type Architecture, countOf, hasAll, shapeOf } from "../architecture.ts";
 
 /** Channels of a head where no norm of queries tells them: SD3-medium. */
 const HEAD = 64;
@@ -14,10 +14,8 @@ export const SD3: Architecture = {
   class: "SD3Transformer2DModel",
   kind: "denoiser",
   noun: "the transformer of Stable Diffusion 3",
-  markers: [
-    ["joint_blocks.0.x_block.attn.qkv.weight"],
-    ["transformer_blocks.0.norm1_context.linear.weight", "pos_embed.pos_embed", "context_embedder.weight"],
-  ],
+  is: (d) =>
+    hasAll(d, "transformer_blocks.0.norm1_context.linear.weight", "pos_embed.pos_embed", "pos_embed.proj.weight"),
   derive(d) {
     const [D, inChannels, patch] = shapeOf(d, "pos_embed.proj.weight", 4);
     const head = d.info("transformer_blocks.0.attn.norm_q.weight")?.shape[0] ?? HEAD;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Architecture, countOf, shapeOf } from "../architecture.ts";
+import { type Architecture, countOf, hasAll, shapeOf } from "../architecture.ts";
 
 const ATTENTION = "encoder.block.0.layer.0.SelfAttention";
 const MLP = "encoder.block.0.layer.1.DenseReluDense";
@@ -14,7 +14,8 @@ export const T5: Architecture = {
   class: "T5EncoderModel",
   kind: "t5",
   noun: "a T5 text encoder",
-  markers: [["encoder.block.0.layer.0.SelfAttention.q.weight"], ["enc.blk.0.attn_q.weight"]],
+  is: (d) =>
+    hasAll(d, "encoder.block.0.layer.0.SelfAttention.q.weight"),
   derive(d) {
     const table = d.info("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
     const [vocabulary, width] = shapeOf(d, table, 2);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Architecture, collapsed, countOf, type Directory, shapeOf } from "../architecture.ts";
+import { type Architecture, collapsed, countOf, type Directory, hasAll, shapeOf } from "../architecture.ts";
 
 /** Width of the first level in every released Stable Diffusion. */
 const WIDTH = 320;
@@ -21,10 +21,13 @@ export const UNET: Architecture = {
   class: "UNet2DConditionModel",
   kind: "denoiser",
   noun: "the UNet of Stable Diffusion 1.5, 2 or SDXL",
-  markers: [
-    ["input_blocks.0.0.weight", "output_blocks.0.0.in_layers.0.weight"],
-    ["down_blocks.0.resnets.0.time_emb_proj.weight", "up_blocks.0.resnets.0.time_emb_proj.weight"],
-  ],
+  is: (d) =>
+    hasAll(
+      d,
+      "conv_in.weight",
+      "down_blocks.0.resnets.0.time_emb_proj.weight",
+      "up_blocks.0.resnets.0.time_emb_proj.weight",
+    ),
   derive(d) {
     const L = countOf(d, "down_blocks.");
     const levels = Array.from({ length: L }, (_, i) => i);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { NameFamily } from "./original.ts";
+import { type NameFamily, sameNames } from "./family.ts";
 import { byTable, type NameTable, shiftScaleSwapped, thirds } from "./table.ts";
 
 const DOUBLE = "transformer_blocks.#";
@@ -61,6 +61,15 @@ const TABLE: NameTable = {
 
 /** FLUX.1 dev and schnell. */
 export const FLUX_NAMES: NameFamily = {
-  marker: "double_blocks.0.img_attn.qkv.weight",
+  kind: "denoiser",
+  layout: "FLUX.1's first release",
+  markers: ["double_blocks.0.img_attn.qkv.weight"],
   map: (originals) => byTable(TABLE, originals),
 };
+
+/** FLUX.1 under diffusers' names. */
+export const FLUX_DIFFUSERS_NAMES: NameFamily = sameNames(
+  "denoiser",
+  "diffusers' FluxTransformer2DModel",
+  "single_transformer_blocks.0.proj_mlp.weight",
+);

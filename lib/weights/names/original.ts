@@ -1,52 +1,143 @@
 /**
- * Single files under the tensor names of a model's first release, presented under those of diffusers:
- * tensors are renamed, and fused or reordered ones cut by row ranges, without reading more than is asked for.
+ * Files under the tensor names of a model's first release or of another tool, presented under those of diffusers and
+ * transformers: which parts of a pipeline a file holds, told from its names, and each part as a checkpoint of its own.
  *
  * @module
  */
 
-import { LssgenError } from "../../errors.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { RowRange } from "../safetensors.ts";
-import { FLUX_NAMES } from "./flux.ts";
-import { SD3_NAMES } from "./sd3.ts";
-import { UNET_NAMES } from "./unet.ts";
+import { CLIP_FLAT_NAMES, CLIP_NAMES, OPEN_CLIP_NAMES } from "./clip.ts";
+import { DIT_DIFFUSERS_NAMES, DIT_NAMES, PIXART_DIFFUSERS_NAMES, PIXART_NAMES } from "./dit.ts";
+import type { NameFamily, Originals, PartKind } from "./family.ts";
+import { FLUX_DIFFUSERS_NAMES, FLUX_NAMES } from "./flux.ts";
+import { SD3_DIFFUSERS_NAMES, SD3_NAMES } from "./sd3.ts";
+import { T5_GGUF_NAMES, T5_NAMES } from "./t5.ts";
+import { TAESD_DECODER_NAMES, TAESD_DIFFUSERS_NAMES, TAESD_ENCODER_NAMES, TAESD_NAMES } from "./taesd.ts";
+import { UNET_DIFFUSERS_NAMES, UNET_NAMES } from "./unet.ts";
+import { VAE_DIFFUSERS_NAMES, VAE_NAMES } from "./vae.ts";
+import { RenamedCheckpoint } from "./view.ts";
 
-/** Where a tensor of the new names lies: all of an old one, or rows of it, end to end in this order. */
-export interface Origin {
-  /** Name in the file, without the family's prefix. */
-  readonly tensor: string;
-  /** Rows of the first axis; all without it. */
-  readonly rows?: readonly RowRange[];
+/** Every layout of names that is known. Of two with the same prefix and kind, the first counts. */
+const FAMILIES: readonly NameFamily[] = [
+  FLUX_NAMES,
+  SD3_NAMES,
+  UNET_NAMES,
+  PIXART_NAMES,
+  DIT_NAMES,
+  FLUX_DIFFUSERS_NAMES,
+  SD3_DIFFUSERS_NAMES,
+  UNET_DIFFUSERS_NAMES,
+  PIXART_DIFFUSERS_NAMES,
+  DIT_DIFFUSERS_NAMES,
+  VAE_NAMES,
+  VAE_DIFFUSERS_NAMES,
+  TAESD_NAMES,
+  TAESD_DIFFUSERS_NAMES,
+  TAESD_DECODER_NAMES,
+  TAESD_ENCODER_NAMES,
+  CLIP_NAMES,
+  CLIP_FLAT_NAMES,
+  OPEN_CLIP_NAMES,
+  T5_NAMES,
+  T5_GGUF_NAMES,
+];
+
+/** One part of a pipeline in a file. */
+export interface Part {
+  /** Which part. */
+  readonly kind: PartKind;
+  /** Whose names it has. */
+  readonly family: NameFamily;
+  /** What stands before its tensors' names: "", `model.diffusion_model.`, `conditioner.embedders.1.model.`, … */
+  readonly prefix: string;
 }
 
-/** Tensors of a file by their original names, without the prefix. */
-export type Originals = ReadonlyMap<string, readonly number[]>;
-
-/** How one family's original names map to those of diffusers. */
-export interface NameFamily {
-  /** A tensor that every file of the family has and no other; what stands before it is the prefix. */
-  readonly marker: string;
-  /** New name → origin; an unknown tensor keeps its name, so that a model refuses it by that name. */
-  map(originals: Originals): Iterable<readonly [name: string, origin: Origin]>;
-  /** Original tensors that `map` must see to count blocks, for a model of these new names. */
-  skeleton?(names: readonly string[]): Originals;
-}
-
-const FAMILIES: readonly NameFamily[] = [FLUX_NAMES, SD3_NAMES, UNET_NAMES];
+/** Prefixes of what looks like a part and is none: ControlNets, image towers, copies of the weights' moving average. */
+const NO_PART = /(^|[._])(control_model|visual|vision_model|ema)\./;
 
 /**
- * The checkpoint under the names of diffusers: itself where it has them already, a view where its names are
- * those of a family's first release. With a prefix (`model.diffusion_model.`) only tensors under it show.
+ * The parts of a pipeline that a file holds, denoisers first, told from tensor names alone. A file of SDXL has a
+ * denoiser, a VAE and two CLIPs; a component's file has one part; a LoRA has none.
+ */
+export function partsOf(source: Pick<Checkpoint, "names">): Part[] {
+  const names = [...source.names()];
+  const parts: Part[] = [];
+  const claimed = new Set<string>();
+  for (const family of FAMILIES) {
+    for (const marker of family.markers) {
+      for (const name of names) {
+        if (claimed.has(name) || !(name === marker || (!family.bare && name.endsWith(`.${marker}`)))) {
+          continue;
+        }
+        claimed.add(name);
+        const prefix = name.slice(0, -marker.length);
+        if (NO_PART.test(prefix)) continue;
+        if (parts.some((part) => part.kind === family.kind && part.prefix === prefix)) continue;
+        parts.push({ kind: family.kind, family, prefix });
+      }
+    }
+  }
+  return parts;
+}
+
+/**
+ * One part of a file under the names of diffusers and transformers. Tensors outside of it do not show; what is inside
+ * and unknown keeps its name, so that a model refuses it by that name.
  *
+ * @param parts All parts of the file: tensors of another part with a longer prefix belong to that one.
  * @throws {LssgenError} `bad_tensor` when a fused tensor cannot be cut as its family says.
  */
-export function underDiffusersNames(source: Checkpoint): Checkpoint {
-  for (const name of source.names()) {
-    const family = FAMILIES.find(({ marker }) => name === marker || name.endsWith(`.${marker}`));
-    if (family) return new RenamedCheckpoint(source, family, name.slice(0, -family.marker.length));
+export function viewOf(source: Checkpoint, part: Part, parts: readonly Part[] = [part]): Checkpoint {
+  const mine = [...source.names()].filter((name) => ownerOf(name, parts) === part && !isBookkeeping(name));
+  return new RenamedCheckpoint(source, part.family, part.prefix, mine);
+}
+
+/** Tensors that belong to no part and are not known bookkeeping of training: a fact that is not heeded, or an error. */
+export function leftOver(source: Pick<Checkpoint, "names">, parts: readonly Part[]): string[] {
+  return [...source.names()].filter((name) => !isBookkeeping(name) && ownerOf(name, parts) === undefined);
+}
+
+function ownerOf(name: string, parts: readonly Part[]): Part | undefined {
+  let owner: Part | undefined;
+  for (const part of parts) {
+    if (name.startsWith(part.prefix) && part.prefix.length > (owner?.prefix.length ?? -1)) owner = part;
   }
-  return source;
+  return owner;
+}
+
+/**
+ * What training frameworks save beside the weights and every loader leaves out: the noise schedule's buffers, which
+ * follow from the scheduler's config, the moving average's copies, and the losses' networks.
+ *
+ * Source: what LatentDiffusion and AutoencoderKL of CompVis register, and what stable-diffusion.cpp and diffusers skip.
+ */
+const BOOKKEEPING: readonly RegExp[] = [
+  /^(betas|logvar|lvlb_weights|denoiser\.sigmas)$/,
+  /^(alphas_cumprod|sqrt_|log_one_minus_alphas|posterior_)/,
+  /^model_ema\./,
+  /^(first_stage_model\.|vae\.)?loss\./,
+  /^(first_stage_model\.|vae\.)?(model_ema|encoder_ema|decoder_ema)\./,
+  /^embedding_manager\./,
+  /(^|\.)position_ids$/,
+  /(^|\.)num_batches_tracked$/,
+];
+
+/** Whether a tensor is known to carry nothing that a picture depends on. */
+export function isBookkeeping(name: string): boolean {
+  return BOOKKEEPING.some((pattern) => pattern.test(name));
+}
+
+/**
+ * A component's file under the names of diffusers and transformers: itself where it has them already, else a view.
+ *
+ * @param kinds What the component is; of a file with several parts, the first of these kinds. Any kind without.
+ * @throws {LssgenError} `bad_tensor` when a fused tensor cannot be cut as its family says.
+ */
+export function underDiffusersNames(source: Checkpoint, kinds?: readonly PartKind[]): Checkpoint {
+  const parts = partsOf(source);
+  const part = parts.find(({ kind }) => kinds?.includes(kind) ?? true);
+  return part ? viewOf(source, part, parts) : source;
 }
 
 /** A tensor under the names of diffusers, and the rows of the original that make it. */
@@ -69,9 +160,10 @@ export function originalTargets(originals: Originals, names: readonly string[]):
   const found = new Map<string, Target[]>();
   if (originals.size === 0) return found;
   for (const family of FAMILIES) {
+    if (family.kind !== "denoiser") continue;
     const whole = new Map([...family.skeleton?.(names) ?? [], ...originals]);
     const byTensor = new Map<string, Target[]>();
-    for (const [name, { tensor, rows }] of family.map(whole)) {
+    for (const [name, { tensor, rows }] of family.map(whole, "")) {
       if (originals.has(tensor)) byTensor.set(tensor, [...byTensor.get(tensor) ?? [], { name, rows }]);
     }
     for (const [tensor, targets] of byTensor) {
@@ -79,97 +171,4 @@ export function originalTargets(originals: Originals, names: readonly string[]):
     }
   }
   return found;
-}
-
-class RenamedCheckpoint implements Checkpoint {
-  private readonly origins = new Map<string, Origin & { shape: readonly number[]; dtype: string }>();
-
-  constructor(private readonly source: Checkpoint, family: NameFamily, prefix: string) {
-    const originals = new Map<string, readonly number[]>();
-    for (const name of source.names()) {
-      if (name.startsWith(prefix)) originals.set(name.slice(prefix.length), source.info(name)!.shape);
-    }
-    for (const [name, { tensor, rows }] of family.map(originals)) {
-      const full = prefix + tensor;
-      const { shape, dtype } = source.info(full)!;
-      if (this.origins.has(name)) throw this.bad(full, `is a second tensor for "${name}"`);
-      if (!rows) {
-        this.origins.set(name, { tensor: full, shape, dtype });
-        continue;
-      }
-      const fits = rows.every(({ first, count }) =>
-        Number.isInteger(first) && Number.isInteger(count) && first >= 0 && count >= 0 &&
-        first + count <= (shape[0] ?? 0)
-      );
-      if (!fits) throw this.bad(full, `of [${shape}] cannot be cut into "${name}" and its neighbours`);
-      const all = rows.reduce((sum, { count }) => sum + count, 0);
-      this.origins.set(name, { tensor: full, rows, shape: [all, ...shape.slice(1)], dtype });
-    }
-  }
-
-  get name(): string {
-    return this.source.name;
-  }
-
-  names(): Iterable<string> {
-    return this.origins.keys();
-  }
-
-  info(name: string): { readonly shape: readonly number[]; readonly dtype: string } | undefined {
-    return this.origins.get(name);
-  }
-
-  async read(name: string, rows?: RowRange): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
-    const { tensor, ranges } = this.find(name, rows);
-    const parts = await Promise.all(ranges.map((range) => this.source.read(tensor, range)));
-    if (parts.length === 1) return parts[0] as { bytes: Uint8Array<ArrayBuffer> };
-    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.bytes.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part.bytes, at);
-      at += part.bytes.length;
-    }
-    return { bytes };
-  }
-
-  async readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {
-    const { tensor, ranges } = this.find(name, rows);
-    const parts = await Promise.all(ranges.map((range) => this.source.readF32(tensor, range)));
-    if (parts.length === 1) return parts[0];
-    const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      values.set(part, at);
-      at += part.length;
-    }
-    return values;
-  }
-
-  /** The original tensor and the rows of it that were asked for. */
-  private find(
-    name: string,
-    asked: RowRange | undefined,
-  ): { tensor: string; ranges: readonly (RowRange | undefined)[] } {
-    const origin = this.origins.get(name);
-    if (!origin) throw new LssgenError("bad_tensor", `"${this.name}" has no tensor "${name}"`);
-    const { tensor, rows } = origin;
-    if (!rows) return { tensor, ranges: [asked] };
-    if (!asked) return { tensor, ranges: rows };
-    const ranges: RowRange[] = [];
-    let at = 0;
-    for (const { first, count } of rows) {
-      const from = Math.max(asked.first, at);
-      const to = Math.min(asked.first + asked.count, at + count);
-      if (from < to) ranges.push({ first: first + from - at, count: to - from });
-      at += count;
-    }
-    return { tensor, ranges };
-  }
-
-  private bad(tensor: string, what: string): LssgenError {
-    return new LssgenError(
-      "bad_tensor",
-      `"${this.name}": tensor "${tensor}" ${what}; the file may belong to another architecture`,
-    );
-  }
 }

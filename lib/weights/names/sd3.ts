@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { NameFamily } from "./original.ts";
+import { type NameFamily, sameNames } from "./family.ts";
 import { byTable, type NameTable, shiftScaleSwapped, thirds } from "./table.ts";
 
 const BLOCK = "transformer_blocks.#";
@@ -54,10 +54,19 @@ const TABLE: NameTable = {
 
 /** SD3 and SD3.5. */
 export const SD3_NAMES: NameFamily = {
-  marker: "joint_blocks.0.x_block.attn.qkv.weight",
+  kind: "denoiser",
+  layout: "SD3's first release",
+  markers: ["joint_blocks.0.x_block.attn.qkv.weight"],
   *map(originals) {
     for (const [name, origin] of byTable(TABLE, originals)) {
       yield [name === "pos_embed" ? "pos_embed.pos_embed" : name, origin];
     }
   },
 };
+
+/** SD3 and SD3.5 under diffusers' names. */
+export const SD3_DIFFUSERS_NAMES: NameFamily = sameNames(
+  "denoiser",
+  "diffusers' SD3Transformer2DModel",
+  "transformer_blocks.0.norm1_context.linear.weight",
+);

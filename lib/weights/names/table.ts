@@ -5,7 +5,7 @@
  */
 
 import type { RowRange } from "../safetensors.ts";
-import type { Origin, Originals } from "./original.ts";
+import type { Origin, Originals } from "./family.ts";
 
 /** A fused or reordered module: several new ones, each made of rows of the old. */
 export interface Cut {
@@ -20,10 +20,17 @@ export type NameTable = Readonly<Record<string, string | Cut>>;
 
 /** Three layers of equal size in one: query, key and value. */
 export function thirds(into: readonly [string, string, string]): Cut {
-  return {
-    into,
-    rows: (rows) => [0, 1, 2].map((i) => [{ first: i * rows / 3, count: rows / 3 }]),
-  };
+  return { into, rows: (rows) => thirdsOf(rows).map((part) => [part]) };
+}
+
+/** The rows of query, key and value in a fused layer. */
+export function thirdsOf(rows: number): readonly RowRange[] {
+  return [0, 1, 2].map((i) => ({ first: i * rows / 3, count: rows / 3 }));
+}
+
+/** Two layers of equal size in one: key and value. */
+export function halves(into: readonly [string, string]): Cut {
+  return { into, rows: (rows) => [0, 1].map((i) => [{ first: i * rows / 2, count: rows / 2 }]) };
 }
 
 /** (shift, scale) in the original, (scale, shift) in diffusers; other counts of parts stay as they are. */
@@ -37,6 +44,9 @@ export function shiftScaleSwapped(name: string): Cut {
   };
 }
 
+/** A block's number: `double_blocks.7.…`, `blocks.7.…`. */
+const BLOCK = /(?<![^._])blocks\.(\d+)(?=\.|$)/;
+
 /** Applies a table; a tensor whose module is not in it keeps its name. */
 export function* byTable(
   table: NameTable,
@@ -46,8 +56,8 @@ export function* byTable(
     const dot = tensor.lastIndexOf(".");
     const module = tensor.slice(0, Math.max(dot, 0));
     const leaf = tensor.slice(dot + 1);
-    const number = /_blocks\.(\d+)\./.exec(module)?.[1];
-    const key = number === undefined ? module : module.replace(/_blocks\.\d+\./, "_blocks.#.");
+    const number = BLOCK.exec(module)?.[1];
+    const key = number === undefined ? module : module.replace(BLOCK, (at) => at.replace(/\d+/, "#"));
     const target = Object.hasOwn(table, key) ? table[key] : undefined;
     if (target === undefined) {
       yield [tensor, { tensor }];

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { NameFamily, Origin, Originals } from "./original.ts";
+import { type NameFamily, type Origin, type Originals, sameNames } from "./family.ts";
 
 const OUTSIDE: Readonly<Record<string, string>> = {
   "time_embed.0": "time_embedding.linear_1",
@@ -31,7 +31,9 @@ const RESNET: Readonly<Record<string, string>> = {
 
 /** SD1.5's and SDXL's UNet. */
 export const UNET_NAMES: NameFamily = {
-  marker: "input_blocks.0.0.weight",
+  kind: "denoiser",
+  layout: "latent diffusion's UNet",
+  markers: ["input_blocks.0.0.weight"],
   *map(originals): Generator<readonly [string, Origin]> {
     const places = new Map([...Object.entries(OUTSIDE), ...levels(originals)]);
     for (const tensor of originals.keys()) yield [renamed(tensor, places), { tensor }];
@@ -57,6 +59,13 @@ export const UNET_NAMES: NameFamily = {
     return out;
   },
 };
+
+/** The UNet under diffusers' names. */
+export const UNET_DIFFUSERS_NAMES: NameFamily = sameNames(
+  "denoiser",
+  "diffusers' UNet2DConditionModel",
+  "down_blocks.0.resnets.0.time_emb_proj.weight",
+);
 
 /** Module of the original, for example `input_blocks.4.1` → diffusers' module. */
 function* levels(originals: Originals): Generator<[string, string]> {
