@@ -24,8 +24,8 @@ export { decodePng, encodePng, type Picture } from "./lib/image/png.ts";
 export {
   type AssembledFolder,
   type ModelFile,
-  modelFiles,
   type ModelFiles,
+  modelFiles,
   type Prediction,
 } from "./lib/model_files/model_files.ts";
 export {

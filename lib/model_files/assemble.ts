@@ -192,7 +192,9 @@ export async function tinyOf(given: Given): Promise<AssembledComponent | undefin
 type Found = Network & { readonly option?: PartName; readonly beside?: Config };
 
 /** `"t5.gguf" (--t5xxl)`, or the file's name alone. */
-export function whereFrom(found: { readonly file: { readonly name: string }; readonly option?: PartName }): string {
+export function whereFrom(
+  found: { readonly file: { readonly name: string }; readonly option?: PartName },
+): string {
   return `"${found.file.name}"${found.option ? ` (${PART_OPTIONS[found.option]})` : ""}`;
 }
 
@@ -223,11 +225,14 @@ function adviceFor({ file, networks }: Scan): string {
   }
   const { kind } = network.architecture;
   const width = kind === "clip" ? CLIP.derive(network.tensors).certain.hidden_size : undefined;
-  const option = kind === "clip"
-    ? width === 1280 ? PART_OPTIONS.clipG : PART_OPTIONS.clipL
-    : { denoiser: PART_OPTIONS.diffusionModel, vae: PART_OPTIONS.vae, taesd: PART_OPTIONS.taesd, t5: PART_OPTIONS.t5 }[
-      kind
-    ];
+  const option = kind === "clip" ? width === 1280 ? PART_OPTIONS.clipG : PART_OPTIONS.clipL : {
+    denoiser: PART_OPTIONS.diffusionModel,
+    vae: PART_OPTIONS.vae,
+    taesd: PART_OPTIONS.taesd,
+    t5: PART_OPTIONS.t5,
+  }[
+    kind
+  ];
   return `; give it with ${option}`;
 }
 
@@ -239,7 +244,9 @@ function denoiserOf(given: Given): Found | undefined {
   if (variant) {
     throw new LssgenError(
       "unsupported",
-      `${whereFrom(found)} is ${variant}: its tensors have the names of ${found.architecture.noun} and more, ` +
+      `${
+        whereFrom(found)
+      } is ${variant}: its tensors have the names of ${found.architecture.noun} and more, ` +
         "and it is not supported",
     );
   }
@@ -271,7 +278,9 @@ function partOf(given: Given, part: PartName): Found | undefined {
   const noun = ARCHITECTURES.filter((a) => a.kind === kind).map((a) => a.noun).join(" or ");
   throw new LssgenError(
     "bad_file",
-    `"${own.scan.file.name}" (${PART_OPTIONS[part]}) ${whatIs(own.scan)}, expected ${noun}${adviceFor(own.scan)}`,
+    `"${own.scan.file.name}" (${PART_OPTIONS[part]}) ${whatIs(own.scan)}, expected ${noun}${
+      adviceFor(own.scan)
+    }`,
   );
 }
 
@@ -289,7 +298,9 @@ function encoderOf(given: Given, family: FamilyFacts, slot: EncoderSlot): Found 
     const [wanted] = Object.entries(CLIP_SIZES).find(([, size]) => size === slot.clip)!;
     throw new LssgenError(
       "bad_file",
-      `${whereFrom(found)} is CLIP ${CLIP_SIZES[width as number]} of width ${width}, the ${slot.component} of ` +
+      `${whereFrom(found)} is CLIP ${
+        CLIP_SIZES[width as number]
+      } of width ${width}, the ${slot.component} of ` +
         `${family.name} is CLIP ${slot.clip} of width ${wanted}${adviceFor(own.scan)}`,
     );
   }
@@ -304,13 +315,16 @@ function encoderOf(given: Given, family: FamilyFacts, slot: EncoderSlot): Found 
 
 /** Places of text encoders in single files, by their prefixes. */
 const CLIP_PLACES: readonly (readonly [prefix: RegExp, size: ClipSize])[] = [
-  [/clip_l\./, "L"],
-  [/clip_g\./, "bigG"],
-  [/conditioner\.embedders\.0\.transformer\.|cond_stage_model\.transformer\./, "L"],
-  [/conditioner\.embedders\.\d\.model\.|(cond_stage_model|te)\.1\./, "bigG"],
-  [/cond_stage_model\.model\./, "H"],
-  [/(^|\.)text_encoder_2\./, "bigG"],
-  [/(^|\.)text_encoder\./, "L"],
+  [/(^|\.)clip_l\.$/, "L"],
+  [/(^|\.)clip_g\.$/, "bigG"],
+  [/^conditioner\.embedders\.(1\.|\d\.model\.$)/, "bigG"],
+  [/^conditioner\.embedders\.0\./, "L"],
+  [/^cond_stage_model\.model\.$/, "H"],
+  // stable-diffusion.cpp numbers the second encoder.
+  [/^(cond_stage_model|te)\.1\./, "bigG"],
+  [/^(cond_stage_model|te)\./, "L"],
+  [/(^|\.)text_encoder_2\.$/, "bigG"],
+  [/(^|\.)text_encoder\.$/, "L"],
 ];
 
 /** Which CLIP a network is: by its width, else by its place in the file. */
@@ -321,12 +335,19 @@ function sizeOf({ prefix, tensors }: Network): ClipSize | undefined {
 
 /** A part that the family has no place for. */
 function refuseUseless(given: Given, family: FamilyFacts): void {
-  const places = new Set<string>(["diffusionModel", "vae", "taesd", ...family.encoders.map(({ part }) => part)]);
+  const places = new Set<string>([
+    "diffusionModel",
+    "vae",
+    "taesd",
+    ...family.encoders.map(({ part }) => part),
+  ]);
   for (const [part, own] of Object.entries(given.parts)) {
     if (!own || places.has(part)) continue;
     throw new LssgenError(
       "bad_option",
-      `${family.name} has no place for "${own.scan.file.name}" (${PART_OPTIONS[part as PartName]}): its text encoders are ${
+      `${family.name} has no place for "${own.scan.file.name}" (${
+        PART_OPTIONS[part as PartName]
+      }): its text encoders are ${
         family.encoders.map(({ part }) => PART_OPTIONS[part]).join(", ")
       }; leave it out`,
     );
@@ -339,15 +360,18 @@ async function familyFor(
   index: ModelIndex | undefined,
 ): Promise<FamilyFacts> {
   const { base, baseIsModel } = given;
-  const listed = index && FAMILIES.find(({ pipeline, denoiser }) =>
-    pipeline === index.pipeline || (PIPELINE_KIN[index.pipeline] ?? "") === pipeline &&
-      [...index.components.values()].includes(denoiser)
-  );
+  const listed = index &&
+    FAMILIES.find(({ pipeline, denoiser }) =>
+      pipeline === index.pipeline || (PIPELINE_KIN[index.pipeline] ?? "") === pipeline &&
+        [...index.components.values()].includes(denoiser)
+    );
   if (!denoiser) {
     if (listed) return await narrowed(listed, base!);
     throw new LssgenError(
       "unsupported",
-      `"${base!.name}" is a ${index!.pipeline}, which takes no parts of other files and no --prediction; supported are ${
+      `"${base!.name}" is a ${
+        index!.pipeline
+      }, which takes no parts of other files and no --prediction; supported are ${
         [...new Set(FAMILIES.map(({ pipeline }) => pipeline))].join(", ")
       }`,
     );
@@ -376,7 +400,9 @@ const PIPELINE_KIN: Readonly<Record<string, string>> = {
 /** SD2 rather than SD1.5 where the folder's UNet says so. */
 async function narrowed(listed: FamilyFacts, base: FolderSource): Promise<FamilyFacts> {
   const { json } = await readConfig(base, `${listed.component}/config.json`);
-  return FAMILIES.find((f) => f.pipeline === listed.pipeline && f.denoiser === listed.denoiser && f.is(json)) ??
+  return FAMILIES.find((f) =>
+    f.pipeline === listed.pipeline && f.denoiser === listed.denoiser && f.is(json)
+  ) ??
     listed;
 }
 
@@ -384,7 +410,9 @@ function noDenoiser({ model, parts }: Given): LssgenError {
   if (model) {
     return new LssgenError(
       "bad_file",
-      `"${model.file.name}" ${whatIs(model)}, expected a whole model or the denoiser of one${adviceFor(model)}`,
+      `"${model.file.name}" ${whatIs(model)}, expected a whole model or the denoiser of one${
+        adviceFor(model)
+      }`,
     );
   }
   const names = Object.keys(parts).map((part) => PART_OPTIONS[part as PartName]);
@@ -543,7 +571,9 @@ function schedulerOf(
     ...scheduler,
   } as Record<string, unknown>;
   // PNDM knows no schedule that ends in pure noise.
-  if (config.rescale_betas_zero_snr && config._class_name === "PNDMScheduler") config._class_name = "DDIMScheduler";
+  if (config.rescale_betas_zero_snr && config._class_name === "PNDMScheduler") {
+    config._class_name = "DDIMScheduler";
+  }
   return config;
 }
 

@@ -6,7 +6,11 @@
 
 /** Tensors of a kind, what it is, and what to do with it. A row an entry; the first that fits counts. */
 const KINDS: readonly (readonly [tensors: RegExp, what: string, advice: string])[] = [
-  [/(^|[._])lora([._]|$)|lora_(unet|te\d?|transformer|[AB]|up|down|mid)|hada_w\d|lokr_w\d|\.oft_/, "a LoRA", "give it with --lora"],
+  [
+    /(^|[._])lora([._]|$)|lora_(unet|te\d?|transformer|[AB]|up|down|mid)|hada_w\d|lokr_w\d|\.oft_/,
+    "a LoRA",
+    "give it with --lora",
+  ],
   [/distilled_guidance_layer\./, "the transformer of Chroma", ""],
   [/single_stream_modulation\.lin|double_stream_modulation/, "the transformer of FLUX.2", ""],
   [/^(?:.*\.)?double_layers\.0\.attn\.w[12]q/, "the transformer of AuraFlow", ""],
@@ -24,11 +28,23 @@ const KINDS: readonly (readonly [tensors: RegExp, what: string, advice: string])
   [/^(ip_adapter|image_proj)\.|adapter_modules/, "an IP-Adapter", ""],
   [/vision_model\.|^visual\./, "a CLIP image encoder", "text encoders are what is needed"],
   [/^(string_to_param|emb_params|clip_[lg])$|^<.*>$/, "a textual inversion embedding", ""],
-  [/RDB\d\.conv|\.rdb\d\.|^conv_first\.|^body\.\d+\.(weight|rdb)|upsampler\.0\.weight$/, "an upscaler of pictures (ESRGAN and its kin)", ""],
-  [/^(model\.)?layers\.0\.self_attn|^blk\.0\.attn_q|embed_tokens/, "a language model", "the text encoders here are CLIP and T5"],
+  [
+    /RDB\d\.conv|\.rdb\d\.|^conv_first\.|^body\.\d+\.(weight|rdb)|upsampler\.0\.weight$/,
+    "an upscaler of pictures (ESRGAN and its kin)",
+    "",
+  ],
+  [
+    /^(model\.)?layers\.0\.self_attn|^blk\.0\.attn_q|embed_tokens/,
+    "a language model",
+    "the text encoders here are CLIP and T5",
+  ],
   [/encoder\.middle\.0\.residual|decoder\.middle\.0\.residual/, "the autoencoder of Wan or Qwen-Image", ""],
   [/stages\.\d+\.op_list/, "a deep-compression autoencoder (DC-AE)", ""],
-  [/^(?:taesd_)?(?:en|de)coder\.\d+\.|^\d+\.conv\.\d\.weight$/, "one half of a tiny autoencoder (TAESD)", "both halves are needed: take the file with encoder.layers and decoder.layers"],
+  [
+    /^(?:taesd_)?(?:en|de)coder\.\d+\.|^\d+\.conv\.\d\.weight$/,
+    "one half of a tiny autoencoder (TAESD)",
+    "both halves are needed: take the file with encoder.layers and decoder.layers",
+  ],
 ];
 
 /** What a file of other tensors is, with what to do; undefined where nobody knows. */

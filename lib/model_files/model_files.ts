@@ -7,10 +7,24 @@
 
 import { LssgenError } from "../errors.ts";
 import { builtinTokenizer, ggufTokenizerFolder } from "../pipelines/builtin_tokenizers.ts";
-import { type ByteSource, bytesOf, folderOf, type FolderSource, httpFolder, httpSource } from "../weights/bytes.ts";
+import {
+  bytesOf,
+  type ByteSource,
+  folderOf,
+  type FolderSource,
+  httpFolder,
+  httpSource,
+} from "../weights/bytes.ts";
 import type { Checkpoint, ComponentFolder } from "../weights/checkpoint.ts";
 import { readConfig } from "../weights/model_folder.ts";
-import { type AssembledComponent, assemble, type Assembly, type Given, scanFolder, tinyOf } from "./assemble.ts";
+import {
+  assemble,
+  type AssembledComponent,
+  type Assembly,
+  type Given,
+  scanFolder,
+  tinyOf,
+} from "./assemble.ts";
 import { PART_OPTIONS, type PartName } from "./families.ts";
 import type { Prediction } from "./prediction.ts";
 import { openWeights, scan } from "./scan.ts";
@@ -105,7 +119,9 @@ export function modelFiles(files: ModelFiles): AssembledFolder {
     const component = parts.components.find(({ name }) => name === top);
     if (component?.config) return rest.join("/") === "config.json" ? json(path, component.config) : undefined;
     if (/^tokenizer(_\d)?$/.test(top)) {
-      const encoder = parts.components.find((c) => c.encoder && c.name.replace("text_encoder", "tokenizer") === top);
+      const encoder = parts.components.find((c) =>
+        c.encoder && c.name.replace("text_encoder", "tokenizer") === top
+      );
       return await tokenizerFile(base, top, rest.join("/"), encoder, files.tokenizers);
     }
     // Learned upsamplers and whatever else a model's own folder brings.
@@ -160,10 +176,14 @@ function single({ from, config, tensors }: AssembledComponent): ComponentFolder 
 function complete(assembly: Assembly): Assembly {
   const missing = assembly.missing.filter(({ without }) => without === undefined);
   if (missing.length === 0) return assembly;
-  const options = missing.map(({ name, class: kind, part }) => `${name} (${kind}): ${PART_OPTIONS[part]} FILE`);
+  const options = missing.map(({ name, class: kind, part }) =>
+    `${name} (${kind}): ${PART_OPTIONS[part]} FILE`
+  );
   throw new LssgenError(
     "bad_file",
-    `"${assembly.name}" is ${assembly.family.name} without ${missing.length === 1 ? "one part" : `${missing.length} parts`}` +
+    `"${assembly.name}" is ${assembly.family.name} without ${
+      missing.length === 1 ? "one part" : `${missing.length} parts`
+    }` +
       ` that it needs. Give ${options.join(", ")}`,
   );
 }
@@ -172,16 +192,23 @@ function complete(assembly: Assembly): Assembly {
 async function open(files: ModelFiles): Promise<Given> {
   const own = ownFolder(files);
   if (own && files.config !== undefined) {
-    throw new LssgenError("bad_option", "config is for models in files: the model is a folder with configs of its own");
+    throw new LssgenError(
+      "bad_option",
+      "config is for models in files: the model is a folder with configs of its own",
+    );
   }
   const parts: Given["parts"] = Object.fromEntries(
-    await Promise.all(PARTS.filter((part) => files[part] !== undefined).map(async (part) => {
-      const given = files[part]!;
-      return [
-        part,
-        isFolder(given) ? await scanFolder(folder(given)) : { scan: scan(await openWeights(await file(given, part))) },
-      ] as const;
-    })),
+    await Promise.all(
+      PARTS.filter((part) => files[part] !== undefined).map(async (part) => {
+        const given = files[part]!;
+        return [
+          part,
+          isFolder(given)
+            ? await scanFolder(folder(given))
+            : { scan: scan(await openWeights(await file(given, part))) },
+        ] as const;
+      }),
+    ),
   );
   return {
     model: files.model === undefined || own
@@ -210,7 +237,9 @@ async function tokenizerFile(
     ? ggufTokenizerFolder({ name: encoder.network!.file.name, metadata })
     : undefined;
   return await own?.open(path) ??
-    (own && path !== "tokenizer_config.json" ? undefined : await builtinTokenizer(slot.tokenizer, packed).open(path));
+    (own && path !== "tokenizer_config.json"
+      ? undefined
+      : await builtinTokenizer(slot.tokenizer, packed).open(path));
 }
 
 async function hasTokenizer(base: FolderSource, folder: string): Promise<boolean> {

@@ -65,14 +65,13 @@ export async function predictionOf(
   return {
     type,
     scheduler: {},
-    warning:
-      `"${denoiser.file.name}" does not say whether its ${family.name} predicts noise or v; ${
-        shortName(type)
-      } is taken${
-        deviation === undefined
-          ? ", as 2.1 at 768 pixels has it"
-          : `, since ${V_TENSOR} deviates by ${deviation.toFixed(3)} (v above ${V_DEVIATION})`
-      }. If pictures are noise, say --prediction ${other}`,
+    warning: `"${denoiser.file.name}" does not say whether its ${family.name} predicts noise or v; ${
+      shortName(type)
+    } is taken${
+      deviation === undefined
+        ? ", as 2.1 at 768 pixels has it"
+        : `, since ${V_TENSOR} deviates by ${deviation.toFixed(3)} (v above ${V_DEVIATION})`
+    }. If pictures are noise, say --prediction ${other}`,
   };
 }
 
@@ -90,9 +89,7 @@ function notedPrediction({ file }: Network): PredictionType | undefined {
 
 /** Schedules that end in pure noise, marked by a tensor `ztsnr`, begin at their very last step. */
 function zeroSnr(denoiser: Network | undefined): Config {
-  return denoiser?.file.info("ztsnr")
-    ? { rescale_betas_zero_snr: true, timestep_spacing: "trailing" }
-    : {};
+  return denoiser?.file.info("ztsnr") ? { rescale_betas_zero_snr: true, timestep_spacing: "trailing" } : {};
 }
 
 /** Standard deviation of the tensor that tells the two kinds of SD2 apart. */

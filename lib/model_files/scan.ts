@@ -65,4 +65,5 @@ export function scan(file: WeightFile): Scan {
 }
 
 /** Empty tensors by which tools note a fact, and scalars of CLIP's training, which lie beside the networks. */
-const MARKS = /^(v_pred|ztsnr|scaled_fp8|edm_mean|edm_std|global_step|epoch)$|(^|\.)logit_scale$|^(safety_checker|feature_extractor)\./;
+const MARKS =
+  /^(v_pred|ztsnr|scaled_fp8|edm_mean|edm_std|global_step|epoch)$|(^|\.)logit_scale$|^(safety_checker|feature_extractor)\./;

@@ -233,7 +233,9 @@ export async function checkWidth(
   for (const { of, key, value } of made) parts.push(`${await whereIs(folder, of)} (${key} ${value})`);
   throw new LssgenError(
     "bad_file",
-    `${parts.join(" and ")} ${parts.length > 1 ? `make ${sum} channels together` : `makes ${sum} channels`}, but ${await whereIs(
+    `${parts.join(" and ")} ${
+      parts.length > 1 ? `make ${sum} channels together` : `makes ${sum} channels`
+    }, but ${await whereIs(
       folder,
       taken.of,
     )} takes ${taken.value} (${taken.key}): they belong to different models`,

@@ -41,7 +41,7 @@ export const stableDiffusion3: Family = {
     const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
     await checkChannels(folder, "transformer", config.in_channels, vae.latent_channels);
     const clips = [];
-    for (const of of ["text_encoder", "text_encoder_2"]) {
+    for (const  of of["text_encoder", "text_encoder_2"]) {
       const kind = index.components.get(of) ?? "CLIPTextModelWithProjection";
       clips.push({ of, config: clipTextConfig(await readConfig(folder, `${of}/config.json`), kind) });
     }

@@ -14,8 +14,7 @@ export const AUTOENCODER_KL: Architecture = {
   class: "AutoencoderKL",
   kind: "vae",
   noun: "an autoencoder (VAE)",
-  is: (d) =>
-    hasAll(d, "decoder.conv_in.weight", "decoder.mid_block.resnets.0.conv1.weight"),
+  is: (d) => hasAll(d, "decoder.conv_in.weight", "decoder.mid_block.resnets.0.conv1.weight"),
   derive(d) {
     const L = countOf(d, "encoder.down_blocks.");
     const widths = Array.from(
@@ -41,7 +40,9 @@ export const AUTOENCODER_KL: Architecture = {
       },
       unknown: widths.every((width) => width % GROUPS === 0)
         ? undefined
-        : `block_out_channels are ${widths.join(", ")}, no multiples of ${GROUPS}, so norm_num_groups is not known`,
+        : `block_out_channels are ${
+          widths.join(", ")
+        }, no multiples of ${GROUPS}, so norm_num_groups is not known`,
     };
   },
 };

@@ -11,8 +11,7 @@ export const AUTOENCODER_TINY: Architecture = {
   class: "AutoencoderTiny",
   kind: "taesd",
   noun: "a tiny autoencoder (TAESD)",
-  is: (d) =>
-    hasAll(d, "decoder.layers.0.weight", "encoder.layers.0.weight"),
+  is: (d) => hasAll(d, "decoder.layers.0.weight", "encoder.layers.0.weight"),
   derive(d) {
     const [width, latents] = shapeOf(d, "decoder.layers.0.weight", 4);
     const widths = Array(4).fill(width);

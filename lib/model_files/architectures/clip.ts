@@ -24,7 +24,8 @@ export const CLIP: Architecture = {
   kind: "clip",
   noun: "a CLIP text encoder",
   is: (d) =>
-    (d.info("text_model.embeddings.token_embedding.weight") ?? d.info("embeddings.token_embedding.weight")) !==
+    (d.info("text_model.embeddings.token_embedding.weight") ??
+      d.info("embeddings.token_embedding.weight")) !==
       undefined,
   derive(d) {
     const at = d.info("text_model.embeddings.token_embedding.weight") ? "text_model." : "";

@@ -15,7 +15,12 @@ export const SD3: Architecture = {
   kind: "denoiser",
   noun: "the transformer of Stable Diffusion 3",
   is: (d) =>
-    hasAll(d, "transformer_blocks.0.norm1_context.linear.weight", "pos_embed.pos_embed", "pos_embed.proj.weight"),
+    hasAll(
+      d,
+      "transformer_blocks.0.norm1_context.linear.weight",
+      "pos_embed.pos_embed",
+      "pos_embed.proj.weight",
+    ),
   derive(d) {
     const [D, inChannels, patch] = shapeOf(d, "pos_embed.proj.weight", 4);
     const head = d.info("transformer_blocks.0.attn.norm_q.weight")?.shape[0] ?? HEAD;

@@ -14,8 +14,7 @@ export const T5: Architecture = {
   class: "T5EncoderModel",
   kind: "t5",
   noun: "a T5 text encoder",
-  is: (d) =>
-    hasAll(d, "encoder.block.0.layer.0.SelfAttention.q.weight"),
+  is: (d) => hasAll(d, "encoder.block.0.layer.0.SelfAttention.q.weight"),
   derive(d) {
     const table = d.info("shared.weight") ? "shared.weight" : "encoder.embed_tokens.weight";
     const [vocabulary, width] = shapeOf(d, table, 2);

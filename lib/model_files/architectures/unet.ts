@@ -69,7 +69,9 @@ export const UNET: Architecture = {
         ...pooled === undefined ? {} : { addition_time_embed_dim: 256 },
       },
       unknown: heads === undefined || widths[0] !== WIDTH
-        ? `its first level has ${widths[0]} channels and cross_attention_dim is ${cross}, expected ${WIDTH} and one of ` +
+        ? `its first level has ${
+          widths[0]
+        } channels and cross_attention_dim is ${cross}, expected ${WIDTH} and one of ` +
           `${Object.keys(HEAD_WIDTH).join(", ")}, so the number of attention heads is not known`
         : undefined,
     };

@@ -1,0 +1,200 @@
+/**
+ * Models as people have them: single files and parts in the names of whoever made them draw the same picture, byte for
+ * byte, as the folder in diffusers' layout that they were made from. docs/FILES.md names the test of each layout.
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { fileFolder } from "../lib/cli/files.ts";
+import { openDevice } from "../lib/gpu/device.ts";
+import { modelFiles, type ModelFiles } from "../lib/model_files/model_files.ts";
+import { createPipeline, type ModelSource } from "../lib/pipelines/text_to_image.ts";
+import { bytesOf } from "../lib/weights/bytes.ts";
+import {
+  bflFlux,
+  fileOf,
+  ldmUnet,
+  ldmVae,
+  llamaT5,
+  mmdit,
+  openClip,
+  prefixed,
+  readTensors,
+  type Tensors,
+  together,
+} from "./foreign_layouts.ts";
+
+const GOLDEN = new URL("./golden/pipelines/", import.meta.url);
+
+type Family = "flux_dev" | "sd3" | "sd15" | "sdxl";
+
+const folderOf = (family: Family) => fileFolder(new URL(`${family}/model`, GOLDEN).pathname);
+
+/** A component of a golden pipeline. */
+async function part(family: Family, component: string): Promise<Tensors> {
+  const folder = new URL(`${family}/model/${component}/`, GOLDEN);
+  for await (const { name } of Deno.readDir(folder)) {
+    if (name.endsWith(".safetensors")) return await readTensors(new URL(name, folder));
+  }
+  throw new Error(`no weights in ${folder}`);
+}
+
+const file = (name: string, tensors: Tensors) => bytesOf(name, fileOf(tensors));
+
+const device = await openDevice();
+const drawn = new Map<Family, Promise<Uint8Array>>();
+
+async function draw(source: ModelSource): Promise<Uint8Array> {
+  await using pipeline = await createPipeline(source, { dtype: "f32", device });
+  const { images } = await pipeline.generate({
+    prompt: "a photo of a red fox",
+    negativePrompt: pipeline.info.embeddedGuidance ? undefined : "blurry",
+    width: 64,
+    height: 64,
+    steps: 2,
+    method: "direct",
+    seed: 3,
+  });
+  return images[0].rgb;
+}
+
+/** The picture of the golden folder. */
+function wanted(family: Family): Promise<Uint8Array> {
+  let job = drawn.get(family);
+  if (!job) drawn.set(family, job = draw(folderOf(family)));
+  return job;
+}
+
+/** Layouts: their names, and the files that they are made of. */
+const LAYOUTS: Readonly<Record<Family, Readonly<Record<string, () => Promise<ModelFiles>>>>> = {
+  flux_dev: {
+    "one file as ComfyUI saves checkpoints": async () => ({
+      model: file(
+        "flux1-dev-fp8.safetensors",
+        together(
+          prefixed("model.diffusion_model.", bflFlux(await part("flux_dev", "transformer"))),
+          prefixed("vae.", ldmVae(await part("flux_dev", "vae"))),
+          prefixed("text_encoders.clip_l.transformer.", await part("flux_dev", "text_encoder")),
+          prefixed("text_encoders.t5xxl.transformer.", await part("flux_dev", "text_encoder_2")),
+        ),
+      ),
+      config: folderOf("flux_dev"),
+    }),
+    "parts as stable-diffusion.cpp takes them": async () => ({
+      diffusionModel: file("flux1-dev.safetensors", bflFlux(await part("flux_dev", "transformer"))),
+      vae: file("ae.safetensors", ldmVae(await part("flux_dev", "vae"))),
+      clipL: file("clip_l.safetensors", await part("flux_dev", "text_encoder")),
+      t5: file("t5xxl.safetensors", llamaT5(await part("flux_dev", "text_encoder_2"))),
+      config: folderOf("flux_dev"),
+    }),
+    "a denoiser as the model, with parts": async () => ({
+      model: file("flux1-dev.safetensors", bflFlux(await part("flux_dev", "transformer"))),
+      vae: file("diffusion_pytorch_model.safetensors", await part("flux_dev", "vae")),
+      clipL: file("clip_l.safetensors", openClip(await part("flux_dev", "text_encoder"))),
+      t5: file("t5xxl.safetensors", await part("flux_dev", "text_encoder_2")),
+      config: folderOf("flux_dev"),
+    }),
+    "a folder with parts in other names": async () => ({
+      model: folderOf("flux_dev"),
+      diffusionModel: file("other.safetensors", bflFlux(await part("flux_dev", "transformer"))),
+      vae: file("ae.safetensors", ldmVae(await part("flux_dev", "vae"))),
+    }),
+  },
+  sd3: {
+    "one file with everything, as Stability AI released it": async () => ({
+      model: file(
+        "sd3_medium_incl_clips_t5xxl.safetensors",
+        together(
+          prefixed("model.diffusion_model.", mmdit(await part("sd3", "transformer"))),
+          prefixed("first_stage_model.", ldmVae(await part("sd3", "vae"))),
+          prefixed("text_encoders.clip_l.transformer.", await part("sd3", "text_encoder")),
+          prefixed("text_encoders.clip_g.transformer.", await part("sd3", "text_encoder_2")),
+          prefixed("text_encoders.t5xxl.transformer.", await part("sd3", "text_encoder_3")),
+        ),
+      ),
+      config: folderOf("sd3"),
+    }),
+    "denoiser and autoencoder in one file, text encoders apart": async () => ({
+      model: file(
+        "sd3.5_large.safetensors",
+        together(
+          prefixed("model.diffusion_model.", mmdit(await part("sd3", "transformer"))),
+          prefixed("first_stage_model.", ldmVae(await part("sd3", "vae"))),
+        ),
+      ),
+      clipL: file("clip_l.safetensors", await part("sd3", "text_encoder")),
+      clipG: file("clip_g.safetensors", openClip(await part("sd3", "text_encoder_2"))),
+      t5: file("t5xxl.safetensors", await part("sd3", "text_encoder_3")),
+      config: folderOf("sd3"),
+    }),
+  },
+  sd15: {
+    "one file as CompVis released it": async () => ({
+      model: file(
+        "v1-5-pruned-emaonly.safetensors",
+        together(
+          prefixed("model.diffusion_model.", ldmUnet(await part("sd15", "unet"))),
+          prefixed("first_stage_model.", ldmVae(await part("sd15", "vae"))),
+          prefixed("cond_stage_model.transformer.", await part("sd15", "text_encoder")),
+          new Map([
+            ["betas", { shape: [1], data: new Float32Array(1) }],
+            ["model_ema.decay", { shape: [1], data: new Float32Array(1) }],
+            ["cond_stage_model.transformer.text_model.embeddings.position_ids", {
+              shape: [1, 1],
+              data: new Float32Array(1),
+            }],
+          ]),
+        ),
+      ),
+      config: folderOf("sd15"),
+    }),
+    "one file in diffusers' names": async () => ({
+      model: file(
+        "all.safetensors",
+        together(
+          prefixed("unet.", await part("sd15", "unet")),
+          prefixed("vae.", await part("sd15", "vae")),
+          prefixed("text_encoder.", await part("sd15", "text_encoder")),
+        ),
+      ),
+      config: folderOf("sd15"),
+    }),
+    "a bare UNet with parts": async () => ({
+      diffusionModel: file("unet.safetensors", ldmUnet(await part("sd15", "unet"))),
+      vae: file("vae-ft-mse.safetensors", prefixed("first_stage_model.", ldmVae(await part("sd15", "vae")))),
+      clipL: file("clip_l.safetensors", await part("sd15", "text_encoder")),
+      config: folderOf("sd15"),
+    }),
+  },
+  sdxl: {
+    "one file as Stability AI released it": async () => ({
+      model: file(
+        "sd_xl_base_1.0.safetensors",
+        together(
+          prefixed("model.diffusion_model.", ldmUnet(await part("sdxl", "unet"))),
+          prefixed("first_stage_model.", ldmVae(await part("sdxl", "vae"))),
+          prefixed("conditioner.embedders.0.transformer.", await part("sdxl", "text_encoder")),
+          prefixed("conditioner.embedders.1.model.", openClip(await part("sdxl", "text_encoder_2"))),
+          new Map([["conditioner.embedders.1.model.logit_scale", { shape: [], data: new Float32Array(1) }]]),
+        ),
+      ),
+      config: folderOf("sdxl"),
+    }),
+    "parts, the text encoders in OpenCLIP's names": async () => ({
+      diffusionModel: file("unet.safetensors", prefixed("model.diffusion_model.", ldmUnet(await part("sdxl", "unet")))),
+      vae: file("sdxl_vae.safetensors", ldmVae(await part("sdxl", "vae"))),
+      clipL: file("clip_l.safetensors", openClip(await part("sdxl", "text_encoder"))),
+      clipG: file("clip_g.safetensors", openClip(await part("sdxl", "text_encoder_2"))),
+      config: folderOf("sdxl"),
+    }),
+  },
+};
+
+for (const [family, layouts] of Object.entries(LAYOUTS) as [Family, (typeof LAYOUTS)[Family]][]) {
+  for (const [layout, files] of Object.entries(layouts)) {
+    Deno.test(`${family}: ${layout} draws the folder's picture`, async () => {
+      const picture = await draw(modelFiles(await files()));
+      assert(new Set(picture).size > 20, "the picture is blank");
+      assertEquals(picture, await wanted(family));
+    });
+  }
+}
