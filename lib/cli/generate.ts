@@ -15,6 +15,7 @@ import type {
   Pipeline,
   Progress,
 } from "../pipelines/text_to_image.ts";
+import { openModel } from "./model.ts";
 import { openFile, openFolder, readBytes } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
@@ -46,7 +47,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   const paths = outputPaths(options.text.out ?? "output.png", options.number.count ?? 1);
   await checkOutput(paths[0]);
   // What the request cannot be is said before any weight is read.
-  const info = await readModelInfo(await openFolder(engine.model, "--model"));
+  const info = await readModelInfo((await openModel(engine)).model);
   const { warnings } = planPicture(
     engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true },
     request,
@@ -154,14 +155,15 @@ export async function openPipeline(
   onProgress: ((event: Progress) => void) | undefined,
   firstPicture?: GenerateRequest,
 ): Promise<Pipeline> {
-  return await createPipeline(await openFolder(engine.model, "--model"), {
+  const { model, tinyVae } = await openModel(engine);
+  return await createPipeline(model, {
     dtype: engine.dtype,
     loras: await Promise.all((engine.loras ?? []).map(async (text) => {
       const { path, scale } = loraSpec(text);
       return { file: await openFile(path, "--lora"), scale };
     })),
     upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights"),
-    tinyVae: await openFolder(engine.taesd, "--taesd"),
+    tinyVae,
     tinyDecode: !engine.taesdPreviewOnly,
     maxActivationBytes: engine.maxActivation === undefined ? undefined : engine.maxActivation * 2 ** 20,
     signal,

@@ -89,9 +89,68 @@ export const OPTIONS: readonly Option[] = [
     name: "model",
     also: ["-m"],
     type: "text",
-    value: "DIR",
+    value: "FILE|DIR",
     fallback: "the embedded model",
-    help: "model in diffusers layout, a folder with model_index.json",
+    help: "one .safetensors or .gguf with everything or the denoiser alone, or a folder in diffusers' layout",
+    commands: ALL,
+  },
+  {
+    name: "diffusion-model",
+    also: ["--diffusion_model"],
+    type: "text",
+    value: "FILE",
+    fallback: "the model's",
+    help: "UNet or transformer",
+    commands: ALL,
+  },
+  {
+    name: "vae",
+    type: "text",
+    value: "FILE",
+    fallback: "the model's",
+    help: "autoencoder",
+    commands: ALL,
+  },
+  {
+    name: "clip-l",
+    also: ["--clip_l"],
+    type: "text",
+    value: "FILE",
+    fallback: "the model's",
+    help: "text encoder CLIP L (SD2: CLIP H)",
+    commands: ALL,
+  },
+  {
+    name: "clip-g",
+    also: ["--clip_g"],
+    type: "text",
+    value: "FILE",
+    fallback: "the model's",
+    help: "text encoder CLIP bigG",
+    commands: ALL,
+  },
+  {
+    name: "t5xxl",
+    type: "text",
+    value: "FILE",
+    fallback: "the model's",
+    help: "text encoder T5",
+    commands: ALL,
+  },
+  {
+    name: "config",
+    type: "text",
+    value: "DIR",
+    fallback: "derived from the weights",
+    help: "folder in diffusers' layout whose configs and tokenizers go with --model FILE",
+    commands: ALL,
+  },
+  {
+    name: "prediction",
+    type: "choice",
+    choices: ["eps", "v", "flow"],
+    fallback: "as the file or its family says",
+    help: "what the denoiser predicts, where its weights do not say",
     commands: ALL,
   },
   {
@@ -300,10 +359,10 @@ export const OPTIONS: readonly Option[] = [
   {
     name: "taesd",
     type: "text",
-    value: "DIR",
+    value: "FILE|DIR",
     fallback: "none",
-    help: "tiny autoencoder (TAESD) that decodes fast",
-    commands: ["generate", "serve"],
+    help: "tiny autoencoder (TAESD) that decodes fast, or in place of a missing --vae",
+    commands: ALL,
   },
   {
     name: "taesd-preview-only",
@@ -433,7 +492,7 @@ export const OPTIONS: readonly Option[] = [
 const SUMMARIES: Readonly<Record<CommandName, string>> = {
   generate: "make a picture from a prompt (the default command)",
   plan: "stages, tokens, FLOPs and saving of a picture; needs no GPU",
-  inspect: "what a model folder holds; needs no GPU",
+  inspect: "what a model folder or files of weights hold, and what is missing; needs no GPU",
   compare: "one contact sheet of methods × noise levels, with the time of each",
   serve: "the page and an API as A1111's and OpenAI's clients know them",
 };
@@ -444,10 +503,12 @@ const EXAMPLES: Readonly<Record<CommandName, readonly string[]>> = {
     `"a red apple" -W 512 -H 512 --seed 7 --out apple.png`,
     `"a red apple" --method direct --steps 20`,
     `generate --model ./FLUX.1-dev "a lighthouse at dusk" --size 1024`,
+    `-m sd_xl_base_1.0.safetensors "a lighthouse at dusk"`,
+    `--diffusion-model flux1-schnell-Q4_K_S.gguf --vae ae.safetensors --clip_l clip_l.safetensors --t5xxl t5xxl.gguf "a cat"`,
     `generate --from apple.png`,
   ],
   plan: ["plan --size 512", "plan --model ./FLUX.1-dev --size 2048 --init-noise 0.6 --json"],
-  inspect: ["inspect ./FLUX.1-dev", "inspect"],
+  inspect: ["inspect ./FLUX.1-dev", "inspect flux1-dev.gguf ae.safetensors", "inspect"],
   compare: [`compare "a red apple" --size 512`, `compare "a red apple" --methods all --init-noises 0.6,0.8`],
   serve: ["serve", "serve --model ./FLUX.1-dev --port 8080"],
 };
@@ -600,7 +661,11 @@ function expected(option: Option): string {
     case "texts":
       return `a list, separated by commas, of ${option.choices?.join(", ")}`;
     default:
-      return option.value === "DIR" ? "a folder" : option.value === "PNG" ? "a .png file" : "a text";
+      return option.value?.startsWith("FILE")
+        ? `a ${option.value === "FILE" ? "file" : "file or folder"}`
+        : option.value === "DIR"
+        ? "a folder"
+        : option.value === "PNG" ? "a .png file" : "a text";
   }
 }
 
@@ -631,7 +696,7 @@ function edits(a: string, b: string): number {
 /** The help of one command, made from the table. Lines are at most 100 characters wide. */
 export function helpText(command: CommandName): string {
   const words =
-    { generate: `"prompt"`, plan: "", inspect: "[MODEL]", compare: `"prompt"`, serve: "" }[command];
+    { generate: `"prompt"`, plan: "", inspect: "[MODEL | FILE …]", compare: `"prompt"`, serve: "" }[command];
   const rows = OPTIONS.filter((option) => option.commands.includes(command)).map(
     (option): [string, string] => {
       const long = option.negatable ? `--[no-]${option.name}` : `--${option.name}`;

@@ -6,15 +6,15 @@
 
 import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import { formatPlan } from "../scaling/plan.ts";
-import { openFolder } from "./input.ts";
+import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
-import { toRequest } from "./request.ts";
+import { modelChoice, toRequest } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Runs the command. */
 export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const request = toRequest(options);
-  const info = await readModelInfo(await openFolder(options.text.model, "--model"));
+  const info = await readModelInfo((await openModel(modelChoice(options))).model);
   const result = planPicture(info, request);
   terminal.print(options.flag.json ? JSON.stringify(result) : formatPlan(result));
 }
