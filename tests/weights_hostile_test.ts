@@ -81,7 +81,7 @@ for (const group of ["gguf", "safetensors", "index"]) {
 }
 
 const UNSOUND_GGUF: Record<string, [file: ByteSource, code: string, says: string]> = {
-  "an empty file": [gguf(), "bad_file", "magic"],
+  "an empty file": [gguf(), "bad_file", "is empty"],
   "a file of its magic alone": [gguf(MAGIC), "bad_file", "counts"],
   "the other byte order": [gguf(MAGIC, 0x03000000, 0n, 0n), "unsupported", "big-endian"],
   "version 1": [gguf(MAGIC, 1, 0n, 0n), "unsupported", "version 1"],
@@ -206,7 +206,7 @@ for (
     ["that names an absolute path", '{"weight_map":{"a":"/s.safetensors"}}', "outside"],
     ["that names a URL", '{"weight_map":{"a":"data:x"}}', "outside"],
     ["that names a path with backslashes", '{"weight_map":{"a":"..\\\\s.safetensors"}}', "outside"],
-    ["that is not JSON", "{", "not JSON"],
+    ["that is not JSON", "{", "not valid JSON"],
   ]
 ) {
   Deno.test(`a shard index ${what} is refused`, async () => {

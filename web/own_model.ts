@@ -81,8 +81,16 @@ async function mustFit(folder: FolderSource, part: string, file: Checkpoint, nam
 /** The folder with one file in place of all weights of a part. */
 function replacing(folder: FolderSource, part: string, path: string, source: ByteSource): FolderSource {
   const weights = new RegExp(`^${part}/[^/]*\\.(safetensors|gguf|bin|index\\.json|index\\.[^/]*\\.json)$`);
-  return folderOf(folder.name, (asked) => {
-    if (asked === path) return Promise.resolve(source);
-    return weights.test(asked) ? Promise.resolve(undefined) : folder.open(asked);
-  });
+  return folderOf(
+    folder.name,
+    (asked) => {
+      if (asked === path) return Promise.resolve(source);
+      return weights.test(asked) ? Promise.resolve(undefined) : folder.open(asked);
+    },
+    folder.list && (async (asked) => {
+      const names = await folder.list!(asked);
+      const at = asked === "" ? "" : `${asked}/`;
+      return names.filter((name) => !weights.test(at + name));
+    }),
+  );
 }

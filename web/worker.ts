@@ -10,7 +10,7 @@ import { LssgenError, NoAdapterError } from "../lib/errors.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { METHODS } from "../lib/scaling/methods/registry.ts";
 import type { Plan } from "../lib/scaling/types.ts";
-import { blobSource, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
+import { blobSource, filesIn, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { cachedFolder, forgetStored, type ListedFile, storedBytes } from "../lib/weights/cache.ts";
 import { Engine, type EngineOptions, type RunOptions } from "./engine.ts";
 import { withFile } from "./own_model.ts";
@@ -139,7 +139,7 @@ function chosen({ name, files }: OwnFolder): FolderSource {
   return folderOf(name, (path) => {
     const file = files.get(path);
     return Promise.resolve(file && blobSource(`${name}/${path}`, file));
-  });
+  }, (path) => Promise.resolve(filesIn(files.keys(), path)));
 }
 
 async function summary({ engine, bytes, part }: Current): Promise<ModelSummary> {

@@ -51,5 +51,23 @@ export async function fileSource(path: string): Promise<ByteSource | undefined> 
 
 /** A local folder. */
 export function fileFolder(path: string): FolderSource {
-  return folderOf(path, (file) => fileSource(join(path, file)));
+  return folderOf(path, (file) => fileSource(join(path, file)), (folder) => filesOf(join(path, folder)));
+}
+
+/** Names of a folder's files, links to files included; none where there is no such folder. */
+async function filesOf(path: string): Promise<string[]> {
+  const names: string[] = [];
+  try {
+    for await (const entry of Deno.readDir(path)) {
+      // Hub caches hold links: the files lie elsewhere.
+      if (!entry.isDirectory) names.push(entry.name);
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) {
+      throw new LssgenError("bad_file", `Cannot read "${path}": ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
+  }
+  return names.sort();
 }

@@ -5,6 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { notJson } from "../impostor.ts";
 
 /** How long a token row may be, and whether it is filled up. */
 export interface EncodeOptions {
@@ -122,7 +123,7 @@ export function parseJson(text: string, file: string): Record<string, unknown> {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new LssgenError("bad_file", `Cannot read "${file}": it is not valid JSON`, { cause });
+    throw notJson(file, text, cause);
   }
   return record(value, file, "the whole file");
 }

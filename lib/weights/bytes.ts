@@ -25,6 +25,11 @@ export interface FolderSource {
   open(path: string): Promise<ByteSource | undefined>;
   /** A small file's text, or `undefined` when there is none. */
   text(path: string): Promise<string | undefined>;
+  /**
+   * Names of the files in a folder of it ("" is the folder itself), without their paths; empty where there is none.
+   * Absent where files cannot be listed: over HTTP they are opened by name only.
+   */
+  list?(path: string): Promise<readonly string[]>;
 }
 
 /** Bytes in memory. */
@@ -120,25 +125,43 @@ export function memoryFolder(
   return folderOf(name, (path) => {
     const data = files.get(path);
     return Promise.resolve(data && bytesOf(`${name}/${path}`, data));
-  });
+  }, (path) => Promise.resolve(filesIn(files.keys(), path)));
 }
 
-/** A folder from a way to open its files. Paths that leave the folder are refused. */
+/** Of files by their paths, the names of those that lie in a folder. */
+export function filesIn(paths: Iterable<string>, folder: string): string[] {
+  const at = folder === "" ? "" : `${folder}/`;
+  return [...paths].filter((path) => path.startsWith(at)).map((path) => path.slice(at.length))
+    .filter((name) => !name.includes("/"));
+}
+
+/**
+ * A folder from a way to open its files, and a way to list them where there is one. Paths that leave the folder are
+ * refused.
+ */
 export function folderOf(
   name: string,
   open: (path: string) => Promise<ByteSource | undefined>,
+  list?: (path: string) => Promise<readonly string[]>,
 ): FolderSource {
-  const checked = (path: string): Promise<ByteSource | undefined> => {
+  const check = (path: string): void => {
     if (
       path.startsWith("/") || path.includes("\\") || /^[a-z]+:/i.test(path) || path.split("/").includes("..")
     ) {
       throw new LssgenError("bad_file", `"${name}" names the file "${path}" outside its own folder; refused`);
     }
+  };
+  const checked = (path: string): Promise<ByteSource | undefined> => {
+    check(path);
     return open(path);
   };
   return {
     name,
     open: checked,
+    list: list && ((path) => {
+      check(path);
+      return list(path);
+    }),
     async text(path) {
       const source = await checked(path);
       if (!source) return undefined;

@@ -6,7 +6,7 @@
  */
 
 import { AbortedError, LssgenError } from "../errors.ts";
-import { type ByteSource, folderOf, type FolderSource, httpSource } from "./bytes.ts";
+import { type ByteSource, filesIn, folderOf, type FolderSource, httpSource } from "./bytes.ts";
 
 /**
  * Bytes of a part. Small enough to be checked and held in memory, large enough that a model of 24 GB has
@@ -117,7 +117,11 @@ class PartCache {
 
   folder(): CachedFolder {
     return {
-      ...folderOf(this.base, (path) => this.source(path)),
+      ...folderOf(
+        this.base,
+        (path) => this.source(path),
+        (path) => Promise.resolve(filesIn(this.byPath.keys(), path)),
+      ),
       bytes: this.files.reduce((sum, file) => sum + file.size, 0),
       stored: () => this.stored(),
       download: (options) => this.download(options),

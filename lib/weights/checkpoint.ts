@@ -5,12 +5,13 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { isUnfinished } from "../impostor.ts";
 import type { ByteSource, FolderSource } from "./bytes.ts";
-import { openGguf } from "./gguf.ts";
+import { GGUF_MAGIC, openGguf } from "./gguf.ts";
 import { readConfig } from "./model_folder.ts";
 import type { PartKind } from "./names/family.ts";
 import { underDiffusersNames } from "./names/original.ts";
-import { openSafetensors, type RowRange, type SafetensorsFile } from "./safetensors.ts";
+import { openSafetensors, type RowRange } from "./safetensors.ts";
 
 /** Tensors by name, whatever file they lie in. */
 export interface Checkpoint {
@@ -50,12 +51,20 @@ export function kindsOf(subfolder: string): readonly PartKind[] | undefined {
 
 /** What a checkpoint file may be called in a component's folder (diffusers, then transformers). */
 const STEMS = ["diffusion_pytorch_model", "model"];
+/** Endings of files that can be read; ComfyUI's users write .sft for .safetensors. */
+const READABLE = /\.(safetensors|sft|gguf)$/i;
+/** A part of a set: `flux1-00001-of-00003.gguf`. */
+const SHARD = /^(.*)-(\d{5})-of-(\d{5})\.(safetensors|gguf)$/i;
+/** Weights that are not read here, by their endings. */
+const PICKLES = /\.(bin|ckpt|pt|pth|pkl)$/i;
 
 /**
  * Opens the checkpoint of a component folder: a single file or a sharded set, plain or of a variant
- * (`model.fp16.safetensors`). Without `variant` the plain files come first, then fp16, then bf16.
+ * (`model.fp16.safetensors`). Without `variant` the plain files come first, then fp16, then bf16; then, where the
+ * folder can be listed, the one file of weights that is in it, whatever its name.
  *
- * @throws {LssgenError} `bad_file` when there is none, when it is only there as a pickle, or is unsound.
+ * @throws {LssgenError} `bad_file` when there is none, when there are several under names of their own, when it is only
+ *   there as a pickle or unfinished, or is unsound.
  */
 export async function openCheckpoint(
   folder: FolderSource,
@@ -78,26 +87,87 @@ export async function openCheckpoint(
         const index of [`${stem}.safetensors.index${dotted}.json`, `${stem}${dotted}.safetensors.index.json`]
       ) {
         if (await folder.open(`${at}${index}`)) {
-          return underDiffusersNames(await openShards(folder, at, index), kinds);
+          return underDiffusersNames(await openIndexed(folder, at, index), kinds);
         }
       }
     }
   }
-  const pickle = await folder.open(`${at}pytorch_model.bin`) ??
-    await folder.open(`${at}diffusion_pytorch_model.bin`);
+  const names = await folder.list?.(subfolder) ?? [];
+  const own = options.variant ? undefined : await openOwnName(folder, at, names, kinds);
+  if (own) return own;
+
+  const pickle = names.find((name) => PICKLES.test(name)) ?? await firstOf(folder, at, PICKLE_NAMES);
+  const unfinished = names.find(isUnfinished);
   const where = `"${folder.name}${at === "" ? "" : `/${subfolder}`}"`;
+  const wanted = `${STEMS.map((s) => `${s}.safetensors`).join(" or ")}${
+    options.variant ? ` of variant ${options.variant}` : ""
+  }`;
   throw new LssgenError(
     "bad_file",
-    pickle
-      ? `${where} holds only pickled weights, which can run code; get the safetensors files of the model`
-      : `${where} has no weights, expected ${STEMS.map((s) => `${s}.safetensors`).join(" or ")}${
-        options.variant ? ` of variant ${options.variant}` : ""
+    unfinished
+      ? `${where} has no weights but the unfinished download "${unfinished}"; let it finish, or download the file again`
+      : pickle
+      ? `${where} holds only pickled weights ("${pickle}"), which can run code; get the safetensors files of the model`
+      : `${where} has no weights, expected ${wanted}${
+        folder.list ? ", or one .safetensors or .gguf file" : ""
       }`,
   );
 }
 
+/** Names under which libraries store pickles, for folders that cannot be listed. */
+const PICKLE_NAMES = ["pytorch_model.bin", "diffusion_pytorch_model.bin"];
+
+async function firstOf(
+  folder: FolderSource,
+  at: string,
+  names: readonly string[],
+): Promise<string | undefined> {
+  for (const name of names) if (await folder.open(`${at}${name}`)) return name;
+  return undefined;
+}
+
+/** The one file, set, or pair of TAESD's halves that a folder holds under names of its own; undefined without any. */
+async function openOwnName(
+  folder: FolderSource,
+  at: string,
+  names: readonly string[],
+  kinds: readonly PartKind[] | undefined,
+): Promise<Checkpoint | undefined> {
+  const indexes = names.filter((name) => /\.safetensors\.index\.json$/i.test(name));
+  const files = names.filter((name) => READABLE.test(name));
+  const sets = new Map<string, string[]>();
+  for (const name of files) {
+    const shard = SHARD.exec(name);
+    const set = shard ? `${shard[1]}-of-${shard[3]}.${shard[4].toLowerCase()}` : name;
+    sets.set(set, [...sets.get(set) ?? [], name]);
+  }
+  if (indexes.length === 1) return underDiffusersNames(await openIndexed(folder, at, indexes[0]), kinds);
+  if (sets.size === 0) return undefined;
+  if (sets.size === 1) {
+    return await openCheckpointFile(folder, `${at}${[...sets.values()][0].sort()[0]}`, kinds);
+  }
+  if (files.length === 2 && kinds?.includes("vae")) {
+    const both = await Promise.all(files.map((name) => openCheckpointFile(folder, `${at}${name}`, kinds)))
+      .catch(() => []);
+    if (both.map(halfOf).sort().join() === "decoder,encoder") return joined(`${folder.name}/${at}`, both);
+  }
+  throw new LssgenError(
+    "bad_file",
+    `"${folder.name}/${at.slice(0, -1)}" holds several files of weights: ${
+      files.join(", ")
+    }; leave one of them, or name ` +
+      `the right one ${STEMS[0]}.${files[0].toLowerCase().endsWith("gguf") ? "gguf" : "safetensors"}`,
+  );
+}
+
+/** Which half of an autoencoder a file is, as TAESD is published. */
+function halfOf(file: Checkpoint): string | undefined {
+  const halves = new Set([...file.names()].map((name) => name.split(".")[0]));
+  return halves.size === 1 ? [...halves][0] : undefined;
+}
+
 /** A set of files named by `*.safetensors.index.json`. */
-async function openShards(folder: FolderSource, at: string, index: string): Promise<Checkpoint> {
+async function openIndexed(folder: FolderSource, at: string, index: string): Promise<Checkpoint> {
   const config = await readConfig(folder, `${at}${index}`);
   const map = config.json.weight_map;
   if (
@@ -106,8 +176,8 @@ async function openShards(folder: FolderSource, at: string, index: string): Prom
   ) {
     throw new LssgenError("bad_file", `"${config.name}" has no weight_map from tensor names to file names`);
   }
-  const files = new Map<string, SafetensorsFile>();
-  const where = new Map<string, SafetensorsFile>();
+  const files = new Map<string, Checkpoint>();
+  const where = new Map<string, Checkpoint>();
   for (const [tensor, file] of Object.entries(map as Record<string, string>)) {
     let shard = files.get(file);
     if (!shard) {
@@ -126,35 +196,82 @@ async function openShards(folder: FolderSource, at: string, index: string): Prom
     }
     where.set(tensor, shard);
   }
-  const shardOf = (tensor: string): SafetensorsFile => {
-    const shard = where.get(tensor);
-    if (!shard) throw new LssgenError("bad_tensor", `"${config.name}" has no tensor "${tensor}"`);
-    return shard;
+  return fromFiles(config.name, where);
+}
+
+/**
+ * Several files as one checkpoint.
+ *
+ * @throws {LssgenError} `bad_tensor` when two of them hold the same tensor.
+ */
+export function joined(name: string, files: readonly Checkpoint[]): Checkpoint {
+  const where = new Map<string, Checkpoint>();
+  for (const file of files) {
+    for (const tensor of file.names()) {
+      const other = where.get(tensor);
+      if (other) {
+        throw new LssgenError("bad_tensor", `"${other.name}" and "${file.name}" both hold "${tensor}"`);
+      }
+      where.set(tensor, file);
+    }
+  }
+  return fromFiles(name, where);
+}
+
+function fromFiles(name: string, where: ReadonlyMap<string, Checkpoint>): Checkpoint {
+  const fileOf = (tensor: string): Checkpoint => {
+    const file = where.get(tensor);
+    if (!file) throw new LssgenError("bad_tensor", `"${name}" has no tensor "${tensor}"`);
+    return file;
   };
   return {
-    name: config.name,
+    name,
     names: () => where.keys(),
     info: (tensor) => where.get(tensor)?.info(tensor),
-    read: (tensor, rows) => shardOf(tensor).read(tensor, rows),
-    readF32: (tensor, rows) => shardOf(tensor).readF32(tensor, rows),
+    read: (tensor, rows) => fileOf(tensor).read(tensor, rows),
+    readF32: (tensor, rows) => fileOf(tensor).readF32(tensor, rows),
   };
 }
 
 /**
- * Opens one file by its ending: `.safetensors` or `.gguf`. Files with a model's original tensor names, or with those
- * of another tool, are presented under the names of diffusers and transformers.
+ * Opens one file, safetensors or GGUF as its bytes say, with the other parts of its set where its name counts them
+ * (`-00001-of-00003`). Files with a model's original tensor names, or with those of another tool, are presented under
+ * the names of diffusers and transformers.
  *
  * @param kinds Which part of the file is wanted, where it has several.
- * @throws {LssgenError} `bad_file` when it is missing or unsound, `unsupported` for another ending.
+ * @throws {LssgenError} `bad_file` when it or a part of its set is missing, is something else, or is unsound.
  */
 export async function openCheckpointFile(
   folder: FolderSource,
   path: string,
   kinds?: readonly PartKind[],
 ): Promise<Checkpoint> {
+  return underDiffusersNames(await openRawFile(folder, path), kinds);
+}
+
+/** {@linkcode openCheckpointFile} under the names that the file itself has. */
+export async function openRawFile(folder: FolderSource, path: string): Promise<Checkpoint> {
+  const slash = path.lastIndexOf("/") + 1;
+  const [, stem, , count, ending] = SHARD.exec(path.slice(slash)) ?? [];
+  if (stem === undefined || Number(count) < 2) return await openAlone(folder, path);
+  const shards: Checkpoint[] = [];
+  for (let i = 1; i <= Number(count); i++) {
+    const name = `${stem}-${String(i).padStart(5, "0")}-of-${count}.${ending}`;
+    shards.push(await openAlone(folder, path.slice(0, slash) + name));
+  }
+  return joined(`${folder.name}/${path}`, shards);
+}
+
+async function openAlone(folder: FolderSource, path: string): Promise<Checkpoint> {
   const source: ByteSource | undefined = await folder.open(path);
   if (!source) throw new LssgenError("bad_file", `"${folder.name}/${path}" is missing`);
-  if (path.endsWith(".safetensors")) return underDiffusersNames(await openSafetensors(source), kinds);
-  if (path.endsWith(".gguf")) return underDiffusersNames(await openGguf(source), kinds);
-  throw new LssgenError("unsupported", `"${source.name}" cannot be read: expected .safetensors or .gguf`);
+  if (isUnfinished(path)) {
+    throw new LssgenError(
+      "bad_file",
+      `"${source.name}" is an unfinished download; let it finish, or start it again`,
+    );
+  }
+  const head = await source.read(0, Math.min(4, source.size));
+  const gguf = head.length === 4 && new DataView(head.buffer).getUint32(0, true) === GGUF_MAGIC;
+  return gguf || /\.gguf$/i.test(path) ? await openGguf(source) : await openSafetensors(source);
 }

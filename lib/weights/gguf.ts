@@ -9,9 +9,12 @@
 
 import { LssgenError } from "../errors.ts";
 import type { ByteSource } from "./bytes.ts";
+import { impostorOf } from "../impostor.ts";
 import { blockValues, dequantise, GGML_TYPES, GGML_UNSUPPORTED, type GgmlType } from "./quants.ts";
 import { checkRows, type RowRange, type TensorInfo } from "./safetensors.ts";
 
+/** The first four bytes. */
+export const GGUF_MAGIC = 0x46554747;
 /** Largest header, as for safetensors; tokenizers of 256 k pieces need 20 MB. */
 const MAX_HEADER = 100_000_000;
 /** Longest key or tensor name, in bytes; the format's own limit for keys. */
@@ -103,8 +106,11 @@ export class GgufFile {
  */
 export async function openGguf(source: ByteSource): Promise<GgufFile> {
   const c = new Cursor(source);
-  await c.need(4, "the magic");
-  if (c.u32() !== 0x46554747) throw c.bad('it does not begin with "GGUF"');
+  if (source.size < 4 || (await c.need(4, "the magic"), c.u32() !== GGUF_MAGIC)) {
+    const other = await impostorOf(source);
+    if (other) throw new LssgenError("bad_file", `"${source.name}" ${other}`);
+    throw c.bad('it does not begin with the magic "GGUF"');
+  }
   await c.need(20, "the counts");
   const version = c.u32();
   if (version !== 2 && version !== 3) {

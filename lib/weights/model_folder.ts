@@ -7,6 +7,7 @@
 
 import { LssgenError, shortJson } from "../errors.ts";
 import type { FolderSource } from "./bytes.ts";
+import { notJson } from "../impostor.ts";
 
 /** A config.json read key by key; a wrong type names the file and the key. */
 export class ConfigReader {
@@ -114,7 +115,7 @@ export async function readConfig(folder: FolderSource, path: string): Promise<Co
   try {
     json = parsePythonJson(text);
   } catch (error) {
-    throw new LssgenError("bad_file", `"${name}" is not JSON: ${(error as Error).message}`);
+    throw notJson(name, text, error);
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new LssgenError("bad_file", `"${name}" is not a JSON object`);

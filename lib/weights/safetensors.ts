@@ -10,6 +10,7 @@
 import { LssgenError } from "../errors.ts";
 import type { ByteSource } from "./bytes.ts";
 import { toF32 } from "./dtypes.ts";
+import { impostorOf } from "../impostor.ts";
 
 /** Bytes of one element; the types that this project can turn into numbers. */
 const BYTES: Readonly<Record<string, number>> = {
@@ -132,11 +133,23 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
       "bad_file",
       `"${source.name}" is not a sound safetensors file: ${what}; download it again`,
     );
-  if (source.size < 8) throw bad(`it has ${source.size} bytes, a header needs at least 8`);
+  /** Where the header cannot be one, the file may be something else: that says more than a wrong number. */
+  const wrong = async (what: string): Promise<LssgenError> => {
+    const other = await impostorOf(source);
+    return other ? new LssgenError("bad_file", `"${source.name}" ${other}`) : bad(what);
+  };
+  if (source.size < 8) throw await wrong(`it has ${source.size} bytes, a header needs at least 8`);
   const head = await source.read(0, 8);
   const length = Number(new DataView(head.buffer).getBigUint64(0, true));
-  if (length > MAX_HEADER) throw bad(`its header claims ${length} bytes, at most ${MAX_HEADER} are allowed`);
-  if (8 + length > source.size) throw bad(`its header claims ${length} bytes, the file has ${source.size}`);
+  if (length > MAX_HEADER) {
+    throw await wrong(`its header claims ${length} bytes, at most ${MAX_HEADER} are allowed`);
+  }
+  if (8 + length > source.size) {
+    // A sound beginning means a file that was cut.
+    const cut = (await source.read(8, Math.min(2, source.size - 8)))[0] === 0x7b;
+    const what = `its header claims ${length} bytes, the file has ${source.size}`;
+    throw cut ? bad(what) : await wrong(what);
+  }
 
   let header: unknown;
   let text: string;
@@ -145,7 +158,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
     header = JSON.parse(text);
   } catch (error) {
     if (error instanceof LssgenError) throw error;
-    throw bad(`its header is not JSON (${(error as Error).message})`);
+    throw await wrong(`its header is not JSON (${(error as Error).message})`);
   }
   if (typeof header !== "object" || header === null || Array.isArray(header)) {
     throw bad("its header is not an object");
