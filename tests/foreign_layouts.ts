@@ -144,7 +144,9 @@ export function bflFlux(tensors: Tensors): Map<string, Tensor> {
 
 /** SD3Transformer2DModel → Stability AI's names. */
 export function mmdit(tensors: Tensors): Map<string, Tensor> {
-  const last = Math.max(...[...tensors.keys()].map((n) => Number(/^transformer_blocks\.(\d+)/.exec(n)?.[1] ?? 0)));
+  const last = Math.max(
+    ...[...tensors.keys()].map((n) => Number(/^transformer_blocks\.(\d+)/.exec(n)?.[1] ?? 0)),
+  );
   const rename = (name: string): string =>
     name
       .replace(/^transformer_blocks\./, "joint_blocks.")
@@ -216,7 +218,10 @@ export function ldmUnet(tensors: Tensors): Map<string, Tensor> {
     ["add_embedding.linear_2.", "label_emb.0.2."],
   );
   const inResnet = (name: string): string =>
-    name.replace("norm1.", "in_layers.0.").replace("conv1.", "in_layers.2.").replace("time_emb_proj.", "emb_layers.1.")
+    name.replace("norm1.", "in_layers.0.").replace("conv1.", "in_layers.2.").replace(
+      "time_emb_proj.",
+      "emb_layers.1.",
+    )
       .replace("norm2.", "out_layers.0.").replace("conv2.", "out_layers.3.")
       .replace("conv_shortcut.", "skip_connection.");
   return renamed(tensors, (name) => {
@@ -228,7 +233,8 @@ export function ldmUnet(tensors: Tensors): Map<string, Tensor> {
 
 /** AutoencoderKL → the names of ae.safetensors; its attention is made of 1×1 convolutions. */
 export function ldmVae(tensors: Tensors): Map<string, Tensor> {
-  const levels = 1 + Math.max(...[...tensors.keys()].map((n) => Number(/up_blocks\.(\d+)/.exec(n)?.[1] ?? 0)));
+  const levels = 1 +
+    Math.max(...[...tensors.keys()].map((n) => Number(/up_blocks\.(\d+)/.exec(n)?.[1] ?? 0)));
   const out = new Map<string, Tensor>();
   for (const [name, tensor] of tensors) {
     const old = name
@@ -249,14 +255,18 @@ export function ldmVae(tensors: Tensors): Map<string, Tensor> {
 
 /** CLIPTextModel → OpenCLIP's names: query, key and value fused, the projection transposed. */
 export function openClip(tensors: Tensors): Map<string, Tensor> {
-  const out = fused(tensors, [[["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], "attn.in_proj"]], (name) =>
-    name
-      .replace("text_model.embeddings.token_embedding.weight", "token_embedding.weight")
-      .replace("text_model.embeddings.position_embedding.weight", "positional_embedding")
-      .replace("text_model.final_layer_norm", "ln_final")
-      .replace("text_model.encoder.layers", "transformer.resblocks")
-      .replace("layer_norm", "ln_").replace("self_attn.out_proj", "attn.out_proj")
-      .replace("mlp.fc1", "mlp.c_fc").replace("mlp.fc2", "mlp.c_proj"));
+  const out = fused(
+    tensors,
+    [[["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], "attn.in_proj"]],
+    (name) =>
+      name
+        .replace("text_model.embeddings.token_embedding.weight", "token_embedding.weight")
+        .replace("text_model.embeddings.position_embedding.weight", "positional_embedding")
+        .replace("text_model.final_layer_norm", "ln_final")
+        .replace("text_model.encoder.layers", "transformer.resblocks")
+        .replace("layer_norm", "ln_").replace("self_attn.out_proj", "attn.out_proj")
+        .replace("mlp.fc1", "mlp.c_fc").replace("mlp.fc2", "mlp.c_proj"),
+  );
   const named = renamed(out, (name) => name.replace("in_proj.", "in_proj_"));
   const projection = named.get("text_projection.weight");
   if (projection) {

@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
 import { openDevice } from "../lib/gpu/device.ts";
-import { modelFiles, type ModelFiles } from "../lib/model_files/model_files.ts";
+import { type ModelFiles, modelFiles } from "../lib/model_files/model_files.ts";
 import { createPipeline, type ModelSource } from "../lib/pipelines/text_to_image.ts";
 import { bytesOf } from "../lib/weights/bytes.ts";
 import {
@@ -180,7 +180,10 @@ const LAYOUTS: Readonly<Record<Family, Readonly<Record<string, () => Promise<Mod
       config: folderOf("sdxl"),
     }),
     "parts, the text encoders in OpenCLIP's names": async () => ({
-      diffusionModel: file("unet.safetensors", prefixed("model.diffusion_model.", ldmUnet(await part("sdxl", "unet")))),
+      diffusionModel: file(
+        "unet.safetensors",
+        prefixed("model.diffusion_model.", ldmUnet(await part("sdxl", "unet"))),
+      ),
       vae: file("sdxl_vae.safetensors", ldmVae(await part("sdxl", "vae"))),
       clipL: file("clip_l.safetensors", openClip(await part("sdxl", "text_encoder"))),
       clipG: file("clip_g.safetensors", openClip(await part("sdxl", "text_encoder_2"))),

@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { modelFiles, type ModelFile, tinyVaeFile } from "../model_files/model_files.ts";
+import { type ModelFile, modelFiles, tinyVaeFile } from "../model_files/model_files.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { fileFolder } from "./files.ts";
 import { openFile, openFolder } from "./input.ts";
@@ -39,11 +39,17 @@ export interface OpenedModel {
  */
 export async function openModel(choice: ModelChoice): Promise<OpenedModel> {
   const { config, prediction, taesd, model, ...parts } = choice;
-  const given = Object.entries(parts).filter(([, path]) => path !== undefined) as [keyof ModelChoice, string][];
+  const given = Object.entries(parts).filter(([, path]) => path !== undefined) as [
+    keyof ModelChoice,
+    string,
+  ][];
   const single = model === undefined ? undefined : await fileOrFolder(model, OPTIONS.model);
   if (given.length === 0 && config === undefined && prediction === undefined && !isFile(single)) {
     const tiny = taesd === undefined ? undefined : await fileOrFolder(taesd, OPTIONS.taesd);
-    return { model: single as FolderSource | undefined, tinyVae: isFile(tiny) ? await tinyVaeFile(tiny) : tiny };
+    return {
+      model: single as FolderSource | undefined,
+      tinyVae: isFile(tiny) ? await tinyVaeFile(tiny) : tiny,
+    };
   }
   if (model === undefined && choice.diffusionModel === undefined) {
     const [first] = [...given.map(([key]) => OPTIONS[key]), ...config ? ["--config"] : [], "--prediction"];

@@ -665,7 +665,9 @@ function expected(option: Option): string {
         ? `a ${option.value === "FILE" ? "file" : "file or folder"}`
         : option.value === "DIR"
         ? "a folder"
-        : option.value === "PNG" ? "a .png file" : "a text";
+        : option.value === "PNG"
+        ? "a .png file"
+        : "a text";
   }
 }
 

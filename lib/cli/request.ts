@@ -223,7 +223,9 @@ export function fromStored(
     request: request as Partial<GenerateRequest>,
     engine: {
       ...Object.fromEntries(
-        MODEL_FIELDS.map((key) => [key, take(key, "string")] as const).filter(([, value]) => value !== undefined),
+        MODEL_FIELDS.map((key) => [key, take(key, "string")] as const).filter(([, value]) =>
+          value !== undefined
+        ),
       ),
       upsamplerWeights: take("upsamplerWeights", "string") as string | undefined,
       loras,

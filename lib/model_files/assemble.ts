@@ -291,8 +291,8 @@ function encoderOf(given: Given, family: FamilyFacts, slot: EncoderSlot): Found 
   if (own) {
     const found = partOf(given, slot.part)!;
     const clips = own.scan.networks.filter(({ architecture }) => architecture === CLIP);
-    const fitting = clips.find((network) => sizeOf(network) === slot.clip) ??
-      clips.find((network) => sizeOf(network) === undefined);
+    const fitting = clips.find((network) => clipSizeOf(network) === slot.clip) ??
+      clips.find((network) => clipSizeOf(network) === undefined);
     if (fitting) return { ...found, ...fitting };
     const width = CLIP.derive(found.tensors).certain.hidden_size;
     const [wanted] = Object.entries(CLIP_SIZES).find(([, size]) => size === slot.clip)!;
@@ -305,10 +305,10 @@ function encoderOf(given: Given, family: FamilyFacts, slot: EncoderSlot): Found 
     );
   }
   const clips = given.model?.networks.filter(({ architecture }) => architecture === CLIP) ?? [];
-  return clips.find((network) => sizeOf(network) === slot.clip) ??
+  return clips.find((network) => clipSizeOf(network) === slot.clip) ??
     // The only one there is, of a size that nobody knows.
     (clips.length === 1 && family.encoders.filter(({ clip }) => clip).length === 1 &&
-        sizeOf(clips[0]) === undefined
+        clipSizeOf(clips[0]) === undefined
       ? clips[0]
       : undefined);
 }
@@ -328,7 +328,7 @@ const CLIP_PLACES: readonly (readonly [prefix: RegExp, size: ClipSize])[] = [
 ];
 
 /** Which CLIP a network is: by its width, else by its place in the file. */
-function sizeOf({ prefix, tensors }: Network): ClipSize | undefined {
+export function clipSizeOf({ prefix, tensors }: Network): ClipSize | undefined {
   const width = CLIP.derive(tensors).certain.hidden_size as number;
   return CLIP_SIZES[width] ?? CLIP_PLACES.find(([place]) => place.test(prefix))?.[1];
 }

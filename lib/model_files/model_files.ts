@@ -129,6 +129,7 @@ export function modelFiles(files: ModelFiles): AssembledFolder {
   });
   return {
     ...inner,
+    list: own?.list && ((path) => own.list!(path)),
     assembly,
     async checkpoint(component): Promise<Checkpoint | undefined> {
       return (await whole()).components.find(({ name }) => name === component)?.tensors;

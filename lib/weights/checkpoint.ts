@@ -71,8 +71,8 @@ export async function openCheckpoint(
   subfolder: string,
   options: { variant?: string } = {},
 ): Promise<Checkpoint> {
-  const own = isComponentFolder(folder) ? await folder.checkpoint(subfolder) : undefined;
-  if (own) return own;
+  const handedOut = isComponentFolder(folder) ? await folder.checkpoint(subfolder) : undefined;
+  if (handedOut) return handedOut;
   const at = subfolder === "" ? "" : `${subfolder}/`;
   const kinds = kindsOf(subfolder);
   const variants = options.variant ? [options.variant] : ["", "fp16", "bf16"];

@@ -6,8 +6,8 @@
 
 import { type Architecture, collapsed, countOf, type Directory, hasAll, shapeOf } from "../architecture.ts";
 
-/** Width of the first level in every released Stable Diffusion. */
-const WIDTH = 320;
+/** All widths of released UNets are multiples of it. */
+const NARROWEST = 64;
 /** Width of the text states → channels of a head; SD1.5 has 8 heads at every level instead. */
 const HEAD_WIDTH: Readonly<Record<number, number | "8 heads">> = {
   768: "8 heads",
@@ -68,11 +68,10 @@ export const UNET: Architecture = {
         norm_eps: 1e-5,
         ...pooled === undefined ? {} : { addition_time_embed_dim: 256 },
       },
-      unknown: heads === undefined || widths[0] !== WIDTH
-        ? `its first level has ${
-          widths[0]
-        } channels and cross_attention_dim is ${cross}, expected ${WIDTH} and one of ` +
-          `${Object.keys(HEAD_WIDTH).join(", ")}, so the number of attention heads is not known`
+      unknown: heads === undefined || widths.some((width) => width % NARROWEST !== 0)
+        ? `cross_attention_dim is ${cross} and block_out_channels are ${widths.join(", ")}, expected one of ${
+          Object.keys(HEAD_WIDTH).join(", ")
+        } and multiples of ${NARROWEST}, so the number of attention heads is not known`
         : undefined,
     };
   },
