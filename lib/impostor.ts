@@ -65,13 +65,14 @@ export function impostor(head: Uint8Array, size: number): string | undefined {
       bytes ? ` of ${bytes} bytes` : ""
     }; run \`git lfs pull\` in its repository, or download the file itself`;
   }
-  if (/PK\x03\x04/.test(text.slice(0, 4)) && /\/(data\.pkl|version|byteorder)/.test(text)) {
+  if (text.startsWith("PK\x03\x04") && /\/(data\.pkl|version|byteorder)/.test(text)) {
     return `is a PyTorch pickle (a ZIP archive with data.pkl); ${ADVICE.PICKLE}`;
   }
   const known = MAGIC.find(([bytes, , , at = 0]) => text.startsWith(bytes, at));
   if (known) return `is ${known[1]}; ${ADVICE[known[2]]}`;
   // A protobuf whose first field is the version of the format and whose second is the producer's name.
-  if (/^\x08[\x01-\x20](\x12|\x1a|:)/.test(text) && /onnx|pytorch|tf2onnx|skl2onnx|ir_version/i.test(text)) {
+  const onnx = head[0] === 0x08 && head[1] > 0 && head[1] <= 32 && [0x12, 0x1a, 0x3a].includes(head[2]);
+  if (onnx && /onnx|pytorch|ir_version/i.test(text)) {
     return `is an ONNX model; ${ADVICE.OTHER}`;
   }
   if (head.every((byte) => byte === 0) && head.length >= 8) {
@@ -92,7 +93,8 @@ function textInPlace(head: Uint8Array, size: number): string | undefined {
   } catch {
     return undefined;
   }
-  if (/[\x00-\x08\x0e-\x1f\ufffd]/.test(text.slice(0, -1))) return undefined;
+  const control = (c: string): boolean => c < " " && !"\t\n\f\r\x1b".includes(c);
+  if ([...text.slice(0, -1)].some((c) => control(c) || c === "\ufffd")) return undefined;
   const said = JSON.stringify(text.slice(0, 80).trim() + (text.length > 80 ? "…" : ""));
   if (/^<(!doctype html|html|head|body|script)/i.test(text)) {
     return `is a web page (${said}); the address may ask for a login, or name a page about the file: download the file itself`;

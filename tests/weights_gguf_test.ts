@@ -6,8 +6,9 @@ import { bytesOf, type ByteSource, memoryFolder } from "../lib/weights/bytes.ts"
 import { type Checkpoint, openCheckpoint, openCheckpointFile } from "../lib/weights/checkpoint.ts";
 import { openGguf } from "../lib/weights/gguf.ts";
 import { underDiffusersNames } from "../lib/weights/names/original.ts";
-import { dequantise } from "../lib/weights/quants.ts";
+import { dequantise, GGML_TYPES } from "../lib/weights/quants.ts";
 import { openSafetensors, writeSafetensors } from "../lib/weights/safetensors.ts";
+import { ggufFile } from "./stored_tensors.ts";
 
 const ROOT = new URL("./golden/gguf/", import.meta.url);
 
@@ -59,6 +60,109 @@ Deno.test("rows of a quantised matrix are those of the whole", async () => {
     const error = await assertRejects(() => file.read(name, { first: 1, count: 100 }), LssgenError, name);
     assertEquals(error.code, "bad_tensor");
   }
+});
+
+Deno.test("ggml's other types have the bits that the gguf package computes", async () => {
+  const path = new URL("./data/gguf_types.safetensors", import.meta.url);
+  const file = await openSafetensors(bytesOf("gguf_types", await Deno.readFile(path)));
+  const names = [...file.names()].filter((name) => !name.startsWith("out."));
+  assertEquals(names.sort(), ["IQ4_NL", "IQ4_XS", "MXFP4", "NVFP4", "TQ1_0", "TQ2_0"]);
+  for (const name of names) {
+    const want = await file.readF32(`out.${name}`);
+    const got = dequantise((await file.read(name)).bytes, name);
+    assertEquals(new Uint32Array(got.buffer), new Uint32Array(want.buffer), name);
+  }
+});
+
+Deno.test("every type of ggml is read or refused by its name", async () => {
+  for (let type = 0; type <= 41; type++) {
+    const bytes = ggufFile({ a: { type, shape: [256], bytes: new Uint8Array(2048) } });
+    const opened = openGguf(bytesOf("a.gguf", bytes));
+    if (GGML_TYPES.has(type)) {
+      assertEquals((await (await opened).readF32("a")).length, 256);
+      continue;
+    }
+    const error = await assertRejects(() => opened, LssgenError);
+    assertEquals(error.code, "unsupported", `type ${type}: ${error.message}`);
+    assert(/stored as (I?Q|IQ)\w+/.test(error.message), error.message);
+  }
+});
+
+Deno.test("a matrix that was reshaped for its blocks' sake has its own shape, and its rows across blocks", async () => {
+  const values = Float16Array.from({ length: 2 * 256 }, (_, i) => i - 200);
+  // Q8_0 of 256 columns: 8 blocks a stored row, of 34 bytes with the scale 1.
+  const q8 = new Uint8Array(16 * 34);
+  const view = new DataView(q8.buffer);
+  for (let b = 0; b < 16; b++) {
+    view.setFloat16(b * 34, 1, true);
+    for (let j = 0; j < 32; j++) view.setInt8(b * 34 + 2 + j, (b * 32 + j) % 100 - 50);
+  }
+  const file = await openGguf(bytesOf(
+    "a.gguf",
+    ggufFile({
+      plain: { type: 1, shape: [2, 256], bytes: new Uint8Array(values.buffer) },
+      blocks: { type: 8, shape: [2, 256], bytes: q8 },
+    }, {
+      "comfy.gguf.orig_shape.plain": [8, 4, 4, 4],
+      "comfy.gguf.orig_shape.blocks": [32, 16],
+      "comfy.gguf.orig_shape.gone": [3],
+    }),
+  ));
+  assertEquals(file.info("plain")!.shape, [8, 4, 4, 4]);
+  assertEquals(
+    await file.readF32("plain", { first: 3, count: 2 }),
+    Float32Array.from(values.slice(192, 320)),
+  );
+  assertEquals(file.info("blocks")!.shape, [32, 16]);
+  const whole = await file.readF32("blocks");
+  assertEquals(await file.readF32("blocks", { first: 5, count: 4 }), whole.slice(80, 144));
+  assertEquals((await file.read("blocks", { first: 2, count: 4 })).bytes, q8.slice(34, 3 * 34));
+  const error = await assertRejects(() => file.read("blocks", { first: 1, count: 2 }), LssgenError, "blocks");
+  assertEquals(error.code, "unsupported");
+});
+
+Deno.test("an original shape of another size is refused by its key", async () => {
+  for (const shape of [[3, 3], [], [-2, -2], [1, 1, 1, 1, 1, 1, 1, 1, 4]]) {
+    const bytes = ggufFile({ a: { type: 0, shape: [4], bytes: new Uint8Array(16) } }, {
+      "comfy.gguf.orig_shape.a": shape,
+    });
+    await assertRejects(() => openGguf(bytesOf("a.gguf", bytes)), LssgenError, "comfy.gguf.orig_shape.a");
+  }
+});
+
+Deno.test("a GGUF file that is a LoRA, a vision encoder or of an old quantisation is refused by name", async () => {
+  const q8 = { a: { type: 8, shape: [32], bytes: new Uint8Array(34) } };
+  const cases: [metadata: Record<string, string | number>, says: string][] = [
+    [{ "general.type": "adapter" }, "LoRA"],
+    [{ "general.type": "mmproj" }, "vision encoder"],
+    [{ "general.quantization_version": 1 }, "version 1"],
+  ];
+  for (const [metadata, says] of cases) {
+    const error = await assertRejects(
+      () => openGguf(bytesOf("a.gguf", ggufFile(q8, metadata))),
+      LssgenError,
+      says,
+    );
+    assertEquals(error.code, "unsupported");
+  }
+  await openGguf(
+    bytesOf("a.gguf", ggufFile(q8, { "general.type": "model", "general.quantization_version": 2 })),
+  );
+});
+
+Deno.test("a GGUF file that is part of a set opens with the others, and says so where they are not there", async () => {
+  const part = (no: number, count: number): Uint8Array<ArrayBuffer> =>
+    ggufFile({ [`t${no}`]: { type: 0, shape: [1], bytes: new Uint8Array(4) } }, {
+      "split.no": no,
+      "split.count": count,
+    });
+  const named = (no: number): string => `transformer/flux-Q8_0-0000${no + 1}-of-00002.gguf`;
+  const set = memoryFolder("m", new Map([[named(0), part(0, 2)], [named(1), part(1, 2)]]));
+  assertEquals([...(await openCheckpoint(set, "transformer")).names()], ["t0", "t1"]);
+  const alone = memoryFolder("m", new Map([["transformer/flux.gguf", part(1, 2)]]));
+  await assertRejects(() => openCheckpoint(alone, "transformer"), LssgenError, "part 2 of 2");
+  const swapped = memoryFolder("m", new Map([[named(0), part(1, 2)], [named(1), part(0, 2)]]));
+  await assertRejects(() => openCheckpoint(swapped, "transformer"), LssgenError, "part 2 of 2");
 });
 
 Deno.test("a part of a block is refused", () => {

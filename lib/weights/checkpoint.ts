@@ -7,11 +7,12 @@
 import { LssgenError } from "../errors.ts";
 import { isUnfinished } from "../impostor.ts";
 import type { ByteSource, FolderSource } from "./bytes.ts";
-import { GGUF_MAGIC, openGguf } from "./gguf.ts";
+import { GGUF_MAGIC, GgufFile, openGguf } from "./gguf.ts";
 import { readConfig } from "./model_folder.ts";
 import type { PartKind } from "./names/family.ts";
+import { withScales } from "./scales.ts";
 import { underDiffusersNames } from "./names/original.ts";
-import { openSafetensors, type RowRange } from "./safetensors.ts";
+import { openSafetensors, type RowRange, SafetensorsFile } from "./safetensors.ts";
 
 /** Tensors by name, whatever file they lie in. */
 export interface Checkpoint {
@@ -176,7 +177,7 @@ async function openIndexed(folder: FolderSource, at: string, index: string): Pro
   ) {
     throw new LssgenError("bad_file", `"${config.name}" has no weight_map from tensor names to file names`);
   }
-  const files = new Map<string, Checkpoint>();
+  const files = new Map<string, SafetensorsFile>();
   const where = new Map<string, Checkpoint>();
   for (const [tensor, file] of Object.entries(map as Record<string, string>)) {
     let shard = files.get(file);
@@ -196,7 +197,8 @@ async function openIndexed(folder: FolderSource, at: string, index: string): Pro
     }
     where.set(tensor, shard);
   }
-  return fromFiles(config.name, where);
+  const texts = Object.assign({}, ...[...files.values()].map(({ metadata }) => metadata));
+  return await withScales(fromFiles(config.name, where), texts);
 }
 
 /**
@@ -253,16 +255,42 @@ export async function openCheckpointFile(
 export async function openRawFile(folder: FolderSource, path: string): Promise<Checkpoint> {
   const slash = path.lastIndexOf("/") + 1;
   const [, stem, , count, ending] = SHARD.exec(path.slice(slash)) ?? [];
-  if (stem === undefined || Number(count) < 2) return await openAlone(folder, path);
-  const shards: Checkpoint[] = [];
+  if (stem === undefined || Number(count) < 2) {
+    const file = await openAlone(folder, path);
+    checkPart(file, 1, 1);
+    return await withScales(file, textsOf(file));
+  }
+  const shards: (SafetensorsFile | GgufFile)[] = [];
   for (let i = 1; i <= Number(count); i++) {
     const name = `${stem}-${String(i).padStart(5, "0")}-of-${count}.${ending}`;
-    shards.push(await openAlone(folder, path.slice(0, slash) + name));
+    const shard = await openAlone(folder, path.slice(0, slash) + name);
+    checkPart(shard, i, Number(count));
+    shards.push(shard);
   }
-  return joined(`${folder.name}/${path}`, shards);
+  return await withScales(joined(`${folder.name}/${path}`, shards), textsOf(shards[0]));
 }
 
-async function openAlone(folder: FolderSource, path: string): Promise<Checkpoint> {
+/** What a GGUF file says about the set that it is part of must be what its name says. */
+function checkPart(file: SafetensorsFile | GgufFile, number: number, count: number): void {
+  if (!(file instanceof GgufFile)) return;
+  const said = Number(file.metadata.get("split.count") ?? 1);
+  const place = Number(file.metadata.get("split.no") ?? number - 1) + 1;
+  if (said <= 1 && count === 1 || said === count && place === number) return;
+  throw new LssgenError(
+    "bad_file",
+    `"${file.name}" says that it is part ${place} of ${said}, its name makes it ${number} of ${count}; put all parts ` +
+      `together under NAME-${String(place).padStart(5, "0")}-of-${
+        String(said).padStart(5, "0")
+      }.gguf and so on`,
+  );
+}
+
+/** A safetensors header's texts, which say how weights are quantised. */
+function textsOf(file: SafetensorsFile | GgufFile): Readonly<Record<string, string>> | undefined {
+  return file instanceof SafetensorsFile ? file.metadata : undefined;
+}
+
+async function openAlone(folder: FolderSource, path: string): Promise<SafetensorsFile | GgufFile> {
   const source: ByteSource | undefined = await folder.open(path);
   if (!source) throw new LssgenError("bad_file", `"${folder.name}/${path}" is missing`);
   if (isUnfinished(path)) {

@@ -49,9 +49,25 @@ export function toF32(bytes: Uint8Array<ArrayBuffer>, dtype: string): Float32Arr
       return Float32Array.from(b, (v) => float8(v, 4, 3));
     case "F8_E5M2":
       return Float32Array.from(b, (v) => float8(v, 5, 2));
+    case "F8_E4M3FNUZ":
+      return Float32Array.from(b, (v) => fnuz(v, 4, 3));
+    case "F8_E5M2FNUZ":
+      return Float32Array.from(b, (v) => fnuz(v, 5, 2));
+    case "F8_E8M0":
+      return Float32Array.from(b, (v) => v === 255 ? NaN : 2 ** (v - 127));
     default:
       throw new LssgenError("unsupported", `Tensors of type ${dtype} cannot be read`);
   }
+}
+
+/** AMD's 8-bit floats: a bias larger by one, no infinity, one NaN in the place of minus zero. */
+function fnuz(v: number, exponentBits: number, mantissaBits: number): number {
+  if (v === 0x80) return NaN;
+  const exponent = (v & 0x7f) >> mantissaBits;
+  const fraction = (v & ((1 << mantissaBits) - 1)) / (1 << mantissaBits);
+  const bias = 1 << (exponentBits - 1);
+  const value = exponent === 0 ? 2 ** (1 - bias) * fraction : 2 ** (exponent - bias) * (1 + fraction);
+  return v & 0x80 ? -value : value;
 }
 
 /** An 8-bit float; E4M3 has no infinity and one NaN (the "fn" kind), E5M2 is IEEE-like. */

@@ -10,7 +10,14 @@
 import { LssgenError } from "../errors.ts";
 import type { ByteSource } from "./bytes.ts";
 import { impostorOf } from "../impostor.ts";
-import { blockValues, dequantise, GGML_TYPES, GGML_UNSUPPORTED, type GgmlType } from "./quants.ts";
+import {
+  blockBytes,
+  blockValues,
+  dequantise,
+  GGML_TYPES,
+  GGML_UNSUPPORTED,
+  type GgmlType,
+} from "./quants.ts";
 import { checkRows, type RowRange, type TensorInfo } from "./safetensors.ts";
 
 /** The first four bytes. */
@@ -74,12 +81,12 @@ export class GgufFile {
   async read(name: string, rows?: RowRange): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
     const info = this.require(name);
     const { offset, length } = checkRows(this.name, name, info, rows);
-    // Rows of a matrix are whole blocks; the "rows" of a vector are single values.
-    const block = blockValues(info.dtype);
-    if (rows && info.shape.length === 1 && (rows.first % block !== 0 || rows.count % block !== 0)) {
+    // Rows are whole blocks in most tensors; not in a vector, nor where a matrix was reshaped for its blocks' sake.
+    const { from, count, block } = valuesOf(info, rows);
+    if (from % block !== 0 || count % block !== 0) {
       throw new LssgenError(
         "unsupported",
-        `"${this.name}": the vector "${name}" of ${info.dtype} cannot be cut at ${rows.first}, expected whole blocks`,
+        `"${this.name}": "${name}" of ${info.dtype} cannot be cut at its value ${from}, expected whole blocks of ${block}`,
       );
     }
     return { bytes: await this.source.read(offset, length) };
@@ -87,14 +94,79 @@ export class GgufFile {
 
   /** The values as f32, dequantised; of some rows where `rows` is given. */
   async readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {
-    const { bytes } = await this.read(name, rows);
-    return dequantise(bytes, this.require(name).dtype);
+    const info = this.require(name);
+    checkRows(this.name, name, info, rows);
+    const { from, count, block } = valuesOf(info, rows);
+    const [first, last] = [Math.floor(from / block), Math.ceil((from + count) / block)];
+    const bytes = await this.source.read(
+      info.offset + first * blockBytes(info.dtype),
+      (last - first) * blockBytes(info.dtype),
+    );
+    const values = dequantise(bytes, info.dtype);
+    return values.length === count
+      ? values
+      : values.slice(from - first * block, from - first * block + count);
   }
 
   private require(name: string): TensorInfo {
     const info = this.tensors.get(name);
     if (!info) throw new LssgenError("bad_tensor", `"${this.name}" has no tensor "${name}"`);
     return info;
+  }
+}
+
+/** Which values of a tensor are meant, and how many of them are stored together. */
+function valuesOf(
+  { shape, dtype }: TensorInfo,
+  rows: RowRange | undefined,
+): { from: number; count: number; block: number } {
+  const row = shape.slice(1).reduce((a, b) => a * b, 1);
+  const all = shape.length === 0 ? 1 : shape[0] * row;
+  return {
+    from: rows ? rows.first * row : 0,
+    count: rows ? rows.count * row : all,
+    block: blockValues(dtype),
+  };
+}
+
+/** ComfyUI-GGUF stores a matrix whose rows are no whole blocks as [n / 256, 256], and its shape under this key. */
+const ORIGINAL_SHAPE = "comfy.gguf.orig_shape.";
+
+/** The shape of a tensor that was reshaped to be quantised. */
+function originalShape(
+  c: Cursor,
+  name: string,
+  stored: readonly number[],
+  value: GgufValue,
+): readonly number[] {
+  const list = Array.isArray(value) || ArrayBuffer.isView(value) ? Array.from(value as number[], Number) : [];
+  const count = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+  const sound = list.length > 0 && list.length <= 8 && list.every((n) => Number.isSafeInteger(n) && n >= 0);
+  if (!sound || count(list) !== count(stored)) {
+    throw c.bad(`key "${ORIGINAL_SHAPE}${name}" is [${list.slice(0, 9)}], the tensor is [${stored}]`);
+  }
+  return list;
+}
+
+/** What a file is that holds no weights of a model, by its `general.type`. */
+const OTHER_TYPES: Readonly<Record<string, string>> = {
+  adapter: "a LoRA as GGUF; get it as safetensors",
+  mmproj: "a vision encoder (mmproj), which pictures are not drawn with",
+  "clip-vision": "a vision encoder, which pictures are not drawn with",
+  imatrix: "an importance matrix for quantising, which holds no weights",
+};
+
+/** Facts in the header that would change what the tensors mean. */
+function checkFacts(c: Cursor, metadata: ReadonlyMap<string, GgufValue>, quantised: boolean): void {
+  const type = metadata.get("general.type");
+  const other = typeof type === "string" ? OTHER_TYPES[type] : undefined;
+  if (other) throw new LssgenError("unsupported", `"${c.source.name}" is ${other}`);
+  const version = metadata.get("general.quantization_version");
+  if (quantised && version !== undefined && version !== 2) {
+    throw new LssgenError(
+      "unsupported",
+      `"${c.source.name}" is quantised by version ${version} of ggml's layouts, expected 2; get another file of the model`,
+    );
   }
 }
 
@@ -192,8 +264,15 @@ export async function openGguf(source: ByteSource): Promise<GgufFile> {
       );
     }
     const at = length > 0 ? begin + Number(offset) : 0;
-    tensors.set(name, { shape, dtype: type.name, offset: at, length });
+    const original = metadata.get(ORIGINAL_SHAPE + name);
+    tensors.set(name, {
+      shape: original === undefined ? shape : originalShape(c, name, shape, original),
+      dtype: type.name,
+      offset: at,
+      length,
+    });
   }
+  checkFacts(c, metadata, described.some(({ type }) => type.values > 1));
   let end = 0;
   for (const [name, info] of [...tensors].sort((a, b) => a[1].offset - b[1].offset)) {
     if (info.length > 0 && info.offset < end) {

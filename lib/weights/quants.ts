@@ -4,7 +4,8 @@
  * Every product here has at most 23 significant bits and every sum is of two such products, so doubles hold
  * them exactly and the one rounding, to f32, is the same in any order of evaluation.
  *
- * Source: block layouts of ggml (Q4_0 … Q8_0) and of its "K" quantisations.
+ * Source: block layouts of ggml (Q4_0 … Q8_0), of its "K" quantisations, and of those "I" quantisations that need no
+ * table of a lattice's points (IQ4_NL, IQ4_XS); MXFP4 and NVFP4 as ggml lays them out.
  *
  * @module
  */
@@ -36,12 +37,18 @@ export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map([
   [12, { name: "Q4_K", values: 256, bytes: 144 }],
   [13, { name: "Q5_K", values: 256, bytes: 176 }],
   [14, { name: "Q6_K", values: 256, bytes: 210 }],
+  [20, { name: "IQ4_NL", values: 32, bytes: 18 }],
+  [23, { name: "IQ4_XS", values: 256, bytes: 136 }],
   [24, { name: "I8", values: 1, bytes: 1 }],
   [25, { name: "I16", values: 1, bytes: 2 }],
   [26, { name: "I32", values: 1, bytes: 4 }],
   [27, { name: "I64", values: 1, bytes: 8 }],
   [28, { name: "F64", values: 1, bytes: 8 }],
   [30, { name: "BF16", values: 1, bytes: 2 }],
+  [34, { name: "TQ1_0", values: 256, bytes: 54 }],
+  [35, { name: "TQ2_0", values: 256, bytes: 66 }],
+  [39, { name: "MXFP4", values: 32, bytes: 17 }],
+  [40, { name: "NVFP4", values: 64, bytes: 36 }],
 ]);
 
 const BY_NAME: ReadonlyMap<string, GgmlType> = new Map([...GGML_TYPES.values()].map((t) => [t.name, t]));
@@ -51,22 +58,31 @@ export function blockValues(type: string): number {
   return BY_NAME.get(type)?.values ?? 1;
 }
 
+/** Bytes of a block of a type. */
+export function blockBytes(type: string): number {
+  return BY_NAME.get(type)!.bytes;
+}
+
 /** Type numbers that ggml defines and this project does not compute: a different message than for nonsense. */
 export const GGML_UNSUPPORTED: ReadonlyMap<number, string> = new Map([
+  [4, "Q4_2, which ggml has dropped"],
+  [5, "Q4_3, which ggml has dropped"],
   [9, "Q8_1"],
   [15, "Q8_K"],
   [16, "IQ2_XXS"],
   [17, "IQ2_XS"],
   [18, "IQ3_XXS"],
   [19, "IQ1_S"],
-  [20, "IQ4_NL"],
   [21, "IQ3_S"],
   [22, "IQ2_S"],
-  [23, "IQ4_XS"],
   [29, "IQ1_M"],
-  [34, "TQ1_0"],
-  [35, "TQ2_0"],
-  [39, "MXFP4"],
+  [31, "Q4_0_4_4, which ggml has dropped"],
+  [32, "Q4_0_4_8, which ggml has dropped"],
+  [33, "Q4_0_8_8, which ggml has dropped"],
+  [36, "IQ4_NL_4_4, which ggml has dropped"],
+  [37, "IQ4_NL_4_8, which ggml has dropped"],
+  [38, "IQ4_NL_8_8, which ggml has dropped"],
+  [41, "Q1_0"],
 ]);
 
 /** Writes the values of the block at byte `at` of `b` to `out` from index `to`. */
@@ -222,6 +238,85 @@ const q6K: Unpack = ({ u8, view }, at, out, to) => {
   }
 };
 
+/** What the 16 codes of IQ4_NL and IQ4_XS mean: finer near zero. */
+const IQ4 = Int8Array.of(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+
+const iq4NL: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at, true);
+  for (let j = 0; j < 16; j++) {
+    const q = u8[at + 2 + j];
+    out[to + j] = d * IQ4[q & 15];
+    out[to + j + 16] = d * IQ4[q >> 4];
+  }
+};
+
+/** 8 groups of 32 values: d, 16 bits of the scales' upper two bits, 4 bytes of their lower four, 128 bytes of codes. */
+const iq4XS: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at, true);
+  const high = view.getUint16(at + 2, true);
+  for (let g = 0; g < 8; g++) {
+    const low = u8[at + 4 + (g >> 1)] >> (g & 1) * 4 & 15;
+    const scale = d * ((low | (high >> 2 * g & 3) << 4) - 32);
+    for (let j = 0; j < 16; j++) {
+      const q = u8[at + 8 + g * 16 + j];
+      out[to + g * 32 + j] = scale * IQ4[q & 15];
+      out[to + g * 32 + j + 16] = scale * IQ4[q >> 4];
+    }
+  }
+};
+
+/** Five values of −1, 0, 1 a byte (the last four bytes: four), as digits to base 3 of a fraction; d at the end. */
+const tq1: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at + 52, true);
+  const runs = [[0, 32, 5], [32, 16, 5], [48, 4, 4]]; // first byte, bytes, digits
+  let next = to;
+  for (const [first, bytes, digits] of runs) {
+    for (let digit = 0, power = 1; digit < digits; digit++, power *= 3) {
+      for (let j = 0; j < bytes; j++) {
+        const q = u8[at + first + j] * power & 255;
+        out[next++] = d * ((q * 3 >> 8) - 1);
+      }
+    }
+  }
+};
+
+/** Four values of −1, 0, 1 a byte, 32 bytes for each half; d at the end. */
+const tq2: Unpack = ({ u8, view }, at, out, to) => {
+  const d = view.getFloat16(at + 64, true);
+  for (let i = 0; i < 256; i++) {
+    out[to + i] = d * ((u8[at + (i >> 7) * 32 + (i & 31)] >> (i >> 5 & 3) * 2 & 3) - 1);
+  }
+};
+
+/** E2M1's 16 values, doubled; the blocks' scales are halved. */
+const E2M1 = Int8Array.of(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+
+/** A power of two (E8M0), then 32 values of four bits. */
+const mxfp4: Unpack = ({ u8 }, at, out, to) => {
+  const d = 2 ** (u8[at] - 128);
+  for (let j = 0; j < 16; j++) {
+    const q = u8[at + 1 + j];
+    out[to + j] = d * E2M1[q & 15];
+    out[to + j + 16] = d * E2M1[q >> 4];
+  }
+};
+
+/** Four scales (E4M3 without a sign), then four groups of 16 values of four bits. */
+const nvfp4: Unpack = ({ u8 }, at, out, to) => {
+  for (let g = 0; g < 4; g++) {
+    const e = u8[at + g];
+    const exponent = e >> 3 & 15;
+    const scale = e === 0x7f
+      ? 0
+      : (exponent === 0 ? (e & 7) * 2 ** -9 : (1 + (e & 7) / 8) * 2 ** (exponent - 7)) / 2;
+    for (let j = 0; j < 8; j++) {
+      const q = u8[at + 4 + g * 8 + j];
+      out[to + g * 16 + j] = scale * E2M1[q & 15];
+      out[to + g * 16 + j + 8] = scale * E2M1[q >> 4];
+    }
+  }
+};
+
 const UNPACK: Readonly<Record<string, Unpack>> = {
   Q4_0: q4_0,
   Q4_1: q4_1,
@@ -233,4 +328,10 @@ const UNPACK: Readonly<Record<string, Unpack>> = {
   Q4_K: q4K,
   Q5_K: q5K,
   Q6_K: q6K,
+  IQ4_NL: iq4NL,
+  IQ4_XS: iq4XS,
+  TQ1_0: tq1,
+  TQ2_0: tq2,
+  MXFP4: mxfp4,
+  NVFP4: nvfp4,
 };

@@ -12,7 +12,7 @@ import type { ByteSource } from "./bytes.ts";
 import { toF32 } from "./dtypes.ts";
 import { impostorOf } from "../impostor.ts";
 
-/** Bytes of one element; the types that this project can turn into numbers. */
+/** Bytes of one element: every type of the format (safetensors 0.8). */
 const BYTES: Readonly<Record<string, number>> = {
   F64: 8,
   F32: 4,
@@ -29,6 +29,13 @@ const BYTES: Readonly<Record<string, number>> = {
   BOOL: 1,
   F8_E4M3: 1,
   F8_E5M2: 1,
+  F8_E8M0: 1,
+  F8_E4M3FNUZ: 1,
+  F8_E5M2FNUZ: 1,
+  F6_E2M3: 6 / 8,
+  F6_E3M2: 6 / 8,
+  F4: 1 / 2,
+  C64: 8,
 };
 
 /** The reference refuses headers beyond 100 MB; so does this. */
@@ -86,6 +93,8 @@ export class SafetensorsFile {
   constructor(
     private readonly source: ByteSource,
     private readonly tensors: ReadonlyMap<string, TensorInfo>,
+    /** The header's texts (`__metadata__`). */
+    readonly metadata: Readonly<Record<string, string>> = {},
   ) {}
 
   /** File name. */
@@ -164,6 +173,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
     throw bad("its header is not an object");
   }
 
+  let metadata: Record<string, string> = {};
   const tensors = new Map<string, TensorInfo>();
   const data = source.size - 8 - length;
   for (const [name, entry] of Object.entries(header)) {
@@ -172,6 +182,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
       if (!texts || !Object.values(entry).every((v) => typeof v === "string")) {
         throw bad("its __metadata__ is not an object of texts");
       }
+      metadata = entry as Record<string, string>;
       continue;
     }
     const e = entry as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
@@ -222,7 +233,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
   // JSON.parse keeps the last of two equal keys: an earlier one would have left a hole, unless it was empty.
   const keys = text.match(/"data_offsets"/g)?.length ?? 0;
   if (keys !== tensors.size) throw bad(`it describes ${keys} tensors under ${tensors.size} names`);
-  return new SafetensorsFile(source, tensors);
+  return new SafetensorsFile(source, tensors, metadata);
 }
 
 /** A wrong value for a message: short, and never walked into, however deep it nests. */
