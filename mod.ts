@@ -27,6 +27,7 @@ export {
   type ModelFiles,
   modelFiles,
   type Prediction,
+  type WeightSource,
 } from "./lib/model_files/model_files.ts";
 export {
   createPipeline,

@@ -118,14 +118,30 @@ async function assembledReport(folder: AssembledFolder): Promise<Report> {
   };
 }
 
+/** Keys of configs that no shape tells and that pictures depend on. */
+const TOLD: readonly string[] = [
+  "attention_head_dim",
+  "transformer_layers_per_block",
+  "num_attention_heads",
+  "hidden_act",
+  "scaling_factor",
+  "shift_factor",
+  "force_upcast",
+];
+
 async function assembledComponents(folder: FolderSource, assembly: Assembly): Promise<Component[]> {
   const there = assembly.tiny
     ? [...assembly.components, { ...assembly.tiny, name: "taesd" }]
     : assembly.components;
   const components: Component[] = [];
-  for (const { name, class: kind, from, config, tensors } of there) {
+  for (const { name, class: kind, from, config, tensors, network } of there) {
     const weights = tensors ?? await openCheckpoint(folder, name);
-    components.push({ name, class: kind, ...countWeights(weights), from, config });
+    const told = network
+      ? [...Object.keys(network.architecture.derive(network.tensors).certain), ...TOLD]
+      : [];
+    const shown = config &&
+      Object.fromEntries(told.filter((key) => key in config).map((key) => [key, config[key]]));
+    components.push({ name, class: kind, ...countWeights(weights), from, config: shown });
   }
   for (const { name, class: kind, part, without } of assembly.missing) {
     components.push({
@@ -215,10 +231,12 @@ function lines({ name, pipeline, family, components, scheduler, warnings = [], p
   ];
 }
 
-/** Keys of a config that are no defaults of their kind: short values only. */
+/** A config on one line: what is set, and short. */
 function configLine(config: Readonly<Record<string, unknown>> | undefined): string | undefined {
   return config && Object.entries(config)
-    .filter(([key, value]) => value !== null && !key.startsWith("_") && JSON.stringify(value).length <= 40)
+    .filter(([key, value]) =>
+      value !== null && value !== false && !key.startsWith("_") && JSON.stringify(value).length <= 40
+    )
     .map(([key, value]) => `${key} ${typeof value === "string" ? value : JSON.stringify(value)}`)
     .join(", ");
 }

@@ -4,10 +4,11 @@
  * @module
  */
 
+import { dirname, join } from "@std/path";
 import { LssgenError } from "../errors.ts";
 import { type ModelFile, modelFiles, tinyVaeFile } from "../model_files/model_files.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { fileFolder } from "./files.ts";
+import { fileFolder, fileSource } from "./files.ts";
 import { openFile, openFolder } from "./input.ts";
 import type { ModelChoice } from "./request.ts";
 
@@ -24,6 +25,8 @@ const OPTIONS: Readonly<Record<keyof ModelChoice, string>> = {
   taesd: "--taesd",
 };
 
+const PARTS = ["diffusionModel", "vae", "clipL", "clipG", "t5"] as const;
+
 /** A model, and the tiny autoencoder beside it. */
 export interface OpenedModel {
   /** The embedded model when undefined. */
@@ -38,11 +41,8 @@ export interface OpenedModel {
  * @throws {LssgenError} `bad_file` for a path that leads nowhere, `bad_option` for parts without a model.
  */
 export async function openModel(choice: ModelChoice): Promise<OpenedModel> {
-  const { config, prediction, taesd, model, ...parts } = choice;
-  const given = Object.entries(parts).filter(([, path]) => path !== undefined) as [
-    keyof ModelChoice,
-    string,
-  ][];
+  const { config, prediction, taesd, model } = choice;
+  const given = PARTS.flatMap((key) => choice[key] === undefined ? [] : [[key, choice[key]] as const]);
   const single = model === undefined ? undefined : await fileOrFolder(model, OPTIONS.model);
   if (given.length === 0 && config === undefined && prediction === undefined && !isFile(single)) {
     const tiny = taesd === undefined ? undefined : await fileOrFolder(taesd, OPTIONS.taesd);
@@ -80,7 +80,10 @@ function isFile(given: Opened | undefined): given is Exclude<Opened, FolderSourc
 /** A folder; of a folder that holds nothing but one file of weights, that file. */
 async function fileOrFolder(path: string, option: string): Promise<Opened> {
   const info = await Deno.stat(path).catch(() => undefined);
-  if (!info?.isDirectory) return await openFile(path, option);
+  if (!info?.isDirectory) {
+    const beside = (name: string) => fileSource(join(dirname(path), name));
+    return { ...await openFile(path, option), beside };
+  }
   const weights: string[] = [];
   for await (const { name, isFile } of Deno.readDir(path)) {
     if (name === "model_index.json" || name === "config.json") return fileFolder(path);

@@ -91,7 +91,7 @@ export const OPTIONS: readonly Option[] = [
     type: "text",
     value: "FILE|DIR",
     fallback: "the embedded model",
-    help: "one .safetensors or .gguf with everything or the denoiser alone, or a folder in diffusers' layout",
+    help: ".safetensors or .gguf with everything or the denoiser alone, or a folder as diffusers has it",
     commands: ALL,
   },
   {
@@ -504,7 +504,7 @@ const EXAMPLES: Readonly<Record<CommandName, readonly string[]>> = {
     `"a red apple" --method direct --steps 20`,
     `generate --model ./FLUX.1-dev "a lighthouse at dusk" --size 1024`,
     `-m sd_xl_base_1.0.safetensors "a lighthouse at dusk"`,
-    `--diffusion-model flux1-schnell-Q4_K_S.gguf --vae ae.safetensors --clip_l clip_l.safetensors --t5xxl t5xxl.gguf "a cat"`,
+    `-m flux1.gguf --vae ae.sft --clip_l clip_l.sft --t5xxl t5.gguf "a cat"`,
     `generate --from apple.png`,
   ],
   plan: ["plan --size 512", "plan --model ./FLUX.1-dev --size 2048 --init-noise 0.6 --json"],

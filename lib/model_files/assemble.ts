@@ -14,8 +14,8 @@ import { ARCHITECTURES } from "./architectures.ts";
 import { CLIP, CLIP_SIZES, type ClipSize, hasProjection } from "./architectures/clip.ts";
 import { type EncoderSlot, FAMILIES, type FamilyFacts, PART_OPTIONS, type PartName } from "./families.ts";
 import { foreignKind, foreignVariant } from "./foreign.ts";
-import { type Prediction, predictionOf } from "./prediction.ts";
-import { type Network, type Scan, scan } from "./scan.ts";
+import { notedPrediction, type Prediction, predictionOf } from "./prediction.ts";
+import { asFile, type Network, type Scan, scan } from "./scan.ts";
 
 /** What the user gave, opened. */
 export interface Given {
@@ -164,9 +164,10 @@ export async function assemble(given: Given): Promise<Assembly> {
     ? (await readConfig(base, "scheduler/scheduler_config.json")).json
     : undefined;
   const ownDenoiser = denoiser && components[0].config;
-  const choice = stored && given.prediction === undefined && !(denoiser && !baseIsModel && hasMarks(denoiser))
-    ? undefined
-    : await predictionOf(family, denoiser, given.prediction);
+  const choice =
+    stored && given.prediction === undefined && !(denoiser && !baseIsModel && await notedPrediction(denoiser))
+      ? undefined
+      : await predictionOf(family, denoiser, given.prediction);
   if (choice?.warning) warnings.push(choice.warning);
   const scheduler = schedulerOf(family, ownDenoiser ?? {}, stored, choice);
   return {
@@ -551,11 +552,6 @@ function leftOver({ model, parts }: Given): string[] {
   });
 }
 
-/** Whether the denoiser's file says itself what is predicted. */
-function hasMarks({ file }: Network): boolean {
-  return file.info("v_pred") !== undefined || file.metadata?.get("modelspec.prediction_type") !== undefined;
-}
-
 function schedulerOf(
   family: FamilyFacts,
   denoiser: Config,
@@ -610,5 +606,5 @@ export async function scanFolder(folder: FolderSource): Promise<GivenPart> {
   const config = await folder.text("config.json") === undefined
     ? undefined
     : (await readConfig(folder, "config.json")).json;
-  return { scan: scan(checkpoint), config };
+  return { scan: scan(asFile(checkpoint)), config };
 }

@@ -27,12 +27,13 @@ import {
 } from "./assemble.ts";
 import { PART_OPTIONS, type PartName } from "./families.ts";
 import type { Prediction } from "./prediction.ts";
-import { openWeights, scan } from "./scan.ts";
+import { openWeights, scan, type WeightSource } from "./scan.ts";
 
 export type { Prediction } from "./prediction.ts";
+export type { WeightSource } from "./scan.ts";
 
 /** A file of weights (safetensors or GGUF) or a folder: opened, or its address. Addresses of folders end with a slash. */
-export type ModelFile = ByteSource | FolderSource | URL | string;
+export type ModelFile = WeightSource | FolderSource | URL | string;
 
 /** A model's files. Each part wins over what the model itself holds. */
 export interface ModelFiles {
@@ -233,10 +234,8 @@ async function tokenizerFile(
   if (base && await hasTokenizer(base, top)) return await base.open(`${top}/${path}`);
   const slot = encoder?.encoder;
   if (!slot) return undefined;
-  const { metadata } = encoder.network?.file ?? {};
-  const own = metadata && slot.part === "t5"
-    ? ggufTokenizerFolder({ name: encoder.network!.file.name, metadata })
-    : undefined;
+  const file = slot.part === "t5" ? encoder.network?.file : undefined;
+  const own = file && ggufTokenizerFolder({ name: file.name, metadata: await file.facts() });
   return await own?.open(path) ??
     (own && path !== "tokenizer_config.json"
       ? undefined
@@ -269,8 +268,8 @@ function folder(given: ModelFile): FolderSource {
   return httpFolder(address(given));
 }
 
-async function file(given: ModelFile, what: string): Promise<ByteSource> {
-  if (typeof given === "object" && !(given instanceof URL)) return given as ByteSource;
+async function file(given: ModelFile, what: string): Promise<WeightSource> {
+  if (typeof given === "object" && !(given instanceof URL)) return given as WeightSource;
   const url = address(given);
   const source = await httpSource(url.href);
   if (!source) throw new LssgenError("bad_file", `${what}: there is nothing at "${url}"`);

@@ -4,18 +4,24 @@
  * @module
  */
 
-import type { ByteSource } from "../weights/bytes.ts";
-import type { Checkpoint } from "../weights/checkpoint.ts";
+import { type ByteSource, folderOf } from "../weights/bytes.ts";
+import { type Checkpoint, openRawFile } from "../weights/checkpoint.ts";
 import { openGguf } from "../weights/gguf.ts";
 import { leftOver, partsOf, viewOf } from "../weights/names/original.ts";
 import { openSafetensors } from "../weights/safetensors.ts";
 import type { Architecture } from "./architecture.ts";
 import { ARCHITECTURES } from "./architectures.ts";
 
+/** A file of weights, with a way to the others of its set (`NAME-00001-of-00003`). */
+export interface WeightSource extends ByteSource {
+  /** A file in the same folder. */
+  beside?(name: string): Promise<ByteSource | undefined>;
+}
+
 /** A file of weights, opened: its tensors under the names that it has itself, and the facts of its header. */
 export interface WeightFile extends Checkpoint {
-  /** Keys of the header beside tensors. */
-  readonly metadata?: ReadonlyMap<string, unknown>;
+  /** Keys of the header beside tensors; read when first asked for. */
+  facts(): Promise<ReadonlyMap<string, unknown>>;
 }
 
 /** A network found in a file. */
@@ -47,9 +53,37 @@ export interface Scan {
  *
  * @throws {LssgenError} `bad_file` when it is neither or unsound.
  */
-export async function openWeights(source: ByteSource): Promise<WeightFile> {
-  const magic = source.size < 4 ? "" : new TextDecoder().decode(await source.read(0, 4));
-  return magic === "GGUF" ? await openGguf(source) : await openSafetensors(source);
+export async function openWeights(source: WeightSource): Promise<WeightFile> {
+  const name = source.name.replace(/^.*[\/\\]/, "");
+  const alone = folderOf(
+    source.name.slice(0, -name.length - 1),
+    async (path) => path === name ? source : await source.beside?.(path),
+  );
+  let facts: Promise<ReadonlyMap<string, unknown>> | undefined;
+  return asFile(await openRawFile(alone, name), () => facts ??= factsOf(source));
+}
+
+/** A checkpoint with the facts of its header. */
+export function asFile(
+  checkpoint: Checkpoint,
+  facts: WeightFile["facts"] = () => Promise.resolve(new Map()),
+): WeightFile {
+  return {
+    name: checkpoint.name,
+    names: () => checkpoint.names(),
+    info: (name) => checkpoint.info(name),
+    read: (name, rows) => checkpoint.read(name, rows),
+    readF32: (name, rows) => checkpoint.readF32(name, rows),
+    facts,
+  };
+}
+
+/** Keys of a GGUF header, or the texts of a safetensors one. */
+async function factsOf(source: ByteSource): Promise<ReadonlyMap<string, unknown>> {
+  const magic = await source.read(0, Math.min(4, source.size));
+  return new TextDecoder().decode(magic) === "GGUF"
+    ? (await openGguf(source)).metadata
+    : new Map(Object.entries((await openSafetensors(source)).metadata));
 }
 
 /** Looks for every known network in a file. Nothing but its header is looked at. */

@@ -6,7 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { ByteSource } from "../weights/bytes.ts";
-import type { Network, Scan } from "./scan.ts";
+import type { Network, Scan, WeightSource } from "./scan.ts";
 import { openWeights, scan } from "./scan.ts";
 import { clipSizeOf, whatIs } from "./assemble.ts";
 import { PART_OPTIONS, type PartName } from "./families.ts";
@@ -28,7 +28,7 @@ export interface SortedFiles {
  *
  * @throws {LssgenError} `bad_file` for a file that is no part of a model, or a second one for the same place.
  */
-export async function sortFiles(sources: readonly ByteSource[]): Promise<SortedFiles> {
+export async function sortFiles(sources: readonly WeightSource[]): Promise<SortedFiles> {
   const files: Partial<Record<"model" | PartName, ByteSource>> = {};
   const loras: ByteSource[] = [];
   const scans: Scan[] = [];

@@ -97,13 +97,13 @@ function textEncoders({ components }: ModelIndex): string[] {
 /** Refuses text encoders of another model: their widths are those of the UNet's inputs. */
 async function checkText(folder: FolderSource, index: ModelIndex, config: UnetConfig): Promise<void> {
   const encoders = [];
-  for (const of of textEncoders(index)) {
-    const kind = index.components.get(of)!;
-    encoders.push({ of, config: clipTextConfig(await readConfig(folder, `${of}/config.json`), kind) });
+  for (const name of textEncoders(index)) {
+    const kind = index.components.get(name)!;
+    encoders.push({ name, config: clipTextConfig(await readConfig(folder, `${name}/config.json`), kind) });
   }
   await checkWidth(
     folder,
-    encoders.map(({ of, config }) => ({ of, key: "hidden_size", value: config.hidden_size })),
+    encoders.map(({ name, config }) => ({ of: name, key: "hidden_size", value: config.hidden_size })),
     { of: "unet", key: "cross_attention_dim", value: config.cross_attention_dim },
   );
   const last = encoders.at(-1);
@@ -112,7 +112,7 @@ async function checkText(folder: FolderSource, index: ModelIndex, config: UnetCo
   const sizes = numbers * config.addition_time_embed_dim;
   await checkWidth(
     folder,
-    [{ of: last.of, key: "projection_dim", value: last.config.projection_dim ?? last.config.hidden_size }],
+    [{ of: last.name, key: "projection_dim", value: last.config.projection_dim ?? last.config.hidden_size }],
     {
       of: "unet",
       key: `projection_class_embeddings_input_dim without ${numbers} sizes`,

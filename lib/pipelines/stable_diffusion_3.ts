@@ -41,20 +41,20 @@ export const stableDiffusion3: Family = {
     const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
     await checkChannels(folder, "transformer", config.in_channels, vae.latent_channels);
     const clips = [];
-    for (const  of of["text_encoder", "text_encoder_2"]) {
-      const kind = index.components.get(of) ?? "CLIPTextModelWithProjection";
-      clips.push({ of, config: clipTextConfig(await readConfig(folder, `${of}/config.json`), kind) });
+    for (const name of ["text_encoder", "text_encoder_2"]) {
+      const kind = index.components.get(name) ?? "CLIPTextModelWithProjection";
+      clips.push({ name, config: clipTextConfig(await readConfig(folder, `${name}/config.json`), kind) });
     }
     await checkWidth(
       folder,
-      clips.map(({ of, config }) => ({ of, key: "hidden_size", value: config.hidden_size })),
+      clips.map(({ name, config }) => ({ of: name, key: "hidden_size", value: config.hidden_size })),
       { of: "transformer", key: "joint_attention_dim", value: config.joint_attention_dim },
       true,
     );
     await checkWidth(
       folder,
-      clips.map(({ of, config }) => ({
-        of,
+      clips.map(({ name, config }) => ({
+        of: name,
         key: config.projection_dim === undefined ? "hidden_size" : "projection_dim",
         value: config.projection_dim ?? config.hidden_size,
       })),
