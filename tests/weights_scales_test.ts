@@ -3,12 +3,13 @@
  * compute (tests/data/make_quantised.py), and a name for what is not read.
  */
 
-import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
 import { bytesOf, memoryFolder } from "../lib/weights/bytes.ts";
 import { type Checkpoint, openCheckpoint, openCheckpointFile } from "../lib/weights/checkpoint.ts";
+import { ConfigReader } from "../lib/weights/model_folder.ts";
 import { openSafetensors, type SafetensorsFile } from "../lib/weights/safetensors.ts";
-import { withScales } from "../lib/weights/scales.ts";
+import { checkQuantization, withScales } from "../lib/weights/scales.ts";
 import { type Stored, storedFile } from "./stored_tensors.ts";
 
 async function data(): Promise<SafetensorsFile> {
@@ -43,13 +44,13 @@ const LAYOUTS: Readonly<Record<string, [dtype: string, tolerance: number]>> = {
 for (const [layer, [dtype, tolerance]] of Object.entries(LAYOUTS)) {
   Deno.test(`the layout ${layer} has the values that its own library computes, whole and by rows`, async () => {
     const file = await data();
-    const checkpoint = await withScales(file, file.metadata);
+    const checkpoint = await withScales(file);
     const name = `${layer}.weight`;
     const { shape, dtype: found } = checkpoint.info(name)!;
     assertEquals(found, dtype);
     const some = ["nvfp4", "mxfp8"].includes(layer);
     const rows: number[] = some
-      ? JSON.parse(file.metadata.rows)
+      ? JSON.parse(file.metadata.get("rows")!)
       : Array.from({ length: shape[0] }, (_, i) => i);
     assertEquals(file.info(`out.${layer}`)!.shape, [rows.length, shape[1]]);
     const want = await file.readF32(`out.${layer}`);
@@ -69,9 +70,7 @@ for (const [layer, [dtype, tolerance]] of Object.entries(LAYOUTS)) {
 
 Deno.test("what stands beside scaled weights does not show, and other tensors stay", async () => {
   const file = await data();
-  const names = [...(await withScales(file, file.metadata)).names()].filter((name) =>
-    !name.startsWith("out.")
-  );
+  const names = [...(await withScales(file)).names()].filter((name) => !name.startsWith("out."));
   assertEquals(
     names.sort(),
     [...Object.keys(LAYOUTS).map((l) => `${l}.weight`), "plain.bias", "plain.weight"].sort(),
@@ -235,6 +234,41 @@ for (const [what, tensors] of Object.entries(BROKEN)) {
     assertEquals(error.code, "bad_tensor");
   });
 }
+
+Deno.test("files in TensorFlow's, Flax's or MLX's layout are refused by name, PyTorch's and flat ones of MLX open", async () => {
+  const flat = { "a.weight": f32(1, 2) };
+  const conv = { "a.weight": { ...f32(1, 2), shape: [1, 1, 1, 2] } };
+  for (const [tensors, format] of [[flat, "tf"], [flat, "flax"], [conv, "mlx"]] as const) {
+    const error = await assertRejects(() => opened(tensors, { format }), LssgenError, `format ${format}`);
+    assertEquals(error.code, "unsupported");
+  }
+  for (const format of ["pt", "np", "mlx"]) await opened(flat, { format });
+});
+
+Deno.test("a header's texts are there under every view, for what they say of the model", async () => {
+  const checkpoint = await opened({
+    "model.decoder.mid.block_1.conv1.weight": raw("F8_E4M3", [1], 0x38),
+    "model.decoder.mid.block_1.conv1.scale_weight": f32(1),
+  }, { "modelspec.prediction_type": "v" });
+  assertEquals([...checkpoint.names()], ["decoder.mid_block.resnets.0.conv1.weight"]);
+  assertEquals(checkpoint.metadata?.get("modelspec.prediction_type"), "v");
+});
+
+Deno.test("a config that names a quantisation which is not read is refused by the method's name", () => {
+  const config = (quantization_config: unknown) => new ConfigReader("m/config.json", { quantization_config });
+  for (const quant_method of ["gptq", "awq", "torchao", "quanto", "sdnq", 7]) {
+    const error = assertThrows(
+      () => checkQuantization(config({ quant_method })),
+      LssgenError,
+      String(quant_method),
+    );
+    assertEquals(error.code, "unsupported");
+    assert(error.message.includes("m/config.json"), error.message);
+  }
+  for (const quant_method of ["bitsandbytes", "fp8", undefined]) checkQuantization(config({ quant_method }));
+  checkQuantization(config(undefined));
+  checkQuantization(config(null));
+});
 
 Deno.test("8-bit floats of AMD's kind have their own bias and no minus zero", async () => {
   const checkpoint = await opened({ "a": raw("F8_E4M3FNUZ", [4], 0x40, 0xc0, 0x80, 0x01) });

@@ -2,7 +2,7 @@
  * AutoencoderTiny: the small distilled autoencoders TAESD, TAESDXL, TAESD3 and TAEF1.
  *
  * Source: diffusers AutoencoderTiny, EncoderTiny, DecoderTiny. Latents are what the diffusion model works on:
- * there is nothing to normalise but `scaling_factor`, which is 1 in every known file.
+ * `scaling_factor` is 1 and `shift_factor` 0 in the published files, and pipelines apply others.
  *
  * @module
  */
@@ -30,6 +30,10 @@ export interface AutoencoderTinyConfig {
   readonly num_encoder_blocks: readonly number[];
   /** Blocks of the decoder at each resolution. */
   readonly num_decoder_blocks: readonly number[];
+  /** Normalised latents = (z − shift_factor) · scaling_factor. */
+  readonly scaling_factor: number;
+  /** See scaling_factor. */
+  readonly shift_factor: number;
 }
 
 /** Reads and checks vae/config.json. */
@@ -45,6 +49,8 @@ export function autoencoderTinyConfig(c: ConfigReader): AutoencoderTinyConfig {
     decoder_block_out_channels: c.numbers("decoder_block_out_channels", [64, 64, 64, 64]),
     num_encoder_blocks: c.numbers("num_encoder_blocks", [1, 3, 3, 3]),
     num_decoder_blocks: c.numbers("num_decoder_blocks", [3, 3, 3, 1]),
+    scaling_factor: c.number("scaling_factor", 1),
+    shift_factor: c.number("shift_factor", 0),
   };
 }
 

@@ -41,7 +41,9 @@ export interface ClipTextConfig {
 }
 
 /** Reads and checks text_encoder/config.json; the class decides about the projection. */
-export function clipTextConfig(c: ConfigReader, className: string): ClipTextConfig {
+export function clipTextConfig(config: ConfigReader, className: string): ClipTextConfig {
+  // A whole CLIP's config has the text encoder's inside.
+  const c = config.at("text_config") ?? config;
   const act = c.oneOf("hidden_act", ["quick_gelu", "gelu", "gelu_new", "gelu_pytorch_tanh"], "quick_gelu");
   return {
     vocab_size: c.number("vocab_size", 49408),

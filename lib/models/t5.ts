@@ -43,16 +43,16 @@ export interface T5Config {
   readonly act: Activation;
 }
 
-/** Reads and checks text_encoder_2/config.json. */
+/** Reads and checks text_encoder_2/config.json; transformers takes the general names of sizes as well as T5's own. */
 export function t5Config(c: ConfigReader): T5Config {
   const kind = c.oneOf("feed_forward_proj", Object.keys(FEED_FORWARDS), "relu");
   return {
     vocab_size: c.number("vocab_size", 32128),
-    d_model: c.number("d_model", 512),
-    d_kv: c.number("d_kv", 64),
+    d_model: c.number("d_model", c.number("hidden_size", 512)),
+    d_kv: c.number("d_kv", c.number("head_dim", 64)),
     d_ff: c.number("d_ff", 2048),
-    num_layers: c.number("num_layers", 6),
-    num_heads: c.number("num_heads", 8),
+    num_layers: c.number("num_layers", c.number("num_hidden_layers", 6)),
+    num_heads: c.number("num_heads", c.number("num_attention_heads", 8)),
     relative_attention_num_buckets: c.number("relative_attention_num_buckets", 32),
     relative_attention_max_distance: c.number("relative_attention_max_distance", 128),
     layer_norm_epsilon: c.number("layer_norm_epsilon", 1e-6),

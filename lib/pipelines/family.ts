@@ -19,6 +19,7 @@ import { loadTokenizer } from "../text/load_tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, readConfig } from "../weights/model_folder.ts";
+import { checkQuantization } from "../weights/scales.ts";
 import type { ModelInfo, Progress } from "./types.ts";
 
 /** What is asked of the text encoders. */
@@ -263,6 +264,7 @@ export async function loadComponent<M>(
   build: (w: Weights, config: ConfigReader) => M,
 ): Promise<Component<M>> {
   const config = await readConfig(c.folder, subfolder === "" ? "config.json" : `${subfolder}/config.json`);
+  checkQuantization(config);
   const stored = await (c.opened ?? new Opened()).checkpoint(c.folder, subfolder, !c.rehearsal);
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,

@@ -43,7 +43,7 @@ export interface Autoencoder extends Disposable {
   encode(r: Recorder, picture: Tensor, noise: Tensor): Promise<Tensor>;
 }
 
-/** AutoencoderTiny (TAESD), whose latents need no normalisation and have no posterior. */
+/** AutoencoderTiny (TAESD), whose latents have no posterior, and need no normalisation where the config says nothing else. */
 export class TinyVae implements Autoencoder {
   /** The network and what frees it. */
   constructor(readonly model: AutoencoderTiny, private readonly free: () => void) {}
@@ -55,12 +55,18 @@ export class TinyVae implements Autoencoder {
 
   /** See {@linkcode Autoencoder.decode}. */
   decode(r: Recorder, latents: Tensor): Promise<Tensor> {
-    return Promise.resolve(this.model.decode(r, latents));
+    const { scaling_factor: scale, shift_factor: shift } = this.model.config;
+    if (scale === 1 && shift === 0) return Promise.resolve(this.model.decode(r, latents));
+    using scope = r.scope();
+    return Promise.resolve(scope.keep(this.model.decode(r, affine(r, latents, 1 / scale, shift))));
   }
 
   /** See {@linkcode Autoencoder.encode}. */
   encode(r: Recorder, picture: Tensor): Promise<Tensor> {
-    return Promise.resolve(this.model.encode(r, picture));
+    const { scaling_factor: scale, shift_factor: shift } = this.model.config;
+    if (scale === 1 && shift === 0) return Promise.resolve(this.model.encode(r, picture));
+    using scope = r.scope();
+    return Promise.resolve(scope.keep(affine(r, this.model.encode(r, picture), scale, -shift * scale)));
   }
 
   /** Frees the weights. */

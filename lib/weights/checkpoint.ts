@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import { isUnfinished } from "../impostor.ts";
 import type { ByteSource, FolderSource } from "./bytes.ts";
-import { GGUF_MAGIC, GgufFile, openGguf } from "./gguf.ts";
+import { GGUF_MAGIC, GgufFile, type GgufValue, openGguf } from "./gguf.ts";
 import { readConfig } from "./model_folder.ts";
 import type { PartKind } from "./names/family.ts";
 import { withScales } from "./scales.ts";
@@ -18,6 +18,11 @@ import { openSafetensors, type RowRange, SafetensorsFile } from "./safetensors.t
 export interface Checkpoint {
   /** File or folder, for messages. */
   readonly name: string;
+  /**
+   * The header's facts: safetensors' `__metadata__` (`modelspec.architecture`, …), GGUF's keys (`general.architecture`,
+   * the tokenizer, …); of a set of files, those of all.
+   */
+  readonly metadata?: ReadonlyMap<string, GgufValue>;
   /** Every tensor's name. */
   names(): Iterable<string>;
   /** Shape and stored type; `undefined` when absent. */
@@ -197,8 +202,7 @@ async function openIndexed(folder: FolderSource, at: string, index: string): Pro
     }
     where.set(tensor, shard);
   }
-  const texts = Object.assign({}, ...[...files.values()].map(({ metadata }) => metadata));
-  return await withScales(fromFiles(config.name, where), texts);
+  return await withScales(fromFiles(config.name, where));
 }
 
 /**
@@ -228,6 +232,7 @@ function fromFiles(name: string, where: ReadonlyMap<string, Checkpoint>): Checkp
   };
   return {
     name,
+    metadata: new Map([...new Set(where.values())].flatMap((file) => [...file.metadata ?? []])),
     names: () => where.keys(),
     info: (tensor) => where.get(tensor)?.info(tensor),
     read: (tensor, rows) => fileOf(tensor).read(tensor, rows),
@@ -258,7 +263,7 @@ export async function openRawFile(folder: FolderSource, path: string): Promise<C
   if (stem === undefined || Number(count) < 2) {
     const file = await openAlone(folder, path);
     checkPart(file, 1, 1);
-    return await withScales(file, textsOf(file));
+    return await withScales(file);
   }
   const shards: (SafetensorsFile | GgufFile)[] = [];
   for (let i = 1; i <= Number(count); i++) {
@@ -267,7 +272,7 @@ export async function openRawFile(folder: FolderSource, path: string): Promise<C
     checkPart(shard, i, Number(count));
     shards.push(shard);
   }
-  return await withScales(joined(`${folder.name}/${path}`, shards), textsOf(shards[0]));
+  return await withScales(joined(`${folder.name}/${path}`, shards));
 }
 
 /** What a GGUF file says about the set that it is part of must be what its name says. */
@@ -283,11 +288,6 @@ function checkPart(file: SafetensorsFile | GgufFile, number: number, count: numb
         String(said).padStart(5, "0")
       }.gguf and so on`,
   );
-}
-
-/** A safetensors header's texts, which say how weights are quantised. */
-function textsOf(file: SafetensorsFile | GgufFile): Readonly<Record<string, string>> | undefined {
-  return file instanceof SafetensorsFile ? file.metadata : undefined;
 }
 
 async function openAlone(folder: FolderSource, path: string): Promise<SafetensorsFile | GgufFile> {

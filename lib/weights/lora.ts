@@ -319,6 +319,10 @@ class ChangedCheckpoint implements Checkpoint {
     return this.base.name;
   }
 
+  get metadata(): Checkpoint["metadata"] {
+    return this.base.metadata;
+  }
+
   names(): Iterable<string> {
     return this.base.names();
   }

@@ -14,6 +14,19 @@ export class ConfigReader {
   /** @param name File, for messages. @param json Parsed content. */
   constructor(readonly name: string, readonly json: Readonly<Record<string, unknown>>) {}
 
+  /** A config inside of this one; undefined where the key is missing or null. */
+  at(key: string): ConfigReader | undefined {
+    const inside = this.get<unknown>(
+      key,
+      null,
+      "an object",
+      (v): v is unknown => typeof v === "object" && !Array.isArray(v),
+    );
+    return inside === null
+      ? undefined
+      : new ConfigReader(`${this.name}, ${key}`, inside as Record<string, unknown>);
+  }
+
   /** Whether the key is there and not null. */
   has(key: string): boolean {
     return Object.hasOwn(this.json, key) && this.json[key] !== null;

@@ -94,7 +94,7 @@ export class SafetensorsFile {
     private readonly source: ByteSource,
     private readonly tensors: ReadonlyMap<string, TensorInfo>,
     /** The header's texts (`__metadata__`). */
-    readonly metadata: Readonly<Record<string, string>> = {},
+    readonly metadata: ReadonlyMap<string, string> = new Map(),
   ) {}
 
   /** File name. */
@@ -173,7 +173,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
     throw bad("its header is not an object");
   }
 
-  let metadata: Record<string, string> = {};
+  let metadata: ReadonlyMap<string, string> | undefined;
   const tensors = new Map<string, TensorInfo>();
   const data = source.size - 8 - length;
   for (const [name, entry] of Object.entries(header)) {
@@ -182,7 +182,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
       if (!texts || !Object.values(entry).every((v) => typeof v === "string")) {
         throw bad("its __metadata__ is not an object of texts");
       }
-      metadata = entry as Record<string, string>;
+      metadata = new Map(Object.entries(entry as Record<string, string>));
       continue;
     }
     const e = entry as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };

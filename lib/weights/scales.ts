@@ -12,6 +12,7 @@
 import { LssgenError, shortJson } from "../errors.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { toF32 } from "./dtypes.ts";
+import type { ConfigReader } from "./model_folder.ts";
 import type { RowRange } from "./safetensors.ts";
 
 /** Endings of what stands beside a `….weight`, after the layer's name. */
@@ -67,14 +68,11 @@ interface Scaled {
  * The file with each scaled weight under its name, its type spelt as the layout (`F8_E4M3 scaled`, `I8 scaled`, `NVFP4`,
  * `MXFP8`, `NF4`, …). `read` of such a weight gives its packed bytes, `readF32` its values.
  *
- * @param metadata The header's texts; `_quantization_metadata` names layers and their layouts.
  * @throws {LssgenError} `unsupported` for a layout that is not read, by its name; `bad_tensor` for scales that do not fit.
  */
-export async function withScales(
-  source: Checkpoint,
-  metadata: Readonly<Record<string, string>> = {},
-): Promise<Checkpoint> {
+export async function withScales(source: Checkpoint): Promise<Checkpoint> {
   const names = [...source.names()];
+  refuseOtherLibraries(source, names);
   refuseUnread(source, names);
   const hidden = new Set(names.filter((name) => /(^|\.)scaled_fp8$/.test(name)));
   const layers = new Map<string, Map<string, string>>();
@@ -88,7 +86,7 @@ export async function withScales(
     if (!layers.has(layer)) layers.set(layer, new Map());
     layers.get(layer)!.set(ending, name);
   }
-  const formats = await formatsOf(source, layers, metadata);
+  const formats = await formatsOf(source, layers);
   const scaled = new Map<string, Scaled>();
   await Promise.all([...layers].map(async ([layer, beside]) => {
     const weight = await scaledWeight({ source, layer, beside, format: formats.get(layer) });
@@ -115,6 +113,10 @@ class ScaledCheckpoint implements Checkpoint {
 
   get name(): string {
     return this.source.name;
+  }
+
+  get metadata(): Checkpoint["metadata"] {
+    return this.source.metadata;
   }
 
   *names(): Iterable<string> {
@@ -158,6 +160,45 @@ function refuseUnread(source: Checkpoint, names: readonly string[]): void {
   }
 }
 
+/** Libraries whose files name or lay out tensors in another way, by what they write as `format` into the header. */
+function refuseOtherLibraries(source: Checkpoint, names: readonly string[]): void {
+  const format = source.metadata?.get("format");
+  const library = { tf: "TensorFlow", flax: "Flax", mlx: "MLX" }[String(format)];
+  // MLX differs in convolutions only: their channels come last.
+  const convolutions = (): boolean => names.some((name) => source.info(name)!.shape.length > 2);
+  if (library === undefined || (format === "mlx" && !convolutions())) return;
+  throw new LssgenError(
+    "unsupported",
+    `"${source.name}" has the weights in ${library}'s layout (its header says format ${format}); get the model's files for PyTorch`,
+  );
+}
+
+/** Methods of `quantization_config` whose tensors say all that is needed to read them. */
+const READ_METHODS: ReadonlySet<string> = new Set(
+  "bitsandbytes fp8 fbgemm_fp8 compressed-tensors modelopt gguf bfl".split(" "),
+);
+
+/**
+ * Refuses a component whose config.json says that its weights are quantised in a way that is not read, before they are
+ * looked for.
+ *
+ * @throws {LssgenError} `unsupported`, by the method's name.
+ */
+export function checkQuantization(config: ConfigReader): void {
+  const quantization = config.json.quantization_config;
+  if (typeof quantization !== "object" || quantization === null) return;
+  const method = (quantization as { quant_method?: unknown }).quant_method;
+  // bitsandbytes' configs of 2023 name no method.
+  if (method === undefined || READ_METHODS.has(String(method))) return;
+  throw new LssgenError(
+    "unsupported",
+    `"${config.name}": quantization_config says quant_method ${
+      shortJson(method)
+    }, which is not read; get the model as ` +
+      "16-bit or FP8 safetensors, as bitsandbytes' NF4, or as GGUF",
+  );
+}
+
 /** What ComfyUI notes about a layer: `format`, and for some formats more. */
 type Format = Readonly<Record<string, unknown>>;
 
@@ -165,13 +206,12 @@ type Format = Readonly<Record<string, unknown>>;
 async function formatsOf(
   source: Checkpoint,
   layers: Map<string, Map<string, string>>,
-  metadata: Readonly<Record<string, string>>,
 ): Promise<Map<string, Format>> {
   const formats = new Map<string, Format>();
   const bad = (where: string, what: string): LssgenError =>
     new LssgenError("bad_file", `"${source.name}": ${where} ${what}; the file may be damaged`);
-  const noted = metadata._quantization_metadata;
-  if (noted !== undefined) {
+  const noted = source.metadata?.get("_quantization_metadata");
+  if (typeof noted === "string") {
     const listed = (parsed(noted) as { layers?: unknown } | undefined)?.layers;
     if (typeof listed !== "object" || listed === null) throw bad("_quantization_metadata", "lists no layers");
     for (const [key, value] of Object.entries(listed)) {

@@ -44,6 +44,10 @@ export class RenamedCheckpoint implements Checkpoint {
     return this.source.name;
   }
 
+  get metadata(): Checkpoint["metadata"] {
+    return this.source.metadata;
+  }
+
   names(): Iterable<string> {
     return this.places.keys();
   }
