@@ -5,7 +5,8 @@ import type { Terminal } from "../lib/cli/terminal.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { memoryFolder } from "../lib/weights/bytes.ts";
 import { writeSafetensors } from "../lib/weights/safetensors.ts";
-import { bflFlux, fileOf, ldmVae, llamaT5, readTensors } from "./foreign_layouts.ts";
+import { bflFlux, fileOf, renamed } from "./foreign_layouts.ts";
+import { ldmVae, llamaT5, tensorsOf } from "./foreign_names.ts";
 
 /** A folder of texts, and weights of 6 f32 numbers. */
 function folder(texts: Record<string, string>) {
@@ -74,13 +75,12 @@ Deno.test("the table aligns its columns, sums up and shortens numbers to three f
 
 /** Files of the golden FLUX pipeline in the names of others, in a folder of their own. */
 async function fluxFiles(): Promise<string> {
-  const model = new URL("./golden/pipelines/flux_dev/model/", import.meta.url);
-  const read = (path: string) => readTensors(new URL(path, model));
+  const read = (path: string) => tensorsOf(`pipelines/flux_dev/model/${path}`);
   const folder = await Deno.makeTempDir();
   const files = {
     "flux1": bflFlux(await read("transformer/diffusion_pytorch_model.safetensors")),
     "ae": ldmVae(await read("vae/diffusion_pytorch_model.safetensors")),
-    "t5": llamaT5(await read("text_encoder_2/model.safetensors")),
+    "t5": renamed(await read("text_encoder_2/model.safetensors"), llamaT5),
   };
   for (const [name, tensors] of Object.entries(files)) {
     await Deno.writeFile(`${folder}/${name}.safetensors`, fileOf(tensors));

@@ -1,29 +1,13 @@
 /**
- * Tensors of diffusers' components under the names of other tools: what tests write files with. The opposite direction of
- * lib/weights/names, written independently of it.
+ * Whole files in the layouts of other tools: denoisers under the names of their first releases, prefixes, headers. The
+ * other components' names are in foreign_names.ts; both are the inverse of lib/weights/names, written independently of it.
  */
 
-import { bytesOf } from "../lib/weights/bytes.ts";
-import { openSafetensors, writeSafetensors } from "../lib/weights/safetensors.ts";
-
-/** One tensor. */
-export interface Tensor {
-  readonly shape: readonly number[];
-  readonly data: Float32Array<ArrayBuffer>;
-}
+import { writeSafetensors } from "../lib/weights/safetensors.ts";
+import type { Tensor } from "./foreign_names.ts";
 
 /** Tensors by name. */
 export type Tensors = ReadonlyMap<string, Tensor>;
-
-/** Tensors of a safetensors file. */
-export async function readTensors(url: URL): Promise<Map<string, Tensor>> {
-  const file = await openSafetensors(bytesOf(url.pathname, await Deno.readFile(url)));
-  const tensors = new Map<string, Tensor>();
-  for (const name of file.names()) {
-    tensors.set(name, { shape: file.info(name)!.shape, data: await file.readF32(name) });
-  }
-  return tensors;
-}
 
 /** A safetensors file of them, with facts in its header. */
 export function fileOf(tensors: Tensors, metadata?: Record<string, string>): Uint8Array<ArrayBuffer> {
@@ -51,7 +35,8 @@ export function together(...sets: readonly Tensors[]): Map<string, Tensor> {
   return new Map(sets.flatMap((set) => [...set]));
 }
 
-function renamed(tensors: Tensors, rename: (name: string) => string): Map<string, Tensor> {
+/** The same tensors under other names. */
+export function renamed(tensors: Tensors, rename: (name: string) => string): Map<string, Tensor> {
   return new Map([...tensors].map(([name, tensor]) => [rename(name), tensor]));
 }
 
@@ -229,65 +214,4 @@ export function ldmUnet(tensors: Tensors): Map<string, Tensor> {
     const rest = name.slice(from.length);
     return to + (from.includes(".resnets.") ? inResnet(rest) : rest);
   });
-}
-
-/** AutoencoderKL → the names of ae.safetensors; its attention is made of 1×1 convolutions. */
-export function ldmVae(tensors: Tensors): Map<string, Tensor> {
-  const levels = 1 +
-    Math.max(...[...tensors.keys()].map((n) => Number(/up_blocks\.(\d+)/.exec(n)?.[1] ?? 0)));
-  const out = new Map<string, Tensor>();
-  for (const [name, tensor] of tensors) {
-    const old = name
-      .replace("conv_norm_out", "norm_out")
-      .replace(/mid_block\.resnets\.(\d)/, (_, i) => `mid.block_${Number(i) + 1}`)
-      .replace(/down_blocks\.(\d+)\.resnets\.(\d+)/, "down.$1.block.$2")
-      .replace(/down_blocks\.(\d+)\.downsamplers\.0/, "down.$1.downsample")
-      .replace(/up_blocks\.(\d+)\.resnets\.(\d+)/, (_, i, j) => `up.${levels - 1 - i}.block.${j}`)
-      .replace(/up_blocks\.(\d+)\.upsamplers\.0/, (_, i) => `up.${levels - 1 - i}.upsample`)
-      .replace("conv_shortcut", "nin_shortcut")
-      .replace("mid_block.attentions.0", "mid.attn_1")
-      .replace("group_norm", "norm").replace(/to_([qkv])\./, "$1.").replace("to_out.0", "proj_out");
-    const conv = /attn_1\.(q|k|v|proj_out)\.weight$/.test(old);
-    out.set(old, conv ? { ...tensor, shape: [...tensor.shape, 1, 1] } : tensor);
-  }
-  return out;
-}
-
-/** CLIPTextModel → OpenCLIP's names: query, key and value fused, the projection transposed. */
-export function openClip(tensors: Tensors): Map<string, Tensor> {
-  const out = fused(
-    tensors,
-    [[["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], "attn.in_proj"]],
-    (name) =>
-      name
-        .replace("text_model.embeddings.token_embedding.weight", "token_embedding.weight")
-        .replace("text_model.embeddings.position_embedding.weight", "positional_embedding")
-        .replace("text_model.final_layer_norm", "ln_final")
-        .replace("text_model.encoder.layers", "transformer.resblocks")
-        .replace("layer_norm", "ln_").replace("self_attn.out_proj", "attn.out_proj")
-        .replace("mlp.fc1", "mlp.c_fc").replace("mlp.fc2", "mlp.c_proj"),
-  );
-  const named = renamed(out, (name) => name.replace("in_proj.", "in_proj_"));
-  const projection = named.get("text_projection.weight");
-  if (projection) {
-    const [N, K] = projection.shape;
-    const data = new Float32Array(N * K);
-    for (let i = 0; i < N * K; i++) data[(i % K) * N + Math.floor(i / K)] = projection.data[i];
-    named.delete("text_projection.weight");
-    named.set("text_projection", { shape: [K, N], data });
-  }
-  return named;
-}
-
-/** T5EncoderModel → llama.cpp's names. */
-export function llamaT5(tensors: Tensors): Map<string, Tensor> {
-  return renamed(tensors, (name) =>
-    name
-      .replace("shared.", "token_embd.").replace("encoder.final_layer_norm", "enc.output_norm")
-      .replace(/encoder\.block\.(\d+)\./, "enc.blk.$1.")
-      .replace("layer.0.SelfAttention.relative_attention_bias", "attn_rel_b")
-      .replace(/layer\.0\.SelfAttention\.([qkvo])/, "attn_$1")
-      .replace("layer.0.layer_norm", "attn_norm").replace("layer.1.layer_norm", "ffn_norm")
-      .replace("layer.1.DenseReluDense.wi_0", "ffn_gate").replace("layer.1.DenseReluDense.wi_1", "ffn_up")
-      .replace("layer.1.DenseReluDense.wo", "ffn_down"));
 }

@@ -15,16 +15,8 @@ import { unetConfig } from "../lib/models/unet.ts";
 import { readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import type { ByteSource, FolderSource } from "../lib/weights/bytes.ts";
 import { ConfigReader, readConfig, readModelIndex } from "../lib/weights/model_folder.ts";
-import {
-  bflFlux,
-  ldmUnet,
-  ldmVae,
-  mmdit,
-  openClip,
-  prefixed,
-  type Tensors,
-  together,
-} from "./foreign_layouts.ts";
+import { bflFlux, ldmUnet, mmdit, prefixed, type Tensors, together } from "./foreign_layouts.ts";
+import { ldmVae, openClip } from "./foreign_names.ts";
 
 /** A released network: its config and its tensors' shapes. tests/data/make_headers.py wrote them. */
 interface Released {

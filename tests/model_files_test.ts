@@ -13,15 +13,13 @@ import {
   bflFlux,
   fileOf,
   ldmUnet,
-  ldmVae,
-  llamaT5,
   mmdit,
-  openClip,
   prefixed,
-  readTensors,
+  renamed,
   type Tensors,
   together,
 } from "./foreign_layouts.ts";
+import { ldmVae, llamaT5, openClip, tensorsOf } from "./foreign_names.ts";
 
 const GOLDEN = new URL("./golden/pipelines/", import.meta.url);
 
@@ -33,7 +31,9 @@ const folderOf = (family: Family) => fileFolder(new URL(`${family}/model`, GOLDE
 async function part(family: Family, component: string): Promise<Tensors> {
   const folder = new URL(`${family}/model/${component}/`, GOLDEN);
   for await (const { name } of Deno.readDir(folder)) {
-    if (name.endsWith(".safetensors")) return await readTensors(new URL(name, folder));
+    if (name.endsWith(".safetensors")) {
+      return await tensorsOf(`pipelines/${family}/model/${component}/${name}`);
+    }
   }
   throw new Error(`no weights in ${folder}`);
 }
@@ -83,7 +83,7 @@ const LAYOUTS: Readonly<Record<Family, Readonly<Record<string, () => Promise<Mod
       diffusionModel: file("flux1-dev.safetensors", bflFlux(await part("flux_dev", "transformer"))),
       vae: file("ae.safetensors", ldmVae(await part("flux_dev", "vae"))),
       clipL: file("clip_l.safetensors", await part("flux_dev", "text_encoder")),
-      t5: file("t5xxl.safetensors", llamaT5(await part("flux_dev", "text_encoder_2"))),
+      t5: file("t5xxl.safetensors", renamed(await part("flux_dev", "text_encoder_2"), llamaT5)),
       config: folderOf("flux_dev"),
     }),
     "a denoiser as the model, with parts": async () => ({

@@ -15,7 +15,7 @@ import { CLIP, CLIP_SIZES, type ClipSize, hasProjection } from "./architectures/
 import { type EncoderSlot, FAMILIES, type FamilyFacts, PART_OPTIONS, type PartName } from "./families.ts";
 import { foreignKind, foreignVariant } from "./foreign.ts";
 import { notedPrediction, type Prediction, predictionOf } from "./prediction.ts";
-import { asFile, type Network, type Scan, scan } from "./scan.ts";
+import { type Network, type Scan, scan } from "./scan.ts";
 
 /** What the user gave, opened. */
 export interface Given {
@@ -165,7 +165,7 @@ export async function assemble(given: Given): Promise<Assembly> {
     : undefined;
   const ownDenoiser = denoiser && components[0].config;
   const choice =
-    stored && given.prediction === undefined && !(denoiser && !baseIsModel && await notedPrediction(denoiser))
+    stored && given.prediction === undefined && !(denoiser && !baseIsModel && notedPrediction(denoiser))
       ? undefined
       : await predictionOf(family, denoiser, given.prediction);
   if (choice?.warning) warnings.push(choice.warning);
@@ -504,6 +504,8 @@ async function storedConfig(
 ): Promise<Config | undefined> {
   if (!base || await base.text(`${name}/config.json`) === undefined) return undefined;
   const { json } = await readConfig(base, `${name}/config.json`);
+  const inner = json.text_config; // a whole CLIP's config has the text encoder's inside
+  if (architecture === CLIP && typeof inner === "object" && inner !== null) return inner as Config;
   const own = json._class_name ?? (Array.isArray(json.architectures) ? json.architectures[0] : undefined);
   return own === undefined || own === kind || own === architecture.class ||
       (architecture === CLIP && String(own).startsWith("CLIPText"))
@@ -606,5 +608,5 @@ export async function scanFolder(folder: FolderSource): Promise<GivenPart> {
   const config = await folder.text("config.json") === undefined
     ? undefined
     : (await readConfig(folder, "config.json")).json;
-  return { scan: scan(asFile(checkpoint)), config };
+  return { scan: scan(checkpoint), config };
 }

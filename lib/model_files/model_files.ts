@@ -235,7 +235,7 @@ async function tokenizerFile(
   const slot = encoder?.encoder;
   if (!slot) return undefined;
   const file = slot.part === "t5" ? encoder.network?.file : undefined;
-  const own = file && ggufTokenizerFolder({ name: file.name, metadata: await file.facts() });
+  const own = file && ggufTokenizerFolder({ name: file.name, metadata: file.metadata ?? new Map() });
   return await own?.open(path) ??
     (own && path !== "tokenizer_config.json"
       ? undefined

@@ -56,7 +56,7 @@ export async function predictionOf(
       } only`,
     );
   }
-  const noted = denoiser && await notedPrediction(denoiser);
+  const noted = denoiser && notedPrediction(denoiser);
   if (noted && known.includes(noted)) return { type: noted, scheduler: zeroSnr(denoiser) };
   if (family.name !== "Stable Diffusion 2" || !denoiser) return { type: known[0], scheduler: {} };
   const deviation = await deviationOf(denoiser);
@@ -80,9 +80,9 @@ function shortName(type: PredictionType): string {
 }
 
 /** What tools note: an empty tensor `v_pred` (NoobAI and others), or the header of Stability's model specification. */
-export async function notedPrediction({ file }: Network): Promise<PredictionType | undefined> {
+export function notedPrediction({ file }: Network): PredictionType | undefined {
   if (file.info("v_pred")) return "v_prediction";
-  const noted = (await file.facts()).get("modelspec.prediction_type");
+  const noted = file.metadata?.get("modelspec.prediction_type");
   if (noted === "v" || noted === "v_prediction") return "v_prediction";
   return noted === "epsilon" || noted === "eps" ? "epsilon" : undefined;
 }

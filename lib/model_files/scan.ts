@@ -6,9 +6,7 @@
 
 import { type ByteSource, folderOf } from "../weights/bytes.ts";
 import { type Checkpoint, openRawFile } from "../weights/checkpoint.ts";
-import { openGguf } from "../weights/gguf.ts";
 import { leftOver, partsOf, viewOf } from "../weights/names/original.ts";
-import { openSafetensors } from "../weights/safetensors.ts";
 import type { Architecture } from "./architecture.ts";
 import { ARCHITECTURES } from "./architectures.ts";
 
@@ -16,12 +14,6 @@ import { ARCHITECTURES } from "./architectures.ts";
 export interface WeightSource extends ByteSource {
   /** A file in the same folder. */
   beside?(name: string): Promise<ByteSource | undefined>;
-}
-
-/** A file of weights, opened: its tensors under the names that it has itself, and the facts of its header. */
-export interface WeightFile extends Checkpoint {
-  /** Keys of the header beside tensors; read when first asked for. */
-  facts(): Promise<ReadonlyMap<string, unknown>>;
 }
 
 /** A network found in a file. */
@@ -35,13 +27,13 @@ export interface Network {
   /** Its tensors, under the names of diffusers. */
   readonly tensors: Checkpoint;
   /** Where it lies. */
-  readonly file: WeightFile;
+  readonly file: Checkpoint;
 }
 
 /** What a file holds. */
 export interface Scan {
   /** The file. */
-  readonly file: WeightFile;
+  readonly file: Checkpoint;
   /** Networks of known architectures, denoisers first. */
   readonly networks: readonly Network[];
   /** Tensors that belong to none of them and are no bookkeeping of training. */
@@ -53,41 +45,17 @@ export interface Scan {
  *
  * @throws {LssgenError} `bad_file` when it is neither or unsound.
  */
-export async function openWeights(source: WeightSource): Promise<WeightFile> {
+export async function openWeights(source: WeightSource): Promise<Checkpoint> {
   const name = source.name.replace(/^.*[\/\\]/, "");
   const alone = folderOf(
     source.name.slice(0, -name.length - 1),
     async (path) => path === name ? source : await source.beside?.(path),
   );
-  let facts: Promise<ReadonlyMap<string, unknown>> | undefined;
-  return asFile(await openRawFile(alone, name), () => facts ??= factsOf(source));
-}
-
-/** A checkpoint with the facts of its header. */
-export function asFile(
-  checkpoint: Checkpoint,
-  facts: WeightFile["facts"] = () => Promise.resolve(new Map()),
-): WeightFile {
-  return {
-    name: checkpoint.name,
-    names: () => checkpoint.names(),
-    info: (name) => checkpoint.info(name),
-    read: (name, rows) => checkpoint.read(name, rows),
-    readF32: (name, rows) => checkpoint.readF32(name, rows),
-    facts,
-  };
-}
-
-/** Keys of a GGUF header, or the texts of a safetensors one. */
-async function factsOf(source: ByteSource): Promise<ReadonlyMap<string, unknown>> {
-  const magic = await source.read(0, Math.min(4, source.size));
-  return new TextDecoder().decode(magic) === "GGUF"
-    ? (await openGguf(source)).metadata
-    : new Map(Object.entries((await openSafetensors(source)).metadata));
+  return await openRawFile(alone, name);
 }
 
 /** Looks for every known network in a file. Nothing but its header is looked at. */
-export function scan(file: WeightFile): Scan {
+export function scan(file: Checkpoint): Scan {
   const parts = partsOf(file);
   const networks = parts.flatMap((part): Network[] => {
     const tensors = viewOf(file, part, parts);
