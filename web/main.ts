@@ -65,9 +65,18 @@ async function openModel(model?: OwnModel): Promise<void> {
 
 function showModel(model: ModelSummary): void {
   byId("model-name").textContent = model.name;
-  const file = own?.file &&
-    (model.part === "lora" ? `with the LoRA ${own.file.name}` : `with ${own.file.name} as its ${model.part}`);
-  const folder = own?.folder ? `${model.pipeline}, from your folder` : "built in";
+  const names = own?.files?.map(({ name }) => name).join(", ");
+  const whole = model.part === "model";
+  const file = names === undefined || whole
+    ? undefined
+    : model.part === "lora"
+    ? `with the LoRA ${names}`
+    : `with ${names} as its ${model.part}`;
+  const folder = whole
+    ? `${model.pipeline}, from ${names}`
+    : own?.folder
+    ? `${model.pipeline}, from your folder`
+    : "built in";
   byId("model-note").textContent = own
     ? [folder, file].filter(Boolean).join(", ")
     : `built in, ${size(model.bytes)}: fetched with the first picture, then kept in this browser`;

@@ -17,12 +17,12 @@ export interface OwnFolder {
   readonly files: ReadonlyMap<string, File>;
 }
 
-/** A model of the user's: a folder, a file that takes the place of weights in a folder, or both. */
+/** A model of the user's: a folder, files of weights that make a model or take the place of weights in one, or both. */
 export interface OwnModel {
   /** The folder; the page's own model without one. */
   readonly folder?: OwnFolder;
-  /** Weights of the denoiser or of the autoencoder, or a LoRA. */
-  readonly file?: File;
+  /** A whole model, its parts, or LoRAs. */
+  readonly files?: readonly File[];
 }
 
 /** What the page shows of a model. */

@@ -10,15 +10,17 @@ import { LssgenError, NoAdapterError } from "../lib/errors.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { METHODS } from "../lib/scaling/methods/registry.ts";
 import type { Plan } from "../lib/scaling/types.ts";
-import { blobSource, filesIn, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
+import { blobSource, filesIn, folderOf, type FolderSource, httpFolder } from "../lib/weights/bytes.ts";
 import { cachedFolder, forgetStored, type ListedFile, storedBytes } from "../lib/weights/cache.ts";
 import { Engine, type EngineOptions, type RunOptions } from "./engine.ts";
-import { withFile } from "./own_model.ts";
+import { withFiles } from "./own_model.ts";
 import type { FromWorker, Job, ModelSummary, OwnFolder, PlanSummary, ToWorker } from "./protocol.ts";
 
 /** Set by the build: where the page's model lies, relative to this script, and its files. */
 declare const MODEL_URL: string;
 declare const MODEL_FILES: readonly ListedFile[];
+/** Set by the build: where the tokenizers for models without one lie. */
+declare const TOKENIZERS_URL: string;
 
 /** This side of the conversation: TypeScript has one set of globals for pages and workers. */
 const scope = globalThis as unknown as {
@@ -114,22 +116,28 @@ async function open(
   };
   const built = own.folder ? undefined : cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
   const base = built ?? chosen(own.folder!);
-  const { folder, loras, part } = own.file
-    ? await withFile(base, { name: own.file.name, blob: own.file })
+  const { folder, loras, part } = own.files?.length
+    ? await withFiles(base, own.files.map((blob) => ({ name: blob.name, blob })), {
+      own: own.folder !== undefined,
+      tokenizers: httpFolder(new URL(TOKENIZERS_URL, import.meta.url)),
+    })
     : { folder: base, loras: undefined, part: undefined };
-  const prepare = built && (async ({ signal, onProgress }: RunOptions): Promise<void> => {
-    if (await built.stored() < built.bytes) {
-      await built.download({
-        signal,
-        onProgress: (step, steps) => onProgress?.({ phase: "download", step, steps }),
-      });
-      await tellStored();
-    }
-  });
+  const prepare = part === "model"
+    ? undefined
+    : built && (async ({ signal, onProgress }: RunOptions): Promise<void> => {
+      if (await built.stored() < built.bytes) {
+        await built.download({
+          signal,
+          onProgress: (step, steps) => onProgress?.({ phase: "download", step, steps }),
+        });
+        await tellStored();
+      }
+    });
   return {
     engine: new Engine({ folder, loras, prepare, tunings, onTuned, kernels: memory }),
     bytes: built?.bytes ?? 0,
-    own: [own.folder?.name, own.file?.name].filter(Boolean).join(" + ") || undefined,
+    own: [own.folder?.name, ...own.files?.map(({ name }) => name) ?? []].filter(Boolean).join(" + ") ||
+      undefined,
     part,
   };
 }

@@ -62,6 +62,12 @@ export function ggufTokenizerFolder(
   return files && memoryFolder(`tokenizer of ${file.name}`, files);
 }
 
+const PLAIN = { lstrip: false, rstrip: false, single_word: false, normalized: false, special: true };
+const FRAME = {
+  // As OpenAI's folder has it: the start is found in any case, "<|STARTOFTEXT|>" too.
+  "49406": { ...PLAIN, content: "<|startoftext|>", normalized: true },
+  "49407": { ...PLAIN, content: "<|endoftext|>" },
+};
 const CLIP = {
   tokenizer_class: "CLIPTokenizer",
   bos_token: "<|startoftext|>",
@@ -71,9 +77,9 @@ const CLIP = {
 };
 
 const CONFIGS: Readonly<Record<BuiltinTokenizer, Readonly<Record<string, unknown>>>> = {
-  clip_l: { ...CLIP, pad_token: "<|endoftext|>" },
-  clip_h: { ...CLIP, pad_token: "!" },
-  clip_g: { ...CLIP, pad_token: "!" },
+  clip_l: { ...CLIP, pad_token: "<|endoftext|>", added_tokens_decoder: FRAME },
+  clip_h: { ...CLIP, pad_token: "!", added_tokens_decoder: { "0": { ...PLAIN, content: "!" }, ...FRAME } },
+  clip_g: { ...CLIP, pad_token: "!", added_tokens_decoder: { "0": { ...PLAIN, content: "!" }, ...FRAME } },
   t5: {
     tokenizer_class: "T5Tokenizer",
     eos_token: "</s>",

@@ -15,7 +15,7 @@ import type { Step } from "../schedulers/types.ts";
 import type { Dtype, Tensor } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { type Checkpoint, isComponentFolder, openCheckpoint } from "../weights/checkpoint.ts";
-import { loadTokenizer } from "../text/load_tokenizer.ts";
+import { loadTokenizer, type TokenizerFolder } from "../text/load_tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, readConfig } from "../weights/model_folder.ts";
@@ -110,6 +110,40 @@ export class Opened {
   tokenizer(folder: FolderSource, subfolder: string): Promise<Tokenizer> {
     const open = (): Promise<Tokenizer> => loadTokenizer(tokenizerFiles(folder), subfolder);
     return once(this.of(folder), `tokenizer ${subfolder}`, open);
+  }
+
+  /**
+   * Opens a model's tokenizers and holds them to their encoders, so that a wrong one is known before weights are loaded.
+   *
+   * @throws {LssgenError} `bad_file`, `unsupported`, naming folder and numbers.
+   */
+  async checkTokenizers(folder: FolderSource, { components }: ModelIndex): Promise<void> {
+    await Promise.all(["", "_2", "_3"].map(async (suffix) => {
+      const [name, encoder] = [`tokenizer${suffix}`, `text_encoder${suffix}`];
+      if (!components.has(name) || !components.has(encoder)) return;
+      const tokenizer = await this.tokenizer(folder, name);
+      const config = await readConfig(folder, `${encoder}/config.json`);
+      const wrong = (what: string): LssgenError =>
+        new LssgenError(
+          "bad_file",
+          `"${folder.name}/${name}" does not fit "${config.name}": ${what}; take the tokenizer that the encoder was trained with`,
+        );
+      const { startId = 0, endId, padId, maxLength } = tokenizer;
+      const vocabulary = config.number("vocab_size", Infinity);
+      const id = Math.max(startId, endId, padId);
+      if (id >= vocabulary) {
+        throw wrong(
+          `its frame of start, end and padding has id ${id}, the encoder's vocab_size is ${vocabulary}`,
+        );
+      }
+      // CLIP's rows are as long as its tokenizer says; T5 has no positions.
+      const positions = config.number("max_position_embeddings", Infinity);
+      if (components.get(encoder)?.startsWith("CLIP") && maxLength > positions) {
+        throw wrong(
+          `its model_max_length is ${maxLength}, the encoder's max_position_embeddings is ${positions}`,
+        );
+      }
+    }));
   }
 
   /** Begins to open all that a model has, at once: one after the other they take a server's answer each. */
@@ -317,14 +351,20 @@ export async function ownSettings(
   };
 }
 
-function tokenizerFiles(folder: FolderSource): {
-  text(path: string): Promise<string | undefined>;
-  bytes(path: string): Promise<Uint8Array | undefined>;
-} {
+/** Largest SentencePiece model that is read; mT5's with 250 000 pieces has 4.3 MB. */
+const MAX_TOKENIZER_BYTES = 64 << 20;
+
+function tokenizerFiles(folder: FolderSource): TokenizerFolder {
   return {
     text: (path) => folder.text(path),
     async bytes(path) {
       const file = await folder.open(path);
+      if (file && file.size > MAX_TOKENIZER_BYTES) {
+        throw new LssgenError(
+          "bad_file",
+          `"${file.name}" has ${file.size} bytes, expected a tokenizer of at most ${MAX_TOKENIZER_BYTES}`,
+        );
+      }
       return file && await file.read(0, file.size);
     },
   };

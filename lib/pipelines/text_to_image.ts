@@ -180,6 +180,7 @@ export async function createPipeline(
     const key = kernelListKey(device, info.name, dtype);
     const known = memory.recall(key);
     const opened = new Opened();
+    await opened.checkTokenizers(folder, index);
     const { loras, warnings } = await openLoras(options.loras, folder, index, opened);
     const context: LoadContext = {
       folder,

@@ -7,15 +7,9 @@
  * @module
  */
 
-import { LssgenError } from "../errors.ts";
-import {
-  type Encoded,
-  type EncodeOptions,
-  frame,
-  type SpecialToken,
-  splitSpecial,
-  type Tokenizer,
-} from "./tokenizer.ts";
+import { LssgenError, shortJson } from "../errors.ts";
+import { type AddedToken, AddedTokens } from "./added_tokens.ts";
+import { type Encoded, type EncodeOptions, frame, type Tokenizer } from "./tokenizer.ts";
 
 /** What a CLIP tokenizer is made of. */
 export interface ClipVocabulary {
@@ -23,20 +17,26 @@ export interface ClipVocabulary {
   readonly vocab: ReadonlyMap<string, number>;
   /** Pairs of token strings, the most wanted merge first. */
   readonly merges: readonly (readonly [string, string])[];
-  /** Special token in front of the text. */
-  readonly start: string;
-  /** Special token behind it. */
-  readonly end: string;
-  /** Token that fills a row. */
-  readonly pad: string;
-  /** Token for bytes outside the vocabulary. */
-  readonly unknown: string;
-  /** Further strings that stand for one id. */
-  readonly special: readonly SpecialToken[];
+  /** Strings that stand for one id, the tokens of the frame among them. */
+  readonly added: readonly AddedToken[];
+  /** Id in front of the text. */
+  readonly startId: number;
+  /** Id behind it. */
+  readonly endId: number;
+  /** Id that fills a row. */
+  readonly padId: number;
+  /** Id for bytes outside the vocabulary. */
+  readonly unknownId: number;
   /** `model_max_length`, normally 77. */
   readonly maxLength: number;
-  /** File name for messages. */
+  /** Where padding goes. */
+  readonly paddingSide: "left" | "right";
+  /** Which end of a long prompt is dropped. */
+  readonly truncationSide: "left" | "right";
+  /** File of the vocabulary, for messages. */
   readonly file: string;
+  /** File of the merges, for messages. */
+  readonly mergesFile: string;
 }
 
 /** Marks the last letter of a word. */
@@ -57,8 +57,9 @@ export class ClipTokenizer implements Tokenizer {
   readonly startId: number;
   readonly endId: number;
   readonly padId: number;
-  readonly #unknownId: number;
-  readonly #split: (text: string) => (string | number)[];
+  readonly paddingSide: "left" | "right";
+  readonly truncationSide: "left" | "right";
+  readonly #added: AddedTokens;
   readonly #strings: ReadonlyMap<number, string>;
   /** Id of each byte, alone and at a word's end. */
   readonly #byteIds: Int32Array;
@@ -70,48 +71,35 @@ export class ClipTokenizer implements Tokenizer {
   /**
    * Builds the tables of a vocabulary.
    *
-   * @throws {LssgenError} `bad_file` when a merge or a special token is not in the vocabulary.
+   * @throws {LssgenError} `bad_file` when a merge is not in the vocabulary, or a token of the vocabulary is made by no
+   * merge: then one of the two files is not whole, or not the other's.
    */
   constructor(vocabulary: ClipVocabulary) {
-    const { vocab, merges, file } = vocabulary;
-    const idOf = (token: string): number => {
-      const id = vocab.get(token);
-      if (id === undefined || id < 0 || id >= 2 ** 24) {
-        throw new LssgenError("bad_file", `Cannot read "${file}": token "${token}" has no usable id`);
-      }
-      return id;
-    };
-    const { start, end, pad, unknown } = vocabulary;
+    const { vocab, added, unknownId, file } = vocabulary;
     this.maxLength = vocabulary.maxLength;
-    const special = new Map(vocabulary.special.map((t) => [t.content, t.id]));
-    const specialId = (token: string) => special.get(token) ?? idOf(token);
-    this.startId = specialId(start);
-    this.endId = specialId(end);
-    this.padId = specialId(pad);
-    this.#unknownId = specialId(unknown);
-    // The padding token counts as special too: with SDXL's second tokenizer, "!" in a prompt is id 0.
-    const framing = [start, end, pad, unknown].map((content) => ({ content, id: specialId(content) }));
-    this.#split = splitSpecial([...framing, ...vocabulary.special]);
-
-    this.#strings = new Map([...vocab].map(([token, id]) => [id, token]));
-    this.#byteIds = Int32Array.from(BYTE_LETTERS, (c) => vocab.get(c) ?? this.#unknownId);
-    this.#lastByteIds = Int32Array.from(BYTE_LETTERS, (c) => vocab.get(c + END_OF_WORD) ?? this.#unknownId);
-    const table = new Map<number, { rank: number; id: number }>();
-    merges.forEach(([left, right], rank) => {
-      const key = idOf(left) * 2 ** 24 + idOf(right);
-      if (!table.has(key)) table.set(key, { rank, id: idOf(left + right) });
-    });
-    this.#merges = table;
+    this.startId = vocabulary.startId;
+    this.endId = vocabulary.endId;
+    this.padId = vocabulary.padId;
+    this.paddingSide = vocabulary.paddingSide;
+    this.truncationSide = vocabulary.truncationSide;
+    this.#added = new AddedTokens(added, normalise, file);
+    this.#strings = new Map([
+      ...Array.from(vocab, ([token, id]): [number, string] => [id, token]),
+      ...added.map(({ id, content }): [number, string] => [id, content]),
+    ]);
+    this.#byteIds = Int32Array.from(BYTE_LETTERS, (c) => vocab.get(c) ?? unknownId);
+    this.#lastByteIds = Int32Array.from(BYTE_LETTERS, (c) => vocab.get(c + END_OF_WORD) ?? unknownId);
+    this.#merges = mergeTable(vocabulary);
   }
 
   tokens(text: string): number[] {
     const ids: number[] = [];
-    for (const part of this.#split(text)) {
+    for (const part of this.#added.split(text)) {
       if (typeof part === "number") {
         ids.push(part);
         continue;
       }
-      for (const word of normalise(part).match(WORD) ?? []) {
+      for (const word of part.match(WORD) ?? []) {
         const lowered = LOWERED_SPECIAL.exec(word);
         for (const piece of lowered ? ["<|", lowered[1], "|>"] : [word]) {
           for (const id of this.#word(piece)) ids.push(id);
@@ -149,8 +137,61 @@ export class ClipTokenizer implements Tokenizer {
 
 /** NFC, runs of white space to one space, lower case letter by letter (no final sigma, as in Rust). */
 function normalise(text: string): string {
-  const spaced = text.normalize("NFC").replace(/\p{White_Space}+/gu, " ");
-  return Array.from(spaced, (c) => c.toLowerCase()).join("");
+  const composed = text.split(LATER_MARKS).map((part, i) => i % 2 === 0 ? part.normalize("NFC") : part).join(
+    "",
+  );
+  return Array.from(composed.replace(/\p{White_Space}+/gu, " "), (c) => c.toLowerCase()).join("");
+}
+
+/**
+ * Marks that NFC moves or joins since Unicode 10: the `tokenizers` library has older tables, in which they stand by
+ * themselves. Found by comparing all code points with tokenizers 0.23.
+ */
+const LATER_MARKS =
+  /([\u07fd\u0897-\u089f\u08ca-\u08d3\u09fe\u0c3c\u0d3b\u0d3c\u0eba\u1715\u1abf-\u1ace\u1df6-\u1dfa\ua82c\u{105c0}-\u{105ff}\u{10d24}-\u{10d27}\u{10d69}-\u{10d6d}\u{10eab}\u{10eac}\u{10efd}-\u{10eff}\u{10f46}-\u{10f50}\u{10f82}-\u{10f85}\u{11070}\u{1133b}\u{11380}-\u{113ff}\u{1145e}\u{11839}\u{1183a}\u{11930}-\u{11943}\u{119e0}\u{11a34}\u{11a47}\u{11a99}\u{11d42}\u{11d44}\u{11d45}\u{11d97}\u{11f41}\u{11f42}\u{16100}-\u{1613f}\u{16d40}-\u{16d7f}\u{16ff0}\u{16ff1}\u{1e08f}\u{1e130}-\u{1e136}\u{1e2ae}\u{1e2ec}-\u{1e2ef}\u{1e4ec}-\u{1e4ef}\u{1e5ee}\u{1e5ef}]+)/u;
+
+/** left · 2^24 + right → rank and merged id; the first of two equal merges counts. */
+function mergeTable(
+  { vocab, merges, added, file, mergesFile }: ClipVocabulary,
+): Map<number, { rank: number; id: number }> {
+  const idOf = (token: string): number => {
+    const id = vocab.get(token);
+    if (id === undefined) {
+      throw new LssgenError(
+        "bad_file",
+        `Cannot use "${mergesFile}": it merges ${
+          shortJson(token)
+        }, which "${file}" has not; are both of one tokenizer, and ` +
+          "whole?",
+      );
+    }
+    return id;
+  };
+  const table = new Map<number, { rank: number; id: number }>();
+  const made = new Set<string>();
+  merges.forEach(([left, right], rank) => {
+    const key = idOf(left) * 2 ** 24 + idOf(right);
+    made.add(left + right);
+    if (!table.has(key)) table.set(key, { rank, id: idOf(left + right) });
+  });
+  const listed = new Set(added.map(({ content }) => content));
+  const letters = new Set([...BYTE_LETTERS, ...BYTE_LETTERS.map((letter) => letter + END_OF_WORD)]);
+  const lost = [...vocab.keys()].filter((token) => {
+    // Written into vocab.json by hand: nothing makes such a token, here or in other programs.
+    const bracketed = /^<.*>$/.test(token) && !token.endsWith(END_OF_WORD);
+    return !made.has(token) && !letters.has(token) && !listed.has(token) && !bracketed;
+  });
+  if (lost.length > 0) {
+    throw new LssgenError(
+      "bad_file",
+      `Cannot use "${mergesFile}": none of its ${merges.length} merges makes ${shortJson(lost[0])}` +
+        `${
+          lost.length > 1 ? ` and ${lost.length - 1} more tokens` : ""
+        } of "${file}"; it is cut short, or another tokenizer's. ` +
+        "Download it again",
+    );
+  }
+  return table;
 }
 
 /**

@@ -9,14 +9,8 @@
 
 import { LssgenError } from "../errors.ts";
 import { Charsmap } from "./charsmap.ts";
-import {
-  type Encoded,
-  type EncodeOptions,
-  frame,
-  type SpecialToken,
-  splitSpecial,
-  type Tokenizer,
-} from "./tokenizer.ts";
+import { type AddedToken, AddedTokens } from "./added_tokens.ts";
+import { type Encoded, type EncodeOptions, frame, type Tokenizer } from "./tokenizer.ts";
 
 /** What a unigram tokenizer is made of. */
 export interface UnigramVocabulary {
@@ -24,22 +18,28 @@ export interface UnigramVocabulary {
   readonly pieces: readonly { readonly text: string; readonly score: number }[];
   /** Id for what no piece covers. */
   readonly unknownId: number;
-  /** Special token behind the text. */
-  readonly end: string;
-  /** Token that fills a row. */
-  readonly pad: string;
-  /** Further strings that stand for one id (`<extra_id_0>` …). */
-  readonly special: readonly SpecialToken[];
+  /** Strings that stand for one id: the tokens of the frame, `<extra_id_0>` … */
+  readonly added: readonly AddedToken[];
+  /** Id behind the text. */
+  readonly endId: number;
+  /** Id that fills a row. */
+  readonly padId: number;
   /** Unknown letters become `<0x..>` pieces instead of the unknown id. */
   readonly byteFallback: boolean;
   /** Rules that rewrite the text first; many folders have none. */
   readonly charsmap?: Charsmap;
   /** `model_max_length`. */
   readonly maxLength: number;
+  /** Where padding goes. */
+  readonly paddingSide: "left" | "right";
+  /** Which end of a long prompt is dropped. */
+  readonly truncationSide: "left" | "right";
   /** File name for messages. */
   readonly file: string;
 }
 
+/** A hostile piece of a million letters would be tried at every letter of a prompt. T5's longest has 16. */
+const MAX_PIECE = 256;
 /** Stands for a space in pieces. */
 const SPACE = "\u2581";
 /** How much worse than the worst piece an unknown letter is, as in SentencePiece. */
@@ -51,19 +51,23 @@ export class T5Tokenizer implements Tokenizer {
   readonly startId: undefined;
   readonly endId: number;
   readonly padId: number;
+  readonly paddingSide: "left" | "right";
+  readonly truncationSide: "left" | "right";
   readonly #vocabulary: UnigramVocabulary;
   readonly #ids: ReadonlyMap<string, number>;
+  readonly #strings: ReadonlyMap<number, string>;
   readonly #longest: number;
   readonly #unknownScore: number;
-  readonly #split: (text: string) => (string | number)[];
+  readonly #added: AddedTokens;
 
   /**
    * Builds the tables of a vocabulary.
    *
-   * @throws {LssgenError} `bad_file` when the vocabulary is empty or lacks a special token.
+   * @throws {LssgenError} `bad_file` when the unknown piece is none of the pieces, or a piece is no piece: longer than
+   * 256 letters, or without a finite score.
    */
   constructor(vocabulary: UnigramVocabulary) {
-    const { pieces, unknownId, special, end, pad, file } = vocabulary;
+    const { pieces, unknownId, added, charsmap, file } = vocabulary;
     if (!Number.isInteger(unknownId) || unknownId < 0 || unknownId >= pieces.length) {
       throw new LssgenError(
         "bad_file",
@@ -72,39 +76,40 @@ export class T5Tokenizer implements Tokenizer {
     }
     this.#vocabulary = vocabulary;
     this.maxLength = vocabulary.maxLength;
+    this.endId = vocabulary.endId;
+    this.padId = vocabulary.padId;
+    this.paddingSide = vocabulary.paddingSide;
+    this.truncationSide = vocabulary.truncationSide;
     this.#ids = new Map(pieces.map(({ text }, id) => [text, id]));
-    const specialIds = new Map(special.map((t) => [t.content, t.id]));
-    const idOf = (token: string): number => {
-      const id = specialIds.get(token) ?? this.#ids.get(token);
-      if (id === undefined) {
-        throw new LssgenError("bad_file", `Cannot read "${file}": token "${token}" is not in the vocabulary`);
-      }
-      return id;
-    };
-    this.endId = idOf(end);
-    this.padId = idOf(pad);
+    this.#strings = new Map(added.map(({ id, content }) => [id, content]));
     let least = Infinity;
     let longest = 0;
-    for (const { text, score } of pieces) {
+    pieces.forEach(({ text, score }, id) => {
+      if (!Number.isFinite(score)) {
+        throw new LssgenError("bad_file", `Cannot read "${file}": piece ${id} scores ${score}`);
+      }
+      if (text.length > MAX_PIECE) {
+        throw new LssgenError(
+          "bad_file",
+          `Cannot read "${file}": piece ${id} has ${text.length} letters, at most ${MAX_PIECE} are read`,
+        );
+      }
       if (score < least) least = score;
       if (text.length > longest) longest = text.length;
-    }
+    });
     this.#longest = longest;
     this.#unknownScore = least - UNKNOWN_PENALTY;
-    const framing = [end, pad].map((content) => ({ content, id: idOf(content) }));
-    this.#split = splitSpecial([...framing, ...special]);
+    this.#added = new AddedTokens(added, (text) => charsmap ? charsmap.apply(text) : text, file);
   }
 
   tokens(text: string): number[] {
-    const { charsmap } = this.#vocabulary;
     const ids: number[] = [];
-    for (const part of this.#split(text)) {
+    for (const part of this.#added.split(text)) {
       if (typeof part === "number") {
         ids.push(part);
         continue;
       }
-      const normal = charsmap ? charsmap.apply(part) : part;
-      for (const run of normal.split(/\p{White_Space}+/u)) {
+      for (const run of part.split(/\p{White_Space}+/u)) {
         if (run === "") continue;
         const marked = run.startsWith(SPACE) ? run : SPACE + run;
         // A mark inside the text begins a new word too.
@@ -119,7 +124,8 @@ export class T5Tokenizer implements Tokenizer {
   }
 
   decode(ids: readonly number[]): string {
-    return ids.map((id) => this.#vocabulary.pieces[id]?.text ?? "").join("").replaceAll(SPACE, " ");
+    return ids.map((id) => this.#strings.get(id) ?? this.#vocabulary.pieces[id]?.text ?? "").join("")
+      .replaceAll(SPACE, " ");
   }
 
   /** Appends the ids of the likeliest split of `word`; neighbouring unknown letters are one unknown. */

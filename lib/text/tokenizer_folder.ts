@@ -1,0 +1,35 @@
+/**
+ * A tokenizer's files, and JSON among them.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { notJson } from "../impostor.ts";
+
+/** The little that is asked of a model folder; paths are relative, with slashes. */
+export interface TokenizerFolder {
+  /** A file's text, or undefined when there is no such file. */
+  text(path: string): Promise<string | undefined>;
+  /** A file's bytes, or undefined when there is no such file. */
+  bytes(path: string): Promise<Uint8Array | undefined>;
+}
+
+/** Parses JSON of a model folder. @throws {LssgenError} `bad_file` naming the file. */
+export function parseJson(text: string, file: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw notJson(file, text, cause);
+  }
+  return record(value, file, "the whole file");
+}
+
+/** Narrows to an object. @throws {LssgenError} `bad_file` naming the file and the place. */
+export function record(value: unknown, file: string, what: string): Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new LssgenError("bad_file", `Cannot read "${file}": ${what} is not an object`);
+  }
+  return value as Record<string, unknown>;
+}
