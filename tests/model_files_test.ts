@@ -3,12 +3,14 @@
  * byte, as the folder in diffusers' layout that they were made from. docs/FILES.md names the test of each layout.
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
+import { LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { type ModelFiles, modelFiles } from "../lib/model_files/model_files.ts";
-import { createPipeline, type ModelSource } from "../lib/pipelines/text_to_image.ts";
-import { bytesOf } from "../lib/weights/bytes.ts";
+import { createPipeline, type ModelSource, readModelInfo } from "../lib/pipelines/text_to_image.ts";
+import { bytesOf, folderOf as sourceOf } from "../lib/weights/bytes.ts";
+import { readConfig, readModelIndex } from "../lib/weights/model_folder.ts";
 import {
   bflFlux,
   fileOf,
@@ -20,6 +22,7 @@ import {
   together,
 } from "./foreign_layouts.ts";
 import { ldmVae, llamaT5, openClip, tensorsOf } from "./foreign_names.ts";
+import { ggufFile } from "./stored_tensors.ts";
 
 const GOLDEN = new URL("./golden/pipelines/", import.meta.url);
 
@@ -201,3 +204,117 @@ for (const [family, layouts] of Object.entries(LAYOUTS) as [Family, (typeof LAYO
     });
   }
 }
+
+Deno.test("a GGUF transformer, T5 with the tokenizer in its header and a folder of one's own as parts make a model", async () => {
+  const transformer = bflFlux(await part("flux_dev", "transformer"));
+  const t5 = renamed(await part("flux_dev", "text_encoder_2"), llamaT5);
+  const gguf = (tensors: Tensors, metadata?: Record<string, string>) =>
+    ggufFile(
+      Object.fromEntries(
+        [...tensors].map((
+          [name, { shape, data }],
+        ) => [name, { type: 0, shape, bytes: new Uint8Array(data.buffer) }]),
+      ),
+      metadata,
+    );
+  const tokenizer = await folderOf("flux_dev").text("tokenizer_2/tokenizer.json");
+  // Without the T5's own tokenizer, so that the one in the header is taken.
+  const config = folderWithout("flux_dev", /^tokenizer_2\//);
+  const files = modelFiles({
+    model: bytesOf("flux1-dev-F32.gguf", gguf(transformer, { "general.architecture": "flux" })),
+    vae: fileFolder(new URL("flux_dev/model/vae", GOLDEN).pathname),
+    clipL: fileFolder(new URL("flux_dev/model/text_encoder", GOLDEN).pathname),
+    t5: bytesOf(
+      "t5-encoder.gguf",
+      gguf(t5, { "general.architecture": "t5encoder", "tokenizer.huggingface.json": tokenizer! }),
+    ),
+    config,
+  });
+  assertEquals(await draw(files), await wanted("flux_dev"));
+});
+
+/** A golden folder that lacks some files. */
+function folderWithout(family: Family, missing: RegExp) {
+  const whole = folderOf(family);
+  return sourceOf(whole.name, (path) => missing.test(path) ? Promise.resolve(undefined) : whole.open(path));
+}
+
+Deno.test("weights in several files of a set are one model", async () => {
+  const tensors = [...bflFlux(await part("flux_dev", "transformer"))];
+  const half = Math.floor(tensors.length / 2);
+  const files = new Map([
+    ["flux1-00001-of-00002.safetensors", fileOf(new Map(tensors.slice(0, half)))],
+    ["flux1-00002-of-00002.safetensors", fileOf(new Map(tensors.slice(half)))],
+  ]);
+  const [first] = files.keys();
+  const set = {
+    ...bytesOf(first, files.get(first)!),
+    beside: (name: string) => Promise.resolve(files.has(name) ? bytesOf(name, files.get(name)!) : undefined),
+  };
+  const folder = modelFiles({ model: folderOf("flux_dev"), diffusionModel: set });
+  assertEquals(await draw(folder), await wanted("flux_dev"));
+});
+
+Deno.test("a tiny autoencoder decodes alone where no other is given, and makes previews beside one", async () => {
+  const taesd = new URL("./golden/vae/tiny_taef1", import.meta.url).pathname;
+  const parts = {
+    diffusionModel: file("flux1-dev.safetensors", bflFlux(await part("flux_dev", "transformer"))),
+    clipL: file("clip_l.safetensors", await part("flux_dev", "text_encoder")),
+    t5: file("t5xxl.safetensors", await part("flux_dev", "text_encoder_2")),
+    taesd: fileFolder(taesd),
+    config: folderOf("flux_dev"),
+  };
+  const alone = modelFiles(parts);
+  assertEquals((await readModelIndex(alone)).components.get("vae"), "AutoencoderTiny");
+  assertMatch((await readModelInfo(alone)).warnings!.join(), /no autoencoder but.*--taesd/);
+  const both = modelFiles({ ...parts, vae: file("ae.safetensors", ldmVae(await part("flux_dev", "vae"))) });
+  assertEquals((await readModelIndex(both)).components.get("vae"), "AutoencoderKL");
+  assertEquals((await readConfig((await both.tinyVae())!, "config.json")).number("latent_channels"), 16);
+  // One for other latents is refused before anything large is loaded.
+  const other = modelFiles({
+    model: folderOf("sd15"),
+    taesd: fileFolder(taesd),
+  });
+  await assertRejects(
+    () => createPipeline(other, { device, dtype: "f32" }),
+    LssgenError,
+    "latent_channels is 16",
+  );
+});
+
+Deno.test("what a header says a network predicts is heeded, and --prediction overrules it and the folder", async () => {
+  const model = (metadata?: Record<string, string>) => async () =>
+    bytesOf(
+      "v.safetensors",
+      fileOf(
+        together(
+          prefixed("model.diffusion_model.", ldmUnet(await part("sdxl", "unet"))),
+          prefixed("first_stage_model.", ldmVae(await part("sdxl", "vae"))),
+          prefixed("conditioner.embedders.0.transformer.", await part("sdxl", "text_encoder")),
+          prefixed("conditioner.embedders.1.model.", openClip(await part("sdxl", "text_encoder_2"))),
+        ),
+        metadata,
+      ),
+    );
+  const predicted = async (files: ModelFiles) =>
+    (await readModelInfo(modelFiles(files))).scheduler.prediction_type;
+  const config = folderOf("sdxl");
+  const noted = await model({ "modelspec.prediction_type": "v" })();
+  assertEquals(await predicted({ model: await model()(), config }), "epsilon");
+  assertEquals(await predicted({ model: noted, config }), "v_prediction");
+  assertEquals(await predicted({ model: noted, config, prediction: "eps" }), "epsilon");
+  assertEquals(await predicted({ model: config, prediction: "v" }), "v_prediction");
+});
+
+Deno.test("tensors that belong to nothing are told of", async () => {
+  const stray = new Map([["mystery.weight", { shape: [1], data: new Float32Array(1) }]]);
+  const unet = prefixed("model.diffusion_model.", ldmUnet(await part("sd15", "unet")));
+  const folder = modelFiles({
+    model: folderOf("sd15"),
+    diffusionModel: file("unet.safetensors", together(unet, stray)),
+  });
+  assertMatch(
+    (await readModelInfo(folder)).warnings!.join(),
+    /1 tensors of "unet\.safetensors".*"mystery\.weight"/,
+  );
+});

@@ -7,7 +7,6 @@
  */
 
 import type { Recorder } from "../gpu/recorder.ts";
-import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
 import { clipTextConfig } from "../models/clip.ts";
 import {
   type FluxConfig,
@@ -26,6 +25,7 @@ import type { Denoiser, Encoded, Family, LoadContext, Network, PromptRequest } f
 import { checkChannels, checkWidth, loadComponent } from "./family.ts";
 import { repeated, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { ClipPrompts, T5Prompts, warningsOf } from "./prompts.ts";
+import { vaeConfig } from "./vae.ts";
 
 /** Bytes of the widest activation of a token, by the width of the model: an MLP of four times its width, 16 bits. */
 const MLP_BYTES = 4 * 2;
@@ -39,7 +39,7 @@ function textLength(config: FluxConfig): number {
 export const flux: Family = {
   async read(folder, index) {
     const config = fluxConfig(await readConfig(folder, "transformer/config.json"));
-    const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
+    const vae = await vaeConfig(folder, index);
     await checkChannels(folder, "transformer", config.in_channels, vae.latent_channels, 4); // 2 × 2 latents a token
     const t5 = t5Config(await readConfig(folder, "text_encoder_2/config.json"));
     const clip = clipTextConfig(await readConfig(folder, "text_encoder/config.json"), "CLIPTextModel");

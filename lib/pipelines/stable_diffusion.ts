@@ -7,7 +7,6 @@
  */
 
 import type { Recorder } from "../gpu/recorder.ts";
-import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
 import { clipTextConfig } from "../models/clip.ts";
 import { Unet, type UnetConfig, unetConfig } from "../models/unet.ts";
 import { timestepProjection } from "../ops/embedding.ts";
@@ -18,6 +17,7 @@ import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./fam
 import { checkChannels, checkWidth, loadComponent } from "./family.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { ClipPrompts, clipStates, type States, warningsOf, zeros } from "./prompts.ts";
+import { vaeConfig } from "./vae.ts";
 
 const CLIP_LENGTH = 77;
 /** Bytes of the widest activation a latent pixel: the gated MLP of 640 channels at half the size, 8 · 640 / 4 of 16 bits. */
@@ -45,7 +45,7 @@ function family(kind: Kind): Family {
   return {
     async read(folder, index) {
       const config = unetConfig(await readConfig(folder, "unet/config.json"));
-      const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
+      const vae = await vaeConfig(folder, index);
       await checkChannels(folder, "unet", config.in_channels, vae.latent_channels);
       await checkText(folder, index, config);
       const distilled = config.time_cond_proj_dim > 0; // latent consistency

@@ -7,7 +7,6 @@
  */
 
 import type { Recorder } from "../gpu/recorder.ts";
-import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
 import { clipTextConfig } from "../models/clip.ts";
 import { sd3Config, Sd3Transformer } from "../models/sd3.ts";
 import { t5Config } from "../models/t5.ts";
@@ -27,6 +26,7 @@ import {
   widened,
   zeros,
 } from "./prompts.ts";
+import { vaeConfig } from "./vae.ts";
 
 /** T5 tokens that diffusers takes. */
 const TEXT_LENGTH = 256;
@@ -38,7 +38,7 @@ const MLP_BYTES = 4 * 2;
 export const stableDiffusion3: Family = {
   async read(folder, index) {
     const config = sd3Config(await readConfig(folder, "transformer/config.json"));
-    const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
+    const vae = await vaeConfig(folder, index);
     await checkChannels(folder, "transformer", config.in_channels, vae.latent_channels);
     const clips = [];
     for (const name of ["text_encoder", "text_encoder_2"]) {
