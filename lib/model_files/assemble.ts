@@ -396,6 +396,9 @@ async function familyFor(
 /** Pipelines of diffusers that have the components of another. */
 const PIPELINE_KIN: Readonly<Record<string, string>> = {
   LatentConsistencyModelPipeline: "StableDiffusionPipeline",
+  StableDiffusionInpaintPipeline: "StableDiffusionPipeline",
+  StableDiffusionXLInpaintPipeline: "StableDiffusionXLPipeline",
+  FluxFillPipeline: "FluxPipeline",
 };
 
 /** SD2 rather than SD1.5 where the folder's UNet says so. */

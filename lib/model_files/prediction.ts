@@ -31,6 +31,8 @@ export interface PredictionChoice {
 
 /** Deviation of a norm's bias above which an SD2 predicts v. Source: measured by ComfyUI on the released models. */
 const V_DEVIATION = 0.09;
+/** Channels of SD2's latents. */
+const LATENTS = 4;
 /** That norm. */
 const V_TENSOR = "up_blocks.3.attentions.2.transformer_blocks.0.norm1.bias";
 
@@ -59,6 +61,10 @@ export async function predictionOf(
   const noted = denoiser && notedPrediction(denoiser);
   if (noted && known.includes(noted)) return { type: noted, scheduler: zeroSnr(denoiser) };
   if (family.name !== "Stable Diffusion 2" || !denoiser) return { type: known[0], scheduler: {} };
+  // Those for inpainting predict noise.
+  if (denoiser.tensors.info("conv_in.weight")?.shape[1] !== LATENTS) {
+    return { type: "epsilon", scheduler: {} };
+  }
   const deviation = await deviationOf(denoiser);
   const type = deviation !== undefined && deviation <= V_DEVIATION ? "epsilon" : "v_prediction";
   const other = type === "epsilon" ? "v" : "eps";

@@ -24,7 +24,7 @@ export const dit: Family = {
   async read(folder, index) {
     const config = ditConfig(await readConfig(folder, "transformer/config.json"));
     const vae = await vaeConfig(folder, index);
-    checkChannels(folder, "transformer", config.in_channels, vae.latent_channels);
+    await checkChannels(folder, "transformer", config.in_channels, vae);
     const vaeFactor = 2 ** (vae.block_out_channels.length - 1);
     const side = config.sample_size * vaeFactor;
     return {

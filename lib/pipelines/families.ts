@@ -18,6 +18,10 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   StableDiffusionXLPipeline: stableDiffusionXl,
   // The refiner's: whatever the class, a picture begins one where the request has it.
   StableDiffusionXLImg2ImgPipeline: stableDiffusionXl,
+  // Denoisers made for inpainting are known by their channels.
+  FluxFillPipeline: flux,
+  StableDiffusionInpaintPipeline: stableDiffusion,
+  StableDiffusionXLInpaintPipeline: stableDiffusionXl,
   StableDiffusionPipeline: stableDiffusion,
   LatentConsistencyModelPipeline: stableDiffusion,
   DiTPipeline: dit,

@@ -20,7 +20,8 @@ import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, readConfig } from "../weights/model_folder.ts";
 import { checkQuantization } from "../weights/scales.ts";
-import type { ModelInfo, Progress } from "./types.ts";
+import { maskInputChannels } from "./mask_input.ts";
+import type { MaskInput, ModelInfo, Progress } from "./types.ts";
 
 /** What is asked of the text encoders. */
 export interface PromptRequest {
@@ -198,36 +199,42 @@ export async function whereIs(folder: FolderSource, component: string): Promise<
   return own ?? `"${folder.name}/${component}"`;
 }
 
-/** Channels that denoisers of pictures have beside their latents: masks, masked pictures, depth, pictures to edit. */
+/** Channels that denoisers of pictures have beside their latents and that are no mask: depth, edges, pictures to edit. */
 const FURTHER: Readonly<Record<number, readonly number[]>> = {
-  4: [1, 3, 4, 5],
+  4: [1, 3, 4],
   16: [1, 16, 17],
-  64: [64, 320], // packed: 2 × 2 latents a token
+  64: [64], // packed: 2 × 2 latents a token
 };
 
 /**
- * The denoiser must take the latents that the autoencoder makes, and nothing beside them.
+ * The denoiser must take the latents that the autoencoder makes, and nothing beside them but a mask.
  *
  * @param inChannels Its in_channels.
- * @param latents Channels of the autoencoder's latents.
+ * @param vae Its autoencoder's config.
+ * @param mask How denoisers of its kind for inpainting take their mask; none without.
  * @param packed Latents side by side in a token.
- * @throws {LssgenError} `unsupported` for a denoiser that takes more than latents, `bad_file` for another autoencoder's.
+ * @returns `mask` where the denoiser is one for inpainting.
+ * @throws {LssgenError} `unsupported` for a denoiser that takes other inputs, `bad_file` for another autoencoder's.
  */
 export async function checkChannels(
   folder: FolderSource,
   component: string,
   inChannels: number,
-  latents: number,
+  vae: { readonly latent_channels: number; readonly block_out_channels: readonly number[] },
+  mask?: MaskInput,
   packed = 1,
-): Promise<void> {
+): Promise<MaskInput | undefined> {
+  const { latent_channels: latents } = vae;
   const expected = packed * latents;
-  if (inChannels === expected) return;
+  if (inChannels === expected) return undefined;
+  const factor = 2 ** (vae.block_out_channels.length - 1);
+  if (mask && inChannels === packed * (latents + maskInputChannels(mask, latents, factor))) return mask;
   const denoiser = await whereIs(folder, component);
   if (FURTHER[expected]?.includes(inChannels - expected)) {
     throw new LssgenError(
       "unsupported",
       `${denoiser}: in_channels is ${inChannels}, text-to-image needs ${expected}, the latents of its VAE; ` +
-        "models for inpainting, depth or editing take further inputs and are not supported",
+        "models for depth, edges or editing take further inputs and are not supported",
     );
   }
   throw new LssgenError(

@@ -30,6 +30,9 @@ import { vaeConfig } from "./vae.ts";
 /** Bytes of the widest activation of a token, by the width of the model: an MLP of four times its width, 16 bits. */
 const MLP_BYTES = 4 * 2;
 
+/** FluxFillPipeline's. */
+const FILL_GUIDANCE = 30;
+
 /** T5 tokens: what diffusers takes for dev, and the most that schnell was trained with. */
 function textLength(config: FluxConfig): number {
   return config.guidance_embeds ? 512 : 256;
@@ -40,7 +43,7 @@ export const flux: Family = {
   async read(folder, index) {
     const config = fluxConfig(await readConfig(folder, "transformer/config.json"));
     const vae = await vaeConfig(folder, index);
-    await checkChannels(folder, "transformer", config.in_channels, vae.latent_channels, 4); // 2 × 2 latents a token
+    const maskInput = await checkChannels(folder, "transformer", config.in_channels, vae, "pixels", 4);
     const t5 = t5Config(await readConfig(folder, "text_encoder_2/config.json"));
     const clip = clipTextConfig(await readConfig(folder, "text_encoder/config.json"), "CLIPTextModel");
     await checkWidth(
@@ -71,7 +74,7 @@ export const flux: Family = {
         width: 1024,
         height: 1024,
         steps: dev ? 50 : 4,
-        guidance: dev ? 3.5 : 0,
+        guidance: maskInput ? FILL_GUIDANCE : dev ? 3.5 : 0,
         baseResolution: 1024,
         minResolution: 512,
         initNoise: 0.75,
@@ -79,6 +82,7 @@ export const flux: Family = {
         upsampler: "learned",
         entry: "reference",
       },
+      maskInput,
       embeddedGuidance: true,
       learnedUpsampler: index.components.has("upsampler"),
       cost: (calls) => costOf((h, w) => fluxFlops(config, h * w / 4, textTokens), calls, vae),

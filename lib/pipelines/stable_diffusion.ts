@@ -46,7 +46,7 @@ function family(kind: Kind): Family {
     async read(folder, index) {
       const config = unetConfig(await readConfig(folder, "unet/config.json"));
       const vae = await vaeConfig(folder, index);
-      await checkChannels(folder, "unet", config.in_channels, vae.latent_channels);
+      const maskInput = await checkChannels(folder, "unet", config.in_channels, vae, "latents");
       await checkText(folder, index, config);
       const distilled = config.time_cond_proj_dim > 0; // latent consistency
       return {
@@ -72,6 +72,7 @@ function family(kind: Kind): Family {
           upsampler: "learned",
           entry: "reference",
         },
+        maskInput,
         embeddedGuidance: distilled,
         learnedUpsampler: index.components.has("upsampler"),
         cost: (calls) => costOf((h, w) => unetFlops(config, h, w, CLIP_LENGTH), calls, vae),

@@ -39,7 +39,7 @@ export const stableDiffusion3: Family = {
   async read(folder, index) {
     const config = sd3Config(await readConfig(folder, "transformer/config.json"));
     const vae = await vaeConfig(folder, index);
-    await checkChannels(folder, "transformer", config.in_channels, vae.latent_channels);
+    await checkChannels(folder, "transformer", config.in_channels, vae);
     const clips = [];
     for (const name of ["text_encoder", "text_encoder_2"]) {
       const kind = index.components.get(name) ?? "CLIPTextModelWithProjection";

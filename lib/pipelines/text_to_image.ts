@@ -132,7 +132,7 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
     upsampler: p.upsampler,
     entry: p.entry,
     strength: p.strength,
-    inpaint: p.mask !== undefined,
+    inpaint: p.mask !== undefined && !info.maskInput,
     scheduler,
     space: info.space,
     cost: info.cost(callsOf(info, p)),
@@ -457,7 +457,8 @@ class TextToImage implements Pipeline {
     { image, mask }: Resolved,
   ): Omit<GpuDenoising, "denoise" | "noise"> {
     const { vae, upsampler } = this.networks;
-    return { r, scope, channels: this.info.latentChannels, vae, upsampler, image, mask };
+    const { latentChannels: channels, maskInput } = this.info;
+    return { r, scope, channels, vae, upsampler, image, mask, maskInput };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -531,7 +532,8 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     count: 1,
     emphasis: true,
     rng: "philox",
-    strength: request.image && DEFAULT_STRENGTH,
+    // A denoiser that sees the picture begins with noise alone, as in diffusers.
+    strength: request.image && !info.maskInput ? DEFAULT_STRENGTH : undefined,
     ...given as Partial<GenerateRequest> & { prompt: string },
     // Where guidance is classifier-free anyway, its scale may be asked for under either name.
     guidance: request.guidance ?? (info.embeddedGuidance ? undefined : request.trueCfgScale) ?? d.guidance,
