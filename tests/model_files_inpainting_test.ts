@@ -137,6 +137,7 @@ for (const [name, { model, layer, added, names, request }] of Object.entries(CAS
       steps: 2,
       minResolution: 32,
       upsampler: "bicubic",
+      shortenSteps: false,
     });
     assert(new Set(free.rgb).size > 20, "the picture is blank");
   });

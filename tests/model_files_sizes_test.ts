@@ -304,6 +304,25 @@ for (const name of ["flux-dev", "flux-schnell"]) {
   });
 }
 
+Deno.test("FLUX.1 Fill and inpainting UNets are known by their channels", async () => {
+  const fill = modelFiles({
+    diffusionModel: header("flux1-fill-dev.safetensors", bflFlux(tensors("flux-fill"))),
+    vae: header("ae.safetensors", ldmVae(tensors("kl16"))),
+    clipL: header("clip_l.safetensors", tensors("clip-l")),
+    t5: header("t5xxl.safetensors", tensors("t5xxl")),
+  });
+  assertEquals(await derived(fill, "transformer", fluxConfig), original("flux-fill", fluxConfig));
+  const { maskInput, defaults, latentChannels } = await readModelInfo(fill);
+  assertEquals([maskInput, defaults.guidance, latentChannels], ["pixels", 30, 16]);
+  const unet = modelFiles({
+    diffusionModel: header("sd-v1-5-inpainting.safetensors", ldmUnet(tensors("sd15-inpainting"))),
+    vae: header("vae.safetensors", ldmVae(tensors("kl4"))),
+    clipL: header("clip_l.safetensors", tensors("clip-l")),
+  });
+  assertEquals(await derived(unet, "unet", unetConfig), original("sd15-inpainting", unetConfig));
+  assertEquals((await readModelInfo(unet)).maskInput, "latents");
+});
+
 Deno.test("SD3.5 without T5 is drawn with zeros in its place, which is said", async () => {
   const folder = modelFiles({
     model: header("sd3.5_large.safetensors", mmdit(tensors("sd3.5-large"))),
@@ -366,14 +385,18 @@ const REFUSED: Readonly<Record<string, { files: () => ModelFiles; message: RegEx
     files: () => ({ ...sdxlParts(), prediction: "flow" }),
     message: /--prediction is flow, but SDXL/,
   },
-  "FLUX.1 Fill, whose transformer takes a masked picture too": {
+  "FLUX.1 Depth, whose transformer takes a depth map too": {
     files: () => ({
-      diffusionModel: header("flux1-fill-dev.safetensors", bflFlux(tensors("flux-fill"))),
+      diffusionModel: header(
+        "flux1-depth-dev.safetensors",
+        bflFlux(narrowed(tensors("flux-fill"), 384, 128)),
+      ),
       vae: header("ae.safetensors", ldmVae(tensors("kl16"))),
       clipL: header("clip_l.safetensors", tensors("clip-l")),
       t5: header("t5xxl.safetensors", tensors("t5xxl")),
     }),
-    message: /flux1-fill-dev\.safetensors" \(--diffusion-model\): in_channels is 384, text-to-image needs 64/,
+    message:
+      /flux1-depth-dev\.safetensors" \(--diffusion-model\): in_channels is 128, text-to-image needs 64/,
   },
 };
 
