@@ -60,7 +60,7 @@ async function prepare(folder: string, o: BenchOptions): Promise<string> {
     }
   }
   await Deno.writeTextFile(join(packages, "main.ts"), script(o));
-  const esbuild = await import("esbuild");
+  const esbuild = await import("../tools/esbuild.ts");
   try {
     await esbuild.build({
       entryPoints: [join(packages, "main.ts")],
@@ -83,7 +83,7 @@ async function prepare(folder: string, o: BenchOptions): Promise<string> {
 
 /** Runs the benches in a page and gives its report. */
 export async function runInChromium(o: BenchOptions, say: (line: string) => void): Promise<RunReport> {
-  const { chromium } = await import("playwright-core");
+  const { chromium } = await import("../tools/playwright.ts");
   const folder = await Deno.makeTempDir();
   try {
     const chosen = o.only || o.cases ? o : { ...o, ...DEFAULT };

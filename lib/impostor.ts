@@ -104,6 +104,18 @@ function textInPlace(head: Uint8Array, size: number): string | undefined {
   return `is a text (${said}); download the file itself`;
 }
 
+/**
+ * {@linkcode impostor} of what should be a text, such as a tokenizer's merges: a Git LFS pointer, a web page, an archive.
+ *
+ * @param text As decoded; what is no UTF-8 has been replaced.
+ */
+export function impostorOfText(text: string): string | undefined {
+  const head = new TextEncoder().encode(text.slice(0, HEAD_BYTES)).subarray(0, HEAD_BYTES);
+  if (text.startsWith("\ufffd")) return "is not a text; download it again";
+  const what = impostor(head, text.length);
+  return what?.startsWith("is a text") || what?.startsWith("is a JSON") ? undefined : what;
+}
+
 /** Names that programs give to downloads which are not finished. */
 const UNFINISHED = /\.(incomplete|part|partial|crdownload|download|aria2|tmp|opdownload|!ut|!qB)$/i;
 
@@ -119,12 +131,8 @@ export function isUnfinished(name: string): boolean {
  */
 export function notJson(name: string, text: string, error: unknown): LssgenError {
   const head = new TextEncoder().encode(text.slice(0, HEAD_BYTES)).subarray(0, HEAD_BYTES);
-  // Text decoding has replaced what is no UTF-8: a pickle's first byte among them.
-  const what = text.startsWith("\ufffd")
-    ? "is not a text; download it again"
-    : /^\s*[[{]/.test(text)
-    ? undefined
-    : impostor(head, text.length);
+  const json = /^\s*[[{]/.test(text);
+  const what = impostorOfText(text) ?? (json ? undefined : impostor(head, text.length));
   return new LssgenError(
     "bad_file",
     what

@@ -26,6 +26,37 @@ export interface NoiseStream {
   readonly draw?: number;
 }
 
+/** The largest seed, 2^53 − 1: the same bound in the command line, the library and the server. */
+export const MAX_SEED: number = Number.MAX_SAFE_INTEGER;
+
+/** A seed of 32 bits by chance, for who asks for −1. */
+export function randomSeed(): number {
+  return crypto.getRandomValues(new Uint32Array(1))[0];
+}
+
+/**
+ * The seed of the first of some pictures with consecutive seeds; −1 draws one.
+ *
+ * @throws {LssgenError} `bad_option` when it is no whole number from −1 to {@linkcode MAX_SEED}, or a later picture's would not be.
+ */
+export function firstSeed(seed: number, pictures = 1): number {
+  if (!Number.isSafeInteger(seed) || seed < -1) {
+    throw new LssgenError(
+      "bad_option",
+      `seed is ${seed}, expected a whole number from 0 to 2^53 - 1 (${MAX_SEED}), or -1 for one by chance`,
+    );
+  }
+  if (seed > MAX_SEED - (pictures - 1)) {
+    throw new LssgenError(
+      "bad_option",
+      `seed is ${seed}: with ${pictures} pictures of consecutive seeds the last would exceed 2^53 - 1, so take at most ${
+        MAX_SEED - (pictures - 1)
+      }`,
+    );
+  }
+  return seed === -1 ? randomSeed() : seed;
+}
+
 /** Four unsigned 32-bit words. */
 export type Words4 = [number, number, number, number];
 

@@ -7,7 +7,7 @@
 
 import { assertEquals } from "@std/assert";
 import { dirname, join } from "@std/path";
-import type { Browser } from "playwright-core";
+import type { Browser } from "../tools/playwright.ts";
 
 function isFile(path: string): boolean {
   try {
@@ -40,7 +40,7 @@ const WITH_GPU = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-w
 
 /** Starts it. */
 export async function openBrowser(args: readonly string[] = WITH_GPU): Promise<Browser> {
-  const { chromium } = await import("playwright-core");
+  const { chromium } = await import("../tools/playwright.ts");
   return await chromium.launch({ executablePath: CHROMIUM, args: [...args, "--no-sandbox"] });
 }
 

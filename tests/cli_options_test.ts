@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
-import { helpText, nearest, OPTIONS, parseOptions } from "../lib/cli/options.ts";
+import { nearest } from "../lib/cli/nearest.ts";
+import { helpText, OPTIONS, parseOptions } from "../lib/cli/options.ts";
 import type { CommandName } from "../lib/cli/options.ts";
 
 const COMMANDS: CommandName[] = ["generate", "plan", "inspect", "compare"];
@@ -55,6 +56,18 @@ Deno.test("flags are negated by --no-, empty texts and negative numbers are valu
   assertEquals(parseOptions(["-n", ""]).text, { negativePrompt: "" });
   assertEquals(parseOptions(["--", "-x", "--seed"]).words, ["-x", "--seed"]);
   assertEquals(parseOptions(["--prompt=-x"]).text, { prompt: "-x" });
+  assertEquals(parseOptions(["-n="]).text, { negativePrompt: "" });
+  assertEquals(parseOptions(["--seed", "-1", "--guidance", ".5"]).number, { seed: -1, guidance: 0.5 });
+  assertEquals(parseOptions(["-p", "a=b\n--c=d", "--out", "x=1.png"]).text, {
+    prompt: "a=b\n--c=d",
+    out: "x=1.png",
+  });
+  // What looks like a number, a flag's value or a nested key stays a word.
+  assertEquals(parseOptions(["--quiet", "true", "007", "a.b=c"]), {
+    ...parseOptions([]),
+    flag: { quiet: true },
+    words: ["true", "007", "a.b=c"],
+  });
 });
 
 Deno.test("the last of two equal options wins, and lists are separated by commas", () => {
@@ -62,6 +75,8 @@ Deno.test("the last of two equal options wins, and lists are separated by commas
   const parsed = parseOptions(["compare", "--init-noises", "0.5,1", "--methods", "direct,lssgen"]);
   assertEquals(parsed.numbers.initNoises, [0.5, 1]);
   assertEquals(parsed.texts.methods, ["direct", "lssgen"]);
+  assertEquals(parseOptions(["--lora", "a:1", "--lora=b"]).texts, { lora: ["a:1", "b"] });
+  assertEquals(parseOptions([]).texts, {});
 });
 
 Deno.test("an unknown option names the nearest one that the command has", () => {

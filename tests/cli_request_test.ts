@@ -1,19 +1,25 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
 import { parseOptions } from "../lib/cli/options.ts";
+import { firstSeed } from "../lib/random.ts";
 import { fromStored, storedText, toEngineChoice, toRequest } from "../lib/cli/request.ts";
 
 Deno.test("options become a request, absent ones stay absent for the model to decide", () => {
   assertEquals(toRequest(parseOptions(["a", "red apple"])), { prompt: "a red apple", seed: 42 });
   assertEquals(
     toRequest(parseOptions([
+      ..."--prompt-2 x2 --prompt-3 x3 --negative-prompt-2 y2 --negative-prompt-3 y3".split(" "),
       ..."-p x -n y --size 512 --steps 9 --guidance 3 --cfg-scale 2 -s 7 --method direct --min-resolution 128"
         .split(" "),
       ..."--init-noise 0.6 --upsampler pixel --no-shorten --entry exact".split(" "),
     ])),
     {
       prompt: "x",
+      prompt2: "x2",
+      prompt3: "x3",
       negativePrompt: "y",
+      negativePrompt2: "y2",
+      negativePrompt3: "y3",
       width: 512,
       height: 512,
       steps: 9,
@@ -36,6 +42,22 @@ Deno.test("seed -1 draws another seed every time", () => {
   assert(new Set(seeds).size > 1);
 });
 
+Deno.test("the largest seed is one bound: that of help, command line and library", () => {
+  const most = Number.MAX_SAFE_INTEGER;
+  assertEquals(toRequest(parseOptions(["x", "--seed", String(most)])).seed, most);
+  assertEquals(firstSeed(most), most);
+  assertEquals(firstSeed(most - 4, 5), most - 4);
+  assertThrows(() => firstSeed(most, 2), LssgenError, "2 pictures");
+  for (const seed of [-2, 0.5, NaN, most + 1]) {
+    assertThrows(() => firstSeed(seed), LssgenError, `seed is ${seed}`);
+  }
+  for (const seed of ["-2", "9007199254740992"]) {
+    assertThrows(() => parseOptions(["x", "--seed", seed]), LssgenError, "from -1 to 2^53 - 1");
+  }
+  const drawn = Array.from({ length: 4 }, () => firstSeed(-1, 1000));
+  assert(drawn.every((seed) => seed >= 0 && seed < 2 ** 32) && new Set(drawn).size > 1);
+});
+
 Deno.test("contradicting options are refused", () => {
   for (const args of ["x --size 512 -W 256", "x --prompt y"]) {
     assertThrows(() => toRequest(parseOptions(args.split(" "))), LssgenError);
@@ -44,7 +66,12 @@ Deno.test("contradicting options are refused", () => {
 
 Deno.test("what a picture stores comes back, and options change it", () => {
   const parameters = {
-    prompt: "ä",
+    prompt: "ä <lora:style:0.8>",
+    prompt2: "b",
+    prompt3: "c",
+    negativePrompt: "d",
+    negativePrompt2: "e",
+    negativePrompt3: "",
     width: 512,
     height: 256,
     seed: 3,
@@ -54,6 +81,7 @@ Deno.test("what a picture stores comes back, and options change it", () => {
   };
   const engine = {
     model: "m",
+    loraModelDir: "loras",
     dtype: "f16" as const,
     initImg: "i.png",
     taesdPreviewOnly: true,

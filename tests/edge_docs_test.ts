@@ -241,6 +241,7 @@ const TASKS_RUN: Readonly<Record<string, string>> = {
   tune: "seconds of measuring; gpu_tune_test.ts runs what it calls",
   "publish:check": "a gate of tools/test.ts",
   shaders: "a gate of tools/test.ts, with --check",
+  types: "a gate of tools/test.ts",
   ok: "its parts are the gates of tools/test.ts",
   doc: "the next test",
 };

@@ -1,7 +1,8 @@
-/** What this repository relies on in @std/assert and @std/path, whichever of JSR's and tools/std answers. */
+/** What this repository relies on in @std/assert, @std/cli and @std/path, whichever of JSR's and tools/std answers. */
 
 import * as std from "@std/assert";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { parseArgs } from "@std/cli/parse-args";
 import { basename, dirname, extname, fromFileUrl, join, relative, toFileUrl } from "@std/path";
 
 function fails(call: () => unknown): void {
@@ -91,6 +92,32 @@ Deno.test("assertThrows() and assertRejects() return the error and check its cla
   await assertRejects(
     () => assertRejects(() => Promise.reject(new Error("x")), RangeError),
     std.AssertionError,
+  );
+});
+
+Deno.test("parseArgs() keeps texts as they are: empty, numbers, equals signs, lines, the last one or all", () => {
+  const names = { string: ["prompt", "negative-prompt", "seed", "lora", "quiet"], collect: ["lora"] };
+  const read = (...args: string[]): Record<string, unknown> => ({ ...parseArgs(args, names) });
+  assertEquals(read(), { _: [], lora: [] });
+  assertEquals(
+    read(
+      "--prompt=a=b\n--c",
+      "--negative-prompt=",
+      "--seed=1",
+      "--seed=-1",
+      "--lora=007",
+      "--lora=",
+      "--lora=a:0.5",
+      "--quiet=true",
+    ),
+    {
+      _: [],
+      prompt: "a=b\n--c",
+      "negative-prompt": "",
+      seed: "-1",
+      lora: ["007", "", "a:0.5"],
+      quiet: "true",
+    },
   );
 });
 

@@ -46,7 +46,7 @@ export async function makeProject(folder: string, packages: readonly string[]): 
 }
 
 async function pack(out: string): Promise<void> {
-  const esbuild = await import("esbuild");
+  const esbuild = await import("../tools/esbuild.ts");
   try {
     for (const { path } of await publishedFiles(false)) {
       const to = join(out, script(path));

@@ -121,7 +121,7 @@ Deno.test({
     });
 
     await t.step("esbuild leaves the model to its user, who says where it lies", async () => {
-      const esbuild = await import("esbuild");
+      const esbuild = await import("../tools/esbuild.ts");
       const out = join(folder, "out");
       await Deno.writeTextFile(join(folder, "main.js"), app('"model/"'));
       try {

@@ -1,12 +1,15 @@
 /** Emphasis and long prompts where they meet the encoders. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
+import { LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
-import { ClipPrompts, clipStates, filled, T5Prompts } from "../lib/pipelines/prompts.ts";
+import { ClipPrompts, clipStates, filled, stacked, T5Prompts } from "../lib/pipelines/prompts.ts";
 import { familyOf } from "../lib/pipelines/families.ts";
-import { planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
+import { createPipeline, planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
+import type { GenerateRequest } from "../lib/pipelines/types.ts";
+import { bytesOf, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { readModelIndex } from "../lib/weights/model_folder.ts";
 import { numbers } from "./devices.ts";
 
@@ -58,8 +61,8 @@ Deno.test("a long prompt takes rows of its own with emphasis, and is cut with a 
   const width = cut.last.width;
   assertEquals(difference(whole.last.data.subarray(0, 70 * width), cut.last.data.subarray(0, 70 * width)), 0);
 
-  const both = await clipStates(clip, clipG, LONG, true);
-  const empty = await clipStates(clip, clipG, "");
+  const both = await clipStates(clip, clipG, [LONG, LONG], true);
+  const empty = await clipStates(clip, clipG, ["", ""]);
   assertEquals(filled(empty.states, both.states.rows, empty.states).rows, both.states.rows);
 });
 
@@ -93,4 +96,93 @@ Deno.test("without emphasis brackets are text, with it escaped ones are", async 
   const literal = await clip.encode("a (red) fox", 77);
   assertEquals(difference(literal.last.data, (await clip.encode("a \\(red\\) fox", 77, true)).last.data), 0);
   assert(difference(literal.last.data, (await clip.encode("a red fox", 77)).last.data) > 0);
+});
+
+Deno.test("BREAK stacks the states of its parts, the pooled vector is the first one's", async () => {
+  using device = await openDevice();
+  const context = { folder, index: await readModelIndex(folder), device, dtype: "f32" as const };
+  using clip = new ClipPrompts(context, "text_encoder", "tokenizer");
+  const [fox, house] = [await clip.encode("red fox", 77), await clip.encode("blue house", 77)];
+  const both = await clip.encode("red fox BREAK blue house", 77, true);
+  assertEquals(both.last.rows, 154);
+  assertEquals(difference(both.last.data, stacked(fox.last, house.last).data), 0);
+  assertEquals(both.pooled, fox.pooled);
+  const literal = await clip.encode("red fox BREAK blue house", 77);
+  assertEquals(
+    difference(literal.last.data, (await clip.encode("red fox break blue house", 77)).last.data),
+    0,
+  );
+});
+
+Deno.test("prompts of encoders that a model has not are refused by name, before any weight is read", async () => {
+  const model = (name: string) =>
+    fileFolder(new URL(`./golden/pipelines/${name}/model`, import.meta.url).pathname);
+  const sd3 = model("sd3");
+  const withoutT5 = folderOf("sd3-without-t5", async (path) => {
+    if (path !== "model_index.json") return await sd3.open(path);
+    const { text_encoder_3: _, tokenizer_3: __, ...index } = JSON.parse((await sd3.text(path))!);
+    return bytesOf(path, new TextEncoder().encode(JSON.stringify(index)));
+  });
+  const cases: [FolderSource, number, Partial<GenerateRequest>, string[]][] = [
+    [model("sd15"), 1, { prompt2: "a" }, ["prompt2 (--prompt-2)", "StableDiffusionPipeline has one"]],
+    [model("sd15"), 1, { negativePrompt2: "a" }, ["negativePrompt2 (--negative-prompt-2)"]],
+    [model("sdxl"), 2, { prompt3: "a" }, ["prompt3 (--prompt-3)", "has two"]],
+    [model("flux_dev"), 2, { negativePrompt3: "a" }, ["negativePrompt3 (--negative-prompt-3)"]],
+    [model("flux_dev"), 2, { negativePrompt2: "a" }, ["negativePrompt2 has no effect", "--cfg-scale"]],
+    [withoutT5, 2, { prompt3: "a" }, ["prompt3", '"sd3-without-t5" has no text_encoder_3']],
+    [model("dit"), 0, { prompt2: "a" }, ["prompt2"]],
+    [model("dit"), 0, { negativePrompt: "a" }, ["negativePrompt has no effect", "classes"]],
+    [model("sd15"), 1, { prompt: "a <hypernet:x:1>" } as Partial<GenerateRequest>, ["<hypernet:x:1>"]],
+  ];
+  for (const [source, prompts, request, words] of cases) {
+    const info = await readModelInfo(source);
+    assertEquals(info.prompts, prompts);
+    const { message } = assertThrows(() => planPicture(info, request), LssgenError);
+    for (const word of words) assertStringIncludes(message, word);
+  }
+  planPicture(await readModelInfo(sd3), {
+    prompt2: "a",
+    prompt3: "b",
+    negativePrompt2: "c",
+    negativePrompt3: "d",
+  });
+  planPicture(await readModelInfo(model("sd15")), { prompt2: "", negativePrompt3: "" });
+  planPicture(await readModelInfo(model("dit")), { negativePrompt: "" });
+});
+
+Deno.test("several classes are a picture each, of consecutive seeds, and each can be made again alone", async () => {
+  using device = await openDevice();
+  const dit = fileFolder(new URL("./golden/pipelines/dit/model", import.meta.url).pathname);
+  await using pipeline = await createPipeline(dit, { device, dtype: "f32" });
+  const request = { steps: 2, method: "direct", seed: 7 };
+  const { images } = await pipeline.generate({ ...request, prompt: "3, 281", count: 2 });
+  assertEquals(images.map(({ seed, parameters }) => [seed, parameters.prompt]), [
+    [7, "3"],
+    [8, "3"],
+    [9, "281"],
+    [10, "281"],
+  ]);
+  const { images: [alone] } = await pipeline.generate({ ...request, prompt: "281", seed: 9 });
+  assertEquals(images[2].rgb, alone.rgb);
+  for (const prompt of ["3, 1001", "3 -5", "fox, 3", ""]) {
+    await assertRejects(() => pipeline.generate({ ...request, prompt }), LssgenError, "is no class");
+  }
+  // One bound for seeds, checked for the last picture.
+  const most = Number.MAX_SAFE_INTEGER;
+  const last = await pipeline.generate({ ...request, prompt: "3", seed: most });
+  assertEquals(last.images[0].seed, most);
+  await assertRejects(
+    () => pipeline.generate({ ...request, prompt: "3, 5", seed: most }),
+    LssgenError,
+    "2 pictures",
+  );
+  await assertRejects(
+    () => pipeline.generate({ ...request, prompt: "3", count: 2, seed: most }),
+    LssgenError,
+  );
+  const [a, b] = [
+    await pipeline.generate({ ...request, prompt: "3", seed: -1 }),
+    await pipeline.generate({ ...request, prompt: "3", seed: -1 }),
+  ];
+  assert(a.images[0].seed !== b.images[0].seed && a.images[0].seed >= 0);
 });

@@ -214,6 +214,41 @@ Deno.test("OpenAI's route draws n pictures of a size and words its errors as Ope
   assertEquals((await (await server.handle(get("/v1/models"))).json()).data[0].id, "fake");
 });
 
+Deno.test("seeds and prompts by encoder under both APIs: one bound, -1 by chance, diffusers' names", async () => {
+  const engine = new FakeEngine();
+  const server = new ImageServer(engine, OPTIONS);
+  const most = Number.MAX_SAFE_INTEGER;
+  const prompts = {
+    prompt: "a",
+    prompt_2: "b",
+    prompt_3: "c",
+    negative_prompt_2: "d",
+    negative_prompt_3: "e",
+  };
+  for (const [path, count] of [["/sdapi/v1/txt2img", "batch_size"], ["/v1/images/generations", "n"]]) {
+    const ask = (fields: Record<string, unknown>) => refused(server, post(path, { prompt: "a", ...fields }));
+    assertEquals((await ask({ ...prompts, seed: most }))[0], 200);
+    const { seed, prompt2, prompt3, negativePrompt2, negativePrompt3 } = engine.asked.at(-1)!;
+    assertEquals([seed, prompt2, prompt3, negativePrompt2, negativePrompt3], [most, "b", "c", "d", "e"]);
+    for (const fields of [{ seed: most, [count]: 2 }, { seed: -2 }, { seed: 2 ** 53 }, { prompt_2: 3 }]) {
+      const [status, text] = await ask(fields);
+      assert(status === 422 || status === 400, text);
+      assertStringIncludes(text, Object.keys(fields)[0]);
+    }
+    assertEquals((await ask({ seed: most - 1, [count]: 2 }))[0], 200);
+    assertEquals((await ask({ seed: -1 }))[0], 200);
+    const first = engine.asked.at(-1)!.seed!;
+    await ask({ seed: -1 });
+    const second = engine.asked.at(-1)!.seed!;
+    assert(first >= 0 && second >= 0 && first !== second);
+  }
+  const classes = new ImageServer(new FakeEngine({ prompts: 0, embeddedGuidance: false }), OPTIONS);
+  const request = post("/v1/images/generations", { prompt: Array(17).fill(3).join(", ") });
+  const [status, text] = await refused(classes, request);
+  assertEquals(status, 400);
+  assertStringIncludes(text, "17 classes");
+});
+
 Deno.test("a bad field is refused by name, before anything is drawn", async () => {
   const engine = new FakeEngine();
   const server = new ImageServer(engine, OPTIONS);

@@ -87,6 +87,11 @@ for (const what of ["a Git LFS pointer", "a PyTorch ZIP", "a bare pickle", "a we
   });
 }
 
+Deno.test("a server's answer in place of a config is said to be one, though it is JSON", async () => {
+  const folder = memoryFolder("m", new Map([["vae/config.json", bytes('{"error":"Entry not found"}')]]));
+  await assertRejects(() => readConfig(folder, "vae/config.json"), LssgenError, "Entry not found");
+});
+
 Deno.test("sound files are no impostors, whatever the length of their header", async () => {
   for await (const path of ["vae/tiny_taef1/diffusion_pytorch_model.safetensors", "gguf/types/types.gguf"]) {
     const file = await Deno.readFile(new URL(path, GOLDEN));
@@ -129,6 +134,8 @@ Deno.test("a folder on the disk is listed too, links of a hub's cache included",
     await Deno.symlink(join("..", "blob"), join(folder, "vae", "ae.safetensors"));
     assertEquals([...(await openCheckpoint(fileFolder(folder), "vae")).names()], ["a"]);
     assertEquals(await fileFolder(folder).list!("unet"), []);
+    await Deno.remove(join(folder, "blob"));
+    await assertRejects(() => openCheckpoint(fileFolder(folder), "vae"), LssgenError, "link to a file");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

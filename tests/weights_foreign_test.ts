@@ -3,13 +3,16 @@
  * for pixel.
  */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
+import { Recorder } from "../lib/gpu/recorder.ts";
 import { clipTextConfig } from "../lib/models/clip.ts";
 import { t5Config } from "../lib/models/t5.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
+import type { Progress } from "../lib/pipelines/types.ts";
+import { loadTinyVae } from "../lib/pipelines/vae.ts";
 import { bytesOf, filesIn, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { toF32 } from "../lib/weights/dtypes.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";
@@ -157,6 +160,95 @@ Deno.test("a tensor that nobody knows is still refused by its name, in CLIP and 
     const folder = altered({ [file]: written(new Map([...tensors, [name, tensor(2)]])) });
     await assertRejects(() => pictures(folder), LssgenError, name);
   }
+});
+
+Deno.test("a file of another architecture is refused by what its header says it is", async () => {
+  const at = "transformer/diffusion_pytorch_model.safetensors";
+  const gguf = ggufFile({ "patch_embedding.weight": { type: 0, shape: [1], bytes: new Uint8Array(4) } }, {
+    "general.architecture": "wan",
+  });
+  const folder = altered({ [at]: undefined, "transformer/wan.gguf": gguf });
+  await assertRejects(() => pictures(folder), LssgenError, 'general.architecture "wan"');
+});
+
+Deno.test("a file that is no good for the last text encoder is refused before weights are loaded", async () => {
+  const pointer = new TextEncoder().encode(
+    "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9787841024\n",
+  );
+  const t5 = await tensorsOf(`${FLUX}/text_encoder_2/model.safetensors`);
+  const cases: [file: string, content: Uint8Array<ArrayBuffer>, says: string][] = [
+    ["text_encoder_2/model.safetensors", pointer, "Git LFS"],
+    ["text_encoder_2/config.json", pointer, "Git LFS"],
+    ["tokenizer/merges.txt", pointer, "Git LFS"],
+    ["text_encoder_2/model.safetensors", written(new Map([...t5, ["new.weight", tensor(2)]])), "new.weight"],
+  ];
+  using device = await openDevice();
+  for (const [file, content, says] of cases) {
+    const loaded: string[] = [];
+    const options = {
+      device,
+      dtype: "f32",
+      onProgress: (p: Progress) => loaded.push(`${p.component} ${p.step}`),
+    } as const;
+    const error = await assertRejects(
+      () => createPipeline(altered({ [file]: content }), options),
+      LssgenError,
+      says,
+    );
+    assertEquals(error.code, says === "new.weight" ? "bad_tensor" : "bad_file");
+    assertEquals(loaded.filter((one) => one.startsWith("transformer")), []);
+  }
+});
+
+Deno.test("TAESD's decoder alone decodes as the whole does, and says that it cannot encode", async () => {
+  using device = await openDevice();
+  const golden = fileFolder(new URL("./golden/vae/tiny_taef1", import.meta.url).pathname);
+  const tensors = await tensorsOf("vae/tiny_taef1/diffusion_pytorch_model.safetensors");
+  const decoder = new Map(
+    [...tensors].filter(([name]) => name.startsWith("decoder.")).map(([name, t]) => [
+      name.replace(/^decoder\.layers\.(\d+)/, (_, n) => String(Number(n) + 1)),
+      t,
+    ]),
+  );
+  const files = new Map([["taef1_decoder.safetensors", written(decoder)]]);
+  const half = folderOf("half", (path) => {
+    const bytes = files.get(path);
+    return path === "config.json" ? golden.open(path) : Promise.resolve(bytes && bytesOf(path, bytes));
+  }, () => Promise.resolve([...files.keys(), "config.json"]));
+  using whole = await loadTinyVae({ folder: golden, device, dtype: "f32" }, "", 16);
+  using tiny = await loadTinyVae({ folder: half, device, dtype: "f32" }, "", 16);
+  using r = new Recorder(device, "f32");
+  const z = r.upload([1, 2, 2, 16], Float32Array.from({ length: 64 }, (_, i) => Math.sin(i)));
+  assertEquals(await r.read(await tiny.decode(r, z)), await r.read(await whole.decode(r, z)));
+  const picture = r.upload([1, 16, 16, 3], new Float32Array(768));
+  await assertRejects(
+    () => Promise.resolve().then(() => tiny.encode(r, picture)),
+    LssgenError,
+    "decoder alone",
+  );
+});
+
+Deno.test("an AutoencoderTiny's factor and shift are heeded, both ways", async () => {
+  using device = await openDevice();
+  const golden = fileFolder(new URL("./golden/vae/tiny_taef1", import.meta.url).pathname);
+  const scaled = folderOf("scaled", async (path) => {
+    if (path !== "config.json") return await golden.open(path);
+    const config = { ...JSON.parse((await golden.text(path))!), scaling_factor: 0.5, shift_factor: 0.25 };
+    return bytesOf(path, new TextEncoder().encode(JSON.stringify(config)));
+  });
+  using plain = await loadTinyVae({ folder: golden, device, dtype: "f32" }, "", 16);
+  using tiny = await loadTinyVae({ folder: scaled, device, dtype: "f32" }, "", 16);
+  using r = new Recorder(device, "f32");
+  const latents = Float32Array.from({ length: 2 * 2 * 16 }, (_, i) => Math.sin(i));
+  const up = (values: Float32Array<ArrayBuffer>) => r.upload([1, 2, 2, 16], values);
+  assertEquals(
+    await r.read(await tiny.decode(r, up(latents))),
+    await r.read(await plain.decode(r, up(latents.map((z) => z / 0.5 + 0.25)))),
+  );
+  const picture = r.upload([1, 16, 16, 3], Float32Array.from({ length: 768 }, (_, i) => Math.cos(i)));
+  const want = (await r.read(await plain.encode(r, picture))).map((z) => (z - 0.25) * 0.5);
+  const got = await r.read(await tiny.encode(r, picture));
+  got.forEach((z, i) => assertAlmostEquals(z, want[i], 1e-6));
 });
 
 Deno.test("a whole CLIP's config gives its text encoder, and T5's takes the general names of sizes", () => {

@@ -5,6 +5,7 @@ import { LssgenError } from "../lib/errors.ts";
 import { elements } from "../lib/tensor.ts";
 import { bytesOf } from "../lib/weights/bytes.ts";
 import type { Checkpoint } from "../lib/weights/checkpoint.ts";
+import type { PartKind } from "../lib/weights/names/family.ts";
 import { leftOver, partsOf, underDiffusersNames, viewOf } from "../lib/weights/names/original.ts";
 import { openSafetensors, writeSafetensors } from "../lib/weights/safetensors.ts";
 import { ldmVae, llamaT5, openClip, type Tensor, tensorsOf } from "./foreign_names.ts";
@@ -69,6 +70,16 @@ Deno.test("a VAE's loss network and moving average are left out, an unknown tens
   await assertSame(underDiffusersNames(file), new Map([...want, ["decoder.new.weight", one]]));
 });
 
+Deno.test("the convolutions around the latents may lie in the halves of a VAE", async () => {
+  const want = await tensorsOf(SD15_VAE);
+  const inside = renamed(
+    ldmVae(want),
+    (name) => name.replace(/^quant_conv/, "encoder.$&").replace(/^post_quant_conv/, "decoder.$&"),
+  );
+  assertEquals(inside.has("encoder.quant_conv.weight"), true);
+  await assertSame(underDiffusersNames(await written(inside)), want);
+});
+
 Deno.test("TAESD's own names are AutoencoderTiny's: one file, ComfyUI's joined file, and its halves", async () => {
   const want = await tensorsOf(TINY);
   const own = (name: string): string =>
@@ -114,6 +125,23 @@ Deno.test("OpenCLIP's fused attention is cut in three and its projection turned,
       await assertSame(underDiffusersNames(file, ["clip"]), want);
     }
   }
+});
+
+Deno.test("CLIP as stable-diffusion.cpp converts it is transformers': fused attention, a projection without .weight", async () => {
+  const want = await tensorsOf(WIDE_G);
+  const file = renamed(openClip(want), (name) =>
+    "cond_stage_model.1.transformer." + name
+      .replace(/^token_embedding/, "text_model.embeddings.token_embedding")
+      .replace(/^positional_embedding$/, "text_model.embeddings.position_embedding.weight")
+      .replace(/^text_projection$/, "text_model.text_projection")
+      .replace(/^ln_final/, "text_model.final_layer_norm")
+      .replace(/^transformer\.resblocks/, "text_model.encoder.layers")
+      .replace(/attn\.in_proj_(weight|bias)/, "self_attn.in_proj.$1")
+      .replace(/attn\.out_proj/, "self_attn.out_proj")
+      .replace(/\.ln_/, ".layer_norm")
+      .replace("c_fc", "fc1")
+      .replace("c_proj", "fc2"));
+  await assertSame(underDiffusersNames(await written(file), ["clip"]), want);
 });
 
 Deno.test("a projection that is a layer, not a parameter, is not turned", async () => {
@@ -273,6 +301,29 @@ Deno.test("parts without a prefix do not swallow parts that have one", async () 
   const file = await written(new Map([...flux, ...renamed(t5, (name) => `text_encoders.t5xxl.${name}`)]));
   await assertSame(underDiffusersNames(file, ["denoiser"]), flux);
   await assertSame(underDiffusersNames(file, ["clip", "t5"]), t5);
+});
+
+Deno.test("a file of another part, or a LoRA, is refused by what it is", async () => {
+  const one: Tensor = { shape: [1], data: new Float32Array(1) };
+  const lora = new Map([
+    ["transformer.single_transformer_blocks.0.attn.to_q.lora_A.weight", one],
+    ["lora_unet_double_blocks_0_img_mlp_0.alpha", one],
+  ]);
+  const cases: [tensors: ReadonlyMap<string, Tensor>, kinds: readonly PartKind[], says: string][] = [
+    [
+      ldmVae(await tensorsOf(SD15_VAE)),
+      ["denoiser"],
+      "holds a VAE (names of latent diffusion's VAE), expected a denoiser",
+    ],
+    [await tensorsOf(T5), ["vae"], "holds a T5 encoder"],
+    [await tensorsOf(UNET), ["clip", "t5"], "expected a CLIP text encoder or a T5 encoder"],
+    [lora, ["denoiser"], "LoRA"],
+  ];
+  for (const [tensors, kinds, says] of cases) {
+    const file = await written(tensors);
+    const error = await assertRejects(async () => await underDiffusersNames(file, kinds), LssgenError, says);
+    assertEquals(error.code, "bad_file");
+  }
 });
 
 Deno.test("a fused attention that has no three equal parts is refused by name", async () => {

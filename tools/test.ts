@@ -84,6 +84,7 @@ async function main(): Promise<number> {
     ["run", "-A", "tools/build_shaders.ts", "--check"],
     ["doc", "--lint", "mod.ts", "lssgen.ts", "kernels.ts", "cli.ts"],
     ["check", "--doc-only", "README.md", ...docs()],
+    ["run", "-A", "tools/types.ts"],
     ["run", "-A", "tools/publish_check.ts"],
   ];
   for (const gate of gates) {

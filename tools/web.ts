@@ -56,7 +56,7 @@ export async function bundle(
   out: string,
   define: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const esbuild = await import("esbuild");
+  const esbuild = await import("./esbuild.ts");
   try {
     await esbuild.build({
       entryPoints: { ...entries },

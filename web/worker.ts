@@ -200,7 +200,11 @@ async function draw(id: number, index: number, job: Job, signal: AbortSignal): P
   warm.add(key);
   const [image] = result.images;
   const ms = result.timings.reduce((sum, timing) => sum + timing.ms, 0);
-  const { timings, warnings } = result;
+  const { timings } = result;
+  const left = result.images.length - 1;
+  const warnings = left > 0
+    ? [...result.warnings, `${left} more classes were drawn and are not shown: ask for one at a time`]
+    : result.warnings;
   const { width, height, parameters } = image;
   const bytes = await pictureFile(image, { model: current?.own });
   const png = new Blob([bytes], { type: "image/png" });

@@ -78,7 +78,13 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
     const first = requestOf(cells[cells.length - 1]);
     await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress, first);
     const run = { signal: terminal.signal, onProgress: progress.onProgress };
-    await pipeline.generate(first, run);
+    const { images: { length } } = await pipeline.generate(first, run);
+    if (length > 1) {
+      throw new LssgenError(
+        "bad_option",
+        `"${request.prompt}" names ${length} classes, a comparison shows one: give one`,
+      );
+    }
     for (const cell of cells) {
       const began = performance.now();
       const { images } = await pipeline.generate(requestOf(cell), run);

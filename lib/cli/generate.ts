@@ -15,8 +15,11 @@ import type {
   Pipeline,
   Progress,
 } from "../pipelines/text_to_image.ts";
+import { firstSeed } from "../random.ts";
+import { openFolder, readBytes } from "./input.ts";
+import { openLora } from "./lora_file.ts";
+import { loraFolder } from "./lora_folder.ts";
 import { openModel } from "./model.ts";
-import { openFile, openFolder, readBytes } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
 import { pictureFile } from "./picture.ts";
@@ -44,8 +47,10 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       'A prompt is missing: cli.ts "a red apple", or --help for everything',
     );
   }
-  const paths = outputPaths(options.text.out ?? "output.png", options.number.count ?? 1);
-  await checkOutput(paths[0]);
+  const out = options.text.out ?? "output.png";
+  const count = options.number.count ?? 1;
+  await checkOutput(out);
+  firstSeed(request.seed ?? 0, count);
   // What the request cannot be is said before any weight is read.
   const info = await readModelInfo((await openModel(engine)).model);
   const { warnings } = planPicture(
@@ -61,18 +66,23 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   try {
     await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress, request);
     const loadMs = performance.now() - started;
-    for (const [i, path] of paths.entries()) {
-      // One picture a call: each is on disk before the next begins, and has the bytes it would have alone.
-      const seed = (request.seed ?? 0) + i;
+    let made = 0;
+    for (let i = 0; i < count; i++) {
+      // One picture a call: each is on disk before the next begins, and has the bytes it would have alone. (Several classes
+      // are several pictures.)
+      const seed = (request.seed ?? 0) + made;
       const began = performance.now();
       const result = await pipeline.generate({ ...request, seed, count: 1 }, {
         signal: terminal.signal,
         ...watch,
       });
       await watch.settled();
-      const image = result.images[0];
       const drawn = performance.now();
-      await writeWhole(path, await pictureFile(image, engine));
+      const files = outputPaths(out, made + result.images.length).slice(made);
+      made += result.images.length;
+      for (const [k, path] of files.entries()) {
+        await writeWhole(path, await pictureFile(result.images[k], engine));
+      }
       const write = { phase: "write", ms: performance.now() - drawn };
       progress.end();
       const later = result.warnings.filter((warning) => !warnings.includes(warning));
@@ -83,17 +93,20 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       const totalMs = performance.now() - (i === 0 ? 0 : began);
       const before = i === 0 ? [{ phase: "start", ms: started }, { phase: "load", ms: loadMs }] : [];
       const timings = [...before, ...result.timings, write];
-      if (options.flag.json) {
-        report.push({
-          file: path,
-          width: image.width,
-          height: image.height,
-          parameters: image.parameters,
-          timings,
-          totalMs,
-        });
-      } else {
-        terminal.print(closingLine(path, image, timings, totalMs));
+      for (const [k, path] of files.entries()) {
+        const image = result.images[k];
+        if (options.flag.json) {
+          report.push({
+            file: path,
+            width: image.width,
+            height: image.height,
+            parameters: image.parameters,
+            timings,
+            totalMs,
+          });
+        } else {
+          terminal.print(closingLine(path, image, timings, totalMs));
+        }
       }
     }
   } finally {
@@ -158,10 +171,13 @@ export async function openPipeline(
   const { model, tinyVae } = await openModel(engine);
   return await createPipeline(model, {
     dtype: engine.dtype,
-    loras: await Promise.all((engine.loras ?? []).map(async (text) => {
+    loras: await Promise.all((engine.loras ?? []).map((text) => {
       const { path, scale } = loraSpec(text);
-      return { file: await openFile(path, "--lora"), scale };
+      return openLora(path, scale, "--lora");
     })),
+    findLora: engine.loraModelDir === undefined
+      ? undefined
+      : loraFolder((await openFolder(engine.loraModelDir, "--lora-model-dir"))!.name),
     upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights"),
     tinyVae,
     tinyDecode: !engine.taesdPreviewOnly,

@@ -5,17 +5,17 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import type { CommandName } from "./commands.ts";
 import { compare } from "./compare.ts";
 import { generate } from "./generate.ts";
 import { inspect } from "./inspect.ts";
 import { helpText, parseOptions } from "./options.ts";
-import type { CommandName } from "./options.ts";
 import { plan } from "./plan.ts";
 import { serve } from "./serve.ts";
 import type { Command, Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
-const COMMANDS: Readonly<Record<CommandName, Command>> = { generate, plan, inspect, compare, serve };
+const RUN: Readonly<Record<CommandName, Command>> = { generate, plan, inspect, compare, serve };
 
 /** Exit code of a run stopped by Ctrl-C, as shells have it (128 + SIGINT). */
 const EXIT_ABORTED = 130;
@@ -48,7 +48,7 @@ export async function main(args: readonly string[]): Promise<number> {
     const options = parseOptions(args);
     if (options.ask === "help") terminal.print(helpText(options.command).trimEnd());
     else if (options.ask === "version") terminal.print(VERSION);
-    else await COMMANDS[options.command](options, terminal);
+    else await RUN[options.command](options, terminal);
     return 0;
   } catch (error) {
     // What fails after Ctrl-C failed because of it.

@@ -5,13 +5,16 @@
  * @module
  */
 
+import { parseArgs } from "@std/cli/parse-args";
 import { LssgenError } from "../errors.ts";
 import { RNGS } from "../pipelines/types.ts";
+import { MAX_SEED } from "../random.ts";
 import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
 import { SAMPLER_NAMES } from "../schedulers/registry.ts";
+import { type CommandName, commandOf, COMMANDS, foreignMode } from "./commands.ts";
+import { nearest } from "./nearest.ts";
 
-/** The commands, by the name typed. */
-export type CommandName = "generate" | "plan" | "inspect" | "compare" | "serve";
+export type { CommandName } from "./commands.ts";
 
 /** One row of the option table. */
 export interface Option {
@@ -83,6 +86,38 @@ export const OPTIONS: readonly Option[] = [
     type: "text",
     value: "TEXT",
     help: "what to keep away from; works with --cfg-scale above 1",
+    commands: MAKES,
+  },
+  {
+    name: "prompt-2",
+    type: "text",
+    value: "TEXT",
+    fallback: "the prompt",
+    help: "what FLUX's T5, or SDXL's and SD3's second CLIP, reads instead",
+    commands: MAKES,
+  },
+  {
+    name: "prompt-3",
+    type: "text",
+    value: "TEXT",
+    fallback: "the prompt",
+    help: "what SD3's T5 reads instead",
+    commands: MAKES,
+  },
+  {
+    name: "negative-prompt-2",
+    type: "text",
+    value: "TEXT",
+    fallback: "the negative prompt",
+    help: "what to keep away from, for the encoder of --prompt-2",
+    commands: MAKES,
+  },
+  {
+    name: "negative-prompt-3",
+    type: "text",
+    value: "TEXT",
+    fallback: "the negative prompt",
+    help: "what to keep away from, for the encoder of --prompt-3",
     commands: MAKES,
   },
   {
@@ -213,7 +248,7 @@ export const OPTIONS: readonly Option[] = [
     also: ["-s"],
     type: "integer",
     min: -1,
-    max: Number.MAX_SAFE_INTEGER,
+    max: MAX_SEED,
     fallback: "42",
     help: "seed of the noise; -1 draws one",
     commands: MAKES,
@@ -323,6 +358,14 @@ export const OPTIONS: readonly Option[] = [
     commands: LOADS,
   },
   {
+    name: "lora-model-dir",
+    type: "text",
+    value: "DIR",
+    fallback: "none",
+    help: "folder of the LoRAs that prompts name, <lora:name:0.8>",
+    commands: LOADS,
+  },
+  {
     name: "init-img",
     also: ["-i", "--image"],
     type: "text",
@@ -412,7 +455,7 @@ export const OPTIONS: readonly Option[] = [
     type: "flag",
     negatable: true,
     fallback: "on",
-    help: "(word:1.3) and [word] weigh words; off: brackets are text",
+    help: "(word:1.3), [word], BREAK and <lora:name:0.8> have a meaning; off: all is text",
     commands: MAKES,
   },
   {
@@ -486,32 +529,17 @@ export const OPTIONS: readonly Option[] = [
     help: "largest picture that clients may ask for, as a square's side",
     commands: ["serve"],
   },
+  {
+    name: "mode",
+    also: ["-M"],
+    type: "choice",
+    choices: ["img_gen", "txt2img", "img2img"],
+    fallback: "img_gen",
+    help: "stable-diffusion.cpp's word for the command; changes nothing",
+    commands: ["generate"],
+  },
   { name: "help", also: ["-h"], type: "flag", help: "this text", commands: ALL },
 ];
-
-const SUMMARIES: Readonly<Record<CommandName, string>> = {
-  generate: "make a picture from a prompt (the default command)",
-  plan: "stages, tokens, FLOPs and saving of a picture; needs no GPU",
-  inspect: "what a model folder or files of weights hold, and what is missing; needs no GPU",
-  compare: "one contact sheet of methods × noise levels, with the time of each",
-  serve: "the page and an API as A1111's and OpenAI's clients know them",
-};
-
-const EXAMPLES: Readonly<Record<CommandName, readonly string[]>> = {
-  generate: [
-    `"a red apple"`,
-    `"a red apple" -W 512 -H 512 --seed 7 --out apple.png`,
-    `"a red apple" --method direct --steps 20`,
-    `generate --model ./FLUX.1-dev "a lighthouse at dusk" --size 1024`,
-    `-m sd_xl_base_1.0.safetensors "a lighthouse at dusk"`,
-    `-m flux1.gguf --vae ae.sft --clip_l clip_l.sft --t5xxl t5.gguf "a cat"`,
-    `generate --from apple.png`,
-  ],
-  plan: ["plan --size 512", "plan --model ./FLUX.1-dev --size 2048 --init-noise 0.6 --json"],
-  inspect: ["inspect ./FLUX.1-dev", "inspect flux1-dev.gguf ae.safetensors", "inspect"],
-  compare: [`compare "a red apple" --size 512`, `compare "a red apple" --methods all --init-noises 0.6,0.8`],
-  serve: ["serve", "serve --model ./FLUX.1-dev --port 8080"],
-};
 
 /** camelCase of an option's name: the key of its value. */
 function keyOf(name: string): string {
@@ -527,84 +555,113 @@ function usage(message: string): LssgenError {
 }
 
 /**
- * Reads a command line.
+ * Reads a command line. The table turns every spelling into `--name=value`, `parseArgs` reads that, and the table checks the
+ * values.
  *
  * @param args Arguments after the program's name. The first word may name a command; without one it is `generate`.
  * @throws {LssgenError} `bad_option` for an unknown option (with the nearest one), a missing value, or a value
- * outside its range.
+ * outside its range; as {@linkcode commandOf}.
  */
 export function parseOptions(args: readonly string[]): Parsed {
-  const named = args.length > 0 && Object.hasOwn(SUMMARIES, args[0]);
-  const command = named ? args[0] as CommandName : "generate";
-  const rest = args.slice(named ? 1 : 0);
-  const parsed = {
+  const { command, rest, ask } = commandOf(args);
+  const named = ask
+    ? { ask, options: [], words: [], spellings: new Map<string, string>() }
+    : spelledOut(rest, command);
+  const values: Readonly<Record<string, unknown>> = parseArgs(named.options, {
+    string: OPTIONS.map(({ name }) => name),
+    collect: OPTIONS.filter(({ type }) => type === "list").map(({ name }) => name),
+  });
+  const text: Record<string, string> = {};
+  const number: Record<string, number> = {};
+  const flag: Record<string, boolean> = {};
+  const numbers: Record<string, number[]> = {};
+  const texts: Record<string, string[]> = {};
+  for (const [name, spelled] of named.spellings) {
+    const option = OPTIONS.find((o) => o.name === name)!;
+    const key = keyOf(name);
+    const value = values[name];
+    if (option.type === "list") texts[key] = value as string[];
+    if (typeof value !== "string") continue;
+    switch (option.type) {
+      case "flag":
+        flag[key] = value === "true";
+        break;
+      case "integer":
+      case "number":
+        number[key] = toNumber(option, spelled, value);
+        break;
+      case "numbers":
+        numbers[key] = value.split(",").map((part) => toNumber(option, spelled, part));
+        break;
+      case "texts":
+        texts[key] = value.split(",").map((part) => toChoice(option, spelled, part));
+        break;
+      case "choice":
+        text[key] = toChoice(option, spelled, value);
+        break;
+      default:
+        text[key] = value;
+    }
+  }
+  return {
     command,
-    words: [] as string[],
-    text: {},
-    number: {},
-    flag: {},
-    numbers: {},
-    texts: {},
-  } as {
-    command: CommandName;
-    ask?: "help" | "version";
-    words: string[];
-    text: Record<string, string>;
-    number: Record<string, number>;
-    flag: Record<string, boolean>;
-    numbers: Record<string, number[]>;
-    texts: Record<string, string[]>;
+    ...named.ask && { ask: named.ask },
+    words: named.words,
+    text,
+    number,
+    flag,
+    numbers,
+    texts,
   };
+}
 
-  for (let i = 0; i < rest.length; i++) {
-    const arg = rest[i];
+/** A command line whose options are all written as `--name=value`. */
+interface SpelledOut {
+  /** See {@linkcode Parsed.ask}. */
+  readonly ask?: "help" | "version";
+  /** The options, in order; a flag's value is `true` or `false`. */
+  readonly options: readonly string[];
+  /** What is no option. */
+  readonly words: readonly string[];
+  /** How each option was last spelled, by its name: for messages. */
+  readonly spellings: ReadonlyMap<string, string>;
+}
+
+function spelledOut(args: readonly string[], command: CommandName): SpelledOut {
+  const options: string[] = [];
+  const words: string[] = [];
+  const spellings = new Map<string, string>();
+  for (let i = 0; i < args.length; i++) {
+    const arg = args[i];
     if (arg === "--") {
-      parsed.words.push(...rest.slice(i + 1));
+      words.push(...args.slice(i + 1));
       break;
     }
     if (!/^-[^\d.]/.test(arg)) {
-      parsed.words.push(arg);
+      words.push(arg);
       continue;
     }
-    if (arg === "--version") return { ...parsed, ask: "version" };
+    if (arg === "--version") return { ask: "version", options: [], words, spellings: new Map() };
     const [spelled, attached] = splitAtEquals(arg);
     const option = find(spelled, command);
-    if (option.name === "help") return { ...parsed, ask: "help" };
-    const key = keyOf(option.name);
+    if (option.name === "help") return { ask: "help", options: [], words, spellings: new Map() };
+    let value: string | undefined;
     if (option.type === "flag") {
       if (attached !== undefined) throw usage(`Option ${spelled} takes no value, got "${attached}"`);
-      parsed.flag[key] = !spelled.startsWith("--no-");
-      continue;
+      value = String(!spelled.startsWith("--no-"));
+    } else {
+      value = attached ?? args[++i];
+      if (value === undefined || (attached === undefined && /^-[^\d.]/.test(value))) {
+        throw usage(
+          `Option ${spelled} needs a value, ${expected(option)}` +
+            (value === undefined ? "" : `; a value that begins with a dash is written ${spelled}=${value}`),
+        );
+      }
     }
-    const value = attached ?? rest[++i];
-    if (value === undefined || (attached === undefined && /^-[^\d.]/.test(value))) {
-      throw usage(
-        `Option ${spelled} needs a value, ${expected(option)}` +
-          (value === undefined ? "" : `; a value that begins with a dash is written ${spelled}=${value}`),
-      );
-    }
-    switch (option.type) {
-      case "integer":
-      case "number":
-        parsed.number[key] = toNumber(option, spelled, value);
-        break;
-      case "numbers":
-        parsed.numbers[key] = value.split(",").map((part) => toNumber(option, spelled, part));
-        break;
-      case "texts":
-        parsed.texts[key] = value.split(",").map((part) => toChoice(option, spelled, part));
-        break;
-      case "list":
-        (parsed.texts[key] ??= []).push(value);
-        break;
-      case "choice":
-        parsed.text[key] = toChoice(option, spelled, value);
-        break;
-      case "text":
-        parsed.text[key] = value;
-    }
+    spellings.set(option.name, spelled);
+    options.push(`--${option.name}=${value}`);
   }
-  return parsed;
+  return { options, words, spellings };
 }
 
 function splitAtEquals(arg: string): [string, string | undefined] {
@@ -640,6 +697,7 @@ function toNumber(option: Option, spelled: string, text: string): number {
 function toChoice(option: Option, spelled: string, text: string): string {
   const choices = option.choices ?? [];
   if (choices.includes(text)) return text;
+  if (option.name === "mode") foreignMode(text);
   const near = nearest(text, choices);
   throw usage(
     `Option ${spelled} is "${text}", expected ${expected(option)}` + (near ? `; did you mean ${near}?` : ""),
@@ -653,7 +711,7 @@ function expected(option: Option): string {
     case "number":
     case "numbers": {
       const noun = { integer: "a whole number", number: "a number", numbers: "numbers separated by commas" };
-      const top = option.max === Number.MAX_SAFE_INTEGER ? "2^53 - 1" : option.max;
+      const top = option.max === MAX_SEED ? "2^53 - 1" : option.max;
       return `${noun[option.type]} from ${option.min} to ${top}`;
     }
     case "choice":
@@ -671,34 +729,9 @@ function expected(option: Option): string {
   }
 }
 
-/** The candidate with the fewest edits, undefined when even that one is too far to be meant. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let least = Math.max(2, Math.floor(word.length / 3)) + 1;
-  for (const candidate of candidates) {
-    const distance = edits(word.toLowerCase(), candidate.toLowerCase());
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best;
-}
-
-/** Levenshtein distance. */
-function edits(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(next[j - 1] + 1, row[j] + 1, row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length];
-}
-
 /** The help of one command, made from the table. Lines are at most 100 characters wide. */
 export function helpText(command: CommandName): string {
-  const words =
-    { generate: `"prompt"`, plan: "", inspect: "[MODEL | FILE …]", compare: `"prompt"`, serve: "" }[command];
+  const { summary, words, examples } = COMMANDS[command];
   const rows = OPTIONS.filter((option) => option.commands.includes(command)).map(
     (option): [string, string] => {
       const long = option.negatable ? `--[no-]${option.name}` : `--${option.name}`;
@@ -711,11 +744,9 @@ export function helpText(command: CommandName): string {
   const lines = rows.flatMap(([left, right]) =>
     wrap(right, 100 - width).map((text, i) => (i === 0 ? left : "").padEnd(width) + text)
   );
-  const commands = (Object.keys(SUMMARIES) as CommandName[]).map((name) =>
-    `  ${name.padEnd(10)}${SUMMARIES[name]}`
-  );
+  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
   return [
-    `lssgen ${command}: ${SUMMARIES[command]}`,
+    `lssgen ${command}: ${summary}`,
     "",
     `Usage: deno run -A cli.ts ${
       [command === "generate" ? "[generate]" : command, words].join(" ").trim()
@@ -726,7 +757,7 @@ export function helpText(command: CommandName): string {
     "",
     ...(command === "generate" ? ["Commands (each with --help):", ...commands, ""] : []),
     "Examples:",
-    ...EXAMPLES[command].map((example) => `  deno run -A cli.ts ${example}`),
+    ...examples.map((example) => `  deno run -A cli.ts ${example}`),
     "",
   ].join("\n");
 }

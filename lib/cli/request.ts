@@ -7,6 +7,8 @@
 import { LssgenError } from "../errors.ts";
 import type { GenerateRequest } from "../pipelines/text_to_image.ts";
 import type { Prediction } from "../model_files/model_files.ts";
+import { randomSeed } from "../random.ts";
+import { promptWords } from "./commands.ts";
 import type { Parsed } from "./options.ts";
 
 /** Keyword of the PNG text chunk that holds all parameters as JSON, for `--from`. */
@@ -34,6 +36,8 @@ export interface EngineChoice {
   readonly upsamplerWeights?: string;
   /** LoRA files, each with `:scale` where that is not 1. */
   readonly loras?: readonly string[];
+  /** Folder of the LoRAs that prompts name. */
+  readonly loraModelDir?: string;
   /** Type of the activations. */
   readonly dtype?: "f32" | "f16";
   /** Picture to begin with. */
@@ -71,7 +75,11 @@ const STORED: Readonly<
   Record<Exclude<keyof GenerateRequest, "count" | "image" | "mask">, "string" | "number" | "boolean">
 > = {
   prompt: "string",
+  prompt2: "string",
+  prompt3: "string",
   negativePrompt: "string",
+  negativePrompt2: "string",
+  negativePrompt3: "string",
   width: "number",
   height: "number",
   steps: "number",
@@ -93,27 +101,32 @@ const STORED: Readonly<
 /** A request for one picture. `plan` needs no prompt, so none is required here. */
 export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}): GenerateRequest {
   const { text, number, flag } = options;
+  const words = promptWords(options.words);
   if (number.size !== undefined && (number.width !== undefined || number.height !== undefined)) {
     throw new LssgenError(
       "bad_option",
       "Option --size sets width and height: give either it or --width and --height",
     );
   }
-  if (text.prompt !== undefined && options.words.length > 0) {
+  if (text.prompt !== undefined && words.length > 0) {
     throw new LssgenError(
       "bad_option",
-      `The prompt is given twice, as --prompt and as "${options.words.join(" ")}": keep one`,
+      `The prompt is given twice, as --prompt and as "${words.join(" ")}": keep one`,
     );
   }
   const given: Partial<GenerateRequest> = {
-    prompt: text.prompt ?? (options.words.length > 0 ? options.words.join(" ") : undefined),
+    prompt: text.prompt ?? (words.length > 0 ? words.join(" ") : undefined),
+    prompt2: text.prompt2,
+    prompt3: text.prompt3,
     negativePrompt: text.negativePrompt,
+    negativePrompt2: text.negativePrompt2,
+    negativePrompt3: text.negativePrompt3,
     width: number.width ?? number.size,
     height: number.height ?? number.size,
     steps: number.steps,
     guidance: number.guidance,
     trueCfgScale: number.cfgScale,
-    seed: number.seed === -1 ? crypto.getRandomValues(new Uint32Array(1))[0] : number.seed,
+    seed: number.seed === -1 ? randomSeed() : number.seed,
     method: text.method,
     minResolution: number.minResolution,
     initNoise: number.initNoise,
@@ -135,6 +148,7 @@ export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): Engi
     ...modelChoice(options, stored),
     upsamplerWeights: options.text.upsamplerWeights ?? stored.upsamplerWeights,
     loras: options.texts.lora ?? stored.loras,
+    loraModelDir: options.text.loraModelDir ?? stored.loraModelDir,
     dtype: (options.text.dtype ?? stored.dtype) as EngineChoice["dtype"],
     initImg: options.text.initImg ?? stored.initImg,
     mask: options.text.mask ?? stored.mask,
@@ -229,6 +243,7 @@ export function fromStored(
       ),
       upsamplerWeights: take("upsamplerWeights", "string") as string | undefined,
       loras,
+      loraModelDir: take("loraModelDir", "string") as string | undefined,
       dtype: take("dtype", "string") as EngineChoice["dtype"],
       initImg: take("initImg", "string") as string | undefined,
       mask: take("mask", "string") as string | undefined,

@@ -7,6 +7,7 @@
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { conv2d, type ConvWeights } from "../ops/conv2d.ts";
 import { activation, affine, softClamp } from "../ops/elementwise.ts";
@@ -59,17 +60,29 @@ type Layer = (r: Recorder, x: Tensor) => Tensor;
 
 /** AutoencoderTiny. */
 export class AutoencoderTiny {
-  private readonly encoder: Layer[];
+  private readonly encoder?: Layer[];
   private readonly decoder: Layer[];
 
-  /** Declares the weights; load them before use. */
-  constructor(w: Weights, readonly config: AutoencoderTinyConfig) {
-    this.encoder = encoderLayers(w.at("encoder.layers"), config);
+  /** Declares the weights; load them before use. TAESD's halves are published apart: a decoder alone can decode. */
+  constructor(private readonly w: Weights, readonly config: AutoencoderTinyConfig) {
+    const names = [...w.store.source.names()];
+    const half = names.length > 0 && names.every((name) => name.startsWith("decoder."));
+    if (!half) this.encoder = encoderLayers(w.at("encoder.layers"), config);
     this.decoder = decoderLayers(w.at("decoder.layers"), config);
   }
 
-  /** Picture [B, H, W, 3] in −1 … 1 → latents [B, H/8, W/8, C] f32. */
+  /**
+   * Picture [B, H, W, 3] in −1 … 1 → latents [B, H/8, W/8, C] f32.
+   *
+   * @throws {LssgenError} `unsupported` when the file holds the decoder alone.
+   */
   encode(r: Recorder, x: Tensor): Tensor {
+    if (!this.encoder) {
+      throw new LssgenError(
+        "unsupported",
+        `"${this.w.store.source.name}" is a decoder alone, and a picture is to be encoded; put the encoder's file beside it`,
+      );
+    }
     using scope = r.scope();
     return scope.keep(through(r, affine(r, x, 0.5, 0.5), this.encoder));
   }

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { AbortedError, LssgenError } from "../errors.ts";
+import { AbortedError, LssgenError, shortJson } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { type ConvWeights, packConv, packedConvBytes } from "../ops/conv2d.ts";
 import type { LinearWeights, Matrix } from "../ops/linear.ts";
@@ -20,6 +20,8 @@ import { type Dtype, elements, sixteens, type Tensor } from "../tensor.ts";
 export interface TensorSource {
   /** File or folder, for messages. */
   readonly name: string;
+  /** The header's facts, for messages. */
+  readonly metadata?: ReadonlyMap<string, unknown>;
   /** Every tensor's name. */
   names(): Iterable<string>;
   /** Shape and stored type, without reading; `undefined` when absent. */
@@ -77,7 +79,7 @@ export class WeightStore {
       if (!info) {
         throw new LssgenError(
           "bad_tensor",
-          `"${this.source.name}" has no tensor "${name}", expected [${shape}]; the file may belong to another architecture or be a LoRA`,
+          `"${this.source.name}" has no tensor "${name}", expected [${shape}]; ${this.belonging()}`,
         );
       }
       if (elements(info.shape) !== elements(shape) || squeezed(info.shape) !== squeezed(shape)) {
@@ -91,6 +93,15 @@ export class WeightStore {
     this.declared.push({ names, shape, fill });
   }
 
+  /** What the header says of the file's model, or what may be the matter. */
+  private belonging(): string {
+    const { metadata } = this.source;
+    const said = ["general.architecture", "modelspec.architecture"].find((key) => metadata?.has(key));
+    return said === undefined
+      ? "the file may belong to another architecture or be a LoRA"
+      : `its header says ${said} ${shortJson(metadata!.get(said))}`;
+  }
+
   /** Marks tensors as known and not needed: a tied copy, a buffer, the other half of a larger model. */
   ignore(name: string | RegExp): void {
     if (typeof name === "string") this.asked.add(name);
@@ -102,13 +113,8 @@ export class WeightStore {
     return this.source.info(name) !== undefined;
   }
 
-  /**
-   * Streams every declared tensor to the GPU.
-   *
-   * @throws {LssgenError} `bad_tensor` when the file holds tensors that nobody asked for.
-   * @throws {AbortedError} when the signal fired; what was uploaded is freed.
-   */
-  async load(): Promise<void> {
+  /** @throws {LssgenError} `bad_tensor` when the file holds tensors that nobody asked for. */
+  checkUnused(): void {
     const left = [...this.source.names()].filter((name) => !this.asked.has(name) && !isBookkeeping(name));
     if (left.length > 0) {
       throw new LssgenError(
@@ -118,6 +124,16 @@ export class WeightStore {
         }${left.length > 4 ? ", …" : ""}; config and weights may belong to different models`,
       );
     }
+  }
+
+  /**
+   * Streams every declared tensor to the GPU.
+   *
+   * @throws {LssgenError} `bad_tensor` when the file holds tensors that nobody asked for.
+   * @throws {AbortedError} when the signal fired; what was uploaded is freed.
+   */
+  async load(): Promise<void> {
+    this.checkUnused();
     const total = this.declared.length;
     try {
       for (let i = 0; i < total; i++) {

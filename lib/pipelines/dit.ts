@@ -46,6 +46,7 @@ export const dit: Family = {
         entry: "reference",
       },
       embeddedGuidance: false,
+      prompts: 0,
       learnedUpsampler: index.components.has("upsampler"),
       cost: (calls) => costOf((h, w) => ditFlops(config, h * w / config.patch_size ** 2), calls, vae),
     };
@@ -73,13 +74,14 @@ class DitNetwork implements Network {
     const { num_embeds_ada_norm: nullClass, in_channels, patch_size } = transformer.config;
     const { num_attention_heads, attention_head_dim } = transformer.config;
     const limit = this.context.maxActivationBytes;
-    const label = classLabel(this.context.index.config, request.prompt, nullClass);
+    const labels = classLabels(this.context.index.config, request.prompt, nullClass);
     const calls = request.guidance > 1 ? 2 : 1;
-    const classLabels = calls === 2 ? [label, nullClass] : [label];
     return Promise.resolve({
       calls,
       warnings: [],
-      denoiser: () => (r, latents, step) => {
+      prompts: labels.map(String),
+      denoiser: (prompt = 0) => (r, latents, step) => {
+        const classes = [labels[prompt], nullClass];
         using scope = r.scope();
         const [, h, w] = latents.shape;
         const bytes = h * w / patch_size ** 2 * num_attention_heads * attention_head_dim * MLP_BYTES;
@@ -90,7 +92,7 @@ class DitNetwork implements Network {
             transformer.forward(r, {
               latents: repeated(r, latents, samples.length),
               timestep: samples.map(() => step.timestep),
-              classLabels: samples.map((i) => classLabels[i]),
+              classLabels: samples.map((i) => classes[i]),
             }),
         );
         // The other channels are the learned variance, which deterministic samplers do not use.
@@ -104,23 +106,23 @@ class DitNetwork implements Network {
   }
 }
 
-/** A class by its number, or by one of the names of model_index.json. */
-function classLabel(index: ConfigReader, prompt: string, classes: number): number {
+/** Classes of a prompt: one by its number or its name, or several numbers, separated by commas or blanks. */
+function classLabels(index: ConfigReader, prompt: string, classes: number): number[] {
   const asked = prompt.trim();
-  const number = Number(asked);
-  if (asked !== "" && Number.isInteger(number) && number >= 0 && number < classes) return number;
+  const numbers = asked.split(/[\s,]+/).map((text) => text === "" ? NaN : Number(text));
+  if (numbers.every((number) => Number.isInteger(number) && number >= 0 && number < classes)) return numbers;
   const names = index.json.id2label;
   if (typeof names === "object" && names !== null) {
     for (const [id, label] of Object.entries(names)) {
       if (String(label).split(",").some((name) => name.trim().toLowerCase() === asked.toLowerCase())) {
-        return Number(id);
+        return [Number(id)];
       }
     }
   }
   throw new LssgenError(
     "bad_option",
-    `"${prompt}" is no class of "${index.name}": expected a number from 0 to ${classes - 1}${
-      names ? ' or one of the names under "id2label" there' : ""
-    }`,
+    `"${prompt}" is no class of "${index.name}": expected a number from 0 to ${
+      classes - 1
+    }, or several such as "3, 281"${names ? ', or one of the names under "id2label" there' : ""}`,
   );
 }

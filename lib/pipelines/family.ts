@@ -5,6 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { impostorOf, impostorOfText } from "../impostor.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { KernelList } from "../gpu/warm.ts";
@@ -27,8 +28,16 @@ import type { MaskInput, ModelInfo, Progress } from "./types.ts";
 export interface PromptRequest {
   /** What to draw. */
   readonly prompt: string;
+  /** The second encoder's text; absent or empty means `prompt`, as in diffusers. */
+  readonly prompt2?: string;
+  /** The third encoder's. */
+  readonly prompt3?: string;
   /** What to keep out; undefined is not the same as "" for SDXL. */
   readonly negativePrompt?: string;
+  /** The second encoder's; absent or empty means `negativePrompt`. */
+  readonly negativePrompt2?: string;
+  /** The third encoder's. */
+  readonly negativePrompt3?: string;
   /** Guidance scale. */
   readonly guidance: number;
   /** FLUX only. */
@@ -48,12 +57,29 @@ export type Denoiser = (r: Recorder, latents: Tensor, step: Step, stage: StagePl
 
 /** What the encoders made of a prompt. */
 export interface Encoded {
-  /** The bound network for one picture: what it keeps is gone with that picture's scope. */
-  denoiser(): Denoiser;
+  /**
+   * The bound network for one picture: what it keeps is gone with that picture's scope.
+   *
+   * @param prompt Which of `prompts`; the first by default.
+   */
+  denoiser(prompt?: number): Denoiser;
+  /** What the request asks for one picture each, where that is more than one: classes. */
+  readonly prompts?: readonly string[];
   /** Calls of the network a step. */
   readonly calls: number;
   /** Sentences for the user: what was cut off the prompt. */
   readonly warnings: readonly string[];
+}
+
+/** The texts of the first, the second and the third encoder, from what to draw or what to keep out. */
+export function encoderTexts(
+  request: PromptRequest,
+  negative: boolean,
+): readonly [first: string, second: string, third: string] {
+  const first = (negative ? request.negativePrompt : request.prompt) ?? "";
+  const second = negative ? request.negativePrompt2 : request.prompt2;
+  const third = negative ? request.negativePrompt3 : request.prompt3;
+  return [first, second || first, third || first];
 }
 
 /** A family with its denoiser's weights on the GPU. */
@@ -73,7 +99,7 @@ export interface LoadContext {
   /** Storage type of f32 weights. */
   readonly dtype: Dtype;
   /** LoRAs to apply to what is loaded. */
-  readonly loras?: LoraSet;
+  readonly loras?: Pick<LoraSet, "apply">;
   /** See PipelineOptions.maxActivationBytes. */
   readonly maxActivationBytes?: number;
   /** Stops loading. */
@@ -314,7 +340,8 @@ export async function loadComponent<M>(
   });
   try {
     const model = build(store.root(), config);
-    if (!c.rehearsal) await store.load();
+    if (c.rehearsal) store.checkUnused();
+    else await store.load();
     return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
   } catch (error) {
     store[Symbol.dispose]();
@@ -362,10 +389,18 @@ export async function ownSettings(
 const MAX_TOKENIZER_BYTES = 64 << 20;
 
 function tokenizerFiles(folder: FolderSource): TokenizerFolder {
+  const checked = (path: string, what: string | undefined): void => {
+    if (what) throw new LssgenError("bad_file", `"${folder.name}/${path}" ${what}`);
+  };
   return {
-    text: (path) => folder.text(path),
+    async text(path) {
+      const text = await folder.text(path);
+      if (text !== undefined) checked(path, impostorOfText(text));
+      return text;
+    },
     async bytes(path) {
       const file = await folder.open(path);
+      if (file) checked(path, await impostorOf(file));
       if (file && file.size > MAX_TOKENIZER_BYTES) {
         throw new LssgenError(
           "bad_file",

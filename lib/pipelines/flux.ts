@@ -22,7 +22,7 @@ import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Denoiser, Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { checkChannels, checkWidth, loadComponent } from "./family.ts";
+import { checkChannels, checkWidth, encoderTexts, loadComponent } from "./family.ts";
 import { repeated, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { ClipPrompts, T5Prompts, warningsOf } from "./prompts.ts";
 import { vaeConfig } from "./vae.ts";
@@ -84,6 +84,7 @@ export const flux: Family = {
       },
       maskInput,
       embeddedGuidance: true,
+      prompts: 2,
       learnedUpsampler: index.components.has("upsampler"),
       cost: (calls) => costOf((h, w) => fluxFlops(config, h * w / 4, textTokens), calls, vae),
     };
@@ -119,14 +120,16 @@ class FluxNetwork implements Network {
     const { transformer } = this;
     const calls = request.trueCfgScale > 1 ? 2 : 1;
     // The negative prompt first, as everywhere here.
-    const prompts = calls === 2 ? [request.negativePrompt ?? "", request.prompt] : [request.prompt];
+    const prompts = (calls === 2 ? [true, false] : [false]).map((negative) =>
+      encoderTexts(request, negative)
+    );
     const clipLength = (await this.clip.getTokenizer()).maxLength;
     const length = request.maxSequenceLength ??
       Math.min(textLength(transformer.config), (await this.t5.getTokenizer()).maxLength);
     const clips = [], t5s = [];
-    for (const prompt of prompts) clips.push(await this.clip.encode(prompt, clipLength, request.emphasis));
+    for (const [first] of prompts) clips.push(await this.clip.encode(first, clipLength, request.emphasis));
     this.clip.rest();
-    for (const prompt of prompts) t5s.push(await this.t5.encode(prompt, length, request.emphasis));
+    for (const [, second] of prompts) t5s.push(await this.t5.encode(second, length, request.emphasis));
     this.t5.rest();
 
     const text = uploadStates(r, t5s.map(({ last }) => last)); // [B, T, joint_attention_dim]
@@ -183,8 +186,9 @@ class FluxNetwork implements Network {
         return scope.keep(unpackLatents(r, v, h, w));
       };
     };
-    // CLIP's vector sums up what fits; only what T5 does not see is lost.
-    return { calls, warnings: warningsOf(t5s), denoiser };
+    // CLIP's vector sums up what fits: of a prompt that T5 reads too, only what T5 does not see is lost.
+    const apart = clips.filter((_, i) => prompts[i][0] !== prompts[i][1]);
+    return { calls, warnings: warningsOf([...apart, ...t5s]), denoiser };
   }
 
   [Symbol.dispose](): void {

@@ -8,7 +8,13 @@
 import { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig, ClipTextModel } from "../models/clip.ts";
 import { t5Config, T5Encoder } from "../models/t5.ts";
-import { parseWeights, weightedChunks, type WeightedRow, weightedRow } from "../text/prompt_weights.ts";
+import {
+  breaks,
+  parseWeights,
+  weightedChunks,
+  type WeightedRow,
+  weightedRow,
+} from "../text/prompt_weights.ts";
 import type { Encoded, Tokenizer } from "../text/tokenizer.ts";
 import { type Component, loadComponent, type LoadContext, Opened } from "./family.ts";
 
@@ -96,7 +102,7 @@ abstract class PromptEncoder<M, S> implements Disposable {
   private async weighted(prompt: string, length: number): Promise<S> {
     const parts = parseWeights(prompt);
     const tokenizer = await this.getTokenizer();
-    if (parts.every(({ weight }) => weight === 1)) {
+    if (parts.every(({ weight }) => weight === 1) && !breaks(parts)) {
       const tokens = tokenizer.encode(parts.map(({ text }) => text).join(""), { maxLength: length });
       if (!tokens.cut) return await this.row(tokens);
     }
@@ -243,21 +249,25 @@ export function sideBySide(a: States, b: States): States {
   return { data, rows: a.rows, width };
 }
 
-/** Penultimate states of SDXL's and SD3's two CLIP encoders side by side, and all that each of them gave. */
+/**
+ * Penultimate states of SDXL's and SD3's two CLIP encoders side by side, and all that each of them gave.
+ *
+ * @param prompts The first encoder's and the second's.
+ */
 export async function clipStates(
   clipL: ClipPrompts,
   clipG: ClipPrompts,
-  prompt: string,
+  prompts: readonly [string, string],
   emphasis?: boolean,
 ): Promise<{ states: States; l: ClipStates; g: ClipStates }> {
   const both: ClipStates[] = [];
-  for (const clip of [clipL, clipG]) {
-    both.push(await clip.encode(prompt, (await clip.getTokenizer()).maxLength, emphasis));
+  for (const [i, clip] of [clipL, clipG].entries()) {
+    both.push(await clip.encode(prompts[i], (await clip.getTokenizer()).maxLength, emphasis));
   }
   const [l, g] = both;
   const rows = Math.max(l.penultimate.rows, g.penultimate.rows);
   const even = l.penultimate.rows === g.penultimate.rows;
-  const empty = even ? { l, g } : await clipStates(clipL, clipG, "");
+  const empty = even ? { l, g } : await clipStates(clipL, clipG, ["", ""]);
   return {
     states: sideBySide(
       filled(l.penultimate, rows, empty.l.penultimate),

@@ -14,7 +14,7 @@ import { costOf, unetFlops } from "../scaling/flops.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { type ModelIndex, readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { checkChannels, checkWidth, loadComponent } from "./family.ts";
+import { checkChannels, checkWidth, encoderTexts, loadComponent } from "./family.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { ClipPrompts, clipStates, type States, warningsOf, zeros } from "./prompts.ts";
 import { vaeConfig } from "./vae.ts";
@@ -74,6 +74,7 @@ function family(kind: Kind): Family {
         },
         maskInput,
         embeddedGuidance: distilled,
+        prompts: textEncoders(index).length,
         learnedUpsampler: index.components.has("upsampler"),
         cost: (calls) => costOf((h, w) => unetFlops(config, h, w, CLIP_LENGTH), calls, vae),
       };
@@ -134,7 +135,8 @@ function guidanceSinusoid(w: number, dim: number): Float32Array<ArrayBuffer> {
 interface TextCondition {
   readonly states: States;
   readonly textEmbeds?: Float32Array;
-  readonly warning?: string;
+  /** What was cut off, by encoder. */
+  readonly warned: readonly { readonly warning?: string }[];
 }
 
 class UnetNetwork implements Network {
@@ -162,18 +164,19 @@ class UnetNetwork implements Network {
     const scale = time_cond_proj_dim > 0 ? request.trueCfgScale : request.guidance;
     const calls = scale > 1 ? 2 : 1;
     const { emphasis } = request;
-    const positive = await this.condition(request.prompt, emphasis);
+    const positive = await this.condition(encoderTexts(request, false), emphasis);
     const conditions = [positive];
     if (calls === 2) {
       const { rows, width } = positive.states;
       // SDXL: no negative prompt at all is zeros, an empty one is encoded.
       conditions.unshift(
-        request.negativePrompt === undefined && zeroEmpty
+        (request.negativePrompt ?? request.negativePrompt2) === undefined && zeroEmpty
           ? {
             states: zeros(rows, width),
             textEmbeds: positive.textEmbeds && new Float32Array(positive.textEmbeds.length),
+            warned: [],
           }
-          : await this.condition(request.negativePrompt ?? "", emphasis),
+          : await this.condition(encoderTexts(request, true), emphasis),
       );
     }
     for (const encoder of this.encoders) encoder.rest();
@@ -187,7 +190,7 @@ class UnetNetwork implements Network {
     const textEmbeds = kind.xl ? uploadVectors(r, conditions.map((c) => c.textEmbeds!)) : undefined;
     return {
       calls,
-      warnings: warningsOf(conditions),
+      warnings: warningsOf(conditions.flatMap(({ warned }) => warned)),
       denoiser: () => (r, latents, step, stage) => {
         // Original size, crop, target size: those of the stage, or a small stage draws a cut-out of a large picture.
         const size = [stage.height, stage.width, 0, 0];
@@ -211,22 +214,22 @@ class UnetNetwork implements Network {
     };
   }
 
-  private async condition(prompt: string, emphasis?: boolean): Promise<TextCondition> {
+  private async condition(
+    [first, second]: readonly [string, string, ...string[]],
+    emphasis?: boolean,
+  ): Promise<TextCondition> {
     const [clipL, clipG] = this.encoders;
     if (!clipG && this.kind.xl) {
-      const { penultimate, textEmbeds, warning } = await clipL.encode(
-        prompt,
-        (await clipL.getTokenizer()).maxLength,
-        emphasis,
-      );
-      return { states: penultimate, textEmbeds, warning };
+      // The refiner's only encoder reads the first prompt.
+      const states = await clipL.encode(first, (await clipL.getTokenizer()).maxLength, emphasis);
+      return { states: states.penultimate, textEmbeds: states.textEmbeds, warned: [states] };
     }
     if (!clipG) {
-      const { last, warning } = await clipL.encode(prompt, (await clipL.getTokenizer()).maxLength, emphasis);
-      return { states: last, warning };
+      const states = await clipL.encode(first, (await clipL.getTokenizer()).maxLength, emphasis);
+      return { states: states.last, warned: [states] };
     }
-    const { states, l, g } = await clipStates(clipL, clipG, prompt, emphasis);
-    return { states, textEmbeds: g.textEmbeds, warning: l.warning };
+    const { states, l, g } = await clipStates(clipL, clipG, [first, second], emphasis);
+    return { states, textEmbeds: g.textEmbeds, warned: [l, g] };
   }
 
   [Symbol.dispose](): void {

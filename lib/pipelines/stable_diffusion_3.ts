@@ -13,7 +13,7 @@ import { t5Config } from "../models/t5.ts";
 import { costOf, sd3Flops } from "../scaling/flops.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { checkChannels, checkWidth, loadComponent } from "./family.ts";
+import { checkChannels, checkWidth, encoderTexts, loadComponent } from "./family.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import {
   ClipPrompts,
@@ -92,6 +92,7 @@ export const stableDiffusion3: Family = {
         entry: "reference",
       },
       embeddedGuidance: false,
+      prompts: index.components.has("text_encoder_3") ? 3 : 2,
       learnedUpsampler: index.components.has("upsampler"),
       cost: (calls) =>
         costOf(
@@ -133,7 +134,9 @@ class Sd3Network implements Network {
   async encode(r: Recorder, request: PromptRequest): Promise<Encoded> {
     const { transformer, clipL, clipG, t5 } = this;
     const calls = request.guidance > 1 ? 2 : 1;
-    const prompts = calls === 2 ? [request.negativePrompt ?? "", request.prompt] : [request.prompt];
+    const prompts = (calls === 2 ? [true, false] : [false]).map((negative) =>
+      encoderTexts(request, negative)
+    );
     const width = transformer.config.joint_attention_dim;
     const length = request.maxSequenceLength ??
       Math.min(TEXT_LENGTH, t5 ? (await t5.getTokenizer()).maxLength : TEXT_LENGTH);
@@ -143,13 +146,15 @@ class Sd3Network implements Network {
     const t5s: States[] = [];
     const pooled: Float32Array[] = [];
     const warnings: { warning?: string }[] = [];
-    for (const prompt of prompts) {
-      const { states, l, g } = await clipStates(clipL, clipG, prompt, emphasis);
-      const t = await t5?.encode(prompt, length, emphasis);
+    for (const [first, second, third] of prompts) {
+      const { states, l, g } = await clipStates(clipL, clipG, [first, second], emphasis);
+      const t = await t5?.encode(third, length, emphasis);
       clips.push(widened(states, width)); // [77, joint_attention_dim], or a multiple of 77
       t5s.push(t?.last ?? zeros(length, width)); // [T, joint_attention_dim]
       pooled.push(joined([l.textEmbeds ?? l.pooled, g.textEmbeds ?? g.pooled]));
-      warnings.push(t ?? l);
+      // What CLIP cuts off is not lost where T5 reads the same prompt.
+      const apart = [...first === third ? [] : [l], ...second === third ? [] : [g]];
+      warnings.push(...t ? [...apart, t] : [l, g]);
     }
     for (const encoder of [clipL, clipG, t5]) encoder?.rest();
 

@@ -13,15 +13,17 @@ import { storedKernels } from "../gpu/stored.ts";
 import { tuneOnce } from "../gpu/tune.ts";
 import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
+import { firstSeed } from "../random.ts";
 import { runPlan } from "../scaling/lssgen.ts";
 import { planStages } from "../scaling/plan.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import { createScheduler, samplerConfig } from "../schedulers/registry.ts";
 import type { Tensor } from "../tensor.ts";
+import { type LoraTag, readPrompt } from "../text/prompt_syntax.ts";
 import { type FolderSource, httpFolder } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
 import { LoraSet } from "../weights/lora.ts";
-import { type ModelIndex, readModelIndex } from "../weights/model_folder.ts";
+import { readModelIndex } from "../weights/model_folder.ts";
 import { embeddedFolder } from "./embedded_model.ts";
 import { familyOf } from "./families.ts";
 import {
@@ -36,6 +38,7 @@ import {
   Opened,
   ownSettings,
   partOf,
+  type PromptRequest,
 } from "./family.ts";
 import { generation } from "./generation.ts";
 import { type GpuDenoising, gpuDenoising, noLearnedUpsampler, seededNoise, torchNoise } from "./latents.ts";
@@ -168,9 +171,12 @@ export async function createPipeline(
   const family = familyOf(index);
   let info = await ownSettings(folder, await family.read(folder, index));
   if (options.upsamplerWeights) info = { ...info, learnedUpsampler: true };
+  const { firstPicture } = options;
+  const tags = firstPicture ? readPrompts(info, { prompt: "", ...firstPicture }).loras : [];
   const device = options.device ?? await openDevice();
   const parts: Disposable[] = options.device ? [] : [device];
   const loaded = new AbortController();
+  const refused = new AbortController();
   try {
     await tuneOnce(device);
     const { signal, onProgress } = options;
@@ -179,39 +185,64 @@ export async function createPipeline(
     const memory = options.kernels ?? storedKernels;
     const key = kernelListKey(device, info.name, dtype);
     const known = memory.recall(key);
-    const opened = new Opened();
-    await opened.checkTokenizers(folder, index);
-    const { loras, warnings } = await openLoras(options.loras, folder, index, opened);
-    const context: LoadContext = {
+    const bare: LoadContext = {
       folder,
       index,
       device,
       dtype,
       maxActivationBytes,
-      loras,
       signal,
       onProgress,
       kernels: new KernelList(memory, key, known),
-      opened,
+      opened: new Opened(),
     };
     const model = { family, info, options };
-    // Hints: what goes wrong here goes wrong again where it matters, and is told there.
-    const rehearsed = rehearse(model, { ...context, signal: loaded.signal }).catch(() => []);
+    await bare.opened!.checkTokenizers(folder, index);
+    const { loras, warnings } = await openLoras(model, bare, tags);
+    const context = { ...bare, loras };
+    const rehearsed = foretold(() => rehearse(model, { ...context, signal: loaded.signal })).catch(
+      (error) => {
+        // A file that is no good for the last text encoder is told before weights are loaded, not minutes later. Anything
+        // else that goes wrong here goes wrong again where it matters, and is told there.
+        if (!loaded.signal.aborted && isAboutFiles(error)) refused.abort(error);
+        return [];
+      },
+    );
     const warming = warmKernels(device, [known, rehearsed], loaded.signal);
     // Ahead of the weights it is over at once; beside them it would be over with them, where they come from memory.
     await settledWithin(AHEAD_MS, rehearsed);
-    const networks = await openNetworks(model, context, parts);
+    refused.signal.throwIfAborted();
+    const stop = signal ? AbortSignal.any([signal, refused.signal]) : refused.signal;
+    const networks = await openNetworks(model, { ...context, signal: stop }, parts);
     // What it still waits for, the first prompt would: tokenizers and headers.
     await settledWithin(BEHIND_MS, rehearsed);
+    refused.signal.throwIfAborted();
     loaded.abort();
     await warming;
     // The signal stops loading only: each picture brings its own.
-    return new TextToImage(info, { ...context, signal: undefined }, networks, warnings);
+    return new TextToImage(model, { ...context, signal: undefined }, networks, { tags, warnings });
   } catch (error) {
     loaded.abort();
     for (const part of parts.reverse()) part[Symbol.dispose]();
-    throw error;
+    throw error instanceof AbortedError && refused.signal.aborted ? refused.signal.reason : error;
   }
+}
+
+/** A rehearsal, tried again where a file was no good: what fails twice in the same way is no matter of the network. */
+async function foretold(rehearsal: () => Promise<KernelSpec[]>): Promise<KernelSpec[]> {
+  try {
+    return await rehearsal();
+  } catch (error) {
+    if (!isAboutFiles(error)) throw error;
+    const again = await rehearsal().catch((second) => second as Error);
+    if (Array.isArray(again)) return again;
+    throw again.message === (error as Error).message ? again : new AbortedError();
+  }
+}
+
+/** Whether an error says that a file of the model is no good. */
+function isAboutFiles(error: unknown): boolean {
+  return error instanceof LssgenError && ["bad_file", "bad_tensor", "unsupported"].includes(error.code);
 }
 
 /** A model as its configs and the caller describe it. */
@@ -271,24 +302,65 @@ export async function rehearse(model: Model, context: LoadContext): Promise<Kern
   const idle = { ...context, device, rehearsal: true, kernels: undefined, onProgress: undefined };
   context.opened?.begin(context.folder, context.index);
   const networks = await openNetworks(model, idle, []);
-  const picture = new TextToImage(model.info, idle, networks, []);
+  const picture = new TextToImage(model, idle, networks, { tags: [], warnings: [] });
   await picture.rehearse({ prompt: ANY_PROMPT, ...model.options.firstPicture });
   return device.kernels.specs();
 }
 
-/** LoRAs matched to the headers of every component, so that what fits nothing is known before anything is loaded. */
+/** LoRAs as they are in the weights. */
+interface AppliedLoras {
+  /** Those that the prompt named. */
+  readonly tags: readonly LoraTag[];
+  /** What of them fits nothing, as sentences. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * The caller's LoRAs and those that a prompt names, matched to the headers of every component, so that what fits nothing is
+ * known before anything is loaded.
+ *
+ * @throws {LssgenError} `bad_option` when a prompt names a LoRA that nobody finds; as {@linkcode LoraSet.open} and
+ * {@linkcode LoraSet.warnings}.
+ */
 async function openLoras(
-  files: PipelineOptions["loras"],
-  folder: FolderSource,
-  index: ModelIndex,
-  opened: Opened,
-): Promise<{ loras?: LoraSet; warnings: string[] }> {
-  if (!files || files.length === 0) return { warnings: [] };
-  const loras = await LoraSet.open(files);
-  for (const part of ADAPTABLE) {
-    if (index.components.has(part)) loras.apply(await opened.checkpoint(folder, part, false), partOf(part));
+  { options: { loras = [], findLora } }: Model,
+  { folder, index, opened = new Opened() }: LoadContext,
+  tags: readonly LoraTag[],
+): Promise<{ loras?: Pick<LoraSet, "apply">; warnings: string[] }> {
+  const named = [];
+  for (const { name, scale, textScale } of tags) {
+    const found = await findLora?.(name);
+    if (!found) {
+      throw new LssgenError(
+        "bad_option",
+        `The prompt names the LoRA "${name}", but ` +
+          (findLora
+            ? "there is none of that name"
+            : "no folder of LoRAs is known: --lora-model-dir DIR names one, findLora in createPipeline"),
+      );
+    }
+    if (scale !== 0 || textScale !== 0) named.push({ ...found, scale, textScale });
   }
-  return { loras, warnings: loras.warnings(`${folder.name} (${index.pipeline})`) };
+  if (loras.length + named.length === 0) return { warnings: [] };
+  const denoiser = await LoraSet.open([...loras, ...named]);
+  // A scale belongs to a file as a whole: where the encoders' differs, they have a set of their own.
+  const even = named.every(({ scale, textScale }) => scale === textScale);
+  const text = even ? denoiser : await LoraSet.open([
+    ...loras,
+    ...named.map(({ textScale, ...found }) => ({ ...found, scale: textScale })),
+  ]);
+  for (const part of ADAPTABLE) {
+    if (!index.components.has(part)) continue;
+    for (const set of new Set([denoiser, text])) {
+      set.apply(await opened.checkpoint(folder, part, false), partOf(part));
+    }
+  }
+  return {
+    loras: {
+      apply: (checkpoint, part) => (part === "denoiser" ? denoiser : text).apply(checkpoint, part),
+    },
+    warnings: denoiser.warnings(`${folder.name} (${index.pipeline})`),
+  };
 }
 
 /**
@@ -328,7 +400,8 @@ async function loadUpsampler(
 
 /** Networks of an open pipeline. */
 interface Networks {
-  readonly network: Network;
+  /** Absent after a change of LoRAs that failed: the next picture loads it. */
+  network: Network | undefined;
   readonly vae: Autoencoder;
   readonly tiny: Autoencoder | undefined;
   /** What makes the result. */
@@ -342,12 +415,16 @@ class TextToImage implements Pipeline {
   private queue: Promise<unknown> = Promise.resolve();
   private closed = false;
 
+  readonly info: ModelInfo;
+
   constructor(
-    readonly info: ModelInfo,
+    private readonly model: Model,
     private readonly context: LoadContext,
     private readonly networks: Networks,
-    private readonly warnings: readonly string[],
-  ) {}
+    private loras: AppliedLoras,
+  ) {
+    this.info = model.info;
+  }
 
   plan(request: Omit<GenerateRequest, "prompt">): Plan {
     return planPicture(this.info, request);
@@ -371,20 +448,26 @@ class TextToImage implements Pipeline {
     const plan = this.plan(request);
     const clock = new Clock(device);
     const report = options.onProgress;
+    const read = readPrompts(info, p);
+    if (await this.change(read.loras, options)) await clock.lap("load");
 
     using r = new Recorder(device, dtype, options.signal);
     report?.({ phase: "encode" });
-    const encoded = await this.encode(r, p);
+    const encoded = await this.encode(r, read);
     await clock.lap("encode");
 
     const images: GeneratedImage[] = [];
-    for (let picture = 0; picture < p.count; picture++) {
+    const { prompts = [p.prompt] } = encoded;
+    const count = p.count * prompts.length;
+    firstSeed(p.seed, count);
+    for (let picture = 0; picture < count; picture++) {
+      const which = Math.floor(picture / p.count);
       using scope = r.scope();
       const latents = await runPlan(
         plan,
         gpuDenoising({
           ...this.denoising(r, scope, p),
-          denoise: encoded.denoiser(),
+          denoise: encoded.denoiser(which),
           noise: p.rng === "philox" ? seededNoise(p.seed + picture, 0) : torchNoise(p.seed + picture, p.rng),
           preview: async (x0, stage, done) =>
             report?.({
@@ -415,15 +498,53 @@ class TextToImage implements Pipeline {
       await clock.lap("decode");
       const { count: _, image: _image, mask: _mask, ...parameters } = p;
       const seed = p.seed + picture;
-      images.push({ width: plan.width, height: plan.height, rgb, seed, parameters: { ...parameters, seed } });
+      const prompt = prompts[which];
+      images.push({
+        width: plan.width,
+        height: plan.height,
+        rgb,
+        seed,
+        parameters: { ...parameters, prompt, seed },
+      });
     }
     kernels?.add(r.kernels);
     return {
       images,
       plan,
       timings: clock.laps(),
-      warnings: [...this.warnings, ...plan.warnings, ...encoded.warnings],
+      warnings: [...this.loras.warnings, ...plan.warnings, ...read.warnings, ...encoded.warnings],
     };
+  }
+
+  /**
+   * Sees to it that the LoRAs which the prompt names, and no others, are in the weights: another set loads the denoiser and
+   * the text encoders anew.
+   *
+   * @returns Whether anything was loaded.
+   */
+  private async change(tags: readonly LoraTag[], { signal, onProgress }: GenerateOptions): Promise<boolean> {
+    const { model, networks } = this;
+    if (networks.network && sameLoras(tags, this.loras.tags)) return false;
+    // What cannot be applied is told before anything is given up.
+    const { loras, warnings } = await openLoras(model, this.context, tags);
+    if (networks.network) {
+      networks.parts.splice(networks.parts.indexOf(networks.network), 1);
+      networks.network[Symbol.dispose]();
+      networks.network = undefined;
+    }
+    // The network keeps its signal for encoders that it loads later: it must not be this picture's.
+    const loading = new AbortController();
+    const stop = (): void => loading.abort();
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      const context = { ...this.context, loras, signal: loading.signal, onProgress };
+      networks.network = await model.family.load(context);
+      networks.parts.push(networks.network);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+    this.loras = { tags, warnings };
+    return true;
   }
 
   /** Records what a picture launches, each network once a stage. For devices that do nothing. */
@@ -431,7 +552,7 @@ class TextToImage implements Pipeline {
     const { device, dtype, signal } = this.context;
     const p = resolve(this.info, request, this.info.learnedUpsampler);
     using r = new Recorder(device, dtype, signal);
-    const encoded = await this.encode(r, p);
+    const encoded = await this.encode(r, readPrompts(this.info, p));
     using scope = r.scope();
     const latents = await runPlan(
       this.plan(request),
@@ -445,9 +566,8 @@ class TextToImage implements Pipeline {
     await this.networks.decoder.decode(r, latents);
   }
 
-  private encode(r: Recorder, p: Resolved): Promise<Encoded> {
-    const { prompt, negativePrompt, guidance, trueCfgScale, emphasis } = p;
-    return this.networks.network.encode(r, { prompt, negativePrompt, guidance, trueCfgScale, emphasis });
+  private encode(r: Recorder, { request }: ReadRequest): Promise<Encoded> {
+    return this.networks.network!.encode(r, request);
   }
 
   /** What denoising works with, whatever is drawn. */
@@ -468,6 +588,12 @@ class TextToImage implements Pipeline {
     this.networks.parts.length = 0;
     this.context.device.memory.trim();
   }
+}
+
+function sameLoras(a: readonly LoraTag[], b: readonly LoraTag[]): boolean {
+  const key = (tags: readonly LoraTag[]): string =>
+    tags.map(({ name, scale, textScale }) => JSON.stringify([name, scale, textScale])).sort().join();
+  return key(a) === key(b);
 }
 
 /** The network at each stage's first step; what it gives then stands for all others. */
@@ -538,17 +664,10 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     // Where guidance is classifier-free anyway, its scale may be asked for under either name.
     guidance: request.guidance ?? (info.embeddedGuidance ? undefined : request.trueCfgScale) ?? d.guidance,
   };
-  const whole = (name: "seed" | "count", low: number, high: number): void => {
-    const value = p[name];
-    if (!Number.isSafeInteger(value) || value < low || value > high) {
-      throw new LssgenError(
-        "bad_option",
-        `${name} is ${value}, expected a whole number from ${low} to ${high}`,
-      );
-    }
-  };
-  whole("seed", 0, Number.MAX_SAFE_INTEGER - 10_000);
-  whole("count", 1, 10_000);
+  if (!Number.isSafeInteger(p.count) || p.count < 1 || p.count > 10_000) {
+    throw new LssgenError("bad_option", `count is ${p.count}, expected a whole number from 1 to 10000`);
+  }
+  const seed = firstSeed(p.seed, p.count);
   for (const name of ["guidance", "trueCfgScale"] as const) {
     if (!(p[name] >= 0 && p[name] <= 1000)) {
       throw new LssgenError("bad_option", `${name} is ${p[name]}, expected a number from 0 to 1000`);
@@ -571,15 +690,86 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
   if (!RNGS.includes(p.rng)) {
     throw new LssgenError("bad_option", `rng is "${p.rng}", expected one of ${RNGS.join(", ")}`);
   }
-  if (
-    p.negativePrompt !== undefined && p.negativePrompt !== "" && info.embeddedGuidance && p.trueCfgScale <= 1
-  ) {
+  readPrompts(info, p);
+  return { ...p, seed };
+}
+
+/** A request's prompts, read. */
+interface ReadRequest {
+  /** For the encoders: words only. */
+  readonly request: PromptRequest;
+  /** LoRAs that the prompt names. */
+  readonly loras: readonly LoraTag[];
+  /** Sentences for the user. */
+  readonly warnings: readonly string[];
+}
+
+/** Prompts beside the first, and by which encoder they are read. */
+const FURTHER_PROMPTS: readonly (readonly [
+  field: "prompt2" | "prompt3" | "negativePrompt2" | "negativePrompt3",
+  option: string,
+  encoder: 2 | 3,
+])[] = [
+  ["prompt2", "--prompt-2", 2],
+  ["prompt3", "--prompt-3", 3],
+  ["negativePrompt2", "--negative-prompt-2", 2],
+  ["negativePrompt3", "--negative-prompt-3", 3],
+];
+
+/**
+ * Reads the prompts of a request, and refuses those that the model does not read.
+ *
+ * @throws {LssgenError} `bad_option`, naming the field; as {@linkcode readPrompt}.
+ */
+function readPrompts(info: ModelInfo, p: GenerateRequest): ReadRequest {
+  const { guidance = info.defaults.guidance, trueCfgScale = 1, emphasis = true } = p;
+  const given = (field: keyof GenerateRequest): boolean => p[field] !== undefined && p[field] !== "";
+  for (const [field, option, encoder] of FURTHER_PROMPTS) {
+    if (!given(field) || encoder <= info.prompts) continue;
+    const why = info.prompts < 2
+      ? `${info.pipeline} has one at most`
+      : encoder === 3 && info.pipeline === "StableDiffusion3Pipeline"
+      ? `"${info.name}" has no text_encoder_3 (T5)`
+      : `${info.pipeline} has two`;
+    throw new LssgenError("bad_option", `${field} (${option}) is for text encoder ${encoder}, ${why}`);
+  }
+  const negative = (["negativePrompt", "negativePrompt2", "negativePrompt3"] as const).find(given);
+  if (negative !== undefined && info.prompts === 0) {
     throw new LssgenError(
       "bad_option",
-      `negativePrompt has no effect on ${info.pipeline} unless trueCfgScale (--cfg-scale) is above 1, for example 4`,
+      `${negative} has no effect on ${info.pipeline}, which draws classes: leave it out`,
     );
   }
-  return p;
+  const off = negative !== undefined && (info.embeddedGuidance ? trueCfgScale : guidance) <= 1;
+  if (off && info.embeddedGuidance) {
+    throw new LssgenError(
+      "bad_option",
+      `${negative} has no effect on ${info.pipeline} unless trueCfgScale (--cfg-scale) is above 1, for example 4`,
+    );
+  }
+  const loras: LoraTag[] = [];
+  const warnings = off ? [`${negative} has no effect at guidance ${guidance}: above 1 it has`] : [];
+  const words = <F extends "prompt" | "negativePrompt" | typeof FURTHER_PROMPTS[number][0]>(field: F) => {
+    const text = p[field];
+    // Names of classes are no prompts.
+    if (text === undefined || !emphasis || info.prompts === 0) return text;
+    const read = readPrompt(text, field);
+    loras.push(...read.loras);
+    warnings.push(...read.warnings);
+    return read.text;
+  };
+  const request = {
+    prompt: words("prompt") ?? "",
+    prompt2: words("prompt2"),
+    prompt3: words("prompt3"),
+    negativePrompt: words("negativePrompt"),
+    negativePrompt2: words("negativePrompt2"),
+    negativePrompt3: words("negativePrompt3"),
+    guidance,
+    trueCfgScale,
+    emphasis,
+  };
+  return { request, loras, warnings };
 }
 
 /** Calls of the network a step. */

@@ -15,10 +15,24 @@ import type { Lora } from "../weights/lora.ts";
 
 /** A picture asked for. What is left out is the model's own default ({@linkcode ModelInfo.defaults}). */
 export interface GenerateRequest {
-  /** What to draw; for class-conditional models a class number or one of its names. */
+  /**
+   * What to draw; for class-conditional models a class number, one of its names, or several numbers ("3, 281"), which make
+   * a picture each. `<lora:name:0.8>` in it applies the LoRA that {@linkcode PipelineOptions.findLora} finds.
+   */
   readonly prompt: string;
+  /**
+   * Another text for the second text encoder: FLUX's T5, SDXL's and SD3's second CLIP. Absent or empty means `prompt`, as in
+   * diffusers. Models without such an encoder refuse it ({@linkcode ModelInfo.prompts}).
+   */
+  readonly prompt2?: string;
+  /** Another text for the third text encoder, SD3's T5. */
+  readonly prompt3?: string;
   /** What to keep out. Needs guidance with a second call: FLUX takes one too when `trueCfgScale` is above 1. */
   readonly negativePrompt?: string;
+  /** What to keep out, for the second text encoder; absent or empty means `negativePrompt`. */
+  readonly negativePrompt2?: string;
+  /** What to keep out, for the third text encoder. */
+  readonly negativePrompt3?: string;
   /** Pixels. */
   readonly width?: number;
   /** Pixels. */
@@ -29,7 +43,7 @@ export interface GenerateRequest {
   readonly guidance?: number;
   /** FLUX: classifier-free guidance on top of the embedded one; 1 is off. */
   readonly trueCfgScale?: number;
-  /** 0 … 2^53 − 1; the same seed gives the same noise everywhere. Default 0. */
+  /** 0 … 2^53 − 1; the same seed gives the same noise everywhere. −1 draws one at random. Default 0. */
   readonly seed?: number;
   /** `lssgen`, `direct` or another of the methods' registry. */
   readonly method?: string;
@@ -46,8 +60,9 @@ export interface GenerateRequest {
   /** Pictures, each of its own noise. Default 1. */
   readonly count?: number;
   /**
-   * `(word:1.3)`, `((word))` and `[word]` weigh words, and CLIP reads prompts of any length in rows of 77 tokens, as
-   * users of ComfyUI and A1111 expect. False: brackets are text and long prompts are cut, as in diffusers. Default true.
+   * `(word:1.3)`, `((word))` and `[word]` weigh words, CLIP reads prompts of any length in rows of 77 tokens, `BREAK` begins
+   * a row, and `<lora:name:0.8>` applies a LoRA, as users of ComfyUI and A1111 expect. False: all of it is text and long
+   * prompts are cut, as in diffusers. Default true.
    */
   readonly emphasis?: boolean;
   /** Image-to-image: the picture to begin with, resized to the first stage. */
@@ -190,6 +205,8 @@ export interface ModelInfo {
   readonly defaults: Defaults;
   /** Whether guidance is an input of the network rather than a second call. */
   readonly embeddedGuidance: boolean;
+  /** Prompts it can read apart from each other: FLUX and SDXL 2, SD3 with T5 3, and 0 where it draws classes. */
+  readonly prompts: number;
   /** Whether the folder brings a learned latent upsampler. */
   readonly learnedUpsampler: boolean;
   /** Colours that latents nearly are: rgb (−1 … 1) = latents · factors [C][3] + bias [3]. From lssgen.json. */
@@ -214,6 +231,11 @@ export interface PipelineOptions {
   readonly signal?: AbortSignal;
   /** LoRAs for the denoiser and the text encoders; several add up. */
   readonly loras?: readonly Lora[];
+  /**
+   * Finds the LoRA that a prompt names, `<lora:name:0.8>`; undefined: there is none. The weights that LoRAs change are loaded
+   * anew when a prompt names others than the one before. Without this function such prompts are refused.
+   */
+  readonly findLora?: (name: string) => Promise<Pick<Lora, "file" | "config"> | undefined>;
   /** Folder of a learned latent upsampler, in place of the model's own. */
   readonly upsamplerWeights?: FolderSource;
   /**

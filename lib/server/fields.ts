@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { GenerateRequest } from "../pipelines/types.ts";
+
 /** An answer other than 200, with its reason. */
 export class ApiError extends Error {
   /**
@@ -102,6 +104,18 @@ export class Fields {
     const value = Object.hasOwn(this.values, name) ? this.values[name] : undefined;
     return value === null ? undefined : value;
   }
+}
+
+/** Texts for the second and the third text encoder, under diffusers' names in both APIs. */
+export function furtherPrompts(
+  f: Fields,
+): Pick<GenerateRequest, "prompt2" | "prompt3" | "negativePrompt2" | "negativePrompt3"> {
+  return {
+    prompt2: f.text("prompt_2"),
+    prompt3: f.text("prompt_3"),
+    negativePrompt2: f.text("negative_prompt_2"),
+    negativePrompt3: f.text("negative_prompt_3"),
+  };
 }
 
 function refuse(name: string, value: unknown, expected: string): ApiError {

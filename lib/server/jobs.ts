@@ -28,6 +28,8 @@ export interface JobResult {
   readonly images: readonly GeneratedImage[];
   /** Whether {@linkcode Jobs.interrupt} ended it early. */
   readonly interrupted: boolean;
+  /** What the client should know, each sentence once. */
+  readonly warnings: readonly string[];
 }
 
 /** Where the running job is. */
@@ -162,6 +164,7 @@ export class Jobs {
     };
     this.running = running;
     const images: GeneratedImage[] = [];
+    const warnings = new Set<string>();
     try {
       for (const [picture, request] of requests.entries()) {
         running.picture = picture;
@@ -171,7 +174,9 @@ export class Jobs {
           onProgress: watch,
           ...this.previews && { previewEvery: PREVIEW_EVERY, preview: "proj" as const },
         };
-        images.push(...(await this.engine.generate(request, options)).images);
+        const result = await this.engine.generate(request, options);
+        images.push(...result.images);
+        for (const warning of result.warnings) warnings.add(warning);
       }
     } catch (error) {
       if (this.closing.signal.aborted) throw closed();
@@ -180,7 +185,7 @@ export class Jobs {
       signal.removeEventListener("abort", leave);
       this.running = undefined;
     }
-    return { images, interrupted: running.interrupted };
+    return { images, interrupted: running.interrupted, warnings: [...warnings] };
   }
 
   /** Turns progress of a picture into a share of the job. */

@@ -35,5 +35,15 @@ export function sized(request: GenerateRequest, info: ModelInfo, limits: Limits)
       "width",
     );
   }
+  // Class-conditional models draw a picture of every class in a prompt.
+  const classes = info.prompts === 0 ? request.prompt.trim().split(/[\s,]+/).length : 1;
+  if (classes > limits.pictures) {
+    throw new ApiError(
+      422,
+      "bad_field",
+      `"prompt" names ${classes} classes, at most ${limits.pictures} pictures are drawn`,
+      "prompt",
+    );
+  }
   return request;
 }

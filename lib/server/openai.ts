@@ -5,10 +5,11 @@
  */
 
 import type { GenerateRequest, ModelInfo } from "../pipelines/types.ts";
-import { ApiError, Fields } from "./fields.ts";
+import { firstSeed, MAX_SEED } from "../random.ts";
+import { ApiError, Fields, furtherPrompts } from "./fields.ts";
 import { type Limits, sized } from "./limits.ts";
 
-/** Requests of one picture each. Fields beyond OpenAI's: `seed`, `steps`, `guidance`, `negative_prompt`, `method`. */
+/** Requests of one picture each. Fields beyond OpenAI's: `seed`, `steps`, `guidance`, `negative_prompt`, `method`, `prompt_2` … */
 export function imageRequests(body: unknown, info: ModelInfo, limits: Limits): GenerateRequest[] {
   const f = new Fields(body);
   const prompt = f.text("prompt");
@@ -45,20 +46,23 @@ export function imageRequests(body: unknown, info: ModelInfo, limits: Limits): G
       steps: f.whole("steps", 1, limits.steps),
       guidance: f.number("guidance", 0, 100),
       method: f.text("method"),
+      ...furtherPrompts(f),
     },
     info,
     limits,
   );
-  const seed = f.whole("seed", 0, 2 ** 52) ?? crypto.getRandomValues(new Uint32Array(1))[0];
-  return Array.from(
-    { length: f.whole("n", 1, limits.pictures) ?? 1 },
-    (_, i) => ({ ...request, seed: seed + i }),
-  );
+  const length = f.whole("n", 1, limits.pictures) ?? 1;
+  const seed = firstSeed(f.whole("seed", -1, MAX_SEED) ?? -1, length);
+  return Array.from({ length }, (_, i) => ({ ...request, seed: seed + i }));
 }
 
-/** The answer with pictures. */
-export function imagesAnswer(files: readonly string[]): unknown {
-  return { created: Math.floor(Date.now() / 1000), data: files.map((file) => ({ b64_json: file })) };
+/** The answer with pictures; `warnings` beyond OpenAI's fields, where there are any. */
+export function imagesAnswer(files: readonly string[], warnings: readonly string[]): unknown {
+  return {
+    created: Math.floor(Date.now() / 1000),
+    data: files.map((file) => ({ b64_json: file })),
+    ...warnings.length > 0 && { warnings },
+  };
 }
 
 /** The one model there is. */

@@ -10,7 +10,8 @@
 import { decodePng } from "../image/png.ts";
 import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/types.ts";
 import { SAMPLER_NAMES } from "../schedulers/registry.ts";
-import { ApiError, Fields } from "./fields.ts";
+import { firstSeed, MAX_SEED } from "../random.ts";
+import { ApiError, Fields, furtherPrompts } from "./fields.ts";
 import type { JobResult, JobState } from "./jobs.ts";
 import { type Limits, sized } from "./limits.ts";
 
@@ -85,14 +86,14 @@ export async function pictureRequests(
       minResolution: f.whole("min_resolution", 16, 16_384),
       initNoise: f.number("init_noise", 0.01, 1),
       upsampler: f.text("upsampler") as GenerateRequest["upsampler"],
+      ...furtherPrompts(f),
       ...highResolution(f, fromPicture, width ?? info.defaults.width, height ?? info.defaults.height),
       ...fromPicture && await startingPicture(f),
     },
     info,
     limits,
   );
-  const seed = f.whole("seed", -1, 2 ** 52) ?? -1;
-  const first = seed < 0 ? crypto.getRandomValues(new Uint32Array(1))[0] : seed;
+  const first = firstSeed(f.whole("seed", -1, MAX_SEED) ?? -1, batch);
   return Array.from({ length: batch }, (_, i) => ({ ...request, seed: first + i }));
 }
 
@@ -167,7 +168,7 @@ function bytesOf(text: string, field: string): Uint8Array<ArrayBuffer> {
 /** The answer of txt2img and img2img. */
 export function pictureAnswer(
   body: unknown,
-  { images, interrupted }: JobResult,
+  { images, interrupted, warnings }: JobResult,
   files: readonly string[],
 ): unknown {
   const seeds = images.map(({ seed }) => seed);
@@ -187,6 +188,7 @@ export function pictureAnswer(
     method,
     batch_size: images.length,
     interrupted,
+    warnings,
   };
   return { images: files, parameters, info: JSON.stringify(info) };
 }

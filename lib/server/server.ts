@@ -118,12 +118,12 @@ export class ImageServer {
 
   private async openai(request: Request): Promise<unknown> {
     const body = await this.body(request);
-    const { images, interrupted } = await this.draw(
+    const { images, interrupted, warnings } = await this.draw(
       imageRequests(body, this.engine.info, this.limits),
       request.signal,
     );
     if (interrupted) throw new ApiError(503, "interrupted", "The request was interrupted");
-    return imagesAnswer(await this.files(images));
+    return imagesAnswer(await this.files(images), warnings);
   }
 
   private async draw(requests: readonly GenerateRequest[], signal: AbortSignal): Promise<JobResult> {

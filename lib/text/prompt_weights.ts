@@ -3,7 +3,8 @@
  *
  * `(word)` weighs 1.1 times its surroundings, `((word))` 1.21; `(word:1.3)` weighs 1.3 whatever stands
  * around it, as in ComfyUI; `[word]` weighs 1/1.1, as in A1111. `\(`, `\)`, `\[`, `\]` and `\\` are the
- * characters themselves, and a bracket without its partner is an ordinary character.
+ * characters themselves (also `\{`, `\}`, `\<`, `\>`, `\|`, `\:` and `\_`), and a bracket without its partner is an
+ * ordinary character. `BREAK`, a word of its own in capitals, begins a new row, as in A1111 and stable-diffusion.cpp.
  *
  * An encoder's caller gives weight w to a token's hidden state h as ComfyUI does,
  * `h₀ + w · (h − h₀)`, where h₀ is the state at the same place for the empty prompt.
@@ -12,6 +13,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { BREAK } from "./prompt_syntax.ts";
 import { frame, type Tokenizer } from "./tokenizer.ts";
 
 /** A stretch of a prompt with one weight. */
@@ -56,7 +58,7 @@ interface Group {
 export function parseWeights(prompt: string): WeightedText[] {
   const root: Group = { open: "", parts: [] };
   const stack: Group[] = [root];
-  for (const token of prompt.match(/\\[()[\]\\]|[()[\]]|[^()[\]\\]+|\\/gu) ?? []) {
+  for (const token of prompt.match(/\\[()[\]{}<>|:_\\]|[()[\]]|[^()[\]\\]+|\\/gu) ?? []) {
     const group = stack[stack.length - 1];
     if (token === "(" || token === "[") {
       const inner: Group = { open: token, parts: [] };
@@ -116,19 +118,36 @@ function append(out: { text: string; weight: number }[], text: string, weight: n
   else if (text !== "") out.push({ text, weight });
 }
 
+/** A word as tokens. */
+interface Word {
+  readonly tokens: readonly number[];
+  readonly weight: number;
+  /** `BREAK`, which has no tokens. */
+  readonly newRow?: boolean;
+}
+
 /** Tokens of a prompt word by word, each word with its weight. */
-function weightedWords(tokenizer: Tokenizer, prompt: string): { tokens: number[]; weight: number }[] {
+function weightedWords(tokenizer: Tokenizer, prompt: string): Word[] {
   return parseWeights(prompt).flatMap(({ text, weight }) =>
-    text.split(/\p{White_Space}+/u).filter((word) => word !== "").map((word) => ({
-      tokens: tokenizer.tokens(word),
-      weight,
-    }))
+    text.split(BREAK).flatMap((part, i): Word[] => [
+      ...(i > 0 ? [{ tokens: [], weight, newRow: true }] : []),
+      ...part.split(/\p{White_Space}+/u).filter((word) => word !== "").map((word) => ({
+        tokens: tokenizer.tokens(word),
+        weight,
+      })),
+    ])
   );
+}
+
+/** Whether a prompt wants more than one row, however short it is. */
+export function breaks(parts: readonly WeightedText[]): boolean {
+  return parts.some(({ text }) => BREAK.test(text));
 }
 
 /**
  * A prompt of any length as rows of `maxLength` tokens for an encoder of fixed length (CLIP: 77, so 75
- * tokens of text a row). Words stay whole unless they have 8 tokens or more. At least one row.
+ * tokens of text a row). Words stay whole unless they have 8 tokens or more. At least one row, and none without text:
+ * `BREAK` at either end, or twice in a row, adds none, as in stable-diffusion.cpp.
  *
  * @throws {LssgenError} `bad_option` as {@linkcode parseWeights} and {@linkcode Tokenizer.encode}.
  */
@@ -144,6 +163,7 @@ export function weightedChunks(tokenizer: Tokenizer, prompt: string, maxLength: 
   };
   if (room < 1) flush(); // throws, and says why
   for (const word of weightedWords(tokenizer, prompt)) {
+    if (word.newRow && tokens.length > 0) flush();
     let rest = word.tokens;
     while (rest.length > 0) {
       const free = room - tokens.length;
@@ -163,13 +183,14 @@ export function weightedChunks(tokenizer: Tokenizer, prompt: string, maxLength: 
 }
 
 /**
- * A prompt as one row for an encoder without a fixed length (T5), cut at `maxLength` and padded to it.
+ * A prompt as one row for an encoder without a fixed length (T5), cut at `maxLength` and padded to it. `BREAK` parts
+ * words, as white space does.
  *
  * @throws {LssgenError} `bad_option` as {@linkcode parseWeights} and {@linkcode Tokenizer.encode}.
  */
 export function weightedRow(tokenizer: Tokenizer, prompt: string, maxLength: number): WeightedRow {
   const words = weightedWords(tokenizer, prompt);
-  const tokens = words.flatMap((word) => word.tokens);
+  const tokens = words.flatMap((word) => [...word.tokens]);
   const weights = words.flatMap((word) => word.tokens.map(() => word.weight));
   return weightedFrame(tokenizer, tokens, weights, maxLength);
 }

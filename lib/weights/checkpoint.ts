@@ -292,7 +292,16 @@ function checkPart(file: SafetensorsFile | GgufFile, number: number, count: numb
 
 async function openAlone(folder: FolderSource, path: string): Promise<SafetensorsFile | GgufFile> {
   const source: ByteSource | undefined = await folder.open(path);
-  if (!source) throw new LssgenError("bad_file", `"${folder.name}/${path}" is missing`);
+  if (!source) {
+    const slash = path.lastIndexOf("/");
+    const listed = await folder.list?.(path.slice(0, Math.max(slash, 0)));
+    throw new LssgenError(
+      "bad_file",
+      listed?.includes(path.slice(slash + 1))
+        ? `"${folder.name}/${path}" is a link to a file that is not there; download it again`
+        : `"${folder.name}/${path}" is missing`,
+    );
+  }
   if (isUnfinished(path)) {
     throw new LssgenError(
       "bad_file",

@@ -133,6 +133,15 @@ export async function readConfig(folder: FolderSource, path: string): Promise<Co
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new LssgenError("bad_file", `"${name}" is not a JSON object`);
   }
+  const said = (json as { error?: unknown }).error;
+  if (typeof said === "string" && Object.keys(json).length <= 3) {
+    throw new LssgenError(
+      "bad_file",
+      `"${name}" is a server's answer that was stored as the file (error: ${
+        shortJson(said)
+      }); download it again`,
+    );
+  }
   return new ConfigReader(name, json as Record<string, unknown>);
 }
 

@@ -328,8 +328,11 @@ function scaledRows(l: Layer, scaleName: string, factor: number, rotation?: numb
       const out = new Float32Array(values.length);
       for (let i = 0; i < count; i++) {
         const at = Math.floor((first + i) / grid.height) * grid.columns;
-        for (let k = 0; k < width; k++) {
-          out[i * width + k] = values[i * width + k] * scales[at + Math.floor(k / grid.width)] * factor;
+        for (let column = 0, k = 0; column < grid.columns; column++) {
+          const scale = scales[at + column] * factor;
+          for (const end = Math.min(width, k + grid.width); k < end; k++) {
+            out[i * width + k] = values[i * width + k] * scale;
+          }
         }
       }
       if (rotation !== undefined) unrotate(out, rotation);
@@ -380,7 +383,7 @@ function unrotate(values: Float32Array, size: number): void {
 }
 
 /** E2M1: sign, two bits of exponent, one of mantissa. */
-const E2M1 = [0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6];
+const E2M1 = Float32Array.of(0, 0.5, 1, 1.5, 2, 3, 4, 6, -0, -0.5, -1, -1.5, -2, -3, -4, -6);
 
 /**
  * NVFP4 (16 values a block, two a byte, high half first) and MXFP8 (32 values a block). The blocks' scales lie in
@@ -424,11 +427,15 @@ function blockScaled(l: Layer, scaleName: string | undefined, layout: "NVFP4" | 
         for (let b = 0; b < width / block; b++) {
           const tile = (row >> 7) * across + (b >> 2);
           const scale = Math.fround(scales[tile * 512 + lane + (b & 3)] * whole);
-          for (let k = b * block; k < (b + 1) * block; k++) {
-            const value = values
-              ? values[i * width + k]
-              : E2M1[k % 2 === 0 ? bytes[i * packed + (k >> 1)] >> 4 : bytes[i * packed + (k >> 1)] & 15];
-            out[i * width + k] = value * scale;
+          const to = i * width + b * block;
+          if (values) {
+            for (let k = to; k < to + block; k++) out[k] = values[k] * scale;
+            continue;
+          }
+          const at = i * packed + b * block / 2;
+          for (let k = 0; k < block / 2; k++) {
+            out[to + 2 * k] = E2M1[bytes[at + k] >> 4] * scale;
+            out[to + 2 * k + 1] = E2M1[bytes[at + k] & 15] * scale;
           }
         }
       }
@@ -497,12 +504,17 @@ async function bitsAndBytes4(l: Layer): Promise<Scaled> {
       const from = first * width;
       const to = from + count * width;
       // The tensor is [bytes, 1], or flat in some files: its rows are bytes.
-      const bytesFrom = from >> 1;
+      const bytesFrom = Math.floor(from / 2);
       const { bytes } = await source.read(name, { first: bytesFrom, count: Math.ceil(to / 2) - bytesFrom });
       const out = new Float32Array(to - from);
-      for (let i = from; i < to; i++) {
-        const byte = bytes[(i >> 1) - bytesFrom];
-        out[i - from] = table[i % 2 === 0 ? byte >> 4 : byte & 15] * scales[Math.floor(i / blocksize)];
+      for (let i = from; i < to;) {
+        const block = Math.floor(i / blocksize);
+        const scale = scales[block];
+        for (const end = Math.min(to, (block + 1) * blocksize); i < end; i++) {
+          // Beyond 2^31 values, a shift would not do.
+          const byte = bytes[Math.floor(i / 2) - bytesFrom];
+          out[i - from] = table[i % 2 === 0 ? byte >> 4 : byte & 15] * scale;
+        }
       }
       return out;
     },

@@ -22,8 +22,12 @@ import { downImage } from "./tensors.ts";
 
 /** Arguments of the pipeline's call. */
 interface PipelineCall {
-  readonly prompt?: string;
-  readonly negative_prompt?: string;
+  readonly prompt?: string | null;
+  readonly prompt_2?: string | null;
+  readonly prompt_3?: string | null;
+  readonly negative_prompt?: string | null;
+  readonly negative_prompt_2?: string | null;
+  readonly negative_prompt_3?: string | null;
   readonly class_labels?: readonly number[];
   readonly height?: number;
   readonly width?: number;
@@ -109,35 +113,46 @@ function pipeline(staged: boolean, quirks = false): Handler {
 
     using r = new Recorder(device, c.dtype);
     const encoded = await network.encode(r, {
-      prompt: call.prompt ?? String(call.class_labels?.[0]),
-      negativePrompt: call.negative_prompt,
+      prompt: call.prompt ?? (call.class_labels ?? []).join(", "),
+      prompt2: call.prompt_2 ?? undefined,
+      prompt3: call.prompt_3 ?? undefined,
+      negativePrompt: call.negative_prompt ?? undefined,
+      negativePrompt2: call.negative_prompt_2 ?? undefined,
+      negativePrompt3: call.negative_prompt_3 ?? undefined,
       guidance: call.guidance_scale ?? info.defaults.guidance,
       trueCfgScale: call.true_cfg_scale ?? 1,
       maxSequenceLength: call.max_sequence_length,
     });
-    const noise = draws(c.io.get(IO), c.json.noise_draws as Draw[] | undefined ?? []);
-    using scope = r.scope();
-    const latents = await runPlan(
-      plan,
-      gpuDenoising({
-        r,
-        scope,
-        channels: info.latentChannels,
-        denoise: encoded.denoiser(),
-        vae,
-        upsampler: upsampler.model,
-        noise: (_, count, use) => noise(use === "posterior", count),
-      }),
-    );
-    const picture = await vae.decode(r, latents);
-    const image = (await r.read(picture)).map((v) => Math.min(1, Math.max(0, v / 2 + 0.5)));
-    const outputs = new Map<string, Values>([["out.image", { shape: picture.shape, data: image }]]);
-    const one = await downImage(r, latents);
+    // Each class is a picture of its own; what the reference drew at once for all of them is dealt out.
+    const pictures = encoded.prompts?.length ?? 1;
+    const images: Values[] = [];
+    const finals: Values[] = [];
+    for (let picture = 0; picture < pictures; picture++) {
+      const noise = draws(c.io.get(IO), c.json.noise_draws as Draw[] | undefined ?? [], picture, pictures);
+      using scope = r.scope();
+      const latents = await runPlan(
+        plan,
+        gpuDenoising({
+          r,
+          scope,
+          channels: info.latentChannels,
+          denoise: encoded.denoiser(picture),
+          vae,
+          upsampler: upsampler.model,
+          noise: (_, count, use) => noise(use === "posterior", count),
+        }),
+      );
+      const decoded = await vae.decode(r, latents);
+      const data = (await r.read(decoded)).map((v) => Math.min(1, Math.max(0, v / 2 + 0.5)));
+      images.push({ shape: decoded.shape, data });
+      finals.push(await downImage(r, latents));
+    }
     // DiTPipeline carries both halves of the guidance batch, which are equal, to the end.
     const copies = info.pipeline === "DiTPipeline" ? encoded.calls : 1;
-    const data = new Float32Array(one.data.length * copies);
-    for (let i = 0; i < copies; i++) data.set(one.data, i * one.data.length);
-    outputs.set("out.latents", { shape: [copies, ...one.shape.slice(1)], data });
+    const outputs = new Map([
+      ["out.image", batch(images)],
+      ["out.latents", batch(Array.from({ length: copies }, () => finals).flat())],
+    ]);
     return {
       outputs: new Map([[IO, outputs]]),
       checks: stageChecks(plan, c.json.stages as Stage[] | undefined),
@@ -145,10 +160,20 @@ function pipeline(staged: boolean, quirks = false): Handler {
   };
 }
 
-/** The recorded draws in order: those of the VAE's posterior apart from the others. */
+/** Samples [1, ..] of one shape as a batch, [n, ..]. */
+function batch(samples: readonly Values[]): Values {
+  const size = samples[0].data.length;
+  const data = new Float32Array(size * samples.length);
+  samples.forEach((sample, i) => data.set(sample.data, i * size));
+  return { shape: [samples.length, ...samples[0].shape.slice(1)], data };
+}
+
+/** One picture's part of the recorded draws in order: those of the VAE's posterior apart from the others. */
 function draws(
   io: Tensors | undefined,
   list: readonly Draw[],
+  picture: number,
+  pictures: number,
 ): (posterior: boolean, count: number) => Float32Array<ArrayBuffer> {
   const queue = (posterior: boolean): number[] =>
     list.flatMap(({ purpose }, i) => (purpose === "vae_posterior") === posterior ? [i] : []);
@@ -156,10 +181,10 @@ function draws(
   return (posterior, count) => {
     const i = queues[`${posterior}`].shift();
     const values = io?.get(`in.noise.${i}`);
-    if (!values || values.data.length !== count) {
+    if (!values || values.data.length !== count * pictures) {
       throw new LssgenError("bad_file", `The case holds no draw ${i} of ${count} numbers`);
     }
-    return Float32Array.from(values.data);
+    return Float32Array.from(values.data.subarray(picture * count, (picture + 1) * count));
   };
 }
 

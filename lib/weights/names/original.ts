@@ -5,6 +5,7 @@
  * @module
  */
 
+import { LssgenError } from "../../errors.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { RowRange } from "../safetensors.ts";
 import { CLIP_FLAT_NAMES, CLIP_NAMES, OPEN_CLIP_NAMES } from "./clip.ts";
@@ -132,13 +133,35 @@ export function isBookkeeping(name: string): boolean {
  * A component's file under the names of diffusers and transformers: itself where it has them already, else a view.
  *
  * @param kinds What the component is; of a file with several parts, the first of these kinds. Any kind without.
- * @throws {LssgenError} `bad_tensor` when a fused tensor cannot be cut as its family says.
+ * @throws {LssgenError} `bad_tensor` when a fused tensor cannot be cut as its family says, `bad_file` when the file holds
+ *   other parts than the one that is wanted, or is a LoRA.
  */
 export function underDiffusersNames(source: Checkpoint, kinds?: readonly PartKind[]): Checkpoint {
   const parts = partsOf(source);
   const part = parts.find(({ kind }) => kinds?.includes(kind) ?? true);
-  return part ? viewOf(source, part, parts) : source;
+  if (part) return viewOf(source, part, parts);
+  if (kinds === undefined) return source;
+  const wanted = kinds.map((kind) => KINDS[kind]).join(" or ");
+  const bad = (what: string): LssgenError =>
+    new LssgenError("bad_file", `"${source.name}" holds ${what}, expected ${wanted}`);
+  if (parts.length > 0) {
+    const found = parts.map(({ kind, family }) => `${KINDS[kind]} (names of ${family.layout})`);
+    throw bad([...new Set(found)].join(" and "));
+  }
+  const names = [...source.names()];
+  if (names.length > 0 && names.every((name) => LORA.test(name))) throw bad("a LoRA, which --lora takes");
+  return source;
 }
+
+const KINDS: Readonly<Record<PartKind, string>> = {
+  denoiser: "a denoiser",
+  vae: "a VAE",
+  clip: "a CLIP text encoder",
+  t5: "a T5 encoder",
+};
+
+/** Every tensor of a LoRA has a name like one of these. */
+const LORA = /[._]lora[._]|^lora_|\.(hada|lokr)_|\.(alpha|dora_scale|diff|diff_b)$/;
 
 /** A tensor under the names of diffusers, and the rows of the original that make it. */
 export interface Target {

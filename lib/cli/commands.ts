@@ -1,0 +1,195 @@
+/**
+ * The commands, and first words that only look like one: those of other programs, and slips of the finger. A word that is
+ * no command begins a prompt, so what was meant as a command must not be drawn.
+ *
+ * To add a command: a row here and its function in main.ts.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { nearest } from "./nearest.ts";
+
+/** What the help says of a command. */
+interface CommandHelp {
+  /** One line. */
+  readonly summary: string;
+  /** Its words in the usage line. */
+  readonly words: string;
+  /** Command lines, without the program's name. */
+  readonly examples: readonly string[];
+}
+
+/** The commands, by the name typed. */
+export type CommandName = "generate" | "plan" | "inspect" | "compare" | "serve";
+
+/** Every command, in the order of the help. */
+export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
+  generate: {
+    summary: "make a picture from a prompt (the default command)",
+    words: `"prompt"`,
+    examples: [
+      `"a red apple"`,
+      `"a red apple" -W 512 -H 512 --seed 7 --out apple.png`,
+      `"a red apple" --method direct --steps 20`,
+      `generate --model ./FLUX.1-dev "a lighthouse at dusk" --size 1024`,
+      `-m sd_xl_base_1.0.safetensors "a lighthouse at dusk"`,
+      `-m flux1.gguf --vae ae.sft --clip_l clip_l.sft --t5xxl t5.gguf "a cat"`,
+      `generate --from apple.png`,
+    ],
+  },
+  plan: {
+    summary: "stages, tokens, FLOPs and saving of a picture; needs no GPU",
+    words: "",
+    examples: ["plan --size 512", "plan --model ./FLUX.1-dev --size 2048 --init-noise 0.6 --json"],
+  },
+  inspect: {
+    summary: "what a model folder or files of weights hold, and what is missing; needs no GPU",
+    words: "[MODEL | FILE …]",
+    examples: ["inspect ./FLUX.1-dev", "inspect flux1-dev.gguf ae.safetensors", "inspect"],
+  },
+  compare: {
+    summary: "one contact sheet of methods × noise levels, with the time of each",
+    words: `"prompt"`,
+    examples: [
+      `compare "a red apple" --size 512`,
+      `compare "a red apple" --methods all --init-noises 0.6,0.8`,
+    ],
+  },
+  serve: {
+    summary: "the page and an API as A1111's and OpenAI's clients know them",
+    words: "",
+    examples: ["serve", "serve --model ./FLUX.1-dev --port 8080"],
+  },
+};
+
+const NAMES = Object.keys(COMMANDS) as CommandName[];
+
+/** Names of other programs' commands and modes, in lower case: a command of ours, or what to do instead. */
+const FOREIGN: Readonly<Record<string, CommandName | { readonly instead: string }>> = {
+  txt2img: "generate",
+  text2img: "generate",
+  text2image: "generate",
+  t2i: "generate",
+  img2img: "generate",
+  image2image: "generate",
+  i2i: "generate",
+  img_gen: "generate",
+  "img-gen": "generate",
+  webui: "serve",
+  server: { instead: "`serve` starts the server" },
+  inpaint: { instead: "`generate --init-img PNG --mask PNG` does that" },
+  upscale: {
+    instead: "pictures are not enlarged; `generate --size N` draws larger ones, from --init-img too",
+  },
+  convert: { instead: "weights are not converted; safetensors and GGUF are read as they are" },
+  quantize: { instead: "weights are not converted; GGUF files of other programs are read" },
+  quantise: { instead: "weights are not converted; GGUF files of other programs are read" },
+  merge: { instead: "models are not merged; --lora applies LoRAs" },
+  download: { instead: "models are not downloaded; --model names a folder of this machine" },
+  pull: { instead: "models are not downloaded; --model names a folder of this machine" },
+  metadata: {
+    instead: "`inspect` shows what a model holds, `generate --from PNG` reads a picture's parameters",
+  },
+  interrogate: { instead: "pictures are not described" },
+  caption: { instead: "pictures are not described" },
+  vid_gen: { instead: "videos are not supported" },
+  "vid-gen": { instead: "videos are not supported" },
+  txt2vid: { instead: "videos are not supported" },
+  img2vid: { instead: "videos are not supported" },
+  adetailer: { instead: "faces are not redrawn; `generate --init-img PNG --mask PNG` redraws a part" },
+  finetune: { instead: "models are not trained here" },
+};
+
+/** Words that people draw, although a command is near: what CLIP's vocabulary holds of them, and some more. */
+const THINGS = new Set(
+  ("play plane planes plans plant plants planet plain plank plano plaza pan phan serge sere sieve serum seven severe " +
+    "insect insects insert inspector compass compost compote company compose compete compact comrade general generals " +
+    "generator generative").split(" "),
+);
+
+/** A file's name, as no prompt ends with one. */
+const FILE = /^\S*\.(?:safetensors|sft|gguf|ckpt|pth?|bin|onnx|png|jpe?g|webp)$/i;
+
+/** The command of a command line, and its other arguments. */
+export interface CommandLine {
+  /** The command. */
+  readonly command: CommandName;
+  /** What follows. */
+  readonly rest: readonly string[];
+  /** `help` and `version` as words. */
+  readonly ask?: "help" | "version";
+}
+
+/**
+ * Finds the command that a command line begins with; without one it is `generate`.
+ *
+ * @throws {LssgenError} `bad_option` for another program's command and for a misspelt one, with what to write instead.
+ */
+export function commandOf(args: readonly string[]): CommandLine {
+  const [word = "", ...rest] = args;
+  if (isCommand(word)) return { command: word, rest };
+  const lower = word.toLowerCase();
+  if (lower === "help" && (rest.length === 0 || isCommand(rest[0]))) {
+    return { command: isCommand(rest[0]) ? rest[0] : "generate", rest, ask: "help" };
+  }
+  if (lower === "version" && rest.length === 0) return { command: "generate", rest, ask: "version" };
+  const meant = foreignMode(word);
+  if (meant) return { command: meant, rest };
+  const near = misspelt(lower);
+  if (near) {
+    throw new LssgenError(
+      "bad_option",
+      `"${word}" is no command, did you mean \`${near}\`? To draw the word: cli.ts generate "${
+        args.join(" ")
+      }"`,
+    );
+  }
+  return { command: "generate", rest: args };
+}
+
+/**
+ * Another program's command or mode: ours where there is one.
+ *
+ * @returns Undefined for a word that is none.
+ * @throws {LssgenError} `bad_option` where there is none here, with what to do instead.
+ */
+export function foreignMode(word: string): CommandName | undefined {
+  const lower = word.toLowerCase();
+  const meant = Object.hasOwn(FOREIGN, lower) ? FOREIGN[lower] : undefined;
+  if (typeof meant !== "object") return meant;
+  throw new LssgenError(
+    "bad_option",
+    `There is no command \`${lower}\`: ${meant.instead}. The commands are ${
+      NAMES.join(", ")
+    }; to draw the word, write cli.ts generate "${word}"`,
+  );
+}
+
+/**
+ * Words of a prompt, none of which is a file.
+ *
+ * @throws {LssgenError} `bad_option` for a file's name among several arguments or alone.
+ */
+export function promptWords(words: readonly string[]): readonly string[] {
+  const file = words.find((word) => FILE.test(word));
+  if (file === undefined) return words;
+  const option = /\.(?:png|jpe?g|webp)$/i.test(file) ? "--init-img or --from" : "--model";
+  throw new LssgenError(
+    "bad_option",
+    `"${file}" is the name of a file, not a word of a prompt: options name files (${option}). To draw it as words, put the ` +
+      "whole prompt between quotation marks",
+  );
+}
+
+function isCommand(word: string | undefined): word is CommandName {
+  return word !== undefined && Object.hasOwn(COMMANDS, word);
+}
+
+/** The command that a word is one or two slips away from, the first letter right; short ones have too many neighbours for two. */
+function misspelt(word: string): CommandName | undefined {
+  if (!/^[a-z][a-z_-]+$/.test(word) || THINGS.has(word)) return undefined;
+  return NAMES.find((name) =>
+    name[0] === word[0] && nearest(word, [name], name.length > 5 ? 2 : 1) !== undefined
+  );
+}
