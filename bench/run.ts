@@ -5,7 +5,7 @@
  */
 
 import type { Device, DeviceInfo } from "../lib/gpu/device.ts";
-import { SHADERS } from "../lib/gpu/shaders.gen.ts";
+import { shaderText } from "../lib/gpu/shaders.ts";
 import { type MatmulTuning, type Operands, tuneMatmul } from "../lib/gpu/tune.ts";
 import { attention } from "./attention.ts";
 import { block } from "./block.ts";
@@ -178,7 +178,7 @@ async function inside(
   await device.idle();
   const evidence = main.spec && {
     kernel: main.kernel,
-    ...staticFacts(SHADERS[main.kernel], main.spec),
+    ...staticFacts(shaderText(main.kernel) ?? "", main.spec),
   };
   return { profile: found, evidence };
 }

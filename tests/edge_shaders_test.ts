@@ -1,13 +1,25 @@
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
-import { buildShaders, expandShader, shaderModule, ShaderSyntaxError } from "../tools/build_shaders.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { ShaderSource, ShaderSyntaxError } from "../lib/gpu/expand_shader.ts";
+import { hasShader, shaderNames, shaderText } from "../lib/gpu/shaders.ts";
+import { buildShaders, shaderModule } from "../tools/build_shaders.ts";
 
 const root = new URL("../", import.meta.url);
+
+/** Every entry of a source. */
+function expandShader(
+  name: string,
+  source: string,
+  parts: Record<string, string> = {},
+): { name: string; text: string | undefined }[] {
+  const read = new ShaderSource(name, source, parts);
+  return read.names.map((entry) => ({ name: entry, text: read.text(entry) }));
+}
 
 /** Text of the only entry, without its last line break. */
 function plain(source: string): string {
   const entries = expandShader("k", source);
   assertEquals(entries.map((entry) => entry.name), ["k"]);
-  return entries[0].text.trimEnd();
+  return entries[0].text!.trimEnd();
 }
 
 Deno.test("lib/gpu/shaders.gen.ts is what `deno task shaders` would write", async () => {
@@ -103,7 +115,44 @@ Deno.test("a wrong directive is named with file, line and what was expected", ()
 
 Deno.test("the generated module evaluates to the very text, backquotes and dollars included", async () => {
   const text = "// `x` ${y} \\z\nfn main() {}\n";
-  const url = `data:application/typescript,${encodeURIComponent(shaderModule([{ name: "k", text }]))}`;
-  const module = await import(url) as { SHADERS: Record<string, string> };
-  assertEquals(module.SHADERS, { k: text });
+  const url = `data:application/typescript,${encodeURIComponent(shaderModule({ k: text }, { p: "// p" }))}`;
+  const module = await import(url) as { SOURCES: Record<string, string>; PARTS: Record<string, string> };
+  assertEquals({ ...module.SOURCES, ...module.PARTS }, { k: text, p: "// p" });
+});
+
+Deno.test("the generated module holds sources only, and every kernel expands from it by its name", async () => {
+  const { size } = await Deno.stat(new URL("lib/gpu/shaders.gen.ts", root));
+  assert(size <= 150_000, `${size} bytes`);
+  const names = shaderNames();
+  assertEquals(new Set(names).size, names.length);
+  for (const name of names) {
+    const text = shaderText(name)!;
+    assert(hasShader(name) && /@compute/.test(text), name);
+    assert(!/^\s*\/\/ (unroll|end|include|variants \w+=)\b/m.test(text), `${name} has directives left`);
+    assertEquals(shaderText(name), text);
+  }
+  for (const name of ["", "no such", "matmul@", "matmul@RM=3", "toString", "__proto__", "softmax@RM=8"]) {
+    assertEquals([hasShader(name), shaderText(name)], [false, undefined], name);
+  }
+});
+
+Deno.test("one command prints a kernel as it is compiled, or says which there are", async () => {
+  const run = async (...names: string[]): Promise<{ code: number; out: string; err: string }> => {
+    const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "tools/build_shaders.ts", "--print", ...names],
+      cwd: root,
+      env: { NO_COLOR: "1" },
+    }).output();
+    const read = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+    return { code, out: read(stdout), err: read(stderr) };
+  };
+  const variant = shaderNames().find((name) => name.startsWith("matmul@"))!;
+  assertEquals(await run("softmax", variant), {
+    code: 0,
+    out: `${shaderText("softmax")}${shaderText(variant)}`,
+    err: "",
+  });
+  const { code, err } = await run("matmul@RM=3");
+  assertEquals(code, 1);
+  assertStringIncludes(err, `No shader "matmul@RM=3"; matmul has ${variant}`);
 });

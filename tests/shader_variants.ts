@@ -1,11 +1,11 @@
 /** Every shader in every type that its operands may have: what Tint and naga have to compile. */
 
 import { bindings, preamble, readsTexels, type TexelAccess } from "../lib/gpu/kernel.ts";
-import { SHADERS } from "../lib/gpu/shaders.gen.ts";
+import { shaderNames, shaderText } from "../lib/gpu/shaders.ts";
 
 /** A text to compile. */
 export interface Variant {
-  /** Entry of the module of shaders, and the types. */
+  /** Name of the kernel, and the types. */
   readonly name: string;
   readonly code: string;
   /** The entry's text alone. */
@@ -21,7 +21,8 @@ function aliases(text: string): string[] {
 
 /** All that a device can do: with f16 every mixture of f32 and f16, subgroup operations where it has them. */
 export function shaderVariants({ f16, subgroups }: { f16: boolean; subgroups: boolean }): Variant[] {
-  const entries = Object.entries(SHADERS).filter(([, text]) =>
+  const all = shaderNames().map((name): [string, string] => [name, shaderText(name) ?? ""]);
+  const entries = all.filter(([, text]) =>
     (subgroups || !/\bsubgroup[A-Z]/.test(text)) && (f16 || !/<f16>/.test(text))
   );
   return entries.flatMap(([shader, text]) => {

@@ -170,14 +170,20 @@ Deno.test("Tokenizers of other classes and damaged files are refused by name", a
   };
   const llama = JSON.stringify({ tokenizer_class: "LlamaTokenizer" });
   await refused("tokenizers/t5", { "tokenizer_config.json": llama }, '"LlamaTokenizer" is not known');
-  await refused("tokenizers/t5", { "tokenizer_config.json": undefined }, "is missing");
   await refused("tokenizers/t5", { "tokenizer_config.json": "{" }, "not valid JSON");
   await refused("tokenizers/t5", { "tokenizer.json": '{"model":{"type":"BPE"}}' }, '"BPE"');
   await refused("tokenizers/t5", { "tokenizer.json": '{"model":{"vocab":[[1,2]],"unk_id":0}}' }, "piece 0");
   await refused("tokenizers/t5", { "tokenizer.json": undefined, "spiece.model": undefined }, "neither");
-  await refused("tokenizers/clip", { "vocab.json": undefined }, "neither");
+  await refused("tokenizers/clip", { "vocab.json": undefined }, "vocab.json is missing");
+  await refused("tokenizers/clip", { "vocab.json": undefined, "merges.txt": undefined }, "neither");
   await refused("tokenizers/clip", { "merges.txt": "a b c" }, "merge of two");
-  await refused("tokenizers/clip", { "vocab.json": '{"a": 0}' }, '"<|startoftext|>"');
+  await refused("tokenizers/clip", { "vocab.json": '{"a": 0}' }, 'merges "i", which "vocab.json" has not');
+  await refused("tokenizers/clip", { "vocab.json": '{"a": -1}' }, "the id of");
+  await refused(
+    "tokenizers/clip",
+    { "tokenizer_config.json": "{}", "vocab.json": "{}", "merges.txt": "" },
+    'no "<|startoftext|>"',
+  );
   const model = await Deno.readFile(new URL("tokenizers/t5/spiece.model", GOLDEN));
   for (const cut of [1, 5, 1000, model.length - 3]) {
     await refused(

@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { SHADERS } from "./shaders.gen.ts";
+import { shaderText } from "./shaders.ts";
 
 /**
  * How kernels read textures: through the sampling unit, or as storage, which may cost a driver much less (llvmpipe: half) and which
@@ -105,7 +105,7 @@ export class KernelCache {
     { shader, types, constants, texels = this.texels }: KernelSpec,
   ): Omit<Kernel, "pipeline"> & { descriptor: GPUComputePipelineDescriptor } {
     const spec = { shader, types, constants }; // without what else a launch holds
-    const text = SHADERS[shader];
+    const text = shaderText(shader);
     if (text === undefined) {
       throw new LssgenError(
         "internal",

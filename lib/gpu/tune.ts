@@ -48,7 +48,7 @@ export type Tiles = "small" | "large" | "huge";
 
 /** A matmul variant: shader entry, tile of one invocation, invocations of one workgroup. */
 export interface MatmulKernel {
-  /** Entry of shaders.gen.ts. */
+  /** Name of a kernel. */
   readonly shader: string;
   /** Rows an invocation computes. */
   readonly RM: number;

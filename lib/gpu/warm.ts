@@ -12,7 +12,8 @@ import type { Dtype } from "../tensor.ts";
 import type { Device } from "./device.ts";
 import type { Kernel, KernelSpec } from "./kernel.ts";
 import type { KernelMemory } from "./stored.ts";
-import { SHADERS, SHADERS_DIGEST } from "./shaders.gen.ts";
+import { SHADERS_DIGEST } from "./shaders.gen.ts";
+import { hasShader } from "./shaders.ts";
 
 /** A call that takes longer compiled before it returned, as Deno's does. */
 const BLOCKING_MS = 5;
@@ -67,7 +68,7 @@ export async function warmKernels(
   const compile = async (kernels: readonly KernelSpec[]): Promise<void> => {
     for (const spec of kernels) {
       if (blocks && loaded.aborted) return;
-      if (typeof spec?.shader !== "string" || !Object.hasOwn(SHADERS, spec.shader)) continue;
+      if (typeof spec?.shader !== "string" || !hasShader(spec.shader)) continue;
       const start = performance.now();
       device.gpu.pushErrorScope("validation");
       let ready = false;
