@@ -177,20 +177,21 @@ Deno.test("whether SD2 predicts v or noise is judged by a tensor and said, and -
   assertEquals([asked.scheduler.prediction_type, asked.warnings], ["epsilon", []]);
 });
 
-function sdxl(more: Tensors = new Map(), files: Partial<ModelFiles> = {}) {
-  return modelFiles({
-    model: header(
-      "sd_xl_base_1.0.safetensors",
-      together(
-        prefixed("model.diffusion_model.", ldmUnet(tensors("sdxl"))),
-        prefixed("first_stage_model.", ldmVae(tensors("kl4"))),
-        prefixed("conditioner.embedders.0.transformer.", tensors("clip-l")),
-        prefixed("conditioner.embedders.1.model.", openClip(tensors("clip-g"))),
-        more,
-      ),
+function sdxlFile(more: Tensors = new Map()): ByteSource {
+  return header(
+    "sd_xl_base_1.0.safetensors",
+    together(
+      prefixed("model.diffusion_model.", ldmUnet(tensors("sdxl"))),
+      prefixed("first_stage_model.", ldmVae(tensors("kl4"))),
+      prefixed("conditioner.embedders.0.transformer.", tensors("clip-l")),
+      prefixed("conditioner.embedders.1.model.", openClip(tensors("clip-g"))),
+      more,
     ),
-    ...files,
-  });
+  );
+}
+
+function sdxl(more: Tensors = new Map(), files: Partial<ModelFiles> = {}) {
+  return modelFiles({ model: sdxlFile(more), ...files });
 }
 
 Deno.test("SDXL's file has the configs of stabilityai/stable-diffusion-xl-base-1.0", async () => {
@@ -349,6 +350,34 @@ const REFUSED: Readonly<Record<string, { files: () => ModelFiles; message: RegEx
     }),
     message: /t5-large\.safetensors" \(--t5xxl\) \(d_model 1024\).*flux1-dev.*4096 \(joint_attention_dim\)/,
   },
+  "UMT5 in place of T5": {
+    files: () => ({
+      diffusionModel: header("flux1-dev.safetensors", bflFlux(tensors("flux-dev"))),
+      vae: header("ae.safetensors", ldmVae(tensors("kl16"))),
+      clipL: header("clip_l.safetensors", tensors("clip-l")),
+      t5: header("umt5_xxl.safetensors", narrowed(tensors("t5xxl"), 32128, 256384)),
+    }),
+    message: /umt5_xxl\.safetensors" \(--t5xxl\).*vocab_size is 256384, T5 v1\.1 has 32128/,
+  },
+  "a tiny autoencoder as the autoencoder": {
+    files: () => ({
+      ...sdxlParts(),
+      vae: header(
+        "taesdxl.safetensors",
+        new Map(["decoder.layers.0.weight", "encoder.layers.0.weight"].map((name) => [
+          name,
+          { shape: [64, 4, 3, 3], data: new Float32Array() },
+        ])),
+      ),
+    }),
+    message: /taesdxl\.safetensors" \(--vae\) holds a tiny autoencoder.*give it with --taesd/,
+  },
+  "the UNet of SD2 unCLIP": {
+    files: () => ({
+      diffusionModel: header("unclip.safetensors", ldmUnet(narrowed(tensors("sdxl"), 2048, 1024))),
+    }),
+    message: /unclip\.safetensors.*unCLIP.*not supported/,
+  },
   "an autoencoder of other latents": {
     files: () => ({
       diffusionModel: header("unet.safetensors", ldmUnet(tensors("sd15"))),
@@ -470,4 +499,18 @@ Deno.test("Chroma and Playground 2.5, whose tensors have the names of FLUX.1 and
     const error = await assertRejects(() => readModelInfo(modelFiles(files)), LssgenError);
     assertMatch(error.message, what);
   }
+});
+
+Deno.test("a part wins over what the model's own file holds", async () => {
+  const folder = sdxl(new Map(), {
+    vae: header("sdxl_vae_fp16_fix.safetensors", ldmVae(tensors("kl4"))),
+    clipG: header("clip_g.safetensors", tensors("clip-g")),
+  });
+  assertEquals(await folder.whereIs("vae"), '"sdxl_vae_fp16_fix.safetensors" (--vae)');
+  assertEquals(await folder.whereIs("text_encoder_2"), '"clip_g.safetensors" (--clip_g)');
+  assertEquals(await folder.whereIs("text_encoder"), '"sd_xl_base_1.0.safetensors"');
+  assertEquals((await folder.checkpoint("vae"))?.name, "sdxl_vae_fp16_fix.safetensors");
+  // A whole checkpoint serves as a part.
+  const lender = modelFiles({ ...sdxlParts(), vae: sdxlFile() });
+  assertEquals((await lender.checkpoint("vae"))?.info("decoder.conv_in.weight")?.shape, [512, 4, 3, 3]);
 });

@@ -78,6 +78,11 @@ const LAYOUTS: Readonly<Record<Family, Readonly<Record<string, () => Promise<Mod
           prefixed("vae.", ldmVae(await part("flux_dev", "vae"))),
           prefixed("text_encoders.clip_l.transformer.", await part("flux_dev", "text_encoder")),
           prefixed("text_encoders.t5xxl.transformer.", await part("flux_dev", "text_encoder_2")),
+          // Scalars of CLIP's training, which ComfyUI's classes have for every text encoder.
+          new Map(["clip_l", "t5xxl"].map((name) => [
+            `text_encoders.${name}.logit_scale`,
+            { shape: [], data: new Float32Array(1) },
+          ])),
         ),
       ),
       config: folderOf("flux_dev"),

@@ -206,9 +206,10 @@ export function whatIs({ file, networks }: Scan): string {
   }
   const foreign = foreignKind(file.names());
   if (foreign) return `is ${foreign.what}`;
+  const said = file.metadata?.get("general.architecture") ?? file.metadata?.get("modelspec.architecture");
   return `holds nothing that is known here: its first tensors are ${
     [...file.names()].slice(0, 3).map((name) => `"${name}"`).join(", ") || "none"
-  }`;
+  }${said === undefined ? "" : `, its header calls it ${shortJson(said)}`}`;
 }
 
 function nounOf({ architecture, tensors }: Network): string {
@@ -378,6 +379,14 @@ async function familyFor(
     );
   }
   const { certain } = denoiser.architecture.derive(denoiser.tensors);
+  if (certain.addition_embed_type === "text_time" && certain.cross_attention_dim === 1024) {
+    throw new LssgenError(
+      "unsupported",
+      `${
+        whereFrom(denoiser)
+      } is the UNet of Stable Diffusion 2 unCLIP, which takes a picture's embedding; it is not supported`,
+    );
+  }
   const fits = FAMILIES.filter((f) => f.denoiser === denoiser.architecture.class);
   if (listed && listed.denoiser !== denoiser.architecture.class) {
     throw new LssgenError(

@@ -69,5 +69,6 @@ const VARIANTS: readonly (readonly [tensors: RegExp, what: string])[] = [
   [/distilled_guidance_layer\./, "Chroma"],
   [/time_stack|temporal_transformer|motion_modules|time_mixer/, "a video model"],
   [/(^|\.)edm_(mean|std)$/, "Playground 2.5, whose noise levels and latents are others than SDXL's"],
+  [/(^|\.)encoder_hid_proj\./, "Kolors, whose text encoder is ChatGLM"],
   [/pulid_ca|ip_adapter/, "a model with an adapter inside"],
 ];

@@ -9,6 +9,9 @@ import { type Architecture, countOf, hasAll, shapeOf } from "../architecture.ts"
 const ATTENTION = "encoder.block.0.layer.0.SelfAttention";
 const MLP = "encoder.block.0.layer.1.DenseReluDense";
 
+/** Tokens of T5 v1.1; UMT5 and mT5 have others, and other tokenizers. */
+const VOCABULARY = 32128;
+
 /** T5EncoderModel. */
 export const T5: Architecture = {
   class: "T5EncoderModel",
@@ -35,6 +38,10 @@ export const T5: Architecture = {
         relative_attention_max_distance: 128,
         layer_norm_epsilon: 1e-6,
       },
+      unknown: vocabulary === VOCABULARY
+        ? undefined
+        : `vocab_size is ${vocabulary}, T5 v1.1 has ${VOCABULARY} (UMT5 and mT5 are other encoders), so its tokenizer is ` +
+          "not known",
     };
   },
 };
