@@ -130,22 +130,26 @@ Deno.test("SD1.5's file has the configs of runwayml/stable-diffusion-v1-5", asyn
   );
 });
 
-/** SD2.1's file; the bias tells by its deviation what the network predicts. */
-function sd2(bias: number[], more: Partial<ModelFiles> = {}) {
-  const name = "output_blocks.11.1.transformer_blocks.0.norm1.bias";
-  // OpenCLIP's file has the last layer too, and the projection.
+/** OpenCLIP's file has the last layer too, and the projection. */
+function wholeH(): Tensors {
   const H = new Map(tensors("clip-h"));
   for (const [tensor, value] of tensors("clip-h")) {
     if (tensor.includes(".layers.22.")) H.set(tensor.replace(".22.", ".23."), value);
   }
   H.set("text_projection.weight", { shape: [1024, 1024], data: new Float32Array() });
+  return openClip(H);
+}
+
+/** SD2.1's file; the bias tells by its deviation what the network predicts. */
+function sd2(bias: number[], more: Partial<ModelFiles> = {}) {
+  const name = "output_blocks.11.1.transformer_blocks.0.norm1.bias";
   return modelFiles({
     model: header(
       "v2-1.safetensors",
       together(
         prefixed("model.diffusion_model.", ldmUnet(tensors("sd21"))),
         prefixed("first_stage_model.", ldmVae(tensors("kl4"))),
-        prefixed("cond_stage_model.model.", openClip(H)),
+        prefixed("cond_stage_model.model.", wholeH()),
       ),
       { [`model.diffusion_model.${name}`]: Array.from({ length: 320 }, (_, i) => bias[i % bias.length]) },
     ),
@@ -161,6 +165,15 @@ Deno.test("SD2.1's file has the configs of stabilityai/stable-diffusion-2-1, its
   assertEquals(await derived(folder, "text_encoder", clip), original("clip-h", clip));
   const text = await folder.checkpoint("text_encoder");
   assertEquals([...text!.names()].filter((name) => name.includes(".layers.23.")), []);
+  const parts = modelFiles({
+    diffusionModel: header("unet.safetensors", ldmUnet(tensors("sd21"))),
+    vae: header("vae.safetensors", ldmVae(tensors("kl4"))),
+    clipL: header("open_clip_h.safetensors", wholeH()),
+    prediction: "v",
+  });
+  assertEquals(await derived(parts, "text_encoder", clip), original("clip-h", clip));
+  const alone = await parts.checkpoint("text_encoder");
+  assertEquals([...alone!.names()].filter((name) => name.includes(".layers.23.")), []);
   assertEquals((await readConfig(folder, "tokenizer/tokenizer_config.json")).string("pad_token"), "!");
 });
 
