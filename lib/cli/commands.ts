@@ -21,7 +21,7 @@ interface CommandHelp {
 }
 
 /** The commands, by the name typed. */
-export type CommandName = "generate" | "plan" | "inspect" | "compare" | "serve";
+export type CommandName = "generate" | "plan" | "inspect" | "compare" | "serve" | "convert";
 
 /** Every command, in the order of the help. */
 export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
@@ -61,6 +61,15 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
     words: "",
     examples: ["serve", "serve --model ./FLUX.1-dev --port 8080"],
   },
+  convert: {
+    summary: "weights in another type or format, or a model in one file; needs no GPU",
+    words: "IN…",
+    examples: [
+      "convert flux1-dev.safetensors --type q4_k -o flux1-dev-q4_k.gguf",
+      "convert ./stable-diffusion-xl --type f16 -o sdxl.safetensors",
+      "convert ./FLUX.1-dev/text_encoder_2 --type q8_0 -o t5xxl-q8_0.gguf",
+    ],
+  },
 };
 
 const NAMES = Object.keys(COMMANDS) as CommandName[];
@@ -82,10 +91,9 @@ const FOREIGN: Readonly<Record<string, CommandName | { readonly instead: string 
   upscale: {
     instead: "pictures are not enlarged; `generate --size N` draws larger ones, from --init-img too",
   },
-  convert: { instead: "weights are not converted; safetensors and GGUF are read as they are" },
-  quantize: { instead: "weights are not converted; GGUF files of other programs are read" },
-  quantise: { instead: "weights are not converted; GGUF files of other programs are read" },
-  merge: { instead: "models are not merged; --lora applies LoRAs" },
+  quantize: "convert",
+  quantise: "convert",
+  merge: { instead: "models are not merged; --lora applies LoRAs, `convert` puts parts into one file" },
   download: { instead: "models are not downloaded; --model names a folder of this machine" },
   pull: { instead: "models are not downloaded; --model names a folder of this machine" },
   metadata: {

@@ -7,6 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import type { CommandName } from "./commands.ts";
 import { compare } from "./compare.ts";
+import { convert } from "./convert.ts";
 import { generate } from "./generate.ts";
 import { inspect } from "./inspect.ts";
 import { helpText, parseOptions } from "./options.ts";
@@ -15,7 +16,14 @@ import { serve } from "./serve.ts";
 import type { Command, Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
-const RUN: Readonly<Record<CommandName, Command>> = { generate, plan, inspect, compare, serve };
+const RUN: Readonly<Record<CommandName, Command>> = {
+  generate,
+  plan,
+  inspect,
+  compare,
+  serve,
+  convert,
+};
 
 /** Exit code of a run stopped by Ctrl-C, as shells have it (128 + SIGINT). */
 const EXIT_ABORTED = 130;

@@ -11,6 +11,7 @@ import { RNGS } from "../pipelines/types.ts";
 import { MAX_SEED } from "../random.ts";
 import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
 import { SAMPLER_NAMES } from "../schedulers/registry.ts";
+import { WRITABLE_TYPES } from "../weights/quantise.ts";
 import { type CommandName, commandOf, COMMANDS, foreignMode } from "./commands.ts";
 import { nearest } from "./nearest.ts";
 
@@ -68,7 +69,7 @@ const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
 const LOADS: readonly CommandName[] = ["generate", "compare", "serve"];
 const PRINTS: readonly CommandName[] = ["generate", "plan", "inspect", "compare"];
-const ALL: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "serve"];
+const ALL: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "serve", "convert"];
 
 /** Every option of every command, in the order of the help. */
 export const OPTIONS: readonly Option[] = [
@@ -477,10 +478,25 @@ export const OPTIONS: readonly Option[] = [
     name: "out",
     also: ["-o", "--output"],
     type: "text",
-    value: "PNG",
+    value: "FILE",
     fallback: "output.png, compare.png",
-    help: "file to write; with --count the others are NAME_2.png …",
-    commands: MAKES,
+    help:
+      "file to write: a PNG, with --count the others are NAME_2.png …; `convert` writes .gguf or .safetensors",
+    commands: [...MAKES, "convert"],
+  },
+  {
+    name: "type",
+    type: "text",
+    value: "TYPE",
+    help: `type of matrices: ${WRITABLE_TYPES.map((type) => type.toLowerCase()).join(", ")}`,
+    commands: ["convert"],
+  },
+  {
+    name: "tensor-type-rules",
+    type: "text",
+    value: "RULES",
+    help: 'other types by name, REGEX=TYPE with commas between: "attn=q8_0,vae=f16"',
+    commands: ["convert"],
   },
   {
     name: "json",

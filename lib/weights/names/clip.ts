@@ -71,6 +71,18 @@ export const OPEN_CLIP_NAMES: NameFamily = {
       } else yield [tensor, { tensor }];
     }
   },
+  original() {
+    const outside = new Map(Object.entries(OUTSIDE).map(([original, name]) => [name, original]));
+    const layers = new Map(Object.entries(LAYER).map(([original, name]) => [name, original]));
+    return (name) => {
+      if (name === "text_projection.weight") return "text_projection";
+      const [, n, module, leaf] = /^text_model\.encoder\.layers\.(\d+)\.(.+)\.(\w+)$/.exec(name) ?? [];
+      if (n === undefined) return outside.get(name) ?? name;
+      return /^self_attn\.[qkv]_proj$/.test(module)
+        ? `transformer.resblocks.${n}.attn.in_proj_${leaf}`
+        : `transformer.resblocks.${n}.${layers.get(module) ?? module}.${leaf}`;
+    };
+  },
 };
 
 function layers(originals: Originals): number {

@@ -38,6 +38,11 @@ export interface NameFamily {
   map(originals: Originals, prefix: string): Iterable<readonly [name: string, origin: Origin]>;
   /** Original tensors that `map` must see to count blocks, for a model of these new names. */
   skeleton?(names: readonly string[]): Originals;
+  /**
+   * The way back, for writing files: which original tensor a new one is part of, for a model of these new names. An unknown
+   * name stays. `map` of those originals must give the same names again.
+   */
+  original?(names: readonly string[]): (name: string) => string;
 }
 
 /** A family whose names are those of diffusers or transformers already: only the prefix goes. */

@@ -5,7 +5,7 @@
  */
 
 import { type NameFamily, sameNames } from "./family.ts";
-import { byTable, type NameTable, shiftScaleSwapped, thirds } from "./table.ts";
+import { byTable, type NameTable, shiftScaleSwapped, tableReversed, thirds } from "./table.ts";
 
 const DOUBLE = "transformer_blocks.#";
 const SINGLE = "single_transformer_blocks.#";
@@ -65,6 +65,7 @@ export const FLUX_NAMES: NameFamily = {
   layout: "FLUX.1's first release",
   markers: ["double_blocks.0.img_attn.qkv.weight"],
   map: (originals) => byTable(TABLE, originals),
+  original: () => tableReversed(TABLE),
 };
 
 /** FLUX.1 under diffusers' names. */

@@ -5,7 +5,7 @@
  */
 
 import { type NameFamily, sameNames } from "./family.ts";
-import { byTable, type NameTable, shiftScaleSwapped, thirds } from "./table.ts";
+import { byTable, type NameTable, shiftScaleSwapped, tableReversed, thirds } from "./table.ts";
 
 const BLOCK = "transformer_blocks.#";
 
@@ -61,6 +61,10 @@ export const SD3_NAMES: NameFamily = {
     for (const [name, origin] of byTable(TABLE, originals)) {
       yield [name === "pos_embed" ? "pos_embed.pos_embed" : name, origin];
     }
+  },
+  original() {
+    const original = tableReversed(TABLE);
+    return (name) => name === "pos_embed.pos_embed" ? "pos_embed" : original(name);
   },
 };
 

@@ -53,4 +53,17 @@ export const T5_GGUF_NAMES: NameFamily = {
       else yield [module === decoder ? tensor : `${decoder}.${leaf}`, { tensor }];
     }
   },
+  original() {
+    const outside = new Map(Object.entries(OUTSIDE).map(([original, name]) => [name, original]));
+    const places = new Map(Object.entries(BLOCK).map(([original, name]) => [name, original]));
+    for (const up of ["wi_1", "wi"]) places.set(`layer.1.DenseReluDense.${up}`, "ffn_up");
+    return (name) => {
+      const [, n, module, leaf] = /^encoder\.block\.(\d+)\.(.+)\.(\w+)$/.exec(name) ?? [];
+      const dot = name.lastIndexOf(".");
+      if (n === undefined) {
+        return `${outside.get(name.slice(0, dot)) ?? name.slice(0, dot)}${name.slice(dot)}`;
+      }
+      return `enc.blk.${n}.${places.get(module) ?? module}.${leaf}`;
+    };
+  },
 };

@@ -47,6 +47,26 @@ export function shiftScaleSwapped(name: string): Cut {
 /** A block's number: `double_blocks.7.…`, `blocks.7.…`. */
 const BLOCK = /(?<![^._])blocks\.(\d+)(?=\.|$)/;
 
+/** A block's number in diffusers' names: `transformer_blocks.7.…`, `single_transformer_blocks.7.…`. */
+const NEW_BLOCK = /^(\w*_blocks)\.(\d+)(?=\.)/;
+
+/** A table the other way round: from a new tensor's name to the original that it is part of. */
+export function tableReversed(table: NameTable): (name: string) => string {
+  const keys = new Map<string, string>();
+  for (const [key, target] of Object.entries(table)) {
+    for (const module of typeof target === "string" ? [target] : target.into) keys.set(module, key);
+  }
+  return (name) => {
+    const dot = name.lastIndexOf(".");
+    const [, , number = ""] = NEW_BLOCK.exec(name) ?? [];
+    const key = keys.get(name.slice(0, Math.max(dot, 0)).replace(NEW_BLOCK, "$1.#"));
+    if (key === undefined) return name;
+    // FLUX's query and key norms call their weight "scale".
+    const leaf = /\.(query|key)_norm$/.test(key) ? "scale" : name.slice(dot + 1);
+    return `${key.replace("#", number)}.${leaf}`;
+  };
+}
+
 /** Applies a table; a tensor whose module is not in it keeps its name. */
 export function* byTable(
   table: NameTable,

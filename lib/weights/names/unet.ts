@@ -58,6 +58,25 @@ export const UNET_NAMES: NameFamily = {
     }
     return out;
   },
+  original(names) {
+    const places = [...Object.entries(OUTSIDE), ...levels(UNET_NAMES.skeleton!(names))];
+    const origins = new Map(places.map(([original, place]) => [place, original]));
+    const layers = new Map(Object.entries(RESNET).map(([original, layer]) => [layer, original]));
+    return (name) => {
+      for (let dot = name.lastIndexOf("."); dot > 0; dot = name.lastIndexOf(".", dot - 1)) {
+        const place = name.slice(0, dot);
+        const origin = origins.get(place);
+        if (origin === undefined) continue;
+        const rest = name.slice(dot + 1);
+        const leaf = rest.lastIndexOf(".");
+        const layer = /\.resnets\.\d+$/.test(place)
+          ? layers.get(rest.slice(0, Math.max(leaf, 0)))
+          : undefined;
+        return `${origin}.${layer === undefined ? rest : layer + rest.slice(leaf)}`;
+      }
+      return name;
+    };
+  },
 };
 
 /** The UNet under diffusers' names. */

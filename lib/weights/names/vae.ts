@@ -36,6 +36,24 @@ export const VAE_NAMES: NameFamily = {
       }
     }
   },
+  original(names) {
+    let levels = 0;
+    while (names.includes(`decoder.up_blocks.${levels}.resnets.0.conv1.weight`)) levels++;
+    const layers = new Map(Object.entries(ATTENTION).map(([original, layer]) => [layer, original]));
+    return (name) =>
+      name
+        .replace(
+          /\.mid_block\.attentions\.0\.(.+)\.(\w+)$/,
+          (_, layer, leaf) => `.mid.attn_1.${layers.get(layer) ?? layer}.${leaf}`,
+        )
+        .replace(/\.mid_block\.resnets\.([01])\./, (_, n) => `.mid.block_${Number(n) + 1}.`)
+        .replace(/\.conv_norm_out\./, ".norm_out.")
+        .replace(/\.down_blocks\.(\d+)\.resnets\./, ".down.$1.block.")
+        .replace(/\.down_blocks\.(\d+)\.downsamplers\.0\./, ".down.$1.downsample.")
+        .replace(/\.up_blocks\.(\d+)\.resnets\./, (_, n) => `.up.${levels - 1 - n}.block.`)
+        .replace(/\.up_blocks\.(\d+)\.upsamplers\.0\./, (_, n) => `.up.${levels - 1 - n}.upsample.`)
+        .replace(/\.conv_shortcut\./, ".nin_shortcut.");
+  },
 };
 
 /** AutoencoderKL under diffusers' names, those of 2022 (query, proj_attn) included. */

@@ -1,0 +1,99 @@
+/**
+ * Progress in bytes: one line that rewrites itself on a terminal, plain lines elsewhere.
+ *
+ * @module
+ */
+
+import { duration } from "./progress.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** A terminal's line changes at most this often. */
+const LINE_INTERVAL_MS = 100;
+/** Plain output repeats itself at most this often. */
+const PLAIN_INTERVAL_MS = 5000;
+/** Speed is that of the last seconds. */
+const SPEED_WINDOW_MS = 5000;
+const BAR = 24;
+
+/** Shows how many bytes are done. */
+export class BytesProgress {
+  private readonly samples: { at: number; done: number }[] = [];
+  private shownAt = -Infinity;
+  private open = false;
+
+  /**
+   * @param verb First word of the line, for example "download".
+   * @param terminal Where to.
+   * @param now Clock in milliseconds.
+   */
+  constructor(
+    private readonly verb: string,
+    private readonly terminal: Pick<Terminal, "tty" | "columns" | "note">,
+    private readonly now: () => number = () => performance.now(),
+  ) {}
+
+  /** A sentence on a line of its own. */
+  note(text: string): void {
+    this.end();
+    this.terminal.note(`${text}\n`);
+  }
+
+  /** Bytes that are done, of bytes in all, and what they belong to. */
+  show(done: number, total: number, what?: string): void {
+    const now = this.now();
+    const { samples, terminal } = this;
+    if (samples.length === 0 || now - samples[samples.length - 1].at >= LINE_INTERVAL_MS) {
+      samples.push({ at: now, done });
+    }
+    while (samples.length > 2 && now - samples[1].at > SPEED_WINDOW_MS) samples.shift();
+    if (now - this.shownAt < (terminal.tty ? LINE_INTERVAL_MS : PLAIN_INTERVAL_MS) && done < total) return;
+    this.shownAt = now;
+    const [first] = samples;
+    const speed = now > first.at ? Math.max(0, done - first.done) / (now - first.at) * 1000 : 0;
+    const line = bytesLine(this.verb, done, total, speed, what);
+    if (!terminal.tty) return terminal.note(`${line}\n`);
+    terminal.note(`\r\x1b[2K${line.slice(0, terminal.columns - 1)}`);
+    this.open = true;
+  }
+
+  /** Clears the line. */
+  end(): void {
+    if (this.open) this.terminal.note("\r\x1b[2K");
+    this.open = false;
+  }
+}
+
+/** `download  ██████░░  1.20 GB of 6.94 GB  45.3 MB/s  ETA 2 min 05 s`. */
+export function bytesLine(
+  verb: string,
+  done: number,
+  total: number,
+  bytesPerSecond: number,
+  what?: string,
+): string {
+  const full = total === 0 ? BAR : Math.floor(BAR * Math.min(1, done / total));
+  const parts = [
+    verb,
+    "█".repeat(full) + "░".repeat(BAR - full),
+    `${bytesText(done)} of ${bytesText(total)}`,
+  ];
+  if (bytesPerSecond > 0) {
+    parts.push(`${bytesText(Math.round(bytesPerSecond))}/s`);
+    if (done < total) parts.push(`ETA ${duration((total - done) / bytesPerSecond * 1000)}`);
+  }
+  if (what !== undefined) parts.push(what);
+  return parts.join("  ");
+}
+
+/** 6938078334 → "6.94 GB", in powers of ten as hubs and disks count. */
+export function bytesText(bytes: number): string {
+  if (bytes < 1000) return `${bytes} bytes`;
+  const units = ["kB", "MB", "GB", "TB"];
+  let value = bytes / 1000;
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)} ${units[unit]}`;
+}

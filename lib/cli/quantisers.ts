@@ -1,0 +1,46 @@
+/**
+ * Quantising on every processor: one worker each, pieces of a tensor handed over and taken back.
+ *
+ * @module
+ */
+
+import type { WritableType } from "../weights/quantise.ts";
+
+/** Workers that quantise; dispose of them when done. */
+export class Quantisers implements Disposable {
+  private readonly idle: Worker[] = [];
+  private readonly waiting: ((worker: Worker) => void)[] = [];
+  private readonly all: Worker[];
+
+  /** @param lanes Workers. */
+  constructor(readonly lanes: number) {
+    this.all = Array.from(
+      { length: lanes },
+      () => new Worker(new URL("./quantise_worker.ts", import.meta.url), { type: "module" }),
+    );
+    this.idle.push(...this.all);
+  }
+
+  /** Quantises values, which are handed over; `undefined` when the type cannot hold them. */
+  async quantise(
+    values: Float32Array<ArrayBuffer>,
+    type: WritableType,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const worker = this.idle.pop() ?? await new Promise<Worker>((resolve) => this.waiting.push(resolve));
+    try {
+      return await new Promise((resolve, reject) => {
+        worker.onmessage = ({ data }) => resolve(data);
+        worker.onerror = (event) => reject(event.error ?? new Error(event.message));
+        worker.postMessage({ values, type }, [values.buffer]);
+      });
+    } finally {
+      const next = this.waiting.shift();
+      if (next) next(worker);
+      else this.idle.push(worker);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const worker of this.all) worker.terminate();
+  }
+}

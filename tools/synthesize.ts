@@ -1,0 +1,136 @@
+/**
+ * Writes a model of a published model's shapes with random weights: for trials of size and speed, and for comparison with
+ * the original libraries. Memory stays constant, whatever the size.
+ *
+ *     deno run -A tools/synthesize.ts KIND OUT [--type TYPE] [--text-type TYPE] [--seed N] [--only COMPONENT]
+ *
+ * @module
+ */
+
+import { join } from "@std/path";
+import { builtinTokenizer } from "../lib/pipelines/builtin_tokenizers.ts";
+import type { FolderSource } from "../lib/weights/bytes.ts";
+import { convertCheckpoint, planConversion, writableType } from "../lib/weights/convert.ts";
+import { ConfigReader } from "../lib/weights/model_folder.ts";
+import type { WritableType } from "../lib/weights/quantise.ts";
+import { fileSink } from "./synthesize/file_sink.ts";
+import { type ComponentSpec, MODELS, type ModelSpec } from "./synthesize/models.ts";
+import { type Declared, declaredTensors, RandomCheckpoint } from "./synthesize/random_checkpoint.ts";
+
+const USAGE = `deno run -A tools/synthesize.ts KIND OUT [OPTIONS]
+
+Writes a diffusers folder OUT of random weights with the shapes of KIND: ${Object.keys(MODELS).join(", ")}.
+
+--type TYPE       of the denoiser: f16 (without it), f32, bf16, or a GGUF type such as q4_0 or q4_k
+--text-type TYPE  of the text encoders; as --type without it
+--seed N          another set of values; 0 without it
+--only COMPONENT  of the folder, for example unet; everything without it
+`;
+
+/** A component's tensors with random values of the type. */
+export function randomComponent(
+  name: string,
+  { build, config }: ComponentSpec,
+  type: WritableType,
+  seed: number,
+): RandomCheckpoint {
+  const declared = declaredTensors((w) => build!(w, new ConfigReader(`${name}/config.json`, config)))
+    .map(({ name, shape }) => ({ name, shape: storedShape(name, shape, config) }));
+  return new RandomCheckpoint(name, declared, typesOf(declared, type), seed);
+}
+
+/** SD1.5's UNet has 1×1 convolutions where the network here declares matrices. */
+function storedShape(
+  name: string,
+  shape: readonly number[],
+  config: Readonly<Record<string, unknown>>,
+): readonly number[] {
+  const convolution = config._class_name === "UNet2DConditionModel" &&
+    config.use_linear_projection !== true &&
+    /\.attentions\.\d+\.proj_(in|out)\.weight$/.test(name);
+  return convolution ? [...shape, 1, 1] : shape;
+}
+
+/** The types that a conversion from f16 would give each tensor. */
+function typesOf(tensors: readonly Declared[], type: WritableType): (tensor: Declared) => WritableType {
+  const stored = type === "F32" || type === "BF16" ? type : "F16";
+  const shapes = new Map(tensors.map((t) => [t.name, t.shape]));
+  const source = {
+    name: "random weights",
+    names: () => shapes.keys(),
+    info: (name: string) => ({ shape: shapes.get(name)!, dtype: stored }),
+  };
+  const planned = new Map(planConversion(source, { format: "gguf", type }).map(({ name, to }) => [name, to]));
+  return ({ name }) => planned.get(name) as WritableType;
+}
+
+/** What {@linkcode writeFolder} is told. */
+export interface FolderOptions {
+  /** Type of the denoiser's matrices. */
+  readonly type: WritableType;
+  /** Type of the text encoders' matrices; the VAE is f16, or f32 where `type` is. */
+  readonly textType?: WritableType;
+  /** Another set of values. */
+  readonly seed?: number;
+  /** The one component to write. */
+  readonly only?: string;
+  /** Told of each component. */
+  readonly onComponent?: (name: string, bytes: number) => void;
+}
+
+/** Writes a model as a diffusers folder. */
+export async function writeFolder(spec: ModelSpec, out: string, options: FolderOptions): Promise<void> {
+  const { type, textType = type, seed = 0, only, onComponent } = options;
+  const index: Record<string, unknown> = { _class_name: spec.pipeline, ...spec.index };
+  for (const [name, component] of Object.entries(spec.components)) {
+    index[name] = component.class;
+    if (only !== undefined && only !== name) continue;
+    await Deno.mkdir(join(out, name), { recursive: true });
+    if (name.startsWith("tokenizer")) await writeTokenizer(component, join(out, name));
+    else {
+      const file = name === "scheduler" ? "scheduler_config.json" : "config.json";
+      await Deno.writeTextFile(join(out, name, file), JSON.stringify(component.config, null, 2));
+    }
+    if (!component.build) continue;
+    const plain: WritableType = type === "F32" ? "F32" : "F16";
+    const mine = name === "vae" ? plain : name.startsWith("text_encoder") ? textType : type;
+    const format = ["F32", "F16", "BF16"].includes(mine) ? "safetensors" : "gguf";
+    const stem = component.stem ?? "diffusion_pytorch_model";
+    using sink = await fileSink(join(out, name, `${stem}.${format}`));
+    const source = randomComponent(name, component, mine, seed);
+    const { bytes } = await convertCheckpoint(source, sink, { format, type: mine });
+    onComponent?.(name, bytes);
+  }
+  await Deno.writeTextFile(join(out, "model_index.json"), JSON.stringify(index, null, 2));
+}
+
+async function writeTokenizer({ class: [, name], config }: ComponentSpec, out: string): Promise<void> {
+  const kind = name.startsWith("T5") ? "t5" : config.pad_token === "!" ? "clip_g" : "clip_l";
+  const files: FolderSource = builtinTokenizer(kind);
+  for (const file of ["tokenizer_config.json", "vocab.json", "merges.txt", "spiece.model"]) {
+    const source = await files.open(file);
+    if (source) await Deno.writeFile(join(out, file), await source.read(0, source.size));
+  }
+}
+
+if (import.meta.main) {
+  const words: string[] = [];
+  const given = new Map<string, string>();
+  for (let i = 0; i < Deno.args.length; i++) {
+    if (Deno.args[i].startsWith("--")) given.set(Deno.args[i].slice(2), Deno.args[++i] ?? "");
+    else words.push(Deno.args[i]);
+  }
+  const [kind, out] = words;
+  if (words.length !== 2 || !Object.hasOwn(MODELS, kind)) {
+    console.error(USAGE);
+    Deno.exit(2);
+  }
+  const textType = given.get("text-type");
+  await writeFolder(MODELS[kind], out, {
+    type: writableType(given.get("type") ?? "f16"),
+    textType: textType === undefined ? undefined : writableType(textType),
+    seed: Number(given.get("seed") ?? 0),
+    only: given.get("only"),
+    onComponent: (name, bytes) => console.log(`${name.padEnd(18)} ${(bytes / 1e9).toFixed(3)} GB`),
+  });
+}
