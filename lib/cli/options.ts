@@ -69,6 +69,7 @@ const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
 const LOADS: readonly CommandName[] = ["generate", "compare", "serve"];
 const PRINTS: readonly CommandName[] = ["generate", "plan", "inspect", "compare"];
+const OPENS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "serve"];
 const ALL: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "serve", "convert"];
 
 /** Every option of every command, in the order of the help. */
@@ -137,7 +138,7 @@ export const OPTIONS: readonly Option[] = [
     value: "FILE",
     fallback: "the model's",
     help: "UNet or transformer",
-    commands: ALL,
+    commands: OPENS,
   },
   {
     name: "vae",
@@ -145,7 +146,7 @@ export const OPTIONS: readonly Option[] = [
     value: "FILE",
     fallback: "the model's",
     help: "autoencoder",
-    commands: ALL,
+    commands: OPENS,
   },
   {
     name: "clip-l",
@@ -154,7 +155,7 @@ export const OPTIONS: readonly Option[] = [
     value: "FILE",
     fallback: "the model's",
     help: "text encoder CLIP L (SD2: CLIP H)",
-    commands: ALL,
+    commands: OPENS,
   },
   {
     name: "clip-g",
@@ -163,7 +164,7 @@ export const OPTIONS: readonly Option[] = [
     value: "FILE",
     fallback: "the model's",
     help: "text encoder CLIP bigG",
-    commands: ALL,
+    commands: OPENS,
   },
   {
     name: "t5xxl",
@@ -171,7 +172,7 @@ export const OPTIONS: readonly Option[] = [
     value: "FILE",
     fallback: "the model's",
     help: "text encoder T5",
-    commands: ALL,
+    commands: OPENS,
   },
   {
     name: "config",
@@ -179,7 +180,7 @@ export const OPTIONS: readonly Option[] = [
     value: "DIR",
     fallback: "derived from the weights",
     help: "folder in diffusers' layout whose configs and tokenizers go with --model FILE",
-    commands: ALL,
+    commands: OPENS,
   },
   {
     name: "prediction",
@@ -187,7 +188,7 @@ export const OPTIONS: readonly Option[] = [
     choices: ["eps", "v", "flow"],
     fallback: "as the file or its family says",
     help: "what the denoiser predicts, where its weights do not say",
-    commands: ALL,
+    commands: OPENS,
   },
   {
     name: "width",
@@ -406,7 +407,7 @@ export const OPTIONS: readonly Option[] = [
     value: "FILE|DIR",
     fallback: "none",
     help: "tiny autoencoder (TAESD) that decodes fast, or in place of a missing --vae",
-    commands: ALL,
+    commands: OPENS,
   },
   {
     name: "taesd-preview-only",
