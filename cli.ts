@@ -17,8 +17,16 @@
 import { main } from "./lib/cli/main.ts";
 import { spreadThreads } from "./lib/cli/software_adapter.ts";
 
+export { BytesProgress } from "./lib/cli/bytes_progress.ts";
+export { type FetchedModel, fetchModel, type FetchOptions } from "./lib/cli/download.ts";
 export { fileFolder, fileSource } from "./lib/cli/files.ts";
+export { type HubEnvironment, readHubEnvironment } from "./lib/cli/hub_cache.ts";
+export type { TransferOptions } from "./lib/cli/hub_transfer.ts";
 export { main } from "./lib/cli/main.ts";
+export type { HubOptions } from "./lib/hub/client.ts";
+export { type HubName, parseHubName } from "./lib/hub/name.ts";
+export type { PieceSizes } from "./lib/hub/ranges.ts";
+export type { Wish } from "./lib/hub/selection.ts";
 export { type ByteSource, type FolderSource } from "./lib/weights/bytes.ts";
 
 if (import.meta.main) {

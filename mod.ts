@@ -20,6 +20,16 @@ export { type Device, type DeviceInfo, type DeviceOptions, openDevice } from "./
 export type { Kernel, KernelCache, KernelSpec, TexelAccess } from "./lib/gpu/kernel.ts";
 export type { KernelMemory } from "./lib/gpu/stored.ts";
 export type { Memory, MemoryUse } from "./lib/gpu/memory.ts";
+export type { HubOptions } from "./lib/hub/client.ts";
+export type { HubFile } from "./lib/hub/listing.ts";
+export { type HubName, parseHubName } from "./lib/hub/name.ts";
+export {
+  type HubFolder,
+  type HubFolderOptions,
+  openHubFolder,
+  type Repository,
+} from "./lib/hub/repository.ts";
+export type { Selection, Wish } from "./lib/hub/selection.ts";
 export { decodePng, encodePng, type Picture } from "./lib/image/png.ts";
 export {
   type AssembledFolder,
@@ -66,3 +76,4 @@ export {
   httpFolder,
   memoryFolder,
 } from "./lib/weights/bytes.ts";
+export type { CachedFolder, DownloadOptions, FileDigest } from "./lib/weights/cache.ts";

@@ -48,6 +48,15 @@ Deno.test("other programs' words for drawing and serving are our commands", () =
     assertEquals([parseOptions([word, "a cat"]).command, prompt(word, "a cat")], ["generate", "a cat"]);
   }
   assertEquals(parseOptions(["webui", "--port", "0"]).command, "serve");
+  assertEquals(parseOptions(["quantize", "x.gguf", "--type", "q4_0"]).command, "convert");
+  const converted = { ...parseOptions(["convert", "-m", "x.safetensors", "-o", "y.gguf", "--type", "q8_0"]) };
+  for (const mode of [["-M", "convert"], ["--mode", "convert"], ["--mode=convert"]]) {
+    assertEquals(
+      parseOptions([...mode, "-m", "x.safetensors", "-o", "y.gguf", "--type", "q8_0"]),
+      converted,
+      mode.join(" "),
+    );
+  }
   assertEquals(parseOptions(["help", "plan"]), { ...parseOptions(["plan", "--help"]) });
   assertEquals(parseOptions(["help"]).ask, "help");
   assertEquals(parseOptions(["version"]).ask, "version");
@@ -55,14 +64,11 @@ Deno.test("other programs' words for drawing and serving are our commands", () =
 
 Deno.test("other programs' commands that we have not are refused, with what to do instead", () => {
   const cases: [string[], string][] = [
-    [["convert", "x.safetensors"], "safetensors and GGUF"],
     [["upscale", "photo.png"], "--size"],
     [["upscale"], "--size"],
     [["vid_gen", "a cat"], "videos"],
     [["metadata", "a.png"], "`inspect`"],
     [["server", "--port", "80"], "`serve`"],
-    [["quantize", "x.gguf", "q4_0"], "GGUF"],
-    [["-M", "convert", "a cat"], "There is no command `convert`"],
     [["--mode", "vid_gen", "a cat"], "videos"],
     [["--mode", "upscale"], "There is no command `upscale`"],
     [["--mode", "img_gne", "a cat"], "did you mean img_gen?"],

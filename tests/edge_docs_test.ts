@@ -14,6 +14,8 @@ import { writeSafetensors } from "../lib/weights/safetensors.ts";
 import { bflFlux, fileOf, ldmUnet, prefixed, renamed, type Tensors, together } from "./foreign_layouts.ts";
 import { ldmVae, llamaT5, openClip, tensorsOf } from "./foreign_names.ts";
 import { ggufFile } from "./stored_tensors.ts";
+import { walkFiles } from "./hub_files.ts";
+import { HubServer } from "./hub_server.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 const DOCUMENTS = ["README.md", "weights/README.md", ...namesIn("docs")];
@@ -30,6 +32,11 @@ const STAND_INS: Readonly<Record<string, string>> = {
 const FILES: Readonly<Record<string, string>> = {
   "sd_xl_base_1.0.safetensors": "sdxl",
   "flux1-schnell-Q4_K_S.gguf": "flux_dev",
+};
+
+/** The same for models on a hub. */
+const ON_HUB: Readonly<Record<string, string>> = {
+  "stabilityai/stable-diffusion-xl-base-1.0": "sdxl",
 };
 
 /** Commands that other tests, or the whole of them, are: run there. */
@@ -63,11 +70,11 @@ function words(line: string): string[] {
   return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, a, b, c]) => a ?? b ?? c);
 }
 
-async function cli(folder: string, args: readonly string[]): Promise<string> {
+async function cli(folder: string, args: readonly string[], hub: HubServer): Promise<string> {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", join(ROOT, "cli.ts"), ...args],
     cwd: folder,
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: join(folder, "hub") },
   }).output();
   assertEquals(code, 0, `${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
   return new TextDecoder().decode(stdout);
@@ -80,7 +87,7 @@ function small(args: readonly string[]): string[] {
   );
   const [, golden] = Object.entries(FILES).find(([file]) => list.includes(file)) ?? [];
   if (golden) list.push("--config", join(ROOT, "tests/golden/pipelines", golden, "model"));
-  if (list[0] === "plan" || list[0] === "inspect" || list.includes("--from")) return list;
+  if (["plan", "inspect", "download"].includes(list[0]) || list.includes("--from")) return list;
   const size = list.indexOf("--size");
   if (size >= 0) list.splice(size, 2);
   return [...list, "--size", "64", "--steps", "2", "--min-resolution", "32", "--no-shorten"];
@@ -138,8 +145,12 @@ async function prepare(folder: string): Promise<void> {
 
 Deno.test("every command of the documentation runs", async () => {
   const folder = await Deno.makeTempDir();
+  await using hub = new HubServer();
   try {
     await prepare(folder);
+    for (const [name, golden] of Object.entries(ON_HUB)) {
+      hub.add(name, await walkFiles(join(ROOT, "tests/golden/pipelines", golden, "model")));
+    }
     const lines = [...texts.values()].flatMap(commands);
     assert(lines.length > 12, `only ${lines.length} commands found`);
     for (const line of lines) {
@@ -152,7 +163,7 @@ Deno.test("every command of the documentation runs", async () => {
       }
       const [, rest] = /^deno run -A cli\.ts (.*)$/.exec(line) ?? [];
       assert(rest !== undefined, `nobody runs "${line}"`);
-      const out = await cli(folder, small(words(rest)));
+      const out = await cli(folder, small(words(rest)), hub);
       if (/^(plan|inspect)/.test(rest)) assert(out.length > 100, line);
     }
     const made = (name: string) => Deno.readFileSync(join(folder, name));

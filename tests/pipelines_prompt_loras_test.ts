@@ -196,7 +196,7 @@ Deno.test("--lora-model-dir: a name is a file's, alone or below folders, and nev
     const find = loraFolder(join(folder, "loras"));
     for (const name of ["ink", "ink.safetensors", "oil", "styles/oil", "pen.v2", "people/two"]) {
       const end = name.endsWith(".safetensors") ? name : `${name}.safetensors`;
-      assertEquals(basename((await find(name)).name), basename(end), name);
+      assertEquals(basename((await find(name)).file.name), basename(end), name);
     }
     const cases: [string, string][] = [
       ["inc", 'did you mean "ink"?'],

@@ -25,7 +25,7 @@ const WEIGHTS = /\.(safetensors|sft|gguf)$/i;
 export function chosenModel(files: ReadonlyMap<string, File>, open: OwnModel | undefined): OwnModel {
   const weights = [...files.values()].filter(({ name }) => WEIGHTS.test(name));
   const inFolder = [...files.keys()].some((path) => path.split("/").pop() === TOP);
-  if (!inFolder && weights.length > 0) return { folder: open?.folder, files: weights };
+  if (!inFolder && weights.length > 0) return { folder: open?.folder, hub: open?.hub, files: weights };
   return { folder: modelFolder(files) };
 }
 

@@ -23,6 +23,8 @@ const forgetButton: HTMLButtonElement = byId("forget");
 const builtInButton: HTMLButtonElement = byId("built-in");
 const folderInput: HTMLInputElement = byId("folder");
 const fileInput: HTMLInputElement = byId("file");
+const hubInput: HTMLInputElement = byId("hub");
+const hubButton: HTMLButtonElement = byId("hub-open");
 const trouble: HTMLElement = byId("trouble");
 
 const progress = new ProgressView();
@@ -39,7 +41,7 @@ let stopping = false;
 async function openModel(model?: OwnModel): Promise<void> {
   own = model;
   usable = false;
-  byId("model-name").textContent = model?.folder?.name ?? "Built-in model";
+  byId("model-name").textContent = model?.folder?.name ?? model?.hub?.name ?? "Built-in model";
   byId("model-note").textContent = "Opening …";
   buttons();
   try {
@@ -72,14 +74,25 @@ function showModel(model: ModelSummary): void {
     : model.part === "lora"
     ? `with the LoRA ${names}`
     : `with ${names} as its ${model.part}`;
+  const { bytes, stored, room, notes } = model;
+  const fetched = "fetched with the first picture, then kept in this browser";
+  const hub = own?.hub &&
+    (stored >= bytes
+      ? `${size(bytes)}, kept in this browser`
+      : `${size(bytes)}: ${stored > 0 ? `${size(bytes - stored)} of them are ` : ""}${fetched}` +
+        (room !== undefined && room < bytes - stored
+          ? `. This browser has room for ${size(room)}: the rest would be fetched again each time`
+          : ""));
   const folder = whole
     ? `${model.pipeline}, from ${names}`
+    : hub
+    ? `${model.pipeline}, from ${new URL(own!.hub!.endpoint).host}, ${hub}`
     : own?.folder
     ? `${model.pipeline}, from your folder`
     : "built in";
   byId("model-note").textContent = own
-    ? [folder, file].filter(Boolean).join(", ")
-    : `built in, ${size(model.bytes)}: fetched with the first picture, then kept in this browser`;
+    ? [[folder, file].filter(Boolean).join(", "), ...notes].join(". ")
+    : `built in, ${size(bytes)}: ${fetched}`;
 }
 
 function showStored(bytes: number): void {
@@ -99,6 +112,14 @@ async function choose(files: Promise<ReadonlyMap<string, File>>): Promise<void> 
     return showTrouble("bad_file", error instanceof Error ? error.message : String(error), undefined, true);
   }
   await openModel(model);
+}
+
+/** Opens what the hub's field names. */
+async function openHub(): Promise<void> {
+  const name = hubInput.value.trim();
+  if (name === "") return hubInput.focus();
+  if (running) return announce("Stop the picture first, then choose a model");
+  await openModel({ hub: { name, endpoint: hubInput.dataset.endpoint! } });
 }
 
 // What went wrong.
@@ -154,6 +175,7 @@ function buttons(): void {
   stopButton.textContent = stopping ? "Stop at once" : "Stop";
   forgetButton.disabled = running || Number(forgetButton.dataset.bytes ?? 0) === 0;
   folderInput.disabled = fileInput.disabled = builtInButton.disabled = running;
+  hubButton.disabled = running;
   document.documentElement.dataset.running = String(running);
 }
 
@@ -277,6 +299,10 @@ forgetButton.addEventListener("click", async () => {
   announce("Stored weights are deleted");
 });
 builtInButton.addEventListener("click", () => openModel());
+byId("hub-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  openHub();
+});
 for (const input of [folderInput, fileInput]) {
   input.addEventListener("change", () => {
     if (input.files?.length) choose(Promise.resolve(chosenFiles(input.files)));

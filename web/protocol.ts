@@ -17,10 +17,20 @@ export interface OwnFolder {
   readonly files: ReadonlyMap<string, File>;
 }
 
-/** A model of the user's: a folder, files of weights that make a model or take the place of weights in one, or both. */
+/** A model by its name on a hub. */
+export interface HubModel {
+  /** `ORG/NAME`. */
+  readonly name: string;
+  /** Address of the hub. */
+  readonly endpoint: string;
+}
+
+/** A model of the user's: a folder or a hub's model, files of weights that make a model or take the place of weights in one. */
 export interface OwnModel {
-  /** The folder; the page's own model without one. */
+  /** The folder; the page's own model without one and without a hub's. */
   readonly folder?: OwnFolder;
+  /** A hub's model. */
+  readonly hub?: HubModel;
   /** A whole model, its parts, or LoRAs. */
   readonly files?: readonly File[];
 }
@@ -37,6 +47,12 @@ export interface ModelSummary {
   readonly methods: readonly string[];
   /** Bytes to download before the first picture; 0 for a folder of the user's. */
   readonly bytes: number;
+  /** How many of them are stored already. */
+  readonly stored: number;
+  /** Bytes that this browser can still store, where it says so. */
+  readonly room?: number;
+  /** What was chosen among a hub's files, in sentences. */
+  readonly notes: readonly string[];
   /** What the user's file is for: `transformer`, `unet`, `vae`, `lora`. */
   readonly part?: string;
 }

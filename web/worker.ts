@@ -8,13 +8,28 @@ import "./platform.ts";
 import { pictureFile } from "../lib/cli/picture.ts";
 import { LssgenError, NoAdapterError } from "../lib/errors.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
+import { openHubFolder } from "../lib/hub/repository.ts";
 import { METHODS } from "../lib/scaling/methods/registry.ts";
 import type { Plan } from "../lib/scaling/types.ts";
 import { blobSource, filesIn, folderOf, type FolderSource, httpFolder } from "../lib/weights/bytes.ts";
-import { cachedFolder, forgetStored, type ListedFile, storedBytes } from "../lib/weights/cache.ts";
+import {
+  type CachedFolder,
+  cachedFolder,
+  forgetStored,
+  type ListedFile,
+  storedBytes,
+} from "../lib/weights/cache.ts";
 import { Engine, type EngineOptions, type RunOptions } from "./engine.ts";
 import { withFiles } from "./own_model.ts";
-import type { FromWorker, Job, ModelSummary, OwnFolder, PlanSummary, ToWorker } from "./protocol.ts";
+import type {
+  FromWorker,
+  HubModel,
+  Job,
+  ModelSummary,
+  OwnFolder,
+  PlanSummary,
+  ToWorker,
+} from "./protocol.ts";
 
 /** Set by the build: where the page's model lies, relative to this script, and its files. */
 declare const MODEL_URL: string;
@@ -31,7 +46,10 @@ const scope = globalThis as unknown as {
 /** The model in use. */
 interface Current {
   readonly engine: Engine;
-  readonly bytes: number;
+  /** Files that are fetched before the first picture, if there are any. */
+  readonly fetched?: CachedFolder;
+  /** What was chosen among them. */
+  readonly notes: readonly string[];
   /** Name of the user's model; undefined for the page's. */
   readonly own?: string;
   /** What the user's file is for. */
@@ -114,19 +132,22 @@ async function open(
       scope.postMessage({ type: "kernels", key, list });
     },
   };
-  const built = own.folder ? undefined : cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
-  const base = built ?? chosen(own.folder!);
+  const hub = own.hub && await openHub(own.hub);
+  const fetched = own.folder
+    ? undefined
+    : hub?.folder ?? cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
+  const base = fetched ?? chosen(own.folder!);
   const { folder, loras, part } = own.files?.length
     ? await withFiles(base, own.files.map((blob) => ({ name: blob.name, blob })), {
-      own: own.folder !== undefined,
+      own: own.folder !== undefined || own.hub !== undefined,
       tokenizers: httpFolder(new URL(TOKENIZERS_URL, import.meta.url)),
     })
     : { folder: base, loras: undefined, part: undefined };
   const prepare = part === "model"
     ? undefined
-    : built && (async ({ signal, onProgress }: RunOptions): Promise<void> => {
-      if (await built.stored() < built.bytes) {
-        await built.download({
+    : fetched && (async ({ signal, onProgress }: RunOptions): Promise<void> => {
+      if (await fetched.stored() < fetched.bytes) {
+        await fetched.download({
           signal,
           onProgress: (step, steps) => onProgress?.({ phase: "download", step, steps }),
         });
@@ -135,11 +156,28 @@ async function open(
     });
   return {
     engine: new Engine({ folder, loras, prepare, tunings, onTuned, kernels: memory }),
-    bytes: built?.bytes ?? 0,
-    own: [own.folder?.name, ...own.files?.map(({ name }) => name) ?? []].filter(Boolean).join(" + ") ||
-      undefined,
+    fetched,
+    notes: hub?.notes ?? [],
+    own: [own.folder?.name, own.hub?.name, ...own.files?.map(({ name }) => name) ?? []].filter(Boolean).join(
+      " + ",
+    ) || undefined,
     part,
   };
+}
+
+/** A hub's model: its listing is read, no weights. */
+async function openHub(
+  { name, endpoint }: HubModel,
+): Promise<{ folder: CachedFolder; notes: readonly string[] }> {
+  const folder = await openHubFolder(name, { endpoint });
+  const { selection: { single, notes }, repository } = folder;
+  if (single !== undefined) {
+    throw new LssgenError(
+      "unsupported",
+      `"${repository.name.repo}" is a single file, ${single}, and no pipeline: download it, then choose the file here`,
+    );
+  }
+  return { folder, notes };
 }
 
 /** Files of the user's disk, read by slices. */
@@ -150,9 +188,27 @@ function chosen({ name, files }: OwnFolder): FolderSource {
   }, (path) => Promise.resolve(filesIn(files.keys(), path)));
 }
 
-async function summary({ engine, bytes, part }: Current): Promise<ModelSummary> {
+async function summary({ engine, fetched, notes, part }: Current): Promise<ModelSummary> {
   const { name, pipeline, defaults } = await engine.model();
-  return { name, pipeline, defaults, methods: METHODS.map((method) => method.name), bytes, part };
+  const stored = await fetched?.stored() ?? 0;
+  const methods = METHODS.map((method) => method.name);
+  return {
+    name,
+    pipeline,
+    defaults,
+    methods,
+    bytes: fetched?.bytes ?? 0,
+    stored,
+    room: await room(),
+    notes,
+    part,
+  };
+}
+
+/** Bytes that this browser can still store; undefined where it does not say. */
+async function room(): Promise<number | undefined> {
+  const { quota, usage } = await navigator.storage?.estimate?.().catch(() => undefined) ?? {};
+  return quota === undefined || usage === undefined ? undefined : Math.max(0, quota - usage);
 }
 
 /** Reads 16-bit weights. Chrome had WebGPU for two years before it. */

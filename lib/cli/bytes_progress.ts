@@ -4,6 +4,7 @@
  * @module
  */
 
+import { bytesText } from "../hub/selection.ts";
 import { duration } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -20,8 +21,11 @@ export class BytesProgress {
   private readonly samples: { at: number; done: number }[] = [];
   private shownAt = -Infinity;
   private open = false;
+  private ended = false;
 
   /**
+   * Shows nothing yet.
+   *
    * @param verb First word of the line, for example "download".
    * @param terminal Where to.
    * @param now Clock in milliseconds.
@@ -46,7 +50,11 @@ export class BytesProgress {
       samples.push({ at: now, done });
     }
     while (samples.length > 2 && now - samples[1].at > SPEED_WINDOW_MS) samples.shift();
-    if (now - this.shownAt < (terminal.tty ? LINE_INTERVAL_MS : PLAIN_INTERVAL_MS) && done < total) return;
+    const ended = done >= total && what === undefined;
+    if (ended ? this.ended : now - this.shownAt < (terminal.tty ? LINE_INTERVAL_MS : PLAIN_INTERVAL_MS)) {
+      return;
+    }
+    this.ended = ended;
     this.shownAt = now;
     const [first] = samples;
     const speed = now > first.at ? Math.max(0, done - first.done) / (now - first.at) * 1000 : 0;
@@ -83,17 +91,4 @@ export function bytesLine(
   }
   if (what !== undefined) parts.push(what);
   return parts.join("  ");
-}
-
-/** 6938078334 → "6.94 GB", in powers of ten as hubs and disks count. */
-export function bytesText(bytes: number): string {
-  if (bytes < 1000) return `${bytes} bytes`;
-  const units = ["kB", "MB", "GB", "TB"];
-  let value = bytes / 1000;
-  let unit = 0;
-  while (value >= 999.5 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)} ${units[unit]}`;
 }

@@ -21,7 +21,7 @@ interface CommandHelp {
 }
 
 /** The commands, by the name typed. */
-export type CommandName = "generate" | "plan" | "inspect" | "compare" | "serve" | "convert";
+export type CommandName = "generate" | "plan" | "inspect" | "compare" | "serve" | "convert" | "download";
 
 /** Every command, in the order of the help. */
 export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
@@ -70,6 +70,15 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
       "convert ./FLUX.1-dev/text_encoder_2 --type q8_0 -o t5xxl-q8_0.gguf",
     ],
   },
+  download: {
+    summary: "fetch a model from a hub into its cache; needs no GPU",
+    words: "ORG/NAME",
+    examples: [
+      "download stabilityai/stable-diffusion-xl-base-1.0",
+      'download city96/FLUX.1-schnell-gguf --include "*Q4_K_S.gguf"',
+      "download hf.co/black-forest-labs/FLUX.1-dev --revision main --local-dir ./FLUX.1-dev",
+    ],
+  },
 };
 
 const NAMES = Object.keys(COMMANDS) as CommandName[];
@@ -94,8 +103,7 @@ const FOREIGN: Readonly<Record<string, CommandName | { readonly instead: string 
   quantize: "convert",
   quantise: "convert",
   merge: { instead: "models are not merged; --lora applies LoRAs, `convert` puts parts into one file" },
-  download: { instead: "models are not downloaded; --model names a folder of this machine" },
-  pull: { instead: "models are not downloaded; --model names a folder of this machine" },
+  pull: "download",
   metadata: {
     instead: "`inspect` shows what a model holds, `generate --from PNG` reads a picture's parameters",
   },
@@ -144,6 +152,11 @@ export function commandOf(args: readonly string[]): CommandLine {
   if (lower === "version" && rest.length === 0) return { command: "generate", rest, ask: "version" };
   const meant = foreignMode(word);
   if (meant) return { command: meant, rest };
+  // stable-diffusion.cpp's command is an option: `-M convert -m in -o out`.
+  const mode = args.findIndex((arg, i) =>
+    arg === "--mode=convert" || (/^(-M|--mode)$/.test(arg) && args[i + 1] === "convert")
+  );
+  if (mode >= 0) return { command: "convert", rest: args.toSpliced(mode, args[mode].includes("=") ? 1 : 2) };
   const near = misspelt(lower);
   if (near) {
     throw new LssgenError(

@@ -9,7 +9,7 @@ import { contactSheet } from "../image/contact_sheet.ts";
 import type { SheetCell } from "../image/contact_sheet.ts";
 import { encodePng } from "../image/png.ts";
 import type { GeneratedImage, GenerateRequest } from "../pipelines/text_to_image.ts";
-import { openPipeline, startProgress } from "./generate.ts";
+import { openPipeline, quietly, startProgress } from "./generate.ts";
 import { METHODS } from "./options.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, writeWhole } from "./output.ts";
@@ -76,7 +76,7 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
     const requestOf = (cell: Cell): GenerateRequest => ({ ...request, ...cell, count: 1 });
     // One picture for nothing: drivers compile a kernel when it first runs, and a staged run needs all of them.
     const first = requestOf(cells[cells.length - 1]);
-    await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress, first);
+    await using pipeline = await openPipeline(engine, quietly(options, terminal), progress.onProgress, first);
     const run = { signal: terminal.signal, onProgress: progress.onProgress };
     const { images: { length } } = await pipeline.generate(first, run);
     if (length > 1) {

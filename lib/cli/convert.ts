@@ -16,10 +16,11 @@ import {
   typeRules,
   writableType,
 } from "../weights/convert.ts";
+import { bytesText } from "../hub/selection.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import type { WritableType } from "../weights/quantise.ts";
 import { componentFile, singleFile } from "../weights/single_file.ts";
-import { BytesProgress, bytesText } from "./bytes_progress.ts";
+import { BytesProgress } from "./bytes_progress.ts";
 import { fileFolder } from "./files.ts";
 import type { Parsed } from "./options.ts";
 import { duration } from "./progress.ts";

@@ -16,6 +16,7 @@ import type {
   Progress,
 } from "../pipelines/text_to_image.ts";
 import { firstSeed } from "../random.ts";
+import { localPath } from "./download.ts";
 import { openFolder, readBytes } from "./input.ts";
 import { openLora } from "./lora_file.ts";
 import { loraFolder } from "./lora_folder.ts";
@@ -52,7 +53,8 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   await checkOutput(out);
   firstSeed(request.seed ?? 0, count);
   // What the request cannot be is said before any weight is read.
-  const info = await readModelInfo((await openModel(engine)).model);
+  const quiet = quietly(options, terminal);
+  const info = await readModelInfo((await openModel(engine, quiet)).model);
   const { warnings } = planPicture(
     engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true },
     request,
@@ -64,7 +66,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   const watch = previewing(options, progress.onProgress);
   const report: unknown[] = [];
   try {
-    await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress, request);
+    await using pipeline = await openPipeline(engine, quiet, progress.onProgress, request);
     const loadMs = performance.now() - started;
     let made = 0;
     for (let i = 0; i < count; i++) {
@@ -161,28 +163,33 @@ export function startProgress(
   };
 }
 
+/** The terminal without notes where `--quiet` wants none. */
+export function quietly(options: Parsed, terminal: Terminal): Terminal {
+  return options.flag.quiet ? { ...terminal, note: () => {} } : terminal;
+}
+
 /** Opens the pipeline that the options ask for, for `firstPicture` to begin with. */
 export async function openPipeline(
   engine: EngineChoice,
-  signal: AbortSignal,
+  terminal: Terminal,
   onProgress: ((event: Progress) => void) | undefined,
   firstPicture?: GenerateRequest,
 ): Promise<Pipeline> {
-  const { model, tinyVae } = await openModel(engine);
+  const { model, tinyVae } = await openModel(engine, terminal);
   return await createPipeline(model, {
     dtype: engine.dtype,
-    loras: await Promise.all((engine.loras ?? []).map((text) => {
+    loras: await Promise.all((engine.loras ?? []).map(async (text) => {
       const { path, scale } = loraSpec(text);
-      return openLora(path, scale, "--lora");
+      return await openLora(await localPath(path, terminal), scale, "--lora");
     })),
     findLora: engine.loraModelDir === undefined
       ? undefined
-      : loraFolder((await openFolder(engine.loraModelDir, "--lora-model-dir"))!.name),
-    upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights"),
+      : loraFolder((await openFolder(engine.loraModelDir, "--lora-model-dir", terminal))!.name),
+    upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights", terminal),
     tinyVae,
     tinyDecode: !engine.taesdPreviewOnly,
     maxActivationBytes: engine.maxActivation === undefined ? undefined : engine.maxActivation * 2 ** 20,
-    signal,
+    signal: terminal.signal,
     onProgress,
     firstPicture,
   });

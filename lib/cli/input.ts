@@ -6,20 +6,25 @@
 
 import { LssgenError } from "../errors.ts";
 import type { ByteSource, FolderSource } from "../weights/bytes.ts";
+import { localPath } from "./download.ts";
 import { fileFolder, fileSource } from "./files.ts";
+import type { Terminal } from "./terminal.ts";
 
 /**
- * Opens a folder.
+ * Opens a folder, of the disk or of a hub (`ORG/NAME`), which is fetched first.
  *
- * @param path As typed; undefined stays undefined.
+ * @param typed As typed; undefined stays undefined.
  * @param option The option's spelling, for messages.
+ * @param terminal Where a download shows.
  * @throws {LssgenError} `bad_file` when there is no such folder.
  */
 export async function openFolder(
-  path: string | undefined,
+  typed: string | undefined,
   option: string,
+  terminal: Terminal,
 ): Promise<FolderSource | undefined> {
-  if (path === undefined) return undefined;
+  if (typed === undefined) return undefined;
+  const path = await localPath(typed, terminal);
   const info = await Deno.stat(path).catch((cause) => {
     throw unreadable(path, option, cause);
   });

@@ -56,13 +56,13 @@ interface Report {
 
 /** Runs the command. */
 export async function inspect(options: Parsed, terminal: Terminal): Promise<void> {
-  for (const report of await reports(options)) {
+  for (const report of await reports(options, terminal)) {
     if (options.flag.json) terminal.print(JSON.stringify(report));
     else for (const line of lines(report)) terminal.print(line);
   }
 }
 
-async function reports(options: Parsed): Promise<Report[]> {
+async function reports(options: Parsed, terminal: Terminal): Promise<Report[]> {
   const { words } = options;
   const { prediction, config, ...choice } = modelChoice(options);
   const parts = Object.values(choice).some((path) => path !== undefined);
@@ -77,7 +77,11 @@ async function reports(options: Parsed): Promise<Report[]> {
       await Promise.all(words.map((word) => openFile(word, "`inspect`"))),
     );
     if (files.model === undefined) return scans.map(scanReport);
-    const assembled = modelFiles({ ...files, prediction, config: await openFolder(config, "--config") });
+    const assembled = modelFiles({
+      ...files,
+      prediction,
+      config: await openFolder(config, "--config", terminal),
+    });
     return [await assembledReport(assembled), ...loras.map(({ name }) => loraReport(name))];
   }
   if (words.length === 1 && choice.model !== undefined) {
@@ -86,7 +90,11 @@ async function reports(options: Parsed): Promise<Report[]> {
       `\`inspect\` takes one model, got ${[...words, choice.model].join(", ")}`,
     );
   }
-  const { model } = await openModel({ ...choice, prediction, config, model: words[0] ?? choice.model });
+  const { model } = await openModel(
+    { ...choice, prediction, config, model: words[0] ?? choice.model },
+    terminal,
+    { headersOnly: true },
+  );
   const folder = model ?? embeddedFolder();
   if ("assembly" in folder) return [await assembledReport(folder as AssembledFolder)];
   return [{ name: folder.name, ...await readComponents(folder) }];

@@ -8,6 +8,7 @@ import { LssgenError } from "../errors.ts";
 import type { CommandName } from "./commands.ts";
 import { compare } from "./compare.ts";
 import { convert } from "./convert.ts";
+import { download } from "./download.ts";
 import { generate } from "./generate.ts";
 import { inspect } from "./inspect.ts";
 import { helpText, parseOptions } from "./options.ts";
@@ -23,6 +24,7 @@ const RUN: Readonly<Record<CommandName, Command>> = {
   compare,
   serve,
   convert,
+  download,
 };
 
 /** Exit code of a run stopped by Ctrl-C, as shells have it (128 + SIGINT). */

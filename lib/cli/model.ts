@@ -8,9 +8,11 @@ import { dirname, join } from "@std/path";
 import { LssgenError } from "../errors.ts";
 import { type ModelFile, modelFiles, tinyVaeFile } from "../model_files/model_files.ts";
 import type { FolderSource } from "../weights/bytes.ts";
+import { localPath, remoteModel } from "./download.ts";
 import { fileFolder, fileSource } from "./files.ts";
 import { openFile, openFolder } from "./input.ts";
 import type { ModelChoice } from "./request.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** How the options are spelled, for messages. */
 const OPTIONS: Readonly<Record<keyof ModelChoice, string>> = {
@@ -36,16 +38,25 @@ export interface OpenedModel {
 }
 
 /**
- * Opens what the options name. Weights are not read, and headers of files not before the model is asked for something.
+ * Opens what the options name: files, folders, names on a hub (`ORG/NAME`), which are fetched first. Weights are not read,
+ * and headers of files not before the model is asked for something.
  *
+ * @param terminal Where a download shows.
+ * @param headersOnly A hub's model is looked at where it lies, not fetched.
  * @throws {LssgenError} `bad_file` for a path that leads nowhere, `bad_option` for parts without a model.
  */
-export async function openModel(choice: ModelChoice): Promise<OpenedModel> {
+export async function openModel(
+  choice: ModelChoice,
+  terminal: Terminal,
+  { headersOnly = false }: { headersOnly?: boolean } = {},
+): Promise<OpenedModel> {
   const { config, prediction, taesd, model } = choice;
   const given = PARTS.flatMap((key) => choice[key] === undefined ? [] : [[key, choice[key]] as const]);
-  const single = model === undefined ? undefined : await fileOrFolder(model, OPTIONS.model);
+  const open = (path: string, option: string): Promise<Opened> => fileOrFolder(path, option, terminal);
+  const remote = headersOnly ? await remoteModel(model, terminal.signal) : undefined;
+  const single = model === undefined ? undefined : remote ?? await open(model, OPTIONS.model);
   if (given.length === 0 && config === undefined && prediction === undefined && !isFile(single)) {
-    const tiny = taesd === undefined ? undefined : await fileOrFolder(taesd, OPTIONS.taesd);
+    const tiny = taesd === undefined ? undefined : await open(taesd, OPTIONS.taesd);
     return {
       model: single as FolderSource | undefined,
       tinyVae: isFile(tiny) ? await tinyVaeFile(tiny) : tiny,
@@ -62,10 +73,10 @@ export async function openModel(choice: ModelChoice): Promise<OpenedModel> {
     model: modelFiles({
       model: single,
       ...Object.fromEntries(
-        await Promise.all(given.map(async ([key, path]) => [key, await fileOrFolder(path, OPTIONS[key])])),
+        await Promise.all(given.map(async ([key, path]) => [key, await open(path, OPTIONS[key])])),
       ),
-      taesd: taesd === undefined ? undefined : await fileOrFolder(taesd, OPTIONS.taesd),
-      config: await openFolder(config, OPTIONS.config),
+      taesd: taesd === undefined ? undefined : await open(taesd, OPTIONS.taesd),
+      config: await openFolder(config, OPTIONS.config, terminal),
       prediction,
     }),
   };
@@ -78,7 +89,8 @@ function isFile(given: Opened | undefined): given is Exclude<Opened, FolderSourc
 }
 
 /** A folder; of a folder that holds nothing but one file of weights, that file. */
-async function fileOrFolder(path: string, option: string): Promise<Opened> {
+async function fileOrFolder(typed: string, option: string, terminal: Terminal): Promise<Opened> {
+  const path = await localPath(typed, terminal);
   const info = await Deno.stat(path).catch(() => undefined);
   if (!info?.isDirectory) {
     const beside = (name: string) => fileSource(join(dirname(path), name));

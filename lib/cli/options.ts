@@ -68,9 +68,17 @@ export const METHODS: readonly string[] = REGISTERED.map(({ name }) => name);
 const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
 const LOADS: readonly CommandName[] = ["generate", "compare", "serve"];
-const PRINTS: readonly CommandName[] = ["generate", "plan", "inspect", "compare"];
+const PRINTS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "download"];
 const OPENS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "serve"];
-const ALL: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "serve", "convert"];
+const ALL: readonly CommandName[] = [
+  "generate",
+  "plan",
+  "inspect",
+  "compare",
+  "serve",
+  "convert",
+  "download",
+];
 
 /** Every option of every command, in the order of the help. */
 export const OPTIONS: readonly Option[] = [
@@ -128,7 +136,8 @@ export const OPTIONS: readonly Option[] = [
     type: "text",
     value: "FILE|DIR",
     fallback: "the embedded model",
-    help: ".safetensors or .gguf with everything or the denoiser alone, or a folder as diffusers has it",
+    help:
+      "a file with everything or the denoiser alone, a folder as diffusers has it, or its name on a hub, ORG/NAME",
     commands: ALL,
   },
   {
@@ -510,7 +519,7 @@ export const OPTIONS: readonly Option[] = [
     also: ["-q"],
     type: "flag",
     help: "no progress",
-    commands: LOADS,
+    commands: [...LOADS, "download"],
   },
   {
     name: "port",
@@ -554,6 +563,38 @@ export const OPTIONS: readonly Option[] = [
     fallback: "img_gen",
     help: "stable-diffusion.cpp's word for the command; changes nothing",
     commands: ["generate"],
+  },
+  {
+    name: "include",
+    type: "list",
+    value: "GLOB",
+    fallback: "what a picture needs",
+    help: 'files to fetch, "*" for all; may be given several times',
+    commands: ["download"],
+  },
+  {
+    name: "exclude",
+    type: "list",
+    value: "GLOB",
+    fallback: "none",
+    help: "files to leave out; may be given several times",
+    commands: ["download"],
+  },
+  {
+    name: "revision",
+    type: "text",
+    value: "NAME",
+    fallback: "main",
+    help: "branch, tag or commit",
+    commands: ["download"],
+  },
+  {
+    name: "local-dir",
+    type: "text",
+    value: "DIR",
+    fallback: "the hub's cache, HF_HUB_CACHE",
+    help: "folder to put the files in",
+    commands: ["download"],
   },
   { name: "help", also: ["-h"], type: "flag", help: "this text", commands: ALL },
 ];

@@ -14,7 +14,8 @@ import type { Terminal } from "./terminal.ts";
 /** Runs the command. */
 export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const request = toRequest(options);
-  const info = await readModelInfo((await openModel(modelChoice(options))).model);
+  const { model } = await openModel(modelChoice(options), terminal, { headersOnly: true });
+  const info = await readModelInfo(model);
   const result = planPicture(info, request);
   terminal.print(options.flag.json ? JSON.stringify(result) : formatPlan(result));
 }

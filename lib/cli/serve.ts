@@ -6,7 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { ImageServer } from "../server/server.ts";
-import { openPipeline, startProgress } from "./generate.ts";
+import { openPipeline, quietly, startProgress } from "./generate.ts";
 import type { Parsed } from "./options.ts";
 import { buildPage, pageFiles } from "./page_files.ts";
 import { pictureFile } from "./picture.ts";
@@ -31,7 +31,7 @@ export async function serve(options: Parsed, terminal: Terminal): Promise<void> 
   const address = freeAddress(hostname, options.number.port ?? DEFAULT_PORT);
   const stop = Promise.withResolvers<void>();
   const progress = startProgress(options, terminal);
-  await using pipeline = await openPipeline(engine, terminal.signal, progress.onProgress);
+  await using pipeline = await openPipeline(engine, quietly(options, terminal), progress.onProgress);
   progress.end();
   const page = await pageFiles() ?? (await buildPage() ? await pageFiles() : undefined);
   const api = new ImageServer(pipeline, {

@@ -12,6 +12,8 @@ import { IdleDevice } from "../gpu/rehearsal.ts";
 import { storedKernels } from "../gpu/stored.ts";
 import { tuneOnce } from "../gpu/tune.ts";
 import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
+import { parseHubName } from "../hub/name.ts";
+import { hubFolder } from "../hub/repository.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
 import { firstSeed } from "../random.ts";
 import { runPlan } from "../scaling/lssgen.ts";
@@ -88,6 +90,9 @@ const DEFAULT_STRENGTH = 0.75;
  */
 function folderOfModel(source: ModelSource = embeddedFolder()): FolderSource {
   if (typeof source === "object" && !(source instanceof URL)) return source;
+  // "ORG/NAME", with one slash in its middle, is a hub's; "./models/flux" and "models/flux/" are folders beside the page.
+  const name = typeof source === "string" ? parseHubName(source) : undefined;
+  if (name) return hubFolder(name);
   // A page's own address, where there is a page, so that "models/flux/" works there as it does for images.
   const here = (globalThis as { location?: { href: string } }).location?.href;
   if (source instanceof URL || URL.canParse(source, here)) return httpFolder(new URL(source, here));
@@ -148,7 +153,7 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
 /**
  * Opens a model: device, weights, kernels.
  *
- * @param source A diffusers folder or its address; the embedded model when undefined.
+ * @param source A diffusers folder, its address, or a hub's `ORG/NAME`; the embedded model when undefined.
  * @throws {NoAdapterError} Without WebGPU.
  * @throws {LssgenError} `bad_option`, `bad_file`, `bad_tensor`, `unsupported`, `out_of_memory`, naming file and tensor.
  * @throws {AbortedError} When the signal fires while loading.

@@ -295,5 +295,8 @@ export interface Pipeline extends AsyncDisposable {
  */
 export interface Generation extends Promise<GenerateResult>, AsyncIterable<Progress, undefined> {}
 
-/** Where a model is: its folder, or the address of one. */
+/**
+ * Where a model is: its folder, or the address of one. A text of the form `ORG/NAME` (one slash, in its middle) is a name on
+ * the hub; a folder beside the page ends in a slash (`models/flux/`) or begins with a dot (`./flux`).
+ */
 export type ModelSource = FolderSource | URL | string;

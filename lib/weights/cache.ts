@@ -7,6 +7,7 @@
 
 import { AbortedError, LssgenError } from "../errors.ts";
 import { type ByteSource, filesIn, folderOf, type FolderSource, httpSource } from "./bytes.ts";
+import { Sha256 } from "./sha256.ts";
 
 /**
  * Bytes of a part. Small enough to be checked and held in memory, large enough that a model of 24 GB has
@@ -23,8 +24,18 @@ export interface ListedFile {
   readonly path: string;
   /** Bytes. */
   readonly size: number;
-  /** SHA-256 of every {@linkcode PART_BYTES} bytes, in hexadecimal. */
+  /** SHA-256 of every {@linkcode PART_BYTES} bytes, in hexadecimal; with `digest` only what parts are kept under. */
   readonly parts: readonly string[];
+  /** Hash of the whole, where those of the parts are not known: it is compared when all parts are there. */
+  readonly digest?: FileDigest;
+}
+
+/** Hash of a whole file. */
+export interface FileDigest {
+  /** `git-sha1` is SHA-1 of `blob SIZE\0` and the content. */
+  readonly kind: "sha256" | "git-sha1";
+  /** In hexadecimal. */
+  readonly hex: string;
 }
 
 /** How a download is watched and stopped. */
@@ -60,19 +71,29 @@ export async function listFile(path: string, source: ByteSource): Promise<Listed
   return { path, size: source.size, parts };
 }
 
+/** A file of which only the whole's hash is known, for a list. */
+export function hashedFile(path: string, size: number, digest: FileDigest): ListedFile {
+  const count = Math.ceil(size / PART_BYTES);
+  return { path, size, digest, parts: Array.from({ length: count }, () => digest.hex) };
+}
+
 /**
  * A folder behind `base` whose files are kept in the Cache API.
  *
  * @param base URL of the folder.
  * @param files All of its files. What is not listed does not exist: no request is made for it.
  * @param cacheName Which cache; {@linkcode WEIGHTS_CACHE} without.
+ * @param keys URL that entries are kept under in place of `base`, where several versions of a folder share files; then
+ * files that are not listed stay in the cache.
  */
 export function cachedFolder(
   base: string | URL,
   files: readonly ListedFile[],
   cacheName: string = WEIGHTS_CACHE,
+  keys: string | URL = base,
 ): CachedFolder {
-  return new PartCache(String(base).replace(/\/*$/, "/"), files, cacheName).folder();
+  const slashed = (url: string | URL): string => String(url).replace(/\/*$/, "/");
+  return new PartCache(slashed(base), files, cacheName, slashed(keys)).folder();
 }
 
 /** Bytes that a cache holds, of any model and version. */
@@ -111,6 +132,7 @@ class PartCache {
     private readonly base: string,
     private readonly files: readonly ListedFile[],
     private readonly cacheName: string,
+    private readonly keys: string,
   ) {
     this.byPath = new Map(files.map((file) => [file.path, file]));
   }
@@ -128,13 +150,18 @@ class PartCache {
     };
   }
 
-  private url(file: ListedFile): string {
-    return new URL(file.path.split("/").map(encodeURIComponent).join("/"), this.base).href;
+  private url(file: ListedFile, base: string = this.base): string {
+    return new URL(file.path.split("/").map(encodeURIComponent).join("/"), base).href;
   }
 
   /** The hash is part of the key: another version of a file is another entry. */
   private key(file: ListedFile, part: number): string {
-    return `${this.url(file)}?part=${part}&sha256=${file.parts[part]}`;
+    return `${this.url(file, this.keys)}?part=${part}&sha256=${file.parts[part]}`;
+  }
+
+  /** Entry without content that says: the parts together have the file's hash. */
+  private checkedKey(file: ListedFile): string {
+    return `${this.url(file, this.keys)}?checked=${file.digest!.hex}`;
   }
 
   private async cache(): Promise<Cache | undefined> {
@@ -214,7 +241,7 @@ class PartCache {
       before += file.size;
       onProgress?.(before, total);
     }
-    await this.dropOthers();
+    if (this.keys === this.base) await this.dropOthers();
   }
 
   /** Former versions of this folder's files are of no use any more. */
@@ -237,9 +264,14 @@ class PartCache {
     if (!cache) return false;
     let first = 0;
     while (first < file.parts.length && await cache.match(this.key(file, first))) first++;
-    if (first === file.parts.length) return true;
+    const whole = file.digest && !await cache.match(this.checkedKey(file)) ? wholeHash(file) : undefined;
+    if (first === file.parts.length && !whole) return true;
     try {
+      for (let part = 0; whole && part < first; part++) {
+        whole.update(new Uint8Array(await (await cache.match(this.key(file, part)))!.arrayBuffer()));
+      }
       for await (const { part, bytes } of this.stream(file, first, signal, onBytes)) {
+        whole?.update(bytes);
         const response = new Response(bytes, { headers: { [BYTES_HEADER]: String(bytes.length) } });
         try {
           await cache.put(this.key(file, part), response);
@@ -247,6 +279,22 @@ class PartCache {
           this.refused = true;
           return false;
         }
+      }
+      if (whole) {
+        const hex = await whole.hex();
+        if (hex !== file.digest!.hex) {
+          for (const part of file.parts.keys()) await cache.delete(this.key(file, part));
+          throw new LssgenError(
+            "bad_file",
+            `"${this.url(file)}" came with the hash ${hex}, expected ${
+              file.digest!.hex
+            }; it was removed, try again`,
+          );
+        }
+        await cache.put(
+          this.checkedKey(file),
+          new Response(new Uint8Array(0), { headers: { [BYTES_HEADER]: "0" } }),
+        );
       }
     } catch (error) {
       if (signal?.aborted) {
@@ -269,6 +317,7 @@ class PartCache {
     signal: AbortSignal | undefined,
     onBytes: ((done: number) => void) | undefined,
   ): AsyncGenerator<{ part: number; bytes: Uint8Array<ArrayBuffer> }> {
+    if (first === file.parts.length) return;
     const url = this.url(file);
     const from = first * PART_BYTES;
     // Not through the HTTP cache as well: it would hold everything twice, and Firefox aborts large streams in it.
@@ -279,6 +328,10 @@ class PartCache {
     });
     if (!response.ok || !response.body) {
       throw new LssgenError("bad_file", `Cannot fetch "${url}": the server answered ${response.status}`);
+    }
+    if (/^text\/html\b/i.test(response.headers.get("content-type") ?? "") && !/\.html?$/i.test(file.path)) {
+      await response.body.cancel();
+      throw new LssgenError("bad_file", `"${url}" is a web page: a network's log-in page, or a proxy's`);
     }
     // A server that knows no ranges sends everything: what is stored already is skipped.
     let skip = response.status === 206 ? 0 : from;
@@ -301,7 +354,7 @@ class PartCache {
         rest = rest.subarray(taken);
         onBytes?.(part * PART_BYTES + filled);
         if (filled < bytes.length) continue;
-        if (await sha256(bytes) !== file.parts[part]) throw changed(url);
+        if (!file.digest && await sha256(bytes) !== file.parts[part]) throw changed(url);
         yield { part, bytes };
         part++;
         filled = 0;
@@ -331,6 +384,25 @@ async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
   }
 }
 
+/** The hash of a whole file, part after part. */
+function wholeHash(
+  { path, size, digest }: ListedFile,
+): { update(bytes: Uint8Array): void; hex(): Promise<string> } {
+  if (digest?.kind === "sha256") {
+    const hash = new Sha256();
+    return { update: (bytes) => void hash.update(bytes), hex: () => Promise.resolve(hash.hex()) };
+  }
+  // Git's hash is that of small files, which are in memory as a whole.
+  if (size > PART_BYTES) {
+    throw new LssgenError("unsupported", `"${path}" has ${size} bytes and no SHA-256 to check it with`);
+  }
+  const pieces: BlobPart[] = [`blob ${size}\0`];
+  return {
+    update: (bytes) => void pieces.push(bytes as Uint8Array<ArrayBuffer>),
+    hex: async () => hexOf(await crypto.subtle.digest("SHA-1", await new Blob(pieces).arrayBuffer())),
+  };
+}
+
 function partSize(file: ListedFile, part: number): number {
   return Math.min(PART_BYTES, file.size - part * PART_BYTES);
 }
@@ -347,6 +419,9 @@ function sizeOf(response: Response | undefined): number {
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hexOf(await crypto.subtle.digest("SHA-256", bytes));
+}
+
+function hexOf(digest: ArrayBuffer): string {
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
