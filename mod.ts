@@ -33,6 +33,14 @@ export type { Selection, Wish } from "./lib/hub/selection.ts";
 export { openPicture, type OpenPictureOptions, type PictureFile } from "./lib/image/picture_file.ts";
 export { decodePng, encodePng, type Picture } from "./lib/image/png.ts";
 export {
+  type AssembledFolder,
+  type ModelFile,
+  type ModelFiles,
+  modelFiles,
+  type Prediction,
+  type WeightSource,
+} from "./lib/model_files/model_files.ts";
+export {
   createPipeline,
   type Defaults,
   embeddedFolder,

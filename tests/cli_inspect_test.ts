@@ -1,8 +1,12 @@
-import { assertEquals, assertRejects } from "@std/assert";
-import { componentTable, readComponents } from "../lib/cli/inspect.ts";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { componentTable, inspect, readComponents } from "../lib/cli/inspect.ts";
+import { parseOptions } from "../lib/cli/options.ts";
+import type { Terminal } from "../lib/cli/terminal.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { memoryFolder } from "../lib/weights/bytes.ts";
 import { writeSafetensors } from "../lib/weights/safetensors.ts";
+import { bflFlux, fileOf, renamed } from "./foreign_layouts.ts";
+import { ldmVae, llamaT5, tensorsOf } from "./foreign_names.ts";
 
 /** A folder of texts, and weights of 6 f32 numbers. */
 function folder(texts: Record<string, string>) {
@@ -28,7 +32,7 @@ Deno.test("inspect lists the components with the numbers and types in their weig
   assertEquals(pipeline, "FluxPipeline");
   assertEquals(components, [
     { name: "scheduler", class: "FlowMatchEulerDiscreteScheduler" },
-    { name: "vae", class: "AutoencoderKL", parameters: 6, types: { F32: 6 } },
+    { name: "vae", class: "AutoencoderKL", parameters: 6, types: { F32: 6 }, bytes: 24 },
   ]);
 });
 
@@ -42,15 +46,94 @@ Deno.test("the table aligns its columns, sums up and shortens numbers to three f
   assertEquals(
     componentTable([
       { name: "scheduler", class: "Euler" },
-      { name: "vae", class: "AutoencoderKL", parameters: 83_819_683, types: { F32: 3, BF16: 83_819_680 } },
-      { name: "transformer", class: "Flux", parameters: 11_901_408_320, types: { BF16: 11_901_408_320 } },
+      {
+        name: "vae",
+        class: "AutoencoderKL",
+        parameters: 83_819_683,
+        types: { F32: 3, BF16: 83_819_680 },
+        bytes: 167_639_372,
+      },
+      {
+        name: "transformer",
+        class: "Flux",
+        parameters: 11_901_408_320,
+        types: { BF16: 11_901_408_320 },
+        bytes: 23_802_816_640,
+      },
+      { name: "text_encoder", class: "CLIPTextModel", missing: "--clip_l FILE" },
     ]),
     [
-      "component    class          parameters  stored as",
-      "scheduler    Euler",
-      "vae          AutoencoderKL      83.8 M  BF16, F32",
-      "transformer  Flux               11.9 B  BF16",
-      "                                12.0 B",
+      "component     class          parameters     bytes  stored as",
+      "scheduler     Euler",
+      "vae           AutoencoderKL      83.8 M   160 MiB  BF16, F32",
+      "transformer   Flux               11.9 B  22.2 GiB  BF16",
+      "text_encoder  CLIPTextModel                        missing: --clip_l FILE",
+      "                                 12.0 B  22.3 GiB",
     ],
   );
+});
+
+/** Files of the golden FLUX pipeline in the names of others, in a folder of their own. */
+async function fluxFiles(): Promise<string> {
+  const read = (path: string) => tensorsOf(`pipelines/flux_dev/model/${path}`);
+  const folder = await Deno.makeTempDir();
+  const files = {
+    "flux1": bflFlux(await read("transformer/diffusion_pytorch_model.safetensors")),
+    "ae": ldmVae(await read("vae/diffusion_pytorch_model.safetensors")),
+    "t5": renamed(await read("text_encoder_2/model.safetensors"), llamaT5),
+  };
+  for (const [name, tensors] of Object.entries(files)) {
+    await Deno.writeFile(`${folder}/${name}.safetensors`, fileOf(tensors));
+  }
+  return folder;
+}
+
+async function inspected(...args: string[]): Promise<string[]> {
+  const printed: string[] = [];
+  const terminal: Terminal = {
+    print: (line) => printed.push(line),
+    note: () => {},
+    draw: () => {},
+    tty: false,
+    columns: 80,
+    signal: new AbortController().signal,
+  };
+  await inspect(parseOptions(["inspect", ...args]), terminal);
+  return printed;
+}
+
+Deno.test("inspect tells what files in any order make together, what is missing and which option brings it", async () => {
+  const folder = await fluxFiles();
+  const config = new URL("./golden/pipelines/flux_dev/model", import.meta.url).pathname;
+  try {
+    const files = ["t5", "ae", "flux1"].map((name) => `${folder}/${name}.safetensors`);
+    const text = (await inspected(...files, "--config", config)).join("\n");
+    assertMatch(text, /flux1\.safetensors: FLUX\.1 \(FluxPipeline\)/);
+    assertMatch(text, /transformer +FluxTransformer2DModel +81\.4 k +318 KiB +F32/);
+    assertMatch(text, /text_encoder_2 +T5EncoderModel +56\.0 k/);
+    assertMatch(text, /text_encoder +CLIPTextModel +missing: --clip_l FILE/);
+    assertMatch(text, /vae: .*latent_channels 16.*scaling_factor 0\.3611/);
+    assertMatch(text, /cannot be drawn with.*--clip_l FILE/);
+    const [json] = await inspected("-m", files[2], "--vae", files[1], "--config", config, "--json");
+    const { family, components } = JSON.parse(json);
+    assertEquals(family, "FLUX.1");
+    assertEquals(components[0].bytes, 4 * components[0].parameters);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("inspect tells of a part alone what it is and which option takes it", async () => {
+  const folder = await fluxFiles();
+  try {
+    const text = (await inspected(`${folder}/t5.safetensors`)).join("\n");
+    assertMatch(text, /--t5xxl +T5EncoderModel/);
+    assertMatch(text, /d_model 32/);
+    // A folder that holds nothing else is the file.
+    await Deno.remove(`${folder}/ae.safetensors`);
+    await Deno.remove(`${folder}/flux1.safetensors`);
+    await assertRejects(() => inspected(folder), LssgenError, "--t5xxl");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
 });

@@ -101,6 +101,24 @@ Deno.test("what a picture stores comes back, and options change it", () => {
   assertEquals(toEngineChoice(parseOptions(["--dtype", "f32"]), stored.engine).dtype, "f32");
 });
 
+Deno.test("a picture stores the files of its model; another model leaves them behind", () => {
+  const args =
+    "-m sd3.5_large.safetensors --vae ae.safetensors --clip_l l.sft --clip-g g.sft --t5xxl t5.gguf --prediction flow";
+  const engine = toEngineChoice(parseOptions(args.split(" ")));
+  assertEquals(engine.clipL, "l.sft");
+  assertEquals(engine.clipG, "g.sft");
+  const stored = fromStored(storedText({ prompt: "x" }, engine), "a.png").engine;
+  assertEquals(JSON.stringify(toEngineChoice(parseOptions([]), stored)), JSON.stringify(engine));
+  const other = toEngineChoice(parseOptions(["--vae", "other.safetensors"]), stored);
+  assertEquals([other.model, other.vae, other.t5], [
+    "sd3.5_large.safetensors",
+    "other.safetensors",
+    "t5.gguf",
+  ]);
+  const { model, vae, t5, prediction } = toEngineChoice(parseOptions(["-m", "flux"]), stored);
+  assertEquals([model, vae, t5, prediction], ["flux", undefined, undefined, undefined]);
+});
+
 Deno.test("a picture without our text, or with a damaged one, is refused by name", () => {
   const cases: [string | undefined, string][] = [
     [undefined, 'no "lssgen" text chunk'],

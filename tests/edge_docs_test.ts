@@ -10,6 +10,9 @@ import { BENCHES } from "../bench/run.ts";
 import config from "../deno.json" with { type: "json" };
 import { publishedFiles } from "../tools/publish_check.ts";
 import { writeSafetensors } from "../lib/weights/safetensors.ts";
+import { bflFlux, fileOf, ldmUnet, prefixed, renamed, type Tensors, together } from "./foreign_layouts.ts";
+import { ldmVae, llamaT5, openClip, tensorsOf } from "./foreign_names.ts";
+import { ggufFile } from "./stored_tensors.ts";
 import { walkFiles } from "./hub_files.ts";
 import { HubServer } from "./hub_server.ts";
 import PICTURES from "./data/pictures.json" with { type: "json" };
@@ -23,6 +26,12 @@ const STAND_INS: Readonly<Record<string, string>> = {
   "./FLUX.1-schnell": "flux_dev",
   "./FLUX.1-dev": "flux_dev",
   "./sdxl": "sdxl",
+};
+
+/** Files of models that the documentation talks of, and the tiny models that they are made of and take their configs from. */
+const FILES: Readonly<Record<string, string>> = {
+  "sd_xl_base_1.0.safetensors": "sdxl",
+  "flux1-schnell-Q4_K_S.gguf": "flux_dev",
 };
 
 /** The same for models on a hub. */
@@ -76,14 +85,42 @@ function small(args: readonly string[]): string[] {
   const list = args.map((word) =>
     word in STAND_INS ? join(ROOT, "tests/golden/pipelines", STAND_INS[word], "model") : word
   );
+  const [, golden] = Object.entries(FILES).find(([file]) => list.includes(file)) ?? [];
+  if (golden) list.push("--config", join(ROOT, "tests/golden/pipelines", golden, "model"));
   if (["plan", "inspect", "download"].includes(list[0]) || list.includes("--from")) return list;
   const size = list.indexOf("--size");
   if (size >= 0) list.splice(size, 2);
   return [...list, "--size", "64", "--steps", "2", "--min-resolution", "32", "--no-shorten"];
 }
 
-/** What the commands take from their user: a photo and a LoRA for the embedded model. */
+/** Files of models, tiny, in the names and under the prefixes that such files have. */
+async function prepareModels(folder: string): Promise<void> {
+  const flux = (path: string) => tensorsOf(`pipelines/flux_dev/model/${path}`);
+  const sdxl = (path: string) => tensorsOf(`pipelines/sdxl/model/${path}`);
+  const gguf = (tensors: Tensors) =>
+    ggufFile(Object.fromEntries(
+      [...tensors].map((
+        [name, { shape, data }],
+      ) => [name, { type: 0, shape, bytes: new Uint8Array(data.buffer) }]),
+    ));
+  const files = {
+    "sd_xl_base_1.0.safetensors": fileOf(together(
+      prefixed("model.diffusion_model.", ldmUnet(await sdxl("unet/diffusion_pytorch_model.safetensors"))),
+      prefixed("first_stage_model.", ldmVae(await sdxl("vae/diffusion_pytorch_model.safetensors"))),
+      prefixed("conditioner.embedders.0.transformer.", await sdxl("text_encoder/model.safetensors")),
+      prefixed("conditioner.embedders.1.model.", openClip(await sdxl("text_encoder_2/model.safetensors"))),
+    )),
+    "flux1-schnell-Q4_K_S.gguf": gguf(bflFlux(await flux("transformer/diffusion_pytorch_model.safetensors"))),
+    "ae.safetensors": fileOf(ldmVae(await flux("vae/diffusion_pytorch_model.safetensors"))),
+    "clip_l.safetensors": fileOf(await flux("text_encoder/model.safetensors")),
+    "t5-v1_1-xxl-encoder-Q5_K_M.gguf": gguf(renamed(await flux("text_encoder_2/model.safetensors"), llamaT5)),
+  };
+  for (const [name, bytes] of Object.entries(files)) await Deno.writeFile(join(folder, name), bytes);
+}
+
+/** What the commands take from their user: files of models, a photo and a LoRA for the embedded model. */
 async function prepare(folder: string): Promise<void> {
+  await prepareModels(folder);
   const photo = Uint8Array.from(atob(PICTURES["jpeg 4:2:0"].file), (c) => c.charCodeAt(0));
   await Deno.writeFile(join(folder, "photo.jpg"), photo);
   const { num_attention_heads: heads, attention_head_dim: dim } = JSON.parse(

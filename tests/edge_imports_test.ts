@@ -22,9 +22,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   scaling: ["schedulers"],
   models: ["ops", "gpu", "weights"],
   pipelines: ["scaling", "cache", "models", "text", "image", "ops", "schedulers", "gpu", "hub", "weights"],
+  model_files: ["pipelines", "weights"],
   server: ["pipelines", "schedulers", "image"],
   cli: [
     "server",
+    "model_files",
     "pipelines",
     "scaling",
     "cache",

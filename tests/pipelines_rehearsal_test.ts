@@ -168,11 +168,10 @@ Deno.test("without a list of earlier runs all of the first picture's kernels are
   assertEquals({ aside, atOnce }, { aside: expected, atOnce: 0 });
 });
 
-Deno.test("a file that a rehearsal finds no good is told before weights are loaded, unless it is good the second time", async () => {
+Deno.test("a tokenizer that is no good is told before weights are loaded", async () => {
   using device = await openDevice();
-  let failures = Infinity;
   const broken = folderOf("broken", async (file) => {
-    if (file.startsWith("tokenizer/") && failures-- > 0) {
+    if (file.startsWith("tokenizer/")) {
       throw new LssgenError("bad_file", "no tokenizer today");
     }
     return await golden("sd15").open(file);
@@ -180,9 +179,6 @@ Deno.test("a file that a rehearsal finds no good is told before weights are load
   await assertRejects(() => rehearsal(device, broken, { firstPicture: SMALL }), LssgenError, "no tokenizer");
   const options = { device, kernels: emptyMemory(), firstPicture: SMALL };
   await assertRejects(() => createPipeline(broken, options), LssgenError, "no tokenizer");
-  failures = 1;
-  await using pipeline = await createPipeline(broken, options);
-  assertEquals((await pipeline.generate({ prompt: "a fox", ...SMALL })).images.length, 1);
 });
 
 Deno.test("a rehearsal that fails for another reason does not keep a model from loading", async () => {

@@ -48,7 +48,7 @@ export function ggufFile(
   const text = (v: string): void => {
     const bytes = new TextEncoder().encode(v);
     push(bytes.length, 8);
-    header.push(...bytes);
+    for (const byte of bytes) header.push(byte);
   };
   push(0x46554747, 4);
   push(3, 4);

@@ -2,13 +2,19 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows } from "@std/assert";
 import { join } from "@std/path";
+import { fileFolder } from "../lib/cli/files.ts";
 import { AbortedError, type ErrorCode, LssgenError } from "../lib/errors.ts";
+import { readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import { bytesOf } from "../lib/weights/bytes.ts";
 import { cachedFolder, type ListedFile, listFile, PART_BYTES } from "../lib/weights/cache.ts";
+import type { ComponentFolder } from "../lib/weights/checkpoint.ts";
 import { staticFiles } from "../tools/web.ts";
 import { duration, Estimate, size } from "../web/estimate.ts";
 import { explain } from "../web/explain.ts";
-import { modelFolder } from "../web/folders.ts";
+import { chosenModel, modelFolder } from "../web/folders.ts";
+import { withFiles } from "../web/own_model.ts";
+import { bflFlux, fileOf } from "./foreign_layouts.ts";
+import { ldmVae, tensorsOf } from "./foreign_names.ts";
 
 /** A file of two parts and a bit, and one of a few bytes. */
 const LARGE = new Uint8Array(2 * PART_BYTES + 1000).map((_, i) => (i * 31) >> 5);
@@ -212,4 +218,44 @@ Deno.test("a model is found inside what was chosen, at the shallowest place", ()
   const { name, files } = modelFolder(new Map(paths.map((path) => [path, file])));
   assertEquals([name, [...files.keys()]], ["flux", ["model_index.json", "vae/config.json"]]);
   assertThrows(() => modelFolder(new Map([["top/notes.txt", file]])), Error, "model_index.json");
+});
+
+Deno.test("files of weights go where their tensors say: parts of the open model, LoRAs, or what is still missing", async () => {
+  const golden = new URL("./golden/pipelines/flux_dev/model", import.meta.url).pathname;
+  const folder = fileFolder(golden);
+  const blob = (name: string, bytes: Uint8Array<ArrayBuffer>) => ({ name, blob: new Blob([bytes]) });
+  const read = (path: string) => tensorsOf(`pipelines/flux_dev/model/${path}`);
+  const flux = blob(
+    "flux1-dev.safetensors",
+    fileOf(bflFlux(await read("transformer/diffusion_pytorch_model.safetensors"))),
+  );
+  const ae = blob("ae.safetensors", fileOf(ldmVae(await read("vae/diffusion_pytorch_model.safetensors"))));
+  const lora = blob(
+    "style.safetensors",
+    await Deno.readFile(new URL("./data/lora/flux_kohya.safetensors", import.meta.url)),
+  );
+
+  const both = await withFiles(folder, [ae, lora, flux], { own: true });
+  assertEquals([both.part, both.loras?.length], ["parts", 1]);
+  const { folder: made } = both;
+  assert("whereIs" in made);
+  const where = await (made as ComponentFolder).whereIs("vae");
+  assertEquals(where, '"ae.safetensors" (--vae)');
+  assertEquals((await readModelInfo(made)).pipeline, "FluxPipeline");
+
+  assertEquals((await withFiles(folder, [lora], { own: true })).part, "lora");
+  assertEquals((await withFiles(folder, [ae], { own: true })).part, "vae");
+  // Beside the page's own model they have to be a model of their own.
+  const alone = await withFiles(folder, [ae, flux], { own: false });
+  await assertRejects(() => readModelInfo(alone.folder), LssgenError);
+  await assertRejects(
+    () => withFiles(folder, [flux, { ...flux, name: "b.safetensors" }], { own: true }),
+    LssgenError,
+    "take one of them",
+  );
+  const chosen = chosenModel(
+    new Map([["x/a.gguf", new File([], "a.gguf")], ["x/b.txt", new File([], "b.txt")]]),
+    undefined,
+  );
+  assertEquals(chosen.files?.map(({ name }) => name), ["a.gguf"]);
 });

@@ -179,7 +179,7 @@ Deno.test("a file that is no good for the last text encoder is refused before we
   const cases: [file: string, content: Uint8Array<ArrayBuffer>, says: string][] = [
     ["text_encoder_2/model.safetensors", pointer, "Git LFS"],
     ["text_encoder_2/config.json", pointer, "Git LFS"],
-    ["tokenizer/merges.txt", pointer, "Git LFS"],
+    ["tokenizer/tokenizer.json", pointer, "Git LFS"],
     ["text_encoder_2/model.safetensors", written(new Map([...t5, ["new.weight", tensor(2)]])), "new.weight"],
   ];
   using device = await openDevice();

@@ -15,6 +15,8 @@ import { type ListedFile, listFile } from "../lib/weights/cache.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 const MODEL = "weights/lssgen-emoji";
+/** Tokenizers for models that bring none. */
+const TOKENIZERS = "weights/tokenizers";
 /** Where the page goes without another folder. */
 const DIST = join(ROOT, "web/dist");
 
@@ -94,10 +96,20 @@ export async function build(out: string = DIST): Promise<{ files: number; bytes:
     // Written anew rather than copied: the page is for everybody, whatever the rights of the source.
     await Deno.writeFile(join(out, MODEL, path), bytes, { mode: 0o644 });
   }
+  await Deno.mkdir(join(out, TOKENIZERS), { recursive: true });
+  for (const path of await filesBelow(join(ROOT, TOKENIZERS))) {
+    await Deno.writeFile(join(out, TOKENIZERS, path), await Deno.readFile(join(ROOT, TOKENIZERS, path)), {
+      mode: 0o644,
+    });
+  }
   await bundle(
     { main: join(ROOT, "web/main.ts"), worker: join(ROOT, "web/worker.ts") },
     out,
-    { MODEL_URL: JSON.stringify(`./${MODEL}/`), MODEL_FILES: JSON.stringify(listed) },
+    {
+      MODEL_URL: JSON.stringify(`./${MODEL}/`),
+      MODEL_FILES: JSON.stringify(listed),
+      TOKENIZERS_URL: JSON.stringify(`./${TOKENIZERS}/`),
+    },
   );
   for (const name of ["index.html", "style.css", "icon.svg"]) {
     await Deno.copyFile(join(ROOT, "web", name), join(out, name));

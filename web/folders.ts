@@ -12,7 +12,7 @@ import type { OwnFolder, OwnModel } from "./protocol.ts";
 const TOP = "model_index.json";
 
 /** A file of weights. */
-const WEIGHTS = /\.(safetensors|gguf)$/i;
+const WEIGHTS = /\.(safetensors|sft|gguf)$/i;
 
 /** The picture to begin with among some files: one alone that the browser takes for a picture. */
 export function chosenPicture(files: ReadonlyMap<string, File>): File | undefined {
@@ -21,15 +21,17 @@ export function chosenPicture(files: ReadonlyMap<string, File>): File | undefine
 }
 
 /**
- * What was chosen: a folder, or one file of weights for the model that is open.
+ * What was chosen: a folder in diffusers' layout, or files of weights: a model of their own, or parts for the model that
+ * is open.
  *
  * @param files By path, the chosen folder's own name included.
- * @param open The model that the file is for.
+ * @param open The model that parts are for.
  * @throws {Error} When it is neither, in words for the page.
  */
 export function chosenModel(files: ReadonlyMap<string, File>, open: OwnModel | undefined): OwnModel {
-  const [only, ...more] = [...files.values()];
-  if (only && more.length === 0 && WEIGHTS.test(only.name)) return { ...open, file: only };
+  const weights = [...files.values()].filter(({ name }) => WEIGHTS.test(name));
+  const inFolder = [...files.keys()].some((path) => path.split("/").pop() === TOP);
+  if (!inFolder && weights.length > 0) return { folder: open?.folder, hub: open?.hub, files: weights };
   return { folder: modelFolder(files) };
 }
 

@@ -67,8 +67,13 @@ async function openModel(model?: OwnModel): Promise<void> {
 
 function showModel(model: ModelSummary): void {
   byId("model-name").textContent = model.name;
-  const file = own?.file &&
-    (model.part === "lora" ? `with the LoRA ${own.file.name}` : `with ${own.file.name} as its ${model.part}`);
+  const names = own?.files?.map(({ name }) => name).join(", ");
+  const whole = model.part === "model";
+  const file = names === undefined || whole
+    ? undefined
+    : model.part === "lora"
+    ? `with the LoRA ${names}`
+    : `with ${names} as its ${model.part}`;
   const { bytes, stored, room, notes } = model;
   const fetched = "fetched with the first picture, then kept in this browser";
   const hub = own?.hub &&
@@ -78,7 +83,9 @@ function showModel(model: ModelSummary): void {
         (room !== undefined && room < bytes - stored
           ? `. This browser has room for ${size(room)}: the rest would be fetched again each time`
           : ""));
-  const folder = hub
+  const folder = whole
+    ? `${model.pipeline}, from ${names}`
+    : hub
     ? `${model.pipeline}, from ${new URL(own!.hub!.endpoint).host}, ${hub}`
     : own?.folder
     ? `${model.pipeline}, from your folder`

@@ -1,11 +1,13 @@
 /**
- * A single file of weights in its place: which part of a model it is, told from its tensors' names, and the folder
- * with it in place of what was there. Headers are read, no weights.
+ * Files of weights in their places: a model of their own, or parts of the model that is open, told from their tensors'
+ * names. Headers are read, no weights.
  *
  * @module
  */
 
 import { LssgenError } from "../lib/errors.ts";
+import { modelFiles } from "../lib/model_files/model_files.ts";
+import { sortFiles } from "../lib/model_files/sort.ts";
 import { blobSource, type ByteSource, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { type Checkpoint, openCheckpoint, openCheckpointFile } from "../lib/weights/checkpoint.ts";
 import type { Lora } from "../lib/weights/lora.ts";
@@ -15,14 +17,58 @@ import { readModelIndex } from "../lib/weights/model_folder.ts";
 export interface Dressed {
   /** Folder with the file in it. */
   readonly folder: FolderSource;
-  /** The file, where it is a LoRA. */
+  /** LoRAs among the files. */
   readonly loras?: readonly Lora[];
-  /** Which part the file is: a component's folder, or `lora`. */
+  /** What the files are: `model`, a component's folder, `parts`, or `lora`. */
   readonly part: string;
 }
 
+/** What {@linkcode withFiles} has to know beside the files. */
+export interface Surroundings {
+  /** Whether the folder is the user's own choice. */
+  readonly own: boolean;
+  /** Tokenizers for models that bring none. */
+  readonly tokenizers?: FolderSource;
+}
+
+/**
+ * Puts files into their places.
+ *
+ * @param folder The model that is open.
+ * @throws {LssgenError} `bad_file`, `unsupported`, `bad_option` naming the file that is no part of a model, does not fit,
+ * or needs others beside it.
+ */
+export async function withFiles(
+  folder: FolderSource,
+  files: readonly { name: string; blob: Blob }[],
+  { own, tokenizers }: Surroundings,
+): Promise<Dressed> {
+  const { files: sorted, loras: found } = await sortFiles(
+    files.map(({ name, blob }) => blobSource(name, blob)),
+  );
+  const loras = found.map((file) => ({ file, scale: 1 }));
+  if (sorted.model) {
+    const whole = modelFiles({ ...sorted, tokenizers });
+    const missing = await whole.assembly().then(
+      (a) => a.missing.some((m) => m.without === undefined),
+      () => true,
+    );
+    // What the files lack, a folder that was chosen before may have; the page's own model has not.
+    if (!missing || (!own && files.length > 1)) return { folder: whole, loras, part: "model" };
+  }
+  if (files.length === 1) return await withFile(folder, files[0]);
+  const { model: diffusionModel, ...parts } = sorted;
+  const only = Object.keys(sorted).length === 0;
+  if (only) return { folder, loras, part: "lora" };
+  return {
+    folder: modelFiles({ model: folder, diffusionModel, ...parts, tokenizers }),
+    loras,
+    part: "parts",
+  };
+}
+
 /** Endings of files that can be read. */
-const READABLE = /\.(safetensors|gguf)$/i;
+const READABLE = /\.(safetensors|sft|gguf)$/i;
 
 /**
  * Puts a file into a model.

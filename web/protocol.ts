@@ -25,14 +25,14 @@ export interface HubModel {
   readonly endpoint: string;
 }
 
-/** A model of the user's: a folder or a hub's model, a file that takes the place of weights in it, or both. */
+/** A model of the user's: a folder or a hub's model, files of weights that make a model or take the place of weights in one. */
 export interface OwnModel {
   /** The folder; the page's own model without one and without a hub's. */
   readonly folder?: OwnFolder;
   /** A hub's model. */
   readonly hub?: HubModel;
-  /** Weights of the denoiser or of the autoencoder, or a LoRA. */
-  readonly file?: File;
+  /** A whole model, its parts, or LoRAs. */
+  readonly files?: readonly File[];
 }
 
 /** What the page shows of a model. */

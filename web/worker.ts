@@ -12,7 +12,7 @@ import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { openHubFolder } from "../lib/hub/repository.ts";
 import { METHODS } from "../lib/scaling/methods/registry.ts";
 import type { Plan } from "../lib/scaling/types.ts";
-import { blobSource, filesIn, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
+import { blobSource, filesIn, folderOf, type FolderSource, httpFolder } from "../lib/weights/bytes.ts";
 import {
   type CachedFolder,
   cachedFolder,
@@ -21,7 +21,7 @@ import {
   storedBytes,
 } from "../lib/weights/cache.ts";
 import { Engine, type EngineOptions, type RunOptions } from "./engine.ts";
-import { withFile } from "./own_model.ts";
+import { withFiles } from "./own_model.ts";
 import type {
   FromWorker,
   HubModel,
@@ -36,6 +36,8 @@ import type {
 /** Set by the build: where the page's model lies, relative to this script, and its files. */
 declare const MODEL_URL: string;
 declare const MODEL_FILES: readonly ListedFile[];
+/** Set by the build: where the tokenizers for models without one lie. */
+declare const TOKENIZERS_URL: string;
 
 /** This side of the conversation: TypeScript has one set of globals for pages and workers. */
 const scope = globalThis as unknown as {
@@ -160,23 +162,30 @@ async function open(
     ? undefined
     : hub?.folder ?? cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
   const base = fetched ?? chosen(own.folder!);
-  const { folder, loras, part } = own.file
-    ? await withFile(base, { name: own.file.name, blob: own.file })
+  const { folder, loras, part } = own.files?.length
+    ? await withFiles(base, own.files.map((blob) => ({ name: blob.name, blob })), {
+      own: own.folder !== undefined || own.hub !== undefined,
+      tokenizers: httpFolder(new URL(TOKENIZERS_URL, import.meta.url)),
+    })
     : { folder: base, loras: undefined, part: undefined };
-  const prepare = fetched && (async ({ signal, onProgress }: RunOptions): Promise<void> => {
-    if (await fetched.stored() < fetched.bytes) {
-      await fetched.download({
-        signal,
-        onProgress: (step, steps) => onProgress?.({ phase: "download", step, steps }),
-      });
-      await tellStored();
-    }
-  });
+  const prepare = part === "model"
+    ? undefined
+    : fetched && (async ({ signal, onProgress }: RunOptions): Promise<void> => {
+      if (await fetched.stored() < fetched.bytes) {
+        await fetched.download({
+          signal,
+          onProgress: (step, steps) => onProgress?.({ phase: "download", step, steps }),
+        });
+        await tellStored();
+      }
+    });
   return {
     engine: new Engine({ folder, loras, prepare, tunings, onTuned, kernels: memory }),
     fetched,
     notes: hub?.notes ?? [],
-    own: [own.folder?.name, own.hub?.name, own.file?.name].filter(Boolean).join(" + ") || undefined,
+    own: [own.folder?.name, own.hub?.name, ...own.files?.map(({ name }) => name) ?? []].filter(Boolean).join(
+      " + ",
+    ) || undefined,
     part,
   };
 }

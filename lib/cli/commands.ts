@@ -33,6 +33,8 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
       `"a red apple" -W 512 -H 512 --seed 7 --out apple.png`,
       `"a red apple" --method direct --steps 20`,
       `generate --model ./FLUX.1-dev "a lighthouse at dusk" --size 1024`,
+      `-m sd_xl_base_1.0.safetensors "a lighthouse at dusk"`,
+      `-m flux1.gguf --vae ae.sft --clip_l clip_l.sft --t5xxl t5.gguf "a cat"`,
       `generate --from apple.png`,
     ],
   },
@@ -42,9 +44,9 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
     examples: ["plan --size 512", "plan --model ./FLUX.1-dev --size 2048 --init-noise 0.6 --json"],
   },
   inspect: {
-    summary: "what a model folder holds; needs no GPU",
-    words: "[MODEL]",
-    examples: ["inspect ./FLUX.1-dev", "inspect"],
+    summary: "what a model folder or files of weights hold, and what is missing; needs no GPU",
+    words: "[MODEL | FILE …]",
+    examples: ["inspect ./FLUX.1-dev", "inspect flux1-dev.gguf ae.safetensors", "inspect"],
   },
   compare: {
     summary: "one contact sheet of methods × noise levels, with the time of each",

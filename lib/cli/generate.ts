@@ -21,6 +21,7 @@ import { localPath } from "./download.ts";
 import { onDisk, openFolder, readBytes } from "./input.ts";
 import { openLora } from "./lora_file.ts";
 import { loraFolder } from "./lora_folder.ts";
+import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, outputPaths, writeWhole } from "./output.ts";
 import { PARAMETERS_KEYWORD, pictureFile } from "./picture.ts";
@@ -55,7 +56,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   firstSeed(request.seed ?? 0, count);
   // What the request cannot be is said before any weight is read.
   const quiet = quietly(options, terminal);
-  const info = await readModelInfo(await openFolder(engine.model, "--model", quiet));
+  const info = await readModelInfo((await openModel(engine, quiet)).model);
   const { warnings } = planPicture(
     engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true },
     request,
@@ -184,7 +185,8 @@ export async function openPipeline(
   onProgress: ((event: Progress) => void) | undefined,
   firstPicture?: GenerateRequest,
 ): Promise<Pipeline> {
-  return await createPipeline(await openFolder(engine.model, "--model", terminal), {
+  const { model, tinyVae } = await openModel(engine, terminal);
+  return await createPipeline(model, {
     dtype: engine.dtype,
     loras: await Promise.all((engine.loras ?? []).map(async (text) => {
       const { path, scale } = loraSpec(text);
@@ -194,7 +196,7 @@ export async function openPipeline(
       ? undefined
       : loraFolder((await openFolder(engine.loraModelDir, "--lora-model-dir", terminal))!.name),
     upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights", terminal),
-    tinyVae: await openFolder(engine.taesd, "--taesd", terminal),
+    tinyVae,
     tinyDecode: !engine.taesdPreviewOnly,
     maxActivationBytes: engine.maxActivation === undefined ? undefined : engine.maxActivation * 2 ** 20,
     signal: terminal.signal,

@@ -69,6 +69,7 @@ const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
 const LOADS: readonly CommandName[] = ["generate", "compare", "serve"];
 const PRINTS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "download"];
+const OPENS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "serve"];
 const ALL: readonly CommandName[] = [
   "generate",
   "plan",
@@ -133,10 +134,70 @@ export const OPTIONS: readonly Option[] = [
     name: "model",
     also: ["-m"],
     type: "text",
-    value: "DIR",
+    value: "FILE|DIR",
     fallback: "the embedded model",
-    help: "model in diffusers layout, a folder with model_index.json; or its name on a hub, ORG/NAME",
+    help:
+      "a file with everything or the denoiser alone, a folder as diffusers has it, or its name on a hub, ORG/NAME",
     commands: ALL,
+  },
+  {
+    name: "diffusion-model",
+    also: ["--diffusion_model"],
+    type: "text",
+    value: "FILE",
+    fallback: "the model's",
+    help: "UNet or transformer",
+    commands: OPENS,
+  },
+  {
+    name: "vae",
+    type: "text",
+    value: "FILE",
+    fallback: "the model's",
+    help: "autoencoder",
+    commands: OPENS,
+  },
+  {
+    name: "clip-l",
+    also: ["--clip_l"],
+    type: "text",
+    value: "FILE",
+    fallback: "the model's",
+    help: "text encoder CLIP L (SD2: CLIP H)",
+    commands: OPENS,
+  },
+  {
+    name: "clip-g",
+    also: ["--clip_g"],
+    type: "text",
+    value: "FILE",
+    fallback: "the model's",
+    help: "text encoder CLIP bigG",
+    commands: OPENS,
+  },
+  {
+    name: "t5xxl",
+    type: "text",
+    value: "FILE",
+    fallback: "the model's",
+    help: "text encoder T5",
+    commands: OPENS,
+  },
+  {
+    name: "config",
+    type: "text",
+    value: "DIR",
+    fallback: "derived from the weights",
+    help: "folder in diffusers' layout whose configs and tokenizers go with --model FILE",
+    commands: OPENS,
+  },
+  {
+    name: "prediction",
+    type: "choice",
+    choices: ["eps", "v", "flow"],
+    fallback: "as the file or its family says",
+    help: "what the denoiser predicts, where its weights do not say",
+    commands: OPENS,
   },
   {
     name: "width",
@@ -353,10 +414,10 @@ export const OPTIONS: readonly Option[] = [
   {
     name: "taesd",
     type: "text",
-    value: "DIR",
+    value: "FILE|DIR",
     fallback: "none",
-    help: "tiny autoencoder (TAESD) that decodes fast",
-    commands: ["generate", "serve"],
+    help: "tiny autoencoder (TAESD) that decodes fast, or in place of a missing --vae",
+    commands: OPENS,
   },
   {
     name: "taesd-preview-only",
@@ -722,7 +783,9 @@ function expected(option: Option): string {
     case "texts":
       return `a list, separated by commas, of ${option.choices?.join(", ")}`;
     default:
-      return option.value === "DIR"
+      return option.value?.startsWith("FILE")
+        ? `a ${option.value === "FILE" ? "file" : "file or folder"}`
+        : option.value === "DIR"
         ? "a folder"
         : option.value === "PNG"
         ? "a .png file"

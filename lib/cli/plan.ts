@@ -6,19 +6,16 @@
 
 import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import { formatPlan } from "../scaling/plan.ts";
-import { remoteModel } from "./download.ts";
-import { openFolder } from "./input.ts";
+import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
-import { toRequest } from "./request.ts";
+import { modelChoice, toRequest } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Runs the command. */
 export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const request = toRequest(options);
-  const { model } = options.text;
-  const info = await readModelInfo(
-    await remoteModel(model, terminal.signal) ?? await openFolder(model, "--model", terminal),
-  );
+  const { model } = await openModel(modelChoice(options), terminal, { headersOnly: true });
+  const info = await readModelInfo(model);
   const result = planPicture(info, request);
   terminal.print(options.flag.json ? JSON.stringify(result) : formatPlan(result));
 }

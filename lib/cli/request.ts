@@ -6,6 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { GenerateRequest } from "../pipelines/text_to_image.ts";
+import type { Prediction } from "../model_files/model_files.ts";
 import { randomSeed } from "../random.ts";
 import { promptWords } from "./commands.ts";
 import { optionNamed, type Parsed } from "./options.ts";
@@ -13,8 +14,22 @@ import { PARAMETERS_KEYWORD } from "./picture.ts";
 
 /** What picks the engine rather than the picture. */
 export interface EngineChoice {
-  /** Model folder as typed; undefined for the embedded model. */
+  /** Model file or folder as typed; undefined for the embedded model. */
   readonly model?: string;
+  /** Denoiser's file. */
+  readonly diffusionModel?: string;
+  /** Autoencoder's file. */
+  readonly vae?: string;
+  /** CLIP L's file. */
+  readonly clipL?: string;
+  /** CLIP bigG's file. */
+  readonly clipG?: string;
+  /** T5's file. */
+  readonly t5?: string;
+  /** Folder of configs for a model in files. */
+  readonly config?: string;
+  /** What the denoiser predicts. */
+  readonly prediction?: Prediction;
   /** Folder with weights of the learned upsampler. */
   readonly upsamplerWeights?: string;
   /** LoRA files, each with `:scale` where that is not 1. */
@@ -27,13 +42,28 @@ export interface EngineChoice {
   readonly initImg?: string;
   /** What of it is drawn anew. */
   readonly mask?: string;
-  /** Folder of a tiny autoencoder. */
+  /** File or folder of a tiny autoencoder. */
   readonly taesd?: string;
   /** Whether it makes previews only. */
   readonly taesdPreviewOnly?: boolean;
   /** Largest activation in MiB. */
   readonly maxActivation?: number;
 }
+
+/** What makes the model. */
+export type ModelChoice = Pick<EngineChoice, (typeof MODEL_FIELDS)[number]>;
+
+const MODEL_FIELDS = [
+  "model",
+  "diffusionModel",
+  "vae",
+  "clipL",
+  "clipG",
+  "t5",
+  "config",
+  "prediction",
+  "taesd",
+] as const;
 
 /** The seed without `--seed`, stable-diffusion.cpp's. */
 const DEFAULT_SEED = 42;
@@ -128,16 +158,31 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
 /** The engine that the options ask for. */
 export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): EngineChoice {
   return {
-    model: options.text.model ?? stored.model,
+    ...modelChoice(options, stored),
     upsamplerWeights: options.text.upsamplerWeights ?? stored.upsamplerWeights,
     loras: options.texts.lora ?? stored.loras,
     loraModelDir: options.text.loraModelDir ?? stored.loraModelDir,
     dtype: (options.text.dtype ?? stored.dtype) as EngineChoice["dtype"],
     initImg: options.text.initImg ?? stored.initImg,
     mask: options.text.mask ?? stored.mask,
-    taesd: options.text.taesd ?? stored.taesd,
     taesdPreviewOnly: options.flag.taesdPreviewOnly ?? stored.taesdPreviewOnly,
     maxActivation: options.number.maxActivation ?? stored.maxActivation,
+  };
+}
+
+/** Files that the options name, over those stored: a picture's own parts go with its own model only. */
+export function modelChoice({ text }: Parsed, stored: EngineChoice = {}): ModelChoice {
+  const own = text.model === undefined && text.diffusionModel === undefined ? stored : {};
+  return {
+    model: text.model ?? own.model,
+    diffusionModel: text.diffusionModel ?? own.diffusionModel,
+    vae: text.vae ?? own.vae,
+    clipL: text.clipL ?? own.clipL,
+    clipG: text.clipG ?? own.clipG,
+    t5: text.t5xxl ?? own.t5,
+    config: text.config ?? own.config,
+    prediction: (text.prediction ?? own.prediction) as Prediction | undefined,
+    taesd: text.taesd ?? stored.taesd,
   };
 }
 
@@ -201,14 +246,17 @@ export function fromStored(
   return {
     request: request as Partial<GenerateRequest>,
     engine: {
-      model: take("model", "string") as string | undefined,
+      ...Object.fromEntries(
+        MODEL_FIELDS.map((key) => [key, take(key, "string")] as const).filter(([, value]) =>
+          value !== undefined
+        ),
+      ),
       upsamplerWeights: take("upsamplerWeights", "string") as string | undefined,
       loras,
       loraModelDir: take("loraModelDir", "string") as string | undefined,
       dtype: take("dtype", "string") as EngineChoice["dtype"],
       initImg: take("initImg", "string") as string | undefined,
       mask: take("mask", "string") as string | undefined,
-      taesd: take("taesd", "string") as string | undefined,
       taesdPreviewOnly: take("taesdPreviewOnly", "boolean") as boolean | undefined,
       maxActivation: take("maxActivation", "number") as number | undefined,
     },

@@ -7,7 +7,6 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
 import { ditConfig, DitTransformer } from "../models/dit.ts";
 import { firstChannels } from "../ops/elementwise.ts";
 import { costOf, ditFlops } from "../scaling/flops.ts";
@@ -15,6 +14,7 @@ import { type ConfigReader, readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
 import { checkChannels, loadComponent } from "./family.ts";
 import { repeated, withGuidance } from "./guidance.ts";
+import { vaeConfig } from "./vae.ts";
 
 /** Bytes of the widest activation of a token, by the width of the model: an MLP of four times its width, 16 bits. */
 const MLP_BYTES = 4 * 2;
@@ -23,8 +23,8 @@ const MLP_BYTES = 4 * 2;
 export const dit: Family = {
   async read(folder, index) {
     const config = ditConfig(await readConfig(folder, "transformer/config.json"));
-    const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
-    checkChannels(folder, "transformer", config.in_channels, vae.latent_channels);
+    const vae = await vaeConfig(folder, index);
+    await checkChannels(folder, "transformer", config.in_channels, vae);
     const vaeFactor = 2 ** (vae.block_out_channels.length - 1);
     const side = config.sample_size * vaeFactor;
     return {

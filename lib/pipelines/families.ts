@@ -16,6 +16,12 @@ const FAMILIES: Readonly<Record<string, Family>> = {
   FluxPipeline: flux,
   StableDiffusion3Pipeline: stableDiffusion3,
   StableDiffusionXLPipeline: stableDiffusionXl,
+  // The refiner's: whatever the class, a picture begins one where the request has it.
+  StableDiffusionXLImg2ImgPipeline: stableDiffusionXl,
+  // Denoisers made for inpainting are known by their channels.
+  FluxFillPipeline: flux,
+  StableDiffusionInpaintPipeline: stableDiffusion,
+  StableDiffusionXLInpaintPipeline: stableDiffusionXl,
   StableDiffusionPipeline: stableDiffusion,
   LatentConsistencyModelPipeline: stableDiffusion,
   DiTPipeline: dit,

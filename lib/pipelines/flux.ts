@@ -7,7 +7,7 @@
  */
 
 import type { Recorder } from "../gpu/recorder.ts";
-import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
+import { clipTextConfig } from "../models/clip.ts";
 import {
   type FluxConfig,
   fluxConfig,
@@ -15,18 +15,23 @@ import {
   FluxTransformer,
   modulationRows,
 } from "../models/flux.ts";
+import { t5Config } from "../models/t5.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import { costOf, fluxFlops } from "../scaling/flops.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Denoiser, Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { checkChannels, encoderTexts, loadComponent } from "./family.ts";
+import { checkChannels, checkWidth, encoderTexts, loadComponent } from "./family.ts";
 import { repeated, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { ClipPrompts, T5Prompts, warningsOf } from "./prompts.ts";
+import { vaeConfig } from "./vae.ts";
 
 /** Bytes of the widest activation of a token, by the width of the model: an MLP of four times its width, 16 bits. */
 const MLP_BYTES = 4 * 2;
+
+/** FluxFillPipeline's. */
+const FILL_GUIDANCE = 30;
 
 /** T5 tokens: what diffusers takes for dev, and the most that schnell was trained with. */
 function textLength(config: FluxConfig): number {
@@ -37,8 +42,20 @@ function textLength(config: FluxConfig): number {
 export const flux: Family = {
   async read(folder, index) {
     const config = fluxConfig(await readConfig(folder, "transformer/config.json"));
-    const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
-    checkChannels(folder, "transformer", config.in_channels, 4 * vae.latent_channels); // 2 × 2 latents a token
+    const vae = await vaeConfig(folder, index);
+    const maskInput = await checkChannels(folder, "transformer", config.in_channels, vae, "pixels", 4);
+    const t5 = t5Config(await readConfig(folder, "text_encoder_2/config.json"));
+    const clip = clipTextConfig(await readConfig(folder, "text_encoder/config.json"), "CLIPTextModel");
+    await checkWidth(
+      folder,
+      [{ of: "text_encoder_2", key: "d_model", value: t5.d_model }],
+      { of: "transformer", key: "joint_attention_dim", value: config.joint_attention_dim },
+    );
+    await checkWidth(
+      folder,
+      [{ of: "text_encoder", key: "hidden_size", value: clip.hidden_size }],
+      { of: "transformer", key: "pooled_projection_dim", value: config.pooled_projection_dim },
+    );
     const dev = config.guidance_embeds;
     const tokenizer = await readConfig(folder, "tokenizer_2/tokenizer_config.json");
     const textTokens = Math.min(textLength(config), tokenizer.number("model_max_length", Infinity));
@@ -57,7 +74,7 @@ export const flux: Family = {
         width: 1024,
         height: 1024,
         steps: dev ? 50 : 4,
-        guidance: dev ? 3.5 : 0,
+        guidance: maskInput ? FILL_GUIDANCE : dev ? 3.5 : 0,
         baseResolution: 1024,
         minResolution: 512,
         initNoise: 0.75,
@@ -65,6 +82,7 @@ export const flux: Family = {
         upsampler: "learned",
         entry: "reference",
       },
+      maskInput,
       embeddedGuidance: true,
       prompts: 2,
       learnedUpsampler: index.components.has("upsampler"),

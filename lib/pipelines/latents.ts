@@ -8,7 +8,7 @@ import { LssgenError } from "../errors.ts";
 import type { Recorder, Scope } from "../gpu/recorder.ts";
 import type { Picture } from "../image/png.ts";
 import type { LatentUpsampler } from "../models/latent_upsampler.ts";
-import { combine, product } from "../ops/elementwise.ts";
+import { combine, concatChannels, product } from "../ops/elementwise.ts";
 import { resample } from "../ops/resample.ts";
 import { philoxNormals } from "../random.ts";
 import { TorchCpuGenerator, TorchCudaGenerator } from "../random_torch.ts";
@@ -16,7 +16,9 @@ import type { Denoising } from "../scaling/lssgen.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Denoiser } from "./family.ts";
+import { maskInput } from "./mask_input.ts";
 import { coarsePicture, latentMask, networkPicture, sharpened } from "./pictures.ts";
+import type { MaskInput } from "./types.ts";
 import type { Autoencoder } from "./vae.ts";
 
 /** What noise is for: a stage's start, the posterior of an encoded picture, or a step of a stochastic sampler. */
@@ -59,6 +61,8 @@ export interface GpuDenoising {
   readonly image?: Picture;
   /** For inpainting: white is drawn anew. */
   readonly mask?: Picture;
+  /** What the network takes beside its latents. */
+  readonly maskInput?: MaskInput;
   /** Shows predicted clean latents. */
   readonly preview?: (x0: Tensor, stage: StagePlan, done: number) => Promise<void>;
   /** Told when latents begin to grow. */
@@ -82,8 +86,23 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     scope.free(noise);
     return latents;
   };
+  let further: { stage: number; tensor: Tensor } | undefined;
+  /** What the network takes beside the latents, made once a stage. */
+  const besides = async (kind: MaskInput, stage: StagePlan): Promise<Tensor> => {
+    if (further?.stage !== stage.index) {
+      if (further) scope.free(further.tensor);
+      const noise = draw(stage, "posterior");
+      further = { stage: stage.index, tensor: await maskInput(r, g.vae, kind, g, stage, noise) };
+      scope.free(noise);
+    }
+    return further.tensor;
+  };
   return {
-    noise: (stage) => draw(stage, "stage"),
+    noise(stage) {
+      // FluxFillPipeline encodes the picture first, for nothing: PyTorch's generator is one draw further by then.
+      if (g.maskInput === "pixels" && g.image) scope.free(draw(stage, "posterior"));
+      return draw(stage, "stage");
+    },
     image: (stage) => {
       const { width, height } = stage;
       const picture = r.upload([1, height, width, 3], () => networkPicture(g.image!, width, height));
@@ -120,7 +139,9 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     preview: g.preview,
     stepNoise: (step, stage) => draw(stage, step.index),
     async denoise(latents, step, stage) {
-      const output = g.denoise(r, latents, step, stage);
+      const input = g.maskInput ? concatChannels(r, latents, await besides(g.maskInput, stage)) : latents;
+      const output = g.denoise(r, input, step, stage);
+      if (input !== latents) scope.free(input);
       await r.pace();
       return output;
     },

@@ -49,7 +49,7 @@ export async function previewOf(parts: PreviewParts, kind: PreviewKind, x0: Tens
       if (!tiny) {
         throw new LssgenError(
           "bad_option",
-          'preview is "tae", but no tiny autoencoder was given (--taesd DIR)',
+          'preview is "tae", but no tiny autoencoder was given (--taesd FILE)',
         );
       }
       return await rgbPicture(r, await tiny.decode(r, x0));

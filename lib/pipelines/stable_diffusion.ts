@@ -7,15 +7,17 @@
  */
 
 import type { Recorder } from "../gpu/recorder.ts";
-import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
-import { Unet, unetConfig } from "../models/unet.ts";
+import { clipTextConfig } from "../models/clip.ts";
+import { Unet, type UnetConfig, unetConfig } from "../models/unet.ts";
 import { timestepProjection } from "../ops/embedding.ts";
 import { costOf, unetFlops } from "../scaling/flops.ts";
-import { readConfig } from "../weights/model_folder.ts";
+import type { FolderSource } from "../weights/bytes.ts";
+import { type ModelIndex, readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { checkChannels, encoderTexts, loadComponent } from "./family.ts";
+import { checkChannels, checkWidth, encoderTexts, loadComponent } from "./family.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { ClipPrompts, clipStates, type States, warningsOf, zeros } from "./prompts.ts";
+import { vaeConfig } from "./vae.ts";
 
 const CLIP_LENGTH = 77;
 /** Bytes of the widest activation a latent pixel: the gated MLP of 640 channels at half the size, 8 · 640 / 4 of 16 bits. */
@@ -43,8 +45,9 @@ function family(kind: Kind): Family {
   return {
     async read(folder, index) {
       const config = unetConfig(await readConfig(folder, "unet/config.json"));
-      const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
-      checkChannels(folder, "unet", config.in_channels, vae.latent_channels);
+      const vae = await vaeConfig(folder, index);
+      const maskInput = await checkChannels(folder, "unet", config.in_channels, vae, "latents");
+      await checkText(folder, index, config);
       const distilled = config.time_cond_proj_dim > 0; // latent consistency
       return {
         name: folder.name,
@@ -69,8 +72,9 @@ function family(kind: Kind): Family {
           upsampler: "learned",
           entry: "reference",
         },
+        maskInput,
         embeddedGuidance: distilled,
-        prompts: kind.xl ? 2 : 1,
+        prompts: textEncoders(index).length,
         learnedUpsampler: index.components.has("upsampler"),
         cost: (calls) => costOf((h, w) => unetFlops(config, h, w, CLIP_LENGTH), calls, vae),
       };
@@ -86,6 +90,41 @@ function family(kind: Kind): Family {
     },
   };
 }
+
+/** The text encoders of a model: SDXL's refiner has the second alone. */
+function textEncoders({ components }: ModelIndex): string[] {
+  return ["text_encoder", "text_encoder_2"].filter((name) => components.has(name));
+}
+
+/** Refuses text encoders of another model: their widths are those of the UNet's inputs. */
+async function checkText(folder: FolderSource, index: ModelIndex, config: UnetConfig): Promise<void> {
+  const encoders = [];
+  for (const name of textEncoders(index)) {
+    const kind = index.components.get(name)!;
+    encoders.push({ name, config: clipTextConfig(await readConfig(folder, `${name}/config.json`), kind) });
+  }
+  await checkWidth(
+    folder,
+    encoders.map(({ name, config }) => ({ of: name, key: "hidden_size", value: config.hidden_size })),
+    { of: "unet", key: "cross_attention_dim", value: config.cross_attention_dim },
+  );
+  const last = encoders.at(-1);
+  if (config.addition_embed_type !== "text_time" || !last) return;
+  const numbers = index.config.bool("requires_aesthetics_score", false) ? 5 : 6;
+  const sizes = numbers * config.addition_time_embed_dim;
+  await checkWidth(
+    folder,
+    [{ of: last.name, key: "projection_dim", value: last.config.projection_dim ?? last.config.hidden_size }],
+    {
+      of: "unet",
+      key: `projection_class_embeddings_input_dim without ${numbers} sizes`,
+      value: config.projection_class_embeddings_input_dim - sizes,
+    },
+  );
+}
+
+/** What the refiner takes for a good picture and for a bad one. Source: diffusers StableDiffusionXLImg2ImgPipeline. */
+const AESTHETIC_SCORES = { positive: 6, negative: 2.5 };
 
 /** w − 1 in thousands, as the network was distilled. Source: Luo et al., arXiv 2310.04378, and diffusers' pipelines. */
 function guidanceSinusoid(w: number, dim: number): Float32Array<ArrayBuffer> {
@@ -103,6 +142,7 @@ interface TextCondition {
 class UnetNetwork implements Network {
   private readonly encoders: ClipPrompts[];
   private readonly zeroEmpty: boolean;
+  private readonly scored: boolean;
 
   constructor(
     private readonly context: LoadContext,
@@ -110,8 +150,10 @@ class UnetNetwork implements Network {
     private readonly unet: Unet,
     private readonly free: () => void,
   ) {
-    this.encoders = [new ClipPrompts(context, "text_encoder", "tokenizer")];
-    if (kind.xl) this.encoders.push(new ClipPrompts(context, "text_encoder_2", "tokenizer_2"));
+    this.encoders = textEncoders(context.index).map((name) =>
+      new ClipPrompts(context, name, name.replace("text_encoder", "tokenizer"))
+    );
+    this.scored = context.index.config.bool("requires_aesthetics_score", false);
     this.zeroEmpty = kind.xl && context.index.config.bool("force_zeros_for_empty_prompt", true);
   }
 
@@ -151,7 +193,12 @@ class UnetNetwork implements Network {
       warnings: warningsOf(conditions.flatMap(({ warned }) => warned)),
       denoiser: () => (r, latents, step, stage) => {
         // Original size, crop, target size: those of the stage, or a small stage draws a cut-out of a large picture.
-        const ids = [stage.height, stage.width, 0, 0, stage.height, stage.width];
+        const size = [stage.height, stage.width, 0, 0];
+        const { positive, negative } = AESTHETIC_SCORES;
+        const idsOf = (sample: number): number[] =>
+          this.scored
+            ? [...size, calls === 2 && sample === 0 ? negative : positive]
+            : [...size, stage.height, stage.width];
         const [, h, w] = latents.shape;
         const guidance = { calls, scale, bytes: h * w * GEGLU_BYTES, limit, apart: text.apart };
         return withGuidance(r, guidance, (samples) =>
@@ -160,7 +207,7 @@ class UnetNetwork implements Network {
             timestep: samples.map(() => step.timestep),
             encoderHiddenStates: text.of(r, samples),
             textEmbeds: textEmbeds && samplesOf(r, textEmbeds, samples),
-            timeIds: kind.xl ? samples.map(() => ids) : undefined,
+            timeIds: kind.xl ? samples.map(idsOf) : undefined,
             timestepCond: timestepCond && repeated(r, timestepCond, samples.length),
           }));
       },
@@ -172,6 +219,11 @@ class UnetNetwork implements Network {
     emphasis?: boolean,
   ): Promise<TextCondition> {
     const [clipL, clipG] = this.encoders;
+    if (!clipG && this.kind.xl) {
+      // The refiner's only encoder reads the first prompt.
+      const states = await clipL.encode(first, (await clipL.getTokenizer()).maxLength, emphasis);
+      return { states: states.penultimate, textEmbeds: states.textEmbeds, warned: [states] };
+    }
     if (!clipG) {
       const states = await clipL.encode(first, (await clipL.getTokenizer()).maxLength, emphasis);
       return { states: states.last, warned: [states] };

@@ -7,12 +7,13 @@
  */
 
 import type { Recorder } from "../gpu/recorder.ts";
-import { autoencoderKlConfig } from "../models/autoencoder_kl.ts";
+import { clipTextConfig } from "../models/clip.ts";
 import { sd3Config, Sd3Transformer } from "../models/sd3.ts";
+import { t5Config } from "../models/t5.ts";
 import { costOf, sd3Flops } from "../scaling/flops.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { checkChannels, encoderTexts, loadComponent } from "./family.ts";
+import { checkChannels, checkWidth, encoderTexts, loadComponent } from "./family.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import {
   ClipPrompts,
@@ -25,6 +26,7 @@ import {
   widened,
   zeros,
 } from "./prompts.ts";
+import { vaeConfig } from "./vae.ts";
 
 /** T5 tokens that diffusers takes. */
 const TEXT_LENGTH = 256;
@@ -36,8 +38,36 @@ const MLP_BYTES = 4 * 2;
 export const stableDiffusion3: Family = {
   async read(folder, index) {
     const config = sd3Config(await readConfig(folder, "transformer/config.json"));
-    const vae = autoencoderKlConfig(await readConfig(folder, "vae/config.json"));
-    checkChannels(folder, "transformer", config.in_channels, vae.latent_channels);
+    const vae = await vaeConfig(folder, index);
+    await checkChannels(folder, "transformer", config.in_channels, vae);
+    const clips = [];
+    for (const name of ["text_encoder", "text_encoder_2"]) {
+      const kind = index.components.get(name) ?? "CLIPTextModelWithProjection";
+      clips.push({ name, config: clipTextConfig(await readConfig(folder, `${name}/config.json`), kind) });
+    }
+    await checkWidth(
+      folder,
+      clips.map(({ name, config }) => ({ of: name, key: "hidden_size", value: config.hidden_size })),
+      { of: "transformer", key: "joint_attention_dim", value: config.joint_attention_dim },
+      true,
+    );
+    await checkWidth(
+      folder,
+      clips.map(({ name, config }) => ({
+        of: name,
+        key: config.projection_dim === undefined ? "hidden_size" : "projection_dim",
+        value: config.projection_dim ?? config.hidden_size,
+      })),
+      { of: "transformer", key: "pooled_projection_dim", value: config.pooled_projection_dim },
+    );
+    if (index.components.has("text_encoder_3")) {
+      const t5 = t5Config(await readConfig(folder, "text_encoder_3/config.json"));
+      await checkWidth(
+        folder,
+        [{ of: "text_encoder_3", key: "d_model", value: t5.d_model }],
+        { of: "transformer", key: "joint_attention_dim", value: config.joint_attention_dim },
+      );
+    }
     return {
       name: folder.name,
       pipeline: index.pipeline,

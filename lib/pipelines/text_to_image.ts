@@ -25,6 +25,7 @@ import { createScheduler, samplerConfig } from "../schedulers/registry.ts";
 import type { Tensor } from "../tensor.ts";
 import { type LoraTag, readPrompt } from "../text/prompt_syntax.ts";
 import { type FolderSource, httpFolder } from "../weights/bytes.ts";
+import { isComponentFolder } from "../weights/checkpoint.ts";
 import { LoraSet } from "../weights/lora.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { embeddedFolder } from "./embedded_model.ts";
@@ -142,7 +143,7 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
     upsampler: p.upsampler,
     entry: p.entry,
     strength: p.strength,
-    inpaint: p.mask !== undefined,
+    inpaint: p.mask !== undefined && !info.maskInput,
     scheduler,
     // A size that nobody asked for is rounded to what the model takes, never refused.
     space: free ? { ...info.space, indivisible: "round" } : info.space,
@@ -152,7 +153,7 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
   if (grows && !info.learnedUpsampler) throw noLearnedUpsampler();
   const unit = tokenSide(info) * 2 ** (plan.stages.length - 1);
   const more = pictureWarnings(request, plan.stages[plan.stages.length - 1], unit);
-  return { ...plan, warnings: [...plan.warnings, ...more] };
+  return { ...plan, warnings: [...info.warnings ?? [], ...plan.warnings, ...more] };
 }
 
 /**
@@ -275,8 +276,9 @@ async function openNetworks(
     parts.push(part);
     return part;
   };
-  const tiny = options.tinyVae &&
-    own(await loadTinyVae({ ...context, folder: options.tinyVae }, "", info.latentChannels));
+  const tinyVae = options.tinyVae ??
+    (isComponentFolder(context.folder) ? await context.folder.tinyVae() : undefined);
+  const tiny = tinyVae && own(await loadTinyVae({ ...context, folder: tinyVae }, "", info.latentChannels));
   const upsampler = info.learnedUpsampler
     ? own(await loadUpsampler(context, options.upsamplerWeights, info.latentChannels))
     : undefined;
@@ -588,7 +590,8 @@ class TextToImage implements Pipeline {
     { image, mask }: { image?: Picture; mask?: Picture },
   ): Omit<GpuDenoising, "denoise" | "noise"> {
     const { vae, upsampler } = this.networks;
-    return { r, scope, channels: this.info.latentChannels, vae, upsampler, image, mask };
+    const { latentChannels: channels, maskInput } = this.info;
+    return { r, scope, channels, vae, upsampler, image, mask, maskInput };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -677,7 +680,8 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     count: 1,
     emphasis: true,
     rng: "philox",
-    strength: request.image && DEFAULT_STRENGTH,
+    // A denoiser that sees the picture begins with noise alone, as in diffusers.
+    strength: request.image && !info.maskInput ? DEFAULT_STRENGTH : undefined,
     ...given as Partial<GenerateRequest> & { prompt: string },
     // Where guidance is classifier-free anyway, its scale may be asked for under either name.
     guidance: request.guidance ?? (info.embeddedGuidance ? undefined : request.trueCfgScale) ?? d.guidance,

@@ -84,6 +84,9 @@ export interface GenerateRequest {
   readonly scheduler?: string;
 }
 
+/** What a denoiser for inpainting takes beside its latents: the mask by latents (UNets), or by pixels (FLUX.1 Fill). */
+export type MaskInput = "latents" | "pixels";
+
 /** Where noise comes from. */
 export type Rng = "philox" | "torch-cpu" | "torch-cuda";
 
@@ -215,6 +218,10 @@ export interface ModelInfo {
   readonly learnedUpsampler: boolean;
   /** Colours that latents nearly are: rgb (−1 … 1) = latents · factors [C][3] + bias [3]. From lssgen.json. */
   readonly latentRgb?: { readonly factors: readonly (readonly number[])[]; readonly bias: readonly number[] };
+  /** For denoisers made for inpainting: they see mask and picture, so nothing has to be put back in every step. */
+  readonly maskInput?: MaskInput;
+  /** What a person should know about it, as sentences: parts left out, facts that were guessed. */
+  readonly warnings?: readonly string[];
   /** FLOPs of a step of `calls` calls. */
   cost(calls: number): CostModel;
 }

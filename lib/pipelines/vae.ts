@@ -7,11 +7,12 @@
 import { LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
-import { AutoencoderKl, autoencoderKlConfig } from "../models/autoencoder_kl.ts";
+import { AutoencoderKl, type AutoencoderKlConfig, autoencoderKlConfig } from "../models/autoencoder_kl.ts";
 import { AutoencoderTiny, autoencoderTinyConfig } from "../models/autoencoder_tiny.ts";
 import { affine, posteriorSample } from "../ops/elementwise.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor.ts";
-import { readConfig } from "../weights/model_folder.ts";
+import type { FolderSource } from "../weights/bytes.ts";
+import { type ModelIndex, readConfig } from "../weights/model_folder.ts";
 import { loadComponent, type LoadContext } from "./family.ts";
 import { decodeInBands } from "./vae_bands.ts";
 
@@ -217,6 +218,29 @@ export class Vae implements Autoencoder {
   [Symbol.dispose](): void {
     this.free();
   }
+}
+
+/**
+ * What pipelines and costs depend on of vae/config.json, whichever autoencoder it is.
+ *
+ * @throws {LssgenError} `bad_file`, `unsupported`, naming file and key.
+ */
+export async function vaeConfig(
+  folder: FolderSource,
+  { components }: ModelIndex,
+): Promise<AutoencoderKlConfig> {
+  const c = await readConfig(folder, "vae/config.json");
+  if (components.get("vae") !== "AutoencoderTiny") return autoencoderKlConfig(c);
+  const tiny = autoencoderTinyConfig(c);
+  return {
+    ...tiny,
+    block_out_channels: tiny.decoder_block_out_channels,
+    layers_per_block: Math.max(...tiny.num_decoder_blocks),
+    norm_num_groups: 1,
+    mid_block_add_attention: false,
+    use_quant_conv: false,
+    use_post_quant_conv: false,
+  };
 }
 
 /** Loads vae/. An autoencoder whose config asks for it runs in f32. */

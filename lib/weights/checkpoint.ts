@@ -33,6 +33,21 @@ export interface Checkpoint {
   readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>>;
 }
 
+/** A folder in diffusers' layout whose components' weights lie elsewhere: in single files of other layouts. */
+export interface ComponentFolder extends FolderSource {
+  /** A component's weights; undefined where they are files of the folder. */
+  checkpoint(component: string): Promise<Checkpoint | undefined>;
+  /** Where a component's weights come from, for messages: file and option. */
+  whereIs(component: string): Promise<string | undefined>;
+  /** A tiny autoencoder beside the model's own, as a folder. */
+  tinyVae(): Promise<FolderSource | undefined>;
+}
+
+/** Whether a folder hands out weights itself. */
+export function isComponentFolder(folder: FolderSource): folder is ComponentFolder {
+  return "checkpoint" in folder;
+}
+
 /** Which parts of a pipeline a component's folder may hold, by its name; any part where the name does not say. */
 export function kindsOf(subfolder: string): readonly PartKind[] | undefined {
   if (subfolder === "transformer" || subfolder === "unet") return ["denoiser"];
@@ -62,6 +77,8 @@ export async function openCheckpoint(
   subfolder: string,
   options: { variant?: string } = {},
 ): Promise<Checkpoint> {
+  const handedOut = isComponentFolder(folder) ? await folder.checkpoint(subfolder) : undefined;
+  if (handedOut) return handedOut;
   const at = subfolder === "" ? "" : `${subfolder}/`;
   const kinds = kindsOf(subfolder);
   const variants = options.variant ? [options.variant] : ["", "fp16", "bf16"];

@@ -39,6 +39,8 @@ def variant(model):
     return dict(variant="fp16", torch_dtype=torch.float32) if any(".fp16." in n for n in names) else {}
 
 
+if __name__ != "__main__":
+    CASES = {}
 tensors, calls = {}, {}
 tensors["picture"] = torch.from_numpy(np.asarray(picture(SIDE)).astype(np.float32))
 tensors["mask"] = torch.from_numpy(np.asarray(mask(SIDE)).astype(np.float32))
@@ -53,4 +55,5 @@ for name, (kind, call, extra) in CASES.items():
     tensors[name] = torch.from_numpy(out).float().contiguous()
     calls[name] = dict(prompt=PROMPT, **call)
     print(name, out.shape, float(out.std()))
-save_file(tensors, f"{HERE}/image_to_image.safetensors", {"calls": json.dumps(calls)})
+if CASES:
+    save_file(tensors, f"{HERE}/image_to_image.safetensors", {"calls": json.dumps(calls)})

@@ -121,6 +121,8 @@ const BOOKKEEPING: readonly RegExp[] = [
   /^(first_stage_model\.|vae\.)?(model_ema|encoder_ema|decoder_ema)\./,
   /^embedding_manager\./,
   /(^|\.)position_ids$/,
+  // CLIP's training has it; ComfyUI's classes for text encoders have it around T5 too.
+  /(^|\.)logit_scale$/,
   /(^|\.)num_batches_tracked$/,
 ];
 
