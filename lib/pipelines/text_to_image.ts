@@ -48,6 +48,7 @@ import { generation } from "./generation.ts";
 import { type GpuDenoising, gpuDenoising, noLearnedUpsampler, seededNoise, torchNoise } from "./latents.ts";
 import { checkPicture, pasteInto, pictureWarnings, startingSize } from "./pictures.ts";
 import { previewOf } from "./preview.ts";
+import { notFinite } from "./prompts.ts";
 import type {
   GeneratedImage,
   GenerateOptions,
@@ -509,7 +510,7 @@ class TextToImage implements Pipeline {
       );
       await clock.lap("denoise");
       report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
-      const rgb = await toBytes(r, await decoder.decode(r, latents));
+      const rgb = await toBytes(r, await decoder.decode(r, latents)) ?? await this.failed(r, latents);
       if (image && mask) pasteInto(rgb, image, mask, plan.width, plan.height);
       await clock.lap("decode");
       const { count: _, image: _image, mask: _mask, ...parameters } = p;
@@ -577,6 +578,17 @@ class TextToImage implements Pipeline {
       { signal },
     );
     await this.networks.decoder.decode(r, latents);
+  }
+
+  /** Says which network gave what is not finite. Looked for only now: the steps wait for no read-back. */
+  private async failed(r: Recorder, latents: Tensor): Promise<never> {
+    const { networks: { decoder, tiny }, context: { dtype, index } } = this;
+    if ((await r.read(latents)).every(Number.isFinite)) {
+      const folder = decoder === tiny ? "the small autoencoder's file" : "vae";
+      throw notFinite(folder, `The autoencoder (${folder})`, dtype);
+    }
+    const folder = ["transformer", "unet"].find((name) => index.components.has(name)) ?? "the network";
+    throw notFinite(folder, `The denoising network "${folder}"`, dtype);
   }
 
   private encode(r: Recorder, { request }: ReadRequest): Promise<Encoded> {
@@ -824,24 +836,18 @@ class Clock {
 }
 
 /**
- * Picture [1, H, W, 3] in −1 … 1 → bytes, rounded as diffusers does.
- *
- * @throws {LssgenError} `numeric` when a value is not finite: a black picture would hide it.
+ * Picture [1, H, W, 3] in −1 … 1 → bytes, rounded as diffusers does; undefined when a value is not finite, which a black picture
+ * would hide.
  */
 async function toBytes(
   r: Recorder,
   picture: Parameters<Recorder["read"]>[0],
-): Promise<Uint8Array<ArrayBuffer>> {
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const data = await r.read(picture);
   const bytes = new Uint8Array(data.length);
   for (let i = 0; i < data.length; i++) {
     const v = data[i];
-    if (!Number.isFinite(v)) {
-      throw new LssgenError(
-        "numeric",
-        "The picture holds values that are not finite: try --dtype f32; if it persists, the weights may be damaged",
-      );
-    }
+    if (!Number.isFinite(v)) return undefined;
     bytes[i] = Math.round(Math.min(1, Math.max(0, v / 2 + 0.5)) * 255);
   }
   return bytes;
