@@ -510,7 +510,7 @@ class TextToImage implements Pipeline {
       );
       await clock.lap("denoise");
       report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
-      const rgb = await toBytes(r, await decoder.decode(r, latents)) ?? await this.failed(r, latents);
+      const rgb = await toBytes(r, await decoder.decode(r, latents)) ?? await this.failed(r, latents, p, plan);
       if (image && mask) pasteInto(rgb, image, mask, plan.width, plan.height);
       await clock.lap("decode");
       const { count: _, image: _image, mask: _mask, ...parameters } = p;
@@ -581,14 +581,22 @@ class TextToImage implements Pipeline {
   }
 
   /** Says which network gave what is not finite. Looked for only now: the steps wait for no read-back. */
-  private async failed(r: Recorder, latents: Tensor): Promise<never> {
+  private async failed(r: Recorder, latents: Tensor, p: Resolved, plan: Plan): Promise<never> {
     const { networks: { decoder, tiny }, context: { dtype, index } } = this;
     if ((await r.read(latents)).every(Number.isFinite)) {
       const folder = decoder === tiny ? "the small autoencoder's file" : "vae";
       throw notFinite(folder, `The autoencoder (${folder})`, dtype);
     }
     const folder = ["transformer", "unet"].find((name) => index.components.has(name)) ?? "the network";
-    throw notFinite(folder, `The denoising network "${folder}"`, dtype);
+    // Pictures are encoded where one was given, and between stages.
+    if (!p.image && plan.stages.length === 1) {
+      throw notFinite(folder, `The denoising network "${folder}"`, dtype);
+    }
+    throw notFinite(
+      `${folder} or vae`,
+      `The denoising network "${folder}", or the encoder of the autoencoder "vae",`,
+      dtype,
+    );
   }
 
   private encode(r: Recorder, { request }: ReadRequest): Promise<Encoded> {
