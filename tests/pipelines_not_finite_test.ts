@@ -12,7 +12,7 @@ const POISONED: [string, string, string][] = [
   ["sd15", "text_encoder", "text_model.embeddings.position_embedding.weight"],
   ["sd15", "unet", "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.weight"],
   ["sd15", "unet", "mid_block.attentions.0.transformer_blocks.0.attn2.to_k.weight"],
-  ["sd15", "unet", "up_blocks.3.resnets.0.norm1.weight"],
+  ["sd15", "unet", "up_blocks.2.resnets.0.norm1.weight"],
   ["sd15", "vae", "decoder.mid_block.attentions.0.to_q.weight"],
   ["sd15", "vae", "decoder.conv_norm_out.bias"],
   ["sdxl", "text_encoder_2", "text_model.encoder.layers.0.self_attn.k_proj.weight"],

@@ -33,10 +33,10 @@ export async function weightsOf(
   model: string,
   component: string,
 ): Promise<{ path: string; bytes: Uint8Array<ArrayBuffer> }> {
-  for (const name of ["model.safetensors", "diffusion_pytorch_model.safetensors"]) {
+  for await (const { name } of Deno.readDir(new URL(`${model}/model/${component}`, ROOT))) {
+    if (!name.endsWith(".safetensors")) continue;
     const path = `${component}/${name}`;
-    const bytes = await Deno.readFile(new URL(`${model}/model/${path}`, ROOT)).catch(() => undefined);
-    if (bytes) return { path, bytes };
+    return { path, bytes: await Deno.readFile(new URL(`${model}/model/${path}`, ROOT)) };
   }
   throw new Error(`${model} has no ${component}`);
 }

@@ -58,7 +58,10 @@ export const flux: Family = {
     );
     const dev = config.guidance_embeds;
     const tokenizer = await readConfig(folder, "tokenizer_2/tokenizer_config.json");
-    const textTokens = Math.min(textLength(config), tokenizer.number("model_max_length", Infinity));
+    const textTokens = Math.min(
+      textLength(config),
+      tokenizer.range("model_max_length", 1, Infinity, Infinity),
+    );
     return {
       name: folder.name,
       pipeline: index.pipeline,

@@ -310,7 +310,9 @@ export function notFinite(folder: string, network: string, dtype: string): Lssge
   return new LssgenError(
     "numeric",
     `${network} gave values that are not finite (NaN or infinity): ${
-      dtype === "f16" ? "they may have grown beyond what 16 bits hold, so try --dtype f32; if it persists, " : ""
+      dtype === "f16"
+        ? "they may have grown beyond what 16 bits hold, so try --dtype f32; if it persists, "
+        : ""
     }the weights in ${folder} are damaged or belong to another model: compare the file with its source`,
   );
 }
