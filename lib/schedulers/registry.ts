@@ -48,7 +48,7 @@ export function createScheduler(config: Readonly<Record<string, unknown>>): Sche
   if (!Object.hasOwn(CLASSES, c.className)) {
     throw new LssgenError(
       "unsupported",
-      `Scheduler "${c.className}" (_class_name) is not supported, expected one of ${
+      `Scheduler "${c.className}" is not supported, expected as _class_name one of ${
         Object.keys(CLASSES).join(", ")
       }`,
     );
