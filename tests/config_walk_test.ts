@@ -83,7 +83,11 @@ function walk(name: string, config: Json, read: (c: Json) => unknown): number {
     for (const [right, text] of texts) {
       count++;
       const changed = parsePythonJson(
-        `{${Object.entries(config).map(([k, v]) => `${JSON.stringify(k)}: ${k === key ? text : JSON.stringify(v)}`)}}`,
+        `{${
+          Object.entries(config).map(([k, v]) =>
+            `${JSON.stringify(k)}: ${k === key ? text : JSON.stringify(v)}`
+          )
+        }}`,
       ) as Json;
       const what = `${name}: ${key} = ${text}`;
       let got;
@@ -125,7 +129,10 @@ Deno.test("a network's config with a number, list or word that no network has is
 });
 
 Deno.test("a scheduler's config with a value that none has is refused by its key, or plans the same steps", () => {
-  const paths = [...files(GOLDEN, /^scheduler_config\.json$/), ...files(`${GOLDEN}/schedulers`, /^config\.json$/)];
+  const paths = [
+    ...files(GOLDEN, /^scheduler_config\.json$/),
+    ...files(`${GOLDEN}/schedulers`, /^config\.json$/),
+  ];
   assert(paths.length > 15);
   for (const path of paths) {
     walk(path, parsePythonJson(Deno.readTextFileSync(path)) as Json, (c) => {
@@ -158,7 +165,10 @@ Deno.test("lssgen.json with a value that no setting has is refused by its key", 
     for (const text of VALUES) {
       if (RIGHT[key]?.includes(text)) continue;
       const body = JSON.stringify({ ...settings, [key]: "@" }).replace('"@"', text);
-      const error = await ownSettings(memoryFolder("m", new Map([["lssgen.json", new TextEncoder().encode(body)]])), info).then(
+      const error = await ownSettings(
+        memoryFolder("m", new Map([["lssgen.json", new TextEncoder().encode(body)]])),
+        info,
+      ).then(
         () => undefined,
         (e) => e,
       );
@@ -171,7 +181,11 @@ Deno.test("steps, sizes and schedules that cannot be are refused when they are p
   for (const model of ["sd15", "flux_dev", "sd3"]) {
     const info = await readModelInfo(goldenModel(model));
     for (const steps of [2 ** 32 - 1, 1e308, 0, -1, 0.5, NaN]) {
-      const error = assertThrows(() => planPicture(info, { steps, width: 64, height: 64 }), LssgenError, "steps");
+      const error = assertThrows(
+        () => planPicture(info, { steps, width: 64, height: 64 }),
+        LssgenError,
+        "steps",
+      );
       assertEquals(error.code, "bad_option");
     }
     assertThrows(() => planPicture(info, { width: 1e9, height: 64 }), LssgenError, "width");
@@ -186,7 +200,7 @@ Deno.test("steps, sizes and schedules that cannot be are refused when they are p
     skip_prk_steps: true,
     steps_offset: 1,
   };
-  for (const of of [sd, { ...sd, _class_name: "DDIMScheduler", clip_sample: false }]) {
+  for (const  of of[sd, { ...sd, _class_name: "DDIMScheduler", clip_sample: false }]) {
     assertThrows(() => createScheduler(of).schedule(1000), LssgenError, "steps_offset");
     createScheduler(of).schedule(500);
   }

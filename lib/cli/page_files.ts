@@ -33,7 +33,10 @@ export async function pageFiles(): Promise<PageFiles | undefined> {
   if (!listing) return undefined;
   const names: unknown = await listing.json().catch(() => undefined);
   if (!Array.isArray(names) || !names.every((name) => typeof name === "string")) {
-    throw new LssgenError("bad_file", `"${DIST}files.json" is damaged; build the page again: deno task web:build`);
+    throw new LssgenError(
+      "bad_file",
+      `"${DIST}files.json" is damaged; build the page again: deno task web:build`,
+    );
   }
   const files = new Set<string>(names);
   return async (path) => {

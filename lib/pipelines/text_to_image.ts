@@ -29,6 +29,7 @@ import { isComponentFolder } from "../weights/checkpoint.ts";
 import { LoraSet } from "../weights/lora.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { embeddedFolder } from "./embedded_model.ts";
+import { checkPipelineOptions, checkRunOptions, checkTypes, isFolder } from "./checked_options.ts";
 import { familyOf } from "./families.ts";
 import {
   ADAPTABLE,
@@ -92,7 +93,16 @@ const DEFAULT_STRENGTH = 0.75;
  * @throws {LssgenError} `bad_option` for a text that is no address.
  */
 function folderOfModel(source: ModelSource = embeddedFolder()): FolderSource {
-  if (typeof source === "object" && !(source instanceof URL)) return source;
+  if (isFolder(source)) return source as FolderSource;
+  if (typeof source !== "string" && !(source instanceof URL)) {
+    throw new LssgenError(
+      "bad_option",
+      `The model is ${
+        source === null ? "null" : `of type ${typeof source}`
+      }, expected an address, a URL, or a folder with ` +
+        "name, open() and text()",
+    );
+  }
   // "ORG/NAME", with one slash in its middle, is a hub's; "./models/flux" and "models/flux/" are folders beside the page.
   const name = typeof source === "string" ? parseHubName(source) : undefined;
   if (name) return hubFolder(name);
@@ -124,6 +134,7 @@ export async function readModelInfo(source?: ModelSource): Promise<ModelInfo> {
  * @throws {LssgenError} `bad_option`, naming the option.
  */
 export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "prompt">): Plan {
+  checkTypes(request);
   const p = resolve(info, { prompt: "", ...request }, info.learnedUpsampler);
   const scheduler = createScheduler(
     p.scheduler ? samplerConfig(info.scheduler, p.scheduler) : info.scheduler,
@@ -178,6 +189,7 @@ export async function createPipeline(
   source?: ModelSource,
   options: PipelineOptions = {},
 ): Promise<Pipeline> {
+  checkPipelineOptions(options);
   const folder = folderOfModel(source);
   const index = await readModelIndex(folder);
   const family = familyOf(index);
@@ -446,6 +458,11 @@ class TextToImage implements Pipeline {
   }
 
   generate(request: GenerateRequest, options: GenerateOptions = {}): Generation {
+    try {
+      checkRunOptions(options);
+    } catch (error) {
+      return generation(() => Promise.reject(error), {});
+    }
     return generation((options) => {
       const run = this.queue.then(() => this.run(request, options));
       this.queue = run.catch(() => undefined);
@@ -682,6 +699,10 @@ interface Resolved extends GenerateRequest {
 
 /** Fills in the model's defaults and checks what the plan does not. */
 function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): Resolved {
+  checkTypes(request);
+  if (typeof request.prompt !== "string") {
+    throw new LssgenError("bad_option", "The request has no prompt, expected a text");
+  }
   const d = info.defaults;
   const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
   const size = request.image && startingSize(request.image, request, tokenSide(info), d.baseResolution);
