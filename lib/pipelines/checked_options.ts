@@ -75,6 +75,7 @@ const PIPELINE: Readonly<Record<keyof PipelineOptions, Kind>> = {
   findLora: "a function",
   upsamplerWeights: "a folder",
   maxActivationBytes: "a number",
+  keepQuantised: "true or false",
   tinyVae: "a folder",
   tinyDecode: "true or false",
   kernels: "an object",

@@ -731,7 +731,7 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     throw new LssgenError("bad_option", `count is ${p.count}, expected a whole number from 1 to 10000`);
   }
   const seed = firstSeed(p.seed, p.count);
-  for (const name of ["guidance", "trueCfgScale"] as const) {
+  for (const name of ["trueCfgScale", "guidance"] as const) {
     if (!(p[name] >= 0 && p[name] <= 1000)) {
       throw new LssgenError("bad_option", `${name} is ${p[name]}, expected a number from 0 to 1000`);
     }
