@@ -5,7 +5,8 @@ import { openDevice } from "../lib/gpu/device.ts";
 import { kernelLists, storedKernels, storedTunings } from "../lib/gpu/stored.ts";
 import { least, type MatmulTuning, settled, tuneOnce, tuningOf } from "../lib/gpu/tune.ts";
 import { KernelList } from "../lib/gpu/warm.ts";
-import { numbers } from "./devices.ts";
+import { deviceReading, numbers } from "./devices.ts";
+import { goldenModel, smallPicture } from "./poisoned_models.ts";
 
 /** Restores what a test changes in localStorage. */
 function kept(key: string): Disposable {
@@ -106,4 +107,15 @@ Deno.test("a choice that never stands still ends all the same", async () => {
   let calls = 0;
   await settled({ a: 1, b: 1 }, () => Promise.resolve(1 / ++calls), () => String(calls));
   assert(calls > 4 && calls < 100, `${calls}`);
+});
+
+Deno.test("on a processor a seed gives the same bytes with every size of tiles and way to read textures", async () => {
+  using _kept = kept("lssgen.tunings");
+  const drawn: [string, Uint8Array][] = [];
+  for (const [tiles, access] of [["small", "storage"], ["large", "storage"], ["large", "sampled"]] as const) {
+    using device = await deviceReading("texels", undefined, "rows", tiles, 0, "f32", access);
+    if (!device.info.fallback || (access === "storage" && !device.info.storageTexels)) continue;
+    drawn.push([`${tiles}, ${access}`, await smallPicture(device, goldenModel("flux_dev"), "f32")]);
+  }
+  for (const [choice, bytes] of drawn) assertEquals(bytes, drawn[0][1], choice);
 });
