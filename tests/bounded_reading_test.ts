@@ -51,7 +51,15 @@ Deno.test("a GGUF file's booleans stay bytes, and arrays of arrays are counted",
 });
 
 Deno.test("a tokenizer's extra_ids beyond any encoder's are refused by name", async () => {
-  for (const extra of [2 ** 31, -1, 0.5, 1e308, "", [], "NaN"]) {
+  // Pieces of a SentencePiece model: text (1), score (2), type (3): 2 is unknown, 3 control.
+  const piece = (text: string, type: number): number[] => {
+    const said = [10, text.length, ...new TextEncoder().encode(text), 21, 0, 0, 0, 0, 24, type];
+    return [10, said.length, ...said];
+  };
+  const model = Uint8Array.from(
+    [piece("<pad>", 3), piece("</s>", 3), piece("<unk>", 2), piece("a", 1)].flat(),
+  );
+  for (const extra of [2 ** 31, 0.5, 1e308, "", [], "NaN"]) {
     const folder = {
       text: (path: string) =>
         Promise.resolve(
@@ -59,8 +67,7 @@ Deno.test("a tokenizer's extra_ids beyond any encoder's are refused by name", as
             ? JSON.stringify({ tokenizer_class: "T5Tokenizer", extra_ids: extra })
             : undefined,
         ),
-      // One piece, "a": field 1 of the model, its text, its score, and that it stands for unknown letters.
-      bytes: () => Promise.resolve(Uint8Array.of(10, 10, 10, 1, 97, 21, 0, 0, 0, 0, 24, 2)),
+      bytes: (path: string) => Promise.resolve(path.endsWith("spiece.model") ? model : undefined),
     };
     await assertRejects(() => loadTokenizer(folder, ""), LssgenError, "extra_ids");
   }

@@ -28,7 +28,10 @@ const IS: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   "an object": isObject,
   "a folder": isFolder,
   "an AbortSignal": (v) => v instanceof AbortSignal,
-  "a picture": (v) => isObject(v) && ArrayBuffer.isView((v as { data?: unknown }).data),
+  "a picture": (v) => {
+    const { data, decode } = (isObject(v) ? v : {}) as Record<string, unknown>;
+    return ArrayBuffer.isView(data) || typeof decode === "function"; // pixels, or a file
+  },
 };
 
 const REQUEST: Readonly<Record<keyof GenerateRequest, Kind>> = {

@@ -159,7 +159,7 @@ export class Opened {
           `"${folder.name}/${name}" does not fit "${config.name}": ${what}; take the tokenizer that the encoder was trained with`,
         );
       const { startId = 0, endId, padId, maxLength } = tokenizer;
-      const vocabulary = config.number("vocab_size", Infinity);
+      const vocabulary = config.whole("vocab_size", 1, MOST.rows, Infinity);
       const id = Math.max(startId, endId, padId);
       if (id >= vocabulary) {
         throw wrong(
@@ -167,7 +167,7 @@ export class Opened {
         );
       }
       // CLIP's rows are as long as its tokenizer says; T5 has no positions.
-      const positions = config.number("max_position_embeddings", Infinity);
+      const positions = config.whole("max_position_embeddings", 1, MOST.positions, Infinity);
       if (components.get(encoder)?.startsWith("CLIP") && maxLength > positions) {
         throw wrong(
           `its model_max_length is ${maxLength}, the encoder's max_position_embeddings is ${positions}`,

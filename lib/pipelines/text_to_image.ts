@@ -476,6 +476,7 @@ class TextToImage implements Pipeline {
     const { info } = this;
     const { vae, tiny, decoder } = this.networks;
     const { device, dtype, kernels } = this.context;
+    checkTypes(request);
     const { image, mask } = await decoded(request);
     const asked = { ...request, image, mask };
     const p = resolve(info, asked, info.learnedUpsampler);
@@ -527,7 +528,8 @@ class TextToImage implements Pipeline {
       );
       await clock.lap("denoise");
       report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
-      const rgb = await toBytes(r, await decoder.decode(r, latents)) ?? await this.failed(r, latents, p, plan);
+      const rgb = await toBytes(r, await decoder.decode(r, latents)) ??
+        await this.failed(r, latents, p, plan);
       if (image && mask) pasteInto(rgb, image, mask, plan.width, plan.height);
       await clock.lap("decode");
       const { count: _, image: _image, mask: _mask, ...parameters } = p;
