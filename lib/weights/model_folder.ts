@@ -65,6 +65,16 @@ export class ConfigReader {
     return Object.hasOwn(this.json, key) && this.json[key] !== null;
   }
 
+  /** A finite number; {@linkcode range} and {@linkcode whole} are for what a network is built from. */
+  number(key: string, fallback?: number): number {
+    return this.get(
+      key,
+      fallback,
+      "a number",
+      (v): v is number => typeof v === "number" && Number.isFinite(v),
+    );
+  }
+
   /** A number from `min` to `max`, both included. */
   range(key: string, min: number, max: number, fallback?: number, o?: Nullable): number {
     return this.get(
