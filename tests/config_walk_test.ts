@@ -200,9 +200,9 @@ Deno.test("steps, sizes and schedules that cannot be are refused when they are p
     skip_prk_steps: true,
     steps_offset: 1,
   };
-  for (const  of of[sd, { ...sd, _class_name: "DDIMScheduler", clip_sample: false }]) {
-    assertThrows(() => createScheduler(of).schedule(1000), LssgenError, "steps_offset");
-    createScheduler(of).schedule(500);
+  for (const stock of [sd, { ...sd, _class_name: "DDIMScheduler", clip_sample: false }]) {
+    assertThrows(() => createScheduler(stock).schedule(1000), LssgenError, "steps_offset");
+    createScheduler(stock).schedule(500);
   }
   const flow = { _class_name: "FlowMatchEulerDiscreteScheduler", shift_terminal: 0.02 };
   assertThrows(() => createScheduler(flow).schedule(1), LssgenError, "shift_terminal");
