@@ -13,7 +13,9 @@
 
 const LANES: u32 = 64u;
 
+// include finite
 // include attention_shape
+// include attention_share
 @group(0) @binding(1) var<storage, read>       Q: array<qElem>;
 @group(0) @binding(2) var<storage, read>       K: array<kElem>;
 @group(0) @binding(3) var<storage, read>       V: array<vElem>;
@@ -72,7 +74,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       // unroll i BQ
       if (CAUSAL == 0u || key <= row#i) {
         score#i = dot#i * s.scale;
-        if (BIAS == 1u) { score#i = max(score#i + bias[bias#i + key], -2e38); }
+        if (BIAS == 1u) { score#i = biased(score#i, bias[bias#i + key]); }
       }
       // end
     }
@@ -107,7 +109,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     // end
     workgroupBarrier();
     // unroll i BQ
-    P[i * LANES + lane] = select(0.0, exp(score#i - max#i), score#i > NOTHING);
+    P[i * LANES + lane] = checked(select(0.0, exp(score#i - max#i), score#i > NOTHING), score#i);
     // end
     workgroupBarrier();
     for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
@@ -130,7 +132,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   // unroll i BQ
   if (n0 + i < s.qEnd) {
     let o = s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + d0;
-    let share = select(0.0, 1.0 / sum#i, sum#i > 0.0);
+    let share = share(sum#i);
     // unroll j DJ
     if (d0 + j * LANES < s.D) { O[o + j * LANES] = oElem(o#i_#j * share); }
     // end

@@ -6,6 +6,7 @@
 
 // variants RQ=16 RK=16
 
+// include finite
 // include attention_shape
 // include attention_score
 // include attention_probabilities

@@ -9,7 +9,9 @@
 
 override WX: u32 = 8u;
 
+// include finite
 // include attention_shape
+// include attention_share
 // include attention_score
 // include eights
 // include texel_eights
@@ -116,7 +118,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     // unroll p RQ
     total = select(total, sum#p, i == p);
     // end
-    let share = select(0.0, 1.0 / total, total > 0.0);
+    let share = share(total);
     let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
     // unroll j OD / 8
     if (column + j * 8u < s.D) {

@@ -28,7 +28,9 @@ override Q_PITCH: u32 = STEP8 * Q_VECTORS / 2u * 2u + 1u;
 override K_PITCH: u32 = STEP8 * KV_VECTORS / 2u * 2u + 1u;
 override P_PITCH: u32 = WX / 2u * 2u + 1u;
 
+// include finite
 // include attention_shape
+// include attention_share
 // include attention_score
 // include eights
 @group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
@@ -217,7 +219,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   // unroll i RQ
   if (n0 + i < s.qEnd) {
     let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D) / 4u;
-    let share = select(0.0, 1.0 / sum#i, sum#i > 0.0);
+    let share = share(sum#i);
     // unroll j OD / 8
     let first#j = select((j * WX + x) * 2u, 2u * j * WX + x, KV_TYPE == 0u);
     O[at + first#j] = vec4<oElem>(lo#i_#j * share);

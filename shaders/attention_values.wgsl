@@ -6,6 +6,7 @@
 // variants RQ=16 RK=16 OD=16
 
 override V_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override MASK: u32 = 0u;
 
 // pairs: heads of all samples
 struct Shape {
@@ -15,6 +16,8 @@ struct Shape {
   pairs: u32,
 }
 
+// include finite
+// include attention_share
 // include attention_probabilities
 // include eights
 // include texel_eights
@@ -97,7 +100,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     total = select(total, sum#g_#i, n == 4u * g + i);
     // end
     // end
-    let share = select(0.0, 1.0 / total, total > 0.0);
+    let share = share(total);
     let at = ((tile.b * s.Lq + n0 + n) * s.heads * s.D + tile.h * s.D + column) / 4u;
     // unroll j OD / 8
     if (column + j * 8u < s.D) {

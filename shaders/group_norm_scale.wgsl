@@ -9,6 +9,7 @@ override EPS: f32 = 1e-5;
 
 struct Shape { count: u32, C: u32, G: u32, chunk: u32, chunks: u32, P: u32, D: u32 }
 
+// include finite
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       stats: array<vec2f>;
 @group(0) @binding(2) var<storage, read>       weight: array<f32>;
@@ -37,6 +38,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     m2 += part.y + d * d * n * k / (n + k);
     n += k;
   }
-  let scale = inverseSqrt(m2 / n + EPS) * weight[c];
+  let variance = m2 / n + EPS;
+  let scale = checked(inverseSqrt(variance), variance) * weight[c];   // 1 / √∞ would be 0
   Y[id.x] = vec2f(scale, bias[c] - mean * scale);
 }

@@ -22,6 +22,7 @@ struct Shape {
   head: u32, headScaleAt: u32, headShiftAt: u32,
 }
 
+// include finite
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       X: array<xElem>;
 @group(0) @binding(2) var<storage, read>       weight: array<f32>;
@@ -83,7 +84,8 @@ fn main(
   }
   var q = 0.0;
   for (var d = lane; d < s.D; d += WG) { let c = f32(X[x0 + d]) - mean; q += c * c; }
-  let inv = inverseSqrt(sum(q, lane, size) / f32(s.D) + EPS);
+  let variance = sum(q, lane, size) / f32(s.D) + EPS;
+  let inv = checked(inverseSqrt(variance), variance);   // 1 / √∞ would be 0
 
   let scaleAt = b * s.M + select(s.scaleAt, s.headScaleAt, n < s.head);
   let shiftAt = b * s.M + select(s.shiftAt, s.headShiftAt, n < s.head);

@@ -16,6 +16,7 @@ struct Shape {
   head: u32, headScaleAt: u32, headShiftAt: u32,
 }
 
+// include finite
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       weight: array<vec4f>;
@@ -42,7 +43,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   var q = vec4f(0.0);
   for (var d = 0u; d < width; d++) { let c = vec4f(X[x0 + d]) - mean; q += c * c; }
-  let inv = inverseSqrt(dot(q, one) / f32(s.D) + EPS);
+  let variance = dot(q, one) / f32(s.D) + EPS;
+  let inv = checked(inverseSqrt(variance), variance);   // 1 / √∞ would be 0
 
   let scaleAt = b * s.M + select(s.scaleAt, s.headScaleAt, n < s.head);
   let shiftAt = b * s.M + select(s.shiftAt, s.headShiftAt, n < s.head);

@@ -21,6 +21,7 @@ struct Shape {
   S: u32, N: u32, at: u32,                    // OP 1 into a part of a sequence: rows a sample, in the whole, first
 }
 
+// include finite
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       A: array<aElem>;
 @group(0) @binding(2) var<storage, read>       B: array<bElem>;
@@ -43,7 +44,7 @@ fn activate(x: f32) -> f32 {
     case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
     case 3u: { return gelu(x); }
     case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
+    case 5u: { return checked(max(x, 0.0), x); }
     default: { return x; }
   }
 }
@@ -67,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       if (TERMS > 1u) { v += s.c1 * f32(B[i]); }
       if (TERMS > 2u) { v += s.c2 * C[i]; }
       if (TERMS > 3u) { v += s.c3 * D[i]; }
-      v = clamp(v, -s.clip, s.clip);
+      v = checked(clamp(v, -s.clip, s.clip), v);
     }
     case 3u: {
       let at = (i / s.C) * 2u * s.C + i % s.C;
@@ -83,9 +84,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     case 9u: { v = f32(A[(i / s.C) * s.Cb + i % s.C]); }
     case 8u: {
       let at = (i / s.C) * 2u * s.C + i % s.C;
-      v = f32(A[at]) + exp(0.5 * clamp(f32(A[at + s.C]), -30.0, 20.0)) * f32(B[i]);
+      let logVariance = f32(A[at + s.C]);
+      v = f32(A[at]) + checked(exp(0.5 * clamp(logVariance, -30.0, 20.0)), logVariance) * f32(B[i]);
     }
-    default: { v = tanh(clamp(f32(A[i]) / 3.0, -10.0, 10.0)) * 3.0; }
+    default: { v = checked(tanh(clamp(f32(A[i]) / 3.0, -10.0, 10.0)) * 3.0, f32(A[i])); }
   }
   Y[y] = yElem(v);
 }

@@ -30,6 +30,7 @@ fn sum(v: wide) -> f32 { return dot(v, vec4f(1.0)); }
 fn turned(v: wide, t: wide) -> wide { return v * t.xxzz + v.yxwz * vec4f(-t.y, t.y, -t.w, t.w); }
 // end
 
+// include finite
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       normQ: array<wide>;
 @group(0) @binding(2) var<storage, read>       normK: array<wide>;
@@ -62,7 +63,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (NORM == 1u) {
     var q = wide(0.0);
     for (var i = 0u; i < loads; i++) { let v = wide(Y[y0 + i]); q += v * v; }
-    inv = inverseSqrt(sum(q) / f32(s.d) + EPS);
+    let variance = sum(q) / f32(s.d) + EPS;
+    inv = checked(inverseSqrt(variance), variance);   // 1 / √∞ would be 0
   }
   for (var i = 0u; i < loads; i++) {
     var y = wide(Y[y0 + i]) * inv * weight(i, part >= s.heads, n < s.head);

@@ -76,6 +76,32 @@ export async function bundle(
   }
 }
 
+/** What a finished build lists its files in. */
+const LISTING = "files.json";
+/** What is in a folder while the page is built into it. */
+const UNFINISHED = ".lssgen-unfinished";
+
+/** Whether a build may replace a folder: it is empty or missing, or a build made it. */
+async function isOurs(out: string): Promise<boolean> {
+  const names: string[] = [];
+  try {
+    for await (const { name } of Deno.readDir(out)) names.push(name);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+  if (names.length === 0 || names.includes(UNFINISHED)) return true;
+  if (!names.includes(LISTING)) return false;
+  try {
+    const listed: unknown = JSON.parse(await Deno.readTextFile(join(out, LISTING)));
+    // Every file of a build is in its listing: one that is not is somebody's.
+    return Array.isArray(listed) && listed.includes(LISTING) && listed.includes("index.html") &&
+      (await filesBelow(out)).every((path) => listed.includes(path));
+  } catch {
+    return false;
+  }
+}
+
 /** Makes the static folder: page, scripts, model. Any host can serve it, under any path. */
 export async function build(out: string = DIST): Promise<{ files: number; bytes: number }> {
   const model: string[] = await filesBelow(join(ROOT, MODEL)).catch(() => []);
@@ -85,8 +111,15 @@ export async function build(out: string = DIST): Promise<{ files: number; bytes:
       `Cannot build the page: "${MODEL}" holds no model_index.json, the model has to come along`,
     );
   }
+  if (out !== DIST && !await isOurs(out)) {
+    throw new Error(
+      `Cannot build the page into "${out}": it is no folder that was built here, and all that it holds would be deleted; ` +
+        "name a new folder, or empty this one",
+    );
+  }
   await Deno.remove(out, { recursive: true }).catch(() => {});
   await Deno.mkdir(out, { recursive: true });
+  await Deno.writeTextFile(join(out, UNFINISHED), "");
 
   const listed: ListedFile[] = [];
   for (const path of paths) {
@@ -114,9 +147,10 @@ export async function build(out: string = DIST): Promise<{ files: number; bytes:
   for (const name of ["index.html", "style.css", "icon.svg"]) {
     await Deno.copyFile(join(ROOT, "web", name), join(out, name));
   }
-  const listing = [...await filesBelow(out), "files.json"];
+  const listing = [...(await filesBelow(out)).filter((path) => path !== UNFINISHED), LISTING];
   // What `cli.ts serve` answers from.
-  await Deno.writeTextFile(join(out, "files.json"), JSON.stringify(listing));
+  await Deno.writeTextFile(join(out, LISTING), JSON.stringify(listing));
+  await Deno.remove(join(out, UNFINISHED));
   let bytes = 0;
   const all = await filesBelow(out);
   for (const path of all) bytes += (await Deno.stat(join(out, path))).size;

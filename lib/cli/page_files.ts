@@ -4,6 +4,8 @@
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
+
 const ROOT = new URL("../../", import.meta.url);
 /** What `deno task web:build` makes; travels with the package. The model in it is a copy that does not. */
 const DIST = "web/dist/";
@@ -29,7 +31,14 @@ export type PageFiles = (path: string) => Promise<Response | undefined>;
 export async function pageFiles(): Promise<PageFiles | undefined> {
   const listing = await get(new URL(`${DIST}files.json`, ROOT));
   if (!listing) return undefined;
-  const files = new Set(await listing.json() as string[]);
+  const names: unknown = await listing.json().catch(() => undefined);
+  if (!Array.isArray(names) || !names.every((name) => typeof name === "string")) {
+    throw new LssgenError(
+      "bad_file",
+      `"${DIST}files.json" is damaged; build the page again: deno task web:build`,
+    );
+  }
+  const files = new Set<string>(names);
   return async (path) => {
     const name = path === "/" ? "index.html" : path.slice(1);
     if (!files.has(name)) return undefined;

@@ -17,7 +17,9 @@ export const SOURCES: Readonly<Record<string, string>> = {
 
 const LANES: u32 = 64u;
 
+// include finite
 // include attention_shape
+// include attention_share
 @group(0) @binding(1) var<storage, read>       Q: array<qElem>;
 @group(0) @binding(2) var<storage, read>       K: array<kElem>;
 @group(0) @binding(3) var<storage, read>       V: array<vElem>;
@@ -76,7 +78,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       // unroll i BQ
       if (CAUSAL == 0u || key <= row#i) {
         score#i = dot#i * s.scale;
-        if (BIAS == 1u) { score#i = max(score#i + bias[bias#i + key], -2e38); }
+        if (BIAS == 1u) { score#i = biased(score#i, bias[bias#i + key]); }
       }
       // end
     }
@@ -111,7 +113,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     // end
     workgroupBarrier();
     // unroll i BQ
-    P[i * LANES + lane] = select(0.0, exp(score#i - max#i), score#i > NOTHING);
+    P[i * LANES + lane] = checked(select(0.0, exp(score#i - max#i), score#i > NOTHING), score#i);
     // end
     workgroupBarrier();
     for (var t = 0u; t < min(LANES, s.Lk - k0); t++) {
@@ -134,7 +136,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   // unroll i BQ
   if (n0 + i < s.qEnd) {
     let o = s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + d0;
-    let share = select(0.0, 1.0 / sum#i, sum#i > 0.0);
+    let share = share(sum#i);
     // unroll j DJ
     if (d0 + j * LANES < s.D) { O[o + j * LANES] = oElem(o#i_#j * share); }
     // end
@@ -203,6 +205,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 // variants RQ=16 RK=16
 
+// include finite
 // include attention_shape
 // include attention_score
 // include attention_probabilities
@@ -323,7 +326,9 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
 
 override WX: u32 = 8u;
 
+// include finite
 // include attention_shape
+// include attention_share
 // include attention_score
 // include eights
 // include texel_eights
@@ -430,7 +435,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     // unroll p RQ
     total = select(total, sum#p, i == p);
     // end
-    let share = select(0.0, 1.0 / total, total > 0.0);
+    let share = share(total);
     let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D + column) / 4u;
     // unroll j OD / 8
     if (column + j * 8u < s.D) {
@@ -477,7 +482,9 @@ override Q_PITCH: u32 = STEP8 * Q_VECTORS / 2u * 2u + 1u;
 override K_PITCH: u32 = STEP8 * KV_VECTORS / 2u * 2u + 1u;
 override P_PITCH: u32 = WX / 2u * 2u + 1u;
 
+// include finite
 // include attention_shape
+// include attention_share
 // include attention_score
 // include eights
 @group(0) @binding(1) var<storage, read>       Q: array<vec4u>;
@@ -666,7 +673,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   // unroll i RQ
   if (n0 + i < s.qEnd) {
     let at = (s.oFirst + (b * s.Lq + n0 + i) * s.heads * s.D + h * s.D) / 4u;
-    let share = select(0.0, 1.0 / sum#i, sum#i > 0.0);
+    let share = share(sum#i);
     // unroll j OD / 8
     let first#j = select((j * WX + x) * 2u, 2u * j * WX + x, KV_TYPE == 0u);
     O[at + first#j] = vec4<oElem>(lo#i_#j * share);
@@ -684,6 +691,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 // variants RQ=16 RK=16 OD=16
 
 override V_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override MASK: u32 = 0u;
 
 // pairs: heads of all samples
 struct Shape {
@@ -693,6 +701,8 @@ struct Shape {
   pairs: u32,
 }
 
+// include finite
+// include attention_share
 // include attention_probabilities
 // include eights
 // include texel_eights
@@ -775,7 +785,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
     total = select(total, sum#g_#i, n == 4u * g + i);
     // end
     // end
-    let share = select(0.0, 1.0 / total, total > 0.0);
+    let share = share(total);
     let at = ((tile.b * s.Lq + n0 + n) * s.heads * s.D + tile.h * s.D + column) / 4u;
     // unroll j OD / 8
     if (column + j * 8u < s.D) {
@@ -1329,6 +1339,7 @@ override EPS: f32 = 1e-5;
 
 struct Shape { count: u32, C: u32, G: u32, chunk: u32, chunks: u32, P: u32, D: u32 }
 
+// include finite
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       stats: array<vec2f>;
 @group(0) @binding(2) var<storage, read>       weight: array<f32>;
@@ -1357,7 +1368,8 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     m2 += part.y + d * d * n * k / (n + k);
     n += k;
   }
-  let scale = inverseSqrt(m2 / n + EPS) * weight[c];
+  let variance = m2 / n + EPS;
+  let scale = checked(inverseSqrt(variance), variance) * weight[c];   // 1 / √∞ would be 0
   Y[id.x] = vec2f(scale, bias[c] - mean * scale);
 }
 `,
@@ -1940,6 +1952,7 @@ struct Shape {
   head: u32, headScaleAt: u32, headShiftAt: u32,
 }
 
+// include finite
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       X: array<xElem>;
 @group(0) @binding(2) var<storage, read>       weight: array<f32>;
@@ -2001,7 +2014,8 @@ fn main(
   }
   var q = 0.0;
   for (var d = lane; d < s.D; d += WG) { let c = f32(X[x0 + d]) - mean; q += c * c; }
-  let inv = inverseSqrt(sum(q, lane, size) / f32(s.D) + EPS);
+  let variance = sum(q, lane, size) / f32(s.D) + EPS;
+  let inv = checked(inverseSqrt(variance), variance);   // 1 / √∞ would be 0
 
   let scaleAt = b * s.M + select(s.scaleAt, s.headScaleAt, n < s.head);
   let shiftAt = b * s.M + select(s.shiftAt, s.headShiftAt, n < s.head);
@@ -2032,6 +2046,7 @@ struct Shape {
   head: u32, headScaleAt: u32, headShiftAt: u32,
 }
 
+// include finite
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       X: array<vec4<xElem>>;
 @group(0) @binding(2) var<storage, read>       weight: array<vec4f>;
@@ -2058,7 +2073,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   var q = vec4f(0.0);
   for (var d = 0u; d < width; d++) { let c = vec4f(X[x0 + d]) - mean; q += c * c; }
-  let inv = inverseSqrt(dot(q, one) / f32(s.D) + EPS);
+  let variance = dot(q, one) / f32(s.D) + EPS;
+  let inv = checked(inverseSqrt(variance), variance);   // 1 / √∞ would be 0
 
   let scaleAt = b * s.M + select(s.scaleAt, s.headScaleAt, n < s.head);
   let shiftAt = b * s.M + select(s.shiftAt, s.headShiftAt, n < s.head);
@@ -2149,6 +2165,7 @@ struct Shape {
   S: u32, N: u32, at: u32,                    // OP 1 into a part of a sequence: rows a sample, in the whole, first
 }
 
+// include finite
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       A: array<aElem>;
 @group(0) @binding(2) var<storage, read>       B: array<bElem>;
@@ -2171,7 +2188,7 @@ fn activate(x: f32) -> f32 {
     case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
     case 3u: { return gelu(x); }
     case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
+    case 5u: { return checked(max(x, 0.0), x); }
     default: { return x; }
   }
 }
@@ -2195,7 +2212,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       if (TERMS > 1u) { v += s.c1 * f32(B[i]); }
       if (TERMS > 2u) { v += s.c2 * C[i]; }
       if (TERMS > 3u) { v += s.c3 * D[i]; }
-      v = clamp(v, -s.clip, s.clip);
+      v = checked(clamp(v, -s.clip, s.clip), v);
     }
     case 3u: {
       let at = (i / s.C) * 2u * s.C + i % s.C;
@@ -2211,9 +2228,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     case 9u: { v = f32(A[(i / s.C) * s.Cb + i % s.C]); }
     case 8u: {
       let at = (i / s.C) * 2u * s.C + i % s.C;
-      v = f32(A[at]) + exp(0.5 * clamp(f32(A[at + s.C]), -30.0, 20.0)) * f32(B[i]);
+      let logVariance = f32(A[at + s.C]);
+      v = f32(A[at]) + checked(exp(0.5 * clamp(logVariance, -30.0, 20.0)), logVariance) * f32(B[i]);
     }
-    default: { v = tanh(clamp(f32(A[i]) / 3.0, -10.0, 10.0)) * 3.0; }
+    default: { v = checked(tanh(clamp(f32(A[i]) / 3.0, -10.0, 10.0)) * 3.0, f32(A[i])); }
   }
   Y[y] = yElem(v);
 }
@@ -2250,6 +2268,7 @@ fn sum(v: wide) -> f32 { return dot(v, vec4f(1.0)); }
 fn turned(v: wide, t: wide) -> wide { return v * t.xxzz + v.yxwz * vec4f(-t.y, t.y, -t.w, t.w); }
 // end
 
+// include finite
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       normQ: array<wide>;
 @group(0) @binding(2) var<storage, read>       normK: array<wide>;
@@ -2282,7 +2301,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (NORM == 1u) {
     var q = wide(0.0);
     for (var i = 0u; i < loads; i++) { let v = wide(Y[y0 + i]); q += v * v; }
-    inv = inverseSqrt(sum(q) / f32(s.d) + EPS);
+    let variance = sum(q) / f32(s.d) + EPS;
+    inv = checked(inverseSqrt(variance), variance);   // 1 / √∞ would be 0
   }
   for (var i = 0u; i < loads; i++) {
     var y = wide(Y[y0 + i]) * inv * weight(i, part >= s.heads, n < s.head);
@@ -2453,7 +2473,7 @@ fn activate(x: f32, kind: u32) -> f32 {
     case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
     case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
     case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
+    case 5u: { return select(max(x, 0.0), x, (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u); }   // NaN and infinity pass
     default: { return x; }
   }
 }
@@ -2506,14 +2526,17 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
   // Without branches, which cost a CPU's vectors more than what they would save.
   let k = min(key, s.Lk - 1u);
   var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  if (BIAS == 1u) { v = biased(dot * s.scale, bias[biasRow + k]) * LOG2E; }
   var counts = key < s.Lk;
   if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  if (MASK == 1u) {
+    counts = counts && keep[b * s.Lk + k] != 0.0;
+    v = checked(v, v);   // without a mask, share() finds queries whose scores all are −∞
+  }
   return select(NOTHING, v, counts);
 }
 `,
-  "attention_shape": `// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+  "attention_shape": `// What attention's kernels share: the uniform block, what changes scores, and that a key does not count. Needs finite.
 
 const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
 
@@ -2535,6 +2558,21 @@ struct Shape {
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
+
+/// A score and its bias, where −∞ says that a key does not count and is held above NOTHING. What is not finite otherwise stays so.
+fn biased(score: f32, bias: f32) -> f32 {
+  let v = score + bias;
+  let broken = magnitude(score) >= INFINITE || magnitude(v) > INFINITE;
+  return select(max(v, -2e38), checked(v, score), broken);
+}
+`,
+  "attention_share": `// What a query's sum of probabilities makes of each. Needs MASK, and finite.
+
+/// 1 / sum; 0 where a mask leaves a query no key, NaN where a score is not finite: without a mask, a sum is 0 where all scores are −∞.
+fn share(sum: f32) -> f32 {
+  if (MASK == 1u && sum == 0.0) { return 0.0; }
+  return checked(1.0 / sum, 1.0 / sum + sum);
+}
 `,
   "conv_operands": `// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
@@ -2600,7 +2638,7 @@ fn weightAt(k: u32, n: u32) -> u32 {
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
     case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
-    case 5u: { return max(v, vec4f(0.0)); }
+    case 5u: { return select(max(v, vec4f(0.0)), v, (bitcast<vec4u>(v) & vec4u(0x7f800000u)) == vec4u(0x7f800000u)); }
     default: { return v; }
   }
 }
@@ -2645,6 +2683,19 @@ fn halves(v: vec4u) -> Eight {
 }
 
 fn wide(lo: vec4u, hi: vec4u) -> Eight { return Eight(bitcast<vec4f>(lo), bitcast<vec4f>(hi)); }
+`,
+  "finite": `// Numbers that are not finite must reach the picture, where they are found. max, min and clamp drop NaN, and compilers may take
+// \`x != x\` for false; the bits tell.
+
+const INFINITE: u32 = 0x7f800000u;   // the bits of infinity; those of NaN without the sign are above
+
+fn magnitude(v: f32) -> u32 { return bitcast<u32>(v) & 0x7fffffffu; }
+
+/// v, but NaN where what it was made from is not finite.
+fn checked(v: f32, made: f32) -> f32 {
+  let bits = magnitude(made);
+  return select(v, bitcast<f32>(bits | 0x7fc00000u), bits >= INFINITE);
+}
 `,
   "linear_epilogue": `// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
@@ -2932,4 +2983,4 @@ fn xFour(at: u32) -> vec4f {
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "5a0e532a02f2dafc";
+export const SHADERS_DIGEST = "408656f3039170d0";

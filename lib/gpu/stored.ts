@@ -20,24 +20,40 @@ const TUNINGS = "lssgen.tunings";
 const KERNELS = "lssgen.kernels";
 /** Lists of kernels kept: of the models used last. */
 const MOST_LISTS = 8;
+/** Kernels of a list: those of a model in several sizes. */
+export const MOST_KERNELS = 256;
+/** Tunings kept: a machine has few adapters. */
+const MOST_TUNINGS = 16;
 
 /** The tunings kept, one an adapter. */
 export function storedTunings(): MatmulTuning[] {
   return read(TUNINGS).filter((t): t is MatmulTuning =>
     typeof (t as MatmulTuning)?.adapter === "string" && typeof (t as MatmulTuning).operands === "string"
-  );
+  ).slice(-MOST_TUNINGS);
 }
 
 /** Keeps a tuning in place of its adapter's former. */
 export function storeTuning(tuning: MatmulTuning): void {
-  write(TUNINGS, [...storedTunings().filter(({ adapter }) => adapter !== tuning.adapter), tuning]);
+  const others = storedTunings().filter(({ adapter }) => adapter !== tuning.adapter);
+  write(TUNINGS, [...others, tuning].slice(-MOST_TUNINGS));
 }
 
 /** All lists of kernels kept, for a worker to begin with. */
 export function kernelLists(): [key: string, kernels: KernelSpec[]][] {
-  return read(KERNELS).filter((list): list is [string, KernelSpec[]] =>
+  return read(KERNELS).filter((list): list is [string, unknown[]] =>
     Array.isArray(list) && typeof list[0] === "string" && Array.isArray(list[1])
-  );
+  ).slice(-MOST_LISTS).map(([key, kernels]) => [key, kernels.slice(-MOST_KERNELS).filter(isSpec)]);
+}
+
+/** Whether what was stored can be a kernel's; what it says may still not compile. */
+export function isSpec(v: unknown): v is KernelSpec {
+  if (typeof v !== "object" || v === null) return false;
+  const { shader, types = {}, constants = {}, texels = "sampled" } = v as Record<string, unknown>;
+  const holds = (record: unknown, type: "string" | "number"): boolean =>
+    typeof record === "object" && record !== null && !Array.isArray(record) &&
+    Object.values(record).every((value) => typeof value === type);
+  return typeof shader === "string" && holds(types, "string") && holds(constants, "number") &&
+    (texels === "sampled" || texels === "storage");
 }
 
 /** The lists kept here. */

@@ -267,18 +267,17 @@ const PROBE = { M: 256, N: 256, K: 256 };
 const TILES_PROBE = { M: 512, N: 512, K: 1024 };
 /** The convolution of 3×3 that is measured with a group norm before it: pixels of a side, channels. */
 const CONV_PROBE = { S: 128, C: 64 };
-/** After this time, whatever was measured before, a candidate's first batch has to do there. */
-const MOST_NORMS_MS = 500;
 /** Less than this share of a convolution is noise. */
 const NOISE = 0.02;
 /** The norm that is measured: rows and channels of a small picture's tokens. */
 const NORM_PROBE = { rows: 256, D: 1024 };
-/** Batches timed of each candidate, in turns with the others', so that a machine's busy moments slow all of them. */
-const ROUNDS = 3;
-/** After this time a candidate's first batch has to do: two seconds in all, with what was begun. */
-const MOST_MS = 1500;
-/** The same for benches, whose figures a wrong choice would spoil. */
-const BENCH_MS = 8000;
+/**
+ * Rounds in a row that a choice has to stand for. In each round every candidate is timed once, and its fastest time counts: a
+ * machine's busy moments slow a candidate in some rounds, and would have to do so in all of them.
+ */
+const STANDS = 5;
+/** Rounds at most. */
+const MOST_ROUNDS = 24;
 /** A batch takes this long at least: launches, and waiting for the queue, which Deno looks at every 11 ms, vanish in it. */
 const BATCH_MS = 50;
 /**
@@ -287,7 +286,7 @@ const BATCH_MS = 50;
  * A busy machine moves a ratio by a fifth.
  */
 const MARGIN = 2 / 3;
-/** The same of sizes of tiles, which differ by less and make the same bits. */
+/** The same of sizes of tiles, which differ by less. Products make the same bits with all of them, attention does not. */
 const TILES_MARGIN = 0.9;
 /** The same of f16 arithmetic, which costs some precision. */
 const HALF_MARGIN = 0.8;
@@ -299,13 +298,18 @@ const HALF_MARGIN = 0.8;
  *
  * @param device Where to measure.
  * @param known Results of earlier runs: the one of this adapter is used without measuring.
+ * @param options `former`: what was measured on this adapter before; it stands unless something else is clearly faster now.
  * @param given `operands`: how to read them, in place of the fastest way, for benches of the others; `tiles`: likewise.
  * @returns The tuning, to be stored.
  */
 export async function tuneMatmul(
   device: Device,
   known: readonly MatmulTuning[] = [],
-  { operands: given, tiles: size }: { operands?: Operands; tiles?: Tiles } = {},
+  { operands: given, tiles: size, former }: {
+    operands?: Operands;
+    tiles?: Tiles;
+    former?: MatmulTuning;
+  } = {},
 ): Promise<MatmulTuning> {
   const { vendor, architecture, description } = device.info;
   const adapter = [vendor, architecture, description].join("|");
@@ -313,39 +317,52 @@ export async function tuneMatmul(
     ? undefined
     : tunings.get(device) ?? known.find((t) => t.adapter === adapter && usable(t, device));
   if (!tuning) {
-    const until = performance.now() + (given ? BENCH_MS : MOST_MS);
-    // What is expected first: the others have to beat it clearly.
+    const before = former?.adapter === adapter && usable(former, device) ? former : undefined;
+    // What was chosen before, or is expected, first: the others have to beat it clearly.
     const ms = await race(
       device,
-      until,
-      first(expectedOperands(device.info, LARGE_KERNELS), [
+      first(before?.operands ?? expectedOperands(device.info, LARGE_KERNELS), [
         product("texels", KERNELS.texels[1]),
         product("buffers", KERNELS.buffers[1]),
         product("tiled", KERNELS.tiled[2]),
       ]),
     );
     const operands = given ?? least(ms);
-    const { tilesMs, texels, texelsMs } = operands === "texels" ? await measureTexels(device, until) : {
-      tilesMs: size || operands === "buffers" ? {} : await race<Tiles>(device, until, [
-        product<Tiles>("small", KERNELS.tiled[2], { shape: TILES_PROBE }),
-        product<Tiles>("large", LARGE_STAGED.large, { shape: TILES_PROBE }),
-        product<Tiles>("huge", LARGE_STAGED.huge, { shape: TILES_PROBE }),
-      ]),
-      texels: device.kernels.texels,
-      texelsMs: {},
-    };
+    const expectedTiles = before?.operands === operands
+      ? before.tiles
+      : device.info.fallback
+      ? "large"
+      : "small";
+    const { tilesMs, texels, texelsMs } = operands === "texels"
+      ? await measureTexels(device, expectedTiles)
+      : {
+        tilesMs: size || operands === "buffers" ? {} : await race<Tiles>(
+          device,
+          first(expectedTiles, [
+            product<Tiles>("small", KERNELS.tiled[2], { shape: TILES_PROBE }),
+            product<Tiles>("large", LARGE_STAGED.large, { shape: TILES_PROBE }),
+            product<Tiles>("huge", LARGE_STAGED.huge, { shape: TILES_PROBE }),
+          ]),
+          TILES_MARGIN,
+        ),
+        texels: device.kernels.texels,
+        texelsMs: {},
+      };
     const tiles = size ?? (operands === "buffers" ? "small" : least(tilesMs, TILES_MARGIN));
     const arithmeticMs = operands === "tiled" && tiles === "small" && device.info.f16
-      ? await race<Arithmetic>(device, until, [
-        product<Arithmetic>("f32", KERNELS.tiled[2], { type: "f16" }),
-        product<Arithmetic>("f16", HALF_STAGED, { type: "f16" }),
-      ])
+      ? await race<Arithmetic>(
+        device,
+        first(before?.arithmetic ?? "f32", [
+          product<Arithmetic>("f32", KERNELS.tiled[2], { type: "f16" }),
+          product<Arithmetic>("f16", HALF_STAGED, { type: "f16" }),
+        ]),
+        HALF_MARGIN,
+      )
       : {};
     const arithmetic = "f32" in arithmeticMs ? least(arithmeticMs, HALF_MARGIN) : "f32";
     const reductionMs = await race(
       device,
-      until,
-      first(expectedReduction(device), [
+      first(before?.reduction ?? expectedReduction(device), [
         norm("rows"),
         norm("tree"),
         ...device.info.subgroups ? [norm("subgroups")] : [],
@@ -353,7 +370,7 @@ export async function tuneMatmul(
     );
     // A processor that plays a GPU takes a second for it, and stages nothing unless it is told to.
     const norms = operands === "tiled" && compilesLargeKernels(device) && (given || !device.info.fallback)
-      ? await measureNormLoads(device, Math.max(until, performance.now() + MOST_NORMS_MS), tiles)
+      ? await measureNormLoads(device, tiles, before?.normLoads)
       : { normLoads: operands === "tiled" ? expectedNormLoads(device.info) : 0, normMs: {} };
     const reduction = least(reductionMs);
     const halves = { arithmetic, arithmeticMs };
@@ -384,15 +401,26 @@ export function tuneLike(device: Device, other: Device): void {
 }
 
 /** Whether a stored tuning is of this version and of what the device can do. */
-function usable(
-  { operands, tiles, texels, arithmetic, reduction, normLoads }: MatmulTuning,
-  device: Device,
-): boolean {
-  return operands in KERNELS && typeof normLoads === "number" &&
+function usable(tuning: MatmulTuning, device: Device): boolean {
+  const { operands, tiles, texels, arithmetic, reduction, normLoads } = tuning;
+  const { ms, tilesMs, texelsMs, arithmeticMs, reductionMs, normMs } = tuning;
+  return Object.hasOwn(KERNELS, operands) && typeof normLoads === "number" && normLoads >= 0 &&
+    isTimes(ms) && [tilesMs, texelsMs, arithmeticMs, reductionMs, normMs].every(isTimes) &&
+    isTime(ms[operands]) &&
     (arithmetic === "f32" || (arithmetic === "f16" && device.info.f16)) &&
     (texels === "sampled" || (texels === "storage" && device.info.storageTexels)) &&
     (["small", "large", ...operands === "tiled" ? ["huge"] : []].includes(tiles)) &&
     (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
+}
+
+/** Whether something is a time in milliseconds. */
+function isTime(v: unknown): v is number {
+  return typeof v === "number" && Number.isFinite(v) && v >= 0;
+}
+
+/** Whether something holds times alone. */
+function isTimes(v: unknown): boolean {
+  return typeof v === "object" && v !== null && !Array.isArray(v) && Object.values(v).every(isTime);
 }
 
 /** Sums of rows in an adapter's own way where it has one; a processor that plays a GPU does not wait for lanes. */
@@ -409,7 +437,10 @@ function first<Name extends string>(
 }
 
 /** The fastest; of those that are alike the one named first. */
-function least<Name extends string>(ms: Readonly<Partial<Record<Name, number>>>, margin = MARGIN): Name {
+export function least<Name extends string>(
+  ms: Readonly<Partial<Record<Name, number>>>,
+  margin: number = MARGIN,
+): Name {
   return (Object.keys(ms) as Name[]).reduce((best, name) => ms[name]! < margin * ms[best]! ? name : best);
 }
 
@@ -497,24 +528,36 @@ function norm(name: Reduction): Candidate<Reduction> {
 /** How textures are read, and how large tiles from them are, by as many candidates as both take. */
 async function measureTexels(
   device: Device,
-  until: number,
+  expected: Tiles,
 ): Promise<Pick<MatmulTuning, "tilesMs" | "texels" | "texelsMs">> {
   const { storageTexels } = device.info;
   const small = KERNELS.texels[1];
-  const { large, ...texelsMs } = await race<TexelAccess | "large">(device, until, [
+  type Times = Partial<Record<TexelAccess | "large", number>>;
+  const tilesMs = ({ large, storage, sampled }: Times): Partial<Record<Tiles, number>> => {
+    const beside = storage ?? sampled;
+    return expected === "large" ? { large, small: beside } : { small: beside, large };
+  };
+  const accessMs = ({ large: _, ...ms }: Times): Partial<Record<TexelAccess, number>> => ms;
+  const ms = await race<TexelAccess | "large">(device, [
     product<TexelAccess>("sampled", small, { texels: "sampled" }),
     ...storageTexels ? [product<TexelAccess>("storage", small, { texels: "storage" })] : [],
     product<"large">("large", LARGE_TILES.at(-1)!.kernel, { texels: storageTexels ? "storage" : "sampled" }),
-  ]);
-  const beside = texelsMs.storage ?? texelsMs.sampled;
-  return { tilesMs: { small: beside, large }, texels: least(texelsMs, TILES_MARGIN), texelsMs };
+  ], (ms) => `${least(tilesMs(ms), TILES_MARGIN)} ${least(accessMs(ms), TILES_MARGIN)}`);
+  const texelsMs = accessMs(ms);
+  return { tilesMs: tilesMs(ms), texels: least(texelsMs, TILES_MARGIN), texelsMs };
+}
+
+/** Loads as they are stored: powers of two, the expected ones where the measured are not twice or half of them. */
+function settledLoads(measured: number, expected: number): number {
+  if (measured > expected / 2 && measured < 2 * expected) return expected;
+  return measured < 1 ? 0 : 2 ** Math.round(Math.log2(measured));
 }
 
 /** What {@linkcode MatmulTuning.normLoads} is here: what a pass takes, by what a load's norm adds to a convolution. */
 async function measureNormLoads(
   device: Device,
-  until: number,
   tiles: Tiles,
+  former = expectedNormLoads(device.info),
 ): Promise<Pick<MatmulTuning, "normLoads" | "normMs">> {
   const { S, C } = CONV_PROBE;
   const { RM, RN } = STAGED_CONV[tiles];
@@ -576,21 +619,54 @@ async function measureNormLoads(
         });
     },
   };
-  const normMs = await race<"pass" | "plain" | "loading">(device, until, [
-    pass,
-    convolution("plain"),
-    convolution("loading"),
-  ]);
-  const { pass: once = 0, plain = 1, loading = Infinity } = normMs;
   const loads = 10 * (rows + 2) / (8 * rows); // of a value, from rectangles eight wide
-  return { normLoads: loads * once / Math.max(loading - plain, NOISE * plain), normMs };
+  const found = (ms: Partial<Record<"pass" | "plain" | "loading", number>>): number => {
+    const { pass: once = 0, plain = 1, loading = Infinity } = ms;
+    return settledLoads(loads * once / Math.max(loading - plain, NOISE * plain), former);
+  };
+  const normMs = await race<"pass" | "plain" | "loading">(
+    device,
+    [pass, convolution("plain"), convolution("loading")],
+    (ms) => String(found(ms)),
+  );
+  return { normLoads: found(normMs), normMs };
 }
 
-/** Milliseconds of each candidate's work: its fastest batch of several, which the candidates run in turns. */
+/** What was timed, and the choice that it makes. */
+type Decision<Name extends string> = number | ((ms: Readonly<Partial<Record<Name, number>>>) => string);
+
+/**
+ * Times candidates in turns until the choice among them stands.
+ *
+ * @param ms First times, in the order of preference.
+ * @param time Times a candidate once more.
+ * @param decide The choice that times make; a number: of {@linkcode least} with this margin.
+ * @returns The fastest time of each.
+ */
+export async function settled<Name extends string>(
+  ms: Readonly<Partial<Record<Name, number>>>,
+  time: (name: Name) => Promise<number>,
+  decide: Decision<Name> = MARGIN,
+): Promise<Partial<Record<Name, number>>> {
+  const choiceOf = typeof decide === "number" ? (of: typeof ms): string => least(of, decide) : decide;
+  const fastest: Partial<Record<Name, number>> = { ...ms };
+  let choice = choiceOf(fastest);
+  for (let round = 1, stood = 1; round < MOST_ROUNDS && stood < STANDS; round++) {
+    for (const name of Object.keys(ms) as Name[]) {
+      fastest[name] = Math.min(fastest[name]!, await time(name));
+    }
+    const now = choiceOf(fastest);
+    stood = now === choice ? stood + 1 : 1;
+    choice = now;
+  }
+  return fastest;
+}
+
+/** Milliseconds of each candidate's work: its fastest batch, until the choice stands. */
 async function race<Name extends string>(
   device: Device,
-  until: number,
   candidates: readonly Candidate<Name>[],
+  decide?: Decision<Name>,
 ): Promise<Partial<Record<Name, number>>> {
   using r = new Recorder(device);
   const run = async (record: () => void, times: number): Promise<number> => {
@@ -601,7 +677,7 @@ async function race<Name extends string>(
     return performance.now() - start;
   };
   const ms: Partial<Record<Name, number>> = {};
-  const runners = [];
+  const runners = new Map<Name, () => Promise<number>>();
   for (const { name, prepare } of candidates) {
     const record = prepare(r);
     await run(record, 1);
@@ -613,14 +689,9 @@ async function race<Name extends string>(
       spent = await run(record, times);
     }
     ms[name] = spent / times;
-    runners.push({ name, record, times });
+    runners.set(name, async () => await run(record, times) / times);
   }
-  for (let round = 1; round < ROUNDS && performance.now() < until; round++) {
-    for (const { name, record, times } of runners) {
-      ms[name] = Math.min(ms[name]!, await run(record, times) / times);
-    }
-  }
-  return ms;
+  return await settled(ms, (name) => runners.get(name)!(), decide);
 }
 
 /**
@@ -637,7 +708,10 @@ export async function tuneOnce(
 ): Promise<{ tuning: MatmulTuning; measured: boolean }> {
   const known = storedTunings();
   if (again) tunings.delete(device);
-  const tuning = await tuneMatmul(device, again ? [] : known);
+  const { vendor, architecture, description } = device.info;
+  const adapter = [vendor, architecture, description].join("|");
+  const former = known.find((t) => t.adapter === adapter);
+  const tuning = await tuneMatmul(device, again ? [] : known, { former });
   if (known.includes(tuning)) return { tuning, measured: false };
   storeTuning(tuning);
   return { tuning, measured: true };

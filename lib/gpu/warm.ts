@@ -11,15 +11,12 @@
 import type { Dtype } from "../tensor.ts";
 import type { Device } from "./device.ts";
 import type { Kernel, KernelSpec } from "./kernel.ts";
-import type { KernelMemory } from "./stored.ts";
+import { isSpec, type KernelMemory, MOST_KERNELS } from "./stored.ts";
 import { SHADERS_DIGEST } from "./shaders.gen.ts";
 import { hasShader } from "./shaders.ts";
 
 /** A call that takes longer compiled before it returned, as Deno's does. */
 const BLOCKING_MS = 5;
-
-/** Kernels of a list kept: those of a model in several sizes. */
-const MOST_KERNELS = 256;
 
 /** The key of a model's kernels on a device: another adapter, other shaders or another model has another list. */
 export function kernelListKey({ info }: Device, model: string, dtype: Dtype): string {
@@ -66,9 +63,9 @@ export async function warmKernels(
   const jobs: Promise<unknown>[] = [];
   let blocks = false;
   const compile = async (kernels: readonly KernelSpec[]): Promise<void> => {
-    for (const spec of kernels) {
+    for (const spec of kernels.slice(-MOST_KERNELS)) {
       if (blocks && loaded.aborted) return;
-      if (typeof spec?.shader !== "string" || !hasShader(spec.shader)) continue;
+      if (!isSpec(spec) || !hasShader(spec.shader)) continue;
       const start = performance.now();
       device.gpu.pushErrorScope("validation");
       let ready = false;

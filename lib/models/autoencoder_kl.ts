@@ -14,7 +14,7 @@ import { conv2d, type ConvOptions, type ConvWeights } from "../ops/conv2d.ts";
 import { groupNorm, type GroupStatistics } from "../ops/group_norm.ts";
 import { linear, type LinearWeights } from "../ops/linear.ts";
 import type { Tensor } from "../tensor.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */
@@ -49,25 +49,37 @@ export function autoencoderKlConfig(c: ConfigReader): AutoencoderKlConfig {
   // Other normalisations of the latents than one factor and one shift.
   c.expect("latents_mean", null);
   c.expect("latents_std", null);
+  const widths = c.wholes("block_out_channels", { min: 1, max: MOST.width, most: MOST.levels }, [64]);
+  const norm_num_groups = c.whole("norm_num_groups", 1, MOST.heads, 32);
+  c.require(
+    widths.every((width) => width % norm_num_groups === 0),
+    "norm_num_groups",
+    `a divisor of block_out_channels, ${widths.join(", ")}`,
+  );
   for (
     const [key, type] of [["down_block_types", "DownEncoderBlock2D"], ["up_block_types", "UpDecoderBlock2D"]]
   ) {
     const other = c.strings(key, []).find((t) => t !== type);
+    c.require(
+      other !== undefined || !c.has(key) || c.strings(key).length === widths.length,
+      key,
+      `${widths.length} types, one for each of block_out_channels`,
+    );
     if (other === undefined) continue;
     throw new LssgenError("unsupported", `"${c.name}": ${key} has "${other}", supported is ${type}`);
   }
   return {
-    in_channels: c.number("in_channels", 3),
-    out_channels: c.number("out_channels", 3),
-    latent_channels: c.number("latent_channels", 4),
-    block_out_channels: c.numbers("block_out_channels", [64]),
-    layers_per_block: c.number("layers_per_block", 1),
-    norm_num_groups: c.number("norm_num_groups", 32),
+    in_channels: c.whole("in_channels", 1, MOST.width, 3),
+    out_channels: c.whole("out_channels", 1, MOST.width, 3),
+    latent_channels: c.whole("latent_channels", 1, MOST.width, 4),
+    block_out_channels: widths,
+    layers_per_block: c.whole("layers_per_block", 1, MOST.layers, 1),
+    norm_num_groups,
     mid_block_add_attention: c.bool("mid_block_add_attention", true),
     use_quant_conv: c.bool("use_quant_conv", true),
     use_post_quant_conv: c.bool("use_post_quant_conv", true),
-    scaling_factor: c.number("scaling_factor", 0.18215),
-    shift_factor: c.number("shift_factor", 0),
+    scaling_factor: c.range("scaling_factor", 1e-4, 1e4, 0.18215),
+    shift_factor: c.range("shift_factor", -1e4, 1e4, 0, { orNull: true }),
   };
 }
 

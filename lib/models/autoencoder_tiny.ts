@@ -12,7 +12,7 @@ import type { Recorder } from "../gpu/recorder.ts";
 import { conv2d, type ConvWeights } from "../ops/conv2d.ts";
 import { activation, affine, softClamp } from "../ops/elementwise.ts";
 import type { Tensor } from "../tensor.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */
@@ -42,16 +42,20 @@ export function autoencoderTinyConfig(c: ConfigReader): AutoencoderTinyConfig {
   c.expect("act_fn", "relu");
   c.expect("upsampling_scaling_factor", 2);
   c.expect("upsample_fn", "nearest");
+  const widths = { min: 1, max: MOST.width, most: MOST.levels };
+  const encoder = c.wholes("encoder_block_out_channels", widths, [64, 64, 64, 64]);
+  const decoder = c.wholes("decoder_block_out_channels", widths, [64, 64, 64, 64]);
+  const blocks = (levels: number) => ({ min: 1, max: MOST.layers, least: levels, most: levels });
   return {
-    in_channels: c.number("in_channels", 3),
-    out_channels: c.number("out_channels", 3),
-    latent_channels: c.number("latent_channels", 4),
-    encoder_block_out_channels: c.numbers("encoder_block_out_channels", [64, 64, 64, 64]),
-    decoder_block_out_channels: c.numbers("decoder_block_out_channels", [64, 64, 64, 64]),
-    num_encoder_blocks: c.numbers("num_encoder_blocks", [1, 3, 3, 3]),
-    num_decoder_blocks: c.numbers("num_decoder_blocks", [3, 3, 3, 1]),
-    scaling_factor: c.number("scaling_factor", 1),
-    shift_factor: c.number("shift_factor", 0),
+    in_channels: c.whole("in_channels", 1, MOST.width, 3),
+    out_channels: c.whole("out_channels", 1, MOST.width, 3),
+    latent_channels: c.whole("latent_channels", 1, MOST.width, 4),
+    encoder_block_out_channels: encoder,
+    decoder_block_out_channels: decoder,
+    num_encoder_blocks: c.wholes("num_encoder_blocks", blocks(encoder.length), [1, 3, 3, 3]),
+    num_decoder_blocks: c.wholes("num_decoder_blocks", blocks(decoder.length), [3, 3, 3, 1]),
+    scaling_factor: c.range("scaling_factor", 1e-4, 1e4, 1),
+    shift_factor: c.range("shift_factor", -1e4, 1e4, 0),
   };
 }
 

@@ -13,7 +13,7 @@ import { embedTokens } from "../ops/embedding.ts";
 import { type Activation, linear, type LinearWeights, type Matrix } from "../ops/linear.ts";
 import { layerNorm } from "../ops/norm.ts";
 import type { Tensor } from "../tensor.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as transformers spells them. */
@@ -45,17 +45,32 @@ export function clipTextConfig(config: ConfigReader, className: string): ClipTex
   // A whole CLIP's config has the text encoder's inside.
   const c = config.at("text_config") ?? config;
   const act = c.oneOf("hidden_act", ["quick_gelu", "gelu", "gelu_new", "gelu_pytorch_tanh"], "quick_gelu");
+  const vocab_size = c.whole("vocab_size", 1, MOST.rows, 49408);
+  const hidden_size = c.whole("hidden_size", 1, MOST.width, 512);
+  const num_attention_heads = c.whole("num_attention_heads", 1, MOST.heads, 8);
+  c.require(
+    hidden_size % num_attention_heads === 0,
+    "num_attention_heads",
+    `a divisor of hidden_size, ${hidden_size}`,
+  );
   return {
-    vocab_size: c.number("vocab_size", 49408),
-    hidden_size: c.number("hidden_size", 512),
-    intermediate_size: c.number("intermediate_size", 2048),
-    num_hidden_layers: c.number("num_hidden_layers", 12),
-    num_attention_heads: c.number("num_attention_heads", 8),
-    max_position_embeddings: c.number("max_position_embeddings", 77),
+    vocab_size,
+    hidden_size,
+    intermediate_size: c.whole("intermediate_size", 1, MOST.width, 2048),
+    num_hidden_layers: c.whole("num_hidden_layers", 1, MOST.layers, 12),
+    num_attention_heads,
+    max_position_embeddings: c.whole("max_position_embeddings", 1, MOST.positions, 77),
     hidden_act: act === "quick_gelu" || act === "gelu" ? act : "gelu_tanh",
-    layer_norm_eps: c.number("layer_norm_eps", 1e-5),
-    eos_token_id: c.number("eos_token_id", 49407),
-    projection_dim: className === "CLIPTextModelWithProjection" ? c.number("projection_dim", 512) : undefined,
+    layer_norm_eps: c.range("layer_norm_eps", 1e-12, 0.1, 1e-5),
+    eos_token_id: c.whole(
+      "eos_token_id",
+      1,
+      Math.max(2, vocab_size - 1),
+      Math.min(49407, Math.max(2, vocab_size - 1)),
+    ),
+    projection_dim: className === "CLIPTextModelWithProjection"
+      ? c.whole("projection_dim", 1, MOST.width, 512)
+      : undefined,
   };
 }
 

@@ -16,7 +16,7 @@ import { linear, type LinearWeights, type Matrix } from "../ops/linear.ts";
 import { layerNorm } from "../ops/norm.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import type { Tensor } from "../tensor.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */
@@ -48,18 +48,25 @@ export function ditConfig(c: ConfigReader): DitConfig {
   c.expect("norm_type", "ada_norm_zero");
   c.expect("activation_fn", "gelu-approximate");
   c.expect("norm_elementwise_affine", false);
-  const in_channels = c.number("in_channels", 4);
+  const in_channels = c.whole("in_channels", 1, MOST.width, 4);
+  const num_attention_heads = c.whole("num_attention_heads", 1, MOST.heads, 16);
+  const attention_head_dim = c.whole("attention_head_dim", 1, MOST.width, 72);
+  c.require(
+    num_attention_heads * attention_head_dim % 4 === 0,
+    "attention_head_dim",
+    "a width that 4 divides: sine and cosine of two axes",
+  );
   return {
-    num_attention_heads: c.number("num_attention_heads", 16),
-    attention_head_dim: c.number("attention_head_dim", 72),
+    num_attention_heads,
+    attention_head_dim,
     in_channels,
-    out_channels: c.number("out_channels", in_channels),
-    num_layers: c.number("num_layers", 28),
+    out_channels: c.whole("out_channels", 1, MOST.width, in_channels, { orNull: true }),
+    num_layers: c.whole("num_layers", 1, MOST.layers, 28),
     attention_bias: c.bool("attention_bias", true),
-    sample_size: c.number("sample_size", 32),
-    patch_size: c.number("patch_size", 2),
-    num_embeds_ada_norm: c.number("num_embeds_ada_norm", 1000),
-    norm_eps: c.number("norm_eps", 1e-5),
+    sample_size: c.whole("sample_size", 1, MOST.positions, 32),
+    patch_size: c.whole("patch_size", 1, MOST.patch, 2),
+    num_embeds_ada_norm: c.whole("num_embeds_ada_norm", 1, MOST.rows, 1000),
+    norm_eps: c.range("norm_eps", 1e-12, 0.1, 1e-5),
   };
 }
 

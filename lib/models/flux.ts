@@ -14,7 +14,7 @@ import { linear, type LinearWeights } from "../ops/linear.ts";
 import { layerNorm } from "../ops/norm.ts";
 import { qkNormRope, type QkNorms } from "../ops/qk_norm_rope.ts";
 import { type Rows, rows, type Tensor } from "../tensor.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */
@@ -44,18 +44,26 @@ export interface FluxConfig {
 /** Reads and checks transformer/config.json. */
 export function fluxConfig(c: ConfigReader): FluxConfig {
   c.expect("patch_size", 1);
-  const in_channels = c.number("in_channels", 64);
+  const in_channels = c.whole("in_channels", 1, MOST.width, 64);
+  const attention_head_dim = c.whole("attention_head_dim", 1, MOST.width, 128);
+  const rope = { min: 2, max: MOST.width, least: 3, most: 3 };
+  const axes_dims_rope = c.wholes("axes_dims_rope", rope, [16, 56, 56]);
+  c.require(
+    axes_dims_rope.every((n) => n % 2 === 0) && axes_dims_rope.reduce((a, b) => a + b) === attention_head_dim,
+    "axes_dims_rope",
+    `even numbers whose sum is attention_head_dim, ${attention_head_dim}`,
+  );
   return {
     in_channels,
-    out_channels: c.number("out_channels", in_channels),
-    num_layers: c.number("num_layers", 19),
-    num_single_layers: c.number("num_single_layers", 38),
-    attention_head_dim: c.number("attention_head_dim", 128),
-    num_attention_heads: c.number("num_attention_heads", 24),
-    joint_attention_dim: c.number("joint_attention_dim", 4096),
-    pooled_projection_dim: c.number("pooled_projection_dim", 768),
+    out_channels: c.whole("out_channels", 1, MOST.width, in_channels, { orNull: true }),
+    num_layers: c.whole("num_layers", 1, MOST.layers, 19),
+    num_single_layers: c.whole("num_single_layers", 1, MOST.layers, 38),
+    attention_head_dim,
+    num_attention_heads: c.whole("num_attention_heads", 1, MOST.heads, 24),
+    joint_attention_dim: c.whole("joint_attention_dim", 1, MOST.width, 4096),
+    pooled_projection_dim: c.whole("pooled_projection_dim", 1, MOST.width, 768),
     guidance_embeds: c.bool("guidance_embeds", false),
-    axes_dims_rope: c.numbers("axes_dims_rope", [16, 56, 56]),
+    axes_dims_rope,
   };
 }
 

@@ -11,7 +11,7 @@ import { conv2d, convTranspose2d, type ConvWeights } from "../ops/conv2d.ts";
 import { add } from "../ops/elementwise.ts";
 import { resample } from "../ops/resample.ts";
 import type { Tensor } from "../tensor.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as the released checkpoints spell them. */
@@ -35,13 +35,24 @@ export interface LatentUpsamplerConfig {
 /** Reads and checks the upsampler's config.json. */
 export function latentUpsamplerConfig(c: ConfigReader): LatentUpsamplerConfig {
   c.expect("act_fn", "silu");
+  const widths = c.wholes("block_out_channels", { min: 1, max: MOST.width, most: 64 });
+  const blocks = { least: widths.length, most: widths.length };
+  const strides = c.wholes("strides", { min: 1, max: 2, ...blocks });
+  const is_up_samples = c.bools("is_up_samples");
+  c.require(is_up_samples.length === widths.length, "is_up_samples", `${widths.length} values, one a block`);
+  const norm_num_groups = c.whole("norm_num_groups", 1, MOST.heads, 32);
+  c.require(
+    widths.every((width) => width % norm_num_groups === 0),
+    "norm_num_groups",
+    `a divisor of block_out_channels, ${widths.join(", ")}`,
+  );
   return {
-    in_channels: c.number("in_channels"),
-    out_channels: c.number("out_channels"),
-    block_out_channels: c.numbers("block_out_channels"),
-    strides: c.numbers("strides"),
-    is_up_samples: c.bools("is_up_samples"),
-    norm_num_groups: c.number("norm_num_groups", 32),
+    in_channels: c.whole("in_channels", 1, MOST.width),
+    out_channels: c.whole("out_channels", 1, MOST.width),
+    block_out_channels: widths,
+    strides,
+    is_up_samples,
+    norm_num_groups,
     interpolate: c.oneOf("interpolate", ["nearest", "bilinear", "bicubic"], "bilinear"),
   };
 }

@@ -15,7 +15,7 @@ import { linear, type LinearWeights } from "../ops/linear.ts";
 import { layerNorm } from "../ops/norm.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import { elements, type Tensor } from "../tensor.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */
@@ -51,23 +51,34 @@ export function pixartConfig(c: ConfigReader): PixartConfig {
   c.expect("activation_fn", "gelu-approximate");
   c.expect("norm_type", "ada_norm_single");
   c.expect("norm_elementwise_affine", false);
-  const size = c.number("sample_size", 128);
-  const heads = c.number("num_attention_heads", 16);
-  const dim = c.number("attention_head_dim", 72);
+  const size = c.whole("sample_size", 1, MOST.positions, 128);
+  const heads = c.whole("num_attention_heads", 1, MOST.heads, 16);
+  const dim = c.whole("attention_head_dim", 1, MOST.width, 72);
   c.expect("cross_attention_dim", heads * dim);
+  c.require(
+    heads * dim % 4 === 0,
+    "attention_head_dim",
+    "a width that 4 divides: sine and cosine of two axes",
+  );
   return {
-    in_channels: c.number("in_channels", 4),
-    out_channels: c.number("out_channels", 8),
-    num_layers: c.number("num_layers", 28),
+    in_channels: c.whole("in_channels", 1, MOST.width, 4),
+    out_channels: c.whole("out_channels", 1, MOST.width, 8),
+    num_layers: c.whole("num_layers", 1, MOST.layers, 28),
     attention_head_dim: dim,
     num_attention_heads: heads,
-    caption_channels: c.number("caption_channels", 4096),
+    caption_channels: c.whole("caption_channels", 1, MOST.width, 4096),
     attention_bias: c.bool("attention_bias", true),
     sample_size: size,
-    patch_size: c.number("patch_size", 2),
-    interpolation_scale: c.number("interpolation_scale", Math.max(1, Math.floor(size / 64))),
-    norm_eps: c.number("norm_eps", 1e-6),
-    use_additional_conditions: c.bool("use_additional_conditions", size === 128), // null: where it is α at 1024²
+    patch_size: c.whole("patch_size", 1, MOST.patch, 2),
+    interpolation_scale: c.range(
+      "interpolation_scale",
+      1 / 64,
+      64,
+      Math.max(1, Math.floor(size / 64)),
+      { orNull: true },
+    ),
+    norm_eps: c.range("norm_eps", 1e-12, 0.1, 1e-6),
+    use_additional_conditions: c.bool("use_additional_conditions", size === 128, { orNull: true }), // null: where it is α at 1024²
   };
 }
 

@@ -17,7 +17,7 @@ import { layerNorm } from "../ops/norm.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import { qkNormRope, type QkNorms } from "../ops/qk_norm_rope.ts";
 import { type Rows, rows, type Tensor } from "../tensor.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */
@@ -50,20 +50,32 @@ export interface Sd3Config {
 
 /** Reads and checks transformer/config.json. */
 export function sd3Config(c: ConfigReader): Sd3Config {
-  const in_channels = c.number("in_channels", 16);
+  const in_channels = c.whole("in_channels", 1, MOST.width, 16);
+  const num_layers = c.whole("num_layers", 1, MOST.layers, 18);
+  const attention_head_dim = c.whole("attention_head_dim", 1, MOST.width, 64);
+  const num_attention_heads = c.whole("num_attention_heads", 1, MOST.heads, 18);
+  const caption_projection_dim = c.whole("caption_projection_dim", 1, MOST.width, 1152);
+  c.require(
+    caption_projection_dim === num_attention_heads * attention_head_dim,
+    "caption_projection_dim",
+    `num_attention_heads · attention_head_dim, ${num_attention_heads * attention_head_dim}`,
+  );
+  const layers = { min: 0, max: num_layers - 1, least: 0, most: num_layers };
   return {
-    patch_size: c.number("patch_size", 2),
+    patch_size: c.whole("patch_size", 1, MOST.patch, 2),
     in_channels,
-    out_channels: c.number("out_channels", in_channels),
-    num_layers: c.number("num_layers", 18),
-    attention_head_dim: c.number("attention_head_dim", 64),
-    num_attention_heads: c.number("num_attention_heads", 18),
-    joint_attention_dim: c.number("joint_attention_dim", 4096),
-    caption_projection_dim: c.number("caption_projection_dim", 1152),
-    pooled_projection_dim: c.number("pooled_projection_dim", 2048),
-    pos_embed_max_size: c.number("pos_embed_max_size", 96),
-    dual_attention_layers: c.numbers("dual_attention_layers", []),
-    qk_norm: c.oneOf("qk_norm", ["none", "rms_norm"], "none") === "rms_norm" ? "rms_norm" : null,
+    out_channels: c.whole("out_channels", 1, MOST.width, in_channels, { orNull: true }),
+    num_layers,
+    attention_head_dim,
+    num_attention_heads,
+    joint_attention_dim: c.whole("joint_attention_dim", 1, MOST.width, 4096),
+    caption_projection_dim,
+    pooled_projection_dim: c.whole("pooled_projection_dim", 1, MOST.width, 2048),
+    pos_embed_max_size: c.whole("pos_embed_max_size", 1, 4096, 96),
+    dual_attention_layers: c.wholes("dual_attention_layers", layers, []),
+    qk_norm: c.oneOf("qk_norm", ["none", "rms_norm"], "none", { orNull: true }) === "rms_norm"
+      ? "rms_norm"
+      : null,
   };
 }
 

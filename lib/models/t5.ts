@@ -14,7 +14,7 @@ import { embedTokens } from "../ops/embedding.ts";
 import { type Activation, linear, type LinearWeights, type Matrix } from "../ops/linear.ts";
 import { rmsNorm } from "../ops/norm.ts";
 import type { Tensor } from "../tensor.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as transformers spells them. */
@@ -46,16 +46,26 @@ export interface T5Config {
 /** Reads and checks text_encoder_2/config.json; transformers takes the general names of sizes as well as T5's own. */
 export function t5Config(c: ConfigReader): T5Config {
   const kind = c.oneOf("feed_forward_proj", Object.keys(FEED_FORWARDS), "relu");
+  const either = (own: string, general: string, max: number, fallback: number): number =>
+    c.whole(own, 1, max, c.whole(general, 1, max, fallback));
+  const buckets = c.whole("relative_attention_num_buckets", 4, 4096, 32);
+  c.require(buckets % 2 === 0, "relative_attention_num_buckets", "an even number: half for each direction");
   return {
-    vocab_size: c.number("vocab_size", 32128),
-    d_model: c.number("d_model", c.number("hidden_size", 512)),
-    d_kv: c.number("d_kv", c.number("head_dim", 64)),
-    d_ff: c.number("d_ff", 2048),
-    num_layers: c.number("num_layers", c.number("num_hidden_layers", 6)),
-    num_heads: c.number("num_heads", c.number("num_attention_heads", 8)),
-    relative_attention_num_buckets: c.number("relative_attention_num_buckets", 32),
-    relative_attention_max_distance: c.number("relative_attention_max_distance", 128),
-    layer_norm_epsilon: c.number("layer_norm_epsilon", 1e-6),
+    vocab_size: c.whole("vocab_size", 1, MOST.rows, 32128),
+    d_model: either("d_model", "hidden_size", MOST.width, 512),
+    d_kv: either("d_kv", "head_dim", MOST.width, 64),
+    d_ff: c.whole("d_ff", 1, MOST.width, 2048),
+    num_layers: either("num_layers", "num_hidden_layers", MOST.layers, 6),
+    num_heads: either("num_heads", "num_attention_heads", MOST.heads, 8),
+    relative_attention_num_buckets: buckets,
+    // The exact buckets end at a quarter; logarithmic ones follow up to the distance.
+    relative_attention_max_distance: c.whole(
+      "relative_attention_max_distance",
+      Math.floor(buckets / 4) + 1,
+      MOST.positions,
+      128,
+    ),
+    layer_norm_epsilon: c.range("layer_norm_epsilon", 1e-12, 0.1, 1e-6),
     gated: kind.startsWith("gated"),
     act: FEED_FORWARDS[kind],
   };

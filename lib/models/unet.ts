@@ -18,7 +18,7 @@ import { linear, type LinearWeights, type Matrix } from "../ops/linear.ts";
 import { layerNorm } from "../ops/norm.ts";
 import { resample } from "../ops/resample.ts";
 import type { Tensor } from "../tensor.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them; values given once for all levels are spread over them. */
@@ -73,14 +73,16 @@ export interface UnetConfig {
 
 /** Reads and checks unet/config.json; what this file does not build is refused by its key. */
 export function unetConfig(c: ConfigReader): UnetConfig {
-  const widths = c.numbers("block_out_channels", [320, 640, 1280, 1280]);
+  const most = { min: 1, max: MOST.width, most: MOST.levels };
+  const widths = c.wholes("block_out_channels", most, [320, 640, 1280, 1280]);
   const L = widths.length;
-  const spread = (key: string, fallback: number): number[] => {
-    const value = c.numberOrNumbers(key, fallback);
-    return typeof value === "number" ? widths.map(() => value) : [...value];
+  const ofLevels = (key: string, fallback: string[]): readonly string[] => {
+    const types = c.strings(key, fallback);
+    c.require(types.length === L, key, `${L} types, one for each of block_out_channels`);
+    return types;
   };
   const attentionOf = (key: string, names: [string, string], fallback: string[]): boolean[] =>
-    c.strings(key, fallback).map((type) => {
+    ofLevels(key, fallback).map((type) => {
       if (type === names[0]) return true;
       if (type === names[1]) return false;
       throw new LssgenError(
@@ -89,8 +91,12 @@ export function unetConfig(c: ConfigReader): UnetConfig {
       );
     });
   for (const [key, value] of Object.entries(ONLY)) c.expect(key, value);
-  const layers = spread("layers_per_block", 2);
-  const cross = spread("cross_attention_dim", 1280);
+  const layers = c.wholeOfEach("layers_per_block", L, 1, MOST.layers, 2);
+  const cross = c.wholeOfEach("cross_attention_dim", L, 1, MOST.width, 1280);
+  const heads = c.wholeOfEach("attention_head_dim", L, 1, MOST.heads, 8);
+  const groups = c.whole("norm_num_groups", 1, MOST.heads, 32);
+  const levels = `block_out_channels, ${widths.join(", ")}`;
+  c.require(widths.every((width) => width % groups === 0), "norm_num_groups", `a divisor of ${levels}`);
   const transformers = depths(c, "transformer_layers_per_block", layers) ??
     layers.map((n) => Array(n).fill(1));
   const back = depths(c, "reverse_transformer_layers_per_block", layers.map((n) => n + 1).reverse());
@@ -109,19 +115,36 @@ export function unetConfig(c: ConfigReader): UnetConfig {
       `"${c.name}": cross_attention_dim is ${JSON.stringify(cross)}, supported is one width for all levels`,
     );
   }
+  const down_attention = attentionOf("down_block_types", ["CrossAttnDownBlock2D", "DownBlock2D"], [
+    ...Array(L - 1).fill("CrossAttnDownBlock2D"),
+    "DownBlock2D",
+  ]);
+  const up_attention = attentionOf("up_block_types", ["CrossAttnUpBlock2D", "UpBlock2D"], [
+    "UpBlock2D",
+    ...Array(L - 1).fill("CrossAttnUpBlock2D"),
+  ]);
+  c.require(
+    // Where a level has no attention its heads are never used; the last level's are the middle's too.
+    widths.every((width, i) =>
+      width % heads[i] === 0 || !(down_attention[i] || up_attention[L - 1 - i] || i === L - 1)
+    ),
+    "attention_head_dim",
+    `divisors of ${levels}`,
+  );
+  const addition_embed_type = c.oneOf("addition_embed_type", ["none", "text_time"], "none", { orNull: true });
+  const embedded = c.whole("projection_class_embeddings_input_dim", 0, MOST.width, 0, { orNull: true });
+  c.require(
+    embedded > 0 || addition_embed_type === "none",
+    "projection_class_embeddings_input_dim",
+    "the width of pooled text and sizes",
+  );
   return {
-    in_channels: c.number("in_channels", 4),
-    out_channels: c.number("out_channels", 4),
+    in_channels: c.whole("in_channels", 1, MOST.width, 4),
+    out_channels: c.whole("out_channels", 1, MOST.width, 4),
     block_out_channels: widths,
     layers_per_block: layers,
-    down_attention: attentionOf("down_block_types", ["CrossAttnDownBlock2D", "DownBlock2D"], [
-      ...Array(L - 1).fill("CrossAttnDownBlock2D"),
-      "DownBlock2D",
-    ]),
-    up_attention: attentionOf("up_block_types", ["CrossAttnUpBlock2D", "UpBlock2D"], [
-      "UpBlock2D",
-      ...Array(L - 1).fill("CrossAttnUpBlock2D"),
-    ]),
+    down_attention,
+    up_attention,
     down_transformers: transformers,
     mid_transformers: transformers[L - 1][0] ?? 1,
     up_transformers,
@@ -134,22 +157,22 @@ export function unetConfig(c: ConfigReader): UnetConfig {
         ["UNetMidBlock2DCrossAttn", "UNetMidBlock2D"],
         "UNetMidBlock2DCrossAttn",
       ),
-    heads: spread("attention_head_dim", 8),
+    heads,
     cross_attention_dim,
-    norm_num_groups: c.number("norm_num_groups", 32),
-    norm_eps: c.number("norm_eps", 1e-5),
+    norm_num_groups: groups,
+    norm_eps: c.range("norm_eps", 1e-12, 0.1, 1e-5),
     flip_sin_to_cos: c.bool("flip_sin_to_cos", true),
-    freq_shift: c.number("freq_shift", 0),
-    addition_embed_type: c.oneOf("addition_embed_type", ["none", "text_time"], "none"),
-    addition_time_embed_dim: c.number("addition_time_embed_dim", 256),
-    projection_class_embeddings_input_dim: c.number("projection_class_embeddings_input_dim", 0),
+    freq_shift: c.whole("freq_shift", 0, 1, 0),
+    addition_embed_type,
+    addition_time_embed_dim: c.whole("addition_time_embed_dim", 2, MOST.width, 256, { orNull: true }),
+    projection_class_embeddings_input_dim: embedded,
     class_embed_type: c.has("class_embed_type")
       ? c.oneOf<"timestep" | "projection">("class_embed_type", ["timestep", "projection"])
       : c.has("num_class_embeds")
       ? "table"
       : null,
-    num_class_embeds: c.number("num_class_embeds", 0),
-    time_cond_proj_dim: c.number("time_cond_proj_dim", 0),
+    num_class_embeds: c.whole("num_class_embeds", 1, MOST.rows, 0, { orNull: true }),
+    time_cond_proj_dim: c.whole("time_cond_proj_dim", 0, MOST.width, 0, { orNull: true }),
   };
 }
 
@@ -181,7 +204,8 @@ function depths(c: ConfigReader, key: string, counts: readonly number[]): number
   if (!c.has(key)) return undefined;
   const value = c.json[key];
   const levels: unknown[] = Array.isArray(value) ? value : counts.map(() => value);
-  const whole = (v: unknown): v is number => typeof v === "number" && Number.isInteger(v) && v >= 0;
+  const whole = (v: unknown): v is number =>
+    typeof v === "number" && Number.isInteger(v) && v >= 0 && v <= MOST.layers;
   const out = levels.map((of, i) => whole(of) ? Array<number>(counts[i]).fill(of) : of);
   const fits = (of: unknown, i: number): of is number[] =>
     Array.isArray(of) && of.length === counts[i] && of.every(whole);
@@ -198,7 +222,10 @@ function depths(c: ConfigReader, key: string, counts: readonly number[]): number
 /** true or false for each of n levels, given once or as a list. */
 function flags(c: ConfigReader, key: string, n: number): readonly boolean[] {
   if (!c.has(key)) return Array(n).fill(false);
-  return Array.isArray(c.json[key]) ? c.bools(key) : Array(n).fill(c.bool(key));
+  if (!Array.isArray(c.json[key])) return Array(n).fill(c.bool(key));
+  const values = c.bools(key);
+  c.require(values.length === n, key, `true or false, or ${n} of them`);
+  return values;
 }
 
 /** What one call of the network needs. */

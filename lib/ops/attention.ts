@@ -390,7 +390,9 @@ function wholeEights({ device }: Recorder, [Q, K, V]: readonly Strided[], D: num
 
 /** Whether they are best read from textures. */
 function fromTextures(r: Recorder, operands: readonly Strided[], D: number): boolean {
-  return operandsOf(r.device) === "texels" && tilesOf(r.device) !== "small" && wholeEights(r, operands, D) &&
+  // On a processor whatever tiles were measured: they differ by little there, and the two kernels by bits.
+  const large = r.device.info.fallback || tilesOf(r.device) !== "small";
+  return operandsOf(r.device) === "texels" && large && wholeEights(r, operands, D) &&
     operands.every(({ tensor }) => tensor.byteLength <= MAX_TEXEL_BYTES);
 }
 

@@ -146,7 +146,7 @@ export function attendByScores(r: Recorder, o: ScoresOperands): void {
         r.dispatch({
           shader: "attention_values@RQ=16,RK=16,OD=16",
           types: { oElem: out.dtype },
-          constants: { WX: LANES, P_TYPE: half ? 1 : 0, V_TYPE: half ? 1 : 0 },
+          constants: { WX: LANES, P_TYPE: half ? 1 : 0, V_TYPE: half ? 1 : 0, MASK: o.keyMask ? 1 : 0 },
           params: [...part, ...strides(V), pairs],
           buffers: [r.texels(P), texels(V.tensor), out],
           groups: fold(Math.ceil(tiles(D) / LANES)),

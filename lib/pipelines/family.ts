@@ -11,6 +11,7 @@ import type { Recorder } from "../gpu/recorder.ts";
 import type { KernelList } from "../gpu/warm.ts";
 import { type Weights, WeightStore } from "../models/weights.ts";
 import type { StagePlan } from "../scaling/types.ts";
+import { MOST_STEPS } from "../schedulers/config.ts";
 import { ENTRIES } from "../schedulers/entry.ts";
 import type { Step } from "../schedulers/types.ts";
 import type { Dtype, Tensor } from "../tensor.ts";
@@ -19,7 +20,7 @@ import { type Checkpoint, isComponentFolder, openCheckpoint } from "../weights/c
 import { loadTokenizer, type TokenizerFolder } from "../text/load_tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
-import { type ConfigReader, type ModelIndex, readConfig } from "../weights/model_folder.ts";
+import { type ConfigReader, type ModelIndex, MOST, readConfig } from "../weights/model_folder.ts";
 import { checkQuantization } from "../weights/scales.ts";
 import { maskInputChannels } from "./mask_input.ts";
 import type { MaskInput, ModelInfo, Progress } from "./types.ts";
@@ -158,7 +159,7 @@ export class Opened {
           `"${folder.name}/${name}" does not fit "${config.name}": ${what}; take the tokenizer that the encoder was trained with`,
         );
       const { startId = 0, endId, padId, maxLength } = tokenizer;
-      const vocabulary = config.number("vocab_size", Infinity);
+      const vocabulary = config.whole("vocab_size", 1, MOST.rows, Infinity);
       const id = Math.max(startId, endId, padId);
       if (id >= vocabulary) {
         throw wrong(
@@ -166,7 +167,7 @@ export class Opened {
         );
       }
       // CLIP's rows are as long as its tokenizer says; T5 has no positions.
-      const positions = config.number("max_position_embeddings", Infinity);
+      const positions = config.whole("max_position_embeddings", 1, MOST.positions, Infinity);
       if (components.get(encoder)?.startsWith("CLIP") && maxLength > positions) {
         throw wrong(
           `its model_max_length is ${maxLength}, the encoder's max_position_embeddings is ${positions}`,
@@ -363,6 +364,16 @@ export async function ownSettings(
   const bias = c.numbers("latent_rgb_bias", []);
   const factors = c.numbers("latent_rgb_factors", []);
   const known = bias.length === 3 && factors.length === 3 * info.latentChannels;
+  c.require(
+    known || !c.has("latent_rgb_bias"),
+    "latent_rgb_bias",
+    "3 numbers, and latent_rgb_factors beside them",
+  );
+  c.require(
+    known || !c.has("latent_rgb_factors"),
+    "latent_rgb_factors",
+    `3 · ${info.latentChannels} numbers`,
+  );
   return {
     ...info,
     name: c.string("name", info.name),
@@ -375,13 +386,13 @@ export async function ownSettings(
       : undefined,
     defaults: {
       ...d,
-      width: c.number("width", d.width),
-      height: c.number("height", d.height),
-      steps: c.number("steps", d.steps),
-      guidance: c.number("guidance", d.guidance),
-      baseResolution: c.number("base_resolution", d.baseResolution),
-      minResolution: c.number("min_resolution", d.minResolution),
-      initNoise: c.number("init_noise", d.initNoise),
+      width: c.whole("width", 8, MOST.positions, d.width),
+      height: c.whole("height", 8, MOST.positions, d.height),
+      steps: c.whole("steps", 1, MOST_STEPS, d.steps),
+      guidance: c.range("guidance", 0, 1000, d.guidance),
+      baseResolution: c.whole("base_resolution", 8, MOST.positions, d.baseResolution),
+      minResolution: c.whole("min_resolution", 8, MOST.positions, d.minResolution),
+      initNoise: c.range("init_noise", 1e-3, 1, d.initNoise),
       shortenSteps: c.bool("shorten_steps", d.shortenSteps),
       entry: c.oneOf("entry", ENTRIES, d.entry),
     },

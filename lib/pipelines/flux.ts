@@ -58,7 +58,10 @@ export const flux: Family = {
     );
     const dev = config.guidance_embeds;
     const tokenizer = await readConfig(folder, "tokenizer_2/tokenizer_config.json");
-    const textTokens = Math.min(textLength(config), tokenizer.number("model_max_length", Infinity));
+    const textTokens = Math.min(
+      textLength(config),
+      tokenizer.range("model_max_length", 1, Infinity, Infinity),
+    );
     return {
       name: folder.name,
       pipeline: index.pipeline,
@@ -128,8 +131,10 @@ class FluxNetwork implements Network {
       Math.min(textLength(transformer.config), (await this.t5.getTokenizer()).maxLength);
     const clips = [], t5s = [];
     for (const [first] of prompts) clips.push(await this.clip.encode(first, clipLength, request.emphasis));
+    this.clip.check(...clips.map(({ pooled }) => pooled));
     this.clip.rest();
     for (const [, second] of prompts) t5s.push(await this.t5.encode(second, length, request.emphasis));
+    this.t5.check(...t5s.map(({ last }) => last.data));
     this.t5.rest();
 
     const text = uploadStates(r, t5s.map(({ last }) => last)); // [B, T, joint_attention_dim]

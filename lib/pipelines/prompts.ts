@@ -5,6 +5,7 @@
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig, ClipTextModel } from "../models/clip.ts";
 import { t5Config, T5Encoder } from "../models/t5.ts";
@@ -121,6 +122,16 @@ abstract class PromptEncoder<M, S> implements Disposable {
     const states = await this.run(r, this.component.model, tokens);
     this.context.kernels?.add(r.kernels);
     return states;
+  }
+
+  /**
+   * Checks what a picture is going to be conditioned on. States that no network reads are not looked at.
+   *
+   * @throws {LssgenError} `numeric`, naming the encoder, when a value is not finite.
+   */
+  check(...values: readonly Float32Array[]): void {
+    if (values.every((numbers) => numbers.every(Number.isFinite))) return;
+    throw notFinite(this.folder, `The text encoder "${this.folder}"`, this.context.dtype);
   }
 
   /** Frees a large encoder; the next new prompt loads it again. */
@@ -265,6 +276,8 @@ export async function clipStates(
     both.push(await clip.encode(prompts[i], (await clip.getTokenizer()).maxLength, emphasis));
   }
   const [l, g] = both;
+  clipL.check(l.penultimate.data);
+  clipG.check(g.penultimate.data, g.textEmbeds ?? g.pooled);
   const rows = Math.max(l.penultimate.rows, g.penultimate.rows);
   const even = l.penultimate.rows === g.penultimate.rows;
   const empty = even ? { l, g } : await clipStates(clipL, clipG, ["", ""]);
@@ -286,6 +299,22 @@ export function widened(a: States, width: number): States {
 /** The same rows, and those of the empty prompt below until there are `rows`: for two encoders side by side. */
 export function filled(a: States, rows: number, empty: States): States {
   return a.rows >= rows ? a : filled(stacked(a, empty), rows, empty);
+}
+
+/**
+ * The error of a network whose output is not finite.
+ *
+ * @param folder The component's. @param network It, as a subject. @param dtype Of its activations.
+ */
+export function notFinite(folder: string, network: string, dtype: string): LssgenError {
+  return new LssgenError(
+    "numeric",
+    `${network} gave values that are not finite (NaN or infinity): ${
+      dtype === "f16"
+        ? "they may have grown beyond what 16 bits hold, so try --dtype f32; if it persists, "
+        : ""
+    }the weights in ${folder} are damaged or belong to another model: compare the file with its source`,
+  );
 }
 
 /** b's rows below a's. */

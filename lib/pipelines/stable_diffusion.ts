@@ -226,6 +226,7 @@ class UnetNetwork implements Network {
     }
     if (!clipG) {
       const states = await clipL.encode(first, (await clipL.getTokenizer()).maxLength, emphasis);
+      clipL.check(states.last.data);
       return { states: states.last, warned: [states] };
     }
     const { states, l, g } = await clipStates(clipL, clipG, [first, second], emphasis);

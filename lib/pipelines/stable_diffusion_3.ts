@@ -149,6 +149,8 @@ class Sd3Network implements Network {
     for (const [first, second, third] of prompts) {
       const { states, l, g } = await clipStates(clipL, clipG, [first, second], emphasis);
       const t = await t5?.encode(third, length, emphasis);
+      clipL.check(l.textEmbeds ?? l.pooled);
+      if (t) t5?.check(t.last.data);
       clips.push(widened(states, width)); // [77, joint_attention_dim], or a multiple of 77
       t5s.push(t?.last ?? zeros(length, width)); // [T, joint_attention_dim]
       pooled.push(joined([l.textEmbeds ?? l.pooled, g.textEmbeds ?? g.pooled]));

@@ -29,6 +29,7 @@ import { isComponentFolder } from "../weights/checkpoint.ts";
 import { LoraSet } from "../weights/lora.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { embeddedFolder } from "./embedded_model.ts";
+import { checkPipelineOptions, checkRunOptions, checkTypes, isFolder } from "./checked_options.ts";
 import { familyOf } from "./families.ts";
 import {
   ADAPTABLE,
@@ -48,6 +49,7 @@ import { generation } from "./generation.ts";
 import { type GpuDenoising, gpuDenoising, noLearnedUpsampler, seededNoise, torchNoise } from "./latents.ts";
 import { checkPicture, pasteInto, pictureWarnings, startingSize } from "./pictures.ts";
 import { previewOf } from "./preview.ts";
+import { notFinite } from "./prompts.ts";
 import type {
   GeneratedImage,
   GenerateOptions,
@@ -91,7 +93,16 @@ const DEFAULT_STRENGTH = 0.75;
  * @throws {LssgenError} `bad_option` for a text that is no address.
  */
 function folderOfModel(source: ModelSource = embeddedFolder()): FolderSource {
-  if (typeof source === "object" && !(source instanceof URL)) return source;
+  if (isFolder(source)) return source as FolderSource;
+  if (typeof source !== "string" && !(source instanceof URL)) {
+    throw new LssgenError(
+      "bad_option",
+      `The model is ${
+        source === null ? "null" : `of type ${typeof source}`
+      }, expected an address, a URL, or a folder with ` +
+        "name, open() and text()",
+    );
+  }
   // "ORG/NAME", with one slash in its middle, is a hub's; "./models/flux" and "models/flux/" are folders beside the page.
   const name = typeof source === "string" ? parseHubName(source) : undefined;
   if (name) return hubFolder(name);
@@ -123,6 +134,7 @@ export async function readModelInfo(source?: ModelSource): Promise<ModelInfo> {
  * @throws {LssgenError} `bad_option`, naming the option.
  */
 export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "prompt">): Plan {
+  checkTypes(request);
   const p = resolve(info, { prompt: "", ...request }, info.learnedUpsampler);
   const scheduler = createScheduler(
     p.scheduler ? samplerConfig(info.scheduler, p.scheduler) : info.scheduler,
@@ -177,6 +189,7 @@ export async function createPipeline(
   source?: ModelSource,
   options: PipelineOptions = {},
 ): Promise<Pipeline> {
+  checkPipelineOptions(options);
   const folder = folderOfModel(source);
   const index = await readModelIndex(folder);
   const family = familyOf(index);
@@ -445,6 +458,11 @@ class TextToImage implements Pipeline {
   }
 
   generate(request: GenerateRequest, options: GenerateOptions = {}): Generation {
+    try {
+      checkRunOptions(options);
+    } catch (error) {
+      return generation(() => Promise.reject(error), {});
+    }
     return generation((options) => {
       const run = this.queue.then(() => this.run(request, options));
       this.queue = run.catch(() => undefined);
@@ -458,6 +476,7 @@ class TextToImage implements Pipeline {
     const { info } = this;
     const { vae, tiny, decoder } = this.networks;
     const { device, dtype, kernels } = this.context;
+    checkTypes(request);
     const { image, mask } = await decoded(request);
     const asked = { ...request, image, mask };
     const p = resolve(info, asked, info.learnedUpsampler);
@@ -509,7 +528,8 @@ class TextToImage implements Pipeline {
       );
       await clock.lap("denoise");
       report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
-      const rgb = await toBytes(r, await decoder.decode(r, latents));
+      const rgb = await toBytes(r, await decoder.decode(r, latents)) ??
+        await this.failed(r, latents, p, plan);
       if (image && mask) pasteInto(rgb, image, mask, plan.width, plan.height);
       await clock.lap("decode");
       const { count: _, image: _image, mask: _mask, ...parameters } = p;
@@ -577,6 +597,25 @@ class TextToImage implements Pipeline {
       { signal },
     );
     await this.networks.decoder.decode(r, latents);
+  }
+
+  /** Says which network gave what is not finite. Looked for only now: the steps wait for no read-back. */
+  private async failed(r: Recorder, latents: Tensor, p: Resolved, plan: Plan): Promise<never> {
+    const { networks: { decoder, tiny }, context: { dtype, index } } = this;
+    if ((await r.read(latents)).every(Number.isFinite)) {
+      const folder = decoder === tiny ? "the small autoencoder's file" : "vae";
+      throw notFinite(folder, `The autoencoder (${folder})`, dtype);
+    }
+    const folder = ["transformer", "unet"].find((name) => index.components.has(name)) ?? "the network";
+    // Pictures are encoded where one was given, and between stages.
+    if (!p.image && plan.stages.length === 1) {
+      throw notFinite(folder, `The denoising network "${folder}"`, dtype);
+    }
+    throw notFinite(
+      `${folder} or vae`,
+      `The denoising network "${folder}", or the encoder of the autoencoder "vae",`,
+      dtype,
+    );
   }
 
   private encode(r: Recorder, { request }: ReadRequest): Promise<Encoded> {
@@ -662,6 +701,10 @@ interface Resolved extends GenerateRequest {
 
 /** Fills in the model's defaults and checks what the plan does not. */
 function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): Resolved {
+  checkTypes(request);
+  if (typeof request.prompt !== "string") {
+    throw new LssgenError("bad_option", "The request has no prompt, expected a text");
+  }
   const d = info.defaults;
   const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
   const size = request.image && startingSize(request.image, request, tokenSide(info), d.baseResolution);
@@ -690,7 +733,7 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     throw new LssgenError("bad_option", `count is ${p.count}, expected a whole number from 1 to 10000`);
   }
   const seed = firstSeed(p.seed, p.count);
-  for (const name of ["guidance", "trueCfgScale"] as const) {
+  for (const name of ["trueCfgScale", "guidance"] as const) {
     if (!(p[name] >= 0 && p[name] <= 1000)) {
       throw new LssgenError("bad_option", `${name} is ${p[name]}, expected a number from 0 to 1000`);
     }
@@ -824,24 +867,18 @@ class Clock {
 }
 
 /**
- * Picture [1, H, W, 3] in −1 … 1 → bytes, rounded as diffusers does.
- *
- * @throws {LssgenError} `numeric` when a value is not finite: a black picture would hide it.
+ * Picture [1, H, W, 3] in −1 … 1 → bytes, rounded as diffusers does; undefined when a value is not finite, which a black picture
+ * would hide.
  */
 async function toBytes(
   r: Recorder,
   picture: Parameters<Recorder["read"]>[0],
-): Promise<Uint8Array<ArrayBuffer>> {
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const data = await r.read(picture);
   const bytes = new Uint8Array(data.length);
   for (let i = 0; i < data.length; i++) {
     const v = data[i];
-    if (!Number.isFinite(v)) {
-      throw new LssgenError(
-        "numeric",
-        "The picture holds values that are not finite: try --dtype f32; if it persists, the weights may be damaged",
-      );
-    }
+    if (!Number.isFinite(v)) return undefined;
     bytes[i] = Math.round(Math.min(1, Math.max(0, v / 2 + 0.5)) * 255);
   }
   return bytes;

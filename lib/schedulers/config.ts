@@ -7,9 +7,12 @@
 
 import { LssgenError, shortJson } from "../errors.ts";
 
+/** Steps of a schedule, and of training, at most. */
+export const MOST_STEPS = 100_000;
+
 /** Typed access to a scheduler's config. */
 export class SchedulerConfig {
-  /** Wraps the parsed JSON; null counts as absent, as in diffusers. */
+  /** Wraps the parsed JSON. Null is refused where it would stand for a number or a word: it is none, and NaN was written so. */
   constructor(private readonly values: Readonly<Record<string, unknown>>) {}
 
   /** Name of the class. */
@@ -17,16 +20,18 @@ export class SchedulerConfig {
     return this.text("_class_name", "");
   }
 
-  /** A finite number. */
-  number(key: string, absent: number): number {
-    const value = this.values[key] ?? absent;
-    if (typeof value !== "number" || !Number.isFinite(value)) throw this.bad(key, "a number");
+  /** A number from `min` to `max`. @param orNull Takes null for `absent`: the key's default is None in diffusers. */
+  range(key: string, absent: number, min: number, max: number, orNull = false): number {
+    const value = this.at(key, absent, orNull);
+    if (typeof value !== "number" || !(value >= min && value <= max)) {
+      throw this.bad(key, `a number from ${min} to ${max}`);
+    }
     return value;
   }
 
-  /** true or false. */
-  flag(key: string, absent: boolean): boolean {
-    const value = this.values[key] ?? absent;
+  /** true or false. @param orNull Takes null for `absent`. */
+  flag(key: string, absent: boolean, orNull = false): boolean {
+    const value = this.at(key, absent, orNull);
     if (typeof value !== "boolean") throw this.bad(key, "true or false");
     return value;
   }
@@ -41,13 +46,13 @@ export class SchedulerConfig {
 
   /** Whole training steps, 2 … 100000. */
   get trainSteps(): number {
-    return this.wholeNumber("num_train_timesteps", 1000, 2, 100_000);
+    return this.wholeNumber("num_train_timesteps", 1000, 2, MOST_STEPS);
   }
 
   /** A whole number from `min` to `max`. */
   wholeNumber(key: string, absent: number, min: number, max: number): number {
-    const n = this.number(key, absent);
-    if (!Number.isInteger(n) || n < min || n > max) {
+    const n = this.at(key, absent);
+    if (typeof n !== "number" || !Number.isInteger(n) || n < min || n > max) {
       throw this.bad(key, `a whole number from ${min} to ${max}`);
     }
     return n;
@@ -83,29 +88,34 @@ export class SchedulerConfig {
     if (!this.flag(key, false)) throw this.bad(key, "true");
   }
 
-  /** A list of finite numbers; undefined when absent. */
-  numbers(key: string): readonly number[] | undefined {
+  /** Betas, each in (0, 1); undefined when absent. */
+  betas(key: string): readonly number[] | undefined {
     const value = this.values[key] ?? undefined;
     if (value === undefined) return undefined;
-    if (Array.isArray(value) && value.every((v) => typeof v === "number" && Number.isFinite(v))) return value;
-    throw this.bad(key, "a list of numbers");
+    if (Array.isArray(value) && value.every((v) => typeof v === "number" && v > 0 && v < 1)) return value;
+    throw this.bad(key, "a list of numbers between 0 and 1");
   }
 
   /** Refuses every value but one. */
   expect(key: string, only: string | number | boolean): void {
-    const value = this.values[key] ?? only;
-    if (value !== only) throw this.bad(key, JSON.stringify(only));
+    if (this.at(key, only) !== only) throw this.bad(key, JSON.stringify(only));
+  }
+
+  /** What stands under a key, or `absent` where there is none. */
+  private at(key: string, absent: unknown, orNull = false): unknown {
+    const value = Object.hasOwn(this.values, key) ? this.values[key] : undefined;
+    return value === undefined || (orNull && value === null) ? absent : value;
   }
 
   /** A text. */
   private text(key: string, absent: string): string {
-    const value = this.values[key] ?? absent;
+    const value = this.at(key, absent);
     if (typeof value !== "string") throw this.bad(key, "a text");
     return value;
   }
 
   /** The error for a value that does not fit. */
-  private bad(key: string, expected: string): LssgenError {
+  bad(key: string, expected: string): LssgenError {
     const value = shortJson(this.values[key]);
     return new LssgenError(
       "unsupported",

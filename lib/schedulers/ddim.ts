@@ -20,7 +20,7 @@ export function ddim(c: SchedulerConfig): Scheduler {
   const train = c.trainSteps;
   const prediction = c.oneOf("prediction_type", ["epsilon", "v_prediction", "sample"], "epsilon");
   const where = timestepSpacing(c, "leading");
-  const offset = c.number("steps_offset", 0);
+  const offset = c.wholeNumber("steps_offset", 0, 0, train - 1);
   const cumprod = alphasCumprod(c);
   const final = c.flag("set_alpha_to_one", true) ? 1 : cumprod[0];
   const stride = (n: number): number => Math.floor(train / n);

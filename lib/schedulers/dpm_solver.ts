@@ -40,7 +40,7 @@ export function dpmSolverMultistep(c: SchedulerConfig): Scheduler {
   const heun = c.oneOf("solver_type", ["midpoint", "heun"], "midpoint") === "heun";
   const prediction = c.oneOf("prediction_type", ["epsilon", "v_prediction", "sample"], "epsilon");
   const where = timestepSpacing(c, "linspace");
-  const offset = c.number("steps_offset", 0);
+  const offset = c.wholeNumber("steps_offset", 0, 0, train - 1);
   const spacing = spacingOf(c);
   const zeroEnd = c.oneOf("final_sigmas_type", ["zero", "sigma_min"], "zero") === "zero";
   const lowerFinal = c.flag("lower_order_final", true);

@@ -32,7 +32,7 @@ function euler(c: SchedulerConfig, ancestral: boolean): Scheduler {
   const train = c.trainSteps;
   const prediction = c.oneOf("prediction_type", ["epsilon", "v_prediction", "sample"], "epsilon");
   const where = timestepSpacing(c, "linspace");
-  const offset = c.number("steps_offset", 0);
+  const offset = c.wholeNumber("steps_offset", 0, 0, train - 1);
   const spacing = spacingOf(c);
   const ends = c.oneOf("final_sigmas_type", ["zero", "sigma_min"], "zero");
   const cumprod = alphasCumprod(c);

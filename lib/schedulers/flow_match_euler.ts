@@ -14,15 +14,19 @@ import type { Schedule, ScheduleOptions, Scheduler, Step } from "./types.ts";
 
 const f32 = Math.fround;
 
+/** Image tokens that a shift may be given for. */
+const MOST_TOKENS = 2 ** 24;
+
 /** Makes the scheduler from its config. */
 export function flowMatchEuler(c: SchedulerConfig): Scheduler {
   const train = c.trainSteps;
-  const shift = c.number("shift", 1);
+  const shift = c.range("shift", 1, 1e-3, 1e3);
   const dynamic = c.flag("use_dynamic_shifting", false);
   const shiftType = c.oneOf("time_shift_type", ["exponential", "linear"], "exponential");
-  const [baseShift, maxShift] = [c.number("base_shift", 0.5), c.number("max_shift", 1.15)];
-  const [baseTokens, maxTokens] = [c.number("base_image_seq_len", 256), c.number("max_image_seq_len", 4096)];
-  const terminal = c.number("shift_terminal", 0);
+  const [baseShift, maxShift] = [c.range("base_shift", 0.5, -20, 20), c.range("max_shift", 1.15, -20, 20)];
+  const baseTokens = c.wholeNumber("base_image_seq_len", 256, 1, MOST_TOKENS - 1);
+  const maxTokens = c.wholeNumber("max_image_seq_len", 4096, baseTokens + 1, MOST_TOKENS);
+  const terminal = c.range("shift_terminal", 0, 0, 0.999, true);
   const inverted = c.flag("invert_sigmas", false);
   const stochastic = c.flag("stochastic_sampling", false);
   const spacing = spacingOf(c);
@@ -48,6 +52,13 @@ export function flowMatchEuler(c: SchedulerConfig): Scheduler {
 
   function schedule(steps: number, options: ScheduleOptions = {}): Schedule {
     checkSteps("FlowMatchEulerDiscreteScheduler", steps, train);
+    if (terminal !== 0 && steps === 1) {
+      throw new LssgenError(
+        "bad_option",
+        `FlowMatchEulerDiscreteScheduler: steps is 1, and the scheduler's shift_terminal is ${terminal}, which moves the last of ` +
+          "several noise levels; take 2 steps or more",
+      );
+    }
     const given = options.sigmas;
     if (given && given.length !== steps) {
       throw new LssgenError(

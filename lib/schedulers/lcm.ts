@@ -21,7 +21,7 @@ export function lcm(c: SchedulerConfig): Scheduler {
   const train = c.trainSteps;
   const original = c.wholeNumber("original_inference_steps", 50, 1, train);
   const prediction = c.oneOf("prediction_type", ["epsilon", "v_prediction", "sample"], "epsilon");
-  const scaling = c.number("timestep_scaling", 10);
+  const scaling = c.range("timestep_scaling", 10, 1e-3, 1e4);
   const cumprod = alphasCumprod(c, { start: 0.00085, end: 0.012, kind: "scaled_linear" });
 
   function schedule(steps: number): Schedule {

@@ -12,7 +12,7 @@ import { eulerAncestral, eulerDiscrete } from "./euler.ts";
 import { flowMatchEuler } from "./flow_match_euler.ts";
 import { lcm } from "./lcm.ts";
 import { pndm } from "./pndm.ts";
-import type { Scheduler } from "./types.ts";
+import type { Scheduler, Step } from "./types.ts";
 
 const CLASSES: Readonly<Record<string, (c: SchedulerConfig) => Scheduler>> = {
   FlowMatchEulerDiscreteScheduler: flowMatchEuler,
@@ -48,10 +48,45 @@ export function createScheduler(config: Readonly<Record<string, unknown>>): Sche
   if (!Object.hasOwn(CLASSES, c.className)) {
     throw new LssgenError(
       "unsupported",
-      `Scheduler "${c.className}" is not supported, expected one of ${Object.keys(CLASSES).join(", ")}`,
+      `Scheduler "${c.className}" is not supported, expected as _class_name one of ${
+        Object.keys(CLASSES).join(", ")
+      }`,
     );
   }
-  return CLASSES[c.className](c);
+  return finite(CLASSES[c.className](c));
+}
+
+/**
+ * A scheduler that plans no step whose numbers are not finite.
+ *
+ * A noise level alone may be infinite: that of pure noise, where a step works with ᾱ = 0.
+ */
+function finite(scheduler: Scheduler): Scheduler {
+  return {
+    ...scheduler,
+    schedule(steps, options) {
+      const made = scheduler.schedule(steps, options);
+      const bad = scheduler.steps(made).find((step) => !isFinite(step)) ??
+        (made.sigmas.some(Number.isNaN) || !Number.isFinite(made.initNoiseSigma) ? { index: 0 } : undefined);
+      if (!bad) return made;
+      throw new LssgenError(
+        "bad_option",
+        `${scheduler.name}: steps is ${steps}, and step ${bad.index + 1} of them is not finite (timestep ${
+          made.timesteps[bad.index]
+        }, noise level ${
+          made.sigmas[bad.index]
+        }); take fewer steps, or see num_train_timesteps, steps_offset, timestep_spacing, prediction_type and the betas in scheduler_config.json`,
+      );
+    },
+  };
+}
+
+function isFinite(step: Step): boolean {
+  const all = [step.next, step.x0, ...(step.store ?? []).map(({ terms }) => terms)];
+  return Number.isFinite(step.timestep) && Number.isFinite(step.inputScale) && !Number.isNaN(step.sigma) &&
+    all.every(({ sample, output, noise = 0, slots = [] }) =>
+      [sample, output, noise, ...slots.map(([, factor]) => factor)].every(Number.isFinite)
+    );
 }
 
 /**

@@ -27,7 +27,7 @@ export type Spacing = "karras" | "exponential" | "beta";
 
 /** The spacing that a config's use_…_sigmas asks for. */
 export function spacingOf(c: SchedulerConfig): Spacing | undefined {
-  const asked = (["karras", "exponential", "beta"] as const).filter((k) => c.flag(`use_${k}_sigmas`, false));
+  const asked = (["karras", "exponential", "beta"] as const).filter((k) => c.flag(`use_${k}_sigmas`, false, true));
   if (asked.length > 1) c.expect(`use_${asked[1]}_sigmas`, false);
   return asked[0];
 }
@@ -93,9 +93,10 @@ export function alphasCumprod(
 ): Float32Array {
   const n = c.trainSteps;
   const kind = c.oneOf("beta_schedule", ["linear", "scaled_linear", "squaredcos_cap_v2"], absent.kind);
-  const [start, end] = [c.number("beta_start", absent.start), c.number("beta_end", absent.end)];
+  const beta = (key: string, absent: number): number => c.range(key, absent, 1e-9, 0.1);
+  const [start, end] = [beta("beta_start", absent.start), beta("beta_end", absent.end)];
   const zeroSnr = c.flag("rescale_betas_zero_snr", false);
-  const trained = c.numbers("trained_betas");
+  const trained = c.betas("trained_betas");
   let betas: number[];
   if (trained) {
     if (trained.length !== n) {

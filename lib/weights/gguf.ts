@@ -28,9 +28,11 @@ const MAX_HEADER = 100_000_000;
 const MAX_NAME = 65_535;
 /** Arrays of arrays; ggml itself writes none. */
 const MAX_NESTING = 4;
+/** Arrays inside of arrays in all; each is an object of its own, many times its 12 bytes. */
+const MAX_NESTED = 65_536;
 const MAX_DIMS = 4;
 
-/** A header value: 64-bit numbers are bigints, arrays of numbers typed arrays. */
+/** A header value: 64-bit numbers are bigints, arrays of numbers typed arrays, those of booleans bytes of 0 and 1. */
 export type GgufValue =
   | number
   | bigint
@@ -346,6 +348,14 @@ async function readValue(c: Cursor, type: number, where: string, depth: number):
     await c.need(n * least, where);
     return numbers[1](c.take(n * least));
   }
+  if (element === BOOL) {
+    await c.need(n, where);
+    return c.bools(n, where);
+  }
+  // An array of arrays is many times its bytes in memory, and no file of a network has one.
+  if (element === ARRAY && (c.nested += n) > MAX_NESTED) {
+    throw c.bad(`${where} holds more than ${MAX_NESTED} arrays of its own`);
+  }
   const list: GgufValue[] = [];
   for (let i = 0; i < n; i++) list.push(await readValue(c, element, where, depth + 1));
   return list;
@@ -357,6 +367,8 @@ class Cursor {
   private view = new DataView(this.bytes.buffer);
   private next = 0;
   private base = 0;
+  /** Arrays inside of arrays, of all keys. */
+  nested = 0;
 
   constructor(readonly source: ByteSource) {}
 
@@ -407,6 +419,14 @@ class Cursor {
   }
 
   /** A copy of the next `n` bytes. */
+  /** Booleans as their bytes: a list of them would take eight times the file's. */
+  bools(n: number, where: string): Uint8Array {
+    const list = new Uint8Array(this.take(n));
+    const wrong = list.findIndex((v) => v > 1);
+    if (wrong >= 0) throw this.bad(`${where} has a boolean of value ${list[wrong]}, expected 0 or 1`);
+    return list;
+  }
+
   take(n: number): ArrayBuffer {
     this.next += n;
     return this.bytes.slice(this.next - n, this.next).buffer;

@@ -9,7 +9,39 @@ import { LssgenError, shortJson } from "../errors.ts";
 import type { FolderSource } from "./bytes.ts";
 import { notJson } from "../impostor.ts";
 
-/** A config.json read key by key; a wrong type names the file and the key. */
+/**
+ * The largest that sizes of a network are taken for. Released networks stay far below; what is above is no network's, and would
+ * cost minutes or memory before the first tensor's shape refuses it.
+ */
+export const MOST: Readonly<
+  Record<"width" | "heads" | "layers" | "levels" | "rows" | "positions" | "patch", number>
+> = {
+  /** Channels of a token, a level or an MLP. */
+  width: 2 ** 18,
+  /** Heads of an attention, groups of a norm. */
+  heads: 4096,
+  /** Layers of a network, blocks of a level. */
+  layers: 1024,
+  /** Levels of a UNet or an autoencoder. */
+  levels: 8,
+  /** Rows of a table: tokens, classes. */
+  rows: 2 ** 24,
+  /** Positions of a table, latents a side. */
+  positions: 2 ** 16,
+  /** Pixels a token's side. */
+  patch: 64,
+};
+
+/** Null is a value where the key's default is None in the library that writes the config. */
+export interface Nullable {
+  /** Takes null for the fallback. Else null is refused: a number that is not there is another network. */
+  readonly orNull?: boolean;
+}
+
+/**
+ * A config.json read key by key; a value of a wrong type or out of its range is refused by the names of file and key.
+ * A key that is missing has its fallback.
+ */
 export class ConfigReader {
   /** @param name File, for messages. @param json Parsed content. */
   constructor(readonly name: string, readonly json: Readonly<Record<string, unknown>>) {}
@@ -21,6 +53,7 @@ export class ConfigReader {
       null,
       "an object",
       (v): v is unknown => typeof v === "object" && !Array.isArray(v),
+      { orNull: true },
     );
     return inside === null
       ? undefined
@@ -32,7 +65,7 @@ export class ConfigReader {
     return Object.hasOwn(this.json, key) && this.json[key] !== null;
   }
 
-  /** A finite number; the fallback where the key is missing or null. */
+  /** A finite number; {@linkcode range} and {@linkcode whole} are for what a network is built from. */
   number(key: string, fallback?: number): number {
     return this.get(
       key,
@@ -42,24 +75,65 @@ export class ConfigReader {
     );
   }
 
-  /** A list of numbers. */
+  /** A number from `min` to `max`, both included. */
+  range(key: string, min: number, max: number, fallback?: number, o?: Nullable): number {
+    return this.get(
+      key,
+      fallback,
+      `a number from ${min} to ${max}`,
+      (v): v is number => typeof v === "number" && v >= min && v <= max,
+      o,
+    );
+  }
+
+  /** A whole number from `min` to `max`, both included. */
+  whole(key: string, min: number, max: number, fallback?: number, o?: Nullable): number {
+    return this.get(key, fallback, `a whole number from ${min} to ${max}`, wholes(min, max), o);
+  }
+
+  /** A list of one to `most` whole numbers, each from `min` to `max`. */
+  wholes(
+    key: string,
+    { min, max, least = 1, most }: { min: number; max: number; least?: number; most: number },
+    fallback?: readonly number[],
+  ): readonly number[] {
+    const is = wholes(min, max);
+    return this.get(
+      key,
+      fallback,
+      `a list of ${least} to ${most} whole numbers from ${min} to ${max}`,
+      (v): v is readonly number[] => Array.isArray(v) && v.length >= least && v.length <= most && v.every(is),
+    );
+  }
+
+  /** A whole number from `min` to `max` for each of `count`: a list, or one number for all. */
+  wholeOfEach(key: string, count: number, min: number, max: number, fallback: number): readonly number[] {
+    const is = wholes(min, max);
+    const value = this.get<number | readonly number[]>(
+      key,
+      fallback,
+      `a whole number from ${min} to ${max}, or a list of ${count}`,
+      (v): v is number | readonly number[] =>
+        is(v) || (Array.isArray(v) && v.length === count && v.every(is)),
+    );
+    return typeof value === "number" ? Array<number>(count).fill(value) : value;
+  }
+
+  /** A list of finite numbers. */
   numbers(key: string, fallback?: readonly number[]): readonly number[] {
     return this.get(key, fallback, "a list of numbers", isNumbers);
   }
 
-  /** A number, or a list of them. */
-  numberOrNumbers(key: string, fallback?: number): number | readonly number[] {
-    return this.get<number | readonly number[]>(
-      key,
-      fallback,
-      "a number or a list of numbers",
-      (v): v is number | readonly number[] => typeof v === "number" || isNumbers(v),
-    );
+  /** Refuses the value of a key that does not go with others. @param expected What would. */
+  require(fits: boolean, key: string, expected: string): void {
+    if (fits) return;
+    const value = Object.hasOwn(this.json, key) ? shortJson(this.json[key]) : "missing";
+    throw new LssgenError("bad_file", `"${this.name}": "${key}" is ${value}, expected ${expected}`);
   }
 
   /** A boolean. */
-  bool(key: string, fallback?: boolean): boolean {
-    return this.get(key, fallback, "true or false", (v): v is boolean => typeof v === "boolean");
+  bool(key: string, fallback?: boolean, o?: Nullable): boolean {
+    return this.get(key, fallback, "true or false", (v): v is boolean => typeof v === "boolean", o);
   }
 
   /** A list of booleans. */
@@ -88,14 +162,15 @@ export class ConfigReader {
   }
 
   /** One of a few texts. */
-  oneOf<T extends string>(key: string, values: readonly T[], fallback?: T): T {
-    return this.get(key, fallback, `one of ${values.join(", ")}`, (v): v is T => values.includes(v as T));
+  oneOf<T extends string>(key: string, values: readonly T[], fallback?: T, o?: Nullable): T {
+    return this.get(key, fallback, `one of ${values.join(", ")}`, (v): v is T => values.includes(v as T), o);
   }
 
-  /** Refuses a config whose key differs from the only value that is built here; a missing key passes. */
+  /** Refuses a config whose key differs from the only value that is built here; a missing key passes, and null for false. */
   expect(key: string, value: string | number | boolean | null): void {
     const found = this.json[key];
-    if (found !== undefined && found !== null && found !== value) {
+    const off = found === undefined || (found === null && (value === null || value === false));
+    if (!off && found !== value) {
       throw new LssgenError(
         "unsupported",
         `"${this.name}": ${key} is ${shortJson(found)}, supported is ${JSON.stringify(value)}`,
@@ -103,9 +178,15 @@ export class ConfigReader {
     }
   }
 
-  private get<T>(key: string, fallback: T | undefined, what: string, is: (v: unknown) => v is T): T {
+  private get<T>(
+    key: string,
+    fallback: T | undefined,
+    what: string,
+    is: (v: unknown) => v is T,
+    { orNull = false }: Nullable = {},
+  ): T {
     const value = Object.hasOwn(this.json, key) ? this.json[key] : undefined;
-    if (value === undefined || value === null) {
+    if (value === undefined || (orNull && value === null)) {
       if (fallback !== undefined) return fallback;
       throw new LssgenError("bad_file", `"${this.name}" lacks "${key}", expected ${what}`);
     }
@@ -145,14 +226,27 @@ export async function readConfig(folder: FolderSource, path: string): Promise<Co
   return new ConfigReader(name, json as Record<string, unknown>);
 }
 
-/** JSON as Python writes it: NaN and ±Infinity, which JSON has not, become null. */
+/**
+ * JSON as Python writes it: ±Infinity, which JSON has not, is a number, and NaN the text "NaN", which no reader takes for a number.
+ * Linear in the text, whatever it holds.
+ */
 export function parsePythonJson(text: string): unknown {
-  return JSON.parse(
-    text.replace(
-      /"(?:[^"\\]|\\.)*"|-?\bInfinity\b|\bNaN\b/g,
-      (token) => token.startsWith('"') ? token : "null",
-    ),
-  );
+  if (!/NaN|Infinity/.test(text)) return JSON.parse(text);
+  // Texts are found by their quotes alone: what is between two that are not escaped.
+  let out = "";
+  let at = 0;
+  while (at < text.length) {
+    const quote = text.indexOf('"', at);
+    const end = quote < 0 ? text.length : quote;
+    out += text.slice(at, end).replaceAll("Infinity", "1e999").replaceAll("NaN", '"NaN"');
+    at = end;
+    if (quote < 0) break;
+    let close = quote + 1;
+    while (close < text.length && text[close] !== '"') close += text[close] === "\\" ? 2 : 1;
+    out += text.slice(quote, close + 1);
+    at = close + 1;
+  }
+  return JSON.parse(out);
 }
 
 /** What model_index.json says. */
@@ -173,6 +267,10 @@ export async function readModelIndex(folder: FolderSource): Promise<ModelIndex> 
     if (Array.isArray(value) && typeof value[1] === "string") components.set(name, value[1]);
   }
   return { pipeline: config.string("_class_name"), components, config };
+}
+
+function wholes(min: number, max: number): (v: unknown) => v is number {
+  return (v): v is number => Number.isSafeInteger(v) && (v as number) >= min && (v as number) <= max;
 }
 
 function isNumbers(v: unknown): v is readonly number[] {

@@ -13,7 +13,7 @@ fn activate(x: f32, kind: u32) -> f32 {
     case 2u: { return 0.5 * x * (1.0 + tanh(clamp(0.7978845608 * (x + 0.044715 * x * x * x), -10.0, 10.0))); }
     case 3u: { return 0.5 * x * (1.0 + erf(x * 0.7071067812)); }
     case 4u: { return x / (1.0 + exp(min(-1.702 * x, 80.0))); }
-    case 5u: { return max(x, 0.0); }
+    case 5u: { return select(max(x, 0.0), x, (bitcast<u32>(x) & 0x7f800000u) == 0x7f800000u); }   // NaN and infinity pass
     default: { return x; }
   }
 }

@@ -11,9 +11,12 @@ fn score(dot: f32, b: u32, row: u32, key: u32, biasRow: u32) -> f32 {
   // Without branches, which cost a CPU's vectors more than what they would save.
   let k = min(key, s.Lk - 1u);
   var v = dot * (s.scale * LOG2E);
-  if (BIAS == 1u) { v = max(dot * s.scale + bias[biasRow + k], -2e38) * LOG2E; }
+  if (BIAS == 1u) { v = biased(dot * s.scale, bias[biasRow + k]) * LOG2E; }
   var counts = key < s.Lk;
   if (CAUSAL == 1u) { counts = counts && key <= row; }
-  if (MASK == 1u) { counts = counts && keep[b * s.Lk + k] != 0.0; }
+  if (MASK == 1u) {
+    counts = counts && keep[b * s.Lk + k] != 0.0;
+    v = checked(v, v);   // without a mask, share() finds queries whose scores all are −∞
+  }
   return select(NOTHING, v, counts);
 }

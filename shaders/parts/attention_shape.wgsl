@@ -1,4 +1,4 @@
-// What attention's kernels share: the uniform block, what changes scores, and that a key does not count.
+// What attention's kernels share: the uniform block, what changes scores, and that a key does not count. Needs finite.
 
 const NOTHING: f32 = -3e38;  // a key that does not count, below every score, and finite: exp(NOTHING − NOTHING) would be NaN otherwise
 
@@ -20,3 +20,10 @@ struct Shape {
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(4) var<storage, read>       bias: array<f32>;
 @group(0) @binding(5) var<storage, read>       keep: array<f32>;
+
+/// A score and its bias, where −∞ says that a key does not count and is held above NOTHING. What is not finite otherwise stays so.
+fn biased(score: f32, bias: f32) -> f32 {
+  let v = score + bias;
+  let broken = magnitude(score) >= INFINITE || magnitude(v) > INFINITE;
+  return select(max(v, -2e38), checked(v, score), broken);
+}

@@ -38,7 +38,7 @@ fn weightAt(k: u32, n: u32) -> u32 {
 fn activate(v: vec4f) -> vec4f {
   switch s.act {
     case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
-    case 5u: { return max(v, vec4f(0.0)); }
+    case 5u: { return select(max(v, vec4f(0.0)), v, (bitcast<vec4u>(v) & vec4u(0x7f800000u)) == vec4u(0x7f800000u)); }
     default: { return v; }
   }
 }
