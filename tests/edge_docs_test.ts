@@ -85,6 +85,7 @@ function small(args: readonly string[]): string[] {
   const list = args.map((word) =>
     word in STAND_INS ? join(ROOT, "tests/golden/pipelines", STAND_INS[word], "model") : word
   );
+  if (list[0] === "convert") return list;
   const [, golden] = Object.entries(FILES).find(([file]) => list.includes(file)) ?? [];
   if (golden) list.push("--config", join(ROOT, "tests/golden/pipelines", golden, "model"));
   if (["plan", "inspect", "download"].includes(list[0]) || list.includes("--from")) return list;

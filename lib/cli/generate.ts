@@ -65,7 +65,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
 
   const started = performance.now();
   const progress = startProgress(options, terminal);
-  const watch = previewing(options, progress.onProgress);
+  const { settled, ...watch } = previewing(options, progress.onProgress);
   const report: unknown[] = [];
   try {
     await using pipeline = await openPipeline(engine, quiet, progress.onProgress, request);
@@ -80,7 +80,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
         signal: terminal.signal,
         ...watch,
       });
-      await watch.settled();
+      await settled();
       const drawn = performance.now();
       const files = outputPaths(out, made + result.images.length).slice(made);
       made += result.images.length;
