@@ -58,7 +58,9 @@ export {
   type LinearOptions,
   type LinearWeights,
   type Matrix,
+  type PlainMatrix,
 } from "./lib/ops/linear.ts";
+export type { Blocks, LowRank, QuantisedMatrix, QuantisedName } from "./lib/ops/quantised.ts";
 export { layerNorm, type LayerNormOptions, rmsNorm } from "./lib/ops/norm.ts";
 export { packLatents, type PatchOrder, unpackLatents } from "./lib/ops/pack.ts";
 export { qkNormRope, type QkNormRopeOptions, type QkNorms } from "./lib/ops/qk_norm_rope.ts";

@@ -33,7 +33,6 @@ export type { Selection, Wish } from "./lib/hub/selection.ts";
 export { openPicture, type OpenPictureOptions, type PictureFile } from "./lib/image/picture_file.ts";
 export { decodePng, encodePng, type Picture } from "./lib/image/png.ts";
 export {
-  type AssembledFolder,
   type ModelFile,
   type ModelFiles,
   modelFiles,
@@ -49,6 +48,7 @@ export {
   type GenerateRequest,
   type GenerateResult,
   type Generation,
+  type MaskInput,
   type ModelInfo,
   type ModelSource,
   type Pipeline,

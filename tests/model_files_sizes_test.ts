@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
-import { type ModelFiles, modelFiles } from "../lib/model_files/model_files.ts";
+import { assembledFolder, type ModelFiles } from "../lib/model_files/model_files.ts";
 import { autoencoderKlConfig } from "../lib/models/autoencoder_kl.ts";
 import { clipTextConfig } from "../lib/models/clip.ts";
 import { fluxConfig } from "../lib/models/flux.ts";
@@ -104,7 +104,7 @@ const clipProjected = (c: ConfigReader) => ({
 });
 
 Deno.test("SD1.5's file has the configs of runwayml/stable-diffusion-v1-5", async () => {
-  const folder = modelFiles({
+  const folder = assembledFolder({
     model: header(
       "v1-5-pruned-emaonly.safetensors",
       together(
@@ -143,7 +143,7 @@ function wholeH(): Tensors {
 /** SD2.1's file; the bias tells by its deviation what the network predicts. */
 function sd2(bias: number[], more: Partial<ModelFiles> = {}) {
   const name = "output_blocks.11.1.transformer_blocks.0.norm1.bias";
-  return modelFiles({
+  return assembledFolder({
     model: header(
       "v2-1.safetensors",
       together(
@@ -165,7 +165,7 @@ Deno.test("SD2.1's file has the configs of stabilityai/stable-diffusion-2-1, its
   assertEquals(await derived(folder, "text_encoder", clip), original("clip-h", clip));
   const text = await folder.checkpoint("text_encoder");
   assertEquals([...text!.names()].filter((name) => name.includes(".layers.23.")), []);
-  const parts = modelFiles({
+  const parts = assembledFolder({
     diffusionModel: header("unet.safetensors", ldmUnet(tensors("sd21"))),
     vae: header("vae.safetensors", ldmVae(tensors("kl4"))),
     clipL: header("open_clip_h.safetensors", wholeH()),
@@ -204,7 +204,7 @@ function sdxlFile(more: Tensors = new Map()): ByteSource {
 }
 
 function sdxl(more: Tensors = new Map(), files: Partial<ModelFiles> = {}) {
-  return modelFiles({ model: sdxlFile(more), ...files });
+  return assembledFolder({ model: sdxlFile(more), ...files });
 }
 
 Deno.test("SDXL's file has the configs of stabilityai/stable-diffusion-xl-base-1.0", async () => {
@@ -238,7 +238,7 @@ Deno.test("tensors v_pred and ztsnr of an SDXL file are heeded", async () => {
 });
 
 Deno.test("SDXL's refiner has the configs of stabilityai/stable-diffusion-xl-refiner-1.0", async () => {
-  const folder = modelFiles({
+  const folder = assembledFolder({
     model: header(
       "sd_xl_refiner_1.0.safetensors",
       together(
@@ -265,7 +265,7 @@ for (
   ]
 ) {
   Deno.test(`${file} has the configs of its folder in diffusers' layout`, async () => {
-    const folder = modelFiles({
+    const folder = assembledFolder({
       model: header(
         `${file}.safetensors`,
         together(
@@ -297,7 +297,7 @@ for (
 
 for (const name of ["flux-dev", "flux-schnell"]) {
   Deno.test(`${name} with its parts has the configs of its folder in diffusers' layout`, async () => {
-    const folder = modelFiles({
+    const folder = assembledFolder({
       diffusionModel: header(`${name}.safetensors`, bflFlux(tensors(name))),
       vae: header("ae.safetensors", ldmVae(tensors("kl16"))),
       clipL: header("clip_l.safetensors", tensors("clip-l-projected")),
@@ -319,7 +319,7 @@ for (const name of ["flux-dev", "flux-schnell"]) {
 }
 
 Deno.test("FLUX.1 Fill and inpainting UNets are known by their channels", async () => {
-  const fill = modelFiles({
+  const fill = assembledFolder({
     diffusionModel: header("flux1-fill-dev.safetensors", bflFlux(tensors("flux-fill"))),
     vae: header("ae.safetensors", ldmVae(tensors("kl16"))),
     clipL: header("clip_l.safetensors", tensors("clip-l")),
@@ -328,7 +328,7 @@ Deno.test("FLUX.1 Fill and inpainting UNets are known by their channels", async 
   assertEquals(await derived(fill, "transformer", fluxConfig), original("flux-fill", fluxConfig));
   const { maskInput, defaults, latentChannels } = await readModelInfo(fill);
   assertEquals([maskInput, defaults.guidance, latentChannels], ["pixels", 30, 16]);
-  const unet = modelFiles({
+  const unet = assembledFolder({
     diffusionModel: header("sd-v1-5-inpainting.safetensors", ldmUnet(tensors("sd15-inpainting"))),
     vae: header("vae.safetensors", ldmVae(tensors("kl4"))),
     clipL: header("clip_l.safetensors", tensors("clip-l")),
@@ -338,7 +338,7 @@ Deno.test("FLUX.1 Fill and inpainting UNets are known by their channels", async 
 });
 
 Deno.test("SD3.5 without T5 is drawn with zeros in its place, which is said", async () => {
-  const folder = modelFiles({
+  const folder = assembledFolder({
     model: header("sd3.5_large.safetensors", mmdit(tensors("sd3.5-large"))),
     vae: header("ae.safetensors", ldmVae(tensors("kl16"))),
     clipL: header("clip_l.safetensors", tensors("clip-l-projected")),
@@ -462,7 +462,7 @@ function narrowed(tensors: Tensors, from: number, to: number): Tensors {
 
 for (const [what, { files, message }] of Object.entries(REFUSED)) {
   Deno.test(`refused before weights are read: ${what}`, async () => {
-    const error = await assertRejects(() => readModelInfo(modelFiles(files())), LssgenError);
+    const error = await assertRejects(() => readModelInfo(assembledFolder(files())), LssgenError);
     assertMatch(error.message, message);
   });
 }
@@ -484,10 +484,10 @@ for (const [what, names] of Object.entries(FOREIGN)) {
   Deno.test(`a file of another kind is refused by its name: ${what}`, async () => {
     const tensor = { shape: [12, 4], data: new Float32Array() };
     const file = header("some.safetensors", new Map(names.map((name) => [name, tensor])));
-    const asModel = await assertRejects(() => readModelInfo(modelFiles({ model: file })), LssgenError);
+    const asModel = await assertRejects(() => readModelInfo(assembledFolder({ model: file })), LssgenError);
     assert(asModel.message.includes(what), asModel.message);
     const asPart = await assertRejects(
-      () => readModelInfo(modelFiles({ ...sdxlParts(), vae: file })),
+      () => readModelInfo(assembledFolder({ ...sdxlParts(), vae: file })),
       LssgenError,
     );
     assert(asPart.message.includes(what) && asPart.message.includes("--vae"), asPart.message);
@@ -509,7 +509,7 @@ Deno.test("Chroma and Playground 2.5, whose tensors have the names of FLUX.1 and
       }, /Playground/],
     ] as const
   ) {
-    const error = await assertRejects(() => readModelInfo(modelFiles(files)), LssgenError);
+    const error = await assertRejects(() => readModelInfo(assembledFolder(files)), LssgenError);
     assertMatch(error.message, what);
   }
 });
@@ -524,6 +524,6 @@ Deno.test("a part wins over what the model's own file holds", async () => {
   assertEquals(await folder.whereIs("text_encoder"), '"sd_xl_base_1.0.safetensors"');
   assertEquals((await folder.checkpoint("vae"))?.name, "sdxl_vae_fp16_fix.safetensors");
   // A whole checkpoint serves as a part.
-  const lender = modelFiles({ ...sdxlParts(), vae: sdxlFile() });
+  const lender = assembledFolder({ ...sdxlParts(), vae: sdxlFile() });
   assertEquals((await lender.checkpoint("vae"))?.info("decoder.conv_in.weight")?.shape, [512, 4, 3, 3]);
 });

@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
-import { type ModelFiles, modelFiles } from "../lib/model_files/model_files.ts";
+import { type ModelFiles, assembledFolder } from "../lib/model_files/model_files.ts";
 import { createPipeline, type ModelSource, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import { bytesOf, folderOf as sourceOf } from "../lib/weights/bytes.ts";
 import { readConfig, readModelIndex } from "../lib/weights/model_folder.ts";
@@ -203,7 +203,7 @@ const LAYOUTS: Readonly<Record<Family, Readonly<Record<string, () => Promise<Mod
 for (const [family, layouts] of Object.entries(LAYOUTS) as [Family, (typeof LAYOUTS)[Family]][]) {
   for (const [layout, files] of Object.entries(layouts)) {
     Deno.test(`${family}: ${layout} draws the folder's picture`, async () => {
-      const picture = await draw(modelFiles(await files()));
+      const picture = await draw(assembledFolder(await files()));
       assert(new Set(picture).size > 20, "the picture is blank");
       assertEquals(picture, await wanted(family));
     });
@@ -225,7 +225,7 @@ Deno.test("a GGUF transformer, T5 with the tokenizer in its header and a folder 
   const tokenizer = await folderOf("flux_dev").text("tokenizer_2/tokenizer.json");
   // Without the T5's own tokenizer, so that the one in the header is taken.
   const config = folderWithout("flux_dev", /^tokenizer_2\//);
-  const files = modelFiles({
+  const files = assembledFolder({
     model: bytesOf("flux1-dev-F32.gguf", gguf(transformer, { "general.architecture": "flux" })),
     vae: fileFolder(new URL("flux_dev/model/vae", GOLDEN).pathname),
     clipL: fileFolder(new URL("flux_dev/model/text_encoder", GOLDEN).pathname),
@@ -256,7 +256,7 @@ Deno.test("weights in several files of a set are one model", async () => {
     ...bytesOf(first, files.get(first)!),
     beside: (name: string) => Promise.resolve(files.has(name) ? bytesOf(name, files.get(name)!) : undefined),
   };
-  const folder = modelFiles({ model: folderOf("flux_dev"), diffusionModel: set });
+  const folder = assembledFolder({ model: folderOf("flux_dev"), diffusionModel: set });
   assertEquals(await draw(folder), await wanted("flux_dev"));
 });
 
@@ -269,14 +269,14 @@ Deno.test("a tiny autoencoder decodes alone where no other is given, and makes p
     taesd: fileFolder(taesd),
     config: folderOf("flux_dev"),
   };
-  const alone = modelFiles(parts);
+  const alone = assembledFolder(parts);
   assertEquals((await readModelIndex(alone)).components.get("vae"), "AutoencoderTiny");
   assertMatch((await readModelInfo(alone)).warnings!.join(), /no autoencoder but.*--taesd/);
-  const both = modelFiles({ ...parts, vae: file("ae.safetensors", ldmVae(await part("flux_dev", "vae"))) });
+  const both = assembledFolder({ ...parts, vae: file("ae.safetensors", ldmVae(await part("flux_dev", "vae"))) });
   assertEquals((await readModelIndex(both)).components.get("vae"), "AutoencoderKL");
   assertEquals((await readConfig((await both.tinyVae())!, "config.json")).number("latent_channels"), 16);
   // One for other latents is refused before anything large is loaded.
-  const other = modelFiles({
+  const other = assembledFolder({
     model: folderOf("sd15"),
     taesd: fileFolder(taesd),
   });
@@ -302,7 +302,7 @@ Deno.test("what a header says a network predicts is heeded, and --prediction ove
       ),
     );
   const predicted = async (files: ModelFiles) =>
-    (await readModelInfo(modelFiles(files))).scheduler.prediction_type;
+    (await readModelInfo(assembledFolder(files))).scheduler.prediction_type;
   const config = folderOf("sdxl");
   const noted = await model({ "modelspec.prediction_type": "v" })();
   assertEquals(await predicted({ model: await model()(), config }), "epsilon");
@@ -314,7 +314,7 @@ Deno.test("what a header says a network predicts is heeded, and --prediction ove
 Deno.test("tensors that belong to nothing are told of", async () => {
   const stray = new Map([["mystery.weight", { shape: [1], data: new Float32Array(1) }]]);
   const unet = prefixed("model.diffusion_model.", ldmUnet(await part("sd15", "unet")));
-  const folder = modelFiles({
+  const folder = assembledFolder({
     model: folderOf("sd15"),
     diffusionModel: file("unet.safetensors", together(unet, stray)),
   });

@@ -6,7 +6,7 @@
  */
 
 import { LssgenError } from "../lib/errors.ts";
-import { modelFiles } from "../lib/model_files/model_files.ts";
+import { assembledFolder } from "../lib/model_files/model_files.ts";
 import { sortFiles } from "../lib/model_files/sort.ts";
 import { blobSource, type ByteSource, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { type Checkpoint, openCheckpoint, openCheckpointFile } from "../lib/weights/checkpoint.ts";
@@ -48,7 +48,7 @@ export async function withFiles(
   );
   const loras = found.map((file) => ({ file, scale: 1 }));
   if (sorted.model) {
-    const whole = modelFiles({ ...sorted, tokenizers });
+    const whole = assembledFolder({ ...sorted, tokenizers });
     const missing = await whole.assembly().then(
       (a) => a.missing.some((m) => m.without === undefined),
       () => true,
@@ -61,7 +61,7 @@ export async function withFiles(
   const only = Object.keys(sorted).length === 0;
   if (only) return { folder, loras, part: "lora" };
   return {
-    folder: modelFiles({ model: folder, diffusionModel, ...parts, tokenizers }),
+    folder: assembledFolder({ model: folder, diffusionModel, ...parts, tokenizers }),
     loras,
     part: "parts",
   };

@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import type { Assembly } from "../model_files/assemble.ts";
 import { PART_OPTIONS, type PartName } from "../model_files/families.ts";
-import { type AssembledFolder, modelFiles } from "../model_files/model_files.ts";
+import { type AssembledFolder, assembledFolder } from "../model_files/model_files.ts";
 import type { Scan } from "../model_files/scan.ts";
 import { placeOf, sortFiles } from "../model_files/sort.ts";
 import { embeddedFolder, readModelInfo } from "../pipelines/text_to_image.ts";
@@ -77,7 +77,7 @@ async function reports(options: Parsed, terminal: Terminal): Promise<Report[]> {
       await Promise.all(words.map((word) => openFile(word, "`inspect`"))),
     );
     if (files.model === undefined) return scans.map(scanReport);
-    const assembled = modelFiles({
+    const assembled = assembledFolder({
       ...files,
       prediction,
       config: await openFolder(config, "--config", terminal),

@@ -92,7 +92,12 @@ const PARTS: readonly PartName[] = ["diffusionModel", "vae", "clipL", "clipG", "
  * }));
  * ```
  */
-export function modelFiles(files: ModelFiles): AssembledFolder {
+export function modelFiles(files: ModelFiles): FolderSource {
+  return assembledFolder(files);
+}
+
+/** {@linkcode modelFiles}, and what the files are. */
+export function assembledFolder(files: ModelFiles): AssembledFolder {
   let job: Promise<Assembly> | undefined;
   const assembly = (): Promise<Assembly> => {
     if (!job) {

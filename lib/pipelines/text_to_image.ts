@@ -74,6 +74,7 @@ export type {
   GenerateRequest,
   GenerateResult,
   Generation,
+  MaskInput,
   ModelInfo,
   ModelSource,
   Pipeline,

@@ -27,7 +27,9 @@ export type Spacing = "karras" | "exponential" | "beta";
 
 /** The spacing that a config's use_…_sigmas asks for. */
 export function spacingOf(c: SchedulerConfig): Spacing | undefined {
-  const asked = (["karras", "exponential", "beta"] as const).filter((k) => c.flag(`use_${k}_sigmas`, false, true));
+  const asked = (["karras", "exponential", "beta"] as const).filter((k) =>
+    c.flag(`use_${k}_sigmas`, false, true)
+  );
   if (asked.length > 1) c.expect(`use_${asked[1]}_sigmas`, false);
   return asked[0];
 }
