@@ -197,7 +197,7 @@ export function fromPicture(r: PlanRequest, stage: StagePlan, strength: number):
   const { schedule } = stage;
   const n = schedule.steps;
   const skipped = r.scheduler.kind === "flow" ? Math.floor(n - n * strength) : n - Math.floor(n * strength);
-  const begin = Math.max(stage.begin, skipped);
+  const begin = Math.max(stage.begin, skipped * (r.scheduler.calls ?? 1));
   const end = stage.begin + stage.steps.length;
   if (begin >= end) {
     throw bad(
