@@ -10,8 +10,9 @@ import { LssgenError } from "../errors.ts";
 import { RNGS } from "../pipelines/types.ts";
 import { MAX_SEED } from "../random.ts";
 import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
-import { SAMPLER_NAMES } from "../schedulers/registry.ts";
 import { WRITABLE_TYPES } from "../weights/quantise.ts";
+import { SAMPLER_NAMES, SCHEDULE_NAMES, scheduleNamed } from "../schedulers/registry.ts";
+import { samplerNamed } from "../schedulers/samplers.ts";
 import { type CommandName, commandOf, COMMANDS, foreignMode } from "./commands.ts";
 import { nearest } from "./nearest.ts";
 
@@ -31,6 +32,8 @@ export interface Option {
   readonly max?: number;
   /** Allowed words of a choice, or of the list of a `texts`. */
   readonly choices?: readonly string[];
+  /** Further spellings of a choice. */
+  readonly known?: (text: string) => boolean;
   /** Whether `--no-NAME` says the opposite. */
   readonly negatable?: boolean;
   /** What stands for the value in the help. */
@@ -324,8 +327,28 @@ export const OPTIONS: readonly Option[] = [
     also: ["--sampling-method"],
     type: "choice",
     choices: SAMPLER_NAMES,
+    known: (text) => samplerNamed(text) !== undefined || scheduleNamed(text) !== undefined,
     fallback: "the model's",
-    help: "sampler in place of the model's own",
+    help: "sampler in place of the model's own; A1111's and ComfyUI's names go too",
+    commands: PLANS,
+  },
+  {
+    name: "schedule",
+    type: "choice",
+    choices: SCHEDULE_NAMES,
+    known: (text) => scheduleNamed(text) !== undefined,
+    fallback: "the model's",
+    help: "how the noise levels are spaced",
+    commands: PLANS,
+  },
+  {
+    name: "sigmas",
+    type: "numbers",
+    min: 0,
+    max: 1000,
+    value: "X,Y",
+    fallback: "the schedule's",
+    help: "the noise levels themselves, one of each step, in place of --steps and --schedule",
     commands: PLANS,
   },
   {
@@ -760,7 +783,7 @@ function toNumber(option: Option, spelled: string, text: string): number {
 
 function toChoice(option: Option, spelled: string, text: string): string {
   const choices = option.choices ?? [];
-  if (choices.includes(text)) return text;
+  if (choices.includes(text) || option.known?.(text)) return text;
   if (option.name === "mode") foreignMode(text);
   const near = nearest(text, choices);
   throw usage(

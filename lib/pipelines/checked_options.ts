@@ -60,6 +60,8 @@ const REQUEST: Readonly<Record<keyof GenerateRequest, Kind>> = {
   mask: "a picture",
   rng: "a text",
   scheduler: "a text",
+  schedule: "a text",
+  sigmas: "a list",
 };
 
 const RUN: Readonly<Record<keyof GenerateOptions, Kind>> = {

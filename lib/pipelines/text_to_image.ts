@@ -21,7 +21,7 @@ import { firstSeed } from "../random.ts";
 import { runPlan } from "../scaling/lssgen.ts";
 import { planStages } from "../scaling/plan.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
-import { createScheduler, samplerConfig } from "../schedulers/registry.ts";
+import { checkFree, createScheduler, samplerConfig, scheduleConfig } from "../schedulers/registry.ts";
 import type { Tensor } from "../tensor.ts";
 import { type LoraTag, readPrompt } from "../text/prompt_syntax.ts";
 import { type FolderSource, httpFolder } from "../weights/bytes.ts";
@@ -136,10 +136,9 @@ export async function readModelInfo(source?: ModelSource): Promise<ModelInfo> {
 export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "prompt">): Plan {
   checkTypes(request);
   const p = resolve(info, { prompt: "", ...request }, info.learnedUpsampler);
-  const scheduler = createScheduler(
-    p.scheduler ? samplerConfig(info.scheduler, p.scheduler) : info.scheduler,
-  );
   const free = p.image !== undefined && (request.width === undefined || request.height === undefined);
+  const scheduler = createScheduler(schedulerConfig(info.scheduler, p));
+  if (p.sigmas) checkLevels(p.sigmas, scheduler.kind === "flow");
   const plan = planStages({
     width: p.width,
     height: p.height,
@@ -154,6 +153,7 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
     shortenSteps: p.shortenSteps,
     upsampler: p.upsampler,
     entry: p.entry,
+    levels: p.sigmas,
     strength: p.strength,
     inpaint: p.mask !== undefined && !info.maskInput,
     scheduler,
@@ -166,6 +166,38 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
   const unit = tokenSide(info) * 2 ** (plan.stages.length - 1);
   const more = pictureWarnings(request, plan.stages[plan.stages.length - 1], unit);
   return { ...plan, warnings: [...info.warnings ?? [], ...plan.warnings, ...more] };
+}
+
+/** The model's scheduler_config.json as the request changes it. */
+function schedulerConfig(
+  stored: Readonly<Record<string, unknown>>,
+  { scheduler, schedule, sigmas }: GenerateRequest,
+): Readonly<Record<string, unknown>> {
+  if (schedule !== undefined && sigmas !== undefined) {
+    throw new LssgenError(
+      "bad_option",
+      "schedule and sigmas (--schedule, --sigmas) both say which noise levels to take: give one",
+    );
+  }
+  const config = scheduler ? samplerConfig(stored, scheduler) : stored;
+  if (sigmas) checkFree(config, "sigmas (--sigmas)");
+  return schedule === undefined ? config : scheduleConfig(config, schedule);
+}
+
+/** Refuses noise levels that do not fall, or that are none. */
+function checkLevels(levels: readonly number[], flow: boolean): void {
+  const top = flow ? 1 : 1000;
+  const wrong = levels.findIndex((level, i) =>
+    !(level > 0 && level <= top) || (i > 0 && level >= levels[i - 1])
+  );
+  if (levels.length > 0 && wrong < 0) return;
+  throw new LssgenError(
+    "bad_option",
+    levels.length === 0
+      ? "sigmas is empty, expected noise levels, for example 1, 0.75, 0.5, 0.25"
+      : `sigmas: value ${wrong + 1} is ${levels[wrong]}, expected falling numbers above 0, at most ${top}` +
+        (flow ? ", since this is a flow model" : ""),
+  );
 }
 
 /**
@@ -708,6 +740,14 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
   const d = info.defaults;
   const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
   const size = request.image && startingSize(request.image, request, tokenSide(info), d.baseResolution);
+  // A final 0 is said by some and left out by others.
+  const sigmas = request.sigmas?.filter((level, i, all) => level !== 0 || i < all.length - 1);
+  if (sigmas && request.steps !== undefined && request.steps !== sigmas.length) {
+    throw new LssgenError(
+      "bad_option",
+      `steps is ${request.steps}, but sigmas holds ${sigmas.length} noise levels; leave steps out`,
+    );
+  }
   const p: Resolved = {
     width: size?.width ?? d.width,
     height: size?.height ?? d.height,
@@ -726,6 +766,7 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     // A denoiser that sees the picture begins with noise alone, as in diffusers.
     strength: request.image && !info.maskInput ? DEFAULT_STRENGTH : undefined,
     ...given as Partial<GenerateRequest> & { prompt: string },
+    ...sigmas && { sigmas, steps: sigmas.length },
     // Where guidance is classifier-free anyway, its scale may be asked for under either name.
     guidance: request.guidance ?? (info.embeddedGuidance ? undefined : request.trueCfgScale) ?? d.guidance,
   };

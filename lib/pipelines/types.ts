@@ -80,8 +80,15 @@ export interface GenerateRequest {
   readonly mask?: Picture | PictureFile;
   /** Noise: our own counter-based generator, or PyTorch's on CPU or CUDA, for the pictures known from diffusers. */
   readonly rng?: Rng;
-  /** Another sampler than the model's own, as stable-diffusion.cpp spells it. */
+  /** Another sampler than the model's own, as stable-diffusion.cpp, A1111 or ComfyUI spells it. */
   readonly scheduler?: string;
+  /** Another spacing of the noise levels: `karras`, `exponential`, `beta`, `simple`, `sgm_uniform`, … */
+  readonly schedule?: string;
+  /**
+   * The noise levels themselves, falling, one of each step; a 0 at the end may be left out. In (0, 1] for flow models, else the
+   * ratio of noise to signal. They take the place of `steps`, and need stages of that many steps.
+   */
+  readonly sigmas?: readonly number[];
 }
 
 /** What a denoiser for inpainting takes beside its latents: the mask by latents (UNets), or by pixels (FLUX.1 Fill). */

@@ -125,6 +125,14 @@ export function stageSteps(r: PlanRequest, size: Size): number {
  * further than the scheduler's largest size, as LSSGen's reference has it.
  */
 export function stageSchedule(r: PlanRequest, size: StageSize, steps: number, stages: number): Schedule {
+  const { levels } = r;
+  if (levels && levels.length !== steps) {
+    throw bad(
+      `sigmas holds ${levels.length} noise levels, but the stage of ${size.width}×${size.height} takes ${steps} steps; ` +
+        `switch shortenSteps off, or take the method "direct"`,
+    );
+  }
+  if (levels) return r.scheduler.schedule(steps, { levels });
   const sigmas = r.space.sigmas === "linear" ? linearSigmas(steps) : undefined;
   return r.scheduler.schedule(steps, { imageSeqLen: size.tokens, clampSeqLen: stages > 1, sigmas });
 }

@@ -59,6 +59,8 @@ export interface PlanRequest extends Size {
   readonly upsampler: Upsampler;
   /** How later stages enter their schedule; `reference` when absent. */
   readonly entry?: Entry;
+  /** The noise levels of every stage's schedule, falling, one of each step, instead of the scheduler's own. */
+  readonly levels?: readonly number[];
   /** Image to image: share in (0, 1] of the first stage's steps, run on a picture with noise instead of noise alone. */
   readonly strength?: number;
   /** Everything outside a mask is put back after each step, at the step's noise level. */
