@@ -9,10 +9,11 @@ import { parseArgs } from "@std/cli/parse-args";
 import { LssgenError } from "../errors.ts";
 import { RNGS } from "../pipelines/types.ts";
 import { MAX_SEED } from "../random.ts";
-import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
 import { WRITABLE_TYPES } from "../weights/quantise.ts";
+import { ALL_METHODS, METHODS as REGISTERED } from "../scaling/methods/registry.ts";
 import { SAMPLER_NAMES, SCHEDULE_NAMES, scheduleNamed } from "../schedulers/registry.ts";
 import { samplerNamed } from "../schedulers/samplers.ts";
+import { UPSAMPLERS } from "../scaling/types.ts";
 import { type CommandName, commandOf, COMMANDS, foreignMode } from "./commands.ts";
 import { nearest } from "./nearest.ts";
 
@@ -68,6 +69,8 @@ export interface Parsed {
 
 /** Methods by name. */
 export const METHODS: readonly string[] = REGISTERED.map(({ name }) => name);
+/** Further ones, for some models; that of --stages goes without saying. */
+const CHOSEN: readonly string[] = ALL_METHODS.map(({ name }) => name).filter((name) => name !== "stages");
 const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
 const LOADS: readonly CommandName[] = ["generate", "compare", "serve"];
@@ -280,7 +283,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: "method",
     type: "choice",
-    choices: METHODS,
+    choices: CHOSEN,
     fallback: "lssgen",
     help: "how the picture grows to its size",
     commands: ["generate", "plan"],
@@ -288,7 +291,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: "methods",
     type: "texts",
-    choices: [...METHODS, "all"],
+    choices: [...CHOSEN, "all"],
     value: "A,B",
     fallback: "direct,lssgen",
     help: "methods to compare, or all",
@@ -352,9 +355,35 @@ export const OPTIONS: readonly Option[] = [
     commands: PLANS,
   },
   {
+    name: "stages",
+    type: "text",
+    value: "LIST",
+    fallback: "the method's",
+    help: "SIDE@NOISE:STEPS of each stage, 256:20,384@0.8:12,512@0.6:8",
+    commands: ["generate", "plan"],
+  },
+  {
+    name: "refine-steps",
+    type: "integer",
+    min: 1,
+    max: 100,
+    fallback: "1",
+    help: "steps at full size, with --method refine",
+    commands: ["generate", "plan"],
+  },
+  {
+    name: "spectral-delta",
+    type: "number",
+    min: 0.0001,
+    max: 0.9,
+    fallback: "0.01",
+    help: "power that may be lost, with --method spectral; less grows earlier",
+    commands: ["generate", "plan"],
+  },
+  {
     name: "upsampler",
     type: "choice",
-    choices: ["learned", "bicubic", "bilinear", "nearest", "pixel"],
+    choices: UPSAMPLERS,
     fallback: "learned",
     help: "what enlarges the latents between stages",
     commands: PLANS,

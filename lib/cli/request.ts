@@ -71,7 +71,10 @@ const DEFAULT_SEED = 42;
 
 /** Fields of a request that `--from` restores, with their types. */
 const STORED: Readonly<
-  Record<Exclude<keyof GenerateRequest, "count" | "image" | "mask">, "string" | "number" | "boolean" | "numbers">
+  Record<
+    Exclude<keyof GenerateRequest, "count" | "image" | "mask">,
+    "string" | "number" | "boolean" | "numbers"
+  >
 > = {
   prompt: "string",
   prompt2: "string",
@@ -94,6 +97,9 @@ const STORED: Readonly<
   scheduler: "string",
   schedule: "string",
   sigmas: "numbers",
+  stages: "string",
+  refineSteps: "number",
+  spectralDelta: "number",
   emphasis: "boolean",
   strength: "number",
   rng: "string",
@@ -152,6 +158,9 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     scheduler: scheduleNamed(text.scheduler ?? "") ? undefined : text.scheduler,
     schedule: text.schedule ?? scheduleNamed(text.scheduler ?? ""),
     sigmas: numbers.sigmas,
+    stages: text.stages,
+    refineSteps: number.refineSteps,
+    spectralDelta: number.spectralDelta,
     emphasis: flag.emphasis,
     strength: number.strength,
     rng: text.rng as GenerateRequest["rng"],
@@ -163,6 +172,10 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
   if (given.sigmas) delete kept.schedule, delete kept.steps;
   if (given.schedule) delete kept.sigmas;
   if (given.steps !== undefined && !given.sigmas) delete kept.sigmas;
+  if (given.method || given.stages) {
+    delete kept.stages, delete kept.refineSteps, delete kept.spectralDelta;
+    if (given.stages) delete kept.method;
+  }
   return { prompt: "", seed: DEFAULT_SEED, ...kept, ...set };
 }
 

@@ -62,6 +62,9 @@ const REQUEST: Readonly<Record<keyof GenerateRequest, Kind>> = {
   scheduler: "a text",
   schedule: "a text",
   sigmas: "a list",
+  stages: "a text",
+  refineSteps: "a number",
+  spectralDelta: "a number",
 };
 
 const RUN: Readonly<Record<keyof GenerateOptions, Kind>> = {

@@ -19,6 +19,7 @@ import type { Picture } from "../image/png.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
 import { firstSeed } from "../random.ts";
 import { runPlan } from "../scaling/lssgen.ts";
+import { methodNamed } from "../scaling/methods/registry.ts";
 import { planStages } from "../scaling/plan.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import { checkFree, createScheduler, samplerConfig, scheduleConfig } from "../schedulers/registry.ts";
@@ -154,6 +155,10 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
     upsampler: p.upsampler,
     entry: p.entry,
     levels: p.sigmas,
+    stages: p.stages,
+    refineSteps: p.refineSteps,
+    spectralDelta: p.spectralDelta,
+    spectrum: info.spectrum,
     strength: p.strength,
     inpaint: p.mask !== undefined && !info.maskInput,
     scheduler,
@@ -731,6 +736,13 @@ interface Resolved extends GenerateRequest {
   readonly rng: Rng;
 }
 
+/** Options that one method has alone. */
+const METHOD_OPTIONS = [
+  ["stages", "stages"],
+  ["refineSteps", "refine"],
+  ["spectralDelta", "spectral"],
+] as const;
+
 /** Fills in the model's defaults and checks what the plan does not. */
 function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): Resolved {
   checkTypes(request);
@@ -748,15 +760,20 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
       `steps is ${request.steps}, but sigmas holds ${sigmas.length} noise levels; leave steps out`,
     );
   }
+  const method = request.method ?? (request.stages === undefined ? "lssgen" : "stages");
+  for (const [field, of] of METHOD_OPTIONS) {
+    if (request[field] === undefined || method === of) continue;
+    throw new LssgenError("bad_option", `${field} belongs to the method "${of}", not to "${method}"`);
+  }
   const p: Resolved = {
     width: size?.width ?? d.width,
     height: size?.height ?? d.height,
     steps: d.steps,
     trueCfgScale: 1,
     seed: 0,
-    method: "lssgen",
+    method,
     minResolution: d.minResolution,
-    initNoise: d.initNoise,
+    initNoise: methodNamed(method).initNoise ?? d.initNoise,
     upsampler: d.upsampler === "learned" && !learned ? "bicubic" : d.upsampler,
     shortenSteps: d.shortenSteps,
     entry: d.entry,

@@ -8,7 +8,7 @@ import type { Device } from "../gpu/device.ts";
 import type { KernelMemory } from "../gpu/stored.ts";
 import type { PictureFile } from "../image/picture_file.ts";
 import type { Picture } from "../image/png.ts";
-import type { CostModel, LatentSpace, Plan, Upsampler } from "../scaling/types.ts";
+import type { CostModel, LatentSpace, Plan, Spectrum, Upsampler } from "../scaling/types.ts";
 import type { Entry } from "../schedulers/entry.ts";
 import type { Dtype } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
@@ -58,6 +58,15 @@ export interface GenerateRequest {
   readonly shortenSteps?: boolean;
   /** How later stages enter their schedule. */
   readonly entry?: Entry;
+  /**
+   * Method `stages`, which it implies: shorter side, noise level and steps of each stage, "256:20,384@0.8:12,512@0.6:8". The last
+   * is the picture's. What is left out is `initNoise` and `steps`.
+   */
+  readonly stages?: string;
+  /** Method `refine`: steps at the full size. Default 1. */
+  readonly refineSteps?: number;
+  /** Method `spectral`: the share of the spectrum's power that may be lost, in (0, 1). Default 0.01; less is dearer. */
+  readonly spectralDelta?: number;
   /** Pictures, each of its own noise. Default 1. */
   readonly count?: number;
   /**
@@ -215,6 +224,8 @@ export interface ModelInfo {
   readonly space: LatentSpace;
   /** scheduler_config.json. */
   readonly scheduler: Readonly<Record<string, unknown>>;
+  /** Power spectrum of its latents, for the method `spectral`. */
+  readonly spectrum?: Spectrum;
   /** Settings where the request has none. */
   readonly defaults: Defaults;
   /** Whether guidance is an input of the network rather than a second call. */

@@ -38,7 +38,7 @@ export function planStages(request: PlanRequest): Plan {
   const total = (list: typeof stages): number => list.reduce((sum, stage) => sum + (stage.flops ?? 0), 0);
   const flops = total(stages);
   // The size that is reached counts: rounding down is no saving.
-  const directFlops = total(direct.plan({ ...request, width, height }).stages);
+  const directFlops = total(direct.plan({ ...request, initNoise: 1, width, height }).stages);
   const speedup = directFlops / flops;
   const { vaeFactor } = request.space;
   const decodeFlops = request.cost.decode?.(height / vaeFactor, width / vaeFactor);

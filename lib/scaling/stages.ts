@@ -151,6 +151,22 @@ export function makeStage(
   return { index, ...size, schedule, begin, steps, initNoiseSigma, grow, flops };
 }
 
+/**
+ * A schedule of noise levels that nothing shifts: σ of a flow, which for diffusion models stands for the ratio σ/(1 − σ) of
+ * noise to signal.
+ *
+ * @throws {LssgenError} `bad_option` when the scheduler has its own timesteps.
+ */
+export function levelSchedule(r: PlanRequest, levels: readonly number[]): Schedule {
+  const own = r.scheduler.kind === "flow" ? levels : levels.map((s) => s / (1 - s));
+  const schedule = r.scheduler.schedule(levels.length, { levels: own });
+  if (schedule.sigmas[0] === Math.fround(own[0])) return schedule;
+  throw bad(
+    `${r.method}: ${r.scheduler.name} has its own timesteps and cannot begin at noise level ${levels[0]}; ` +
+      "choose a sampler, for example euler (--sampling-method)",
+  );
+}
+
 /** What a stage that grows at step `begin` of its schedule mixes, the quirk of the reference included. */
 export function growth(
   r: PlanRequest,

@@ -34,20 +34,20 @@ function lagrange(a: number, b: number, one: number, zeros: readonly number[]): 
 export function deisSolver(maxOrder: number, lowerFinal: boolean): Solver {
   return {
     calls: 1,
-    steps(s, begin, process) {
+    steps(s, begin, noising) {
       const n = s.timesteps.length;
       const rho = (index: number): number => {
-        const { signal, noise } = process.mix(s.sigmas[index]);
+        const { signal, noise } = noising.mix(s.sigmas[index]);
         return noise / signal;
       };
       return s.timesteps.slice(begin).map((_, k) => {
         const index = begin + k;
-        const common = call(s, index, s.sigmas[index], process);
-        const predicted = process.noise(s.sigmas[index]);
+        const common = call(s, index, s.sigmas[index], noising);
+        const predicted = noising.noise(s.sigmas[index]);
         const few = lowerFinal && n < FEW_STEPS;
         const last = (index === n - 1 && few) || s.sigmas[index + 1] === 0;
         const order = last ? 1 : Math.min(maxOrder, k + 1, index === n - 2 && few ? 2 : 3);
-        const [from, to] = [process.mix(s.sigmas[index]), process.mix(s.sigmas[index + 1])];
+        const [from, to] = [noising.mix(s.sigmas[index]), noising.mix(s.sigmas[index + 1])];
         const points = Array.from({ length: order }, (_, i) => rho(index - i));
         const history: Terms[] = [
           predicted,

@@ -8,7 +8,7 @@
 
 import type { SchedulerConfig } from "./config.ts";
 import { dpmAlgorithm, type DpmOptions, dpmWeights, heunType } from "./dpm_solver.ts";
-import { halfLogSnr } from "./process.ts";
+import { halfLogSnr } from "./noising.ts";
 import { call, LATENTS, slotTerms, type Solver, sumTerms } from "./solver.ts";
 import type { Scheduler, Terms } from "./types.ts";
 import { vpScheduler } from "./vp_scheduler.ts";
@@ -28,17 +28,17 @@ function ordersOf(n: number, order: number, lowerFinal: boolean, zeroEnd: boolea
 export function dpmSinglestep(o: Omit<DpmOptions, "eulerFinal">): Solver {
   return {
     calls: 1,
-    steps(s, begin, process) {
+    steps(s, begin, noising) {
       const n = s.timesteps.length;
       const orders = ordersOf(n, o.order, o.lowerFinal, s.sigmas[n] === 0);
-      const lambda = (index: number): number => halfLogSnr(process.mix(s.sigmas[index]));
+      const lambda = (index: number): number => halfLogSnr(noising.mix(s.sigmas[index]));
       return s.timesteps.slice(begin).map((_, k) => {
         const index = begin + k;
-        const common = call(s, index, s.sigmas[index], process);
-        const predicted = o.algorithm.endsWith("++") ? common.x0 : process.noise(s.sigmas[index]);
+        const common = call(s, index, s.sigmas[index], noising);
+        const predicted = o.algorithm.endsWith("++") ? common.x0 : noising.noise(s.sigmas[index]);
         const order = Math.min(orders[index], k + 1);
         const from = index - order + 1; // where the latents that it starts from are
-        const w = dpmWeights(o.algorithm, process.mix(s.sigmas[from]), process.mix(s.sigmas[index + 1]));
+        const w = dpmWeights(o.algorithm, noising.mix(s.sigmas[from]), noising.mix(s.sigmas[index + 1]));
         const before = (back: number): Terms => slotTerms((k + 4 - back) % 2);
         const parts: (readonly [number, Terms])[] = [[w.sample, order === 1 ? LATENTS : slotTerms(START)]];
         if (order === 1) parts.push([w.own, predicted]);

@@ -9,7 +9,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { SchedulerConfig } from "./config.ts";
-import { halfLogSnr } from "./process.ts";
+import { halfLogSnr } from "./noising.ts";
 import { call, LATENTS, slotTerms, type Solver, sumTerms } from "./solver.ts";
 import type { NoiseMix, Scheduler, Terms } from "./types.ts";
 import { vpScheduler } from "./vp_scheduler.ts";
@@ -89,18 +89,18 @@ const FEW_STEPS = 15;
 export function dpmSolver(o: DpmOptions): Solver {
   return {
     calls: 1,
-    steps(s, begin, process) {
+    steps(s, begin, noising) {
       const n = s.timesteps.length;
-      const lambda = (index: number): number => halfLogSnr(process.mix(s.sigmas[index]));
+      const lambda = (index: number): number => halfLogSnr(noising.mix(s.sigmas[index]));
       return s.timesteps.slice(begin).map((_, k) => {
         const index = begin + k;
         const [sigma, next] = [s.sigmas[index], s.sigmas[index + 1]];
-        const common = call(s, index, sigma, process);
-        const predicted = o.algorithm.endsWith("++") ? common.x0 : process.noise(sigma);
+        const common = call(s, index, sigma, noising);
+        const predicted = o.algorithm.endsWith("++") ? common.x0 : noising.noise(sigma);
         const few = o.lowerFinal && n < FEW_STEPS;
         const last = index === n - 1 && (o.eulerFinal || next === 0 || few);
         const order = last ? 1 : Math.min(o.order, k + 1, index === n - 2 && few ? 2 : 3);
-        const w = dpmWeights(o.algorithm, process.mix(sigma), process.mix(next));
+        const w = dpmWeights(o.algorithm, noising.mix(sigma), noising.mix(next));
         const before = (back: number): Terms => slotTerms((k + 2 * SLOTS - back) % SLOTS);
         const parts: (readonly [number, Terms])[] = [[w.sample, LATENTS], [w.own, predicted]];
         if (order > 1) {

@@ -20,11 +20,11 @@ export function ancestralSplit(sigma: number, next: number): { up: number; down:
 function solver(ancestral: boolean): Solver {
   return {
     calls: 1,
-    steps: (s, begin, process) =>
+    steps: (s, begin, noising) =>
       s.timesteps.slice(begin).map((_, k) => {
         const index = begin + k;
         const [sigma, next] = [s.sigmas[index], s.sigmas[index + 1]];
-        const common = call(s, index, sigma, process);
+        const common = call(s, index, sigma, noising);
         const { up, down } = ancestral ? ancestralSplit(sigma, next) : { up: 0, down: next };
         const ratio = down / sigma;
         // x₀ + (σ'/σ)·(x − x₀)

@@ -11,7 +11,7 @@ import { LssgenError } from "../errors.ts";
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { shiftParameter } from "./flow_shift.ts";
 import { heunSolver } from "./heun.ts";
-import { flowProcess } from "./process.ts";
+import { flowNoising } from "./noising.ts";
 import { linspace, scheduleOf, spaced, spacingOf } from "./sigmas.ts";
 import { call, LATENTS, listCalls, type Solver, sumTerms } from "./solver.ts";
 import type { Schedule, ScheduleOptions, Scheduler } from "./types.ts";
@@ -21,21 +21,21 @@ const f32 = Math.fround;
 /** x + (σ' − σ)·v; exactly that, since x₀ + σ'/σ·(x − x₀) rounds elsewhere. */
 export const flowEulerSolver: Solver = {
   calls: 1,
-  steps: (s, begin, process) =>
+  steps: (s, begin, noising) =>
     s.timesteps.slice(begin).map((_, k) => {
       const [sigma, next] = [s.sigmas[begin + k], s.sigmas[begin + k + 1]];
-      return { ...call(s, begin + k, sigma, process), next: { sample: 1, output: f32(next - sigma) } };
+      return { ...call(s, begin + k, sigma, noising), next: { sample: 1, output: f32(next - sigma) } };
     }),
 };
 
 /** To the clean latents and back with fresh noise: diffusers' `stochastic_sampling`, ComfyUI's LCM for flows. */
 export const flowStochasticSolver: Solver = {
   calls: 1,
-  steps: (s, begin, process) =>
+  steps: (s, begin, noising) =>
     s.timesteps.slice(begin).map((_, k) => {
       const [sigma, next] = [s.sigmas[begin + k], s.sigmas[begin + k + 1]];
       return {
-        ...call(s, begin + k, sigma, process),
+        ...call(s, begin + k, sigma, noising),
         next: { sample: 1 - next, output: -sigma * (1 - next), noise: next },
       };
     }),
@@ -47,10 +47,10 @@ export const flowStochasticSolver: Solver = {
  */
 export const flowAncestralSolver: Solver = {
   calls: 1,
-  steps: (s, begin, process) =>
+  steps: (s, begin, noising) =>
     s.timesteps.slice(begin).map((_, k) => {
       const [sigma, next] = [s.sigmas[begin + k], s.sigmas[begin + k + 1]];
-      const common = call(s, begin + k, sigma, process);
+      const common = call(s, begin + k, sigma, noising);
       const down = next * next / sigma;
       const keep = (1 - next) / (1 - down);
       const ratio = down / sigma;
@@ -82,7 +82,7 @@ export function flowMatch(c: SchedulerConfig, name: string, solver: Solver): Sch
   const inverted = c.flag("invert_sigmas", false);
   const spacing = spacingOf(c);
   const own = scheduleOf(c);
-  const process = flowProcess();
+  const noising = flowNoising();
   if (inverted && solver !== flowEulerSolver && solver !== flowStochasticSolver) {
     throw new LssgenError("unsupported", `${name}: invert_sigmas works with Euler steps only`);
   }
@@ -159,7 +159,7 @@ export function flowMatch(c: SchedulerConfig, name: string, solver: Solver): Sch
     kind: "flow",
     calls: solver.calls,
     schedule,
-    steps: (s, begin = 0) => solver.steps(s, begin, process),
+    steps: (s, begin = 0) => solver.steps(s, begin, noising),
     // From the timestep, not from σ: the two differ in the last bit, and the reference mixes by the timestep.
     addNoise: (s, index) => ({ signal: 1 - s.timesteps[index] / train, noise: s.timesteps[index] / train }),
     startAt(s, level) {

@@ -18,7 +18,7 @@ const [FIRST, SLOPE] = [0, 1];
 /** Two calls a step, the last takes one. */
 export const heunSolver: Solver = {
   calls: 2,
-  steps(s, begin, process) {
+  steps(s, begin, noising) {
     checkBegin("Heun", begin);
     const n = s.timesteps.length;
     return s.timesteps.slice(begin).map((_, k) => {
@@ -28,8 +28,8 @@ export const heunSolver: Solver = {
         ? [s.sigmas[index], s.sigmas[index + 1]]
         : [s.sigmas[index - 1], s.sigmas[index]];
       const at = first ? from : to;
-      const own = slope(at, process);
-      const common = call(s, index, at, process);
+      const own = slope(at, noising);
+      const common = call(s, index, at, noising);
       if (!first) {
         const half = (to - from) / 2;
         return { ...common, next: sumTerms([[1, slotTerms(FIRST)], [half, slotTerms(SLOPE)], [half, own]]) };

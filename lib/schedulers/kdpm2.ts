@@ -23,7 +23,7 @@ function solver(ancestral: boolean): Solver {
   return {
     calls: 2,
     middle,
-    steps(s, begin, process) {
+    steps(s, begin, noising) {
       checkBegin("KDPM2", begin);
       const n = s.timesteps.length;
       return s.timesteps.slice(begin).map((_, k) => {
@@ -34,8 +34,8 @@ function solver(ancestral: boolean): Solver {
           : [s.sigmas[index - 1], s.sigmas[index]];
         const half = middle(from, to);
         const at = first ? from : half;
-        const own = slope(at, process);
-        const common = call(s, index, at, process);
+        const own = slope(at, noising);
+        const common = call(s, index, at, noising);
         if (first) {
           const next = sumTerms([[1, LATENTS], [(index === n - 1 ? to : half) - from, own]]);
           return index === n - 1

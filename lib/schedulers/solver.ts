@@ -1,11 +1,11 @@
 /**
- * A solver turns noise levels into steps, whatever process the levels belong to.
+ * A solver turns noise levels into steps, whatever kind of model the levels belong to.
  *
  * @module
  */
 
 import { LssgenError } from "../errors.ts";
-import type { Process } from "./process.ts";
+import type { Noising } from "./noising.ts";
 import type { Schedule, Step, Terms } from "./types.ts";
 
 /** One way of stepping down through noise levels. */
@@ -18,7 +18,7 @@ export interface Solver {
   /** Level of a step's second call; the next level when absent. */
   middle?(sigma: number, next: number): number;
   /** The steps of a schedule from index `begin` on. */
-  steps(schedule: Schedule, begin: number, process: Process): Step[];
+  steps(schedule: Schedule, begin: number, noising: Noising): Step[];
 }
 
 /**
@@ -48,20 +48,20 @@ export function call(
   s: Schedule,
   index: number,
   sigma: number,
-  process: Process,
+  noising: Noising,
 ): Omit<Step, "next"> {
   return {
     index,
     timestep: s.timesteps[index],
     sigma,
-    inputScale: process.inputScale(sigma),
-    x0: process.x0(sigma),
+    inputScale: noising.inputScale(sigma),
+    x0: noising.x0(sigma),
   };
 }
 
 /** dx/dσ = (x − x₀)/σ, the slope of the probability flow where signal is left alone, and of rectified flows. */
-export function slope(sigma: number, process: Process): { sample: number; output: number } {
-  const x0 = process.x0(sigma);
+export function slope(sigma: number, noising: Noising): { sample: number; output: number } {
+  const x0 = noising.x0(sigma);
   return { sample: (1 - x0.sample) / sigma, output: -x0.output / sigma };
 }
 

@@ -9,7 +9,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { SchedulerConfig } from "./config.ts";
-import { halfLogSnr, type Process } from "./process.ts";
+import { halfLogSnr, type Noising } from "./noising.ts";
 import { call, LATENTS, slotTerms, type Solver, sumTerms } from "./solver.ts";
 import type { Scheduler, Terms } from "./types.ts";
 import { vpScheduler } from "./vp_scheduler.ts";
@@ -54,7 +54,7 @@ export function uniPc(o: UniPcOptions): Solver {
 
   /** From level `from` to `to`, given the newest prediction first, and with a corrector the one at `to`. */
   function integrate(
-    process: Process,
+    noising: Noising,
     sigmas: readonly number[],
     from: number,
     latents: Terms,
@@ -62,8 +62,8 @@ export function uniPc(o: UniPcOptions): Solver {
     atEnd?: Terms,
   ): Terms {
     const order = predictions.length;
-    const [a, b] = [process.mix(sigmas[from]), process.mix(sigmas[from + 1])];
-    const lambda = (index: number): number => halfLogSnr(process.mix(sigmas[index]));
+    const [a, b] = [noising.mix(sigmas[from]), noising.mix(sigmas[from + 1])];
+    const lambda = (index: number): number => halfLogSnr(noising.mix(sigmas[index]));
     const h = lambda(from + 1) - lambda(from);
     const signed = o.predictX0 ? -h : h;
     const phi1 = Math.expm1(signed);
@@ -99,17 +99,17 @@ export function uniPc(o: UniPcOptions): Solver {
 
   return {
     calls: 1,
-    steps(s, begin, process) {
+    steps(s, begin, noising) {
       const n = s.timesteps.length;
       let orderBefore = 0;
       return s.timesteps.slice(begin).map((_, k) => {
         const index = begin + k;
-        const common = call(s, index, s.sigmas[index], process);
-        const predicted = o.predictX0 ? common.x0 : process.noise(s.sigmas[index]);
+        const common = call(s, index, s.sigmas[index], noising);
+        const predicted = o.predictX0 ? common.x0 : noising.noise(s.sigmas[index]);
         const before = (back: number): Terms => slotTerms((k - back) % o.order);
         const latents = k > 0 && !o.uncorrected.includes(index - 1)
           ? integrate(
-            process,
+            noising,
             s.sigmas,
             index - 1,
             slotTerms(corrected),
@@ -123,7 +123,7 @@ export function uniPc(o: UniPcOptions): Solver {
         const history = [predicted, ...Array.from({ length: order - 1 }, (_, i) => before(1 + i))];
         return {
           ...common,
-          next: integrate(process, s.sigmas, index, latents, history),
+          next: integrate(noising, s.sigmas, index, latents, history),
           store: index === n - 1 ? undefined : [
             { slot: k % o.order, terms: predicted },
             { slot: corrected, terms: latents },

@@ -6,7 +6,7 @@
 
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { type Prediction } from "./prediction.ts";
-import { veProcess } from "./process.ts";
+import { veNoising } from "./noising.ts";
 import {
   alphasCumprod,
   type BetaDefaults,
@@ -50,7 +50,7 @@ export function veScheduler(c: SchedulerConfig, kind: VeKind): Scheduler {
   // Not quite no signal, so that the first σ is finite.
   if (c.flag("rescale_betas_zero_snr", false)) cumprod[train - 1] = 2 ** -24;
   const table = cumprod.map(sigmaOf);
-  const process = veProcess(prediction);
+  const noising = veNoising(prediction);
   const of = (sigma: number): number => f32(timestepOf(table, sigma));
 
   function schedule(steps: number, { levels: given }: ScheduleOptions = {}): Schedule {
@@ -80,7 +80,7 @@ export function veScheduler(c: SchedulerConfig, kind: VeKind): Scheduler {
     kind: "diffusion",
     calls: solver.calls,
     schedule,
-    steps: (s, begin = 0) => solver.steps(s, begin, process),
+    steps: (s, begin = 0) => solver.steps(s, begin, noising),
     addNoise: (s, index) => ({ signal: 1, noise: s.sigmas[index] }),
   };
 }

@@ -8,7 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { shifted, shiftParameter } from "./flow_shift.ts";
-import { flowProcess, type Process, vpProcess } from "./process.ts";
+import { flowNoising, type Noising, vpNoising } from "./noising.ts";
 import {
   alphasCumprod,
   interpolate,
@@ -88,7 +88,7 @@ export function vpScheduler(c: SchedulerConfig, kind: VpKind): Scheduler {
   const [least, most] = unipc
     ? [c.range("sigma_min", table[0], 1e-6, 1e4, true), c.range("sigma_max", table[train - 1], 1e-6, 1e4, true)]
     : [table[0], table[train - 1]];
-  const process: Process = flow ? flowProcess(prediction) : vpProcess(prediction);
+  const noising: Noising = flow ? flowNoising(prediction) : vpNoising(prediction);
   const clipped = kind.clipsLambda ? table.reduce((n, s) => n + Number(-Math.log(s) < clip(c)), 0) : 0;
   const flowLevels = flow ? levelsOfFlow(c, kind, train) : undefined;
 
@@ -148,9 +148,9 @@ export function vpScheduler(c: SchedulerConfig, kind: VpKind): Scheduler {
     kind: flow ? "flow" : "diffusion",
     stochastic: kind.stochastic,
     schedule,
-    steps: (s, begin = 0) => solver.steps(s, begin, process),
+    steps: (s, begin = 0) => solver.steps(s, begin, noising),
     addNoise: (s, index) =>
-      flow ? { signal: 1 - s.sigmas[index], noise: s.sigmas[index] } : process.mix(s.sigmas[index]),
+      flow ? { signal: 1 - s.sigmas[index], noise: s.sigmas[index] } : noising.mix(s.sigmas[index]),
   };
 }
 

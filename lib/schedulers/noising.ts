@@ -7,8 +7,8 @@
 import { type Linear, type Prediction, predictNoise, predictX0 } from "./prediction.ts";
 import type { NoiseMix } from "./types.ts";
 
-/** A noising process. */
-export interface Process {
+/** How a model noises. */
+export interface Noising {
   /** x = signal·x₀ + noise·ε at level σ. */
   mix(sigma: number): NoiseMix;
   /** The network sees inputScale · latents. */
@@ -19,13 +19,13 @@ export interface Process {
   noise(sigma: number): Linear;
 }
 
-/** Signal of the variance-preserving process whose noise-to-signal ratio is σ. */
+/** Signal of variance-preserving latents whose noise-to-signal ratio is σ. */
 function vpSignal(sigma: number): number {
   return 1 / Math.sqrt(sigma * sigma + 1);
 }
 
 /** Variance preserving, σ = noise / signal: DPM-Solver, UniPC, DEIS. */
-export function vpProcess(prediction: Prediction): Process {
+export function vpNoising(prediction: Prediction): Noising {
   const mix = (sigma: number): NoiseMix => ({ signal: vpSignal(sigma), noise: sigma * vpSignal(sigma) });
   return {
     mix,
@@ -36,7 +36,7 @@ export function vpProcess(prediction: Prediction): Process {
 }
 
 /** Signal left alone, σ of noise added: Euler, Heun, KDPM2. The network sees the variance-preserving latents. */
-export function veProcess(prediction: Prediction): Process {
+export function veNoising(prediction: Prediction): Noising {
   const x0 = (sigma: number): Linear => {
     const scale = vpSignal(sigma);
     const vp = predictX0(prediction, scale, sigma * scale);
@@ -54,7 +54,7 @@ export function veProcess(prediction: Prediction): Process {
 const LEAST_SIGNAL = 1e-6;
 
 /** Rectified flow: x = (1 − σ)·x₀ + σ·ε; the network predicts ε − x₀ unless something else is said. */
-export function flowProcess(prediction: Prediction = "flow_prediction"): Process {
+export function flowNoising(prediction: Prediction = "flow_prediction"): Noising {
   const mix = (sigma: number): NoiseMix => ({ signal: Math.max(LEAST_SIGNAL, 1 - sigma), noise: sigma });
   return {
     mix,
