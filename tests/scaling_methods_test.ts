@@ -3,13 +3,14 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
 import { TorchCpuGenerator } from "../lib/random_torch.ts";
-import { embedMatrix, growthMatrix, lowBandMatrix } from "../lib/scaling/dct.ts";
+import { dctMatrix, embedMatrix, growthMatrix, lowBandMatrix } from "../lib/scaling/dct.ts";
 import { combineArrays, type Denoising, runPlan } from "../lib/scaling/lssgen.ts";
 import { ALL_METHODS } from "../lib/scaling/methods/registry.ts";
 import { spectralScale, switchLevel } from "../lib/scaling/methods/spectral.ts";
-import { formatPlan, planStages } from "../lib/scaling/plan.ts";
+import { formatPlan, guidedWithin, planStages } from "../lib/scaling/plan.ts";
 import type { PlanRequest, StagePlan } from "../lib/scaling/types.ts";
 import { createScheduler, samplerConfig } from "../lib/schedulers/registry.ts";
+import { addRings, fitPower } from "../tools/fit_spectrum.ts";
 
 const FLUX = {
   _class_name: "FlowMatchEulerDiscreteScheduler",
@@ -211,4 +212,43 @@ Deno.test("A list of noise levels is every stage's schedule, or refused where st
     LssgenError,
     "sigmas holds 4 noise levels",
   );
+});
+
+Deno.test("Guidance on the interval 0 to 1 changes no step; on a smaller one only steps inside it take two calls", () => {
+  const asked = request({ method: "direct", steps: 10, cost: { denoiserStep: () => 2 } });
+  const plan = planStages(asked);
+  const single = { denoiserStep: () => 1 };
+  assertEquals(guidedWithin(plan, asked.scheduler, 0, 1, single), plan);
+  const half = guidedWithin(plan, asked.scheduler, 0.25, 0.75, single);
+  for (const { sigma, unguided = false } of half.stages[0].steps) {
+    assertEquals(unguided, 1 - sigma < 0.25 || 1 - sigma > 0.75);
+  }
+  const off = half.stages[0].steps.filter((step) => step.unguided).length;
+  assert(off > 0 && off < 10);
+  assertAlmostEquals(half.flops!, 20 - off, 1e-9);
+  assertEquals(half.directFlops, 20);
+});
+
+Deno.test("The fit finds the spectrum that latents were drawn from", () => {
+  const n = 32;
+  const D = dctMatrix(n);
+  const generator = new TorchCpuGenerator(3);
+  const [sums, counts] = [new Float64Array(n), new Float64Array(n)];
+  for (let picture = 0; picture < 12; picture++) {
+    const draws = generator.randn(n * n);
+    // Coefficients of power 50·ω^(−2), then back to latents of one channel.
+    const grid = Array.from(
+      { length: n },
+      (_, ky) =>
+        Float64Array.from(
+          { length: n },
+          (_, kx) => draws[ky * n + kx] * Math.sqrt(50 * Math.max(1, Math.hypot(kx, ky)) ** -2),
+        ),
+    );
+    const latents = times(times(transposed(D), grid), D).flatMap((row) => [...row]);
+    addRings(Float32Array.from(latents), n, 1, sums, counts);
+  }
+  const { a, beta } = fitPower(sums, counts);
+  assertAlmostEquals(beta, 2, 0.1);
+  assertAlmostEquals(Math.log(a), Math.log(50), 0.3);
 });

@@ -61,6 +61,8 @@ const REQUEST: Readonly<Record<keyof GenerateRequest, Kind>> = {
   rng: "a text",
   scheduler: "a text",
   schedule: "a text",
+  guidanceStart: "a number",
+  guidanceEnd: "a number",
   sigmas: "a list",
   stages: "a text",
   refineSteps: "a number",

@@ -181,6 +181,7 @@ class FluxNetwork implements Network {
         const v = withGuidance(r, {
           calls,
           scale: request.trueCfgScale,
+          off: step.unguided,
           bytes: (length + h * w) * width * MLP_BYTES,
           limit,
         }, (samples) =>

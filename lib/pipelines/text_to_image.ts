@@ -20,7 +20,7 @@ import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampl
 import { firstSeed } from "../random.ts";
 import { runPlan } from "../scaling/lssgen.ts";
 import { methodNamed } from "../scaling/methods/registry.ts";
-import { planStages } from "../scaling/plan.ts";
+import { guidedWithin, planStages } from "../scaling/plan.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import { checkFree, createScheduler, samplerConfig, scheduleConfig } from "../schedulers/registry.ts";
 import type { Tensor } from "../tensor.ts";
@@ -170,7 +170,26 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
   if (grows && !info.learnedUpsampler) throw noLearnedUpsampler();
   const unit = tokenSide(info) * 2 ** (plan.stages.length - 1);
   const more = pictureWarnings(request, plan.stages[plan.stages.length - 1], unit);
-  return { ...plan, warnings: [...info.warnings ?? [], ...plan.warnings, ...more] };
+  const whole = { ...plan, warnings: [...info.warnings ?? [], ...plan.warnings, ...more] };
+  const { guidanceStart: from = 0, guidanceEnd: to = 1 } = p;
+  if (!(from >= 0 && from < to && to <= 1)) {
+    throw new LssgenError(
+      "bad_option",
+      `guidanceStart is ${from} and guidanceEnd ${to} (--guidance-start, --guidance-end), expected numbers from 0 to 1, the ` +
+        "start below the end",
+    );
+  }
+  if (from === 0 && to === 1) return whole;
+  if (callsOf(info, p) === 1) {
+    throw new LssgenError(
+      "bad_option",
+      "guidanceStart and guidanceEnd (--guidance-start, --guidance-end) have no effect without classifier-free guidance, " +
+        (info.embeddedGuidance
+          ? "which trueCfgScale (--cfg-scale) above 1 asks for"
+          : "which guidance above 1 asks for"),
+    );
+  }
+  return guidedWithin(whole, scheduler, from, to, info.cost(1));
 }
 
 /** The model's scheduler_config.json as the request changes it. */

@@ -42,6 +42,13 @@ export interface GenerateRequest {
   readonly steps?: number;
   /** Guidance scale: classifier-free, or embedded where the model has it (FLUX.1-dev). */
   readonly guidance?: number;
+  /**
+   * Classifier-free guidance from this share of the way on, 0 … 1: 0 is pure noise, 1 clean latents, σ = 1 − share for flow
+   * models. Before it the network is called once a step. Default 0.
+   */
+  readonly guidanceStart?: number;
+  /** Classifier-free guidance up to this share of the way. Default 1. */
+  readonly guidanceEnd?: number;
   /** FLUX: classifier-free guidance on top of the embedded one; 1 is off. */
   readonly trueCfgScale?: number;
   /** 0 … 2^53 − 1; the same seed gives the same noise everywhere. −1 draws one at random. Default 0. */

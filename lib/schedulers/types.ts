@@ -44,6 +44,8 @@ export interface Step {
   readonly inputScale: number;
   /** Latents after the step. */
   readonly next: Terms;
+  /** Classifier-free guidance is left out of this call. */
+  readonly unguided?: boolean;
   /** The clean latents that the network's output implies. */
   readonly x0: Terms;
   /** Tensors to remember. All are computed from what held *before* the step, then put in place. */
