@@ -254,9 +254,10 @@ export function fromStored(
   const take = (key: string, type: string): unknown => {
     const value = fields[key];
     if (value === undefined || value === null) return undefined;
+    const found: string = typeof value;
     const fits = type === "numbers"
       ? Array.isArray(value) && value.every((v) => typeof v === "number")
-      : typeof value === type;
+      : found === type;
     if (!fits) {
       const wanted = type === "numbers" ? "list of numbers" : type;
       throw new LssgenError("bad_file", `Cannot make "${file}" again: its "${key}" is no ${wanted}`);
