@@ -128,7 +128,7 @@ Deno.test("Every schedule falls from noise, on diffusion and on flow models, wit
       ]]
     ) {
       const scheduler = createScheduler(scheduleConfig(config, name));
-      const { sigmas } = scheduler.schedule(8, options);
+      const { sigmas } = scheduler.schedule(8);
       assertEquals(sigmas.length, 9);
       for (let i = 1; i < sigmas.length; i++) assert(sigmas[i] < sigmas[i - 1], `${name}: ${sigmas}`);
     }

@@ -29,6 +29,7 @@ export function shiftParameter(c: SchedulerConfig, name: string): (options: Sche
       throw new LssgenError("bad_option", `${name}: its shift needs mu or the number of image tokens`);
     }
     const slope = (maxShift - baseShift) / (maxTokens - baseTokens);
-    return (clampSeqLen ? Math.min(imageSeqLen, maxTokens) : imageSeqLen) * slope + (baseShift - slope * baseTokens);
+    return (clampSeqLen ? Math.min(imageSeqLen, maxTokens) : imageSeqLen) * slope +
+      (baseShift - slope * baseTokens);
   };
 }

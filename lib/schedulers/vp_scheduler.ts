@@ -86,7 +86,10 @@ export function vpScheduler(c: SchedulerConfig, kind: VpKind): Scheduler {
   if (c.flag("rescale_betas_zero_snr", false)) cumprod[train - 1] = 2 ** -24;
   const table = cumprod.map(sigmaOf);
   const [least, most] = unipc
-    ? [c.range("sigma_min", table[0], 1e-6, 1e4, true), c.range("sigma_max", table[train - 1], 1e-6, 1e4, true)]
+    ? [
+      c.range("sigma_min", table[0], 1e-6, 1e4, true),
+      c.range("sigma_max", table[train - 1], 1e-6, 1e4, true),
+    ]
     : [table[0], table[train - 1]];
   const noising: Noising = flow ? flowNoising(prediction) : vpNoising(prediction);
   const clipped = kind.clipsLambda ? table.reduce((n, s) => n + Number(-Math.log(s) < clip(c)), 0) : 0;
