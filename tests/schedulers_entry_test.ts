@@ -121,12 +121,7 @@ Deno.test("Samplers are known in three spellings, and a schedule in their name i
 
 Deno.test("Every schedule falls from noise, on diffusion and on flow models, with Euler and with two calls", () => {
   for (const name of SCHEDULE_NAMES) {
-    for (
-      const [config, options] of [[samplerConfig(SD, "euler"), {}], [samplerConfig(SD, "unipc"), {}], [
-        FLOW,
-        {},
-      ]]
-    ) {
+    for (const config of [samplerConfig(SD, "euler"), samplerConfig(SD, "unipc"), FLOW]) {
       const scheduler = createScheduler(scheduleConfig(config, name));
       const { sigmas } = scheduler.schedule(8);
       assertEquals(sigmas.length, 9);
