@@ -87,8 +87,8 @@ export function vpScheduler(c: SchedulerConfig, kind: VpKind): Scheduler {
   const table = cumprod.map(sigmaOf);
   const [least, most] = unipc
     ? [
-      c.range("sigma_min", table[0], 1e-6, 1e4, true),
-      c.range("sigma_max", table[train - 1], 1e-6, 1e4, true),
+      c.range("sigma_min", table[0], 1e-9, 1e9, true),
+      c.range("sigma_max", table[train - 1], 1e-9, 1e9, true),
     ]
     : [table[0], table[train - 1]];
   const noising: Noising = flow ? flowNoising(prediction) : vpNoising(prediction);
