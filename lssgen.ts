@@ -23,5 +23,11 @@ export { methodNamed, METHODS } from "./lib/scaling/methods/registry.ts";
 export { formatPlan, planStages } from "./lib/scaling/plan.ts";
 export * from "./lib/scaling/types.ts";
 export { ENTRIES, type Entry } from "./lib/schedulers/entry.ts";
-export { createScheduler, SAMPLER_NAMES, samplerConfig } from "./lib/schedulers/registry.ts";
+export {
+  createScheduler,
+  SAMPLER_NAMES,
+  samplerConfig,
+  SCHEDULE_NAMES,
+  scheduleConfig,
+} from "./lib/schedulers/registry.ts";
 export type { NoiseMix, Schedule, ScheduleOptions, Scheduler, Step, Terms } from "./lib/schedulers/types.ts";

@@ -64,7 +64,13 @@ export { combineArrays, type Denoising, lssgen, runPlan } from "./lib/scaling/ls
 export { formatPlan, planStages } from "./lib/scaling/plan.ts";
 export * from "./lib/scaling/types.ts";
 export { ENTRIES, type Entry } from "./lib/schedulers/entry.ts";
-export { createScheduler, SAMPLER_NAMES, samplerConfig } from "./lib/schedulers/registry.ts";
+export {
+  createScheduler,
+  SAMPLER_NAMES,
+  samplerConfig,
+  SCHEDULE_NAMES,
+  scheduleConfig,
+} from "./lib/schedulers/registry.ts";
 export type { NoiseMix, Schedule, ScheduleOptions, Scheduler, Step, Terms } from "./lib/schedulers/types.ts";
 export type { Dtype, Tensor } from "./lib/tensor.ts";
 export type { Lora } from "./lib/weights/lora.ts";

@@ -178,3 +178,15 @@ Deno.test("a path in a picture is never followed without a word: pictures not at
   const instead = typed("--model", "m", "--lora", "l", "--taesd", "n");
   assertEquals(await followedPaths(own, instead, "a.png", exists), []);
 });
+
+Deno.test("Samplers, schedules and noise levels reach the request, in stable-diffusion.cpp's sense of --scheduler too", () => {
+  const request = (...args: string[]) => toRequest(parseOptions(["generate", "a cat", ...args]));
+  assertEquals(request("--sampling-method", "DPM++ 2M Karras").scheduler, "DPM++ 2M Karras");
+  assertEquals(request("--scheduler", "karras").schedule, "karras");
+  assertEquals(request("--scheduler", "karras").scheduler, undefined);
+  assertEquals(request("--scheduler", "heun", "--schedule", "beta").schedule, "beta");
+  assertEquals(request("--sigmas", "14.6,3,1,0").sigmas, [14.6, 3, 1, 0]);
+  const stored = { prompt: "a cat", schedule: "karras", steps: 9 };
+  const again = toRequest(parseOptions(["generate", "--from", "x.png", "--sigmas", "1,0.5"]), stored);
+  assertEquals([again.schedule, again.steps, again.sigmas], [undefined, undefined, [1, 0.5]]);
+});

@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
-import { type ModelFiles, assembledFolder } from "../lib/model_files/model_files.ts";
+import { assembledFolder, type ModelFiles } from "../lib/model_files/model_files.ts";
 import { createPipeline, type ModelSource, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import { bytesOf, folderOf as sourceOf } from "../lib/weights/bytes.ts";
 import { readConfig, readModelIndex } from "../lib/weights/model_folder.ts";
@@ -272,7 +272,10 @@ Deno.test("a tiny autoencoder decodes alone where no other is given, and makes p
   const alone = assembledFolder(parts);
   assertEquals((await readModelIndex(alone)).components.get("vae"), "AutoencoderTiny");
   assertMatch((await readModelInfo(alone)).warnings!.join(), /no autoencoder but.*--taesd/);
-  const both = assembledFolder({ ...parts, vae: file("ae.safetensors", ldmVae(await part("flux_dev", "vae"))) });
+  const both = assembledFolder({
+    ...parts,
+    vae: file("ae.safetensors", ldmVae(await part("flux_dev", "vae"))),
+  });
   assertEquals((await readModelIndex(both)).components.get("vae"), "AutoencoderKL");
   assertEquals((await readConfig((await both.tinyVae())!, "config.json")).number("latent_channels"), 16);
   // One for other latents is refused before anything large is loaded.

@@ -34,6 +34,10 @@ const METHODS: Readonly<Record<string, readonly [label: string, hint: string]>> 
     "DiffuseHigh",
     "A finished small picture is enlarged, sharpened and partly drawn again, its outlines held by wavelets.",
   ],
+  selflift: [
+    "SelfLift",
+    "The last quarter of the steps at full size; the clean estimate is enlarged before it.",
+  ],
   "hires-fix": ["Hires fix", "A finished small picture is enlarged and partly drawn again."],
 };
 

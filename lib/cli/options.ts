@@ -9,9 +9,11 @@ import { parseArgs } from "@std/cli/parse-args";
 import { LssgenError } from "../errors.ts";
 import { RNGS } from "../pipelines/types.ts";
 import { MAX_SEED } from "../random.ts";
-import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
-import { SAMPLER_NAMES } from "../schedulers/registry.ts";
 import { WRITABLE_TYPES } from "../weights/quantise.ts";
+import { ALL_METHODS, METHODS as REGISTERED } from "../scaling/methods/registry.ts";
+import { SAMPLER_NAMES, SCHEDULE_NAMES, scheduleNamed } from "../schedulers/registry.ts";
+import { samplerNamed } from "../schedulers/samplers.ts";
+import { UPSAMPLERS } from "../scaling/types.ts";
 import { type CommandName, commandOf, COMMANDS, foreignMode } from "./commands.ts";
 import { nearest } from "./nearest.ts";
 
@@ -31,6 +33,8 @@ export interface Option {
   readonly max?: number;
   /** Allowed words of a choice, or of the list of a `texts`. */
   readonly choices?: readonly string[];
+  /** Further spellings of a choice. */
+  readonly known?: (text: string) => boolean;
   /** Whether `--no-NAME` says the opposite. */
   readonly negatable?: boolean;
   /** What stands for the value in the help. */
@@ -65,6 +69,8 @@ export interface Parsed {
 
 /** Methods by name. */
 export const METHODS: readonly string[] = REGISTERED.map(({ name }) => name);
+/** Further ones, for some models; that of --stages goes without saying. */
+const CHOSEN: readonly string[] = ALL_METHODS.map(({ name }) => name).filter((name) => name !== "stages");
 const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
 const LOADS: readonly CommandName[] = ["generate", "compare", "serve"];
@@ -246,6 +252,24 @@ export const OPTIONS: readonly Option[] = [
     commands: PLANS,
   },
   {
+    name: "guidance-start",
+    type: "number",
+    min: 0,
+    max: 1,
+    fallback: "0",
+    help: "share of the way from noise at which classifier-free guidance begins",
+    commands: PLANS,
+  },
+  {
+    name: "guidance-end",
+    type: "number",
+    min: 0,
+    max: 1,
+    fallback: "1",
+    help: "share of the way at which it ends",
+    commands: PLANS,
+  },
+  {
     name: "cfg-scale",
     type: "number",
     min: 0,
@@ -277,7 +301,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: "method",
     type: "choice",
-    choices: METHODS,
+    choices: CHOSEN,
     fallback: "lssgen",
     help: "how the picture grows to its size",
     commands: ["generate", "plan"],
@@ -285,7 +309,7 @@ export const OPTIONS: readonly Option[] = [
   {
     name: "methods",
     type: "texts",
-    choices: [...METHODS, "all"],
+    choices: [...CHOSEN, "all"],
     value: "A,B",
     fallback: "direct,lssgen",
     help: "methods to compare, or all",
@@ -324,14 +348,60 @@ export const OPTIONS: readonly Option[] = [
     also: ["--sampling-method"],
     type: "choice",
     choices: SAMPLER_NAMES,
+    known: (text) => samplerNamed(text) !== undefined || scheduleNamed(text) !== undefined,
     fallback: "the model's",
-    help: "sampler in place of the model's own",
+    help: "sampler in place of the model's own; A1111's and ComfyUI's names go too",
     commands: PLANS,
+  },
+  {
+    name: "schedule",
+    type: "choice",
+    choices: SCHEDULE_NAMES,
+    known: (text) => scheduleNamed(text) !== undefined,
+    fallback: "the model's",
+    help: "how the noise levels are spaced",
+    commands: PLANS,
+  },
+  {
+    name: "sigmas",
+    type: "numbers",
+    min: 0,
+    max: 1000,
+    value: "X,Y",
+    fallback: "the schedule's",
+    help: "the noise levels themselves, one of each step, in place of --steps and --schedule",
+    commands: PLANS,
+  },
+  {
+    name: "stages",
+    type: "text",
+    value: "LIST",
+    fallback: "the method's",
+    help: "SIDE@NOISE:STEPS of each stage, 256:20,384@0.8:12,512@0.6:8",
+    commands: ["generate", "plan"],
+  },
+  {
+    name: "refine-steps",
+    type: "integer",
+    min: 1,
+    max: 100,
+    fallback: "1",
+    help: "steps at full size, with --method refine",
+    commands: ["generate", "plan"],
+  },
+  {
+    name: "spectral-delta",
+    type: "number",
+    min: 0.0001,
+    max: 0.9,
+    fallback: "0.01",
+    help: "power that may be lost, with --method spectral; less grows earlier",
+    commands: ["generate", "plan"],
   },
   {
     name: "upsampler",
     type: "choice",
-    choices: ["learned", "bicubic", "bilinear", "nearest", "pixel"],
+    choices: UPSAMPLERS,
     fallback: "learned",
     help: "what enlarges the latents between stages",
     commands: PLANS,
@@ -760,7 +830,7 @@ function toNumber(option: Option, spelled: string, text: string): number {
 
 function toChoice(option: Option, spelled: string, text: string): string {
   const choices = option.choices ?? [];
-  if (choices.includes(text)) return text;
+  if (choices.includes(text) || option.known?.(text)) return text;
   if (option.name === "mode") foreignMode(text);
   const near = nearest(text, choices);
   throw usage(

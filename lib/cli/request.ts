@@ -8,6 +8,7 @@ import { LssgenError } from "../errors.ts";
 import type { GenerateRequest } from "../pipelines/text_to_image.ts";
 import type { Prediction } from "../model_files/model_files.ts";
 import { randomSeed } from "../random.ts";
+import { scheduleNamed } from "../schedulers/registry.ts";
 import { promptWords } from "./commands.ts";
 import { optionNamed, type Parsed } from "./options.ts";
 import { PARAMETERS_KEYWORD } from "./picture.ts";
@@ -70,7 +71,10 @@ const DEFAULT_SEED = 42;
 
 /** Fields of a request that `--from` restores, with their types. */
 const STORED: Readonly<
-  Record<Exclude<keyof GenerateRequest, "count" | "image" | "mask">, "string" | "number" | "boolean">
+  Record<
+    Exclude<keyof GenerateRequest, "count" | "image" | "mask">,
+    "string" | "number" | "boolean" | "numbers"
+  >
 > = {
   prompt: "string",
   prompt2: "string",
@@ -91,6 +95,13 @@ const STORED: Readonly<
   shortenSteps: "boolean",
   entry: "string",
   scheduler: "string",
+  schedule: "string",
+  guidanceStart: "number",
+  guidanceEnd: "number",
+  sigmas: "numbers",
+  stages: "string",
+  refineSteps: "number",
+  spectralDelta: "number",
   emphasis: "boolean",
   strength: "number",
   rng: "string",
@@ -113,7 +124,7 @@ function checkRange(key: string, value: number, file: string): void {
 
 /** A request for one picture. `plan` needs no prompt, so none is required here. */
 export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}): GenerateRequest {
-  const { text, number, flag } = options;
+  const { text, number, flag, numbers } = options;
   const words = promptWords(options.words);
   if (number.size !== undefined && (number.width !== undefined || number.height !== undefined)) {
     throw new LssgenError(
@@ -145,14 +156,31 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     initNoise: number.initNoise,
     upsampler: text.upsampler as GenerateRequest["upsampler"],
     shortenSteps: flag.shorten,
-    scheduler: text.scheduler,
+    // stable-diffusion.cpp calls the schedule --scheduler and the sampler --sampling-method; here --scheduler is either.
+    scheduler: scheduleNamed(text.scheduler ?? "") ? undefined : text.scheduler,
+    schedule: text.schedule ?? scheduleNamed(text.scheduler ?? ""),
+    sigmas: numbers.sigmas,
+    guidanceStart: number.guidanceStart,
+    guidanceEnd: number.guidanceEnd,
+    stages: text.stages,
+    refineSteps: number.refineSteps,
+    spectralDelta: number.spectralDelta,
     emphasis: flag.emphasis,
     strength: number.strength,
     rng: text.rng as GenerateRequest["rng"],
     entry: text.entry as GenerateRequest["entry"],
   };
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
-  return { prompt: "", seed: DEFAULT_SEED, ...stored, ...set };
+  const kept = { ...stored };
+  // What takes the place of something stored must not meet it.
+  if (given.sigmas) delete kept.schedule, delete kept.steps;
+  if (given.schedule) delete kept.sigmas;
+  if (given.steps !== undefined && !given.sigmas) delete kept.sigmas;
+  if (given.method || given.stages) {
+    delete kept.stages, delete kept.refineSteps, delete kept.spectralDelta;
+    if (given.stages) delete kept.method;
+  }
+  return { prompt: "", seed: DEFAULT_SEED, ...kept, ...set };
 }
 
 /** The engine that the options ask for. */
@@ -227,8 +255,12 @@ export function fromStored(
     const value = fields[key];
     if (value === undefined || value === null) return undefined;
     const found: string = typeof value;
-    if (found !== type) {
-      throw new LssgenError("bad_file", `Cannot make "${file}" again: its "${key}" is no ${type}`);
+    const fits = type === "numbers"
+      ? Array.isArray(value) && value.every((v) => typeof v === "number")
+      : found === type;
+    if (!fits) {
+      const wanted = type === "numbers" ? "list of numbers" : type;
+      throw new LssgenError("bad_file", `Cannot make "${file}" again: its "${key}" is no ${wanted}`);
     }
     return value;
   };

@@ -30,12 +30,68 @@ export function resample(
   mode: ResampleMode,
   o: ResampleOptions = {},
 ): Tensor {
+  const [, h, w] = x.shape;
+  return withTaps(
+    r,
+    x,
+    axisTaps(h, H, mode, o, o.scaleFactor?.[0]),
+    axisTaps(w, W, mode, o, o.scaleFactor?.[1]),
+  );
+}
+
+/**
+ * A constant matrix along each axis, in f32: Y = rows · X · columnsᵀ for every channel.
+ *
+ * @param x [B, h, w, C].
+ * @param rows [H][h].
+ * @param columns [W][w].
+ * @returns [B, H, W, C] f32.
+ */
+export function separable(
+  r: Recorder,
+  x: Tensor,
+  rows: readonly Float64Array[],
+  columns: readonly Float64Array[],
+): Tensor {
+  using scope = r.scope();
+  // One axis after the other: two small products instead of one of the product's size.
+  const wide = withTaps(r, x, sameTaps(x.shape[1]), denseTaps(columns));
+  return scope.keep(withTaps(r, wide, denseTaps(rows), sameTaps(columns.length)));
+}
+
+/** Every input position, weighted by a row of a matrix. */
+function denseTaps(matrix: readonly Float64Array[]): Taps {
+  const K = matrix[0].length;
+  const data = new Float32Array(matrix.length * K * 2);
+  matrix.forEach((row, i) =>
+    row.forEach((weight, k) => {
+      data[(i * K + k) * 2] = k;
+      data[(i * K + k) * 2 + 1] = weight;
+    })
+  );
+  return { data, K, N: matrix.length };
+}
+
+/** Each position as it is. */
+function sameTaps(n: number): Taps {
+  const data = new Float32Array(n * 2);
+  for (let i = 0; i < n; i++) data[i * 2] = i, data[i * 2 + 1] = 1;
+  return { data, K: 1, N: n };
+}
+
+/** (position, weight) pairs, K for each of N output positions. */
+interface Taps {
+  readonly data: Float32Array;
+  readonly K: number;
+  readonly N: number;
+}
+
+function withTaps(r: Recorder, x: Tensor, ty: Taps, tx: Taps): Tensor {
   const [B, h, w, C] = x.shape;
+  const [H, W] = [ty.N, tx.N];
   const out = r.tensor([B, H, W, C], "f32");
   using scope = r.scope();
   void scope;
-  const ty = axisTaps(h, H, mode, o, o.scaleFactor?.[0]);
-  const tx = axisTaps(w, W, mode, o, o.scaleFactor?.[1]);
   const data = new Float32Array(ty.data.length + tx.data.length);
   data.set(ty.data);
   data.set(tx.data, ty.data.length);
@@ -82,7 +138,7 @@ function axisTaps(
   mode: ResampleMode,
   o: ResampleOptions,
   factor: number | undefined,
-): { data: Float32Array; K: number } {
+): Taps {
   const scale = o.alignCorners ? (N > 1 ? (n - 1) / (N - 1) : 0) : factor !== undefined ? 1 / factor : n / N;
   const taps: [number, number][][] = [];
   for (let i = 0; i < N; i++) {
@@ -108,7 +164,7 @@ function axisTaps(
   for (let i = 0; i < N; i++) { // unused taps point at a used row, with weight 0
     for (let k = taps[i].length; k < K; k++) data[(i * K + k) * 2] = taps[i][0][0];
   }
-  return { data, K };
+  return { data, K, N };
 }
 
 function bilinear(at: number, n: number): [number, number][] {

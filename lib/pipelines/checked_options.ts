@@ -60,6 +60,13 @@ const REQUEST: Readonly<Record<keyof GenerateRequest, Kind>> = {
   mask: "a picture",
   rng: "a text",
   scheduler: "a text",
+  schedule: "a text",
+  guidanceStart: "a number",
+  guidanceEnd: "a number",
+  sigmas: "a list",
+  stages: "a text",
+  refineSteps: "a number",
+  spectralDelta: "a number",
 };
 
 const RUN: Readonly<Record<keyof GenerateOptions, Kind>> = {

@@ -87,7 +87,7 @@ class DitNetwork implements Network {
         const bytes = h * w / patch_size ** 2 * num_attention_heads * attention_head_dim * MLP_BYTES;
         const one = withGuidance(
           r,
-          { calls, scale: request.guidance, base: 1, bytes, limit },
+          { calls, scale: request.guidance, off: step.unguided, base: 1, bytes, limit },
           (samples) =>
             transformer.forward(r, {
               latents: repeated(r, latents, samples.length),

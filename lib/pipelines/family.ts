@@ -384,6 +384,9 @@ export async function ownSettings(
         factors: Array.from({ length: info.latentChannels }, (_, i) => factors.slice(3 * i, 3 * i + 3)),
       }
       : undefined,
+    spectrum: c.number("spectrum_beta", 0) > 0
+      ? { a: c.number("spectrum_a", 1), beta: c.number("spectrum_beta", 0) }
+      : info.spectrum,
     defaults: {
       ...d,
       width: c.whole("width", 8, MOST.positions, d.width),

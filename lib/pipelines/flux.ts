@@ -86,6 +86,8 @@ export const flux: Family = {
         entry: "reference",
       },
       maskInput,
+      // Fitted to FLUX.1's latents by SPEED, arXiv 2605.18736.
+      spectrum: Math.abs(vae.scaling_factor - 0.3611) < 1e-4 ? { a: 203.615, beta: 1.9155 } : undefined,
       embeddedGuidance: true,
       prompts: 2,
       learnedUpsampler: index.components.has("upsampler"),
@@ -179,6 +181,7 @@ class FluxNetwork implements Network {
         const v = withGuidance(r, {
           calls,
           scale: request.trueCfgScale,
+          off: step.unguided,
           bytes: (length + h * w) * width * MLP_BYTES,
           limit,
         }, (samples) =>

@@ -43,6 +43,8 @@ export interface Guidance {
   readonly limit?: number;
   /** Whether the samples cannot share a call: prompts of different lengths. */
   readonly apart?: boolean;
+  /** Only the guided sample is run, as it is: outside the interval of guidance. */
+  readonly off?: boolean;
 }
 
 /** Default of {@linkcode Guidance.limit}. */
@@ -57,6 +59,7 @@ export function withGuidance(r: Recorder, g: Guidance, run: (samples: readonly n
   if (g.calls === 1) return run([0]);
   using scope = r.scope();
   const { base = 0, scale } = g;
+  if (g.off) return scope.keep(run([1 - base]));
   if (!g.apart && g.bytes * g.calls <= (g.limit ?? MAX_BATCH_BYTES)) {
     return scope.keep(guided(r, run([0, 1]), scale, base));
   }

@@ -9,10 +9,11 @@ import type { Recorder, Scope } from "../gpu/recorder.ts";
 import type { Picture } from "../image/png.ts";
 import type { LatentUpsampler } from "../models/latent_upsampler.ts";
 import { combine, concatChannels, product } from "../ops/elementwise.ts";
-import { resample } from "../ops/resample.ts";
+import { resample, separable } from "../ops/resample.ts";
 import { philoxNormals } from "../random.ts";
 import { TorchCpuGenerator, TorchCudaGenerator } from "../random_torch.ts";
 import type { Denoising } from "../scaling/lssgen.ts";
+import { growthMatrix, lowBandMatrix } from "../scaling/dct.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Denoiser } from "./family.ts";
@@ -166,9 +167,24 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
           structure = coarsePicture(sharp, width, height);
           return encoded(r.upload([1, height, width, 3], sharp), noise);
         }
+        case "spectral": {
+          const [, from, wide] = latents.shape;
+          return separable(r, latents, growthMatrix(from, h), growthMatrix(wide, w));
+        }
         default:
           return resample(r, latents, h, w, upsampler);
       }
+    },
+    highBand(noise, { latentHeight: h, latentWidth: w }, before) {
+      const low = separable(
+        r,
+        noise,
+        lowBandMatrix(before.latentHeight, h),
+        lowBandMatrix(before.latentWidth, w),
+      );
+      const high = combine(r, [{ coef: 1, tensor: noise }, { coef: -1, tensor: low }]);
+      scope.free(low);
+      return high;
     },
     combine: (parts) => combine(r, parts.map(([coef, tensor]) => ({ coef, tensor }))),
     release: (latents) => scope.free(latents),
@@ -180,7 +196,7 @@ export function noLearnedUpsampler(): LssgenError {
   return new LssgenError(
     "bad_option",
     'upsampler is "learned", but the model folder has no "upsampler" folder: give its weights (--upsampler-weights) ' +
-      "or take bicubic, bilinear, nearest or pixel",
+      "or take bicubic, bilinear, nearest, spectral or pixel",
   );
 }
 

@@ -200,7 +200,14 @@ class UnetNetwork implements Network {
             ? [...size, calls === 2 && sample === 0 ? negative : positive]
             : [...size, stage.height, stage.width];
         const [, h, w] = latents.shape;
-        const guidance = { calls, scale, bytes: h * w * GEGLU_BYTES, limit, apart: text.apart };
+        const guidance = {
+          calls,
+          scale,
+          off: step.unguided,
+          bytes: h * w * GEGLU_BYTES,
+          limit,
+          apart: text.apart,
+        };
         return withGuidance(r, guidance, (samples) =>
           unet.forward(r, {
             sample: repeated(r, latents, samples.length),

@@ -175,7 +175,7 @@ class Sd3Network implements Network {
         return scope.keep(
           withGuidance(
             r,
-            { calls, scale: request.guidance, bytes, limit, apart: text.apart },
+            { calls, scale: request.guidance, off: step.unguided, bytes, limit, apart: text.apart },
             (samples) =>
               transformer.forward(r, {
                 latents: repeated(r, latents, samples.length),

@@ -19,9 +19,10 @@ import type { Picture } from "../image/png.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
 import { firstSeed } from "../random.ts";
 import { runPlan } from "../scaling/lssgen.ts";
-import { planStages } from "../scaling/plan.ts";
+import { methodNamed } from "../scaling/methods/registry.ts";
+import { guidedWithin, planStages } from "../scaling/plan.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
-import { createScheduler, samplerConfig } from "../schedulers/registry.ts";
+import { checkFree, createScheduler, samplerConfig, scheduleConfig } from "../schedulers/registry.ts";
 import type { Tensor } from "../tensor.ts";
 import { type LoraTag, readPrompt } from "../text/prompt_syntax.ts";
 import { type FolderSource, httpFolder } from "../weights/bytes.ts";
@@ -137,10 +138,9 @@ export async function readModelInfo(source?: ModelSource): Promise<ModelInfo> {
 export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "prompt">): Plan {
   checkTypes(request);
   const p = resolve(info, { prompt: "", ...request }, info.learnedUpsampler);
-  const scheduler = createScheduler(
-    p.scheduler ? samplerConfig(info.scheduler, p.scheduler) : info.scheduler,
-  );
   const free = p.image !== undefined && (request.width === undefined || request.height === undefined);
+  const scheduler = createScheduler(schedulerConfig(info.scheduler, p));
+  if (p.sigmas) checkLevels(p.sigmas, scheduler.kind === "flow");
   const plan = planStages({
     width: p.width,
     height: p.height,
@@ -155,6 +155,11 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
     shortenSteps: p.shortenSteps,
     upsampler: p.upsampler,
     entry: p.entry,
+    levels: p.sigmas,
+    stages: p.stages,
+    refineSteps: p.refineSteps,
+    spectralDelta: p.spectralDelta,
+    spectrum: info.spectrum,
     strength: p.strength,
     inpaint: p.mask !== undefined && !info.maskInput,
     scheduler,
@@ -166,7 +171,58 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
   if (grows && !info.learnedUpsampler) throw noLearnedUpsampler();
   const unit = tokenSide(info) * 2 ** (plan.stages.length - 1);
   const more = pictureWarnings(request, plan.stages[plan.stages.length - 1], unit);
-  return { ...plan, warnings: [...info.warnings ?? [], ...plan.warnings, ...more] };
+  const whole = { ...plan, warnings: [...info.warnings ?? [], ...plan.warnings, ...more] };
+  const { guidanceStart: from = 0, guidanceEnd: to = 1 } = p;
+  if (!(from >= 0 && from < to && to <= 1)) {
+    throw new LssgenError(
+      "bad_option",
+      `guidanceStart is ${from} and guidanceEnd ${to} (--guidance-start, --guidance-end), expected numbers from 0 to 1, the ` +
+        "start below the end",
+    );
+  }
+  if (from === 0 && to === 1) return whole;
+  if (callsOf(info, p) === 1) {
+    throw new LssgenError(
+      "bad_option",
+      "guidanceStart and guidanceEnd (--guidance-start, --guidance-end) have no effect without classifier-free guidance, " +
+        (info.embeddedGuidance
+          ? "which trueCfgScale (--cfg-scale) above 1 asks for"
+          : "which guidance above 1 asks for"),
+    );
+  }
+  return guidedWithin(whole, scheduler, from, to, info.cost(1));
+}
+
+/** The model's scheduler_config.json as the request changes it. */
+function schedulerConfig(
+  stored: Readonly<Record<string, unknown>>,
+  { scheduler, schedule, sigmas }: GenerateRequest,
+): Readonly<Record<string, unknown>> {
+  if (schedule !== undefined && sigmas !== undefined) {
+    throw new LssgenError(
+      "bad_option",
+      "schedule and sigmas (--schedule, --sigmas) both say which noise levels to take: give one",
+    );
+  }
+  const config = scheduler ? samplerConfig(stored, scheduler) : stored;
+  if (sigmas) checkFree(config, "sigmas (--sigmas)");
+  return schedule === undefined ? config : scheduleConfig(config, schedule);
+}
+
+/** Refuses noise levels that do not fall, or that are none. */
+function checkLevels(levels: readonly number[], flow: boolean): void {
+  const top = flow ? 1 : 1000;
+  const wrong = levels.findIndex((level, i) =>
+    !(level > 0 && level <= top) || (i > 0 && level >= levels[i - 1])
+  );
+  if (levels.length > 0 && wrong < 0) return;
+  throw new LssgenError(
+    "bad_option",
+    levels.length === 0
+      ? "sigmas is empty, expected noise levels, for example 1, 0.75, 0.5, 0.25"
+      : `sigmas: value ${wrong + 1} is ${levels[wrong]}, expected falling numbers above 0, at most ${top}` +
+        (flow ? ", since this is a flow model" : ""),
+  );
 }
 
 /**
@@ -700,6 +756,13 @@ interface Resolved extends GenerateRequest {
   readonly rng: Rng;
 }
 
+/** Options that one method has alone. */
+const METHOD_OPTIONS = [
+  ["stages", "stages"],
+  ["refineSteps", "refine"],
+  ["spectralDelta", "spectral"],
+] as const;
+
 /** Fills in the model's defaults and checks what the plan does not. */
 function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): Resolved {
   checkTypes(request);
@@ -709,15 +772,28 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
   const d = info.defaults;
   const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
   const size = request.image && startingSize(request.image, request, tokenSide(info), d.baseResolution);
+  // A final 0 is said by some and left out by others.
+  const sigmas = request.sigmas?.filter((level, i, all) => level !== 0 || i < all.length - 1);
+  if (sigmas && request.steps !== undefined && request.steps !== sigmas.length) {
+    throw new LssgenError(
+      "bad_option",
+      `steps is ${request.steps}, but sigmas holds ${sigmas.length} noise levels; leave steps out`,
+    );
+  }
+  const method = request.method ?? (request.stages === undefined ? "lssgen" : "stages");
+  for (const [field, of] of METHOD_OPTIONS) {
+    if (request[field] === undefined || method === of) continue;
+    throw new LssgenError("bad_option", `${field} belongs to the method "${of}", not to "${method}"`);
+  }
   const p: Resolved = {
     width: size?.width ?? d.width,
     height: size?.height ?? d.height,
     steps: d.steps,
     trueCfgScale: 1,
     seed: 0,
-    method: "lssgen",
+    method,
     minResolution: d.minResolution,
-    initNoise: d.initNoise,
+    initNoise: methodNamed(method).initNoise ?? d.initNoise,
     upsampler: d.upsampler === "learned" && !learned ? "bicubic" : d.upsampler,
     shortenSteps: d.shortenSteps,
     entry: d.entry,
@@ -727,6 +803,7 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     // A denoiser that sees the picture begins with noise alone, as in diffusers.
     strength: request.image && !info.maskInput ? DEFAULT_STRENGTH : undefined,
     ...given as Partial<GenerateRequest> & { prompt: string },
+    ...sigmas && { sigmas, steps: sigmas.length },
     // Where guidance is classifier-free anyway, its scale may be asked for under either name.
     guidance: request.guidance ?? (info.embeddedGuidance ? undefined : request.trueCfgScale) ?? d.guidance,
   };

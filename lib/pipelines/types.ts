@@ -8,7 +8,7 @@ import type { Device } from "../gpu/device.ts";
 import type { KernelMemory } from "../gpu/stored.ts";
 import type { PictureFile } from "../image/picture_file.ts";
 import type { Picture } from "../image/png.ts";
-import type { CostModel, LatentSpace, Plan, Upsampler } from "../scaling/types.ts";
+import type { CostModel, LatentSpace, Plan, Spectrum, Upsampler } from "../scaling/types.ts";
 import type { Entry } from "../schedulers/entry.ts";
 import type { Dtype } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
@@ -42,6 +42,13 @@ export interface GenerateRequest {
   readonly steps?: number;
   /** Guidance scale: classifier-free, or embedded where the model has it (FLUX.1-dev). */
   readonly guidance?: number;
+  /**
+   * Classifier-free guidance from this share of the way on, 0 … 1: 0 is pure noise, 1 clean latents, σ = 1 − share for flow
+   * models. Before it the network is called once a step. Default 0.
+   */
+  readonly guidanceStart?: number;
+  /** Classifier-free guidance up to this share of the way. Default 1. */
+  readonly guidanceEnd?: number;
   /** FLUX: classifier-free guidance on top of the embedded one; 1 is off. */
   readonly trueCfgScale?: number;
   /** 0 … 2^53 − 1; the same seed gives the same noise everywhere. −1 draws one at random. Default 0. */
@@ -58,6 +65,15 @@ export interface GenerateRequest {
   readonly shortenSteps?: boolean;
   /** How later stages enter their schedule. */
   readonly entry?: Entry;
+  /**
+   * Method `stages`, which it implies: shorter side, noise level and steps of each stage, "256:20,384@0.8:12,512@0.6:8". The last
+   * is the picture's. What is left out is `initNoise` and `steps`.
+   */
+  readonly stages?: string;
+  /** Method `refine`: steps at the full size. Default 1. */
+  readonly refineSteps?: number;
+  /** Method `spectral`: the share of the spectrum's power that may be lost, in (0, 1). Default 0.01; less is dearer. */
+  readonly spectralDelta?: number;
   /** Pictures, each of its own noise. Default 1. */
   readonly count?: number;
   /**
@@ -80,8 +96,15 @@ export interface GenerateRequest {
   readonly mask?: Picture | PictureFile;
   /** Noise: our own counter-based generator, or PyTorch's on CPU or CUDA, for the pictures known from diffusers. */
   readonly rng?: Rng;
-  /** Another sampler than the model's own, as stable-diffusion.cpp spells it. */
+  /** Another sampler than the model's own, as stable-diffusion.cpp, A1111 or ComfyUI spells it. */
   readonly scheduler?: string;
+  /** Another spacing of the noise levels: `karras`, `exponential`, `beta`, `simple`, `sgm_uniform`, … */
+  readonly schedule?: string;
+  /**
+   * The noise levels themselves, falling, one of each step; a 0 at the end may be left out. In (0, 1] for flow models, else the
+   * ratio of noise to signal. They take the place of `steps`, and need stages of that many steps.
+   */
+  readonly sigmas?: readonly number[];
 }
 
 /** What a denoiser for inpainting takes beside its latents: the mask by latents (UNets), or by pixels (FLUX.1 Fill). */
@@ -208,6 +231,8 @@ export interface ModelInfo {
   readonly space: LatentSpace;
   /** scheduler_config.json. */
   readonly scheduler: Readonly<Record<string, unknown>>;
+  /** Power spectrum of its latents, for the method `spectral`. */
+  readonly spectrum?: Spectrum;
   /** Settings where the request has none. */
   readonly defaults: Defaults;
   /** Whether guidance is an input of the network rather than a second call. */

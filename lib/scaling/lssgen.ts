@@ -17,6 +17,8 @@ export interface Denoising<L> {
   denoise(input: L, step: Step, stage: StagePlan): L | Promise<L>;
   /** Latents grown to `stage`'s size. */
   upsample(latents: L, stage: StagePlan, upsampler: Upsampler): L | Promise<L>;
+  /** `noise` without the frequencies that `before`'s grid has; new latents. For `spectral`. */
+  highBand?(noise: L, stage: StagePlan, before: StagePlan): L;
   /** Σ factor · latents, as *new* latents. All have the same size; there is at least one. */
   combine(parts: readonly (readonly [factor: number, latents: L])[]): L;
   /** Fresh standard normal noise for a stochastic sampler's step. */
@@ -77,7 +79,7 @@ export async function runPlan<L>(plan: Plan, model: Denoising<L>, options: RunOp
   let latents: L | undefined; // of the stage before: what the next grows from
   for (const stage of plan.stages) {
     checkSignal(options.signal, plan, stage, 0);
-    const start = await startStage(stage, latents, model, release);
+    const start = await startStage(plan, stage, latents, model, release);
     latents = await runStage(plan, stage, start, model, release, options);
   }
   return latents!;
@@ -92,6 +94,7 @@ interface Start<L> {
 
 /** Pure noise, or the grown latents of the stage before (or the user's picture) with noise mixed in. */
 async function startStage<L>(
+  plan: Plan,
   stage: StagePlan,
   before: L | undefined,
   model: Denoising<L>,
@@ -107,8 +110,10 @@ async function startStage<L>(
   } else if (grow && before !== undefined) {
     const grown = await model.upsample(before, stage, grow.upsampler);
     release(before);
-    latents = model.combine([[grow.mix.signal, grown], [grow.mix.noise, noise]]);
+    const added = grow.highBand ? model.highBand!(noise, stage, plan.stages[stage.index - 1]) : noise;
+    latents = model.combine([[grow.mix.signal, grown], [grow.mix.noise, added]]);
     release(grown);
+    if (added !== noise) release(added);
   } else if (keep || initNoiseSigma !== 1) {
     latents = model.combine([[initNoiseSigma, noise]]);
   } else return { latents: noise };
@@ -142,7 +147,7 @@ async function runStage<L>(
   // The next stage may grow from the predicted clean latents instead of the last ones.
   const leavesWithX0 = plan.stages[stage.index + 1]?.grow?.from === "x0";
 
-  report(0, stage.steps[0]);
+  if (stage.steps.length > 0) report(0, stage.steps[0]);
   for (const [done, step] of stage.steps.entries()) {
     checkSignal(signal, plan, stage, done);
     const input = step.inputScale === 1 ? latents : model.combine([[step.inputScale, latents]]);

@@ -7,7 +7,9 @@
 import { direct } from "./methods/direct.ts";
 import { methodNamed } from "./methods/registry.ts";
 import { fromPicture, levelsAfter } from "./stages.ts";
-import type { Growth, Plan, PlanRequest, StagePlan } from "./types.ts";
+import { noiseLevel } from "../schedulers/entry.ts";
+import type { Scheduler, Step } from "../schedulers/types.ts";
+import type { CostModel, Growth, Plan, PlanRequest, StagePlan } from "./types.ts";
 
 /**
  * Plans a picture. Pure: needs no GPU and no weights.
@@ -38,13 +40,55 @@ export function planStages(request: PlanRequest): Plan {
   const total = (list: typeof stages): number => list.reduce((sum, stage) => sum + (stage.flops ?? 0), 0);
   const flops = total(stages);
   // The size that is reached counts: rounding down is no saving.
-  const directFlops = total(direct.plan({ ...request, width, height }).stages);
+  const directFlops = total(direct.plan({ ...request, initNoise: 1, width, height }).stages);
   const speedup = directFlops / flops;
   const { vaeFactor } = request.space;
   const decodeFlops = request.cost.decode?.(height / vaeFactor, width / vaeFactor);
   const wholeSpeedup = decodeFlops && (directFlops + decodeFlops) / (flops + decodeFlops);
   const cost = { flops, directFlops, speedup, decodeFlops, wholeSpeedup };
   return { method: name, width, height, stages, denoiserCalls, ...cost, warnings };
+}
+
+/**
+ * The plan with classifier-free guidance on an interval of noise levels only: outside it steps take one call of the network.
+ * `directFlops` stays that of a run with guidance throughout.
+ *
+ * Source: Kynkäänniemi et al., arXiv 2404.07724.
+ *
+ * @param from Share of the way from pure noise to clean latents, 1 − noise level, in 0 … 1.
+ * @param to Share of the way at which guidance ends; `from` 0 and `to` 1 change nothing.
+ * @param single FLOPs with one call a step.
+ */
+export function guidedWithin(
+  plan: Plan,
+  scheduler: Scheduler,
+  from: number,
+  to: number,
+  single?: CostModel,
+): Plan {
+  const stages = plan.stages.map((stage): StagePlan => {
+    const off = (step: Step): boolean => {
+      const way = 1 - noiseLevel(scheduler, stage.schedule, step.index);
+      return way < from || way > to;
+    };
+    const count = stage.steps.filter(off).length;
+    if (count === 0) return stage;
+    const steps = stage.steps.map((step) => off(step) ? { ...step, unguided: true } : step);
+    if (!single || stage.flops === undefined) return { ...stage, steps };
+    const one = single.denoiserStep(stage.latentHeight, stage.latentWidth);
+    const flops = stage.flops * (1 - count / steps.length) + one * count;
+    return { ...stage, steps, flops };
+  });
+  if (plan.flops === undefined || plan.directFlops === undefined) return { ...plan, stages };
+  const flops = stages.reduce((sum, stage) => sum + (stage.flops ?? 0), 0);
+  const { directFlops, decodeFlops } = plan;
+  return {
+    ...plan,
+    stages,
+    flops,
+    speedup: directFlops / flops,
+    wholeSpeedup: decodeFlops && (directFlops + decodeFlops) / (flops + decodeFlops),
+  };
 }
 
 /** The stages of a run that begins with a picture, or keeps part of one. */

@@ -125,6 +125,14 @@ export function stageSteps(r: PlanRequest, size: Size): number {
  * further than the scheduler's largest size, as LSSGen's reference has it.
  */
 export function stageSchedule(r: PlanRequest, size: StageSize, steps: number, stages: number): Schedule {
+  const { levels } = r;
+  if (levels && levels.length !== steps) {
+    throw bad(
+      `sigmas holds ${levels.length} noise levels, but the stage of ${size.width}×${size.height} takes ${steps} steps; ` +
+        `switch shortenSteps off, or take the method "direct"`,
+    );
+  }
+  if (levels) return r.scheduler.schedule(steps, { levels });
   const sigmas = r.space.sigmas === "linear" ? linearSigmas(steps) : undefined;
   return r.scheduler.schedule(steps, { imageSeqLen: size.tokens, clampSeqLen: stages > 1, sigmas });
 }
@@ -141,6 +149,22 @@ export function makeStage(
   const flops = r.cost && r.cost.denoiserStep(size.latentHeight, size.latentWidth) * steps.length;
   const { initNoiseSigma } = schedule;
   return { index, ...size, schedule, begin, steps, initNoiseSigma, grow, flops };
+}
+
+/**
+ * A schedule of noise levels that nothing shifts: σ of a flow, which for diffusion models stands for the ratio σ/(1 − σ) of
+ * noise to signal.
+ *
+ * @throws {LssgenError} `bad_option` when the scheduler has its own timesteps.
+ */
+export function levelSchedule(r: PlanRequest, levels: readonly number[]): Schedule {
+  const own = r.scheduler.kind === "flow" ? levels : levels.map((s) => s / (1 - s));
+  const schedule = r.scheduler.schedule(levels.length, { levels: own });
+  if (schedule.sigmas[0] === Math.fround(own[0])) return schedule;
+  throw bad(
+    `${r.method}: ${r.scheduler.name} has its own timesteps and cannot begin at noise level ${levels[0]}; ` +
+      "choose a sampler, for example euler (--sampling-method)",
+  );
 }
 
 /** What a stage that grows at step `begin` of its schedule mixes, the quirk of the reference included. */
@@ -197,7 +221,7 @@ export function fromPicture(r: PlanRequest, stage: StagePlan, strength: number):
   const { schedule } = stage;
   const n = schedule.steps;
   const skipped = r.scheduler.kind === "flow" ? Math.floor(n - n * strength) : n - Math.floor(n * strength);
-  const begin = Math.max(stage.begin, skipped);
+  const begin = Math.max(stage.begin, skipped * (r.scheduler.calls ?? 1));
   const end = stage.begin + stage.steps.length;
   if (begin >= end) {
     throw bad(

@@ -7,11 +7,19 @@
 import type { Entry } from "../schedulers/entry.ts";
 import type { NoiseMix, Schedule, Scheduler, Step } from "../schedulers/types.ts";
 
-/** How latents grow. `pixel` decodes, resizes bicubically and encodes; the others stay in latent space. */
-export type Upsampler = "learned" | "bicubic" | "bilinear" | "nearest" | "pixel";
+/** How latents grow. `pixel` decodes, resizes bicubically and encodes; the others stay in latent space. `spectral` fills
+ * up the cosine transform with zeros. */
+export type Upsampler = "learned" | "bicubic" | "bilinear" | "nearest" | "pixel" | "spectral";
 
 /** Every {@linkcode Upsampler}. */
-export const UPSAMPLERS: readonly Upsampler[] = ["learned", "bicubic", "bilinear", "nearest", "pixel"];
+export const UPSAMPLERS: readonly Upsampler[] = [
+  "learned",
+  "bicubic",
+  "bilinear",
+  "nearest",
+  "pixel",
+  "spectral",
+];
 
 /** Width and height in pixels. */
 export interface Size {
@@ -19,6 +27,14 @@ export interface Size {
   readonly width: number;
   /** Pixels. */
   readonly height: number;
+}
+
+/** Power of latents at frequency ω, in half waves over the shorter side: a·ω^(−beta). */
+export interface Spectrum {
+  /** Power at ω = 1. */
+  readonly a: number;
+  /** How fast it falls. */
+  readonly beta: number;
 }
 
 /** How a family's latents lie. */
@@ -59,12 +75,22 @@ export interface PlanRequest extends Size {
   readonly upsampler: Upsampler;
   /** How later stages enter their schedule; `reference` when absent. */
   readonly entry?: Entry;
+  /** The noise levels of every stage's schedule, falling, one of each step, instead of the scheduler's own. */
+  readonly levels?: readonly number[];
   /** Image to image: share in (0, 1] of the first stage's steps, run on a picture with noise instead of noise alone. */
   readonly strength?: number;
   /** Everything outside a mask is put back after each step, at the step's noise level. */
   readonly inpaint?: boolean;
   /** Repeats a defect of the reference: SD1.5 with Euler multiplies the noise of *every* stage by initNoiseSigma. */
   readonly referenceQuirks?: boolean;
+  /** `stages`: the stages as text, "256:20,384@0.8:12,512@0.6:8": shorter side, noise level, steps. */
+  readonly stages?: string;
+  /** `refine`: steps at the full size; 1 when absent. */
+  readonly refineSteps?: number;
+  /** `spectral`: the share of the spectrum's power, in (0, 1), that may be lost; 0.01 when absent. */
+  readonly spectralDelta?: number;
+  /** `spectral`: power of the model's latents at frequency ω, a·ω^(−beta). */
+  readonly spectrum?: Spectrum;
   /** The model's scheduler. */
   readonly scheduler: Scheduler;
   /** The model's latents. */
@@ -81,6 +107,8 @@ export interface Growth {
   readonly upsampler: Upsampler;
   /** With `pixel`: how much of the difference to its blurred self is added to the enlarged picture. */
   readonly sharpen?: number;
+  /** Only the noise above the frequencies of the stage before is added; the grown latents bring their own. */
+  readonly highBand?: boolean;
   /** Then: signal · grown + noise · ε. */
   readonly mix: NoiseMix;
   /** Noise level entered at, in [0, 1]: σ of flow models (the mixing weight of noise), σ/(1 + σ) of the others. */
@@ -141,6 +169,8 @@ export interface Plan extends Size {
 export interface Method {
   /** As users write it. */
   readonly name: string;
+  /** Its own noise level of later stages, where it has one apart from the model's. */
+  readonly initNoise?: number;
   /**
    * The stages, boundaries included, as data; {@linkcode Growth} says what happens between two.
    *

@@ -96,6 +96,13 @@ export class SchedulerConfig {
     throw this.bad(key, "a list of numbers between 0 and 1");
   }
 
+  /** Whole numbers from 0; none when absent or null. */
+  indices(key: string): readonly number[] {
+    const value = this.values[key] ?? [];
+    if (Array.isArray(value) && value.every((v) => Number.isInteger(v) && v >= 0)) return value;
+    throw this.bad(key, "a list of whole numbers from 0");
+  }
+
   /** Refuses every value but one. */
   expect(key: string, only: string | number | boolean): void {
     if (this.at(key, only) !== only) throw this.bad(key, JSON.stringify(only));

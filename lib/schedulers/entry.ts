@@ -36,7 +36,10 @@ export interface Entered {
  */
 export function enter(scheduler: Scheduler, schedule: Schedule, level: number, entry: Entry): Entered {
   const flow = scheduler.kind === "flow";
-  const levels = schedule.timesteps.map((_, i) => noiseLevel(scheduler, schedule, i));
+  // Only where a step begins.
+  const { calls = 1 } = scheduler;
+  const levels = schedule.timesteps.filter((_, i) => i % calls === 0)
+    .map((_, k) => noiseLevel(scheduler, schedule, k * calls));
   const bad = (why: string): LssgenError =>
     new LssgenError(
       "bad_option",
@@ -48,7 +51,7 @@ export function enter(scheduler: Scheduler, schedule: Schedule, level: number, e
     case "timestep": {
       // Before the first level there is nothing to enter at: the whole schedule.
       const below = levels.findIndex((l) => l < level);
-      return { schedule, begin: Math.max(0, (below < 0 ? levels.length : below) - 1) };
+      return { schedule, begin: Math.max(0, (below < 0 ? levels.length : below) - 1) * calls };
     }
     case "atMost":
     case "noiseLevel": {
@@ -56,12 +59,12 @@ export function enter(scheduler: Scheduler, schedule: Schedule, level: number, e
       if (begin < 0) {
         throw bad(`its lowest is ${levels[levels.length - 1].toFixed(3)}; take more steps or a higher level`);
       }
-      return { schedule, begin };
+      return { schedule, begin: begin * calls };
     }
     case "count": {
       const left = Math.floor(schedule.steps * level);
       if (left === 0) throw bad("no step would be left; take more steps or a higher level");
-      return { schedule, begin: schedule.steps - left };
+      return { schedule, begin: (schedule.steps - left) * calls };
     }
     case "exact":
       if (!scheduler.startAt) {

@@ -1,35 +1,91 @@
 /**
- * Euler steps along a rectified flow: FLUX, SD3.
+ * Schedules of rectified flows and Euler steps along them: FLUX, SD3. Other solvers walk the same schedules.
  *
- * Source: diffusers FlowMatchEulerDiscreteScheduler. Values are rounded to f32 where the library rounds,
- * so that timesteps agree to the last digit.
+ * Source: diffusers FlowMatchEulerDiscreteScheduler and FlowMatchHeunDiscreteScheduler. Values are rounded to f32 where the
+ * library rounds, so that timesteps agree to the last digit.
  *
  * @module
  */
 
 import { LssgenError } from "../errors.ts";
 import { checkSteps, type SchedulerConfig } from "./config.ts";
-import { linspace, spaced, spacingOf } from "./sigmas.ts";
-import type { Schedule, ScheduleOptions, Scheduler, Step } from "./types.ts";
+import { shiftParameter } from "./flow_shift.ts";
+import { heunSolver } from "./heun.ts";
+import { flowNoising } from "./noising.ts";
+import { linspace, scheduleOf, spaced, spacingOf } from "./sigmas.ts";
+import { call, LATENTS, listCalls, type Solver, sumTerms } from "./solver.ts";
+import type { Schedule, ScheduleOptions, Scheduler } from "./types.ts";
 
 const f32 = Math.fround;
 
-/** Image tokens that a shift may be given for. */
-const MOST_TOKENS = 2 ** 24;
+/** x + (σ' − σ)·v; exactly that, since x₀ + σ'/σ·(x − x₀) rounds elsewhere. */
+export const flowEulerSolver: Solver = {
+  calls: 1,
+  steps: (s, begin, noising) =>
+    s.timesteps.slice(begin).map((_, k) => {
+      const [sigma, next] = [s.sigmas[begin + k], s.sigmas[begin + k + 1]];
+      return { ...call(s, begin + k, sigma, noising), next: { sample: 1, output: f32(next - sigma) } };
+    }),
+};
+
+/** To the clean latents and back with fresh noise: diffusers' `stochastic_sampling`, ComfyUI's LCM for flows. */
+export const flowStochasticSolver: Solver = {
+  calls: 1,
+  steps: (s, begin, noising) =>
+    s.timesteps.slice(begin).map((_, k) => {
+      const [sigma, next] = [s.sigmas[begin + k], s.sigmas[begin + k + 1]];
+      return {
+        ...call(s, begin + k, sigma, noising),
+        next: { sample: 1 - next, output: -sigma * (1 - next), noise: next },
+      };
+    }),
+};
+
+/**
+ * Down to σ'²/σ along the flow, then noise up to σ', so that signal and noise end as σ' asks: what ComfyUI and
+ * stable-diffusion.cpp do for "euler_a" on flow models.
+ */
+export const flowAncestralSolver: Solver = {
+  calls: 1,
+  steps: (s, begin, noising) =>
+    s.timesteps.slice(begin).map((_, k) => {
+      const [sigma, next] = [s.sigmas[begin + k], s.sigmas[begin + k + 1]];
+      const common = call(s, begin + k, sigma, noising);
+      const down = next * next / sigma;
+      const keep = (1 - next) / (1 - down);
+      const ratio = down / sigma;
+      const terms = sumTerms([[keep * ratio, LATENTS], [keep * (1 - ratio), common.x0]]);
+      const noise = Math.sqrt(Math.max(0, next ** 2 - (keep * down) ** 2));
+      return { ...common, next: noise > 0 ? { ...terms, noise } : terms };
+    }),
+};
 
 /** Makes the scheduler from its config. */
 export function flowMatchEuler(c: SchedulerConfig): Scheduler {
+  const stochastic = c.flag("stochastic_sampling", false);
+  return flowMatch(c, "FlowMatchEulerDiscreteScheduler", stochastic ? flowStochasticSolver : flowEulerSolver);
+}
+
+/** Makes Heun's, which knows a constant shift only. */
+export function flowMatchHeun(c: SchedulerConfig): Scheduler {
+  return flowMatch(c, "FlowMatchHeunDiscreteScheduler", heunSolver);
+}
+
+/** A flow model's schedule, walked by some solver. */
+export function flowMatch(c: SchedulerConfig, name: string, solver: Solver): Scheduler {
   const train = c.trainSteps;
   const shift = c.range("shift", 1, 1e-3, 1e3);
   const dynamic = c.flag("use_dynamic_shifting", false);
   const shiftType = c.oneOf("time_shift_type", ["exponential", "linear"], "exponential");
-  const [baseShift, maxShift] = [c.range("base_shift", 0.5, -20, 20), c.range("max_shift", 1.15, -20, 20)];
-  const baseTokens = c.wholeNumber("base_image_seq_len", 256, 1, MOST_TOKENS - 1);
-  const maxTokens = c.wholeNumber("max_image_seq_len", 4096, baseTokens + 1, MOST_TOKENS);
+  const parameter = shiftParameter(c, name);
   const terminal = c.range("shift_terminal", 0, 0, 0.999, true);
   const inverted = c.flag("invert_sigmas", false);
-  const stochastic = c.flag("stochastic_sampling", false);
   const spacing = spacingOf(c);
+  const own = scheduleOf(c);
+  const noising = flowNoising();
+  if (inverted && solver !== flowEulerSolver && solver !== flowStochasticSolver) {
+    throw new LssgenError("unsupported", `${name}: invert_sigmas works with Euler steps only`);
+  }
 
   // The stored table, whose ends bound the scheduler's own range, is already shifted once where the shift is static.
   const stored = (t: number): number => {
@@ -37,40 +93,45 @@ export function flowMatchEuler(c: SchedulerConfig): Scheduler {
     return dynamic ? s : f32(f32(f32(shift) * s) / f32(1 + f32(f32(shift - 1) * s)));
   };
 
-  function mu(options: ScheduleOptions): number {
-    if (options.mu !== undefined) return options.mu;
-    if (options.imageSeqLen === undefined) {
-      throw new LssgenError(
-        "bad_option",
-        "FlowMatchEulerDiscreteScheduler: its shift needs mu or the number of image tokens",
-      );
+  /** Levels before shifting, of a schedule that has a name. */
+  function named(steps: number): number[] | undefined {
+    const all = Array.from({ length: steps }, (_, i) => i);
+    switch (own) {
+      case "normal":
+        return linspace(1, 1 / train, steps);
+      case "simple":
+        return all.map((i) => 1 - Math.floor(i * train / steps) / train);
+      case "sgm_uniform":
+        return linspace(1, 1 / train, steps + 1).slice(0, -1);
+      case "ddim_uniform":
+        return all.map((i) => Math.min(1, (1 + (steps - 1 - i) * Math.floor(train / steps)) / train));
+      default:
+        return undefined;
     }
-    const tokens = options.clampSeqLen ? Math.min(options.imageSeqLen, maxTokens) : options.imageSeqLen;
-    const slope = (maxShift - baseShift) / (maxTokens - baseTokens);
-    return tokens * slope + (baseShift - slope * baseTokens);
   }
 
   function schedule(steps: number, options: ScheduleOptions = {}): Schedule {
-    checkSteps("FlowMatchEulerDiscreteScheduler", steps, train);
+    checkSteps(name, steps, train);
     if (terminal !== 0 && steps === 1) {
       throw new LssgenError(
         "bad_option",
-        `FlowMatchEulerDiscreteScheduler: steps is 1, and the scheduler's shift_terminal is ${terminal}, which moves the last of ` +
-          "several noise levels; take 2 steps or more",
+        `${name}: steps is 1, and the scheduler's shift_terminal is ${terminal}, which moves the last of several noise levels; ` +
+          "take 2 steps or more",
       );
     }
-    const given = options.sigmas;
+    if (options.levels) return listed(steps, options.levels);
+    const given = named(steps) ?? options.sigmas;
     if (given && given.length !== steps) {
       throw new LssgenError(
         "bad_option",
-        `FlowMatchEulerDiscreteScheduler: ${given.length} sigmas for ${steps} steps`,
+        `${name}: ${given.length} sigmas for ${steps} steps`,
       );
     }
     // Given levels are cast to f32 and every later operation rounds; the scheduler's own stay f64 to the end.
     const round = given ? f32 : (v: number): number => v;
     const raw = given?.map(f32) ??
       linspace(stored(train) * train, stored(1) * train, steps).map((t) => t / train);
-    const m = dynamic ? mu(options) : undefined;
+    const m = dynamic ? parameter(options) : undefined;
     let sigmas = raw.map((s) => {
       if (m === undefined) return round(round(round(shift) * s) / round(1 + round(round(shift - 1) * s)));
       const k = round(shiftType === "exponential" ? Math.exp(m) : m);
@@ -83,44 +144,29 @@ export function flowMatchEuler(c: SchedulerConfig): Scheduler {
     if (spacing) sigmas = spaced(spacing, sigmas[0], sigmas[steps - 1], steps);
     sigmas = sigmas.map(f32);
     if (inverted) sigmas = sigmas.map((s) => f32(1 - s));
-    return {
-      steps,
-      timesteps: sigmas.map((s) => f32(s * train)),
-      sigmas: [...sigmas, inverted ? 1 : 0],
-      initNoiseSigma: 1,
-      mu: m,
-    };
+    return { ...listed(steps, sigmas), mu: m };
   }
 
-  function steps(s: Schedule, begin = 0): Step[] {
-    return s.timesteps.slice(begin).map((timestep, k) => {
-      const index = begin + k;
-      const [sigma, next] = [s.sigmas[index], s.sigmas[index + 1]];
-      return {
-        index,
-        timestep,
-        sigma,
-        inputScale: 1,
-        x0: { sample: 1, output: -sigma },
-        // Stochastic: to the clean latents and back with fresh noise. Else x + (σ' − σ)·v.
-        next: stochastic
-          ? { sample: 1 - next, output: -sigma * (1 - next), noise: next }
-          : { sample: 1, output: f32(next - sigma) },
-      };
-    });
+  /** The schedule of levels that nothing changes any more. */
+  function listed(steps: number, levels: readonly number[]): Schedule {
+    const of = (sigma: number): number => f32(sigma * train);
+    const sigmas = [...levels.map(f32), inverted ? 1 : 0];
+    return { steps, ...listCalls(solver, sigmas.slice(0, -1).map(of), sigmas, of), initNoiseSigma: 1 };
   }
 
   return {
-    name: "FlowMatchEulerDiscreteScheduler",
+    name,
     kind: "flow",
+    calls: solver.calls,
     schedule,
-    steps,
+    steps: (s, begin = 0) => solver.steps(s, begin, noising),
     // From the timestep, not from σ: the two differ in the last bit, and the reference mixes by the timestep.
     addNoise: (s, index) => ({ signal: 1 - s.timesteps[index] / train, noise: s.timesteps[index] / train }),
     startAt(s, level) {
-      const later = s.sigmas.slice(0, -1).filter((sigma) => sigma < level);
-      const sigmas = [f32(level), ...later, s.sigmas[s.sigmas.length - 1]];
-      return { ...s, sigmas, timesteps: sigmas.slice(0, -1).map((v) => f32(v * train)) };
+      const later = s.sigmas.filter((sigma, i) =>
+        i % solver.calls === 0 && i < s.timesteps.length && sigma < level
+      );
+      return { ...s, ...listed(later.length + 1, [level, ...later]), steps: s.steps };
     },
   };
 }

@@ -7,35 +7,42 @@
 import { LssgenError } from "../errors.ts";
 import { SchedulerConfig } from "./config.ts";
 import { ddim } from "./ddim.ts";
+import { deisMultistep } from "./deis.ts";
+import { dpmSolverSinglestep } from "./dpm_singlestep.ts";
 import { dpmSolverMultistep } from "./dpm_solver.ts";
 import { eulerAncestral, eulerDiscrete } from "./euler.ts";
-import { flowMatchEuler } from "./flow_match_euler.ts";
+import { flowMatch, flowMatchEuler, flowMatchHeun } from "./flow_match_euler.ts";
+import { heunDiscrete } from "./heun.ts";
+import { kdpm2, kdpm2Ancestral } from "./kdpm2.ts";
 import { lcm } from "./lcm.ts";
 import { pndm } from "./pndm.ts";
+import { samplerNamed, SAMPLERS } from "./samplers.ts";
+import { tcd } from "./tcd.ts";
 import type { Scheduler, Step } from "./types.ts";
+import { uniPcMultistep } from "./unipc.ts";
 
 const CLASSES: Readonly<Record<string, (c: SchedulerConfig) => Scheduler>> = {
   FlowMatchEulerDiscreteScheduler: flowMatchEuler,
+  FlowMatchHeunDiscreteScheduler: flowMatchHeun,
   EulerDiscreteScheduler: eulerDiscrete,
   EulerAncestralDiscreteScheduler: eulerAncestral,
+  HeunDiscreteScheduler: heunDiscrete,
+  KDPM2DiscreteScheduler: kdpm2,
+  KDPM2AncestralDiscreteScheduler: kdpm2Ancestral,
   DDIMScheduler: ddim,
   PNDMScheduler: pndm,
   DPMSolverMultistepScheduler: dpmSolverMultistep,
+  DPMSolverSinglestepScheduler: dpmSolverSinglestep,
+  UniPCMultistepScheduler: uniPcMultistep,
+  DEISMultistepScheduler: deisMultistep,
   LCMScheduler: lcm,
+  TCDScheduler: tcd,
 };
 
-/** Samplers as stable-diffusion.cpp spells them, for diffusion models: what each changes in the stored config. */
-const SAMPLERS: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
-  "euler": { _class_name: "EulerDiscreteScheduler" },
-  "euler_a": { _class_name: "EulerAncestralDiscreteScheduler" },
-  "ddim": { _class_name: "DDIMScheduler", clip_sample: false },
-  "pndm": { _class_name: "PNDMScheduler", skip_prk_steps: true },
-  "dpm++2m": { _class_name: "DPMSolverMultistepScheduler" },
-  "dpm++2mk": { _class_name: "DPMSolverMultistepScheduler", use_karras_sigmas: true },
-  "lcm": { _class_name: "LCMScheduler", clip_sample: false },
-};
+/** Classes that {@linkcode createScheduler} makes, as diffusers spells them. */
+export const SCHEDULER_CLASSES: readonly string[] = Object.keys(CLASSES);
 
-/** Names that {@linkcode samplerConfig} takes. */
+/** Names that {@linkcode samplerConfig} takes, as stable-diffusion.cpp spells them where it has them. */
 export const SAMPLER_NAMES: readonly string[] = Object.keys(SAMPLERS);
 
 /**
@@ -53,7 +60,8 @@ export function createScheduler(config: Readonly<Record<string, unknown>>): Sche
       }`,
     );
   }
-  return finite(CLASSES[c.className](c));
+  const solver = isFlow(config) && SAMPLERS[config.lssgen_sampler as string]?.flow;
+  return finite(solver ? flowMatch(c, c.className, solver) : CLASSES[c.className](c));
 }
 
 /**
@@ -89,24 +97,105 @@ function isFinite(step: Step): boolean {
     );
 }
 
+function isFlow(config: Readonly<Record<string, unknown>>): boolean {
+  return String(config._class_name).startsWith("FlowMatch");
+}
+
 /**
- * The stored config with another sampler.
+ * The stored config with another sampler. Flow models keep their own schedule of noise levels; the sampler says how it is
+ * walked.
  *
  * @param config The model's scheduler_config.json.
- * @param sampler One of {@linkcode SAMPLER_NAMES}. Flow models know "euler" only.
+ * @param sampler One of {@linkcode SAMPLER_NAMES}, or such a name as A1111 or ComfyUI spells it ("DPM++ 2M Karras").
  * @throws {LssgenError} `bad_option` for an unknown name, or one that a flow model cannot use.
  */
 export function samplerConfig(
   config: Readonly<Record<string, unknown>>,
   sampler: string,
 ): Readonly<Record<string, unknown>> {
-  const flow = config._class_name === "FlowMatchEulerDiscreteScheduler";
-  const names = flow ? ["euler"] : SAMPLER_NAMES;
-  if (!names.includes(sampler)) {
+  const flow = isFlow(config);
+  const names = SAMPLER_NAMES.filter((name) => !flow || SAMPLERS[name].flow);
+  const found = samplerNamed(sampler);
+  if (!found || !names.includes(found.name)) {
     throw new LssgenError(
       "bad_option",
-      `Scheduler "${sampler}" is not one this model can use, expected one of ${names.join(", ")}`,
+      `Scheduler "${sampler.slice(0, 80)}" is not one this model can use, expected one of ${
+        names.join(", ")
+      }`,
     );
   }
-  return flow ? config : { ...config, ...SAMPLERS[sampler] };
+  const own = flow
+    ? { ...config, lssgen_sampler: found.name }
+    : { ...config, ...SAMPLERS[found.name].config };
+  return found.schedule ? scheduleConfig(own, found.schedule) : own;
+}
+
+/** What each schedule changes in a config. The flags are diffusers'; `lssgen_schedule` is ours. */
+const SCHEDULES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  normal: { lssgen_schedule: "normal" },
+  discrete: { lssgen_schedule: "normal" },
+  karras: { use_karras_sigmas: true },
+  exponential: { use_exponential_sigmas: true },
+  beta: { use_beta_sigmas: true },
+  simple: { lssgen_schedule: "simple" },
+  sgm_uniform: { lssgen_schedule: "sgm_uniform" },
+  ddim_uniform: { lssgen_schedule: "ddim_uniform" },
+  kl_optimal: { lssgen_schedule: "kl_optimal" },
+  linear_quadratic: { lssgen_schedule: "linear_quadratic" },
+};
+
+/** Names that {@linkcode scheduleConfig} takes. */
+export const SCHEDULE_NAMES: readonly string[] = Object.keys(SCHEDULES);
+
+/** What switches every spacing off. */
+const UNSPACED = {
+  use_karras_sigmas: false,
+  use_exponential_sigmas: false,
+  use_beta_sigmas: false,
+  use_lu_lambdas: false,
+};
+
+/** Schedulers whose timesteps are part of their rule. */
+const BOUND: readonly string[] = ["DDIMScheduler", "PNDMScheduler", "LCMScheduler", "TCDScheduler"];
+
+/**
+ * The stored config with another spacing of its noise levels.
+ *
+ * @param schedule One of {@linkcode SCHEDULE_NAMES}, in upper or lower case.
+ * @throws {LssgenError} `bad_option` for an unknown name, or a sampler that has its own timesteps.
+ */
+export function scheduleConfig(
+  config: Readonly<Record<string, unknown>>,
+  schedule: string,
+): Readonly<Record<string, unknown>> {
+  const name = scheduleNamed(schedule);
+  if (!name) {
+    throw new LssgenError(
+      "bad_option",
+      `schedule is "${schedule.slice(0, 80)}", expected one of ${SCHEDULE_NAMES.join(", ")}`,
+    );
+  }
+  checkFree(config, `schedule "${name}"`);
+  return { ...config, ...UNSPACED, lssgen_schedule: undefined, ...SCHEDULES[name] };
+}
+
+/** The schedule that a user means, or undefined. */
+export function scheduleNamed(text: string): string | undefined {
+  const name = text.trim().toLowerCase().replace(/[\s-]+/g, "_");
+  return SCHEDULE_NAMES.includes(name) ? name : undefined;
+}
+
+/**
+ * Refuses noise levels from outside for schedulers that have timesteps of their own.
+ *
+ * @param what What was asked for, for the message.
+ * @throws {LssgenError} `bad_option`.
+ */
+export function checkFree(config: Readonly<Record<string, unknown>>, what: string): void {
+  const className = String(config._class_name);
+  if (!BOUND.includes(className)) return;
+  throw new LssgenError(
+    "bad_option",
+    `${what} does not go with ${className}, which has its own timesteps; choose a sampler, for example euler (--sampling-method)`,
+  );
 }

@@ -23,29 +23,96 @@ export function roundEven(v: number): number {
 }
 
 /** How the levels between the ends are spaced. */
-export type Spacing = "karras" | "exponential" | "beta";
+export type Spacing = "karras" | "exponential" | "beta" | "lu" | "kl_optimal" | "linear_quadratic";
 
-/** The spacing that a config's use_…_sigmas asks for. */
-export function spacingOf(c: SchedulerConfig): Spacing | undefined {
-  const asked = (["karras", "exponential", "beta"] as const).filter((k) =>
-    c.flag(`use_${k}_sigmas`, false, true)
-  );
-  if (asked.length > 1) c.expect(`use_${asked[1]}_sigmas`, false);
-  return asked[0];
+/** Spacings that diffusers knows, and its options for them. */
+const FLAGS: Readonly<Partial<Record<Spacing, string>>> = {
+  karras: "use_karras_sigmas",
+  lu: "use_lu_lambdas",
+  exponential: "use_exponential_sigmas",
+  beta: "use_beta_sigmas",
+};
+
+/**
+ * The spacing that a config asks for, by use_…_sigmas or by our own `lssgen_schedule`.
+ *
+ * @param known What the class has; the others' options mean nothing to it, as in diffusers.
+ */
+export function spacingOf(
+  c: SchedulerConfig,
+  known: readonly Spacing[] = ["karras", "exponential", "beta"],
+): Spacing | undefined {
+  const asked = known.filter((k) => FLAGS[k] && c.flag(FLAGS[k], false, true));
+  if (asked.length > 1) c.expect(FLAGS[asked[1]]!, false);
+  const own = scheduleOf(c);
+  return own === "kl_optimal" || own === "linear_quadratic" ? own : asked[0];
+}
+
+/** Schedules beyond those of diffusers, as ComfyUI and stable-diffusion.cpp name them. */
+export type OwnSchedule =
+  | "normal"
+  | "simple"
+  | "sgm_uniform"
+  | "ddim_uniform"
+  | "kl_optimal"
+  | "linear_quadratic";
+
+const OWN: readonly (OwnSchedule | "none")[] = [
+  "none",
+  "normal",
+  "simple",
+  "sgm_uniform",
+  "ddim_uniform",
+  "kl_optimal",
+  "linear_quadratic",
+];
+
+/** The schedule that a config's `lssgen_schedule` names; not an option of diffusers. */
+export function scheduleOf(c: SchedulerConfig): OwnSchedule | undefined {
+  const own = c.oneOf("lssgen_schedule", OWN, "none");
+  return own === "none" ? undefined : own;
 }
 
 /**
  * Levels from `max` to `min`, both > 0.
  *
- * Source: Karras et al., arXiv 2206.00364, eq. 5 (ρ = 7); Lee et al., arXiv 2407.12173 (α = β = 0.6).
+ * Source: Karras et al., arXiv 2206.00364, eq. 5 (ρ = 7); Lee et al., arXiv 2407.12173 (α = β = 0.6); Lu et al., arXiv
+ * 2211.01095 (even in λ); Sabour et al., arXiv 2404.14507, theorem 3.1 (even in arctan σ). `linear_quadratic` is that of
+ * Genmo's Mochi: the first half falls by 2.5 % in even steps, the rest as a parabola.
  */
 export function spaced(spacing: Spacing, max: number, min: number, n: number): number[] {
-  if (spacing === "karras") {
-    const [a, b] = [max ** (1 / 7), min ** (1 / 7)];
-    return linspace(0, 1, n).map((ramp) => (a + ramp * (b - a)) ** 7);
+  switch (spacing) {
+    case "karras": {
+      const [a, b] = [max ** (1 / 7), min ** (1 / 7)];
+      return linspace(0, 1, n).map((ramp) => (a + ramp * (b - a)) ** 7);
+    }
+    case "exponential":
+    case "lu":
+      return linspace(Math.log(max), Math.log(min), n).map(Math.exp);
+    case "kl_optimal":
+      return linspace(Math.atan(max), Math.atan(min), n).map(Math.tan);
+    case "linear_quadratic":
+      return linearQuadratic(n).map((share) => share * max);
+    case "beta":
+      return linspace(0, 1, n).map((ramp) => min + betaQuantile(1 - ramp) * (max - min));
   }
-  if (spacing === "exponential") return linspace(Math.log(max), Math.log(min), n).map(Math.exp);
-  return linspace(0, 1, n).map((ramp) => min + betaQuantile(1 - ramp) * (max - min));
+}
+
+/** Fall of the first half of a linear-quadratic schedule. */
+const LINEAR_FALL = 0.025;
+
+/** From 1 towards 0, which would come next. */
+function linearQuadratic(n: number): number[] {
+  if (n < 2) return Array(n).fill(1);
+  const linear = Math.floor(n / 2);
+  const quadratic = n - linear;
+  const rest = linear - LINEAR_FALL * n;
+  const square = rest / (linear * quadratic ** 2);
+  const slope = LINEAR_FALL / linear - 2 * rest / quadratic ** 2;
+  return Array.from(
+    { length: n },
+    (_, i) => 1 - (i < linear ? i * LINEAR_FALL / linear : square * i * i + slope * i + square * linear ** 2),
+  );
 }
 
 const SHAPE = 0.6;
@@ -94,7 +161,7 @@ export function alphasCumprod(
   absent: BetaDefaults = { start: 0.0001, end: 0.02, kind: "linear" },
 ): Float32Array {
   const n = c.trainSteps;
-  const kind = c.oneOf("beta_schedule", ["linear", "scaled_linear", "squaredcos_cap_v2"], absent.kind);
+  const kind = c.oneOf("beta_schedule", ["linear", "scaled_linear", "squaredcos_cap_v2", "exp"], absent.kind);
   const beta = (key: string, absent: number): number => c.range(key, absent, 1e-9, 0.1);
   const [start, end] = [beta("beta_start", absent.start), beta("beta_end", absent.end)];
   const zeroSnr = c.flag("rescale_betas_zero_snr", false);
@@ -108,8 +175,10 @@ export function alphasCumprod(
       );
     }
     betas = trained.map(f32);
-  } else if (kind === "squaredcos_cap_v2") {
-    const bar = (t: number): number => Math.cos((t + 0.008) / 1.008 * Math.PI / 2) ** 2;
+  } else if (kind === "squaredcos_cap_v2" || kind === "exp") {
+    const bar = kind === "exp"
+      ? (t: number): number => Math.exp(-12 * t)
+      : (t: number): number => Math.cos((t + 0.008) / 1.008 * Math.PI / 2) ** 2;
     betas = Array.from({ length: n }, (_, i) => f32(Math.min(1 - bar((i + 1) / n) / bar(i / n), 0.999)));
   } else if (kind === "linear") betas = linspaceF32(start, end, n);
   else betas = linspaceF32(Math.sqrt(start), Math.sqrt(end), n).map((v) => f32(v * v));

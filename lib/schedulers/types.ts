@@ -44,6 +44,8 @@ export interface Step {
   readonly inputScale: number;
   /** Latents after the step. */
   readonly next: Terms;
+  /** Classifier-free guidance is left out of this call. */
+  readonly unguided?: boolean;
   /** The clean latents that the network's output implies. */
   readonly x0: Terms;
   /** Tensors to remember. All are computed from what held *before* the step, then put in place. */
@@ -63,6 +65,11 @@ export interface ScheduleOptions {
   readonly mu?: number;
   /** Noise levels before shifting, falling, in (0, 1]; FLUX passes {@linkcode linearSigmas}. Flow models only. */
   readonly sigmas?: readonly number[];
+  /**
+   * Noise levels as they are, falling, one of each step, without the final one: nothing shifts or spaces them. In (0, 1] for
+   * flow models, else the ratio of noise to signal. Schedulers that are bound to their own timesteps refuse them.
+   */
+  readonly levels?: readonly number[];
 }
 
 /** Factors of clean latents and noise. */
@@ -79,6 +86,10 @@ export interface Scheduler {
   readonly name: string;
   /** "flow": x = (1 − σ)·x₀ + σ·ε. "diffusion": variance-preserving or -exploding. */
   readonly kind: "flow" | "diffusion";
+  /** Calls of the network in every step but the last; 1 when absent. A step begins at each multiple of it. */
+  readonly calls?: number;
+  /** Whether fresh noise is drawn in the course of a run. */
+  readonly stochastic?: boolean;
   /**
    * Noise levels for a number of steps.
    *
@@ -87,7 +98,7 @@ export interface Scheduler {
   schedule(steps: number, options?: ScheduleOptions): Schedule;
   /** The steps from index `begin` on, with a fresh history. */
   steps(schedule: Schedule, begin?: number): Step[];
-  /** What brings clean latents to the noise level of step `index`. */
+  /** What brings clean latents to the noise level of call `index`; for KDPM2's second calls, as diffusers has it, to the next. */
   addNoise(schedule: Schedule, index: number): NoiseMix;
   /** The same schedule from noise level `level` in (0, 1) on, `level` itself being its first. Flow models only. */
   startAt?(schedule: Schedule, level: number): Schedule;

@@ -22,7 +22,9 @@ export const megafusion: Method = {
     const count = doublings(r, r.minResolution);
     const { sizes, warnings } = stageSizes(r, count);
     const schedule = stageSchedule(r, sizes[count], r.steps, sizes.length);
-    const n = schedule.timesteps.length;
+    // Steps of two calls are not torn apart; PNDM's schedule has one call more than steps.
+    const { calls = 1 } = r.scheduler;
+    const n = calls === 1 ? schedule.timesteps.length : schedule.steps;
     const first = count === 0 ? n : Math.round(n * FIRST_SHARE[r.scheduler.kind]);
     // The rest is split evenly, the last stage taking what does not divide.
     const share = Math.floor((n - first) / Math.max(1, count));
@@ -35,9 +37,9 @@ export const megafusion: Method = {
     const starts = sizes.map((_, i) => i === 0 ? 0 : first + (i - 1) * share);
     const stages = sizes.map((size, i) =>
       makeStage(r, i, size, schedule, {
-        begin: starts[i],
-        end: starts[i + 1] ?? n,
-        grow: i === 0 ? undefined : growth(r, schedule, starts[i], "x0", "pixel"),
+        begin: starts[i] * calls,
+        end: i === count ? undefined : starts[i + 1] * calls,
+        grow: i === 0 ? undefined : growth(r, schedule, starts[i] * calls, "x0", "pixel"),
       })
     );
     return { stages, warnings };

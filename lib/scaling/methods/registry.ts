@@ -11,9 +11,13 @@ import { direct } from "./direct.ts";
 import { hiresFix } from "./hires_fix.ts";
 import { latentScaling } from "./lssgen.ts";
 import { megafusion } from "./megafusion.ts";
+import { refine } from "./refine.ts";
 import { selfCascade } from "./self_cascade.ts";
+import { selfLift } from "./selflift.ts";
+import { spectral } from "./spectral.ts";
+import { stagesByHand } from "./stages.ts";
 
-/** Every method, the default first. */
+/** The methods that every model and sampler can draw with, the default first. */
 export const METHODS: readonly Method[] = [
   latentScaling,
   direct,
@@ -21,7 +25,11 @@ export const METHODS: readonly Method[] = [
   selfCascade,
   diffuseHigh,
   hiresFix,
+  selfLift,
 ];
+
+/** Every method: also those that need a flow model, a sampler that goes through any noise level, or stages by hand. */
+export const ALL_METHODS: readonly Method[] = [...METHODS, spectral, refine, stagesByHand];
 
 /**
  * A method by its name.
@@ -29,9 +37,9 @@ export const METHODS: readonly Method[] = [
  * @throws {LssgenError} `bad_option` for an unknown one.
  */
 export function methodNamed(name: string): Method {
-  const found = METHODS.find((method) => method.name === name);
+  const found = ALL_METHODS.find((method) => method.name === name);
   if (!found) {
-    const names = METHODS.map((method) => method.name).join(", ");
+    const names = ALL_METHODS.map((method) => method.name).join(", ");
     throw new LssgenError("bad_option", `Method "${name}" is unknown, expected one of ${names}`);
   }
   return found;

@@ -1,0 +1,144 @@
+/**
+ * Samplers by the names that people know: one line each.
+ *
+ * @module
+ */
+
+import { deisSolver } from "./deis.ts";
+import { dpmSinglestep } from "./dpm_singlestep.ts";
+import { type DpmOptions, dpmSolver } from "./dpm_solver.ts";
+import { flowAncestralSolver, flowEulerSolver, flowStochasticSolver } from "./flow_match_euler.ts";
+import { heunSolver } from "./heun.ts";
+import { kdpm2Solver } from "./kdpm2.ts";
+import type { Solver } from "./solver.ts";
+import { uniPc } from "./unipc.ts";
+
+/** A sampler. */
+export interface Sampler {
+  /** What it changes in the stored config of a diffusion model. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** How it walks a flow model's schedule; absent where it cannot. */
+  readonly flow?: Solver;
+  /** Other spellings, in lower case without blanks, underscores and dashes. */
+  readonly also?: readonly string[];
+}
+
+const PLAIN: DpmOptions = {
+  algorithm: "dpmsolver++",
+  order: 2,
+  heun: false,
+  lowerFinal: true,
+  eulerFinal: false,
+};
+
+/** Settings of a multistep solver, over whatever the stored config says. */
+function multistep(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return {
+    _class_name: "DPMSolverMultistepScheduler",
+    algorithm_type: "dpmsolver++",
+    solver_order: 2,
+    solver_type: "midpoint",
+    ...options,
+  };
+}
+
+/** Every sampler, as stable-diffusion.cpp spells it where it has it. */
+export const SAMPLERS: Readonly<Record<string, Sampler>> = {
+  "euler": { config: { _class_name: "EulerDiscreteScheduler" }, flow: flowEulerSolver },
+  "euler_a": {
+    config: { _class_name: "EulerAncestralDiscreteScheduler" },
+    flow: flowAncestralSolver,
+    also: ["eulerancestral"],
+  },
+  "heun": { config: { _class_name: "HeunDiscreteScheduler", clip_sample: false }, flow: heunSolver },
+  "dpm2": { config: { _class_name: "KDPM2DiscreteScheduler" }, flow: kdpm2Solver, also: ["kdpm2"] },
+  "dpm2_a": {
+    config: { _class_name: "KDPM2AncestralDiscreteScheduler" },
+    also: ["dpm2ancestral", "kdpm2a", "kdpm2ancestral"],
+  },
+  "dpm++2s": {
+    config: {
+      _class_name: "DPMSolverSinglestepScheduler",
+      algorithm_type: "dpmsolver++",
+      solver_order: 2,
+      solver_type: "midpoint",
+      lower_order_final: true,
+    },
+    flow: dpmSinglestep(PLAIN),
+  },
+  "dpm++sde": {
+    config: {
+      _class_name: "DPMSolverSinglestepScheduler",
+      algorithm_type: "sde-dpmsolver++",
+      solver_order: 2,
+      solver_type: "midpoint",
+      lower_order_final: true,
+    },
+    flow: dpmSinglestep({ ...PLAIN, algorithm: "sde-dpmsolver++" }),
+    also: ["dpm++sdegpu"],
+  },
+  "dpm++2m": { config: multistep({}), flow: dpmSolver(PLAIN), also: ["dpm++2mv2"] },
+  "dpm++2mk": { config: multistep({ use_karras_sigmas: true }) },
+  "dpm++2m_sde": {
+    config: multistep({ algorithm_type: "sde-dpmsolver++" }),
+    flow: dpmSolver({ ...PLAIN, algorithm: "sde-dpmsolver++" }),
+    also: ["dpm++2msdegpu"],
+  },
+  "dpm++3m": { config: multistep({ solver_order: 3 }), flow: dpmSolver({ ...PLAIN, order: 3 }) },
+  "dpm++3m_sde": {
+    config: multistep({ solver_order: 3, algorithm_type: "sde-dpmsolver++" }),
+    flow: dpmSolver({ ...PLAIN, order: 3, algorithm: "sde-dpmsolver++" }),
+    also: ["dpm++3msdegpu"],
+  },
+  // Refined exponential steps of two points are DPM++ 2M with the quotient's weight integrated exactly.
+  "res_multistep": {
+    config: multistep({ solver_type: "heun" }),
+    flow: dpmSolver({ ...PLAIN, heun: true }),
+  },
+  "unipc": {
+    config: {
+      _class_name: "UniPCMultistepScheduler",
+      solver_order: 2,
+      solver_type: "bh2",
+      predict_x0: true,
+      solver_p: null,
+      disable_corrector: [],
+    },
+    flow: uniPc({ order: 2, exponential: true, predictX0: true, lowerFinal: true, uncorrected: [] }),
+    also: ["unipcbh2"],
+  },
+  "deis": {
+    config: {
+      _class_name: "DEISMultistepScheduler",
+      algorithm_type: "deis",
+      solver_order: 2,
+      solver_type: "logrho",
+    },
+    flow: deisSolver(2, true),
+  },
+  "ddim": { config: { _class_name: "DDIMScheduler", clip_sample: false } },
+  "pndm": { config: { _class_name: "PNDMScheduler", skip_prk_steps: true }, also: ["plms"] },
+  "lcm": { config: { _class_name: "LCMScheduler", clip_sample: false }, flow: flowStochasticSolver },
+  "tcd": { config: { _class_name: "TCDScheduler" } },
+};
+
+/** A name without what spellings differ in. */
+function bare(name: string): string {
+  return name.toLowerCase().replace(/^k_/, "").replace(/dpmpp/, "dpm++").replace(/[\s_-]+/g, "");
+}
+
+/** Spacings that A1111 appends to a sampler's name. */
+const SUFFIXES: readonly string[] = ["karras", "exponential"];
+
+/**
+ * The sampler that a name means, in the spelling of stable-diffusion.cpp ("dpm++2m"), A1111 ("DPM++ 2M Karras") or ComfyUI
+ * ("dpmpp_2m"), and the schedule that the name asks for too. Undefined for none.
+ */
+export function samplerNamed(text: string): { name: string; schedule?: string } | undefined {
+  if (Object.hasOwn(SAMPLERS, text)) return { name: text };
+  const wanted = bare(text);
+  const schedule = SUFFIXES.find((suffix) => wanted.endsWith(suffix));
+  const stem = schedule ? wanted.slice(0, -schedule.length) : wanted;
+  const name = Object.keys(SAMPLERS).find((key) => bare(key) === stem || SAMPLERS[key].also?.includes(stem));
+  return name === undefined ? undefined : { name, ...schedule && { schedule } };
+}
