@@ -428,9 +428,9 @@ class Scenes:
         x0, y0, x1, y1 = self.box(j, noun)
         longer = max(x1 - x0, y1 - y0)
         scale = width / longer
-        # Vector drawings are rasterised anew where the stored pixels would not do.
-        fine = j > 0 and scale > 1.05
-        key = (noun, j, t["colour"], fine and round(width / 32))
+        # Vector drawings are rasterised anew where the stored pixels would not do; small pictures come from reduced ones.
+        fine, small = j > 0 and scale > 1.05, scale < 0.2
+        key = (noun, j, t["colour"], fine and round(width / 32), small)
         if key not in self.cache:
             if fine:
                 side = int(nouns.SIDE * scale + 31) // 32 * 32
@@ -441,13 +441,14 @@ class Scenes:
                 x = np.asarray(self.drawings[j, noun, y0:y1, x0:x1])
             if t["colour"]:
                 x = recolour(x, t["colour"])
-            while len(self.cache) > 700:
+            x = Image.fromarray(np.ascontiguousarray(x)).convert("RGBa")
+            while len(self.cache) > (4000 if small else 600):
                 self.cache.popitem(last=False)
-            self.cache[key] = Image.fromarray(np.ascontiguousarray(x)).convert("RGBa")
+            self.cache[key] = x.reduce(4) if small else x
         p = self.cache[key]
         f = width / max(p.size)
         size = max(2, round(p.width * f)), max(2, round(p.height * f))
-        out = p.resize(size, Image.LANCZOS if f > 0.5 else Image.BOX if f < 0.1 else Image.HAMMING, reducing_gap=None)
+        out = p.resize(size, Image.LANCZOS if f > 0.5 else Image.HAMMING)
         if f > 1.15 and not fine:
             out = out.filter(ImageFilter.UnsharpMask(radius=0.9 * f, percent=70, threshold=1))
         return out
