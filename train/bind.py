@@ -21,13 +21,15 @@ class Heads(nn.Module):
         super().__init__()
         self.pooled = nn.Sequential(nn.Linear(pooled, 640), nn.GELU(), nn.Linear(640, 3 * SIDE * SIDE))
         self.queries = nn.Parameter(torch.randn(64, states) * 0.5)
-        self.attention = nn.MultiheadAttention(states, 6, batch_first=True)
+        self.q, self.k, self.v, self.o = (nn.Linear(states, states, bias=False) for _ in range(4))
         self.patch = nn.Sequential(nn.LayerNorm(states), nn.Linear(states, 640), nn.GELU(), nn.Linear(640, 48))
 
     def forward(self, pooled, states):
         a = self.pooled(pooled).view(-1, 3, SIDE, SIDE)
-        q = self.queries.expand(len(states), -1, -1)
-        b = q + self.attention(q, states, states, need_weights=False)[0]
+        h = lambda x: x.unflatten(-1, (6, -1)).transpose(-2, -3)  # [..., N, D] → [..., heads, N, d]
+        q, k, v = h(self.q(self.queries)), h(self.k(states)), h(self.v(states))
+        read = torch.softmax((q @ k.mT).float() * q.shape[-1] ** -0.5, -1).to(v.dtype) @ v
+        b = self.queries + self.o(read.transpose(1, 2).flatten(2))
         b = self.patch(b).view(-1, 8, 8, 3, 4, 4).permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, SIDE, SIDE)
         return a, b
 
