@@ -26,6 +26,7 @@ PARTS = {
     "text": (["text.py"], None, None, []),
     "vae": (["vae.py"], 150, 8, []),
     "bind": (["bind.py"], 60, 3, ["text"]),
+    "judge": (["judge.py"], 60, 3, ["text"]),
     "latents": (["latents.py"], None, None, ["vae", "bind"]),
     "denoise": (["denoise.py"], 480, 20, ["latents"]),
     "upsampler": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
