@@ -134,11 +134,20 @@ def main(minutes, batch=96):
             return
 
 
+def manner(x):
+    """(sharpness, saturation) of a picture [3, n, n] in -1..1: mean length of the brightness's gradient, mean distance of largest and least channel, both of 0..1."""
+    x = (x + 1) / 2
+    grey = x.mean(0)
+    dy, dx = grey[1:, :-1] - grey[:-1, :-1], grey[:-1, 1:] - grey[:-1, :-1]
+    return (dy ** 2 + dx ** 2).sqrt().mean().item(), (x.amax(0) - x.amin(0)).mean().item()
+
+
 def write(path):
-    """Convolutions with their batch norms folded in, heads, and statistics of real drawings' features, f16 and f32 safetensors."""
+    """Convolutions with their batch norms folded in, heads, and what the unseen prompts look like when they are drawn, as safetensors."""
     from safetensors.torch import save_file
+    import unseen
     s = loop.weights_of("judge")
-    scenes = data.Scenes(91)
+    scenes = data.Scenes(91, unseen=True)
     m = Judge(len(scenes.names))
     m.load_state_dict(s["average"])
     m.eval()
@@ -149,15 +158,19 @@ def write(path):
         out[f"convs.{i}.bias"] = (b.bias - b.running_mean * f).half()
     for h in ("noun", "style", "ground", "tint"):
         out[f"{h}.weight"], out[f"{h}.bias"] = getattr(m, h).weight.detach().half(), getattr(m, h).bias.detach().half()
+    features, manners = [], {256: [], 512: []}
     with torch.no_grad():
-        f = []
-        for _ in range(2000):
-            f.append(m(scenes.draw(scenes.spec(), SIDE, 0.05)[None])[4][0])
-        f = torch.stack(f)
-    out["real.mean"], out["real.covariance"] = f.mean(0), torch.cov(f.T)
+        for e in unseen.load():
+            spec = unseen.spec_of(e, scenes)
+            for side in manners:
+                x = scenes.draw(spec, side, 0.05)
+                manners[side].append(manner(x))
+                features.append(m(F.interpolate(x[None], size=(SIDE, SIDE), mode="area"))[4][0])
+    out["real.features"] = torch.stack(features).half()
     out = {k: v.contiguous() for k, v in out.items()}
+    mean = {side: torch.tensor(v).mean(0).tolist() for side, v in manners.items()}
     loop.write(path, lambda p: save_file(out, p, dict(nouns=json.dumps(scenes.names), styles=json.dumps(data.STYLES), grounds=json.dumps(GROUNDS), tints=json.dumps(TINTS),
-                                                      step=str(s["step"]), right=json.dumps(s.get("right")))))
+                                                      step=str(s["step"]), right=json.dumps(s.get("right")), manner=json.dumps(mean))))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """What all trainings share: time, pauses, checkpoints that survive an interruption, optimizers.
 
 Time is that of the processor (of two cores; on a GPU, the clock's): a machine that others use makes a run longer, not shorter. A file
-`pause` in LSSGEN_RUNS holds every training until it is removed (SIGSTOP and SIGCONT do too); a file `finish` makes the running part lower
-its rate to nothing over its last minutes and end.
+`pause` in LSSGEN_RUNS holds every training until it is removed (SIGSTOP and SIGCONT do too); a file `finish` (or `finish-NAME`, of one part)
+makes the running part lower its rate to nothing over its last two minutes and end; SIGUSR1 saves at once; SIGTERM saves and ends.
 """
-import copy, json, os, random, time
+import copy, json, os, random, signal, sys, time
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
@@ -41,6 +41,9 @@ class Loop:
         self.step, self.before, self.log = s.get("step", 0), s.get("spent", 0.0), s.get("log", [])
         self.first, self.paused, self.ending, self.run = self.step, 0.0, None, {}
         self.start, self.looked, self.saved = self.clock(), 0.0, time.time()
+        self.asked, self.stopping = False, False
+        signal.signal(signal.SIGUSR1, lambda *_: setattr(self, "asked", True))
+        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopping", True))
         random.seed(self.step + int(time.time()))
         torch.manual_seed(self.step + int(time.time()))
 
@@ -62,7 +65,7 @@ class Loop:
             self.looked = time.time()
             while os.path.exists(f"{RUNS}/pause"):
                 time.sleep(5)
-            if self.ending is None and os.path.exists(f"{RUNS}/finish"):
+            if self.ending is None and (os.path.exists(f"{RUNS}/finish") or os.path.exists(f"{RUNS}/finish-{self.name}")):
                 self.ending = self.now
         if self.ending is not None:
             # Down over two minutes, from wherever it is.
@@ -87,13 +90,16 @@ class Loop:
             print(f"{self.name} {self.step} {self.spent:.0f}s " + " ".join(f"{k}:{v:.4f}" for k, v in self.run.items()), flush=True)
 
     def due(self):
-        return time.time() - self.saved > SAVE_EVERY
+        return self.asked or self.stopping or time.time() - self.saved > SAVE_EVERY
 
     def save(self, model, average, opts=(), **extra):
         state = dict(model={k: v.cpu() for k, v in model.items()}, average={k: v.cpu() for k, v in average.items()}, opts=[o.state_dict() for o in opts],
                      step=self.step, spent=self.spent, log=self.log, **extra)
         write(self.path, lambda p: torch.save(state, p))
-        self.saved = time.time()
+        self.saved, self.asked = time.time(), False
+        if self.stopping:
+            print(f"{self.name}: saved at {self.step} and ended, as asked", flush=True)
+            sys.exit(75)  # not done: the driver must not go on to what follows
 
 
 def kept(name):

@@ -12,8 +12,8 @@ too, it begins. Two parts run side by side, one thread each, niced; on a machine
     --keep                  writes the averaged f16 weights into train/checkpoints, for committing; trains nothing
     --pack FILE             one tar of everything another machine needs (npm archives, checkpoints): unpack it as its LSSGEN_RUNS
 
-While it runs: a file DIR/pause holds all parts until it is removed (or kill -STOP and -CONT); a file DIR/finish ends the running parts after
-two minutes with a falling rate; SIGTERM to run.py ends it, what was saved last (every ten minutes) stays.
+While it runs: a file DIR/pause holds all parts until it is removed (or kill -STOP and -CONT); a file DIR/finish (DIR/finish-NAME: one part)
+ends the running parts after two minutes with a falling rate; SIGTERM to run.py makes every part save and end.
 
 Needs: pip install torch diffusers transformers tokenizers safetensors sentencepiece resvg-py pillow matplotlib; and in DIR/npm the archives
 of `npm pack @lobehub/fluent-emoji-3d@1.1.0 @iconify-json/fluent-emoji-flat@1.2.6 @iconify-json/noto@1.2.9 emojibase-data@17.0.0`.
@@ -25,8 +25,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PARTS = {
     "text": (["text.py"], None, None, []),
     "vae": (["vae.py"], 150, 8, []),
-    "bind": (["bind.py"], 60, 3, ["text"]),
-    "judge": (["judge.py"], 60, 3, ["text"]),
+    "bind": (["bind.py"], 40, 3, ["text"]),
+    "judge": (["judge.py"], 40, 3, ["text"]),
     "latents": (["latents.py"], None, None, ["vae", "bind"]),
     "denoise": (["denoise.py"], 480, 20, ["latents"]),
     "upsampler": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
@@ -105,11 +105,14 @@ def train(a, runs, on_gpu):
         log = open(f"{runs}/log/{name}.log", "a")
         line = " && ".join(" ".join([sys.executable, f"{HERE}/{c[0]}", *c[1:]]) for c in commands(name))
         print(f"{time.strftime('%H:%M:%S')} {name}: {line}", flush=True)
-        running[name] = subprocess.Popen(["nice", "-n", os.environ.get("NICE", "19"), "sh", "-c", line], env=env, stdout=log, stderr=log, start_new_session=True)
+        running[name] = subprocess.Popen(["nice", "-n", os.environ.get("NICE", "0" if a.smoke else "19"), "sh", "-c", line], env=env, stdout=log, stderr=log, start_new_session=True)
 
     def stop(*_):
         for q in running.values():
-            os.killpg(q.pid, signal.SIGTERM)
+            if q.poll() is None:
+                os.killpg(q.pid, signal.SIGTERM)
+        for q in running.values():
+            q.wait()
         sys.exit(143)
 
     signal.signal(signal.SIGTERM, stop)
@@ -119,6 +122,8 @@ def train(a, runs, on_gpu):
         for name, q in list(running.items()):
             if q.poll() is not None:
                 del running[name]
+                if os.path.exists(f"{runs}/finish-{name}"):
+                    os.remove(f"{runs}/finish-{name}")
                 if q.returncode:
                     tail = open(f"{runs}/log/{name}.log").read()[-2000:]
                     print(f"{name} failed ({q.returncode}):\n{tail}", flush=True)

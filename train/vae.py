@@ -99,7 +99,7 @@ def fast(vae):
         h = self.conv2(norm_silu(self.norm2, h))
         return (x if self.conv_shortcut is None else self.conv_shortcut(x)) + h
 
-    if loop.DEVICE.type == "cpu":
+    if loop.DEVICE.type == "cpu" and not loop.SMOKE:  # compiling takes longer than a smoke test
         for m in vae.modules():
             if isinstance(m, ResnetBlock2D):
                 m.forward = forward.__get__(m)
