@@ -5,9 +5,9 @@ TypeScript, so it is made of 3×3 convolutions, ReLU and sums only: batch norms 
 
 Input: [3, 96, 96] in -1..1. A grid of 6×6 cells gives logits of every noun; a picture's are their log-mean-exp, so that two things can both
 win. Pooled features give style, background (plain colours, "gradient", scenes) and colour ("" or a colour word) of the first thing.
-`judge.py` in the driver trains; `judge.py write FILE` folds and writes; `judge.py test` says how often it is right on real drawings.
+`judge.py` in the driver trains; `judge.py write` folds and writes judge.safetensors and judge.json beside itself; `judge.py test` says how often it is right on real drawings.
 """
-import json, random, sys
+import json, os, random, sys
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -142,7 +142,7 @@ def manner(x):
     return (dy ** 2 + dx ** 2).sqrt().mean().item(), (x.amax(0) - x.amin(0)).mean().item()
 
 
-def write(path):
+def write(folder):
     """Convolutions with their batch norms folded in, heads, and what the unseen prompts look like when they are drawn, as safetensors."""
     from safetensors.torch import save_file
     import unseen
@@ -169,13 +169,15 @@ def write(path):
     out["real.features"] = torch.stack(features).half()
     out = {k: v.contiguous() for k, v in out.items()}
     mean = {side: torch.tensor(v).mean(0).tolist() for side, v in manners.items()}
-    loop.write(path, lambda p: save_file(out, p, dict(nouns=json.dumps(scenes.names), styles=json.dumps(data.STYLES), grounds=json.dumps(GROUNDS), tints=json.dumps(TINTS),
-                                                      step=str(s["step"]), right=json.dumps(s.get("right")), manner=json.dumps(mean))))
+    loop.write(f"{folder}/judge.safetensors", lambda p: save_file(out, p))
+    right = dict(zip(("noun", "style", "background", "colour", "both of two"), s.get("right", [])))
+    names = dict(nouns=scenes.names, styles=data.STYLES, grounds=GROUNDS, tints=TINTS, side=SIDE, strides=[l[2] for l in LAYERS], manner=mean, right=right, step=s["step"])
+    loop.write(f"{folder}/judge.json", lambda p: open(p, "w").write(json.dumps(names, ensure_ascii=False) + "\n"))
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "write":
-        write(sys.argv[2])
+        write(os.path.dirname(os.path.abspath(__file__)))
     elif sys.argv[1] == "test":
         m = Judge(len(nouns.catalogue()))
         m.load_state_dict(loop.weights_of("judge")["average"])
