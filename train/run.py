@@ -30,6 +30,8 @@ PARTS = {
     "latents": (["latents.py"], None, None, ["vae", "bind"]),
     "denoise": (["denoise.py"], 480, 20, ["latents"]),
     "upsampler": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
+    "export": (["export.py"], None, None, ["upsampler"]),
+    "curves": (["curves.py"], None, None, ["upsampler"]),
 }
 COUNTS = {128: (40960, 200_000), 256: (12288, 80_000), 512: (256, 4096)}  # scenes encoded ahead: on a processor, on a GPU
 
@@ -54,7 +56,7 @@ def keep():
     sys.path.insert(0, HERE)
     import loop
     for name in PARTS:
-        done = loop.keep(name)
+        done = loop.keep(name)  # None for parts without weights
         if done:
             print(f"{name}: step {done[2]}, {done[1] / 1e6:.2f} MB in {os.path.relpath(done[0])}")
     for name in ("tokenizer", "tokenizer_2"):
