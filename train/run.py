@@ -99,6 +99,8 @@ def train(a, runs, on_gpu):
         if name == "latents":
             for side, (few, many) in COUNTS.items():
                 yield [*script, str(side), str(max(32, int(a.scale * (many if on_gpu else few))) if not a.smoke else (32 if side < 512 else 8))]
+        elif name == "curves":
+            yield [*script, f"{runs}/log/curves.png"]
         else:
             minutes = card if on_gpu else cpu
             yield [*script, *([str(0.02 if a.smoke else minutes * a.scale)] if minutes else [])]

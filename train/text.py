@@ -120,7 +120,10 @@ class Tokens:
         clip = torch.tensor([c + [self.eos] * (n - len(c)) for c in clip])
         t5 = torch.tensor([(e.ids[:LENGTH - 1] + [1] if len(e.ids) > LENGTH else e.ids + [0] * (LENGTH - len(e.ids)))
                            for e in self.t5.encode_batch(captions)])
-        return clip, t5
+        # Embeddings begin at a quarter of T5's own scale: they are to learn what a word looks like, not only to differ (bind.py).
+    with torch.no_grad():
+        t5.shared.weight.mul_(0.25)
+    return clip, t5
 
 
 def encoders(folder):

@@ -25,6 +25,8 @@ export interface JudgeNames {
   readonly manner: Readonly<Record<string, readonly [number, number]>>;
   /** Shares that are right on real drawings which the judge has not seen. */
   readonly right: Readonly<Record<string, number>>;
+  /** Features that PyTorch finds in a picture whose byte i is (37 i + 11 (i >> 7)) mod 256. */
+  readonly example: readonly number[];
 }
 
 /** What a picture shows. */
