@@ -120,10 +120,7 @@ class Tokens:
         clip = torch.tensor([c + [self.eos] * (n - len(c)) for c in clip])
         t5 = torch.tensor([(e.ids[:LENGTH - 1] + [1] if len(e.ids) > LENGTH else e.ids + [0] * (LENGTH - len(e.ids)))
                            for e in self.t5.encode_batch(captions)])
-        # Embeddings begin at a quarter of T5's own scale: they are to learn what a word looks like, not only to differ (bind.py).
-    with torch.no_grad():
-        t5.shared.weight.mul_(0.25)
-    return clip, t5
+        return clip, t5
 
 
 def encoders(folder):
@@ -138,6 +135,9 @@ def encoders(folder):
     t5 = T5EncoderModel(T5Config(attn_implementation="eager", vocab_size=n, d_model=192, d_kv=32, d_ff=384, num_layers=3, num_heads=6,
                                  feed_forward_proj="gated-gelu", dropout_rate=0.0, is_encoder_decoder=False, use_cache=False,
                                  pad_token_id=0, eos_token_id=1))
+    # Embeddings begin at a quarter of T5's own scale: they are to learn what a word looks like, not only to differ (bind.py).
+    with torch.no_grad():
+        t5.shared.weight.mul_(0.25)
     return clip, t5
 
 
