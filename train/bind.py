@@ -7,7 +7,7 @@ from CLIP's pooled vector and once from T5's states read by 8×8 queries, as the
 Most of a batch are single things on plain backgrounds, put together from reduced drawings in one go, which costs next to nothing; the rest
 are scenes of every kind.
 """
-import random, sys
+import functools, random, sys
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -24,11 +24,13 @@ class Heads(nn.Module):
         self.q, self.k, self.v, self.o = (nn.Linear(states, states, bias=False) for _ in range(4))
         self.patch = nn.Sequential(nn.LayerNorm(states), nn.Linear(states, 640), nn.GELU(), nn.Linear(640, 48))
 
-    def forward(self, pooled, states):
+    def forward(self, pooled, states, told):
+        """`told` [B, T]: which tokens are words. Read together with twenty pads, a noun's share of a mean is too small to be found."""
         a = self.pooled(pooled).view(-1, 3, SIDE, SIDE)
         h = lambda x: x.unflatten(-1, (6, -1)).transpose(-2, -3)  # [..., N, D] → [..., heads, N, d]
         q, k, v = h(self.q(self.queries)), h(self.k(states)), h(self.v(states))
-        read = torch.softmax((q @ k.mT).float() * q.shape[-1] ** -0.5, -1).to(v.dtype) @ v
+        scores = ((q @ k.mT).float() * q.shape[-1] ** -0.5).masked_fill(~told[:, None, None], -1e4)
+        read = torch.softmax(scores, -1).to(v.dtype) @ v
         b = self.queries + self.o(read.transpose(1, 2).flatten(2))
         b = self.patch(b).view(-1, 8, 8, 3, 4, 4).permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, SIDE, SIDE)
         return a, b
@@ -41,7 +43,7 @@ class Model(nn.Module):
         self.heads = Heads()
 
     def forward(self, clip, t5):
-        return self.heads(self.clip(clip).pooler_output, self.t5(t5).last_hidden_state)
+        return self.heads(self.clip(clip).pooler_output, self.t5(t5).last_hidden_state, t5 != 0)
 
 
 class Thumbnails:
@@ -94,9 +96,28 @@ def retrieval(model, scenes, tokens, thumbnails, count=256):
     return right
 
 
+def batches(seed, n, tokens):
+    """(pictures [n, 3, SIDE, SIDE] as signed bytes, clip ids, t5 ids). Scenes of every kind come from a pool that is slowly refreshed."""
+    scenes, pool = data.Scenes(seed), []
+    thumbnails = Thumbnails(scenes)
+    while True:
+        specs = [easy(scenes) for _ in range(n * 2 // 3)]
+        x = [(thumbnails.draw(specs) * 127).round().char()]
+        for _ in range(4 if len(pool) >= 64 or loop.SMOKE else 64):
+            s = scenes.spec()
+            row = s, (scenes.draw(s, SIDE, 0.04) * 127).round().char()
+            if len(pool) < 6000:
+                pool.append(row)
+            else:
+                pool[random.randrange(len(pool))] = row
+        more = random.choices(pool, k=n - len(specs))
+        x.append(torch.stack([p for _, p in more]))
+        yield torch.cat(x), *tokens([scenes.caption(s) for s in specs + [s for s, _ in more]])
+
+
 def main(minutes, batch=192):
     run = loop.Loop("bind", minutes)
-    scenes, tokens = data.Scenes(1 + run.step), text.Tokens(text.FOLDER)
+    scenes, tokens = data.Scenes(1), text.Tokens(text.FOLDER)
     thumbnails = Thumbnails(scenes)
     model = Model()
     if run.state:
@@ -114,28 +135,12 @@ def main(minutes, batch=192):
     rates = loop.Rates(opts)
     if loop.SMOKE:
         batch = 16
-    # Scenes of every kind come from a pool that is slowly refreshed.
-    pool = []
-
-    def scene():
-        s = scenes.spec()
-        return s, (scenes.draw(s, SIDE, 0.04) * 127).round().char()
-
+    feed = loop.Feed.of(functools.partial(batches, n=batch, tokens=tokens), 1 + run.step)
     while True:
         share = run.share()
         rates.set(run.rate(share, 0.4))
-        specs = [easy(scenes) for _ in range(batch * 2 // 3)]
-        x = [thumbnails.draw(specs)]
-        for _ in range(4 if len(pool) >= 64 or loop.SMOKE else 64):
-            if len(pool) < 6000:
-                pool.append(scene())
-            else:
-                pool[random.randrange(len(pool))] = scene()
-        more = random.choices(pool, k=batch - len(specs))
-        x.append(torch.stack([p for _, p in more]).float() / 127)
-        captions = [scenes.caption(s) for s in specs + [s for s, _ in more]]
-        clip, t5 = (t.to(loop.DEVICE) for t in tokens(captions))
-        x = torch.cat(x).to(loop.DEVICE)
+        x, clip, t5 = (t.to(loop.DEVICE) for t in next(feed))
+        x = x.float() / 127
         with torch.autocast(loop.DEVICE.type, torch.bfloat16):
             a, b = model(clip, t5)
         la, lb = F.mse_loss(a.float(), x), F.mse_loss(b.float(), x)

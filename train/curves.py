@@ -1,9 +1,13 @@
 """Loss curves of the trainings as one PNG, from the checkpoints: curves.py [FILE]."""
 import os, sys
-import matplotlib
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import loop
+try:
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+except ImportError:
+    print("no curves: matplotlib is not installed")
+    sys.exit(0)
 
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "docs", "images", "training.png")
 TITLES = dict(vae="VAE: loss of crops", bind="text encoders: caption → 32² picture", judge="judge: cross entropy", denoise="denoiser: MSE of the velocity",

@@ -7,7 +7,7 @@ Input: [3, 96, 96] in -1..1. A grid of 6×6 cells gives logits of every noun; a 
 win. Pooled features give style, background (plain colours, "gradient", scenes) and colour ("" or a colour word) of the first thing.
 `judge.py` in the driver trains; `judge.py write` folds and writes judge.safetensors and judge.json beside itself; `judge.py test` says how often it is right on real drawings.
 """
-import json, os, random, sys
+import functools, json, os, random, sys
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -85,42 +85,46 @@ def accuracy(model, count=400, seed=77):
     return [a / max(1, b) for a, b in right]
 
 
+def batches(seed, n, fresh, size):
+    """(pictures as signed bytes, shares of nouns [n, N], labels [n, 3]) from a pool of `size` that gets `fresh` scenes a batch."""
+    scenes, pool = data.Scenes(seed), []
+    while True:
+        for _ in range(fresh if len(pool) >= 4 * n else 4 * n):
+            s = scenes.spec()
+            while s["zoom"]:
+                s = scenes.spec()
+            row = (scenes.draw(s, SIDE, 0.1) * 127).round().char(), labels(s, scenes)
+            if len(pool) < size:
+                pool.append(row)
+            else:
+                pool[random.randrange(size)] = row
+        rows = random.choices(pool, k=n)
+        want = torch.zeros(n, len(scenes.names))
+        for i, (_, (seen, *_)) in enumerate(rows):
+            want[i, seen] = 1 / len(seen)
+        yield torch.stack([p for p, _ in rows]), want, torch.tensor([r[1:] for _, r in rows])
+
+
 def main(minutes, batch=96):
     run = loop.Loop("judge", minutes)
-    scenes = data.Scenes(4000 + run.step)
-    model = Judge(len(scenes.names))
+    model = Judge(len(nouns.catalogue()))
     if run.state:
         model.load_state_dict(run.state["model"])
     model.to(loop.DEVICE).to(memory_format=torch.channels_last)
     opt = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.99), weight_decay=0.02)
     if run.state and run.state["opts"]:
         opt.load_state_dict(run.state["opts"][0])
-    rates, pool = loop.Rates([opt]), []
-    batch, size, fresh = (8, 32, 4) if loop.SMOKE else (batch, 5000, 12)
-
-    def scene():
-        while True:
-            s = scenes.spec()
-            if not s["zoom"]:
-                return (scenes.draw(s, SIDE, 0.1) * 127).round().char(), labels(s, scenes)
-
+    rates = loop.Rates([opt])
+    batch = 8 if loop.SMOKE else batch if loop.DEVICE.type == "cpu" else 4 * batch
+    feed = loop.Feed.of(functools.partial(batches, n=batch, fresh=4 if loop.SMOKE else 12, size=5000 if loop.DEVICE.type == "cpu" else 1500), 4000 + run.step)
     while True:
         share = run.share()
         rates.set(run.rate(share, 0.6))
-        for _ in range(fresh if len(pool) >= 4 * batch else 4 * batch):
-            if len(pool) < size:
-                pool.append(scene())
-            else:
-                pool[random.randrange(size)] = scene()
-        rows = random.choices(pool, k=batch)
-        x = torch.stack([p for p, _ in rows]).to(loop.DEVICE).float() / 127
-        want = torch.zeros(batch, len(scenes.names))
-        for i, (_, (seen, *_)) in enumerate(rows):
-            want[i, seen] = 1 / len(seen)
-        rest = torch.tensor([r[1:] for _, r in rows]).T.to(loop.DEVICE)
+        x, want, rest = (t.to(loop.DEVICE) for t in next(feed))
+        x, rest = x.float() / 127, rest.T
         with torch.autocast(loop.DEVICE.type, torch.bfloat16):
             n, *heads, _ = model(spoil(x).contiguous(memory_format=torch.channels_last))
-        ln = F.cross_entropy(n.float(), want.to(loop.DEVICE), label_smoothing=0.05)
+        ln = F.cross_entropy(n.float(), want, label_smoothing=0.05)
         lr = sum(F.cross_entropy(h.float(), r) for h, r in zip(heads, rest))
         opt.zero_grad()
         (ln + 0.3 * lr).backward()

@@ -17,6 +17,7 @@ CORES = 2
 SAVE_EVERY = 600  # seconds
 SMOKE = bool(os.environ.get("LSSGEN_SMOKE"))
 torch.set_num_threads(int(os.environ.get("THREADS", str(CORES))))
+torch.set_float32_matmul_precision("high")
 
 
 def write(path, save):
@@ -133,6 +134,25 @@ def weights_of(name):
     if os.path.exists(f"{RUNS}/{name}.pt"):
         return torch.load(f"{RUNS}/{name}.pt", map_location="cpu", weights_only=False)
     return kept(name)
+
+
+class Feed(torch.utils.data.IterableDataset):
+    """Batches of `make(seed)`, an endless generator; on a GPU by as many processes as there are cores to spare, else in place."""
+
+    def __init__(self, make, seed):
+        self.make, self.seed = make, seed
+
+    def __iter__(self):
+        info = torch.utils.data.get_worker_info()
+        if info:
+            torch.set_num_threads(1)
+        return self.make(self.seed + 7919 * (info.id if info else 0))
+
+    @staticmethod
+    def of(make, seed):
+        cores = os.cpu_count() or 2
+        workers = int(os.environ.get("FEEDERS", min(14, cores - 2) if DEVICE.type == "cuda" else 0))
+        return iter(torch.utils.data.DataLoader(Feed(make, seed), batch_size=None, num_workers=workers, **(dict(prefetch_factor=6) if workers else {})))
 
 
 class Average:

@@ -6,7 +6,7 @@ Where DIR/NAME.pt is missing, a part goes on from the averaged f16 weights that 
 too, it begins. Two parts run side by side, one thread each, niced; on a machine with a GPU, one after the other on it. More:
 
     --only NAME[,NAME…]     these parts alone
-    --minutes N             as many minutes in this call (of the clock), then every part saves and ends; for machines lent by the hour
+    --minutes N             as many minutes in this call (of the clock), then every part saves and ends as it is; for machines lent by the hour
     --scale F               all parts' times by F
     --smoke                 the whole chain with tiny steps in a folder of its own (two minutes)
     --keep                  writes the averaged f16 weights into train/checkpoints, for committing; trains nothing
@@ -31,7 +31,7 @@ PARTS = {
     "denoise": (["denoise.py"], 480, 20, ["latents"]),
     "upsampler": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
     "export": (["export.py"], None, None, ["upsampler"]),
-    "curves": (["curves.py"], None, None, ["upsampler"]),
+    "curves": (["curves.py"], None, None, ["export"]),
 }
 COUNTS = {128: (40960, 200_000), 256: (12288, 80_000), 512: (256, 4096)}  # scenes encoded ahead: on a processor, on a GPU
 
@@ -137,8 +137,8 @@ def train(a, runs, on_gpu):
         for name in wanted:
             if len(running) < lanes and name not in done and name not in running and all(d in done for d in PARTS[name][3]):
                 start(name)
-        if end and time.time() > end and not os.path.exists(f"{runs}/finish"):
-            open(f"{runs}/finish", "w").close()
+        if end and time.time() > end:
+            stop()
         time.sleep(0.2 if a.smoke else 2)
 
 

@@ -4,7 +4,7 @@ Loss on crops of scenes at 128², 256² and 512²: L1, MSE, L1 of gradients (edg
 (EQ-VAE, arXiv 2502.09509): a quarter of the steps decode *shrunken* latents to the shrunken picture, which makes latents enlargeable and
 easy to denoise. Normalisation and SiLU are one compiled pass each way (`NormSilu`): torch's own takes half of a step in bf16.
 """
-import os, random, sys, time
+import functools, os, random, sys, time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -145,9 +145,13 @@ class Pool:
                 crops.append(pool[i][:, y:y + side, x:x + side])
             out.append(max(crops, key=lambda c: c[:, ::4, ::4].float().std()) if random.random() < 0.7 else crops[0])
         x = torch.stack(out)
-        if random.random() < 0.5:
-            x = x.flip(3)
-        return (x.float() / 127.5 - 1).to(loop.DEVICE).contiguous(memory_format=torch.channels_last)
+        return x.flip(3) if random.random() < 0.5 else x
+
+
+def batches(seed, n, side):
+    pool = Pool(seed, 240 if loop.DEVICE.type == "cpu" else 60)
+    while True:
+        yield pool.batch(n, side)
 
 
 def objective(vae, x, shrink):
@@ -183,7 +187,7 @@ def load():
     return fast(v).eval().requires_grad_(False)
 
 
-def main(minutes, muon=0.02, adam=2e-3, batch=8, side=128):
+def main(minutes, muon=0.02, adam=2e-3):
     run = loop.Loop("vae", minutes)
     vae = build()
     if run.state:
@@ -195,14 +199,14 @@ def main(minutes, muon=0.02, adam=2e-3, batch=8, side=128):
     if run.state and run.state["opts"]:
         for o, d in zip(opts, run.state["opts"]):
             o.load_state_dict(d)
-    rates, pool = loop.Rates(opts), Pool(run.step + 1)
+    rates = loop.Rates(opts)
     print(f"VAE: {sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M", flush=True)
-    if loop.SMOKE:
-        batch, side = 2, 64
+    batch, side = (2, 64) if loop.SMOKE else (8, 128) if loop.DEVICE.type == "cpu" else (96, 128)
+    feed = loop.Feed.of(functools.partial(batches, n=batch, side=side), run.step + 1)
     while True:
         share = run.share()
         rates.set(run.rate(share))
-        x = pool.batch(batch, side)
+        x = (next(feed).to(loop.DEVICE).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
         with torch.autocast(loop.DEVICE.type, torch.bfloat16):
             loss, _ = objective(vae, x, random.random() < 0.25)
         for o in opts:
