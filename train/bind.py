@@ -13,16 +13,16 @@ import torch.nn as nn
 import torch.nn.functional as F
 import data, loop, nouns, text
 
-SIDE = 32
+SIDE, QUERIES = 32, 8
 
 
 class Heads(nn.Module):
     def __init__(self, pooled=128, states=192):
         super().__init__()
         self.pooled = nn.Sequential(nn.Linear(pooled, 640), nn.GELU(), nn.Linear(640, 3 * SIDE * SIDE))
-        self.queries = nn.Parameter(torch.randn(64, states) * 0.5)
+        self.queries = nn.Parameter(torch.randn(QUERIES, states) * 0.5)
         self.q, self.k, self.v, self.o = (nn.Linear(states, states, bias=False) for _ in range(4))
-        self.patch = nn.Sequential(nn.LayerNorm(states), nn.Linear(states, 640), nn.GELU(), nn.Linear(640, 48))
+        self.picture = nn.Sequential(nn.LayerNorm(QUERIES * states), nn.Linear(QUERIES * states, 768), nn.GELU(), nn.Linear(768, 3 * SIDE * SIDE))
 
     def forward(self, pooled, states, told):
         """`told` [B, T]: which tokens are words. Read together with twenty pads, a noun's share of a mean is too small to be found."""
@@ -31,8 +31,7 @@ class Heads(nn.Module):
         q, k, v = h(self.q(self.queries)), h(self.k(states)), h(self.v(states))
         scores = ((q @ k.mT).float() * q.shape[-1] ** -0.5).masked_fill(~told[:, None, None], -1e4)
         read = torch.softmax(scores, -1).to(v.dtype) @ v
-        b = self.queries + self.o(read.transpose(1, 2).flatten(2))
-        b = self.patch(b).view(-1, 8, 8, 3, 4, 4).permute(0, 3, 1, 4, 2, 5).reshape(-1, 3, SIDE, SIDE)
+        b = self.picture(self.o(read.transpose(1, 2).flatten(2)).flatten(1)).view(-1, 3, SIDE, SIDE)
         return a, b
 
 
