@@ -1,49 +1,35 @@
-"""Loss curves of the trainings as one PNG, from the checkpoints, and bind.py's log where LSSGEN_RUNS has it."""
-import os, re, sys
-import torch
-import matplotlib
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-import data
+"""Loss curves of the trainings as one PNG, from the checkpoints: curves.py [FILE]."""
+import os, sys
+import loop
+try:
+    import matplotlib
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+except ImportError:
+    print("no curves: matplotlib is not installed")
+    sys.exit(0)
 
 OUT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "docs", "images", "training.png")
-
-
-def log_of(name):
-    return torch.load(f"{data.RUNS}/{name}.pt", weights_only=False, map_location="cpu")["log"]
+TITLES = dict(vae="VAE: loss of crops", bind="text encoders: caption → 32² picture", judge="judge: cross entropy", denoise="denoiser: MSE of the velocity",
+              upsampler="latent upsampler")
 
 
 def main(out):
-    bind = f"{data.RUNS}/bind.log"
-    panels = 4 if os.path.exists(bind) else 3
-    fig, axes = plt.subplots(1, panels, figsize=(3.75 * panels, 3.4), constrained_layout=True)
-    vae = log_of("vae")
-    axes[0].plot([s for s, _, _ in vae], [l for _, _, l in vae])
-    axes[0].set(title="VAE: L1 + MSE + gradient L1", yscale="log")
-
-    if panels == 4:
-        # bind.py is run in parts; its log counts steps on.
-        rows = [tuple(map(float, m)) for m in re.findall(r"^(\d+) \d+s pooled ([\d.]+) states ([\d.]+)", open(bind).read(), re.M)]
-        axes[1].plot([r[0] for r in rows], [r[1] for r in rows], label="CLIP pooled")
-        axes[1].plot([r[0] for r in rows], [r[2] for r in rows], label="T5 states")
-        axes[1].set(title="text encoders: caption → 32² picture", yscale="log")
-        axes[1].legend()
-
-    denoise = log_of("denoise")
-    for key in sorted({k for _, _, run in denoise for k in run}):
-        part = [(s, run[key]) for s, _, run in denoise if key in run]
-        label = f"{key.rstrip('d')}²" + (", distilling guidance" if key.endswith("d") else "")
-        axes[-2].plot([s for s, _ in part], [min(1, l) for _, l in part], label=label)
-    axes[-2].set(title="denoiser: MSE of the velocity", ylim=(0, 0.6))
-    axes[-2].legend()
-
-    up = log_of("upsampler")
-    axes[-1].plot([r[0] for r in up], [r[2] if not isinstance(r[2], dict) else list(r[2].values())[0] for r in up])
-    axes[-1].set(title="latent upsampler: MSE + decoded L1", yscale="log")
-    for a in axes:
-        a.set_xlabel("step")
-        a.grid(alpha=0.3)
-    os.makedirs(os.path.dirname(out), exist_ok=True)
+    logs = {}
+    for name in TITLES:
+        try:
+            logs[name] = loop.weights_of(name)["log"]
+        except FileNotFoundError:
+            pass
+    fig, axes = plt.subplots(1, len(logs), figsize=(3.75 * len(logs), 3.4), constrained_layout=True, squeeze=False)
+    for axis, (name, log) in zip(axes[0], logs.items()):
+        for key in sorted({k for _, _, run in log for k in run}):
+            rows = [(s, run[key]) for s, _, run in log if key in run]
+            axis.plot([s for s, _ in rows], [v for _, v in rows], label=key)
+        axis.set(title=TITLES[name], xlabel="step", **(dict(yscale="log") if name != "denoise" else dict(ylim=(0, 0.6))))
+        axis.legend()
+        axis.grid(alpha=0.3)
+    os.makedirs(os.path.dirname(os.path.abspath(out)), exist_ok=True)
     fig.savefig(out, dpi=80)
 
 

@@ -1,4 +1,4 @@
-"""FluxTransformer2DModel's forward over its own parameters, in bf16, for training on a processor with bf16 units.
+"""FluxTransformer2DModel's forward over its own parameters, in bf16, for training on a processor with bf16 units, or on a GPU.
 
 diffusers' module under autocast spends two thirds of a step in attention's backward and in pointwise passes. This one
 keeps the residual stream, norms and modulation in f32, multiplies in bf16, and is compiled as a whole: 2.4 times the
@@ -8,7 +8,9 @@ import os, time
 import torch
 import torch.nn.functional as F
 
-HEADS, DOUBLE, SINGLE, TEXT, AXES = 6, 2, 6, 24, (8, 12, 12)
+# The denoiser's size; TEXT is text.LENGTH.
+HEADS, DOUBLE, SINGLE, TEXT, AXES = 8, 2, 6, 32, (8, 12, 12)
+WIDTH, STATES, POOLED = 32 * HEADS, 192, 128
 bf16 = torch.bfloat16
 
 
@@ -31,7 +33,9 @@ def rotate(x, rope):
 
 
 def attend(q, k, v):
-    """[B, H, N, d] → [B, N, H·d]. Written out: the fused kernel's backward is ten times slower at these sizes."""
+    """[B, H, N, d] → [B, N, H·d]. Written out on a processor: the fused kernel's backward is ten times slower at these sizes."""
+    if q.is_cuda:
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
     s = (q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -0.5
     o = torch.softmax(s, -1).to(bf16) @ v
     return o.transpose(1, 2).flatten(2)
@@ -47,12 +51,12 @@ def heads(p, at, x, names, norms):
 
 def embedding(t):
     """Sines of 1000·t, t in 0…1; [B] → [B, 256]."""
-    a = 1000 * t[:, None] * torch.exp(-9.210340371976184 * torch.arange(128, dtype=torch.float32) / 128)
+    a = 1000 * t[:, None] * torch.exp(-9.210340371976184 * torch.arange(128, dtype=torch.float32, device=t.device) / 128)
     return torch.cat([a.cos(), a.sin()], -1)
 
 
 def forward(p, tokens, states, pooled, sigma, guidance, rope):
-    """p: named parameters; tokens [B, S, 64], states [B, T, 192], pooled [B, 128] → velocity [B, S, 64]."""
+    """p: named parameters; tokens [B, S, 64], states [B, T, STATES], pooled [B, POOLED] → velocity [B, S, 64]."""
     def mlp(at, x):
         return F.linear(F.silu(F.linear(x, p[at + "linear_1.weight"], p[at + "linear_1.bias"])), p[at + "linear_2.weight"], p[at + "linear_2.bias"])
 
@@ -121,10 +125,9 @@ def unpack(tokens, h, w):
 
 if __name__ == "__main__":
     import denoise
-    torch.set_num_threads(2)
     model, B = denoise.Model(), 64
     p, fast = dict(model.flux.named_parameters()), torch.compile(forward)
-    x, c, s, g = torch.randn(B, 16, 16, 16), (torch.randn(B, 128), torch.randn(B, TEXT, 192)), torch.rand(B), torch.ones(B)
+    x, c, s, g = torch.randn(B, 16, 16, 16), (torch.randn(B, POOLED), torch.randn(B, TEXT, STATES)), torch.rand(B), torch.ones(B)
     with torch.no_grad():
         want = pack(model.velocity(x, s, g, c))
         off = (fast(p, pack(x), c[1], c[0], s, g, rope_of(8, 8)) - want).square().mean().sqrt() / want.square().mean().sqrt()

@@ -1,23 +1,23 @@
-"""Trains the latent upsampler of the embedded model, in the layout of LSSGen's released checkpoints.
+"""Trains a latent upsampler, in the layout of LSSGen's released checkpoints.
 
-Pairs are the latents of one scene at s and at 2s, both normalised as the denoiser sees them. Loss: MSE between
-latents, and on half of the steps L1 between a crop decoded from the prediction and the picture itself. Half of
-the inputs carry a little noise, because a denoiser's latents are never exactly an encoder's.
+    upsampler.py --vae DIR --images DIR [--out DIR] [--minutes N] [--side 512]     for any diffusers AutoencoderKL
+    upsampler.py MINUTES                                                           the embedded model's own, on scenes (train/run.py)
+
+Pairs are the latents of one picture at s and at 2s, both normalised as the denoiser sees them. Loss: MSE between latents, and on half of
+the steps L1 between a crop decoded from the prediction and the picture itself. Half of the inputs carry a little noise, because a
+denoiser's latents are never exactly an encoder's. What is printed: MSE of latents and PSNR of decoded pictures on pairs that training
+never saw, against bicubic, bilinear and nearest latents, and against growing the decoded picture (pixel).
 """
-import copy, math, os, random, sys, time
+import argparse, copy, glob, json, math, os, random, sys, time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
-import data, denoise
+import loop
 
-torch.set_num_threads(int(os.environ.get("THREADS", "2")))
-OUT = f"{data.RUNS}/upsampler.pt"
-PAIRS = f"{data.RUNS}/upsampler_pairs.pt"
 # Few groups: with one channel in each (32 of 32) the norm would take the mean, and so the background's colour, away.
 CONFIG = dict(in_channels=16, out_channels=16, block_out_channels=[64, 32], strides=[2, 1], is_up_samples=[True, False],
               norm_num_groups=4, act_fn="silu", interpolate="bilinear")
-COUNTS = {256: 400, 512: 40}  # pairs by the larger side
-CROP = 16                     # side of a decoded crop, in latents
+CROP = 16  # side of a decoded crop, in latents
 
 
 class Block(nn.Module):
@@ -57,32 +57,56 @@ class LatentUpSampler(nn.Module):
         return self.conv_out(F.silu(self.norm_out(x)))
 
 
+class Scenes:
+    """Pictures of train/data.py, [3, side, side] in -1..1."""
+
+    def __init__(self, seed, unseen=False):
+        import data
+        self.scenes = data.Scenes(seed, unseen)
+
+    def __call__(self, side):
+        return self.scenes.draw(self.scenes.spec(), side, 0.05)
+
+
+class Folder:
+    """Random crops of a folder's pictures, reduced by up to two."""
+
+    def __init__(self, path, seed):
+        self.files = sorted(f for e in ("png", "jpg", "jpeg", "webp") for f in glob.glob(f"{path}/**/*.{e}", recursive=True))
+        if not self.files:
+            raise SystemExit(f"{path}: no PNG, JPEG or WebP files")
+        # The last tenth is kept for the test (seed < 0), where there are enough.
+        n = max(1, len(self.files) // 10)
+        self.files = self.files if len(self.files) < 10 else self.files[-n:] if seed < 0 else self.files[:-n]
+        self.random = random.Random(seed)
+
+    def __call__(self, side):
+        import numpy as np
+        from PIL import Image
+        x = Image.open(self.random.choice(self.files)).convert("RGB")
+        least = side / min(x.size)
+        f = max(least, min(1, 0.5 + 0.5 * self.random.random()))
+        x = x.resize((max(side, round(x.width * f)), max(side, round(x.height * f))), Image.LANCZOS)
+        i, j = self.random.randrange(x.width - side + 1), self.random.randrange(x.height - side + 1)
+        return torch.from_numpy(np.asarray(x.crop((i, j, i + side, j + side))).copy()).permute(2, 0, 1).float() / 127.5 - 1
+
+
 class Pairs:
     """Rows (latents at s, latents at 2s, picture at 2s as bytes) by the larger side; latents not yet normalised."""
 
-    def __init__(self, vae, seed, held, path=None, counts=COUNTS):
-        self.vae, self.scenes = vae, data.Scenes(seed, held)
-        self.sets = torch.load(path) if path and os.path.exists(path) else {}
-        before = {s: len(v) for s, v in self.sets.items()}
-        for side, n in counts.items():
-            rows = self.sets.setdefault(side, [])
-            while len(rows) < n:
-                rows.append(self.encode(side))
-                if len(rows) % 100 == 0:
-                    print(f"{len(rows)} pairs of {side}", flush=True)
-        if path and before != {s: len(v) for s, v in self.sets.items()}:
-            torch.save(self.sets, path + ".part")
-            os.replace(path + ".part", path)
+    def __init__(self, vae, pictures, counts):
+        self.vae, self.pictures = vae, pictures
+        self.sets = {side: [self.encode(side) for _ in range(n)] for side, n in counts.items() if n}
 
     @torch.no_grad()
     def encode(self, side):
         # The small picture is the large one halved: drawn anew, rounding would move things by a pixel or two.
-        x = self.scenes.draw(self.scenes.spec(), side, 0.05)[None].contiguous(memory_format=torch.channels_last)
-        z = [self.vae.encode(p).latent_dist.mode()[0].half().contiguous() for p in (F.avg_pool2d(x, 2), x)]
-        return (*z, ((x[0] + 1) * 127.5).round().byte().contiguous())
+        x = self.pictures(side)[None].to(loop.DEVICE).contiguous(memory_format=torch.channels_last)
+        z = [self.vae.encode(p).latent_dist.mode()[0].half().cpu().contiguous() for p in (F.avg_pool2d(x, 2), x)]
+        return (*z, ((x[0].cpu() + 1) * 127.5).round().byte().contiguous())
 
     def batch(self, side, n, norm):
-        small, large, picture = (torch.stack(t).float() for t in zip(*random.sample(self.sets[side], n)))
+        small, large, picture = (torch.stack(t).to(loop.DEVICE).float() for t in zip(*random.choices(self.sets[side], k=n)))
         return norm(small), norm(large), picture / 127.5 - 1
 
     def renew(self, side):
@@ -90,96 +114,123 @@ class Pairs:
 
 
 @torch.no_grad()
-def evaluate(enlarge, pairs, vae, shift, scale):
-    """(MSE of normalised latents, PSNR of decoded pictures) by side."""
+def evaluate(enlarge, pairs, vae, shift, scale, pixel=False):
+    """{side: (MSE of normalised latents, PSNR of decoded pictures)}; `pixel`: the decoded small picture, grown and encoded."""
     out = {}
     for side, rows in pairs.sets.items():
         mse, psnr = [], []
         for small, large, picture in rows:
-            y = enlarge((small[None].float() - shift) * scale)
-            mse.append(F.mse_loss(y[0], (large.float() - shift) * scale).item())
-            p = vae.decode(y / scale + shift).sample[0].clamp(-1, 1)
+            z = small[None].to(loop.DEVICE).float()
+            if pixel:
+                y = (vae.encode(F.interpolate(vae.decode(z).sample.clamp(-1, 1), scale_factor=2, mode="bicubic").clamp(-1, 1)).latent_dist.mode() - shift) * scale
+            else:
+                y = enlarge((z - shift) * scale)
+            mse.append(F.mse_loss(y[0].cpu(), (large.float() - shift) * scale).item())
+            p = vae.decode(y / scale + shift).sample[0].clamp(-1, 1).cpu()
             psnr.append(-10 * math.log10(((p - (picture.float() / 127.5 - 1)) ** 2).mean().item() / 4))
         out[side] = (sum(mse) / len(mse), sum(psnr) / len(psnr))
     return out
 
 
 def words(result):
-    return " ".join(f"{side}: latent MSE {m:.4f}, {p:.2f} dB;" for side, (m, p) in result.items())
+    return " ".join(f"{side}²: MSE {m:.4f}, {p:.2f} dB;" for side, (m, p) in result.items())
 
 
-def bicubic(x):
-    return F.interpolate(x, scale_factor=2, mode="bicubic")
-
-
-def main(minutes):
-    torch.manual_seed(int(time.time()))
-    random.seed()
-    held = frozenset(data.held_out(data.Scenes(0).nouns))
-    vae = denoise.load_vae()
-    s = torch.load(denoise.OUT, weights_only=False)
-    shift, scale = s["shift"], s["scale"]
-    del s
+def train(run, vae, shift, scale, config, pictures, test_pictures, sides):
+    """`sides`: {larger side: (pairs, batch, share of steps)}."""
     norm = lambda z: (z - shift) * scale
-    model = LatentUpSampler()
-    ema = copy.deepcopy(model).requires_grad_(False)
+    model = LatentUpSampler(config)
+    if run.state:
+        model.load_state_dict(run.state["model"])
+    model.to(loop.DEVICE)
+    average = loop.Average(model, 0.995, run.state and run.state["average"])
     opt = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=1e-3)
-    step, spent, log, tests = 0, 0.0, [], []
-    if os.path.exists(OUT):
-        s = torch.load(OUT, weights_only=False)
-        model.load_state_dict(s["model"]); ema.load_state_dict(s["ema"]); opt.load_state_dict(s["opt"])
-        step, spent, log, tests = s["step"], s["spent"], s["log"], s["tests"]
-    quick = float(os.environ.get("SHARE", "1"))  # of the pairs: less for a trial run
-    pairs = Pairs(vae, step + 21, held, PAIRS, {k: int(v * quick) for k, v in COUNTS.items()})
-    unseen = Pairs(vae, 4242, frozenset(), None, {256: 24, 512: 4})
-    baseline = evaluate(bicubic, unseen, vae, shift, scale)
-    print(f"{sum(p.numel() for p in model.parameters())} parameters; bicubic {words(baseline)}", flush=True)
-    start = saved = time.time()
-    total = spent + minutes * 60
-    run = {}
+    if run.state and run.state["opts"]:
+        opt.load_state_dict(run.state["opts"][0])
+    rates = loop.Rates([opt])
+    small = loop.SMOKE
+    pairs = Pairs(vae, pictures, {s: 2 if small else n for s, (n, _, _) in sides.items()})
+    unseen = Pairs(vae, test_pictures, {s: 1 if small else max(4, 24 * 256 // s) for s in sides})
+    plain = {mode: evaluate(lambda x: F.interpolate(x, scale_factor=2, mode=mode), unseen, vae, shift, scale) for mode in ("nearest", "bilinear", "bicubic")}
+    plain["pixel"] = evaluate(None, unseen, vae, shift, scale, True)
+    print(f"upsampler: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters")
+    for k, v in plain.items():
+        print(f"  {k}: {words(v)}", flush=True)
     while True:
-        now = spent + time.time() - start
-        lr = 2e-3 * min(1, (step + 1) / 100) * max(0.02, 0.5 + 0.5 * math.cos(math.pi * min(1, now / total)))
-        for g in opt.param_groups:
-            g["lr"] = lr
-        side, n = (256, 8) if random.random() < 0.8 else (512, 2)
+        share = run.share()
+        rates.set(run.rate(share, 0.5))
+        side = random.choices(list(sides), [v[2] for v in sides.values()])[0]
+        n = 1 if small else sides[side][1]
         x, y, picture = pairs.batch(side, n, norm)
-        x = x + torch.rand(n, 1, 1, 1) * 0.1 * (torch.rand(n, 1, 1, 1) < 0.5) * torch.randn_like(x)
+        r = lambda: torch.rand(n, 1, 1, 1, device=x.device)
+        x = x + r() * 0.1 * (r() < 0.5) * torch.randn_like(x)
         out = model(x)
         mse = F.mse_loss(out, y)
-        loss = mse
-        run["mse"] = mse.item() if "mse" not in run else 0.98 * run["mse"] + 0.02 * mse.item()
+        loss, said = mse, dict(mse=mse.item())
         if random.random() < 0.5:
+            f = picture.shape[2] // y.shape[2]
             i, j = random.randrange(y.shape[2] - CROP + 1), random.randrange(y.shape[3] - CROP + 1)
             z = out[:2, :, i:i + CROP, j:j + CROP] / scale + shift
-            p = picture[:2, :, 8 * i:8 * (i + CROP), 8 * j:8 * (j + CROP)]
-            d = (vae.decode(z.contiguous(memory_format=torch.channels_last)).sample - p).abs()[..., 8:-8, 8:-8].mean()
-            run["l1"] = d.item() if "l1" not in run else 0.98 * run["l1"] + 0.02 * d.item()
+            p = picture[:2, :, f * i:f * (i + CROP), f * j:f * (j + CROP)]
+            d = (vae.decode(z.contiguous(memory_format=torch.channels_last)).sample - p).abs()[..., f:-f, f:-f].mean()
+            said["l1"] = d.item()
             loss = loss + 0.5 * d
         opt.zero_grad(); loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         opt.step()
-        with torch.no_grad():
-            for a, b in zip(ema.parameters(), model.parameters()):
-                a.lerp_(b, 1 - min(0.995, (step + 1) / (step + 20)))
-        step += 1
-        if step % 4 == 0:
-            pairs.renew(256 if step % 40 else 512)
-        if step % 50 == 0:
-            log.append((step, now, dict(run)))
-            print(f"{step} {now:.0f}s " + " ".join(f"{k}:{v:.4f}" for k, v in run.items()) + f" lr {lr:.1e}", flush=True)
-        done = now >= total
-        if time.time() - saved > 180 or done:
-            result = evaluate(ema, unseen, vae, shift, scale)
-            tests.append((step, now, result, baseline))
-            print(f"saved at {step}; learned {words(result)} bicubic {words(baseline)}", flush=True)
-            torch.save(dict(model=model.state_dict(), ema=ema.state_dict(), opt=opt.state_dict(), step=step, spent=now, log=log,
-                            tests=tests, shift=shift, scale=scale), OUT + ".part")
-            os.replace(OUT + ".part", OUT)
-            saved = time.time()
-        if done:
-            return
+        average.update(model)
+        run.note(**said)
+        if run.step % 4 == 0:
+            pairs.renew(side)
+        if run.due() or share >= 1:
+            result = evaluate(average.module, unseen, vae, shift, scale)
+            run.save(model.state_dict(), average.state_dict(), [opt], shift=shift, scale=scale, test=dict(learned=result, **plain), config=config)
+            print(f"upsampler: saved at {run.step}; learned {words(result)}", flush=True)
+        if share >= 1:
+            return average.module
+
+
+def write(folder, model, config):
+    """The reference's layout: config.json and weights under `upsampler.`."""
+    import diffusers
+    from safetensors.torch import save_file
+    os.makedirs(folder, exist_ok=True)
+    json.dump(dict(_class_name="LatentUpSampler", _diffusers_version=diffusers.__version__, **config), open(f"{folder}/config.json", "w"), indent=2)
+    loop.write(f"{folder}/diffusion_pytorch_model.safetensors",
+               lambda p: save_file({f"upsampler.{k}": v.half().cpu().contiguous() for k, v in model.state_dict().items()}, p, {"format": "pt"}))
+
+
+def general(a):
+    """Any VAE, any pictures."""
+    from diffusers import AutoencoderKL
+    vae = AutoencoderKL.from_pretrained(a.vae).float().eval().requires_grad_(False).to(loop.DEVICE).to(memory_format=torch.channels_last)
+    c = vae.config
+    channels = c.latent_channels
+    groups = 4 if channels < 32 else 8
+    config = dict(CONFIG, in_channels=channels, out_channels=channels, block_out_channels=[4 * channels, max(2 * channels, 32)], norm_num_groups=groups)
+    run = loop.Loop("upsampler-" + os.path.basename(os.path.abspath(a.out)), a.minutes)
+    half = a.side // 2
+    sides = {half: (200, 8, 0.7), a.side: (60, 2, 0.3)} if half >= 128 else {a.side: (200, 8, 1.0)}
+    model = train(run, vae, c.shift_factor or 0.0, c.scaling_factor, config, Folder(a.images, 1), Folder(a.images, -1), sides)
+    write(a.out, model, config)
+    print(f"written: {a.out}")
+
+
+def main(minutes):
+    import denoise, vae as vae_file
+    s = loop.weights_of("denoise")
+    run = loop.Loop("upsampler", minutes)
+    train(run, vae_file.load(), s["shift"], s["scale"], CONFIG, Scenes(run.step + 21), Scenes(4242, True), {256: (400, 8, 0.8), 512: (60, 2, 0.2)})
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    if len(sys.argv) == 2 and sys.argv[1].replace(".", "").isdigit():
+        main(float(sys.argv[1]))
+    else:
+        p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        p.add_argument("--vae", required=True, help="folder of a diffusers AutoencoderKL (config.json, safetensors)")
+        p.add_argument("--images", required=True, help="folder of pictures")
+        p.add_argument("--out", default="upsampler")
+        p.add_argument("--minutes", type=float, default=60)
+        p.add_argument("--side", type=int, default=512, help="larger side of the largest pairs")
+        general(p.parse_args())

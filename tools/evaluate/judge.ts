@@ -1,0 +1,204 @@
+/**
+ * The judge of drawn pictures that train/judge.py trained on drawings alone: which nouns, style, background and colour a picture
+ * shows. Plain TypeScript: seven 3×3 convolutions with ReLU, then linear heads; half a second a picture.
+ */
+
+import { fileSource } from "../../lib/cli/files.ts";
+import type { Picture } from "../../lib/image/png.ts";
+import { resize } from "../../lib/image/resize.ts";
+import { openSafetensors } from "../../lib/weights/safetensors.ts";
+
+/** Names that the judge can give, and what the real drawings of the unseen prompts are like. */
+export interface JudgeNames {
+  /** Every noun of the model. */
+  readonly nouns: readonly string[];
+  readonly styles: readonly string[];
+  /** Plain colours, "gradient", scenes. */
+  readonly grounds: readonly string[];
+  /** "" for a thing in its own colours, then colour words. */
+  readonly tints: readonly string[];
+  /** Pixels a side of what the network reads. */
+  readonly side: number;
+  /** Strides of the convolutions. */
+  readonly strides: readonly number[];
+  /** Side of a picture → mean sharpness and saturation of real drawings. */
+  readonly manner: Readonly<Record<string, readonly [number, number]>>;
+  /** Shares that are right on real drawings which the judge has not seen. */
+  readonly right: Readonly<Record<string, number>>;
+  /** Features that PyTorch finds in a picture whose byte i is (37 i + 11 (i >> 7)) mod 256. */
+  readonly example: readonly number[];
+}
+
+/** What a picture shows. */
+export interface Verdict {
+  /** Nouns from the surest down, as many as were asked for. */
+  readonly nouns: readonly string[];
+  readonly style: string;
+  readonly ground: string;
+  readonly tint: string;
+  /** Pooled features, for distances between sets of pictures. */
+  readonly features: Float32Array;
+}
+
+interface Layer {
+  readonly weight: Float32Array; // [out][3][3][in]
+  readonly bias: Float32Array;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly stride: number;
+}
+
+/** 3×3 convolution with padding 1, plus the input where the widths agree, then ReLU; channels last. */
+function convolve(x: Float32Array, side: number, layer: Layer): { x: Float32Array; side: number } {
+  const { weight, bias, inputs, outputs, stride } = layer;
+  const out = Math.ceil(side / stride), y = new Float32Array(out * out * outputs);
+  const patch = new Float32Array(9 * inputs);
+  for (let row = 0; row < out; row++) {
+    for (let column = 0; column < out; column++) {
+      patch.fill(0);
+      for (let dy = 0; dy < 3; dy++) {
+        const sy = row * stride + dy - 1;
+        if (sy < 0 || sy >= side) continue;
+        for (let dx = 0; dx < 3; dx++) {
+          const sx = column * stride + dx - 1;
+          if (sx < 0 || sx >= side) continue;
+          const at = (sy * side + sx) * inputs;
+          patch.set(x.subarray(at, at + inputs), (dy * 3 + dx) * inputs);
+        }
+      }
+      const at = (row * out + column) * outputs;
+      for (let o = 0; o < outputs; o++) {
+        let sum = bias[o];
+        const w = o * patch.length;
+        for (let i = 0; i < patch.length; i++) sum += weight[w + i] * patch[i];
+        if (inputs === outputs) sum += x[at + o];
+        y[at + o] = Math.max(0, sum);
+      }
+    }
+  }
+  return { x: y, side: out };
+}
+
+/** Reads judge.json and judge.safetensors of a folder. */
+export class Judge {
+  private constructor(
+    readonly names: JudgeNames,
+    private readonly layers: readonly Layer[],
+    private readonly heads: Readonly<Record<string, { weight: Float32Array; bias: Float32Array }>>,
+    /** Features of real drawings of the unseen prompts, one a row. */
+    readonly real: readonly Float32Array[],
+  ) {}
+
+  static async load(folder: string): Promise<Judge> {
+    const names: JudgeNames = JSON.parse(await Deno.readTextFile(`${folder}/judge.json`));
+    const source = await fileSource(`${folder}/judge.safetensors`);
+    if (!source) throw new Error(`${folder} has no judge.safetensors: train/judge.py writes it`);
+    const file = await openSafetensors(source);
+    const layers: Layer[] = [];
+    for (const [i, stride] of names.strides.entries()) {
+      const [outputs, inputs] = file.info(`convs.${i}.weight`)?.shape ?? [];
+      const w = await file.readF32(`convs.${i}.weight`), weight = new Float32Array(w.length);
+      for (let o = 0; o < outputs; o++) {
+        for (let c = 0; c < inputs; c++) {
+          for (let k = 0; k < 9; k++) weight[(o * 9 + k) * inputs + c] = w[(o * inputs + c) * 9 + k];
+        }
+      }
+      layers.push({ weight, bias: await file.readF32(`convs.${i}.bias`), inputs, outputs, stride });
+    }
+    const heads: Record<string, { weight: Float32Array; bias: Float32Array }> = {};
+    for (const name of ["noun", "style", "ground", "tint"]) {
+      heads[name] = {
+        weight: await file.readF32(`${name}.weight`),
+        bias: await file.readF32(`${name}.bias`),
+      };
+    }
+    const width = layers.at(-1)?.outputs ?? 0, all = await file.readF32("real.features");
+    const real = Array.from(
+      { length: all.length / width },
+      (_, i) => all.subarray(i * width, (i + 1) * width),
+    );
+    return new Judge(names, layers, heads, real);
+  }
+
+  private apply(head: string, x: Float32Array): Float32Array {
+    const { weight, bias } = this.heads[head];
+    return bias.map((b, o) => {
+      let sum = b;
+      for (let i = 0; i < x.length; i++) sum += weight[o * x.length + i] * x[i];
+      return sum;
+    });
+  }
+
+  /** What an RGB picture shows, with its `count` surest nouns. */
+  look(picture: Picture, count: number): Verdict {
+    const { side } = this.names;
+    const small = resize(picture, side, side, "box");
+    let x: Float32Array = Float32Array.from(small.data, (v) => v / 127.5 - 1), n = side;
+    for (const layer of this.layers) ({ x, side: n } = convolve(x, n, layer));
+    const width = x.length / (n * n), features = new Float32Array(width);
+    const sums = new Float64Array(this.names.nouns.length);
+    for (let cell = 0; cell < n * n; cell++) {
+      const part = x.subarray(cell * width, (cell + 1) * width);
+      part.forEach((v, i) => features[i] += v / (n * n));
+      this.apply("noun", part).forEach((v, i) => sums[i] += Math.exp(v));
+    }
+    const best = (scores: ArrayLike<number>): number =>
+      Array.from(scores).reduce((top, v, i, all) => v > all[top] ? i : top, 0);
+    const order = Array.from(sums.keys()).sort((a, b) => sums[b] - sums[a]);
+    return {
+      nouns: order.slice(0, count).map((i) => this.names.nouns[i]),
+      style: this.names.styles[best(this.apply("style", features))],
+      ground: this.names.grounds[best(this.apply("ground", features))],
+      tint: this.names.tints[best(this.apply("tint", features))],
+      features,
+    };
+  }
+}
+
+/** Mean length of the brightness's gradient, and mean distance of a pixel's largest and least channel, of an RGB picture, both of 0..1. */
+export function manner({ width, height, data }: Picture): [sharpness: number, saturation: number] {
+  const grey = (i: number): number => (data[3 * i] + data[3 * i + 1] + data[3 * i + 2]) / 765;
+  let sharpness = 0, saturation = 0;
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const i = y * width + x, r = data[3 * i], g = data[3 * i + 1], b = data[3 * i + 2];
+      saturation += (Math.max(r, g, b) - Math.min(r, g, b)) / 255;
+      if (y + 1 < height && x + 1 < width) {
+        sharpness += Math.hypot(grey(i + width) - grey(i), grey(i + 1) - grey(i));
+      }
+    }
+  }
+  return [sharpness / ((width - 1) * (height - 1)), saturation / (width * height)];
+}
+
+/**
+ * Kernel distance between two sets of features (KID, arXiv 1801.01401: unbiased squared MMD with the kernel (a·b/d + 1)³), times 1000.
+ * Features are brought to the real ones' scale first.
+ */
+export function kernelDistance(made: readonly Float32Array[], real: readonly Float32Array[]): number {
+  const d = real[0].length;
+  const scale =
+    Math.sqrt(real.reduce((s, f) => s + f.reduce((t, v) => t + v * v, 0), 0) / (real.length * d)) || 1;
+  const kernel = (a: Float32Array, b: Float32Array): number => {
+    let dot = 0;
+    for (let i = 0; i < d; i++) dot += a[i] * b[i];
+    return (dot / (d * scale * scale) + 1) ** 3;
+  };
+  const within = (set: readonly Float32Array[]): number => {
+    let sum = 0;
+    for (let i = 0; i < set.length; i++) for (let j = 0; j < i; j++) sum += 2 * kernel(set[i], set[j]);
+    return sum / (set.length * (set.length - 1));
+  };
+  const between = made.reduce((s, a) => s + real.reduce((t, b) => t + kernel(a, b), 0), 0) /
+    (made.length * real.length);
+  return 1000 * (within(made) + within(real) - 2 * between);
+}
+
+/** Wilson's 95 % interval of a share. */
+export function interval(right: number, count: number): [low: number, high: number] {
+  if (!count) return [0, 1];
+  const z = 1.96, p = right / count, n = count;
+  const middle = (p + z * z / (2 * n)) / (1 + z * z / n);
+  const half = z / (1 + z * z / n) * Math.sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+  return [middle - half, middle + half];
+}
