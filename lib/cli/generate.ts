@@ -85,7 +85,13 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       const files = outputPaths(out, made + result.images.length).slice(made);
       made += result.images.length;
       for (const [k, path] of files.entries()) {
-        await writeWhole(path, await pictureFile(result.images[k], engine));
+        await writeWhole(
+          path,
+          await pictureFile(result.images[k], engine, {
+            embeddedGuidance: info.embeddedGuidance,
+            metadata: !options.flag.disableImageMetadata,
+          }),
+        );
       }
       const write = { phase: "write", ms: performance.now() - drawn };
       progress.end();

@@ -557,6 +557,20 @@ export const OPTIONS: readonly Option[] = [
     commands: ["serve"],
   },
   {
+    name: "cors",
+    type: "list",
+    value: "ORIGIN",
+    fallback: "none",
+    help: 'pages that may use the API, as "https://example.org"; "*" for all; may be given several times',
+    commands: ["serve"],
+  },
+  {
+    name: "disable-image-metadata",
+    type: "flag",
+    help: "pictures say nothing about how they were made",
+    commands: ["generate", "serve"],
+  },
+  {
     name: "mode",
     also: ["-M"],
     type: "choice",
