@@ -66,6 +66,11 @@ export function loraFolder(folder: string): (name: string) => Promise<Pick<Lora,
   };
 }
 
+/** Names by which prompts may call the LoRAs of a folder and below, sorted. */
+export async function loraNames(folder: string): Promise<string[]> {
+  return (await lorasIn(folder)).map((file) => nameOf(relative(folder, file)));
+}
+
 function nameOf(file: string): string {
   return file.slice(0, -ENDING.length).replaceAll("\\", "/");
 }
