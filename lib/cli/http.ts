@@ -135,7 +135,9 @@ function toRequest(incoming: http.IncomingMessage, signal: AbortSignal): Request
       headers.append(incoming.rawHeaders[i], incoming.rawHeaders[i + 1]);
     }
     // Only the path counts: what the Host header says is looked at by the handler.
-    const address = new URL(/^https?:\/\//i.test(url) ? url : `http://localhost${url.startsWith("/") ? "" : "/"}${url}`);
+    const address = new URL(
+      /^https?:\/\//i.test(url) ? url : `http://localhost${url.startsWith("/") ? "" : "/"}${url}`,
+    );
     address.host = "localhost";
     const hasBody = method !== "GET" && method !== "HEAD";
     return new Request(address, { method, headers, signal, body: hasBody ? bodyOf(incoming) : null });

@@ -61,7 +61,9 @@ export class ReopeningEngine implements Engine, AsyncDisposable {
       return await this.pipeline.generate(request, options);
     } catch (error) {
       // A request that was stopped meanwhile says nothing of the device.
-      if (error instanceof LssgenError && ["aborted", "bad_option", "bad_file"].includes(error.code)) throw error;
+      if (error instanceof LssgenError && ["aborted", "bad_option", "bad_file"].includes(error.code)) {
+        throw error;
+      }
       this.dead = new LssgenError("device_lost", "The GPU device was lost and could not be opened again", {
         cause: error,
       });
