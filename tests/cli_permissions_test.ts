@@ -21,7 +21,18 @@ Deno.test("generate needs to read the checkout and to write its folder: no netwo
   const folder = await Deno.makeTempDir();
   try {
     const out = join(folder, "a.png");
-    const small = ["a red apple", "--size", "64", "--steps", "1", "--method", "direct", "--quiet", "--out", out];
+    const small = [
+      "a red apple",
+      "--size",
+      "64",
+      "--steps",
+      "1",
+      "--method",
+      "direct",
+      "--quiet",
+      "--out",
+      out,
+    ];
     const { code, said } = await run([`--allow-read=${ROOT},${folder}`, `--allow-write=${folder}`], small);
     assertEquals(code, 0, said);
     assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name), ["a.png"]);

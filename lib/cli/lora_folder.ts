@@ -9,7 +9,7 @@ import { LssgenError } from "../errors.ts";
 import type { Lora } from "../weights/lora.ts";
 import { fileSource } from "./files.ts";
 import { configBeside } from "./lora_file.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../nearest.ts";
 
 const ENDING = ".safetensors";
 /** Folders below folders; more is a link that leads in a circle. */

@@ -13,7 +13,7 @@ import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
 import { SAMPLER_NAMES } from "../schedulers/registry.ts";
 import { WRITABLE_TYPES } from "../weights/quantise.ts";
 import { type CommandName, commandOf, COMMANDS, foreignMode } from "./commands.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../nearest.ts";
 
 export type { CommandName } from "./commands.ts";
 

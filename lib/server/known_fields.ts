@@ -5,7 +5,7 @@
  * @module
  */
 
-import { nearest } from "../cli/nearest.ts";
+import { nearest } from "../nearest.ts";
 import { ApiError } from "./fields.ts";
 
 /** The body that a rule looks at, and what the model is drawn with. */

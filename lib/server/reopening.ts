@@ -12,7 +12,6 @@ import type {
   ModelInfo,
   Pipeline,
 } from "../pipelines/types.ts";
-import type { Plan } from "../scaling/types.ts";
 import type { Engine } from "./jobs.ts";
 
 /** A driver that crashes takes the device along; a new one works, or the machine needs a person. */
@@ -38,7 +37,7 @@ export class ReopeningEngine implements Engine, AsyncDisposable {
   }
 
   /** As the pipeline's. */
-  plan(request: Omit<GenerateRequest, "prompt">): Plan {
+  plan(request: Omit<GenerateRequest, "prompt">): ReturnType<Pipeline["plan"]> {
     return this.pipeline.plan(request);
   }
 
