@@ -41,6 +41,107 @@ Deno.test("an output that cannot be written is refused before the work, with not
   });
 });
 
+Deno.test("names as long as a disk takes are written, longer ones are refused before the work, numbered ones too", async () => {
+  await inFolder(async (folder) => {
+    for (const length of [245, 250, 255]) {
+      const path = join(folder, `${"n".repeat(length - 4)}.png`);
+      await checkOutput(path);
+      await writeWhole(path, new Uint8Array([1]));
+      assertEquals((await Deno.stat(path)).size, 1);
+    }
+    const cases: [number, number, string][] = [[256, 1, "256 bytes"], [254, 12, "257 bytes"]];
+    for (const [length, count, words] of cases) {
+      const path = join(folder, `${"n".repeat(length - 4)}.png`);
+      await assertRejects(() => checkOutput(path, { count }), LssgenError, words);
+    }
+    await assertRejects(
+      () => checkOutput(join(folder, `${"ü".repeat(126)}.png`), {}),
+      LssgenError,
+      "256 bytes",
+    );
+    assertEquals(names(folder).length, 3);
+  });
+});
+
+Deno.test({
+  name: "a folder that may not be written is noticed before the work",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    // Not even the system's owner makes files there.
+    const error = await assertRejects(() => checkOutput("/proc/self/a.png"), LssgenError);
+    assertEquals(error.code, "bad_option");
+    assert(error.message.includes("/proc/self"), error.message);
+  },
+});
+
+Deno.test({
+  name: "a disk without room for the picture is noticed before the work, and nothing is left on it",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    await inFolder(async (folder) => {
+      const script = `
+        import { checkOutput } from ${JSON.stringify(new URL("../lib/cli/output.ts", import.meta.url).href)};
+        await checkOutput("a.png");
+        try { await checkOutput("a.png", { bytes: 2 ** 23 }); } catch (error) { console.log(error.code, error.message); }
+      `;
+      await Deno.writeTextFile(join(folder, "check.ts"), script);
+      const config = new URL("../deno.json", import.meta.url).pathname;
+      // Files may grow to 4 MiB: what a full disk is to a program.
+      const { stdout, stderr } = await new Deno.Command("bash", {
+        args: [
+          "-c",
+          `trap '' XFSZ; ulimit -f 4096; exec "$0" run -A --no-check --config "$1" check.ts`,
+          Deno.execPath(),
+          config,
+        ],
+        cwd: folder,
+      }).output();
+      const said = new TextDecoder().decode(stdout);
+      assert(
+        said.startsWith("bad_option") && said.includes("8388608 bytes"),
+        said + new TextDecoder().decode(stderr),
+      );
+      assertEquals(names(folder), ["check.ts"]);
+    });
+  },
+});
+
+Deno.test("half-written files of dead processes are removed, those of living ones and all others stay", async () => {
+  await inFolder(async (folder) => {
+    const old = new Date(Date.now() - 10_000);
+    const make = async (name: string): Promise<string> => {
+      const path = join(folder, name);
+      await Deno.writeTextFile(path, "half");
+      await Deno.utime(path, old, old);
+      return path;
+    };
+    await make(".lssgen-999999-0.part");
+    await make("a.png.999999.part");
+    await make("somebody's.part");
+    const living = await make(".lssgen-999998-3.part");
+    const holder = new Deno.Command(Deno.execPath(), {
+      args: [
+        "eval",
+        `const f = await Deno.open(${
+          JSON.stringify(living)
+        }, { read: true, write: true }); await f.lock(true);
+         console.log("held"); await Deno.stdin.read(new Uint8Array(1)); f.close();`,
+      ],
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const reader = holder.stdout.getReader();
+    await reader.read();
+    await checkOutput(join(folder, "a.png"));
+    assertEquals(names(folder), [".lssgen-999998-3.part", "somebody's.part"]);
+    await holder.stdin.close();
+    await reader.cancel();
+    await holder.status;
+    await checkOutput(join(folder, "a.png"));
+    assertEquals(names(folder), ["somebody's.part"]);
+  });
+});
+
 Deno.test("writeWhole() replaces a file in one step and leaves no other file", async () => {
   await inFolder(async (folder) => {
     const path = join(folder, "a.png");

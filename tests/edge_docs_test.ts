@@ -45,6 +45,14 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
   "npx -y deno@2.9.6 task test": "these tests",
   "deno run -A bench/report.ts bench.json docs/PERFORMANCE.md docs/images/bench.svg":
     "needs the line before it",
+  ...Object.fromEntries(
+    [
+      'deno run --allow-read=.,OUT --allow-write=OUT cli.ts generate "a red apple" --out OUT/apple.png',
+      "deno run --allow-read=. cli.ts plan --size 1024",
+      "deno run --allow-read=.,MODEL cli.ts inspect MODEL",
+      "deno run --allow-read=. --allow-net=127.0.0.1:7860 --allow-env=LSSGEN_TOKEN cli.ts serve",
+    ].map((line) => [line, "tests/cli_permissions_test.ts, tests/server_chaos_test.ts"]),
+  ),
 };
 
 function namesIn(folder: string): string[] {

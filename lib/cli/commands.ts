@@ -8,7 +8,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../nearest.ts";
 
 /** What the help says of a command. */
 interface CommandHelp {

@@ -52,15 +52,17 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   }
   const out = options.text.out ?? "output.png";
   const count = options.number.count ?? 1;
-  await checkOutput(out);
+  await checkOutput(out, { count });
   firstSeed(request.seed ?? 0, count);
   // What the request cannot be is said before any weight is read.
   const quiet = quietly(options, terminal);
   const info = await readModelInfo((await openModel(engine, quiet)).model);
-  const { warnings } = planPicture(
+  const { warnings, width, height } = planPicture(
     engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true },
     request,
   );
+  // A picture of noise is as large as its pixels.
+  await checkOutput(out, { count, bytes: 3 * width * height + 2 ** 16 });
   if (!options.flag.quiet) { for (const warning of warnings) terminal.note(`Warning: ${warning}\n`); }
 
   const started = performance.now();
@@ -85,7 +87,13 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       const files = outputPaths(out, made + result.images.length).slice(made);
       made += result.images.length;
       for (const [k, path] of files.entries()) {
-        await writeWhole(path, await pictureFile(result.images[k], engine));
+        await writeWhole(
+          path,
+          await pictureFile(result.images[k], engine, {
+            embeddedGuidance: info.embeddedGuidance,
+            metadata: !options.flag.disableImageMetadata,
+          }),
+        );
       }
       const write = { phase: "write", ms: performance.now() - drawn };
       progress.end();

@@ -9,7 +9,7 @@ import { LssgenError } from "../errors.ts";
 import type { Lora } from "../weights/lora.ts";
 import { fileSource } from "./files.ts";
 import { configBeside } from "./lora_file.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../nearest.ts";
 
 const ENDING = ".safetensors";
 /** Folders below folders; more is a link that leads in a circle. */
@@ -64,6 +64,11 @@ export function loraFolder(folder: string): (name: string) => Promise<Pick<Lora,
         : `there is no such LoRA; there are ${names.length === 0 ? "none" : names.slice(0, 20).join(", ")}`,
     );
   };
+}
+
+/** Names by which prompts may call the LoRAs of a folder and below, sorted. */
+export async function loraNames(folder: string): Promise<string[]> {
+  return (await lorasIn(folder)).map((file) => nameOf(relative(folder, file)));
 }
 
 function nameOf(file: string): string {

@@ -15,7 +15,7 @@ import { SAMPLER_NAMES, SCHEDULE_NAMES, scheduleNamed } from "../schedulers/regi
 import { samplerNamed } from "../schedulers/samplers.ts";
 import { UPSAMPLERS } from "../scaling/types.ts";
 import { type CommandName, commandOf, COMMANDS, foreignMode } from "./commands.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../nearest.ts";
 
 export type { CommandName } from "./commands.ts";
 
@@ -625,6 +625,20 @@ export const OPTIONS: readonly Option[] = [
     fallback: "2048",
     help: "largest picture that clients may ask for, as a square's side",
     commands: ["serve"],
+  },
+  {
+    name: "cors",
+    type: "list",
+    value: "ORIGIN",
+    fallback: "none",
+    help: 'pages that may use the API, as "https://example.org"; "*" for all; may be given several times',
+    commands: ["serve"],
+  },
+  {
+    name: "disable-image-metadata",
+    type: "flag",
+    help: "pictures say nothing about how they were made",
+    commands: ["generate", "serve"],
   },
   {
     name: "mode",

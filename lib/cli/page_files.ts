@@ -63,6 +63,9 @@ export async function buildPage(): Promise<boolean> {
   const tool = new URL("tools/web.ts", ROOT);
   const found = await Deno.stat(tool).then(() => true, () => false);
   if (!found) return false;
+  // A server that may run no other program goes without the page.
+  const { state } = await Deno.permissions.query({ name: "run" });
+  if (state !== "granted") return false;
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--config", new URL("deno.json", ROOT).pathname, tool.href, "build"],
     stdin: "null",

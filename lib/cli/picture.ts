@@ -6,6 +6,7 @@
 
 import { encodePng, parametersText } from "../image/png.ts";
 import type { GeneratedImage } from "../pipelines/types.ts";
+import { baseName } from "../server/names.ts";
 import type { EngineChoice } from "./request.ts";
 import { VERSION } from "./version.ts";
 
@@ -14,34 +15,83 @@ import { VERSION } from "./version.ts";
 /** Keyword of the PNG text chunk that holds all parameters as JSON, for `--from`. */
 export const PARAMETERS_KEYWORD = "lssgen";
 
+const SOFTWARE = `LSSGen for WebGPU ${VERSION}`;
+
 /** Text of that chunk: a picture's parameters and what drew it. */
 export function storedText(parameters: Readonly<Record<string, unknown>>, engine: EngineChoice): string {
   return JSON.stringify({ ...parameters, ...engine });
 }
 
-/** PNG bytes with the parameters twice: as JSON for `--from`, and as other programs spell and read them. */
-export async function pictureFile(
-  image: GeneratedImage,
+/** What a file says about its picture. */
+export interface PictureFileOptions {
+  /** Whether the model takes guidance as an input of its network: A1111's "CFG scale" is another number then. */
+  readonly embeddedGuidance?: boolean;
+  /** Whether it says anything at all. Default true. */
+  readonly metadata?: boolean;
+}
+
+/** The parameters as A1111 spells them and other programs read them. */
+export function pictureText(
+  image: Pick<GeneratedImage, "width" | "height" | "parameters">,
   engine: EngineChoice,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const { prompt, negativePrompt, ...rest } = image.parameters as Record<string, string | number | undefined>;
+  { embeddedGuidance = false }: PictureFileOptions = {},
+): string {
+  const { prompt, negativePrompt, trueCfgScale = 1, ...rest } = image.parameters as Record<
+    string,
+    string | number | undefined
+  >;
   const fields: Record<string, string | number> = {};
-  const names = { steps: "Steps", guidance: "CFG scale", seed: "Seed", method: "Method" };
+  const names = {
+    steps: "Steps",
+    ...!embeddedGuidance && { guidance: "CFG scale" },
+    seed: "Seed",
+    method: "Method",
+  };
   for (const [key, name] of Object.entries(names)) {
     const value = rest[key];
     if (value !== undefined) fields[name] = value;
+    if (key === "steps" && embeddedGuidance) {
+      fields["CFG scale"] = trueCfgScale;
+      if (rest.guidance !== undefined) fields["Distilled CFG Scale"] = rest.guidance;
+    }
   }
-  const software = `LSSGen for WebGPU ${VERSION}`;
   fields.Size = `${image.width}x${image.height}`;
-  fields.Model = engine.model ?? "embedded";
-  fields.Version = software;
-  return await encodePng({ width: image.width, height: image.height, channels: 3, data: image.rgb }, {
-    parameters: parametersText({
-      prompt: String(prompt ?? ""),
-      negativePrompt: negativePrompt as string | undefined,
-      fields,
-    }),
-    [PARAMETERS_KEYWORD]: storedText(image.parameters, engine),
-    Software: software,
+  fields.Model = engine.model === undefined ? "embedded" : baseName(engine.model);
+  fields.Version = SOFTWARE;
+  return parametersText({
+    prompt: String(prompt ?? ""),
+    negativePrompt: negativePrompt as string | undefined,
+    fields,
   });
+}
+
+/**
+ * PNG bytes with the parameters twice: as JSON for `--from`, and as other programs spell and read them. Pictures are given
+ * away: of a path that leads from the disk's root or out of the working folder only the last part is written.
+ */
+export async function pictureFile(
+  image: GeneratedImage,
+  engine: EngineChoice,
+  options: PictureFileOptions = {},
+): Promise<Uint8Array<ArrayBuffer>> {
+  const picture = { width: image.width, height: image.height, channels: 3, data: image.rgb } as const;
+  if (options.metadata === false) return await encodePng(picture);
+  return await encodePng(picture, {
+    parameters: pictureText(image, engine, options),
+    [PARAMETERS_KEYWORD]: storedText(image.parameters, givenAway(engine)),
+    Software: SOFTWARE,
+  });
+}
+
+/** The engine's files without the folders of this machine. */
+function givenAway(engine: EngineChoice): EngineChoice {
+  const shown = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(shown);
+    const elsewhere = typeof value === "string" &&
+      /^([/\\~]|[a-z]:[/\\]|file:)|(^|[/\\])\.\.([/\\]|$)/i.test(value);
+    return elsewhere ? baseName(value) : value;
+  };
+  return Object.fromEntries(
+    Object.entries(engine).map(([key, value]) => [key, shown(value)]),
+  ) as EngineChoice;
 }

@@ -41,7 +41,7 @@ function opaque(picture: Picture): Picture {
  * where it is transparent. Where all that can be seen is of one kind, dark or light, somebody has painted strokes in
  * some colour, and alpha alone counts.
  */
-function brightness(mask: Picture): Uint8Array<ArrayBuffer> {
+export function brightness(mask: Picture): Uint8Array<ArrayBuffer> {
   const { channels, data, width, height } = mask;
   const n = width * height;
   const grey = channels <= 2;

@@ -100,6 +100,11 @@ export class Fields {
     return value;
   }
 
+  /** The value as it came, undefined for null. */
+  raw(name: string): unknown {
+    return this.get(name);
+  }
+
   private get(name: string): unknown {
     const value = Object.hasOwn(this.values, name) ? this.values[name] : undefined;
     return value === null ? undefined : value;

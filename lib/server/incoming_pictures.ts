@@ -7,6 +7,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { openPicture, type PictureFile } from "../image/picture_file.ts";
+import { brightness } from "../pipelines/pictures.ts";
 import { ApiError } from "./fields.ts";
 import type { Limits } from "./limits.ts";
 
@@ -26,11 +27,16 @@ export function sentPicture(
   field: string,
   limits: Limits,
 ): PictureFile {
-  const bytes = typeof value === "string" ? bytesOf(value, field) : value;
+  const bytes = typeof value === "string" ? sentBytes(value, field) : value;
   return openPicture(bytes, { name: field, maxPixels: PIXELS_IN * limits.pixels });
 }
 
-function bytesOf(text: string, field: string): Uint8Array<ArrayBuffer> {
+/**
+ * Base64, with or without `data:…;base64,` in front.
+ *
+ * @throws {ApiError} 422 for what is no base64.
+ */
+export function sentBytes(text: string, field: string): Uint8Array<ArrayBuffer> {
   try {
     return Uint8Array.from(atob(text.replace(/^data:[^,]*,/, "")), (c) => c.charCodeAt(0));
   } catch {
@@ -57,4 +63,68 @@ export function transparentMask(file: PictureFile): PictureFile {
       return { width, height, channels: 1, data: drawn };
     },
   };
+}
+
+/**
+ * A mask with what A1111's fields change in it.
+ *
+ * @param change `inverted`: black is drawn anew; `blur`: standard deviation in pixels of a Gaussian over its edges.
+ */
+export function changedMask(
+  file: PictureFile,
+  change: { readonly inverted: boolean; readonly blur: number },
+): PictureFile {
+  if (!change.inverted && change.blur === 0) return file;
+  return {
+    ...file,
+    async decode() {
+      const picture = await file.decode();
+      const { width, height } = picture;
+      const light = brightness(picture);
+      const data = change.inverted ? light.map((v) => 255 - v) : light;
+      return {
+        width,
+        height,
+        channels: 1,
+        data: change.blur === 0 ? data : blurred(data, width, height, change.blur),
+      };
+    },
+  };
+}
+
+/** A Gaussian, rows first; the edge's value goes on outside. */
+function blurred(
+  data: Uint8Array<ArrayBuffer>,
+  width: number,
+  height: number,
+  sigma: number,
+): Uint8Array<ArrayBuffer> {
+  const radius = Math.ceil(2.5 * sigma);
+  const weights = Array.from(
+    { length: 2 * radius + 1 },
+    (_, i) => Math.exp(-((i - radius) ** 2) / (2 * sigma ** 2)),
+  );
+  const sum = weights.reduce((a, b) => a + b);
+  const pass = (
+    from: ArrayLike<number>,
+    along: number,
+    lines: number,
+    step: number,
+    stride: number,
+  ): Float32Array => {
+    const to = new Float32Array(width * height);
+    for (let line = 0; line < lines; line++) {
+      for (let at = 0; at < along; at++) {
+        let value = 0;
+        for (let k = -radius; k <= radius; k++) {
+          const near = Math.min(along - 1, Math.max(0, at + k));
+          value += weights[k + radius] * from[line * stride + near * step];
+        }
+        to[line * stride + at * step] = value / sum;
+      }
+    }
+    return to;
+  };
+  const rows = pass(data, width, height, 1, width);
+  return Uint8Array.from(pass(rows, height, width, width, 1), Math.round);
 }

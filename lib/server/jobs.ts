@@ -54,6 +54,16 @@ export interface JobState {
   readonly preview?: RgbPicture;
 }
 
+/** What a client hears of while his job runs. */
+export interface JobEvents {
+  /** Previews wanted of each picture. */
+  readonly previews: number;
+  /** A picture on its way, `index` of those wanted; `picture` counts from 0. */
+  readonly onPreview: (preview: RgbPicture, picture: number, index: number) => void;
+  /** A finished picture. */
+  readonly onImage: (image: GeneratedImage) => void;
+}
+
 interface Running {
   readonly id: number;
   readonly started: number;
@@ -77,7 +87,9 @@ export class Jobs {
   private waiting = 0;
   private ids = 0;
   private running: Running | undefined;
-  private readonly closing = new AbortController();
+  private closing = false;
+  /** Seconds a step took lately. */
+  private pace = 0;
   /** Previews that cost next to nothing; the autoencoder's own would cost more than the steps between them. */
   private readonly previews: boolean;
 
@@ -96,6 +108,24 @@ export class Jobs {
     return this.waiting + (this.running ? 1 : 0);
   }
 
+  /** Jobs that were begun. */
+  get begun(): number {
+    return this.ids;
+  }
+
+  /** Seconds that a step of the last finished picture took, 0 before the first. */
+  get secondsPerStep(): number {
+    return this.pace;
+  }
+
+  /** Seconds until a request that is refused now might be taken. */
+  get retryAfter(): number {
+    const { running } = this;
+    const seconds = running ? (Date.now() - running.started) / 1000 : 0;
+    const left = running && running.share > 0 ? seconds * (1 - running.share) / running.share : 5;
+    return Math.min(600, Math.max(1, Math.ceil(left)));
+  }
+
   /** The running job, if there is one. */
   get state(): JobState | undefined {
     return this.running;
@@ -106,11 +136,12 @@ export class Jobs {
    *
    * @param requests One a picture.
    * @param signal The client has left: the job is dropped from the queue, or stopped within one step.
+   * @param events Told of pictures on their way and of finished ones.
    * @throws {ApiError} 503 when the queue is full or the server is closing.
    * @throws {AbortedError} When the signal fires.
    */
-  run(requests: readonly GenerateRequest[], signal: AbortSignal): Promise<JobResult> {
-    if (this.closing.signal.aborted) throw closed();
+  run(requests: readonly GenerateRequest[], signal: AbortSignal, events?: JobEvents): Promise<JobResult> {
+    if (this.closing) throw closed();
     if (this.waiting >= this.most) {
       throw new ApiError(503, "busy", `${this.waiting} requests are waiting already; try again later`);
     }
@@ -126,8 +157,8 @@ export class Jobs {
       leave();
       signal.removeEventListener("abort", leave);
       if (signal.aborted) throw new AbortedError();
-      if (this.closing.signal.aborted) throw closed();
-      return await this.draw(requests, signal);
+      if (this.closing) throw closed();
+      return await this.draw(requests, signal, events);
     });
     this.tail = job.catch(() => {});
     return job;
@@ -140,14 +171,28 @@ export class Jobs {
     this.running.stop.abort();
   }
 
-  /** Stops the running job, refuses the waiting ones, and resolves when the GPU is free. */
-  async close(): Promise<void> {
-    this.closing.abort();
-    this.running?.stop.abort();
-    await this.tail;
+  /**
+   * Refuses the waiting jobs and new ones, and resolves when the GPU is free.
+   *
+   * @param graceMs The running job may take so long to end; then it is stopped within one step. Default 0.
+   */
+  async close(graceMs = 0): Promise<void> {
+    this.closing = true;
+    const { running } = this;
+    const timer = graceMs > 0 && running ? setTimeout(() => running.stop.abort(), graceMs) : undefined;
+    if (timer === undefined) running?.stop.abort();
+    try {
+      await this.tail;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
-  private async draw(requests: readonly GenerateRequest[], signal: AbortSignal): Promise<JobResult> {
+  private async draw(
+    requests: readonly GenerateRequest[],
+    signal: AbortSignal,
+    events?: JobEvents,
+  ): Promise<JobResult> {
     const stop = new AbortController();
     const leave = (): void => stop.abort();
     signal.addEventListener("abort", leave, { once: true });
@@ -168,18 +213,26 @@ export class Jobs {
     try {
       for (const [picture, request] of requests.entries()) {
         running.picture = picture;
-        const watch = this.watch(running, request);
-        const options = {
-          signal: stop.signal,
-          onProgress: watch,
-          ...this.previews && { previewEvery: PREVIEW_EVERY, preview: "proj" as const },
-        };
+        const began = Date.now();
+        const watch = this.watch(running, request, events);
+        // Whoever asks for previews gets them at any price.
+        const wanted = events && events.previews > 0
+          ? {
+            previewEvery: Math.max(1, Math.floor(running.steps / (events.previews + 1))),
+            preview: "auto" as const,
+          }
+          : this.previews
+          ? { previewEvery: PREVIEW_EVERY, preview: "proj" as const }
+          : {};
+        const options = { signal: stop.signal, onProgress: watch, ...wanted };
         const result = await this.engine.generate(request, options);
+        this.pace = (Date.now() - began) / 1000 / Math.max(1, running.steps);
         images.push(...result.images);
+        for (const image of result.images) events?.onImage(image);
         for (const warning of result.warnings) warnings.add(warning);
       }
     } catch (error) {
-      if (this.closing.signal.aborted) throw closed();
+      if (this.closing && stop.signal.aborted && !signal.aborted) throw closed();
       if (!running.interrupted || !(error instanceof AbortedError)) throw error;
     } finally {
       signal.removeEventListener("abort", leave);
@@ -189,14 +242,20 @@ export class Jobs {
   }
 
   /** Turns progress of a picture into a share of the job. */
-  private watch(running: Running, request: GenerateRequest): (event: Progress) => void {
+  private watch(
+    running: Running,
+    request: GenerateRequest,
+    events?: JobEvents,
+  ): (event: Progress) => void {
     const { stages } = this.engine.plan(request);
     const cost = stages.map((stage) => stage.flops ?? stage.tokens * stage.steps.length);
     const all = cost.reduce((sum, c) => sum + c, 0) || 1;
     running.steps = stages.reduce((sum, stage) => sum + stage.steps.length, 0);
     const { pictures, picture } = running;
+    let sent = 0;
     return ({ phase, stage, step, steps, preview }) => {
       if (preview) running.preview = preview;
+      if (preview && events && sent < events.previews) events.onPreview(preview, picture, sent++);
       if (phase === "decode") running.share = (picture + 0.99) / pictures;
       if (phase !== "denoise" || stage === undefined || step === undefined || !steps) return;
       const before = (values: readonly number[]): number =>

@@ -1,8 +1,7 @@
 /**
  * The API of A1111's web UI, as stable-diffusion.cpp's server speaks it too: `/sdapi/v1/…`.
  *
- * Fields that make no picture different here (`send_images`, `override_settings`, …) are taken and left alone, because
- * clients send dozens of them; those that would make it different and are not supported are refused by name.
+ * Clients send dozens of fields: sdapi_fields.ts says of each what becomes of it.
  *
  * @module
  */
@@ -11,32 +10,50 @@ import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/ty
 import { SAMPLER_NAMES } from "../schedulers/registry.ts";
 import { firstSeed, MAX_SEED } from "../random.ts";
 import { ApiError, Fields, furtherPrompts } from "./fields.ts";
-import { sentPicture } from "./incoming_pictures.ts";
+import { changedMask, sentPicture } from "./incoming_pictures.ts";
 import type { JobResult, JobState } from "./jobs.ts";
+import { blank, checkFields, refuseExtraArgs } from "./known_fields.ts";
 import { type Limits, sized } from "./limits.ts";
+import { baseName } from "./names.ts";
+import { IMG2IMG_FIELDS, SETTINGS, TXT2IMG_FIELDS } from "./sdapi_fields.ts";
 
-/** A1111's names of our samplers. */
-const SAMPLERS: Readonly<Record<string, string>> = {
-  "Euler": "euler",
-  "Euler a": "euler_a",
-  "DDIM": "ddim",
-  "PLMS": "pndm",
-  "DPM++ 2M": "dpm++2m",
-  "DPM++ 2M Karras": "dpm++2mk",
-  "LCM": "lcm",
+/** A1111's names of our samplers, and the schedules that each can follow, the automatic one first. */
+const SAMPLERS: readonly { name: string; own: string; schedules: Readonly<Record<string, string>> }[] = [
+  { name: "Euler", own: "euler", schedules: { uniform: "euler" } },
+  { name: "Euler a", own: "euler_a", schedules: { uniform: "euler_a" } },
+  { name: "DDIM", own: "ddim", schedules: { uniform: "ddim" } },
+  { name: "PLMS", own: "pndm", schedules: { uniform: "pndm" } },
+  { name: "DPM++ 2M", own: "dpm++2m", schedules: { karras: "dpm++2mk", uniform: "dpm++2m" } },
+  { name: "LCM", own: "lcm", schedules: { uniform: "lcm" } },
+];
+
+/** Schedules that a client may ask for, as A1111 names them; of the rest it is told by name. */
+const SCHEDULES: Readonly<Record<string, string>> = {
+  automatic: "Automatic",
+  uniform: "Uniform",
+  karras: "Karras",
+  simple: "Simple",
+};
+
+/** A1111's upscalers of latents, as our upsamplers. */
+const UPSCALERS: Readonly<Record<string, GenerateRequest["upsampler"]>> = {
+  "Latent": "bilinear",
+  "Latent (bicubic)": "bicubic",
+  "Latent (nearest)": "nearest",
 };
 
 /** Width and height of img2img where a client names none. */
 const IMG2IMG_SIDE = 512;
 
-/** What would change the picture and is not there. */
-const REFUSED: Readonly<Record<string, string>> = {
-  tiling: "pictures that tile",
-  restore_faces: "face restoration",
-  refiner_checkpoint: "refiners",
-  alwayson_scripts: "scripts",
-  script_name: "scripts",
-};
+/** Requests and what the client should know of them. */
+export interface AskedPictures {
+  /** One a picture. */
+  readonly requests: readonly GenerateRequest[];
+  /** Sentences for the answer. */
+  readonly notes: readonly string[];
+}
+
+const isFlow = (info: ModelInfo): boolean => info.scheduler._class_name === "FlowMatchEulerDiscreteScheduler";
 
 /** Requests of one picture each. `init_images` and `mask` only in img2img. */
 export function pictureRequests(
@@ -44,14 +61,23 @@ export function pictureRequests(
   info: ModelInfo,
   limits: Limits,
   fromPicture: boolean,
-): GenerateRequest[] {
+): AskedPictures {
   const f = new Fields(body);
-  for (const [name, what] of Object.entries(REFUSED)) {
-    const value = (body as Record<string, unknown>)[name];
-    const empty = value === undefined || value === null || value === false || value === "" ||
-      (typeof value === "object" && Object.keys(value).length === 0);
-    if (!empty) throw new ApiError(422, "unsupported", `"${name}": ${what} are not supported`, name);
-  }
+  const where = fromPicture ? "img2img" : "txt2img";
+  const fields = body as Record<string, unknown>;
+  const { sampler: scheduler, note } = samplerOf(
+    f.text("sampler_name") ?? f.text("sampler_index"),
+    f.text("scheduler"),
+    info,
+  );
+  const context = { body: fields, sampler: scheduler ?? (isFlow(info) ? "euler" : undefined) };
+  const notes = [
+    ...note === undefined ? [] : [note],
+    ...checkFields(fromPicture ? IMG2IMG_FIELDS : TXT2IMG_FIELDS, context, where),
+    ...checkSettings(fields.override_settings, info),
+  ];
+  refuseExtraArgs(fields.prompt, "prompt");
+  refuseExtraArgs(fields.negative_prompt, "negative_prompt");
   const batch = (f.whole("batch_size", 1, limits.pictures) ?? 1) *
     (f.whole("n_iter", 1, limits.pictures) ?? 1);
   if (batch > limits.pictures) {
@@ -62,8 +88,6 @@ export function pictureRequests(
       "n_iter",
     );
   }
-  const sampler = f.text("sampler_name") ?? f.text("sampler_index");
-  const scheduler = sampler && samplerOf(sampler, f.text("scheduler"));
   // Models that take guidance as an input (FLUX.1-dev) also know classifier-free guidance, as Forge's API has it.
   const cfg = f.number("cfg_scale", 0, 100);
   const distilled = f.number("distilled_cfg_scale", 0, 100);
@@ -73,10 +97,9 @@ export function pictureRequests(
   // A1111's img2img has a size of its own, whatever the picture's.
   const width = f.whole("width", 16, 16_384) ?? (fromPicture ? IMG2IMG_SIDE : undefined);
   const height = f.whole("height", 16, 16_384) ?? (fromPicture ? IMG2IMG_SIDE : undefined);
-  const flow = info.scheduler._class_name === "FlowMatchEulerDiscreteScheduler";
   const request: GenerateRequest = sized(
     {
-      prompt: f.text("prompt") ?? "",
+      prompt: (f.text("prompt") ?? "") + loraTags(fields.lora),
       negativePrompt: info.embeddedGuidance && (cfg ?? 1) <= 1
         ? undefined
         : f.text("negative_prompt") || undefined,
@@ -84,7 +107,7 @@ export function pictureRequests(
       height,
       steps: f.whole("steps", 1, limits.steps),
       ...guidance,
-      scheduler: flow ? undefined : scheduler,
+      scheduler,
       // Our own words, for those who know them.
       method: f.text("method"),
       minResolution: f.whole("min_resolution", 16, 16_384),
@@ -98,27 +121,122 @@ export function pictureRequests(
     limits,
   );
   const first = firstSeed(f.whole("seed", -1, MAX_SEED) ?? -1, batch);
-  return Array.from({ length: batch }, (_, i) => ({ ...request, seed: first + i }));
+  return { requests: Array.from({ length: batch }, (_, i) => ({ ...request, seed: first + i })), notes };
 }
 
-/** "DPM++ 2M" and "Karras" may come in one field or in two, in A1111's spelling or in ours. */
-function samplerOf(sampler: string, schedule: string | undefined): string {
-  const wanted = schedule?.toLowerCase() === "karras" && !sampler.endsWith("Karras")
-    ? `${sampler} Karras`
-    : sampler;
-  const known = SAMPLERS[wanted] ?? SAMPLERS[sampler] ??
-    (SAMPLER_NAMES.includes(sampler) ? sampler : undefined);
-  if (known === undefined) {
+/**
+ * "DPM++ 2M" and "Karras" may come in one field or in two, in A1111's spelling or in ours. A1111 lets "DPM++ 2M" follow
+ * Karras' schedule unless a client asks for another one.
+ *
+ * @returns Our sampler, undefined for the model's own.
+ */
+function samplerOf(
+  asked: string | undefined,
+  schedule: string | undefined,
+  info: ModelInfo,
+): { sampler?: string; note?: string } {
+  const wanted = (schedule || "Automatic").toLowerCase();
+  const scheduleRefused = (expected: readonly string[]): ApiError =>
+    new ApiError(
+      422,
+      "unsupported",
+      `"scheduler": "${schedule?.slice(0, 60)}" is not supported with ${
+        asked ? `"${asked}"` : "the model's own sampler"
+      }, expected one of ${expected.join(", ")}`,
+      "scheduler",
+    );
+  const suffix = / karras$/i;
+  const sampler = SAMPLERS.find(({ name }) => name === asked?.replace(suffix, ""));
+  const known = asked === undefined || asked === "" || sampler || SAMPLER_NAMES.includes(asked);
+  if (!known) {
     throw new ApiError(
       422,
       "unsupported",
-      `Sampler "${sampler.slice(0, 60)}" is not supported, expected one of ${
-        Object.keys(SAMPLERS).join(", ")
+      `Sampler "${asked.slice(0, 60)}" is not supported, expected one of ${
+        samplersOf(info).map(({ name }) => name).join(", ")
       }`,
       "sampler_name",
     );
   }
-  return known;
+  if (isFlow(info)) {
+    // Flow models have one schedule, which is what A1111 and ComfyUI call "Simple".
+    if (!["automatic", "simple", "uniform"].includes(wanted)) throw scheduleRefused(["Automatic", "Simple"]);
+    if (!asked || sampler?.own === "euler" || asked === "euler") return {};
+    // The one that clients name when their user has named none.
+    if (asked === "Euler a") return { note: '"sampler_name": this model is drawn with "Euler"' };
+    throw new ApiError(
+      422,
+      "unsupported",
+      `Sampler "${asked.slice(0, 60)}" is not one that ${info.pipeline} can use, expected "Euler"`,
+      "sampler_name",
+    );
+  }
+  if (!asked) {
+    if (wanted !== "automatic") throw scheduleRefused(["Automatic"]);
+    return {};
+  }
+  if (!sampler) {
+    // Our own spelling names the schedule too.
+    if (wanted !== "automatic" && !(wanted === "karras" && asked === "dpm++2mk")) {
+      if (wanted === "karras" && asked === "dpm++2m") return { sampler: "dpm++2mk" };
+      throw scheduleRefused(["Automatic"]);
+    }
+    return { sampler: asked };
+  }
+  const { schedules } = sampler;
+  const named = suffix.test(asked) ? "karras" : wanted === "automatic" ? Object.keys(schedules)[0] : wanted;
+  if (!Object.hasOwn(schedules, named) || (suffix.test(asked) && !["automatic", "karras"].includes(wanted))) {
+    throw scheduleRefused(["Automatic", ...Object.keys(schedules).map((key) => SCHEDULES[key])]);
+  }
+  return { sampler: schedules[named] };
+}
+
+/** stable-diffusion.cpp's `lora` as the tags that prompts have. */
+function loraTags(value: unknown): string {
+  if (blank(value)) return "";
+  if (!Array.isArray(value)) throw loraRefused("is no list");
+  if (value.length > MAX_LORAS) throw loraRefused(`names more than ${MAX_LORAS} files`);
+  return value.map((entry) => {
+    const { path, multiplier = 1, is_high_noise = false, ...more } = (entry ?? {}) as Record<string, unknown>;
+    const [other] = Object.keys(more);
+    if (other !== undefined) throw loraRefused(`has "${other.slice(0, 60)}", expected path and multiplier`);
+    if (is_high_noise !== false) throw loraRefused("has is_high_noise, which no model here has");
+    if (typeof path !== "string" || path === "" || /[:<>]/.test(path)) {
+      throw loraRefused('has no "path", expected a file in the folder of --lora-model-dir');
+    }
+    if (typeof multiplier !== "number" || !(Math.abs(multiplier) <= 100)) {
+      throw loraRefused("has a multiplier that is no number from -100 to 100");
+    }
+    return ` <lora:${path.replace(/\.safetensors$/, "")}:${multiplier}>`;
+  }).join("");
+}
+
+const MAX_LORAS = 32;
+
+function loraRefused(why: string): ApiError {
+  return new ApiError(422, "bad_field", `"lora" ${why}`, "lora");
+}
+
+/**
+ * Checks settings of the web UI.
+ *
+ * @param strict Whether another model's name is refused; a client that sets options before it draws names one always.
+ * @returns Sentences for the answer.
+ */
+export function checkSettings(value: unknown, info: ModelInfo, strict = true): string[] {
+  if (blank(value)) return [];
+  const within = strict ? "override_settings." : "";
+  if (typeof value !== "object" || Array.isArray(value)) {
+    throw new ApiError(422, "bad_field", '"override_settings" is no object', "override_settings");
+  }
+  const settings = value as Record<string, unknown>;
+  const notes = checkFields(SETTINGS, { body: settings }, "this server", within);
+  const { sd_model_checkpoint: model } = settings;
+  const own = baseName(info.name);
+  if (blank(model) || model === own || model === info.name) return notes;
+  const sentence = `"${within}sd_model_checkpoint": this server draws with "${own}" alone`;
+  if (strict) throw new ApiError(422, "unsupported", sentence, "override_settings.sd_model_checkpoint");
+  return [...notes, sentence];
 }
 
 /** `enable_hr`: A1111 names the first size and a factor, we name the last size and the first stage. */
@@ -136,7 +254,23 @@ function highResolution(
     height: f.whole("hr_resize_y", 0, 16_384) || Math.round(height * scale),
     minResolution: Math.min(width, height),
     initNoise: f.number("denoising_strength", 0.01, 1) ?? 0.7,
+    ...upscalerOf(f),
   };
+}
+
+function upscalerOf(f: Fields): Pick<GenerateRequest, "upsampler"> {
+  const name = f.text("hr_upscaler");
+  // Clients that offer no choice send the first of A1111's list.
+  if (!name || f.has("upsampler")) return {};
+  if (Object.hasOwn(UPSCALERS, name)) return { upsampler: UPSCALERS[name] };
+  throw new ApiError(
+    422,
+    "unsupported",
+    `"hr_upscaler": "${name.slice(0, 60)}" is not supported, expected one of ${
+      Object.keys(UPSCALERS).join(", ")
+    }`,
+    "hr_upscaler",
+  );
 }
 
 function startingPicture(f: Fields, limits: Limits): Partial<GenerateRequest> {
@@ -153,39 +287,72 @@ function startingPicture(f: Fields, limits: Limits): Partial<GenerateRequest> {
     );
   }
   const mask = f.text("mask", Infinity);
+  // A1111 has it as a number, some clients as a truth.
+  const inverted =
+    (typeof f.raw("inpainting_mask_invert") === "boolean"
+      ? f.flag("inpainting_mask_invert")
+      : f.whole("inpainting_mask_invert", 0, 1) === 1) ?? false;
+  const blur = f.whole("mask_blur", 0, 64) ?? 0;
+  const fill = f.whole("inpainting_fill", 0, 3) ?? 1;
+  if (fill > 1) {
+    throw new ApiError(
+      422,
+      "unsupported",
+      `"inpainting_fill": ${fill} is not supported; the masked part begins with what the picture holds there, which is 1`,
+      "inpainting_fill",
+    );
+  }
+  if (mask === undefined && inverted) {
+    throw new ApiError(422, "bad_field", '"inpainting_mask_invert" needs a "mask"', "inpainting_mask_invert");
+  }
   return {
     image: sentPicture(first, "init_images", limits),
-    mask: mask === undefined ? undefined : sentPicture(mask, "mask", limits),
+    mask: mask === undefined ? undefined : changedMask(sentPicture(mask, "mask", limits), { inverted, blur }),
     strength: f.number("denoising_strength", 0.01, 1) ?? 0.75,
   };
 }
 
-/** The answer of txt2img and img2img. */
+/** The answer of txt2img and img2img. `texts` describes each picture as A1111 does. */
 export function pictureAnswer(
   body: unknown,
   { images, interrupted, warnings }: JobResult,
   files: readonly string[],
+  texts: readonly string[],
+  info: ModelInfo,
 ): unknown {
   const seeds = images.map(({ seed }) => seed);
   const first = images[0] as GeneratedImage | undefined;
-  const { prompt = "", negativePrompt = "", steps, guidance, method } = first?.parameters ?? {};
+  const { prompt = "", negativePrompt = "", steps, guidance, trueCfgScale = 1, method } = first?.parameters ??
+    {};
   const { init_images: _, mask: __, ...parameters } = body as Record<string, unknown>;
-  const info = {
+  const { sampler_name = null, send_images = true } = parameters;
+  const said = {
     prompt,
     all_prompts: images.map(() => prompt),
     negative_prompt: negativePrompt,
+    all_negative_prompts: images.map(() => negativePrompt),
     seed: seeds[0],
     all_seeds: seeds,
+    // Noise of a second seed is not mixed in.
+    subseed: seeds[0],
+    all_subseeds: seeds,
+    subseed_strength: 0,
     width: first?.width,
     height: first?.height,
+    sampler_name,
     steps,
-    cfg_scale: guidance,
+    ...info.embeddedGuidance
+      ? { cfg_scale: trueCfgScale, distilled_cfg_scale: guidance }
+      : { cfg_scale: guidance },
     method,
     batch_size: images.length,
+    sd_model_name: baseName(info.name),
+    index_of_first_image: 0,
+    infotexts: texts,
     interrupted,
     warnings,
   };
-  return { images: files, parameters, info: JSON.stringify(info) };
+  return { images: send_images === false ? [] : files, parameters, info: JSON.stringify(said) };
 }
 
 /** The answer of progress. */
@@ -216,21 +383,20 @@ export function progressAnswer(
   };
 }
 
+function samplersOf(info: ModelInfo): typeof SAMPLERS {
+  return isFlow(info) ? SAMPLERS.filter(({ own }) => own === "euler") : SAMPLERS;
+}
+
 /** Names of the samplers that the model can use. */
 export function samplersAnswer(info: ModelInfo): unknown {
-  const flow = info.scheduler._class_name === "FlowMatchEulerDiscreteScheduler";
-  return Object.entries(SAMPLERS).filter(([, own]) => !flow || own === "euler")
-    .map(([name, own]) => ({ name, aliases: [own], options: {} }));
+  return samplersOf(info).flatMap(({ name, own, schedules }) => [
+    { name, aliases: [own], options: {} },
+    ...schedules.karras ? [{ name: `${name} Karras`, aliases: [schedules.karras], options: {} }] : [],
+  ]);
 }
 
 /** The one model there is. */
 export function modelsAnswer(info: ModelInfo): unknown {
-  return [{
-    title: info.name,
-    model_name: info.name,
-    hash: null,
-    sha256: null,
-    filename: info.name,
-    config: null,
-  }];
+  const name = baseName(info.name);
+  return [{ title: name, model_name: name, hash: null, sha256: null, filename: name, config: null }];
 }

@@ -7,26 +7,55 @@
 
 import { AbortedError, LssgenError } from "../errors.ts";
 import { encodePng } from "../image/png.ts";
-import type { GeneratedImage, GenerateRequest } from "../pipelines/types.ts";
+import type { GeneratedImage, GenerateRequest, RgbPicture } from "../pipelines/types.ts";
+import { Bodies } from "./bodies.ts";
 import { ApiError } from "./fields.ts";
-import { type Engine, type JobResult, Jobs } from "./jobs.ts";
+import { Guard } from "./guard.ts";
+import { type Engine, type JobEvents, type JobResult, Jobs } from "./jobs.ts";
 import { LIMITS, type Limits } from "./limits.ts";
+import { metricsText } from "./metrics.ts";
 import {
   editRequests,
   errorAnswer,
   formFields,
   imageRequests,
   imagesAnswer,
+  modelAnswer,
   modelListAnswer,
+  pictureEvent,
+  streamed,
 } from "./openai.ts";
-import { modelsAnswer, pictureAnswer, pictureRequests, progressAnswer, samplersAnswer } from "./sdapi.ts";
+import {
+  checkSettings,
+  modelsAnswer,
+  pictureAnswer,
+  pictureRequests,
+  progressAnswer,
+  samplersAnswer,
+} from "./sdapi.ts";
+import {
+  CONSTANT_ANSWERS,
+  lorasAnswer,
+  memoryAnswer,
+  NOTHING_TO_DO,
+  optionsAnswer,
+  pngInfoAnswer,
+  REFUSED_ROUTES,
+  schedulersAnswer,
+} from "./sdapi_clients.ts";
 
 /** How the server behaves. */
 export interface ServerOptions {
   /** A finished picture as the bytes of a PNG, with whatever it should say about itself. */
   readonly pictureFile: (image: GeneratedImage) => Promise<Uint8Array>;
-  /** Requests to the APIs have to bring `Authorization: Bearer …`. */
+  /** A finished picture as A1111 describes it in a text. Without it answers hold no such texts. */
+  readonly pictureText?: (image: GeneratedImage) => string;
+  /** Requests to the APIs have to bring `Authorization: Bearer …`, or Basic with it as password. */
   readonly token?: string;
+  /** Origins whose pages may use the API besides the server's own (CORS); "*" for all. Default none. */
+  readonly origins?: readonly string[];
+  /** Names of the LoRAs that prompts may name. */
+  readonly loras?: () => Promise<readonly string[]>;
   /**
    * Names that requests may call this server by, without port. A page elsewhere can have its own name lead to this
    * machine (DNS rebinding) and would then be let in by the browser. Undefined: any.
@@ -36,6 +65,10 @@ export interface ServerOptions {
   readonly maxBodyBytes?: number;
   /** Milliseconds that a body may take to arrive. Default 30 s. */
   readonly bodyTimeoutMs?: number;
+  /** Bytes of all bodies that are held at the same time, until their requests are answered. Default 256 MiB. */
+  readonly maxHeldBytes?: number;
+  /** Requests that are being read or answered at the same time, those that wait included. Default 256. */
+  readonly maxRequests?: number;
   /** Requests that wait at the same time. Default 64. */
   readonly maxWaiting?: number;
   /** Bounds of a request. */
@@ -47,13 +80,31 @@ export interface ServerOptions {
 }
 
 type Handler = (request: Request) => Promise<unknown> | unknown;
+type Route = Readonly<Record<string, Handler>>;
+
+/** Headers of every answer: nobody frames it, guesses its type, or keeps it. */
+const ALWAYS: Readonly<Record<string, string>> = {
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "content-security-policy": "frame-ancestors 'none'",
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+};
+
+/** A picture in base64 may be longer than other bodies, which hold a few words. */
+const SMALL_BODY_BYTES = 2 ** 20;
+/** Milliseconds between signs of life to a client that waits for events. */
+const ALIVE_EVERY_MS = 10_000;
 
 /** See the module. */
 export class ImageServer {
   private readonly jobs: Jobs;
-  private readonly routes: Readonly<Record<string, Readonly<Record<string, Handler>>>>;
+  private readonly routes: Readonly<Record<string, Route>>;
   private readonly limits: Limits;
-  private readonly maxBodyBytes: number;
+  private readonly bodies: Bodies;
+  private readonly guard: Guard;
+  private readonly open = new Set<Request>();
+  private readonly answered = new Map<number, number>();
 
   /**
    * Makes a server; nothing listens yet.
@@ -63,9 +114,25 @@ export class ImageServer {
   constructor(private readonly engine: Engine, private readonly options: ServerOptions) {
     this.jobs = new Jobs(engine, options.maxWaiting ?? 64);
     this.limits = options.limits ?? LIMITS;
-    this.maxBodyBytes = options.maxBodyBytes ?? 32 * 2 ** 20;
+    const most = options.maxBodyBytes ?? 32 * 2 ** 20;
+    this.bodies = new Bodies({
+      most,
+      mostHeld: options.maxHeldBytes ?? Math.max(most, 256 * 2 ** 20),
+      timeoutMs: options.bodyTimeoutMs ?? 30_000,
+    });
+    this.guard = new Guard(options);
     const { info } = engine;
+    const sdapi = Object.fromEntries([
+      ...Object.entries(CONSTANT_ANSWERS).map(([name, answer]) => [name, { GET: () => answer }]),
+      ...NOTHING_TO_DO.map((name) => [name, { POST: () => ({}) }]),
+      ...Object.entries(REFUSED_ROUTES).map(([name, instead]) => [name, {
+        POST: () => {
+          throw new ApiError(422, "unsupported", `/sdapi/v1/${name} is not supported; ${instead}`);
+        },
+      }]),
+    ].map(([name, route]): [string, Route] => [`/sdapi/v1/${name}`, route as Route]));
     this.routes = {
+      ...sdapi,
       "/sdapi/v1/txt2img": { POST: (request) => this.sdapi(request, false) },
       "/sdapi/v1/img2img": { POST: (request) => this.sdapi(request, true) },
       "/sdapi/v1/progress": { GET: (request) => this.progress(request) },
@@ -77,10 +144,25 @@ export class ImageServer {
       },
       "/sdapi/v1/sd-models": { GET: () => modelsAnswer(info) },
       "/sdapi/v1/samplers": { GET: () => samplersAnswer(info) },
-      "/sdapi/v1/options": { GET: () => ({ sd_model_checkpoint: info.name }) },
+      "/sdapi/v1/schedulers": { GET: () => schedulersAnswer(info) },
+      "/sdapi/v1/loras": { GET: async () => lorasAnswer(await options.loras?.() ?? []) },
+      "/sdapi/v1/memory": { GET: () => memoryAnswer() },
+      "/sdapi/v1/options": {
+        GET: () => optionsAnswer(info),
+        POST: async (request) => {
+          const warnings = await this.body(
+            request,
+            (body) => checkSettings(body, info, false),
+            SMALL_BODY_BYTES,
+          );
+          return warnings.length > 0 ? { warnings } : null;
+        },
+      },
+      "/sdapi/v1/png-info": { POST: (request) => this.body(request, pngInfoAnswer) },
       "/v1/images/generations": { POST: (request) => this.openai(request) },
       "/v1/images/edits": { POST: (request) => this.openai(request, true) },
       "/v1/models": { GET: () => modelListAnswer(info) },
+      "/metrics": { GET: () => this.metrics() },
     };
   }
 
@@ -91,71 +173,184 @@ export class ImageServer {
 
   /** Answers one request; never throws. Bound, so that it can be handed on as it is. */
   readonly handle = async (request: Request): Promise<Response> => {
+    let response: Response;
+    this.open.add(request);
+    try {
+      response = await this.answer(request);
+    } finally {
+      this.open.delete(request);
+    }
+    for (const [name, value] of Object.entries({ ...ALWAYS, ...this.guard.corsHeaders(request) })) {
+      response.headers.set(name, value);
+    }
+    this.answered.set(response.status, (this.answered.get(response.status) ?? 0) + 1);
+    return response;
+  };
+
+  /**
+   * Refuses what waits and what comes, and resolves when the GPU is free.
+   *
+   * @param graceMs The running request may take so long to end; then it is stopped. Default 0.
+   */
+  async close(graceMs = 0): Promise<void> {
+    await this.jobs.close(graceMs);
+  }
+
+  private async answer(request: Request): Promise<Response> {
     let path = "/";
     try {
       path = new URL(request.url).pathname;
-      this.checkHost(request);
-      const route = Object.hasOwn(this.routes, path) ? this.routes[path] : undefined;
-      if (!route) return await this.page(request, path);
-      this.checkToken(request);
+      this.guard.checkHost(request);
       const method = request.method === "HEAD" ? "GET" : request.method;
+      // Whether it lives may be asked by everybody.
+      if (path === "/health" && method === "GET") return json(200, { status: "ok" });
+      const route = this.routeOf(path);
+      if (!route) return await this.page(request, path);
+      const preflight = this.guard.preflight(request, Object.keys(route));
+      if (preflight) return preflight;
+      if (method !== "GET") this.guard.checkOrigin(request);
+      this.guard.checkToken(request);
       if (!Object.hasOwn(route, method)) {
         return json(405, reason("bad_method", `${path} answers ${Object.keys(route).join(", ")} only`), {
           allow: Object.keys(route).join(", "),
         });
       }
-      return json(200, await route[method](request));
+      const most = this.options.maxRequests ?? 256;
+      if (method !== "GET" && this.open.size > most) {
+        throw new ApiError(503, "busy", `${most} requests are being answered already; try again later`);
+      }
+      const answer = await route[method](request);
+      return answer instanceof Response ? answer : json(200, answer);
     } catch (error) {
       return this.refusal(path, error);
     }
-  };
+  }
 
-  /** Stops what runs, refuses what waits, and resolves when the GPU is free. */
-  async close(): Promise<void> {
-    await this.jobs.close();
+  private routeOf(path: string): Route | undefined {
+    if (Object.hasOwn(this.routes, path)) return this.routes[path];
+    const [, name] = /^\/v1\/models\/([^/]+)$/.exec(path) ?? [];
+    if (name === undefined) return undefined;
+    return { GET: () => modelAnswer(this.engine.info, decoded(name)) };
+  }
+
+  private metrics(): Response {
+    const { jobs, bodies } = this;
+    const text = metricsText({
+      waiting: jobs.length - (jobs.state ? 1 : 0),
+      running: jobs.state ? 1 : 0,
+      begun: jobs.begun,
+      secondsPerStep: jobs.secondsPerStep,
+      heldBytes: bodies.heldBytes,
+      answered: this.answered,
+    });
+    return new Response(text, { headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" } });
   }
 
   private async sdapi(request: Request, fromPicture: boolean): Promise<unknown> {
-    const body = await this.body(request);
-    const result = await this.draw(
-      pictureRequests(body, this.engine.info, this.limits, fromPicture),
-      request.signal,
-    );
-    return pictureAnswer(body, result, await this.files(result.images));
+    const { info } = this.engine;
+    return await this.body(request, async (body) => {
+      const { requests, notes } = pictureRequests(body, info, this.limits, fromPicture);
+      const result = await this.draw(requests, request.signal);
+      const { pictureText } = this.options;
+      const texts = pictureText ? result.images.map(pictureText) : [];
+      const noted = { ...result, warnings: [...notes, ...result.warnings] };
+      return pictureAnswer(body, noted, await this.files(result.images), texts, info);
+    });
   }
 
   private async openai(request: Request, edit = false): Promise<unknown> {
     const { info } = this.engine;
-    const requests = edit
-      ? await this.edits(request)
-      : imageRequests(await this.body(request), info, this.limits);
-    const { images, interrupted, warnings } = await this.draw(requests, request.signal);
-    if (interrupted) throw new ApiError(503, "interrupted", "The request was interrupted");
-    return imagesAnswer(await this.files(images), warnings);
-  }
-
-  private async edits(request: Request): Promise<GenerateRequest[]> {
-    const { info } = this.engine;
+    const read = async (body: unknown, files: Parameters<typeof editRequests>[1]): Promise<unknown> => {
+      const previews = streamed(body);
+      const requests = edit
+        ? editRequests(body, files, info, this.limits)
+        : imageRequests(body, info, this.limits);
+      if (previews !== undefined) return this.events(request, requests, previews, edit);
+      const { images, interrupted, warnings } = await this.draw(requests, request.signal);
+      if (interrupted) throw new ApiError(503, "interrupted", "The request was interrupted");
+      return imagesAnswer(await this.files(images), warnings);
+    };
     const type = request.headers.get("content-type") ?? "";
-    if (!/^multipart\/form-data\b/i.test(type)) {
-      return editRequests(await this.body(request), new Map(), info, this.limits);
+    if (!edit || !/^multipart\/form-data\b/i.test(type)) {
+      return await this.body(request, (body) => read(body, new Map()));
     }
-    // Pages of other sites can send forms without asking first.
-    const { headers } = request;
-    const site = headers.get("sec-fetch-site");
-    if (headers.has("origin") || (site !== null && site !== "same-origin" && site !== "none")) {
-      throw new ApiError(403, "bad_origin", "Forms are not taken from pages; send JSON");
-    }
-    const bytes = await this.bytes(request);
-    const form = await new Response(bytes, { headers: { "content-type": type } }).formData().catch(() => {
-      throw new ApiError(400, "bad_form", "The body is no form");
-    });
+    using held = await this.bodies.read(request);
+    const form = await new Response(held.bytes, { headers: { "content-type": type } }).formData().catch(
+      () => {
+        throw new ApiError(400, "bad_form", "The body is no form");
+      },
+    );
     const { body, files } = await formFields(form);
-    return editRequests(body, files, info, this.limits);
+    return await read(body, files);
   }
 
-  private async draw(requests: readonly GenerateRequest[], signal: AbortSignal): Promise<JobResult> {
-    // What cannot be planned is refused now rather than when its turn comes.
+  /** An answer of server-sent events: pictures on their way, then finished ones. */
+  private events(
+    request: Request,
+    requests: readonly GenerateRequest[],
+    previews: number,
+    edit: boolean,
+  ): Response {
+    this.checkPlan(requests);
+    const left = new AbortController();
+    const leave = (): void => left.abort();
+    request.signal.addEventListener("abort", leave, { once: true });
+    // Pictures are written one after another, in the order in which they were drawn.
+    let writing: Promise<void> = Promise.resolve();
+    const encoder = new TextEncoder();
+    let send: (text: string) => void = () => {};
+    const event = (data: { readonly type: string }): void =>
+      send(`event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`);
+    const sizeOf = (i: number): { width: number; height: number } => {
+      const { width, height } = this.engine.plan(requests[i]);
+      return { width, height };
+    };
+    const job = this.jobs.run(requests, left.signal, {
+      previews,
+      onPreview: (preview, picture, index) => {
+        writing = writing.then(async () =>
+          event(pictureEvent(edit, base64(await previewPng(preview)), sizeOf(picture), index))
+        );
+      },
+      onImage: (image) => {
+        writing = writing.then(async () =>
+          event(pictureEvent(edit, base64(await this.options.pictureFile(image)), image))
+        );
+      },
+    });
+    const alive = setInterval(() => send(": waiting\n\n"), ALIVE_EVERY_MS);
+    const body = new ReadableStream<Uint8Array>({
+      start: (controller) => {
+        send = (text) => {
+          if (!left.signal.aborted) controller.enqueue(encoder.encode(text));
+        };
+        const end = async (): Promise<void> => {
+          try {
+            const { interrupted } = await job;
+            await writing;
+            if (interrupted) throw new ApiError(503, "interrupted", "The request was interrupted");
+          } catch (error) {
+            const known = error instanceof ApiError ? error : this.asApiError(error);
+            send(
+              `event: error\ndata: ${JSON.stringify({ type: "error", ...errorAnswer(known) as object })}\n\n`,
+            );
+          } finally {
+            clearInterval(alive);
+            request.signal.removeEventListener("abort", leave);
+            if (!left.signal.aborted) controller.close();
+          }
+        };
+        end();
+      },
+      cancel: leave,
+    });
+    return new Response(body, {
+      headers: { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store" },
+    });
+  }
+
+  /** What cannot be planned is refused now rather than when its turn comes. */
+  private checkPlan(requests: readonly GenerateRequest[]): void {
     const { width, height } = this.engine.plan(requests[0]);
     if (width * height > this.limits.pixels) {
       throw new ApiError(
@@ -165,7 +360,15 @@ export class ImageServer {
         "size",
       );
     }
-    return await this.jobs.run(requests, signal);
+  }
+
+  private async draw(
+    requests: readonly GenerateRequest[],
+    signal: AbortSignal,
+    events?: JobEvents,
+  ): Promise<JobResult> {
+    this.checkPlan(requests);
+    return await this.jobs.run(requests, signal, events);
   }
 
   private async progress(request: Request): Promise<unknown> {
@@ -176,11 +379,7 @@ export class ImageServer {
     return progressAnswer(
       state,
       this.jobs.length - (state ? 1 : 0),
-      preview
-        ? base64(
-          await encodePng({ width: preview.width, height: preview.height, channels: 3, data: preview.rgb }),
-        )
-        : null,
+      preview ? base64(await previewPng(preview)) : null,
     );
   }
 
@@ -198,67 +397,26 @@ export class ImageServer {
       json(404, reason("not_found", `There is no ${path.slice(0, 100)} here`));
   }
 
-  private checkHost(request: Request): void {
-    const { hosts } = this.options;
-    const host = request.headers.get("host") ?? new URL(request.url).host;
-    const name = host.replace(/:\d+$/, "").toLowerCase();
-    if (hosts && !hosts.includes(name)) {
-      throw new ApiError(403, "bad_host", `This server does not go by the name "${name.slice(0, 100)}"`);
-    }
-  }
-
-  private checkToken(request: Request): void {
-    const { token } = this.options;
-    if (token === undefined) return;
-    const [, given] = /^Bearer (.+)$/i.exec(request.headers.get("authorization") ?? "") ?? [];
-    if (given === undefined || !same(given, token)) {
-      throw new ApiError(401, "bad_token", "This server wants a token: Authorization: Bearer …");
-    }
-  }
-
-  /** The body as JSON, within its bounds of size and time. */
-  private async body(request: Request): Promise<unknown> {
-    // Pages of other sites can send text/plain without asking first, JSON they cannot.
+  /** Reads the body as JSON, within its bounds of size and time, which count until it is answered. */
+  private async body<T>(
+    request: Request,
+    answer: (body: unknown) => Promise<T> | T,
+    most = Infinity,
+  ): Promise<T> {
     if (!/^application\/json\b/i.test(request.headers.get("content-type") ?? "")) {
       throw new ApiError(415, "bad_type", "The body has to be JSON, with content-type: application/json");
     }
+    using held = await this.bodies.read(request);
+    if (held.bytes.length > most) {
+      throw new ApiError(413, "too_long", `The body is longer than ${most} bytes`);
+    }
+    let body: unknown;
     try {
-      return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(await this.bytes(request)));
-    } catch (error) {
-      if (error instanceof ApiError || error instanceof AbortedError) throw error;
+      body = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(held.bytes));
+    } catch {
       throw new ApiError(400, "bad_json", "The body is no JSON");
     }
-  }
-
-  /** The body, within its bounds of size and time. */
-  private async bytes(request: Request): Promise<Uint8Array<ArrayBuffer>> {
-    const { maxBodyBytes: most } = this;
-    if (Number(request.headers.get("content-length") ?? 0) > most) throw tooLong(most);
-    const reader = request.body?.getReader();
-    const parts: Uint8Array<ArrayBuffer>[] = [];
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      reader?.cancel().catch(() => {});
-    }, this.options.bodyTimeoutMs ?? 30_000);
-    try {
-      let bytes = 0;
-      for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
-        bytes += part.value.length;
-        if (bytes > most) throw tooLong(most);
-        parts.push(part.value);
-      }
-      if (late) throw new ApiError(408, "too_slow", "The body took too long to arrive");
-      return new Uint8Array(await new Blob(parts).arrayBuffer());
-    } catch (error) {
-      if (error instanceof ApiError) throw error;
-      if (late) throw new ApiError(408, "too_slow", "The body took too long to arrive");
-      if (request.signal.aborted) throw new AbortedError();
-      throw new ApiError(400, "bad_body", "The body broke off");
-    } finally {
-      clearTimeout(timer);
-      reader?.cancel().catch(() => {});
-    }
+    return await answer(body);
   }
 
   private refusal(path: string, error: unknown): Response {
@@ -268,7 +426,7 @@ export class ImageServer {
     const status = openai && known.status === 422 ? 400 : known.status;
     const headers: Record<string, string> = {};
     if (status === 401) headers["www-authenticate"] = "Bearer";
-    if (status === 503) headers["retry-after"] = "5";
+    if (status === 503 || status === 429) headers["retry-after"] = String(this.jobs.retryAfter);
     return json(
       status,
       openai ? errorAnswer(known) : reason(known.code, known.message, known.field),
@@ -290,8 +448,17 @@ export class ImageServer {
   }
 }
 
-function tooLong(most: number): ApiError {
-  return new ApiError(413, "too_long", `The body is longer than ${most} bytes`);
+/** A part of a path without its escapes; as it is where they are broken. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+async function previewPng({ width, height, rgb }: RgbPicture): Promise<Uint8Array> {
+  return await encodePng({ width, height, channels: 3, data: rgb });
 }
 
 /** Errors as A1111 words them, with the field added. */
@@ -305,17 +472,9 @@ function json(status: number, body: unknown, headers: Readonly<Record<string, st
     headers: {
       "content-type": "application/json; charset=utf-8",
       "cache-control": "no-store",
-      "x-content-type-options": "nosniff",
       ...headers,
     },
   });
-}
-
-/** Equality whose time does not tell how much is equal. */
-function same(a: string, b: string): boolean {
-  let off = a.length ^ b.length;
-  for (let i = 0; i < a.length; i++) off |= a.charCodeAt(i) ^ b.charCodeAt(i % b.length);
-  return off === 0;
 }
 
 /** Base64, in pieces: a call has a bounded number of arguments. */

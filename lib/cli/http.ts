@@ -1,0 +1,172 @@
+/**
+ * HTTP of this machine for a handler of the web platform's requests, with bounds that `Deno.serve` does not have: on time for
+ * headers and bodies, on connections, and on how long an end may take.
+ *
+ * @module
+ */
+
+import http from "node:http";
+import type net from "node:net";
+
+/** Where to listen, and the bounds. */
+export interface ListenOptions {
+  /** Address. */
+  readonly hostname: string;
+  /** Port; 0 takes a free one. */
+  readonly port: number;
+  /** Connections at the same time; more are closed. Default 512. */
+  readonly maxConnections?: number;
+  /** Milliseconds until a request's headers have arrived. Default 10 s. */
+  readonly headersTimeoutMs?: number;
+  /** Milliseconds until a whole request has arrived. Default 60 s. */
+  readonly requestTimeoutMs?: number;
+  /** Bytes of a request's headers. Default 16 KiB. */
+  readonly maxHeaderBytes?: number;
+  /** Milliseconds an answer may wait for a client that does not read it. Default 60 s. */
+  readonly idleTimeoutMs?: number;
+}
+
+/** A listening server. */
+export interface Listening {
+  /** The port that was taken. */
+  readonly port: number;
+  /**
+   * Takes no more connections, lets answers finish, and closes every connection after `graceMs`.
+   */
+  end(graceMs: number): Promise<void>;
+}
+
+/** Listens until {@linkcode Listening.end}. */
+export async function listen(
+  options: ListenOptions,
+  handle: (request: Request) => Promise<Response>,
+): Promise<Listening> {
+  const server = http.createServer({
+    headersTimeout: options.headersTimeoutMs ?? 10_000,
+    requestTimeout: options.requestTimeoutMs ?? 60_000,
+    connectionsCheckingInterval: Math.min(1000, (options.headersTimeoutMs ?? 10_000) / 2),
+    maxHeaderSize: options.maxHeaderBytes ?? 16 * 1024,
+  }, (incoming, outgoing) => {
+    answer(incoming, outgoing, handle, options.idleTimeoutMs ?? 60_000)
+      .catch(() => outgoing.destroy());
+  });
+  server.maxConnections = options.maxConnections ?? 512;
+  server.maxHeadersCount = 100;
+  const sockets = new Set<net.Socket>();
+  server.on("connection", (socket: net.Socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.once("close", () => sockets.delete(socket));
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.hostname, () => {
+      server.off("error", reject);
+      resolve();
+    });
+  });
+  return {
+    port: (server.address() as net.AddressInfo).port,
+    async end(graceMs) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      server.closeIdleConnections();
+      const timer = setTimeout(() => {
+        for (const socket of sockets) socket.destroy();
+      }, graceMs);
+      // A connection that ignores its end must not keep the process.
+      const late = new Promise<void>((resolve) => setTimeout(resolve, graceMs + 500));
+      await Promise.race([closed, late]);
+      clearTimeout(timer);
+    },
+  };
+}
+
+async function answer(
+  incoming: http.IncomingMessage,
+  outgoing: http.ServerResponse,
+  handle: (request: Request) => Promise<Response>,
+  idleMs: number,
+): Promise<void> {
+  const left = new AbortController();
+  outgoing.on("close", () => {
+    if (!outgoing.writableFinished) left.abort();
+  });
+  outgoing.on("error", () => left.abort());
+  const request = toRequest(incoming, left.signal);
+  const response = request ? await handle(request) : new Response("Bad request", { status: 400 });
+  // A client that has not sent all of its body would take the rest for another request.
+  if (!incoming.complete) outgoing.setHeader("connection", "close");
+  outgoing.writeHead(response.status, Object.fromEntries(response.headers));
+  const reader = response.body?.getReader();
+  try {
+    if (incoming.method === "HEAD") return;
+    for (let part = await reader?.read(); part && !part.done; part = await reader?.read()) {
+      if (!outgoing.write(part.value)) await drained(outgoing, left.signal, idleMs);
+      if (left.signal.aborted) return;
+    }
+  } finally {
+    reader?.cancel().catch(() => {});
+    outgoing.end();
+    if (!incoming.complete) incoming.resume();
+  }
+}
+
+/** Waits until the client has read; gives up on one that does not. */
+async function drained(outgoing: http.ServerResponse, signal: AbortSignal, idleMs: number): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(() => outgoing.destroy(), idleMs);
+    const done = (): void => {
+      clearTimeout(timer);
+      outgoing.off("drain", done);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    outgoing.once("drain", done);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}
+
+/** Undefined for what is no address. */
+function toRequest(incoming: http.IncomingMessage, signal: AbortSignal): Request | undefined {
+  const { method = "GET", url = "/" } = incoming;
+  const headers = new Headers();
+  try {
+    for (let i = 0; i < incoming.rawHeaders.length; i += 2) {
+      headers.append(incoming.rawHeaders[i], incoming.rawHeaders[i + 1]);
+    }
+    // Only the path counts: what the Host header says is looked at by the handler.
+    const address = new URL(
+      /^https?:\/\//i.test(url) ? url : `http://localhost${url.startsWith("/") ? "" : "/"}${url}`,
+    );
+    address.host = "localhost";
+    const hasBody = method !== "GET" && method !== "HEAD";
+    return new Request(address, { method, headers, signal, body: hasBody ? bodyOf(incoming) : null });
+  } catch {
+    return undefined;
+  }
+}
+
+function bodyOf(incoming: http.IncomingMessage): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
+    start(controller) {
+      let ended = false;
+      incoming.on("data", (part: Uint8Array<ArrayBuffer>) => {
+        if (ended) return;
+        controller.enqueue(new Uint8Array(part));
+        if ((controller.desiredSize ?? 1) <= 0) incoming.pause();
+      });
+      const end = (error?: Error): void => {
+        if (ended) return;
+        ended = true;
+        if (error) controller.error(error);
+        else controller.close();
+      };
+      incoming.on("end", () => end());
+      incoming.on("error", end);
+      incoming.on("close", () => end(new Error("The body broke off")));
+    },
+    pull() {
+      incoming.resume();
+    },
+  });
+}

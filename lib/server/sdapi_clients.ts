@@ -1,0 +1,104 @@
+/**
+ * What clients of A1111's API ask before, between and after pictures.
+ *
+ * @module
+ */
+
+import { readPngText } from "../image/png.ts";
+import type { ModelInfo } from "../pipelines/types.ts";
+import { ApiError, Fields } from "./fields.ts";
+import { sentBytes } from "./incoming_pictures.ts";
+import { baseName } from "./names.ts";
+
+/** Lists that are empty here, and answers that never change, by route below /sdapi/v1/. */
+export const CONSTANT_ANSWERS: Readonly<Record<string, unknown>> = {
+  "sd-vae": [],
+  "sd-modules": [],
+  "hypernetworks": [],
+  "face-restorers": [],
+  "realesrgan-models": [],
+  "prompt-styles": [],
+  "embeddings": { loaded: {}, skipped: {} },
+  "scripts": { txt2img: [], img2img: [] },
+  "script-info": [],
+  "extensions": [],
+  "cmd-flags": {},
+  "upscalers": [
+    { name: "None", model_name: null, model_path: null, model_url: null, scale: 1 },
+  ],
+  "latent-upscale-modes": [
+    { name: "Latent" },
+    { name: "Latent (bicubic)" },
+    { name: "Latent (nearest)" },
+  ],
+};
+
+/** Requests that change nothing, because there is one model and it stays, by route below /sdapi/v1/. */
+export const NOTHING_TO_DO: readonly string[] = ["refresh-checkpoints", "refresh-vae", "refresh-loras"];
+
+/** What the web UI does and this server does not, by route below /sdapi/v1/, with what to do. */
+export const REFUSED_ROUTES: Readonly<Record<string, string>> = {
+  "interrogate": "pictures are not described here",
+  "skip": "POST /sdapi/v1/interrupt ends the whole request",
+  "extra-single-image": 'pictures are not enlarged by themselves; img2img with "method" draws them larger',
+  "extra-batch-images": 'pictures are not enlarged by themselves; img2img with "method" draws them larger',
+  "unload-checkpoint": "the server's one model stays loaded",
+  "reload-checkpoint": "the server's one model stays loaded",
+  "create/embedding": "embeddings are not made here",
+  "create/hypernetwork": "hypernetworks are not made here",
+  "train/embedding": "nothing is trained here",
+  "train/hypernetwork": "nothing is trained here",
+};
+
+/** Schedules by A1111's names; those that no sampler of the model can follow are left out. */
+export function schedulersAnswer(info: ModelInfo): unknown {
+  const flow = info.scheduler._class_name === "FlowMatchEulerDiscreteScheduler";
+  return (flow ? ["Automatic", "Simple"] : ["Automatic", "Uniform", "Karras"]).map((label) => ({
+    name: label.toLowerCase(),
+    label,
+    aliases: null,
+    default_rho: label === "Karras" ? 7 : -1,
+    need_inner_model: false,
+  }));
+}
+
+/** Settings, those that clients read. */
+export function optionsAnswer(info: ModelInfo): unknown {
+  return {
+    sd_model_checkpoint: baseName(info.name),
+    sd_checkpoint_hash: null,
+    sd_vae: "Automatic",
+    CLIP_stop_at_last_layers: 1,
+    samples_format: "png",
+  };
+}
+
+/** LoRAs that prompts may name. */
+export function lorasAnswer(names: readonly string[]): unknown {
+  return names.map((name) => ({
+    name: baseName(name),
+    alias: name,
+    path: `${name}.safetensors`,
+    metadata: {},
+  }));
+}
+
+/** Memory in bytes, as far as this server knows: of bodies it holds. The web UI's numbers of CUDA are not there. */
+export function memoryAnswer(): unknown {
+  return { ram: { error: "not measured" }, cuda: { error: "no CUDA here" } };
+}
+
+/** The texts of a PNG. */
+export async function pngInfoAnswer(body: unknown): Promise<unknown> {
+  const f = new Fields(body);
+  const image = f.text("image", Infinity);
+  if (image === undefined) {
+    throw new ApiError(422, "missing_field", '"image" is missing: a PNG in base64', "image");
+  }
+  const texts = await readPngText(sentBytes(image, "image"), "image");
+  return {
+    info: texts.get("parameters") ?? "",
+    items: Object.fromEntries(texts),
+    parameters: {},
+  };
+}

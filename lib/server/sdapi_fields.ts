@@ -1,0 +1,210 @@
+/**
+ * The fields of A1111's txt2img and img2img, as the web UI, Forge and stable-diffusion.cpp have them.
+ *
+ * @module
+ */
+
+import { blank, type FieldRule, type FieldTable, only } from "./known_fields.ts";
+
+const SAMPLER = "the sampler's own value is used, leave it out";
+
+/** Left alone unless another field switches it on. */
+function unless(
+  switchedOn: (body: Readonly<Record<string, unknown>>) => boolean,
+  rule: FieldRule,
+): FieldRule {
+  return {
+    neutral: (value, context) =>
+      !switchedOn(context.body) ||
+      (typeof rule === "object" && "neutral" in rule && rule.neutral(value, context)),
+    instead: typeof rule === "object" && "instead" in rule ? rule.instead : "leave it out",
+  };
+}
+
+const highResolution = (body: Readonly<Record<string, unknown>>): boolean => body.enable_hr === true;
+const masked = (body: Readonly<Record<string, unknown>>): boolean => !blank(body.mask);
+const hr = (instead: string, ...values: readonly unknown[]): FieldRule =>
+  unless(highResolution, only(instead, ...values));
+
+/** Fields of both routes. */
+const COMMON: FieldTable = {
+  prompt: "done",
+  negative_prompt: "done",
+  width: "done",
+  height: "done",
+  steps: "done",
+  cfg_scale: "done",
+  distilled_cfg_scale: "done",
+  seed: "done",
+  batch_size: "done",
+  n_iter: "done",
+  sampler_name: "done",
+  sampler_index: "done",
+  scheduler: "done",
+  denoising_strength: "done",
+  send_images: "done",
+  lora: "done",
+  override_settings: "done",
+  // Ours, beyond A1111's.
+  method: "done",
+  min_resolution: "done",
+  init_noise: "done",
+  upsampler: "done",
+  prompt_2: "done",
+  prompt_3: "done",
+  negative_prompt_2: "done",
+  negative_prompt_3: "done",
+
+  override_settings_restore_afterwards: "neutral",
+  do_not_save_samples: "neutral",
+  do_not_save_grid: "neutral",
+  force_task_id: "neutral",
+  disable_extra_networks: only("write the prompt without <lora:…>"),
+  save_images: {
+    note: (value) =>
+      value === true ? '"save_images": this server keeps no pictures; save the answer\'s' : undefined,
+  },
+  clip_skip: only("the text encoder's last layer is used, which is 1", 1, -1),
+  subseed: {
+    neutral: (value, { body }) => typeof value === "number" && blank(body.subseed_strength),
+    instead: 'noise of two seeds is not mixed; use "seed"',
+  },
+  subseed_strength: only('noise of two seeds is not mixed; use "seed" and leave it at 0'),
+  seed_resize_from_w: only("noise is drawn for the picture's own size; leave it at 0", -1),
+  seed_resize_from_h: only("noise is drawn for the picture's own size; leave it at 0", -1),
+  seed_enable_extras: "neutral",
+  eta: {
+    neutral: (value, { sampler = "" }) => {
+      if (sampler === "ddim") return value === 0;
+      return value === 1 || (value === 0 && !/_a$|sde|lcm|tcd/.test(sampler));
+    },
+    instead: SAMPLER,
+  },
+  s_churn: only(SAMPLER),
+  s_tmin: only(SAMPLER),
+  s_tmax: {
+    neutral: (value, { body }) => blank(value) || (typeof value === "number" && blank(body.s_churn)),
+    instead: SAMPLER,
+  },
+  s_noise: { neutral: (value) => value === 1, instead: SAMPLER },
+  s_min_uncond: only("guidance is applied at every step; leave it at 0"),
+  styles: only("write their words into the prompt"),
+  tiling: only("pictures that tile are not drawn"),
+  restore_faces: only("faces are not restored"),
+  refiner_checkpoint: only("there are no refiners", "None"),
+  refiner_switch_at: unless(
+    ({ refiner_checkpoint }) => !blank(refiner_checkpoint),
+    only("there are no refiners"),
+  ),
+  script_name: only("there are no scripts", "None"),
+  script_args: only("there are no scripts"),
+  alwayson_scripts: {
+    // Clients send the extensions they know, switched off.
+    neutral: (value) =>
+      typeof value === "object" && value !== null && !Array.isArray(value) &&
+      Object.values(value).every((script) => {
+        const args = (script as { args?: unknown } | null)?.args;
+        return Array.isArray(args) && args.length > 0 && args.every(blank);
+      }),
+    instead: "there are no scripts (ControlNet, ADetailer and others)",
+  },
+  comments: only("leave it out"),
+  infotext: only("send its settings as fields"),
+  hr_additional_modules: only("leave it out", "Use same choices"),
+};
+
+/** What only txt2img has. */
+const HIGH_RESOLUTION: FieldTable = {
+  enable_hr: "done",
+  hr_scale: "done",
+  hr_resize_x: "done",
+  hr_resize_y: "done",
+  hr_upscaler: "done",
+  hr_second_pass_steps: hr("both passes follow one schedule; leave it at 0"),
+  hr_checkpoint_name: hr("one model draws both passes", "Use same checkpoint"),
+  hr_sampler_name: hr("both passes use one sampler", "Use same sampler"),
+  hr_scheduler: hr("both passes use one schedule", "Use same scheduler", "Automatic", "automatic"),
+  hr_prompt: hr("both passes read one prompt"),
+  hr_negative_prompt: hr("both passes read one prompt"),
+  hr_cfg: unless(highResolution, {
+    neutral: (value, { body }) => value === body.cfg_scale || blank(value),
+    instead: 'both passes use "cfg_scale"',
+  }),
+  hr_distilled_cfg: unless(highResolution, {
+    neutral: (value, { body }) => value === body.distilled_cfg_scale || blank(value),
+    instead: 'both passes use "distilled_cfg_scale"',
+  }),
+  firstphase_width: only('"width" is the first pass\'s'),
+  firstphase_height: only('"height" is the first pass\'s'),
+};
+
+/** What only img2img has. */
+const FROM_PICTURE: FieldTable = {
+  init_images: "done",
+  mask: "done",
+  mask_blur: "done",
+  mask_blur_x: only('use "mask_blur"', 4),
+  mask_blur_y: only('use "mask_blur"', 4),
+  inpainting_mask_invert: "done",
+  mask_round: "neutral",
+  latent_mask: only('use "mask"'),
+  include_init_images: only("the answer holds none of what was sent"),
+  resize_mode: only("pictures are stretched to the size asked for, which is 0: cut them before"),
+  image_cfg_scale: only("no such model is here", 1, 1.5),
+  initial_noise_multiplier: only("noise is not multiplied", 1),
+  inpainting_fill: {
+    note: (value, { body }) => {
+      // 0 is what clients send unasked.
+      return value === 0 && masked(body)
+        ? '"inpainting_fill": the masked part begins with what the picture holds there, which is 1'
+        : undefined;
+    },
+  },
+  inpaint_full_res: unless(
+    masked,
+    only("the whole picture is drawn, which is false: cut out what shall be drawn larger"),
+  ),
+  inpaint_full_res_padding: "neutral",
+};
+
+/** txt2img. */
+export const TXT2IMG_FIELDS: FieldTable = { ...COMMON, ...HIGH_RESOLUTION };
+/** img2img. Clients of one form send txt2img's fields here too. */
+export const IMG2IMG_FIELDS: FieldTable = {
+  ...COMMON,
+  ...Object.fromEntries(
+    Object.keys(HIGH_RESOLUTION).map((name): [string, FieldRule] => [
+      name,
+      name === "enable_hr" ? only("img2img has no second pass") : unless(highResolution, "done"),
+    ]),
+  ),
+  ...FROM_PICTURE,
+};
+
+/** Settings of the web UI that a request, or `POST /sdapi/v1/options`, may name. */
+export const SETTINGS: FieldTable = {
+  // Checked against the model's name by whoever knows it.
+  sd_model_checkpoint: "done",
+  sd_checkpoint_hash: "neutral",
+  sd_vae: only("the model's own autoencoder is used", "Automatic", "None", "automatic", "none"),
+  sd_vae_overrides_per_model_preferences: "neutral",
+  CLIP_stop_at_last_layers: only("the text encoder's last layer is used, which is 1", 1),
+  forge_additional_modules: only("the model's own encoders are used"),
+  forge_preset: "neutral",
+  forge_inference_memory: "neutral",
+  samples_format: only("pictures are PNG", "png"),
+  grid_format: "neutral",
+  return_grid: "neutral",
+  grid_save: "neutral",
+  samples_save: "neutral",
+  save_images_add_number: "neutral",
+  live_previews_enable: "neutral",
+  show_progress_every_n_steps: "neutral",
+  randn_source: only("noise comes from this program's own generator; leave it out"),
+  eta_noise_seed_delta: only("leave it at 0"),
+  enable_emphasis: only("emphasis is on", true),
+  enable_pnginfo: only(
+    "parameters are written unless the server was started with --disable-image-metadata",
+    true,
+  ),
+};

@@ -1,0 +1,335 @@
+/** Every field of a request is heeded, accepted where it changes nothing, or refused by its name. */
+
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { pictureFile, pictureText } from "../lib/cli/picture.ts";
+import { encodePng, readPngText } from "../lib/image/png.ts";
+import { ImageServer } from "../lib/server/server.ts";
+import { bytesOf, DIFFUSION, FakeEngine, OPTIONS, post, refused } from "./fake_engine.ts";
+
+const TXT2IMG = "/sdapi/v1/txt2img";
+const IMG2IMG = "/sdapi/v1/img2img";
+
+const base64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
+
+async function greyPng(values: readonly number[]): Promise<string> {
+  return base64(
+    await encodePng({ width: values.length, height: 1, channels: 1, data: Uint8Array.from(values) }),
+  );
+}
+
+/** What sdwebuiapi sends with every request, from its source. */
+const SDWEBUIAPI = {
+  enable_hr: false,
+  hr_scale: 2,
+  hr_upscaler: "Latent",
+  hr_second_pass_steps: 0,
+  hr_resize_x: 0,
+  hr_resize_y: 0,
+  hr_checkpoint_name: null,
+  hr_sampler_name: null,
+  hr_scheduler: null,
+  hr_prompt: "",
+  hr_negative_prompt: "",
+  denoising_strength: 0.7,
+  firstphase_width: 0,
+  firstphase_height: 0,
+  prompt: "x",
+  styles: [],
+  seed: -1,
+  subseed: -1,
+  subseed_strength: 0,
+  seed_resize_from_h: 0,
+  seed_resize_from_w: 0,
+  batch_size: 1,
+  n_iter: 1,
+  steps: 20,
+  cfg_scale: 7,
+  width: 64,
+  height: 64,
+  restore_faces: false,
+  tiling: false,
+  do_not_save_samples: false,
+  do_not_save_grid: false,
+  negative_prompt: "",
+  eta: 1,
+  s_churn: 0,
+  s_tmax: 0,
+  s_tmin: 0,
+  s_noise: 1,
+  override_settings: {},
+  override_settings_restore_afterwards: true,
+  sampler_name: "Euler a",
+  scheduler: "automatic",
+  sampler_index: "Euler a",
+  script_name: null,
+  script_args: [],
+  send_images: true,
+  save_images: false,
+  alwayson_scripts: { ADetailer: { args: [false] } },
+};
+
+/** What SillyTavern sends with every request. */
+const SILLYTAVERN = {
+  prompt: "x",
+  negative_prompt: "",
+  sampler_name: "Euler",
+  scheduler: "Automatic",
+  steps: 20,
+  cfg_scale: 7,
+  width: 64,
+  height: 64,
+  restore_faces: false,
+  enable_hr: false,
+  hr_upscaler: "Latent",
+  hr_scale: 1,
+  hr_additional_modules: [],
+  denoising_strength: 0.7,
+  hr_second_pass_steps: 0,
+  seed: 7,
+  override_settings: { CLIP_stop_at_last_layers: 1, sd_vae: "Automatic", forge_additional_modules: [] },
+  override_settings_restore_afterwards: true,
+  clip_skip: 1,
+  save_images: true,
+  send_images: true,
+  do_not_save_grid: false,
+  do_not_save_samples: false,
+};
+
+Deno.test("what clients send unasked is accepted, by models of both kinds", async () => {
+  const png = await greyPng([0, 255]);
+  const { enable_hr: _, ...rest } = SDWEBUIAPI;
+  const fromPicture = {
+    ...rest,
+    init_images: [png],
+    resize_mode: 0,
+    image_cfg_scale: 1.5,
+    mask_blur: 4,
+    inpainting_fill: 0,
+    inpaint_full_res: true,
+    inpaint_full_res_padding: 0,
+    inpainting_mask_invert: 0,
+    initial_noise_multiplier: 1,
+    include_init_images: false,
+  };
+  for (const engine of [new FakeEngine(), new FakeEngine(DIFFUSION)]) {
+    const server = new ImageServer(engine, OPTIONS);
+    for (
+      const [path, body] of [[TXT2IMG, SDWEBUIAPI], [TXT2IMG, SILLYTAVERN], [IMG2IMG, fromPicture]] as const
+    ) {
+      const [status, said] = await refused(server, post(path, body));
+      assertEquals(status, 200, said);
+    }
+    const masked = { ...fromPicture, mask: png, inpaint_full_res: false };
+    const response = await server.handle(post(IMG2IMG, masked));
+    assertEquals(response.status, 200);
+    assertStringIncludes(JSON.parse((await response.json()).info).warnings.join(), "inpainting_fill");
+  }
+  const openai = {
+    model: "gpt-image-1",
+    prompt: "x",
+    n: 1,
+    size: "auto",
+    quality: "auto",
+    background: "auto",
+  };
+  const more = {
+    moderation: "auto",
+    output_format: "png",
+    output_compression: 100,
+    user: "u",
+    stream: false,
+  };
+  const server = new ImageServer(new FakeEngine(), OPTIONS);
+  const [status, said] = await refused(server, post("/v1/images/generations", { ...openai, ...more }));
+  assertEquals(status, 200, said);
+});
+
+Deno.test("what is not done is refused by the field's name under A1111's API, with what to do", async () => {
+  const engine = new FakeEngine(DIFFUSION);
+  const server = new ImageServer(engine, OPTIONS);
+  const png = await greyPng([0, 255]);
+  const either: Record<string, unknown>[] = [
+    { promt: "x" },
+    { clip_skip: 2 },
+    { override_settings: { CLIP_stop_at_last_layers: 2 } },
+    { override_settings: { sd_model_checkpoint: "another" } },
+    { override_settings: { magic: 1 } },
+    { subseed: 5, subseed_strength: 0.5 },
+    { s_churn: 5 },
+    { s_noise: 1.1 },
+    { s_tmin: 0.1 },
+    { scheduler: "Karras", sampler_name: "Euler" },
+    { scheduler: "Exponential", sampler_name: "DPM++ 2M" },
+    { scheduler: "SGM Uniform", sampler_name: "Euler" },
+    { scheduler: "Karras" },
+    { eta: 1, sampler_name: "DDIM" },
+    { eta: 0, sampler_name: "Euler a" },
+    { seed_resize_from_w: 512 },
+    { styles: ["photo"] },
+    { tiling: true },
+    { restore_faces: true },
+    { refiner_checkpoint: "refiner" },
+    { alwayson_scripts: { ControlNet: { args: [{ enabled: true }] } } },
+    { script_name: "X/Y/Z plot" },
+    { lora: [{ path: "../../secret.safetensors", multiplier: "1" }] },
+    { lora: "style" },
+    { prompt: 'x<sd_cpp_extra_args>{"seed":1}</sd_cpp_extra_args>' },
+  ];
+  const fromPicture: Record<string, unknown>[] = [
+    { inpainting_fill: 2, mask: png },
+    { inpaint_full_res: true, mask: png },
+    { inpaint_full_res: 1, mask: png },
+    { inpainting_mask_invert: 1 },
+    { resize_mode: 1 },
+    { latent_mask: png },
+    { initial_noise_multiplier: 0.5 },
+    { include_init_images: true },
+  ];
+  const highResolution: Record<string, unknown>[] = [
+    { hr_upscaler: "R-ESRGAN 4x+" },
+    { hr_second_pass_steps: 10 },
+    { hr_prompt: "y" },
+    { hr_sampler_name: "DDIM" },
+  ];
+  for (
+    const [path, base, cases] of [
+      [TXT2IMG, { prompt: "x" }, either],
+      [IMG2IMG, { prompt: "x", init_images: [png] }, [...either, ...fromPicture]],
+      [TXT2IMG, { prompt: "x", enable_hr: true }, highResolution],
+      [TXT2IMG, { prompt: "x" }, [{ inpainting_mask_invert: 1 }, { init_images: [png] }]],
+    ] as const
+  ) {
+    for (const fields of cases) {
+      const [status, said] = await refused(server, post(path, { ...base, ...fields }));
+      assertEquals(status, 422, `${JSON.stringify(fields)}: ${said}`);
+      const name = "subseed" in fields ? "subseed" : Object.keys(fields)[0];
+      assertStringIncludes(said, name);
+    }
+  }
+  const [, said] = await refused(server, post(TXT2IMG, { promt: "x" }));
+  assertStringIncludes(said, "did you mean");
+  assertEquals(engine.asked.length, 0);
+});
+
+Deno.test("samplers follow the schedule that A1111 gives them", async () => {
+  const engine = new FakeEngine(DIFFUSION);
+  const server = new ImageServer(engine, OPTIONS);
+  const cases: [string | undefined, string | undefined, string | undefined][] = [
+    ["DPM++ 2M", undefined, "dpm++2mk"],
+    ["DPM++ 2M", "Automatic", "dpm++2mk"],
+    ["DPM++ 2M", "karras", "dpm++2mk"],
+    ["DPM++ 2M", "Uniform", "dpm++2m"],
+    ["DPM++ 2M Karras", undefined, "dpm++2mk"],
+    ["DPM++ 2M Karras", "Karras", "dpm++2mk"],
+    ["dpm++2m", undefined, "dpm++2m"],
+    ["dpm++2m", "Karras", "dpm++2mk"],
+    ["Euler a", "automatic", "euler_a"],
+    ["Euler", "Uniform", "euler"],
+    [undefined, "Automatic", undefined],
+  ];
+  for (const [sampler_name, scheduler, own] of cases) {
+    const [status, said] = await refused(server, post(TXT2IMG, { prompt: "x", sampler_name, scheduler }));
+    assertEquals(status, 200, said);
+    assertEquals(engine.asked.at(-1)!.scheduler, own, `${sampler_name} ${scheduler}`);
+  }
+  const flow = new FakeEngine();
+  const flowServer = new ImageServer(flow, OPTIONS);
+  for (
+    const [sampler_name, scheduler, want] of [
+      ["Euler", "Simple", 200],
+      ["Euler a", "Automatic", 200],
+      ["DDIM", undefined, 422],
+      ["Euler", "Karras", 422],
+    ] as const
+  ) {
+    const response = await flowServer.handle(post(TXT2IMG, { prompt: "x", sampler_name, scheduler }));
+    assertEquals(response.status, want, sampler_name);
+    const answer = await response.json();
+    if (sampler_name === "Euler a") {
+      assertStringIncludes(JSON.parse(answer.info).warnings.join(), "sampler_name");
+    }
+  }
+});
+
+Deno.test("an inverted mask draws black anew, a blur softens its edge, and LoRAs become tags of the prompt", async () => {
+  const engine = new FakeEngine(DIFFUSION);
+  const server = new ImageServer(engine, OPTIONS);
+  const mask = await greyPng([0, 0, 0, 255, 255, 255]);
+  const base = { prompt: "x", init_images: [mask], mask, inpainting_fill: 1, inpaint_full_res: false };
+  const decoded = async (fields: Record<string, unknown>): Promise<number[]> => {
+    const [status, said] = await refused(server, post(IMG2IMG, { ...base, ...fields }));
+    assertEquals(status, 200, said);
+    const file = engine.asked.at(-1)!.mask!;
+    assert("decode" in file);
+    return [...(await file.decode()).data];
+  };
+  assertEquals(await decoded({}), [0, 0, 0, 255, 255, 255]);
+  assertEquals(await decoded({ inpainting_mask_invert: 1 }), [255, 255, 255, 0, 0, 0]);
+  assertEquals(await decoded({ inpainting_mask_invert: true }), [255, 255, 255, 0, 0, 0]);
+  const soft = await decoded({ mask_blur: 1 });
+  soft.forEach((v, i) => assert(i === 0 || v >= soft[i - 1]));
+  assert(soft[2] > 40 && soft[2] < 128 && soft[3] > 128 && soft[3] < 215, soft.join());
+  const lora = [{ path: "styles/ink.safetensors", multiplier: 0.8 }, { path: "fox" }];
+  assertEquals((await refused(server, post(TXT2IMG, { prompt: "a", lora })))[0], 200);
+  assertEquals(engine.asked.at(-1)!.prompt, "a <lora:styles/ink:0.8> <lora:fox:1>");
+});
+
+Deno.test("send_images false leaves the pictures out, save_images is answered with a warning", async () => {
+  const server = new ImageServer(new FakeEngine(), OPTIONS);
+  const response = await server.handle(post(TXT2IMG, { prompt: "x", send_images: false, save_images: true }));
+  const { images, info } = await response.json();
+  assertEquals(images, []);
+  assertStringIncludes(JSON.parse(info).warnings.join(), "save_images");
+});
+
+Deno.test("OpenAI's fields that are not done are refused by name with 400", async () => {
+  const engine = new FakeEngine();
+  const server = new ImageServer(engine, OPTIONS);
+  const cases = [
+    { background: "transparent" },
+    { quality: "high" },
+    { output_compression: 50 },
+    { style: "natural" },
+    { promt: "x" },
+    { partial_images: 2 },
+    { stream: true, partial_images: 9 },
+    { cfg_scale: 7 },
+    { prompt: "<sd_cpp_extra_args>{}</sd_cpp_extra_args>" },
+  ];
+  for (const fields of cases) {
+    const name = "stream" in fields ? "partial_images" : Object.keys(fields)[0];
+    const response = await server.handle(post("/v1/images/generations", { prompt: "x", ...fields }));
+    const { error } = await response.json();
+    assertEquals([response.status, error.param], [400, name], error.message);
+  }
+  const edit = { prompt: "x", image: await greyPng([0]), input_fidelity: "high" };
+  const [status, said] = await refused(server, post("/v1/images/edits", edit));
+  assertEquals(status, 400);
+  assertStringIncludes(said, "input_fidelity");
+  assertEquals(engine.asked.length, 0);
+});
+
+Deno.test("FLUX's cfg_scale is CFG scale in the picture, in the answer and in A1111's text, the distilled one beside it", async () => {
+  const engine = new FakeEngine({ name: "/home/somebody/models/flux" });
+  const how = { embeddedGuidance: true };
+  const server = new ImageServer(engine, {
+    pictureFile: (image) =>
+      pictureFile(image, { model: engine.info.name, loras: ["/x/y.safetensors:0.5"] }, how),
+    pictureText: (image) => pictureText(image, { model: engine.info.name }, how),
+  });
+  const response = await server.handle(
+    post(TXT2IMG, { prompt: "x", cfg_scale: 7, distilled_cfg_scale: 3.5 }),
+  );
+  const answer = await response.json();
+  const info = JSON.parse(answer.info);
+  assertEquals([info.cfg_scale, info.distilled_cfg_scale], [7, 3.5]);
+  const texts = await readPngText(bytesOf(answer.images[0]));
+  assertStringIncludes(texts.get("parameters")!, "CFG scale: 7, Distilled CFG Scale: 3.5");
+  assertEquals(info.infotexts, [texts.get("parameters")]);
+  // Pictures are given away: no folder of this machine is in them.
+  for (const text of [...texts.values(), answer.info]) assert(!/somebody|\/x\//.test(text), text);
+  const bare = await pictureFile({ ...engine.last!, rgb: new Uint8Array(64 * 32 * 3) }, {}, {
+    metadata: false,
+  });
+  assertEquals((await readPngText(bare)).size, 0);
+});
