@@ -98,7 +98,12 @@ export class Weights {
     const matrices = K.map((k) => emptyMatrix(N, k));
     const type = this.store.storage(full, false);
     for (const m of matrices) sketch(m, type);
-    this.store.declare([full], [N, width], (store) => rowTransfers(store, matrices, [full], [N], width));
+    this.store.declare(
+      [full],
+      [N, width],
+      (store) => rowTransfers(store, matrices, [full], [N], width),
+      bytesOf(matrices),
+    );
     const bias = this.vector(`${name}.bias`, N);
     return matrices.map((weight, i) => i === 0 ? { weight, bias } : { weight });
   }
@@ -126,7 +131,7 @@ export class Weights {
     const matrix = emptyMatrix(rows, K);
     const types = full.map((name) => this.store.storage(name, exact));
     sketch(matrix, types.every((t) => t === types[0]) ? types[0] : "f32");
-    this.store.declare([], [], (store) => rowTransfers(store, [matrix], full, N, K));
+    this.store.declare([], [], (store) => rowTransfers(store, [matrix], full, N, K), bytesOf([matrix]));
     return matrix;
   }
 
@@ -162,7 +167,7 @@ export class Weights {
           (upload, bytes, at) => upload.raw(bufferOf(), start + at, bytes),
         );
       });
-    });
+    }, sixteens(N * rowBytes));
     return matrices;
   }
 
@@ -195,7 +200,7 @@ export class Weights {
             upload.raw(tensor.buffer, 0, new Uint8Array(data.buffer));
           };
         },
-      }]);
+      }], sixteens(4 * n));
     return tensor;
   }
 
@@ -210,7 +215,7 @@ export class Weights {
       return valueTransfers(store.source, full, rows, 2, (upload, stored, row, count) => {
         upload.rows(stored, { buffer: bufferOf(), type: "f32", row, count, K, stride: K });
       });
-    });
+    }, sixteens(4 * rows * K));
     return tensor;
   }
 
@@ -252,6 +257,7 @@ export class Weights {
       [full],
       shape,
       (store) => convTransfers(store, handle, full, options.transposed ?? false),
+      handle.buffer.size,
     );
     return handle;
   }
@@ -281,6 +287,11 @@ function emptyMatrix(N: number, K: number): Mutable<PlainMatrix> {
 function sketch(m: Mutable<PlainMatrix>, type: PlainMatrix["type"]): void {
   m.type = type;
   m.buffer = unloaded(m.N * m.stride * (type === "f32" ? 4 : 2));
+}
+
+/** Bytes of some handles' buffers. */
+function bytesOf(handles: readonly { readonly buffer: GPUBuffer }[]): number {
+  return handles.reduce((sum, { buffer }) => sum + buffer.size, 0);
 }
 
 /** The buffer of a tensor's handle. */

@@ -110,6 +110,8 @@ export interface LoadContext {
   readonly signal?: AbortSignal;
   /** Called after each tensor. */
   readonly onProgress?: (progress: Progress) => void;
+  /** Called with the bytes on the GPU of each component that is loaded. */
+  readonly onLoaded?: (component: string, bytes: number) => void;
   /** Told which kernels were launched. */
   readonly kernels?: KernelList;
   /** What was opened before. */
@@ -346,8 +348,9 @@ export async function loadComponent<M>(
   });
   try {
     const model = build(new Weights(store), config);
-    if (c.rehearsal) store.checkUnused();
+    if (c.rehearsal) store.pretend();
     else await store.load();
+    c.onLoaded?.(subfolder, store.bytes);
     return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
   } catch (error) {
     store[Symbol.dispose]();

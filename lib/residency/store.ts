@@ -37,9 +37,15 @@ export class WeightStore {
   /**
    * Remembers a request and checks its shape at once.
    *
+   * @param bytes What it will take on the GPU.
    * @throws {LssgenError} `bad_tensor` when the file has no such tensor, or one of another shape.
    */
-  declare(names: readonly string[], shape: readonly number[], transfers: Transfers = nothing): void {
+  declare(
+    names: readonly string[],
+    shape: readonly number[],
+    transfers: Transfers = nothing,
+    bytes = 0,
+  ): void {
     for (const name of names) {
       const info = this.source.info(name);
       if (!info) {
@@ -57,6 +63,7 @@ export class WeightStore {
       this.asked.add(name);
     }
     this.declared.push({ names, shape, transfers });
+    this.planned += bytes;
   }
 
   /** What the header says of the file's model, or what may be the matter. */
@@ -146,6 +153,7 @@ export class WeightStore {
     }
     const buffer = this.device.gpu.createBuffer({ size, usage: 0x80 | 0x04 | 0x08 }); // STORAGE | COPY_SRC | COPY_DST
     this.buffers.push(buffer);
+    this.device.memory.countWeights(size);
     return buffer;
   }
 
@@ -155,6 +163,7 @@ export class WeightStore {
     if (at < 0) return;
     this.buffers.splice(at, 1);
     this.device.memory.forgetTexels(buffer);
+    this.device.memory.countWeights(-buffer.size);
     buffer.destroy();
   }
 
@@ -193,11 +202,23 @@ export class WeightStore {
 
   /** Bytes on the GPU. */
   get bytes(): number {
-    return this.buffers.reduce((sum, buffer) => sum + buffer.size, 0);
+    return this.pretended + this.buffers.reduce((sum, buffer) => sum + buffer.size, 0);
+  }
+
+  private planned = 0;
+  private pretended = 0;
+
+  /** Counts what was declared as loaded, on a device that does nothing. */
+  pretend(): void {
+    this.checkUnused();
+    this.pretended = this.planned;
+    this.device.memory.countWeights(this.planned);
   }
 
   /** Destroys every buffer. */
   [Symbol.dispose](): void {
+    this.device.memory.countWeights(-this.bytes);
+    this.pretended = 0;
     for (const buffer of this.buffers) {
       this.device.memory.forgetTexels(buffer);
       buffer.destroy();

@@ -23,6 +23,8 @@ const CODES: Readonly<Record<PlainType, number>> = { f32: 0, f16: 1, bf16: 2 };
 export const PIECE: number = 16 << 20;
 /** Bytes of the staging buffer: two pieces to a submission. */
 const STAGING = 2 * PIECE;
+/** Bytes that a load takes beside its weights. */
+export const LOADING_BYTES: number = STAGING + PIECE;
 /** Bytes handed over before the GPU is waited for: drivers hold a copy of each until it is done. */
 const UNFINISHED = 64 << 20;
 /** Tensors whose values may be beyond f16 in one load. */
