@@ -6,7 +6,8 @@
  * @module
  */
 
-import { WeightStore } from "../lib/models/weights.ts";
+import { Weights } from "../lib/models/weights.ts";
+import { WeightStore } from "../lib/residency/store.ts";
 import { dequantise, GGML_TYPES } from "../lib/weights/quants.ts";
 import type { Bench, BenchCase } from "./harness.ts";
 import type { Device } from "../lib/gpu/device.ts";
@@ -39,7 +40,7 @@ function make(device: Device, name: string): BenchCase {
               device,
               { dtype: "f16" },
             );
-            store.root().linear("w", N, K, { bias: false });
+            new Weights(store).linear("w", N, K, { bias: false });
             await store.load();
           }
         },

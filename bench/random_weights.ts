@@ -6,7 +6,9 @@
  */
 
 import type { Device } from "../lib/gpu/device.ts";
-import { type TensorSource, type Weights, WeightStore } from "../lib/models/weights.ts";
+import { Weights } from "../lib/models/weights.ts";
+import type { TensorSource } from "../lib/residency/source.ts";
+import { WeightStore } from "../lib/residency/store.ts";
 import { elements } from "../lib/tensor.ts";
 
 /** Values before they repeat: a prime, so that rows of weights differ. */
@@ -75,9 +77,9 @@ class RandomStore extends WeightStore {
     super(random, device, { dtype: "f16" });
   }
 
-  override declare(...[names, shape, fill]: Parameters<WeightStore["declare"]>): void {
+  override declare(...[names, shape, transfers]: Parameters<WeightStore["declare"]>): void {
     for (const name of names) this.random.set(name, shape);
-    super.declare(names, shape, fill);
+    super.declare(names, shape, transfers);
   }
 }
 
@@ -87,7 +89,7 @@ export async function randomModel<M>(
   build: (w: Weights) => M,
 ): Promise<{ model: M; bytes: number; [Symbol.dispose](): void }> {
   const store = new RandomStore(new RandomSource(), device);
-  const model = build(store.root());
+  const model = build(new Weights(store));
   await store.load();
   return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
 }

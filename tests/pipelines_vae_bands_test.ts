@@ -6,7 +6,8 @@ import { type Device, type DeviceInfo, openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { IdleDevice } from "../lib/gpu/rehearsal.ts";
 import { AutoencoderKl, type AutoencoderKlConfig } from "../lib/models/autoencoder_kl.ts";
-import { WeightStore } from "../lib/models/weights.ts";
+import { Weights } from "../lib/models/weights.ts";
+import { WeightStore } from "../lib/residency/store.ts";
 import type { LoadContext } from "../lib/pipelines/family.ts";
 import { embeddedFolder } from "../lib/pipelines/text_to_image.ts";
 import { loadKlVae, Vae } from "../lib/pipelines/vae.ts";
@@ -120,7 +121,7 @@ class AnyStore extends WeightStore {
 async function realPicture(side: number, limit?: number): Promise<{ gib: number; bands: number }> {
   using device = new IdleDevice(GPU);
   using store = new AnyStore(device);
-  const model = new AutoencoderKl(store.root(), REAL);
+  const model = new AutoencoderKl(new Weights(store), REAL);
   let bands = 0;
   const decodeUpper = model.decodeUpper.bind(model);
   model.decodeUpper = (...args) => {

@@ -74,7 +74,7 @@ export class ProgressView {
       case "load":
         // Text encoders are loaded while the prompt is read: that line stays where it is.
         if (this.active !== "encode") this.enter("load", "Loading the model");
-        this.fill(this.active!, event.step ?? 0, event.steps ?? 0, "");
+        this.fill(this.active!, event.bytes ?? 0, event.totalBytes ?? 0, "");
         return this.say(`Loading ${(event.component || "upsampler").replaceAll("_", " ")} into the GPU`);
       case "encode":
         this.enter("encode", "Reading the prompt");

@@ -22,7 +22,7 @@ export async function fileSource(path: string): Promise<ByteSource | undefined> 
   return {
     name: path,
     size,
-    async read(offset, length) {
+    async read(offset, length, into) {
       if (offset < 0 || offset + length > size) {
         throw new LssgenError(
           "bad_file",
@@ -33,7 +33,7 @@ export async function fileSource(path: string): Promise<ByteSource | undefined> 
       }
       using file = await Deno.open(path);
       await file.seek(offset, Deno.SeekMode.Start);
-      const out = new Uint8Array(length);
+      const out = into && into.length >= length ? into.subarray(0, length) : new Uint8Array(length);
       for (let at = 0; at < length;) {
         const n = await file.read(out.subarray(at));
         if (n === null) {

@@ -4,8 +4,12 @@
  * @module
  */
 
-import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
+import { LssgenError } from "../errors.ts";
+import { formatMemory, type MemoryPlan, planMemory } from "../pipelines/memory.ts";
+import { embeddedFolder, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
+import type { GenerateRequest } from "../pipelines/types.ts";
 import { formatPlan } from "../scaling/plan.ts";
+import type { FolderSource } from "../weights/bytes.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
 import { modelChoice, toRequest } from "./request.ts";
@@ -14,8 +18,29 @@ import type { Terminal } from "./terminal.ts";
 /** Runs the command. */
 export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const request = toRequest(options);
-  const { model } = await openModel(modelChoice(options), terminal, { headersOnly: true });
-  const info = await readModelInfo(model);
+  const { model: folder = embeddedFolder() } = await openModel(modelChoice(options), terminal, {
+    headersOnly: true,
+  });
+  const info = await readModelInfo(folder);
   const result = planPicture(info, request);
-  terminal.print(options.flag.json ? JSON.stringify(result) : formatPlan(result));
+  const memory = await memoryOf(folder, request);
+  if (options.flag.json) {
+    terminal.print(JSON.stringify({ ...result, memory: typeof memory === "string" ? undefined : memory }));
+    return;
+  }
+  terminal.print(formatPlan(result));
+  for (const line of typeof memory === "string" ? [memory] : formatMemory(memory)) terminal.print(line);
+}
+
+/** The memory that a picture takes on an adapter with usual limits; a sentence where the weights are not there to look at. */
+async function memoryOf(
+  folder: FolderSource,
+  request: Omit<GenerateRequest, "prompt">,
+): Promise<MemoryPlan | string> {
+  try {
+    return await planMemory(folder, { ...request, image: undefined, mask: undefined });
+  } catch (error) {
+    if (!(error instanceof LssgenError)) throw error;
+    return `GPU memory: not known, ${error.message}`;
+  }
 }

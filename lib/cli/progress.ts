@@ -43,12 +43,13 @@ export class ProgressPrinter {
     const now = this.now();
     const phase = `${event.phase} ${event.component ?? ""} ${event.image ?? 0} ${event.stage ?? 0}`;
     // The same stage from an earlier step is that of the next picture.
-    const fresh = phase !== this.phase || (event.step ?? 0) < this.step;
+    const done = event.bytes ?? event.step ?? 0;
+    const fresh = phase !== this.phase || done < this.step;
     if (fresh) {
       this.phase = phase;
       this.phaseStart = now;
     }
-    this.step = event.step ?? 0;
+    this.step = done;
     // Names of components come from the model's files.
     const line = printable(progressLine(event, event.etaMs ?? this.estimate(event, now)));
     if (this.output.tty) {
@@ -56,7 +57,8 @@ export class ProgressPrinter {
       this.open = true;
       return;
     }
-    const last = event.step !== undefined && event.step === event.steps;
+    const last = event.step !== undefined && event.step === event.steps ||
+      event.bytes !== undefined && event.bytes === event.totalBytes;
     if (fresh || last || now - this.shownAt >= PLAIN_INTERVAL_MS) {
       this.shownAt = now;
       this.output.write(`${line}\n`);
@@ -70,26 +72,39 @@ export class ProgressPrinter {
   }
 
   /** Time left in this stage, from the mean step so far. */
-  private estimate({ step, steps }: Progress, now: number): number | undefined {
-    return step && steps ? (now - this.phaseStart) / step * (steps - step) : undefined;
+  private estimate({ step, steps, bytes, totalBytes }: Progress, now: number): number | undefined {
+    const [done, all] = [bytes ?? step, totalBytes ?? steps];
+    return done && all ? (now - this.phaseStart) / done * (all - done) : undefined;
   }
 }
 
 /** One event as a line: phase, picture, stage with its size, bar, step, noise level, time left. */
 export function progressLine(event: Progress, etaMs?: number): string {
-  const { phase, component, image, stage, stages, step, steps, sigma, width, height } = event;
+  const { phase, component, image, stage, stages, step, steps, bytes, totalBytes, sigma, width, height } =
+    event;
   const parts: string[] = [phase.padEnd(8)];
   if (component) parts.push(component.padEnd(14));
   if (image) parts.push(`picture ${image + 1}`);
   if (stage && stages && stages > 1) parts.push(`stage ${stage}/${stages}`);
   if (width && height) parts.push(`${width}×${height}`);
   if (step !== undefined && steps) {
-    const full = Math.round(BAR * Math.min(1, step / steps));
-    parts.push("█".repeat(full) + "░".repeat(BAR - full), `step ${step}/${steps}`);
+    parts.push(barOf(step / steps), `step ${step}/${steps}`);
+  }
+  if (bytes !== undefined && totalBytes) {
+    parts.push(barOf(bytes / totalBytes), `${gigabytes(bytes)}/${gigabytes(totalBytes)} GB`);
   }
   if (sigma !== undefined) parts.push(`σ ${sigma.toFixed(3)}`);
   if (etaMs !== undefined && etaMs > 0) parts.push(`ETA ${duration(etaMs)}`);
   return parts.join("  ");
+}
+
+function barOf(share: number): string {
+  const full = Math.round(BAR * Math.min(1, share));
+  return "█".repeat(full) + "░".repeat(BAR - full);
+}
+
+function gigabytes(bytes: number): string {
+  return (bytes / 1e9).toFixed(2);
 }
 
 /** Milliseconds for people: `0.42 s`, `12.3 s`, `3 min 05 s`. */

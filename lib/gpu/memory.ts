@@ -29,6 +29,10 @@ export interface MemoryUse {
   readonly peak: number;
   /** Bytes of released buffers kept for reuse. */
   readonly pooled: number;
+  /** Bytes of loaded weights. */
+  readonly weights: number;
+  /** Most bytes of all three at once since the last {@linkcode Memory.resetPeak}: what the GPU has to hold. */
+  readonly footprint: number;
 }
 
 /** Pool of storage buffers, by size class. */
@@ -38,6 +42,8 @@ export class Memory {
   private live = 0;
   private peak = 0;
   private pooled = 0;
+  private weights = 0;
+  private footprint = 0;
   private emptyBuffer: Tensor | undefined;
   private readonly kept = new Map<GPUBuffer, GPUTexture>();
   private keptBytes = 0;
@@ -47,12 +53,26 @@ export class Memory {
 
   /** What is in use now. */
   use(): MemoryUse {
-    return { live: this.live, peak: this.peak, pooled: this.pooled };
+    const { live, peak, pooled, weights, footprint } = this;
+    return { live, peak, pooled, weights, footprint };
   }
 
   /** Starts a new measurement of the peak. */
   resetPeak(): void {
     this.peak = this.live;
+    this.footprint = 0;
+    this.note();
+  }
+
+  /** Counts weights that were loaded, or with a negative number those that were freed. */
+  countWeights(bytes: number): void {
+    this.weights += bytes;
+    this.note();
+  }
+
+  private note(): void {
+    this.peak = Math.max(this.peak, this.live);
+    this.footprint = Math.max(this.footprint, this.live + this.pooled + this.weights);
   }
 
   /**
@@ -79,7 +99,7 @@ export class Memory {
     const buffer = this.free.get(size)?.pop();
     if (buffer) this.pooled -= size;
     this.live += size;
-    this.peak = Math.max(this.peak, this.live);
+    this.note();
     return buffer ?? this.gpu.createBuffer({ size, usage: STORAGE });
   }
 
@@ -110,7 +130,7 @@ export class Memory {
     const size = height * TEXEL_ROW * 16;
     if (texture) this.pooled -= size;
     this.live += size;
-    this.peak = Math.max(this.peak, this.live);
+    this.note();
     return texture ??
       this.gpu.createTexture({ size: [TEXEL_ROW, height], format: "rgba32uint", usage: TEXTURE });
   }

@@ -2142,6 +2142,151 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   Y[i] = v;
 }
 `,
+  "place": `// place.wgsl — stored weights in the type and the layout that kernels read: rows filled up with zeros, or a convolution's columns.
+//
+//   X      a piece of a tensor as it is stored, f32, f16 or bf16
+//   Y      its place, f32 or 16-bit values two in a u32
+//   flags  u32 a tensor: not 0 where f16 cannot hold a finite value of it
+//
+// All arithmetic is on integers: drivers may flush subnormal floats, and what WGSL packs beyond
+// the range of f16 is undefined.
+
+override WG: u32 = 64u;
+override FROM: u32 = 1u;   // 0 f32, 1 f16, 2 bf16
+override TO: u32 = 1u;     // the same; 1 from 0 or 1, 2 from 2
+override CONV: u32 = 0u;
+override EVEN: u32 = 0u;   // convolutions from and to 16 bits of even numbers of channels, not transposed
+override EACH: u32 = 1u;   // u32 that an invocation makes of rows, none of them across the end of a row
+
+struct Shape {
+  count: u32, fold: u32, yBase: u32, flag: u32,        // invocations, workgroups along x, u32 of Y before the piece
+  K: u32, stride: u32, width: u32, at: u32,            // rows: values, those of a row of Y, of X, and the first that is meant
+  Co: u32, N8: u32, Ci: u32, taps: u32, transposed: u32,  // convolutions: outputs of the piece, and up to a multiple of eight
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<u32>;
+@group(0) @binding(2) var<storage, read_write> Y: array<u32>;
+@group(0) @binding(3) var<storage, read_write> flags: array<atomic<u32>>;
+
+const COLUMN = 64u;  // as in parts/conv_output.wgsl
+
+// Bits of an f16 as those of an f32.
+fn widened(h: u32) -> u32 {
+  let sign = (h & 0x8000u) << 16u;
+  let e = (h >> 10u) & 31u;
+  let m = h & 0x3ffu;
+  if (e == 31u) { return sign | 0x7f800000u | (m << 13u); }
+  if (e > 0u) { return sign | ((e + 112u) << 23u) | (m << 13u); }
+  if (m == 0u) { return sign; }
+  let top = firstLeadingBit(m);  // subnormal: m · 2^−24
+  return sign | ((top + 103u) << 23u) | ((m << (23u - top)) & 0x7fffffu);
+}
+
+// Bits of an f32 as those of the nearest f16, ties to even; bit 16 where f16 cannot hold it.
+fn narrowed(x: u32) -> u32 {
+  let sign = (x >> 16u) & 0x8000u;
+  let a = x & 0x7fffffffu;
+  if (a > 0x7f800000u) { return sign | 0x7e00u; }
+  if (a == 0x7f800000u) { return sign | 0x7c00u; }
+  if (a >= 0x477ff000u) { return sign | 0x17c00u; }
+  if (a >= 0x38800000u) { return sign | ((a - 0x38000000u + 0xfffu + ((a >> 13u) & 1u)) >> 13u); }
+  if (a <= 0x33000000u) { return sign; }
+  let m = (a & 0x7fffffu) | 0x800000u;
+  let shift = 126u - (a >> 23u);  // to units of 2^−24, 14 … 24
+  let q = m >> shift;
+  let rest = m & ((1u << shift) - 1u);
+  let tie = 1u << (shift - 1u);
+  return sign | (q + select(0u, 1u, rest > tie || (rest == tie && (q & 1u) == 1u)));
+}
+
+// A value of X in the type of Y; bit 16 as above where that is f16.
+fn value(i: u32) -> u32 {
+  if (FROM == 0u) {
+    let x = X[i];
+    if (TO == 0u) { return x; }
+    return narrowed(x);
+  }
+  let h = (X[i >> 1u] >> ((i & 1u) * 16u)) & 0xffffu;
+  if (FROM == TO) { return h; }
+  return select(h << 16u, widened(h), FROM == 1u);  // to f32
+}
+
+// The value \`place\` of X, if \`there\`; tells when f16 cannot hold it.
+fn placed(place: u32, there: bool) -> u32 {
+  if (!there) { return 0u; }
+  let v = value(place);
+  if (TO == 1u && FROM == 0u) {
+    if ((v & 0x10000u) != 0u) { atomicStore(&flags[s.flag], 1u); }
+    return v & 0xffffu;
+  }
+  return v;
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (group.y * s.fold + group.x) * WG + lane;
+  if (i >= s.count) { return; }
+  let perWord = select(2u, 1u, TO == 0u);
+  if (CONV == 0u) {
+    // EACH u32 of one row.
+    let e = i * EACH * perWord;
+    let row = e / s.stride;
+    let k = e - row * s.stride;
+    let first = row * s.width + s.at + k;
+    for (var j = 0u; j < EACH; j++) {
+      let d = j * perWord;
+      var v = placed(first + d, k + d < s.K);
+      if (TO != 0u) { v |= placed(first + d + 1u, k + d + 1u < s.K) << 16u; }
+      Y[s.yBase + i * EACH + j] = v;
+    }
+    return;
+  }
+  // Two output channels of two input channels: their kernels lie together in X.
+  let pairs = s.N8 / 2u;
+  let C4 = (s.Ci + 3u) / 4u * 4u;
+  let n = i % pairs * 2u;
+  let c = i / pairs * 2u;
+  let first = n / COLUMN * COLUMN;
+  let across = min(COLUMN, s.N8 - first);
+  let toNext = select(s.Ci * s.taps, s.taps, s.transposed == 1u);
+  let base = first * s.taps * C4 + c * across + n - first;
+  if (EVEN == 1u) {
+    // Two values a load: those of channel c, then those of c + 1, of two outputs.
+    let here = select(0u, 0xffffffffu, n < s.Co && c < s.Ci);
+    let a = (n * s.Ci + c) * s.taps / 2u;
+    let b = a + s.Ci * s.taps / 2u;
+    let step = C4 * across / 2u;
+    let over = across / 2u - s.taps * step;  // from behind the last tap of c to the first of c + 1
+    var to = s.yBase + base / 2u;
+    for (var j = 0u; j < s.taps; j++) {
+      let x = X[a + j] & here;
+      let y = X[b + j] & here;
+      Y[to] = (x & 0xffffu) | (y << 16u);
+      to += select(step, step + over, j * 2u + 1u == s.taps);
+      Y[to] = (x >> 16u) | (y & 0xffff0000u);
+      to += select(step, step + over, j * 2u + 2u == s.taps);
+    }
+    return;
+  }
+  for (var d = 0u; d < 2u; d++) {
+    let source = select((n * s.Ci + c + d) * s.taps, ((c + d) * s.Co + n) * s.taps, s.transposed == 1u);
+    let here = c + d < s.Ci;
+    var to = base + d * across;
+    for (var t = 0u; t < s.taps; t++) {
+      let v = placed(source + t, here && n < s.Co);
+      let next = placed(source + toNext + t, here && n + 1u < s.Co);
+      if (TO == 0u) {
+        Y[s.yBase + to] = v;
+        Y[s.yBase + to + 1u] = next;
+      } else {
+        Y[s.yBase + to / 2u] = v | (next << 16u);
+      }
+      to += C4 * across;
+    }
+  }
+}
+`,
   "pointwise": `// pointwise.wgsl — Y = f(A, B) element by element, f32 or f16 in and out.
 //
 //   OP 0  activation of A            OP 3  A[.., 0:C] · gelu(A[.., C:2C])   (GEGLU)
@@ -2983,4 +3128,4 @@ fn xFour(at: u32) -> vec4f {
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "408656f3039170d0";
+export const SHADERS_DIGEST = "beb1b79bb154e423";

@@ -13,7 +13,7 @@ import { conv2d, type ConvWeights } from "../ops/conv2d.ts";
 import { activation, affine, softClamp } from "../ops/elementwise.ts";
 import type { Tensor } from "../tensor.ts";
 import { type ConfigReader, MOST } from "../weights/model_folder.ts";
-import type { Weights } from "./weights.ts";
+import { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */
 export interface AutoencoderTinyConfig {
@@ -165,7 +165,7 @@ function conv(
 /** The weights of a layer that has no name of its own: `….layers.3.weight`. */
 function convWeights(w: Weights, Co: number, Ci: number, bias = true): ConvWeights {
   const at = w.path.lastIndexOf(".");
-  return w.store.root().at(w.path.slice(0, at)).conv(w.path.slice(at + 1), Co, Ci, 3, { bias });
+  return new Weights(w.store).at(w.path.slice(0, at)).conv(w.path.slice(at + 1), Co, Ci, 3, { bias });
 }
 
 /** AutoencoderTinyBlock: relu(conv(relu(conv(relu(conv x)))) + x). */

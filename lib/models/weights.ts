@@ -1,62 +1,27 @@
 /**
  * Weights asked for by their checkpoint name, where they are used.
  *
- * A model's constructor declares what it needs (`w.at("attn").linear("to_q", N, K)`) and gets a handle;
- * `await weights.load()` then streams every declared tensor to the GPU, one at a time. How a tensor is
- * stored (f32, f16, bf16, quantised in the file) is known here and in the kernels, never in a model.
- * All of a handle but its buffer's content is known from the file's header, so that a forward pass can be rehearsed before
- * anything is loaded.
+ * A model's constructor declares what it needs (`w.at("attn").linear("to_q", N, K)`) and gets a handle; loading the store
+ * fills it. How a tensor is stored (f32, f16, bf16, quantised in the file) is known here, in lib/residency and in the kernels,
+ * never in a model. All of a handle but its buffer's content is known from the file's header, so that a forward pass can be
+ * rehearsed before anything is loaded.
  *
  * @module
  */
 
-import { AbortedError, LssgenError, shortJson } from "../errors.ts";
-import type { Device } from "../gpu/device.ts";
-import { type ConvWeights, packConv, packedConvBytes } from "../ops/conv2d.ts";
+import { type ConvWeights, PACKED_COLUMN, packedConvBytes } from "../ops/conv2d.ts";
 import type { LinearWeights, Matrix, PlainMatrix } from "../ops/linear.ts";
+import { blockBytes, type QuantisedMatrix, type QuantisedName } from "../ops/quantised.ts";
+import type { WeightStore } from "../residency/store.ts";
 import {
-  blockBytes,
-  isQuantised,
-  QUANTISED,
-  type QuantisedMatrix,
-  type QuantisedName,
-} from "../ops/quantised.ts";
-import { type Dtype, elements, sixteens, type Tensor } from "../tensor.ts";
-import type { RowRange } from "../weights/safetensors.ts";
-
-/** Where tensors come from: a checkpoint of lib/weights, or anything that answers by name. */
-export interface TensorSource {
-  /** File or folder, for messages. */
-  readonly name: string;
-  /** The header's facts, for messages. */
-  readonly metadata?: ReadonlyMap<string, unknown>;
-  /** Every tensor's name. */
-  names(): Iterable<string>;
-  /** Shape and stored type, without reading; `undefined` when absent. */
-  info(name: string): { readonly shape: readonly number[]; readonly dtype: string } | undefined;
-  /** Little-endian bytes as stored; only `rows` of the first axis where given. */
-  read(name: string, rows?: RowRange): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }>;
-  /** The values as f32, whatever the storage. */
-  readF32(name: string): Promise<Float32Array<ArrayBuffer>>;
-}
-
-/** How to store matrices on the GPU. */
-export interface WeightOptions {
-  /** f16 rounds f32 checkpoints to half; 16-bit checkpoints are kept as they are in both. */
-  readonly dtype: Dtype;
-  /** Stops between two tensors. */
-  readonly signal?: AbortSignal;
-  /** Called after each tensor with the bytes read so far and in all. */
-  readonly onProgress?: (done: number, total: number) => void;
-  /**
-   * Whether quantised matrices stay so on the GPU; without it, where they would take more than 512 MiB as f16. Expanding a layer at
-   * every use costs time, which small models need not spend.
-   */
-  readonly keepQuantised?: boolean;
-}
-
-/** Quantised matrices that take no more than this as f16 are expanded when they are loaded. */
-const EXPANDED_BYTES = 512 << 20;
+  byteTransfers,
+  storedBytes,
+  type Transfer,
+  typeOnTheWay,
+  valueTransfers,
+} from "../residency/transfers.ts";
+import { PLAIN_BYTES } from "../residency/upload.ts";
+import { elements, sixteens, type Tensor } from "../tensor.ts";
 
 /** How a linear layer is stored. */
 export interface LinearOptions {
@@ -68,222 +33,10 @@ export interface LinearOptions {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-interface Declared {
-  readonly names: readonly string[];
-  readonly shape: readonly number[];
-  readonly fill: (weights: WeightStore) => Promise<void>;
-}
-
-/** Everything loaded from one checkpoint: owns the GPU buffers. */
-export class WeightStore {
-  private readonly declared: Declared[] = [];
-  private readonly asked = new Set<string>();
-  private readonly buffers: GPUBuffer[] = [];
-
-  /** @param source Checkpoint. @param device Where the weights go. @param options Storage type, progress. */
-  constructor(readonly source: TensorSource, readonly device: Device, readonly options: WeightOptions) {}
-
-  /** The root path. */
-  root(): Weights {
-    return new Weights(this, "");
-  }
-
-  /** For {@linkcode Weights}: remembers a request and checks its shape at once. */
-  declare(names: readonly string[], shape: readonly number[], fill: Declared["fill"]): void {
-    for (const name of names) {
-      const info = this.source.info(name);
-      if (!info) {
-        throw new LssgenError(
-          "bad_tensor",
-          `"${this.source.name}" has no tensor "${name}", expected [${shape}]; ${this.belonging()}`,
-        );
-      }
-      if (elements(info.shape) !== elements(shape) || squeezed(info.shape) !== squeezed(shape)) {
-        throw new LssgenError(
-          "bad_tensor",
-          `"${this.source.name}": tensor "${name}" is [${info.shape}], expected [${shape}]; config and weights may belong to different models`,
-        );
-      }
-      this.asked.add(name);
-    }
-    this.declared.push({ names, shape, fill });
-  }
-
-  /** What the header says of the file's model, or what may be the matter. */
-  private belonging(): string {
-    const { metadata } = this.source;
-    const said = ["general.architecture", "modelspec.architecture"].find((key) => metadata?.has(key));
-    return said === undefined
-      ? "the file may belong to another architecture or be a LoRA"
-      : `its header says ${said} ${shortJson(metadata!.get(said))}`;
-  }
-
-  /** Marks tensors as known and not needed: a tied copy, a buffer, the other half of a larger model. */
-  ignore(name: string | RegExp): void {
-    if (typeof name === "string") this.asked.add(name);
-    else for (const one of this.source.names()) if (name.test(one)) this.asked.add(one);
-  }
-
-  /** Whether the checkpoint has the tensor. */
-  has(name: string): boolean {
-    return this.source.info(name) !== undefined;
-  }
-
-  /** @throws {LssgenError} `bad_tensor` when the file holds tensors that nobody asked for. */
-  checkUnused(): void {
-    const left = [...this.source.names()].filter((name) => !this.asked.has(name) && !isBookkeeping(name));
-    if (left.length > 0) {
-      throw new LssgenError(
-        "bad_tensor",
-        `"${this.source.name}" has ${left.length} tensors that this architecture does not use: ${
-          left.slice(0, 4).join(", ")
-        }${left.length > 4 ? ", …" : ""}; config and weights may belong to different models`,
-      );
-    }
-  }
-
-  /**
-   * Streams every declared tensor to the GPU.
-   *
-   * @throws {LssgenError} `bad_tensor` when the file holds tensors that nobody asked for.
-   * @throws {AbortedError} when the signal fired; what was uploaded is freed.
-   */
-  async load(): Promise<void> {
-    this.checkUnused();
-    const total = this.declared.length;
-    try {
-      for (let i = 0; i < total; i++) {
-        if (this.options.signal?.aborted) throw new AbortedError();
-        await this.declared[i].fill(this);
-        this.options.onProgress?.(i + 1, total);
-      }
-      this.device.check();
-    } catch (error) {
-      this[Symbol.dispose]();
-      throw error;
-    }
-    this.declared.length = 0;
-  }
-
-  /** A GPU buffer of a length, freed with the store. */
-  private emptyBuffer(length: number): GPUBuffer {
-    const size = sixteens(length);
-    if (size > this.device.info.maxBufferBytes) {
-      throw new LssgenError(
-        "out_of_memory",
-        `"${this.source.name}": a tensor of ${length} bytes is larger than the adapter's largest buffer (${this.device.info.maxBufferBytes}); use a 16-bit or quantised checkpoint`,
-      );
-    }
-    const buffer = this.device.gpu.createBuffer({ size, usage: 0x80 | 0x04 | 0x08 }); // STORAGE | COPY_SRC | COPY_DST
-    this.buffers.push(buffer);
-    return buffer;
-  }
-
-  /** A GPU buffer that holds `data`; freed with the store. */
-  buffer(data: Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>): GPUBuffer {
-    const buffer = this.emptyBuffer(data.byteLength);
-    // writeBuffer in pieces: 16–128 MiB is where it is fast, and no staging copy of the whole is made.
-    const piece = 64 << 20;
-    for (let at = 0; at < data.byteLength; at += piece) {
-      const length = Math.min(piece, data.byteLength - at);
-      const bytes = new Uint8Array(data.buffer, data.byteOffset + at, length);
-      if (length % 4 === 0) this.device.gpu.queue.writeBuffer(buffer, at, bytes);
-      else {
-        const padded = new Uint8Array(Math.ceil(length / 4) * 4);
-        padded.set(bytes);
-        this.device.gpu.queue.writeBuffer(buffer, at, padded);
-      }
-    }
-    return buffer;
-  }
-
-  /** Takes charge of a buffer made elsewhere. */
-  own(buffer: GPUBuffer): void {
-    this.buffers.push(buffer);
-  }
-
-  /** Storage type on the GPU of the tensor `name`. */
-  storage(name: string, exact: boolean): PlainMatrix["type"] {
-    const stored = this.source.info(name)?.dtype;
-    if (stored === "F16") return "f16";
-    if (stored === "BF16") return "bf16";
-    if (exact || stored === "F64") return "f32";
-    return this.options.dtype === "f16" ? "f16" : "f32";
-  }
-
-  /** The type that matrices of K columns keep on the GPU, where it is the same quantised one and their rows are whole blocks. */
-  quantised(names: readonly string[], K: readonly number[]): QuantisedName | undefined {
-    const [type, ...others] = names.map((name) => this.source.info(name)?.dtype ?? "");
-    if (!isQuantised(type) || others.some((other) => other !== type)) return undefined;
-    if (K.some((k) => k % QUANTISED[type].values !== 0)) return undefined;
-    return this.keepsQuantised() ? type : undefined;
-  }
-
-  private keepsQuantised(): boolean {
-    return this.keeps ??= this.options.keepQuantised ?? this.expandedBytes() > EXPANDED_BYTES;
-  }
-
-  private keeps: boolean | undefined;
-
-  /** Bytes of all quantised tensors as f16. */
-  private expandedBytes(): number {
-    let bytes = 0;
-    for (const name of this.source.names()) {
-      const { shape, dtype } = this.source.info(name)!;
-      if (isQuantised(dtype)) bytes += 2 * elements(shape);
-    }
-    return bytes;
-  }
-
-  /** A GPU buffer of the bytes of some tensors, one after the other, as they are stored. */
-  async rawBuffer(names: readonly string[], length: number): Promise<GPUBuffer> {
-    const buffer = this.emptyBuffer(length);
-    let at = 0;
-    let rest = new Uint8Array(0); // writes begin and end at multiples of four
-    for (const name of names) {
-      const rows = this.source.info(name)!.shape[0] ?? 1;
-      const step = Math.max(1, Math.floor(rows * RAW_PIECE / length));
-      for (let first = 0; first < rows; first += step) {
-        const { bytes } = await this.source.read(name, { first, count: Math.min(step, rows - first) });
-        let data = bytes;
-        if (rest.length > 0) {
-          data = new Uint8Array(rest.length + bytes.length);
-          data.set(rest);
-          data.set(bytes, rest.length);
-        }
-        const whole = data.length - data.length % 4;
-        if (whole > 0) this.device.gpu.queue.writeBuffer(buffer, at, data.subarray(0, whole));
-        rest = data.slice(whole);
-        at += whole;
-      }
-    }
-    if (rest.length > 0) {
-      const padded = new Uint8Array(4);
-      padded.set(rest);
-      this.device.gpu.queue.writeBuffer(buffer, at, padded);
-    }
-    return buffer;
-  }
-
-  /** Bytes on the GPU. */
-  get bytes(): number {
-    return this.buffers.reduce((sum, buffer) => sum + buffer.size, 0);
-  }
-
-  /** Destroys every buffer. */
-  [Symbol.dispose](): void {
-    for (const buffer of this.buffers) {
-      this.device.memory.forgetTexels(buffer);
-      buffer.destroy();
-    }
-    this.buffers.length = 0;
-  }
-}
-
 /** A place in a checkpoint: `w.at("attn").linear("to_q", N, K)` is the tensor `….attn.to_q.weight`. */
 export class Weights {
-  /** Use `store.root()`. */
-  constructor(readonly store: WeightStore, readonly path: string) {}
+  /** @param store Where the weights will be. @param path Common beginning of their names; none for all of the checkpoint. */
+  constructor(readonly store: WeightStore, readonly path: string = "") {}
 
   /** The sub-path `name`. */
   at(name: string | number): Weights {
@@ -337,30 +90,20 @@ export class Weights {
     const width = K.reduce((a, b) => a + b, 0);
     const kept = this.store.quantised([full], K);
     if (kept) {
-      this.store.declare([full], [N, width], () => Promise.resolve());
+      this.store.declare([full], [N, width]);
       const parts = this.blocks([full], N, K, kept, false);
       const bias = this.vector(`${name}.bias`, N);
       return parts.map((weight, i) => i === 0 ? { weight, bias } : { weight });
     }
     const matrices = K.map((k) => emptyMatrix(N, k));
-    this.store.declare([full], [N, width], async (store) => {
-      let { type } = matrices[0];
-      let data = await packRows(store.source, [full], [N], width, width, type);
-      if (data === undefined) data = await packRows(store.source, [full], [N], width, width, type = "f32");
-      const bytes = type === "f32" ? 4 : 2;
-      let at = 0;
-      for (const m of matrices) {
-        const part = new Uint8Array(N * m.stride * bytes);
-        for (let n = 0; n < N; n++) {
-          const from = (n * width + at) * bytes;
-          part.set(data!.subarray(from, from + m.K * bytes), n * m.stride * bytes);
-        }
-        m.type = type;
-        m.buffer = store.buffer(part);
-        at += m.K;
-      }
-    });
-    for (const m of matrices) sketch(m, this.store.storage(full, false));
+    const type = this.store.storage(full, false);
+    for (const m of matrices) sketch(m, type);
+    this.store.declare(
+      [full],
+      [N, width],
+      (store) => rowTransfers(store, matrices, [full], [N], width),
+      bytesOf(matrices),
+    );
     const bias = this.vector(`${name}.bias`, N);
     return matrices.map((weight, i) => i === 0 ? { weight, bias } : { weight });
   }
@@ -382,20 +125,13 @@ export class Weights {
   ): Matrix {
     const full = names.map((n) => this.full(n));
     const rows = N.reduce((a, b) => a + b, 0);
-    full.forEach((name, i) => this.store.declare([name], stored ?? [N[i], K], () => Promise.resolve()));
+    full.forEach((name, i) => this.store.declare([name], stored ?? [N[i], K]));
     const type = plain ? undefined : this.store.quantised(full, [K]);
     if (type) return this.blocks(full, rows, [K], type, exact)[0];
     const matrix = emptyMatrix(rows, K);
     const types = full.map((name) => this.store.storage(name, exact));
     sketch(matrix, types.every((t) => t === types[0]) ? types[0] : "f32");
-    this.store.declare([], [], async (store) => {
-      let data = await packRows(store.source, full, N, K, matrix.stride, matrix.type);
-      if (data === undefined) { // a value beyond f16: keep this one in f32
-        matrix.type = "f32";
-        data = await packRows(store.source, full, N, K, matrix.stride, "f32");
-      }
-      matrix.buffer = store.buffer(data!);
-    });
+    this.store.declare([], [], (store) => rowTransfers(store, [matrix], full, N, K), bytesOf([matrix]));
     return matrix;
   }
 
@@ -415,10 +151,23 @@ export class Weights {
       at += blockBytes(type, k);
       return { buffer: unloaded(N * rowBytes), N, K: k, stride: Math.ceil(k / 8) * 8, blocks };
     });
-    this.store.declare([], [], async (store) => {
-      const buffer = await store.rawBuffer(names, N * rowBytes);
-      for (const matrix of matrices) matrix.buffer = buffer;
-    });
+    this.store.declare([], [], (store) => {
+      const bufferOf = once(() => {
+        const buffer = store.emptyBuffer(N * rowBytes);
+        for (const matrix of matrices) matrix.buffer = buffer;
+        return buffer;
+      });
+      let before = 0;
+      return names.flatMap((name) => {
+        const start = before;
+        before += storedBytes(store.source.info(name)!);
+        return byteTransfers(
+          store.source,
+          name,
+          (upload, bytes, at) => upload.raw(bufferOf(), start + at, bytes),
+        );
+      });
+    }, sixteens(N * rowBytes));
     return matrices;
   }
 
@@ -432,17 +181,26 @@ export class Weights {
     const full = names.map((n) => this.full(n));
     const n = sizes.reduce((a, b) => a + b, 0);
     const tensor = emptyTensor([n]);
-    full.forEach((name, i) => this.store.declare([name], [sizes[i]], () => Promise.resolve()));
-    this.store.declare([], [], async (store) => {
-      const data = new Float32Array(n);
-      let at = 0;
-      for (let i = 0; i < full.length; i++) {
-        data.set(await store.source.readF32(full[i]), at);
-        at += sizes[i];
-      }
-      tensor.buffer = store.buffer(data);
-      tensor.byteLength = tensor.buffer.size;
-    });
+    full.forEach((name, i) => this.store.declare([name], [sizes[i]]));
+    this.store.declare([], [], (store) =>
+      full.length === 0 ? [] : [{
+        bytes: full.reduce((sum, name) => sum + storedBytes(store.source.info(name)!), 0),
+        held: 4 * n,
+        read: async () => {
+          const data = new Float32Array(n);
+          let at = 0;
+          for (
+            const [i, values] of (await Promise.all(full.map((name) => store.source.readF32(name)))).entries()
+          ) {
+            data.set(values, at);
+            at += sizes[i];
+          }
+          return (upload) => {
+            fill(tensor, store.emptyBuffer(4 * n));
+            upload.raw(tensor.buffer, 0, new Uint8Array(data.buffer));
+          };
+        },
+      }], sixteens(4 * n));
     return tensor;
   }
 
@@ -450,10 +208,14 @@ export class Weights {
   table(name: string, shape: readonly number[]): Tensor {
     const full = this.full(name);
     const tensor = emptyTensor(shape);
-    this.store.declare([full], shape, async (store) => {
-      tensor.buffer = store.buffer(await store.source.readF32(full));
-      tensor.byteLength = tensor.buffer.size;
-    });
+    const K = shape[shape.length - 1];
+    const rows = elements(shape) / K;
+    this.store.declare([full], shape, (store) => {
+      const bufferOf = once(() => fill(tensor, store.emptyBuffer(4 * rows * K)));
+      return valueTransfers(store.source, full, rows, 2, (upload, stored, row, count) => {
+        upload.rows(stored, { buffer: bufferOf(), type: "f32", row, count, K, stride: K });
+      });
+    }, sixteens(4 * rows * K));
     return tensor;
   }
 
@@ -461,9 +223,14 @@ export class Weights {
   values(name: string, shape: readonly number[]): { values: Float32Array<ArrayBuffer> } {
     const full = this.full(name);
     const handle = { values: new Float32Array(elements(shape)) };
-    this.store.declare([full], shape, async (store) => {
-      handle.values = await store.source.readF32(full);
-    });
+    this.store.declare([full], shape, ({ source }) => [{
+      bytes: storedBytes(source.info(full)!),
+      held: 4 * handle.values.length,
+      read: async () => {
+        const values = await source.readF32(full);
+        return () => handle.values = values;
+      },
+    }]);
     return handle;
   }
 
@@ -479,18 +246,19 @@ export class Weights {
     const shape = options.transposed ? [Ci, Co, kernel, kernel] : [Co, Ci, kernel, kernel];
     const bias = options.bias === false ? undefined : this.vector(`${name}.bias`, Co);
     const size = { Co, Ci, kh: kernel, kw: kernel };
-    const handle: ConvWeights = { ...size, type: "f32", buffer: unloaded(0), bias };
-    this.store.declare([full], shape, async (store) => {
-      const packed = packConv(store.device, await store.source.readF32(full), {
-        ...size,
-        transposed: options.transposed ?? false,
-        type: store.storage(full, false),
-      });
-      store.own(packed.buffer);
-      Object.assign(handle, packed);
-    });
     const type = this.store.storage(full, false) === "f16" ? "f16" : "f32";
-    Object.assign(handle, { type, buffer: unloaded(packedConvBytes(size, type)) });
+    const handle: Mutable<ConvWeights> = {
+      ...size,
+      type,
+      buffer: unloaded(packedConvBytes(size, type)),
+      bias,
+    };
+    this.store.declare(
+      [full],
+      shape,
+      (store) => convTransfers(store, handle, full, options.transposed ?? false),
+      handle.buffer.size,
+    );
     return handle;
   }
 
@@ -498,9 +266,6 @@ export class Weights {
     return this.path === "" ? name : `${this.path}.${name}`;
   }
 }
-
-/** Bytes of quantised rows that are read at once. */
-const RAW_PIECE = 16 << 20;
 
 /** Stands in handles until `load()`: binding it by mistake is refused by WebGPU. */
 function unloaded(size: number): GPUBuffer {
@@ -524,49 +289,88 @@ function sketch(m: Mutable<PlainMatrix>, type: PlainMatrix["type"]): void {
   m.buffer = unloaded(m.N * m.stride * (type === "f32" ? 4 : 2));
 }
 
-/** Rows of several [N, K] tensors, each padded with zeros to `stride`; `undefined` when f16 cannot hold a value. */
-async function packRows(
-  source: TensorSource,
+/** Bytes of some handles' buffers. */
+function bytesOf(handles: readonly { readonly buffer: GPUBuffer }[]): number {
+  return handles.reduce((sum, { buffer }) => sum + buffer.size, 0);
+}
+
+/** The buffer of a tensor's handle. */
+function fill(tensor: Mutable<Tensor>, buffer: GPUBuffer): GPUBuffer {
+  tensor.buffer = buffer;
+  tensor.byteLength = buffer.size;
+  return buffer;
+}
+
+/** What is made when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+/**
+ * Rows of some tensors, those of one after those of the other, each row cut into the columns of some matrices. Where f16 does not
+ * hold a value, all of them become f32.
+ */
+function rowTransfers(
+  store: WeightStore,
+  matrices: readonly Mutable<PlainMatrix>[],
   names: readonly string[],
   N: readonly number[],
-  K: number,
-  stride: number,
-  type: PlainMatrix["type"],
-): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const width = type === "f32" ? 4 : 2;
-  const rows = N.reduce((a, b) => a + b, 0);
-  const stored = { f32: "F32", f16: "F16", bf16: "BF16" }[type];
-  const out = names.length === 1 && stride === K ? undefined : new Uint8Array(rows * stride * width);
-  let row = 0;
-  for (let i = 0; i < names.length; i++) {
-    let bytes: Uint8Array<ArrayBuffer>;
-    if (source.info(names[i])?.dtype === stored) {
-      bytes = (await source.read(names[i])).bytes;
-    } else {
-      const values = await source.readF32(names[i]);
-      if (type === "f32") bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-      else {
-        const half = new Float16Array(values);
-        if (half.some((v, j) => !Number.isFinite(v) && Number.isFinite(values[j]))) return undefined;
-        bytes = new Uint8Array(half.buffer);
+  width: number,
+): Transfer[] {
+  const { type } = matrices[0];
+  const bufferOf = matrices.map((m) =>
+    once(() => m.buffer = store.emptyBuffer(m.N * m.stride * PLAIN_BYTES[type]))
+  );
+  const narrows = type === "f16" && names.some((name) => typeOnTheWay(store.source, name) !== "f16");
+  const flag = narrows
+    ? store.flag(() => {
+      for (const m of matrices) {
+        store.free(m.buffer);
+        sketch(m, "f32");
       }
-    }
-    if (!out) return bytes;
-    const from = K * width;
-    const to = stride * width;
-    if (from === to) out.set(bytes, row * to);
-    else for (let n = 0; n < N[i]; n++) out.set(bytes.subarray(n * from, (n + 1) * from), (row + n) * to);
-    row += N[i];
-  }
-  return out;
+      return rowTransfers(store, matrices, names, N, width);
+    })
+    : undefined;
+  let before = 0;
+  return names.flatMap((name, i) => {
+    const start = before;
+    before += N[i];
+    return valueTransfers(store.source, name, N[i], 2, (upload, stored, first, count) => {
+      let at = 0;
+      matrices.forEach(({ K, stride }, j) => {
+        const row = start + first;
+        upload.rows(stored, { buffer: bufferOf[j](), type, flag, row, count, K, stride, width, at });
+        at += K;
+      });
+    });
+  });
 }
 
-/** Shape without axes of size 1: a 1×1 convolution's weight is a matrix. */
-function squeezed(shape: readonly number[]): string {
-  return shape.filter((d) => d !== 1).join();
-}
-
-/** Buffers that libraries store beside weights and that carry no information. */
-function isBookkeeping(name: string): boolean {
-  return name.endsWith("position_ids") || name.endsWith("num_batches_tracked");
+/** A convolution's weights; f32 where f16 does not hold a value. */
+function convTransfers(
+  store: WeightStore,
+  handle: Mutable<ConvWeights>,
+  name: string,
+  transposed: boolean,
+): Transfer[] {
+  const { Co, Ci, kh, kw, type } = handle;
+  const bufferOf = once(() => handle.buffer = store.emptyBuffer(packedConvBytes(handle, type)));
+  const narrows = type === "f16" && typeOnTheWay(store.source, name) !== "f16";
+  const flag = narrows
+    ? store.flag(() => {
+      store.free(handle.buffer);
+      handle.type = "f32";
+      return convTransfers(store, handle, name, transposed);
+    })
+    : undefined;
+  const [rows, unit] = transposed ? [Ci, Ci] : [Co, PACKED_COLUMN];
+  return valueTransfers(store.source, name, rows, unit, (upload, stored, first, count) => {
+    upload.conv(stored, {
+      ...{ buffer: bufferOf(), type, flag, Co, Ci, transposed },
+      taps: kh * kw,
+      first: transposed ? 0 : first,
+      count: transposed ? Co : count,
+    });
+  });
 }

@@ -15,7 +15,7 @@ import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold, MAX_GROUPS, windowOf } from "./window.ts";
 
 /**
- * A convolution's weights on the GPU, [kh·kw, Ci rounded up to 4, Co rounded up to 8], in columns of {@linkcode COLUMN} output
+ * A convolution's weights on the GPU, [kh·kw, Ci rounded up to 4, Co rounded up to 8], in columns of {@linkcode PACKED_COLUMN} output
  * channels, one whole column after the other.
  */
 export interface ConvWeights {
@@ -80,7 +80,7 @@ export interface PackConvOptions {
  * Output channels of a column of packed weights, as in shaders/parts/conv_output.wgsl: a row of one is what eight neighbouring
  * invocations read.
  */
-const COLUMN = 64;
+export const PACKED_COLUMN = 64;
 
 /** Bytes of a convolution's weights as {@linkcode packConv} lays them out. */
 export function packedConvBytes(
@@ -100,8 +100,8 @@ export function packConv(
   const [C4, N8, taps] = [Math.ceil(Ci / 4) * 4, Math.ceil(Co / 8) * 8, kh * kw];
   const packed = new Float32Array(taps * C4 * N8);
   for (let n = 0; n < Co; n++) {
-    const first = n - n % COLUMN;
-    const width = Math.min(COLUMN, N8 - first);
+    const first = n - n % PACKED_COLUMN;
+    const width = Math.min(PACKED_COLUMN, N8 - first);
     const at = first * taps * C4 + n - first;
     for (let c = 0; c < Ci; c++) {
       const from = (o.transposed ? c * Co + n : n * Ci + c) * taps;

@@ -9,7 +9,8 @@ import { impostorOf, impostorOfText } from "../impostor.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { KernelList } from "../gpu/warm.ts";
-import { type Weights, WeightStore } from "../models/weights.ts";
+import { Weights } from "../models/weights.ts";
+import { WeightStore } from "../residency/store.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import { MOST_STEPS } from "../schedulers/config.ts";
 import { ENTRIES } from "../schedulers/entry.ts";
@@ -109,6 +110,8 @@ export interface LoadContext {
   readonly signal?: AbortSignal;
   /** Called after each tensor. */
   readonly onProgress?: (progress: Progress) => void;
+  /** Called with the bytes on the GPU of each component that is loaded. */
+  readonly onLoaded?: (component: string, bytes: number) => void;
   /** Told which kernels were launched. */
   readonly kernels?: KernelList;
   /** What was opened before. */
@@ -340,12 +343,14 @@ export async function loadComponent<M>(
     dtype: c.dtype,
     keepQuantised: c.keepQuantised,
     signal: c.signal,
-    onProgress: (step, steps) => c.onProgress?.({ phase: "load", component: subfolder, step, steps }),
+    onProgress: (bytes, totalBytes) =>
+      c.onProgress?.({ phase: "load", component: subfolder, bytes, totalBytes }),
   });
   try {
-    const model = build(store.root(), config);
-    if (c.rehearsal) store.checkUnused();
+    const model = build(new Weights(store), config);
+    if (c.rehearsal) store.pretend();
     else await store.load();
+    c.onLoaded?.(subfolder, store.bytes);
     return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
   } catch (error) {
     store[Symbol.dispose]();

@@ -52,7 +52,7 @@ export interface T5States {
 }
 
 /** Encoders larger than this leave the GPU as soon as a prompt is encoded. */
-const KEEP_BYTES = 512 * 2 ** 20;
+export const KEPT_ENCODER_BYTES: number = 512 * 2 ** 20;
 /** Prompts remembered. */
 const REMEMBERED = 16;
 
@@ -136,7 +136,7 @@ abstract class PromptEncoder<M, S> implements Disposable {
 
   /** Frees a large encoder; the next new prompt loads it again. */
   rest(): void {
-    if (this.component && this.component.bytes > KEEP_BYTES) this[Symbol.dispose]();
+    if (this.component && this.component.bytes > KEPT_ENCODER_BYTES) this[Symbol.dispose]();
   }
 
   /** Frees the encoder. */

@@ -379,16 +379,22 @@ const ANY_PROMPT = "0";
  * The kernels of the first picture, in the order of their launch: it is drawn on a device that does nothing, by networks
  * whose weights are declared only.
  *
+ * @param device What it is drawn on, to look at afterwards.
  * @throws {LssgenError} As the picture will.
  */
-export async function rehearse(model: Model, context: LoadContext): Promise<KernelSpec[]> {
-  using device = IdleDevice.like(context.device);
+export async function rehearse(
+  model: Model,
+  context: LoadContext,
+  device: IdleDevice = IdleDevice.like(context.device),
+): Promise<KernelSpec[]> {
   const idle = { ...context, device, rehearsal: true, kernels: undefined, onProgress: undefined };
   context.opened?.begin(context.folder, context.index);
   const networks = await openNetworks(model, idle, []);
   const picture = new TextToImage(model, idle, networks, { tags: [], warnings: [] });
   await picture.rehearse({ prompt: ANY_PROMPT, ...model.options.firstPicture });
-  return device.kernels.specs();
+  const specs = device.kernels.specs();
+  device[Symbol.dispose]();
+  return specs;
 }
 
 /** LoRAs as they are in the weights. */

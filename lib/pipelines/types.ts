@@ -141,7 +141,11 @@ export interface Progress {
   readonly stage?: number;
   /** Stages in all. */
   readonly stages?: number;
-  /** Steps (or tensors, while loading) done. */
+  /** While loading: bytes of the component's file that are on the GPU. */
+  readonly bytes?: number;
+  /** And those that will be. */
+  readonly totalBytes?: number;
+  /** Steps done. */
   readonly step?: number;
   /** Steps in all. */
   readonly steps?: number;

@@ -13,8 +13,12 @@ export interface ByteSource {
   readonly name: string;
   /** Bytes in all. */
   readonly size: number;
-  /** Exactly `length` bytes from `offset`; a shorter answer is an error. */
-  read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Exactly `length` bytes from `offset`; a shorter answer is an error.
+   *
+   * @param into Memory that may be used for the answer, which then is a view of it: fresh memory costs as much as reading.
+   */
+  read(offset: number, length: number, into?: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 /** A folder of files; paths are relative, with slashes. */

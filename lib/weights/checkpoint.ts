@@ -27,10 +27,20 @@ export interface Checkpoint {
   names(): Iterable<string>;
   /** Shape and stored type; `undefined` when absent. */
   info(name: string): { readonly shape: readonly number[]; readonly dtype: string } | undefined;
-  /** Little-endian bytes as stored; only `rows` of the first axis where given. */
-  read(name: string, rows?: RowRange): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }>;
+  /**
+   * Little-endian bytes as stored; only `rows` of the first axis where given.
+   *
+   * @param into Memory that may be used for the answer, which then is a view of it.
+   */
+  read(
+    name: string,
+    rows?: RowRange,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }>;
   /** The values as f32, whatever the storage; only `rows` of the first axis where given. */
   readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>>;
+  /** Whether reading a tensor in parts costs as much for each part as for all of it. */
+  wholeOnly?(name: string): boolean;
 }
 
 /** A folder in diffusers' layout whose components' weights lie elsewhere: in single files of other layouts. */
@@ -235,7 +245,7 @@ function fromFiles(name: string, where: ReadonlyMap<string, Checkpoint>): Checkp
     metadata: new Map([...new Set(where.values())].flatMap((file) => [...file.metadata ?? []])),
     names: () => where.keys(),
     info: (tensor) => where.get(tensor)?.info(tensor),
-    read: (tensor, rows) => fileOf(tensor).read(tensor, rows),
+    read: (tensor, rows, into) => fileOf(tensor).read(tensor, rows, into),
     readF32: (tensor, rows) => fileOf(tensor).readF32(tensor, rows),
   };
 }

@@ -80,7 +80,11 @@ export class GgufFile {
   }
 
   /** Bytes as stored, quantised blocks included; of some rows where `rows` is given. */
-  async read(name: string, rows?: RowRange): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
+  async read(
+    name: string,
+    rows?: RowRange,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
     const info = this.require(name);
     const { offset, length } = checkRows(this.name, name, info, rows);
     // Rows are whole blocks in most tensors; not in a vector, nor where a matrix was reshaped for its blocks' sake.
@@ -91,7 +95,7 @@ export class GgufFile {
         `"${this.name}": "${name}" of ${info.dtype} cannot be cut at its value ${from}, expected whole blocks of ${block}`,
       );
     }
-    return { bytes: await this.source.read(offset, length) };
+    return { bytes: await this.source.read(offset, length, into) };
   }
 
   /** The values as f32, dequantised; of some rows where `rows` is given. */

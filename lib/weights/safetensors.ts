@@ -113,9 +113,13 @@ export class SafetensorsFile {
   }
 
   /** Little-endian bytes as stored; of some rows where `rows` is given. */
-  async read(name: string, rows?: RowRange): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
+  async read(
+    name: string,
+    rows?: RowRange,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
     const { offset, length } = checkRows(this.name, name, this.require(name), rows);
-    return { bytes: await this.source.read(offset, length) };
+    return { bytes: await this.source.read(offset, length, into) };
   }
 
   /** The values as f32, whatever the storage; of some rows where `rows` is given. */

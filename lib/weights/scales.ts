@@ -127,8 +127,16 @@ class ScaledCheckpoint implements Checkpoint {
     return this.scaled.get(name) ?? (this.hidden.has(name) ? undefined : this.source.info(name));
   }
 
-  read(name: string, rows?: RowRange): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }> {
-    return this.source.read(name, rows);
+  wholeOnly(name: string): boolean {
+    return this.source.wholeOnly?.(name) ?? false;
+  }
+
+  read(
+    name: string,
+    rows?: RowRange,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }> {
+    return this.source.read(name, rows, into);
   }
 
   async readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {

@@ -134,7 +134,8 @@ function prefixed(source: Checkpoint, prefix: string): Checkpoint {
     },
     info: (name) => name.startsWith(prefix) ? source.info(own(name)) : undefined,
     metadata: source.metadata,
-    read: (name, rows) => source.read(own(name), rows),
+    read: (name, rows, into) => source.read(own(name), rows, into),
+    wholeOnly: (name) => source.wholeOnly?.(own(name)) ?? false,
     readF32: (name, rows) => source.readF32(own(name), rows),
   };
 }

@@ -16,7 +16,8 @@ import { pixartConfig, PixartTransformer } from "../../lib/models/pixart.ts";
 import { sd3Config, Sd3Transformer } from "../../lib/models/sd3.ts";
 import { t5Config, T5Encoder } from "../../lib/models/t5.ts";
 import { Unet, unetConfig } from "../../lib/models/unet.ts";
-import { type Weights, WeightStore } from "../../lib/models/weights.ts";
+import { Weights } from "../../lib/models/weights.ts";
+import { WeightStore } from "../../lib/residency/store.ts";
 import { ropeTable } from "../../lib/ops/embedding.ts";
 import { openCheckpoint, openCheckpointFile } from "../../lib/weights/checkpoint.ts";
 import { type ConfigReader, readConfig } from "../../lib/weights/model_folder.ts";
@@ -40,7 +41,7 @@ function network<M>(n: Network<M>): Handler {
     // A single file with original names or quantised tensors, or a folder as save_pretrained writes it.
     const source = file ? await openCheckpointFile(c.folder, file) : await openCheckpoint(c.folder, "");
     using store = new WeightStore(source, device, { dtype: c.dtype });
-    const model = n.build(store.root(), config, c.json.class);
+    const model = n.build(new Weights(store), config, c.json.class);
     await store.load();
     const outputs = new Map<string, Map<string, Values>>();
     for (const call of c.json.calls ?? []) {

@@ -7,7 +7,8 @@
 import { LssgenError } from "../../lib/errors.ts";
 import type { Device } from "../../lib/gpu/device.ts";
 import { Recorder } from "../../lib/gpu/recorder.ts";
-import { WeightStore } from "../../lib/models/weights.ts";
+import { Weights } from "../../lib/models/weights.ts";
+import { WeightStore } from "../../lib/residency/store.ts";
 import { attention } from "../../lib/ops/attention.ts";
 import { conv2d, convTranspose2d, packConv } from "../../lib/ops/conv2d.ts";
 import { activation, geglu as gegluOf, softmax } from "../../lib/ops/elementwise.ts";
@@ -246,7 +247,7 @@ async function linearOf(device: Device, c: CaseContext, weight: string, bias: st
     readF32: (name: string) => tensors.readF32(name),
   };
   const store = new WeightStore(source, device, { dtype: c.dtype });
-  const w = store.root();
+  const w = new Weights(store);
   const layer = { weight: w.matrix([weight], [N], K), bias: w.vector(bias, N) };
   await store.load();
   return { store, linear: layer };

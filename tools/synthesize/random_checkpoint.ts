@@ -6,7 +6,9 @@
  */
 
 import type { Device } from "../../lib/gpu/device.ts";
-import { type TensorSource, type Weights, WeightStore } from "../../lib/models/weights.ts";
+import { Weights } from "../../lib/models/weights.ts";
+import type { TensorSource } from "../../lib/residency/source.ts";
+import { WeightStore } from "../../lib/residency/store.ts";
 import { elements } from "../../lib/tensor.ts";
 import type { Checkpoint } from "../../lib/weights/checkpoint.ts";
 import { quantise, storageOf, type WritableType } from "../../lib/weights/quantise.ts";
@@ -50,7 +52,7 @@ class Declaring extends WeightStore {
 /** Every tensor that a network declares, with its shape. */
 export function declaredTensors(build: (w: Weights) => unknown): Declared[] {
   const store = new Declaring();
-  build(store.root());
+  build(new Weights(store));
   return [...store.found].map(([name, shape]) => ({ name, shape }));
 }
 

@@ -44,8 +44,16 @@ export class ChangedCheckpoint implements Checkpoint {
     return info && this.plan.has(name) && !(info.dtype in ENCODERS) ? { ...info, dtype: "F32" } : info;
   }
 
-  async read(name: string, rows?: RowRange): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }> {
-    if (!this.plan.has(name)) return await this.base.read(name, rows);
+  wholeOnly(name: string): boolean {
+    return this.plan.has(name) || (this.base.wholeOnly?.(name) ?? false);
+  }
+
+  async read(
+    name: string,
+    rows?: RowRange,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }> {
+    if (!this.plan.has(name)) return await this.base.read(name, rows, into);
     const values = await this.readF32(name, rows);
     return { bytes: ENCODERS[this.info(name)!.dtype](values) };
   }

@@ -56,11 +56,21 @@ export class RenamedCheckpoint implements Checkpoint {
     return this.places.get(name);
   }
 
-  async read(name: string, rows?: RowRange): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
+  wholeOnly(name: string): boolean {
+    const { tensor, transposed = false } = this.find(name);
+    return transposed || (this.source.wholeOnly?.(tensor) ?? false);
+  }
+
+  async read(
+    name: string,
+    rows?: RowRange,
+    into?: Uint8Array<ArrayBuffer>,
+  ): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
     const place = this.find(name);
     if (place.transposed) return { bytes: await this.transposed(place, rows) };
     const ranges = rangesOf(place, rows);
-    const parts = await Promise.all(ranges.map((range) => this.source.read(place.tensor, range)));
+    const memory = ranges.length === 1 ? into : undefined;
+    const parts = await Promise.all(ranges.map((range) => this.source.read(place.tensor, range, memory)));
     if (parts.length === 1) return parts[0] as { bytes: Uint8Array<ArrayBuffer> };
     const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.bytes.length, 0));
     let at = 0;

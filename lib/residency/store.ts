@@ -1,0 +1,242 @@
+/**
+ * A component's weights on the GPU: what was declared is checked against the file's header at once, loaded in the order of its
+ * declaration, and freed as one.
+ *
+ * @module
+ */
+
+import { LssgenError, shortJson } from "../errors.ts";
+import type { Device } from "../gpu/device.ts";
+import { isQuantised, QUANTISED, type QuantisedName } from "../ops/quantised.ts";
+import { elements, sixteens } from "../tensor.ts";
+import type { TensorSource, WeightOptions } from "./source.ts";
+import { runTransfers, type Transfer } from "./transfers.ts";
+import { type PlainType, Upload } from "./upload.ts";
+
+/** Quantised matrices that take no more than this as f16 are expanded when they are loaded. */
+const EXPANDED_BYTES = 512 << 20;
+
+interface Declared {
+  readonly names: readonly string[];
+  readonly shape: readonly number[];
+  readonly transfers: Transfers;
+}
+
+/** What a declaration has to read; called once, when loading begins. */
+export type Transfers = (store: WeightStore) => Iterable<Transfer>;
+
+/** Everything loaded from one checkpoint: owns the GPU buffers. */
+export class WeightStore {
+  private readonly declared: Declared[] = [];
+  private readonly asked = new Set<string>();
+  private readonly buffers: GPUBuffer[] = [];
+
+  /** @param source Checkpoint. @param device Where the weights go. @param options Storage type, progress. */
+  constructor(readonly source: TensorSource, readonly device: Device, readonly options: WeightOptions) {}
+
+  /**
+   * Remembers a request and checks its shape at once.
+   *
+   * @param bytes What it will take on the GPU.
+   * @throws {LssgenError} `bad_tensor` when the file has no such tensor, or one of another shape.
+   */
+  declare(
+    names: readonly string[],
+    shape: readonly number[],
+    transfers: Transfers = nothing,
+    bytes = 0,
+  ): void {
+    for (const name of names) {
+      const info = this.source.info(name);
+      if (!info) {
+        throw new LssgenError(
+          "bad_tensor",
+          `"${this.source.name}" has no tensor "${name}", expected [${shape}]; ${this.belonging()}`,
+        );
+      }
+      if (elements(info.shape) !== elements(shape) || squeezed(info.shape) !== squeezed(shape)) {
+        throw new LssgenError(
+          "bad_tensor",
+          `"${this.source.name}": tensor "${name}" is [${info.shape}], expected [${shape}]; config and weights may belong to different models`,
+        );
+      }
+      this.asked.add(name);
+    }
+    this.declared.push({ names, shape, transfers });
+    this.planned += bytes;
+  }
+
+  /** What the header says of the file's model, or what may be the matter. */
+  private belonging(): string {
+    const { metadata } = this.source;
+    const said = ["general.architecture", "modelspec.architecture"].find((key) => metadata?.has(key));
+    return said === undefined
+      ? "the file may belong to another architecture or be a LoRA"
+      : `its header says ${said} ${shortJson(metadata!.get(said))}`;
+  }
+
+  /** Marks tensors as known and not needed: a tied copy, a buffer, the other half of a larger model. */
+  ignore(name: string | RegExp): void {
+    if (typeof name === "string") this.asked.add(name);
+    else for (const one of this.source.names()) if (name.test(one)) this.asked.add(one);
+  }
+
+  /** Whether the checkpoint has the tensor. */
+  has(name: string): boolean {
+    return this.source.info(name) !== undefined;
+  }
+
+  /** @throws {LssgenError} `bad_tensor` when the file holds tensors that nobody asked for. */
+  checkUnused(): void {
+    const left = [...this.source.names()].filter((name) => !this.asked.has(name) && !isBookkeeping(name));
+    if (left.length > 0) {
+      throw new LssgenError(
+        "bad_tensor",
+        `"${this.source.name}" has ${left.length} tensors that this architecture does not use: ${
+          left.slice(0, 4).join(", ")
+        }${left.length > 4 ? ", …" : ""}; config and weights may belong to different models`,
+      );
+    }
+  }
+
+  /**
+   * Brings every declared tensor to the GPU.
+   *
+   * @throws {LssgenError} `bad_tensor` when the file holds tensors that nobody asked for; `out_of_memory` when the GPU is full.
+   * @throws {AbortedError} when the signal fired. What was uploaded is freed in all cases.
+   */
+  async load(): Promise<void> {
+    this.checkUnused();
+    const { signal, onProgress } = this.options;
+    try {
+      using upload = new Upload(this.device, signal);
+      const transfers = this.declared.flatMap((declared) => [...declared.transfers(this)]);
+      const total = transfers.reduce((sum, { bytes }) => sum + bytes, 0);
+      let done = 0;
+      await runTransfers(
+        transfers,
+        upload,
+        signal,
+        (bytes) => onProgress?.(Math.round(done += bytes), Math.round(total)),
+      );
+      // What f16 turned out not to hold is read once more, as f32.
+      const beyond = this.flagged.length > 0 ? await upload.beyond() : [];
+      const again = beyond.flatMap((number) => [...this.flagged[number]()]);
+      await runTransfers(again, upload, signal, () => {});
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+    this.declared.length = 0;
+    this.flagged.length = 0;
+  }
+
+  private readonly flagged: (() => Iterable<Transfer>)[] = [];
+
+  /**
+   * A number of its own for a tensor that f16 may not hold.
+   *
+   * @param retry What has to be read where it does not.
+   */
+  flag(retry: () => Iterable<Transfer>): number {
+    return this.flagged.push(retry) - 1;
+  }
+
+  /** A GPU buffer of a length, freed with the store. */
+  emptyBuffer(length: number): GPUBuffer {
+    const size = sixteens(length);
+    if (size > this.device.info.maxBufferBytes) {
+      throw new LssgenError(
+        "out_of_memory",
+        `"${this.source.name}": a tensor of ${length} bytes is larger than the adapter's largest buffer (${this.device.info.maxBufferBytes}); use a 16-bit or quantised checkpoint`,
+      );
+    }
+    const buffer = this.device.gpu.createBuffer({ size, usage: 0x80 | 0x04 | 0x08 }); // STORAGE | COPY_SRC | COPY_DST
+    this.buffers.push(buffer);
+    this.device.memory.countWeights(size);
+    return buffer;
+  }
+
+  /** Frees one buffer of the store before the others. */
+  free(buffer: GPUBuffer): void {
+    const at = this.buffers.indexOf(buffer);
+    if (at < 0) return;
+    this.buffers.splice(at, 1);
+    this.device.memory.forgetTexels(buffer);
+    this.device.memory.countWeights(-buffer.size);
+    buffer.destroy();
+  }
+
+  /** Storage type on the GPU of the tensor `name`. */
+  storage(name: string, exact: boolean): PlainType {
+    const stored = this.source.info(name)?.dtype;
+    if (stored === "F16") return "f16";
+    if (stored === "BF16") return "bf16";
+    if (exact || stored === "F64") return "f32";
+    return this.options.dtype === "f16" ? "f16" : "f32";
+  }
+
+  /** The type that matrices of K columns keep on the GPU, where it is the same quantised one and their rows are whole blocks. */
+  quantised(names: readonly string[], K: readonly number[]): QuantisedName | undefined {
+    const [type, ...others] = names.map((name) => this.source.info(name)?.dtype ?? "");
+    if (!isQuantised(type) || others.some((other) => other !== type)) return undefined;
+    if (K.some((k) => k % QUANTISED[type].values !== 0)) return undefined;
+    return this.keepsQuantised() ? type : undefined;
+  }
+
+  private keepsQuantised(): boolean {
+    return this.keeps ??= this.options.keepQuantised ?? this.expandedBytes() > EXPANDED_BYTES;
+  }
+
+  private keeps: boolean | undefined;
+
+  /** Bytes of all quantised tensors as f16. */
+  private expandedBytes(): number {
+    let bytes = 0;
+    for (const name of this.source.names()) {
+      const { shape, dtype } = this.source.info(name)!;
+      if (isQuantised(dtype)) bytes += 2 * elements(shape);
+    }
+    return bytes;
+  }
+
+  /** Bytes on the GPU. */
+  get bytes(): number {
+    return this.pretended + this.buffers.reduce((sum, buffer) => sum + buffer.size, 0);
+  }
+
+  private planned = 0;
+  private pretended = 0;
+
+  /** Counts what was declared as loaded, on a device that does nothing. */
+  pretend(): void {
+    this.checkUnused();
+    this.pretended = this.planned;
+    this.device.memory.countWeights(this.planned);
+  }
+
+  /** Destroys every buffer. */
+  [Symbol.dispose](): void {
+    this.device.memory.countWeights(-this.bytes);
+    this.pretended = 0;
+    for (const buffer of this.buffers) {
+      this.device.memory.forgetTexels(buffer);
+      buffer.destroy();
+    }
+    this.buffers.length = 0;
+  }
+}
+
+function nothing(): Iterable<Transfer> {
+  return [];
+}
+
+/** Shape without axes of size 1: a 1×1 convolution's weight is a matrix. */
+function squeezed(shape: readonly number[]): string {
+  return shape.filter((d) => d !== 1).join();
+}
+
+/** Buffers that libraries store beside weights and that carry no information. */
+function isBookkeeping(name: string): boolean {
+  return name.endsWith("position_ids") || name.endsWith("num_batches_tracked");
+}

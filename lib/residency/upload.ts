@@ -1,0 +1,266 @@
+/**
+ * Bytes of files into GPU buffers: as they are, or through a staging buffer and a kernel that converts and rearranges them. No
+ * value is touched by the CPU.
+ *
+ * @module
+ */
+
+import type { Device } from "../gpu/device.ts";
+import { type Binding, Recorder } from "../gpu/recorder.ts";
+import { PACKED_COLUMN } from "../ops/conv2d.ts";
+import { fold } from "../ops/window.ts";
+import type { Tensor } from "../tensor.ts";
+
+/** Types whose values kernels read as they are. */
+export type PlainType = "f32" | "f16" | "bf16";
+
+/** Bytes of a value. */
+export const PLAIN_BYTES: Readonly<Record<PlainType, number>> = { f32: 4, f16: 2, bf16: 2 };
+/** Numbers of the types in shaders/place.wgsl. */
+const CODES: Readonly<Record<PlainType, number>> = { f32: 0, f16: 1, bf16: 2 };
+
+/** Bytes that are read, staged and placed at once. */
+export const PIECE: number = 16 << 20;
+/** Bytes of the staging buffer: two pieces to a submission. */
+const STAGING = 2 * PIECE;
+/** Bytes that a load takes beside its weights. */
+export const LOADING_BYTES: number = STAGING + PIECE;
+/** Bytes handed over before the GPU is waited for: drivers hold a copy of each until it is done. */
+const UNFINISHED = 64 << 20;
+/** Tensors whose values may be beyond f16 in one load. */
+const MOST_FLAGS = 1 << 16;
+
+/** A piece of a tensor as stored. */
+export interface Stored {
+  /** Whole rows of its first axis. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Type of its values. */
+  readonly from: PlainType;
+}
+
+/** Where a piece goes. */
+export interface Place {
+  /** Buffer. */
+  readonly buffer: GPUBuffer;
+  /** Type there. */
+  readonly type: PlainType;
+  /** A number of the tensor's own, where values may be beyond f16: see {@linkcode Upload.beyond}. */
+  readonly flag?: number;
+}
+
+/** Rows of values. */
+export interface RowPlace extends Place {
+  /** First row in the buffer. */
+  readonly row: number;
+  /** Rows of the piece. */
+  readonly count: number;
+  /** Values of a row in the buffer. */
+  readonly K: number;
+  /** Values from row to row in the buffer, a multiple of 2. */
+  readonly stride: number;
+  /** Values of a stored row; K if not given. */
+  readonly width?: number;
+  /** The first of them that is meant. */
+  readonly at?: number;
+}
+
+/** A convolution's weights, as lib/ops/conv2d.ts says. */
+export interface ConvPlace extends Place {
+  /** First output channel of the piece, a multiple of 64. */
+  readonly first: number;
+  /** Output channels of the piece. */
+  readonly count: number;
+  /** Output channels in all. */
+  readonly Co: number;
+  /** Input channels. */
+  readonly Ci: number;
+  /** Values of a kernel. */
+  readonly taps: number;
+  /** The piece is [Ci, Co, taps], all of it. */
+  readonly transposed: boolean;
+}
+
+/** One load's way to the GPU. */
+export class Upload implements Disposable {
+  private readonly recorder: Recorder;
+  private staging: GPUBuffer | undefined;
+  /** Bytes of the staging buffer that are taken since the last submission. */
+  private staged = 0;
+  /** Bytes handed over since the GPU was waited for. */
+  private unfinished = 0;
+  private flags: Tensor | undefined;
+  /** Last bytes of buffers that end within a word. */
+  private readonly tails = new WeakMap<GPUBuffer, Uint8Array<ArrayBuffer>>();
+
+  /** @param device Where to. @param signal Stops at the next wait. */
+  constructor(private readonly device: Device, signal: AbortSignal | undefined) {
+    this.recorder = new Recorder(device, "f32", signal);
+  }
+
+  /** Bytes as they are. Parts of a buffer come in their order. */
+  raw(buffer: GPUBuffer, at: number, bytes: Uint8Array<ArrayBuffer>): void {
+    let data = bytes;
+    const lead = at % 4;
+    if (lead > 0) {
+      data = new Uint8Array(lead + bytes.length);
+      data.set(this.tails.get(buffer)!);
+      data.set(bytes, lead);
+    }
+    const odd = data.length % 4;
+    if (odd > 0) {
+      this.tails.set(buffer, data.slice(-odd));
+      const padded = new Uint8Array(data.length + 4 - odd);
+      padded.set(data);
+      data = padded;
+    }
+    this.device.gpu.queue.writeBuffer(buffer, at - lead, data);
+    this.unfinished += data.length;
+  }
+
+  /** Rows filled up with zeros. */
+  rows(stored: Stored, place: RowPlace): void {
+    const { row, count, K, stride, type, width = K, at = 0 } = place;
+    if (stored.from === type && stride === K && width === K) {
+      this.raw(place.buffer, row * K * PLAIN_BYTES[type], stored.bytes);
+      return;
+    }
+    const fromRow = width * PLAIN_BYTES[stored.from];
+    const toRow = stride * PLAIN_BYTES[type];
+    const step = Math.max(1, Math.floor(this.most() / Math.max(fromRow, toRow)));
+    for (let n = 0; n < count; n += step) {
+      const many = Math.min(step, count - n);
+      this.place(
+        { ...stored, bytes: stored.bytes.subarray(n * fromRow, (n + many) * fromRow) },
+        place,
+        (row + n) * toRow,
+        many * toRow,
+        [K, stride, width, at, 0, 0, 0, 0, 0],
+        false,
+      );
+    }
+  }
+
+  /** Columns of output channels. */
+  conv(stored: Stored, place: ConvPlace): void {
+    const { first, count, Co, Ci, taps, type, transposed } = place;
+    const C4 = Math.ceil(Ci / 4) * 4;
+    const fromRow = Ci * taps * PLAIN_BYTES[stored.from];
+    const toRow = C4 * taps * PLAIN_BYTES[type];
+    const columns = Math.max(1, Math.floor(this.most() / Math.max(fromRow, toRow) / PACKED_COLUMN));
+    const step = transposed ? Co : columns * PACKED_COLUMN;
+    for (let n = 0; n < count; n += step) {
+      const many = Math.min(step, count - n);
+      const N8 = Math.ceil(many / 8) * 8;
+      this.place(
+        {
+          ...stored,
+          bytes: transposed ? stored.bytes : stored.bytes.subarray(n * fromRow, (n + many) * fromRow),
+        },
+        place,
+        (first + n) * toRow,
+        N8 * toRow,
+        [0, 0, 0, 0, many, N8, Ci, taps, transposed ? 1 : 0],
+        true,
+      );
+    }
+  }
+
+  /** Waits for the GPU where much is under way. */
+  async pace(): Promise<void> {
+    if (this.unfinished < UNFINISHED) return;
+    await this.finish();
+  }
+
+  /** Waits until all is where it belongs. */
+  async finish(): Promise<void> {
+    this.submit();
+    this.device.gpu.queue.submit([]); // what was written without a kernel
+    this.unfinished = 0;
+    await this.device.idle();
+  }
+
+  /** Numbers of the tensors that hold a finite value which f16 cannot hold. */
+  async beyond(): Promise<number[]> {
+    if (!this.flags) return [];
+    const bits = new Uint32Array((await this.recorder.read(this.flags)).buffer);
+    return [...bits.entries()].flatMap(([number, bit]) => bit === 0 ? [] : [number]);
+  }
+
+  /** Bytes of a launch's operands at most. */
+  private most(): number {
+    return Math.min(PIECE, this.device.info.maxBindingBytes - 512);
+  }
+
+  private place(
+    { bytes, from }: Stored,
+    { buffer, type, flag }: Place,
+    at: number,
+    length: number,
+    shape: readonly number[],
+    conv: boolean,
+  ): void {
+    const X = this.stage(bytes);
+    const offset = Math.floor(at / 256) * 256;
+    const size = Math.ceil((at - offset + length) / 16) * 16;
+    const [, stride, , , Co, N8, Ci, , transposed] = shape;
+    const even = conv && from === type && type !== "f32" && Ci % 2 === 0 && Co % 2 === 0 && transposed === 0;
+    const each = stride * PLAIN_BYTES[type] % 16 === 0 ? 4 : 1;
+    const count = conv ? N8 / 2 * Math.ceil(Ci / 4) * 2 : length / 4 / each;
+    const groups = fold(Math.ceil(count / 64));
+    this.recorder.dispatch({
+      shader: "place",
+      constants: {
+        FROM: CODES[from],
+        TO: CODES[type],
+        CONV: conv ? 1 : 0,
+        EVEN: even ? 1 : 0,
+        EACH: conv ? 1 : each,
+      },
+      params: [count, groups[0], (at - offset) / 4, flag ?? 0, ...shape],
+      buffers: [X, { tensor: bound(buffer), offset, size }, this.flagsOf(flag)],
+      groups,
+    });
+  }
+
+  private flagsOf(flag: number | undefined): Tensor {
+    if (!this.flags) {
+      this.flags = this.recorder.tensor([MOST_FLAGS], "f32");
+      this.device.gpu.queue.writeBuffer(this.flags.buffer, 0, new Uint8Array(this.flags.byteLength));
+    }
+    if (flag !== undefined && flag >= MOST_FLAGS) throw new RangeError("too many tensors in one load");
+    return this.flags;
+  }
+
+  /** Bytes in the staging buffer, until the next submission. */
+  private stage(bytes: Uint8Array<ArrayBuffer>): Binding {
+    const size = Math.ceil(bytes.length / 16) * 16;
+    const room = Math.max(STAGING, size);
+    if (this.staged + size > (this.staging?.size ?? 0)) {
+      this.submit();
+      if ((this.staging?.size ?? 0) < room) {
+        this.staging?.destroy();
+        this.staging = this.device.gpu.createBuffer({ size: room, usage: 0x80 | 0x08 }); // STORAGE | COPY_DST
+      }
+    }
+    const offset = this.staged;
+    this.raw(this.staging!, offset, bytes);
+    this.staged += Math.ceil(size / 256) * 256;
+    return { tensor: bound(this.staging!), offset, size };
+  }
+
+  private submit(): void {
+    this.recorder.submit();
+    this.staged = 0;
+  }
+
+  /** Frees what the load needed on its way. */
+  [Symbol.dispose](): void {
+    this.recorder[Symbol.dispose]();
+    this.staging?.destroy();
+  }
+}
+
+/** All of a buffer, to bind. */
+function bound(buffer: GPUBuffer): Tensor {
+  return { shape: [], dtype: "f32", buffer, offset: 0, byteLength: buffer.size };
+}
