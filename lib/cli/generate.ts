@@ -65,7 +65,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
 
   const started = performance.now();
   const progress = startProgress(options, terminal);
-  const watch = previewing(options, progress.onProgress);
+  const { settled, ...watched } = previewing(options, progress.onProgress);
   const report: unknown[] = [];
   try {
     await using pipeline = await openPipeline(engine, quiet, progress.onProgress, request);
@@ -78,9 +78,9 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       const began = performance.now();
       const result = await pipeline.generate({ ...request, seed, count: 1 }, {
         signal: terminal.signal,
-        ...watch,
+        ...watched,
       });
-      await watch.settled();
+      await settled();
       const drawn = performance.now();
       const files = outputPaths(out, made + result.images.length).slice(made);
       made += result.images.length;
