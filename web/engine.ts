@@ -118,7 +118,8 @@ export class Engine {
     for (let attempt = 0;; attempt++) {
       try {
         const pipeline = await this.ready(request, options);
-        return await this.unlessLost(pipeline.generate(request, options));
+        const { onRetry: _, ...run } = options;
+        return await this.unlessLost(pipeline.generate(request, run));
       } catch (error) {
         const fault = await this.diagnose(error);
         const gone = fault instanceof DeviceLostError;
