@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
-import { nearest } from "../lib/cli/nearest.ts";
+import { nearest } from "../lib/nearest.ts";
 import { helpText, OPTIONS, parseOptions } from "../lib/cli/options.ts";
 import type { CommandName } from "../lib/cli/options.ts";
 

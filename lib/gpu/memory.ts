@@ -70,6 +70,7 @@ export class Memory {
     this.note();
   }
 
+  /** Notes what is in use now, where it is more than before. */
   private note(): void {
     this.peak = Math.max(this.peak, this.live);
     this.footprint = Math.max(this.footprint, this.live + this.pooled + this.weights);
