@@ -13,18 +13,22 @@ import type { FolderSource } from "../lib/weights/bytes.ts";
 import { convertCheckpoint, planConversion, writableType } from "../lib/weights/convert.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";
 import type { WritableType } from "../lib/weights/quantise.ts";
+import { componentFile, singleFile } from "../lib/weights/single_file.ts";
 import { fileSink } from "./synthesize/file_sink.ts";
 import { type ComponentSpec, MODELS, type ModelSpec } from "./synthesize/models.ts";
 import { type Declared, declaredTensors, RandomCheckpoint } from "./synthesize/random_checkpoint.ts";
 
 const USAGE = `deno run -A tools/synthesize.ts KIND OUT [OPTIONS]
 
-Writes a diffusers folder OUT of random weights with the shapes of KIND: ${Object.keys(MODELS).join(", ")}.
+Writes random weights with the shapes of KIND (${
+  Object.keys(MODELS).join(", ")
+}): a diffusers folder OUT, or, where
+OUT ends in .safetensors or .gguf, one file under the names that other programs read.
 
 --type TYPE       of the denoiser: f16 (without it), f32, bf16, or a GGUF type such as q4_0 or q4_k
 --text-type TYPE  of the text encoders; as --type without it
 --seed N          another set of values; 0 without it
---only COMPONENT  of the folder, for example unet; everything without it
+--only COMPONENT  for example unet; everything without it
 `;
 
 /** A component's tensors with random values of the type. */
@@ -80,7 +84,7 @@ export interface FolderOptions {
 
 /** Writes a model as a diffusers folder. */
 export async function writeFolder(spec: ModelSpec, out: string, options: FolderOptions): Promise<void> {
-  const { type, textType = type, seed = 0, only, onComponent } = options;
+  const { seed = 0, only, onComponent } = options;
   const index: Record<string, unknown> = { _class_name: spec.pipeline, ...spec.index };
   for (const [name, component] of Object.entries(spec.components)) {
     index[name] = component.class;
@@ -92,8 +96,7 @@ export async function writeFolder(spec: ModelSpec, out: string, options: FolderO
       await Deno.writeTextFile(join(out, name, file), JSON.stringify(component.config, null, 2));
     }
     if (!component.build) continue;
-    const plain: WritableType = type === "F32" ? "F32" : "F16";
-    const mine = name === "vae" ? plain : name.startsWith("text_encoder") ? textType : type;
+    const mine = typeOf(name, options);
     const format = ["F32", "F16", "BF16"].includes(mine) ? "safetensors" : "gguf";
     const stem = component.stem ?? "diffusion_pytorch_model";
     using sink = await fileSink(join(out, name, `${stem}.${format}`));
@@ -102,6 +105,33 @@ export async function writeFolder(spec: ModelSpec, out: string, options: FolderO
     onComponent?.(name, bytes);
   }
   await Deno.writeTextFile(join(out, "model_index.json"), JSON.stringify(index, null, 2));
+}
+
+/** Writes a model, or one of its components, as one file. */
+export async function writeFile(spec: ModelSpec, out: string, options: FolderOptions): Promise<void> {
+  const { type, seed = 0, only, onComponent } = options;
+  const format = out.endsWith(".gguf") ? "gguf" : "safetensors";
+  const sources = Object.entries(spec.components)
+    .filter(([name, { build }]) => build && (only === undefined || only === name))
+    .map(([name, component]) => ({
+      source: randomComponent(name, component, typeOf(name, options), seed),
+      role: name === "text_encoder"
+        ? "clip_l" as const
+        : name === "text_encoder_2"
+        ? "clip_g" as const
+        : undefined,
+    }));
+  const source = only === undefined ? singleFile(sources) : componentFile(sources[0].source, format);
+  using sink = await fileSink(out);
+  // Every tensor has its type already.
+  const { bytes } = await convertCheckpoint(source, sink, { format, type, rules: [] });
+  onComponent?.(out, bytes);
+}
+
+/** The type of a component's matrices. */
+function typeOf(name: string, { type, textType = type }: FolderOptions): WritableType {
+  if (name === "vae") return type === "F32" ? "F32" : "F16";
+  return name.startsWith("text_encoder") ? textType : type;
 }
 
 async function writeTokenizer({ class: [, name], config }: ComponentSpec, out: string): Promise<void> {
@@ -126,7 +156,8 @@ if (import.meta.main) {
     Deno.exit(2);
   }
   const textType = given.get("text-type");
-  await writeFolder(MODELS[kind], out, {
+  const write = /\.(safetensors|gguf)$/.test(out) ? writeFile : writeFolder;
+  await write(MODELS[kind], out, {
     type: writableType(given.get("type") ?? "f16"),
     textType: textType === undefined ? undefined : writableType(textType),
     seed: Number(given.get("seed") ?? 0),
