@@ -91,6 +91,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
           path,
           await pictureFile(result.images[k], engine, {
             embeddedGuidance: info.embeddedGuidance,
+            folder: workingFolder(),
             metadata: !options.flag.disableImageMetadata,
           }),
         );
@@ -125,6 +126,15 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
     progress.end();
   }
   if (options.flag.json) terminal.print(JSON.stringify({ version: VERSION, images: report }));
+}
+
+/** Undefined where it may not be known. */
+function workingFolder(): string | undefined {
+  try {
+    return Deno.cwd();
+  } catch {
+    return undefined;
+  }
 }
 
 /** The parameters stored in a picture, as text; undefined when there are none. */

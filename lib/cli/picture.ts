@@ -26,6 +26,8 @@ export function storedText(parameters: Readonly<Record<string, unknown>>, engine
 export interface PictureFileOptions {
   /** Whether the model takes guidance as an input of its network: A1111's "CFG scale" is another number then. */
   readonly embeddedGuidance?: boolean;
+  /** The working folder: paths below it are written from there on, as `--from` finds them again. */
+  readonly folder?: string;
   /** Whether it says anything at all. Default true. */
   readonly metadata?: boolean;
 }
@@ -78,15 +80,18 @@ export async function pictureFile(
   if (options.metadata === false) return await encodePng(picture);
   return await encodePng(picture, {
     parameters: pictureText(image, engine, options),
-    [PARAMETERS_KEYWORD]: storedText(image.parameters, givenAway(engine)),
+    [PARAMETERS_KEYWORD]: storedText(image.parameters, givenAway(engine, options.folder)),
     Software: SOFTWARE,
   });
 }
 
 /** The engine's files without the folders of this machine. */
-function givenAway(engine: EngineChoice): EngineChoice {
+function givenAway(engine: EngineChoice, folder = ""): EngineChoice {
   const shown = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(shown);
+    if (typeof value === "string" && folder.length > 1 && value.startsWith(`${folder}/`)) {
+      return shown(value.slice(folder.length + 1));
+    }
     const elsewhere = typeof value === "string" &&
       /^([/\\~]|[a-z]:[/\\]|file:)|(^|[/\\])\.\.([/\\]|$)/i.test(value);
     return elsewhere ? baseName(value) : value;
