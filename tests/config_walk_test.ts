@@ -65,6 +65,8 @@ const RIGHT: Readonly<Record<string, readonly string[]>> = {
   guidance: ["0", "0.5"],
   init_noise: ["0.5"],
   use_karras_sigmas: ["null"],
+  // Log of signal by noise below which there are no steps.
+  lambda_min_clipped: ["0", "-1", "0.5"],
   // NaN reaches readers as a text.
   name: ['""', "NaN"],
 };
