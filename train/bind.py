@@ -116,15 +116,24 @@ def batches(seed, n, tokens):
         yield torch.cat(x), *tokens([scenes.caption(s) for s in specs + [s for s, _ in more]])
 
 
+def complete(weights, model):
+    """Committed weights have neither heads nor T5's embeddings twice; what is missing is put in. Whether heads were there."""
+    weights.setdefault("t5.encoder.embed_tokens.weight", weights["t5.shared.weight"])
+    missing = {k: v for k, v in model.state_dict().items() if k not in weights}
+    weights.update(missing)
+    return not missing
+
+
 def main(minutes, batch=192):
     run = loop.Loop("bind", minutes)
     scenes, tokens = data.Scenes(1), text.Tokens(text.FOLDER)
     thumbnails = Thumbnails(scenes)
     model = Model()
+    whole = run.state and complete(run.state["model"], model)
     if run.state:
         model.load_state_dict(run.state["model"])
     model.to(loop.DEVICE)
-    average = loop.Average(model, 0.998, run.state and run.state["average"])
+    average = loop.Average(model, 0.998, run.state["average"] if whole else None)
     opts = loop.optimizers(model)
     # A rare noun's row is seen once in thousands of captions: it moves four times as fast as the rest.
     shared = model.t5.shared.weight
@@ -164,6 +173,7 @@ def main(minutes, batch=192):
 def load(model):
     """Puts the averaged encoders into a module that has `clip` and `t5`."""
     w = loop.weights_of("bind")["average"]
+    w.setdefault("t5.encoder.embed_tokens.weight", w["t5.shared.weight"])
     for name in ("clip", "t5"):
         getattr(model, name).load_state_dict({k.removeprefix(name + "."): v for k, v in w.items() if k.startswith(name + ".")})
 

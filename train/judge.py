@@ -174,16 +174,8 @@ def write(folder):
     out = {k: v.contiguous() for k, v in out.items()}
     mean = {side: torch.tensor(v).mean(0).tolist() for side, v in manners.items()}
     loop.write(f"{folder}/judge.safetensors", lambda p: save_file(out, p))
-    # What tools/evaluate/judge.ts must find in a picture of plain numbers.
-    i = torch.arange(SIDE * SIDE * 3)
-    x = ((i * 37 + (i >> 7) * 11) % 256).view(SIDE, SIDE, 3).permute(2, 0, 1)[None].float() / 127.5 - 1
-    for k, (_, _, stride) in enumerate(LAYERS):
-        w, b = out[f"convs.{k}.weight"].float(), out[f"convs.{k}.bias"].float()
-        y = F.conv2d(x, w, b, stride, 1)
-        x = F.relu(x + y if w.shape[0] == w.shape[1] else y)
-    example = [round(v, 4) for v in x.mean((2, 3))[0].tolist()]
     right = dict(zip(("noun", "style", "background", "colour", "both of two"), s.get("right", [])))
-    names = dict(nouns=scenes.names, styles=data.STYLES, grounds=GROUNDS, tints=TINTS, side=SIDE, strides=[l[2] for l in LAYERS], manner=mean, right=right, step=s["step"], example=example)
+    names = dict(nouns=scenes.names, styles=data.STYLES, grounds=GROUNDS, tints=TINTS, side=SIDE, strides=[l[2] for l in LAYERS], manner=mean, right=right, step=s["step"])
     loop.write(f"{folder}/judge.json", lambda p: open(p, "w").write(json.dumps(names, ensure_ascii=False) + "\n"))
 
 

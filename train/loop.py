@@ -123,7 +123,9 @@ def keep(name):
     if len(rest["log"]) > 120:
         rest["log"] = rest["log"][::len(rest["log"]) // 100]
     os.makedirs(KEPT, exist_ok=True)
-    half = {k: v.half().contiguous() if v.is_floating_point() else v.contiguous() for k, v in s["average"].items()}
+    # Heads that are thrown away in the end (bind.py) are larger than what they teach, and soon learnt again.
+    half = {k: v.half().contiguous() if v.is_floating_point() else v.contiguous() for k, v in s["average"].items()
+            if not (name == "bind" and (k.startswith("heads.") or k.endswith("embed_tokens.weight") and k.startswith("t5.")))}
     out = f"{KEPT}/{name}.safetensors"
     write(out, lambda p: save_file(half, p, {"state": json.dumps(rest)}))
     return out, os.path.getsize(out), s["step"]

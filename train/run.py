@@ -9,7 +9,7 @@ too, it begins. Two parts run side by side, one thread each, niced; on a machine
     --minutes N             as many minutes in this call (of the clock), then every part saves and ends as it is; for machines lent by the hour
     --scale F               all parts' times by F
     --smoke                 the whole chain with tiny steps in a folder of its own (two minutes)
-    --keep                  writes the averaged f16 weights into train/checkpoints, for committing; trains nothing
+    --keep                  writes the averaged f16 weights (with --only: of these) into train/checkpoints, for committing; trains nothing
     --pack FILE             one tar of everything another machine needs (npm archives, checkpoints): unpack it as its LSSGEN_RUNS
 
 While it runs: a file DIR/pause holds all parts until it is removed (or kill -STOP and -CONT); a file DIR/finish (DIR/finish-NAME: one part)
@@ -52,20 +52,15 @@ def arguments():
     return p.parse_args()
 
 
-def keep():
+def keep(wanted):
     sys.path.insert(0, HERE)
     import loop
-    for name in PARTS:
+    for name in wanted:
         done = loop.keep(name)  # None for parts without weights
         if done:
             print(f"{name}: step {done[2]}, {done[1] / 1e6:.2f} MB in {os.path.relpath(done[0])}")
-    for name in ("tokenizer", "tokenizer_2"):
-        if os.path.isdir(f"{loop.RUNS}/folder/{name}"):
-            shutil.copytree(f"{loop.RUNS}/folder/{name}", f"{loop.KEPT}/{name}", dirs_exist_ok=True)
-            if name == "tokenizer":
-                # CLIP's tokenizer.json says the same once more, in 250 kB.
-                if os.path.exists(f"{loop.KEPT}/{name}/tokenizer.json"):
-                    shutil.copy(f"{loop.RUNS}/folder/{name}/tokenizer.json", f"{loop.KEPT}/{name}/tokenizer.json")
+    for name in ("tokenizer", "tokenizer_2") if "bind" in wanted else ():
+        shutil.copytree(f"{loop.RUNS}/folder/{name}", f"{loop.KEPT}/{name}", dirs_exist_ok=True)
 
 
 def pack(path, runs):
@@ -146,7 +141,7 @@ def main():
     a = arguments()
     runs = os.path.abspath(os.environ.get("LSSGEN_RUNS", "runs"))
     if a.keep:
-        return keep()
+        return keep(a.only.split(",") if a.only else list(PARTS))
     if a.pack:
         return pack(a.pack, runs)
     if a.smoke:

@@ -25,8 +25,6 @@ export interface JudgeNames {
   readonly manner: Readonly<Record<string, readonly [number, number]>>;
   /** Shares that are right on real drawings which the judge has not seen. */
   readonly right: Readonly<Record<string, number>>;
-  /** Features that PyTorch finds in a picture whose byte i is (37 i + 11 (i >> 7)) mod 256. */
-  readonly example: readonly number[];
 }
 
 /** What a picture shows. */
@@ -90,7 +88,13 @@ export class Judge {
   ) {}
 
   static async load(folder: string): Promise<Judge> {
-    const names: JudgeNames = JSON.parse(await Deno.readTextFile(`${folder}/judge.json`));
+    const text = await Deno.readTextFile(`${folder}/judge.json`).catch(() => undefined);
+    if (text === undefined) {
+      throw new Error(
+        `${folder} has no judge.json: \`python3 train/judge.py write\` writes it once the judge is trained`,
+      );
+    }
+    const names: JudgeNames = JSON.parse(text);
     const source = await fileSource(`${folder}/judge.safetensors`);
     if (!source) throw new Error(`${folder} has no judge.safetensors: train/judge.py writes it`);
     const file = await openSafetensors(source);
