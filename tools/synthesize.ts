@@ -8,13 +8,13 @@
  */
 
 import { join } from "@std/path";
+import { partFile } from "../lib/cli/output.ts";
 import { builtinTokenizer } from "../lib/pipelines/builtin_tokenizers.ts";
 import type { FolderSource } from "../lib/weights/bytes.ts";
 import { convertCheckpoint, planConversion, writableType } from "../lib/weights/convert.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";
 import type { WritableType } from "../lib/weights/quantise.ts";
 import { componentFile, singleFile } from "../lib/weights/single_file.ts";
-import { fileSink } from "./synthesize/file_sink.ts";
 import { type ComponentSpec, MODELS, type ModelSpec } from "./synthesize/models.ts";
 import { type Declared, declaredTensors, RandomCheckpoint } from "./synthesize/random_checkpoint.ts";
 
@@ -99,9 +99,10 @@ export async function writeFolder(spec: ModelSpec, out: string, options: FolderO
     const mine = typeOf(name, options);
     const format = ["F32", "F16", "BF16"].includes(mine) ? "safetensors" : "gguf";
     const stem = component.stem ?? "diffusion_pytorch_model";
-    using sink = await fileSink(join(out, name, `${stem}.${format}`));
+    await using file = await partFile(join(out, name, `${stem}.${format}`));
     const source = randomComponent(name, component, mine, seed);
-    const { bytes } = await convertCheckpoint(source, sink, { format, type: mine });
+    const { bytes } = await convertCheckpoint(source, file, { format, type: mine });
+    await file.finish();
     onComponent?.(name, bytes);
   }
   await Deno.writeTextFile(join(out, "model_index.json"), JSON.stringify(index, null, 2));
@@ -122,9 +123,10 @@ export async function writeFile(spec: ModelSpec, out: string, options: FolderOpt
         : undefined,
     }));
   const source = only === undefined ? singleFile(sources) : componentFile(sources[0].source, format);
-  using sink = await fileSink(out);
+  await using file = await partFile(out);
   // Every tensor has its type already.
-  const { bytes } = await convertCheckpoint(source, sink, { format, type, rules: [] });
+  const { bytes } = await convertCheckpoint(source, file, { format, type, rules: [] });
+  await file.finish();
   onComponent?.(out, bytes);
 }
 

@@ -10,7 +10,6 @@ import { type Checkpoint, openCheckpoint, openRawFile } from "../weights/checkpo
 import {
   convertCheckpoint,
   type ConvertReport,
-  type ConvertSink,
   type FileFormat,
   type TypeRule,
   typeRules,
@@ -23,6 +22,7 @@ import { componentFile, singleFile } from "../weights/single_file.ts";
 import { BytesProgress } from "./bytes_progress.ts";
 import { fileFolder } from "./files.ts";
 import type { Parsed } from "./options.ts";
+import { partFile } from "./output.ts";
 import { duration } from "./progress.ts";
 import { Quantisers } from "./quantisers.ts";
 import type { Terminal } from "./terminal.ts";
@@ -87,30 +87,23 @@ export async function convertFiles(request: ConvertRequest, terminal: Terminal):
   for (const path of request.inputs) inputs.push(...await openInput(path));
   const source = inputs.length === 1 ? componentFile(inputs[0].source, format) : singleFile(inputs);
 
-  const aside = `${out}.${Deno.pid}.part`;
   using quantisers = new Quantisers(navigator.hardwareConcurrency);
+  await using file = await partFile(out);
+  const line = new BytesProgress("convert", terminal);
   try {
-    let report: ConvertReport;
-    {
-      using sink = await partFile(aside);
-      const line = new BytesProgress("convert", terminal);
-      report = await convertCheckpoint(source, sink, {
-        format,
-        type,
-        rules,
-        signal: terminal.signal,
-        lanes: quantisers.lanes + 1,
-        quantise: (values, type) => quantisers.quantise(values, type),
-        onProgress: ({ tensor, done, total }) => line.show(done, total, tensor),
-      });
-      line.end();
-    }
-    await Deno.rename(aside, out);
+    const report = await convertCheckpoint(source, file, {
+      format,
+      type,
+      rules,
+      signal: terminal.signal,
+      lanes: quantisers.lanes + 1,
+      quantise: (values, type) => quantisers.quantise(values, type),
+      onProgress: ({ tensor, done, total }) => line.show(done, total, tensor),
+    });
+    await file.finish();
     return report;
-  } catch (error) {
-    await Deno.remove(aside).catch(() => {});
-    if (error instanceof LssgenError) throw error;
-    throw new LssgenError("bad_file", `Cannot write "${out}": ${(error as Error).message}`, { cause: error });
+  } finally {
+    line.end();
   }
 }
 
@@ -159,16 +152,4 @@ async function openInput(path: string): Promise<Input[]> {
     inputs.push({ source: await openCheckpoint(folder, name), role });
   }
   return inputs;
-}
-
-/** A new file that is written piece by piece. */
-async function partFile(path: string): Promise<ConvertSink & Disposable> {
-  const file = await Deno.open(path, { write: true, create: true, truncate: true });
-  return {
-    async write(at, bytes) {
-      await file.seek(at, Deno.SeekMode.Start);
-      for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-    },
-    [Symbol.dispose]: () => file.close(),
-  };
 }

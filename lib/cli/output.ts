@@ -86,6 +86,52 @@ export async function writeWhole(path: string, bytes: Uint8Array): Promise<void>
   }
 }
 
+/** A file that grows piece by piece under a temporary name, and gets its own when it is whole. */
+export interface PartFile extends AsyncDisposable {
+  /** Writes at a byte of the file. */
+  write(at: number, bytes: Uint8Array): Promise<void>;
+  /** Gives the file its name. Without it, leaving removes what was written. */
+  finish(): Promise<void>;
+}
+
+/**
+ * Begins a file; the folder's half-written files of processes that are no more are removed first.
+ *
+ * @throws {LssgenError} `bad_file` when the folder may not be written to; from `write` when the disk is full.
+ */
+export async function partFile(path: string): Promise<PartFile> {
+  const refused = (cause: unknown): LssgenError =>
+    new LssgenError("bad_file", `Cannot write "${path}": ${reasonOf(cause)}`, { cause });
+  await removeLeftParts(dirname(path));
+  const aside = partBeside(path);
+  const file = await Deno.open(aside, { write: true, create: true, truncate: true }).catch((cause) => {
+    throw refused(cause);
+  });
+  await file.lock(true).catch(() => {}); // some network disks know no locks
+  let open = true;
+  return {
+    async write(at, bytes) {
+      try {
+        await file.seek(at, Deno.SeekMode.Start);
+        for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+      } catch (cause) {
+        throw refused(cause);
+      }
+    },
+    async finish() {
+      file.close();
+      open = false;
+      await Deno.rename(aside, path).catch((cause) => {
+        throw refused(cause);
+      });
+    },
+    async [Symbol.asyncDispose]() {
+      if (open) file.close();
+      await Deno.remove(aside).catch(() => {});
+    },
+  };
+}
+
 let parts = 0;
 
 /** A temporary name that does not grow with the file's, which may be as long as names can be. */
