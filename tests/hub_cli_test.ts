@@ -100,7 +100,8 @@ Deno.test("inspect and plan read a hub's model without keeping or downloading it
     const planned = await run(["plan", "-m", REPO, "--size", "64", "--method", "direct"]);
     assertEquals(planned.code, 0, planned.err);
     assertEquals(planned.out, (await run(["plan", "-m", GOLDEN, "--size", "64", "--method", "direct"])).out);
-    assert(hub.sent < 200_000, `${hub.sent} bytes`);
+    // Configs, tokenizers and headers, twice; the weights have 0.9 MB.
+    assert(hub.sent < 300_000, `${hub.sent} bytes`);
     assertEquals(await Deno.stat(cache).catch(() => "none"), "none");
   });
 });
