@@ -186,6 +186,14 @@ Deno.test("Samplers, schedules and noise levels reach the request, in stable-dif
   assertEquals(request("--scheduler", "karras").scheduler, undefined);
   assertEquals(request("--scheduler", "heun", "--schedule", "beta").schedule, "beta");
   assertEquals(request("--sigmas", "14.6,3,1,0").sigmas, [14.6, 3, 1, 0]);
+  assertEquals(request("--clip-skip", "2").clipSkip, 2);
+  assertEquals(request("--clip-skip", "-1").clipSkip, undefined);
+  const skipped = { prompt: "a cat", clipSkip: 2 };
+  assertEquals(toRequest(parseOptions(["generate", "--from", "x.png"]), skipped).clipSkip, 2);
+  assertEquals(
+    toRequest(parseOptions(["generate", "--from", "x.png", "--clip-skip", "0"]), skipped).clipSkip,
+    undefined,
+  );
   const stored = { prompt: "a cat", schedule: "karras", steps: 9 };
   const again = toRequest(parseOptions(["generate", "--from", "x.png", "--sigmas", "1,0.5"]), stored);
   assertEquals([again.schedule, again.steps, again.sigmas], [undefined, undefined, [1, 0.5]]);

@@ -33,6 +33,7 @@ Deno.test("a request with values of other types or with unknown names is refused
     entry: () => false,
     rng: () => false,
     scheduler: (v) => v === "", // the model's own, as A1111's clients say it
+    clipSkip: () => false,
     shortenSteps: (v) => typeof v === "boolean",
     emphasis: (v) => typeof v === "boolean",
     strength: () => false,

@@ -47,6 +47,48 @@ Deno.test("weights move a token's states along the line from the empty prompt's,
   }
 });
 
+Deno.test("clipSkip 2 conditions SD1.5 on CLIP's last layer but one after the final norm, as diffusers' clip_skip=1 does", async () => {
+  const sd15 = fileFolder(new URL("./golden/pipelines/sd15/model", import.meta.url).pathname);
+  using device = await openDevice();
+  const context = { folder: sd15, index: await readModelIndex(sd15), device, dtype: "f32" as const };
+  using clip = new ClipPrompts(context, "text_encoder", "tokenizer");
+  const { last } = await clip.encode("a red fox", 77, true, 1);
+  // transformers 5.24: final_layer_norm(hidden_states[-2]), token 2.
+  const want = [-0.90872, 0.16674, -1.83554, 0.01362, 1.55428, -0.08133];
+  want.forEach((v, i) => assert(Math.abs(last.data[2 * last.width + i] - v) < 1e-4, `${i}`));
+  const own = (await clip.encode("a red fox", 77, true)).last;
+  assert(difference(own.data, last.data) > 0.1);
+  // What is left of a weighted prompt is measured from the same layer's empty prompt.
+  const [empty, weighed] = [
+    await clip.encode("", 77, false, 1),
+    await clip.encode("(a red fox:0)", 77, true, 1),
+  ];
+  const at = 2 * last.width;
+  assert(Math.abs(weighed.last.data[at] - empty.last.data[at]) < 1e-6);
+  await using pipeline = await createPipeline(sd15, { dtype: "f32" });
+  const drawn = async (clipSkip?: number): Promise<string> => {
+    const asked = { prompt: "a red fox", method: "direct", width: 64, height: 64, steps: 1, clipSkip };
+    return (await pipeline.generate(asked)).images[0].rgb.join();
+  };
+  const plain = await drawn();
+  assertEquals(await drawn(1), plain);
+  assert(await drawn(2) !== plain, "clipSkip does nothing");
+});
+
+Deno.test("clipSkip is refused by name where no other layer is read, before anything is loaded", async () => {
+  const info = (name: string) =>
+    readModelInfo(fileFolder(new URL(`./golden/pipelines/${name}/model`, import.meta.url).pathname));
+  const plan = async (name: string, clipSkip: number) =>
+    planPicture(await info(name), { method: "direct", width: 64, height: 64, clipSkip });
+  for (const [name, layer] of [["sd15", 2], ["sdxl", 2], ["sd3", 2]] as const) await plan(name, layer);
+  for (
+    const [name, layer] of [["sd15", 3], ["sd15", 0], ["sd15", 1.5], ["sdxl", 1], ["flux_dev", 2], [
+      "dit",
+      1,
+    ]] as const
+  ) await assertRejects(() => plan(name, layer), LssgenError, "clipSkip");
+});
+
 Deno.test("a long prompt takes rows of its own with emphasis, and is cut with a warning without", async () => {
   using device = await openDevice();
   const context = { folder, index: await readModelIndex(folder), device, dtype: "f32" as const };

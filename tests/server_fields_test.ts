@@ -4,7 +4,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { pictureFile, pictureText } from "../lib/cli/picture.ts";
 import { encodePng, readPngText } from "../lib/image/png.ts";
 import { ImageServer } from "../lib/server/server.ts";
-import { bytesOf, DIFFUSION, FakeEngine, OPTIONS, post, refused } from "./fake_engine.ts";
+import { bytesOf, DIFFUSION, FakeEngine, get, OPTIONS, post, refused } from "./fake_engine.ts";
 
 const TXT2IMG = "/sdapi/v1/txt2img";
 const IMG2IMG = "/sdapi/v1/img2img";
@@ -158,10 +158,15 @@ Deno.test("what is not done is refused by the field's name under A1111's API, wi
     { s_churn: 5 },
     { s_noise: 1.1 },
     { s_tmin: 0.1 },
-    { scheduler: "Karras", sampler_name: "Euler" },
-    { scheduler: "Exponential", sampler_name: "DPM++ 2M" },
-    { scheduler: "SGM Uniform", sampler_name: "Euler" },
-    { scheduler: "Karras" },
+    { scheduler: "Karras", sampler_name: "DDIM" },
+    { scheduler: "Beta", sampler_name: "PLMS" },
+    { scheduler: "Align Your Steps", sampler_name: "Euler" },
+    { scheduler: "Exponential", sampler_name: "DPM++ 2M Karras" },
+    { scheduler: "Turbo" },
+    { sampler_name: "Restart" },
+    { sampler_name: "DPM++ 2S a" },
+    { sampler_name: "DPM++ 2M SDE Heun Karras" },
+    { sampler_name: "DPM++ 2M Karras Karras" },
     { eta: 1, sampler_name: "DDIM" },
     { eta: 0, sampler_name: "Euler a" },
     { seed_resize_from_w: 512 },
@@ -211,44 +216,173 @@ Deno.test("what is not done is refused by the field's name under A1111's API, wi
   assertEquals(engine.asked.length, 0);
 });
 
-Deno.test("samplers follow the schedule that A1111 gives them", async () => {
-  const engine = new FakeEngine(DIFFUSION);
-  const server = new ImageServer(engine, OPTIONS);
-  const cases: [string | undefined, string | undefined, string | undefined][] = [
-    ["DPM++ 2M", undefined, "dpm++2mk"],
-    ["DPM++ 2M", "Automatic", "dpm++2mk"],
-    ["DPM++ 2M", "karras", "dpm++2mk"],
-    ["DPM++ 2M", "Uniform", "dpm++2m"],
-    ["DPM++ 2M Karras", undefined, "dpm++2mk"],
-    ["DPM++ 2M Karras", "Karras", "dpm++2mk"],
+Deno.test("samplers and schedules are the library's under A1111's names, Automatic what A1111 gives the sampler", async () => {
+  type Case = [sampler?: string, schedule?: string, own?: string, ownSchedule?: string];
+  const either: Case[] = [
+    ["DPM++ 2M", "Uniform", "dpm++2m", "normal"],
+    ["DPM++ 2M", "karras", "dpm++2m", "karras"],
+    ["DPM++ 2M", "Exponential", "dpm++2m", "exponential"],
+    ["DPM++ 2M Karras", undefined, "dpm++2m", "karras"],
+    ["DPM++ 2M Karras", "Karras", "dpm++2m", "karras"],
+    ["DPM++ 2M SDE Karras", "Automatic", "dpm++2m_sde", "karras"],
+    ["DPM++ 2M SGM Uniform", "Automatic", "dpm++2m", "sgm_uniform"],
+    ["dpm++2mk", "Karras", "dpm++2m", "karras"],
     ["dpm++2m", undefined, "dpm++2m"],
-    ["dpm++2m", "Karras", "dpm++2mk"],
+    ["dpmpp_2m", "kl_optimal", "dpm++2m", "kl_optimal"],
+    ["k_euler_a", "automatic", "euler_a"],
     ["Euler a", "automatic", "euler_a"],
-    ["Euler", "Uniform", "euler"],
-    [undefined, "Automatic", undefined],
+    ["Euler a", "SGM Uniform", "euler_a", "sgm_uniform"],
+    ["Euler", "Simple", "euler", "simple"],
+    ["Euler", "Normal", "euler", "normal"],
+    ["Euler", "DDIM", "euler", "ddim_uniform"],
+    ["Heun", "Beta", "heun", "beta"],
+    ["UniPC", "KL Optimal", "unipc", "kl_optimal"],
+    [undefined, "Karras", undefined, "karras"],
+    [undefined, "Automatic"],
+    ["", ""],
   ];
-  for (const [sampler_name, scheduler, own] of cases) {
-    const [status, said] = await refused(server, post(TXT2IMG, { prompt: "x", sampler_name, scheduler }));
-    assertEquals(status, 200, said);
-    assertEquals(engine.asked.at(-1)!.scheduler, own, `${sampler_name} ${scheduler}`);
-  }
-  const flow = new FakeEngine();
-  const flowServer = new ImageServer(flow, OPTIONS);
+  const diffusion: Case[] = [
+    ["DPM++ 2M", undefined, "dpm++2m", "karras"],
+    ["DPM++ 2M", "Automatic", "dpm++2m", "karras"],
+    ["k_dpmpp_2m", "Automatic", "dpm++2m", "karras"],
+    ["DPM++ 2M SDE", "Automatic", "dpm++2m_sde", "exponential"],
+    ["DPM2 a", undefined, "dpm2_a", "karras"],
+    ["DDIM", "Uniform", "ddim"],
+  ];
+  const flow: Case[] = [["DPM++ 2M", "Automatic", "dpm++2m"], ["LCM", "Beta", "lcm", "beta"]];
   for (
-    const [sampler_name, scheduler, want] of [
-      ["Euler", "Simple", 200],
-      ["Euler a", "Automatic", 200],
-      ["DDIM", undefined, 422],
-      ["Euler", "Karras", 422],
+    const [engine, cases] of [
+      [new FakeEngine(DIFFUSION), [...either, ...diffusion]],
+      [new FakeEngine(), [...either, ...flow]],
     ] as const
   ) {
-    const response = await flowServer.handle(post(TXT2IMG, { prompt: "x", sampler_name, scheduler }));
-    assertEquals(response.status, want, sampler_name);
-    const answer = await response.json();
-    if (sampler_name === "Euler a") {
-      assertStringIncludes(JSON.parse(answer.info).warnings.join(), "sampler_name");
+    const server = new ImageServer(engine, OPTIONS);
+    for (const [sampler_name, scheduler, own, schedule] of cases) {
+      const [status, said] = await refused(server, post(TXT2IMG, { prompt: "x", sampler_name, scheduler }));
+      assertEquals(status, 200, said);
+      const asked = engine.asked.at(-1)!;
+      assertEquals([asked.scheduler, asked.schedule], [own, schedule], `${sampler_name} ${scheduler}`);
     }
   }
+  const server = new ImageServer(new FakeEngine(), OPTIONS);
+  for (const sampler_name of ["DDIM", "PLMS", "DPM2 a", "TCD"]) {
+    const [status, said] = await refused(server, post(TXT2IMG, { prompt: "x", sampler_name }));
+    assertEquals(status, 422, sampler_name);
+    assertStringIncludes(said, "sampler_name");
+    assertStringIncludes(said, "DPM++ 2M, ");
+  }
+});
+
+Deno.test("every sampler and schedule that is listed is drawn, and no other one is", async () => {
+  for (const kind of [DIFFUSION, {}, { scheduler: { _class_name: "PNDMScheduler" } }]) {
+    const engine = new FakeEngine(kind);
+    const server = new ImageServer(engine, OPTIONS);
+    const list = async (route: string): Promise<Record<string, unknown>[]> =>
+      await (await server.handle(get(`/sdapi/v1/${route}`))).json();
+    const [samplers, schedulers] = [await list("samplers"), await list("schedulers")];
+    const flow = kind.scheduler === undefined;
+    const names = samplers.map(({ name }) => name);
+    assertEquals(names.includes("DDIM"), !flow);
+    assertEquals(names.includes("DPM++ 2M"), true);
+    assertEquals(samplers.find(({ name }) => name === "DPM++ 2M"), {
+      name: "DPM++ 2M",
+      aliases: ["k_dpmpp_2m", "dpm++2m"],
+      options: flow ? {} : { scheduler: "karras" },
+    });
+    for (const { name, aliases } of samplers) {
+      for (const sampler_name of [name, ...aliases as string[]]) {
+        const [status, said] = await refused(server, post(TXT2IMG, { prompt: "x", sampler_name }));
+        assertEquals(status, 200, said);
+      }
+    }
+    assertEquals(schedulers.length, 12);
+    for (const scheduler of schedulers.flatMap(({ name, label }) => [name, label])) {
+      const body = { prompt: "x", sampler_name: "Euler", scheduler };
+      const [status, said] = await refused(server, post(TXT2IMG, body));
+      assertEquals(status, 200, said);
+      assertEquals(engine.asked.at(-1)!.schedule === undefined, /^automatic$/i.test(String(scheduler)));
+    }
+  }
+  // A model's own sampler may have timesteps of its own.
+  const server = new ImageServer(new FakeEngine({ scheduler: { _class_name: "PNDMScheduler" } }), OPTIONS);
+  const [status, said] = await refused(server, post(TXT2IMG, { prompt: "x", scheduler: "Karras" }));
+  assertEquals(status, 422);
+  assertStringIncludes(said, "expected one of Automatic, Uniform");
+});
+
+Deno.test("Sampler and Schedule type stand in A1111's text, those of the model too", () => {
+  const text = (scheduler: Record<string, unknown> | undefined, request: Record<string, unknown>): string =>
+    pictureText(
+      { width: 8, height: 8, parameters: { prompt: "x", steps: 4, guidance: 7, ...request } },
+      {},
+      { scheduler },
+    ).match(/Steps: 4, (.*)CFG scale: 7/)![1];
+  const sd15 = { _class_name: "PNDMScheduler" };
+  const flux = { _class_name: "FlowMatchEulerDiscreteScheduler" };
+  const dpm = { _class_name: "DPMSolverMultistepScheduler" };
+  const cases: [Record<string, unknown> | undefined, Record<string, unknown>, string][] = [
+    [sd15, {}, "Sampler: PLMS, Schedule type: Automatic, "],
+    [sd15, { scheduler: "dpm++2m", schedule: "karras" }, "Sampler: DPM++ 2M, Schedule type: Karras, "],
+    [sd15, { scheduler: "dpm++2mk" }, "Sampler: DPM++ 2M, Schedule type: Karras, "],
+    [sd15, { scheduler: "dpm++2m" }, "Sampler: DPM++ 2M, Schedule type: Uniform, "],
+    [sd15, { scheduler: "euler_a" }, "Sampler: Euler a, Schedule type: Automatic, "],
+    [sd15, { scheduler: "euler", schedule: "ddim_uniform" }, "Sampler: Euler, Schedule type: DDIM, "],
+    [sd15, { scheduler: "euler", sigmas: [3, 1] }, "Sampler: Euler, "],
+    [flux, {}, "Sampler: Euler, Schedule type: Automatic, "],
+    [flux, { scheduler: "" }, "Sampler: Euler, Schedule type: Automatic, "],
+    [flux, { scheduler: "dpm++2m", schedule: "beta" }, "Sampler: DPM++ 2M, Schedule type: Beta, "],
+    [{ ...dpm, use_karras_sigmas: true }, {}, "Sampler: DPM++ 2M, Schedule type: Karras, "],
+    [{ ...dpm, algorithm_type: "sde-dpmsolver++" }, {}, "Sampler: DPM++ 2M SDE, Schedule type: Uniform, "],
+    [undefined, {}, ""],
+  ];
+  for (const [stored, request, want] of cases) assertEquals(text(stored, request), want);
+});
+
+Deno.test("clip_skip counts CLIP's layers as A1111 does, where the model's encoder is read at several", async () => {
+  const sd15 = new FakeEngine({ ...DIFFUSION, clipLayers: { own: 1, most: 12 } });
+  const sdxl = new FakeEngine({ ...DIFFUSION, clipLayers: { own: 2, most: 2 } });
+  const setting = (layers: number): Record<string, unknown> => ({
+    override_settings: { CLIP_stop_at_last_layers: layers },
+  });
+  const cases: [FakeEngine, Record<string, unknown>, number | undefined | string][] = [
+    [sd15, { clip_skip: 2 }, 2],
+    [sd15, setting(2), 2],
+    [sd15, { clip_skip: 1, ...setting(2) }, 2],
+    [sd15, { clip_skip: 2, ...setting(2) }, 2],
+    [sd15, { clip_skip: -1 }, undefined],
+    [sd15, setting(1), undefined],
+    [sd15, { clip_skip: 3, ...setting(2) }, "clip_skip"],
+    [sd15, { clip_skip: 13 }, "clip_skip"],
+    [sd15, { clip_skip: 1.5 }, "clip_skip"],
+    [sd15, setting(99), "CLIP_stop_at_last_layers"],
+    [sdxl, { clip_skip: 1 }, undefined],
+    [sdxl, setting(2), undefined],
+    [sdxl, setting(3), "CLIP_stop_at_last_layers"],
+    [new FakeEngine(), { clip_skip: 2 }, "clip_skip"],
+  ];
+  for (const [engine, fields, want] of cases) {
+    const server = new ImageServer(engine, OPTIONS);
+    const [status, said] = await refused(server, post(TXT2IMG, { prompt: "x", ...fields }));
+    if (typeof want === "string") {
+      assertEquals(status, 422, JSON.stringify(fields));
+      assertStringIncludes(said, want);
+      continue;
+    }
+    assertEquals(status, 200, said);
+    assertEquals(engine.asked.at(-1)!.clipSkip, want, JSON.stringify(fields));
+    const info = JSON.parse(JSON.parse(said).info);
+    assertEquals(info.clip_skip, want ?? 1);
+  }
+  assertStringIncludes(
+    pictureText({ ...sd15.last!, parameters: { prompt: "x", clipSkip: 2 } }, {}),
+    "Clip skip: 2",
+  );
+  // Settings of the server itself are not kept, so they must not seem to be.
+  const kept = await refused(
+    new ImageServer(sd15, OPTIONS),
+    post("/sdapi/v1/options", { CLIP_stop_at_last_layers: 2 }),
+  );
+  assertEquals(kept[0], 422);
 });
 
 Deno.test("an inverted mask draws black anew, a blur softens its edge, and LoRAs become tags of the prompt", async () => {

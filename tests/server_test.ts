@@ -65,10 +65,20 @@ Deno.test("hires fix, samplers and other models' guidance under A1111's names", 
     seed: -1,
   };
   assertEquals((await server.handle(post("/sdapi/v1/txt2img", body))).status, 200);
-  const { width, height, minResolution, initNoise, method, guidance, negativePrompt, scheduler, seed } =
-    engine.asked[0];
+  const {
+    width,
+    height,
+    minResolution,
+    initNoise,
+    method,
+    guidance,
+    negativePrompt,
+    scheduler,
+    schedule,
+    seed,
+  } = engine.asked[0];
   assertEquals([width, height, minResolution, initNoise, method], [1024, 768, 384, 0.6, "hires-fix"]);
-  assertEquals([guidance, negativePrompt, scheduler], [6, "blur", "dpm++2mk"]);
+  assertEquals([guidance, negativePrompt, scheduler, schedule], [6, "blur", "dpm++2m", "karras"]);
   assert(seed !== undefined && seed >= 0);
 });
 

@@ -255,7 +255,7 @@ async function gpuOf(engine: Engine): Promise<Pick<FromWorker & { type: "opened"
 /** One picture, with a short run before it where its time is to be compared. */
 async function draw(id: number, index: number, job: Job, signal: AbortSignal): Promise<void> {
   const request = { ...job.request, ...await started(job.start) };
-  const { latentRgb } = await engine().model();
+  const { latentRgb, embeddedGuidance, scheduler } = await engine().model();
   const options: RunOptions = {
     signal,
     // Not where the time is compared: each preview waits for the GPU.
@@ -287,7 +287,7 @@ async function draw(id: number, index: number, job: Job, signal: AbortSignal): P
     ? [...result.warnings, `${left} more classes were drawn and are not shown: ask for one at a time`]
     : result.warnings;
   const { width, height, parameters } = image;
-  const bytes = await pictureFile(image, { model: current?.own });
+  const bytes = await pictureFile(image, { model: current?.own }, { embeddedGuidance, scheduler });
   const png = new Blob([bytes], { type: "image/png" });
   scope.postMessage({
     type: "picture",

@@ -92,6 +92,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
           await pictureFile(result.images[k], engine, {
             embeddedGuidance: info.embeddedGuidance,
             folder: workingFolder(),
+            scheduler: info.scheduler,
             metadata: !options.flag.disableImageMetadata,
           }),
         );

@@ -252,6 +252,15 @@ export const OPTIONS: readonly Option[] = [
     commands: PLANS,
   },
   {
+    name: "clip-skip",
+    type: "integer",
+    min: -1,
+    max: 40,
+    fallback: "the model's",
+    help: "CLIP's layer from the end: 1 the last, 2 the last but one (SD1.5, SD2)",
+    commands: PLANS,
+  },
+  {
     name: "guidance-start",
     type: "number",
     min: 0,

@@ -6,6 +6,7 @@
 
 import { encodePng, parametersText } from "../image/png.ts";
 import type { GeneratedImage } from "../pipelines/types.ts";
+import { a1111Names } from "../schedulers/a1111_names.ts";
 import { baseName } from "../server/names.ts";
 import type { EngineChoice } from "./request.ts";
 import { VERSION } from "./version.ts";
@@ -26,6 +27,8 @@ export function storedText(parameters: Readonly<Record<string, unknown>>, engine
 export interface PictureFileOptions {
   /** Whether the model takes guidance as an input of its network: A1111's "CFG scale" is another number then. */
   readonly embeddedGuidance?: boolean;
+  /** The model's scheduler_config.json: the sampler's name where the request has none. */
+  readonly scheduler?: Readonly<Record<string, unknown>>;
   /** The working folder: paths below it are written from there on, as `--from` finds them again. */
   readonly folder?: string;
   /** Whether it says anything at all. Default true. */
@@ -36,28 +39,34 @@ export interface PictureFileOptions {
 export function pictureText(
   image: Pick<GeneratedImage, "width" | "height" | "parameters">,
   engine: EngineChoice,
-  { embeddedGuidance = false }: PictureFileOptions = {},
+  { embeddedGuidance = false, scheduler }: PictureFileOptions = {},
 ): string {
   const { prompt, negativePrompt, trueCfgScale = 1, ...rest } = image.parameters as Record<
     string,
     string | number | undefined
   >;
   const fields: Record<string, string | number> = {};
-  const names = {
+  const names = a1111Names(image.parameters, scheduler);
+  const labels = {
     steps: "Steps",
     ...!embeddedGuidance && { guidance: "CFG scale" },
     seed: "Seed",
     method: "Method",
   };
-  for (const [key, name] of Object.entries(names)) {
+  for (const [key, name] of Object.entries(labels)) {
     const value = rest[key];
     if (value !== undefined) fields[name] = value;
+    if (key === "steps") {
+      if (names.sampler !== undefined) fields.Sampler = names.sampler;
+      if (names.schedule !== undefined) fields["Schedule type"] = names.schedule;
+    }
     if (key === "steps" && embeddedGuidance) {
       fields["CFG scale"] = trueCfgScale;
       if (rest.guidance !== undefined) fields["Distilled CFG Scale"] = rest.guidance;
     }
   }
   fields.Size = `${image.width}x${image.height}`;
+  if (typeof rest.clipSkip === "number" && rest.clipSkip > 1) fields["Clip skip"] = rest.clipSkip;
   fields.Model = engine.model === undefined ? "embedded" : baseName(engine.model);
   fields.Version = SOFTWARE;
   return parametersText({

@@ -103,6 +103,7 @@ const STORED: Readonly<
   refineSteps: "number",
   spectralDelta: "number",
   emphasis: "boolean",
+  clipSkip: "number",
   strength: "number",
   rng: "string",
 };
@@ -166,6 +167,8 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     refineSteps: number.refineSteps,
     spectralDelta: number.spectralDelta,
     emphasis: flag.emphasis,
+    // stable-diffusion.cpp says 0 and −1 for the model's own layer.
+    clipSkip: (number.clipSkip ?? 0) > 0 ? number.clipSkip : undefined,
     strength: number.strength,
     rng: text.rng as GenerateRequest["rng"],
     entry: text.entry as GenerateRequest["entry"],
@@ -173,6 +176,7 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
   const set = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const kept = { ...stored };
   // What takes the place of something stored must not meet it.
+  if (number.clipSkip !== undefined) delete kept.clipSkip;
   if (given.sigmas) delete kept.schedule, delete kept.steps;
   if (given.schedule) delete kept.sigmas;
   if (given.steps !== undefined && !given.sigmas) delete kept.sigmas;

@@ -60,6 +60,7 @@ export async function serve(options: Parsed, terminal: Terminal): Promise<void> 
   const how = {
     embeddedGuidance: pipeline.info.embeddedGuidance,
     metadata: !options.flag.disableImageMetadata,
+    scheduler: pipeline.info.scheduler,
   };
   // Clients get names of files; where they lie is nobody else's business.
   const shown = namesOnly(engine);

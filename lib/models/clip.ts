@@ -143,11 +143,7 @@ export class ClipTextModel {
       hiddenStates.push(scope.keep(layer.forward(r, hiddenStates[hiddenStates.length - 1], keyMask)));
     }
     const last = hiddenStates[hiddenStates.length - 1];
-    const lastHiddenState = layerNorm(r, last, {
-      eps: this.config.layer_norm_eps,
-      ...this.finalNorm,
-      dtype: "f32",
-    });
+    const lastHiddenState = this.normed(r, last);
     const pooled = r.tensor([B, D], "f32");
     for (let b = 0; b < B; b++) {
       const end = this.endOfText(ids.subarray(b * N, (b + 1) * N));
@@ -160,6 +156,11 @@ export class ClipTextModel {
       pooled: scope.keep(pooled),
       textEmbeds: textEmbeds && scope.keep(textEmbeds),
     };
+  }
+
+  /** A layer's output, [B, N, D], after the final norm, f32: what `clip_skip` of diffusers conditions on. */
+  normed(r: Recorder, state: Tensor): Tensor {
+    return layerNorm(r, state, { eps: this.config.layer_norm_eps, ...this.finalNorm, dtype: "f32" });
   }
 
   /** The first end-of-text token; configs of the first generation say 2 and mean the largest id. */

@@ -55,6 +55,7 @@ const REQUEST: Readonly<Record<keyof GenerateRequest, Kind>> = {
   entry: "a text",
   count: "a number",
   emphasis: "true or false",
+  clipSkip: "a number",
   image: "a picture",
   strength: "a number",
   mask: "a picture",

@@ -46,6 +46,8 @@ export interface PromptRequest {
   readonly trueCfgScale: number;
   /** Brackets weigh words, and CLIP reads prompts of any length; else literally and cut, as diffusers does. */
   readonly emphasis?: boolean;
+  /** CLIP's layer, counted from the end; the model's own when absent. */
+  readonly clipSkip?: number;
   /** T5 tokens; the family's own default when absent. */
   readonly maxSequenceLength?: number;
 }

@@ -17,6 +17,7 @@ import {
   weightedRow,
 } from "../text/prompt_weights.ts";
 import type { Encoded, Tokenizer } from "../text/tokenizer.ts";
+import { readConfig } from "../weights/model_folder.ts";
 import { type Component, loadComponent, type LoadContext, Opened } from "./family.ts";
 
 /** Numbers of one prompt, [rows, width] row-major. */
@@ -31,7 +32,7 @@ export interface States {
 
 /** What CLIP makes of one prompt. */
 export interface ClipStates {
-  /** Last hidden state after the final norm. */
+  /** Last hidden state, or an earlier layer's where layers were skipped, after the final norm. */
   readonly last: States;
   /** Output of the last layer but one, before the norm. */
   readonly penultimate: States;
@@ -85,41 +86,46 @@ abstract class PromptEncoder<M, S> implements Disposable {
    *
    * @param emphasis Reads brackets as weights and gives CLIP as many rows as the prompt needs; without it the
    *   prompt is taken literally and cut, as diffusers does.
+   * @param skipped How many of CLIP's last layers `last` leaves out.
    */
-  async encode(prompt: string, length: number, emphasis = false): Promise<S> {
-    const key = `${length} ${emphasis} ${prompt}`;
+  async encode(prompt: string, length: number, emphasis = false, skipped = 0): Promise<S> {
+    const key = `${length} ${emphasis} ${skipped} ${prompt}`;
     const known = this.remembered.get(key);
     if (known) return known;
-    const states = emphasis ? await this.weighted(prompt, length) : await this.plain(prompt, length);
+    const states = emphasis
+      ? await this.weighted(prompt, length, skipped)
+      : await this.plain(prompt, length, skipped);
     if (this.remembered.size === REMEMBERED) this.remembered.delete(this.remembered.keys().next().value!);
     this.remembered.set(key, states);
     return states;
   }
 
-  private async plain(prompt: string, length: number): Promise<S> {
-    return await this.row((await this.getTokenizer()).encode(prompt, { maxLength: length }));
+  private async plain(prompt: string, length: number, skipped: number): Promise<S> {
+    return await this.row((await this.getTokenizer()).encode(prompt, { maxLength: length }), skipped);
   }
 
-  private async weighted(prompt: string, length: number): Promise<S> {
+  private async weighted(prompt: string, length: number, skipped: number): Promise<S> {
     const parts = parseWeights(prompt);
     const tokenizer = await this.getTokenizer();
     if (parts.every(({ weight }) => weight === 1) && !breaks(parts)) {
       const tokens = tokenizer.encode(parts.map(({ text }) => text).join(""), { maxLength: length });
-      if (!tokens.cut) return await this.row(tokens);
+      if (!tokens.cut) return await this.row(tokens, skipped);
     }
     const rows: S[] = [];
     for (const row of this.split(tokenizer, prompt, length)) {
-      const states = await this.row(row);
+      const states = await this.row(row, skipped);
       const even = row.weights.every((weight) => weight === 1);
-      rows.push(even ? states : this.weigh(states, await this.encode("", length), row.weights));
+      rows.push(
+        even ? states : this.weigh(states, await this.encode("", length, false, skipped), row.weights),
+      );
     }
     return this.join(rows);
   }
 
-  private async row(tokens: Encoded): Promise<S> {
+  private async row(tokens: Encoded, skipped: number): Promise<S> {
     this.component ??= await this.load();
     using r = new Recorder(this.context.device, this.context.dtype, this.context.signal);
-    const states = await this.run(r, this.component.model, tokens);
+    const states = await this.run(r, this.component.model, tokens, skipped);
     this.context.kernels?.add(r.kernels);
     return states;
   }
@@ -146,7 +152,7 @@ abstract class PromptEncoder<M, S> implements Disposable {
   }
 
   protected abstract load(): Promise<Component<M>>;
-  protected abstract run(r: Recorder, model: M, tokens: Encoded): Promise<S>;
+  protected abstract run(r: Recorder, model: M, tokens: Encoded, skipped: number): Promise<S>;
   /** The rows that a prompt needs. */
   protected abstract split(tokenizer: Tokenizer, prompt: string, length: number): WeightedRow[];
   /** States with weights given to their tokens. */
@@ -157,6 +163,13 @@ abstract class PromptEncoder<M, S> implements Disposable {
 
 /** CLIP's tokenizer and text encoder. */
 export class ClipPrompts extends PromptEncoder<ClipTextModel, ClipStates> {
+  /** Layers of the encoder. */
+  async layers(): Promise<number> {
+    const kind = this.context.index.components.get(this.folder) ?? "CLIPTextModel";
+    const config = await readConfig(this.context.folder, `${this.folder}/config.json`);
+    return clipTextConfig(config, kind).num_hidden_layers;
+  }
+
   protected override load(): Promise<Component<ClipTextModel>> {
     const kind = this.context.index.components.get(this.folder) ?? "CLIPTextModel";
     return loadComponent(
@@ -170,15 +183,20 @@ export class ClipPrompts extends PromptEncoder<ClipTextModel, ClipStates> {
     r: Recorder,
     model: ClipTextModel,
     { ids, cut }: Encoded,
+    skipped: number,
   ): Promise<ClipStates> {
     const rows = ids.length;
     const width = model.config.hidden_size;
     const out = model.forward(r, ids, 1, rows);
+    const { hiddenStates } = out;
+    const conditioning = skipped === 0
+      ? out.lastHiddenState
+      : model.normed(r, hiddenStates[hiddenStates.length - 1 - skipped]);
     const states = (data: Float32Array<ArrayBuffer>): States => ({ data, rows, width });
     // Together: each wait for the queue takes a tick of Deno's, 11 ms.
     const [last, penultimate, pooled, textEmbeds] = await Promise.all([
-      r.read(out.lastHiddenState),
-      r.read(out.hiddenStates[out.hiddenStates.length - 2]),
+      r.read(conditioning),
+      r.read(hiddenStates[hiddenStates.length - 2]),
       r.read(out.pooled),
       out.textEmbeds && r.read(out.textEmbeds),
     ]);

@@ -47,7 +47,7 @@ function family(kind: Kind): Family {
       const config = unetConfig(await readConfig(folder, "unet/config.json"));
       const vae = await vaeConfig(folder, index);
       const maskInput = await checkChannels(folder, "unet", config.in_channels, vae, "latents");
-      await checkText(folder, index, config);
+      const layers = await checkText(folder, index, config);
       const distilled = config.time_cond_proj_dim > 0; // latent consistency
       return {
         name: folder.name,
@@ -75,6 +75,9 @@ function family(kind: Kind): Family {
         maskInput,
         embeddedGuidance: distilled,
         prompts: textEncoders(index).length,
+        clipLayers: kind.xl
+          ? { own: 2, most: 2 }
+          : { own: ownLayer(layers), most: layers + ownLayer(layers) - 1 },
         learnedUpsampler: index.components.has("upsampler"),
         cost: (calls) => costOf((h, w) => unetFlops(config, h, w, CLIP_LENGTH), calls, vae),
       };
@@ -96,8 +99,20 @@ function textEncoders({ components }: ModelIndex): string[] {
   return ["text_encoder", "text_encoder_2"].filter((name) => components.has(name));
 }
 
-/** Refuses text encoders of another model: their widths are those of the UNet's inputs. */
-async function checkText(folder: FolderSource, index: ModelIndex, config: UnetConfig): Promise<void> {
+/** Layers that a config of SD2's text encoder has: it ends before the last of OpenCLIP's 24. */
+const SD2_LAYERS = 23;
+
+/** SD1.5's and SD2's layer of CLIP, counted from the end of the encoder as it was trained. */
+function ownLayer(layers: number): number {
+  return layers === SD2_LAYERS ? 2 : 1;
+}
+
+/**
+ * Refuses text encoders of another model: their widths are those of the UNet's inputs.
+ *
+ * @returns Layers of the first.
+ */
+async function checkText(folder: FolderSource, index: ModelIndex, config: UnetConfig): Promise<number> {
   const encoders = [];
   for (const name of textEncoders(index)) {
     const kind = index.components.get(name)!;
@@ -108,8 +123,9 @@ async function checkText(folder: FolderSource, index: ModelIndex, config: UnetCo
     encoders.map(({ name, config }) => ({ of: name, key: "hidden_size", value: config.hidden_size })),
     { of: "unet", key: "cross_attention_dim", value: config.cross_attention_dim },
   );
+  const layers = encoders[0]?.config.num_hidden_layers ?? 1;
   const last = encoders.at(-1);
-  if (config.addition_embed_type !== "text_time" || !last) return;
+  if (config.addition_embed_type !== "text_time" || !last) return layers;
   const numbers = index.config.bool("requires_aesthetics_score", false) ? 5 : 6;
   const sizes = numbers * config.addition_time_embed_dim;
   await checkWidth(
@@ -121,6 +137,7 @@ async function checkText(folder: FolderSource, index: ModelIndex, config: UnetCo
       value: config.projection_class_embeddings_input_dim - sizes,
     },
   );
+  return layers;
 }
 
 /** What the refiner takes for a good picture and for a bad one. Source: diffusers StableDiffusionXLImg2ImgPipeline. */
@@ -163,8 +180,8 @@ class UnetNetwork implements Network {
     // Latent consistency models take the guidance scale as an input: one call a step.
     const scale = time_cond_proj_dim > 0 ? request.trueCfgScale : request.guidance;
     const calls = scale > 1 ? 2 : 1;
-    const { emphasis } = request;
-    const positive = await this.condition(encoderTexts(request, false), emphasis);
+    const { emphasis, clipSkip } = request;
+    const positive = await this.condition(encoderTexts(request, false), emphasis, clipSkip);
     const conditions = [positive];
     if (calls === 2) {
       const { rows, width } = positive.states;
@@ -176,7 +193,7 @@ class UnetNetwork implements Network {
             textEmbeds: positive.textEmbeds && new Float32Array(positive.textEmbeds.length),
             warned: [],
           }
-          : await this.condition(encoderTexts(request, true), emphasis),
+          : await this.condition(encoderTexts(request, true), emphasis, clipSkip),
       );
     }
     for (const encoder of this.encoders) encoder.rest();
@@ -224,6 +241,7 @@ class UnetNetwork implements Network {
   private async condition(
     [first, second]: readonly [string, string, ...string[]],
     emphasis?: boolean,
+    clipSkip?: number,
   ): Promise<TextCondition> {
     const [clipL, clipG] = this.encoders;
     if (!clipG && this.kind.xl) {
@@ -232,7 +250,9 @@ class UnetNetwork implements Network {
       return { states: states.penultimate, textEmbeds: states.textEmbeds, warned: [states] };
     }
     if (!clipG) {
-      const states = await clipL.encode(first, (await clipL.getTokenizer()).maxLength, emphasis);
+      const { maxLength } = await clipL.getTokenizer();
+      const skipped = clipSkip === undefined ? 0 : clipSkip - ownLayer(await clipL.layers());
+      const states = await clipL.encode(first, maxLength, emphasis, skipped);
       clipL.check(states.last.data);
       return { states: states.last, warned: [states] };
     }

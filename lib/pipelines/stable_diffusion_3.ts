@@ -92,6 +92,7 @@ export const stableDiffusion3: Family = {
         entry: "reference",
       },
       embeddedGuidance: false,
+      clipLayers: { own: 2, most: 2 },
       prompts: index.components.has("text_encoder_3") ? 3 : 2,
       learnedUpsampler: index.components.has("upsampler"),
       cost: (calls) =>

@@ -840,7 +840,27 @@ function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): R
     throw new LssgenError("bad_option", `rng is "${p.rng}", expected one of ${RNGS.join(", ")}`);
   }
   readPrompts(info, p);
+  checkClipSkip(info, p.clipSkip);
   return { ...p, seed };
+}
+
+/** Refuses layers that the model's text encoder does not have, or that are not read. */
+function checkClipSkip({ pipeline, clipLayers }: ModelInfo, layer?: number): void {
+  if (layer === undefined) return;
+  if (!clipLayers) {
+    throw new LssgenError(
+      "bad_option",
+      `clipSkip (--clip-skip) has no effect on ${pipeline}, which reads no layer of CLIP's: leave it out`,
+    );
+  }
+  const { own, most } = clipLayers;
+  if (Number.isSafeInteger(layer) && layer >= own && layer <= most) return;
+  throw new LssgenError(
+    "bad_option",
+    `clipSkip (--clip-skip) is ${layer}, ${pipeline} takes ${
+      own === most ? `nothing but ${own}` : `a whole number from ${own} to ${most}`
+    } (${own} is its own)`,
+  );
 }
 
 /** A request's prompts, read. */
@@ -917,6 +937,7 @@ function readPrompts(info: ModelInfo, p: GenerateRequest): ReadRequest {
     guidance,
     trueCfgScale,
     emphasis,
+    clipSkip: p.clipSkip,
   };
   return { request, loras, warnings };
 }

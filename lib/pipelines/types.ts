@@ -83,6 +83,11 @@ export interface GenerateRequest {
    */
   readonly emphasis?: boolean;
   /**
+   * Which of CLIP's layers is read, counted from the end as A1111 and stable-diffusion.cpp do: 1 is the last, 2 the last but one
+   * (`clip_skip=1` of diffusers). The final norm follows. SD1.5 and SD2; SDXL and SD3 read 2 and nothing else.
+   */
+  readonly clipSkip?: number;
+  /**
    * Image-to-image: the picture to begin with, resized to the first stage. Alpha is laid on white, as A1111 does
    * (diffusers and ComfyUI show the colours under it). A file ({@linkcode openPicture}) is decoded when its turn comes.
    */
@@ -243,6 +248,8 @@ export interface ModelInfo {
   readonly embeddedGuidance: boolean;
   /** Prompts it can read apart from each other: FLUX and SDXL 2, SD3 with T5 3, and 0 where it draws classes. */
   readonly prompts: number;
+  /** CLIP's layer that is read, counted from the end, and the earliest that `clipSkip` may name; absent where CLIP gives no states. */
+  readonly clipLayers?: { readonly own: number; readonly most: number };
   /** Whether the folder brings a learned latent upsampler. */
   readonly learnedUpsampler: boolean;
   /** Colours that latents nearly are: rgb (−1 … 1) = latents · factors [C][3] + bias [3]. From lssgen.json. */

@@ -97,7 +97,8 @@ function isFinite(step: Step): boolean {
     );
 }
 
-function isFlow(config: Readonly<Record<string, unknown>>): boolean {
+/** Whether a stored config is a flow model's. */
+export function isFlow(config: Readonly<Record<string, unknown>>): boolean {
   return String(config._class_name).startsWith("FlowMatch");
 }
 

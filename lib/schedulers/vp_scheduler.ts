@@ -14,6 +14,7 @@ import {
   interpolate,
   linspace,
   roundEven,
+  scheduleOf,
   sigmaOf,
   spaced,
   type Spacing,
@@ -73,6 +74,13 @@ export function vpScheduler(c: SchedulerConfig, kind: VpKind): Scheduler {
     throw new LssgenError(
       "unsupported",
       `${name}: ${spacing} levels are ratios of noise to signal, use_flow_sigmas asks for those of a flow; switch one of them off`,
+    );
+  }
+  const own = scheduleOf(c);
+  if (flow && own && !spacing) {
+    throw new LssgenError(
+      "unsupported",
+      `${name}: the schedule ${own} is one of timesteps, and use_flow_sigmas asks for the levels of a flow; leave the schedule out`,
     );
   }
   const where: TimestepSpacing = kind.linspaceOnly ? "linspace" : timestepSpacing(c, "linspace");

@@ -7,7 +7,8 @@
  */
 
 import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/types.ts";
-import { SAMPLER_NAMES } from "../schedulers/registry.ts";
+import { a1111Names } from "../schedulers/a1111_names.ts";
+import { isFlow } from "../schedulers/registry.ts";
 import { firstSeed, MAX_SEED } from "../random.ts";
 import { ApiError, Fields, furtherPrompts } from "./fields.ts";
 import { changedMask, sentPicture } from "./incoming_pictures.ts";
@@ -16,24 +17,7 @@ import { blank, checkFields, refuseExtraArgs } from "./known_fields.ts";
 import { type Limits, sized } from "./limits.ts";
 import { baseName } from "./names.ts";
 import { IMG2IMG_FIELDS, SETTINGS, TXT2IMG_FIELDS } from "./sdapi_fields.ts";
-
-/** A1111's names of our samplers, and the schedules that each can follow, the automatic one first. */
-const SAMPLERS: readonly { name: string; own: string; schedules: Readonly<Record<string, string>> }[] = [
-  { name: "Euler", own: "euler", schedules: { uniform: "euler" } },
-  { name: "Euler a", own: "euler_a", schedules: { uniform: "euler_a" } },
-  { name: "DDIM", own: "ddim", schedules: { uniform: "ddim" } },
-  { name: "PLMS", own: "pndm", schedules: { uniform: "pndm" } },
-  { name: "DPM++ 2M", own: "dpm++2m", schedules: { karras: "dpm++2mk", uniform: "dpm++2m" } },
-  { name: "LCM", own: "lcm", schedules: { uniform: "lcm" } },
-];
-
-/** Schedules that a client may ask for, as A1111 names them; of the rest it is told by name. */
-const SCHEDULES: Readonly<Record<string, string>> = {
-  automatic: "Automatic",
-  uniform: "Uniform",
-  karras: "Karras",
-  simple: "Simple",
-};
+import { askedSampler } from "./sdapi_samplers.ts";
 
 /** A1111's upscalers of latents, as our upsamplers. */
 const UPSCALERS: Readonly<Record<string, GenerateRequest["upsampler"]>> = {
@@ -53,8 +37,6 @@ export interface AskedPictures {
   readonly notes: readonly string[];
 }
 
-const isFlow = (info: ModelInfo): boolean => info.scheduler._class_name === "FlowMatchEulerDiscreteScheduler";
-
 /** Requests of one picture each. `init_images` and `mask` only in img2img. */
 export function pictureRequests(
   body: unknown,
@@ -65,14 +47,12 @@ export function pictureRequests(
   const f = new Fields(body);
   const where = fromPicture ? "img2img" : "txt2img";
   const fields = body as Record<string, unknown>;
-  const { sampler: scheduler, note } = samplerOf(
-    f.text("sampler_name") ?? f.text("sampler_index"),
-    f.text("scheduler"),
-    info,
-  );
-  const context = { body: fields, sampler: scheduler ?? (isFlow(info) ? "euler" : undefined) };
+  const sampler = askedSampler(f.text("sampler_name") || f.text("sampler_index"), f.text("scheduler"), info);
+  const context = {
+    body: fields,
+    sampler: sampler.scheduler ?? (isFlow(info.scheduler) ? "euler" : undefined),
+  };
   const notes = [
-    ...note === undefined ? [] : [note],
     ...checkFields(fromPicture ? IMG2IMG_FIELDS : TXT2IMG_FIELDS, context, where),
     ...checkSettings(fields.override_settings, info),
   ];
@@ -107,7 +87,8 @@ export function pictureRequests(
       height,
       steps: f.whole("steps", 1, limits.steps),
       ...guidance,
-      scheduler,
+      ...sampler,
+      clipSkip: askedClipSkip(f, info),
       // Our own words, for those who know them.
       method: f.text("method"),
       minResolution: f.whole("min_resolution", 16, 16_384),
@@ -122,73 +103,6 @@ export function pictureRequests(
   );
   const first = firstSeed(f.whole("seed", -1, MAX_SEED) ?? -1, batch);
   return { requests: Array.from({ length: batch }, (_, i) => ({ ...request, seed: first + i })), notes };
-}
-
-/**
- * "DPM++ 2M" and "Karras" may come in one field or in two, in A1111's spelling or in ours. A1111 lets "DPM++ 2M" follow
- * Karras' schedule unless a client asks for another one.
- *
- * @returns Our sampler, undefined for the model's own.
- */
-function samplerOf(
-  asked: string | undefined,
-  schedule: string | undefined,
-  info: ModelInfo,
-): { sampler?: string; note?: string } {
-  const wanted = (schedule || "Automatic").toLowerCase();
-  const scheduleRefused = (expected: readonly string[]): ApiError =>
-    new ApiError(
-      422,
-      "unsupported",
-      `"scheduler": "${schedule?.slice(0, 60)}" is not supported with ${
-        asked ? `"${asked}"` : "the model's own sampler"
-      }, expected one of ${expected.join(", ")}`,
-      "scheduler",
-    );
-  const suffix = / karras$/i;
-  const sampler = SAMPLERS.find(({ name }) => name === asked?.replace(suffix, ""));
-  const known = asked === undefined || asked === "" || sampler || SAMPLER_NAMES.includes(asked);
-  if (!known) {
-    throw new ApiError(
-      422,
-      "unsupported",
-      `Sampler "${asked.slice(0, 60)}" is not supported, expected one of ${
-        samplersOf(info).map(({ name }) => name).join(", ")
-      }`,
-      "sampler_name",
-    );
-  }
-  if (isFlow(info)) {
-    // Flow models have one schedule, which is what A1111 and ComfyUI call "Simple".
-    if (!["automatic", "simple", "uniform"].includes(wanted)) throw scheduleRefused(["Automatic", "Simple"]);
-    if (!asked || sampler?.own === "euler" || asked === "euler") return {};
-    // The one that clients name when their user has named none.
-    if (asked === "Euler a") return { note: '"sampler_name": this model is drawn with "Euler"' };
-    throw new ApiError(
-      422,
-      "unsupported",
-      `Sampler "${asked.slice(0, 60)}" is not one that ${info.pipeline} can use, expected "Euler"`,
-      "sampler_name",
-    );
-  }
-  if (!asked) {
-    if (wanted !== "automatic") throw scheduleRefused(["Automatic"]);
-    return {};
-  }
-  if (!sampler) {
-    // Our own spelling names the schedule too.
-    if (wanted !== "automatic" && !(wanted === "karras" && asked === "dpm++2mk")) {
-      if (wanted === "karras" && asked === "dpm++2m") return { sampler: "dpm++2mk" };
-      throw scheduleRefused(["Automatic"]);
-    }
-    return { sampler: asked };
-  }
-  const { schedules } = sampler;
-  const named = suffix.test(asked) ? "karras" : wanted === "automatic" ? Object.keys(schedules)[0] : wanted;
-  if (!Object.hasOwn(schedules, named) || (suffix.test(asked) && !["automatic", "karras"].includes(wanted))) {
-    throw scheduleRefused(["Automatic", ...Object.keys(schedules).map((key) => SCHEDULES[key])]);
-  }
-  return { sampler: schedules[named] };
 }
 
 /** stable-diffusion.cpp's `lora` as the tags that prompts have. */
@@ -230,13 +144,61 @@ export function checkSettings(value: unknown, info: ModelInfo, strict = true): s
     throw new ApiError(422, "bad_field", '"override_settings" is no object', "override_settings");
   }
   const settings = value as Record<string, unknown>;
-  const notes = checkFields(SETTINGS, { body: settings }, "this server", within);
+  // Requests are drawn with it, see askedClipSkip; the server itself keeps no settings.
+  const table = strict ? { ...SETTINGS, CLIP_stop_at_last_layers: "done" as const } : SETTINGS;
+  const notes = checkFields(table, { body: settings }, "this server", within);
   const { sd_model_checkpoint: model } = settings;
   const own = baseName(info.name);
   if (blank(model) || model === own || model === info.name) return notes;
   const sentence = `"${within}sd_model_checkpoint": this server draws with "${own}" alone`;
   if (strict) throw new ApiError(422, "unsupported", sentence, "override_settings.sd_model_checkpoint");
   return [...notes, sentence];
+}
+
+/** Layers that A1111's setting can name. */
+const CLIP_LAYERS = 12;
+
+/**
+ * `clip_skip` and `override_settings.CLIP_stop_at_last_layers`: 1 is CLIP's last layer, 2 the one before. Models that read an
+ * earlier layer anyway (SDXL the last but one) ignore what lies after it, as A1111 does.
+ *
+ * @returns Undefined for the model's own layer.
+ */
+function askedClipSkip(f: Fields, { clipLayers, pipeline }: ModelInfo): number | undefined {
+  const setting = "CLIP_stop_at_last_layers";
+  const settings = new Fields(f.raw("override_settings") ?? {});
+  const asked = [
+    ["clip_skip", f.whole("clip_skip", -1, CLIP_LAYERS)],
+    [`override_settings.${setting}`, settings.whole(setting, 0, CLIP_LAYERS)],
+  ] as const;
+  const { own = 1, most = 1 } = clipLayers ?? {};
+  for (const [name, layers = own] of asked) {
+    if (layers <= Math.max(own, most)) continue;
+    throw new ApiError(
+      422,
+      "unsupported",
+      `"${name}": ${layers} is not supported; ${
+        most > own
+          ? `this model's text encoder has ${most} layers`
+          : `${pipeline} reads ${
+            own === 2 ? "CLIP's last layer but one, which is 2" : "its text encoder's last layer, which is 1"
+          }`
+      }`,
+      name,
+    );
+  }
+  const given = [...new Set(asked.flatMap(([, layers = 0]) => layers > 0 ? [layers] : []))];
+  // Clients send 1 in one of the two unasked.
+  const [layers = own, other] = given.length > 1 ? given.filter((n) => n > 1) : given;
+  if (other !== undefined) {
+    throw new ApiError(
+      422,
+      "bad_field",
+      `"clip_skip" is ${layers} and "override_settings.${setting}" ${other}: send one`,
+      "clip_skip",
+    );
+  }
+  return layers > own ? layers : undefined;
 }
 
 /** `enable_hr`: A1111 names the first size and a factor, we name the last size and the first stage. */
@@ -325,7 +287,8 @@ export function pictureAnswer(
   const { prompt = "", negativePrompt = "", steps, guidance, trueCfgScale = 1, method } = first?.parameters ??
     {};
   const { init_images: _, mask: __, ...parameters } = body as Record<string, unknown>;
-  const { sampler_name = null, send_images = true } = parameters;
+  const { send_images = true } = parameters;
+  const { sampler = null } = a1111Names(first?.parameters ?? {}, info.scheduler);
   const said = {
     prompt,
     all_prompts: images.map(() => prompt),
@@ -339,7 +302,7 @@ export function pictureAnswer(
     subseed_strength: 0,
     width: first?.width,
     height: first?.height,
-    sampler_name,
+    sampler_name: sampler,
     steps,
     ...info.embeddedGuidance
       ? { cfg_scale: trueCfgScale, distilled_cfg_scale: guidance }
@@ -347,6 +310,7 @@ export function pictureAnswer(
     method,
     batch_size: images.length,
     sd_model_name: baseName(info.name),
+    clip_skip: first?.parameters.clipSkip ?? 1,
     index_of_first_image: 0,
     infotexts: texts,
     interrupted,
@@ -381,18 +345,6 @@ export function progressAnswer(
     current_image: preview,
     textinfo: null,
   };
-}
-
-function samplersOf(info: ModelInfo): typeof SAMPLERS {
-  return isFlow(info) ? SAMPLERS.filter(({ own }) => own === "euler") : SAMPLERS;
-}
-
-/** Names of the samplers that the model can use. */
-export function samplersAnswer(info: ModelInfo): unknown {
-  return samplersOf(info).flatMap(({ name, own, schedules }) => [
-    { name, aliases: [own], options: {} },
-    ...schedules.karras ? [{ name: `${name} Karras`, aliases: [schedules.karras], options: {} }] : [],
-  ]);
 }
 
 /** The one model there is. */

@@ -50,18 +50,6 @@ export const REFUSED_ROUTES: Readonly<Record<string, string>> = {
   "train/hypernetwork": "nothing is trained here",
 };
 
-/** Schedules by A1111's names; those that no sampler of the model can follow are left out. */
-export function schedulersAnswer(info: ModelInfo): unknown {
-  const flow = info.scheduler._class_name === "FlowMatchEulerDiscreteScheduler";
-  return (flow ? ["Automatic", "Simple"] : ["Automatic", "Uniform", "Karras"]).map((label) => ({
-    name: label.toLowerCase(),
-    label,
-    aliases: null,
-    default_rho: label === "Karras" ? 7 : -1,
-    need_inner_model: false,
-  }));
-}
-
 /** Settings, those that clients read. */
 export function optionsAnswer(info: ModelInfo): unknown {
   return {

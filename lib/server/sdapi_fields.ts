@@ -64,7 +64,7 @@ const COMMON: FieldTable = {
     note: (value) =>
       value === true ? '"save_images": this server keeps no pictures; save the answer\'s' : undefined,
   },
-  clip_skip: only("the text encoder's last layer is used, which is 1", 1, -1),
+  clip_skip: "done",
   subseed: {
     neutral: (value, { body }) => typeof value === "number" && blank(body.subseed_strength),
     instead: 'noise of two seeds is not mixed; use "seed"',
@@ -122,8 +122,16 @@ const HIGH_RESOLUTION: FieldTable = {
   hr_upscaler: "done",
   hr_second_pass_steps: hr("both passes follow one schedule; leave it at 0"),
   hr_checkpoint_name: hr("one model draws both passes", "Use same checkpoint"),
-  hr_sampler_name: hr("both passes use one sampler", "Use same sampler"),
-  hr_scheduler: hr("both passes use one schedule", "Use same scheduler", "Automatic", "automatic"),
+  hr_sampler_name: unless(highResolution, {
+    neutral: (value, { body }) => blank(value) || value === "Use same sampler" || value === body.sampler_name,
+    instead: "both passes use one sampler",
+  }),
+  hr_scheduler: unless(highResolution, {
+    neutral: (value, { body }) =>
+      blank(value) || value === "Use same scheduler" || value === (body.scheduler ?? "Automatic") ||
+      (value === "automatic" && blank(body.scheduler)),
+    instead: "both passes use one schedule",
+  }),
   hr_prompt: hr("both passes read one prompt"),
   hr_negative_prompt: hr("both passes read one prompt"),
   hr_cfg: unless(highResolution, {
@@ -188,7 +196,11 @@ export const SETTINGS: FieldTable = {
   sd_checkpoint_hash: "neutral",
   sd_vae: only("the model's own autoencoder is used", "Automatic", "None", "automatic", "none"),
   sd_vae_overrides_per_model_preferences: "neutral",
-  CLIP_stop_at_last_layers: only("the text encoder's last layer is used, which is 1", 1),
+  // Of requests it is read elsewhere.
+  CLIP_stop_at_last_layers: only(
+    "the server keeps no settings; send it in override_settings or as clip_skip",
+    1,
+  ),
   forge_additional_modules: only("the model's own encoders are used"),
   forge_preset: "neutral",
   forge_inference_memory: "neutral",

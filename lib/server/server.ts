@@ -25,14 +25,7 @@ import {
   pictureEvent,
   streamed,
 } from "./openai.ts";
-import {
-  checkSettings,
-  modelsAnswer,
-  pictureAnswer,
-  pictureRequests,
-  progressAnswer,
-  samplersAnswer,
-} from "./sdapi.ts";
+import { checkSettings, modelsAnswer, pictureAnswer, pictureRequests, progressAnswer } from "./sdapi.ts";
 import {
   CONSTANT_ANSWERS,
   lorasAnswer,
@@ -41,8 +34,8 @@ import {
   optionsAnswer,
   pngInfoAnswer,
   REFUSED_ROUTES,
-  schedulersAnswer,
 } from "./sdapi_clients.ts";
+import { samplersAnswer, schedulersAnswer } from "./sdapi_samplers.ts";
 
 /** How the server behaves. */
 export interface ServerOptions {
