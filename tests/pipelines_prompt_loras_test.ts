@@ -156,10 +156,13 @@ Deno.test("both APIs apply a prompt's LoRA, or answer with its name", async () =
     const response = await server.handle(request);
     return { status: response.status, text: await response.text() };
   };
-  const a1111 = { ...REQUEST, cfg_scale: 3, prompt: "a fox <lora:style:0.8>" };
-  const openai = { ...a1111, size: "32x32" };
+  const { width, height, guidance, ...same } = REQUEST;
+  const prompt = "a fox <lora:style:0.8>";
+  const a1111 = { ...same, width, height, cfg_scale: guidance, prompt };
+  const openai = { ...same, size: `${width}x${height}`, guidance, prompt };
   assertEquals((await post("/sdapi/v1/txt2img", a1111)).status, 200);
-  assertEquals((await post("/v1/images/generations", openai)).status, 200);
+  const drawn = await post("/v1/images/generations", openai);
+  assertEquals(drawn.status, 200, drawn.text);
   assertEquals((await post("/sdapi/v1/txt2img", { ...a1111, prompt: "a fox" })).status, 200);
   assertEquals(pictures[0], pictures[1]);
   assertNotEquals(pictures[0], pictures[2]);
