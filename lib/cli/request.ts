@@ -108,6 +108,9 @@ const STORED: Readonly<
   rng: "string",
 };
 
+/** Characters of stored parameters: the longest prompts and many sigmas fit. */
+const MAX_STORED = 1 << 20;
+
 /** Options whose names are not those of the fields. */
 const OPTION_OF: Readonly<Record<string, string>> = { trueCfgScale: "cfgScale" };
 
@@ -234,6 +237,12 @@ export function fromStored(
       "bad_file",
       `Cannot make "${file}" again: it holds no "${PARAMETERS_KEYWORD}" text chunk. Only pictures of this program ` +
         `do, and many sites strip it`,
+    );
+  }
+  if (text.length > MAX_STORED) {
+    throw new LssgenError(
+      "bad_file",
+      `Cannot make "${file}" again: its "${PARAMETERS_KEYWORD}" text has ${text.length} characters, expected at most ${MAX_STORED}`,
     );
   }
   let stored: unknown;

@@ -25,6 +25,9 @@ export const MOST_KERNELS = 256;
 /** Tunings kept: a machine has few adapters. */
 const MOST_TUNINGS = 16;
 
+/** Characters of a list that is parsed: all lists of kernels at their longest have about a million. */
+const MOST_CHARACTERS = 1 << 23;
+
 /** The tunings kept, one an adapter. */
 export function storedTunings(): MatmulTuning[] {
   return read(TUNINGS).filter((t): t is MatmulTuning =>
@@ -65,7 +68,9 @@ export const storedKernels: KernelMemory = {
 
 function read(name: string): unknown[] {
   try {
-    const stored: unknown = JSON.parse(globalThis.localStorage.getItem(name) ?? "[]");
+    const text = globalThis.localStorage.getItem(name) ?? "[]";
+    if (text.length > MOST_CHARACTERS) return [];
+    const stored: unknown = JSON.parse(text);
     return Array.isArray(stored) ? stored : [];
   } catch {
     return [];

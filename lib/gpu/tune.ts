@@ -401,7 +401,7 @@ export function tuneLike(device: Device, other: Device): void {
 }
 
 /** Whether a stored tuning is of this version and of what the device can do. */
-function usable(tuning: MatmulTuning, device: Device): boolean {
+export function usable(tuning: MatmulTuning, device: Device): boolean {
   const { operands, tiles, texels, arithmetic, reduction, normLoads } = tuning;
   const { ms, tilesMs, texelsMs, arithmeticMs, reductionMs, normMs } = tuning;
   return Object.hasOwn(KERNELS, operands) && typeof normLoads === "number" && normLoads >= 0 &&

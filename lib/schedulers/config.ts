@@ -58,6 +58,12 @@ export class SchedulerConfig {
     return n;
   }
 
+  /** The class for messages, whatever stands in its place. */
+  private get called(): string {
+    const name = this.values._class_name;
+    return typeof name === "string" ? name : `Scheduler ${shortJson(name)}`;
+  }
+
   /** Refuses options that are set to something else than off. */
   refuse(...keys: readonly string[]): void {
     for (const key of keys) {
@@ -65,9 +71,7 @@ export class SchedulerConfig {
       if (value === undefined || value === null || value === false) continue;
       throw new LssgenError(
         "unsupported",
-        `${this.values._class_name}: option "${key}" is ${
-          shortJson(value)
-        }, which is not supported; switch it off`,
+        `${this.called}: option "${key}" is ${shortJson(value)}, which is not supported; switch it off`,
       );
     }
   }
@@ -77,7 +81,7 @@ export class SchedulerConfig {
     if (!this.flag(key, true)) return;
     throw new LssgenError(
       "unsupported",
-      `${this.values._class_name}: option "${key}" is on${
+      `${this.called}: option "${key}" is on${
         this.values[key] === undefined ? " by default" : ""
       }, which is not supported; set it to false`,
     );
@@ -126,7 +130,7 @@ export class SchedulerConfig {
     const value = shortJson(this.values[key]);
     return new LssgenError(
       "unsupported",
-      `${this.values._class_name}: option "${key}" is ${value}, expected ${expected}`,
+      `${this.called}: option "${key}" is ${value}, expected ${expected}`,
     );
   }
 }

@@ -99,7 +99,7 @@ function isFinite(step: Step): boolean {
 
 /** Whether a stored config is a flow model's. */
 export function isFlow(config: Readonly<Record<string, unknown>>): boolean {
-  return String(config._class_name).startsWith("FlowMatch");
+  return typeof config._class_name === "string" && config._class_name.startsWith("FlowMatch");
 }
 
 /**
@@ -193,7 +193,7 @@ export function scheduleNamed(text: string): string | undefined {
  * @throws {LssgenError} `bad_option`.
  */
 export function checkFree(config: Readonly<Record<string, unknown>>, what: string): void {
-  const className = String(config._class_name);
+  const className = typeof config._class_name === "string" ? config._class_name : "";
   if (!BOUND.includes(className)) return;
   throw new LssgenError(
     "bad_option",

@@ -200,11 +200,20 @@ export class ConfigReader {
   }
 }
 
+/** Characters of a config, which has a few thousand: brackets within brackets cost thirty times their size in memory. */
+const MAX_CONFIG = 1 << 20;
+
 /** Reads a JSON file of a folder. @throws {LssgenError} `bad_file` when it is missing or not an object. */
 export async function readConfig(folder: FolderSource, path: string): Promise<ConfigReader> {
   const name = `${folder.name}/${path}`;
   const text = await folder.text(path);
   if (text === undefined) throw new LssgenError("bad_file", `"${name}" is missing`);
+  if (text.length > MAX_CONFIG) {
+    throw new LssgenError(
+      "bad_file",
+      `"${name}" has ${text.length} characters, expected at most ${MAX_CONFIG}`,
+    );
+  }
   let json: unknown;
   try {
     json = parsePythonJson(text);
