@@ -258,6 +258,7 @@ const TASKS_RUN: Readonly<Record<string, string>> = {
   "web:build": "tools/publish_check.ts, a gate of tools/test.ts",
   "test:web": "itself, where there is Chromium",
   bench: "minutes; bench/ is type-checked",
+  fuzz: "fuzz_test.ts runs every target on few inputs",
   tune: "seconds of measuring; gpu_tune_test.ts runs what it calls",
   "publish:check": "a gate of tools/test.ts",
   shaders: "a gate of tools/test.ts, with --check",
