@@ -10,6 +10,7 @@ import { elements } from "../../tensor.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { RowRange } from "../safetensors.ts";
 import type { NameFamily, Origin } from "./family.ts";
+import { endToEnd } from "./view.ts";
 
 /** Rows of a file's tensor that come from rows of a component's tensor. */
 interface Piece {
@@ -106,14 +107,7 @@ export class OriginalCheckpoint implements Checkpoint {
     const parts = await Promise.all(
       cut(pieces, rows).map(({ name, rows }) => this.source.readF32(name, rows)),
     );
-    if (parts.length === 1) return parts[0];
-    const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      values.set(part, at);
-      at += part.length;
-    }
-    return values;
+    return endToEnd(parts);
   }
 
   private join(tensor: string, parts: [string, Origin][], family: NameFamily): Joined {

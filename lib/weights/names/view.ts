@@ -86,14 +86,7 @@ export class RenamedCheckpoint implements Checkpoint {
     if (place.transposed) return await this.transposedF32(place, rows);
     const ranges = rangesOf(place, rows);
     const parts = await Promise.all(ranges.map((range) => this.source.readF32(place.tensor, range)));
-    if (parts.length === 1) return parts[0];
-    const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      values.set(part, at);
-      at += part.length;
-    }
-    return values;
+    return endToEnd(parts);
   }
 
   /** Shape and type under the new name. */
@@ -161,6 +154,18 @@ export class RenamedCheckpoint implements Checkpoint {
       `"${this.name}": tensor "${tensor}" ${what}; the file may belong to another architecture`,
     );
   }
+}
+
+/** Values of several pieces, one after the other. */
+export function endToEnd(parts: readonly Float32Array<ArrayBuffer>[]): Float32Array<ArrayBuffer> {
+  if (parts.length === 1) return parts[0];
+  const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    values.set(part, at);
+    at += part.length;
+  }
+  return values;
 }
 
 /** The rows of the original that were asked for; `undefined` for all of it. */
