@@ -1,4 +1,6 @@
-/** The arrows of the architecture: imports in lib/ only point downwards, and only the edge knows its host. */
+/**
+ * The arrows of the architecture: imports in lib/ only point downwards, none go round in a circle, and only the edge knows its host.
+ */
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, relative } from "@std/path";
@@ -135,6 +137,34 @@ function upward(files: readonly Source[]): string[] {
   return wrong;
 }
 
+/** Files that are opened from outside. */
+const DOORS = ["mod.ts", "cli.ts", "lssgen.ts", "kernels.ts"];
+
+/**
+ * Circles among files by their imports, each as its files in the order of the arrows. Type-only imports count: two files that
+ * need each other's types cannot be read one after the other either.
+ */
+function circles(files: readonly Source[]): string[] {
+  const arrows = new Map(files.map(({ path, values, types }) => [
+    path,
+    [...values, ...types].filter((specifier) => specifier.startsWith(".")).map((s) => resolve(path, s)),
+  ]));
+  const found: string[] = [];
+  const done = new Set<string>();
+  const way: string[] = [];
+  const follow = (path: string): void => {
+    const from = way.indexOf(path);
+    if (from >= 0) found.push([...way.slice(from), path].join(" → "));
+    if (from >= 0 || done.has(path)) return;
+    way.push(path);
+    for (const next of arrows.get(path) ?? []) follow(next);
+    way.pop();
+    done.add(path);
+  };
+  for (const path of arrows.keys()) follow(path);
+  return found;
+}
+
 const HOST =
   /\bDeno\s*\.|["']node:|\bprocess\s*\.|\bdocument\s*\.|\bwindow\s*\.(?!ts\b)|\brequire\s*\(\s*["']/;
 
@@ -142,6 +172,24 @@ Deno.test("imports in lib/ point downwards only", async () => {
   const files = await sources("lib");
   assert(files.length > 10, `only ${files.length} files found`);
   assertEquals(upward(files), []);
+});
+
+Deno.test("no imports of the library, the page, the training or the tools go round in a circle", async () => {
+  const folders = await Promise.all(["lib", "web", "train", "tools", "bench", "tests"].map(sources));
+  const doors = await Promise.all(
+    DOORS.map(async (path) => parse(path, await Deno.readTextFile(`${ROOT}${path}`))),
+  );
+  assertEquals(circles([...folders.flat(), ...doors]), []);
+});
+
+Deno.test("the search for circles finds one of three files that only types close", () => {
+  const files = [
+    parse("lib/a.ts", `import { b } from "./x/b.ts";\n`),
+    parse("lib/x/b.ts", `export { c } from "../c.ts";\n`),
+    parse("lib/c.ts", `import type { A } from "./a.ts";\nimport "./d.ts";\n`),
+    parse("lib/d.ts", ""),
+  ];
+  assertEquals(circles(files), ["lib/a.ts → lib/x/b.ts → lib/c.ts → lib/a.ts"]);
 });
 
 Deno.test("outside lib/cli nothing in lib/ knows Deno, Node or a page", async () => {

@@ -27,7 +27,7 @@ import { checkOutput, outputPaths, writeWhole } from "./output.ts";
 import { PARAMETERS_KEYWORD, pictureFile } from "./picture.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
 import { followedPaths, fromStored, loraSpec, toEngineChoice, toRequest } from "./request.ts";
-import type { EngineChoice } from "./request.ts";
+import type { EngineChoice } from "./engine_choice.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 

@@ -15,7 +15,8 @@ import { loraNames } from "./lora_folder.ts";
 import type { Parsed } from "./options.ts";
 import { buildPage, pageFiles } from "./page_files.ts";
 import { pictureFile, pictureText } from "./picture.ts";
-import { type EngineChoice, toEngineChoice } from "./request.ts";
+import type { EngineChoice } from "./engine_choice.ts";
+import { toEngineChoice } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A1111's. */

@@ -6,9 +6,9 @@
  * @module
  */
 
-import type { DeviceInfo } from "./device.ts";
+import type { DeviceInfo } from "./device_info.ts";
 import type { TexelAccess } from "./kernel.ts";
-import type { MatmulKernel, Operands } from "./tune.ts";
+import type { MatmulKernel, Operands } from "./tuning.ts";
 
 /** What one compute unit (SM, work-group processor, Xe core, core) has; rates are per clock. */
 export interface ComputeUnit {

@@ -8,7 +8,10 @@ import { DeviceLostError, LssgenError, NoAdapterError } from "../errors.ts";
 import { expectedTexels } from "./adapters.ts";
 import { DISPATCH_MS, DispatchBudget } from "./budget.ts";
 import { KernelCache } from "./kernel.ts";
+import type { DeviceInfo } from "./device_info.ts";
 import { Memory } from "./memory.ts";
+
+export type { DeviceInfo } from "./device_info.ts";
 
 /** What {@linkcode openDevice} may be told. */
 export interface DeviceOptions {
@@ -25,34 +28,6 @@ export interface DeviceOptions {
   dispatchMs?: number;
   /** Refuse subgroups although the adapter has them. */
   withoutSubgroups?: boolean;
-}
-
-/** What the adapter is and can do, as plain data for `--list-devices`, tuning files and reports. */
-export interface DeviceInfo {
-  /** Names as the adapter gives them. */
-  readonly vendor: string;
-  /** Family of the GPU. */
-  readonly architecture: string;
-  /** Free text, for example the driver's name for the GPU. */
-  readonly description: string;
-  /** Whether it runs on the CPU (WebGPU: a fallback adapter), as llvmpipe and SwiftShader do. */
-  readonly fallback: boolean;
-  /** Whether kernels may use `f16` (feature shader-f16). */
-  readonly f16: boolean;
-  /** Whether dispatches can be timed on the GPU (feature timestamp-query). */
-  readonly timestamps: boolean;
-  /** Whether kernels may use subgroup operations. */
-  readonly subgroups: boolean;
-  /** Largest storage binding in bytes; larger tensors are bound in parts. */
-  readonly maxBindingBytes: number;
-  /** Largest buffer in bytes. */
-  readonly maxBufferBytes: number;
-  /** Workgroup memory in bytes. */
-  readonly workgroupBytes: number;
-  /** Invocations in one workgroup. */
-  readonly workgroupInvocations: number;
-  /** Whether kernels may read textures as storage (WGSL's readonly_and_readwrite_storage_textures). */
-  readonly storageTexels: boolean;
 }
 
 /** An open GPU: queue, memory pool, compiled kernels, and whether it is still alive. */

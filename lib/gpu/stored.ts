@@ -6,7 +6,7 @@
  */
 
 import type { KernelSpec } from "./kernel.ts";
-import type { MatmulTuning } from "./tune.ts";
+import type { MatmulTuning } from "./tuning.ts";
 
 /** Where lists of kernels are kept between runs: see {@linkcode warmKernels}. */
 export interface KernelMemory {

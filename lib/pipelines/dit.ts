@@ -12,7 +12,8 @@ import { firstChannels } from "../ops/elementwise.ts";
 import { costOf, ditFlops } from "../scaling/flops.ts";
 import { type ConfigReader, readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { checkChannels, loadComponent } from "./family.ts";
+import { loadComponent } from "./family.ts";
+import { checkChannels } from "./fitting_parts.ts";
 import { repeated, withGuidance } from "./guidance.ts";
 import { vaeConfig } from "./vae.ts";
 

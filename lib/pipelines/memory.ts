@@ -15,7 +15,7 @@ import { readModelIndex } from "../weights/model_folder.ts";
 import { familyOf } from "./families.ts";
 import { Opened, ownSettings } from "./family.ts";
 import { KEPT_ENCODER_BYTES } from "./prompts.ts";
-import { rehearse } from "./text_to_image.ts";
+import { rehearse } from "./rehearsing.ts";
 import type { GenerateRequest, PipelineOptions } from "./types.ts";
 
 /** A component's weights. */

@@ -13,7 +13,8 @@ import { t5Config } from "../models/t5.ts";
 import { costOf, sd3Flops } from "../scaling/flops.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
-import { checkChannels, checkWidth, encoderTexts, loadComponent } from "./family.ts";
+import { encoderTexts, loadComponent } from "./family.ts";
+import { checkChannels, checkWidth } from "./fitting_parts.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import {
   ClipPrompts,

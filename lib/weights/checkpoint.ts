@@ -7,41 +7,15 @@
 import { LssgenError } from "../errors.ts";
 import { isUnfinished } from "../impostor.ts";
 import type { ByteSource, FolderSource } from "./bytes.ts";
-import { GGUF_MAGIC, GgufFile, type GgufValue, openGguf } from "./gguf.ts";
+import { GGUF_MAGIC, GgufFile, openGguf } from "./gguf.ts";
 import { readConfig } from "./model_folder.ts";
 import type { PartKind } from "./names/family.ts";
 import { withScales } from "./scales.ts";
 import { underDiffusersNames } from "./names/original.ts";
-import { openSafetensors, type RowRange, SafetensorsFile } from "./safetensors.ts";
+import { openSafetensors, SafetensorsFile } from "./safetensors.ts";
+import type { Checkpoint } from "./types.ts";
 
-/** Tensors by name, whatever file they lie in. */
-export interface Checkpoint {
-  /** File or folder, for messages. */
-  readonly name: string;
-  /**
-   * The header's facts: safetensors' `__metadata__` (`modelspec.architecture`, …), GGUF's keys (`general.architecture`,
-   * the tokenizer, …); of a set of files, those of all.
-   */
-  readonly metadata?: ReadonlyMap<string, GgufValue>;
-  /** Every tensor's name. */
-  names(): Iterable<string>;
-  /** Shape and stored type; `undefined` when absent. */
-  info(name: string): { readonly shape: readonly number[]; readonly dtype: string } | undefined;
-  /**
-   * Little-endian bytes as stored; only `rows` of the first axis where given.
-   *
-   * @param into Memory that may be used for the answer, which then is a view of it.
-   */
-  read(
-    name: string,
-    rows?: RowRange,
-    into?: Uint8Array<ArrayBuffer>,
-  ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }>;
-  /** The values as f32, whatever the storage; only `rows` of the first axis where given. */
-  readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>>;
-  /** Whether reading a tensor in parts costs as much for each part as for all of it. */
-  wholeOnly?(name: string): boolean;
-}
+export type { Checkpoint } from "./types.ts";
 
 /** A folder in diffusers' layout whose components' weights lie elsewhere: in single files of other layouts. */
 export interface ComponentFolder extends FolderSource {

@@ -10,7 +10,7 @@
  */
 
 import { LssgenError, shortJson } from "../errors.ts";
-import type { Checkpoint } from "./checkpoint.ts";
+import type { Checkpoint } from "./types.ts";
 import { toF32 } from "./dtypes.ts";
 import type { ConfigReader } from "./model_folder.ts";
 import type { RowRange } from "./safetensors.ts";

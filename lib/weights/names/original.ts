@@ -6,7 +6,7 @@
  */
 
 import { LssgenError } from "../../errors.ts";
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint } from "../types.ts";
 import type { RowRange } from "../safetensors.ts";
 import { CLIP_FLAT_NAMES, CLIP_NAMES, OPEN_CLIP_NAMES } from "./clip.ts";
 import { DIT_DIFFUSERS_NAMES, DIT_NAMES, PIXART_DIFFUSERS_NAMES, PIXART_NAMES } from "./dit.ts";

@@ -7,7 +7,7 @@
 
 import { LssgenError } from "../../errors.ts";
 import { elements } from "../../tensor.ts";
-import type { Checkpoint } from "../checkpoint.ts";
+import type { Checkpoint } from "../types.ts";
 import type { RowRange } from "../safetensors.ts";
 import type { NameFamily, Origin } from "./family.ts";
 import { endToEnd } from "./view.ts";

@@ -1,0 +1,45 @@
+/**
+ * Which engine draws, as the command line names it and pictures store it.
+ *
+ * @module
+ */
+
+import type { Prediction } from "../model_files/model_files.ts";
+
+/** What picks the engine rather than the picture. */
+export interface EngineChoice {
+  /** Model file or folder as typed; undefined for the embedded model. */
+  readonly model?: string;
+  /** Denoiser's file. */
+  readonly diffusionModel?: string;
+  /** Autoencoder's file. */
+  readonly vae?: string;
+  /** CLIP L's file. */
+  readonly clipL?: string;
+  /** CLIP bigG's file. */
+  readonly clipG?: string;
+  /** T5's file. */
+  readonly t5?: string;
+  /** Folder of configs for a model in files. */
+  readonly config?: string;
+  /** What the denoiser predicts. */
+  readonly prediction?: Prediction;
+  /** Folder with weights of the learned upsampler. */
+  readonly upsamplerWeights?: string;
+  /** LoRA files, each with `:scale` where that is not 1. */
+  readonly loras?: readonly string[];
+  /** Folder of the LoRAs that prompts name. */
+  readonly loraModelDir?: string;
+  /** Type of the activations. */
+  readonly dtype?: "f32" | "f16";
+  /** Picture to begin with. */
+  readonly initImg?: string;
+  /** What of it is drawn anew. */
+  readonly mask?: string;
+  /** File or folder of a tiny autoencoder. */
+  readonly taesd?: string;
+  /** Whether it makes previews only. */
+  readonly taesdPreviewOnly?: boolean;
+  /** Largest activation in MiB. */
+  readonly maxActivation?: number;
+}

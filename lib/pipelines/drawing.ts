@@ -1,0 +1,310 @@
+/**
+ * An open pipeline: a request becomes pictures, by text encoding, the stages and decoding.
+ *
+ * @module
+ */
+
+import { AbortedError, LssgenError } from "../errors.ts";
+import type { Device } from "../gpu/device.ts";
+import { Recorder, type Scope } from "../gpu/recorder.ts";
+import { pixelsOf } from "../image/picture_file.ts";
+import type { Picture } from "../image/png.ts";
+import { firstSeed } from "../random.ts";
+import { runPlan } from "../scaling/lssgen.ts";
+import type { Plan, StagePlan } from "../scaling/types.ts";
+import type { Tensor } from "../tensor.ts";
+import type { LoraTag } from "../text/prompt_syntax.ts";
+import { checkRunOptions, checkTypes } from "./checked_options.ts";
+import type { Denoiser, Encoded, LoadContext } from "./family.ts";
+import { generation } from "./generation.ts";
+import { type GpuDenoising, gpuDenoising, seededNoise, torchNoise } from "./latents.ts";
+import type { Model, Networks } from "./networks.ts";
+import { pasteInto } from "./pictures.ts";
+import { previewOf } from "./preview.ts";
+import { type AppliedLoras, openLoras, sameLoras } from "./prompt_loras.ts";
+import { notFinite } from "./prompts.ts";
+import { planPicture, readPrompts, type ReadRequest, resolve, type Resolved } from "./resolved_request.ts";
+import type {
+  GeneratedImage,
+  GenerateOptions,
+  GenerateRequest,
+  GenerateResult,
+  Generation,
+  ModelInfo,
+  Pipeline,
+  Progress,
+} from "./types.ts";
+
+/** A model whose networks are open; its pictures are drawn one after the other. */
+export class TextToImage implements Pipeline {
+  private queue: Promise<unknown> = Promise.resolve();
+  private closed = false;
+
+  readonly info: ModelInfo;
+
+  constructor(
+    private readonly model: Model,
+    private readonly context: LoadContext,
+    private readonly networks: Networks,
+    private loras: AppliedLoras,
+  ) {
+    this.info = model.info;
+  }
+
+  plan(request: Omit<GenerateRequest, "prompt">): Plan {
+    return planPicture(this.info, request);
+  }
+
+  generate(request: GenerateRequest, options: GenerateOptions = {}): Generation {
+    try {
+      checkRunOptions(options);
+    } catch (error) {
+      return generation(() => Promise.reject(error), {});
+    }
+    return generation((options) => {
+      const run = this.queue.then(() => this.run(request, options));
+      this.queue = run.catch(() => undefined);
+      return run;
+    }, options);
+  }
+
+  private async run(request: GenerateRequest, options: GenerateOptions): Promise<GenerateResult> {
+    if (this.closed) throw new LssgenError("bad_option", "The pipeline was closed; open another");
+    if (options.signal?.aborted) throw new AbortedError();
+    const { info } = this;
+    const { vae, tiny, decoder } = this.networks;
+    const { device, dtype, kernels } = this.context;
+    checkTypes(request);
+    const { image, mask } = await decoded(request);
+    const asked = { ...request, image, mask };
+    const p = resolve(info, asked, info.learnedUpsampler);
+    const plan = this.plan(asked);
+    const clock = new Clock(device);
+    const report = options.onProgress;
+    const read = readPrompts(info, p);
+    if (await this.change(read.loras, options)) await clock.lap("load");
+
+    using r = new Recorder(device, dtype, options.signal);
+    report?.({ phase: "encode" });
+    const encoded = await this.encode(r, read);
+    await clock.lap("encode");
+
+    const images: GeneratedImage[] = [];
+    const { prompts = [p.prompt] } = encoded;
+    const count = p.count * prompts.length;
+    firstSeed(p.seed, count);
+    for (let picture = 0; picture < count; picture++) {
+      const which = Math.floor(picture / p.count);
+      using scope = r.scope();
+      const latents = await runPlan(
+        plan,
+        gpuDenoising({
+          ...this.denoising(r, scope, { image, mask }),
+          denoise: encoded.denoiser(which),
+          noise: p.rng === "philox" ? seededNoise(p.seed + picture, 0) : torchNoise(p.seed + picture, p.rng),
+          preview: async (x0, stage, done) =>
+            report?.({
+              ...denoising(picture, plan, stage, done),
+              preview: await previewOf({ r, info, vae, tiny }, options.preview ?? "auto", x0),
+            }),
+          onUpsample: ({ index, width, height }) =>
+            report?.({
+              phase: "upsample",
+              image: picture,
+              stage: index + 1,
+              stages: plan.stages.length,
+              width,
+              height,
+            }),
+        }),
+        {
+          signal: options.signal,
+          previewEvery: report && options.previewEvery,
+          onProgress: (s) =>
+            report?.({ ...denoising(picture, plan, plan.stages[s.stage], s.step), sigma: s.sigma }),
+        },
+      );
+      await clock.lap("denoise");
+      report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
+      const rgb = await toBytes(r, await decoder.decode(r, latents)) ??
+        await this.failed(r, latents, p, plan);
+      if (image && mask) pasteInto(rgb, image, mask, plan.width, plan.height);
+      await clock.lap("decode");
+      const { count: _, image: _image, mask: _mask, ...parameters } = p;
+      const seed = p.seed + picture;
+      const prompt = prompts[which];
+      const { width, height } = plan;
+      const made = { ...parameters, prompt, width, height, seed };
+      images.push({ width, height, rgb, seed, parameters: made });
+    }
+    kernels?.add(r.kernels);
+    return {
+      images,
+      plan,
+      timings: clock.laps(),
+      warnings: [...this.loras.warnings, ...plan.warnings, ...read.warnings, ...encoded.warnings],
+    };
+  }
+
+  /**
+   * Sees to it that the LoRAs which the prompt names, and no others, are in the weights: another set loads the denoiser and
+   * the text encoders anew.
+   *
+   * @returns Whether anything was loaded.
+   */
+  private async change(tags: readonly LoraTag[], { signal, onProgress }: GenerateOptions): Promise<boolean> {
+    const { model, networks } = this;
+    if (networks.network && sameLoras(tags, this.loras.tags)) return false;
+    // What cannot be applied is told before anything is given up.
+    const { loras, warnings } = await openLoras(model, this.context, tags);
+    if (networks.network) {
+      networks.parts.splice(networks.parts.indexOf(networks.network), 1);
+      networks.network[Symbol.dispose]();
+      networks.network = undefined;
+    }
+    // The network keeps its signal for encoders that it loads later: it must not be this picture's.
+    const loading = new AbortController();
+    const stop = (): void => loading.abort();
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      const context = { ...this.context, loras, signal: loading.signal, onProgress };
+      networks.network = await model.family.load(context);
+      networks.parts.push(networks.network);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+    }
+    this.loras = { tags, warnings };
+    return true;
+  }
+
+  /** Records what a picture launches, each network once a stage. For devices that do nothing. */
+  async rehearse(request: GenerateRequest): Promise<void> {
+    const { device, dtype, signal } = this.context;
+    const p = resolve(this.info, request, this.info.learnedUpsampler);
+    using r = new Recorder(device, dtype, signal);
+    const encoded = await this.encode(r, readPrompts(this.info, p));
+    using scope = r.scope();
+    const latents = await runPlan(
+      this.plan(request),
+      gpuDenoising({
+        // Never looked at.
+        ...this.denoising(r, scope, { image: p.image && NO_PICTURE, mask: p.mask && NO_PICTURE }),
+        denoise: onceAStage(encoded.denoiser()),
+        noise: seededNoise(0, 0), // never drawn
+      }),
+      { signal },
+    );
+    await this.networks.decoder.decode(r, latents);
+  }
+
+  /** Says which network gave what is not finite. Looked for only now: the steps wait for no read-back. */
+  private async failed(r: Recorder, latents: Tensor, p: Resolved, plan: Plan): Promise<never> {
+    const { networks: { decoder, tiny }, context: { dtype, index } } = this;
+    if ((await r.read(latents)).every(Number.isFinite)) {
+      const folder = decoder === tiny ? "the small autoencoder's file" : "vae";
+      throw notFinite(folder, `The autoencoder (${folder})`, dtype);
+    }
+    const folder = ["transformer", "unet"].find((name) => index.components.has(name)) ?? "the network";
+    // Pictures are encoded where one was given, and between stages.
+    if (!p.image && plan.stages.length === 1) {
+      throw notFinite(folder, `The denoising network "${folder}"`, dtype);
+    }
+    throw notFinite(
+      `${folder} or vae`,
+      `The denoising network "${folder}", or the encoder of the autoencoder "vae",`,
+      dtype,
+    );
+  }
+
+  private encode(r: Recorder, { request }: ReadRequest): Promise<Encoded> {
+    return this.networks.network!.encode(r, request);
+  }
+
+  /** What denoising works with, whatever is drawn. */
+  private denoising(
+    r: Recorder,
+    scope: Scope,
+    { image, mask }: { image?: Picture; mask?: Picture },
+  ): Omit<GpuDenoising, "denoise" | "noise"> {
+    const { vae, upsampler } = this.networks;
+    const { latentChannels: channels, maskInput } = this.info;
+    return { r, scope, channels, vae, upsampler, image, mask, maskInput };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.closed = true;
+    await this.queue;
+    for (const part of this.networks.parts.reverse()) part[Symbol.dispose]();
+    this.networks.parts.length = 0;
+    this.context.device.memory.trim();
+  }
+}
+
+/** Stands for a picture whose pixels do not matter. */
+const NO_PICTURE: Picture = { width: 1, height: 1, channels: 1, data: new Uint8Array(1) };
+
+/** The pictures of a request, read from their files. */
+async function decoded({ image, mask }: GenerateRequest): Promise<{ image?: Picture; mask?: Picture }> {
+  return { image: image && await pixelsOf(image), mask: mask && await pixelsOf(mask) };
+}
+
+/** The network at each stage's first step; what it gives then stands for all others. */
+function onceAStage(denoise: Denoiser): Denoiser {
+  let known: StagePlan | undefined;
+  return (r, latents, step, stage): Tensor => {
+    if (stage === known) return r.tensor(latents.shape, "f32");
+    known = stage;
+    return denoise(r, latents, step, stage);
+  };
+}
+
+/** Progress of a step. */
+function denoising(image: number, plan: Plan, stage: StagePlan, step: number): Progress {
+  return {
+    phase: "denoise",
+    image,
+    stage: stage.index + 1,
+    stages: plan.stages.length,
+    step,
+    steps: stage.steps.length,
+    width: stage.width,
+    height: stage.height,
+  };
+}
+
+/** Milliseconds by phase; a lap waits for the GPU, so there are only a few. */
+class Clock {
+  private readonly sums = new Map<string, number>();
+  private at = performance.now();
+
+  constructor(private readonly device: Device) {}
+
+  async lap(phase: string): Promise<void> {
+    await this.device.idle();
+    const now = performance.now();
+    this.sums.set(phase, (this.sums.get(phase) ?? 0) + now - this.at);
+    this.at = now;
+  }
+
+  laps(): { phase: string; ms: number }[] {
+    return [...this.sums].map(([phase, ms]) => ({ phase, ms }));
+  }
+}
+
+/**
+ * Picture [1, H, W, 3] in −1 … 1 → bytes, rounded as diffusers does; undefined when a value is not finite, which a black picture
+ * would hide.
+ */
+async function toBytes(
+  r: Recorder,
+  picture: Parameters<Recorder["read"]>[0],
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const data = await r.read(picture);
+  const bytes = new Uint8Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const v = data[i];
+    if (!Number.isFinite(v)) return undefined;
+    bytes[i] = Math.round(Math.min(1, Math.max(0, v / 2 + 0.5)) * 255);
+  }
+  return bytes;
+}

@@ -1,0 +1,91 @@
+/**
+ * The networks of a pipeline: the denoiser, its autoencoders and its learned upsampler.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
+import type { FolderSource } from "../weights/bytes.ts";
+import { isComponentFolder } from "../weights/checkpoint.ts";
+import { type Component, type Family, loadComponent, type LoadContext, type Network } from "./family.ts";
+import type { ModelInfo, PipelineOptions } from "./types.ts";
+import { type Autoencoder, loadTinyVae, loadVae } from "./vae.ts";
+
+/** A model as its configs and the caller describe it. */
+export interface Model {
+  readonly family: Family;
+  readonly info: ModelInfo;
+  readonly options: PipelineOptions;
+}
+
+/** All networks but the text encoders, each added to `parts` as it is there. */
+export async function openNetworks(
+  { family, info, options }: Model,
+  context: LoadContext,
+  parts: Disposable[],
+): Promise<Networks> {
+  const own = <P extends Disposable>(part: P): P => {
+    parts.push(part);
+    return part;
+  };
+  const tinyVae = options.tinyVae ??
+    (isComponentFolder(context.folder) ? await context.folder.tinyVae() : undefined);
+  const tiny = tinyVae && own(await loadTinyVae({ ...context, folder: tinyVae }, "", info.latentChannels));
+  const upsampler = info.learnedUpsampler
+    ? own(await loadUpsampler(context, options.upsamplerWeights, info.latentChannels))
+    : undefined;
+  // The large ones last: what is wrong with the user's own folders is said before minutes have gone.
+  const vae = own(await loadVae(context, info.latentChannels));
+  const network = own(await family.load(context));
+  const decoder = options.tinyDecode && tiny ? tiny : vae;
+  return { network, vae, tiny, decoder, upsampler: upsampler?.model, parts };
+}
+
+/**
+ * The learned upsampler of the model's own folder, or of a folder that the user brings.
+ *
+ * @throws {LssgenError} `bad_option` when it is made for other latents.
+ */
+async function loadUpsampler(
+  context: LoadContext,
+  own: FolderSource | undefined,
+  channels: number,
+): Promise<Component<LatentUpsampler>> {
+  const where = own ? { ...context, folder: own } : context;
+  return await loadComponent(where, own ? "" : "upsampler", (w, json) => {
+    const config = latentUpsamplerConfig(json);
+    for (const key of ["in_channels", "out_channels"] as const) {
+      if (config[key] !== channels) {
+        throw new LssgenError(
+          "bad_option",
+          `"${where.folder.name}": the upsampler's ${key} is ${
+            config[key]
+          }, the model's latents have ${channels} ` +
+            "channels; take one trained for this model, or --upsampler bicubic",
+        );
+      }
+    }
+    const upsampler = new LatentUpsampler(w, config);
+    if (upsampler.scale !== 2) {
+      throw new LssgenError(
+        "unsupported",
+        `"${where.folder.name}": the upsampler enlarges ${upsampler.scale} times (strides), stages grow by 2`,
+      );
+    }
+    return upsampler;
+  });
+}
+
+/** Networks of an open pipeline. */
+export interface Networks {
+  /** Absent after a change of LoRAs that failed: the next picture loads it. */
+  network: Network | undefined;
+  readonly vae: Autoencoder;
+  readonly tiny: Autoencoder | undefined;
+  /** What makes the result. */
+  readonly decoder: Autoencoder;
+  readonly upsampler: LatentUpsampler | undefined;
+  /** All of them, in the order they were opened. */
+  readonly parts: Disposable[];
+}
