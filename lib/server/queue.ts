@@ -64,8 +64,8 @@ export type Outcome =
   | { readonly drawn: Drawn }
   /** It failed; the queue decides whether it is tried again. */
   | { readonly error: unknown }
-  /** It was not done, and is left for another machine: this one ends, or has not what the job needs. */
-  | { readonly release: string };
+  /** It was not done, and is left for another machine: this one ends (`now`), or has not what the job needs (`later`). */
+  | { readonly release: string; readonly when: "now" | "later" };
 
 /** See the module. */
 export interface JobQueue {
@@ -102,11 +102,22 @@ export async function work(
     try {
       outcome = { drawn: await draw(claim) };
     } catch (error) {
-      outcome = error instanceof LeftForOthers ? { release: error.message } : { error };
+      outcome = error instanceof LeftForOthers ? { release: error.message, when: error.when } : { error };
     }
     await queue.finish(claim, outcome);
   }
 }
 
 /** Thrown by a machine that does not draw a job itself: another one shall. */
-export class LeftForOthers extends Error {}
+export class LeftForOthers extends Error {
+  /**
+   * Makes it.
+   *
+   * @param message Why, for people.
+   * @param when Whether another machine can draw it now, or some time later.
+   */
+  constructor(message: string, readonly when: "now" | "later") {
+    super(message);
+    this.name = "LeftForOthers";
+  }
+}

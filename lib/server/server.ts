@@ -11,9 +11,10 @@ import type { GeneratedImage, GenerateRequest, RgbPicture } from "../pipelines/t
 import { Bodies } from "./bodies.ts";
 import { ApiError } from "./fields.ts";
 import { Guard } from "./guard.ts";
-import { type Engine, type JobResult, Jobs } from "./jobs.ts";
+import { type Asker, type Engine, type JobResult, Jobs } from "./jobs.ts";
 import { LIMITS, type Limits } from "./limits.ts";
 import type { JobQueue } from "./queue.ts";
+import type { Priority } from "./policy.ts";
 import { metricsText } from "./metrics.ts";
 import {
   editRequests,
@@ -71,6 +72,8 @@ export interface ServerOptions {
   readonly page?: (path: string) => Promise<Response | undefined>;
   /** A queue whose machines are elsewhere; the engine then only plans. Default one in this process. */
   readonly queue?: JobQueue;
+  /** Share of the machines that this server's requests have. Default `normal`. */
+  readonly priority?: Priority;
   /** Further routes, each a function for GET. They answer those who bring the token. */
   readonly gets?: Readonly<Record<string, () => Promise<Response>>>;
   /** Further lines of `/metrics`. */
@@ -327,7 +330,7 @@ export class ImageServer {
           event(pictureEvent(edit, base64(await this.options.pictureFile(image)), image))
         );
       },
-    }, { client: this.clients.get(request) });
+    }, this.asker(request));
     const alive = setInterval(() => send(": waiting\n\n"), ALIVE_EVERY_MS);
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
@@ -377,7 +380,11 @@ export class ImageServer {
     request: Request,
   ): Promise<JobResult> {
     this.checkPlan(requests);
-    return await this.jobs.run(requests, request.signal, undefined, { client: this.clients.get(request) });
+    return await this.jobs.run(requests, request.signal, undefined, this.asker(request));
+  }
+
+  private asker(request: Request): Asker {
+    return { client: this.clients.get(request), priority: this.options.priority };
   }
 
   private async progress(request: Request): Promise<unknown> {
@@ -449,7 +456,7 @@ export class ImageServer {
     if (error instanceof LssgenError) {
       const theirs = ["bad_option", "bad_file", "unsupported"].includes(error.code);
       if (!theirs) this.options.onError?.(error);
-      return new ApiError(theirs ? 422 : 500, error.code, error.message);
+      return new ApiError(theirs ? 422 : error.code === "unavailable" ? 503 : 500, error.code, error.message);
     }
     this.options.onError?.(error);
     // What nobody foresaw may tell of this machine; the log has it.
