@@ -23,6 +23,7 @@ export { fileFolder, fileSource } from "./lib/cli/files.ts";
 export { type HubEnvironment, readHubEnvironment } from "./lib/cli/hub_cache.ts";
 export type { TransferOptions } from "./lib/cli/hub_transfer.ts";
 export { main } from "./lib/cli/main.ts";
+export type { LoadScale, ScaleEntry, ServingParts } from "./lib/cli/scale_entry.ts";
 export type { HubOptions } from "./lib/hub/client.ts";
 export { type HubName, parseHubName } from "./lib/hub/name.ts";
 export type { PieceSizes } from "./lib/hub/ranges.ts";
@@ -31,5 +32,7 @@ export { type ByteSource, type FolderSource } from "./lib/weights/bytes.ts";
 
 if (import.meta.main) {
   spreadThreads();
-  Deno.exit(await main(Deno.args));
+  // Not written out: what an import names in full is fetched at every start, needed or not.
+  const scale = new URL("./scale/mod.ts", import.meta.url).href;
+  Deno.exit(await main(Deno.args, () => import(scale)));
 }

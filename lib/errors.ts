@@ -15,6 +15,7 @@ export type ErrorCode =
   | "out_of_memory"
   | "numeric"
   | "aborted"
+  | "unavailable"
   | "internal";
 
 /**

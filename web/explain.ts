@@ -91,6 +91,8 @@ export function explain(code: ErrorCode, message: string, own: boolean): Explana
       return { title: "The picture came out damaged", hints: [detail], retry: true };
     case "aborted":
       return { title: "Stopped", hints: [], retry: false };
+    case "unavailable":
+      return { title: "A service does not answer", hints: [detail], retry: true };
     case "internal":
       return {
         title: "Something unexpected happened",

@@ -21,7 +21,16 @@ interface CommandHelp {
 }
 
 /** The commands, by the name typed. */
-export type CommandName = "generate" | "plan" | "inspect" | "compare" | "serve" | "convert" | "download";
+export type CommandName =
+  | "generate"
+  | "plan"
+  | "inspect"
+  | "compare"
+  | "serve"
+  | "worker"
+  | "queue"
+  | "convert"
+  | "download";
 
 /** Every command, in the order of the help. */
 export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
@@ -60,6 +69,22 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
     summary: "the page and an API as A1111's and OpenAI's clients know them",
     words: "",
     examples: ["serve", "serve --model ./FLUX.1-dev --port 8080"],
+  },
+  worker: {
+    summary: "draws for a queue, beside other workers; needs --queue",
+    words: "",
+    examples: [
+      "worker --queue redis://10.0.0.5:6379 --store s3+https://s3.example.org/pictures --models ./models",
+    ],
+  },
+  queue: {
+    summary: "list, retry, cancel and drain the jobs of a queue, and its workers; needs no GPU",
+    words: "list|workers|retry|cancel|drain",
+    examples: [
+      "queue list --queue redis://10.0.0.5:6379",
+      "queue retry all --queue redis://10.0.0.5:6379",
+      "queue cancel 3f9a01c27d44 --queue redis://10.0.0.5:6379",
+    ],
   },
   convert: {
     summary: "weights in another type or format, or a model in one file; needs no GPU",
@@ -121,7 +146,7 @@ const FOREIGN: Readonly<Record<string, CommandName | { readonly instead: string 
 const THINGS = new Set(
   ("play plane planes plans plant plants planet plain plank plano plaza pan phan serge sere sieve serum seven severe " +
     "insect insects insert inspector compass compost compote company compose compete compact comrade general generals " +
-    "generator generative").split(" "),
+    "generator generative queen queens quench quest worked workers workshop works").split(" "),
 );
 
 /** A file's name, as no prompt ends with one. */

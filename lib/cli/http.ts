@@ -39,7 +39,7 @@ export interface Listening {
 /** Listens until {@linkcode Listening.end}. */
 export async function listen(
   options: ListenOptions,
-  handle: (request: Request) => Promise<Response>,
+  handle: (request: Request, address: string) => Promise<Response>,
 ): Promise<Listening> {
   const server = http.createServer({
     headersTimeout: options.headersTimeoutMs ?? 10_000,
@@ -84,7 +84,7 @@ export async function listen(
 async function answer(
   incoming: http.IncomingMessage,
   outgoing: http.ServerResponse,
-  handle: (request: Request) => Promise<Response>,
+  handle: (request: Request, address: string) => Promise<Response>,
   idleMs: number,
 ): Promise<void> {
   const left = new AbortController();
@@ -93,7 +93,9 @@ async function answer(
   });
   outgoing.on("error", () => left.abort());
   const request = toRequest(incoming, left.signal);
-  const response = request ? await handle(request) : new Response("Bad request", { status: 400 });
+  const response = request
+    ? await handle(request, incoming.socket.remoteAddress ?? "")
+    : new Response("Bad request", { status: 400 });
   // A client that has not sent all of its body would take the rest for another request.
   if (!incoming.complete) outgoing.setHeader("connection", "close");
   outgoing.writeHead(response.status, Object.fromEntries(response.headers));

@@ -13,19 +13,22 @@ import { generate } from "./generate.ts";
 import { inspect } from "./inspect.ts";
 import { helpText, parseOptions } from "./options.ts";
 import { plan } from "./plan.ts";
+import { type LoadScale, scaleCommand } from "./scale_entry.ts";
 import { serve } from "./serve.ts";
 import { type Command, printable, type Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
-const RUN: Readonly<Record<CommandName, Command>> = {
+const commands = (scale: LoadScale | undefined): Readonly<Record<CommandName, Command>> => ({
   generate,
   plan,
   inspect,
   compare,
-  serve,
+  serve: (options, terminal) => serve(options, terminal, scale),
+  worker: scaleCommand(scale, ({ worker }, options, terminal) => worker(options, terminal)),
+  queue: scaleCommand(scale, ({ queueCommand }, options, terminal) => queueCommand(options, terminal)),
   convert,
   download,
-};
+});
 
 /** Exit code of a run stopped by Ctrl-C, as shells have it (128 + SIGINT). */
 const EXIT_ABORTED = 130;
@@ -36,9 +39,10 @@ const EXIT_FAILED = 1;
  * Runs one command line.
  *
  * @param args Arguments after the program's name.
+ * @param scale Fetches the package's entry `scale`, for queues. Without it they are refused.
  * @returns Exit code: 0, 1 when the machine failed, 2 for bad options or files, 130 after Ctrl-C.
  */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[], scale?: LoadScale): Promise<number> {
   const encoder = new TextEncoder();
   const controller = new AbortController();
   const draw = (text: string): void => void Deno.stderr.writeSync(encoder.encode(text));
@@ -60,7 +64,7 @@ export async function main(args: readonly string[]): Promise<number> {
     const options = parseOptions(args);
     if (options.ask === "help") terminal.print(helpText(options.command).trimEnd());
     else if (options.ask === "version") terminal.print(VERSION);
-    else await RUN[options.command](options, terminal);
+    else await commands(scale)[options.command](options, terminal);
     return 0;
   } catch (error) {
     // What fails after Ctrl-C failed because of it.

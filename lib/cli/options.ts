@@ -74,7 +74,8 @@ const CHOSEN: readonly string[] = ALL_METHODS.map(({ name }) => name).filter((na
 const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
 const LOADS: readonly CommandName[] = ["generate", "compare", "serve"];
-const PRINTS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "download"];
+const PRINTS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "download", "queue"];
+const QUEUES: readonly CommandName[] = ["serve", "worker", "queue"];
 const OPENS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "serve"];
 const ALL: readonly CommandName[] = [
   "generate",
@@ -453,7 +454,7 @@ export const OPTIONS: readonly Option[] = [
     value: "DIR",
     fallback: "none",
     help: "folder of the LoRAs that prompts name, <lora:name:0.8>",
-    commands: LOADS,
+    commands: [...LOADS, "worker"],
   },
   {
     name: "init-img",
@@ -539,7 +540,7 @@ export const OPTIONS: readonly Option[] = [
     value: "MIB",
     fallback: "256 for guidance, 1024 for the VAE",
     help: "beyond it guidance takes two calls and the VAE tiles",
-    commands: LOADS,
+    commands: [...LOADS, "worker"],
   },
   {
     name: "emphasis",
@@ -555,7 +556,7 @@ export const OPTIONS: readonly Option[] = [
     choices: ["f32", "f16"],
     fallback: "f16 where the adapter has it",
     help: "type of the activations",
-    commands: LOADS,
+    commands: [...LOADS, "worker"],
   },
   {
     name: "from",
@@ -599,7 +600,7 @@ export const OPTIONS: readonly Option[] = [
     also: ["-q"],
     type: "flag",
     help: "no progress",
-    commands: [...LOADS, "download"],
+    commands: [...LOADS, "download", "worker", "queue"],
   },
   {
     name: "port",
@@ -632,7 +633,65 @@ export const OPTIONS: readonly Option[] = [
     min: 16,
     max: 16384,
     fallback: "2048",
-    help: "largest picture that clients may ask for, as a square's side",
+    help: "largest picture that clients may ask for, or that the worker draws, as a square's side",
+    commands: ["serve", "worker"],
+  },
+  {
+    name: "queue",
+    type: "text",
+    value: "URL",
+    fallback: "none: this process draws; its password may be in LSSGEN_QUEUE_PASSWORD",
+    help: "Redis or Valkey between servers and workers, redis://HOST:6379 or rediss:// for TLS",
+    commands: QUEUES,
+  },
+  {
+    name: "store",
+    type: "text",
+    value: "DIR|URL",
+    fallback: "lssgen-store",
+    help: "where pictures of the queue lie: a folder that all see, or s3+https://HOST/BUCKET",
+    commands: QUEUES,
+  },
+  {
+    name: "models",
+    type: "text",
+    value: "DIR",
+    fallback: "the embedded model",
+    help: "folder of the models that the worker holds, each a file or a folder",
+    commands: ["worker"],
+  },
+  {
+    name: "lease",
+    type: "number",
+    min: 1,
+    max: 3600,
+    fallback: "30",
+    help: "seconds that a worker may be silent before its job is given to another",
+    commands: ["worker"],
+  },
+  {
+    name: "drain",
+    type: "number",
+    min: 0,
+    max: 3600,
+    fallback: "25",
+    help: "seconds that the running job may take after SIGTERM, before it is left for another worker",
+    commands: ["worker"],
+  },
+  {
+    name: "client-header",
+    type: "text",
+    value: "NAME",
+    fallback: "the client's address counts",
+    help: "header by which a proxy says who asks, for fair shares, such as X-Real-IP",
+    commands: ["serve"],
+  },
+  {
+    name: "priority",
+    type: "choice",
+    choices: ["high", "normal", "low"],
+    fallback: "normal",
+    help: "share that requests of this server have of the workers: four times, or a quarter",
     commands: ["serve"],
   },
   {

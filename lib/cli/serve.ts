@@ -5,18 +5,22 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import type { Pipeline } from "../pipelines/text_to_image.ts";
+import { type Pipeline, readModelInfo } from "../pipelines/text_to_image.ts";
 import { baseName } from "../server/names.ts";
+import type { Priority } from "../server/policy.ts";
+import type { Engine } from "../server/queue.ts";
 import { ReopeningEngine } from "../server/reopening.ts";
 import { ImageServer } from "../server/server.ts";
 import { openPipeline, quietly, startProgress } from "./generate.ts";
 import { listen } from "./http.ts";
 import { loraNames } from "./lora_folder.ts";
+import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
 import { buildPage, pageFiles } from "./page_files.ts";
 import { pictureFile, pictureText } from "./picture.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { toEngineChoice } from "./request.ts";
+import { type LoadScale, loadScale, type ServingParts } from "./scale_entry.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A1111's. */
@@ -35,9 +39,14 @@ const EXIT_TERMINATED = 143;
 const TOKEN_VARIABLE = "LSSGEN_TOKEN";
 
 /** Runs the command until Ctrl-C or SIGTERM. */
-export async function serve(options: Parsed, terminal: Terminal): Promise<void> {
+export async function serve(options: Parsed, terminal: Terminal, scale?: LoadScale): Promise<void> {
   if (options.words.length > 0) {
     throw new LssgenError("bad_option", `\`serve\` takes no prompt, got "${options.words.join(" ")}"`);
+  }
+  for (const name of ["store", "priority"]) {
+    if (options.text[name] !== undefined && options.text.queue === undefined) {
+      throw new LssgenError("bad_option", `--${name} needs --queue`);
+    }
   }
   const hostname = options.text.host ?? "127.0.0.1";
   const open = !["127.0.0.1", "::1", "localhost"].includes(hostname);
@@ -45,28 +54,25 @@ export async function serve(options: Parsed, terminal: Terminal): Promise<void> 
   const engine = toEngineChoice(options);
   const address = freeAddress(hostname, options.number.port ?? DEFAULT_PORT);
   const stop = Promise.withResolvers<void>();
-  const progress = startProgress(options, terminal);
-  const reopen = async (): Promise<Pipeline> =>
-    await openPipeline(engine, quietly(options, terminal), progress.onProgress);
   let failed: LssgenError | undefined;
-  await using pipeline = new ReopeningEngine(await reopen(), reopen, (error, end) => {
-    progress.end();
-    terminal.note(`${error.message}${end ? "; the server ends" : ", it is opened again"}\n`);
-    if (!end) return;
+  const fail = (error: LssgenError): void => {
     failed = error;
     stop.resolve();
-  });
-  progress.end();
+  };
+  await using drawing = options.text.queue === undefined
+    ? await ownDrawing(options, terminal, engine, fail)
+    : await farDrawing(options, terminal, engine, scale);
+  const { info } = drawing.engine;
   const page = await pageFiles() ?? (await buildPage() ? await pageFiles() : undefined);
   const how = {
-    embeddedGuidance: pipeline.info.embeddedGuidance,
+    embeddedGuidance: info.embeddedGuidance,
     metadata: !options.flag.disableImageMetadata,
-    scheduler: pipeline.info.scheduler,
+    scheduler: info.scheduler,
   };
   // Clients get names of files; where they lie is nobody else's business.
   const shown = namesOnly(engine);
   const { loraModelDir } = engine;
-  const api = new ImageServer(pipeline, {
+  const api = new ImageServer(drawing.engine, {
     pictureFile: (image) => pictureFile(image, shown, how),
     pictureText: (image) => pictureText(image, shown, how),
     token: token || undefined,
@@ -79,6 +85,14 @@ export async function serve(options: Parsed, terminal: Terminal): Promise<void> 
       pictures: 16,
     },
     page,
+    ...drawing.far && {
+      queue: drawing.far.queue,
+      gets: drawing.far.gets,
+      metrics: drawing.far.metrics,
+      maxWaiting: 1024,
+      maxRequests: 2048,
+      priority: options.text.priority as Priority | undefined,
+    },
     onError: (error) => terminal.note(`${error instanceof Error ? error.stack ?? error.message : error}\n`),
   });
   terminal.signal.addEventListener("abort", () => stop.resolve(), { once: true });
@@ -93,7 +107,12 @@ export async function serve(options: Parsed, terminal: Terminal): Promise<void> 
   // Windows has no SIGTERM to listen to.
   const signals = Deno.build.os !== "windows";
   if (signals) Deno.addSignalListener("SIGTERM", terminate);
-  const server = await listen(address, api.handle);
+  const { clientHeader } = options.text;
+  const server = await listen(
+    drawing.far ? { ...address, maxConnections: 4096 } : address,
+    (request, from) =>
+      api.handle(request, clientHeader === undefined ? from : request.headers.get(clientHeader) ?? from),
+  );
   terminal.print(`http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${server.port}/`);
   if (!page) terminal.note("The page was not built (deno task web:build); the API answers without it\n");
   if (open && !token) {
@@ -111,6 +130,46 @@ export async function serve(options: Parsed, terminal: Terminal): Promise<void> 
   clearTimeout(late);
   if (signals) Deno.removeSignalListener("SIGTERM", terminate);
   if (failed) throw failed;
+}
+
+/** What draws, or has others draw. */
+interface Drawing extends AsyncDisposable {
+  readonly engine: Engine;
+  /** The queue to workers elsewhere. */
+  readonly far?: ServingParts;
+}
+
+/** The GPU of this machine. */
+async function ownDrawing(
+  options: Parsed,
+  terminal: Terminal,
+  engine: EngineChoice,
+  fail: (error: LssgenError) => void,
+): Promise<Drawing> {
+  const progress = startProgress(options, terminal);
+  const reopen = async (): Promise<Pipeline> =>
+    await openPipeline(engine, quietly(options, terminal), progress.onProgress);
+  const pipeline = new ReopeningEngine(await reopen(), reopen, (error, end) => {
+    progress.end();
+    terminal.note(`${error.message}${end ? "; the server ends" : ", it is opened again"}\n`);
+    if (end) fail(error);
+  });
+  progress.end();
+  return { engine: pipeline, [Symbol.asyncDispose]: () => pipeline[Symbol.asyncDispose]() };
+}
+
+/** Workers behind a queue; of the model only the configs are read here. */
+async function farDrawing(
+  options: Parsed,
+  terminal: Terminal,
+  choice: EngineChoice,
+  scale: LoadScale | undefined,
+): Promise<Drawing> {
+  const entry = await loadScale(scale);
+  const quiet = quietly(options, terminal);
+  const info = await readModelInfo((await openModel(choice, quiet)).model);
+  const far = await entry.serving(options, info, (sentence) => quiet.note(`${sentence}\n`));
+  return { engine: far.engine, far, [Symbol.asyncDispose]: () => far.close() };
 }
 
 /** A variable of the environment, where this process may read it. */

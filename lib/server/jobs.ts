@@ -1,28 +1,20 @@
 /**
- * One queue in front of the GPU: jobs run in order, one at a time, and can be watched, stopped and left.
+ * Requests in front of the queue: each asks for one or more pictures, which are jobs of their own, and can be watched, stopped
+ * and left.
  *
  * @module
  */
 
 import { AbortedError } from "../errors.ts";
-import type {
-  GeneratedImage,
-  GenerateOptions,
-  GenerateRequest,
-  GenerateResult,
-  Pipeline,
-  Progress,
-  RgbPicture,
-} from "../pipelines/types.ts";
+import type { GeneratedImage, GenerateRequest, RgbPicture } from "../pipelines/types.ts";
 import { ApiError } from "./fields.ts";
+import { LocalQueue } from "./local_queue.ts";
+import type { Priority } from "./policy.ts";
+import { type Drawn, type Engine, type JobQueue, work } from "./queue.ts";
 
-/** What the queue needs of a pipeline. */
-export interface Engine extends Pick<Pipeline, "info" | "plan"> {
-  /** As the pipeline's, awaited as a whole. */
-  generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult>;
-}
+export type { Engine } from "./queue.ts";
 
-/** What became of a job. */
+/** What became of a request. */
 export interface JobResult {
   /** The finished pictures, in order. */
   readonly images: readonly GeneratedImage[];
@@ -32,9 +24,9 @@ export interface JobResult {
   readonly warnings: readonly string[];
 }
 
-/** Where the running job is. */
+/** Where the running request is. */
 export interface JobState {
-  /** Number of the job since the start. */
+  /** Number of the request since the start. */
   readonly id: number;
   /** Its start, in milliseconds of the epoch. */
   readonly started: number;
@@ -54,7 +46,7 @@ export interface JobState {
   readonly preview?: RgbPicture;
 }
 
-/** What a client hears of while his job runs. */
+/** What a client hears of while his request runs. */
 export interface JobEvents {
   /** Previews wanted of each picture. */
   readonly previews: number;
@@ -64,11 +56,21 @@ export interface JobEvents {
   readonly onImage: (image: GeneratedImage) => void;
 }
 
-interface Running {
-  readonly id: number;
-  readonly started: number;
+/** Who asks. */
+export interface Asker {
+  /** Whose share of the machines the request takes; any text. Default "", one for all. */
+  readonly client?: string;
+  /** How large that share is. Default `normal`. */
+  readonly priority?: Priority;
+}
+
+/** A request that waits or runs. */
+interface Group {
+  id: number;
+  /** 0 until a machine begins with its first picture. */
+  started: number;
   readonly pictures: number;
-  /** Stops the work: the client left, or {@linkcode Jobs.interrupt}. */
+  /** Stops the work: the client left, {@linkcode Jobs.interrupt}, or the end of the server. */
   readonly stop: AbortController;
   picture: number;
   step: number;
@@ -83,10 +85,11 @@ const PREVIEW_EVERY = 5;
 
 /** See the module. */
 export class Jobs {
-  private tail: Promise<unknown> = Promise.resolve();
-  private waiting = 0;
+  private readonly queue: JobQueue;
+  private readonly groups = new Set<Group>();
+  private readonly ended = new Set<Promise<unknown>>();
+  private readonly end = new AbortController();
   private ids = 0;
-  private running: Running | undefined;
   private closing = false;
   /** Seconds a step took lately. */
   private pace = 0;
@@ -94,21 +97,28 @@ export class Jobs {
   private readonly previews: boolean;
 
   /**
-   * Makes the queue.
+   * Makes it.
    *
-   * @param engine Draws.
-   * @param most Jobs that wait at the same time; one more is refused.
+   * @param engine Plans; draws too, where there is no other queue.
+   * @param most Requests that wait at the same time; one more is refused.
+   * @param queue A queue whose machines are elsewhere. Default one in this process, before `engine`.
    */
-  constructor(private readonly engine: Engine, private readonly most: number) {
+  constructor(private readonly engine: Engine, private readonly most: number, queue?: JobQueue) {
     this.previews = engine.info.latentRgb !== undefined;
+    this.queue = queue ?? this.ownQueue();
   }
 
-  /** Jobs that wait or run. */
+  /** Requests that wait or run. */
   get length(): number {
-    return this.waiting + (this.running ? 1 : 0);
+    return this.groups.size;
   }
 
-  /** Jobs that were begun. */
+  /** Requests that run. */
+  get running(): number {
+    return [...this.groups].filter(({ started }) => started > 0).length;
+  }
+
+  /** Requests that were begun. */
   get begun(): number {
     return this.ids;
   }
@@ -120,149 +130,205 @@ export class Jobs {
 
   /** Seconds until a request that is refused now might be taken. */
   get retryAfter(): number {
-    const { running } = this;
-    const seconds = running ? (Date.now() - running.started) / 1000 : 0;
-    const left = running && running.share > 0 ? seconds * (1 - running.share) / running.share : 5;
+    const { state } = this;
+    const seconds = state ? (Date.now() - state.started) / 1000 : 0;
+    const left = state && state.share > 0 ? seconds * (1 - state.share) / state.share : 5;
     return Math.min(600, Math.max(1, Math.ceil(left)));
   }
 
-  /** The running job, if there is one. */
+  /** The running request that was begun first, if there is one. */
   get state(): JobState | undefined {
-    return this.running;
+    return this.first;
   }
 
   /**
    * Draws pictures when it is their turn.
    *
    * @param requests One a picture.
-   * @param signal The client has left: the job is dropped from the queue, or stopped within one step.
+   * @param signal The client has left: what waits is dropped, what runs is stopped within one step.
    * @param events Told of pictures on their way and of finished ones.
    * @throws {ApiError} 503 when the queue is full or the server is closing.
    * @throws {AbortedError} When the signal fires.
    */
-  run(requests: readonly GenerateRequest[], signal: AbortSignal, events?: JobEvents): Promise<JobResult> {
-    if (this.closing) throw closed();
-    if (this.waiting >= this.most) {
-      throw new ApiError(503, "busy", `${this.waiting} requests are waiting already; try again later`);
-    }
-    this.waiting++;
-    // Whoever leaves while waiting must not hold a place until his turn comes.
-    let left = false;
-    const leave = (): void => {
-      if (!left) this.waiting--;
-      left = true;
-    };
-    signal.addEventListener("abort", leave, { once: true });
-    const job = this.tail.then(async () => {
-      leave();
-      signal.removeEventListener("abort", leave);
-      if (signal.aborted) throw new AbortedError();
-      if (this.closing) throw closed();
-      return await this.draw(requests, signal, events);
-    });
-    this.tail = job.catch(() => {});
-    return job;
-  }
-
-  /** Stops the running job within one step; it ends with the pictures that it has. */
-  interrupt(): void {
-    if (!this.running) return;
-    this.running.interrupted = true;
-    this.running.stop.abort();
-  }
-
-  /**
-   * Refuses the waiting jobs and new ones, and resolves when the GPU is free.
-   *
-   * @param graceMs The running job may take so long to end; then it is stopped within one step. Default 0.
-   */
-  async close(graceMs = 0): Promise<void> {
-    this.closing = true;
-    const { running } = this;
-    const timer = graceMs > 0 && running ? setTimeout(() => running.stop.abort(), graceMs) : undefined;
-    if (timer === undefined) running?.stop.abort();
-    try {
-      await this.tail;
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  private async draw(
+  run(
     requests: readonly GenerateRequest[],
     signal: AbortSignal,
     events?: JobEvents,
+    asker: Asker = {},
   ): Promise<JobResult> {
-    const stop = new AbortController();
-    const leave = (): void => stop.abort();
-    signal.addEventListener("abort", leave, { once: true });
-    const running: Running = {
-      id: ++this.ids,
-      started: Date.now(),
+    if (this.closing) throw closed();
+    const waiting = this.length - this.running;
+    if (waiting >= this.most) {
+      throw new ApiError(503, "busy", `${waiting} requests are waiting already; try again later`);
+    }
+    const group: Group = {
+      id: 0,
+      started: 0,
       pictures: requests.length,
-      stop,
+      stop: new AbortController(),
       picture: 0,
       step: 0,
       steps: 0,
       share: 0,
       interrupted: false,
     };
-    this.running = running;
-    const images: GeneratedImage[] = [];
-    const warnings = new Set<string>();
-    try {
-      for (const [picture, request] of requests.entries()) {
-        running.picture = picture;
-        const began = Date.now();
-        const watch = this.watch(running, request, events);
-        // Whoever asks for previews gets them at any price.
-        const wanted = events && events.previews > 0
-          ? {
-            previewEvery: Math.max(1, Math.floor(running.steps / (events.previews + 1))),
-            preview: "auto" as const,
-          }
-          : this.previews
-          ? { previewEvery: PREVIEW_EVERY, preview: "proj" as const }
-          : {};
-        const options = { signal: stop.signal, onProgress: watch, ...wanted };
-        const result = await this.engine.generate(request, options);
-        this.pace = (Date.now() - began) / 1000 / Math.max(1, running.steps);
-        images.push(...result.images);
-        for (const image of result.images) events?.onImage(image);
-        for (const warning of result.warnings) warnings.add(warning);
-      }
-    } catch (error) {
-      if (this.closing && stop.signal.aborted && !signal.aborted) throw closed();
-      if (!running.interrupted || !(error instanceof AbortedError)) throw error;
-    } finally {
-      signal.removeEventListener("abort", leave);
-      this.running = undefined;
-    }
-    return { images, interrupted: running.interrupted, warnings: [...warnings] };
+    this.groups.add(group);
+    const job = this.follow(group, requests, signal, events, asker);
+    const ended = job.catch(() => {}).finally(() => this.ended.delete(ended));
+    this.ended.add(ended);
+    return job;
   }
 
-  /** Turns progress of a picture into a share of the job. */
-  private watch(
-    running: Running,
+  /** Stops the running request within one step; it ends with the pictures that it has. */
+  interrupt(): void {
+    const { first } = this;
+    if (!first) return;
+    first.interrupted = true;
+    first.stop.abort();
+  }
+
+  /**
+   * Refuses the waiting requests and new ones, and resolves when the GPU is free.
+   *
+   * @param graceMs The running request may take so long to end; then it is stopped within one step. Default 0.
+   */
+  async close(graceMs = 0): Promise<void> {
+    this.closing = true;
+    const stop = (all: boolean): void => {
+      for (const group of this.groups) if (all || group.started === 0) group.stop.abort();
+    };
+    stop(graceMs <= 0);
+    const timer = setTimeout(() => stop(true), graceMs);
+    try {
+      await Promise.all(this.ended);
+    } finally {
+      clearTimeout(timer);
+      this.end.abort();
+    }
+  }
+
+  private get first(): Group | undefined {
+    return [...this.groups].filter(({ id }) => id > 0).sort((a, b) => a.id - b.id)[0];
+  }
+
+  /** The queue of one machine: this one. */
+  private ownQueue(): JobQueue {
+    const queue = new LocalQueue();
+    work(
+      queue,
+      () => ({ models: [], maxPixels: Infinity }),
+      async (claim) =>
+        await this.engine.generate(claim.request, {
+          signal: claim.signal,
+          onProgress: (progress) => queue.report(claim, progress),
+          ...claim.previews,
+        }),
+      this.end.signal,
+    );
+    return queue;
+  }
+
+  private async follow(
+    group: Group,
+    requests: readonly GenerateRequest[],
+    signal: AbortSignal,
+    events: JobEvents | undefined,
+    asker: Asker,
+  ): Promise<JobResult> {
+    const leave = (): void => {
+      // Whoever leaves while waiting must not hold a place any longer.
+      if (group.started === 0) this.groups.delete(group);
+      group.stop.abort();
+    };
+    signal.addEventListener("abort", leave, { once: true });
+    if (signal.aborted) leave();
+    const drawn: Drawn[] = [];
+    try {
+      const pictures = requests.map(async (request, i) => {
+        drawn[i] = await this.picture(group, request, i, events, asker);
+        for (const image of drawn[i].images) events?.onImage(image);
+      });
+      try {
+        await Promise.all(pictures);
+      } catch (error) {
+        // The others of the request are worth nothing alone.
+        leave();
+        await Promise.allSettled(pictures);
+        throw error;
+      }
+    } catch (error) {
+      if (signal.aborted) throw new AbortedError();
+      if (!(error instanceof AbortedError)) throw error;
+      if (this.closing && !group.interrupted) throw closed();
+      if (!group.interrupted) throw error;
+    } finally {
+      signal.removeEventListener("abort", leave);
+      this.groups.delete(group);
+    }
+    return {
+      images: drawn.flatMap(({ images }) => images),
+      interrupted: group.interrupted,
+      warnings: [...new Set(drawn.flatMap(({ warnings }) => warnings))],
+    };
+  }
+
+  /** Submits one picture of a request, and keeps the request's state. */
+  private async picture(
+    group: Group,
     request: GenerateRequest,
-    events?: JobEvents,
-  ): (event: Progress) => void {
-    const { stages } = this.engine.plan(request);
+    picture: number,
+    events: JobEvents | undefined,
+    { client = "", priority = "normal" }: Asker,
+  ): Promise<Drawn> {
+    const { stages, width, height } = this.engine.plan(request);
     const cost = stages.map((stage) => stage.flops ?? stage.tokens * stage.steps.length);
     const all = cost.reduce((sum, c) => sum + c, 0) || 1;
-    running.steps = stages.reduce((sum, stage) => sum + stage.steps.length, 0);
-    const { pictures, picture } = running;
+    const steps = stages.reduce((sum, stage) => sum + stage.steps.length, 0);
+    // Whoever asks for previews gets them at any price.
+    const previews = events && events.previews > 0
+      ? { previewEvery: Math.max(1, Math.floor(steps / (events.previews + 1))), preview: "auto" as const }
+      : this.previews
+      ? { previewEvery: PREVIEW_EVERY, preview: "proj" as const }
+      : undefined;
+    let began = 0;
     let sent = 0;
-    return ({ phase, stage, step, steps, preview }) => {
-      if (preview) running.preview = preview;
-      if (preview && events && sent < events.previews) events.onPreview(preview, picture, sent++);
-      if (phase === "decode") running.share = (picture + 0.99) / pictures;
-      if (phase !== "denoise" || stage === undefined || step === undefined || !steps) return;
-      const before = (values: readonly number[]): number =>
-        values.slice(0, stage - 1).reduce((sum, value) => sum + value, 0);
-      running.step = before(stages.map((s) => s.steps.length)) + step;
-      running.share = (picture + 0.98 * (before(cost) + cost[stage - 1] * step / steps) / all) / pictures;
+    let done = 0;
+    const share = (now: number): void => {
+      group.share += (now - done) / group.pictures;
+      done = now;
     };
+    const drawn = await this.queue.submit({
+      request,
+      pixels: width * height,
+      client,
+      priority,
+      previews,
+    }, {
+      signal: group.stop.signal,
+      onBegin: () => {
+        began = Date.now();
+        if (group.started === 0) {
+          group.id = ++this.ids;
+          group.started = began;
+        }
+        Object.assign(group, { step: 0, steps });
+        share(0);
+      },
+      onProgress: ({ phase, stage, step, steps: stageSteps, preview }) => {
+        if (preview) group.preview = preview;
+        if (preview && events && sent < events.previews) events.onPreview(preview, picture, sent++);
+        if (phase === "decode") share(0.99);
+        if (phase !== "denoise" || stage === undefined || step === undefined || !stageSteps) return;
+        const before = (values: readonly number[]): number =>
+          values.slice(0, stage - 1).reduce((sum, value) => sum + value, 0);
+        group.step = before(stages.map((s) => s.steps.length)) + step;
+        share(0.98 * (before(cost) + (cost[stage - 1] ?? 0) * step / stageSteps) / all);
+      },
+    });
+    share(1);
+    group.picture++;
+    if (began > 0) this.pace = (Date.now() - began) / 1000 / Math.max(1, steps);
+    return drawn;
   }
 }
 

@@ -11,8 +11,10 @@ import type { GeneratedImage, GenerateRequest, RgbPicture } from "../pipelines/t
 import { Bodies } from "./bodies.ts";
 import { ApiError } from "./fields.ts";
 import { Guard } from "./guard.ts";
-import { type Engine, type JobEvents, type JobResult, Jobs } from "./jobs.ts";
+import { type Asker, type Engine, type JobResult, Jobs } from "./jobs.ts";
 import { LIMITS, type Limits } from "./limits.ts";
+import type { JobQueue } from "./queue.ts";
+import type { Priority } from "./policy.ts";
 import { metricsText } from "./metrics.ts";
 import {
   editRequests,
@@ -68,6 +70,14 @@ export interface ServerOptions {
   readonly limits?: Limits;
   /** Files of the page, by path; undefined when there is no such file. */
   readonly page?: (path: string) => Promise<Response | undefined>;
+  /** A queue whose machines are elsewhere; the engine then only plans. Default one in this process. */
+  readonly queue?: JobQueue;
+  /** Share of the machines that this server's requests have. Default `normal`. */
+  readonly priority?: Priority;
+  /** Further routes, each a function for GET. They answer those who bring the token. */
+  readonly gets?: Readonly<Record<string, () => Promise<Response>>>;
+  /** Further lines of `/metrics`. */
+  readonly metrics?: () => Promise<string>;
   /** Told of errors that nobody foresaw. */
   readonly onError?: (error: unknown) => void;
 }
@@ -97,6 +107,7 @@ export class ImageServer {
   private readonly bodies: Bodies;
   private readonly guard: Guard;
   private readonly open = new Set<Request>();
+  private readonly clients = new WeakMap<Request, string>();
   private readonly answered = new Map<number, number>();
 
   /**
@@ -105,7 +116,7 @@ export class ImageServer {
    * @param engine The pipeline that draws. It stays the caller's to dispose, after {@linkcode close}.
    */
   constructor(private readonly engine: Engine, private readonly options: ServerOptions) {
-    this.jobs = new Jobs(engine, options.maxWaiting ?? 64);
+    this.jobs = new Jobs(engine, options.maxWaiting ?? 64, options.queue);
     this.limits = options.limits ?? LIMITS;
     const most = options.maxBodyBytes ?? 32 * 2 ** 20;
     this.bodies = new Bodies({
@@ -156,6 +167,7 @@ export class ImageServer {
       "/v1/images/edits": { POST: (request) => this.openai(request, true) },
       "/v1/models": { GET: () => modelListAnswer(info) },
       "/metrics": { GET: () => this.metrics() },
+      ...Object.fromEntries(Object.entries(options.gets ?? {}).map(([path, GET]) => [path, { GET }])),
     };
   }
 
@@ -164,9 +176,14 @@ export class ImageServer {
     return this.jobs.length;
   }
 
-  /** Answers one request; never throws. Bound, so that it can be handed on as it is. */
-  readonly handle = async (request: Request): Promise<Response> => {
+  /**
+   * Answers one request; never throws. Bound, so that it can be handed on as it is.
+   *
+   * @param client Who asks, for shares of the machines: an address, any text. Default "", one for all.
+   */
+  readonly handle = async (request: Request, client = ""): Promise<Response> => {
     let response: Response;
+    this.clients.set(request, client);
     this.open.add(request);
     try {
       response = await this.answer(request);
@@ -226,24 +243,27 @@ export class ImageServer {
     return { GET: () => modelAnswer(this.engine.info, decoded(name)) };
   }
 
-  private metrics(): Response {
+  private async metrics(): Promise<Response> {
     const { jobs, bodies } = this;
     const text = metricsText({
-      waiting: jobs.length - (jobs.state ? 1 : 0),
-      running: jobs.state ? 1 : 0,
+      waiting: jobs.length - jobs.running,
+      running: jobs.running,
       begun: jobs.begun,
       secondsPerStep: jobs.secondsPerStep,
       heldBytes: bodies.heldBytes,
       answered: this.answered,
     });
-    return new Response(text, { headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" } });
+    const more = await this.options.metrics?.() ?? "";
+    return new Response(text + more, {
+      headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+    });
   }
 
   private async sdapi(request: Request, fromPicture: boolean): Promise<unknown> {
     const { info } = this.engine;
     return await this.body(request, async (body) => {
       const { requests, notes } = pictureRequests(body, info, this.limits, fromPicture);
-      const result = await this.draw(requests, request.signal);
+      const result = await this.draw(requests, request);
       const { pictureText } = this.options;
       const texts = pictureText ? result.images.map(pictureText) : [];
       const noted = { ...result, warnings: [...notes, ...result.warnings] };
@@ -259,7 +279,7 @@ export class ImageServer {
         ? editRequests(body, files, info, this.limits)
         : imageRequests(body, info, this.limits);
       if (previews !== undefined) return this.events(request, requests, previews, edit);
-      const { images, interrupted, warnings } = await this.draw(requests, request.signal);
+      const { images, interrupted, warnings } = await this.draw(requests, request);
       if (interrupted) throw new ApiError(503, "interrupted", "The request was interrupted");
       return imagesAnswer(await this.files(images), warnings);
     };
@@ -310,7 +330,7 @@ export class ImageServer {
           event(pictureEvent(edit, base64(await this.options.pictureFile(image)), image))
         );
       },
-    });
+    }, this.asker(request));
     const alive = setInterval(() => send(": waiting\n\n"), ALIVE_EVERY_MS);
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
@@ -357,11 +377,14 @@ export class ImageServer {
 
   private async draw(
     requests: readonly GenerateRequest[],
-    signal: AbortSignal,
-    events?: JobEvents,
+    request: Request,
   ): Promise<JobResult> {
     this.checkPlan(requests);
-    return await this.jobs.run(requests, signal, events);
+    return await this.jobs.run(requests, request.signal, undefined, this.asker(request));
+  }
+
+  private asker(request: Request): Asker {
+    return { client: this.clients.get(request), priority: this.options.priority };
   }
 
   private async progress(request: Request): Promise<unknown> {
@@ -371,7 +394,7 @@ export class ImageServer {
       : state?.preview;
     return progressAnswer(
       state,
-      this.jobs.length - (state ? 1 : 0),
+      this.jobs.length - this.jobs.running,
       preview ? base64(await previewPng(preview)) : null,
     );
   }
@@ -433,7 +456,7 @@ export class ImageServer {
     if (error instanceof LssgenError) {
       const theirs = ["bad_option", "bad_file", "unsupported"].includes(error.code);
       if (!theirs) this.options.onError?.(error);
-      return new ApiError(theirs ? 422 : 500, error.code, error.message);
+      return new ApiError(theirs ? 422 : error.code === "unavailable" ? 503 : 500, error.code, error.message);
     }
     this.options.onError?.(error);
     // What nobody foresaw may tell of this machine; the log has it.

@@ -1,0 +1,136 @@
+/**
+ * Who is served next, and by which machine: pure functions, which the in-process queue, the queue on Redis and the
+ * simulation of a thousand machines all call.
+ *
+ * @module
+ */
+
+/** How much of the machines a job's client gets beside others: `high` four times `normal`, `low` a quarter of it. */
+export type Priority = "high" | "normal" | "low";
+
+/** Every {@linkcode Priority}. */
+export const PRIORITIES: readonly Priority[] = ["high", "normal", "low"];
+
+/** Sides of the largest square of each size class, in pixels. */
+export const SIZE_CLASSES: readonly number[] = [512, 1024, 2048, 4096, 16384];
+
+/** The size class of a picture: the side of the smallest class that holds its pixels. */
+export function sizeClass(pixels: number): number {
+  return SIZE_CLASSES.find((side) => pixels <= side * side) ?? SIZE_CLASSES.at(-1)!;
+}
+
+/** What a picture costs its client in virtual time, by priority; whole numbers, since Redis' priorities are. */
+const COST: Readonly<Record<Priority, number>> = { high: 1, normal: 4, low: 16 };
+
+/** A job's place in the order of a queue. */
+export interface FairTag {
+  /** The job with the least start is served next. */
+  readonly start: number;
+  /** The earliest start of the same client's next job. */
+  readonly finish: number;
+}
+
+/**
+ * Start-time fair queuing: a client's jobs follow each other in virtual time, which is the start of the job served last. Who
+ * has sent a thousand jobs waits for his own, and nobody starves: starts are fixed, and virtual time passes them.
+ *
+ * @param virtual Virtual time of the queue.
+ * @param last The client's last finish; 0 for a new one.
+ *
+ * Source: Goyal, Vin, Cheng, "Start-time Fair Queuing", SIGCOMM 1996.
+ */
+export function fairTag(virtual: number, last: number, priority: Priority): FairTag {
+  const start = Math.max(virtual, last);
+  return { start, finish: start + COST[priority] };
+}
+
+/** {@linkcode fairTag} with its state in memory. */
+export class FairShare {
+  private virtual = 0;
+  private readonly last = new Map<string, number>();
+
+  /** The start of a new job. */
+  enter(client: string, priority: Priority): number {
+    const { start, finish } = fairTag(this.virtual, this.last.get(client) ?? 0, priority);
+    this.last.set(client, finish);
+    return start;
+  }
+
+  /** Tells that a job is being served. */
+  served(start: number): void {
+    this.virtual = Math.max(this.virtual, start);
+    if (this.last.size < 4096) return;
+    // A client that is not ahead of virtual time is a new one.
+    for (const [client, finish] of this.last) if (finish <= this.virtual) this.last.delete(client);
+  }
+}
+
+/** What a machine can draw. */
+export interface Offer {
+  /** Models that it holds, by hash. */
+  readonly models: readonly string[];
+  /** Pixels of the largest picture that it can draw. */
+  readonly maxPixels: number;
+  /** The model that is on the GPU. */
+  readonly loaded?: string;
+}
+
+/** The head of a queue: one model, one size class. */
+export interface QueueHead {
+  /** The model's hash. */
+  readonly model: string;
+  /** Size class. */
+  readonly side: number;
+  /** When its next job was sent, in milliseconds; undefined: nothing waits. */
+  readonly since?: number;
+}
+
+/** Milliseconds that a head waits before a machine loads another model for it. */
+const PATIENCE_MS = 60_000;
+/** And how many times longer it must have waited than the head of the loaded model. */
+const LOADED_TIMES = 4;
+
+/** Whether a machine may take jobs of a queue. */
+export function canTake(offer: Offer, { model, side }: QueueHead): boolean {
+  return side * side <= offer.maxPixels && offer.models.includes(model);
+}
+
+/**
+ * The queues that a machine asks, in this order. The longest wait comes first, where a wait counts four times and a minute
+ * more if the model is loaded (loading takes as long as many pictures), and half a minute more in the largest class that
+ * the machine can draw (smaller machines cannot help there).
+ *
+ * @param now Milliseconds, on the clock of `since`.
+ */
+export function claimOrder<Head extends QueueHead>(
+  offer: Offer,
+  heads: readonly Head[],
+  now: number,
+): Head[] {
+  const open = heads.filter((head) => head.since !== undefined && canTake(offer, head));
+  const largest = Math.max(...open.map(({ side }) => side));
+  const urgency = ({ model, side, since }: Head): number => {
+    const waited = Math.max(0, now - since!);
+    return (model === offer.loaded ? LOADED_TIMES * waited + PATIENCE_MS : waited) +
+      (side === largest ? PATIENCE_MS / 2 : 0);
+  };
+  return open.map((head) => [urgency(head), head] as const).sort(([a], [b]) => b - a).map(([, head]) => head);
+}
+
+/** How often a job is tried that fails on a machine, the first time included. */
+export const MAX_ATTEMPTS = 3;
+/** How many machines a job may take along (killed, lost) before it is set aside. */
+export const MAX_LOST = 3;
+
+/** Errors that another machine, or another try, may not have. All others are the request's own. */
+const OF_THE_MACHINE: readonly string[] = ["device_lost", "out_of_memory", "no_adapter", "internal"];
+
+/** Whether a job that failed with this code is tried again. */
+export function worthRetrying(code: string, attempt: number): boolean {
+  return attempt < MAX_ATTEMPTS && OF_THE_MACHINE.includes(code);
+}
+
+/** Milliseconds until the next try of a job that failed `attempt` times. */
+export function retryDelayMs(attempt: number): number {
+  return Math.min(60_000, 1000 * 4 ** (attempt - 1));
+}

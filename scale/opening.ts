@@ -1,0 +1,56 @@
+/**
+ * Opens the queue and the store that options name.
+ *
+ * @module
+ */
+
+import { join } from "@std/path";
+import { LssgenError } from "../lib/errors.ts";
+import type { Parsed } from "../lib/cli/options.ts";
+import { FileHashes } from "./models.ts";
+import { RedisQueue, type RedisQueueOptions } from "./redis_queue.ts";
+import { openStore } from "./store.ts";
+
+/** Where pictures lie without `--store`; the same for a server and its workers only on one machine. */
+const DEFAULT_STORE = "lssgen-store";
+/** Environment variable for the queue's password: an option can be read by everybody on the machine. */
+const PASSWORD = "LSSGEN_QUEUE_PASSWORD";
+
+/** Opens them. */
+export async function openQueue(
+  options: Parsed,
+  more: Pick<RedisQueueOptions, "model" | "loraHash" | "loraNames" | "note">,
+): Promise<RedisQueue> {
+  const { queue, store = DEFAULT_STORE } = options.text;
+  if (queue === undefined) {
+    throw new LssgenError(
+      "bad_option",
+      `\`${options.command}\` needs --queue, for example redis://localhost:6379`,
+    );
+  }
+  return await RedisQueue.open({
+    url: withPassword(queue),
+    store: await openStore(store, environment),
+    leaseMs: options.number.lease === undefined ? undefined : 1000 * options.number.lease,
+    ...more,
+  });
+}
+
+function withPassword(address: string): string {
+  const password = environment(PASSWORD);
+  if (!password || !/^rediss?:\/\/[^@]+$/i.test(address)) return address;
+  return address.replace("//", () => `//:${encodeURIComponent(password)}@`);
+}
+
+/** Hashes of files, kept in the user's cache. */
+export function fileHashes(): FileHashes {
+  const home = environment("HOME") ?? environment("USERPROFILE");
+  const cache = environment("XDG_CACHE_HOME") ?? (home === undefined ? undefined : join(home, ".cache"));
+  return new FileHashes(cache === undefined ? undefined : join(cache, "lssgen", "model-hashes.json"));
+}
+
+/** A variable of the environment, where this process may read it. */
+export function environment(variable: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable) : undefined;
+}

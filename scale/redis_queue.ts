@@ -1,0 +1,1027 @@
+/**
+ * The queue of many machines: BullMQ's jobs, locks, tries and dead letters on Redis or Valkey, one of its queues for each model
+ * and size class. Order and choice of machines are those of lib/server/policy.ts.
+ *
+ * Beside BullMQ's keys: `lssgen:queues` (names), `lssgen:workers` (who is there), `lssgen:fair:QUEUE` and `lssgen:shares:QUEUE`
+ * (virtual time, clients' shares), `lssgen:holders:ID` (who wants a job), `lssgen:stopped:ID` (it was cancelled); and the
+ * channels `lssgen:wake`, `lssgen:job:ID` (reports) and `lssgen:claim:ID` (word to the machine that has it).
+ *
+ * @module
+ */
+
+import { AbortedError, type ErrorCode, LssgenError } from "../lib/errors.ts";
+import { openPicture } from "../lib/image/picture_file.ts";
+import { decodePng, encodePng, type Picture } from "../lib/image/png.ts";
+import type { GeneratedImage, GenerateRequest, Progress } from "../lib/pipelines/types.ts";
+import {
+  claimOrder,
+  fairTag,
+  MAX_ATTEMPTS,
+  MAX_LOST,
+  type Offer,
+  type QueueHead,
+  retryDelayMs,
+  sizeClass,
+  worthRetrying,
+} from "../lib/server/policy.ts";
+import type { Claim, Drawn, JobQueue, Outcome, QueuedPicture, Watch } from "../lib/server/queue.ts";
+import { createRedisBackend, Job, Queue, Redis, UnrecoverableError, Worker } from "./bullmq.ts";
+import {
+  canonical,
+  JOB_FORMAT,
+  jobId,
+  parseJson,
+  readJob,
+  readResult,
+  sha256,
+  type StoredJob,
+  type StoredResult,
+} from "./job.ts";
+import { getHashed, MAX_OBJECT, type ObjectStore, putHashed } from "./store.ts";
+
+/** In front of all keys and channels. */
+export const PREFIX = "lssgen";
+/** Seconds a finished job is known: the same request within them is answered from the store. */
+const KEPT_S = 3600;
+/** Seconds that jobs stay in the dead-letter list, and how many of a queue. */
+const DEAD_S = 7 * 24 * 3600;
+const DEAD_COUNT = 10_000;
+/** Milliseconds between looks for ends and jobs whose message was lost. */
+const SWEEP_MS = 2000;
+/** Milliseconds that Redis may take to answer before a request is refused. */
+const ANSWER_MS = 15_000;
+/** Milliseconds between reports of a job that are no previews. */
+const REPORT_MS = 200;
+/** Milliseconds between previews of a job. */
+const PREVIEW_MS = 1000;
+/** How many machines may leave a job for others. */
+const MAX_LEFT = 10;
+/** BullMQ's greatest priority, and the start in virtual time from which the scale is moved. */
+const MAX_PRIORITY = 2 ** 21 - 1;
+const MOVE_AT = 2 ** 20;
+/** Characters of a model's hash in the name of a queue. */
+const SHORT = 16;
+
+/** How a queue is opened. */
+export interface RedisQueueOptions {
+  /** `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`, or `rediss://` for TLS. */
+  readonly url: string;
+  /** Where pictures lie. */
+  readonly store: ObjectStore;
+  /** The model that {@linkcode RedisQueue.submit} asks for, by hash. */
+  readonly model?: { readonly name: string; readonly hash: string };
+  /** Hash of a LoRA that a prompt names; the machine has to have the same. */
+  readonly loraHash?: (name: string) => Promise<string>;
+  /** Names of the LoRAs in a request. */
+  readonly loraNames?: (request: GenerateRequest) => readonly string[];
+  /** Milliseconds that a machine may be silent before its job is given to another. Default 30 s. */
+  readonly leaseMs?: number;
+  /** Milliseconds that a request waits while no machine that could draw it is there. Default 60 s. */
+  readonly patienceMs?: number;
+  /** Told what an operator should know. */
+  readonly note?: (sentence: string) => void;
+}
+
+/** What a machine says of itself. */
+export interface WorkerState {
+  /** A name of its own. */
+  readonly id: string;
+  /** Host and process. */
+  readonly host: string;
+  /** Version of the program, and of the job format. */
+  readonly version: string;
+  /** See version. */
+  readonly format: number;
+  /** Models by name and hash. */
+  readonly models: readonly { readonly name: string; readonly hash: string }[];
+  /** See {@linkcode Offer}. */
+  readonly maxPixels: number;
+  /** The model on its GPU. */
+  readonly loaded?: string;
+  /** The job it draws. */
+  readonly job?: string;
+  /** Jobs it has ended. */
+  readonly done: number;
+  /** Milliseconds of the epoch. */
+  readonly at: number;
+}
+
+/** The queues of one model and size class. */
+export interface QueueName {
+  /** In Redis. */
+  readonly name: string;
+  /** First characters of the model's hash. */
+  readonly model: string;
+  /** Size class. */
+  readonly side: number;
+}
+
+interface Head extends QueueHead, QueueName {}
+
+interface Follower {
+  readonly queue: string;
+  readonly onBegin?: () => void;
+  readonly onProgress?: (progress: Progress) => void;
+  readonly look: () => void;
+}
+
+interface Held {
+  readonly job: Job;
+  readonly token: string;
+  readonly stop: AbortController;
+  readonly renewing: ReturnType<typeof setInterval>;
+  reported: number;
+  previewed: number;
+  lost: boolean;
+}
+
+/** See the module. */
+export class RedisQueue implements JobQueue, AsyncDisposable {
+  /** The commands' connection. */
+  readonly redis: Redis;
+  private readonly listening: Redis;
+  private readonly queues = new Map<string, Queue>();
+  private readonly workers = new Map<string, Worker>();
+  private readonly followers = new Map<string, Set<Follower>>();
+  private readonly held = new Map<string, Held>();
+  private readonly holder = crypto.randomUUID();
+  private readonly leaseMs: number;
+  private readonly sweeping: ReturnType<typeof setInterval>;
+  private readonly where: string;
+  private wake: (() => void)[] = [];
+  private trouble = "";
+  private ended = false;
+
+  private constructor(private readonly options: RedisQueueOptions) {
+    const { url } = options;
+    this.where = shownUrl(url);
+    this.leaseMs = options.leaseMs ?? 30_000;
+    const settings = {
+      maxRetriesPerRequest: null,
+      retryStrategy: (times: number) => Math.min(2000, 50 * 2 ** Math.min(times, 6)),
+      connectionName: PREFIX,
+    };
+    this.redis = new Redis(url, settings);
+    this.listening = new Redis(url, settings);
+    for (const connection of [this.redis, this.listening]) {
+      connection.on("error", (error: Error) => {
+        if (this.trouble !== error.message && !this.ended) {
+          this.options.note?.(`${this.where}: ${error.message}`);
+        }
+        this.trouble = error.message;
+      });
+      connection.on("ready", () => this.trouble = "");
+    }
+    this.listening.on("message", (channel: string, message: string) => this.heard(channel, message));
+    this.sweeping = setInterval(() => this.sweep(), SWEEP_MS);
+  }
+
+  /**
+   * Connects.
+   *
+   * @throws {LssgenError} `bad_option` for an address that is none, `unavailable` when nothing answers there.
+   */
+  static async open(options: RedisQueueOptions): Promise<RedisQueue> {
+    checkUrl(options.url);
+    const queue = new RedisQueue(options);
+    try {
+      await queue.answered(queue.listening.subscribe(`${PREFIX}:wake`));
+      const info = await queue.answered(queue.redis.info());
+      const fact = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, "m").exec(info)?.[1] ?? "";
+      if (!["noeviction", ""].includes(fact("maxmemory_policy"))) {
+        options.note?.(
+          `Warning: ${queue.where} has maxmemory-policy ${
+            fact("maxmemory_policy")
+          }, which drops jobs when memory is short; set noeviction`,
+        );
+      }
+      if (fact("aof_enabled") === "0") {
+        options.note?.(
+          `Warning: ${queue.where} has no append-only file: jobs are lost when it ends; set appendonly yes`,
+        );
+      }
+      return queue;
+    } catch (error) {
+      await queue[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  // ---------------------------------------------------------------------------------------------------- who asks
+
+  /** See {@linkcode JobQueue}. The pictures come from the store; a job that Redis lost is put in again. */
+  async submit(job: QueuedPicture, watch: Watch): Promise<Drawn> {
+    const stored = await this.encode(job);
+    const id = await jobId(stored);
+    const queue = queueName(stored.model, sizeClass(stored.pixels));
+    for (let tries = 0;; tries++) {
+      if (watch.signal.aborted) throw new AbortedError();
+      const result = await this.follow(id, queue, stored, watch);
+      const drawn = result && await this.fetch(result);
+      if (drawn) return drawn;
+      if (tries >= 3) {
+        throw new LssgenError(
+          "unavailable",
+          result
+            ? `The picture of job ${
+              id.slice(0, 12)
+            } is not in the object store, ${this.options.store.name}, again and again`
+            : `Job ${id.slice(0, 12)} vanished from ${this.where} again and again`,
+        );
+      }
+      // The store lost it: it is drawn again.
+      if (result) await (await Job.fromId(this.queue(queue), id))?.remove().catch(() => {});
+    }
+  }
+
+  /** Follows a job to its end. Undefined: Redis does not know it any more. */
+  private async follow(
+    id: string,
+    queue: string,
+    stored: StoredJob,
+    watch: Watch,
+  ): Promise<StoredResult | undefined> {
+    const { signal } = watch;
+    const end = Promise.withResolvers<StoredResult | undefined>();
+    end.promise.catch(() => {});
+    let looking = false;
+    const look = async (): Promise<void> => {
+      if (looking) return;
+      looking = true;
+      try {
+        const result = await this.ending(queue, id);
+        if (result !== "none yet") end.resolve(result);
+      } catch (error) {
+        // Redis may be on its way back; the next look tells.
+        if (error instanceof LssgenError) end.reject(error);
+      } finally {
+        looking = false;
+      }
+    };
+    const follower: Follower = {
+      queue,
+      onBegin: watch.onBegin,
+      onProgress: watch.onProgress,
+      look: () => void look(),
+    };
+    const leave = (): void => {
+      end.reject(new AbortedError());
+      this.leave(queue, id).catch(() => {});
+    };
+    const known = this.followers.get(id);
+    if (known) known.add(follower);
+    else this.followers.set(id, new Set([follower]));
+    signal.addEventListener("abort", leave, { once: true });
+    if (signal.aborted) leave();
+    const lonely = this.noMachine(stored, (error) => {
+      end.reject(error);
+      this.leave(queue, id).catch(() => {});
+    });
+    try {
+      await Promise.race([end.promise, this.answered(this.enter(id, queue, stored))]);
+      follower.look();
+      return await end.promise;
+    } finally {
+      clearInterval(lonely);
+      signal.removeEventListener("abort", leave);
+      const followers = this.followers.get(id);
+      followers?.delete(follower);
+      if (followers?.size === 0) {
+        this.followers.delete(id);
+        this.listening.unsubscribe(`${PREFIX}:job:${id}`).catch(() => {});
+      }
+    }
+  }
+
+  /** Puts a job into its queue, unless it is there. */
+  private async enter(id: string, queue: string, stored: StoredJob): Promise<void> {
+    await this.listening.subscribe(`${PREFIX}:job:${id}`);
+    const [fair, last, finished, failed, value] = results(
+      await this.redis.multi()
+        .hmget(`${PREFIX}:fair:${queue}`, "virtual", "base")
+        .zscore(`${PREFIX}:shares:${queue}`, stored.client)
+        .hget(`${PREFIX}:${queue}:${id}`, "finishedOn")
+        .hget(`${PREFIX}:${queue}:${id}`, "failedReason")
+        .hget(`${PREFIX}:${queue}:${id}`, "returnvalue")
+        .sadd(`${PREFIX}:queues`, queue)
+        .sadd(`${PREFIX}:holders:${id}`, this.holder)
+        .expire(`${PREFIX}:holders:${id}`, 24 * 3600)
+        .del(`${PREFIX}:stopped:${id}`)
+        .exec(),
+    ) as [[string | null, string | null], string | null, string | null, string | null, string | null];
+    // One that failed, or was cancelled, is tried anew when somebody asks for it again.
+    if (finished !== null) {
+      if (failed === null && isResult(value)) return;
+      await (await Job.fromId(this.queue(queue), id))?.remove().catch(() => {});
+    }
+    const virtual = whole(fair[0]);
+    let base = whole(fair[1]);
+    const { start, finish } = fairTag(virtual, whole(last), stored.priority);
+    if (start - base > MOVE_AT) base = await this.moveScale(queue, virtual, base);
+    await this.queue(queue).add("picture", stored, {
+      jobId: id,
+      priority: Math.min(MAX_PRIORITY, Math.max(1, 1 + start - base)),
+      attempts: MAX_ATTEMPTS,
+      backoff: { type: "custom" },
+      removeOnComplete: { age: KEPT_S },
+      removeOnFail: { age: DEAD_S, count: DEAD_COUNT },
+      stackTraceLimit: 0,
+    });
+    await this.redis.pipeline()
+      .zadd(`${PREFIX}:shares:${queue}`, finish, stored.client)
+      // A client that is not ahead of virtual time is a new one.
+      .zremrangebyscore(`${PREFIX}:shares:${queue}`, "-inf", virtual - 1)
+      .publish(`${PREFIX}:wake`, queue)
+      .exec();
+  }
+
+  /** Priorities have 21 bits: now and then virtual time is counted from a later start, the waiting jobs with it. */
+  private async moveScale(queue: string, virtual: number, base: number): Promise<number> {
+    const mine = await this.redis.set(`${PREFIX}:moving:${queue}`, this.holder, "EX", 60, "NX");
+    if (mine === null) return base;
+    for (const job of await this.queue(queue).getJobs(["prioritized"], 0, -1)) {
+      await job.changePriority({ priority: Math.max(1, (job.priority || 1) - (virtual - base)) }).catch(
+        () => {},
+      );
+    }
+    await this.redis.hset(`${PREFIX}:fair:${queue}`, "base", virtual);
+    await this.redis.del(`${PREFIX}:moving:${queue}`);
+    return virtual;
+  }
+
+  /** How a job ended. Undefined: there is no such job. */
+  private async ending(queue: string, id: string): Promise<StoredResult | undefined | "none yet"> {
+    const key = `${PREFIX}:${queue}:${id}`;
+    const [there, [finished, failed, value], stopped] = results(
+      await this.redis.pipeline().exists(key).hmget(key, "finishedOn", "failedReason", "returnvalue")
+        .exists(`${PREFIX}:stopped:${id}`).exec(),
+    ) as [number, (string | null)[], number];
+    if (stopped === 1 && (there === 0 || (finished !== null && failed === null && !isResult(value)))) {
+      throw new LssgenError("unavailable", `Job ${id.slice(0, 12)} was cancelled in the queue`);
+    }
+    if (there === 0) return undefined;
+    if (finished === null) return "none yet";
+    if (failed !== null) throw readFailure(failed);
+    return readResult(parseJson(value));
+  }
+
+  /** One who followed a job does not want it any more; the last one stops it. */
+  private async leave(queue: string, id: string): Promise<void> {
+    if ((this.followers.get(id)?.size ?? 0) > 1) return;
+    const [, left] = results(
+      await this.redis.multi().srem(`${PREFIX}:holders:${id}`, this.holder).scard(`${PREFIX}:holders:${id}`)
+        .exec(),
+    ) as [number, number];
+    if (left === 0) await this.stop(queue, id);
+  }
+
+  /** See {@linkcode JobQueue}. */
+  async cancel(id: string): Promise<boolean> {
+    for (const { name } of await this.names()) if (await this.stop(name, id)) return true;
+    return false;
+  }
+
+  private async stop(queue: string, id: string): Promise<boolean> {
+    const job = await Job.fromId(this.queue(queue), id);
+    if (!job || job.finishedOn) return false;
+    await this.redis.pipeline().set(`${PREFIX}:stopped:${id}`, "1", "EX", KEPT_S)
+      .publish(`${PREFIX}:claim:${id}`, "stop").exec();
+    // One that a machine has is locked: that machine has been told.
+    await job.remove().catch(() => {});
+    await this.redis.publish(`${PREFIX}:job:${id}`, '{"t":"end"}');
+    return true;
+  }
+
+  /** Where no machine could ever draw a job, waiting has no end: it is told after a while. */
+  private noMachine(stored: StoredJob, tell: (error: LssgenError) => void): ReturnType<typeof setInterval> {
+    const patience = this.options.patienceMs ?? 60_000;
+    let alone = 0;
+    const every = Math.min(5000, Math.max(50, patience / 4));
+    return setInterval(async () => {
+      const workers = await this.machines().catch(() => undefined);
+      if (!workers) return;
+      const able = workers.some(({ models, maxPixels }) =>
+        models.some(({ hash }) => hash === stored.model) && sizeClass(stored.pixels) ** 2 <= maxPixels
+      );
+      alone = able ? 0 : alone + every;
+      if (alone < patience) return;
+      const name = this.options.model?.name ?? "the model";
+      const held = workers.flatMap(({ models }) => models);
+      const same = held.find((model) => model.name === name && model.hash !== stored.model);
+      const small = held.some(({ hash }) => hash === stored.model);
+      tell(
+        new LssgenError(
+          "unavailable",
+          `No worker can draw this picture with "${name}" (${stored.model.slice(0, 12)}): ` +
+            (small
+              ? `none of those that hold it draws up to ${
+                sizeClass(stored.pixels)
+              }² pixels; start one with a larger --max-size`
+              : same
+              ? `those that are there hold another version of it (${
+                same.hash.slice(0, 12)
+              }); give both the same files`
+              : workers.length === 0
+              ? "none is there; start one: cli.ts worker --queue …"
+              : "none of those that are there holds it; put it into their --models folder"),
+        ),
+      );
+    }, every);
+  }
+
+  /** Parameters as they go to Redis, pictures to begin with as they go to the store. */
+  private async encode({ request, pixels, client, priority, previews }: QueuedPicture): Promise<StoredJob> {
+    const { model, store, loraHash, loraNames } = this.options;
+    if (!model) throw new LssgenError("internal", "This queue was opened without a model");
+    const { image, mask, ...parameters } = request;
+    const loras: Record<string, string> = {};
+    for (const name of loraNames?.(request) ?? []) {
+      const hash = await loraHash?.(name);
+      if (hash !== undefined) loras[name] = hash;
+    }
+    const put = async (picture: GenerateRequest["image"]): Promise<string> => {
+      const pixels: Picture = "decode" in picture! ? await picture.decode() : picture!;
+      return await putHashed(store, "inputs", await encodePng(pixels));
+    };
+    return readJob(JSON.parse(JSON.stringify({
+      v: JOB_FORMAT,
+      model: model.hash,
+      request: canonical(parameters),
+      inputs: { ...image && { image: await put(image) }, ...mask && { mask: await put(mask) } },
+      loras,
+      pixels,
+      client: client.length > 64 ? await sha256(client) : client,
+      priority,
+      ...previews && { previews: { every: previews.previewEvery ?? 1, kind: previews.preview ?? "auto" } },
+    })));
+  }
+
+  /** The pictures of a result; undefined where the store has not all of them. */
+  private async fetch({ images, warnings }: StoredResult): Promise<Drawn | undefined> {
+    const found: GeneratedImage[] = [];
+    for (const { picture, seed, parameters } of images) {
+      const bytes = await getHashed(this.options.store, "pictures", picture);
+      if (!bytes) return undefined;
+      const { width, height, channels, data } = await decodePng(bytes, "picture of the store");
+      if (channels !== 3) {
+        throw new LssgenError("bad_file", `The picture ${picture.slice(0, 12)} of the store is not RGB`);
+      }
+      found.push({ width, height, rgb: data, seed, parameters });
+    }
+    return { images: found, warnings };
+  }
+
+  // ------------------------------------------------------------------------------------------------ who draws
+
+  /** See {@linkcode JobQueue}. */
+  async claim(offer: () => Offer, signal: AbortSignal): Promise<Claim | undefined> {
+    while (!signal.aborted && !this.ended) {
+      try {
+        const claim = await this.tryClaim(offer());
+        if (claim) return claim;
+      } catch (error) {
+        // Redis may be away for a while: machines wait for it.
+        this.options.note?.(`${this.where}: ${(error as Error).message}`);
+        await pause(1000, signal);
+      }
+      // Idle machines are many: they do not ask all at once.
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(done, 1000 + 1000 * Math.random());
+        const wake = this.wake;
+        function done(): void {
+          clearTimeout(timer);
+          signal.removeEventListener("abort", done);
+          const at = wake.indexOf(done);
+          if (at >= 0) wake.splice(at, 1);
+          resolve();
+        }
+        signal.addEventListener("abort", done, { once: true });
+        if (signal.aborted) done();
+        else wake.push(done);
+      });
+    }
+    return undefined;
+  }
+
+  private async tryClaim(offer: Offer): Promise<Claim | undefined> {
+    const short: Offer = {
+      ...offer,
+      models: offer.models.map((hash) => hash.slice(0, SHORT)),
+      loaded: offer.loaded?.slice(0, SHORT),
+    };
+    const heads = await this.heads(short);
+    for (const { name } of claimOrder(short, heads, Date.now())) {
+      const token = crypto.randomUUID();
+      const job: Job | undefined = await this.worker(name).getNextJob(token, { block: false });
+      if (!job?.id) continue;
+      const claim = await this.take(name, job, token, offer);
+      if (claim) return claim;
+      return await this.tryClaim(offer);
+    }
+    return undefined;
+  }
+
+  /** Makes a claim of a job that BullMQ has handed out. Undefined: it was none to be drawn, and has been ended. */
+  private async take(name: string, job: Job, token: string, offer: Offer): Promise<Claim | undefined> {
+    const id = job.id!;
+    const fail = async (code: ErrorCode, why: string): Promise<undefined> => {
+      await job.moveToFailed(new UnrecoverableError(`${code}: ${why}`), token, false);
+      await this.redis.publish(`${PREFIX}:job:${id}`, '{"t":"end"}');
+    };
+    if (job.deferredFailure) {
+      return await fail(
+        "internal",
+        `This job took ${MAX_LOST + 1} machines along (killed or lost), and is set aside`,
+      );
+    }
+    let stored: StoredJob;
+    try {
+      stored = readJob(job.data);
+      if (await jobId(stored) !== id) {
+        throw new LssgenError("bad_file", "The job in the queue is damaged: its name is not its hash");
+      }
+    } catch (error) {
+      return await fail("bad_file", (error as Error).message);
+    }
+    if (queueName(stored.model, sizeClass(stored.pixels)) !== name) {
+      return await fail(
+        "bad_file",
+        "The job in the queue is damaged: it lies in the queue of another model or size",
+      );
+    }
+    if (!offer.models.includes(stored.model)) {
+      // The first characters of two hashes are equal: as likely as a strike of lightning, or meant.
+      return await fail("bad_file", "The job in the queue is damaged: no model has this hash");
+    }
+    const stop = new AbortController();
+    const held: Held = {
+      job,
+      token,
+      stop,
+      reported: 0,
+      previewed: 0,
+      lost: false,
+      renewing: setInterval(() => this.renew(held), this.leaseMs / 3),
+    };
+    this.held.set(id, held);
+    await this.listening.subscribe(`${PREFIX}:claim:${id}`);
+    const [fair, stopped] = results(
+      await this.redis.pipeline()
+        .hmget(`${PREFIX}:fair:${name}`, "virtual", "base")
+        .exists(`${PREFIX}:stopped:${id}`)
+        .publish(`${PREFIX}:job:${id}`, '{"t":"begin"}')
+        .exec(),
+    ) as [[string | null, string | null], number];
+    const start = (job.opts.priority ?? 1) - 1 + whole(fair[1]);
+    if (start > whole(fair[0])) await this.redis.hset(`${PREFIX}:fair:${name}`, "virtual", start);
+    if (stopped === 1) stop.abort();
+    const { request, pixels, client, priority, previews } = stored;
+    return {
+      id,
+      model: stored.model,
+      attempt: job.attemptsMade + 1,
+      signal: stop.signal,
+      request,
+      pixels,
+      client,
+      priority,
+      previews: previews && { previewEvery: previews.every, preview: previews.kind as "proj" | "auto" },
+    };
+  }
+
+  /** Hashes of the LoRAs that a job's sender has; a machine compares its own. */
+  lorasOf({ id }: Claim): Readonly<Record<string, string>> {
+    return (this.held.get(id)?.job.data as StoredJob | undefined)?.loras ?? {};
+  }
+
+  /** A claim whose pictures to begin with have been fetched. */
+  async withInputs(claim: Claim): Promise<Claim> {
+    const { inputs } = this.held.get(claim.id)?.job.data as StoredJob ?? { inputs: {} };
+    const open = async (hash: string | undefined) =>
+      hash === undefined ? undefined : await (await readInput(this.options.store, hash)).decode();
+    return {
+      ...claim,
+      request: { ...claim.request, image: await open(inputs?.image), mask: await open(inputs?.mask) },
+    };
+  }
+
+  private async renew(held: Held): Promise<void> {
+    try {
+      if (Number(await held.job.extendLock(held.token, this.leaseMs)) === 1) return;
+      held.lost = true;
+      held.stop.abort();
+    } catch {
+      // Redis is away: nobody else can take the job either.
+    }
+  }
+
+  /** See {@linkcode JobQueue}. */
+  report({ id }: Claim, progress: Progress): void {
+    const held = this.held.get(id);
+    if (!held || held.lost) return;
+    const { preview, ...rest } = progress;
+    const now = Date.now();
+    const send = (more: object): void =>
+      void this.redis.publish(
+        `${PREFIX}:job:${id}`,
+        JSON.stringify({ t: "progress", p: { ...rest, ...more } }),
+      )
+        .catch(() => {});
+    if (preview && now - held.previewed >= PREVIEW_MS) {
+      held.previewed = now;
+      const { width, height, rgb: data } = preview;
+      encodePng({ width, height, channels: 3, data }).then(async (png) => {
+        await this.options.store.put(`previews/${id}.png`, png);
+        send({ preview: await sha256(png) });
+      }).catch(() => {});
+    } else if (now - held.reported >= REPORT_MS) {
+      held.reported = now;
+      send({});
+    }
+  }
+
+  /** See {@linkcode JobQueue}. The job is in Redis until its end is: whatever fails here is tried until the lease is lost. */
+  async finish({ id, attempt }: Claim, outcome: Outcome): Promise<void> {
+    const held = this.held.get(id);
+    if (!held) return;
+    const { job, token, stop } = held;
+    let end: () => Promise<unknown>;
+    const fail = (error: unknown): void => {
+      const code = error instanceof LssgenError ? error.code : "internal";
+      const why = `${code}: ${error instanceof Error ? error.message : String(error)}`.slice(0, 2000);
+      const again = code === "unavailable" ? attempt < MAX_ATTEMPTS : worthRetrying(code, attempt);
+      end = () => job.moveToFailed(again ? new Error(why) : new UnrecoverableError(why), token, false);
+    };
+    try {
+      if (held.lost) return;
+      if ("drawn" in outcome) {
+        try {
+          const value = await this.keep(outcome.drawn);
+          end = () => job.moveToCompleted(value, token, false);
+        } catch (error) {
+          fail(error);
+        }
+      } else if ("release" in outcome) {
+        const left = ((job.data as StoredJob).left ?? 0) + 1;
+        if (outcome.when === "now") end = () => job.moveToWait(token);
+        else if (left >= MAX_LEFT) {
+          fail(new LssgenError("unsupported", `${left} machines left it for others: ${outcome.release}`));
+        } else {
+          await job.updateData({ ...job.data, left });
+          end = () => job.moveToDelayed(Date.now() + 1000, token);
+        }
+      } else if (stop.signal.aborted) {
+        // Cancelled, or its machine was told to end at once; the latter puts it back.
+        end = () => job.moveToCompleted({ stopped: true }, token, false);
+      } else fail(outcome.error);
+      await this.until(held, end!);
+    } finally {
+      clearInterval(held.renewing);
+      this.held.delete(id);
+      this.listening.unsubscribe(`${PREFIX}:claim:${id}`).catch(() => {});
+      this.redis.publish(`${PREFIX}:job:${id}`, '{"t":"end"}').catch(() => {});
+      if ("release" in outcome) this.redis.publish(`${PREFIX}:wake`, job.queueName).catch(() => {});
+      this.options.store.remove(`previews/${id}.png`).catch(() => {});
+    }
+  }
+
+  /** Tries an end until Redis has taken it, or the job is another machine's. */
+  private async until(held: Held, end: () => Promise<unknown>): Promise<void> {
+    for (let wait = 100; !held.lost && !this.ended; wait = Math.min(2000, wait * 2)) {
+      try {
+        await end();
+        return;
+      } catch (error) {
+        const { message } = error as Error;
+        // Its lock is another machine's, it was removed, or the same end got there in a first try whose answer was lost.
+        if (/missing (lock|key)|not in the active state|lock mismatch|could not renew/i.test(message)) return;
+        this.options.note?.(`${this.where}: ${readableTrouble(message)}; the result is kept and sent again`);
+      }
+      await pause(wait);
+    }
+  }
+
+  /** Puts pictures into the store. */
+  private async keep({ images, warnings }: Drawn): Promise<StoredResult> {
+    const kept = [];
+    for (const { width, height, rgb: data, seed, parameters } of images) {
+      const picture = await putHashed(
+        this.options.store,
+        "pictures",
+        await encodePng({ width, height, channels: 3, data }),
+      );
+      kept.push({ picture, seed, parameters });
+    }
+    return { v: JOB_FORMAT, images: kept, warnings };
+  }
+
+  /** Says that a machine is there; for a while. */
+  async announce(state: Omit<WorkerState, "at">): Promise<void> {
+    await this.redis.hset(`${PREFIX}:workers`, state.id, JSON.stringify({ ...state, at: Date.now() }));
+  }
+
+  /** Says that a machine has gone. */
+  async goodbye(id: string): Promise<void> {
+    await this.redis.hdel(`${PREFIX}:workers`, id);
+  }
+
+  /** The machines that are there. */
+  async machines(): Promise<WorkerState[]> {
+    const all = await this.redis.hgetall(`${PREFIX}:workers`);
+    const now = Date.now();
+    const there: WorkerState[] = [];
+    for (const [id, text] of Object.entries(all)) {
+      const state = readWorker(parseJson(text as string));
+      if (state && now - state.at < 3 * ANNOUNCE_MS) there.push(state);
+      // Who was killed has not said goodbye.
+      else if (!state || now - state.at > 3600_000) await this.redis.hdel(`${PREFIX}:workers`, id);
+    }
+    return there;
+  }
+
+  // ------------------------------------------------------------------------------------------------- what there is
+
+  /** Every queue there is. */
+  async names(): Promise<QueueName[]> {
+    const names: string[] = await this.redis.smembers(`${PREFIX}:queues`);
+    return names.flatMap((name) => {
+      const [, model, side] = QUEUE.exec(name) ?? [];
+      return model === undefined ? [] : [{ name, model, side: Number(side) }];
+    }).sort((a, b) => a.name < b.name ? -1 : 1);
+  }
+
+  /** A BullMQ queue by its name. */
+  queue(name: string): Queue {
+    let queue = this.queues.get(name);
+    if (!queue) {
+      // The script's hash is enough; Redis' version was read with the first.
+      queue = new Queue(name, { connection: this.redis, prefix: PREFIX, skipMetasUpdate: true });
+      queue.on("error", () => {});
+      this.queues.set(name, queue);
+    }
+    return queue;
+  }
+
+  /** The heads of the queues that a machine may take from. */
+  private async heads(offer: Offer): Promise<Head[]> {
+    const names = (await this.names()).filter(({ model, side }) =>
+      side * side <= offer.maxPixels && offer.models.includes(model)
+    );
+    // Jobs of machines that died are put back by the machines that could draw them.
+    for (const { name } of names) this.worker(name);
+    if (names.length === 0) return [];
+    const pipeline = this.redis.pipeline();
+    for (const { name } of names) {
+      pipeline.lindex(`${PREFIX}:${name}:wait`, -1)
+        .zrange(`${PREFIX}:${name}:prioritized`, "0", "0")
+        .zrange(`${PREFIX}:${name}:delayed`, "0", "0", "WITHSCORES");
+    }
+    const found = results(await pipeline.exec());
+    const now = Date.now();
+    const first = names.map(({ name }, i) => {
+      const [waiting, [next], [delayed, score]] = found.slice(3 * i, 3 * i + 3) as [
+        string | null,
+        string[],
+        string[],
+      ];
+      const due = delayed !== undefined && Number(score) / 0x1000 <= now ? delayed : undefined;
+      return { name, id: waiting ?? next ?? due };
+    });
+    const times = this.redis.pipeline();
+    for (const { name, id } of first) times.hget(`${PREFIX}:${name}:${id ?? "none"}`, "timestamp");
+    const since = results(await times.exec());
+    return names.map((name, i) => ({
+      ...name,
+      // A job whose record is gone is found, and dropped, by BullMQ.
+      since: first[i].id === undefined ? undefined : whole(since[i] as string | null) || now,
+    }));
+  }
+
+  private worker(name: string): Worker {
+    let worker = this.workers.get(name);
+    if (!worker) {
+      worker = new Worker(
+        name,
+        null,
+        {
+          connection: this.redis,
+          prefix: PREFIX,
+          autorun: false,
+          lockDuration: this.leaseMs,
+          stalledInterval: this.leaseMs,
+          maxStalledCount: MAX_LOST,
+          settings: { backoffStrategy: retryDelayMs },
+        },
+        (queue: string, options: object) => createRedisBackend(queue, options as never, { blocking: false }),
+      );
+      worker.on("error", () => {});
+      worker.startStalledCheckTimer().catch(() => {});
+      this.workers.set(name, worker);
+    }
+    return worker;
+  }
+
+  private heard(channel: string, message: string): void {
+    if (channel === `${PREFIX}:wake`) {
+      for (const wake of [...this.wake]) wake();
+      return;
+    }
+    const [, what, id] = channel.split(":");
+    if (what === "claim") this.held.get(id)?.stop.abort();
+    const followers = this.followers.get(id);
+    if (what !== "job" || !followers) return;
+    const said = parseJson(message) as { readonly t?: unknown; readonly p?: unknown } | undefined;
+    if (said?.t === "begin") { for (const { onBegin } of followers) onBegin?.(); }
+    if (said?.t === "end") { for (const { look } of followers) look(); }
+    if (said?.t === "progress") this.progress(id, followers, said.p);
+  }
+
+  private progress(id: string, followers: ReadonlySet<Follower>, value: unknown): void {
+    const { preview, ...progress } = readProgress(value);
+    const tell = (more: Partial<Progress>): void => {
+      for (const { onProgress } of followers) onProgress?.({ ...progress, ...more });
+    };
+    if (preview === undefined) return tell({});
+    this.options.store.get(`previews/${id}.png`, MAX_OBJECT).then(async (bytes) => {
+      // The next preview may have taken its place by now.
+      if (!bytes || await sha256(bytes) !== preview) return tell({});
+      const { width, height, channels, data } = await decodePng(bytes, "preview");
+      tell(channels === 3 ? { preview: { width, height, rgb: data } } : {});
+    }).catch(() => {});
+  }
+
+  /** Messages get lost when a connection breaks: every job that is followed is looked at. */
+  private sweep(): void {
+    for (const followers of this.followers.values()) for (const { look } of followers) look();
+  }
+
+  /** What Redis answers; an error where it does not. */
+  private async answered<T>(asked: Promise<T>): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() =>
+        reject(
+          new LssgenError(
+            "unavailable",
+            `The queue at ${this.where} does not answer${
+              this.trouble && `: ${readableTrouble(this.trouble)}`
+            }`,
+          ),
+        ), ANSWER_MS);
+    });
+    try {
+      return await Promise.race([asked, late]);
+    } catch (error) {
+      if (error instanceof LssgenError) throw error;
+      throw new LssgenError(
+        "unavailable",
+        `The queue at ${this.where} refused: ${readableTrouble((error as Error).message)}`,
+        { cause: error },
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Leaves Redis; jobs in its hands stay there until their lease ends. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.ended = true;
+    clearInterval(this.sweeping);
+    for (const { renewing } of this.held.values()) clearInterval(renewing);
+    for (const wake of [...this.wake]) wake();
+    for (const worker of this.workers.values()) await worker.close().catch(() => {});
+    for (const queue of this.queues.values()) await queue.close().catch(() => {});
+    this.redis.disconnect();
+    this.listening.disconnect();
+  }
+}
+
+/** Milliseconds between a machine's announcements. */
+export const ANNOUNCE_MS = 5000;
+
+const QUEUE = new RegExp(`^([0-9a-f]{${SHORT}})-(\\d{1,6})-v${JOB_FORMAT}$`);
+
+/** The queue of a model and a size class. */
+export function queueName(model: string, side: number): string {
+  return `${model.slice(0, SHORT)}-${side}-v${JOB_FORMAT}`;
+}
+
+/** A failed job's reason as the error that it was; hostile texts stay texts. */
+function readFailure(reason: string): LssgenError {
+  const [, code, why] = /^([a-z_]{3,20}): ([\s\S]*)$/.exec(reason) ?? [];
+  const known: readonly string[] = [
+    "bad_option",
+    "bad_file",
+    "bad_tensor",
+    "unsupported",
+    "no_adapter",
+    "device_lost",
+    "out_of_memory",
+    "numeric",
+    "unavailable",
+    "internal",
+  ];
+  return code !== undefined && known.includes(code)
+    ? new LssgenError(code as ErrorCode, why.slice(0, 2000))
+    : new LssgenError("internal", `The worker failed: ${reason.slice(0, 2000)}`);
+}
+
+function isResult(value: string | null): boolean {
+  try {
+    readResult(parseJson(value));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Numbers of a report; whoever can publish in Redis may have written anything. */
+function readProgress(value: unknown): Omit<Progress, "preview"> & { readonly preview?: string } {
+  const from = (typeof value === "object" && value !== null ? value : {}) as Record<string, unknown>;
+  const phases = ["load", "encode", "denoise", "upsample", "decode"] as const;
+  const number = (key: string): number | undefined =>
+    Number.isFinite(from[key]) ? from[key] as number : undefined;
+  return {
+    phase: phases.find((phase) => phase === from.phase) ?? "load",
+    stage: number("stage"),
+    stages: number("stages"),
+    step: number("step"),
+    steps: number("steps"),
+    preview: typeof from.preview === "string" ? from.preview : undefined,
+  };
+}
+
+function readWorker(value: unknown): WorkerState | undefined {
+  const state = value as WorkerState | undefined;
+  const fits = typeof state === "object" && state !== null && typeof state.id === "string" &&
+    typeof state.host === "string" && typeof state.version === "string" && Number.isFinite(state.maxPixels) &&
+    Number.isFinite(state.at) && Array.isArray(state.models) &&
+    state.models.every((model) => typeof model?.name === "string" && typeof model.hash === "string");
+  return fits ? state : undefined;
+}
+
+async function readInput(store: ObjectStore, hash: string) {
+  const bytes = await getHashed(store, "inputs", hash);
+  if (bytes) return openPicture(bytes, { name: "picture to begin with" });
+  throw new LssgenError(
+    "unavailable",
+    `The picture to begin with, ${hash.slice(0, 12)}, is not in the object store, ${store.name}`,
+  );
+}
+
+function whole(value: string | null | undefined): number {
+  const number = Math.floor(Number(value ?? 0));
+  return Number.isSafeInteger(number) ? number : 0;
+}
+
+/** Answers of a pipeline; the first error is thrown. */
+function results(answers: [Error | null, unknown][] | null): unknown[] {
+  return (answers ?? []).map(([error, value]) => {
+    if (error) throw error;
+    return value;
+  });
+}
+
+/** What Redis says, in words that say what to do. */
+function readableTrouble(message: string): string {
+  if (/^(.* )?OOM /.test(message)) return "its memory is full (maxmemory); give it more, or drain the queue";
+  if (/NOAUTH|WRONGPASS|invalid password/i.test(message)) {
+    return "it wants a password: redis://:PASSWORD@HOST";
+  }
+  if (/MISCONF/.test(message)) return "it cannot write to its disk";
+  if (/READONLY/.test(message)) return "it is a replica, which takes no jobs";
+  return message.slice(0, 200);
+}
+
+function checkUrl(url: string): void {
+  let protocol = "";
+  try {
+    protocol = new URL(url).protocol;
+  } catch {
+    // Said below.
+  }
+  if (protocol !== "redis:" && protocol !== "rediss:") {
+    throw new LssgenError(
+      "bad_option",
+      `--queue is "${shownUrl(url)}", expected redis://HOST:6379, or rediss:// for TLS`,
+    );
+  }
+}
+
+/** An address without its password. */
+export function shownUrl(url: string): string {
+  return url.replace(/\/\/[^@/]*@/, "//").slice(0, 200);
+}
+
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    }
+    signal?.addEventListener("abort", done, { once: true });
+    if (signal?.aborted) done();
+  });
+}
