@@ -4,14 +4,12 @@
 //   Y      its place, f32 or 16-bit values two in a u32
 //   flags  u32 a tensor: not 0 where f16 cannot hold a finite value of it
 //
-// All arithmetic is on integers: drivers may flush subnormal floats, and what WGSL packs beyond
-// the range of f16 is undefined.
+// For sizes that whole loads do not divide: place_rows.wgsl and place_conv.wgsl take the others, several times as fast.
 
 override WG: u32 = 64u;
 override FROM: u32 = 1u;   // 0 f32, 1 f16, 2 bf16
 override TO: u32 = 1u;     // the same; 1 from 0 or 1, 2 from 2
 override CONV: u32 = 0u;
-override EVEN: u32 = 0u;   // convolutions from and to 16 bits of even numbers of channels, not transposed
 override EACH: u32 = 1u;   // u32 that an invocation makes of rows, none of them across the end of a row
 
 struct Shape {
@@ -27,34 +25,7 @@ struct Shape {
 
 const COLUMN = 64u;  // as in parts/conv_output.wgsl
 
-// Bits of an f16 as those of an f32.
-fn widened(h: u32) -> u32 {
-  let sign = (h & 0x8000u) << 16u;
-  let e = (h >> 10u) & 31u;
-  let m = h & 0x3ffu;
-  if (e == 31u) { return sign | 0x7f800000u | (m << 13u); }
-  if (e > 0u) { return sign | ((e + 112u) << 23u) | (m << 13u); }
-  if (m == 0u) { return sign; }
-  let top = firstLeadingBit(m);  // subnormal: m · 2^−24
-  return sign | ((top + 103u) << 23u) | ((m << (23u - top)) & 0x7fffffu);
-}
-
-// Bits of an f32 as those of the nearest f16, ties to even; bit 16 where f16 cannot hold it.
-fn narrowed(x: u32) -> u32 {
-  let sign = (x >> 16u) & 0x8000u;
-  let a = x & 0x7fffffffu;
-  if (a > 0x7f800000u) { return sign | 0x7e00u; }
-  if (a == 0x7f800000u) { return sign | 0x7c00u; }
-  if (a >= 0x477ff000u) { return sign | 0x17c00u; }
-  if (a >= 0x38800000u) { return sign | ((a - 0x38000000u + 0xfffu + ((a >> 13u) & 1u)) >> 13u); }
-  if (a <= 0x33000000u) { return sign; }
-  let m = (a & 0x7fffffu) | 0x800000u;
-  let shift = 126u - (a >> 23u);  // to units of 2^−24, 14 … 24
-  let q = m >> shift;
-  let rest = m & ((1u << shift) - 1u);
-  let tie = 1u << (shift - 1u);
-  return sign | (q + select(0u, 1u, rest > tie || (rest == tie && (q & 1u) == 1u)));
-}
+// include half_bits
 
 // A value of X in the type of Y; bit 16 as above where that is f16.
 fn value(i: u32) -> u32 {
@@ -107,24 +78,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let across = min(COLUMN, s.N8 - first);
   let toNext = select(s.Ci * s.taps, s.taps, s.transposed == 1u);
   let base = first * s.taps * C4 + c * across + n - first;
-  if (EVEN == 1u) {
-    // Two values a load: those of channel c, then those of c + 1, of two outputs.
-    let here = select(0u, 0xffffffffu, n < s.Co && c < s.Ci);
-    let a = (n * s.Ci + c) * s.taps / 2u;
-    let b = a + s.Ci * s.taps / 2u;
-    let step = C4 * across / 2u;
-    let over = across / 2u - s.taps * step;  // from behind the last tap of c to the first of c + 1
-    var to = s.yBase + base / 2u;
-    for (var j = 0u; j < s.taps; j++) {
-      let x = X[a + j] & here;
-      let y = X[b + j] & here;
-      Y[to] = (x & 0xffffu) | (y << 16u);
-      to += select(step, step + over, j * 2u + 1u == s.taps);
-      Y[to] = (x >> 16u) | (y & 0xffff0000u);
-      to += select(step, step + over, j * 2u + 2u == s.taps);
-    }
-    return;
-  }
   for (var d = 0u; d < 2u; d++) {
     let source = select((n * s.Ci + c + d) * s.taps, ((c + d) * s.Co + n) * s.taps, s.transposed == 1u);
     let here = c + d < s.Ci;

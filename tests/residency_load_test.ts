@@ -141,12 +141,22 @@ Deno.test("convolutions lie on the GPU as packConv lays them out", async () => {
   using device = await openDevice({ maxBindingBytes: 1 << 20 });
   for (const dtype of ["F16", "F32", "BF16"] as const) {
     for (
-      const [Co, Ci, k, transposed] of [[70, 6, 3, false], [5, 3, 2, false], [130, 8, 1, false], [
-        6,
-        5,
-        4,
-        true,
-      ], [66, 7, 3, false]] as const
+      const [Co, Ci, k, transposed] of [
+        [70, 6, 3, false],
+        [5, 3, 2, false],
+        [130, 8, 1, false],
+        [
+          6,
+          5,
+          4,
+          true,
+        ],
+        [66, 7, 3, false],
+        [72, 16, 3, false],
+        [8, 4, 4, false],
+        [200, 40, 1, false],
+        [192, 320, 3, false],
+      ] as const
     ) {
       const v = values(Co * Ci * k * k, Co).map((x) => Number.isNaN(x) ? 0 : x);
       const shape = transposed ? [Ci, Co, k, k] : [Co, Ci, k, k];
@@ -171,6 +181,72 @@ Deno.test("convolutions lie on the GPU as packConv lays them out", async () => {
         `${dtype} ${Co}×${Ci}×${k}`,
       );
       want.buffer.destroy();
+    }
+  }
+});
+
+Deno.test("every f16, what lies between two of them, and what is beyond come out as rounded once", async () => {
+  using device = await openDevice();
+  const [N, K] = [96, 4096];
+  const bits = new Uint32Array(N * K);
+  const at = new DataView(new ArrayBuffer(2));
+  for (let h = 0; h < 1 << 16; h++) {
+    at.setUint16(0, h);
+    const here = new Uint32Array(Float32Array.of(at.getFloat16(0)).buffer)[0];
+    // Itself, the tie with the next one, and the two neighbours of that; below the least, what rounds to it and to zero.
+    const step = (here & 0x7fffffff) < 0x38800000 ? 1 << 10 : 1 << 12;
+    [here, here + step, here + step - 1, here + step + 1, here + 1, here ^ 0x1fff].forEach((b, i) =>
+      bits[6 * h + i] = b
+    );
+  }
+  const v = new Float32Array(bits.buffer);
+  // Beyond f16 the whole tensor would stay f32.
+  for (let i = 0; i < v.length; i++) if (Number.isFinite(v[i]) && Math.abs(v[i]) >= 65520) v[i] = 0;
+  const source = new Source({
+    "w.weight": stored("F32", [N, K], v),
+    "c.weight": stored("F32", [N, K / 4, 2, 2], v),
+  });
+  using store = new WeightStore(source, device, { dtype: "f16" });
+  const m = new Weights(store).linear("w", N, K, { bias: false }).weight as PlainMatrix;
+  const c = new Weights(store).conv("c", N, K / 4, 2, { bias: false });
+  await store.load();
+  assertEquals([m.type, c.type], ["f16", "f16"]);
+  const want = new Float32Array(new Float16Array(v));
+  assertEquals((await rowsOf(device, m)).findIndex((x, i) => !Object.is(x, want[i])), -1);
+  const packed = packConv(device, v, { Co: N, Ci: K / 4, kh: 2, kw: 2, transposed: false, type: "f16" });
+  const half = async (buffer: GPUBuffer) =>
+    toF32((await bytesOf(device, buffer, buffer.size)).slice() as Uint8Array<ArrayBuffer>, "F16");
+  const [got, wanted] = [await half(c.buffer), await half(packed.buffer)];
+  assertEquals(got.findIndex((x, i) => !Object.is(x, wanted[i])), -1);
+  packed.buffer.destroy();
+});
+
+Deno.test("columns of a matrix whose widths are whole eights, and of one whose are not, are cut out of its rows", async () => {
+  using device = await openDevice();
+  for (const dtype of ["F32", "F16", "BF16"] as const) {
+    for (const K of [[16, 8, 24], [10, 6]]) {
+      const width = K.reduce((a, b) => a + b);
+      const v = values(5 * width, width);
+      const source = new Source({
+        "w.weight": stored(dtype, [5, width], v),
+        "w.bias": stored("F32", [5], values(5, 1)),
+      });
+      using store = new WeightStore(source, device, { dtype: "f16" });
+      const parts = new Weights(store).linearColumns("w", 5, K).map(({ weight }) => weight as PlainMatrix);
+      await store.load();
+      const exact = await source.readF32("w.weight");
+      const rounded = dtype === "F32" ? new Float32Array(new Float16Array(exact)) : exact;
+      let at = 0;
+      for (const m of parts) {
+        const got = await rowsOf(device, m);
+        for (let n = 0; n < 5; n++) {
+          assertEquals(
+            got.slice(n * m.stride, n * m.stride + m.K),
+            rounded.slice(n * width + at, n * width + at + m.K),
+          );
+        }
+        at += m.K;
+      }
     }
   }
 });

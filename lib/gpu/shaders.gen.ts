@@ -2148,14 +2148,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //   Y      its place, f32 or 16-bit values two in a u32
 //   flags  u32 a tensor: not 0 where f16 cannot hold a finite value of it
 //
-// All arithmetic is on integers: drivers may flush subnormal floats, and what WGSL packs beyond
-// the range of f16 is undefined.
+// For sizes that whole loads do not divide: place_rows.wgsl and place_conv.wgsl take the others, several times as fast.
 
 override WG: u32 = 64u;
 override FROM: u32 = 1u;   // 0 f32, 1 f16, 2 bf16
 override TO: u32 = 1u;     // the same; 1 from 0 or 1, 2 from 2
 override CONV: u32 = 0u;
-override EVEN: u32 = 0u;   // convolutions from and to 16 bits of even numbers of channels, not transposed
 override EACH: u32 = 1u;   // u32 that an invocation makes of rows, none of them across the end of a row
 
 struct Shape {
@@ -2171,34 +2169,7 @@ struct Shape {
 
 const COLUMN = 64u;  // as in parts/conv_output.wgsl
 
-// Bits of an f16 as those of an f32.
-fn widened(h: u32) -> u32 {
-  let sign = (h & 0x8000u) << 16u;
-  let e = (h >> 10u) & 31u;
-  let m = h & 0x3ffu;
-  if (e == 31u) { return sign | 0x7f800000u | (m << 13u); }
-  if (e > 0u) { return sign | ((e + 112u) << 23u) | (m << 13u); }
-  if (m == 0u) { return sign; }
-  let top = firstLeadingBit(m);  // subnormal: m · 2^−24
-  return sign | ((top + 103u) << 23u) | ((m << (23u - top)) & 0x7fffffu);
-}
-
-// Bits of an f32 as those of the nearest f16, ties to even; bit 16 where f16 cannot hold it.
-fn narrowed(x: u32) -> u32 {
-  let sign = (x >> 16u) & 0x8000u;
-  let a = x & 0x7fffffffu;
-  if (a > 0x7f800000u) { return sign | 0x7e00u; }
-  if (a == 0x7f800000u) { return sign | 0x7c00u; }
-  if (a >= 0x477ff000u) { return sign | 0x17c00u; }
-  if (a >= 0x38800000u) { return sign | ((a - 0x38000000u + 0xfffu + ((a >> 13u) & 1u)) >> 13u); }
-  if (a <= 0x33000000u) { return sign; }
-  let m = (a & 0x7fffffu) | 0x800000u;
-  let shift = 126u - (a >> 23u);  // to units of 2^−24, 14 … 24
-  let q = m >> shift;
-  let rest = m & ((1u << shift) - 1u);
-  let tie = 1u << (shift - 1u);
-  return sign | (q + select(0u, 1u, rest > tie || (rest == tie && (q & 1u) == 1u)));
-}
+// include half_bits
 
 // A value of X in the type of Y; bit 16 as above where that is f16.
 fn value(i: u32) -> u32 {
@@ -2251,24 +2222,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let across = min(COLUMN, s.N8 - first);
   let toNext = select(s.Ci * s.taps, s.taps, s.transposed == 1u);
   let base = first * s.taps * C4 + c * across + n - first;
-  if (EVEN == 1u) {
-    // Two values a load: those of channel c, then those of c + 1, of two outputs.
-    let here = select(0u, 0xffffffffu, n < s.Co && c < s.Ci);
-    let a = (n * s.Ci + c) * s.taps / 2u;
-    let b = a + s.Ci * s.taps / 2u;
-    let step = C4 * across / 2u;
-    let over = across / 2u - s.taps * step;  // from behind the last tap of c to the first of c + 1
-    var to = s.yBase + base / 2u;
-    for (var j = 0u; j < s.taps; j++) {
-      let x = X[a + j] & here;
-      let y = X[b + j] & here;
-      Y[to] = (x & 0xffffu) | (y << 16u);
-      to += select(step, step + over, j * 2u + 1u == s.taps);
-      Y[to] = (x >> 16u) | (y & 0xffff0000u);
-      to += select(step, step + over, j * 2u + 2u == s.taps);
-    }
-    return;
-  }
   for (var d = 0u; d < 2u; d++) {
     let source = select((n * s.Ci + c + d) * s.taps, ((c + d) * s.Co + n) * s.taps, s.transposed == 1u);
     let here = c + d < s.Ci;
@@ -2284,6 +2237,132 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
       to += C4 * across;
     }
+  }
+}
+`,
+  "place_conv": `// place_conv.wgsl — stored weights of a convolution as columns of 64 output channels, eight outputs by eight values an invocation.
+// For whole eights of outputs and of values, and whole fours of input channels; place.wgsl takes the others.
+//
+//   X      a piece of [Co, Ci, taps] as it is stored, f32, f16 or bf16
+//   Y      its place, [Co / 64, taps, Ci, 64] f32 or f16; the last column may be narrower
+//   flags  u32 a tensor: not 0 where f16 cannot hold a finite value of it
+//
+// Four neighbouring invocations make half a row of a column.
+
+override WG: u32 = 64u;
+override FROM: u32 = 1u;   // 0 f32, 1 f16, 2 bf16
+override TO: u32 = 1u;     // 0 f32; 1 f16, from 0 or 1
+override TAPS: u32 = 9u;   // values of a kernel: known when compiling, since processors take long to divide
+
+struct Shape {
+  yBase: u32, flag: u32,  // loads of Y before the piece
+  Co8: u32, Ci: u32,      // eights of outputs, input channels
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read_write> Y: array<vec4u>;
+@group(0) @binding(3) var<storage, read_write> flags: array<atomic<u32>>;
+
+// include half_bits
+// include place_eights
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  let K = s.Ci * TAPS;
+  let K8 = K / 8u;
+  // Halves of a column, one after the other: its full width would read more rows at once than processors fetch ahead of.
+  let k8 = id.x / 4u;
+  let n8 = 4u * id.y + id.x % 4u;
+  if (k8 >= K8 || n8 >= s.Co8) { return; }
+  let column = n8 / 8u;
+  let across = min(8u, s.Co8 - 8u * column);  // eights
+  let source = n8 * 8u * K8 + k8;
+  var c = 8u * k8 / TAPS;
+  var t = 8u * k8 - c * TAPS;
+  if (TO == 0u) {
+    // unroll j 8
+    let w#j = words(source + j * K8);
+    // end
+    let base = s.yBase + column * 16u * K + 2u * (n8 % 8u);
+    // unroll k 4
+    {
+      let to = base + (t * s.Ci + c) * across * 2u;
+      Y[to] = vec4u(w0.lo[k], w1.lo[k], w2.lo[k], w3.lo[k]);
+      Y[to + 1u] = vec4u(w4.lo[k], w5.lo[k], w6.lo[k], w7.lo[k]);
+      t++;
+      if (t == TAPS) { t = 0u; c++; }
+    }
+    // end
+    // unroll k 4
+    {
+      let to = base + (t * s.Ci + c) * across * 2u;
+      Y[to] = vec4u(w0.hi[k], w1.hi[k], w2.hi[k], w3.hi[k]);
+      Y[to + 1u] = vec4u(w4.hi[k], w5.hi[k], w6.hi[k], w7.hi[k]);
+      t++;
+      if (t == TAPS) { t = 0u; c++; }
+    }
+    // end
+    return;
+  }
+  // unroll j 8
+  let h#j = halvesOf(source + j * K8);
+  // end
+  let base = s.yBase + column * 8u * K + n8 % 8u;
+  // unroll m 4
+  {
+    let even = vec4u(h0[m], h2[m], h4[m], h6[m]);
+    let odd = vec4u(h1[m], h3[m], h5[m], h7[m]);
+    Y[base + (t * s.Ci + c) * across] = (even & vec4u(0xffffu)) | (odd << vec4u(16u));
+    t++;
+    if (t == TAPS) { t = 0u; c++; }
+    Y[base + (t * s.Ci + c) * across] = (even >> vec4u(16u)) | (odd & vec4u(0xffff0000u));
+    t++;
+    if (t == TAPS) { t = 0u; c++; }
+  }
+  // end
+}
+`,
+  "place_rows": `// place_rows.wgsl — rows of stored weights in the type that kernels read, eight values an invocation. For rows of whole eights;
+// place.wgsl takes the others.
+//
+//   X      a piece of a tensor as it is stored, f32, f16 or bf16
+//   Y      its place, f32 or 16-bit values
+//   flags  u32 a tensor: not 0 where f16 cannot hold a finite value of it
+
+override WG: u32 = 64u;
+override FROM: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override TO: u32 = 1u;     // the same; 1 from 0 or 1, 2 from 2
+override CUT: u32 = 0u;    // rows of Y are parts of those of X; processors take long to divide, so that it is known when compiling
+
+struct Shape {
+  count: u32, fold: u32, yBase: u32, flag: u32,  // invocations, workgroups along x, loads of Y before the piece
+  K8: u32, width8: u32, at8: u32,                // eights of a row of Y, of X, and the first that is meant
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read_write> Y: array<vec4u>;
+@group(0) @binding(3) var<storage, read_write> flags: array<atomic<u32>>;
+
+// include half_bits
+// include place_eights
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (group.y * s.fold + group.x) * WG + lane;
+  if (i >= s.count) { return; }
+  var source = i;
+  if (CUT == 1u) {
+    let row = i / s.K8;
+    source = row * s.width8 + s.at8 + i - row * s.K8;
+  }
+  if (TO == 0u) {
+    let v = words(source);
+    Y[s.yBase + 2u * i] = v.lo;
+    Y[s.yBase + 2u * i + 1u] = v.hi;
+  } else {
+    Y[s.yBase + i] = halvesOf(source);
   }
 }
 `,
@@ -2842,6 +2921,56 @@ fn checked(v: f32, made: f32) -> f32 {
   return select(v, bitcast<f32>(bits | 0x7fc00000u), bits >= INFINITE);
 }
 `,
+  "half_bits": `// f16 to f32 and back on the bits alone: drivers may flush subnormal floats, and what WGSL packs beyond the range of f16 is
+// undefined.
+
+// Bits of an f16 as those of an f32.
+fn widened(h: u32) -> u32 {
+  let sign = (h & 0x8000u) << 16u;
+  let e = (h >> 10u) & 31u;
+  let m = h & 0x3ffu;
+  if (e == 31u) { return sign | 0x7f800000u | (m << 13u); }
+  if (e > 0u) { return sign | ((e + 112u) << 23u) | (m << 13u); }
+  if (m == 0u) { return sign; }
+  let top = firstLeadingBit(m);  // subnormal: m · 2^−24
+  return sign | ((top + 103u) << 23u) | ((m << (23u - top)) & 0x7fffffu);
+}
+
+// Bits of an f32 as those of the nearest f16, ties to even; bit 16 where f16 cannot hold it.
+fn narrowed(x: u32) -> u32 {
+  let sign = (x >> 16u) & 0x8000u;
+  let a = x & 0x7fffffffu;
+  if (a > 0x7f800000u) { return sign | 0x7e00u; }
+  if (a == 0x7f800000u) { return sign | 0x7c00u; }
+  if (a >= 0x477ff000u) { return sign | 0x17c00u; }
+  if (a >= 0x38800000u) { return sign | ((a - 0x38000000u + 0xfffu + ((a >> 13u) & 1u)) >> 13u); }
+  if (a <= 0x33000000u) { return sign; }
+  let m = (a & 0x7fffffu) | 0x800000u;
+  let shift = 126u - (a >> 23u);  // to units of 2^−24, 14 … 24
+  let q = m >> shift;
+  let rest = m & ((1u << shift) - 1u);
+  let tie = 1u << (shift - 1u);
+  return sign | (q + select(0u, 1u, rest > tie || (rest == tie && (q & 1u) == 1u)));
+}
+
+// narrowed() of four values at once, without branches.
+fn narrowed4(x: vec4u) -> vec4u {
+  let sign = (x >> vec4u(16u)) & vec4u(0x8000u);
+  let a = x & vec4u(0x7fffffffu);
+  let normal = (a - vec4u(0x38000000u) + vec4u(0xfffu) + ((a >> vec4u(13u)) & vec4u(1u))) >> vec4u(13u);
+  // Subnormal: the significand in units of 2^−24, ties to even by what is added before the shift.
+  let m = (a & vec4u(0x7fffffu)) | vec4u(0x800000u);
+  let shift = clamp(vec4u(126u) - (a >> vec4u(23u)), vec4u(1u), vec4u(25u));
+  let half = (vec4u(1u) << (shift - vec4u(1u))) - vec4u(1u);
+  let small = (m + half + ((m >> shift) & vec4u(1u))) >> shift;
+  var h = select(normal, small, a < vec4u(0x38800000u));
+  h = select(h, vec4u(0u), a <= vec4u(0x33000000u));
+  h = select(h, vec4u(0x17c00u), a >= vec4u(0x477ff000u));
+  h = select(h, vec4u(0x7c00u), a == vec4u(0x7f800000u));
+  h = select(h, vec4u(0x7e00u), a > vec4u(0x7f800000u));
+  return sign | h;
+}
+`,
   "linear_epilogue": `// The end of a product's main(): the sums acc#i_#j of RM rows from m0 and columns c#j from n0 become results.
   // A loop over rows with the sums picked by select, since unrolled, or with the sums in an array, it takes
   // some drivers longer to compile than all the rest. Bias and gate are loaded once a column, the gate again
@@ -2956,6 +3085,34 @@ fn store(sum: f32, shift: f32, factor: f32, r: u32, y: u32) {
   var acc#i_#j = 0.0;
   // end
   // end
+`,
+  "place_eights": `// Eight stored values as Y has them; \`at\` counts eights of X.
+
+struct Words { lo: vec4u, hi: vec4u }
+
+// As bits of f32.
+fn words(at: u32) -> Words {
+  if (FROM == 0u) { return Words(X[2u * at], X[2u * at + 1u]); }
+  let h = X[at];
+  let low = vec4u(h.x & 0xffffu, h.x >> 16u, h.y & 0xffffu, h.y >> 16u);
+  let high = vec4u(h.z & 0xffffu, h.z >> 16u, h.w & 0xffffu, h.w >> 16u);
+  if (FROM == 2u) { return Words(low << vec4u(16u), high << vec4u(16u)); }
+  return Words(
+    vec4u(widened(low.x), widened(low.y), widened(low.z), widened(low.w)),
+    vec4u(widened(high.x), widened(high.y), widened(high.z), widened(high.w)));
+}
+
+// As 16 bits each; tells when f16 cannot hold one of them.
+fn halvesOf(at: u32) -> vec4u {
+  if (FROM != 0u) { return X[at]; }
+  let lo = narrowed4(X[2u * at]);
+  let hi = narrowed4(X[2u * at + 1u]);
+  let beyond = lo | hi;
+  if (((beyond.x | beyond.y | beyond.z | beyond.w) & 0x10000u) != 0u) { atomicStore(&flags[s.flag], 1u); }
+  let a = lo & vec4u(0xffffu);
+  let b = hi & vec4u(0xffffu);
+  return vec4u(a.x | (a.y << 16u), a.z | (a.w << 16u), b.x | (b.y << 16u), b.z | (b.w << 16u));
+}
 `,
   "quants": `// Eight neighbouring values of a quantised row, from blocks as GGUF files hold them: whole numbers of few bits with shared
 // scales, or 8-bit floats. Kernels bind W as array<u32>. Types are numbered as QUANTISED of lib/ops/quantised.ts. With eights.
@@ -3128,4 +3285,4 @@ fn xFour(at: u32) -> vec4f {
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "beb1b79bb154e423";
+export const SHADERS_DIGEST = "1fb941e4df7228b8";

@@ -16,7 +16,7 @@ export type PlainType = "f32" | "f16" | "bf16";
 
 /** Bytes of a value. */
 export const PLAIN_BYTES: Readonly<Record<PlainType, number>> = { f32: 4, f16: 2, bf16: 2 };
-/** Numbers of the types in shaders/place.wgsl. */
+/** Numbers of the types in shaders/place.wgsl, place_rows.wgsl and place_conv.wgsl. */
 const CODES: Readonly<Record<PlainType, number>> = { f32: 0, f16: 1, bf16: 2 };
 
 /** Bytes that are read, staged and placed at once. */
@@ -80,6 +80,18 @@ export interface ConvPlace extends Place {
   readonly transposed: boolean;
 }
 
+/** A kernel that places a piece. */
+interface Launch {
+  readonly shader: "place" | "place_rows" | "place_conv";
+  readonly constants?: Readonly<Record<string, number>>;
+  /** Invocations in one row … */
+  readonly count?: number;
+  /** … or workgroups. */
+  readonly groups?: readonly [number, number];
+  /** Parameters of its own. */
+  readonly shape: readonly number[];
+}
+
 /** One load's way to the GPU. */
 export class Upload implements Disposable {
   private readonly recorder: Recorder;
@@ -127,15 +139,28 @@ export class Upload implements Disposable {
     const fromRow = width * PLAIN_BYTES[stored.from];
     const toRow = stride * PLAIN_BYTES[type];
     const step = Math.max(1, Math.floor(this.most() / Math.max(fromRow, toRow)));
+    // Eight values are a load of 16 bits each, or two of f32.
+    const eights = [K, stride, width, at].every((values) => values % 8 === 0);
     for (let n = 0; n < count; n += step) {
       const many = Math.min(step, count - n);
+      const each = eights ? 8 : (toRow % 16 === 0 ? 16 : 4) / PLAIN_BYTES[type];
       this.place(
         { ...stored, bytes: stored.bytes.subarray(n * fromRow, (n + many) * fromRow) },
         place,
-        (row + n) * toRow,
-        many * toRow,
-        [K, stride, width, at, 0, 0, 0, 0, 0],
-        false,
+        { at: (row + n) * toRow, length: many * toRow },
+        eights
+          ? {
+            shader: "place_rows",
+            constants: { CUT: width === K ? 0 : 1 },
+            count: many * K / 8,
+            shape: [K / 8, width / 8, at / 8],
+          }
+          : {
+            shader: "place",
+            constants: { CONV: 0, EACH: each * PLAIN_BYTES[type] / 4 },
+            count: many * stride / each,
+            shape: [K, stride, width, at, 0, 0, 0, 0, 0],
+          },
       );
     }
   }
@@ -151,16 +176,27 @@ export class Upload implements Disposable {
     for (let n = 0; n < count; n += step) {
       const many = Math.min(step, count - n);
       const N8 = Math.ceil(many / 8) * 8;
+      const eights = !transposed && many % 8 === 0 && Ci % 4 === 0 && Ci * taps % 8 === 0;
       this.place(
         {
           ...stored,
           bytes: transposed ? stored.bytes : stored.bytes.subarray(n * fromRow, (n + many) * fromRow),
         },
         place,
-        (first + n) * toRow,
-        N8 * toRow,
-        [0, 0, 0, 0, many, N8, Ci, taps, transposed ? 1 : 0],
-        true,
+        { at: (first + n) * toRow, length: N8 * toRow },
+        eights
+          ? {
+            shader: "place_conv",
+            constants: { TAPS: taps },
+            groups: [Math.ceil(Ci * taps / 2 / 64), Math.ceil(many / 32)],
+            shape: [many / 8, Ci],
+          }
+          : {
+            shader: "place",
+            constants: { CONV: 1, EACH: 1 },
+            count: N8 / 2 * Math.ceil(Ci / 4) * 2,
+            shape: [0, 0, 0, 0, many, N8, Ci, taps, transposed ? 1 : 0],
+          },
       );
     }
   }
@@ -194,31 +230,21 @@ export class Upload implements Disposable {
   private place(
     { bytes, from }: Stored,
     { buffer, type, flag }: Place,
-    at: number,
-    length: number,
-    shape: readonly number[],
-    conv: boolean,
+    { at, length }: { readonly at: number; readonly length: number },
+    { shader, constants = {}, count, groups, shape }: Launch,
   ): void {
     const X = this.stage(bytes);
     const offset = Math.floor(at / 256) * 256;
     const size = Math.ceil((at - offset + length) / 16) * 16;
-    const [, stride, , , Co, N8, Ci, , transposed] = shape;
-    const even = conv && from === type && type !== "f32" && Ci % 2 === 0 && Co % 2 === 0 && transposed === 0;
-    const each = stride * PLAIN_BYTES[type] % 16 === 0 ? 4 : 1;
-    const count = conv ? N8 / 2 * Math.ceil(Ci / 4) * 2 : length / 4 / each;
-    const groups = fold(Math.ceil(count / 64));
+    const row = count === undefined ? undefined : fold(Math.ceil(count / 64));
+    // place.wgsl counts words of Y, the others loads of 16 bytes.
+    const yBase = (at - offset) / (shader === "place" ? 4 : 16);
     this.recorder.dispatch({
-      shader: "place",
-      constants: {
-        FROM: CODES[from],
-        TO: CODES[type],
-        CONV: conv ? 1 : 0,
-        EVEN: even ? 1 : 0,
-        EACH: conv ? 1 : each,
-      },
-      params: [count, groups[0], (at - offset) / 4, flag ?? 0, ...shape],
+      shader,
+      constants: { FROM: CODES[from], TO: CODES[type], ...constants },
+      params: [...count === undefined ? [] : [count, row![0]], yBase, flag ?? 0, ...shape],
       buffers: [X, { tensor: bound(buffer), offset, size }, this.flagsOf(flag)],
-      groups,
+      groups: groups ?? row!,
     });
   }
 
