@@ -867,6 +867,11 @@ function spelledOut(given: readonly string[], command: CommandName): SpelledOut 
   const words: string[] = [];
   const spellings = new Map<string, string>();
   const notes: string[] = [];
+  // Whatever else is wrong, the help comes.
+  const asked = (args.includes("--") ? args.slice(0, args.indexOf("--")) : args).find((arg) =>
+    /^(-h|--help|--version)$/.test(arg)
+  );
+  if (asked) return askedFor(asked === "--version" ? "version" : "help", given, command);
   for (let i = 0; i < args.length; i++) {
     const arg = args[i];
     if (arg === "--") {
@@ -877,7 +882,6 @@ function spelledOut(given: readonly string[], command: CommandName): SpelledOut 
       words.push(arg);
       continue;
     }
-    if (arg === "--version") return askedFor("version", given, command);
     const [spelled, attached] = splitAtEquals(arg);
     const own = ownOption(spelled);
     const foreign = own ? undefined : foreignOption(spelled, attached, args[i + 1]);
@@ -889,7 +893,6 @@ function spelledOut(given: readonly string[], command: CommandName): SpelledOut 
       continue;
     }
     const option = belonging(own, spelled, command);
-    if (option.name === "help") return askedFor("help", given, command);
     let value: string | undefined;
     if (option.type === "flag") {
       if (spelled === "-q" && /^[34568]$/.test(args[i + 1] ?? "")) {
