@@ -1,3 +1,4 @@
+#!/usr/bin/env -S deno run -A
 /**
  * The command line: `deno run -A cli.ts "a red apple"`; `--help` lists the rest. And what programs in Deno need of it:
  * the command line itself as a function, and folders of the local disk.
@@ -15,7 +16,7 @@
  */
 
 import { main } from "./lib/cli/main.ts";
-import { spreadThreads } from "./lib/cli/software_adapter.ts";
+import { prepareMesa } from "./lib/cli/software_adapter.ts";
 
 export { BytesProgress } from "./lib/cli/bytes_progress.ts";
 export { type FetchedModel, fetchModel, type FetchOptions } from "./lib/cli/download.ts";
@@ -31,7 +32,7 @@ export type { Wish } from "./lib/hub/selection.ts";
 export { type ByteSource, type FolderSource } from "./lib/weights/bytes.ts";
 
 if (import.meta.main) {
-  spreadThreads();
+  prepareMesa();
   // Not written out: what an import names in full is fetched at every start, needed or not.
   const scale = new URL("./scale/mod.ts", import.meta.url).href;
   Deno.exit(await main(Deno.args, () => import(scale)));

@@ -6,7 +6,7 @@
 
 import { LssgenError } from "../lib/errors.ts";
 import type { Parsed } from "../lib/cli/options.ts";
-import type { EngineChoice } from "../lib/cli/request.ts";
+import type { EngineChoice } from "../lib/cli/engine_choice.ts";
 import type { Terminal } from "../lib/cli/terminal.ts";
 import { VERSION } from "../lib/cli/version.ts";
 import { SIZE_CLASSES } from "../lib/server/policy.ts";

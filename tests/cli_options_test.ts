@@ -1,8 +1,11 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
 import { nearest } from "../lib/nearest.ts";
-import { helpText, OPTIONS, parseOptions } from "../lib/cli/options.ts";
+import { fileFolder } from "../lib/cli/files.ts";
+import { GROUPS, helpText } from "../lib/cli/help.ts";
+import { OPTIONS, parseOptions } from "../lib/cli/options.ts";
 import type { CommandName } from "../lib/cli/options.ts";
+import { readModelInfo } from "../lib/pipelines/text_to_image.ts";
 
 const COMMANDS: CommandName[] = ["generate", "plan", "inspect", "compare"];
 
@@ -143,4 +146,40 @@ Deno.test("nearest() prefers the fewest edits and gives up on strangers", () => 
   assertEquals(nearest("--widht", ["--height", "--width"]), "--width");
   assertEquals(nearest("--PROMPT", ["--prompt"]), "--prompt");
   assertEquals(nearest("--q", ["--steps"]), undefined);
+});
+
+Deno.test("the help is grouped by purpose, and no option is left without a group", () => {
+  for (const command of COMMANDS) assert(!helpText(command).includes("\nOther:\n"), command);
+  const names = GROUPS.flatMap(([, names]) => names.split(" "));
+  assertEquals(new Set(names).size, names.length);
+  const text = helpText("generate");
+  const order = ["What to draw:", "Model:", "Sampling:", "From a picture:", "Files:"].map((title) =>
+    text.indexOf(title)
+  );
+  assert(order.every((at, i) => at > (order[i - 1] ?? 0)), order.join());
+});
+
+Deno.test("defaults in the help are those of the model that is named", async () => {
+  const model = new URL("golden/pipelines/", import.meta.url).pathname;
+  for (const name of ["sdxl", "flux_dev"]) {
+    const info = await readModelInfo(fileFolder(`${model}${name}/model`));
+    const { width, steps, guidance } = info.defaults;
+    const text = helpText("generate", info).replace(/\s+/g, " ");
+    const parts = [
+      `(${info.pipeline})`,
+      `--width N picture width in pixels (default: ${width})`,
+      `steps of a stage at full size (default: ${steps})`,
+      `two denoiser calls a step (default: ${name === "sdxl" ? guidance : "1, off"})`,
+    ];
+    for (const part of parts) assert(text.includes(part), part);
+  }
+  for (
+    const args of [["help", "generate", "-m", "DIR"], ["--nonsense", "--help", "-m", "DIR"], [
+      "help",
+      "-m=DIR",
+    ]]
+  ) {
+    const { ask, text } = parseOptions(args);
+    assertEquals([ask, text], ["help", { model: "DIR" }]);
+  }
 });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { LssgenError } from "../lib/errors.ts";
-import { checkOutput, outputPaths, writeWhole } from "../lib/cli/output.ts";
+import { checkOutput, outputPaths, pictureOutput, writeWhole } from "../lib/cli/output.ts";
 import { printable } from "../lib/cli/terminal.ts";
 
 async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -27,7 +27,7 @@ Deno.test("an output that cannot be written is refused before the work, with not
     await Deno.mkdir(join(folder, "d.png"));
     await Deno.writeTextFile(join(folder, "file"), "");
     const cases: [string, string][] = [
-      ["a.jpg", "ends in .png"],
+      ["a.gif", "ends in .png or .jpg"],
       ["d.png", "is a folder"],
       ["missing/a.png", "does not exist"],
       ["file/a.png", "does not exist"],
@@ -152,6 +152,16 @@ Deno.test("writeWhole() replaces a file in one step and leaves no other file", a
   });
 });
 
+Deno.test("writeWhole() that keeps leaves a file alone that is there", async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, "a.png");
+    assertEquals(await writeWhole(path, new Uint8Array([1]), { keep: true }), true);
+    assertEquals(await writeWhole(path, new Uint8Array([2, 3]), { keep: true }), false);
+    assertEquals(await Deno.readFile(path), new Uint8Array([1]));
+    assertEquals(names(folder), ["a.png"]);
+  });
+});
+
 Deno.test("writeWhole() that fails leaves the old file and nothing half-written", async () => {
   await inFolder(async (folder) => {
     const path = join(folder, "d");
@@ -160,6 +170,64 @@ Deno.test("writeWhole() that fails leaves the old file and nothing half-written"
     assertEquals(error.code, "bad_file");
     assert(error.message.includes(path));
     assertEquals(names(folder), ["d"]);
+  });
+});
+
+Deno.test("pictures never overwrite: the default name is the next free one, a name that is taken is refused", async () => {
+  await inFolder(async (folder) => {
+    const fallback = join(folder, "output.png");
+    const draw = async (choice: Parameters<typeof pictureOutput>[0], bytes: number[]): Promise<string[]> => {
+      const output = await pictureOutput({ fallback, count: bytes.length, ...choice });
+      const made: string[] = [];
+      for (const byte of bytes) {
+        made.push((await output.write(new Uint8Array([byte]))).slice(folder.length + 1));
+      }
+      return made;
+    };
+    assertEquals(await draw({}, [1]), ["output.png"]);
+    assertEquals(await draw({}, [2, 3]), ["output_2.png", "output_3.png"]);
+    assertEquals(await draw({ force: true }, [4]), ["output.png"]);
+    const out = join(folder, "a.webp");
+    assertEquals(await draw({ out }, [5, 6]), ["a.webp", "a_2.webp"]);
+    const error = await assertRejects(
+      () => draw({ out: join(folder, "a_2.webp") }, [7]),
+      LssgenError,
+      "--force",
+    );
+    assertEquals(error.code, "bad_option");
+    await assertRejects(() => draw({ out }, [7]), LssgenError, "there already");
+    assertEquals(await draw({ out, force: true }, [8]), ["a.webp"]);
+    // A name that is taken between the check and the end of a long run is left to whoever took it.
+    const late = await pictureOutput({ out: join(folder, "b.png") });
+    await Deno.writeTextFile(join(folder, "b.png"), "theirs");
+    assertEquals(await late.write(new Uint8Array([9])), join(folder, "b_2.png"));
+    assertEquals(await Deno.readTextFile(join(folder, "b.png")), "theirs");
+    assertEquals(names(folder).filter((name) => name.includes("part")), []);
+  });
+});
+
+Deno.test("a number in the name and a folder number pictures from after the last", async () => {
+  await inFolder(async (folder) => {
+    const draw = async (out: string, count: number, more = {}): Promise<string[]> => {
+      const output = await pictureOutput({ out: join(folder, out), count, ...more });
+      const made: string[] = [];
+      for (let i = 0; i < count; i++) {
+        made.push((await output.write(new Uint8Array([i]))).slice(folder.length + 1));
+      }
+      return made;
+    };
+    assertEquals(await draw("out_%03d.png", 2), ["out_000.png", "out_001.png"]);
+    assertEquals(await draw("out_%03d.png", 1), ["out_002.png"]);
+    assertEquals(await draw("out_%03d.png", 1, { begin: 7 }), ["out_007.png"]);
+    assertEquals(await draw("out_%03d.png", 1), ["out_008.png"]);
+    assertEquals(await draw("out_%03d.png", 1, { force: true }), ["out_000.png"]);
+    assertEquals(await draw("%d.jpg", 1), ["0.jpg"]);
+    assertEquals(await draw("new/deep/", 2), ["new/deep/output_0000.png", "new/deep/output_0001.png"]);
+    assertEquals(await draw("new/deep", 1), ["new/deep/output_0002.png"]);
+    await assertRejects(() => draw("out_%03d.png", 1, { begin: 7 }), LssgenError, "there already");
+    await assertRejects(() => draw("a.png", 1, { begin: 7 }), LssgenError, "holds no number");
+    await assertRejects(() => draw("%d_%d.png", 1), LssgenError, "2 numbers");
+    await assertRejects(() => draw("none", 1), LssgenError, "or a folder");
   });
 });
 

@@ -1,4 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { WholeProgress } from "../lib/pipelines/whole_progress.ts";
+import type { Progress } from "../lib/pipelines/types.ts";
+import type { Plan } from "../lib/scaling/types.ts";
 import { duration, progressLine, ProgressPrinter } from "../lib/cli/progress.ts";
 
 function printer(tty: boolean, columns = 120) {
@@ -80,4 +83,80 @@ Deno.test("durations keep three figures and turn into minutes", () => {
     "1 min 40 s",
     "3 min 05 s",
   ]);
+});
+
+Deno.test("with the share of the whole the bar shows that, over all pictures of the command", () => {
+  assertEquals(
+    progressLine({ ...STEP, share: 0.5 }, 12_340),
+    `denoise   stage 1/2  256×128  ${"█".repeat(12)}${"░".repeat(12)}  50 %  step 3/12  σ 0.760  ETA 12.3 s`,
+  );
+  const { shown, written } = printer(true);
+  shown.begin(1, 4);
+  shown.show({ ...STEP, share: 0.5, etaMs: 10_000 });
+  // Half of the second of four pictures: 37.5 %, and two and a half pictures of 20 s to come.
+  assertStringIncludes(written[0], "picture 2");
+  assertStringIncludes(written[0], "37 %");
+  assertStringIncludes(written[0], "ETA 50.0 s");
+});
+
+Deno.test("loading is told in bytes of a size that fits", () => {
+  const line = (bytes: number, totalBytes: number) =>
+    progressLine({ phase: "load", component: "vae", bytes, totalBytes });
+  assertStringIncludes(line(1_500_000, 3_900_000), "1.50 MB of 3.90 MB");
+  assertStringIncludes(line(1.2e9, 23.8e9), "1.20 GB of 23.8 GB");
+});
+
+Deno.test("a terminal that changes its size gets lines of its width, and the rows of the wider line are cleared", () => {
+  const written: string[] = [];
+  const size = { columns: 80 };
+  const shown = new ProgressPrinter({
+    tty: true,
+    get columns() {
+      return size.columns;
+    },
+    write: (text) => written.push(text),
+  });
+  shown.show({ ...STEP, share: 0.5 });
+  size.columns = 30;
+  shown.resized();
+  // 79 characters take three rows of 30: two up, and everything below is cleared.
+  assert(written[1].startsWith("\x1b[2A\r\x1b[J"), JSON.stringify(written[1]));
+  // deno-lint-ignore no-control-regex -- what is cleared is told from what is written
+  assertEquals(written[1].replace(/\x1b\[\d?[AJK]|\r/g, "").length, 29);
+  size.columns = 80;
+  shown.show({ ...STEP, step: 4 });
+  assert(written[2].startsWith("\r\x1b[2K"));
+});
+
+Deno.test("the share of a run weighs stages and decoding by FLOPs, over all its pictures", () => {
+  const stage = (flops: number, steps: number) => ({ flops, steps: Array(steps), tokens: 1 });
+  const plan = { stages: [stage(10, 2), stage(60, 3)], decodeFlops: 30 } as unknown as Plan;
+  const clock = { ms: 0 };
+  const whole = new WholeProgress(plan, 2, () => clock.ms);
+  const at = (event: Progress, ms: number) => {
+    clock.ms = ms;
+    const { share, etaMs } = whole.note(event);
+    return [share, etaMs === undefined ? undefined : Math.round(etaMs)];
+  };
+  const step = (image: number, stage: number, step: number, steps: number): Progress => ({
+    phase: "denoise",
+    image,
+    stage,
+    step,
+    steps,
+  });
+  assertEquals(at({ phase: "encode" }, 0), [0, undefined]);
+  assertEquals(at(step(0, 1, 0, 2), 0), [0, undefined]);
+  // The first step compiles: it says nothing of the pace.
+  assertEquals(at(step(0, 1, 1, 2), 900), [0.025, undefined]);
+  assertEquals(at(step(0, 1, 2, 2), 950), [0.05, 1900]); // 5 in 50 ms, 190 left
+  assertEquals(at({ phase: "upsample", image: 0, stage: 2 }, 960), [0.05, 1900]);
+  assertEquals(at(step(0, 2, 0, 3), 960), [0.05, 1900]);
+  assertEquals(at(step(0, 2, 1, 3), 1500), [0.15, 1700]);
+  assertEquals(at(step(0, 2, 2, 3), 1700), [0.25, 1500]);
+  assertEquals(at(step(0, 2, 3, 3), 1900), [0.35, 1300]);
+  assertEquals(at({ phase: "decode", image: 0 }, 1900), [0.35, 1300]);
+  // Decoding took 500 ms for what 300 were foretold: the second picture's will too.
+  assertEquals(at(step(1, 1, 0, 2), 2400), [0.5, 1200]);
+  assertEquals(at({ phase: "decode", image: 1 }, 3000), [0.85, 500]);
 });

@@ -136,11 +136,48 @@ const FOREIGN: Readonly<Record<string, CommandName | { readonly instead: string 
   caption: { instead: "pictures are not described" },
   vid_gen: { instead: "videos are not supported" },
   "vid-gen": { instead: "videos are not supported" },
-  txt2vid: { instead: "videos are not supported" },
   img2vid: { instead: "videos are not supported" },
   adetailer: { instead: "faces are not redrawn; `generate --init-img PNG --mask PNG` redraws a part" },
   finetune: { instead: "models are not trained here" },
+  txt2vid: { instead: "videos are not supported" },
+  upscale_image: { instead: "pictures are not enlarged; `generate --size N` draws larger ones" },
+  "generate-image": "generate",
+  "mflux-generate": "generate",
+  "mflux-save": "convert",
+  "mflux-upscale": {
+    instead: "pictures are not enlarged; `generate --size N` draws larger ones, from --init-img too",
+  },
+  "sd-cli": "generate",
+  "sd-server": "serve",
+  "launch.py": "serve",
+  "webui.sh": "serve",
+  "webui.py": "serve",
+  "main.py": "serve",
+  "txt2img.py": "generate",
+  "img2img.py": "generate",
+  "invokeai-web": "serve",
+  // Words that also begin prompts: what follows them would be drawn without them.
+  sample: { instead: "`generate` draws a picture" },
+  dream: { instead: "`generate` draws a picture" },
+  imagine: { instead: "`generate` draws a picture" },
+  invoke: { instead: "`generate` draws a picture" },
+  run: { instead: "`generate` draws a picture" },
+  launch: { instead: "`serve` starts the server" },
+  ui: { instead: "`serve` starts the page" },
+  web: { instead: "`serve` starts the page" },
+  info: { instead: "`inspect` shows what a model holds" },
+  show: { instead: "`inspect` shows what a model holds" },
+  models: { instead: "`inspect MODEL` shows what one holds, `serve --models DIR` offers those of a folder" },
+  list: { instead: "`inspect MODEL` shows what a model holds" },
+  rm: { instead: "files are removed with the system's own commands" },
+  bench: { instead: "`compare` times methods, `deno task bench` kernels" },
+  benchmark: { instead: "`compare` times methods, `deno task bench` kernels" },
 };
+
+/** Those of them that English sentences begin with. */
+const ALSO_WORDS = new Set(
+  "sample dream imagine invoke run launch ui web info show models list rm bench benchmark".split(" "),
+);
 
 /** Words that people draw, although a command is near: what CLIP's vocabulary holds of them, and some more. */
 const THINGS = new Set(
@@ -171,11 +208,14 @@ export function commandOf(args: readonly string[]): CommandLine {
   const [word = "", ...rest] = args;
   if (isCommand(word)) return { command: word, rest };
   const lower = word.toLowerCase();
-  if (lower === "help" && (rest.length === 0 || isCommand(rest[0]))) {
+  if (lower === "help" && (rest.length === 0 || isCommand(rest[0]) || rest[0].startsWith("-"))) {
     return { command: isCommand(rest[0]) ? rest[0] : "generate", rest, ask: "help" };
   }
   if (lower === "version" && rest.length === 0) return { command: "generate", rest, ask: "version" };
-  const meant = foreignMode(word);
+  // "sample of moss" and "web of a spider", without quotation marks, are prompts.
+  const meant = ALSO_WORDS.has(lower) && rest.length > 0 && /^[a-z]+$/.test(rest[0])
+    ? undefined
+    : foreignMode(word);
   if (meant) return { command: meant, rest };
   // stable-diffusion.cpp's command is an option: `-M convert -m in -o out`.
   const mode = args.findIndex((arg, i) =>

@@ -12,7 +12,7 @@ import type { GeneratedImage, GenerateRequest } from "../pipelines/text_to_image
 import { openPipeline, quietly, startProgress } from "./generate.ts";
 import { METHODS } from "./options.ts";
 import type { Parsed } from "./options.ts";
-import { checkOutput, writeWhole } from "./output.ts";
+import { pictureOutput } from "./output.ts";
 import { duration } from "./progress.ts";
 import { toEngineChoice, toRequest } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
@@ -62,8 +62,12 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
       'A prompt is missing: cli.ts compare "a red apple", or --help for everything',
     );
   }
-  const path = options.text.out ?? "compare.png";
-  await checkOutput(path);
+  const output = await pictureOutput({
+    out: options.text.out,
+    fallback: "compare.png",
+    force: options.flag.force,
+    endings: [".png"],
+  });
   const rows = comparisonRows(
     options.texts.methods ?? DEFAULT_METHODS,
     options.numbers.initNoises ?? DEFAULT_INIT_NOISES,
@@ -110,8 +114,7 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
     ),
     { columns },
   );
-  await writeWhole(
-    path,
+  const path = await output.write(
     await encodePng(sheet, { Software: `LSSGen for WebGPU ${VERSION}`, Title: request.prompt }),
   );
   const results = made.map(({ cell, image, ms }) => ({ ...cell, seed: image.seed, ms }));

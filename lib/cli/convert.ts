@@ -22,7 +22,7 @@ import { componentFile, singleFile } from "../weights/single_file.ts";
 import { BytesProgress } from "./bytes_progress.ts";
 import { fileFolder } from "./files.ts";
 import type { Parsed } from "./options.ts";
-import { partFile } from "./output.ts";
+import { checkFree, partFile } from "./output.ts";
 import { duration } from "./progress.ts";
 import { Quantisers } from "./quantisers.ts";
 import type { Terminal } from "./terminal.ts";
@@ -63,6 +63,7 @@ export async function convert(options: Parsed, terminal: Terminal): Promise<void
   }
   const started = performance.now();
   const request = { inputs, out, type: writableType(type), rules: typeRules(tensorTypeRules ?? "") };
+  await checkFree(out, options.flag.force);
   const { bytes, types, beyondF16 } = await convertFiles(request, terminal);
   terminal.print(`${out}: ${bytesText(bytes)} in ${duration(performance.now() - started)}`);
   for (const [name, { tensors, bytes }] of types) {

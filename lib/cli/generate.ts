@@ -1,12 +1,14 @@
 /**
- * `generate`: a prompt, or a picture to make again, becomes PNG files.
+ * `generate`: a prompt, or a picture to make again, becomes files of pictures.
  *
  * @module
  */
 
+import { extname } from "@std/path";
 import { LssgenError } from "../errors.ts";
 import { openPicture } from "../image/picture_file.ts";
-import { encodePng, type Picture, readPngText } from "../image/png.ts";
+import { readPictureTexts, WRITTEN_FORMATS } from "../image/picture_texts.ts";
+import { encodePng, type Picture } from "../image/png.ts";
 import { createPipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type {
   GeneratedImage,
@@ -17,13 +19,14 @@ import type {
   Progress,
 } from "../pipelines/text_to_image.ts";
 import { firstSeed } from "../random.ts";
+import { formatPlan } from "../scaling/plan.ts";
 import { localPath } from "./download.ts";
 import { onDisk, openFolder, readBytes } from "./input.ts";
 import { openLora } from "./lora_file.ts";
 import { loraFolder } from "./lora_folder.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
-import { checkOutput, outputPaths, writeWhole } from "./output.ts";
+import { checkOutput, pictureOutput, writeWhole } from "./output.ts";
 import { PARAMETERS_KEYWORD, pictureFile } from "./picture.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
 import { followedPaths, fromStored, loraSpec, toEngineChoice, toRequest } from "./request.ts";
@@ -50,19 +53,25 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       'A prompt is missing: cli.ts "a red apple", or --help for everything',
     );
   }
-  const out = options.text.out ?? "output.png";
   const count = options.number.count ?? 1;
-  await checkOutput(out, { count });
+  const output = await pictureOutput({
+    out: options.text.out,
+    count,
+    force: options.flag.force,
+    begin: options.number.outputBeginIdx,
+  });
   firstSeed(request.seed ?? 0, count);
   // What the request cannot be is said before any weight is read.
   const quiet = quietly(options, terminal);
   const info = await readModelInfo((await openModel(engine, quiet)).model);
-  const { warnings, width, height } = planPicture(
+  const plan = planPicture(
     engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true },
     request,
   );
+  const { warnings, width, height } = plan;
+  if (options.flag.verbose) terminal.note(`${info.name} (${info.pipeline})\n${formatPlan(plan)}\n`);
   // A picture of noise is as large as its pixels.
-  await checkOutput(out, { count, bytes: 3 * width * height + 2 ** 16 });
+  await checkOutput(output.next, { bytes: 3 * width * height + 2 ** 16 });
   if (!options.flag.quiet) { for (const warning of warnings) terminal.note(`Warning: ${warning}\n`); }
 
   const started = performance.now();
@@ -78,27 +87,27 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       // are several pictures.)
       const seed = (request.seed ?? 0) + made;
       const began = performance.now();
+      progress.begin(i, count);
       const result = await pipeline.generate({ ...request, seed, count: 1 }, {
         signal: terminal.signal,
         ...watch,
       });
       await settled();
       const drawn = performance.now();
-      const files = outputPaths(out, made + result.images.length).slice(made);
       made += result.images.length;
-      for (const [k, path] of files.entries()) {
-        await writeWhole(
-          path,
-          await pictureFile(result.images[k], engine, {
-            embeddedGuidance: info.embeddedGuidance,
-            folder: workingFolder(),
-            scheduler: info.scheduler,
-            metadata: !options.flag.disableImageMetadata,
-          }),
-        );
+      const files: string[] = [];
+      for (const image of result.images) {
+        const file = await pictureFile(image, engine, {
+          embeddedGuidance: info.embeddedGuidance,
+          folder: workingFolder(),
+          scheduler: info.scheduler,
+          metadata: !options.flag.disableImageMetadata,
+          format: WRITTEN_FORMATS[extname(output.next).toLowerCase()],
+        });
+        files.push(await output.write(file));
       }
       const write = { phase: "write", ms: performance.now() - drawn };
-      progress.end();
+      progress.clear();
       const later = result.warnings.filter((warning) => !warnings.includes(warning));
       if (!options.flag.quiet && i === 0) {
         for (const warning of later) terminal.note(`Warning: ${warning}\n`);
@@ -140,9 +149,7 @@ function workingFolder(): string | undefined {
 
 /** The parameters stored in a picture, as text; undefined when there are none. */
 async function storedTextOf(path: string): Promise<string | undefined> {
-  return (await readPngText(await readBytes(path, "--from"), path, PARAMETERS_KEYWORD)).get(
-    PARAMETERS_KEYWORD,
-  );
+  return (await readPictureTexts(await readBytes(path, "--from"), path)).get(PARAMETERS_KEYWORD);
 }
 
 /** A picture that an option names. */
@@ -170,25 +177,45 @@ function previewing(
       if (writing) return;
       const { width, height, rgb: data } = preview;
       // A preview that cannot be written must not end a run of many minutes.
-      writing = encodePng({ width, height, channels: 3, data }).then((png) => writeWhole(path, png))
+      writing = encodePng({ width, height, channels: 3, data })
+        .then(async (png) => void await writeWhole(path, png))
         .catch(() => {}).finally(() => writing = undefined);
     },
   };
 }
 
+/** Progress on the terminal. */
+interface ShownProgress {
+  /** A listener, unless `--quiet`. */
+  readonly onProgress?: (event: Progress) => void;
+  /** Events are those of this picture of so many from now on. */
+  begin(picture: number, pictures: number): void;
+  /** What follows is printed on a clean line. */
+  clear(): void;
+  /** The work is over. */
+  end(): void;
+}
+
 /** A listener for progress unless `--quiet`, and what to call when the work is over. */
-export function startProgress(
-  options: Parsed,
-  terminal: Terminal,
-): { onProgress?: (event: Progress) => void; end: () => void } {
+export function startProgress(options: Parsed, terminal: Terminal): ShownProgress {
   const printer = new ProgressPrinter({
     tty: terminal.tty,
-    columns: terminal.columns,
+    get columns() {
+      return terminal.columns;
+    },
     write: (text) => terminal.draw(text),
   });
+  const resized = (): void => printer.resized();
+  const listens = terminal.tty && Deno.build.os !== "windows";
+  if (listens) Deno.addSignalListener("SIGWINCH", resized);
   return {
     onProgress: options.flag.quiet ? undefined : (event) => printer.show(event),
-    end: () => printer.end(),
+    begin: (picture, pictures) => printer.begin(picture, pictures),
+    clear: () => printer.end(),
+    end: () => {
+      printer.end();
+      if (listens) Deno.removeSignalListener("SIGWINCH", resized);
+    },
   };
 }
 

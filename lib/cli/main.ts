@@ -5,16 +5,22 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { readModelInfo } from "../pipelines/text_to_image.ts";
+import type { ModelInfo } from "../pipelines/types.ts";
 import type { CommandName } from "./commands.ts";
 import { compare } from "./compare.ts";
 import { convert } from "./convert.ts";
 import { download } from "./download.ts";
 import { generate } from "./generate.ts";
 import { inspect } from "./inspect.ts";
-import { helpText, parseOptions } from "./options.ts";
+import { helpText } from "./help.ts";
+import { openModel } from "./model.ts";
+import { type Parsed, parseOptions } from "./options.ts";
 import { plan } from "./plan.ts";
 import { type LoadScale, scaleCommand } from "./scale_entry.ts";
+import { modelChoice } from "./request.ts";
 import { serve } from "./serve.ts";
+import { setThreads } from "./software_adapter.ts";
 import { type Command, printable, type Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
@@ -29,6 +35,9 @@ const commands = (scale: LoadScale | undefined): Readonly<Record<CommandName, Co
   convert,
   download,
 });
+
+/** Commands whose help depends on a model. */
+const DRAWS: readonly CommandName[] = ["generate", "plan", "compare", "serve"];
 
 /** Exit code of a run stopped by Ctrl-C, as shells have it (128 + SIGINT). */
 const EXIT_ABORTED = 130;
@@ -51,7 +60,9 @@ export async function main(args: readonly string[], scale?: LoadScale): Promise<
     note: (text) => draw(printable(text)),
     draw,
     tty: Deno.stderr.isTerminal(),
-    columns: width(),
+    get columns() {
+      return width();
+    },
     signal: controller.signal,
   };
   const interrupt = () => {
@@ -60,19 +71,40 @@ export async function main(args: readonly string[], scale?: LoadScale): Promise<
     controller.abort();
   };
   Deno.addSignalListener("SIGINT", interrupt);
+  let verbose = false;
   try {
     const options = parseOptions(args);
-    if (options.ask === "help") terminal.print(helpText(options.command).trimEnd());
-    else if (options.ask === "version") terminal.print(VERSION);
-    else await commands(scale)[options.command](options, terminal);
+    if (options.ask === "help") {
+      terminal.print(helpText(options.command, await helpModel(options, terminal)).trimEnd());
+    } else if (options.ask === "version") terminal.print(VERSION);
+    else {
+      for (const note of options.flag.quiet ? [] : options.notes) terminal.note(`Note: ${note}\n`);
+      setThreads(options.number.threads);
+      verbose = options.flag.verbose ?? false;
+      await commands(scale)[options.command](options, terminal);
+    }
     return 0;
   } catch (error) {
     // What fails after Ctrl-C failed because of it.
     const code = controller.signal.aborted ? EXIT_ABORTED : exitCode(error);
-    terminal.note(`${code === EXIT_ABORTED ? "Stopped" : message(error)}\n`);
+    terminal.note(`${code === EXIT_ABORTED ? "Stopped" : message(error, verbose)}\n`);
     return code;
   } finally {
     Deno.removeSignalListener("SIGINT", interrupt);
+  }
+}
+
+/** The model whose defaults the help tells: the one that is named, else the embedded one, where it can be read. */
+async function helpModel(options: Parsed, terminal: Terminal): Promise<ModelInfo | undefined> {
+  const { model, diffusionModel } = options.text;
+  const named = model !== undefined || diffusionModel !== undefined;
+  if (!DRAWS.includes(options.command)) return undefined;
+  try {
+    const { model } = await openModel(modelChoice(options), terminal, { headersOnly: true });
+    return await readModelInfo(model);
+  } catch (error) {
+    if (named) throw error;
+    return undefined;
   }
 }
 
@@ -100,10 +132,14 @@ export function exitCode(error: unknown): number {
   }
 }
 
-/** One line for an error on purpose; everything there is for one that nobody foresaw. */
-function message(error: unknown): string {
+/** One line for an error on purpose; everything there is for one that nobody foresaw, and with `--verbose`. */
+function message(error: unknown, verbose: boolean): string {
   if (error instanceof LssgenError && error.code !== "internal") {
-    return `Error: ${error.message.replace(/\s*\n\s*/g, " ")}`;
+    const line = `Error: ${error.message.replace(/\s*\n\s*/g, " ")}`;
+    const { stack = "", cause } = error;
+    const places = stack.split("\n").filter((text) => /^\s+at /.test(text));
+    const because = cause instanceof Error ? [`Because of ${cause.stack ?? cause.message}`] : [];
+    return verbose ? [line, ...places, ...because].join("\n") : line;
   }
   return error instanceof Error ? error.stack ?? error.message : String(error);
 }

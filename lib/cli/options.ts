@@ -1,6 +1,6 @@
 /**
- * The command line's options: one table, from which parsing, ranges, help and suggestions come. Spelled as
- * users of stable-diffusion.cpp know them, where the option exists there.
+ * The command line's options: one table, from which parsing, ranges, help (help.ts) and suggestions come. Spelled as
+ * users of stable-diffusion.cpp know them, where the option exists there; those of other programs are in foreign_options.ts.
  *
  * @module
  */
@@ -14,7 +14,8 @@ import { ALL_METHODS, METHODS as REGISTERED } from "../scaling/methods/registry.
 import { SAMPLER_NAMES, SCHEDULE_NAMES, scheduleNamed } from "../schedulers/registry.ts";
 import { samplerNamed } from "../schedulers/samplers.ts";
 import { UPSAMPLERS } from "../scaling/types.ts";
-import { type CommandName, commandOf, COMMANDS, foreignMode } from "./commands.ts";
+import { type CommandName, commandOf, foreignMode } from "./commands.ts";
+import { FOREIGN_VALUES, foreignOption } from "./foreign_options.ts";
 import { nearest } from "../nearest.ts";
 
 export type { CommandName } from "./commands.ts";
@@ -65,6 +66,8 @@ export interface Parsed {
   readonly numbers: Readonly<Record<string, readonly number[]>>;
   /** Lists of words. */
   readonly texts: Readonly<Record<string, readonly string[]>>;
+  /** Options of other programs that change nothing here, as sentences. */
+  readonly notes: readonly string[];
 }
 
 /** Methods by name. */
@@ -146,6 +149,15 @@ export const OPTIONS: readonly Option[] = [
     help:
       "a file with everything or the denoiser alone, a folder as diffusers has it, or its name on a hub, ORG/NAME",
     commands: ALL,
+  },
+  {
+    name: "models",
+    type: "text",
+    value: "DIR",
+    fallback: "none",
+    help:
+      "folder of further models, each a file or a folder, which requests name; each is loaded when one asks for it",
+    commands: ["serve", "worker"],
   },
   {
     name: "diffusion-model",
@@ -561,19 +573,38 @@ export const OPTIONS: readonly Option[] = [
   {
     name: "from",
     type: "text",
-    value: "PNG",
-    help: "make a picture again from the parameters stored in it; other options change them",
+    value: "PICTURE",
+    help:
+      "make a picture again from the parameters stored in it (PNG, JPEG or WebP); other options change them",
     commands: ["generate"],
   },
   {
     name: "out",
     also: ["-o", "--output"],
     type: "text",
-    value: "FILE",
-    fallback: "output.png, compare.png",
+    value: "FILE|DIR",
+    fallback: "output.png, compare.png, else the next free number",
     help:
-      "file to write: a PNG, with --count the others are NAME_2.png …; `convert` writes .gguf or .safetensors",
+      "file to write, .png, .jpg or .webp, all with the parameters inside; out_%03d.png and a folder number pictures, " +
+      "otherwise --count makes NAME_2.png …; `convert` writes .gguf or .safetensors",
     commands: [...MAKES, "convert"],
+  },
+  {
+    name: "force",
+    type: "flag",
+    fallback: "off",
+    help: "overwrites files that are there",
+    commands: [...MAKES, "convert"],
+  },
+  {
+    name: "output-begin-idx",
+    type: "integer",
+    min: 0,
+    max: 1_000_000_000,
+    value: "N",
+    fallback: "after the last there is",
+    help: "number of the first picture, where --out holds %d or is a folder",
+    commands: ["generate"],
   },
   {
     name: "type",
@@ -601,6 +632,24 @@ export const OPTIONS: readonly Option[] = [
     type: "flag",
     help: "no progress",
     commands: [...LOADS, "download", "worker", "queue"],
+  },
+  {
+    name: "verbose",
+    also: ["-v"],
+    type: "flag",
+    fallback: "off",
+    help: "the plan before the picture, and where an error came from",
+    commands: ALL,
+  },
+  {
+    name: "threads",
+    also: ["-t"],
+    type: "integer",
+    min: -1,
+    max: 1024,
+    fallback: "two a processor",
+    help: "threads of a software adapter (Mesa's llvmpipe); GPUs have their own",
+    commands: LOADS,
   },
   {
     name: "port",
@@ -651,14 +700,6 @@ export const OPTIONS: readonly Option[] = [
     fallback: "lssgen-store",
     help: "where pictures of the queue lie: a folder that all see, or s3+https://HOST/BUCKET",
     commands: QUEUES,
-  },
-  {
-    name: "models",
-    type: "text",
-    value: "DIR",
-    fallback: "the embedded model",
-    help: "folder of the models that the worker holds, each a file or a folder",
-    commands: ["worker"],
   },
   {
     name: "lease",
@@ -762,7 +803,8 @@ function keyOf(name: string): string {
   return name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
 }
 
-function spellings(option: Option): string[] {
+/** Every way to write an option's name. */
+export function spellings(option: Option): string[] {
   return [`--${option.name}`, ...option.also ?? [], ...option.negatable ? [`--no-${option.name}`] : []];
 }
 
@@ -780,9 +822,7 @@ function usage(message: string): LssgenError {
  */
 export function parseOptions(args: readonly string[]): Parsed {
   const { command, rest, ask } = commandOf(args);
-  const named = ask
-    ? { ask, options: [], words: [], spellings: new Map<string, string>() }
-    : spelledOut(rest, command);
+  const named: SpelledOut = ask ? askedFor(ask, rest, command) : spelledOut(rest, command);
   const values: Readonly<Record<string, unknown>> = parseArgs(named.options, {
     string: OPTIONS.map(({ name }) => name),
     collect: OPTIONS.filter(({ type }) => type === "list").map(({ name }) => name),
@@ -828,6 +868,7 @@ export function parseOptions(args: readonly string[]): Parsed {
     flag,
     numbers,
     texts,
+    notes: named.notes ?? [],
   };
 }
 
@@ -841,12 +882,48 @@ interface SpelledOut {
   readonly words: readonly string[];
   /** How each option was last spelled, by its name: for messages. */
   readonly spellings: ReadonlyMap<string, string>;
+  /** Options of other programs that change nothing here, as sentences. */
+  readonly notes?: readonly string[];
 }
 
-function spelledOut(args: readonly string[], command: CommandName): SpelledOut {
+/** Options that `--help` reads: which model's defaults it tells. Whatever else is wrong, the help comes. */
+const HELPS_WITH: readonly string[] = [
+  "model",
+  "diffusion-model",
+  "vae",
+  "clip-l",
+  "clip-g",
+  "t5xxl",
+  "config",
+  "prediction",
+];
+
+/** What is left of a command line that asks for the help or the version. */
+function askedFor(ask: "help" | "version", args: readonly string[], command: CommandName): SpelledOut {
+  const options: string[] = [];
+  const spelled = new Map<string, string>();
+  for (const [i, arg] of (ask === "help" ? args : []).entries()) {
+    const [name, attached] = splitAtEquals(arg);
+    const option = OPTIONS.find((o) => HELPS_WITH.includes(o.name) && spellings(o).includes(name));
+    const value = attached ?? args[i + 1];
+    if (!option?.commands.includes(command) || value === undefined) continue;
+    spelled.set(option.name, name);
+    options.push(`--${option.name}=${value}`);
+  }
+  return { ask, options, words: [], spellings: spelled };
+}
+
+function spelledOut(given: readonly string[], command: CommandName): SpelledOut {
+  const args = [...given];
   const options: string[] = [];
   const words: string[] = [];
   const spellings = new Map<string, string>();
+  const notes: string[] = [];
+  // Whatever else is wrong, the help comes.
+  const asked = (args.includes("--") ? args.slice(0, args.indexOf("--")) : args).find((arg) =>
+    /^(-h|--help|--version)$/.test(arg)
+  );
+  if (asked) return askedFor(asked === "--version" ? "version" : "help", given, command);
   for (let i = 0; i < args.length; i++) {
     const arg = args[i];
     if (arg === "--") {
@@ -857,12 +934,26 @@ function spelledOut(args: readonly string[], command: CommandName): SpelledOut {
       words.push(arg);
       continue;
     }
-    if (arg === "--version") return { ask: "version", options: [], words, spellings: new Map() };
     const [spelled, attached] = splitAtEquals(arg);
-    const option = find(spelled, command);
-    if (option.name === "help") return { ask: "help", options: [], words, spellings: new Map() };
+    const own = ownOption(spelled);
+    const foreign = own ? undefined : foreignOption(spelled, attached, args[i + 1]);
+    if (typeof foreign === "string") throw usage(foreign);
+    if (foreign) {
+      if (foreign.note !== undefined) notes.push(foreign.note);
+      // What it is here is read in its place.
+      args.splice(i--, 1 + foreign.taken, ...foreign.args);
+      continue;
+    }
+    const option = belonging(own, spelled, command);
     let value: string | undefined;
     if (option.type === "flag") {
+      if (spelled === "-q" && /^[34568]$/.test(args[i + 1] ?? "")) {
+        throw usage(
+          `-q is --quiet here and takes no value; weights are quantised by \`convert IN --type q${
+            args[i + 1]
+          }_0\``,
+        );
+      }
       if (attached !== undefined) throw usage(`Option ${spelled} takes no value, got "${attached}"`);
       value = String(!spelled.startsWith("--no-"));
     } else {
@@ -877,7 +968,7 @@ function spelledOut(args: readonly string[], command: CommandName): SpelledOut {
     spellings.set(option.name, spelled);
     options.push(`--${option.name}=${value}`);
   }
-  return { options, words, spellings };
+  return { options, words, spellings, notes };
 }
 
 function splitAtEquals(arg: string): [string, string | undefined] {
@@ -885,8 +976,18 @@ function splitAtEquals(arg: string): [string, string | undefined] {
   return at < 0 ? [arg, undefined] : [arg.slice(0, at), arg.slice(at + 1)];
 }
 
-function find(spelled: string, command: CommandName): Option {
-  const option = OPTIONS.find((o) => spellings(o).includes(spelled));
+/** The option that is spelled so, also with underscores for dashes, as Python's programs have them. */
+function ownOption(spelled: string): Option | undefined {
+  const named = (text: string): Option | undefined => OPTIONS.find((o) => spellings(o).includes(text));
+  return named(spelled) ?? (/^--\w+$/.test(spelled) ? named(spelled.replaceAll("_", "-")) : undefined);
+}
+
+/**
+ * An option of this command.
+ *
+ * @throws {LssgenError} `bad_option` for none, with the nearest one, and for one of other commands.
+ */
+function belonging(option: Option | undefined, spelled: string, command: CommandName): Option {
   if (option?.commands.includes(command)) return option;
   if (option) {
     const others = option.commands.map((name) => `\`${name}\``).join(", ");
@@ -914,7 +1015,11 @@ function toChoice(option: Option, spelled: string, text: string): string {
   const choices = option.choices ?? [];
   if (choices.includes(text) || option.known?.(text)) return text;
   if (option.name === "mode") foreignMode(text);
-  const near = nearest(text, choices);
+  const values = FOREIGN_VALUES[option.name] ?? {};
+  const meant = Object.hasOwn(values, text.toLowerCase()) ? values[text.toLowerCase()] : undefined;
+  if (typeof meant === "string") return meant;
+  if (meant) throw usage(`Option ${spelled} ${text} is not supported: ${meant.instead}`);
+  const near = nearest(text, [...choices, ...Object.keys(values)]);
   throw usage(
     `Option ${spelled} is "${text}", expected ${expected(option)}` + (near ? `; did you mean ${near}?` : ""),
   );
@@ -945,55 +1050,4 @@ function expected(option: Option): string {
         ? "a picture"
         : "a text";
   }
-}
-
-/** The help of one command, made from the table. Lines are at most 100 characters wide. */
-export function helpText(command: CommandName): string {
-  const { summary, words, examples } = COMMANDS[command];
-  const rows = OPTIONS.filter((option) => option.commands.includes(command)).map(
-    (option): [string, string] => {
-      const long = option.negatable ? `--[no-]${option.name}` : `--${option.name}`;
-      const names = [...(option.also ?? []).filter((name) => !name.startsWith("--")), long].join(", ");
-      const shown = option.value ?? { integer: "N", number: "X", choice: "WORD" }[option.type as string];
-      return [`  ${names}${shown ? " " + shown : ""}`, describe(option)];
-    },
-  );
-  const width = Math.max(...rows.map(([left]) => left.length)) + 2;
-  const lines = rows.flatMap(([left, right]) =>
-    wrap(right, 100 - width).map((text, i) => (i === 0 ? left : "").padEnd(width) + text)
-  );
-  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
-  return [
-    `lssgen ${command}: ${summary}`,
-    "",
-    `Usage: deno run -A cli.ts ${
-      [command === "generate" ? "[generate]" : command, words].join(" ").trim()
-    } [options]`,
-    "",
-    "Options:",
-    ...lines,
-    "",
-    ...(command === "generate" ? ["Commands (each with --help):", ...commands, ""] : []),
-    "Examples:",
-    ...examples.map((example) => `  deno run -A cli.ts ${example}`),
-    "",
-  ].join("\n");
-}
-
-function describe(option: Option): string {
-  const notes = [
-    option.choices ? option.choices.join(" | ") : "",
-    option.fallback === undefined ? "" : `default: ${option.fallback}`,
-  ].filter((note) => note !== "");
-  return option.help + (notes.length > 0 ? ` (${notes.join("; ")})` : "");
-}
-
-function wrap(text: string, width: number): string[] {
-  const lines = [""];
-  for (const word of text.split(" ")) {
-    const last = lines[lines.length - 1];
-    if (last !== "" && last.length + 1 + word.length > width) lines.push(word);
-    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
-  }
-  return lines;
 }

@@ -6,12 +6,135 @@
 
 import { basename, dirname, extname, join } from "@std/path";
 import { LssgenError } from "../errors.ts";
+import { WRITTEN_FORMATS } from "../image/picture_texts.ts";
+
+/** Where pictures go when nobody says. */
+export const DEFAULT_OUT = "output.png";
 
 /** Paths of `count` pictures: `a.png`, `a_2.png`, `a_3.png` … */
 export function outputPaths(out: string, count: number): string[] {
+  return Array.from({ length: count }, (_, i) => suffixed(out, i));
+}
+
+function suffixed(out: string, i: number): string {
   const extension = extname(out);
   const stem = out.slice(0, out.length - extension.length);
-  return Array.from({ length: count }, (_, i) => i === 0 ? out : `${stem}_${i + 1}${extension}`);
+  return i === 0 ? out : `${stem}_${i + 1}${extension}`;
+}
+
+/** Where pictures go, and what may be overwritten. */
+export interface OutputChoice {
+  /** `--out`: a file, a pattern with `%d` or `%03d`, or a folder. */
+  readonly out?: string;
+  /** Name without it, which becomes the next free one. Default `output.png`. */
+  readonly fallback?: string;
+  /** Whether files that are there may be overwritten. */
+  readonly force?: boolean;
+  /** Number of the first picture, where names hold one. Without it the one after the last there is. */
+  readonly begin?: number;
+  /** Pictures. Default 1. */
+  readonly count?: number;
+  /** Endings that the name may have. Default all that are written. */
+  readonly endings?: readonly string[];
+}
+
+/** Files of pictures, one after another. */
+export interface PictureOutput {
+  /** The name of the next picture, as far as it is known. */
+  readonly next: string;
+  /**
+   * Writes the next picture. A name that somebody took meanwhile is left to him, and the one after it used.
+   *
+   * @returns The file.
+   */
+  write(bytes: Uint8Array): Promise<string>;
+}
+
+/** A number within a name. */
+const NUMBER = /%(0?)(\d*)d/g;
+/** What a folder's pictures are called. */
+const IN_FOLDER = "output_%04d.png";
+
+/**
+ * Finds the files that pictures go to, before any work. A folder whose name ends in a slash is made.
+ *
+ * @throws {LssgenError} `bad_option` for a file that is there (without `force`), and as {@linkcode checkOutput}.
+ */
+export async function pictureOutput(choice: OutputChoice): Promise<PictureOutput> {
+  const { fallback = DEFAULT_OUT, force = false, begin, count = 1, endings } = choice;
+  const out = choice.out === undefined || choice.out === "" ? fallback : await fileWithin(choice.out);
+  const patterns = [...out.matchAll(NUMBER)];
+  if (patterns.length > 1) {
+    throw new LssgenError(
+      "bad_option",
+      `Cannot write "${out}": --out holds ${patterns.length} numbers, expected one`,
+    );
+  }
+  if (begin !== undefined && patterns.length === 0) {
+    throw new LssgenError(
+      "bad_option",
+      `--output-begin-idx is ${begin}, but --out "${out}" holds no number; write it as name_%03d.png, or give a folder`,
+    );
+  }
+  const name = (i: number): string =>
+    patterns.length === 0
+      ? suffixed(out, i)
+      : out.replace(NUMBER, (_, zero, width) => String(i).padStart(Number(width), zero || " "));
+  const there = async (i: number): Promise<boolean> => await stat(name(i)) !== undefined;
+  let at = begin ?? 0;
+  if (!force && patterns.length > 0 && begin === undefined) at = await afterLast(out, name);
+  if (!force && choice.out === undefined) { while (await there(at)) at++; }
+  await checkOutput(name(at + count - 1), { endings });
+  if (!force) {
+    for (let i = at; i < at + count; i++) {
+      if (!await there(i)) continue;
+      throw new LssgenError(
+        "bad_option",
+        `Cannot write "${name(i)}": it is there already; --force overwrites it, --out takes another name` +
+          (patterns.length > 0 ? "" : ", and a name with %d is numbered"),
+      );
+    }
+  }
+  return {
+    get next() {
+      return name(at);
+    },
+    async write(bytes) {
+      for (;;) {
+        const path = name(at++);
+        if (await writeWhole(path, bytes, { keep: !force })) return path;
+      }
+    },
+  };
+}
+
+/** A folder as the pattern of its pictures. */
+async function fileWithin(out: string): Promise<string> {
+  const folder = /[\\/]$/.test(out);
+  if (!folder && !(await stat(out))?.isDirectory) return out;
+  if (folder) {
+    await Deno.mkdir(out, { recursive: true }).catch((cause) => {
+      throw new LssgenError("bad_option", `Cannot make the folder "${out}": ${reasonOf(cause)}`, { cause });
+    });
+  }
+  return join(out, IN_FOLDER);
+}
+
+/** The number after the highest that a file of this pattern has, 0 without any. */
+async function afterLast(pattern: string, name: (i: number) => string): Promise<number> {
+  const [before, after] = basename(pattern).split(/%0?\d*d/);
+  let last = -1;
+  try {
+    for await (const { name: file } of Deno.readDir(dirname(pattern))) {
+      if (!file.startsWith(before) || !file.endsWith(after)) continue;
+      const digits = file.slice(before.length, file.length - after.length).trim();
+      const number = /^\d+$/.test(digits) ? Number(digits) : -1;
+      if (number <= 1e9 && basename(name(number)) === file) last = Math.max(last, number);
+    }
+  } catch {
+    // A folder that is missing or cannot be listed: what is there is found when it is written.
+  }
+  return last + 1;
 }
 
 /** What is known of a file before the work starts. */
@@ -20,6 +143,8 @@ export interface PlannedOutput {
   readonly count?: number;
   /** Bytes that a file may have: so many have to fit on the disk. Default 64 KiB. */
   readonly bytes?: number;
+  /** Endings that the name may have. Default those of {@linkcode WRITTEN_FORMATS}. */
+  readonly endings?: readonly string[];
 }
 
 /** Longest name of a file that Linux, macOS and Windows take, in bytes. */
@@ -29,15 +154,19 @@ const MAX_NAME_BYTES = 255;
  * Finds out before any work whether `out` can be written: a file of its size is written beside it and removed. Files that
  * dead processes left half-written in the folder are removed.
  *
- * @throws {LssgenError} `bad_option` when it is no .png name, a folder, too long, or in a folder that does not exist, may not
- * be written, or has no room.
+ * @throws {LssgenError} `bad_option` when its ending is none that is written, it is a folder, too long, or in a folder that
+ * does not exist, may not be written, or has no room.
  */
 export async function checkOutput(
   out: string,
-  { count = 1, bytes = 2 ** 16 }: PlannedOutput = {},
+  { count = 1, bytes = 2 ** 16, endings = Object.keys(WRITTEN_FORMATS) }: PlannedOutput = {},
 ): Promise<void> {
-  if (extname(out).toLowerCase() !== ".png") {
-    throw new LssgenError("bad_option", `Cannot write "${out}": --out expects a name that ends in .png`);
+  if (!endings.includes(extname(out).toLowerCase())) {
+    throw new LssgenError(
+      "bad_option",
+      `Cannot write "${out}": --out expects a name that ends in ${endings.join(" or ")}` +
+        (endings.length > 1 ? ", or a folder" : ""),
+    );
   }
   const last = basename(outputPaths(out, count).at(-1)!);
   const length = new TextEncoder().encode(last).length;
@@ -74,16 +203,57 @@ export async function checkOutput(
   }
 }
 
-/** Writes under a temporary name in the same folder, then renames: nobody sees half a file. */
-export async function writeWhole(path: string, bytes: Uint8Array): Promise<void> {
+/**
+ * Writes under a temporary name in the same folder, then renames: nobody sees half a file.
+ *
+ * @param how `keep`: a file that is there already stays, and nothing is written.
+ * @returns Whether it was written.
+ */
+export async function writeWhole(
+  path: string,
+  bytes: Uint8Array,
+  { keep = false }: { keep?: boolean } = {},
+): Promise<boolean> {
   const aside = partBeside(path);
   try {
     await writeLocked(aside, bytes);
-    await Deno.rename(aside, path);
+    if (!keep) await Deno.rename(aside, path);
+    else if (!await nameIfFree(aside, path)) {
+      await Deno.remove(aside).catch(() => {});
+      return false;
+    }
+    return true;
   } catch (cause) {
     await Deno.remove(aside).catch(() => {});
     throw new LssgenError("bad_file", `Cannot write "${path}": ${reasonOf(cause)}`, { cause });
   }
+}
+
+/** Gives a file a name that none has, in one step where the disk knows links. */
+async function nameIfFree(aside: string, path: string): Promise<boolean> {
+  try {
+    await Deno.link(aside, path);
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    if (await stat(path) !== undefined) return false;
+    await Deno.rename(aside, path);
+    return true;
+  }
+  await Deno.remove(aside).catch(() => {});
+  return true;
+}
+
+/**
+ * Refuses a file that is there already.
+ *
+ * @throws {LssgenError} `bad_option`.
+ */
+export async function checkFree(path: string, force: boolean | undefined): Promise<void> {
+  if (force || await stat(path) === undefined) return;
+  throw new LssgenError(
+    "bad_option",
+    `Cannot write "${path}": it is there already; --force overwrites it, --out takes another name`,
+  );
 }
 
 /** A file that grows piece by piece under a temporary name, and gets its own when it is whole. */

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { encodePng, parametersText } from "../image/png.ts";
+import { encodePicture, type PictureFormatName } from "../image/picture_texts.ts";
+import { parametersText } from "../image/png.ts";
 import type { GeneratedImage } from "../pipelines/types.ts";
 import { a1111Names } from "../schedulers/a1111_names.ts";
 import { baseName } from "../server/names.ts";
@@ -33,6 +34,8 @@ export interface PictureFileOptions {
   readonly folder?: string;
   /** Whether it says anything at all. Default true. */
   readonly metadata?: boolean;
+  /** Format of the file. Default PNG. */
+  readonly format?: PictureFormatName;
 }
 
 /** The parameters as A1111 spells them and other programs read them. */
@@ -77,8 +80,8 @@ export function pictureText(
 }
 
 /**
- * PNG bytes with the parameters twice: as JSON for `--from`, and as other programs spell and read them. Pictures are given
- * away: of a path that leads from the disk's root or out of the working folder only the last part is written.
+ * A file of the picture with the parameters twice: as JSON for `--from`, and as other programs spell and read them. Pictures
+ * are given away: of a path that leads from the disk's root or out of the working folder only the last part is written.
  */
 export async function pictureFile(
   image: GeneratedImage,
@@ -86,8 +89,9 @@ export async function pictureFile(
   options: PictureFileOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const picture = { width: image.width, height: image.height, channels: 3, data: image.rgb } as const;
-  if (options.metadata === false) return await encodePng(picture);
-  return await encodePng(picture, {
+  const { format = "PNG" } = options;
+  if (options.metadata === false) return await encodePicture(picture, format);
+  return await encodePicture(picture, format, {
     parameters: pictureText(image, engine, options),
     [PARAMETERS_KEYWORD]: storedText(image.parameters, givenAway(engine, options.folder)),
     Software: SOFTWARE,

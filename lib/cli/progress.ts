@@ -4,6 +4,7 @@
  * @module
  */
 
+import { bytesText } from "../hub/selection.ts";
 import type { Progress } from "../pipelines/text_to_image.ts";
 import { printable } from "./terminal.ts";
 
@@ -11,7 +12,7 @@ import { printable } from "./terminal.ts";
 export interface ProgressOutput {
   /** Whether lines can be rewritten. */
   readonly tty: boolean;
-  /** Characters a line may have. */
+  /** Characters a line may have; asked for anew for each, since terminals change their size. */
   readonly columns: number;
   /** Writes text as it is. */
   write(text: string): void;
@@ -27,7 +28,10 @@ export class ProgressPrinter {
   private phaseStart = 0;
   private step = 0;
   private shownAt = -Infinity;
-  private open = false;
+  /** Characters of the line that is there. */
+  private drawn = 0;
+  private picture = 0;
+  private pictures = 1;
 
   /**
    * @param output Where to.
@@ -38,8 +42,32 @@ export class ProgressPrinter {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
+  /** Events are those of this picture from now on, of so many that are drawn one by one. */
+  begin(picture: number, pictures: number): void {
+    this.picture = picture;
+    this.pictures = pictures;
+  }
+
+  /** The line again, after the terminal changed its size. */
+  resized(): void {
+    if (this.drawn > 0 && this.again) this.draw(this.again);
+  }
+
+  private again = "";
+
+  private draw(line: string): void {
+    const { columns } = this.output;
+    // What was drawn on a wider terminal now takes several rows.
+    const rows = Math.max(0, Math.ceil(this.drawn / columns) - 1);
+    this.again = line;
+    const text = [...line].slice(0, columns - 1).join("");
+    this.output.write(`${rows > 0 ? `\x1b[${rows}A` : ""}\r${rows > 0 ? "\x1b[J" : "\x1b[2K"}${text}`);
+    this.drawn = text.length;
+  }
+
   /** Shows one event. */
-  show(event: Progress): void {
+  show(given: Progress): void {
+    const event = this.ofAll(given);
     const now = this.now();
     const phase = `${event.phase} ${event.component ?? ""} ${event.image ?? 0} ${event.stage ?? 0}`;
     // The same stage from an earlier step is that of the next picture.
@@ -51,10 +79,11 @@ export class ProgressPrinter {
     }
     this.step = done;
     // Names of components come from the model's files.
-    const line = printable(progressLine(event, event.etaMs ?? this.estimate(event, now)));
+    const line = printable(
+      progressLine(event, event.etaMs ?? (event.share === undefined ? this.estimate(event, now) : undefined)),
+    );
     if (this.output.tty) {
-      this.output.write(`\r\x1b[2K${line.slice(0, this.output.columns - 1)}`);
-      this.open = true;
+      this.draw(line);
       return;
     }
     const last = event.step !== undefined && event.step === event.steps ||
@@ -67,8 +96,22 @@ export class ProgressPrinter {
 
   /** Clears the line, so that what follows starts on a clean one. */
   end(): void {
-    if (this.open) this.output.write("\r\x1b[2K");
-    this.open = false;
+    if (this.drawn > 0) this.output.write("\r\x1b[2K");
+    this.drawn = 0;
+  }
+
+  /** An event of one picture as one of all of them. */
+  private ofAll(event: Progress): Progress {
+    const { picture, pictures } = this;
+    const { share, etaMs } = event;
+    if (pictures === 1 || share === undefined) return event;
+    const left = 1 - share;
+    return {
+      ...event,
+      image: picture,
+      share: (picture + share) / pictures,
+      etaMs: etaMs === undefined || left <= 0 ? etaMs : etaMs * (left + pictures - 1 - picture) / left,
+    };
   }
 
   /** Time left in this stage, from the mean step so far. */
@@ -78,20 +121,33 @@ export class ProgressPrinter {
   }
 }
 
-/** One event as a line: phase, picture, stage with its size, bar, step, noise level, time left. */
+/** One event as a line: phase, picture, stage with its size, step, bar of the whole, noise level, time left. */
 export function progressLine(event: Progress, etaMs?: number): string {
-  const { phase, component, image, stage, stages, step, steps, bytes, totalBytes, sigma, width, height } =
-    event;
+  const {
+    phase,
+    component,
+    image,
+    stage,
+    stages,
+    step,
+    steps,
+    bytes,
+    totalBytes,
+    sigma,
+    width,
+    height,
+    share,
+  } = event;
   const parts: string[] = [phase.padEnd(8)];
   if (component) parts.push(component.padEnd(14));
   if (image) parts.push(`picture ${image + 1}`);
   if (stage && stages && stages > 1) parts.push(`stage ${stage}/${stages}`);
   if (width && height) parts.push(`${width}×${height}`);
-  if (step !== undefined && steps) {
-    parts.push(barOf(step / steps), `step ${step}/${steps}`);
-  }
+  const whole = share !== undefined && bytes === undefined;
+  if (whole) parts.push(barOf(share), `${Math.floor(100 * share)} %`);
+  if (step !== undefined && steps) parts.push(...whole ? [] : [barOf(step / steps)], `step ${step}/${steps}`);
   if (bytes !== undefined && totalBytes) {
-    parts.push(barOf(bytes / totalBytes), `${gigabytes(bytes)}/${gigabytes(totalBytes)} GB`);
+    parts.push(barOf(bytes / totalBytes), `${bytesText(bytes)} of ${bytesText(totalBytes)}`);
   }
   if (sigma !== undefined) parts.push(`σ ${sigma.toFixed(3)}`);
   if (etaMs !== undefined && etaMs > 0) parts.push(`ETA ${duration(etaMs)}`);
@@ -101,10 +157,6 @@ export function progressLine(event: Progress, etaMs?: number): string {
 function barOf(share: number): string {
   const full = Math.round(BAR * Math.min(1, share));
   return "█".repeat(full) + "░".repeat(BAR - full);
-}
-
-function gigabytes(bytes: number): string {
-  return (bytes / 1e9).toFixed(2);
 }
 
 /** Milliseconds for people: `0.42 s`, `12.3 s`, `3 min 05 s`. */

@@ -19,6 +19,8 @@ export interface PictureFacts {
   readonly height: number;
   /** How it has to be turned. AVIF is turned by its decoder. */
   readonly orientation: Orientation;
+  /** Exif, from its byte order mark on. */
+  readonly exif?: Uint8Array;
   /** Bytes that tell a decoder to turn it, which it must not do a second time. */
   readonly turn?: { readonly at: number; readonly littleEndian: boolean };
 }
@@ -104,6 +106,7 @@ function facing(
   return {
     ...size,
     orientation: found?.value ?? (xmp === undefined ? undefined : xmpOrientation(xmp)) ?? 1,
+    ...exif && { exif: exif.tiff },
     turn: found && { at: exif!.at + found.at, littleEndian: found.littleEndian },
   };
 }

@@ -160,7 +160,9 @@ export interface Progress {
   readonly width?: number;
   /** Pixels. */
   readonly height?: number;
-  /** Milliseconds left, where known. */
+  /** Share of the work of all pictures that is done, 0 … 1: stages and decoding weighed by their FLOPs. Absent while a pipeline opens. */
+  readonly share?: number;
+  /** Milliseconds until all pictures are done, from the pace of the last steps; absent before two steps were seen. */
   readonly etaMs?: number;
   /** The picture as it is expected to become, smaller than the result; with {@linkcode GenerateOptions.previewEvery}. */
   readonly preview?: RgbPicture;
@@ -172,9 +174,9 @@ export interface GenerateOptions {
   readonly signal?: AbortSignal;
   /** Called as the work is handed to the GPU. */
   readonly onProgress?: (progress: Progress) => void;
-  /** A preview with the progress of every so many steps. Each costs a wait for the GPU. */
+  /** A preview with the progress of every so many steps. Each costs a wait for the GPU. Default 1 with `preview`, else none. */
   readonly previewEvery?: number;
-  /** How previews are made. Default `auto`. */
+  /** How previews are made. Default `auto` with `previewEvery`, else none. */
   readonly preview?: PreviewKind;
 }
 

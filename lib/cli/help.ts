@@ -1,0 +1,133 @@
+/**
+ * The help of a command: its options by purpose, with the defaults of the model that would draw.
+ *
+ * @module
+ */
+
+import type { ModelInfo } from "../pipelines/types.ts";
+import { a1111Names } from "../schedulers/a1111_names.ts";
+import { baseName } from "../server/names.ts";
+import { type CommandName, COMMANDS } from "./commands.ts";
+import { type Option, OPTIONS } from "./options.ts";
+
+/** Characters of a line. */
+const WIDTH = 100;
+
+/** Options by purpose, in the order of the help. One that stands nowhere here comes last, under "Other". */
+export const GROUPS: readonly (readonly [title: string, names: string])[] = [
+  ["What to draw", "prompt negative-prompt prompt-2 prompt-3 negative-prompt-2 negative-prompt-3 emphasis"],
+  [
+    "Model",
+    "model models diffusion-model vae clip-l clip-g t5xxl config prediction lora lora-model-dir clip-skip",
+  ],
+  ["Size, number and seed", "width height size count seed rng"],
+  [
+    "Sampling",
+    "steps cfg-scale guidance guidance-start guidance-end scheduler schedule sigmas",
+  ],
+  [
+    "Growing from a smaller picture",
+    "method methods min-resolution init-noise init-noises upsampler upsampler-weights shorten entry stages " +
+    "refine-steps spectral-delta",
+  ],
+  ["From a picture", "init-img strength mask from"],
+  ["What is converted", "type tensor-type-rules"],
+  ["What is fetched", "include exclude revision local-dir"],
+  ["Files", "out force output-begin-idx disable-image-metadata"],
+  ["Previews", "preview preview-path preview-interval taesd taesd-preview-only"],
+  ["Memory and speed", "dtype max-activation max-vram threads"],
+  ["Server", "host port token cors max-size"],
+  ["Messages", "json quiet verbose mode help"],
+];
+
+/** A model's own settings, by the option that takes their place. */
+const OWN: Readonly<Record<string, (info: ModelInfo) => string | number | undefined>> = {
+  "width": ({ defaults }) => defaults.width,
+  "height": ({ defaults }) => defaults.height,
+  "steps": ({ defaults }) => defaults.steps,
+  "guidance": ({ defaults }) => defaults.guidance,
+  "cfg-scale": ({ defaults, embeddedGuidance }) => embeddedGuidance ? "1, off" : defaults.guidance,
+  "clip-skip": ({ clipLayers }) => clipLayers?.own ?? "none: this model reads no layer of CLIP",
+  "min-resolution": ({ defaults }) => defaults.minResolution,
+  "init-noise": ({ defaults }) => defaults.initNoise,
+  "upsampler": ({ defaults }) => defaults.upsampler,
+  "shorten": ({ defaults }) => defaults.shortenSteps ? "on" : "off",
+  "entry": ({ defaults }) => defaults.entry,
+  "scheduler": ({ scheduler }) => a1111Names({}, scheduler).sampler ?? String(scheduler._class_name),
+};
+
+/**
+ * The help of one command, made from the table. Lines are at most 100 characters wide.
+ *
+ * @param info The model whose defaults are told. Without it they are "the model's".
+ */
+export function helpText(command: CommandName, info?: ModelInfo): string {
+  const { summary, words, examples } = COMMANDS[command];
+  const options = OPTIONS.filter((option) => option.commands.includes(command));
+  const left = options.map(leftOf);
+  const width = Math.max(...left.map(({ length }) => length)) + 2;
+  const block = (option: Option): string[] =>
+    wrap(describe(option, info), WIDTH - width).map((text, i) =>
+      (i === 0 ? leftOf(option) : "").padEnd(width) + text
+    );
+  const grouped = GROUPS.map(([title, names]) => {
+    const order = names.split(" ");
+    return [
+      title,
+      options.filter(({ name }) => order.includes(name)).sort((a, b) =>
+        order.indexOf(a.name) - order.indexOf(b.name)
+      ),
+    ] as const;
+  });
+  const placed = new Set(grouped.flatMap(([, rows]) => rows));
+  const groups = [...grouped, ["Other", options.filter((option) => !placed.has(option))] as const];
+  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  return [
+    `lssgen ${command}: ${summary}`,
+    "",
+    `Usage: deno run -A cli.ts ${
+      [command === "generate" ? "[generate]" : command, words].join(" ").trim()
+    } [options]`,
+    "",
+    ...info ? [`Defaults are those of ${baseName(info.name)} (${info.pipeline}).`, ""] : [],
+    ...groups.flatMap(([title, rows]) => rows.length === 0 ? [] : [`${title}:`, ...rows.flatMap(block), ""]),
+    ...(command === "generate" ? ["Commands (each with --help):", ...commands, ""] : []),
+    "Examples:",
+    ...examples.map((example) => `  deno run -A cli.ts ${example}`),
+    "",
+    ...(command === "generate" || command === "serve"
+      ? wrap(
+        "Options of stable-diffusion.cpp, A1111, diffusers, ComfyUI and others are understood where they mean the same; " +
+          "docs/OPTIONS.md lists them. `--help -m MODEL` tells the defaults of that model.",
+        WIDTH,
+      ).concat("")
+      : []),
+  ].join("\n");
+}
+
+function leftOf(option: Option): string {
+  const long = option.negatable ? `--[no-]${option.name}` : `--${option.name}`;
+  const names = [...(option.also ?? []).filter((name) => !name.startsWith("--")), long].join(", ");
+  const shown = option.value ?? { integer: "N", number: "X", choice: "WORD" }[option.type as string];
+  return `  ${names}${shown ? " " + shown : ""}`;
+}
+
+function describe(option: Option, info: ModelInfo | undefined): string {
+  const own = info && Object.hasOwn(OWN, option.name) ? OWN[option.name](info) : undefined;
+  const fallback = own ?? option.fallback;
+  const notes = [
+    option.choices ? option.choices.join(" | ") : "",
+    fallback === undefined ? "" : `default: ${fallback}`,
+  ].filter((note) => note !== "");
+  return option.help + (notes.length > 0 ? ` (${notes.join("; ")})` : "");
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const last = lines[lines.length - 1];
+    if (last !== "" && last.length + 1 + word.length > width) lines.push(word);
+    else lines[lines.length - 1] = last === "" ? word : `${last} ${word}`;
+  }
+  return lines;
+}
