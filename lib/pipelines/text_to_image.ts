@@ -31,7 +31,7 @@ import { LoraSet } from "../weights/lora.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { embeddedFolder } from "./embedded_model.ts";
 import { checkPipelineOptions, checkRunOptions, checkTypes, isFolder } from "./checked_options.ts";
-import { familyOf } from "./families.ts";
+import { familyOf, readFamily } from "./families.ts";
 import {
   ADAPTABLE,
   type Component,
@@ -42,7 +42,6 @@ import {
   type LoadContext,
   type Network,
   Opened,
-  ownSettings,
   partOf,
   type PromptRequest,
 } from "./family.ts";
@@ -127,7 +126,7 @@ function folderOfModel(source: ModelSource = embeddedFolder()): FolderSource {
 export async function readModelInfo(source?: ModelSource): Promise<ModelInfo> {
   const folder = folderOfModel(source);
   const index = await readModelIndex(folder);
-  return await ownSettings(folder, await familyOf(index).read(folder, index));
+  return await readFamily(folder, index);
 }
 
 /**
@@ -250,7 +249,7 @@ export async function createPipeline(
   const folder = folderOfModel(source);
   const index = await readModelIndex(folder);
   const family = familyOf(index);
-  let info = await ownSettings(folder, await family.read(folder, index));
+  let info = await readFamily(folder, index);
   if (options.upsamplerWeights) info = { ...info, learnedUpsampler: true };
   const { firstPicture } = options;
   const tags = firstPicture ? readPrompts(info, { prompt: "", ...firstPicture }).loras : [];
