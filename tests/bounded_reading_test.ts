@@ -5,7 +5,7 @@ import { LssgenError } from "../lib/errors.ts";
 import { loadTokenizer } from "../lib/text/load_tokenizer.ts";
 import { bytesOf, type ByteSource } from "../lib/weights/bytes.ts";
 import { openGguf } from "../lib/weights/gguf.ts";
-import { parsePythonJson } from "../lib/weights/model_folder.ts";
+import { parsePythonJson } from "../lib/json.ts";
 import { build } from "../tools/web.ts";
 
 Deno.test("JSON with NaN is read in linear time, whatever stands between its quotes", () => {

@@ -16,7 +16,8 @@ import { ownSettings } from "../lib/pipelines/family.ts";
 import { planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import { createScheduler } from "../lib/schedulers/registry.ts";
 import { memoryFolder } from "../lib/weights/bytes.ts";
-import { ConfigReader, parsePythonJson } from "../lib/weights/model_folder.ts";
+import { parsePythonJson } from "../lib/json.ts";
+import { ConfigReader } from "../lib/weights/model_folder.ts";
 import { goldenModel } from "./poisoned_models.ts";
 
 const GOLDEN = new URL("./golden/", import.meta.url).pathname;

@@ -7,8 +7,8 @@ import { type Device, openDevice } from "../lib/gpu/device.ts";
 import type { KernelSpec } from "../lib/gpu/kernel.ts";
 import type { KernelMemory } from "../lib/gpu/stored.ts";
 import { tuneOnce } from "../lib/gpu/tune.ts";
-import { familyOf } from "../lib/pipelines/families.ts";
-import { Opened, ownSettings } from "../lib/pipelines/family.ts";
+import { familyOf, readFamily } from "../lib/pipelines/families.ts";
+import { Opened } from "../lib/pipelines/family.ts";
 import { rehearse } from "../lib/pipelines/rehearsing.ts";
 import { createPipeline, embeddedFolder } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest, PipelineOptions } from "../lib/pipelines/types.ts";
@@ -35,7 +35,7 @@ async function rehearsal(
 ): Promise<KernelSpec[]> {
   const index = await readModelIndex(folder);
   const family = familyOf(index);
-  const read = await ownSettings(folder, await family.read(folder, index));
+  const read = await readFamily(folder, index);
   const info = { ...read, learnedUpsampler: read.learnedUpsampler || options.upsamplerWeights !== undefined };
   const { dtype = device.info.f16 ? "f16" : "f32", maxActivationBytes } = options;
   const context = { folder, index, device, dtype, maxActivationBytes, opened: new Opened() };

@@ -413,7 +413,10 @@ Deno.test("over http, who hangs up is noticed: the picture in the making stops, 
   const engine = new FakeEngine();
   const server = new ImageServer(engine, OPTIONS);
   const gate = engine.hold();
-  const http = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, server.handle);
+  const http = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => server.handle(request),
+  );
   const url = `http://127.0.0.1:${http.addr.port}/sdapi/v1/txt2img`;
   const until = async (pending: number): Promise<void> => {
     for (const end = Date.now() + 10_000; server.pending !== pending && Date.now() < end;) await settle();
@@ -472,7 +475,10 @@ Deno.test("fifty requests at once over http, bad ones among them: each is answer
   using device = await openDevice();
   await using pipeline = await createPipeline(undefined, { device });
   const server = new ImageServer(pipeline, OPTIONS);
-  const http = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, server.handle);
+  const http = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request) => server.handle(request),
+  );
   const base = `http://127.0.0.1:${http.addr.port}`;
   const small = { prompt: "a red apple", width: 64, height: 64, steps: 1, method: "direct" };
   const kinds: [string, unknown, number][] = [

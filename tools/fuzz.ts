@@ -102,7 +102,8 @@ Deno.exit(sum((t) => t.faults) > 0 ? 1 : 0);
 
 function row({ name }: Target, t: Tally): string {
   return `${name.padEnd(18)} ${String(t.inputs).padStart(8)} inputs, ${t.read} read, ${t.refused} refused, ` +
-    `${t.faults} faults, slowest ${t.slowestMs.toFixed(0)} ms (case ${t.slowestCase})`;
+    `${t.faults} faults, slowest ${t.slowestMs.toFixed(0)} ms (case ${t.slowestCase})` +
+    Object.entries(t.words).map(([word, n]) => `\n  ${n} ${word}`).join("");
 }
 
 function number(name: (typeof STRINGS)[number], otherwise: number): number {
@@ -135,6 +136,7 @@ async function watched(target: Target): Promise<Tally> {
     read: 0,
     refused: 0,
     faults: 0,
+    words: {},
     slowestMs: 0,
     slowestCase: 0,
     failures: [],
@@ -162,6 +164,7 @@ async function watched(target: Target): Promise<Tally> {
     if (tally) {
       total.failures.push(...tally.failures);
       for (const key of ["inputs", "read", "refused", "faults"] as const) total[key] += tally[key];
+      for (const [word, n] of Object.entries(tally.words)) total.words[word] = (total.words[word] ?? 0) + n;
       if (tally.slowestMs >= total.slowestMs) {
         [total.slowestMs, total.slowestCase] = [tally.slowestMs, tally.slowestCase];
       }

@@ -19,7 +19,8 @@ import {
 import { bytesText, MODEL_INDEX, selectFiles, type Selection, type Wish } from "../hub/selection.ts";
 import { readModelInfo } from "../pipelines/text_to_image.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { parsePythonJson } from "../weights/model_folder.ts";
+import { checkJson, parsePythonJson } from "../json.ts";
+import { CONFIG_BOUNDS } from "../weights/model_folder.ts";
 import { BytesProgress } from "./bytes_progress.ts";
 import {
   cachedSnapshot,
@@ -258,6 +259,7 @@ async function fromCache(
   const text = await Deno.readTextFile(`${folder}/${MODEL_INDEX}`).catch(unlessMissing);
   let selection: Selection;
   try {
+    if (text !== undefined) checkJson(MODEL_INDEX, text, CONFIG_BOUNDS);
     const index = text === undefined ? undefined : parsePythonJson(text);
     selection = selectFiles(listing, index, repo, { file, ...wish });
   } catch (error) {

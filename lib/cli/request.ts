@@ -5,6 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { type JsonBounds, parseJson } from "../json.ts";
 import type { GenerateRequest } from "../pipelines/text_to_image.ts";
 import type { Prediction } from "../model_files/model_files.ts";
 import { randomSeed } from "../random.ts";
@@ -72,7 +73,7 @@ const STORED: Readonly<
 };
 
 /** Characters of stored parameters: the longest prompts and many sigmas fit. */
-const MAX_STORED = 1 << 20;
+const STORED_BOUNDS: JsonBounds = { characters: 1 << 20, depth: 8 };
 
 /** Options whose names are not those of the fields. */
 const OPTION_OF: Readonly<Record<string, string>> = { trueCfgScale: "cfgScale" };
@@ -202,16 +203,11 @@ export function fromStored(
         `do, and many sites strip it`,
     );
   }
-  if (text.length > MAX_STORED) {
-    throw new LssgenError(
-      "bad_file",
-      `Cannot make "${file}" again: its "${PARAMETERS_KEYWORD}" text has ${text.length} characters, expected at most ${MAX_STORED}`,
-    );
-  }
   let stored: unknown;
   try {
-    stored = JSON.parse(text);
+    stored = parseJson(`${file}, ${PARAMETERS_KEYWORD}`, text, STORED_BOUNDS);
   } catch (cause) {
+    if (cause instanceof LssgenError) throw cause;
     throw new LssgenError(
       "bad_file",
       `Cannot make "${file}" again: its "${PARAMETERS_KEYWORD}" text is no JSON`,

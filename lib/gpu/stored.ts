@@ -5,6 +5,7 @@
  * @module
  */
 
+import { type JsonBounds, parseJson } from "../json.ts";
 import type { KernelSpec } from "./kernel.ts";
 import type { MatmulTuning } from "./tuning.ts";
 
@@ -25,8 +26,8 @@ export const MOST_KERNELS = 256;
 /** Tunings kept: a machine has few adapters. */
 const MOST_TUNINGS = 16;
 
-/** Characters of a list that is parsed: all lists of kernels at their longest have about a million. */
-const MOST_CHARACTERS = 1 << 23;
+/** Of a list that is parsed: all lists of kernels at their longest have about a million characters. */
+const BOUNDS: JsonBounds = { characters: 1 << 23, depth: 8 };
 
 /** The tunings kept, one an adapter. */
 export function storedTunings(): MatmulTuning[] {
@@ -69,8 +70,7 @@ export const storedKernels: KernelMemory = {
 function read(name: string): unknown[] {
   try {
     const text = globalThis.localStorage.getItem(name) ?? "[]";
-    if (text.length > MOST_CHARACTERS) return [];
-    const stored: unknown = JSON.parse(text);
+    const stored = parseJson(name, text, BOUNDS);
     return Array.isArray(stored) ? stored : [];
   } catch {
     return [];

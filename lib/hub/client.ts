@@ -5,6 +5,7 @@
  */
 
 import { AbortedError, LssgenError } from "../errors.ts";
+import { type JsonBounds, parseJson } from "../json.ts";
 import { type Asked, bareUrl, overload, PassingError, refusal } from "./answers.ts";
 import { type HubFile, parseTree } from "./listing.ts";
 import { PUBLIC_HUB } from "./name.ts";
@@ -34,6 +35,7 @@ const FIRST_TRIES = 3;
 const MAX_REDIRECTS = 10;
 /** Largest answer of the API: a page of 1000 files has 0.5 MB. */
 const MAX_JSON_BYTES = 32 << 20;
+const ANSWER_BOUNDS: JsonBounds = { characters: MAX_JSON_BYTES, depth: 32 };
 /** Pages of a listing; a thousand files each. */
 const MAX_PAGES = 200;
 
@@ -199,8 +201,12 @@ export class HubClient {
       );
       const text = new TextDecoder().decode(await this.readAll(response, at));
       try {
-        return { json: JSON.parse(text), next: nextPage(response.headers.get("link")) };
-      } catch {
+        return {
+          json: parseJson(bareUrl(at), text, ANSWER_BOUNDS),
+          next: nextPage(response.headers.get("link")),
+        };
+      } catch (error) {
+        if (error instanceof LssgenError) throw error;
         if (/^\s*</.test(text)) throw webPage(at, asked);
         throw new LssgenError(
           "bad_file",

@@ -5,9 +5,10 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { checkJson, parsePythonJson } from "../json.ts";
 import { type ByteSource, filesIn, folderOf, type FolderSource } from "../weights/bytes.ts";
 import { type CachedFolder, cachedFolder, hashedFile } from "../weights/cache.ts";
-import { parsePythonJson } from "../weights/model_folder.ts";
+import { CONFIG_BOUNDS } from "../weights/model_folder.ts";
 import { PassingError } from "./answers.ts";
 import { HubClient, type HubOptions } from "./client.ts";
 import type { HubFile } from "./listing.ts";
@@ -70,7 +71,9 @@ export async function chooseFiles(
   }
   let json: unknown;
   try {
-    json = parsePythonJson(index ?? await remoteFolder(client, repository, listing).text(MODEL_INDEX) ?? "");
+    const text = index ?? await remoteFolder(client, repository, listing).text(MODEL_INDEX) ?? "";
+    checkJson(`${repo}/${MODEL_INDEX}`, text, CONFIG_BOUNDS);
+    json = parsePythonJson(text);
   } catch (error) {
     if (error instanceof SyntaxError) {
       throw new LssgenError("bad_file", `"${repo}/${MODEL_INDEX}" is no JSON: ${error.message}`);

@@ -24,7 +24,7 @@ const MLP_BYTES = 4 * 2;
 export const dit: Family = {
   async read(folder, index) {
     const config = ditConfig(await readConfig(folder, "transformer/config.json"));
-    const vae = await vaeConfig(folder, index);
+    const vae = await vaeConfig(folder, index, false);
     await checkChannels(folder, "transformer", config.in_channels, vae);
     const vaeFactor = 2 ** (vae.block_out_channels.length - 1);
     const side = config.sample_size * vaeFactor;

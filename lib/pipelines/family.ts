@@ -167,7 +167,7 @@ export class Opened {
       const id = Math.max(startId, endId, padId);
       if (id >= vocabulary) {
         throw wrong(
-          `its frame of start, end and padding has id ${id}, the encoder's vocab_size is ${vocabulary}`,
+          `its bos_token, eos_token and pad_token have ids up to ${id}, the encoder's vocab_size is ${vocabulary}`,
         );
       }
       // CLIP's rows are as long as its tokenizer says; T5 has no positions.
@@ -176,6 +176,11 @@ export class Opened {
         throw wrong(
           `its model_max_length is ${maxLength}, the encoder's max_position_embeddings is ${positions}`,
         );
+      }
+      // States of two CLIP encoders lie side by side, row by row.
+      const first = await this.tokenizer(folder, components.has("tokenizer") ? "tokenizer" : name);
+      if (components.get(encoder)?.startsWith("CLIP") && maxLength !== first.maxLength) {
+        throw wrong(`its model_max_length is ${maxLength}, the first tokenizer's is ${first.maxLength}`);
       }
     }));
   }
@@ -292,7 +297,7 @@ export async function ownSettings(
   return {
     ...info,
     name: c.string("name", info.name),
-    warnings: c.strings("warnings", []),
+    warnings: [...info.warnings ?? [], ...c.strings("warnings", [])],
     latentRgb: known
       ? {
         bias,

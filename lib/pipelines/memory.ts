@@ -12,8 +12,8 @@ import { forceTuning, type MatmulTuning } from "../gpu/tune.ts";
 import { LOADING_BYTES } from "../residency/upload.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
-import { familyOf } from "./families.ts";
-import { Opened, ownSettings } from "./family.ts";
+import { familyOf, readFamily } from "./families.ts";
+import { Opened } from "./family.ts";
 import { KEPT_ENCODER_BYTES } from "./prompts.ts";
 import { rehearse } from "./rehearsing.ts";
 import type { GenerateRequest, PipelineOptions } from "./types.ts";
@@ -82,7 +82,7 @@ export async function planMemory(
   const family = familyOf(index);
   const model = {
     family,
-    info: await ownSettings(folder, await family.read(folder, index)),
+    info: await readFamily(folder, index),
     options: { ...options, firstPicture: request },
   };
   const loaded = new Map<string, number>();

@@ -46,7 +46,7 @@ function family(kind: Kind): Family {
   return {
     async read(folder, index) {
       const config = unetConfig(await readConfig(folder, "unet/config.json"));
-      const vae = await vaeConfig(folder, index);
+      const vae = await vaeConfig(folder, index, false);
       const maskInput = await checkChannels(folder, "unet", config.in_channels, vae, "latents");
       const layers = await checkText(folder, index, config);
       const distilled = config.time_cond_proj_dim > 0; // latent consistency

@@ -17,8 +17,8 @@ import { readModelIndex } from "../weights/model_folder.ts";
 import { checkPipelineOptions, isFolder } from "./checked_options.ts";
 import { TextToImage } from "./drawing.ts";
 import { embeddedFolder } from "./embedded_model.ts";
-import { familyOf } from "./families.ts";
-import { type LoadContext, Opened, ownSettings } from "./family.ts";
+import { familyOf, readFamily } from "./families.ts";
+import { type LoadContext, Opened } from "./family.ts";
 import { openNetworks } from "./networks.ts";
 import { openLoras } from "./prompt_loras.ts";
 import { rehearse } from "./rehearsing.ts";
@@ -83,7 +83,7 @@ function folderOfModel(source: ModelSource = embeddedFolder()): FolderSource {
 export async function readModelInfo(source?: ModelSource): Promise<ModelInfo> {
   const folder = folderOfModel(source);
   const index = await readModelIndex(folder);
-  return await ownSettings(folder, await familyOf(index).read(folder, index));
+  return await readFamily(folder, index);
 }
 
 /**
@@ -111,7 +111,7 @@ export async function createPipeline(
   const folder = folderOfModel(source);
   const index = await readModelIndex(folder);
   const family = familyOf(index);
-  let info = await ownSettings(folder, await family.read(folder, index));
+  let info = await readFamily(folder, index);
   if (options.upsamplerWeights) info = { ...info, learnedUpsampler: true };
   const { firstPicture } = options;
   const tags = firstPicture ? readPrompts(info, { prompt: "", ...firstPicture }).loras : [];

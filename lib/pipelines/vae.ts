@@ -223,13 +223,17 @@ export class Vae implements Autoencoder {
 /**
  * What pipelines and costs depend on of vae/config.json, whichever autoencoder it is.
  *
+ * @param shifts Whether the family's pipeline heeds shift_factor.
  * @throws {LssgenError} `bad_file`, `unsupported`, naming file and key.
  */
 export async function vaeConfig(
   folder: FolderSource,
   { components }: ModelIndex,
+  shifts = true,
 ): Promise<AutoencoderKlConfig> {
   const c = await readConfig(folder, "vae/config.json");
+  const noShift = shifts || !c.has("shift_factor") || c.json.shift_factor === 0;
+  c.require(noShift, "shift_factor", "0 or null: diffusers' pipeline for this model does not shift latents");
   if (components.get("vae") !== "AutoencoderTiny") return autoencoderKlConfig(c);
   const tiny = autoencoderTinyConfig(c);
   return {

@@ -6,6 +6,7 @@
  */
 
 import { AbortedError, LssgenError } from "../errors.ts";
+import { type JsonBounds, parseJson } from "../json.ts";
 import { encodePng } from "../image/png.ts";
 import type { GeneratedImage, GenerateRequest, RgbPicture } from "../pipelines/types.ts";
 import { Bodies } from "./bodies.ts";
@@ -38,6 +39,9 @@ import {
   REFUSED_ROUTES,
 } from "./sdapi_clients.ts";
 import { samplersAnswer, schedulersAnswer } from "./sdapi_samplers.ts";
+
+/** The bytes of a body have a bound of their own: bodies.ts. */
+const BODY_BOUNDS: JsonBounds = { characters: Infinity, depth: 32 };
 
 /** How the server behaves. */
 export interface ServerOptions {
@@ -428,8 +432,11 @@ export class ImageServer {
     }
     let body: unknown;
     try {
-      body = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(held.bytes));
-    } catch {
+      body = parseJson("body", new TextDecoder("utf-8", { fatal: true }).decode(held.bytes), BODY_BOUNDS);
+    } catch (error) {
+      if (error instanceof LssgenError) {
+        throw new ApiError(400, "bad_json", `The ${error.message.replaceAll('"', "")}`);
+      }
       throw new ApiError(400, "bad_json", "The body is no JSON");
     }
     return await answer(body);

@@ -6,6 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { notJson } from "../impostor.ts";
+import { checkJson, type JsonBounds, parsePythonJson } from "../json.ts";
 
 /** The little that is asked of a model folder; paths are relative, with slashes. */
 export interface TokenizerFolder {
@@ -15,12 +16,17 @@ export interface TokenizerFolder {
   bytes(path: string): Promise<Uint8Array | undefined>;
 }
 
+/** tokenizer.json of a vocabulary of 250 000 pieces has 16 million characters. */
+const BOUNDS: JsonBounds = { characters: 32 << 20, depth: 32 };
+
 /** Parses JSON of a model folder. @throws {LssgenError} `bad_file` naming the file. */
 export function parseJson(text: string, file: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    checkJson(file, text, BOUNDS);
+    value = parsePythonJson(text);
   } catch (cause) {
+    if (cause instanceof LssgenError) throw cause;
     throw notJson(file, text, cause);
   }
   return record(value, file, "the whole file");

@@ -8,6 +8,7 @@
 import { LssgenError, shortJson } from "../errors.ts";
 import type { FolderSource } from "./bytes.ts";
 import { notJson } from "../impostor.ts";
+import { checkJson, type JsonBounds, parsePythonJson } from "../json.ts";
 
 /**
  * The largest that sizes of a network are taken for. Released networks stay far below; what is above is no network's, and would
@@ -200,24 +201,20 @@ export class ConfigReader {
   }
 }
 
-/** Characters of a config, which has a few thousand: brackets within brackets cost thirty times their size in memory. */
-const MAX_CONFIG = 1 << 20;
+/** Configs have a few thousand characters; a shard index, which names each tensor, has 0.2 million. */
+export const CONFIG_BOUNDS: JsonBounds = { characters: 1 << 20, depth: 32 };
 
 /** Reads a JSON file of a folder. @throws {LssgenError} `bad_file` when it is missing or not an object. */
 export async function readConfig(folder: FolderSource, path: string): Promise<ConfigReader> {
   const name = `${folder.name}/${path}`;
   const text = await folder.text(path);
   if (text === undefined) throw new LssgenError("bad_file", `"${name}" is missing`);
-  if (text.length > MAX_CONFIG) {
-    throw new LssgenError(
-      "bad_file",
-      `"${name}" has ${text.length} characters, expected at most ${MAX_CONFIG}`,
-    );
-  }
   let json: unknown;
   try {
+    checkJson(name, text, CONFIG_BOUNDS);
     json = parsePythonJson(text);
   } catch (error) {
+    if (error instanceof LssgenError) throw error;
     throw notJson(name, text, error);
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
@@ -235,29 +232,6 @@ export async function readConfig(folder: FolderSource, path: string): Promise<Co
   return new ConfigReader(name, json as Record<string, unknown>);
 }
 
-/**
- * JSON as Python writes it: ±Infinity, which JSON has not, is a number, and NaN the text "NaN", which no reader takes for a number.
- * Linear in the text, whatever it holds.
- */
-export function parsePythonJson(text: string): unknown {
-  if (!/NaN|Infinity/.test(text)) return JSON.parse(text);
-  // Texts are found by their quotes alone: what is between two that are not escaped.
-  let out = "";
-  let at = 0;
-  while (at < text.length) {
-    const quote = text.indexOf('"', at);
-    const end = quote < 0 ? text.length : quote;
-    out += text.slice(at, end).replaceAll("Infinity", "1e999").replaceAll("NaN", '"NaN"');
-    at = end;
-    if (quote < 0) break;
-    let close = quote + 1;
-    while (close < text.length && text[close] !== '"') close += text[close] === "\\" ? 2 : 1;
-    out += text.slice(quote, close + 1);
-    at = close + 1;
-  }
-  return JSON.parse(out);
-}
-
 /** What model_index.json says. */
 export interface ModelIndex {
   /** `_class_name`: FluxPipeline, StableDiffusionXLPipeline, … */
@@ -268,12 +242,25 @@ export interface ModelIndex {
   readonly config: ConfigReader;
 }
 
+/** Keys of model_index.json whose values name a class. */
+const COMPONENTS = /^(scheduler|vae|unet|transformer|upsampler|(text_encoder|tokenizer)(_[23])?)$/;
+const PAIR = 'a library and a class, for example ["diffusers", "AutoencoderKL"], or [null, null]';
+
 /** Reads model_index.json. */
 export async function readModelIndex(folder: FolderSource): Promise<ModelIndex> {
   const config = await readConfig(folder, "model_index.json");
   const components = new Map<string, string>();
   for (const [name, value] of Object.entries(config.json)) {
-    if (Array.isArray(value) && typeof value[1] === "string") components.set(name, value[1]);
+    if (!Array.isArray(value)) {
+      config.require(!COMPONENTS.test(name) || value === null, name, PAIR);
+      continue;
+    }
+    // Else a component would be left out without a word, and what is left draws too.
+    const [library, kind, ...more] = value;
+    const given = typeof library === "string" && library !== "" && typeof kind === "string" && kind !== "";
+    const left = value.length >= 1 && (library === null || library === undefined) && kind === null;
+    config.require((given || left) && more.length === 0 || !COMPONENTS.test(name), name, PAIR);
+    if (given) components.set(name, kind);
   }
   return { pipeline: config.string("_class_name"), components, config };
 }

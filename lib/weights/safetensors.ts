@@ -8,6 +8,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { type JsonBounds, parseJson } from "../json.ts";
 import type { ByteSource } from "./bytes.ts";
 import { toF32 } from "./dtypes.ts";
 import { impostorOf } from "../impostor.ts";
@@ -40,6 +41,7 @@ const BYTES: Readonly<Record<string, number>> = {
 
 /** The reference refuses headers beyond 100 MB; so does this. */
 const MAX_HEADER = 100_000_000;
+const HEADER_BOUNDS: JsonBounds = { characters: MAX_HEADER, depth: 8 };
 
 /** One tensor of a file. */
 export interface TensorInfo {
@@ -168,7 +170,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(await source.read(8, length));
-    header = JSON.parse(text);
+    header = parseJson(source.name, text, HEADER_BOUNDS);
   } catch (error) {
     if (error instanceof LssgenError) throw error;
     throw await wrong(`its header is not JSON (${(error as Error).message})`);

@@ -10,6 +10,7 @@
  */
 
 import { LssgenError, shortJson } from "../errors.ts";
+import { type JsonBounds, parseJson } from "../json.ts";
 import type { Checkpoint } from "./types.ts";
 import { toF32 } from "./dtypes.ts";
 import type { ConfigReader } from "./model_folder.ts";
@@ -242,9 +243,12 @@ async function formatsOf(
   return formats;
 }
 
+/** A note of each layer of a large model has some hundred thousand characters. */
+const NOTE_BOUNDS: JsonBounds = { characters: 4 << 20, depth: 16 };
+
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson("quantization", text, NOTE_BOUNDS);
   } catch {
     return undefined;
   }

@@ -4,8 +4,9 @@
  * @module
  */
 
+import { LssgenError } from "../../lib/errors.ts";
 import { Draws } from "./random.ts";
-import { changedInput, type Input, refuses, type Target } from "./target.ts";
+import { changedInput, Different, type Input, refuses, type Target } from "./target.ts";
 
 /** Milliseconds an input may take. */
 export const MOST_MS = 2000;
@@ -16,8 +17,8 @@ export const MOST_BESIDE: number = 64 * 2 ** 20;
 
 /** What went wrong with an input. */
 export interface Fault {
-  /** An error that is none of ours, too long, too much memory. */
-  readonly kind: "crash" | "slow" | "memory";
+  /** An error that is none of ours, too long, too much memory, another result than the input says. */
+  readonly kind: "crash" | "slow" | "memory" | "different";
   /** What tells faults apart: one of each is kept. */
   readonly signature: string;
   /** For people. */
@@ -43,6 +44,8 @@ export interface Tally {
   refused: number;
   /** Inputs with a fault, those like another one included. */
   faults: number;
+  /** How often a target has said each of its words. */
+  readonly words: Record<string, number>;
   slowestMs: number;
   slowestCase: number;
   readonly failures: Failure[];
@@ -85,6 +88,7 @@ export async function runCases(
     read: 0,
     refused: 0,
     faults: 0,
+    words: {},
     slowestMs: 0,
     slowestCase: first,
     failures: [],
@@ -111,10 +115,11 @@ export async function runCases(
     if (performance.now() >= (until.time ?? Infinity)) break;
     started?.(number);
     const input = caseInput(target, seeds, seed, number);
-    const { fault, ms, outcome } = await tryInput(target, input);
+    const { fault, ms, outcome, word } = await tryInput(target, input);
     tally.inputs++;
     if (ms > tally.slowestMs) [tally.slowestMs, tally.slowestCase] = [ms, number];
-    if (outcome) tally[outcome]++;
+    if (outcome && !fault) tally[outcome]++;
+    if (word !== undefined) tally.words[word] = (tally.words[word] ?? 0) + 1;
     if (fault) await note(fault, number, input);
     // Memory is looked at in batches, since looking takes as long as a small input; what stands out is run again alone.
     batch.push(number);
@@ -142,33 +147,44 @@ function heldBytes(): number {
   return heapUsed + external;
 }
 
+/** What came of an input. */
+export interface Tried {
+  readonly fault?: Fault;
+  readonly ms: number;
+  readonly outcome?: "read" | "refused";
+  /** The target's own word for it. */
+  readonly word?: string;
+  readonly error?: unknown;
+}
+
 /** Runs one input, and looks at what it throws and how long it takes. */
-export async function tryInput(
-  target: Target,
-  input: Input,
-): Promise<{ fault?: Fault; ms: number; outcome?: "read" | "refused"; error?: unknown }> {
+export async function tryInput(target: Target, input: Input): Promise<Tried> {
+  const most = MOST_MS + (await target.soundMs?.(input) ?? 0);
+  const tried = await once(target, input);
+  // Drawn pictures wait for kernels the first time, and for whoever else works on this machine.
+  const again = target.soundMs && !tried.fault && tried.ms > most ? await once(target, input) : tried;
+  if (again.fault || again.ms <= most) return again;
+  const what = `it took ${Math.round(again.ms)} ms, at most ${Math.round(most)} are allowed`;
+  return { ...again, fault: { kind: "slow", signature: "slow", what } };
+}
+
+async function once(target: Target, input: Input): Promise<Tried> {
   const start = performance.now();
-  let outcome: "read" | "refused" | undefined;
-  let fault: Fault | undefined;
-  let error: unknown;
+  const ms = (): number => performance.now() - start;
   try {
     const pending = target.run(input);
-    if (pending instanceof Promise) await pending;
-    outcome = "read";
-  } catch (thrown) {
-    error = thrown;
-    if (refuses(error, target)) outcome = "refused";
-    else fault = crash(error);
+    const word = pending instanceof Promise ? await pending : pending;
+    return { ms: ms(), outcome: "read", word: typeof word === "string" ? word : undefined };
+  } catch (error) {
+    const taken = ms();
+    if (!refuses(error, target)) return { ms: taken, error, fault: crash(error) };
+    try {
+      const word = error instanceof LssgenError ? target.refused?.(input, error) : undefined;
+      return { ms: taken, outcome: "refused", word, error };
+    } catch (unnamed) {
+      return { ms: taken, error, fault: crash(unnamed) };
+    }
   }
-  const ms = performance.now() - start;
-  if (!fault && ms > MOST_MS) {
-    fault = {
-      kind: "slow",
-      signature: "slow",
-      what: `it took ${Math.round(ms)} ms, at most ${MOST_MS} are allowed`,
-    };
-  }
-  return { fault, ms, outcome, error };
 }
 
 async function memoryFault(target: Target, input: Input): Promise<Fault | undefined> {
@@ -186,6 +202,7 @@ async function memoryFault(target: Target, input: Input): Promise<Fault | undefi
 
 /** An error that is none of ours; faults of one place in the program are one fault. */
 function crash(error: unknown): Fault {
+  if (error instanceof Different) return { kind: "different", signature: error.place, what: error.message };
   const { name, message, stack = "" } = error instanceof Error
     ? error
     : { name: "thrown", message: String(error), stack: "" };
@@ -206,6 +223,7 @@ const MINIMISE_MS = 5000;
  * something goes (after Zeller's delta debugging).
  */
 export async function minimised(target: Target, input: Input, fault: Fault): Promise<Input> {
+  if (target.change) return input; // one change of a sound input
   const end = performance.now() + MINIMISE_MS;
   const same = async (candidate: Input): Promise<boolean> =>
     fault.kind === "memory"

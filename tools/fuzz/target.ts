@@ -23,14 +23,35 @@ export interface Target {
   readonly name: string;
   /** Inputs that are read without an error. Those of one target have files of the same kinds. */
   seeds(): Promise<readonly Input[]>;
-  /** Reads one. What it throws has to be an error that the reader may throw. */
+  /**
+   * Reads one. What it throws has to be an error that the reader may throw.
+   *
+   * @returns A word for the tally where there are kinds of reading.
+   */
   run(input: Input): unknown;
+  /** Changes a seed; by its files' endings when absent. What it makes is not made smaller. */
+  change?(seed: Input, draws: Draws): Input;
+  /** Looks at what an input is refused with. @returns A word for the tally. @throws {Different} Where that is no reason. */
+  refused?(input: Input, error: LssgenError): string;
+  /** Milliseconds that a sound input of its kind takes, beyond which the bound begins. */
+  soundMs?(input: Input): Promise<number>;
+  /** Inputs of the tests' smoke, where one takes long. */
+  readonly smoke?: number;
   /** What may be put into texts. */
   readonly tokens?: readonly string[];
   /** Files that are never changed: large ones that another target covers. */
   readonly fixed?: RegExp;
   /** Errors beside {@linkcode LssgenError} that say what is wrong with an input. */
   readonly refusals?: readonly (new (...args: never[]) => Error)[];
+}
+
+/** Thrown where an input is read as something else than it says. */
+export class Different extends Error {
+  /** @param place What tells such faults apart. @param message For people. */
+  constructor(readonly place: string, message: string) {
+    super(message);
+    this.name = "Different";
+  }
 }
 
 const decoder = new TextDecoder();
@@ -84,6 +105,7 @@ export async function seedFiles(folder: string, wanted: RegExp, name: string): P
 
 /** An input of a target, changed in one file, sometimes in two. */
 export function changedInput(seed: Input, target: Target, draws: Draws): Input {
+  if (target.change) return target.change(seed, draws);
   const input = new Map(seed);
   const names = [...seed.keys()].filter((name) => !target.fixed?.test(name));
   for (let n = draws.oneIn(6) ? 2 : 1; n > 0; n--) {

@@ -5,8 +5,10 @@
  */
 
 import { models, networks, schedulers } from "./configs.ts";
+import { drawn } from "./draws.ts";
 import { lora } from "./lora.ts";
 import { headers, jpeg, png } from "./pictures.ts";
+import { notFinite } from "./poisons.ts";
 import { openai, sdapi, stored } from "./requests.ts";
 import type { Target } from "./target.ts";
 import { clipTokenizer, t5Tokenizer } from "./tokenizers.ts";
@@ -35,4 +37,6 @@ export const TARGETS: readonly Target[] = [
   sdapi,
   openai,
   tunings,
+  drawn,
+  notFinite,
 ];

@@ -10,7 +10,8 @@ import { familyOf } from "../../lib/pipelines/families.ts";
 import { loadComponent } from "../../lib/pipelines/family.ts";
 import { planStages } from "../../lib/scaling/plan.ts";
 import { createScheduler } from "../../lib/schedulers/registry.ts";
-import { parsePythonJson, readModelIndex } from "../../lib/weights/model_folder.ts";
+import { parsePythonJson } from "../../lib/json.ts";
+import { readModelIndex } from "../../lib/weights/model_folder.ts";
 import type { Answer, CaseContext, Check, Handler } from "./case.ts";
 
 interface Edge {

@@ -10,7 +10,7 @@ import { type Device, openDevice } from "../../lib/gpu/device.ts";
 import { forceTuning, type MatmulTuning, tuneOnce } from "../../lib/gpu/tune.ts";
 import type { Dtype } from "../../lib/tensor.ts";
 import type { FolderSource } from "../../lib/weights/bytes.ts";
-import { parsePythonJson } from "../../lib/weights/model_folder.ts";
+import { parsePythonJson } from "../../lib/json.ts";
 import { openSafetensors } from "../../lib/weights/safetensors.ts";
 import {
   allowed,

@@ -8,6 +8,7 @@
  */
 
 import { LssgenError } from "../../errors.ts";
+import { type JsonBounds, parseJson } from "../../json.ts";
 
 /** PEFT's kinds of adapters that are applied, and what alpha is called in each. */
 const KINDS: Readonly<Record<string, string>> = { LORA: "lora_alpha", LOHA: "alpha", LOKR: "alpha" };
@@ -234,13 +235,17 @@ export function sideConfig(file: string, text: string): PeftConfig {
   return PeftConfig.of(where, objectOf(where, text));
 }
 
+/** With a pattern for each module such settings have some ten thousand characters. */
+const BOUNDS: JsonBounds = { characters: 1 << 20, depth: 16 };
+
 function objectOf(where: string, text: string): Record<string, unknown> {
   try {
-    const json: unknown = JSON.parse(text);
+    const json = parseJson(where, text, BOUNDS);
     if (typeof json === "object" && json !== null && !Array.isArray(json)) {
       return json as Record<string, unknown>;
     }
-  } catch {
+  } catch (error) {
+    if (error instanceof LssgenError) throw error;
     // Said below.
   }
   throw new LssgenError("bad_file", `${where} is not a JSON object`);
