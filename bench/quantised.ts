@@ -1,64 +1,80 @@
 /**
- * Quantised weights as they are used: GGUF blocks are expanded to f16 on the CPU when a model is loaded, and multiplied
- * as any 16-bit weight from then on (bench `matmul`). What is timed is that expansion; bytes are those of the file and
- * of the f16 matrix.
+ * Products by weights that stay quantised on the GPU, in turns with the same products by f16, at shapes of FLUX and SDXL: many rows
+ * (tokens), and few (modulation, pooled vectors).
  *
  * @module
  */
 
-import { Weights } from "../lib/models/weights.ts";
-import { WeightStore } from "../lib/residency/store.ts";
-import { dequantise, GGML_TYPES } from "../lib/weights/quants.ts";
-import type { Bench, BenchCase } from "./harness.ts";
 import type { Device } from "../lib/gpu/device.ts";
+import { Recorder } from "../lib/gpu/recorder.ts";
+import { linear, type Matrix } from "../lib/ops/linear.ts";
+import { blockBytes, QUANTISED, type QuantisedMatrix, type QuantisedName } from "../lib/ops/quantised.ts";
+import { elements } from "../lib/tensor.ts";
+import type { Bench, BenchCase, Contender, Timing } from "./harness.ts";
+import { filled } from "./matmul.ts";
 
-/** The types that models are published in. */
-const TYPES = ["Q8_0", "Q6_K", "Q5_K", "Q4_K", "Q4_0", "Q3_K", "Q2_K"] as const;
-/** An attention projection of FLUX. */
-const [N, K] = [3072, 3072];
+const TYPES = Object.keys(QUANTISED) as QuantisedName[];
 
-function make(device: Device, name: string): BenchCase {
-  const type = [...GGML_TYPES.values()].find((t) => t.name === name)!;
-  const bytes = Uint8Array.from({ length: N * K / type.values * type.bytes }, (_, i) => i * 89 % 251);
-  const expand = () => dequantise(bytes, name);
+/** [M, N, K] and where it comes from. */
+const SHAPES: readonly (readonly [name: string, M: number, N: number, K: number])[] = [
+  ["FLUX 256² attention", 512, 3072, 3072],
+  ["FLUX 256² MLP in", 256, 12288, 3072],
+  ["SDXL 16² GEGLU", 256, 10240, 1280],
+  ["SDXL 32² attention", 1024, 1280, 1280],
+  ["FLUX modulation", 1, 18432, 3072],
+  ["SDXL pooled", 2, 1280, 2816],
+  ["FLUX modulation", 4, 18432, 3072],
+  ["FLUX modulation", 8, 9216, 3072],
+];
+
+/** A weight of small numbers, whatever its blocks make of the bytes. */
+export function filledBlocks(device: Device, type: QuantisedName, N: number, K: number): QuantisedMatrix {
+  const rowBytes = blockBytes(type, K);
+  const bytes = new Uint8Array(Math.ceil(N * rowBytes / 16) * 16);
+  // No exponent of a scale is all ones, so that no value is infinite.
+  for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 89 + (i >> 8)) & 0x3b;
+  const buffer = device.memory.take(bytes.length);
+  device.gpu.queue.writeBuffer(buffer, 0, bytes);
+  return { buffer, N, K, stride: K, blocks: { type, rowBytes, at: 0, scale: 1, expanded: "f16" } };
+}
+
+function make(device: Device, M: number, N: number, K: number): BenchCase {
+  const r = new Recorder(device, "f16");
+  const x = r.tensor([1, M, K], "f16");
+  const source = filled(device, elements(x.shape), "f16");
+  r.copy({ ...x, buffer: source }, 0, x, 0, x.byteLength);
+  const y = r.tensor([1, M, N], "f16");
+  const plain: Matrix = { buffer: filled(device, N * K, "f16"), N, K, stride: K, type: "f16" };
+  const quantised = TYPES.map((type) => filledBlocks(device, type, N, K));
+  const contender = (label: string, weight: Matrix): Contender => ({
+    label,
+    bytes: M > 8 ? undefined : N * (weight.blocks ? weight.blocks.rowBytes : 2 * K) + 2 * M * (N + K),
+    submit: (times) => {
+      for (let i = 0; i < times; i++) linear(r, x, { weight }, { into: y });
+      r.submit();
+    },
+  });
   return {
-    flops: 0,
-    bytes: bytes.length + 2 * N * K,
-    contenders: [
-      {
-        label: "from the file's bytes to the GPU",
-        submit: async (times) => {
-          for (let i = 0; i < times; i++) {
-            using store = new WeightStore(
-              {
-                name: "bench",
-                names: () => ["w.weight"],
-                info: () => ({ shape: [N, K], dtype: name }),
-                read: () => Promise.resolve({ bytes }),
-                readF32: () => Promise.resolve(expand()),
-              },
-              device,
-              { dtype: "f16" },
-            );
-            new Weights(store).linear("w", N, K, { bias: false });
-            await store.load();
-          }
-        },
-      },
-      {
-        label: "dequantise() alone, to f32",
-        bytes: bytes.length + 4 * N * K,
-        submit: (times) => {
-          for (let i = 0; i < times; i++) expand();
-        },
-      },
-    ],
-    dispose: () => {},
+    flops: 2 * M * N * K,
+    bytes: M > 8 ? undefined : 2 * (N * K + M * (N + K)),
+    contenders: [contender("F16", plain), ...quantised.map((weight, i) => contender(TYPES[i], weight))],
+    facts: (timings: readonly Timing[]) => ({
+      "speed beside F16": timings.slice(1, 1 + TYPES.length)
+        .map(({ label, minMs }) => `${label} ${(timings[0].minMs / minMs).toFixed(2)}`).join(", "),
+    }),
+    dispose: () => {
+      r[Symbol.dispose]();
+      for (const { buffer } of [plain, ...quantised, { buffer: source }]) device.memory.release(buffer);
+      device.memory.trim();
+    },
   };
 }
 
-/** Expansion of quantised weights. */
+/** Products by quantised weights. */
 export const quantised: Bench = {
   name: "quantised",
-  cases: TYPES.map((name) => ({ name: `${name} ${N}×${K}`, make: (device) => make(device, name) })),
+  cases: SHAPES.map(([name, M, N, K]) => ({
+    name: `${name} ${M}×${N}×${K}`,
+    make: (device) => make(device, M, N, K),
+  })),
 };

@@ -31,6 +31,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 // end
 
 // include eights
+// include brains
 // include linear_operands
 
 @compute @workgroup_size(WX, WY)

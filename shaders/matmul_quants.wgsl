@@ -4,6 +4,7 @@
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
 //   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
+//   S  [N, sColumns]  f32, with SCALED: factors of the stored values
 //   Y  as in matmul.wgsl
 
 // variants RM=1 RN=4; RM=2 RN=4; RM=4 RN=4; RM=8 RN=2
@@ -11,12 +12,14 @@
 override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
 override WY: u32 = 1u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override SCALED: u32 = 0u;
 
 // include activations
 // include linear_shape
 
 @group(0) @binding(1) var<storage, read>       X: array<vec4u>;
 @group(0) @binding(2) var<storage, read>       W: array<u32>;
+@group(0) @binding(7) var<storage, read>       S: array<f32>;
 
 // include eights
 // include quants
@@ -48,7 +51,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     // end
     let block = k / blocks * BLOCK_BYTES;
     // unroll j RN
-    let v#j = eightOf(w#j + block, k % blocks);
+    var v#j = eightOf(w#j + block, k % blocks);
+    if (SCALED == 1u) {
+      let scale = S[c#j * s.sColumns + (s.sAt8 + k) / s.sWidth8];
+      v#j = Eight(v#j.lo * scale, v#j.hi * scale);
+    }
     // unroll i RM
     acc#i_#j = mac4(mac4(acc#i_#j, a#i.lo, v#j.lo), a#i.hi, v#j.hi);
     // end

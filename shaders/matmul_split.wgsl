@@ -15,6 +15,7 @@ fn xBits(at: u32) -> vec4u { return X[at]; }
 fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // include eights
+// include brains
 // include linear_operands
 
 const LANES = 64u;

@@ -18,6 +18,7 @@ fn xBits(at: u32) -> vec4u { return X[at]; }
 fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // include eights
+// include brains
 // include linear_operands
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over

@@ -14,6 +14,7 @@ import {
   type QuantisedName,
 } from "../lib/ops/quantised.ts";
 import { quantise, type WritableType } from "../lib/weights/quantise.ts";
+import { toF32 } from "../lib/weights/dtypes.ts";
 import { dequantise } from "../lib/weights/quants.ts";
 
 const NAMES = Object.keys(QUANTISED) as QuantisedName[];
@@ -22,6 +23,9 @@ const noise = (i: number): number => {
   const v = Math.sin(12.9898 * i + 1) * 43758.5453;
   return v - Math.floor(v) - 0.5;
 };
+
+/** Whether a type is one of GGUF's, not one of single bytes. */
+const isBlocks = (type: QuantisedName): boolean => type.startsWith("Q");
 
 /** A weight [N, K] as blocks, and its values. */
 function weightOf(
@@ -32,12 +36,12 @@ function weightOf(
   expanded: "f16" | "f32" = "f32",
 ): { weight: QuantisedMatrix; values: Float32Array<ArrayBuffer> } {
   const plain = Float32Array.from({ length: N * K }, (_, i) => noise(i) * (1 + 3 * noise(i >> 8)));
-  const bytes = type.startsWith("F8")
+  const bytes = !isBlocks(type)
     // Every pattern but those that are no finite number.
     ? Uint8Array.from({ length: N * K }, (_, i) => (i * 37 + (i >> 8)) % 256)
       .map((v) => (v & 0x7f) > 0x7a ? v & 0x80 | 0x30 : v)
     : quantise(plain, type as WritableType)!;
-  const values = dequantise(bytes, type);
+  const values = isBlocks(type) ? dequantise(bytes, type) : toF32(bytes, type);
   const size = Math.ceil(bytes.length / 16) * 16;
   const buffer = device.gpu.createBuffer({ size, usage: 0x80 | 0x08 });
   const padded = new Uint8Array(size);
@@ -173,9 +177,13 @@ Deno.test("a low-rank change is added to a quantised weight while it is expanded
   });
   for (const M of [1, 10]) {
     using r = new Recorder(device, "f32");
-    const lora = { down: r.upload([rank, K], down), up: r.upload([N, rank], up) };
+    const changes = [{
+      ...{ first: 0, count: N, rank, type: "f32" as const },
+      ...{ down: r.upload([rank, K], down), up: r.upload([N, rank], up) },
+      factors: r.upload([rank], new Float32Array(rank).fill(1)),
+    }];
     const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
-    const w = { ...weight, blocks: { ...weight.blocks, lora } };
+    const w = { ...weight, blocks: { ...weight.blocks, changes } };
     const got = await r.read(linear(r, r.upload([1, M, K], xs), { weight: w }));
     assert(off(got, product(xs, changed, M, N, K)) < 5e-6);
   }

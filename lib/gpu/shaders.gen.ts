@@ -1266,33 +1266,55 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 // expanding at every use.
 //
 //   W  [N, K] blocks as a GGUF file holds them, whole blocks a row
-//   A  [rank, K], B [N, rank]  f32, with LORA: W + B · A
+//   A  [rank, K], B [rows, rank]  f32, f16 or bf16 by CHANGE_TYPE, F [rank] f32, with CHANGED: W + B · (F ⊙ A), a change of low rank
+//   S  [N, columns]  f32, with SCALED: factors of the stored values
 //   Y  [n1 − n0, stride]  f16 two in a u32, or f32 by Y_TYPE; stride is K filled up with zeros
 //
 // One invocation makes eight values.
 
 override WG: u32 = 64u;
-override Y_TYPE: u32 = 1u;   // 0 f32, 1 f16
-override LORA: u32 = 0u;
-override GATHER: u32 = 0u;   // rows by their numbers, those of n0 … n1 − 1 only, in place of all of these
+override Y_TYPE: u32 = 1u;        // 0 f32, 1 f16
+override CHANGED: u32 = 0u;
+override CHANGE_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
+override SCALED: u32 = 0u;
+override GATHER: u32 = 0u;        // rows by their numbers, those of n0 … n1 − 1 only, in place of all of these
 
 struct Shape {
   n0: u32, n1: u32, K8: u32, stride8: u32,
   rowBytes: u32, wBase: u32, rank: u32, fold: u32,  // wBase: bytes before the bound part; fold: workgroups along x
-  scale: f32,   // of the whole tensor, for 8-bit floats
-  yBase: u32,   // loads of 16 bytes before row n0
-  rows: u32,    // to gather
+  scale: f32,    // of the whole tensor
+  yBase: u32,    // loads of 16 bytes before row n0
+  rows: u32,     // to gather
+  bFirst: u32,   // row of W that is row 0 of B
+  whole8: u32, at8: u32,             // eighths of a row of A, and the first that belongs to W
+  sColumns: u32, sWidth8: u32,       // factors of a row of S, and eighths that each is for
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
 @group(0) @binding(1) var<storage, read>       W: array<u32>;
-@group(0) @binding(2) var<storage, read>       A: array<vec4f>;
-@group(0) @binding(3) var<storage, read>       B: array<f32>;
-@group(0) @binding(4) var<storage, read>       numbers: array<u32>;
-@group(0) @binding(5) var<storage, read_write> Y: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       A: array<vec4u>;
+@group(0) @binding(3) var<storage, read>       B: array<u32>;
+@group(0) @binding(4) var<storage, read>       F: array<f32>;
+@group(0) @binding(5) var<storage, read>       S: array<f32>;
+@group(0) @binding(6) var<storage, read>       numbers: array<u32>;
+@group(0) @binding(7) var<storage, read_write> Y: array<vec4u>;
 
 // include eights
+// include brains
 // include quants
+
+fn eightOfA(at: u32) -> Eight {
+  if (CHANGE_TYPE == 0u) { return wide(A[at * 2u], A[at * 2u + 1u]); }
+  if (CHANGE_TYPE == 1u) { return halves(A[at]); }
+  return brains(A[at]);
+}
+
+fn oneOfB(at: u32) -> f32 {
+  if (CHANGE_TYPE == 0u) { return bitcast<f32>(B[at]); }
+  let bits = (B[at >> 1u] >> ((at & 1u) * 16u)) & 0xffffu;
+  if (CHANGE_TYPE == 1u) { return unpack2x16float(bits).x; }
+  return bitcast<f32>(bits << 16u);
+}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -1310,12 +1332,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (k < s.K8) {
     let blocks = BLOCK_VALUES / 8u;
     v = eightOf(n * s.rowBytes - s.wBase + k / blocks * BLOCK_BYTES, k % blocks);
-    v = Eight(v.lo * s.scale, v.hi * s.scale);
-    if (LORA == 1u) {
+    var scale = s.scale;
+    if (SCALED == 1u) { scale *= S[n * s.sColumns + (s.at8 + k) / s.sWidth8]; }
+    v = Eight(v.lo * scale, v.hi * scale);
+    if (CHANGED == 1u) {
       for (var r = 0u; r < s.rank; r++) {
-        let b = B[n * s.rank + r];
-        let a = (r * s.K8 + k) * 2u;
-        v = Eight(v.lo + b * A[a], v.hi + b * A[a + 1u]);
+        let b = F[r] * oneOfB((n - s.bFirst) * s.rank + r);
+        let a = eightOfA(r * s.whole8 + s.at8 + k);
+        v = Eight(v.lo + b * a.lo, v.hi + b * a.hi);
       }
     }
   }
@@ -1525,6 +1549,7 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 // end
 
 // include eights
+// include brains
 // include linear_operands
 
 @compute @workgroup_size(WX, WY)
@@ -1585,6 +1610,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
 //   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
+//   S  [N, sColumns]  f32, with SCALED: factors of the stored values
 //   Y  as in matmul.wgsl
 
 // variants RM=1 RN=4; RM=2 RN=4; RM=4 RN=4; RM=8 RN=2
@@ -1592,12 +1618,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
 override WY: u32 = 1u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override SCALED: u32 = 0u;
 
 // include activations
 // include linear_shape
 
 @group(0) @binding(1) var<storage, read>       X: array<vec4u>;
 @group(0) @binding(2) var<storage, read>       W: array<u32>;
+@group(0) @binding(7) var<storage, read>       S: array<f32>;
 
 // include eights
 // include quants
@@ -1629,7 +1657,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     // end
     let block = k / blocks * BLOCK_BYTES;
     // unroll j RN
-    let v#j = eightOf(w#j + block, k % blocks);
+    var v#j = eightOf(w#j + block, k % blocks);
+    if (SCALED == 1u) {
+      let scale = S[c#j * s.sColumns + (s.sAt8 + k) / s.sWidth8];
+      v#j = Eight(v#j.lo * scale, v#j.hi * scale);
+    }
     // unroll i RM
     acc#i_#j = mac4(mac4(acc#i_#j, a#i.lo, v#j.lo), a#i.hi, v#j.hi);
     // end
@@ -1674,6 +1706,7 @@ fn xBits(at: u32) -> vec4u { return X[at]; }
 fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // include eights
+// include brains
 // include linear_operands
 
 const LANES = 64u;
@@ -1769,6 +1802,7 @@ fn xBits(at: u32) -> vec4u { return X[at]; }
 fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // include eights
+// include brains
 // include linear_operands
 
 // Both tiles have 64 or 128 rows of STEP8 · 8 values of K as they are stored, and one vector of padding, which spreads rows over
@@ -2798,6 +2832,14 @@ fn share(sum: f32) -> f32 {
   return checked(1.0 / sum, 1.0 / sum + sum);
 }
 `,
+  "brains": `// Eight values of bf16; with eights.
+
+fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
+  let even = bitcast<vec4f>(v << vec4u(16u));
+  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
+  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
+}
+`,
   "conv_operands": `// Operands of convolutions that stage nothing, from storage buffers or from textures (TEXELS, then with texel_fours); with eights.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16; with texels
@@ -3003,16 +3045,11 @@ fn narrowed4(x: vec4u) -> vec4u {
     // end
   }
 `,
-  "linear_operands": `// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+  "linear_operands": `// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, brains, activations,
+// linear_shape.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
 
 fn before(v: Eight) -> Eight {
   if (PRE == 0u) { return v; }
@@ -3049,7 +3086,8 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
-  wScale: f32,   // of a whole weight of 8-bit floats; matmul_quants.wgsl
+  // matmul_quants.wgsl: factor of a whole weight; factors of a row of S, eighths that each is for, eighths of a row before the weight's
+  wScale: f32, sColumns: u32, sWidth8: u32, sAt8: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -3156,9 +3194,10 @@ fn sixes(at: u32, g: u32) -> vec2f {
     f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
 }
 
-/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+/// Whole numbers of 8 bits, or 8-bit floats: those are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
 fn eighth(v: u32) -> vec4f {
   let b = bytesOf(v);
+  if (TYPE == 12u) { return signed8(b); }
   if (TYPE == 11u) {  // E5M2
     return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
   }
@@ -3285,4 +3324,4 @@ fn xFour(at: u32) -> vec4f {
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "1fb941e4df7228b8";
+export const SHADERS_DIGEST = "e5d4a631a0ca9e67";

@@ -11,7 +11,14 @@
 
 import { type ConvWeights, PACKED_COLUMN, packedConvBytes } from "../ops/conv2d.ts";
 import type { LinearWeights, Matrix, PlainMatrix } from "../ops/linear.ts";
-import { blockBytes, type QuantisedMatrix, type QuantisedName } from "../ops/quantised.ts";
+import {
+  blockBytes,
+  type Blocks,
+  type LowRank,
+  type QuantisedMatrix,
+  type QuantisedName,
+  type Scales,
+} from "../ops/quantised.ts";
 import type { WeightStore } from "../residency/store.ts";
 import {
   byteTransfers,
@@ -20,8 +27,9 @@ import {
   typeOnTheWay,
   valueTransfers,
 } from "../residency/transfers.ts";
-import { PLAIN_BYTES } from "../residency/upload.ts";
+import { PLAIN_BYTES, type Upload } from "../residency/upload.ts";
 import { elements, sixteens, type Tensor } from "../tensor.ts";
+import type { LowRankChange, StoredForm } from "../weights/stored_form.ts";
 
 /** How a linear layer is stored. */
 export interface LinearOptions {
@@ -91,7 +99,7 @@ export class Weights {
     const kept = this.store.quantised([full], K);
     if (kept) {
       this.store.declare([full], [N, width]);
-      const parts = this.blocks([full], N, K, kept, false);
+      const parts = this.blocks([full], [N], K, kept, false);
       const bias = this.vector(`${name}.bias`, N);
       return parts.map((weight, i) => i === 0 ? { weight, bias } : { weight });
     }
@@ -127,7 +135,7 @@ export class Weights {
     const rows = N.reduce((a, b) => a + b, 0);
     full.forEach((name, i) => this.store.declare([name], stored ?? [N[i], K]));
     const type = plain ? undefined : this.store.quantised(full, [K]);
-    if (type) return this.blocks(full, rows, [K], type, exact)[0];
+    if (type) return this.blocks(full, N, [K], type, exact)[0];
     const matrix = emptyMatrix(rows, K);
     const types = full.map((name) => this.store.storage(name, exact));
     sketch(matrix, types.every((t) => t === types[0]) ? types[0] : "f32");
@@ -138,36 +146,52 @@ export class Weights {
   /** Matrices of ranges of columns of tensors that keep their blocks, rows after rows. */
   private blocks(
     names: readonly string[],
-    N: number,
+    N: readonly number[],
     K: readonly number[],
     type: QuantisedName,
     exact: boolean,
   ): QuantisedMatrix[] {
-    const rowBytes = blockBytes(type, K.reduce((a, b) => a + b, 0));
-    const expanded = exact || this.store.options.dtype === "f32" ? "f32" : "f16";
+    const { store } = this;
+    const rows = N.reduce((a, b) => a + b, 0);
+    const width = K.reduce((a, b) => a + b, 0);
+    const rowBytes = blockBytes(type, width);
+    const forms = names.map((name) => store.stored(name));
+    const scales = emptyScales(forms, rows);
+    const changes = emptyChanges(forms, N, width);
+    const expanded = exact || store.options.dtype === "f32" ? "f32" as const : "f16" as const;
+    const shared = {
+      ...{ type, rowBytes, scale: 1, expanded },
+      ...scales && { scales },
+      ...changes.length > 0 && { changes },
+    };
     let at = 0;
     const matrices = K.map((k): Mutable<QuantisedMatrix> => {
-      const blocks = { type, rowBytes, at, scale: 1, expanded } as const;
+      const blocks: Mutable<Blocks> = { ...shared, at };
       at += blockBytes(type, k);
-      return { buffer: unloaded(N * rowBytes), N, K: k, stride: Math.ceil(k / 8) * 8, blocks };
+      return { buffer: unloaded(rows * rowBytes), N: rows, K: k, stride: Math.ceil(k / 8) * 8, blocks };
     });
-    this.store.declare([], [], (store) => {
+    store.declare([], [], (store) => {
       const bufferOf = once(() => {
-        const buffer = store.emptyBuffer(N * rowBytes);
+        const buffer = store.emptyBuffer(rows * rowBytes);
         for (const matrix of matrices) matrix.buffer = buffer;
         return buffer;
       });
       let before = 0;
-      return names.flatMap((name) => {
+      const bytes = names.flatMap((name, i) => {
         const start = before;
-        before += storedBytes(store.source.info(name)!);
+        before += N[i] * rowBytes;
         return byteTransfers(
-          store.source,
-          name,
+          forms[i],
+          { name, rows: N[i], rowBytes, wholeOnly: store.source.wholeOnly?.(name) ?? false },
           (upload, bytes, at) => upload.raw(bufferOf(), start + at, bytes),
         );
       });
-    }, sixteens(N * rowBytes));
+      return [
+        ...bytes,
+        ...scales ? [scaleTransfer(store, forms, N, scales, matrices)] : [],
+        ...changes.flatMap((change) => changeTransfers(store, change)),
+      ];
+    }, sixteens(rows * rowBytes) + bytesOfTensors(scales, changes));
     return matrices;
   }
 
@@ -287,6 +311,145 @@ function emptyMatrix(N: number, K: number): Mutable<PlainMatrix> {
 function sketch(m: Mutable<PlainMatrix>, type: PlainMatrix["type"]): void {
   m.type = type;
   m.buffer = unloaded(m.N * m.stride * (type === "f32" ? 4 : 2));
+}
+
+/** Factors beside blocks, in the handle of a matrix. */
+type EmptyScales = Omit<Scales, "factors"> & { readonly factors: Mutable<Tensor> };
+
+/** The handle of the factors of some tensors' stored values, one row of them a row; undefined where no tensor has any. */
+function emptyScales(forms: readonly StoredForm[], rows: number): EmptyScales | undefined {
+  const known = forms.flatMap(({ scales }) => scales ?? []);
+  if (known.length === 0) return undefined;
+  // What one factor a row says, several side by side can say: WeightStore.quantised keeps no other mixture.
+  const { columns, width } = known.reduce((most, one) => one.columns > most.columns ? one : most);
+  return { columns, width: columns === 1 ? MANY_COLUMNS : width, factors: emptyTensor([rows, columns]) };
+}
+
+/** A width that no row has: one factor is for all of it. */
+const MANY_COLUMNS = 2 ** 31;
+
+/** Reads the factors; where products with them may exceed f16, the weight is expanded to f32. */
+function scaleTransfer(
+  store: WeightStore,
+  forms: readonly StoredForm[],
+  N: readonly number[],
+  { columns, factors }: EmptyScales,
+  matrices: readonly QuantisedMatrix[],
+): Transfer {
+  return {
+    bytes: factors.byteLength,
+    held: factors.byteLength,
+    read: async () => {
+      const out = new Float32Array(factors.byteLength / 4);
+      let row = 0;
+      for (const [i, { scales }] of forms.entries()) {
+        const values = await scales?.values();
+        for (let n = 0; n < N[i]; n++, row++) {
+          const at = scales ? Math.floor(n / scales.height) * scales.columns : 0;
+          for (let c = 0; c < columns; c++) {
+            out[row * columns + c] = values ? values[at + (scales!.columns === 1 ? 0 : c)] : 1;
+          }
+        }
+      }
+      const largest = out.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+      return (upload) => {
+        upload.raw(fill(factors, store.emptyBuffer(4 * out.length)), 0, new Uint8Array(out.buffer));
+        for (const { blocks } of matrices) {
+          if (!(largest * LARGEST[blocks.type]! <= F16_MAX)) (blocks as Mutable<Blocks>).expanded = "f32";
+        }
+      };
+    },
+  };
+}
+
+/** Largest finite value of the types that have factors beside them. */
+const LARGEST: Readonly<Partial<Record<QuantisedName, number>>> = { F8_E4M3: 448, F8_E5M2: 57344, I8: 128 };
+const F16_MAX = 65504;
+
+/** Changes of some rows of a matrix, in its handle, and what they are read from. */
+interface EmptyChange extends LowRank {
+  readonly down: Mutable<Tensor>;
+  readonly up: Mutable<Tensor>;
+  readonly factors: Mutable<Tensor>;
+  readonly width: number;
+  readonly parts: readonly LowRankChange[];
+}
+
+/** Handles of the changes of some tensors, one for each tensor that has any. */
+function emptyChanges(forms: readonly StoredForm[], N: readonly number[], width: number): EmptyChange[] {
+  const made: EmptyChange[] = [];
+  let first = 0;
+  forms.forEach(({ changes: parts = [] }, i) => {
+    const count = N[i];
+    if (parts.length > 0) {
+      const rank = parts.reduce((sum, part) => sum + part.rank, 0);
+      const [{ type }] = parts;
+      const same = parts.every((part) => part.type === type);
+      // One LoRA of a fused layer has the same second matrix for all that it was cut into.
+      const twin = made.find((other) =>
+        other.parts.length === parts.length && parts.every(({ down }, j) => other.parts[j].down === down)
+      );
+      const bytes = same && type !== "f32" ? 2 : 4;
+      made.push({
+        ...{ first, count, rank, type: same ? type : "f32", width, parts },
+        down: twin?.down ?? emptyTensor([rank * width * bytes / 4]),
+        up: emptyTensor([Math.ceil(count * rank * bytes / 4)]),
+        factors: emptyTensor([rank]),
+      });
+    }
+    first += count;
+  });
+  return made;
+}
+
+/** Reads the matrices of a change. */
+function changeTransfers(
+  store: WeightStore,
+  { count, rank, type, width, parts, down, up, factors }: EmptyChange,
+): Transfer[] {
+  const write = (upload: Upload, tensor: Mutable<Tensor>, values: Float32Array<ArrayBuffer>): void => {
+    const bytes = bytesAs(values, type);
+    upload.raw(fill(tensor, store.emptyBuffer(bytes.length)), 0, bytes);
+  };
+  return [{
+    bytes: down.byteLength + up.byteLength,
+    held: 4 * rank * (count + width),
+    read: async () => {
+      const downs = new Float32Array(rank * width);
+      const ups = new Float32Array(count * rank);
+      const scale = new Float32Array(rank);
+      let at = 0;
+      for (const part of parts) {
+        downs.set(await part.down(), at * width);
+        const own = await part.up();
+        for (let n = 0; n < count; n++) {
+          ups.set(own.subarray(n * part.rank, (n + 1) * part.rank), n * rank + at);
+        }
+        scale.fill(part.factor, at, at += part.rank);
+      }
+      return (upload) => {
+        // One that is shared is there already.
+        if (!(down.buffer.usage > 0)) write(upload, down, downs);
+        write(upload, up, ups);
+        upload.raw(fill(factors, store.emptyBuffer(4 * rank)), 0, new Uint8Array(scale.buffer));
+      };
+    },
+  }];
+}
+
+/** Values as a type that holds them. */
+function bytesAs(values: Float32Array<ArrayBuffer>, type: LowRank["type"]): Uint8Array<ArrayBuffer> {
+  if (type === "f16") return new Uint8Array(new Float16Array(values).buffer);
+  if (type === "f32") return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  const halves = new Uint16Array(values.buffer, values.byteOffset, 2 * values.length);
+  return new Uint8Array(Uint16Array.from(values, (_, i) => halves[2 * i + 1]).buffer);
+}
+
+/** Bytes of all tensors beside blocks. */
+function bytesOfTensors(scales: EmptyScales | undefined, changes: readonly EmptyChange[]): number {
+  const tensors = new Set(changes.flatMap(({ down, up, factors }) => [down, up, factors]));
+  if (scales) tensors.add(scales.factors);
+  return [...tensors].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 /** Bytes of some handles' buffers. */

@@ -10,7 +10,7 @@ import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { chooseMatmul, workgroupConstants } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, type Rows, sequence, type Tensor } from "../tensor.ts";
-import { blockConstants, expand, type QuantisedMatrix, rawBytes } from "./quantised.ts";
+import { blockConstants, expand, type QuantisedMatrix, rawBytes, scaleParams } from "./quantised.ts";
 import { bindBytes, fold } from "./window.ts";
 
 /** A weight on the GPU, [N, K] row-major as torch stores it: plain numbers, or quantised blocks. */
@@ -125,7 +125,7 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
   const M = from.B * from.S;
   const product: Product = { input, to, add, M, N, K, S: from.S, bias, options: o };
   if (!weight.blocks) many(r, product, weight);
-  else if (M <= FEW_ROWS && !weight.blocks.lora && input.C === K) few(r, product, weight);
+  else if (M <= FEW_ROWS && !weight.blocks.changes && input.C === K) few(r, product, weight);
   else many(r, product, weight);
   return to.tensor;
 }
@@ -160,7 +160,7 @@ const FEW_KERNELS: readonly { readonly RM: number; readonly RN: number }[] = [
 /** Few rows by a quantised weight. */
 function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
   const { input, to, add, M, N } = p;
-  const { rowBytes, at, type, scale } = weight.blocks;
+  const { rowBytes, at, type, scale, scales } = weight.blocks;
   const { RM, RN } = FEW_KERNELS.find(({ RM }) => RM >= M)!;
   const limit = r.device.info.maxBindingBytes;
   const raw = rawBytes(weight);
@@ -173,12 +173,12 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
     const groups = fold(Math.ceil((nEnd - n0) / RN));
     launch(r, p, {
       shader: `matmul_quants@RM=${RM},RN=${RN}`,
-      constants: blockConstants(type),
+      constants: { ...blockConstants(type), SCALED: scales ? 1 : 0 },
       rows: [0, M],
       columns: [n0, nEnd],
       stride8: rowBytes,
       wBase8: (W.offset - at) >>> 0,
-      wScale: scale,
+      quantised: { scale, params: scaleParams(weight.blocks), factors: scales?.factors },
       groups,
       X: X!,
       operands: [X!, W],
@@ -238,7 +238,6 @@ function many(r: Recorder, p: Product, weight: Matrix): void {
         columns: [n0, nEnd],
         stride8: weight.stride / 8,
         wBase8: weight.blocks ? n0 * weight.stride / 8 : W.offset / W_BYTES[wType] / 8,
-        wScale: 1,
         groups: fold(tiles),
         X,
         operands: [texels ? r.texels(X) : X, operand],
@@ -281,7 +280,12 @@ interface Launch {
   /** Where the weight's rows lie, in the kernel's units. */
   readonly stride8: number;
   readonly wBase8: number;
-  readonly wScale: number;
+  /** What only quantised weights have: factor of all values, factors of rows. */
+  readonly quantised?: {
+    readonly scale: number;
+    readonly params: readonly number[];
+    readonly factors: Tensor | undefined;
+  };
   readonly groups: readonly [number, number];
   /** Where x, y and the residual are bound from. */
   readonly X: Binding;
@@ -319,9 +323,9 @@ function launch(r: Recorder, { input, to, add, N, K, S, bias, options: o }: Prod
         f32(o.scale ?? 1),
         l.groups[0],
       ],
-      ...[bias ? 1 : 0, f32(l.wScale)],
+      ...[bias ? 1 : 0, ...l.quantised ? [f32(l.quantised.scale), ...l.quantised.params] : []],
     ],
-    buffers: [...l.operands, bias, o.gate, R, Y],
+    buffers: [...l.operands, bias, o.gate, R, Y, ...l.quantised ? [l.quantised.factors] : []],
     groups: [l.groups[0], l.groups[1]],
     flops: 2 * (mEnd - m0) * (nEnd - n0) * K,
   });

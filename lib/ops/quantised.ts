@@ -6,7 +6,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { f32, type Recorder } from "../gpu/recorder.ts";
+import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor.ts";
 import { bindBytes, fold } from "./window.ts";
 
@@ -33,7 +33,8 @@ export type QuantisedName =
   | "Q5_K"
   | "Q6_K"
   | "F8_E4M3"
-  | "F8_E5M2";
+  | "F8_E5M2"
+  | "I8";
 
 /** By the names of GGUF and safetensors. Blocks begin at even bytes. */
 export const QUANTISED: Readonly<Record<QuantisedName, QuantisedType>> = {
@@ -49,6 +50,7 @@ export const QUANTISED: Readonly<Record<QuantisedName, QuantisedType>> = {
   Q6_K: { code: 9, values: 256, bytes: 210 },
   F8_E4M3: { code: 10, values: 8, bytes: 8 },
   F8_E5M2: { code: 11, values: 8, bytes: 8 },
+  I8: { code: 12, values: 8, bytes: 8 },
 };
 
 /** Whether kernels expand a stored type. */
@@ -56,12 +58,35 @@ export function isQuantised(type: string): type is QuantisedName {
   return Object.hasOwn(QUANTISED, type);
 }
 
-/** A low-rank change of a weight: W + up · down. */
+/** Types of the matrices of a low-rank change. */
+const CHANGE_TYPES = { f32: 0, f16: 1, bf16: 2 } as const;
+
+/** A low-rank change of some rows of a weight: W + up · (factors ⊙ down). */
 export interface LowRank {
-  /** f32 [rank, K]. */
+  /** First row that it changes. */
+  readonly first: number;
+  /** Rows that it changes. */
+  readonly count: number;
+  /** Rows of `down`. */
+  readonly rank: number;
+  /** How the values of both matrices are stored. */
+  readonly type: keyof typeof CHANGE_TYPES;
+  /** [rank, columns of the whole tensor], in a tensor of its bytes. */
   readonly down: Tensor;
-  /** f32 [N, rank], strengths included. */
+  /** [count, rank], likewise. */
   readonly up: Tensor;
+  /** f32 [rank], strengths included. */
+  readonly factors: Tensor;
+}
+
+/** Factors of stored values: one for each row and some columns. */
+export interface Scales {
+  /** f32 [N, columns]. */
+  readonly factors: Tensor;
+  /** Factors of a row. */
+  readonly columns: number;
+  /** Columns of the whole tensor that a factor is for, a multiple of 8. */
+  readonly width: number;
 }
 
 /** How a quantised matrix lies in its buffer. */
@@ -76,8 +101,10 @@ export interface Blocks {
   readonly scale: number;
   /** What products of many rows expand it to. */
   readonly expanded: Dtype;
-  /** Added while it is expanded. */
-  readonly lora?: LowRank;
+  /** Factors beside it. */
+  readonly scales?: Scales;
+  /** Added while it is expanded; none overlaps another. */
+  readonly changes?: readonly LowRank[];
 }
 
 /** A quantised weight [N, K]. */
@@ -116,48 +143,106 @@ export function rawBytes({ buffer, N, blocks }: QuantisedMatrix): Tensor {
 
 const WG = 64;
 
+/** Eighths of the whole tensor's rows, and the one that a matrix of some columns of it begins at. */
+export function eighthsOf({ type, rowBytes, at }: Blocks): { readonly whole: number; readonly at: number } {
+  const { values, bytes } = QUANTISED[type];
+  return { whole: rowBytes / bytes * values / 8, at: at / bytes * values / 8 };
+}
+
+/** What kernels are told of the scales: columns, width and first column in eighths. */
+export function scaleParams(blocks: Blocks): readonly [columns: number, width8: number, at8: number] {
+  const { scales } = blocks;
+  return scales ? [scales.columns, scales.width / 8, eighthsOf(blocks).at] : [0, 1, 0];
+}
+
+/** Rows n0 … n1 − 1 in runs that one change is for, or none. */
+function* runs(
+  changes: readonly LowRank[],
+  n0: number,
+  n1: number,
+): Generator<{ n: number; end: number; change: LowRank | undefined }> {
+  for (let n = n0; n < n1;) {
+    const change = changes.find(({ first, count }) => n >= first && n < first + count);
+    const next = changes.reduce((m, { first }) => first > n ? Math.min(m, first) : m, n1);
+    const end = change ? Math.min(n1, change.first + change.count) : next;
+    yield { n, end, change };
+    n = end;
+  }
+}
+
+/** Expands rows n … end − 1, as many as may be bound at once, into Y. */
+function dispatchRows(
+  r: Recorder,
+  weight: QuantisedMatrix,
+  { n, end, change }: { n: number; end: number; change: LowRank | undefined },
+  { to, skipped, numbers, rows }: {
+    to: Tensor | Binding;
+    /** Loads of Y before row n. */
+    skipped: number;
+    /** Rows to gather, in place of all. */
+    numbers?: Tensor;
+    rows: number;
+  },
+): void {
+  const { K, stride, blocks } = weight;
+  const { type, rowBytes, at, scale, scales, expanded } = blocks;
+  const raw = rawBytes(weight);
+  const from = bindBytes(raw, n * rowBytes, end * rowBytes, raw.byteLength <= r.device.info.maxBindingBytes);
+  const groups = fold(Math.ceil(rows * stride / 8 / WG));
+  const eighths = eighthsOf(blocks);
+  r.dispatch({
+    shader: "expand",
+    types: {},
+    constants: {
+      WG,
+      ...blockConstants(type),
+      Y_TYPE: expanded === "f16" && !numbers ? 1 : 0,
+      CHANGED: change ? 1 : 0,
+      CHANGE_TYPE: change ? CHANGE_TYPES[change.type] : 0,
+      SCALED: scales ? 1 : 0,
+      GATHER: numbers ? 1 : 0,
+    },
+    params: [
+      ...[n, end, K / 8, stride / 8],
+      ...[rowBytes, (from.offset - at) >>> 0, change?.rank ?? 0, groups[0]],
+      ...[f32(scale), skipped, numbers ? rows : 0, change?.first ?? 0],
+      ...[eighths.whole, eighths.at, ...scaleParams(blocks).slice(0, 2)],
+    ],
+    buffers: [from, change?.down, change?.up, change?.factors, scales?.factors, numbers, to],
+    groups,
+  });
+}
+
+/** Rows of a weight that may be bound at once. @throws {LssgenError} `unsupported` when one row exceeds a binding. */
+function rowsToBind(r: Recorder, { N, blocks: { rowBytes } }: QuantisedMatrix, otherBytes: number): number {
+  const limit = r.device.info.maxBindingBytes;
+  if (N * rowBytes <= limit && N * otherBytes <= limit) return N;
+  const rows = Math.floor((limit - 512) / Math.max(rowBytes, otherBytes));
+  if (rows >= 1) return rows;
+  throw new LssgenError(
+    "unsupported",
+    `A weight row of ${rowBytes} bytes exceeds the binding limit of ${limit}`,
+  );
+}
+
 /**
  * Rows n0 … n1 − 1 of a weight, expanded: [n1 − n0, stride] of the innermost scope, 16-bit values as f16.
  *
  * @throws {LssgenError} `unsupported` when one row exceeds a binding.
  */
 export function expand(r: Recorder, weight: QuantisedMatrix, n0: number, n1: number): Tensor {
-  const { K, stride, blocks: { type, rowBytes, at, scale, expanded, lora } } = weight;
+  const { stride, blocks: { expanded, changes = [] } } = weight;
   const y = r.tensor([n1 - n0, stride], expanded);
-  const limit = r.device.info.maxBindingBytes;
   const yBytes = stride * DTYPE_BYTES[expanded];
-  const rows = Math.floor((limit - 512) / Math.max(rowBytes, yBytes));
-  if (rows < 1) {
-    throw new LssgenError(
-      "unsupported",
-      `A weight row of ${rowBytes} bytes exceeds the binding limit of ${limit}`,
-    );
-  }
-  const raw = rawBytes(weight);
-  const whole = raw.byteLength <= limit && y.byteLength <= limit;
-  const step = whole ? n1 - n0 : rows;
-  for (let n = n0; n < n1; n += step) {
-    const end = Math.min(n1, n + step);
-    const from = bindBytes(raw, n * rowBytes, end * rowBytes, whole);
-    const to = bindBytes(y, (n - n0) * yBytes, (end - n0) * yBytes, whole);
-    // Rows of Y are counted from the first that this dispatch makes.
-    const skipped = (n - n0) * yBytes - to.offset;
-    if (skipped !== 0 && skipped % 16 !== 0) {
-      throw new LssgenError("internal", "expand: rows are no whole loads");
+  const step = rowsToBind(r, weight, yBytes);
+  const whole = y.byteLength <= r.device.info.maxBindingBytes;
+  for (let from = n0; from < n1; from += step) {
+    for (const run of runs(changes, from, Math.min(n1, from + step))) {
+      const to = bindBytes(y, (run.n - n0) * yBytes, (run.end - n0) * yBytes, whole);
+      // Rows of Y are counted from the first that this dispatch makes.
+      const skipped = (run.n - n0) * yBytes - to.offset;
+      dispatchRows(r, weight, run, { to, skipped: skipped / 16, rows: run.end - run.n });
     }
-    const groups = fold(Math.ceil((end - n) * stride / 8 / WG));
-    r.dispatch({
-      shader: "expand",
-      types: {},
-      constants: { WG, ...blockConstants(type), Y_TYPE: expanded === "f16" ? 1 : 0, LORA: lora ? 1 : 0 },
-      params: [
-        ...[n, end, K / 8, stride / 8],
-        ...[rowBytes, (from.offset - at) >>> 0, lora ? lora.down.shape[0] : 0, groups[0]],
-        ...[f32(scale), skipped / 16, 0],
-      ],
-      buffers: [from, lora?.down, lora?.up, undefined, to],
-      groups,
-    });
   }
   return y;
 }
@@ -169,38 +254,17 @@ export function expand(r: Recorder, weight: QuantisedMatrix, n0: number, n1: num
  * @throws {LssgenError} `unsupported` when one row exceeds a binding.
  */
 export function expandRows(r: Recorder, weight: QuantisedMatrix, rows: Int32Array<ArrayBuffer>): Tensor {
-  const { N, K, stride, blocks: { type, rowBytes, at, scale, lora } } = weight;
+  const { N, stride, blocks: { changes = [] } } = weight;
   const y = r.tensor([rows.length, stride], "f32");
-  const limit = r.device.info.maxBindingBytes;
-  const raw = rawBytes(weight);
-  const whole = raw.byteLength <= limit;
-  const step = whole ? N : Math.floor((limit - 512) / rowBytes);
-  if (step < 1) {
-    throw new LssgenError(
-      "unsupported",
-      `A table row of ${rowBytes} bytes exceeds the binding limit of ${limit}`,
-    );
-  }
+  const step = rowsToBind(r, weight, 0);
   using _numbers = r.scope();
   const numbers = r.upload([rows.length], rows);
   // Each dispatch writes the rows that lie in what it binds.
-  for (let n = 0; n < N; n += step) {
-    const end = Math.min(N, n + step);
-    if (!rows.some((row) => row >= n && row < end)) continue;
-    const from = bindBytes(raw, n * rowBytes, end * rowBytes, whole);
-    const groups = fold(Math.ceil(rows.length * stride / 8 / WG));
-    r.dispatch({
-      shader: "expand",
-      types: {},
-      constants: { WG, ...blockConstants(type), Y_TYPE: 0, LORA: lora ? 1 : 0, GATHER: 1 },
-      params: [
-        ...[n, end, K / 8, stride / 8],
-        ...[rowBytes, (from.offset - at) >>> 0, lora ? lora.down.shape[0] : 0, groups[0]],
-        ...[f32(scale), 0, rows.length],
-      ],
-      buffers: [from, lora?.down, lora?.up, numbers, y],
-      groups,
-    });
+  for (let from = 0; from < N; from += step) {
+    for (const run of runs(changes, from, Math.min(N, from + step))) {
+      if (!rows.some((row) => row >= run.n && row < run.end)) continue;
+      dispatchRows(r, weight, run, { to: y, skipped: 0, numbers, rows: rows.length });
+    }
   }
   return y;
 }

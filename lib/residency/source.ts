@@ -6,6 +6,7 @@
 
 import type { Dtype } from "../tensor.ts";
 import type { RowRange } from "../weights/safetensors.ts";
+import type { StoredForm } from "../weights/stored_form.ts";
 
 /** Where tensors come from: a checkpoint of lib/weights, or anything that answers by name. */
 export interface TensorSource {
@@ -31,6 +32,8 @@ export interface TensorSource {
   readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>>;
   /** Whether reading a tensor in parts costs as much for each part as for all of it. */
   wholeOnly?(name: string): boolean;
+  /** How a tensor lies in the file, where that is more or other than `info` and `read` say. */
+  stored?(name: string): StoredForm | undefined;
 }
 
 /** How to store matrices on the GPU. */

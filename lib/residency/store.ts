@@ -9,6 +9,7 @@ import { LssgenError, shortJson } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { isQuantised, QUANTISED, type QuantisedName } from "../ops/quantised.ts";
 import { elements, sixteens } from "../tensor.ts";
+import type { StoredForm } from "../weights/stored_form.ts";
 import type { TensorSource, WeightOptions } from "./source.ts";
 import { runTransfers, type Transfer } from "./transfers.ts";
 import { type PlainType, Upload } from "./upload.ts";
@@ -176,11 +177,34 @@ export class WeightStore {
     return this.options.dtype === "f16" ? "f16" : "f32";
   }
 
-  /** The type that matrices of K columns keep on the GPU, where it is the same quantised one and their rows are whole blocks. */
+  /** How a tensor lies in the file. */
+  stored(name: string): StoredForm {
+    return this.source.stored?.(name) ?? {
+      dtype: this.source.info(name)?.dtype ?? "",
+      read: (rows, into) => this.source.read(name, rows, into),
+    };
+  }
+
+  /**
+   * The type that matrices of K columns keep on the GPU: where it is the same quantised one, their rows are whole blocks, and what
+   * belongs to the blocks is of a kind that kernels know.
+   */
   quantised(names: readonly string[], K: readonly number[]): QuantisedName | undefined {
-    const [type, ...others] = names.map((name) => this.source.info(name)?.dtype ?? "");
-    if (!isQuantised(type) || others.some((other) => other !== type)) return undefined;
+    const forms = names.map((name) => this.stored(name));
+    const [type] = forms.map(({ dtype }) => dtype);
+    if (!isQuantised(type) || forms.some(({ dtype }) => dtype !== type)) return undefined;
     if (K.some((k) => k % QUANTISED[type].values !== 0)) return undefined;
+    // Several factors in a row: alike in all tensors, each for whole eighths.
+    const wide = forms.flatMap(({ scales }) => scales && scales.columns > 1 ? [scales] : []);
+    if (
+      wide.some(({ columns, width }) =>
+        width % 8 !== 0 || width !== wide[0].width || columns !== wide[0].columns
+      )
+    ) {
+      return undefined;
+    }
+    // A whole number means nothing without its factor.
+    if (type === "I8" && forms.some(({ scales }) => !scales)) return undefined;
     return this.keepsQuantised() ? type : undefined;
   }
 
@@ -194,8 +218,7 @@ export class WeightStore {
   private expandedBytes(): number {
     let bytes = 0;
     for (const name of this.source.names()) {
-      const { shape, dtype } = this.source.info(name)!;
-      if (isQuantised(dtype)) bytes += 2 * elements(shape);
+      if (isQuantised(this.stored(name).dtype)) bytes += 2 * elements(this.source.info(name)!.shape);
     }
     return bytes;
   }

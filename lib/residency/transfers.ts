@@ -4,10 +4,11 @@
  * @module
  */
 
-import { AbortedError } from "../errors.ts";
+import { AbortedError, LssgenError } from "../errors.ts";
 import { QUANTISED } from "../ops/quantised.ts";
 import { elements } from "../tensor.ts";
 import type { RowRange } from "../weights/safetensors.ts";
+import type { StoredForm } from "../weights/stored_form.ts";
 import type { TensorSource } from "./source.ts";
 import { PIECE, PLAIN_BYTES, type PlainType, type Stored, type Upload } from "./upload.ts";
 
@@ -131,20 +132,28 @@ export function valueTransfers(
   }));
 }
 
-/** A tensor's bytes as stored, in pieces of whole rows; `write` takes those from byte `at` of it on. */
+/** A matrix's bytes as stored, in pieces of whole rows; `write` takes those from byte `at` of it on. */
 export function byteTransfers(
-  source: TensorSource,
-  name: string,
+  form: StoredForm,
+  { name, rows, rowBytes, wholeOnly }: {
+    name: string;
+    rows: number;
+    rowBytes: number;
+    wholeOnly: boolean;
+  },
   write: (upload: Upload, bytes: Uint8Array<ArrayBuffer>, at: number) => void,
 ): Transfer[] {
-  const info = source.info(name)!;
-  const rows = info.shape[0] ?? 1;
-  const rowBytes = storedBytes(info) / rows;
-  return cut(source, name, rows, rowBytes, 2).map(({ first, count, range }) => ({
+  return pieces(rows, rowBytes, 2, wholeOnly).map(({ first, count, range }) => ({
     bytes: rowBytes * count,
     held: rowBytes * count,
     read: async (into) => {
-      const { bytes } = await source.read(name, range, into);
+      const { bytes } = await form.read(range, into);
+      if (bytes.length !== rowBytes * count) {
+        throw new LssgenError(
+          "internal",
+          `"${name}": ${bytes.length} bytes were read, expected ${rowBytes * count}`,
+        );
+      }
       return (upload) => write(upload, bytes, first * rowBytes);
     },
   }));
@@ -159,8 +168,18 @@ function cut(
   unit: number,
 ): { first: number; count: number; range?: RowRange }[] {
   const { shape } = source.info(name)!;
+  return pieces(rows, rowBytes, unit, shape[0] !== rows || (source.wholeOnly?.(name) ?? false));
+}
+
+/** Rows a piece at a time. */
+function pieces(
+  rows: number,
+  rowBytes: number,
+  unit: number,
+  wholeOnly: boolean,
+): { first: number; count: number; range?: RowRange }[] {
   const step = Math.max(unit, Math.floor(PIECE / rowBytes / unit) * unit);
-  if (step >= rows || shape[0] !== rows || source.wholeOnly?.(name)) return [{ first: 0, count: rows }];
+  if (step >= rows || wholeOnly) return [{ first: 0, count: rows }];
   return Array.from({ length: Math.ceil(rows / step) }, (_, i) => {
     const range = { first: i * step, count: Math.min(step, rows - i * step) };
     return { ...range, range };

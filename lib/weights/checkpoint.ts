@@ -221,6 +221,8 @@ function fromFiles(name: string, where: ReadonlyMap<string, Checkpoint>): Checkp
     info: (tensor) => where.get(tensor)?.info(tensor),
     read: (tensor, rows, into) => fileOf(tensor).read(tensor, rows, into),
     readF32: (tensor, rows) => fileOf(tensor).readF32(tensor, rows),
+    wholeOnly: (tensor) => where.get(tensor)?.wholeOnly?.(tensor) ?? false,
+    stored: (tensor) => where.get(tensor)?.stored?.(tensor),
   };
 }
 

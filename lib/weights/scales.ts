@@ -15,6 +15,7 @@ import type { Checkpoint } from "./types.ts";
 import { toF32 } from "./dtypes.ts";
 import type { ConfigReader } from "./model_folder.ts";
 import type { RowRange } from "./safetensors.ts";
+import type { BlockScales, StoredForm } from "./stored_form.ts";
 
 /** Endings of what stands beside a `….weight`, after the layer's name. */
 const COMPANIONS = [
@@ -63,6 +64,8 @@ interface Scaled {
   readonly dtype: string;
   /** Values of some rows. */
   values(rows: RowRange): Promise<Float32Array<ArrayBuffer>>;
+  /** Stored type and its factors, where the values are no more than their products. */
+  readonly plain?: { readonly dtype: string; readonly scales: BlockScales };
 }
 
 /**
@@ -138,6 +141,12 @@ class ScaledCheckpoint implements Checkpoint {
     into?: Uint8Array<ArrayBuffer>,
   ): Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }> {
     return this.source.read(name, rows, into);
+  }
+
+  stored(name: string): StoredForm | undefined {
+    const weight = this.scaled.get(name);
+    if (!weight) return this.source.stored?.(name);
+    return weight.plain && { ...weight.plain, read: (rows, into) => this.source.read(name, rows, into) };
   }
 
   async readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {
@@ -331,9 +340,15 @@ function scaledRows(l: Layer, scaleName: string, factor: number, rotation?: numb
       `of [${shape}] has rows that ${rotation} values do not divide, as its convrot_groupsize says`,
     );
   }
+  const scaleValues = async (): Promise<Float32Array<ArrayBuffer>> => {
+    const scales = await source.readF32(scaleName);
+    return factor === 1 ? scales : scales.map((scale) => scale * factor);
+  };
+  const plain = { dtype, scales: { ...grid, values: scaleValues } };
   return {
     shape,
     dtype: `${dtype} scaled`,
+    ...rotation === undefined && { plain },
     async values({ first, count }) {
       const scales = await source.readF32(scaleName);
       const values = await source.readF32(name, shape.length === 0 ? undefined : { first, count });

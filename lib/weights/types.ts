@@ -6,6 +6,7 @@
 
 import type { GgufValue } from "./gguf.ts";
 import type { RowRange } from "./safetensors.ts";
+import type { StoredForm } from "./stored_form.ts";
 
 /** Tensors by name, whatever file they lie in. */
 export interface Checkpoint {
@@ -34,4 +35,6 @@ export interface Checkpoint {
   readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>>;
   /** Whether reading a tensor in parts costs as much for each part as for all of it. */
   wholeOnly?(name: string): boolean;
+  /** How a tensor lies in the file, where that is more or other than `info` and `read` say. */
+  stored?(name: string): StoredForm | undefined;
 }

@@ -1,13 +1,8 @@
-// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, activations, linear_shape.
+// Eight values of x and of a weight of plain type, from what xBits() and wBits() read; with eights, brains, activations,
+// linear_shape.
 
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override W_TYPE: u32 = 0u;   // 0 f32, 1 f16, 2 bf16
-
-fn brains(v: vec4u) -> Eight {  // bf16 is the upper half of an f32
-  let even = bitcast<vec4f>(v << vec4u(16u));
-  let odd = bitcast<vec4f>(v & vec4u(0xffff0000u));
-  return Eight(vec4f(even.x, odd.x, even.y, odd.y), vec4f(even.z, odd.z, even.w, odd.w));
-}
 
 fn before(v: Eight) -> Eight {
   if (PRE == 0u) { return v; }

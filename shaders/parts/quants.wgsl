@@ -40,9 +40,10 @@ fn sixes(at: u32, g: u32) -> vec2f {
     f32((low >> 4u) | ((byte(at + g) >> 6u) << 4u)));
 }
 
-/// 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
+/// Whole numbers of 8 bits, or 8-bit floats: those are the upper bits of an f16 once the sign is moved; E4M3's exponents are 8 less.
 fn eighth(v: u32) -> vec4f {
   let b = bytesOf(v);
+  if (TYPE == 12u) { return signed8(b); }
   if (TYPE == 11u) {  // E5M2
     return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
   }

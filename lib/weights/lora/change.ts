@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { LowRankChange } from "../stored_form.ts";
 import type { TensorFile } from "./file.ts";
 
 /** A weight that is being changed, or some rows of it. */
@@ -28,6 +29,8 @@ export interface Change {
   readonly whole: boolean;
   /** Changes the weight in place. */
   apply(place: Place): Promise<void>;
+  /** The change as a product of two matrices, all of its rows, where it is one whatever the weight. */
+  readonly lowRank?: LowRankChange;
 }
 
 /** How a change is scaled: by the file, and by the user. */
@@ -55,6 +58,12 @@ export class Matrix {
   /** Sizes as stored. */
   get shape(): readonly number[] {
     return this.file.info(this.name)!.shape;
+  }
+
+  /** The type that holds its values without loss. */
+  get type(): "f32" | "f16" | "bf16" {
+    const { dtype } = this.file.info(this.name)!;
+    return dtype === "F16" ? "f16" : dtype === "BF16" ? "bf16" : "f32";
   }
 
   /** The values, row by row. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { LowRankChange, StoredForm } from "../stored_form.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { Target } from "../names/original.ts";
 import type { RowRange } from "../safetensors.ts";
@@ -48,6 +49,27 @@ export class ChangedCheckpoint implements Checkpoint {
     return this.plan.has(name) || (this.base.wholeOnly?.(name) ?? false);
   }
 
+  stored(name: string): StoredForm | undefined {
+    const planned = this.plan.get(name);
+    const form = this.base.stored?.(name);
+    if (!planned) return form;
+    const info = this.base.info(name);
+    if (!info || form?.changes) return undefined;
+    const changes: LowRankChange[] = [];
+    for (const one of planned) {
+      const { lowRank } = one.adapter.change;
+      if (!lowRank) return undefined; // what it makes depends on all of the weight
+      const rows = sourceRows(one, name, info.shape[0] ?? 1);
+      changes.push({ ...lowRank, up: async () => picked(await lowRank.up(), rows, lowRank.rank) });
+    }
+    return {
+      dtype: form?.dtype ?? info.dtype,
+      scales: form?.scales,
+      changes,
+      read: form?.read ?? ((rows, into) => this.base.read(name, rows, into)),
+    };
+  }
+
   async read(
     name: string,
     rows?: RowRange,
@@ -80,13 +102,7 @@ export class ChangedCheckpoint implements Checkpoint {
     if (last.adapter.change.whole) {
       // Rows of the same change may lie in several tensors: all of them, as the files before left them.
       weight = await this.together(last, width, kernel);
-      const own = sourceRows(last, name, all);
-      const picked = new Float32Array(count * width);
-      for (let n = 0; n < count; n++) {
-        const from = own[first + n] * width;
-        picked.set(weight.subarray(from, from + width), n * width);
-      }
-      return picked;
+      return picked(weight, sourceRows(last, name, all).slice(first, first + count), width);
     }
     weight = new Float32Array(await this.changed(name, rows, last.adapter.file.order));
     const own = sourceRows(last, name, all).slice(first, first + count);
@@ -118,6 +134,17 @@ export class ChangedCheckpoint implements Checkpoint {
 function sourceRows({ targets }: Planned, name: string, rows: number): number[] {
   const ranges = targets.find((target) => target.name === name)!.rows ?? [{ first: 0, count: rows }];
   return ranges.flatMap(({ first, count }) => Array.from({ length: count }, (_, i) => first + i));
+}
+
+/** Some rows of a matrix, in their order. */
+function picked(
+  values: Float32Array<ArrayBuffer>,
+  rows: readonly number[],
+  width: number,
+): Float32Array<ArrayBuffer> {
+  const out = new Float32Array(rows.length * width);
+  rows.forEach((row, n) => out.set(values.subarray(row * width, (row + 1) * width), n * width));
+  return out;
 }
 
 /** Values as a stored type holds them. */

@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { LowRankChange } from "../stored_form.ts";
 import { addProduct, type Change, coreTimesFactor, type Matrix, type Place, type Scaling } from "./change.ts";
 
 /** One pair of matrices, with or without a core. */
@@ -42,15 +43,38 @@ export class LowRank implements Change {
     return this.down.width * kernelOf(this.mid);
   }
 
+  /** One and the same for all tensors that the change is for. */
+  get lowRank(): LowRankChange {
+    const { up, down, mid } = this;
+    return this.product ??= {
+      rank: down.rows,
+      type: !mid && up.type === down.type ? up.type : "f32",
+      factor: this.factor,
+      up: () => up.read(),
+      down: () => this.downWithCore(),
+    };
+  }
+
+  private product: LowRankChange | undefined;
+
+  private get factor(): number {
+    return this.scaling.trained * this.scaling.strength;
+  }
+
+  /** The second matrix, with the core multiplied in. */
+  private async downWithCore(): Promise<Float32Array<ArrayBuffer>> {
+    const a = await this.down.read();
+    if (!this.mid) return a;
+    const rank = this.down.rows;
+    const sizes = { i: rank, j: rank, n: this.down.width, kernel: kernelOf(this.mid) };
+    return coreTimesFactor(await this.mid.read(), a, sizes);
+  }
+
   async apply({ weight, rows, width }: Place): Promise<void> {
     const rank = this.down.rows;
     const b = await this.up.read();
-    let a = await this.down.read();
-    if (this.mid) {
-      const sizes = { i: rank, j: rank, n: this.down.width, kernel: kernelOf(this.mid) };
-      a = coreTimesFactor(await this.mid.read(), a, sizes);
-    }
-    const factor = this.scaling.trained * this.scaling.strength;
+    const a = await this.downWithCore();
+    const { factor } = this;
     rows.forEach((row, n) => {
       const out = weight.subarray(n * width, (n + 1) * width);
       addProduct(out, b.subarray(row * rank, (row + 1) * rank), a, { rank, width, factor });

@@ -8,6 +8,7 @@
 import { LssgenError } from "../../errors.ts";
 import type { Checkpoint } from "../types.ts";
 import type { RowRange } from "../safetensors.ts";
+import type { BlockScales, StoredForm } from "../stored_form.ts";
 import type { NameFamily, Origin } from "./family.ts";
 
 /** Types whose bytes can be moved one value at a time. */
@@ -68,10 +69,28 @@ export class RenamedCheckpoint implements Checkpoint {
   ): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
     const place = this.find(name);
     if (place.transposed) return { bytes: await this.transposed(place, rows) };
+    return await this.joinedRead(
+      place,
+      rows,
+      (range, memory) => this.source.read(place.tensor, range, memory),
+      into,
+    );
+  }
+
+  /** Bytes of some rows, which may lie in several places of the original. */
+  private async joinedRead(
+    place: Place,
+    rows: RowRange | undefined,
+    read: (
+      rows: RowRange | undefined,
+      into: Uint8Array<ArrayBuffer> | undefined,
+    ) => Promise<{ readonly bytes: Uint8Array<ArrayBuffer> }>,
+    into: Uint8Array<ArrayBuffer> | undefined,
+  ): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
     const ranges = rangesOf(place, rows);
     const memory = ranges.length === 1 ? into : undefined;
-    const parts = await Promise.all(ranges.map((range) => this.source.read(place.tensor, range, memory)));
-    if (parts.length === 1) return parts[0] as { bytes: Uint8Array<ArrayBuffer> };
+    const parts = await Promise.all(ranges.map((range) => read(range, memory)));
+    if (parts.length === 1) return parts[0];
     const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.bytes.length, 0));
     let at = 0;
     for (const part of parts) {
@@ -79,6 +98,21 @@ export class RenamedCheckpoint implements Checkpoint {
       at += part.bytes.length;
     }
     return { bytes };
+  }
+
+  stored(name: string): StoredForm | undefined {
+    const place = this.places.get(name);
+    const form = place && !place.transposed ? this.source.stored?.(place.tensor) : undefined;
+    if (!place || !form) return undefined;
+    return {
+      dtype: form.dtype,
+      scales: form.scales && cutScales(form.scales, place.rows),
+      changes: form.changes?.map((change) => ({
+        ...change,
+        up: async () => rowsOf(await change.up(), change.rank, place.rows),
+      })),
+      read: (rows, into) => this.joinedRead(place, rows, (range, memory) => form.read(range, memory), into),
+    };
   }
 
   async readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {
@@ -154,6 +188,39 @@ export class RenamedCheckpoint implements Checkpoint {
       `"${this.name}": tensor "${tensor}" ${what}; the file may belong to another architecture`,
     );
   }
+}
+
+/** Some rows of a matrix of `width` columns; all of it without ranges. */
+function rowsOf(
+  values: Float32Array<ArrayBuffer>,
+  width: number,
+  rows: readonly RowRange[] | undefined,
+): Float32Array<ArrayBuffer> {
+  if (!rows) return values;
+  return endToEnd(
+    rows.map(({ first, count }) => values.subarray(first * width, (first + count) * width)),
+  );
+}
+
+/** The scales of some rows of a tensor, one row of them for each; a single scale stays one. */
+function cutScales(scales: BlockScales, rows: readonly RowRange[] | undefined): BlockScales {
+  if (!rows) return scales;
+  const { height, columns, width } = scales;
+  const indices = rows.flatMap(({ first, count }) => Array.from({ length: count }, (_, i) => first + i));
+  return {
+    height: 1,
+    columns,
+    width,
+    values: async () => {
+      const values = await scales.values();
+      const out = new Float32Array(indices.length * columns);
+      indices.forEach((row, i) => {
+        const at = Math.floor(row / height) * columns;
+        out.set(values.subarray(at, at + columns), i * columns);
+      });
+      return out;
+    },
+  };
 }
 
 /** Values of several pieces, one after the other. */
