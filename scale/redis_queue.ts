@@ -78,6 +78,8 @@ export interface RedisQueueOptions {
   readonly leaseMs?: number;
   /** Milliseconds that a request waits while no machine that could draw it is there. Default 60 s. */
   readonly patienceMs?: number;
+  /** Milliseconds until the next try of a job that failed so many times. Default the policy's. */
+  readonly retryDelayMs?: (attempt: number) => number;
   /** Told what an operator should know. */
   readonly note?: (sentence: string) => void;
 }
@@ -810,7 +812,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
           lockDuration: this.leaseMs,
           stalledInterval: this.leaseMs,
           maxStalledCount: MAX_LOST,
-          settings: { backoffStrategy: retryDelayMs },
+          settings: { backoffStrategy: this.options.retryDelayMs ?? retryDelayMs },
         },
         (queue: string, options: object) => createRedisBackend(queue, options as never, { blocking: false }),
       );
