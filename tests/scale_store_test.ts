@@ -1,12 +1,14 @@
 /** Stores of pictures: a folder, and a bucket of a real S3 server and of servers that fail. */
 
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
 import { sha256 } from "../scale/job.ts";
 import { FileHashes, modelAt, modelsIn } from "../scale/models.ts";
 import { FolderStore, getHashed, type ObjectStore, openStore, putHashed } from "../scale/store.ts";
 import { S3Store } from "../scale/s3.ts";
 import { pause } from "./redis.ts";
+// deno-lint-ignore no-import-prefix -- only this test needs it: another program's signatures
+import { AwsV4Signer } from "npm:aws4fetch@1.0.20";
 
 const BYTES = new TextEncoder().encode("a picture, as far as a store knows");
 const ENV: Readonly<Record<string, string>> = {
@@ -94,7 +96,7 @@ Deno.test("a full disk is said in one clear error, and leaves no half a picture"
   await Deno.remove(folder, { recursive: true });
 });
 
-Deno.test("a bucket of a real S3 server keeps objects; wrong keys and buckets that are not there are refused in words", async () => {
+Deno.test("a bucket of a real S3 server keeps objects; one that is not there is refused in words", async () => {
   const folder = await Deno.makeTempDir();
   const probe = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = probe.addr as Deno.NetAddr;
@@ -127,16 +129,13 @@ Deno.test("a bucket of a real S3 server keeps objects; wrong keys and buckets th
     const place = `s3+http://127.0.0.1:${port}/pictures`;
     await checkStore(await openStore(place, env));
     await checkStore(await openStore(`${place}/below/here/`, env));
-    const refused = async (place: string, names: typeof env): Promise<string> =>
-      (await assertRejects(
-        async () => await putHashed(await openStore(place, names), "pictures", BYTES),
-        LssgenError,
-      )).message;
-    const wrong = await refused(place, (name) => name === "AWS_SECRET_ACCESS_KEY" ? "wrong" : env(name));
-    assertStringIncludes(wrong, "refused PUT: 403 SignatureDoesNotMatch");
-    const nowhere = await refused(`s3+http://127.0.0.1:${port}/nowhere`, env);
-    assertStringIncludes(nowhere, "refused PUT: 404 NoSuchBucket");
-    assert(!wrong.includes("S3RVER"));
+    const error = await assertRejects(
+      async () =>
+        await putHashed(await openStore(`s3+http://127.0.0.1:${port}/nowhere`, env), "pictures", BYTES),
+      LssgenError,
+      "refused PUT: 404 NoSuchBucket",
+    );
+    assertEquals([error.code, error.message.includes("S3RVER")], ["unavailable", false]);
   } finally {
     server.kill("SIGKILL");
     await server.status;
@@ -144,29 +143,48 @@ Deno.test("a bucket of a real S3 server keeps objects; wrong keys and buckets th
   }
 });
 
-Deno.test("a session's token and a region go into the signature", async () => {
-  let headers = new Headers();
+Deno.test("signatures are those of another program, session tokens and regions included", async () => {
+  let seen: { method: string; url: string; headers: Headers } | undefined;
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
-    headers = new Headers(request.headers);
+    seen = { method: request.method, url: request.url, headers: new Headers(request.headers) };
     return new Response("x");
   });
-  const store = new S3Store(`s3+http://127.0.0.1:${server.addr.port}/b`, (name) =>
-    ({
-      AWS_ACCESS_KEY_ID: "AKIAIOSFODNN7EXAMPLE",
-      AWS_SECRET_ACCESS_KEY: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-      AWS_SESSION_TOKEN: "token",
-      AWS_REGION: "eu-west-1",
-    } as Record<string, string>)[name]);
-  await store.get(`pictures/${"0".repeat(64)}.png`, 10);
+  const place = `s3+http://127.0.0.1:${server.addr.port}/bucket/below`;
+  for (const session of [undefined, "a/token+of=mine"]) {
+    for (const region of ["eu-west-1", undefined]) {
+      const keys: Readonly<Record<string, string | undefined>> = {
+        AWS_ACCESS_KEY_ID: "AKIAIOSFODNN7EXAMPLE",
+        AWS_SECRET_ACCESS_KEY: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+        AWS_SESSION_TOKEN: session,
+        AWS_REGION: region,
+      };
+      const store = new S3Store(place, (name) => keys[name]);
+      for (
+        const call of [
+          () => store.get(`pictures/${"0".repeat(64)}.png`, 10),
+          () => putHashed(store, "inputs", BYTES),
+        ]
+      ) {
+        await call();
+        const { method, url, headers } = seen!;
+        const signed = await new AwsV4Signer({
+          method,
+          url,
+          headers: { "x-amz-content-sha256": headers.get("x-amz-content-sha256")! },
+          accessKeyId: keys.AWS_ACCESS_KEY_ID!,
+          secretAccessKey: keys.AWS_SECRET_ACCESS_KEY!,
+          sessionToken: session,
+          service: "s3",
+          region: region ?? "us-east-1",
+          datetime: headers.get("x-amz-date")!,
+        }).sign();
+        assertEquals(headers.get("authorization"), signed.headers.get("authorization"));
+        assertEquals(headers.get("x-amz-security-token"), session ?? null);
+        assertEquals(headers.get("x-amz-content-sha256"), await sha256(method === "PUT" ? BYTES : ""));
+      }
+    }
+  }
   await server.shutdown();
-  assertEquals(headers.get("x-amz-security-token"), "token");
-  assertEquals(headers.get("x-amz-content-sha256"), await sha256(""));
-  const day = headers.get("x-amz-date")!.slice(0, 8);
-  assertStringIncludes(
-    headers.get("authorization")!,
-    `AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/${day}/eu-west-1/s3/aws4_request, ` +
-      "SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token, Signature=",
-  );
 });
 
 Deno.test("a bucket that answers 403, 500, nothing or a redirect ends in one clear error, 500 after three tries", async () => {
