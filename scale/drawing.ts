@@ -117,12 +117,14 @@ export class Drawing implements Disposable {
     }
   }
 
+  /** Ends the thread. */
   private drop(): void {
     this.thread?.terminate();
     this.thread = undefined;
     this.onGpu = undefined;
   }
 
+  /** Ends the thread, GPU and all. */
   [Symbol.dispose](): void {
     this.drop();
   }

@@ -139,7 +139,11 @@ interface Held {
 
 /** See the module. */
 export class RedisQueue implements JobQueue, AsyncDisposable {
-  /** The commands' connection. */
+  /**
+   * The commands' connection.
+   *
+   * @ignore
+   */
   readonly redis: Redis;
   private readonly scripts: Scripts;
   private readonly listening: Redis;
@@ -382,6 +386,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     return false;
   }
 
+  /** Drops or stops a job of a queue. */
   private async stop(queue: string, id: string): Promise<boolean> {
     const job = await Job.fromId(this.queue(queue), id);
     if (!job || job.finishedOn) return false;
@@ -504,6 +509,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     return undefined;
   }
 
+  /** Asks the queues once, in the policy's order. */
   private async tryClaim(offer: Offer): Promise<Claim | undefined> {
     const short: Offer = {
       ...offer,
@@ -607,6 +613,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     };
   }
 
+  /** Holds a lease for longer, or hears that it is another's. */
   private async renew(held: Held): Promise<void> {
     try {
       if (Number(await held.job.extendLock(held.token, this.leaseMs)) === 1) return;
@@ -752,7 +759,11 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     }).sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
-  /** A BullMQ queue by its name. */
+  /**
+   * A BullMQ queue by its name.
+   *
+   * @ignore
+   */
   queue(name: string): Queue {
     let queue = this.queues.get(name);
     if (!queue) {
@@ -799,6 +810,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     }));
   }
 
+  /** BullMQ's side of a machine for a queue: it hands out jobs and finds those of dead machines. */
   private worker(name: string): Worker {
     let worker = this.workers.get(name);
     if (!worker) {
@@ -823,6 +835,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     return worker;
   }
 
+  /** A message of a channel. */
   private heard(channel: string, message: string): void {
     if (channel === `${PREFIX}:wake`) {
       for (const wake of [...this.wake]) wake();
@@ -838,6 +851,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     if (said?.t === "progress") this.progress(id, followers, said.p);
   }
 
+  /** A report: its preview is fetched first. */
   private progress(id: string, followers: ReadonlySet<Follower>, value: unknown): void {
     const { preview, ...progress } = readProgress(value);
     const tell = (more: Partial<Progress>): void => {
