@@ -1,14 +1,18 @@
 /** The queue on a real Redis, with machines in this process whose drawing threads have no GPU. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { parseOptions } from "../lib/cli/options.ts";
 import { LssgenError } from "../lib/errors.ts";
 import type { Drawn, QueuedPicture } from "../lib/server/queue.ts";
+import { ImageServer } from "../lib/server/server.ts";
 import { Drawing } from "../scale/drawing.ts";
 import { jobId, type StoredJob } from "../scale/job.ts";
+import { queueCommand } from "../scale/queue_command.ts";
 import { queueName, RedisQueue, type RedisQueueOptions } from "../scale/redis_queue.ts";
 import { listJobs, queueCounts, queueMetrics, statePage } from "../scale/state.ts";
 import { FolderStore } from "../scale/store.ts";
 import { runWorker } from "../scale/worker.ts";
+import { FakeEngine, get, OPTIONS, post } from "./fake_engine.ts";
 import { pause, TestRedis, until } from "./redis.ts";
 
 const HASH = "a".repeat(64);
@@ -423,6 +427,86 @@ Deno.test("a machine that lost its lease changes nothing any more, and its job i
   await slow.finish(claim, { drawn: { images: [image], warnings: [] } });
   await stage.machine({ leaseMs: 1000 });
   assertEquals((await follow).images[0].width, 64);
+});
+
+Deno.test("through the server: previews and pictures arrive as events, progress and state are told, shares go by client", async () => {
+  await using stage = await Stage.set();
+  const queue = await stage.queue();
+  await stage.machine();
+  const engine = new FakeEngine();
+  const server = new ImageServer(engine, {
+    ...OPTIONS,
+    queue,
+    gets: { "/queue": () => statePage(queue) },
+    metrics: () => queueMetrics(queue),
+  });
+  const body = { prompt: "wait 1200", size: "64x32", seed: 5, stream: true, partial_images: 1 };
+  const stream = await server.handle(post("/v1/images/generations", body), "somebody");
+  await until("it runs", async () => {
+    const { progress } = await (await server.handle(get("/sdapi/v1/progress"))).json();
+    return progress > 0;
+  });
+  const text = await stream.text();
+  assertEquals([...text.matchAll(/^event: (.*)$/gm)].map(([, name]) => name), [
+    "image_generation.partial_image",
+    "image_generation.completed",
+  ]);
+  assertEquals(engine.asked, [], "this server draws nothing itself");
+  const bad = await server.handle(
+    post("/v1/images/generations", { prompt: "fail unsupported", size: "64x32" }),
+  );
+  assertEquals([bad.status, (await bad.json()).error.message], [400, "it said unsupported"]);
+  assertStringIncludes(
+    await (await server.handle(get("/metrics"))).text(),
+    'lssgen_queue_jobs{model="fake",side="512",state="done"} 1',
+  );
+  assertStringIncludes(
+    await (await server.handle(get("/queue"))).text(),
+    "<td>fake</td><td>512²</td><td>1</td>",
+  );
+  await server.close();
+});
+
+Deno.test("operators list, cancel, drain and try again from a terminal", async () => {
+  await using stage = await Stage.set();
+  const queue = await stage.queue();
+  const told = async (...words: string[]): Promise<string> => {
+    const lines: string[] = [];
+    const options = parseOptions(["queue", ...words, "--queue", stage.redis.url, "--store", stage.folder]);
+    await queueCommand(options, {
+      print: (line) => lines.push(line),
+      note: () => {},
+      draw: () => {},
+      tty: false,
+      columns: 80,
+      signal: never,
+    });
+    return lines.join("\n");
+  };
+  const ends = ["one", "two", "three", "four"].map((prompt) =>
+    queue.submit(picture(prompt), { signal: never }).then(() => "drawn", (error: Error) => error.message)
+  );
+  await until("they wait", async () => (await listJobs(queue, "waiting", 10)).length === 4);
+  const { jobs, queues } = JSON.parse(await told("list", "--json"));
+  assertEquals([jobs.length, queues[0].counts.waiting, queues[0].workers], [4, 4, 0]);
+  assertStringIncludes(await told("list", "waiting"), "waiting      0 s  c");
+  assertEquals(await told("workers"), "No workers");
+  const one = jobs.find(({ prompt }: { prompt: string }) => prompt === "one").id;
+  assertEquals(await told("cancel", one.slice(0, 12)), "1 cancelled");
+  assertEquals(await ends[0], `Job ${one.slice(0, 12)} was cancelled in the queue`);
+  assertEquals(await told("drain"), "3 dropped");
+  for (const end of ends) assertStringIncludes(await end, "was cancelled in the queue");
+  await stage.machine();
+  await assertRejects(() => queue.submit(picture("fail unsupported"), { signal: never }), LssgenError);
+  assertStringIncludes(await told("list", "dead"), "1 tries: unsupported: it said unsupported");
+  assertEquals(await told("retry", "all"), "1 tried again");
+  await until("it failed again", async () => (await listJobs(queue, "dead", 10)).length === 1);
+  assertStringIncludes(await told("workers"), "fake (aaaaaaaaaaaa) up to 2048 × 2048");
+  for (
+    const words of [["cancel"], ["cancel", "0a"], ["retry", "0123456789"], ["list", "lost"], ["drain", "x"]]
+  ) {
+    await assertRejects(() => told(...words), LssgenError, "`queue ");
+  }
 });
 
 Deno.test("a thousand waiting jobs are listed, counted and dropped; the log says what a job costs beside its work", async () => {
