@@ -24,6 +24,8 @@ export { fileFolder, fileSource } from "./lib/cli/files.ts";
 export { type HubEnvironment, readHubEnvironment } from "./lib/cli/hub_cache.ts";
 export type { TransferOptions } from "./lib/cli/hub_transfer.ts";
 export { main } from "./lib/cli/main.ts";
+export type { CommandName, Parsed } from "./lib/cli/options.ts";
+export type { Command, Terminal } from "./lib/cli/terminal.ts";
 export type { LoadScale, ScaleEntry, ServingParts } from "./lib/cli/scale_entry.ts";
 export type { HubOptions } from "./lib/hub/client.ts";
 export { type HubName, parseHubName } from "./lib/hub/name.ts";

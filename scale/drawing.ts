@@ -7,6 +7,7 @@
 import { AbortedError, type ErrorCode, LssgenError } from "../lib/errors.ts";
 import type { EngineChoice } from "../lib/cli/engine_choice.ts";
 import type { GenerateOptions, GenerateRequest, Progress } from "../lib/pipelines/types.ts";
+import { stayMs } from "../lib/server/policy.ts";
 import { type Drawn, LeftForOthers } from "../lib/server/queue.ts";
 import type { HeldModel } from "./models.ts";
 
@@ -42,6 +43,7 @@ const STOP_MS = 60_000;
 export class Drawing implements Disposable {
   private thread: Worker | undefined;
   private onGpu: string | undefined;
+  private stays = 0;
 
   /**
    * Makes it; the thread starts with the first picture.
@@ -59,6 +61,11 @@ export class Drawing implements Disposable {
     return this.onGpu;
   }
 
+  /** Until when it stays with that model while there is work for it. */
+  get staysUntil(): number {
+    return this.stays;
+  }
+
   /**
    * Draws.
    *
@@ -70,6 +77,7 @@ export class Drawing implements Disposable {
     if (signal.aborted) throw new AbortedError();
     const thread = this.thread ??= new Worker(this.module, { type: "module" });
     const end = Promise.withResolvers<Drawn>();
+    const began = Date.now();
     const give = (): void => {
       this.drop();
       end.reject(new AbortedError());
@@ -81,8 +89,10 @@ export class Drawing implements Disposable {
     };
     thread.onmessage = ({ data }: MessageEvent<ThreadWord>) => {
       if (data.kind === "note") this.note(data.text);
-      else if (data.kind === "loaded") this.onGpu = data.hash;
-      else if (data.kind === "progress") onProgress(data.progress);
+      else if (data.kind === "loaded") {
+        if (this.onGpu !== data.hash) this.stays = Date.now() + stayMs(Date.now() - began);
+        this.onGpu = data.hash;
+      } else if (data.kind === "progress") onProgress(data.progress);
       else if (data.kind === "drawn") end.resolve(data.drawn);
       else if (data.kind === "left") end.reject(new LeftForOthers(`This worker ${data.why}`, "later"));
       else {end.reject(
@@ -107,12 +117,14 @@ export class Drawing implements Disposable {
     }
   }
 
+  /** Ends the thread. */
   private drop(): void {
     this.thread?.terminate();
     this.thread = undefined;
     this.onGpu = undefined;
   }
 
+  /** Ends the thread, GPU and all. */
   [Symbol.dispose](): void {
     this.drop();
   }

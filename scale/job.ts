@@ -24,11 +24,13 @@ const MAX_IMAGES = 64;
 /** Characters of a job or result as JSON. */
 export const MAX_JSON: number = 1 << 19;
 
-type Parameters = Omit<GenerateRequest, "image" | "mask" | "count">;
+/** What a job's picture is made with. */
+export type JobParameters = Omit<GenerateRequest, "image" | "mask" | "count">;
+
 type Kind = "text" | "word" | "flag" | "numbers" | readonly [min: number, max: number, whole?: "whole"];
 
 /** Every parameter that a job can have. To add one: a row. */
-const PARAMETERS: Readonly<Record<keyof Parameters, Kind>> = {
+const PARAMETERS: Readonly<Record<keyof JobParameters, Kind>> = {
   prompt: "text",
   prompt2: "text",
   prompt3: "text",
@@ -68,7 +70,7 @@ export interface StoredJob {
   /** Hash of the model. */
   readonly model: string;
   /** What to draw. */
-  readonly request: Parameters;
+  readonly request: JobParameters;
   /** Pictures to begin with, by the hash of their bytes in the store. */
   readonly inputs: { readonly image?: string; readonly mask?: string };
   /** Hashes of the LoRAs that the prompts name. */
@@ -113,11 +115,11 @@ export async function sha256(data: string | Uint8Array<ArrayBuffer>): Promise<st
 }
 
 /** The parameters of a request in a fixed order, without those that say nothing. */
-export function canonical(request: Omit<GenerateRequest, "image" | "mask">): Parameters {
+export function canonical(request: Omit<GenerateRequest, "image" | "mask">): JobParameters {
   const found = request as Readonly<Record<string, unknown>>;
   return Object.fromEntries(
     Object.keys(PARAMETERS).sort().map((key) => [key, found[key]]).filter(([, value]) => value !== undefined),
-  ) as unknown as Parameters;
+  ) as unknown as JobParameters;
 }
 
 /**
@@ -146,7 +148,7 @@ export function readJob(value: unknown): StoredJob {
   }
   const request = record(job.request, "request");
   for (const [key, field] of Object.entries(request)) {
-    const kind = Object.hasOwn(PARAMETERS, key) ? PARAMETERS[key as keyof Parameters] : undefined;
+    const kind = Object.hasOwn(PARAMETERS, key) ? PARAMETERS[key as keyof JobParameters] : undefined;
     if (kind === undefined) throw bad(`"request.${key.slice(0, 60)}" is no parameter`);
     check(`request.${key}`, field, kind);
   }

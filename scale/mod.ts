@@ -7,12 +7,24 @@
 
 export type { DrawCall } from "./drawing.ts";
 export { Drawing } from "./drawing.ts";
-export { JOB_FORMAT, jobId, readJob, type StoredImage, type StoredJob, type StoredResult } from "./job.ts";
+export {
+  JOB_FORMAT,
+  jobId,
+  type JobParameters,
+  readJob,
+  type StoredImage,
+  type StoredJob,
+  type StoredResult,
+} from "./job.ts";
 export { FileHashes, type HeldModel, modelAt, modelsIn } from "./models.ts";
 export { queueCommand } from "./queue_command.ts";
 export { type QueueName, RedisQueue, type RedisQueueOptions, type WorkerState } from "./redis_queue.ts";
 export { serving } from "./serving.ts";
 export { FolderStore, type ObjectStore, openStore } from "./store.ts";
+export type { CommandName, Parsed } from "../lib/cli/options.ts";
+export type { EngineChoice } from "../lib/cli/engine_choice.ts";
+export type { ServingParts } from "../lib/cli/scale_entry.ts";
+export type { Terminal } from "../lib/cli/terminal.ts";
 export { S3Store } from "./s3.ts";
 export { runWorker, worker, type WorkerOptions } from "./worker.ts";
 export type { Claim, Drawn, Engine, JobQueue, Outcome, QueuedPicture, Watch } from "../lib/server/queue.ts";

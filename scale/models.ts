@@ -90,7 +90,11 @@ async function partsOf(folder: string, depth = 0): Promise<string[]> {
 export class FileHashes {
   private known: Record<string, string> | undefined;
 
-  /** @param memory File that keeps them between runs; undefined: they are kept in memory. */
+  /**
+   * Makes it.
+   *
+   * @param memory File that keeps them between runs; undefined: they are kept in memory.
+   */
   constructor(private readonly memory?: string) {}
 
   /** SHA-256 of a file's bytes. */
@@ -111,6 +115,7 @@ export class FileHashes {
     return this.known[key];
   }
 
+  /** What earlier runs found. */
   private async remembered(): Promise<Record<string, string>> {
     try {
       const known: unknown = JSON.parse(await Deno.readTextFile(this.memory!));
@@ -121,6 +126,7 @@ export class FileHashes {
     }
   }
 
+  /** Writes it down for later runs. */
   private async remember(): Promise<void> {
     if (this.memory === undefined) return;
     const part = `${this.memory}.${crypto.randomUUID()}.part`;

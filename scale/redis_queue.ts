@@ -78,6 +78,8 @@ export interface RedisQueueOptions {
   readonly leaseMs?: number;
   /** Milliseconds that a request waits while no machine that could draw it is there. Default 60 s. */
   readonly patienceMs?: number;
+  /** Milliseconds until the next try of a job that failed so many times. Default the policy's. */
+  readonly retryDelayMs?: (attempt: number) => number;
   /** Told what an operator should know. */
   readonly note?: (sentence: string) => void;
 }
@@ -137,8 +139,13 @@ interface Held {
 
 /** See the module. */
 export class RedisQueue implements JobQueue, AsyncDisposable {
-  /** The commands' connection. */
+  /**
+   * The commands' connection.
+   *
+   * @ignore
+   */
   readonly redis: Redis;
+  private readonly scripts: Scripts;
   private readonly listening: Redis;
   private readonly queues = new Map<string, Queue>();
   private readonly workers = new Map<string, Worker>();
@@ -163,6 +170,8 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     };
     this.redis = new Redis(url, settings);
     this.listening = new Redis(url, settings);
+    this.redis.defineCommand("lssgenEnter", { lua: ENTER });
+    this.scripts = this.redis as unknown as Scripts;
     for (const connection of [this.redis, this.listening]) {
       connection.on("error", (error: Error) => {
         if (this.trouble !== error.message && !this.ended) {
@@ -295,44 +304,40 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
 
   /** Puts a job into its queue, unless it is there. */
   private async enter(id: string, queue: string, stored: StoredJob): Promise<void> {
-    await this.listening.subscribe(`${PREFIX}:job:${id}`);
-    const [fair, last, finished, failed, value] = results(
-      await this.redis.multi()
-        .hmget(`${PREFIX}:fair:${queue}`, "virtual", "base")
-        .zscore(`${PREFIX}:shares:${queue}`, stored.client)
-        .hget(`${PREFIX}:${queue}:${id}`, "finishedOn")
-        .hget(`${PREFIX}:${queue}:${id}`, "failedReason")
-        .hget(`${PREFIX}:${queue}:${id}`, "returnvalue")
-        .sadd(`${PREFIX}:queues`, queue)
-        .sadd(`${PREFIX}:holders:${id}`, this.holder)
-        .expire(`${PREFIX}:holders:${id}`, 24 * 3600)
-        .del(`${PREFIX}:stopped:${id}`)
-        .exec(),
-    ) as [[string | null, string | null], string | null, string | null, string | null, string | null];
+    const heard = this.listening.subscribe(`${PREFIX}:job:${id}`);
+    const { start, finish } = fairTag(0, 0, stored.priority);
+    const [there, finished, failed, value, priority, virtual, base] = await this.scripts.lssgenEnter(
+      6,
+      `${PREFIX}:fair:${queue}`,
+      `${PREFIX}:shares:${queue}`,
+      `${PREFIX}:${queue}:${id}`,
+      `${PREFIX}:queues`,
+      `${PREFIX}:holders:${id}`,
+      `${PREFIX}:stopped:${id}`,
+      stored.client,
+      finish - start,
+      queue,
+      this.holder,
+    );
+    await heard;
+    // It waits or runs: there is nothing more to do.
+    if (there === 1 && finished === null) return;
     // One that failed, or was cancelled, is tried anew when somebody asks for it again.
     if (finished !== null) {
       if (failed === null && isResult(value)) return;
       await (await Job.fromId(this.queue(queue), id))?.remove().catch(() => {});
     }
-    const virtual = whole(fair[0]);
-    let base = whole(fair[1]);
-    const { start, finish } = fairTag(virtual, whole(last), stored.priority);
-    if (start - base > MOVE_AT) base = await this.moveScale(queue, virtual, base);
+    const moved = priority > MOVE_AT ? await this.moveScale(queue, virtual, base) - base : 0;
     await this.queue(queue).add("picture", stored, {
       jobId: id,
-      priority: Math.min(MAX_PRIORITY, Math.max(1, 1 + start - base)),
+      priority: Math.min(MAX_PRIORITY, Math.max(1, 1 + priority - moved)),
       attempts: MAX_ATTEMPTS,
       backoff: { type: "custom" },
       removeOnComplete: { age: KEPT_S },
       removeOnFail: { age: DEAD_S, count: DEAD_COUNT },
       stackTraceLimit: 0,
     });
-    await this.redis.pipeline()
-      .zadd(`${PREFIX}:shares:${queue}`, finish, stored.client)
-      // A client that is not ahead of virtual time is a new one.
-      .zremrangebyscore(`${PREFIX}:shares:${queue}`, "-inf", virtual - 1)
-      .publish(`${PREFIX}:wake`, queue)
-      .exec();
+    await this.redis.publish(`${PREFIX}:wake`, queue);
   }
 
   /** Priorities have 21 bits: now and then virtual time is counted from a later start, the waiting jobs with it. */
@@ -381,6 +386,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     return false;
   }
 
+  /** Drops or stops a job of a queue. */
   private async stop(queue: string, id: string): Promise<boolean> {
     const job = await Job.fromId(this.queue(queue), id);
     if (!job || job.finishedOn) return false;
@@ -503,6 +509,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     return undefined;
   }
 
+  /** Asks the queues once, in the policy's order. */
   private async tryClaim(offer: Offer): Promise<Claim | undefined> {
     const short: Offer = {
       ...offer,
@@ -564,7 +571,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
       renewing: setInterval(() => this.renew(held), this.leaseMs / 3),
     };
     this.held.set(id, held);
-    await this.listening.subscribe(`${PREFIX}:claim:${id}`);
+    const heard = this.listening.subscribe(`${PREFIX}:claim:${id}`);
     const [fair, stopped] = results(
       await this.redis.pipeline()
         .hmget(`${PREFIX}:fair:${name}`, "virtual", "base")
@@ -573,8 +580,9 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
         .exec(),
     ) as [[string | null, string | null], number];
     const start = (job.opts.priority ?? 1) - 1 + whole(fair[1]);
-    if (start > whole(fair[0])) await this.redis.hset(`${PREFIX}:fair:${name}`, "virtual", start);
+    if (start > whole(fair[0])) this.redis.hset(`${PREFIX}:fair:${name}`, "virtual", start).catch(() => {});
     if (stopped === 1) stop.abort();
+    await heard;
     const { request, pixels, client, priority, previews } = stored;
     return {
       id,
@@ -605,6 +613,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     };
   }
 
+  /** Holds a lease for longer, or hears that it is another's. */
   private async renew(held: Held): Promise<void> {
     try {
       if (Number(await held.job.extendLock(held.token, this.leaseMs)) === 1) return;
@@ -750,7 +759,11 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     }).sort((a, b) => a.name < b.name ? -1 : 1);
   }
 
-  /** A BullMQ queue by its name. */
+  /**
+   * A BullMQ queue by its name.
+   *
+   * @ignore
+   */
   queue(name: string): Queue {
     let queue = this.queues.get(name);
     if (!queue) {
@@ -797,6 +810,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     }));
   }
 
+  /** BullMQ's side of a machine for a queue: it hands out jobs and finds those of dead machines. */
   private worker(name: string): Worker {
     let worker = this.workers.get(name);
     if (!worker) {
@@ -810,7 +824,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
           lockDuration: this.leaseMs,
           stalledInterval: this.leaseMs,
           maxStalledCount: MAX_LOST,
-          settings: { backoffStrategy: retryDelayMs },
+          settings: { backoffStrategy: this.options.retryDelayMs ?? retryDelayMs },
         },
         (queue: string, options: object) => createRedisBackend(queue, options as never, { blocking: false }),
       );
@@ -821,6 +835,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     return worker;
   }
 
+  /** A message of a channel. */
   private heard(channel: string, message: string): void {
     if (channel === `${PREFIX}:wake`) {
       for (const wake of [...this.wake]) wake();
@@ -836,6 +851,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     if (said?.t === "progress") this.progress(id, followers, said.p);
   }
 
+  /** A report: its preview is fetched first. */
   private progress(id: string, followers: ReadonlySet<Follower>, value: unknown): void {
     const { preview, ...progress } = readProgress(value);
     const tell = (more: Partial<Progress>): void => {
@@ -894,6 +910,43 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     this.redis.disconnect();
     this.listening.disconnect();
   }
+}
+
+/** What Redis does in one go when a job comes: who else asks for it, whether it is there, and its place by fairTag(). */
+const ENTER = `
+redis.call("SADD", KEYS[5], ARGV[4])
+redis.call("EXPIRE", KEYS[5], 86400)
+redis.call("SADD", KEYS[4], ARGV[3])
+redis.call("DEL", KEYS[6])
+local job = redis.call("HMGET", KEYS[3], "finishedOn", "failedReason", "returnvalue")
+local there = redis.call("EXISTS", KEYS[3])
+local virtual = tonumber(redis.call("HGET", KEYS[1], "virtual") or 0)
+local base = tonumber(redis.call("HGET", KEYS[1], "base") or 0)
+local start = math.max(virtual, tonumber(redis.call("ZSCORE", KEYS[2], ARGV[1]) or 0))
+if there == 0 or job[1] then
+  -- A client that is not ahead of virtual time is a new one.
+  redis.call("ZREMRANGEBYSCORE", KEYS[2], "-inf", virtual)
+  redis.call("ZADD", KEYS[2], start + tonumber(ARGV[2]), ARGV[1])
+end
+return { there, job[1], job[2], job[3], start - base, virtual, base }
+`;
+
+/** The script as a command. */
+interface Scripts {
+  lssgenEnter(
+    keys: number,
+    ...words: (string | number)[]
+  ): Promise<
+    [
+      there: number,
+      finished: string | null,
+      failed: string | null,
+      value: string | null,
+      priority: number,
+      virtual: number,
+      base: number,
+    ]
+  >;
 }
 
 /** Milliseconds between a machine's announcements. */

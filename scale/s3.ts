@@ -161,6 +161,7 @@ export class S3Store implements ObjectStore {
     });
   }
 
+  /** The error of a bucket. */
   private unavailable(method: string, why: string): LssgenError {
     return new LssgenError(
       "unavailable",

@@ -145,11 +145,13 @@ export class FolderStore implements ObjectStore {
     await Deno.remove(this.path(key)).catch(() => {});
   }
 
+  /** Where an object lies. */
   private path(key: string): string {
     checkKey(key);
     return join(this.folder, key);
   }
 
+  /** The error of a disk, without its path. */
   private unavailable(what: string, cause: unknown): LssgenError {
     const why = cause instanceof Error ? cause.message : String(cause);
     return new LssgenError(

@@ -90,7 +90,12 @@ export async function runWorker(queue: RedisQueue, options: WorkerOptions): Prom
       job = undefined;
     }
   };
-  const offer = () => ({ models: models.map(({ hash }) => hash), maxPixels, loaded: drawing.loaded });
+  const offer = () => ({
+    models: models.map(({ hash }) => hash),
+    maxPixels,
+    loaded: drawing.loaded,
+    staysUntil: drawing.staysUntil,
+  });
   try {
     await work(queue as JobQueue, offer, draw, ending);
   } finally {

@@ -37,7 +37,10 @@ export async function publishedFiles(check: boolean): Promise<PublishedFile[]> {
     env: { NO_COLOR: "1" },
   }).output();
   const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  if (!success || /^warning\[/m.test(text)) throw new Error(text);
+  // One import is not written out, on purpose: the entry for queues, which is fetched with --queue only.
+  const warnings = [...text.matchAll(/^warning\[(.*?)\][\s\S]*?--> (\S+?):\d+/gm)]
+    .filter(([, kind, file]) => !(kind === "unanalyzable-dynamic-import" && file.endsWith("/cli.ts")));
+  if (!success || warnings.length > 0) throw new Error(text);
   const paths = [...text.matchAll(/^ +(file:\S+) \(/gm)].map(([, url]) =>
     decodeURIComponent(url.slice(ROOT.href.length))
   );

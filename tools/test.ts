@@ -82,7 +82,7 @@ async function main(): Promise<number> {
     ["lint"],
     ["check"],
     ["run", "-A", "tools/build_shaders.ts", "--check"],
-    ["doc", "--lint", "mod.ts", "lssgen.ts", "kernels.ts", "cli.ts"],
+    ["doc", "--lint", "mod.ts", "lssgen.ts", "kernels.ts", "cli.ts", "scale/mod.ts"],
     ["check", "--doc-only", "README.md", ...docs()],
     ["run", "-A", "tools/types.ts"],
     ["run", "-A", "tools/publish_check.ts"],

@@ -73,6 +73,8 @@ export interface Offer {
   readonly maxPixels: number;
   /** The model that is on the GPU. */
   readonly loaded?: string;
+  /** While that model has work, no other one is loaded before this time, in milliseconds ({@linkcode stayMs}). */
+  readonly staysUntil?: number;
 }
 
 /** The head of a queue: one model, one size class. */
@@ -85,10 +87,15 @@ export interface QueueHead {
   readonly since?: number;
 }
 
-/** Milliseconds that a head waits before a machine loads another model for it. */
-const PATIENCE_MS = 60_000;
-/** And how many times longer it must have waited than the head of the loaded model. */
-const LOADED_TIMES = 4;
+/** A machine stays with a model so many times as long as loading it took: a twentieth of its time goes to loading at most. */
+const STAY_TIMES = 20;
+/** Milliseconds that the largest pictures a machine can draw come before others. */
+const LARGEST_MS = 30_000;
+
+/** Milliseconds that a machine stays with a model whose loading took so many. */
+export function stayMs(loadMs: number): number {
+  return STAY_TIMES * loadMs;
+}
 
 /** Whether a machine may take jobs of a queue. */
 export function canTake(offer: Offer, { model, side }: QueueHead): boolean {
@@ -96,9 +103,9 @@ export function canTake(offer: Offer, { model, side }: QueueHead): boolean {
 }
 
 /**
- * The queues that a machine asks, in this order. The longest wait comes first, where a wait counts four times and a minute
- * more if the model is loaded (loading takes as long as many pictures), and half a minute more in the largest class that
- * the machine can draw (smaller machines cannot help there).
+ * The queues that a machine asks, in this order: those of its loaded model while it stays with that, then those whose head has
+ * waited longest, half a minute added in the largest class that the machine can draw, where smaller ones cannot help. Waits
+ * alone would have machines change models all the time: under load every queue has a head that has waited longer.
  *
  * @param now Milliseconds, on the clock of `since`.
  */
@@ -109,12 +116,15 @@ export function claimOrder<Head extends QueueHead>(
 ): Head[] {
   const open = heads.filter((head) => head.since !== undefined && canTake(offer, head));
   const largest = Math.max(...open.map(({ side }) => side));
-  const urgency = ({ model, side, since }: Head): number => {
-    const waited = Math.max(0, now - since!);
-    return (model === offer.loaded ? LOADED_TIMES * waited + PATIENCE_MS : waited) +
-      (side === largest ? PATIENCE_MS / 2 : 0);
+  const stays = now < (offer.staysUntil ?? 0);
+  const urgency = ({ model, side, since }: Head): number =>
+    now - since! + (side === largest ? LARGEST_MS : 0) + (stays && model === offer.loaded ? Infinity : 0);
+  const before = (a: Head, b: Head): number => {
+    const [first, second] = [urgency(a), urgency(b)];
+    // Of two that wait as long, or that both come first, the longer wait.
+    return first === second ? a.since! - b.since! : second - first;
   };
-  return open.map((head) => [urgency(head), head] as const).sort(([a], [b]) => b - a).map(([, head]) => head);
+  return open.sort(before);
 }
 
 /** How often a job is tried that fails on a machine, the first time included. */
