@@ -14,6 +14,7 @@ import { listen } from "./http.ts";
 import { loraNames } from "./lora_folder.ts";
 import type { Parsed } from "./options.ts";
 import { buildPage, pageFiles } from "./page_files.ts";
+import { environmentVariable } from "./permissions.ts";
 import { pictureFile, pictureText } from "./picture.ts";
 import { type EngineChoice, toEngineChoice } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
@@ -40,7 +41,7 @@ export async function serve(options: Parsed, terminal: Terminal): Promise<void> 
   }
   const hostname = options.text.host ?? "127.0.0.1";
   const open = !["127.0.0.1", "::1", "localhost"].includes(hostname);
-  const token = options.text.token ?? environment(TOKEN_VARIABLE);
+  const token = options.text.token ?? environmentVariable(TOKEN_VARIABLE);
   const engine = toEngineChoice(options);
   const address = freeAddress(hostname, options.number.port ?? DEFAULT_PORT);
   const stop = Promise.withResolvers<void>();
@@ -110,12 +111,6 @@ export async function serve(options: Parsed, terminal: Terminal): Promise<void> 
   clearTimeout(late);
   if (signals) Deno.removeSignalListener("SIGTERM", terminate);
   if (failed) throw failed;
-}
-
-/** A variable of the environment, where this process may read it. */
-function environment(variable: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  return state === "granted" ? Deno.env.get(variable) : undefined;
 }
 
 /** The engine with the last part of each path. */

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { granted } from "./permissions.ts";
+
 const THREADS = "LP_NUM_THREADS";
 
 /**
@@ -14,7 +16,6 @@ const THREADS = "LP_NUM_THREADS";
  * To be called before the first adapter is asked for; others do not look at it.
  */
 export function spreadThreads(): void {
-  const allowed = Deno.permissions.querySync({ name: "env", variable: THREADS }).state === "granted";
-  if (!allowed || Deno.env.has(THREADS)) return;
+  if (!granted({ name: "env", variable: THREADS }) || Deno.env.has(THREADS)) return;
   Deno.env.set(THREADS, String(2 * navigator.hardwareConcurrency));
 }
