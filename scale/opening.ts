@@ -4,6 +4,7 @@
  * @module
  */
 
+import { environmentVariable } from "../lib/cli/permissions.ts";
 import { join } from "@std/path";
 import { LssgenError } from "../lib/errors.ts";
 import type { Parsed } from "../lib/cli/options.ts";
@@ -37,20 +38,15 @@ export async function openQueue(
 }
 
 function withPassword(address: string): string {
-  const password = environment(PASSWORD);
+  const password = environmentVariable(PASSWORD);
   if (!password || !/^rediss?:\/\/[^@]+$/i.test(address)) return address;
   return address.replace("//", () => `//:${encodeURIComponent(password)}@`);
 }
 
 /** Hashes of files, kept in the user's cache. */
 export function fileHashes(): FileHashes {
-  const home = environment("HOME") ?? environment("USERPROFILE");
-  const cache = environment("XDG_CACHE_HOME") ?? (home === undefined ? undefined : join(home, ".cache"));
+  const home = environmentVariable("HOME") ?? environmentVariable("USERPROFILE");
+  const cache = environmentVariable("XDG_CACHE_HOME") ??
+    (home === undefined ? undefined : join(home, ".cache"));
   return new FileHashes(cache === undefined ? undefined : join(cache, "lssgen", "model-hashes.json"));
-}
-
-/** A variable of the environment, where this process may read it. */
-export function environment(variable: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  return state === "granted" ? Deno.env.get(variable) : undefined;
 }

@@ -12,7 +12,7 @@ import type { GeneratedImage, GenerateRequest } from "../pipelines/text_to_image
 import { openPipeline, quietly, startProgress } from "./generate.ts";
 import { METHODS } from "./options.ts";
 import type { Parsed } from "./options.ts";
-import { pictureOutput } from "./output.ts";
+import { checkOutput, pictureOutput } from "./output.ts";
 import { duration } from "./progress.ts";
 import { toEngineChoice, toRequest } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
@@ -53,6 +53,15 @@ export function comparisonRows(methods: readonly string[], initNoises: readonly 
   return single.length > 0 ? [single, ...staged] : staged;
 }
 
+/** Bytes of a sheet at most: its pixels, paper and labels around each picture, a picture of noise in each. */
+function sheetBytes(
+  { width, height }: { readonly width: number; readonly height: number },
+  columns: number,
+  rows: number,
+): number {
+  return 3 * columns * (width + 64) * rows * (height + 128) + 2 ** 16;
+}
+
 /** Runs the command. */
 export async function compare(options: Parsed, terminal: Terminal): Promise<void> {
   const request = toRequest(options);
@@ -81,6 +90,11 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
     // One picture for nothing: drivers compile a kernel when it first runs, and a staged run needs all of them.
     const first = requestOf(cells[cells.length - 1]);
     await using pipeline = await openPipeline(engine, quietly(options, terminal), progress.onProgress, first);
+    const columns = Math.max(...rows.map((row) => row.length));
+    await checkOutput(output.next, {
+      bytes: sheetBytes(pipeline.plan(first), columns, rows.length),
+      endings: [".png"],
+    });
     const run = { signal: terminal.signal, onProgress: progress.onProgress };
     const { images: { length } } = await pipeline.generate(first, run);
     if (length > 1) {

@@ -22,9 +22,11 @@ import type { FolderSource } from "../weights/bytes.ts";
 import { checkJson, parsePythonJson } from "../json.ts";
 import { CONFIG_BOUNDS } from "../weights/model_folder.ts";
 import { BytesProgress } from "./bytes_progress.ts";
+import { fileFolder } from "./files.ts";
 import {
   cachedSnapshot,
   HubCache,
+  hubEndpoint,
   type HubEnvironment,
   LocalFolder,
   type Placement,
@@ -147,8 +149,7 @@ function neither(text: string, error: unknown): never {
 
 /** A hub's name, unless there is such a file or folder. */
 async function hubNameOf(text: string): Promise<HubName | undefined> {
-  const { endpoint } = await readHubEnvironment();
-  const name = parseHubName(text, endpoint);
+  const name = parseHubName(text, hubEndpoint());
   if (!name) return undefined;
   return await Deno.stat(text).then(() => true, unlessMissing) ? undefined : name;
 }
@@ -212,7 +213,7 @@ async function fetchRepository(
   const cache = new HubCache(environment, repo, commit, revision);
   const folder = localDir === undefined ? cache.snapshot : resolve(localDir);
   const place: Placement = localDir === undefined ? cache : new LocalFolder(folder, commit);
-  const index = await Deno.readTextFile(place.finalPath(MODEL_INDEX)).catch(unlessMissing);
+  const index = await fileFolder(folder).text(MODEL_INDEX);
   // A folder of the user's may hold another version's.
   const selection = await chooseFiles(client, repository, wish, localDir === undefined ? index : undefined);
   const { files, single } = selection;
@@ -256,7 +257,7 @@ async function fromCache(
   }
   const { commit, folder, files } = snapshot;
   const listing = files.map((one) => ({ ...one, digest: { kind: "sha256" as const, hex: "" } }));
-  const text = await Deno.readTextFile(`${folder}/${MODEL_INDEX}`).catch(unlessMissing);
+  const text = await fileFolder(folder).text(MODEL_INDEX);
   let selection: Selection;
   try {
     if (text !== undefined) checkJson(MODEL_INDEX, text, CONFIG_BOUNDS);

@@ -27,6 +27,7 @@ import { loraFolder } from "./lora_folder.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, pictureOutput, writeWhole } from "./output.ts";
+import { granted } from "./permissions.ts";
 import { PARAMETERS_KEYWORD, pictureFile } from "./picture.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
 import { followedPaths, fromStored, loraSpec, toEngineChoice, toRequest } from "./request.ts";
@@ -71,12 +72,15 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   const { warnings, width, height } = plan;
   if (options.flag.verbose) terminal.note(`${info.name} (${info.pipeline})\n${formatPlan(plan)}\n`);
   // A picture of noise is as large as its pixels.
-  await checkOutput(output.next, { bytes: 3 * width * height + 2 ** 16 });
+  const bytes = 3 * width * height + 2 ** 16;
+  await checkOutput(output.next, { bytes });
+  const preview = previewPath(options);
+  if (preview) await checkOutput(preview, { bytes, option: "--preview-path", endings: [".png"] });
   if (!options.flag.quiet) { for (const warning of warnings) terminal.note(`Warning: ${warning}\n`); }
 
   const started = performance.now();
   const progress = startProgress(options, terminal);
-  const { settled, ...watch } = previewing(options, progress.onProgress);
+  const { settled, ...watch } = previewing(options, progress.onProgress, quiet);
   const report: unknown[] = [];
   try {
     await using pipeline = await openPipeline(engine, quiet, progress.onProgress, request);
@@ -140,10 +144,11 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
 
 /** Undefined where it may not be known. */
 function workingFolder(): string | undefined {
+  if (!granted({ name: "read", path: "." })) return undefined;
   try {
     return Deno.cwd();
   } catch {
-    return undefined;
+    return undefined; // it was deleted
   }
 }
 
@@ -158,15 +163,24 @@ async function readPicture(path: string | undefined, option: string): Promise<Pi
   return await openPicture(await readBytes(path, option), { name: path }).decode();
 }
 
+/** Where previews go, if any are wanted. */
+function previewPath(
+  { text: { preview = "none", previewPath = "preview.png" } }: Parsed,
+): string | undefined {
+  return preview === "none" ? undefined : previewPath;
+}
+
 /** Progress with the previews that the options ask for written to their file; a slow disk skips some. */
 function previewing(
   options: Parsed,
   onProgress: ((event: Progress) => void) | undefined,
+  terminal: Terminal,
 ): Pick<GenerateOptions, "onProgress" | "preview" | "previewEvery"> & { settled(): Promise<void> } {
-  const kind = options.text.preview ?? "none";
-  if (kind === "none") return { onProgress, settled: () => Promise.resolve() };
-  const path = options.text.previewPath ?? "preview.png";
+  const path = previewPath(options);
+  if (path === undefined) return { onProgress, settled: () => Promise.resolve() };
+  const kind = options.text.preview;
   let writing: Promise<void> | undefined;
+  let failed = false;
   return {
     settled: async () => await writing,
     preview: kind as GenerateOptions["preview"],
@@ -177,9 +191,13 @@ function previewing(
       if (writing) return;
       const { width, height, rgb: data } = preview;
       // A preview that cannot be written must not end a run of many minutes.
-      writing = encodePng({ width, height, channels: 3, data })
-        .then(async (png) => void await writeWhole(path, png))
-        .catch(() => {}).finally(() => writing = undefined);
+      writing = encodePng({ width, height, channels: 3, data }).then(async (png) =>
+        void await writeWhole(path, png)
+      )
+        .catch((error) => {
+          if (!failed) terminal.note(`Warning: no previews: ${error.message}\n`);
+          failed = true;
+        }).finally(() => writing = undefined);
     },
   };
 }

@@ -12,6 +12,8 @@
 import { dirname, join, relative } from "@std/path";
 import { LssgenError } from "../errors.ts";
 import { PUBLIC_HUB } from "../hub/name.ts";
+import { removeLeftParts, writeWhole } from "./output.ts";
+import { environmentVariable } from "./permissions.ts";
 
 /** What the environment says about hubs, read as huggingface_hub reads it. */
 export interface HubEnvironment {
@@ -27,13 +29,18 @@ export interface HubEnvironment {
   readonly noLinks: boolean;
 }
 
+/** `HF_ENDPOINT`, or the public hub. */
+export function hubEndpoint(env: (name: string) => string | undefined = environmentVariable): string {
+  return (env("HF_ENDPOINT") || PUBLIC_HUB).replace(/\/+$/, "");
+}
+
 /**
  * Reads the environment and the token file.
  *
  * @param env Looks up a variable.
  */
 export async function readHubEnvironment(
-  env: (name: string) => string | undefined = environment,
+  env: (name: string) => string | undefined = environmentVariable,
 ): Promise<HubEnvironment> {
   const yes = (name: string): boolean => ["1", "ON", "YES", "TRUE"].includes((env(name) ?? "").toUpperCase());
   const home = env("HOME") ?? env("USERPROFILE") ?? ".";
@@ -46,26 +53,16 @@ export async function readHubEnvironment(
   if (!yes("HF_HUB_DISABLE_IMPLICIT_TOKEN")) {
     token = clean(env("HF_TOKEN")) ?? clean(env("HUGGING_FACE_HUB_TOKEN")) ??
       clean(
-        await Deno.readTextFile(path(env("HF_TOKEN_PATH") ?? join(hfHome, "token"))).catch(() => undefined),
+        await smallText(path(env("HF_TOKEN_PATH") ?? join(hfHome, "token"))).catch(() => undefined),
       );
   }
   return {
-    endpoint: (env("HF_ENDPOINT") || PUBLIC_HUB).replace(/\/+$/, ""),
+    endpoint: hubEndpoint(env),
     token,
     cache: path(env("HF_HUB_CACHE") ?? env("HUGGINGFACE_HUB_CACHE") ?? join(hfHome, "hub")),
     offline: yes("HF_HUB_OFFLINE") || yes("TRANSFORMERS_OFFLINE"),
     noLinks: yes("HF_HUB_DISABLE_SYMLINKS"),
   };
-}
-
-/** A variable; one that may not be read counts as unset. */
-function environment(name: string): string | undefined {
-  try {
-    return Deno.env.get(name);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) return undefined;
-    throw error;
-  }
 }
 
 /** Files that a download writes: each is whole under its final name or not there. */
@@ -141,26 +138,19 @@ export class HubCache implements Placement {
       }
     }
     if (fresh) return await Deno.rename(blob, to);
-    const aside = join(this.root, `.${crypto.randomUUID()}.tmp`);
-    try {
-      await Deno.copyFile(blob, aside);
-      await Deno.rename(aside, to);
-    } finally {
-      await Deno.remove(aside).catch(unlessMissing);
-    }
+    await writeWhole(to, { copyOf: blob }, { aside: this.root });
   }
 
   /** Writes down which commit the revision stands for. */
   async finish(): Promise<void> {
     await tagCache(this.environment.cache);
+    await removeLeftParts(this.root);
     if (this.revision === this.commit) return;
     const ref = join(this.root, "refs", ...this.revision.split("/"));
-    if (await Deno.readTextFile(ref).catch(unlessMissing) === this.commit) return;
+    if (await smallText(ref) === this.commit) return;
     await Deno.mkdir(dirname(ref), { recursive: true });
     // Not beside the reference, where half a file would be read as another reference.
-    const aside = join(this.root, `.${crypto.randomUUID()}.tmp`);
-    await Deno.writeTextFile(aside, this.commit);
-    await Deno.rename(aside, ref);
+    await writeWhole(ref, new TextEncoder().encode(this.commit), { aside: this.root });
   }
 }
 
@@ -187,7 +177,7 @@ export class LocalFolder implements Placement {
 
   async has(path: string, hex: string, size: number): Promise<boolean> {
     if (await sizeOf(this.finalPath(path)) !== size) return false;
-    const known = await Deno.readTextFile(this.metadataPath(path)).catch(unlessMissing) ?? "";
+    const known = await smallText(this.metadataPath(path)) ?? "";
     return known.split("\n")[1] === hex;
   }
 
@@ -197,12 +187,13 @@ export class LocalFolder implements Placement {
     await Deno.mkdir(dirname(this.metadataPath(path)), { recursive: true });
     // The same content under two names was moved to the first.
     if (fresh) await Deno.rename(this.blobPath(hex), to);
-    else await Deno.copyFile(this.blobPath(hex), to);
-    await Deno.writeTextFile(this.metadataPath(path), `${this.commit}\n${hex}\n${Date.now() / 1000}\n`);
+    else await writeWhole(to, { copyOf: this.blobPath(hex) }, { aside: this.books });
+    const metadata = `${this.commit}\n${hex}\n${Date.now() / 1000}\n`;
+    await writeWhole(this.metadataPath(path), new TextEncoder().encode(metadata), { aside: this.books });
   }
 
-  finish(): Promise<void> {
-    return Promise.resolve();
+  async finish(): Promise<void> {
+    await removeLeftParts(this.books);
   }
 
   private metadataPath(path: string): string {
@@ -228,7 +219,7 @@ export async function cachedSnapshot(
   const root = join(cache, repoFolder(repo));
   const commit = /^[0-9a-f]{40}$/.test(revision)
     ? revision
-    : (await Deno.readTextFile(join(root, "refs", ...revision.split("/"))).catch(unlessMissing))?.trim();
+    : (await smallText(join(root, "refs", ...revision.split("/"))))?.trim();
   if (commit === undefined || !/^[0-9a-f]{40}$/.test(commit)) return undefined;
   const folder = join(root, "snapshots", commit);
   const files = await walk(folder, "");
@@ -250,6 +241,17 @@ async function walk(folder: string, at: string): Promise<{ path: string; size: n
     unlessMissing(error);
   }
   return found;
+}
+
+/** Bytes of a text that is kept beside files: a commit, a token, a hash and a time. */
+const MOST_TEXT = 1 << 16;
+
+/** Such a text; undefined where there is no regular file of that size. A pipe or a device might never end. */
+async function smallText(path: string): Promise<string | undefined> {
+  const size = await sizeOf(path);
+  return size === undefined || size > MOST_TEXT
+    ? undefined
+    : await Deno.readTextFile(path).catch(unlessMissing);
 }
 
 /** A file's bytes, through links; undefined when there is none. */

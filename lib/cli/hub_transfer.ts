@@ -9,7 +9,6 @@
  */
 
 import { createHash } from "node:crypto";
-import { statfs } from "node:fs/promises";
 import { dirname } from "@std/path";
 import { AbortedError, LssgenError } from "../errors.ts";
 import { PassingError } from "../hub/answers.ts";
@@ -26,6 +25,7 @@ import {
   type Range,
 } from "../hub/ranges.ts";
 import { bytesText } from "../hub/selection.ts";
+import { freeBytes } from "./disk_space.ts";
 import { type Placement, sizeOf, unlessMissing, withLock } from "./hub_cache.ts";
 
 /** What is fetched from where. */
@@ -129,19 +129,6 @@ async function checkSpace(needed: number, place: Placement, options: TransferOpt
   );
 }
 
-/** Free bytes for this user; undefined where the system does not say. */
-async function freeBytes(folder: string): Promise<number | undefined> {
-  for (let at = folder;; at = dirname(at)) {
-    try {
-      const { bavail, bsize } = await statfs(at);
-      return Number(bavail) * Number(bsize);
-    } catch (error) {
-      // A folder that is yet to be made is on its parent's disk.
-      if ((error as { code?: string }).code !== "ENOENT" || at === dirname(at)) return undefined;
-    }
-  }
-}
-
 /** The first failure of many things done at once: it is the reason, and ends the others. */
 class Failure {
   private readonly controller = new AbortController();
@@ -213,11 +200,10 @@ class BlobFetch {
   /** Finds out what an earlier run has left. */
   async look(): Promise<void> {
     const { file, pieces, marks } = this;
-    const known = await Deno.readFile(this.marksPath).catch(unlessMissing);
+    const known = await this.storedMarks();
     const bytes = await sizeOf(this.part) ?? 0;
     marks.fill(0);
-    // Marks of blocks of another size mean nothing.
-    if (known?.length === marks.length) {
+    if (known) {
       for (let i = 0; i < marks.length; i++) {
         if (known[i] === 1 && i * pieces.block + blockBytes(i, file.size, pieces) <= bytes) marks[i] = 1;
       }
@@ -272,6 +258,13 @@ class BlobFetch {
     });
   }
 
+  /** The marks on the disk; undefined for those of blocks of another size, which mean nothing, and for what is no file. */
+  private async storedMarks(): Promise<Uint8Array | undefined> {
+    if (await sizeOf(this.marksPath) !== this.marks.length) return undefined;
+    const marks = await Deno.readFile(this.marksPath).catch(unlessMissing);
+    return marks?.length === this.marks.length ? marks : undefined;
+  }
+
   private async discard(): Promise<void> {
     await Deno.remove(this.marksPath).catch(unlessMissing);
     await Deno.remove(this.part).catch(unlessMissing);
@@ -283,8 +276,8 @@ class BlobFetch {
   /** All missing ranges. The first alone: it tells whether the server knows ranges, and where the data is. */
   private async fetchAll(connections: Slots, failure: Failure): Promise<void> {
     using _ = await Deno.open(this.part, { create: true, write: true });
-    const written = await Deno.readFile(this.marksPath).catch(unlessMissing);
-    if (written?.length !== this.marks.length || written.some((mark, i) => mark !== this.marks[i])) {
+    const written = await this.storedMarks();
+    if (!written || written.some((mark, i) => mark !== this.marks[i])) {
       await Deno.writeFile(this.marksPath, this.marks);
     }
     const queue = missingRanges(this.marks, this.file.size, this.pieces);

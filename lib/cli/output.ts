@@ -6,7 +6,9 @@
 
 import { basename, dirname, extname, join } from "@std/path";
 import { LssgenError } from "../errors.ts";
+import { bytesText } from "../hub/selection.ts";
 import { WRITTEN_FORMATS } from "../image/picture_texts.ts";
+import { freeBytes } from "./disk_space.ts";
 
 /** Where pictures go when nobody says. */
 export const DEFAULT_OUT = "output.png";
@@ -139,6 +141,8 @@ async function afterLast(pattern: string, name: (i: number) => string): Promise<
 
 /** What is known of a file before the work starts. */
 export interface PlannedOutput {
+  /** Its option, for messages. Default `--out`. */
+  readonly option?: string;
   /** Pictures, whose names {@linkcode outputPaths} numbers. Default 1. */
   readonly count?: number;
   /** Bytes that a file may have: so many have to fit on the disk. Default 64 KiB. */
@@ -159,12 +163,13 @@ const MAX_NAME_BYTES = 255;
  */
 export async function checkOutput(
   out: string,
-  { count = 1, bytes = 2 ** 16, endings = Object.keys(WRITTEN_FORMATS) }: PlannedOutput = {},
+  { count = 1, bytes = 2 ** 16, option = "--out", endings = Object.keys(WRITTEN_FORMATS) }: PlannedOutput =
+    {},
 ): Promise<void> {
   if (!endings.includes(extname(out).toLowerCase())) {
     throw new LssgenError(
       "bad_option",
-      `Cannot write "${out}": --out expects a name that ends in ${endings.join(" or ")}` +
+      `Cannot write "${out}": ${option} expects a name that ends in ${endings.join(" or ")}` +
         (endings.length > 1 ? ", or a folder" : ""),
     );
   }
@@ -173,11 +178,11 @@ export async function checkOutput(
   if (length > MAX_NAME_BYTES) {
     throw new LssgenError(
       "bad_option",
-      `Cannot write "${last}": the name has ${length} bytes, at most ${MAX_NAME_BYTES} are possible; give a shorter --out`,
+      `Cannot write "${last}": the name has ${length} bytes, at most ${MAX_NAME_BYTES} are possible; give a shorter ${option}`,
     );
   }
   if ((await stat(out))?.isDirectory) {
-    throw new LssgenError("bad_option", `Cannot write "${out}": it is a folder, --out expects a file`);
+    throw new LssgenError("bad_option", `Cannot write "${out}": it is a folder, ${option} expects a file`);
   }
   const folder = dirname(out);
   if (!(await stat(folder))?.isDirectory) {
@@ -187,7 +192,7 @@ export async function checkOutput(
     );
   }
   await removeLeftParts(folder);
-  const probe = partBeside(out);
+  const probe = partIn(folder);
   try {
     await writeLocked(probe, new Uint8Array(bytes));
   } catch (cause) {
@@ -195,7 +200,7 @@ export async function checkOutput(
       "bad_option",
       `Cannot write "${out}": ${
         reasonOf(cause)
-      } (tried with ${bytes} bytes in "${folder}"); give another --out`,
+      } (tried with ${bytes} bytes in "${folder}"); give another ${option}`,
       { cause },
     );
   } finally {
@@ -204,27 +209,31 @@ export async function checkOutput(
 }
 
 /**
- * Writes under a temporary name in the same folder, then renames: nobody sees half a file.
+ * Writes under a temporary name, then renames: nobody sees half a file.
  *
- * @param how `keep`: a file that is there already stays, and nothing is written.
+ * @param content Its bytes, or a file that is copied.
+ * @param how `keep`: a file that is there already stays, and nothing is written. `aside`: folder on the same disk for the
+ * temporary file, by default the file's own.
  * @returns Whether it was written.
+ * @throws {LssgenError} `bad_file`, with the system's reason; nothing is left then.
  */
 export async function writeWhole(
   path: string,
-  bytes: Uint8Array,
-  { keep = false }: { keep?: boolean } = {},
+  content: Uint8Array | { readonly copyOf: string },
+  { keep = false, aside = dirname(path) }: { keep?: boolean; aside?: string } = {},
 ): Promise<boolean> {
-  const aside = partBeside(path);
+  const part = partIn(aside);
   try {
-    await writeLocked(aside, bytes);
-    if (!keep) await Deno.rename(aside, path);
-    else if (!await nameIfFree(aside, path)) {
-      await Deno.remove(aside).catch(() => {});
+    if (content instanceof Uint8Array) await writeLocked(part, content);
+    else await copyLocked(content.copyOf, part);
+    if (!keep) await Deno.rename(part, path);
+    else if (!await nameIfFree(part, path)) {
+      await Deno.remove(part).catch(() => {});
       return false;
     }
     return true;
   } catch (cause) {
-    await Deno.remove(aside).catch(() => {});
+    await Deno.remove(part).catch(() => {});
     throw new LssgenError("bad_file", `Cannot write "${path}": ${reasonOf(cause)}`, { cause });
   }
 }
@@ -258,6 +267,8 @@ export async function checkFree(path: string, force: boolean | undefined): Promi
 
 /** A file that grows piece by piece under a temporary name, and gets its own when it is whole. */
 export interface PartFile extends AsyncDisposable {
+  /** Finds out whether a file of so many bytes can be made, before it is. */
+  begin(bytes: number): Promise<void>;
   /** Writes at a byte of the file. */
   write(at: number, bytes: Uint8Array): Promise<void>;
   /** Gives the file its name. Without it, leaving removes what was written. */
@@ -267,19 +278,31 @@ export interface PartFile extends AsyncDisposable {
 /**
  * Begins a file; the folder's half-written files of processes that are no more are removed first.
  *
- * @throws {LssgenError} `bad_file` when the folder may not be written to; from `write` when the disk is full.
+ * @throws {LssgenError} `bad_file` when the folder may not be written to; from `begin` and `write` when the disk is full.
  */
 export async function partFile(path: string): Promise<PartFile> {
   const refused = (cause: unknown): LssgenError =>
     new LssgenError("bad_file", `Cannot write "${path}": ${reasonOf(cause)}`, { cause });
   await removeLeftParts(dirname(path));
-  const aside = partBeside(path);
-  const file = await Deno.open(aside, { write: true, create: true, truncate: true }).catch((cause) => {
+  const aside = partIn(dirname(path));
+  const file = await lockedFile(aside).catch((cause) => {
     throw refused(cause);
   });
-  await file.lock(true).catch(() => {}); // some network disks know no locks
   let open = true;
   return {
+    async begin(bytes) {
+      const free = await freeBytes(dirname(path));
+      if (free !== undefined && free < bytes) {
+        throw refused(`it will have ${bytesText(bytes)}, the disk has ${bytesText(free)} left`);
+      }
+      try {
+        // No file may be longer than the system's own limits allow.
+        await file.truncate(bytes);
+        await file.truncate(0);
+      } catch (cause) {
+        throw refused(cause);
+      }
+    },
     async write(at, bytes) {
       try {
         await file.seek(at, Deno.SeekMode.Start);
@@ -305,45 +328,63 @@ export async function partFile(path: string): Promise<PartFile> {
 let parts = 0;
 
 /** A temporary name that does not grow with the file's, which may be as long as names can be. */
-function partBeside(path: string): string {
-  return join(dirname(path), `.lssgen-${Deno.pid}-${parts++}.part`);
+function partIn(folder: string): string {
+  return join(folder, `.lssgen-${Deno.pid}-${parts++}.part`);
 }
 
 /** Names that this module gives, and those of versions before. */
 const PART = /^\.lssgen-\d+-\d+\.part$|\.png\.\d+\.part$/i;
 
-/** Writes a file that is locked meanwhile: a lock ends with its process, however that ends. */
+/** Makes a file that is locked until it is closed: a lock ends with its process, however that ends. */
+async function lockedFile(path: string): Promise<Deno.FsFile> {
+  while (true) {
+    const file = await Deno.open(path, { write: true, create: true, truncate: true });
+    // Some network disks know no locks.
+    await file.lock(true).catch(() => {});
+    // Before its lock another process may have taken it for a dead one's and removed it.
+    const mine = await file.stat();
+    const there = await Deno.stat(path).catch((error) =>
+      error instanceof Deno.errors.NotFound ? undefined : mine
+    );
+    if (mine.ino === null || mine.ino === there?.ino) return file;
+    file.close();
+  }
+}
+
 async function writeLocked(path: string, bytes: Uint8Array): Promise<void> {
-  using file = await Deno.open(path, { write: true, create: true, truncate: true });
-  // Some network disks know no locks.
-  await file.lock(true).catch(() => {});
+  using file = await lockedFile(path);
   for (let at = 0; at < bytes.length;) at += await file.write(bytes.subarray(at));
 }
 
+/** Bytes that are copied at a time. */
+const COPY_BYTES = 4 << 20;
+
+async function copyLocked(from: string, to: string): Promise<void> {
+  using source = await Deno.open(from);
+  using file = await lockedFile(to);
+  const buffer = new Uint8Array(COPY_BYTES);
+  for (let n = await source.read(buffer); n !== null; n = await source.read(buffer)) {
+    for (let at = 0; at < n;) at += await file.write(buffer.subarray(at, n));
+  }
+}
+
 /** Removes half-written files whose process is no more: the ones that nobody holds a lock on. */
-async function removeLeftParts(folder: string): Promise<void> {
+export async function removeLeftParts(folder: string): Promise<void> {
   try {
     for await (const { name, isFile } of Deno.readDir(folder)) {
       if (!isFile || !PART.test(name)) continue;
-      const path = join(folder, name);
       const mine = name.includes(`-${Deno.pid}-`) || name.includes(`.${Deno.pid}.`);
-      if (!mine && await unlocked(path)) await Deno.remove(path).catch(() => {});
+      if (!mine) await removeUnlocked(join(folder, name)).catch(() => {});
     }
   } catch {
     // A folder that cannot be listed may still be written to.
   }
 }
 
-async function unlocked(path: string): Promise<boolean> {
-  try {
-    using file = await Deno.open(path, { read: true, write: true });
-    // Between its making and its lock a file is a moment old.
-    const { mtime } = await file.stat();
-    if (mtime === null || Date.now() - mtime.getTime() < 1000) return false;
-    return await file.tryLock(true);
-  } catch {
-    return false;
-  }
+/** Removes a file while holding its lock, so that nobody begins to write to it meanwhile. */
+async function removeUnlocked(path: string): Promise<void> {
+  using file = await Deno.open(path, { read: true, write: true });
+  if (await file.tryLock(true)) await Deno.remove(path);
 }
 
 /** What the system says, without the path that stands before it already. */

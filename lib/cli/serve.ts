@@ -17,6 +17,7 @@ import { loraNames } from "./lora_folder.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
 import { buildPage, pageFiles } from "./page_files.ts";
+import { environmentVariable } from "./permissions.ts";
 import { pictureFile, pictureText } from "./picture.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { toEngineChoice } from "./request.ts";
@@ -53,7 +54,7 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
   }
   const hostname = options.text.host ?? "127.0.0.1";
   const open = !["127.0.0.1", "::1", "localhost"].includes(hostname);
-  const token = options.text.token ?? environment(TOKEN_VARIABLE);
+  const token = options.text.token ?? environmentVariable(TOKEN_VARIABLE);
   const engine = toEngineChoice(options);
   const address = freeAddress(hostname, options.number.port ?? DEFAULT_PORT);
   const stop = Promise.withResolvers<void>();
@@ -173,12 +174,6 @@ async function farDrawing(
   const info = await readModelInfo((await openModel(choice, quiet)).model);
   const far = await entry.serving(options, info, (sentence) => quiet.note(`${sentence}\n`));
   return { engine: far.engine, far, [Symbol.asyncDispose]: () => far.close() };
-}
-
-/** A variable of the environment, where this process may read it. */
-function environment(variable: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  return state === "granted" ? Deno.env.get(variable) : undefined;
 }
 
 /** The engine with the last part of each path. */

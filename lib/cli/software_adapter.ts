@@ -6,6 +6,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { granted } from "./permissions.ts";
 
 const THREADS = "LP_NUM_THREADS";
 const SESSION = "XDG_RUNTIME_DIR";
@@ -18,7 +19,7 @@ export function prepareMesa(): void {
 }
 
 function maySet(variable: string): boolean {
-  return Deno.permissions.querySync({ name: "env", variable }).state === "granted";
+  return granted({ name: "env", variable });
 }
 
 /**

@@ -67,6 +67,11 @@ export interface ConvertProgress {
 
 /** Where the file goes: pieces arrive in order, but for the header, which comes last, at 0. */
 export interface ConvertSink {
+  /**
+   * Told before the first piece how many bytes the file will have; it may have a few more where tensors turn out to need F32.
+   * Throws where there is no room.
+   */
+  begin?(bytes: number): Promise<void>;
   /** Writes at a byte of the file. */
   write(at: number, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
 }
@@ -208,6 +213,7 @@ export async function convertCheckpoint(
     ? ggufHeader(metadata, places).length
     : safetensorsHeader(textsOf(metadata), widest(places)).length;
 
+  await sink.begin?.(places.reduce((sum, { length }) => sum + length, reserved));
   const written: TensorPlace[] = [];
   const beyondF16: string[] = [];
   let at = reserved;
