@@ -119,7 +119,10 @@ export class Recorder {
         "f16 activations need an adapter with shader-f16; use dtype f32 (weights may still be f16)",
       );
     }
-    this.paramsBuffer = device.gpu.createBuffer({ size: SLOT * SLOTS, usage: 0x40 | 0x08 | 0x04 }); // UNIFORM | COPY_DST | COPY_SRC
+    this.paramsBuffer = device.memory.allocator.buffer(
+      { size: SLOT * SLOTS, usage: 0x40 | 0x08 | 0x04 }, // UNIFORM | COPY_DST | COPY_SRC
+      "parameters of kernels",
+    );
     this.scopes.push(new Scope(this, undefined));
   }
 
@@ -410,7 +413,10 @@ export class Recorder {
   async read(t: Tensor): Promise<Float32Array<ArrayBuffer>> {
     const count = elements(t.shape);
     const size = Math.ceil(count * DTYPE_BYTES[t.dtype] / 4) * 4;
-    const staging = this.device.gpu.createBuffer({ size, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
+    const staging = this.device.memory.allocator.buffer(
+      { size, usage: 0x01 | 0x08 }, // MAP_READ | COPY_DST
+      `reading back [${t.shape}]`,
+    );
     try {
       this.endPass();
       this.encoder ??= this.device.gpu.createCommandEncoder();

@@ -89,6 +89,8 @@ export function encoderTexts(
 export interface Network extends Disposable {
   /** Encodes the prompt; tensors belong to the recorder's innermost scope. */
   encode(r: Recorder, request: PromptRequest): Promise<Encoded>;
+  /** Frees what is needed only while a prompt is encoded and takes much memory, where encoding has failed. */
+  rest?(): void;
 }
 
 /** What {@linkcode Family.load} gets. */
