@@ -326,6 +326,14 @@ export class Recorder {
     this.flops = 0;
   }
 
+  /** Gives what the pool holds back to the driver; what was recorded with it is submitted first. */
+  trim(): void {
+    this.submit();
+    // They hold on to buffers that are gone.
+    this.bindGroups.clear();
+    this.device.memory.trim();
+  }
+
   /**
    * A copy of some bytes in a texture of {@linkcode TEXEL_ROW} texels of 16 bytes a row, read by kernels as
    * one long list; it belongs to the innermost scope. `size` is a multiple of 16.

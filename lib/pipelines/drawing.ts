@@ -90,7 +90,7 @@ export class TextToImage implements Pipeline {
     if (this.closed) throw new LssgenError("bad_option", "The pipeline was closed; open another");
     if (options.signal?.aborted) throw new AbortedError();
     const { info } = this;
-    const { vae, tiny, decoder } = this.networks;
+    const { vae, tiny } = this.networks;
     const { device, dtype, kernels } = this.context;
     checkTypes(request);
     const { image, mask } = await decoded(request);
@@ -148,7 +148,7 @@ export class TextToImage implements Pipeline {
       await clock.lap("denoise");
       doing.what = `decoding ${plan.width}×${plan.height}`;
       report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
-      const rgb = await toBytes(r, await decoder.decode(r, latents)) ??
+      const rgb = await toBytes(r, await this.decode(r, latents)) ??
         await this.failed(r, latents, p, plan);
       if (image && mask) pasteInto(rgb, image, mask, plan.width, plan.height);
       await clock.lap("decode");
@@ -216,7 +216,7 @@ export class TextToImage implements Pipeline {
       }),
       { signal },
     );
-    await this.networks.decoder.decode(r, latents);
+    await this.decode(r, latents);
   }
 
   /** Says which network gave what is not finite. Looked for only now: the steps wait for no read-back. */
@@ -238,8 +238,17 @@ export class TextToImage implements Pipeline {
     );
   }
 
-  private encode(r: Recorder, { request }: ReadRequest): Promise<Encoded> {
-    return this.networks.network!.encode(r, request);
+  // What one network leaves in the pool has sizes that the next one has little use for: it goes back to the driver between them.
+
+  private async encode(r: Recorder, { request }: ReadRequest): Promise<Encoded> {
+    const encoded = await this.networks.network!.encode(r, request);
+    r.trim();
+    return encoded;
+  }
+
+  private async decode(r: Recorder, latents: Tensor): Promise<Tensor> {
+    r.trim();
+    return await this.networks.decoder.decode(r, latents);
   }
 
   /** What denoising works with, whatever is drawn. */
