@@ -30,7 +30,7 @@ export class Allocator {
   private unanswered = 0;
   private answers: Promise<void> = Promise.resolve();
 
-  /** @param gpu Where. */
+  /** Use `device.memory.allocator`. */
   constructor(private readonly gpu: GPUDevice) {}
 
   /** As `GPUDevice.createBuffer`. */
