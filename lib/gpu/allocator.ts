@@ -68,6 +68,7 @@ export class Allocator {
     this.first = undefined;
   }
 
+  /** Makes something in an error scope of its own. */
   private watched<T>(make: () => T, purpose: string, bytes: number): T {
     this.gpu.pushErrorScope("out-of-memory");
     const made = make();
