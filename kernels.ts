@@ -20,6 +20,7 @@ export * from "./lib/errors.ts";
 export { DISPATCH_MS, type DispatchBudget } from "./lib/gpu/budget.ts";
 export { type Device, type DeviceInfo, type DeviceOptions, openDevice } from "./lib/gpu/device.ts";
 export type { Kernel, KernelCache, KernelSpec, TexelAccess } from "./lib/gpu/kernel.ts";
+export type { Allocator, Refusal } from "./lib/gpu/allocator.ts";
 export type { Memory, MemoryUse } from "./lib/gpu/memory.ts";
 export {
   type Binding,

@@ -19,6 +19,7 @@ export * from "./lib/errors.ts";
 export { type Device, type DeviceInfo, type DeviceOptions, openDevice } from "./lib/gpu/device.ts";
 export type { Kernel, KernelCache, KernelSpec, TexelAccess } from "./lib/gpu/kernel.ts";
 export type { KernelMemory } from "./lib/gpu/stored.ts";
+export type { Allocator, Refusal } from "./lib/gpu/allocator.ts";
 export type { Memory, MemoryUse } from "./lib/gpu/memory.ts";
 export type { HubOptions } from "./lib/hub/client.ts";
 export type { HubFile } from "./lib/hub/listing.ts";

@@ -106,6 +106,17 @@ Deno.test("loading is told in bytes of a size that fits", () => {
   assertStringIncludes(line(1.2e9, 23.8e9), "1.20 GB of 23.8 GB");
 });
 
+Deno.test("loading is told with its rate", () => {
+  const event = {
+    phase: "load",
+    component: "unet",
+    bytes: 1e9,
+    totalBytes: 5.1e9,
+    bytesPerSecond: 4.5e8,
+  } as const;
+  assertStringIncludes(progressLine(event), "1.00 GB of 5.10 GB  450 MB/s");
+});
+
 Deno.test("a terminal that changes its size gets lines of its width, and the rows of the wider line are cleared", () => {
   const written: string[] = [];
   const size = { columns: 80 };

@@ -56,6 +56,41 @@ Deno.test("a picture is the same when no binding may exceed 40 KiB", async () =>
   assert(worst <= 1, `off by ${worst} of 255`);
 });
 
+Deno.test("a recorder gives its pool back to the driver, and what it recorded with that is done all the same", async () => {
+  using device = await openDevice();
+  using r = new Recorder(device, "f32");
+  const w = { weight: { buffer: device.memory.take(4096), N: 32, K: 32, stride: 32, type: "f32" as const } };
+  device.gpu.queue.writeBuffer(w.weight.buffer, 0, new Float32Array(1024).fill(1));
+  const sum = (): ReturnType<typeof linear> => {
+    using scope = r.scope();
+    const x = r.upload([1, 32, 32], new Float32Array(1024).fill(2));
+    return scope.keep(linear(r, linear(r, x, w), w));
+  };
+  const before = sum();
+  assert(device.memory.use().pooled > 0);
+  r.trim();
+  assertEquals(device.memory.use().pooled, 0);
+  const after = sum();
+  assertEquals([(await r.read(before))[5], (await r.read(after))[5]], [2048, 2048]);
+  await device.idle();
+});
+
+Deno.test("the pool is empty when a picture is decoded: what denoising took is not there beside it", async () => {
+  using device = await openDevice();
+  await using pipeline = await createPipeline(fileFolder(MODEL), { device, dtype: "f32" });
+  const pooled: number[] = [];
+  const request = { prompt: "a fox", width: 64, height: 64, steps: 1, method: "direct" };
+  const take = device.memory.take.bind(device.memory);
+  let decoding = false;
+  device.memory.take = (bytes, purpose) => {
+    if (decoding) pooled.push(device.memory.use().pooled);
+    decoding = false;
+    return take(bytes, purpose);
+  };
+  await pipeline.generate(request, { onProgress: ({ phase }) => decoding = phase === "decode" });
+  assertEquals(pooled, [0]);
+});
+
 Deno.test("a weight's texture is made once, and never stands for what the weight is no more", async () => {
   using device = await deviceReading("texels");
   const weight = (value: number): GPUBuffer => {

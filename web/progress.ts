@@ -74,7 +74,7 @@ export class ProgressView {
       case "load":
         // Text encoders are loaded while the prompt is read: that line stays where it is.
         if (this.active !== "encode") this.enter("load", "Loading the model");
-        this.fill(this.active!, event.bytes ?? 0, event.totalBytes ?? 0, "");
+        this.fill(this.active!, event.bytes ?? 0, event.totalBytes ?? 0, loaded(event));
         return this.say(`Loading ${(event.component || "upsampler").replaceAll("_", " ")} into the GPU`);
       case "encode":
         this.enter("encode", "Reading the prompt");
@@ -152,6 +152,13 @@ export class ProgressView {
     row.bar.classList.toggle("busy", value === 0);
     row.note.textContent = note;
   }
+}
+
+/** `1.2 of 5.1 GB · 0.45 GB/s` in the units that fit. */
+function loaded({ bytes = 0, totalBytes = 0, bytesPerSecond }: WebProgress): string {
+  if (totalBytes === 0) return "";
+  const rate = bytesPerSecond ? ` · ${size(bytesPerSecond)}/s` : "";
+  return `${size(bytes)} of ${size(totalBytes)}${rate}`;
 }
 
 function sideOf({ width, height }: { width: number; height: number }): string {

@@ -133,6 +133,7 @@ export function progressLine(event: Progress, etaMs?: number): string {
     steps,
     bytes,
     totalBytes,
+    bytesPerSecond,
     sigma,
     width,
     height,
@@ -148,6 +149,7 @@ export function progressLine(event: Progress, etaMs?: number): string {
   if (step !== undefined && steps) parts.push(...whole ? [] : [barOf(step / steps)], `step ${step}/${steps}`);
   if (bytes !== undefined && totalBytes) {
     parts.push(barOf(bytes / totalBytes), `${bytesText(bytes)} of ${bytesText(totalBytes)}`);
+    if (bytesPerSecond) parts.push(`${bytesText(Math.round(bytesPerSecond))}/s`);
   }
   if (sigma !== undefined) parts.push(`σ ${sigma.toFixed(3)}`);
   if (etaMs !== undefined && etaMs > 0) parts.push(`ETA ${duration(etaMs)}`);

@@ -6,6 +6,7 @@
 
 import { DeviceLostError, LssgenError, NoAdapterError } from "../errors.ts";
 import { expectedTexels } from "./adapters.ts";
+import { outOfMemory } from "./allocator.ts";
 import { DISPATCH_MS, DispatchBudget } from "./budget.ts";
 import { KernelCache } from "./kernel.ts";
 import type { DeviceInfo } from "./device_info.ts";
@@ -56,11 +57,19 @@ export class Device {
     });
     gpu.addEventListener("uncapturederror", (event) => {
       const { error } = event as GPUUncapturedErrorEvent;
+      const { allocator } = this.memory;
       // Where WebGPU comes from a package, its classes may be no globals.
-      const full = "GPUOutOfMemoryError" in globalThis && error instanceof GPUOutOfMemoryError;
-      this.fault ??= full
-        ? new LssgenError("out_of_memory", `The GPU's memory is full: ${error.message}`)
-        : new LssgenError("internal", `The GPU refused a command: ${error.message}`);
+      if ("GPUOutOfMemoryError" in globalThis && error instanceof GPUOutOfMemoryError) {
+        allocator.refused({ purpose: "what a command needs by itself", bytes: 0, detail: error.message });
+        return;
+      }
+      // What is done with a buffer that there was no memory for is refused too.
+      const wrong = (): void => {
+        if (allocator.refusal) return;
+        this.fault ??= new LssgenError("internal", `The GPU refused a command: ${error.message}`);
+      };
+      if (allocator.waiting) allocator.answered().then(wrong);
+      else wrong();
     });
   }
 
@@ -68,10 +77,35 @@ export class Device {
    * Throws what went wrong on the GPU since it was opened.
    *
    * @throws {DeviceLostError} when the device is gone; open a new one.
-   * @throws {LssgenError} `out_of_memory` when its memory is full; `internal` when the driver refused a command.
+   * @throws {LssgenError} `out_of_memory` when its memory is full, until {@linkcode recover}; `internal` when the driver refused
+   *   a command, which is for good.
    */
   check(): void {
+    const { allocator } = this.memory;
+    if (allocator.refusal) throw outOfMemory(allocator.refusal, this.memory.use());
     if (this.fault) throw this.fault;
+  }
+
+  /**
+   * Makes a device whose memory was full usable again, after everything that the failed work had is freed: the pool is emptied,
+   * and what was recorded with memory that was refused is forgotten.
+   *
+   * @param error What the work failed with.
+   * @returns What was the matter: full memory where there was none, since its first symptom may be another error; else `error`.
+   */
+  async recover(error: unknown): Promise<unknown> {
+    const { allocator } = this.memory;
+    await allocator.answered();
+    if (!allocator.refusal) return error;
+    const full = error instanceof LssgenError && ["out_of_memory", "aborted"].includes(error.code)
+      ? error
+      : outOfMemory(allocator.refusal, this.memory.use());
+    // Complaints about commands that are under way come before the end of those. A lost device has neither.
+    await this.gpu.queue.onSubmittedWorkDone().catch(() => {});
+    await allocator.answered();
+    this.memory.destroy();
+    allocator.forget();
+    return full;
   }
 
   /** Waits until everything submitted so far is done. */

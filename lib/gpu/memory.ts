@@ -9,6 +9,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { type Dtype, DTYPE_BYTES, elements, sixteens, type Tensor } from "../tensor.ts";
+import { Allocator } from "./allocator.ts";
 
 const STORAGE = 0x80 | 0x04 | 0x08; // STORAGE | COPY_SRC | COPY_DST
 const TEXTURE = 0x08 | 0x04 | 0x02; // STORAGE_BINDING | TEXTURE_BINDING | COPY_DST
@@ -48,8 +49,13 @@ export class Memory {
   private readonly kept = new Map<GPUBuffer, GPUTexture>();
   private keptBytes = 0;
 
+  /** Makes what the pool does not have. */
+  readonly allocator: Allocator;
+
   /** Use `device.memory`. */
-  constructor(private readonly gpu: GPUDevice, private readonly maxBytes: number) {}
+  constructor(private readonly gpu: GPUDevice, private readonly maxBytes: number) {
+    this.allocator = new Allocator(gpu);
+  }
 
   /** What is in use now. */
   use(): MemoryUse {
@@ -84,11 +90,12 @@ export class Memory {
    */
   tensor(shape: readonly number[], dtype: Dtype): Tensor {
     const byteLength = sixteens(elements(shape) * DTYPE_BYTES[dtype]);
-    return { shape, dtype, buffer: this.take(byteLength), offset: 0, byteLength };
+    const buffer = this.take(byteLength, `activations [${shape}]`);
+    return { shape, dtype, buffer, offset: 0, byteLength };
   }
 
-  /** A buffer of at least `bytes` bytes from the pool, or a new one. */
-  take(bytes: number): GPUBuffer {
+  /** A buffer of at least `bytes` bytes from the pool, or a new one; `purpose` is for messages. */
+  take(bytes: number, purpose: string = "activations"): GPUBuffer {
     const size = sizeClass(bytes);
     if (size > this.maxBytes) {
       throw new LssgenError(
@@ -101,7 +108,7 @@ export class Memory {
     if (buffer) this.pooled -= size;
     this.live += size;
     this.note();
-    return buffer ?? this.gpu.createBuffer({ size, usage: STORAGE });
+    return buffer ?? this.allocator.buffer({ size, usage: STORAGE }, purpose);
   }
 
   /** Gives a buffer back to the pool. The content is lost. */
@@ -132,8 +139,11 @@ export class Memory {
     if (texture) this.pooled -= size;
     this.live += size;
     this.note();
-    return texture ??
-      this.gpu.createTexture({ size: [TEXEL_ROW, height], format: "rgba32uint", usage: TEXTURE });
+    return texture ?? this.allocator.texture(
+      { size: [TEXEL_ROW, height], format: "rgba32uint", usage: TEXTURE },
+      "a copy that kernels read as a texture",
+      size,
+    );
   }
 
   /** Gives a texture back to the pool. */
@@ -185,7 +195,7 @@ export class Memory {
     this.emptyBuffer ??= {
       shape: [0],
       dtype: "f32",
-      buffer: this.gpu.createBuffer({ size: 256, usage: STORAGE }),
+      buffer: this.allocator.buffer({ size: 256, usage: STORAGE }, "an absent operand"),
       offset: 0,
       byteLength: 256,
     };
@@ -201,11 +211,12 @@ export class Memory {
     this.pooled = 0;
   }
 
-  /** Frees everything the pool holds. */
+  /** Frees everything the pool holds, and what can be made again. Nothing recorded may still need it. */
   destroy(): void {
     for (const buffer of [...this.kept.keys()]) this.forgetTexels(buffer);
     this.trim();
     this.emptyBuffer?.buffer.destroy();
+    this.emptyBuffer = undefined;
   }
 }
 

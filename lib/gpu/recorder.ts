@@ -119,7 +119,10 @@ export class Recorder {
         "f16 activations need an adapter with shader-f16; use dtype f32 (weights may still be f16)",
       );
     }
-    this.paramsBuffer = device.gpu.createBuffer({ size: SLOT * SLOTS, usage: 0x40 | 0x08 | 0x04 }); // UNIFORM | COPY_DST | COPY_SRC
+    this.paramsBuffer = device.memory.allocator.buffer(
+      { size: SLOT * SLOTS, usage: 0x40 | 0x08 | 0x04 }, // UNIFORM | COPY_DST | COPY_SRC
+      "parameters of kernels",
+    );
     this.scopes.push(new Scope(this, undefined));
   }
 
@@ -323,6 +326,14 @@ export class Recorder {
     this.flops = 0;
   }
 
+  /** Gives what the pool holds back to the driver; what was recorded with it is submitted first. */
+  trim(): void {
+    this.submit();
+    // They hold on to buffers that are gone.
+    this.bindGroups.clear();
+    this.device.memory.trim();
+  }
+
   /**
    * A copy of some bytes in a texture of {@linkcode TEXEL_ROW} texels of 16 bytes a row, read by kernels as
    * one long list; it belongs to the innermost scope. `size` is a multiple of 16.
@@ -410,7 +421,10 @@ export class Recorder {
   async read(t: Tensor): Promise<Float32Array<ArrayBuffer>> {
     const count = elements(t.shape);
     const size = Math.ceil(count * DTYPE_BYTES[t.dtype] / 4) * 4;
-    const staging = this.device.gpu.createBuffer({ size, usage: 0x01 | 0x08 }); // MAP_READ | COPY_DST
+    const staging = this.device.memory.allocator.buffer(
+      { size, usage: 0x01 | 0x08 }, // MAP_READ | COPY_DST
+      `reading back [${t.shape}]`,
+    );
     try {
       this.endPass();
       this.encoder ??= this.device.gpu.createCommandEncoder();

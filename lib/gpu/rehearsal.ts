@@ -19,6 +19,7 @@ function idleGpu(): GPUDevice {
     copyBufferToTexture: nothing,
     finish: nothing,
   };
+  const granted = Promise.resolve(null);
   let since = performance.now();
   const pause = async (): Promise<void> => {
     if (performance.now() - since < PAUSE_MS) return;
@@ -29,6 +30,8 @@ function idleGpu(): GPUDevice {
     lost: new Promise(() => {}),
     addEventListener: nothing,
     destroy: nothing,
+    pushErrorScope: nothing,
+    popErrorScope: () => granted,
     createBuffer: ({ size }: { size: number }) => ({
       size,
       destroy: nothing,

@@ -105,7 +105,10 @@ export class Weights {
     }
     const matrices = K.map((k) => emptyMatrix(N, k));
     const type = this.store.storage(full, false);
-    for (const m of matrices) sketch(m, type);
+    for (const m of matrices) {
+      sketch(m, type);
+      this.store.checkSize([full], m.buffer.size);
+    }
     this.store.declare(
       [full],
       [N, width],
@@ -139,6 +142,7 @@ export class Weights {
     const matrix = emptyMatrix(rows, K);
     const types = full.map((name) => this.store.storage(name, exact));
     sketch(matrix, types.every((t) => t === types[0]) ? types[0] : "f32");
+    this.store.checkSize(full, matrix.buffer.size);
     this.store.declare([], [], (store) => rowTransfers(store, [matrix], full, N, K), bytesOf([matrix]));
     return matrix;
   }
@@ -170,9 +174,10 @@ export class Weights {
       at += blockBytes(type, k);
       return { buffer: unloaded(rows * rowBytes), N: rows, K: k, stride: Math.ceil(k / 8) * 8, blocks };
     });
+    store.checkSize(names, rows * rowBytes);
     store.declare([], [], (store) => {
       const bufferOf = once(() => {
-        const buffer = store.emptyBuffer(rows * rowBytes);
+        const buffer = store.emptyBuffer(rows * rowBytes, names[0]);
         for (const matrix of matrices) matrix.buffer = buffer;
         return buffer;
       });
@@ -206,6 +211,7 @@ export class Weights {
     const n = sizes.reduce((a, b) => a + b, 0);
     const tensor = emptyTensor([n]);
     full.forEach((name, i) => this.store.declare([name], [sizes[i]]));
+    this.store.checkSize(full, 4 * n, true);
     this.store.declare([], [], (store) =>
       full.length === 0 ? [] : [{
         bytes: full.reduce((sum, name) => sum + storedBytes(store.source.info(name)!), 0),
@@ -220,7 +226,7 @@ export class Weights {
             at += sizes[i];
           }
           return (upload) => {
-            fill(tensor, store.emptyBuffer(4 * n));
+            fill(tensor, store.emptyBuffer(4 * n, full[0]));
             upload.raw(tensor.buffer, 0, new Uint8Array(data.buffer));
           };
         },
@@ -234,8 +240,9 @@ export class Weights {
     const tensor = emptyTensor(shape);
     const K = shape[shape.length - 1];
     const rows = elements(shape) / K;
+    this.store.checkSize([full], 4 * rows * K);
     this.store.declare([full], shape, (store) => {
-      const bufferOf = once(() => fill(tensor, store.emptyBuffer(4 * rows * K)));
+      const bufferOf = once(() => fill(tensor, store.emptyBuffer(4 * rows * K, full)));
       return valueTransfers(store.source, full, rows, 2, (upload, stored, row, count) => {
         upload.rows(stored, { buffer: bufferOf(), type: "f32", row, count, K, stride: K });
       });
@@ -277,6 +284,8 @@ export class Weights {
       buffer: unloaded(packedConvBytes(size, type)),
       bias,
     };
+    // The kernels reach for any of a convolution's weights: no part of them can be bound alone.
+    this.store.checkSize([full], handle.buffer.size, true);
     this.store.declare(
       [full],
       shape,
@@ -483,7 +492,7 @@ function rowTransfers(
 ): Transfer[] {
   const { type } = matrices[0];
   const bufferOf = matrices.map((m) =>
-    once(() => m.buffer = store.emptyBuffer(m.N * m.stride * PLAIN_BYTES[type]))
+    once(() => m.buffer = store.emptyBuffer(m.N * m.stride * PLAIN_BYTES[type], names[0]))
   );
   const narrows = type === "f16" && names.some((name) => typeOnTheWay(store.source, name) !== "f16");
   const flag = narrows
@@ -518,7 +527,7 @@ function convTransfers(
   transposed: boolean,
 ): Transfer[] {
   const { Co, Ci, kh, kw, type } = handle;
-  const bufferOf = once(() => handle.buffer = store.emptyBuffer(packedConvBytes(handle, type)));
+  const bufferOf = once(() => handle.buffer = store.emptyBuffer(packedConvBytes(handle, type), name));
   const narrows = type === "f16" && typeOnTheWay(store.source, name) !== "f16";
   const flag = narrows
     ? store.flag(() => {

@@ -62,17 +62,35 @@ export class TextToImage implements Pipeline {
       return generation(() => Promise.reject(error), {});
     }
     return generation((options) => {
-      const run = this.queue.then(() => this.run(request, options));
+      const run = this.queue.then(() => this.attempt(request, options));
       this.queue = run.catch(() => undefined);
       return run;
     }, options);
   }
 
-  private async run(request: GenerateRequest, options: GenerateOptions): Promise<GenerateResult> {
+  /** A request that leaves the pipeline fit for the next one, also where the GPU's memory did not suffice for it. */
+  private async attempt(request: GenerateRequest, options: GenerateOptions): Promise<GenerateResult> {
+    const doing = { what: "" };
+    try {
+      return await this.run(request, options, doing);
+    } catch (error) {
+      this.networks.network?.rest?.();
+      const cause = await this.context.device.recover(error);
+      if (!(cause instanceof LssgenError && cause.code === "out_of_memory") || doing.what === "") throw cause;
+      throw new LssgenError("out_of_memory", `While ${doing.what}: ${cause.message}`, { cause });
+    }
+  }
+
+  /** @param doing Told what is done at the moment, for messages. */
+  private async run(
+    request: GenerateRequest,
+    options: GenerateOptions,
+    doing: { what: string },
+  ): Promise<GenerateResult> {
     if (this.closed) throw new LssgenError("bad_option", "The pipeline was closed; open another");
     if (options.signal?.aborted) throw new AbortedError();
     const { info } = this;
-    const { vae, tiny, decoder } = this.networks;
+    const { vae, tiny } = this.networks;
     const { device, dtype, kernels } = this.context;
     checkTypes(request);
     const { image, mask } = await decoded(request);
@@ -82,9 +100,11 @@ export class TextToImage implements Pipeline {
     const clock = new Clock(device);
     const report = options.onProgress;
     const read = readPrompts(info, p);
+    doing.what = "loading the denoiser";
     if (await this.change(read.loras, options)) await clock.lap("load");
 
     using r = new Recorder(device, dtype, options.signal);
+    doing.what = "encoding the prompt";
     report?.({ phase: "encode" });
     const encoded = await this.encode(r, read);
     await clock.lap("encode");
@@ -96,6 +116,7 @@ export class TextToImage implements Pipeline {
     for (let picture = 0; picture < count; picture++) {
       const which = Math.floor(picture / p.count);
       using scope = r.scope();
+      doing.what = `denoising ${plan.width}×${plan.height}`;
       const latents = await runPlan(
         plan,
         gpuDenoising({
@@ -125,8 +146,9 @@ export class TextToImage implements Pipeline {
         },
       );
       await clock.lap("denoise");
+      doing.what = `decoding ${plan.width}×${plan.height}`;
       report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
-      const rgb = await toBytes(r, await decoder.decode(r, latents)) ??
+      const rgb = await toBytes(r, await this.decode(r, latents)) ??
         await this.failed(r, latents, p, plan);
       if (image && mask) pasteInto(rgb, image, mask, plan.width, plan.height);
       await clock.lap("decode");
@@ -194,7 +216,7 @@ export class TextToImage implements Pipeline {
       }),
       { signal },
     );
-    await this.networks.decoder.decode(r, latents);
+    await this.decode(r, latents);
   }
 
   /** Says which network gave what is not finite. Looked for only now: the steps wait for no read-back. */
@@ -216,8 +238,17 @@ export class TextToImage implements Pipeline {
     );
   }
 
-  private encode(r: Recorder, { request }: ReadRequest): Promise<Encoded> {
-    return this.networks.network!.encode(r, request);
+  // What one network leaves in the pool has sizes that the next one has little use for: it goes back to the driver between them.
+
+  private async encode(r: Recorder, { request }: ReadRequest): Promise<Encoded> {
+    const encoded = await this.networks.network!.encode(r, request);
+    r.trim();
+    return encoded;
+  }
+
+  private async decode(r: Recorder, latents: Tensor): Promise<Tensor> {
+    r.trim();
+    return await this.networks.decoder.decode(r, latents);
   }
 
   /** What denoising works with, whatever is drawn. */

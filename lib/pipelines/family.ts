@@ -89,6 +89,8 @@ export function encoderTexts(
 export interface Network extends Disposable {
   /** Encodes the prompt; tensors belong to the recorder's innermost scope. */
   encode(r: Recorder, request: PromptRequest): Promise<Encoded>;
+  /** Frees what is needed only while a prompt is encoded and takes much memory, where encoding has failed. */
+  rest?(): void;
 }
 
 /** What {@linkcode Family.load} gets. */
@@ -259,10 +261,15 @@ export async function loadComponent<M>(
     keepQuantised: c.keepQuantised,
     signal: c.signal,
     onProgress: (bytes, totalBytes) =>
-      c.onProgress?.({ phase: "load", component: subfolder, bytes, totalBytes }),
+      c.onProgress?.({
+        ...{ phase: "load", component: subfolder, bytes, totalBytes },
+        bytesPerSecond: bytes / Math.max(1, performance.now() - began) * 1000,
+      }),
   });
+  let began = 0;
   try {
     const model = build(new Weights(store), config);
+    began = performance.now();
     if (c.rehearsal) store.pretend();
     else await store.load();
     c.onLoaded?.(subfolder, store.bytes);

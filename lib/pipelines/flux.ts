@@ -200,6 +200,11 @@ class FluxNetwork implements Network {
     return { calls, warnings: warningsOf([...apart, ...t5s]), denoiser };
   }
 
+  rest(): void {
+    this.clip.rest();
+    this.t5.rest();
+  }
+
   [Symbol.dispose](): void {
     this.clip[Symbol.dispose]();
     this.t5[Symbol.dispose]();

@@ -197,7 +197,7 @@ class UnetNetwork implements Network {
           : await this.condition(encoderTexts(request, true), emphasis, clipSkip),
       );
     }
-    for (const encoder of this.encoders) encoder.rest();
+    this.rest();
 
     // [B, 77, cross_attention_dim], or a multiple of 77
     const text = uploadStates(r, conditions.map(({ states }) => states));
@@ -237,6 +237,10 @@ class UnetNetwork implements Network {
           }));
       },
     };
+  }
+
+  rest(): void {
+    for (const encoder of this.encoders) encoder.rest();
   }
 
   private async condition(

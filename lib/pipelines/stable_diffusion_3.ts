@@ -160,7 +160,7 @@ class Sd3Network implements Network {
       const apart = [...first === third ? [] : [l], ...second === third ? [] : [g]];
       warnings.push(...t ? [...apart, t] : [l, g]);
     }
-    for (const encoder of [clipL, clipG, t5]) encoder?.rest();
+    this.rest();
 
     const text = uploadStates(r, clips.map((c, i) => stacked(c, t5s[i]))); // [B, 77 + T, joint_attention_dim]
     const pooledProjections = uploadVectors(r, pooled);
@@ -189,6 +189,10 @@ class Sd3Network implements Network {
         );
       },
     };
+  }
+
+  rest(): void {
+    for (const encoder of [this.clipL, this.clipG, this.t5]) encoder?.rest();
   }
 
   [Symbol.dispose](): void {

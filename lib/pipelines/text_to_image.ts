@@ -168,8 +168,11 @@ export async function createPipeline(
     return new TextToImage(model, { ...context, signal: undefined }, networks, { tags, warnings });
   } catch (error) {
     loaded.abort();
-    for (const part of parts.reverse()) part[Symbol.dispose]();
-    throw error instanceof AbortedError && refused.signal.aborted ? refused.signal.reason : error;
+    // The device last, where it is the pipeline's own.
+    for (const part of parts.splice(options.device ? 0 : 1).reverse()) part[Symbol.dispose]();
+    const cause = await device.recover(error);
+    for (const part of parts) part[Symbol.dispose]();
+    throw error instanceof AbortedError && refused.signal.aborted ? refused.signal.reason : cause;
   }
 }
 

@@ -150,6 +150,8 @@ export interface Progress {
   readonly bytes?: number;
   /** And those that will be. */
   readonly totalBytes?: number;
+  /** While loading: bytes of the component a second, from its first read until now. */
+  readonly bytesPerSecond?: number;
   /** Steps done. */
   readonly step?: number;
   /** Steps in all. */

@@ -76,6 +76,29 @@ export class WeightStore {
       : `its header says ${said} ${shortJson(metadata!.get(said))}`;
   }
 
+  /**
+   * Refuses tensors that the adapter has no buffer for, before anything is loaded.
+   *
+   * @param bytes What they take together.
+   * @param whole Kernels bind all of them at once.
+   * @throws {LssgenError} `out_of_memory`, naming the tensor.
+   */
+  checkSize(names: readonly string[], bytes: number, whole: boolean = false): void {
+    const { maxBufferBytes, maxBindingBytes } = this.device.info;
+    const most = whole ? Math.min(maxBufferBytes, maxBindingBytes) : maxBufferBytes;
+    if (bytes <= most) return;
+    const shapes = names.map((name) => `"${name}" [${this.source.info(name)?.shape}]`);
+    throw new LssgenError(
+      "out_of_memory",
+      `"${this.source.name}": tensor ${shapes.slice(0, 4).join(", ")}${
+        names.length > 4 ? ", …" : ""
+      } takes ${bytes} bytes, ` +
+        (whole && most === maxBindingBytes
+          ? `more than this adapter binds to a kernel (${most}); run the model on another GPU`
+          : `more than this adapter's largest buffer (${most}); take a 16-bit or quantised file of the model`),
+    );
+  }
+
   /** Marks tensors as known and not needed: a tied copy, a buffer, the other half of a larger model. */
   ignore(name: string | RegExp): void {
     if (typeof name === "string") this.asked.add(name);
@@ -143,16 +166,13 @@ export class WeightStore {
     return this.flagged.push(retry) - 1;
   }
 
-  /** A GPU buffer of a length, freed with the store. */
-  emptyBuffer(length: number): GPUBuffer {
+  /** A GPU buffer of a length, freed with the store; `name` is the tensor's, for messages. */
+  emptyBuffer(length: number, name?: string): GPUBuffer {
     const size = sixteens(length);
-    if (size > this.device.info.maxBufferBytes) {
-      throw new LssgenError(
-        "out_of_memory",
-        `"${this.source.name}": a tensor of ${length} bytes is larger than the adapter's largest buffer (${this.device.info.maxBufferBytes}); use a 16-bit or quantised checkpoint`,
-      );
-    }
-    const buffer = this.device.gpu.createBuffer({ size, usage: 0x80 | 0x04 | 0x08 }); // STORAGE | COPY_SRC | COPY_DST
+    const buffer = this.device.memory.allocator.buffer(
+      { size, usage: 0x80 | 0x04 | 0x08 }, // STORAGE | COPY_SRC | COPY_DST
+      `${name === undefined ? "a tensor" : `tensor "${name}"`} of "${this.source.name}"`,
+    );
     this.buffers.push(buffer);
     this.device.memory.countWeights(size);
     return buffer;

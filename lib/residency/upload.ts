@@ -203,6 +203,7 @@ export class Upload implements Disposable {
 
   /** Waits for the GPU where much is under way. */
   async pace(): Promise<void> {
+    this.device.check(); // nothing more is read for a GPU that is full
     if (this.unfinished < UNFINISHED) return;
     await this.finish();
   }
@@ -265,7 +266,10 @@ export class Upload implements Disposable {
       this.submit();
       if ((this.staging?.size ?? 0) < room) {
         this.staging?.destroy();
-        this.staging = this.device.gpu.createBuffer({ size: room, usage: 0x80 | 0x08 }); // STORAGE | COPY_DST
+        this.staging = this.device.memory.allocator.buffer(
+          { size: room, usage: 0x80 | 0x08 }, // STORAGE | COPY_DST
+          "what weights pass through",
+        );
       }
     }
     const offset = this.staged;

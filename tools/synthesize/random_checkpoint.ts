@@ -40,6 +40,9 @@ class Declaring extends WeightStore {
     super(nothing, undefined as unknown as Device, { dtype: "f32" });
   }
 
+  /** Whatever an adapter may hold. */
+  override checkSize(): void {}
+
   override declare(...[names, shape]: Parameters<WeightStore["declare"]>): void {
     for (const name of names) this.found.set(name, shape);
   }
