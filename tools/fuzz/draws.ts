@@ -84,7 +84,7 @@ const SAID_AS: Readonly<Record<string, RegExp>> = {
   height: /^Size /,
   min_resolution: /minResolution|shortenSteps/,
   base_resolution: /shortenSteps/,
-  init_noise: /initNoise|shortenSteps/,
+  init_noise: /initNoise|shortenSteps|noise level/,
   // Without the second encoder the first makes too few channels.
   text_encoder_2: /text_encoder"/,
 };
@@ -136,6 +136,21 @@ export async function drawChanged(input: Input): Promise<Drawn | undefined> {
   return undefined;
 }
 
+/**
+ * A word for what was drawn.
+ *
+ * @throws {Different} For another picture by a key that changes none.
+ */
+export async function judged(result: Drawn | undefined): Promise<string> {
+  if (!result || result.same) return "same picture";
+  const { file, path, value, model } = result;
+  const config = (await open(model)).configs.get(file);
+  if (mayDiffer(file, config as Record<string, unknown>, path, value)) return "picture as declared";
+  const where = `${file}: ${path.join(".")}`;
+  const now = value === DELETED ? "deleted" : JSON.stringify(value);
+  throw new Different(where, `${model}/${where} is ${now} and the picture is another one`);
+}
+
 /** Every model, one key changed. */
 export const drawn: Target = {
   name: "configs-drawn",
@@ -158,16 +173,7 @@ export const drawn: Target = {
     }
   },
   soundMs: async (input) => (await drawnModels.clean(textOf(input, NAME))).ms,
-  async run(input) {
-    const result = await drawChanged(input);
-    if (!result || result.same) return "same picture";
-    const { file, path, value, model } = result;
-    const config = (await open(model)).configs.get(file);
-    if (mayDiffer(file, config as Record<string, unknown>, path, value)) return "picture as declared";
-    const where = `${file}: ${path.join(".")}`;
-    const now = value === DELETED ? "deleted" : JSON.stringify(value);
-    throw new Different(where, `${model}/${where} is ${now} and the picture is another one`);
-  },
+  run: async (input) => await judged(await drawChanged(input)),
   refused(input, error) {
     const name = textOf(input, NAME);
     for (const [file, config] of opened.get(name)!.configs) {
