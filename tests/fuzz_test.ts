@@ -16,7 +16,21 @@ const SEED = 19;
 /** Inputs of each reader. */
 const INPUTS = 300;
 
+/** Pictures take a while: a few, of models that are drawn quickly. */
 for (const target of TARGETS) {
+  const { smoke } = target;
+  if (!smoke) continue;
+  Deno.test(`${target.name}: ${smoke.inputs} changed models are refused by name or draw what they should`, async () => {
+    const few = { ...target, seeds: async () => (await target.seeds()).filter(smoke.of) };
+    const tally = await runCases(few, SEED, 0, { inputs: smoke.inputs });
+    assertEquals(tally.failures.filter(({ kind }) => kind !== "slow").map(({ what }) => what), []);
+    assert(tally.refused > 0 && tally.read > 0, JSON.stringify(tally.words));
+    assertEquals(Object.values(tally.words).reduce((a, b) => a + b), smoke.inputs);
+  });
+}
+
+for (const target of TARGETS) {
+  if (target.smoke) continue;
   Deno.test(`${target.name}: sound inputs are read, ${INPUTS} changed ones are read or refused by name`, async () => {
     const seeds = await target.seeds();
     assert(seeds.length > 0);
