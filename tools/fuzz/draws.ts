@@ -85,6 +85,8 @@ const SAID_AS: Readonly<Record<string, RegExp>> = {
   min_resolution: /minResolution|shortenSteps/,
   base_resolution: /shortenSteps/,
   init_noise: /initNoise|shortenSteps|noise level/,
+  // The config of a network that the other pipeline has.
+  _class_name: /config\.json" is missing/,
   // Without the second encoder the first makes too few channels.
   text_encoder_2: /text_encoder"/,
 };
