@@ -7,16 +7,33 @@ import { fromStored } from "../lib/cli/request.ts";
 import { storedTunings } from "../lib/gpu/stored.ts";
 import { createScheduler } from "../lib/schedulers/registry.ts";
 import { memoryFolder } from "../lib/weights/bytes.ts";
+import { type Checkpoint, openRawFile } from "../lib/weights/checkpoint.ts";
 import { readConfig } from "../lib/weights/model_folder.ts";
+import { writeSafetensors } from "../lib/weights/safetensors.ts";
 import { caseInput, minimised, runCases, tryInput } from "../tools/fuzz/loop.ts";
-import { type Target, textInput, textOf } from "../tools/fuzz/target.ts";
+import { sameShards, sameTensors, strictGguf, strictSafetensors } from "../tools/fuzz/strict.ts";
+import { Different, type Target, textInput, textOf } from "../tools/fuzz/target.ts";
 import { TARGETS } from "../tools/fuzz/targets.ts";
 
 const SEED = 19;
 /** Inputs of each reader. */
 const INPUTS = 300;
 
+/** Pictures take a while: a few, of models that are drawn quickly. */
 for (const target of TARGETS) {
+  const { smoke } = target;
+  if (!smoke) continue;
+  Deno.test(`${target.name}: ${smoke.inputs} changed models are refused by name or draw what they should`, async () => {
+    const few = { ...target, seeds: async () => (await target.seeds()).filter(smoke.of) };
+    const tally = await runCases(few, SEED, 0, { inputs: smoke.inputs });
+    assertEquals(tally.failures.filter(({ kind }) => kind !== "slow").map(({ what }) => what), []);
+    assert(tally.refused > 0 && tally.read > 0, JSON.stringify(tally.words));
+    assertEquals(Object.values(tally.words).reduce((a, b) => a + b), smoke.inputs);
+  });
+}
+
+for (const target of TARGETS) {
+  if (target.smoke) continue;
   Deno.test(`${target.name}: sound inputs are read, ${INPUTS} changed ones are read or refused by name`, async () => {
     const seeds = await target.seeds();
     assert(seeds.length > 0);
@@ -122,4 +139,39 @@ Deno.test("brackets within brackets are not parsed beyond what a config, a pictu
   } finally {
     if (before) Object.defineProperty(globalThis, "localStorage", before);
   }
+});
+
+Deno.test("a tensor that is read from another place, or under another shape, than its header says is a fault", async () => {
+  const file = writeSafetensors([
+    { name: "a", shape: [2, 1], data: Float32Array.of(1, 2) },
+    { name: "b", shape: [2, 1], data: Float32Array.of(3, 4) },
+  ]);
+  const folder = memoryFolder("m", new Map([["a.safetensors", file]]));
+  const sound = await openRawFile(folder, "a.safetensors");
+  const strict = strictSafetensors(file);
+  await sameTensors(sound, strict);
+  const other: Checkpoint = {
+    name: "other",
+    names: () => sound.names(),
+    info: (name) => sound.info(name),
+    read: (name) => sound.read(name === "a" ? "b" : name),
+    readF32: (name) => sound.readF32(name),
+  };
+  await assertRejects(() => sameTensors(other, strict), Different, '"a"');
+  const flat: Checkpoint = {
+    ...other,
+    info: () => ({ shape: [2], dtype: "F32" }),
+    read: (name) => sound.read(name),
+  };
+  await assertRejects(() => sameTensors(flat, strict), Different, "its header says [2,1]");
+
+  const gguf = await Deno.readFile(new URL("./golden/gguf/types/types.gguf", import.meta.url));
+  const raw = await openRawFile(memoryFolder("m", new Map([["a.gguf", gguf]])), "a.gguf");
+  assert(strictGguf(gguf).size > 5);
+  await sameTensors(raw, strictGguf(gguf));
+
+  const index = JSON.stringify({ weight_map: { a: "x.safetensors", b: "x.safetensors" } });
+  const files = new Map([...textInput({ "i.json": index }), ["x.safetensors", file]]);
+  await sameShards(sound, files, "i.json");
+  await assertRejects(() => sameShards(other, files, "i.json"), Different, "x.safetensors");
 });

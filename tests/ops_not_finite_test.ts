@@ -7,8 +7,11 @@ import type { Operands, Reduction } from "../lib/gpu/tune.ts";
 import { attention } from "../lib/ops/attention.ts";
 import { activation, combine, posteriorSample, softClamp } from "../lib/ops/elementwise.ts";
 import { groupNorm } from "../lib/ops/group_norm.ts";
+import { embedTokens } from "../lib/ops/embedding.ts";
+import { linear } from "../lib/ops/linear.ts";
 import { layerNorm, rmsNorm } from "../lib/ops/norm.ts";
 import { qkNormRope } from "../lib/ops/qk_norm_rope.ts";
+import { blockBytes, QUANTISED, type QuantisedName } from "../lib/ops/quantised.ts";
 import type { Dtype, Tensor } from "../lib/tensor.ts";
 import { deviceReading, numbers } from "./devices.ts";
 
@@ -134,6 +137,68 @@ Deno.test("activations, clips and norms hand on NaN and infinity, and do not hid
     }
     for (const [name, make] of ROWS.filter(([name]) => name.endsWith("Norm()"))) {
       assert(await survives(device, 1e30, make), `${name} is flat where a square overflows (${reduction})`);
+    }
+  }
+});
+
+/** Where the factors of a block lie: 16 bits each. */
+const FACTORS: Readonly<Record<string, readonly number[]>> = {
+  Q8_0: [0],
+  Q4_0: [0],
+  Q4_1: [0, 2],
+  Q5_0: [0],
+  Q5_1: [0, 2],
+  Q2_K: [80, 82],
+  Q3_K: [108],
+  Q4_K: [0, 2],
+  Q5_K: [0, 2],
+  Q6_K: [208],
+};
+/** Bytes that are no finite number. */
+const CODES: Readonly<Record<string, readonly number[]>> = {
+  F8_E4M3: [0x7f, 0xff],
+  F8_E5M2: [0x7c, 0x7d, 0x7f, 0xfc, 0xff],
+};
+
+Deno.test("a factor of a block, or an 8-bit value, that is not finite leaves its outputs not finite, in every quantised type", async () => {
+  using device = await deviceReading("buffers");
+  const [N, K] = [4, 512];
+  for (const type of Object.keys(QUANTISED) as QuantisedName[]) {
+    const size = QUANTISED[type].bytes;
+    const rowBytes = blockBytes(type, K);
+    // What stands in the row's second block, by place: a half, or a byte.
+    const poisons = type in CODES
+      ? CODES[type].map((code) => [size + 3, Uint8Array.of(code)] as const)
+      : FACTORS[type].flatMap((at) =>
+        [NaN, Infinity, -Infinity].map((v) =>
+          [size + at, new Uint8Array(new Float16Array([v]).buffer)] as const
+        )
+      );
+    for (const [at, value] of poisons) {
+      const bytes = Uint8Array.from({ length: Math.ceil(N * rowBytes / 16) * 16 }, (_, i) => 1 + i * 7 % 40);
+      bytes.set(value, 2 * rowBytes + at);
+      const buffer = device.gpu.createBuffer({ size: bytes.length, usage: 0x80 | 0x08 });
+      device.gpu.queue.writeBuffer(buffer, 0, bytes);
+      const weight = {
+        buffer,
+        N,
+        K,
+        stride: K,
+        blocks: { type, rowBytes, at: 0, scale: 1, expanded: "f32" as const },
+      };
+      using r = new Recorder(device, "f32");
+      for (const M of [1, 20]) { // products of few rows read blocks, those of many expand them
+        const x = r.upload([M, K], Float32Array.from({ length: M * K }, (_, i) => 1 + i % 5));
+        const y = await r.read(linear(r, x, { weight }));
+        const what = `${type}, ${[...value]} at ${at}, ${M} rows`;
+        for (let i = 0; i < M; i++) {
+          assert(!Number.isFinite(y[i * N + 2]), `${what}: ${y[i * N + 2]}`);
+          assert(Number.isFinite(y[i * N + 1]), what);
+        }
+      }
+      const row = await r.read(embedTokens(r, Int32Array.of(2), [1, 1], weight));
+      assert(row.some((v) => !Number.isFinite(v)), type);
+      buffer.destroy();
     }
   }
 });

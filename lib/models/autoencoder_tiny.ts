@@ -45,15 +45,31 @@ export function autoencoderTinyConfig(c: ConfigReader): AutoencoderTinyConfig {
   const widths = { min: 1, max: MOST.width, most: MOST.levels };
   const encoder = c.wholes("encoder_block_out_channels", widths, [64, 64, 64, 64]);
   const decoder = c.wholes("decoder_block_out_channels", widths, [64, 64, 64, 64]);
-  const blocks = (levels: number) => ({ min: 1, max: MOST.layers, least: levels, most: levels });
+  const blocks = (levels: number, each: string) => ({
+    min: 1,
+    max: MOST.layers,
+    least: levels,
+    most: levels,
+    each,
+  });
   return {
     in_channels: c.whole("in_channels", 1, MOST.width, 3),
     out_channels: c.whole("out_channels", 1, MOST.width, 3),
     latent_channels: c.whole("latent_channels", 1, MOST.width, 4),
     encoder_block_out_channels: encoder,
     decoder_block_out_channels: decoder,
-    num_encoder_blocks: c.wholes("num_encoder_blocks", blocks(encoder.length), [1, 3, 3, 3]),
-    num_decoder_blocks: c.wholes("num_decoder_blocks", blocks(decoder.length), [3, 3, 3, 1]),
+    num_encoder_blocks: c.wholes("num_encoder_blocks", blocks(encoder.length, "encoder_block_out_channels"), [
+      1,
+      3,
+      3,
+      3,
+    ]),
+    num_decoder_blocks: c.wholes("num_decoder_blocks", blocks(decoder.length, "decoder_block_out_channels"), [
+      3,
+      3,
+      3,
+      1,
+    ]),
     scaling_factor: c.range("scaling_factor", 1e-4, 1e4, 1),
     shift_factor: c.range("shift_factor", -1e4, 1e4, 0),
   };

@@ -36,10 +36,14 @@ export interface LatentUpsamplerConfig {
 export function latentUpsamplerConfig(c: ConfigReader): LatentUpsamplerConfig {
   c.expect("act_fn", "silu");
   const widths = c.wholes("block_out_channels", { min: 1, max: MOST.width, most: 64 });
-  const blocks = { least: widths.length, most: widths.length };
+  const blocks = { least: widths.length, most: widths.length, each: "block_out_channels" };
   const strides = c.wholes("strides", { min: 1, max: 2, ...blocks });
   const is_up_samples = c.bools("is_up_samples");
-  c.require(is_up_samples.length === widths.length, "is_up_samples", `${widths.length} values, one a block`);
+  c.require(
+    is_up_samples.length === widths.length,
+    "is_up_samples",
+    `${widths.length} values, one for each of block_out_channels`,
+  );
   const norm_num_groups = c.whole("norm_num_groups", 1, MOST.heads, 32);
   c.require(
     widths.every((width) => width % norm_num_groups === 0),

@@ -227,13 +227,16 @@ export class TextToImage implements Pipeline {
       throw notFinite(folder, `The autoencoder (${folder})`, dtype);
     }
     const folder = ["transformer", "unet"].find((name) => index.components.has(name)) ?? "the network";
-    // Pictures are encoded where one was given, and between stages.
-    if (!p.image && plan.stages.length === 1) {
-      throw notFinite(folder, `The denoising network "${folder}"`, dtype);
-    }
+    // Beside the denoiser: the autoencoder's other half, where pictures are encoded, and the upsampler between stages.
+    const grown = plan.stages.map((stage) => stage.grow?.upsampler);
+    const may = [`the denoising network "${folder}"`];
+    if (grown.includes("learned")) may.push("the upsampler of latents");
+    if (p.image || grown.includes("pixel")) may.push('the encoder of the autoencoder "vae"');
+    const [first, ...others] = may;
+    const named = first[0].toUpperCase() + first.slice(1);
     throw notFinite(
-      `${folder} or vae`,
-      `The denoising network "${folder}", or the encoder of the autoencoder "vae",`,
+      [folder, ...others.map((network) => network.includes("vae") ? "vae" : "upsampler")].join(" or "),
+      others.length === 0 ? named : `${[named, ...others].join(", or ")},`,
       dtype,
     );
   }

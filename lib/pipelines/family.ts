@@ -288,6 +288,8 @@ export async function ownSettings(
   if (await folder.text("lssgen.json") === undefined) return info;
   const c = await readConfig(folder, "lssgen.json");
   const d = info.defaults;
+  // a · k^−β: falling power of latents.
+  const [a, beta] = [c.range("spectrum_a", 1e-9, 1e9, 1), c.range("spectrum_beta", 0, 20, 0)];
   const bias = c.numbers("latent_rgb_bias", []);
   const factors = c.numbers("latent_rgb_factors", []);
   const known = bias.length === 3 && factors.length === 3 * info.latentChannels;
@@ -311,9 +313,7 @@ export async function ownSettings(
         factors: Array.from({ length: info.latentChannels }, (_, i) => factors.slice(3 * i, 3 * i + 3)),
       }
       : undefined,
-    spectrum: c.number("spectrum_beta", 0) > 0
-      ? { a: c.number("spectrum_a", 1), beta: c.number("spectrum_beta", 0) }
-      : info.spectrum,
+    spectrum: beta > 0 ? { a, beta } : info.spectrum,
     defaults: {
       ...d,
       width: c.whole("width", 8, MOST.positions, d.width),

@@ -58,7 +58,7 @@ export async function checkChannels(
     "bad_file",
     `${await whereIs(folder, "vae")} makes latents of ${latents} channels, ${denoiser} takes ${
       inChannels / packed
-    } (in_channels is ${inChannels}); give the autoencoder made for it with --vae FILE`,
+    } (in_channels is ${inChannels}, latent_channels ${latents}); give the autoencoder made for it with --vae FILE`,
   );
 }
 

@@ -107,7 +107,10 @@ export async function readTokenizerFacts(folder: TokenizerFolder, at: string): P
       if (!key.endsWith("_token") || typeof value === "boolean") continue;
       if (value === null) named.set(key, null);
       else if (isName(key) || typeof value === "string" || (isRecord(value) && "__type" in value)) {
-        named.set(key, tokenText(value, true, file, key));
+        const token = tokenText(value, true, file, key);
+        // No text is found by it, and its id would be that of no token.
+        if (token.content === "") throw bad(file, `${key} is empty, expected a token`);
+        named.set(key, token);
       }
     }
   };

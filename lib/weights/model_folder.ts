@@ -95,14 +95,22 @@ export class ConfigReader {
   /** A list of one to `most` whole numbers, each from `min` to `max`. */
   wholes(
     key: string,
-    { min, max, least = 1, most }: { min: number; max: number; least?: number; most: number },
+    { min, max, least = 1, most, each }: {
+      min: number;
+      max: number;
+      least?: number;
+      most: number;
+      /** The key whose list has as many. */
+      each?: string;
+    },
     fallback?: readonly number[],
   ): readonly number[] {
     const is = wholes(min, max);
     return this.get(
       key,
       fallback,
-      `a list of ${least} to ${most} whole numbers from ${min} to ${max}`,
+      `a list of ${least} to ${most} whole numbers from ${min} to ${max}` +
+        (each ? `, one for each of ${each}` : ""),
       (v): v is readonly number[] => Array.isArray(v) && v.length >= least && v.length <= most && v.every(is),
     );
   }

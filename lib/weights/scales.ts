@@ -350,7 +350,7 @@ function scaledRows(l: Layer, scaleName: string, factor: number, rotation?: numb
     dtype: `${dtype} scaled`,
     ...rotation === undefined && { plain },
     async values({ first, count }) {
-      const scales = await source.readF32(scaleName);
+      const scales = sound(l, scaleName, await source.readF32(scaleName));
       const values = await source.readF32(name, shape.length === 0 ? undefined : { first, count });
       const out = new Float32Array(values.length);
       for (let i = 0; i < count; i++) {
@@ -368,6 +368,20 @@ function scaledRows(l: Layer, scaleName: string, factor: number, rotation?: numb
   };
 }
 
+/**
+ * Scales as they were read. No quantiser writes one below 0, and one for all that is 0 makes a layer vanish.
+ *
+ * @throws {LssgenError} `bad_tensor`, naming the tensor and the value.
+ */
+function sound(l: Layer, name: string, scales: Float32Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  const wrong = scales.findIndex((v) => !(v >= 0 && v < Infinity) || (v === 0 && scales.length === 1));
+  if (wrong < 0) return scales;
+  throw unfit(
+    l,
+    `has the scale ${scales[wrong]} ("${name}", value ${wrong + 1}), expected a positive number`,
+  );
+}
+
 /** Height and width of the blocks that a matrix of scales stands for: 128 where that fits, the last ones cut; else equal parts. */
 function blocksOf(
   shape: readonly number[],
@@ -383,7 +397,11 @@ function blocksOf(
 /** Group size of a ConvRot rotation; undefined without one. */
 function rotationOf(l: Layer): number | undefined {
   const of = (key: string): unknown => l.format?.[key] ?? (l.format?.params as Format | undefined)?.[key];
-  if (of("convrot") !== true) return undefined;
+  const turned = of("convrot") ?? false;
+  if (typeof turned !== "boolean") {
+    throw unfit(l, `has a convrot of ${shortJson(turned)}, expected true or false`);
+  }
+  if (!turned) return undefined;
   const size = of("convrot_groupsize") ?? 256;
   if (typeof size !== "number" || !Number.isInteger(Math.log2(size) / 2) || size < 4) {
     throw unfit(l, `has a convrot_groupsize of ${shortJson(size)}, expected a power of 4`);
@@ -442,9 +460,13 @@ function blockScaled(l: Layer, scaleName: string | undefined, layout: "NVFP4" | 
     dtype: layout,
     async values({ first, count }) {
       const raw = (await source.read(scaleName)).bytes;
-      const scales = four ? toF32(raw, "F8_E4M3") : Float32Array.from(raw, (e) => 2 ** (e - 127));
+      // 255 is NaN in E8M0.
+      const decoded = four
+        ? toF32(raw, "F8_E4M3")
+        : Float32Array.from(raw, (e) => e === 255 ? NaN : 2 ** (e - 127));
+      const scales = sound(l, scaleName, decoded);
       if (!four && !["U8", "F8_E8M0"].includes(scaleType)) throw unfit(l, `has scales of ${scaleType}`);
-      const whole = four ? (await source.readF32(second!))[0] : 1;
+      const whole = four ? sound(l, second!, await source.readF32(second!))[0] : 1;
       const { bytes } = await source.read(name, { first, count });
       const values = four ? undefined : toF32(bytes, "F8_E4M3");
       const out = new Float32Array(count * width);
@@ -482,6 +504,7 @@ async function bitsAndBytes4(l: Layer): Promise<Scaled> {
   const blocksize = state?.blocksize ?? 64;
   const [map, absmax] = [beside.get(".weight.quant_map"), beside.get(".weight.absmax")];
   const isCount = (v: unknown): v is number => Number.isSafeInteger(v) && (v as number) > 0;
+  const isOffset = (v: unknown): v is number => typeof v === "number" && Number.isFinite(v);
   if (!Array.isArray(shape) || !shape.every(isCount) || !isCount(blocksize) || !map || !absmax) {
     throw unfit(
       l,
@@ -501,12 +524,12 @@ async function bitsAndBytes4(l: Layer): Promise<Scaled> {
   }
   const nested = beside.get(".weight.nested_absmax");
   const nestedMap = beside.get(".weight.nested_quant_map");
-  const offset = Number(state?.nested_offset ?? 0);
+  const offset = state?.nested_offset ?? 0;
   const nestedSize = state?.nested_blocksize ?? 256;
   const codes = source.info(absmax)!.dtype === "U8";
   if (
     codes &&
-    !(nested && nestedMap && isCount(nestedSize) && Number.isFinite(offset) && size(nestedMap) === 256)
+    !(nested && nestedMap && isCount(nestedSize) && isOffset(offset) && size(nestedMap) === 256)
   ) {
     throw unfit(l, "has scales in 8 bits, and no nested_absmax and nested_quant_map that say what they mean");
   }
@@ -519,7 +542,7 @@ async function bitsAndBytes4(l: Layer): Promise<Scaled> {
     ]);
     return Float32Array.from(
       code.bytes,
-      (c, i) => Math.fround(table[c] * scale[Math.floor(i / (nestedSize as number))]) + offset,
+      (c, i) => Math.fround(table[c] * scale[Math.floor(i / (nestedSize as number))]) + (offset as number),
     );
   };
   const width = shape.slice(1).reduce((a, b) => a * b, 1);
@@ -527,7 +550,9 @@ async function bitsAndBytes4(l: Layer): Promise<Scaled> {
     shape,
     dtype: nf4 ? "NF4" : "FP4",
     async values({ first, count }) {
-      const [scales, table] = await Promise.all([scalesOf(), source.readF32(map)]);
+      const [read, table] = await Promise.all([scalesOf(), source.readF32(map)]);
+      const scales = sound(l, absmax, read as Float32Array<ArrayBuffer>);
+      if (!table.every(Number.isFinite)) throw unfit(l, `has codes that are no numbers ("${map}")`);
       const from = first * width;
       const to = from + count * width;
       // The tensor is [bytes, 1], or flat in some files: its rows are bytes.

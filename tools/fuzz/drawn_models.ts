@@ -31,7 +31,7 @@ export interface DrawnModel {
   readonly lora?: boolean;
 }
 
-/** One picture of 32² in two steps. */
+/** One picture of 32² in two steps, from PyTorch's noise, so that diffusers can be asked for the same. */
 export const PLAIN: GenerateRequest = {
   prompt: "a red fox",
   width: 32,
@@ -39,6 +39,7 @@ export const PLAIN: GenerateRequest = {
   steps: 2,
   seed: 7,
   method: "direct",
+  rng: "torch-cpu",
 };
 
 /** A tiny autoencoder and an upsampler for FLUX's latents. */
@@ -59,6 +60,7 @@ export const TWO_STAGES: GenerateRequest = {
   minResolution: 32,
   steps: 2,
   shortenSteps: false,
+  rng: "torch-cpu",
   upsampler: "learned",
 };
 

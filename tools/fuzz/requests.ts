@@ -13,7 +13,7 @@ import { ApiError } from "../../lib/server/fields.ts";
 import { LIMITS } from "../../lib/server/limits.ts";
 import { editRequests, imageRequests, streamed } from "../../lib/server/openai.ts";
 import { checkSettings, pictureRequests } from "../../lib/server/sdapi.ts";
-import { folderInput, type Input, seedFolder, type Target, textInput, textOf } from "./target.ts";
+import { Different, folderInput, type Input, seedFolder, type Target, textInput, textOf } from "./target.ts";
 
 const infos: ModelInfo[] = [];
 
@@ -201,7 +201,20 @@ export const stored: Target = {
   async run(input) {
     const { request, engine } = fromStored(textOf(input, "body.json"), "a.png");
     const options = parseOptions([]);
-    const { prompt: _, ...rest } = toRequest(options, request);
+    const asked = toRequest(options, request);
+    const said = JSON.parse(textOf(input, "body.json"));
+    for (const [key, value] of Object.entries(request)) {
+      const same = [said[key], asked[key as keyof typeof asked]].every((v) =>
+        JSON.stringify(v) === JSON.stringify(value)
+      );
+      if (!same) {
+        throw new Different(
+          key,
+          `${key} is stored as ${JSON.stringify(said[key])} and asked as ${JSON.stringify(value)}`,
+        );
+      }
+    }
+    const { prompt: _, ...rest } = asked;
     toEngineChoice(options, engine);
     planPicture(infos[0], rest);
     await followedPaths(engine, options, "a.png", () => Promise.resolve(true));

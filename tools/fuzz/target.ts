@@ -35,8 +35,8 @@ export interface Target {
   refused?(input: Input, error: LssgenError): string;
   /** Milliseconds that a sound input of its kind takes, beyond which the bound begins. */
   soundMs?(input: Input): Promise<number>;
-  /** Inputs of the tests' smoke, where one takes long. */
-  readonly smoke?: number;
+  /** The tests' smoke, where an input takes long: so many inputs of those seeds. */
+  readonly smoke?: { readonly inputs: number; readonly of: (seed: Input) => boolean };
   /** What may be put into texts. */
   readonly tokens?: readonly string[];
   /** Files that are never changed: large ones that another target covers. */

@@ -6,11 +6,37 @@
 
 import { loadTokenizer } from "../../lib/text/load_tokenizer.ts";
 import { readSentencePiece, writeSentencePiece } from "../../lib/text/sentencepiece.ts";
-import { type Input, seedFolder, type Target, textInput, textOf } from "./target.ts";
+import { Different, type Input, seedFolder, type Target, textInput, textOf } from "./target.ts";
 
 const PROMPTS = ["a red <extra_id_3> apple's  caf\u00e9 </s>", "1234 \u{1f98a}\n<|endoftext|>"];
 
+/** Reads a tokenizer, and again with its JSON spelled otherwise: the ids are the same. */
 async function load(input: Input): Promise<void> {
+  const ids = await idsOf(input);
+  const spelled = await idsOf(new Map([...input].map(([name, bytes]) => [name, respelled(name, bytes)])));
+  if (`${ids}` !== `${spelled}`) {
+    throw new Different("spelling", `the ids are ${ids}, spelled otherwise ${spelled}`);
+  }
+}
+
+/** JSON that says the same: white space between, a key more that nobody knows, the vocabulary in another order. */
+function respelled(name: string, bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  if (!name.endsWith(".json")) return bytes;
+  const json = JSON.parse(new TextDecoder().decode(bytes).replace(/(?<=[:[,]\s*)(NaN|-?Infinity)/g, "null"));
+  const backwards = (record: unknown): unknown =>
+    typeof record === "object" && record !== null && !Array.isArray(record)
+      ? Object.fromEntries(Object.entries(record).reverse())
+      : record;
+  const said = name === "vocab.json" ? backwards(json) : {
+    ...json,
+    fuzz_note: 1,
+    ...json.model && { model: { ...json.model, vocab: backwards(json.model.vocab) } },
+  };
+  return new TextEncoder().encode(JSON.stringify(said, null, 1));
+}
+
+async function idsOf(input: Input): Promise<number[][]> {
+  const all: number[][] = [];
   const tokenizer = await loadTokenizer({
     text: (path) => Promise.resolve(input.has(path) ? textOf(input, path) : undefined),
     bytes: (path) => Promise.resolve(input.get(path)),
@@ -19,7 +45,9 @@ async function load(input: Input): Promise<void> {
     const { ids } = tokenizer.encode(prompt, { maxLength: 16 });
     if (!ids.every((id) => id >= 0)) throw new RangeError("a negative id");
     tokenizer.decode([...ids]);
+    all.push([...ids]);
   }
+  return all;
 }
 
 /** A small tokenizer in both spellings. */

@@ -9,6 +9,7 @@ import { ggufTokenizer } from "../../lib/text/gguf_tokenizer.ts";
 import { openCheckpoint, openCheckpointFile } from "../../lib/weights/checkpoint.ts";
 import { openRawFile } from "../../lib/weights/checkpoint.ts";
 import type { Checkpoint } from "../../lib/weights/checkpoint.ts";
+import { sameShards, sameTensors, strictGguf, strictSafetensors } from "./strict.ts";
 import { folderInput, type Input, seedFiles, seedFolder, type Target } from "./target.ts";
 
 /** Reads every tensor; those that are views of others too, but no more than so many. */
@@ -32,7 +33,11 @@ export const safetensors: Target = {
       ...await seedFiles("golden/schedulers", /ddim_sd\/.*\.safetensors$/, "a.safetensors"),
     ];
   },
-  run: async (input) => await readAll(await openCheckpointFile(folderInput(input), "a.safetensors")),
+  async run(input) {
+    await readAll(await openCheckpointFile(folderInput(input), "a.safetensors"));
+    const raw = await openRawFile(folderInput(input), "a.safetensors");
+    await sameTensors(raw, strictSafetensors(input.get("a.safetensors")!));
+  },
 };
 
 /** Tensors in GGUF, and the tokenizer in its keys. */
@@ -47,6 +52,7 @@ export const gguf: Target = {
   async run(input) {
     const file = await openRawFile(folderInput(input), "a.gguf");
     await readAll(file);
+    await sameTensors(file, strictGguf(input.get("a.gguf")!));
     ggufTokenizer(file.metadata ?? new Map(), "a.gguf");
   },
 };
@@ -64,7 +70,12 @@ export const shards: Target = {
     ]);
     return [one, parts];
   },
-  run: async (input) => await readAll(await openCheckpoint(folderInput(input), "")),
+  async run(input) {
+    const checkpoint = await openCheckpoint(folderInput(input), "");
+    await readAll(checkpoint);
+    const index = [...input.keys()].find((name) => name.endsWith(".index.json"));
+    if (index) await sameShards(checkpoint, input, index);
+  },
 };
 
 /** A file that may be any network's, looked at by its header. */

@@ -10,7 +10,7 @@ import { loadTokenizer } from "../../lib/text/load_tokenizer.ts";
 import { readPrompt } from "../../lib/text/prompt_syntax.ts";
 import { parseWeights, weightedChunks } from "../../lib/text/prompt_weights.ts";
 import type { Tokenizer } from "../../lib/text/tokenizer.ts";
-import { seedFolder, type Target, textInput, textOf } from "./target.ts";
+import { Different, seedFolder, type Target, textInput, textOf } from "./target.ts";
 
 let tokenizer: Tokenizer | undefined;
 
@@ -89,8 +89,25 @@ export const commandLine: Target = {
       ].map((line) => textInput({ "line.txt": line })),
     ),
   run(input) {
-    const options = parseOptions(textOf(input, "line.txt").split("\n"));
-    toRequest(options);
+    const words = textOf(input, "line.txt").split("\n");
+    const options = parseOptions(words);
+    const request = toRequest(options);
+    // What stands once, in two words, is what is asked; behind "--" all is prompt.
+    for (
+      const [name, key] of [["--steps", "steps"], ["--guidance", "guidance"], ["--width", "width"], [
+        "--seed",
+        "seed",
+      ]] as const
+    ) {
+      const at = words.indexOf(name);
+      if (at < 0 || words.includes("--") || words.filter((word) => word.startsWith(name)).length > 1) {
+        continue;
+      }
+      const asked = options.ask === undefined ? request[key] : undefined;
+      if (asked !== undefined && words[at + 1] !== "-1" && asked !== Number(words[at + 1])) {
+        throw new Different(key, `${name} ${words[at + 1]} asks for ${asked}`);
+      }
+    }
     for (const text of toEngineChoice(options).loras ?? []) loraSpec(text);
   },
 };

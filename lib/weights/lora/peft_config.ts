@@ -7,7 +7,7 @@
  * @module
  */
 
-import { LssgenError } from "../../errors.ts";
+import { LssgenError, shortJson } from "../../errors.ts";
 import { type JsonBounds, parseJson } from "../../json.ts";
 
 /** PEFT's kinds of adapters that are applied, and what alpha is called in each. */
@@ -106,6 +106,14 @@ export class PeftConfig {
       json,
       alpha === undefined ? undefined : numberOf(where, KINDS[kind], alpha),
     );
+    if (!isNone(json.r)) rankOf(where, "r", json.r);
+    for (const name of ["use_rslora", "use_dora"]) {
+      if (isNone(json[name]) || typeof json[name] === "boolean") continue;
+      throw new LssgenError(
+        "bad_file",
+        `${where}: ${name} is ${shortJson(json[name])}, expected true or false`,
+      );
+    }
     for (const name of REFUSED) {
       if (!isSet(json[name])) continue;
       throw config.refused(name, "which is not supported");
@@ -154,7 +162,8 @@ export class PeftConfig {
       );
     }
     return Object.entries(patterns as Record<string, unknown>).map(([pattern, value]) => {
-      return [this.pattern(name, pattern), numberOf(this.where, `${name} of "${pattern}"`, value)] as const;
+      const read = name === "rank_pattern" ? rankOf : numberOf;
+      return [this.pattern(name, pattern), read(this.where, `${name} of "${pattern}"`, value)] as const;
     });
   }
 
@@ -190,6 +199,23 @@ function numberOf(where: string, name: string, value: unknown): number {
     "bad_file",
     `${where}: ${name} is ${JSON.stringify(value)?.slice(0, 40)}, expected a number`,
   );
+}
+
+/** The most that ranks are taken for: the width of a layer. */
+const MOST_RANK = 2 ** 18;
+
+function rankOf(where: string, name: string, value: unknown): number {
+  if (Number.isInteger(value) && (value as number) > 0 && (value as number) <= MOST_RANK) {
+    return value as number;
+  }
+  throw new LssgenError(
+    "bad_file",
+    `${where}: ${name} is ${shortJson(value)}, expected a whole number from 1 to ${MOST_RANK}`,
+  );
+}
+
+function isNone(value: unknown): value is undefined | null {
+  return value === undefined || value === null;
 }
 
 function isSet(value: unknown): boolean {
