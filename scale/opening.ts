@@ -31,7 +31,7 @@ export async function openQueue(
   }
   return await RedisQueue.open({
     url: withPassword(queue),
-    store: await openStore(store, environment),
+    store: await openStore(store, environmentVariable),
     leaseMs: options.number.lease === undefined ? undefined : 1000 * options.number.lease,
     ...more,
   });

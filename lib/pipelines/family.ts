@@ -11,7 +11,7 @@ import type { Recorder } from "../gpu/recorder.ts";
 import type { KernelList } from "../gpu/warm.ts";
 import { Weights } from "../models/weights.ts";
 import { WeightStore } from "../residency/store.ts";
-import type { StagePlan } from "../scaling/types.ts";
+import type { Plan, StagePlan } from "../scaling/types.ts";
 import { MOST_STEPS } from "../schedulers/config.ts";
 import { ENTRIES } from "../schedulers/entry.ts";
 import type { Step } from "../schedulers/types.ts";
@@ -23,7 +23,8 @@ import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, MOST, readConfig } from "../weights/model_folder.ts";
 import { checkQuantization } from "../weights/scales.ts";
-import type { ModelInfo, Progress } from "./types.ts";
+import { type Residency, streamingOf } from "./residency.ts";
+import type { GenerateRequest, ModelInfo, Progress } from "./types.ts";
 
 /** What is asked of the text encoders. */
 export interface PromptRequest {
@@ -109,16 +110,20 @@ export interface LoadContext {
   readonly keepQuantised?: boolean;
   /** See PipelineOptions.maxActivationBytes. */
   readonly maxActivationBytes?: number;
+  /** What stays on the GPU; large text encoders stream without it, all else stays. */
+  readonly residency?: Residency;
   /** Stops loading. */
   readonly signal?: AbortSignal;
   /** Called after each tensor. */
   readonly onProgress?: (progress: Progress) => void;
-  /** Called with the bytes on the GPU of each component that is loaded. */
-  readonly onLoaded?: (component: string, bytes: number) => void;
+  /** Called with the bytes of each component that is loaded: those that stay on the GPU, and those that come when they are used. */
+  readonly onLoaded?: (component: string, bytes: number, streamed: number) => void;
   /** Told which kernels were launched. */
   readonly kernels?: KernelList;
   /** What was opened before. */
   readonly opened?: Opened;
+  /** Refuses a picture that takes more memory than the limit that was set; see PipelineOptions.maxVramBytes. */
+  readonly fits?: (request: GenerateRequest, plan: Plan) => Promise<void>;
   /** Weights are declared only, on a device that does nothing: their headers say what kernels depend on. */
   readonly rehearsal?: boolean;
 }
@@ -229,7 +234,7 @@ export interface Family {
 export interface Component<M> extends Disposable {
   /** The network. */
   readonly model: M;
-  /** Bytes of its weights on the GPU. */
+  /** Bytes of its weights, those that stream included. */
   readonly bytes: number;
 }
 
@@ -259,6 +264,7 @@ export async function loadComponent<M>(
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
     keepQuantised: c.keepQuantised,
+    streaming: streamingOf(subfolder, c.residency),
     signal: c.signal,
     onProgress: (bytes, totalBytes) =>
       c.onProgress?.({
@@ -272,8 +278,8 @@ export async function loadComponent<M>(
     began = performance.now();
     if (c.rehearsal) store.pretend();
     else await store.load();
-    c.onLoaded?.(subfolder, store.bytes);
-    return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
+    c.onLoaded?.(subfolder, store.bytes, store.streamed);
+    return { model, bytes: store.bytes + store.streamed, [Symbol.dispose]: () => store[Symbol.dispose]() };
   } catch (error) {
     store[Symbol.dispose]();
     throw error;
