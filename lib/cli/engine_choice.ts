@@ -42,4 +42,10 @@ export interface EngineChoice {
   readonly taesdPreviewOnly?: boolean;
   /** Largest activation in MiB. */
   readonly maxActivation?: number;
+  /** Type that weights get as they are read. */
+  readonly type?: string;
+  /** Other types by name, `REGEX=TYPE`. */
+  readonly tensorTypeRules?: string;
+  /** Whether quantised weights stay so on the GPU. */
+  readonly keepQuantised?: boolean;
 }

@@ -5,14 +5,16 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { formatMemory, type MemoryPlan, planMemory } from "../pipelines/memory.ts";
+import { checkPipelineOptions } from "../pipelines/checked_options.ts";
+import { formatMemory, type MemoryOptions, type MemoryPlan, planMemory } from "../pipelines/memory.ts";
 import { embeddedFolder, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { formatPlan } from "../scaling/plan.ts";
 import type { FolderSource } from "../weights/bytes.ts";
+import { weightOptions } from "./generate.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
-import { modelChoice, toRequest } from "./request.ts";
+import { modelChoice, toEngineChoice, toRequest } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Runs the command. */
@@ -21,9 +23,11 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const { model: folder = embeddedFolder() } = await openModel(modelChoice(options), terminal, {
     headersOnly: true,
   });
+  const weights = weightOptions(toEngineChoice(options));
+  checkPipelineOptions(weights);
   const info = await readModelInfo(folder);
   const result = planPicture(info, request);
-  const memory = await memoryOf(folder, request);
+  const memory = await memoryOf(folder, request, weights);
   if (options.flag.json) {
     terminal.print(JSON.stringify({ ...result, memory: typeof memory === "string" ? undefined : memory }));
     return;
@@ -36,9 +40,10 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
 async function memoryOf(
   folder: FolderSource,
   request: Omit<GenerateRequest, "prompt">,
+  options: MemoryOptions,
 ): Promise<MemoryPlan | string> {
   try {
-    return await planMemory(folder, { ...request, image: undefined, mask: undefined });
+    return await planMemory(folder, { ...request, image: undefined, mask: undefined }, options);
   } catch (error) {
     if (!(error instanceof LssgenError)) throw error;
     return `GPU memory: not known, ${error.message}`;

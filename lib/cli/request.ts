@@ -166,6 +166,9 @@ export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): Engi
     mask: options.text.mask ?? stored.mask,
     taesdPreviewOnly: options.flag.taesdPreviewOnly ?? stored.taesdPreviewOnly,
     maxActivation: options.number.maxActivation ?? stored.maxActivation,
+    type: options.text.type ?? stored.type,
+    tensorTypeRules: options.text.tensorTypeRules ?? stored.tensorTypeRules,
+    keepQuantised: options.flag.keepQuantised ?? stored.keepQuantised,
   };
 }
 
@@ -263,6 +266,9 @@ export function fromStored(
       mask: take("mask", "string") as string | undefined,
       taesdPreviewOnly: take("taesdPreviewOnly", "boolean") as boolean | undefined,
       maxActivation: take("maxActivation", "number") as number | undefined,
+      type: take("type", "string") as string | undefined,
+      tensorTypeRules: take("tensorTypeRules", "string") as string | undefined,
+      keepQuantised: take("keepQuantised", "boolean") as boolean | undefined,
     },
   };
 }

@@ -182,7 +182,11 @@ export class Weights {
         before += N[i] * rowBytes;
         return byteTransfers(
           forms[i],
-          { name, rows: N[i], rowBytes, wholeOnly: store.source.wholeOnly?.(name) ?? false },
+          {
+            ...{ name, rows: N[i], rowBytes },
+            wholeOnly: store.source.info(name)?.shape[0] !== N[i] ||
+              (store.source.wholeOnly?.(name) ?? false),
+          },
           (upload, bytes, at) => upload.raw(bufferOf(), start + at, bytes),
         );
       });

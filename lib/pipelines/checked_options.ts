@@ -5,6 +5,7 @@
  */
 
 import { LssgenError, shortJson } from "../errors.ts";
+import { typeRules, writableType } from "../weights/convert.ts";
 import type { GenerateOptions, GenerateRequest, PipelineOptions } from "./types.ts";
 
 /** What an option takes, as a sentence goes on after "expected". */
@@ -87,6 +88,10 @@ const PIPELINE: Readonly<Record<keyof PipelineOptions, Kind>> = {
   upsamplerWeights: "a folder",
   maxActivationBytes: "a number",
   keepQuantised: "true or false",
+  weightType: "a text",
+  weightTypeRules: "a text",
+  quantise: "a function",
+  quantiseLanes: "a number",
   tinyVae: "a folder",
   tinyDecode: "true or false",
   kernels: "an object",
@@ -110,6 +115,23 @@ export function checkPipelineOptions(options: unknown): void {
   if (dtype !== undefined && dtype !== "f16" && dtype !== "f32") throw bad("dtype", dtype, "f16 or f32");
   if (most !== undefined && !(most > 0)) throw bad("maxActivationBytes", most, "a number of bytes above 0");
   if (firstPicture !== undefined) checkTypes(firstPicture);
+  checkWeightType(options as PipelineOptions);
+}
+
+/** Refuses types that are not written, and what says something of them where there is none. */
+function checkWeightType(options: PipelineOptions): void {
+  const { weightType, weightTypeRules, quantiseLanes: lanes } = options;
+  if (weightType !== undefined) writableType(weightType);
+  if (weightTypeRules !== undefined) typeRules(weightTypeRules);
+  if (weightTypeRules && weightType === undefined) {
+    throw new LssgenError(
+      "bad_option",
+      "weightTypeRules (--tensor-type-rules) needs weightType (--type), the type of all other tensors",
+    );
+  }
+  if (lanes !== undefined && !(Number.isSafeInteger(lanes) && lanes >= 1 && lanes <= 256)) {
+    throw bad("quantiseLanes", lanes, "a whole number from 1 to 256");
+  }
 }
 
 /** Whether something can be asked for files by their paths. */

@@ -13,7 +13,7 @@ import { LOADING_BYTES } from "../residency/upload.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { familyOf, readFamily } from "./families.ts";
-import { Opened } from "./family.ts";
+import { Opened, retypingOf } from "./family.ts";
 import { KEPT_ENCODER_BYTES } from "./prompts.ts";
 import { rehearse } from "./rehearsing.ts";
 import type { GenerateRequest, PipelineOptions } from "./types.ts";
@@ -55,8 +55,17 @@ export const USUAL_ADAPTER: DeviceInfo = {
 };
 
 /** How the pipeline will be opened, and where. */
-export interface MemoryOptions
-  extends Pick<PipelineOptions, "dtype" | "keepQuantised" | "maxActivationBytes" | "tinyVae" | "tinyDecode"> {
+export interface MemoryOptions extends
+  Pick<
+    PipelineOptions,
+    | "dtype"
+    | "keepQuantised"
+    | "weightType"
+    | "weightTypeRules"
+    | "maxActivationBytes"
+    | "tinyVae"
+    | "tinyDecode"
+  > {
   /** The adapter, as its device says; one of usual limits without. */
   readonly adapter?: DeviceInfo;
   /** How its kernels read their operands, where that was measured. */
@@ -91,9 +100,10 @@ export async function planMemory(
     throw new LssgenError("unsupported", "The adapter has no shader-f16: dtype f32");
   }
   const { maxActivationBytes, keepQuantised } = options;
+  const retyping = retypingOf(options);
   const opened = new Opened();
   await rehearse(model, {
-    ...{ folder, index, device, dtype, maxActivationBytes, keepQuantised, opened },
+    ...{ folder, index, device, dtype, maxActivationBytes, keepQuantised, retyping, opened },
     onLoaded: (name, bytes) => loaded.set(name, bytes),
   }, device);
   const { footprint, weights } = device.memory.use();
