@@ -160,7 +160,7 @@ export class Weights {
     const changes = emptyChanges(forms, N, width);
     const expanded = exact || store.options.dtype === "f32" ? "f32" as const : "f16" as const;
     const shared = {
-      ...{ type, rowBytes, scale: 1, expanded },
+      ...{ type, rowBytes, expanded },
       ...scales && { scales },
       ...changes.length > 0 && { changes },
     };
