@@ -80,7 +80,6 @@ Deno.test("LoRAs of other tools are added to a base that stays quantised, with t
       ["flux_dev", "transformer", "denoiser", "flux_diffusers"],
       ["flux_dev", "transformer", "denoiser", "flux_kohya"],
       ["sd3", "transformer", "denoiser", "sd3_diffusers"],
-      ["sd15", "unet", "denoiser", "sd15_kohya"],
     ] as const
   ) {
     const base = retyped(

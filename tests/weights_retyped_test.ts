@@ -58,7 +58,9 @@ for (const [model, components] of Object.entries(COMPONENTS)) {
       const source = await openCheckpoint(folder(model), component);
       for (const type of ["Q8_0", "Q4_0", "Q4_K", "F16", "BF16"] as const) {
         // Most matrices of these tiny networks are too small to be chosen without a rule.
-        const rules = ["unet", "vae", "text_encoder"].includes(component) ? typeRules(`.=${type}`) : undefined;
+        const rules = ["unet", "vae", "text_encoder"].includes(component)
+          ? typeRules(`.=${type}`)
+          : undefined;
         const file = await converted(componentFile(source, "gguf"), { type, rules });
         const want = underDiffusersNames(file, kindsOf(component));
         const types = await assertSame(retyped(source, component, { type, rules }), want);
