@@ -35,7 +35,7 @@ export function filledBlocks(device: Device, type: QuantisedName, N: number, K: 
   for (let i = 0; i < bytes.length; i++) bytes[i] = (i * 89 + (i >> 8)) & 0x3b;
   const buffer = device.memory.take(bytes.length);
   device.gpu.queue.writeBuffer(buffer, 0, bytes);
-  return { buffer, N, K, stride: K, blocks: { type, rowBytes, at: 0, scale: 1, expanded: "f16" } };
+  return { buffer, N, K, stride: K, blocks: { type, rowBytes, at: 0, expanded: "f16" } };
 }
 
 function make(device: Device, M: number, N: number, K: number): BenchCase {

@@ -6,7 +6,7 @@
 //   S  [N, columns]  f32, with SCALED: factors of the stored values
 //   Y  [n1 − n0, stride]  f16 two in a u32, or f32 by Y_TYPE; stride is K filled up with zeros
 //
-// One invocation makes eight values.
+// One invocation makes 32 values.
 
 override WG: u32 = 64u;
 override Y_TYPE: u32 = 1u;        // 0 f32, 1 f16
@@ -18,7 +18,6 @@ override GATHER: u32 = 0u;        // rows by their numbers, those of n0 … n1 �
 struct Shape {
   n0: u32, n1: u32, K8: u32, stride8: u32,
   rowBytes: u32, wBase: u32, rank: u32, fold: u32,  // wBase: bytes before the bound part; fold: workgroups along x
-  scale: f32,    // of the whole tensor
   yBase: u32,    // loads of 16 bytes before row n0
   rows: u32,     // to gather
   bFirst: u32,   // row of W that is row 0 of B
@@ -27,13 +26,15 @@ struct Shape {
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
-@group(0) @binding(1) var<storage, read>       W: array<u32>;
+@group(0) @binding(1) var<storage, read>       W: array<vec4u>;
 @group(0) @binding(2) var<storage, read>       A: array<vec4u>;
 @group(0) @binding(3) var<storage, read>       B: array<u32>;
 @group(0) @binding(4) var<storage, read>       F: array<f32>;
 @group(0) @binding(5) var<storage, read>       S: array<f32>;
 @group(0) @binding(6) var<storage, read>       numbers: array<u32>;
 @group(0) @binding(7) var<storage, read_write> Y: array<vec4u>;
+
+fn wBits(at: u32) -> vec4u { return W[at]; }
 
 // include eights
 // include brains
@@ -52,11 +53,22 @@ fn oneOfB(at: u32) -> f32 {
   return bitcast<f32>(bits << 16u);
 }
 
+fn put(base: u32, at: u32, v: Eight) {
+  if (Y_TYPE == 0u) {
+    Y[base + at * 2u] = bitcast<vec4u>(v.lo);
+    Y[base + at * 2u + 1u] = bitcast<vec4u>(v.hi);
+  } else {
+    Y[base + at] = vec4u(
+      pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
+  }
+}
+
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let at = (group.y * s.fold + group.x) * WG + lane;
-  let row = at / s.stride8;
-  let k = at - row * s.stride8;
+  let units = (s.stride8 + 3u) / 4u;
+  let row = at / units;
+  let unit = at - row * units;
   var n = s.n0 + row;
   if (GATHER == 1u) {
     if (row >= s.rows) { return; }
@@ -64,13 +76,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (n < s.n0) { return; }
   }
   if (n >= s.n1) { return; }
-  var v = Eight();
-  if (k < s.K8) {
-    let blocks = BLOCK_VALUES / 8u;
-    v = eightOf(n * s.rowBytes - s.wBase + k / blocks * BLOCK_BYTES, k % blocks);
-    var scale = s.scale;
-    if (SCALED == 1u) { scale *= S[n * s.sColumns + (s.at8 + k) / s.sWidth8]; }
-    v = Eight(v.lo * scale, v.hi * scale);
+  let bytes = unitOf(n * s.rowBytes - s.wBase + unit / BLOCK_UNITS * BLOCK_BYTES, unit % BLOCK_UNITS);
+  let first = row * s.stride8 + unit * 4u;
+  // unroll e 4
+  {
+    let k = unit * 4u + e;
+    var v = eightOf(bytes, e);
+    if (SCALED == 1u) {
+      let scale = S[n * s.sColumns + (s.at8 + k) / s.sWidth8];
+      v = Eight(v.lo * scale, v.hi * scale);
+    }
     if (CHANGED == 1u) {
       for (var r = 0u; r < s.rank; r++) {
         let b = F[r] * oneOfB((n - s.bFirst) * s.rank + r);
@@ -78,12 +93,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         v = Eight(v.lo + b * a.lo, v.hi + b * a.hi);
       }
     }
+    // Rows of 8-bit values may end within a unit.
+    if (k < s.stride8) { put(s.yBase, first + e, v); }
   }
-  if (Y_TYPE == 0u) {
-    Y[s.yBase + at * 2u] = bitcast<vec4u>(v.lo);
-    Y[s.yBase + at * 2u + 1u] = bitcast<vec4u>(v.hi);
-  } else {
-    Y[s.yBase + at] = vec4u(
-      pack2x16float(v.lo.xy), pack2x16float(v.lo.zw), pack2x16float(v.hi.xy), pack2x16float(v.hi.zw));
-  }
+  // end
 }

@@ -18,18 +18,15 @@ override SCALED: u32 = 0u;
 // include linear_shape
 
 @group(0) @binding(1) var<storage, read>       X: array<vec4u>;
-@group(0) @binding(2) var<storage, read>       W: array<u32>;
+@group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 @group(0) @binding(7) var<storage, read>       S: array<f32>;
+fn wBits(at: u32) -> vec4u { return W[at]; }
+fn xBits(at: u32) -> vec4u { return X[at]; }
 
 // include eights
 // include quants
 
-fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) { v = wide(X[at * 2u], X[at * 2u + 1u]); } else { v = halves(X[at]); }
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
+// include quant_products
 
 const LANES = 64u;
 var<workgroup> partial: array<f32, LANES * RM * RN>;
@@ -44,22 +41,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
   // include linear_sums
 
-  let blocks = BLOCK_VALUES / 8u;
-  for (var k = lane; k < s.K8; k += LANES) {
-    // unroll i RM
-    let a#i = loadX(x#i + k);
-    // end
-    let block = k / blocks * BLOCK_BYTES;
-    // unroll j RN
-    var v#j = eightOf(w#j + block, k % blocks);
-    if (SCALED == 1u) {
-      let scale = S[c#j * s.sColumns + (s.sAt8 + k) / s.sWidth8];
-      v#j = Eight(v#j.lo * scale, v#j.hi * scale);
-    }
-    // unroll i RM
-    acc#i_#j = mac4(mac4(acc#i_#j, a#i.lo, v#j.lo), a#i.hi, v#j.hi);
-    // end
-    // end
+  for (var unit = lane; unit < (s.K8 + 3u) / 4u; unit += LANES) {
+    // include quant_unit
   }
   // unroll i RM
   // unroll j RN
@@ -80,5 +63,5 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
   var shift = 0.0;
   if (s.hasBias == 1u) { shift = bias[c]; }
-  store(partial[lane] * s.wScale, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  store(partial[lane], shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
 }

@@ -43,14 +43,14 @@ function weightOf(
     : quantise(plain, type as WritableType)!;
   const values = isBlocks(type) ? dequantise(bytes, type) : toF32(bytes, type);
   const size = Math.ceil(bytes.length / 16) * 16;
-  const buffer = device.gpu.createBuffer({ size, usage: 0x80 | 0x08 });
+  const buffer = device.gpu.createBuffer({ size, usage: 0x80 | 0x04 | 0x08 });
   const padded = new Uint8Array(size);
   padded.set(bytes);
   device.gpu.queue.writeBuffer(buffer, 0, padded);
   const rowBytes = blockBytes(type, K);
   assertEquals(rowBytes * N, bytes.length);
   return {
-    weight: { buffer, N, K, stride: K, blocks: { type, rowBytes, at: 0, scale: 1, expanded } },
+    weight: { buffer, N, K, stride: K, blocks: { type, rowBytes, at: 0, expanded } },
     values,
   };
 }
@@ -91,9 +91,10 @@ Deno.test("every quantised type is expanded to the values that the reader of fil
 Deno.test("products of few and of many rows by a quantised weight equal an f64 loop", async () => {
   using device = await openDevice();
   for (const type of NAMES) {
-    for (
-      const [M, N, K] of [[1, 5, 256], [2, 33, 512], [3, 9, 256], [7, 10, 768], [8, 3, 256], [37, 50, 256]]
-    ) {
+    // Each number of rows has a kernel, whose code of a unit depends on the type alone: all of them for two types.
+    const thorough = type === "Q4_0" || type === "Q6_K";
+    const shapes = thorough ? [[2, 33, 512], [3, 9, 256], [7, 10, 768], [37, 50, 256]] : [];
+    for (const [M, N, K] of [[1, 5, 512], ...shapes]) {
       const { weight, values } = weightOf(device, type, N, K);
       const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
       const bias = Float32Array.from({ length: N }, (_, i) => noise(i + 99));

@@ -48,4 +48,10 @@ export interface EngineChoice {
   readonly offload?: "cpu" | "disk";
   /** Most MiB that offload "cpu" keeps. */
   readonly maxOffload?: number;
+  /** Type that weights get as they are read. */
+  readonly type?: string;
+  /** Other types by name, `REGEX=TYPE`. */
+  readonly tensorTypeRules?: string;
+  /** Whether quantised weights stay so on the GPU. */
+  readonly keepQuantised?: boolean;
 }

@@ -16,6 +16,7 @@ import type {
   GenerateRequest,
   GenerateResult,
   Pipeline,
+  PipelineOptions,
   Progress,
 } from "../pipelines/text_to_image.ts";
 import { firstSeed } from "../random.ts";
@@ -32,6 +33,7 @@ import { PARAMETERS_KEYWORD, pictureFile } from "./picture.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
 import { followedPaths, fromStored, loraSpec, toEngineChoice, toRequest } from "./request.ts";
 import type { EngineChoice } from "./engine_choice.ts";
+import { quantiseOnWorkers } from "./quantisers.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "./version.ts";
 
@@ -266,14 +268,25 @@ export async function openPipeline(
     maxVramBytes: bytesOf(engine.maxVram),
     offload: engine.offload,
     maxOffloadBytes: bytesOf(engine.maxOffload),
+    ...weightOptions(engine),
+    quantise: (values, type) => quantiseOnWorkers(values, type),
+    quantiseLanes: navigator.hardwareConcurrency,
     signal: terminal.signal,
     onProgress,
     firstPicture,
   });
 }
 
-function bytesOf(mib: number | undefined): number | undefined {
+/** MiB of an option as bytes. */
+export function bytesOf(mib: number | undefined): number | undefined {
   return mib === undefined ? undefined : mib * 2 ** 20;
+}
+
+/** What the options say of the weights' types. */
+export function weightOptions(
+  { type: weightType, tensorTypeRules: weightTypeRules, keepQuantised }: EngineChoice,
+): Pick<PipelineOptions, "weightType" | "weightTypeRules" | "keepQuantised"> {
+  return { weightType, weightTypeRules, keepQuantised };
 }
 
 /** `apple.png: 512×512, seed 42, 12.3 s (load 1.20 s, denoise 9.10 s, …)`. */

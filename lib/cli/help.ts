@@ -31,11 +31,11 @@ export const GROUPS: readonly (readonly [title: string, names: string])[] = [
     "refine-steps spectral-delta",
   ],
   ["From a picture", "init-img strength mask from"],
-  ["What is converted", "type tensor-type-rules"],
+  ["Types of the weights", "type tensor-type-rules"],
   ["What is fetched", "include exclude revision local-dir"],
   ["Files", "out force output-begin-idx disable-image-metadata"],
   ["Previews", "preview preview-path preview-interval taesd taesd-preview-only"],
-  ["Memory and speed", "dtype max-activation max-vram offload max-offload threads"],
+  ["Memory and speed", "dtype keep-quantised max-activation max-vram offload max-offload threads"],
   ["Server", "host port token cors max-size"],
   ["Messages", "json quiet verbose mode help"],
 ];

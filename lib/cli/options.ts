@@ -638,15 +638,25 @@ export const OPTIONS: readonly Option[] = [
     name: "type",
     type: "text",
     value: "TYPE",
-    help: `type of matrices: ${WRITABLE_TYPES.map((type) => type.toLowerCase()).join(", ")}`,
-    commands: ["convert"],
+    help: `type of matrices, quantised as they are read: ${
+      WRITABLE_TYPES.map((type) => type.toLowerCase()).join(", ")
+    }`,
+    commands: ["convert", "generate", "plan", "compare", "serve"],
   },
   {
     name: "tensor-type-rules",
     type: "text",
     value: "RULES",
     help: 'other types by name, REGEX=TYPE with commas between: "attn=q8_0,vae=f16"',
-    commands: ["convert"],
+    commands: ["convert", "generate", "plan", "compare", "serve"],
+  },
+  {
+    name: "keep-quantised",
+    type: "flag",
+    negatable: true,
+    fallback: "where a part would take more than 512 MiB in 16 bits",
+    help: "GGUF, FP8 and --type weights stay so on the GPU: less memory, some of the speed",
+    commands: ["generate", "plan", "compare", "serve"],
   },
   {
     name: "json",

@@ -5,14 +5,16 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { formatMemory, type MemoryPlan, planMemory } from "../pipelines/memory.ts";
+import { checkPipelineOptions } from "../pipelines/checked_options.ts";
+import { formatMemory, type MemoryOptions, type MemoryPlan, planMemory } from "../pipelines/memory.ts";
 import { embeddedFolder, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { formatPlan } from "../scaling/plan.ts";
 import type { FolderSource } from "../weights/bytes.ts";
+import { bytesOf, weightOptions } from "./generate.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
-import { modelChoice, toRequest } from "./request.ts";
+import { modelChoice, toEngineChoice, toRequest } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Runs the command. */
@@ -21,9 +23,14 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const { model: folder = embeddedFolder() } = await openModel(modelChoice(options), terminal, {
     headersOnly: true,
   });
+  const weights = weightOptions(toEngineChoice(options));
+  checkPipelineOptions(weights);
   const info = await readModelInfo(folder);
   const result = planPicture(info, request);
-  const memory = await memoryOf(folder, request, options.number.maxVram);
+  const memory = await memoryOf(folder, request, {
+    ...weights,
+    maxVramBytes: bytesOf(options.number.maxVram),
+  });
   if (options.flag.json) {
     terminal.print(JSON.stringify({ ...result, memory: typeof memory === "string" ? undefined : memory }));
     return;
@@ -36,12 +43,10 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
 async function memoryOf(
   folder: FolderSource,
   request: Omit<GenerateRequest, "prompt">,
-  maxVram: number | undefined,
+  options: MemoryOptions,
 ): Promise<MemoryPlan | string> {
   try {
-    return await planMemory(folder, { ...request, image: undefined, mask: undefined }, {
-      maxVramBytes: maxVram === undefined ? undefined : maxVram * 2 ** 20,
-    });
+    return await planMemory(folder, { ...request, image: undefined, mask: undefined }, options);
   } catch (error) {
     if (!(error instanceof LssgenError) || error.code === "out_of_memory") throw error;
     return `GPU memory: not known, ${error.message}`;

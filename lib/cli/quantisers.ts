@@ -44,3 +44,29 @@ export class Quantisers implements Disposable {
     for (const worker of this.all) worker.terminate();
   }
 }
+
+/** Workers without work for this long end: a process does not wait for them, and a picture needs their memory. */
+const IDLE_MS = 1000;
+let pool:
+  | { readonly quantisers: Quantisers; busy: number; timer?: ReturnType<typeof setTimeout> }
+  | undefined;
+
+/** {@linkcode Quantisers.quantise} on workers that begin with the first piece and end after the last. */
+export async function quantiseOnWorkers(
+  values: Float32Array<ArrayBuffer>,
+  type: WritableType,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  const mine = pool ??= { quantisers: new Quantisers(navigator.hardwareConcurrency), busy: 0 };
+  clearTimeout(mine.timer);
+  mine.busy++;
+  try {
+    return await mine.quantisers.quantise(values, type);
+  } finally {
+    if (--mine.busy === 0) {
+      mine.timer = setTimeout(() => {
+        pool = undefined;
+        mine.quantisers[Symbol.dispose]();
+      }, IDLE_MS);
+    }
+  }
+}

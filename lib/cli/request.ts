@@ -169,6 +169,9 @@ export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): Engi
     maxVram: options.number.maxVram,
     offload: options.text.offload as EngineChoice["offload"],
     maxOffload: options.number.maxOffload,
+    type: options.text.type ?? stored.type,
+    tensorTypeRules: options.text.tensorTypeRules ?? stored.tensorTypeRules,
+    keepQuantised: options.flag.keepQuantised ?? stored.keepQuantised,
   };
 }
 
@@ -266,6 +269,9 @@ export function fromStored(
       mask: take("mask", "string") as string | undefined,
       taesdPreviewOnly: take("taesdPreviewOnly", "boolean") as boolean | undefined,
       maxActivation: take("maxActivation", "number") as number | undefined,
+      type: take("type", "string") as string | undefined,
+      tensorTypeRules: take("tensorTypeRules", "string") as string | undefined,
+      keepQuantised: take("keepQuantised", "boolean") as boolean | undefined,
     },
   };
 }

@@ -11,8 +11,8 @@ import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { attention } from "../ops/attention.ts";
 import { activation, add } from "../ops/elementwise.ts";
-import { timestepProjection } from "../ops/embedding.ts";
-import { linear, type LinearWeights } from "../ops/linear.ts";
+import { embedTokens, timestepProjection } from "../ops/embedding.ts";
+import { linear, type LinearWeights, type Matrix } from "../ops/linear.ts";
 import { layerNorm } from "../ops/norm.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import { qkNormRope, type QkNorms } from "../ops/qk_norm_rope.ts";
@@ -96,7 +96,7 @@ export interface Sd3Input {
 /** SD3Transformer2DModel. */
 export class Sd3Transformer {
   private readonly proj: LinearWeights;
-  private readonly positions: Tensor;
+  private readonly positions: Matrix;
   private readonly timestepEmbedder: readonly [LinearWeights, LinearWeights];
   private readonly textEmbedder: readonly [LinearWeights, LinearWeights];
   private readonly contextEmbedder: LinearWeights;
@@ -111,7 +111,9 @@ export class Sd3Transformer {
     const D = this.D = c.num_attention_heads * c.attention_head_dim;
     const p = c.patch_size;
     this.proj = w.linear("pos_embed.proj", D, c.in_channels * p * p, { stored: [D, c.in_channels, p, p] });
-    this.positions = w.table("pos_embed.pos_embed", [1, c.pos_embed_max_size ** 2, D]);
+    const places = c.pos_embed_max_size ** 2;
+    // As stored: in f32 the table of SD3.5 medium would take a gigabyte.
+    this.positions = w.matrix(["pos_embed.pos_embed"], [places], D, { stored: [1, places, D], exact: true });
     const embed = w.at("time_text_embed");
     const mlp = (name: string, K: number) =>
       [embed.linear(`${name}.linear_1`, D, K), embed.linear(`${name}.linear_2`, D, D)] as const;
@@ -186,14 +188,11 @@ export class Sd3Transformer {
     }
     const top = Math.floor((side - h) / 2);
     const left = Math.floor((side - w) / 2);
-    const D = this.D;
-    const crop = r.tensor([B, h * w, D], "f32");
-    for (let b = 0; b < B; b++) {
-      for (let y = 0; y < h; y++) {
-        r.copy(this.positions, ((top + y) * side + left) * D * 4, crop, (b * h + y) * w * D * 4, w * D * 4);
-      }
-    }
-    return crop;
+    const places = Int32Array.from({ length: B * h * w }, (_, i) => {
+      const y = Math.floor(i / w) % h;
+      return (top + y) * side + left + i % w;
+    });
+    return embedTokens(r, places, [B, h * w], this.positions);
   }
 }
 

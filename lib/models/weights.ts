@@ -171,7 +171,7 @@ export class Weights {
     const changes = emptyChanges(forms, N, width);
     const expanded = exact || store.options.dtype === "f32" ? "f32" as const : "f16" as const;
     const shared = {
-      ...{ type, rowBytes, scale: 1, expanded },
+      ...{ type, rowBytes, expanded },
       ...scales && { scales },
       ...changes.length > 0 && { changes },
     };
@@ -198,7 +198,11 @@ export class Weights {
           before += N[i] * rowBytes;
           return byteTransfers(
             forms[i],
-            { name, rows: N[i], rowBytes, wholeOnly: store.source.wholeOnly?.(name) ?? false },
+            {
+              ...{ name, rows: N[i], rowBytes },
+              wholeOnly: store.source.info(name)?.shape[0] !== N[i] ||
+                (store.source.wholeOnly?.(name) ?? false),
+            },
             (upload, bytes, at) => upload.raw(bufferOf(), start + at, bytes),
           );
         });

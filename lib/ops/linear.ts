@@ -8,7 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
-import { chooseMatmul, workgroupConstants } from "../gpu/tune.ts";
+import { chooseMatmul, operandsOf, workgroupConstants } from "../gpu/tune.ts";
 import { type Dtype, DTYPE_BYTES, type Rows, sequence, type Tensor } from "../tensor.ts";
 import { blockConstants, expand, type QuantisedMatrix, rawBytes, scaleParams } from "./quantised.ts";
 import { bindBytes, fold } from "./window.ts";
@@ -149,39 +149,48 @@ interface Product {
 /** Rows up to which a quantised weight is expanded on the way; above, once for the whole product. */
 const FEW_ROWS = 8;
 
-/** Rows and columns of a workgroup of shaders/matmul_quants.wgsl, the least that hold M rows. */
-const FEW_KERNELS: readonly { readonly RM: number; readonly RN: number }[] = [
-  { RM: 1, RN: 4 },
-  { RM: 2, RN: 4 },
-  { RM: 4, RN: 4 },
-  { RM: 8, RN: 2 },
-];
+/** Rows and columns of a workgroup, or of an invocation that reads textures: the least that hold M rows. */
+const FEW_KERNELS: Readonly<Record<"buffers" | "texels", readonly { RM: number; RN: number }[]>> = {
+  buffers: [{ RM: 1, RN: 4 }, { RM: 2, RN: 4 }, { RM: 4, RN: 4 }, { RM: 8, RN: 2 }],
+  texels: [{ RM: 1, RN: 4 }, { RM: 2, RN: 4 }, { RM: 4, RN: 2 }, { RM: 8, RN: 2 }],
+};
+/** Invocations of a workgroup of shaders/matmul_quants_texels.wgsl. */
+const FEW_WX = 16;
 
 /** Few rows by a quantised weight. */
 function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
   const { input, to, add, M, N } = p;
-  const { rowBytes, at, type, scale, scales } = weight.blocks;
-  const { RM, RN } = FEW_KERNELS.find(({ RM }) => RM >= M)!;
+  const { rowBytes, at, type, scales } = weight.blocks;
+  const texels = operandsOf(r.device) === "texels";
+  const { RM, RN } = FEW_KERNELS[texels ? "texels" : "buffers"].find(({ RM }) => RM >= M)!;
   const limit = r.device.info.maxBindingBytes;
   const raw = rawBytes(weight);
-  const whole = raw.byteLength <= limit;
+  const whole = raw.byteLength <= (texels ? MAX_TEXEL_BYTES : limit);
   const step = whole ? N : Math.max(1, Math.floor((limit - 512) / rowBytes));
   const [X, Y, R] = [input, to, add].map((t) => t && bindRows(t, 0, M, bytesOf(t), fits(t, limit)));
+  using _texels = r.scope();
+  const x = texels ? r.texels(X!) : X!;
   for (let n0 = 0; n0 < N; n0 += step) {
     const nEnd = Math.min(N, n0 + step);
+    using _part = r.scope();
     const W = bindBytes(raw, n0 * rowBytes, nEnd * rowBytes, whole);
-    const groups = fold(Math.ceil((nEnd - n0) / RN));
+    const operand = !texels ? W : whole ? r.weightTexels(weight.buffer, W.size) : r.texels(W);
+    const groups = fold(Math.ceil((nEnd - n0) / (texels ? FEW_WX * RN : RN)));
     launch(r, p, {
-      shader: `matmul_quants@RM=${RM},RN=${RN}`,
-      constants: { ...blockConstants(type), SCALED: scales ? 1 : 0 },
+      shader: `${texels ? "matmul_quants_texels" : "matmul_quants"}@RM=${RM},RN=${RN}`,
+      constants: {
+        ...blockConstants(type),
+        SCALED: scales ? 1 : 0,
+        ...texels && { WX: FEW_WX },
+      },
       rows: [0, M],
       columns: [n0, nEnd],
       stride8: rowBytes,
       wBase8: (W.offset - at) >>> 0,
-      quantised: { scale, params: scaleParams(weight.blocks), factors: scales?.factors },
+      quantised: { params: scaleParams(weight.blocks), factors: scales?.factors },
       groups,
       X: X!,
-      operands: [X!, W],
+      operands: [x, operand],
       Y: Y!,
       R,
     });
@@ -280,12 +289,8 @@ interface Launch {
   /** Where the weight's rows lie, in the kernel's units. */
   readonly stride8: number;
   readonly wBase8: number;
-  /** What only quantised weights have: factor of all values, factors of rows. */
-  readonly quantised?: {
-    readonly scale: number;
-    readonly params: readonly number[];
-    readonly factors: Tensor | undefined;
-  };
+  /** What only quantised weights have: factors of their values. */
+  readonly quantised?: { readonly params: readonly number[]; readonly factors: Tensor | undefined };
   readonly groups: readonly [number, number];
   /** Where x, y and the residual are bound from. */
   readonly X: Binding;
@@ -323,7 +328,7 @@ function launch(r: Recorder, { input, to, add, N, K, S, bias, options: o }: Prod
         f32(o.scale ?? 1),
         l.groups[0],
       ],
-      ...[bias ? 1 : 0, ...l.quantised ? [f32(l.quantised.scale), ...l.quantised.params] : []],
+      ...[bias ? 1 : 0, ...l.quantised?.params ?? []],
     ],
     buffers: [...l.operands, bias, o.gate, R, Y, ...l.quantised ? [l.quantised.factors] : []],
     groups: [l.groups[0], l.groups[1]],

@@ -6,7 +6,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
+import type { Binding, Recorder } from "../gpu/recorder.ts";
 import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor.ts";
 import { bindBytes, fold } from "./window.ts";
 
@@ -97,8 +97,6 @@ export interface Blocks {
   readonly rowBytes: number;
   /** First byte of a row's part, where the matrix is some columns of a wider one. */
   readonly at: number;
-  /** Factor of all values. */
-  readonly scale: number;
   /** What products of many rows expand it to. */
   readonly expanded: Dtype;
   /** Factors beside it. */
@@ -121,10 +119,15 @@ export interface QuantisedMatrix {
   readonly blocks: Blocks;
 }
 
+/** Values that kernels expand at once. */
+const UNIT = 32;
+
 /** Constants of shaders/parts/quants.wgsl. */
 export function blockConstants(type: QuantisedName): Readonly<Record<string, number>> {
   const { code, values, bytes } = QUANTISED[type];
-  return { TYPE: code, BLOCK_BYTES: bytes, BLOCK_VALUES: values };
+  // Of values of one byte any number makes a block.
+  const units = Math.max(1, values / UNIT);
+  return { TYPE: code, BLOCK_BYTES: values < UNIT ? UNIT : bytes, BLOCK_UNITS: units };
 }
 
 /** Bytes of `K` values of a type. @throws {LssgenError} `bad_tensor` for a part of a block. */
@@ -185,10 +188,10 @@ function dispatchRows(
   },
 ): void {
   const { K, stride, blocks } = weight;
-  const { type, rowBytes, at, scale, scales, expanded } = blocks;
+  const { type, rowBytes, at, scales, expanded } = blocks;
   const raw = rawBytes(weight);
   const from = bindBytes(raw, n * rowBytes, end * rowBytes, raw.byteLength <= r.device.info.maxBindingBytes);
-  const groups = fold(Math.ceil(rows * stride / 8 / WG));
+  const groups = fold(Math.ceil(rows * Math.ceil(stride / UNIT) / WG));
   const eighths = eighthsOf(blocks);
   r.dispatch({
     shader: "expand",
@@ -205,7 +208,7 @@ function dispatchRows(
     params: [
       ...[n, end, K / 8, stride / 8],
       ...[rowBytes, (from.offset - at) >>> 0, change?.rank ?? 0, groups[0]],
-      ...[f32(scale), skipped, numbers ? rows : 0, change?.first ?? 0],
+      ...[skipped, numbers ? rows : 0, change?.first ?? 0],
       ...[eighths.whole, eighths.at, ...scaleParams(blocks).slice(0, 2)],
     ],
     buffers: [from, change?.down, change?.up, change?.factors, scales?.factors, numbers, to],

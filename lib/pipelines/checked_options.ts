@@ -5,6 +5,7 @@
  */
 
 import { LssgenError, shortJson } from "../errors.ts";
+import { typeRules, writableType } from "../weights/convert.ts";
 import type { GenerateOptions, GenerateRequest, PipelineOptions } from "./types.ts";
 
 /** What an option takes, as a sentence goes on after "expected". */
@@ -90,6 +91,10 @@ const PIPELINE: Readonly<Record<keyof PipelineOptions, Kind>> = {
   offload: "a text",
   maxOffloadBytes: "a number",
   keepQuantised: "true or false",
+  weightType: "a text",
+  weightTypeRules: "a text",
+  quantise: "a function",
+  quantiseLanes: "a number",
   tinyVae: "a folder",
   tinyDecode: "true or false",
   kernels: "an object",
@@ -129,6 +134,23 @@ export function checkPipelineOptions(options: unknown): void {
     );
   }
   if (firstPicture !== undefined) checkTypes(firstPicture);
+  checkWeightType(options as PipelineOptions);
+}
+
+/** Refuses types that are not written, and what says something of them where there is none. */
+function checkWeightType(options: PipelineOptions): void {
+  const { weightType, weightTypeRules, quantiseLanes: lanes } = options;
+  if (weightType !== undefined) writableType(weightType);
+  if (weightTypeRules !== undefined) typeRules(weightTypeRules);
+  if (weightTypeRules && weightType === undefined) {
+    throw new LssgenError(
+      "bad_option",
+      "weightTypeRules (--tensor-type-rules) needs weightType (--type), the type of all other tensors",
+    );
+  }
+  if (lanes !== undefined && !(Number.isSafeInteger(lanes) && lanes >= 1 && lanes <= 256)) {
+    throw bad("quantiseLanes", lanes, "a whole number from 1 to 256");
+  }
 }
 
 /** Whether something can be asked for files by their paths. */

@@ -17,14 +17,16 @@ import { ENTRIES } from "../schedulers/entry.ts";
 import type { Step } from "../schedulers/types.ts";
 import type { Dtype, Tensor } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { type Checkpoint, openCheckpoint } from "../weights/checkpoint.ts";
+import { type Checkpoint, kindsOf, openCheckpoint } from "../weights/checkpoint.ts";
+import { typeRules, writableType } from "../weights/convert.ts";
 import { loadTokenizer, type TokenizerFolder } from "../text/load_tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, MOST, readConfig } from "../weights/model_folder.ts";
+import { retyped, type Retyping } from "../weights/retyped.ts";
 import { checkQuantization } from "../weights/scales.ts";
 import { type Residency, streamingOf } from "./residency.ts";
-import type { GenerateRequest, ModelInfo, Progress } from "./types.ts";
+import type { GenerateRequest, ModelInfo, PipelineOptions, Progress } from "./types.ts";
 
 /** What is asked of the text encoders. */
 export interface PromptRequest {
@@ -108,6 +110,8 @@ export interface LoadContext {
   readonly loras?: Pick<LoraSet, "apply">;
   /** See PipelineOptions.keepQuantised. */
   readonly keepQuantised?: boolean;
+  /** Types that weights get as they are read. */
+  readonly retyping?: Retyping;
   /** See PipelineOptions.maxActivationBytes. */
   readonly maxActivationBytes?: number;
   /** What stays on the GPU; large text encoders stream without it, all else stays. */
@@ -252,15 +256,33 @@ export function partOf(subfolder: string): string {
   return subfolder === "transformer" || subfolder === "unet" ? "denoiser" : subfolder;
 }
 
+/** Whether files of a whole model have a text encoder under OpenCLIP's names. */
+function isOpenClip(index: ModelIndex | undefined, subfolder: string): boolean {
+  return subfolder === "text_encoder_2" && (index?.pipeline.startsWith("StableDiffusionXL") ?? false);
+}
+
+/** What a component's weights become as they are read; undefined where they stay as they are. */
+export function retypingOf(
+  { weightType, weightTypeRules, quantise, quantiseLanes: lanes }: PipelineOptions,
+): Retyping | undefined {
+  if (weightType === undefined) return undefined;
+  return { type: writableType(weightType), rules: typeRules(weightTypeRules ?? ""), quantise, lanes };
+}
+
 /** Loads one component folder; "" is the folder itself. */
 export async function loadComponent<M>(
-  c: Omit<LoadContext, "index">,
+  c: Omit<LoadContext, "index"> & { readonly index?: ModelIndex },
   subfolder: string,
   build: (w: Weights, config: ConfigReader) => M,
 ): Promise<Component<M>> {
   const config = await readConfig(c.folder, subfolder === "" ? "config.json" : `${subfolder}/config.json`);
   checkQuantization(config);
-  const stored = await (c.opened ?? new Opened()).checkpoint(c.folder, subfolder, !c.rehearsal);
+  const opened = await (c.opened ?? new Opened()).checkpoint(c.folder, subfolder, !c.rehearsal);
+  const { retyping } = c;
+  // What was trained beside the model is small, and no part of a converted file.
+  const stored = retyping && kindsOf(subfolder)
+    ? retyped(opened, subfolder, { ...retyping, openClip: isOpenClip(c.index, subfolder) })
+    : opened;
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
     keepQuantised: c.keepQuantised,

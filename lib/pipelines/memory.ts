@@ -12,7 +12,7 @@ import { forceTuning, type MatmulTuning } from "../gpu/tune.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { familyOf, readFamily } from "./families.ts";
-import { Opened } from "./family.ts";
+import { Opened, retypingOf } from "./family.ts";
 import { type Budget, leastPeak, planBudget, type PlannedComponent } from "./memory_budget.ts";
 import type { GenerateRequest, PipelineOptions } from "./types.ts";
 
@@ -46,6 +46,8 @@ export interface MemoryOptions extends
     PipelineOptions,
     | "dtype"
     | "keepQuantised"
+    | "weightType"
+    | "weightTypeRules"
     | "maxActivationBytes"
     | "maxVramBytes"
     | "offload"
@@ -86,8 +88,9 @@ export async function planMemory(
     throw new LssgenError("unsupported", "The adapter has no shader-f16: dtype f32");
   }
   const { maxActivationBytes, keepQuantised } = options;
+  const retyping = retypingOf(options);
   const opened = new Opened();
-  const context = { folder, index, device, dtype, maxActivationBytes, keepQuantised, opened };
+  const context = { folder, index, device, dtype, maxActivationBytes, keepQuantised, retyping, opened };
   const { residency: _, ...budget } = await planBudget(model, context);
   return { ...budget, least: await leastPeak(model, context) };
 }

@@ -18,7 +18,7 @@ import { checkPipelineOptions, isFolder } from "./checked_options.ts";
 import { TextToImage } from "./drawing.ts";
 import { embeddedFolder } from "./embedded_model.ts";
 import { familyOf, readFamily } from "./families.ts";
-import { type LoadContext, Opened } from "./family.ts";
+import { type LoadContext, Opened, retypingOf } from "./family.ts";
 import { hostMemory, keptWithin, planBudget } from "./memory_budget.ts";
 import { openNetworks } from "./networks.ts";
 import { openLoras } from "./prompt_loras.ts";
@@ -125,6 +125,7 @@ export async function createPipeline(
     const { signal, onProgress } = options;
     const dtype = options.dtype ?? (device.info.f16 ? "f16" : "f32");
     const { maxActivationBytes, keepQuantised } = options;
+    const retyping = retypingOf(options);
     const memory = options.kernels ?? storedKernels;
     const key = kernelListKey(device, info.name, dtype);
     const known = memory.recall(key);
@@ -138,6 +139,7 @@ export async function createPipeline(
       dtype,
       maxActivationBytes,
       keepQuantised,
+      retyping,
       signal,
       onProgress,
       kernels: new KernelList(memory, key, known),

@@ -13,6 +13,7 @@ import type { Entry } from "../schedulers/entry.ts";
 import type { Dtype } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import type { Lora } from "../weights/lora.ts";
+import type { WritableType } from "../weights/quantise.ts";
 
 /** A picture asked for. What is left out is the model's own default ({@linkcode ModelInfo.defaults}). */
 export interface GenerateRequest {
@@ -277,6 +278,20 @@ export interface PipelineOptions {
    * Without it, components that would take more than 512 MiB in 16 bits do.
    */
   readonly keepQuantised?: boolean;
+  /**
+   * Quantises the model's weights as they are read: `q8_0`, `q4_k`, `f16`, … What is chosen, and what becomes of it, is what `convert`
+   * would write. Their blocks stay on the GPU as {@linkcode keepQuantised} says.
+   */
+  readonly weightType?: string;
+  /** Tensors that get another type: `REGEX=TYPE`, with commas between; needs {@linkcode weightType}. */
+  readonly weightTypeRules?: string;
+  /** Quantises a piece of a tensor elsewhere, in a worker say; here without it. `undefined`: the type cannot hold the values. */
+  readonly quantise?: (
+    values: Float32Array<ArrayBuffer>,
+    type: WritableType,
+  ) => Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** Pieces that `quantise` works on at once; 1 without it. */
+  readonly quantiseLanes?: number;
   /** Called while weights are loaded. */
   readonly onProgress?: (progress: Progress) => void;
   /** Stops loading. */

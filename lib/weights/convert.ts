@@ -262,21 +262,10 @@ async function writeTensor(
   options: ConvertOptions,
   onPiece: (bytes: number) => void,
 ): Promise<number | undefined> {
-  const pack = options.quantise ?? ((values, type) => Promise.resolve(quantise(values, type)));
-  const make = async (rows: RowRange | undefined): Promise<Uint8Array<ArrayBuffer> | undefined> => {
-    if (from === to) return (await source.read(name, rows)).bytes;
-    const values = await source.readF32(name, rows);
-    if (!values.every(Number.isFinite)) {
-      throw new LssgenError(
-        "numeric",
-        `"${source.name}": tensor "${name}" holds ${values.find((v) => !Number.isFinite(v))}; ` +
-          "the checkpoint is damaged, get it again",
-      );
-    }
-    return await pack(values, to as WritableType);
-  };
+  const make = (rows: RowRange | undefined): Promise<Uint8Array<ArrayBuffer> | undefined> =>
+    quantised(source, { name, from }, to, rows, options.quantise);
   let at = begin;
-  const rest = pieces(shape);
+  const rest = piecesOf(shape);
   const ahead: { rows: RowRange | undefined; bytes: Promise<Uint8Array<ArrayBuffer> | undefined> }[] = [];
   try {
     while (rest.length + ahead.length > 0) {
@@ -298,8 +287,32 @@ async function writeTensor(
   }
 }
 
+/**
+ * Some rows of a tensor as a type; `undefined` when the type cannot hold its values.
+ *
+ * @throws {LssgenError} `numeric` for values that are not finite.
+ */
+export async function quantised(
+  source: Checkpoint,
+  { name, from }: Pick<PlannedTensor, "name" | "from">,
+  to: string,
+  rows: RowRange | undefined,
+  pack: ConvertOptions["quantise"] = (values, type) => Promise.resolve(quantise(values, type)),
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if (from === to) return (await source.read(name, rows)).bytes;
+  const values = await source.readF32(name, rows);
+  if (!values.every(Number.isFinite)) {
+    throw new LssgenError(
+      "numeric",
+      `"${source.name}": tensor "${name}" holds ${values.find((v) => !Number.isFinite(v))}; ` +
+        "the checkpoint is damaged, get it again",
+    );
+  }
+  return await pack(values, to as WritableType);
+}
+
 /** Ranges of the first axis of about {@linkcode PIECE} values; `undefined` is all of it. */
-function pieces(shape: readonly number[]): (RowRange | undefined)[] {
+export function piecesOf(shape: readonly number[]): (RowRange | undefined)[] {
   const all = elements(shape);
   if (all <= PIECE || shape.length < 2) return [undefined];
   const count = Math.max(1, Math.floor(PIECE / (all / shape[0])));

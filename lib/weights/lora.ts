@@ -9,6 +9,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { ByteSource } from "./bytes.ts";
+import { elements } from "../tensor.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { type Adapter, checkStrength, isPart, type LoraFile, readLora } from "./lora/adapters.ts";
 import { ChangedCheckpoint, type Planned } from "./lora/changed_checkpoint.ts";
@@ -31,6 +32,8 @@ export class LoraSet {
   private readonly owners = new Map<Adapter, string>();
   /** Changes that another change of the same file repeats under another name. */
   private readonly repeated = new Map<Adapter, Adapter>();
+  /** Quantised weights that files change in a way which needs their values. */
+  private readonly expanded = new Map<LoraFile, { keys: string[]; count: number; bytes: number }>();
 
   private constructor(private readonly files: readonly LoraFile[]) {}
 
@@ -87,8 +90,24 @@ export class LoraSet {
         plan.set(name, [...plan.get(name) ?? [], { adapter, targets: where.targets }]);
       }
     }
-    for (const [name, changes] of plan) if (changes.length === 0) plan.delete(name);
+    for (const [name, changes] of plan) {
+      if (changes.length === 0) plan.delete(name);
+      this.noteExpanded(checkpoint, name, changes);
+    }
     return plan.size === 0 ? checkpoint : new ChangedCheckpoint(checkpoint, plan);
+  }
+
+  /** Remembers a quantised weight that cannot stay so: what a change makes of it depends on its values, or is no product. */
+  private noteExpanded(checkpoint: Checkpoint, name: string, changes: readonly Planned[]): void {
+    const { dtype, shape } = { ...checkpoint.info(name)!, ...checkpoint.stored?.(name) };
+    const cause = changes.find(({ adapter }) => !adapter.change.lowRank);
+    if (!cause || !/^(Q\d|F8_|I8$)/.test(dtype) || shape.length < 2) return;
+    const { file, key } = cause.adapter;
+    const known = this.expanded.get(file) ?? { keys: [], count: 0, bytes: 0 };
+    known.keys.push(key);
+    known.count++;
+    known.bytes += 2 * elements(shape);
+    this.expanded.set(file, known);
   }
 
   /**
@@ -122,6 +141,15 @@ export class LoraSet {
         sentences.push(
           `${of} ${left.length} of ${adapters.length} changes match nothing in ${model} and were left out: ` +
             listed(keys) + purpose,
+        );
+      }
+      const expanded = this.expanded.get(file);
+      if (expanded) {
+        sentences.push(
+          `${of} ${expanded.count} quantised weights are changed otherwise than by adding a product of two matrices and take 16 ` +
+            `bits a value on the GPU, ${Math.ceil(expanded.bytes / 2 ** 20)} MiB in all: ${
+              listed([...new Set(expanded.keys)])
+            }`,
         );
       }
       const embeddings = others.filter((other) => other.startsWith("bundle_emb."));

@@ -16,8 +16,8 @@ struct Shape {
   rN: u32, rAt: u32, rBase: u32,
   gateN: u32, gateAt: u32, scale: f32, fold: u32,   // fold: workgroups along x of one row of tiles
   hasBias: u32,
-  // matmul_quants.wgsl: factor of a whole weight; factors of a row of S, eighths that each is for, eighths of a row before the weight's
-  wScale: f32, sColumns: u32, sWidth8: u32, sAt8: u32,
+  // Of quantised weights: factors of a row of S, eighths that each is for, eighths of a row before the weight's.
+  sColumns: u32, sWidth8: u32, sAt8: u32,
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;

@@ -1,0 +1,43 @@
+// matmul_quants_texels.wgsl — what matmul_quants.wgsl makes, where textures are read faster than buffers: an invocation makes RM rows of
+// RN columns by itself, since such adapters wait for instructions and not for memory.
+//
+//   X, W  copies of the operands in textures of 2048 texels a row
+//
+// Otherwise as there.
+
+// variants RM=1 RN=4; RM=2 RN=4; RM=4 RN=2; RM=8 RN=2
+
+override WX: u32 = 16u;      // invocations along N
+override WY: u32 = 1u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override SCALED: u32 = 0u;
+
+// include activations
+// include linear_shape
+
+@group(0) @binding(1) var                      X: Texels;
+@group(0) @binding(2) var                      W: Texels;
+@group(0) @binding(7) var<storage, read>       S: array<f32>;
+fn xBits(at: u32) -> vec4u { return texel(X, at); }
+fn wBits(at: u32) -> vec4u { return texel(W, at); }
+
+// include eights
+// include quants
+// include quant_products
+
+@compute @workgroup_size(WX, WY)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local: vec3u) {
+  let tile = group.y * s.fold + group.x;
+  let down = (s.mEnd - s.m0 + WY * RM - 1u) / (WY * RM);
+  let m0 = s.m0 + ((tile % down) * WY + local.y) * RM;
+  let n0 = s.n0 + ((tile / down) * WX + local.x) * RN;
+  if (m0 >= s.mEnd || n0 >= s.nEnd) { return; }
+
+  // include linear_sums
+
+  for (var unit = 0u; unit < (s.K8 + 3u) / 4u; unit++) {
+    // include quant_unit
+  }
+
+  // include linear_epilogue
+}
