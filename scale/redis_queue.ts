@@ -156,6 +156,8 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
   private readonly sweeping: ReturnType<typeof setInterval>;
   private readonly where: string;
   private wake: (() => void)[] = [];
+  /** When the next delayed job is due that this machine could draw, in milliseconds. */
+  private due = Infinity;
   private trouble = "";
   private ended = false;
 
@@ -492,7 +494,8 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
       }
       // Idle machines are many: they do not ask all at once.
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(done, 1000 + 1000 * Math.random());
+        const soon = Math.max(20, this.due - Date.now());
+        const timer = setTimeout(done, Math.min(soon, 1000 + 1000 * Math.random()));
         const wake = this.wake;
         function done(): void {
           clearTimeout(timer);
@@ -791,13 +794,16 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     }
     const found = results(await pipeline.exec());
     const now = Date.now();
+    this.due = Infinity;
     const first = names.map(({ name }, i) => {
       const [waiting, [next], [delayed, score]] = found.slice(3 * i, 3 * i + 3) as [
         string | null,
         string[],
         string[],
       ];
-      const due = delayed !== undefined && Number(score) / 0x1000 <= now ? delayed : undefined;
+      const at = delayed === undefined ? Infinity : Number(score) / 0x1000;
+      const due = at <= now ? delayed : undefined;
+      if (at > now) this.due = Math.min(this.due, at);
       return { name, id: waiting ?? next ?? due };
     });
     const times = this.redis.pipeline();
