@@ -156,6 +156,9 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
   private readonly sweeping: ReturnType<typeof setInterval>;
   private readonly where: string;
   private wake: (() => void)[] = [];
+  /** When the next delayed job is due that this machine could draw, in milliseconds. */
+  private due = Infinity;
+  private seen?: { readonly at: number; readonly machines: Promise<WorkerState[]> };
   private trouble = "";
   private ended = false;
 
@@ -404,7 +407,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     let alone = 0;
     const every = Math.min(5000, Math.max(50, patience / 4));
     return setInterval(async () => {
-      const workers = await this.machines().catch(() => undefined);
+      const workers = await this.recentMachines().catch(() => undefined);
       if (!workers) return;
       const able = workers.some(({ models, maxPixels }) =>
         models.some(({ hash }) => hash === stored.model) && sizeClass(stored.pixels) ** 2 <= maxPixels
@@ -483,8 +486,17 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
   async claim(offer: () => Offer, signal: AbortSignal): Promise<Claim | undefined> {
     while (!signal.aborted && !this.ended) {
       try {
-        const claim = await this.tryClaim(offer());
+        const trying = this.tryClaim(offer());
+        const over = new AbortController();
+        const claim = await Promise.race([trying, pauseAfter(signal, 2000, over.signal)])
+          .finally(() => over.abort());
         if (claim) return claim;
+        if (signal.aborted) {
+          // Redis is away; what it says later is for others.
+          trying.then((late) => late && this.finish(late, { release: "This worker ends", when: "now" }))
+            .catch(() => {});
+          return undefined;
+        }
       } catch (error) {
         // Redis may be away for a while: machines wait for it.
         this.options.note?.(`${this.where}: ${(error as Error).message}`);
@@ -492,7 +504,8 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
       }
       // Idle machines are many: they do not ask all at once.
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(done, 1000 + 1000 * Math.random());
+        const soon = Math.max(20, this.due - Date.now());
+        const timer = setTimeout(done, Math.min(soon, 1000 + 1000 * Math.random()));
         const wake = this.wake;
         function done(): void {
           clearTimeout(timer);
@@ -571,18 +584,14 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
       renewing: setInterval(() => this.renew(held), this.leaseMs / 3),
     };
     this.held.set(id, held);
-    const heard = this.listening.subscribe(`${PREFIX}:claim:${id}`);
-    const [fair, stopped] = results(
-      await this.redis.pipeline()
-        .hmget(`${PREFIX}:fair:${name}`, "virtual", "base")
-        .exists(`${PREFIX}:stopped:${id}`)
-        .publish(`${PREFIX}:job:${id}`, '{"t":"begin"}')
-        .exec(),
-    ) as [[string | null, string | null], number];
-    const start = (job.opts.priority ?? 1) - 1 + whole(fair[1]);
-    if (start > whole(fair[0])) this.redis.hset(`${PREFIX}:fair:${name}`, "virtual", start).catch(() => {});
-    if (stopped === 1) stop.abort();
-    await heard;
+    try {
+      await this.begin(name, held);
+    } catch (error) {
+      // Nobody would end it: its lease has to.
+      clearInterval(held.renewing);
+      this.held.delete(id);
+      throw error;
+    }
     const { request, pixels, client, priority, previews } = stored;
     return {
       id,
@@ -595,6 +604,23 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
       priority,
       previews: previews && { previewEvery: previews.every, preview: previews.kind as "proj" | "auto" },
     };
+  }
+
+  /** Tells those who follow a job that it begins, moves virtual time, and hears whether it was cancelled meanwhile. */
+  private async begin(name: string, { job, stop }: Held): Promise<void> {
+    const id = job.id!;
+    const heard = this.listening.subscribe(`${PREFIX}:claim:${id}`);
+    const [fair, stopped] = results(
+      await this.redis.pipeline()
+        .hmget(`${PREFIX}:fair:${name}`, "virtual", "base")
+        .exists(`${PREFIX}:stopped:${id}`)
+        .publish(`${PREFIX}:job:${id}`, '{"t":"begin"}')
+        .exec(),
+    ) as [[string | null, string | null], number];
+    const start = (job.opts.priority ?? 1) - 1 + whole(fair[1]);
+    if (start > whole(fair[0])) this.redis.hset(`${PREFIX}:fair:${name}`, "virtual", start).catch(() => {});
+    if (stopped === 1) stop.abort();
+    await heard;
   }
 
   /** Hashes of the LoRAs that a job's sender has; a machine compares its own. */
@@ -748,6 +774,15 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     return there;
   }
 
+  /** The same for all who ask within a second or so: many wait, and the list is long. */
+  private async recentMachines(): Promise<WorkerState[]> {
+    const every = Math.min(2000, (this.options.patienceMs ?? 60_000) / 4);
+    if (!this.seen || Date.now() - this.seen.at > every) {
+      this.seen = { at: Date.now(), machines: this.machines() };
+    }
+    return await this.seen.machines;
+  }
+
   // ------------------------------------------------------------------------------------------------- what there is
 
   /** Every queue there is. */
@@ -791,13 +826,16 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     }
     const found = results(await pipeline.exec());
     const now = Date.now();
+    this.due = Infinity;
     const first = names.map(({ name }, i) => {
       const [waiting, [next], [delayed, score]] = found.slice(3 * i, 3 * i + 3) as [
         string | null,
         string[],
         string[],
       ];
-      const due = delayed !== undefined && Number(score) / 0x1000 <= now ? delayed : undefined;
+      const at = delayed === undefined ? Infinity : Number(score) / 0x1000;
+      const due = at <= now ? delayed : undefined;
+      if (at > now) this.due = Math.min(this.due, at);
       return { name, id: waiting ?? next ?? due };
     });
     const times = this.redis.pipeline();
@@ -1076,5 +1114,14 @@ function pause(ms: number, signal?: AbortSignal): Promise<void> {
     }
     signal?.addEventListener("abort", done, { once: true });
     if (signal?.aborted) done();
+  });
+}
+
+/** Resolves some time after a signal, unless `over` fires first. */
+function pauseAfter(signal: AbortSignal, ms: number, over: AbortSignal): Promise<undefined> {
+  return new Promise((resolve) => {
+    const wait = (): void => void pause(ms, over).then(() => resolve(undefined));
+    if (signal.aborted) wait();
+    else signal.addEventListener("abort", wait, { once: true, signal: over });
   });
 }

@@ -22,6 +22,9 @@ const MAX_SIDE = 2048;
 /** Seconds that the running job may take after SIGTERM, without `--drain`. */
 const DRAIN_S = 25;
 
+/** Milliseconds beyond that until the process ends in any case. */
+const END_MS = 10_000;
+
 /** How a worker behaves. */
 export interface WorkerOptions {
   /** Its models. */
@@ -129,12 +132,15 @@ export async function worker(options: Parsed, terminal: Terminal): Promise<void>
     if (!options.flag.quiet) terminal.note(`${text.trimEnd()}\n`);
   };
   const ending = new AbortController();
+  const drainMs = 1000 * (options.number.drain ?? DRAIN_S);
   terminal.signal.addEventListener("abort", () => ending.abort(), { once: true });
   const signals = Deno.build.os !== "windows";
   const terminate = (): void => {
     if (ending.signal.aborted) Deno.exit(143);
     note("Ending after this job; a second signal ends at once");
     ending.abort();
+    // Whatever hangs, Redis or a GPU, the end comes; the job's lease ends with it.
+    Deno.unrefTimer(setTimeout(() => Deno.exit(1), drainMs + END_MS));
   };
   if (signals) Deno.addSignalListener("SIGTERM", terminate);
   await using queue = await openQueue(options, { note });
@@ -156,7 +162,7 @@ export async function worker(options: Parsed, terminal: Terminal): Promise<void>
         maxActivation: options.number.maxActivation,
       },
       drawing,
-      drainMs: 1000 * (options.number.drain ?? DRAIN_S),
+      drainMs,
       ending: ending.signal,
     });
   } finally {

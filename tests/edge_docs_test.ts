@@ -265,6 +265,8 @@ const TASKS_RUN: Readonly<Record<string, string>> = {
   types: "a gate of tools/test.ts",
   ok: "its parts are the gates of tools/test.ts",
   doc: "the next test",
+  "scale:proof": "five minutes; scale_processes_test.ts runs what it calls",
+  simulate: "a minute; scale_policy_test.ts runs what it calls",
 };
 
 Deno.test("tasks of the README's table: each is run by somebody, the page's and the API's here", async () => {

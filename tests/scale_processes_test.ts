@@ -1,7 +1,14 @@
 /** One server and four worker processes under fire; and the commands as users type them. */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { parseOptions } from "../lib/cli/options.ts";
+import { serve } from "../lib/cli/serve.ts";
+import type { Terminal } from "../lib/cli/terminal.ts";
+import { LssgenError } from "../lib/errors.ts";
 import { embeddedModel } from "../scale/models.ts";
+import { queueCommand } from "../scale/queue_command.ts";
+import { serving } from "../scale/serving.ts";
+import { worker } from "../scale/worker.ts";
 import { pixelsOf, prove } from "../tools/scale_proof.ts";
 
 Deno.test("workers are killed, Redis is restarted, clients leave: every request is answered once, with its own picture", async () => {
@@ -23,16 +30,15 @@ Deno.test("workers are killed, Redis is restarted, clients leave: every request 
   assertEquals([result.answered + result.left, result.wrong, result.remaining], [100, 0, 0]);
 });
 
-async function cli(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", "cli.ts", ...args],
-    cwd: new URL("../", import.meta.url),
-    env: { NO_COLOR: "1" },
-  }).output();
-  return { code, out: new TextDecoder().decode(stdout), err: new TextDecoder().decode(stderr) };
-}
-
 Deno.test("what queues cannot be is said before anything is loaded, without passwords", async () => {
+  const terminal: Terminal = {
+    print: () => {},
+    note: () => {},
+    draw: () => {},
+    tty: false,
+    columns: 80,
+    signal: new AbortController().signal,
+  };
   const rows: [string[], string][] = [
     [["worker"], "needs --queue, for example redis://localhost:6379"],
     [["worker", "--queue", "http://user:secret@h"], '--queue is "http://h", expected redis://HOST:6379'],
@@ -41,6 +47,7 @@ Deno.test("what queues cannot be is said before anything is loaded, without pass
       "expected at least 512, the smallest class of sizes",
     ],
     [["worker", "on", "a", "roof"], 'to draw it: cli.ts generate "worker on a roof"'],
+    [["worker", "--queue", "redis://h", "--models", "/nowhere"], 'is "/nowhere", which is no folder'],
     [["queue", "lost", "--queue", "redis://h"], "did you mean `queue list`?"],
     [["serve", "--port", "0", "--store", "x"], "--store needs --queue"],
     [
@@ -51,11 +58,40 @@ Deno.test("what queues cannot be is said before anything is loaded, without pass
       ["serve", "--port", "0", "--queue", "redis://h", "--store", "ftp://u:secret@x/y"],
       '--store is "ftp://…@x/y"',
     ],
-    [["worker", "--queue", "redis://h", "--models", "/nowhere"], 'is "/nowhere", which is no folder'],
   ];
-  await Promise.all(rows.map(async ([args, words]) => {
-    const { code, err } = await cli(...args);
-    assertStringIncludes(err, words);
-    assertEquals([code, err.trim().split("\n").length, err.includes("secret")], [2, 1, false], err);
-  }));
+  for (const [args, words] of rows) {
+    const options = parseOptions(args);
+    const error = await assertRejects(async () => {
+      if (options.command === "worker") await worker(options, terminal);
+      else if (options.command === "queue") await queueCommand(options, terminal);
+      else await serve(options, terminal, () => Promise.resolve({ worker, queueCommand, serving }));
+    }, LssgenError);
+    assertStringIncludes(error.message, words);
+    assertEquals([error.code, error.message.includes("secret")], ["bad_option", false]);
+  }
+});
+
+Deno.test("without --queue no package is fetched, with it the command line finds its entry", async () => {
+  const cli = async (env: Record<string, string>, ...args: string[]): Promise<[number, string]> => {
+    const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", ...args],
+      cwd: new URL("../", import.meta.url),
+      env: { NO_COLOR: "1", ...env },
+      stdout: "null",
+    }).output();
+    return [code, new TextDecoder().decode(stderr)];
+  };
+  const folder = await Deno.makeTempDir();
+  assertEquals(await cli({ DENO_DIR: folder }, "--cached-only", "cli.ts", "plan", "--size", "64"), [0, ""]);
+  const [code, err] = await cli(
+    { DENO_DIR: folder },
+    "--cached-only",
+    "cli.ts",
+    "worker",
+    "--queue",
+    "redis://h",
+  );
+  assert(code !== 0 && /npm|cached/.test(err), err);
+  assertEquals((await cli({}, "cli.ts", "worker"))[0], 2);
+  await Deno.remove(folder, { recursive: true });
 });

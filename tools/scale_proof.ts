@@ -1,6 +1,6 @@
 /**
  * Many machines, proven: one server, worker processes that are killed with −9 at random, a Redis that is restarted in the
- * middle, clients that leave. Every accepted request ends once, with the picture's right bytes. `deno task scale-proof` runs it
+ * middle, clients that leave. Every accepted request ends once, with the picture's right bytes. `deno task scale:proof` runs it
  * with the embedded model, whose pictures are compared with those of a single machine.
  *
  * @module
