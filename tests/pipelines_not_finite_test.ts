@@ -6,7 +6,7 @@ import { openDevice } from "../lib/gpu/device.ts";
 import { poisonedModel, smallPicture } from "./poisoned_models.ts";
 
 /** Model, component, tensor. */
-const POISONED: [string, string, string][] = [
+const POISONED: [string, string, string, number?][] = [
   ["sd15", "text_encoder", "text_model.encoder.layers.0.self_attn.q_proj.weight"],
   ["sd15", "text_encoder", "text_model.encoder.layers.1.self_attn.k_proj.bias"],
   ["sd15", "text_encoder", "text_model.embeddings.position_embedding.weight"],
@@ -18,6 +18,13 @@ const POISONED: [string, string, string][] = [
   ["sdxl", "text_encoder_2", "text_model.encoder.layers.0.self_attn.k_proj.weight"],
   ["sdxl", "unet", "add_embedding.linear_1.weight"],
   ["sd3", "text_encoder_3", "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight"],
+  // As a mask it would hide every key.
+  [
+    "sd3",
+    "text_encoder_3",
+    "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+    -Infinity,
+  ],
   ["sd3", "transformer", "transformer_blocks.0.attn.add_q_proj.weight"],
   ["flux_dev", "text_encoder_2", "encoder.block.0.layer.0.SelfAttention.q.weight"],
   ["flux_dev", "transformer", "transformer_blocks.0.attn.norm_k.weight"],
@@ -29,8 +36,8 @@ for (const model of ["sd15", "sdxl", "sd3", "flux_dev", "dit"]) {
   Deno.test(`no picture of ${model} is drawn with a tensor that is NaN or infinite, and the error names the network`, async () => {
     using device = await openDevice();
     const cases = POISONED.filter(([of]) => of === model);
-    for (const [i, [, component, tensor]] of cases.entries()) {
-      const value = i % 3 === 2 ? Infinity : NaN;
+    for (const [i, [, component, tensor, put]] of cases.entries()) {
+      const value = put ?? (i % 3 === 2 ? Infinity : NaN);
       const dtype = device.info.f16 && model === "sd15" && i % 4 === 3 ? "f16" : "f32";
       const folder = await poisonedModel(model, component, tensor, value);
       const error = await smallPicture(device, folder, dtype).then(() => undefined, (e) => e);

@@ -139,7 +139,11 @@ export class T5Encoder {
     const out = new Float32Array(H * N * N);
     const buckets = Array.from({ length: 2 * N - 1 }, (_, i) => this.bucket(i - (N - 1)));
     for (let h = 0; h < H; h++) {
-      const ofDistance = Float32Array.from(buckets, (bucket) => this.bias.values[bucket * H + h]);
+      // A bias of −∞ would hide a key as a mask does, and no trained one is: NaN reaches what is looked at.
+      const ofDistance = Float32Array.from(buckets, (bucket) => {
+        const value = this.bias.values[bucket * H + h];
+        return Number.isFinite(value) ? value : NaN;
+      });
       for (let q = 0; q < N; q++) out.set(ofDistance.subarray(N - 1 - q, 2 * N - 1 - q), (h * N + q) * N);
     }
     return out;
