@@ -38,9 +38,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "weights",
   ],
   model_files: ["pipelines", "weights"],
+  parameters: ["model_files", "pipelines", "schedulers", "image"],
   server: ["pipelines", "schedulers", "image"],
   cli: [
     "server",
+    "parameters",
     "model_files",
     "pipelines",
     "scaling",

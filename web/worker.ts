@@ -5,7 +5,7 @@
  */
 
 import "./platform.ts";
-import { pictureFile } from "../lib/cli/picture.ts";
+import { pictureFile } from "../lib/parameters/picture.ts";
 import { LssgenError, NoAdapterError } from "../lib/errors.ts";
 import { openPicture, type PictureFile } from "../lib/image/picture_file.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";

@@ -6,7 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { type Pipeline, readModelInfo } from "../pipelines/text_to_image.ts";
-import { baseName } from "../server/names.ts";
+import { baseName } from "../base_name.ts";
 import type { Priority } from "../server/policy.ts";
 import type { Engine } from "../server/queue.ts";
 import { ReopeningEngine } from "../server/reopening.ts";
@@ -18,8 +18,8 @@ import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
 import { buildPage, pageFiles } from "./page_files.ts";
 import { environmentVariable } from "./permissions.ts";
-import { pictureFile, pictureText } from "./picture.ts";
-import type { EngineChoice } from "./engine_choice.ts";
+import { pictureFile, pictureText } from "../parameters/picture.ts";
+import type { EngineChoice } from "../parameters/engine_choice.ts";
 import { toEngineChoice } from "./request.ts";
 import { type LoadScale, loadScale, type ServingParts } from "./scale_entry.ts";
 import type { Terminal } from "./terminal.ts";
