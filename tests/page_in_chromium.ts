@@ -9,7 +9,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { basename, fromFileUrl, join } from "@std/path";
 import type { Browser, Page } from "../tools/playwright.ts";
-import { PARAMETERS_KEYWORD } from "../lib/parameters/picture.ts";
+import { PARAMETERS_KEYWORD } from "../lib/parameters/keyword.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { decodePng, readPngText } from "../lib/image/png.ts";
 import { seededNoise } from "../lib/pipelines/latents.ts";

@@ -9,16 +9,9 @@ import { LssgenError } from "../errors.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { a1111Sampler, a1111Schedule } from "../schedulers/a1111_names.ts";
 import type { EngineChoice } from "./engine_choice.ts";
-import { PARAMETERS_KEYWORD } from "./picture.ts";
+import { PARAMETERS_KEYWORD } from "./keyword.ts";
+import { type NamedLora, withoutLoraTags } from "./lora_tags.ts";
 import { readStored } from "./stored.ts";
-
-/** A LoRA by its name, as prompts name it. */
-export interface NamedLora {
-  /** File name without its ending. */
-  readonly name: string;
-  /** Strength. */
-  readonly scale: number;
-}
 
 /** What was found. */
 export interface RestoredSettings {
@@ -90,17 +83,6 @@ function stem(path: string): string {
     /\.(safetensors|gguf|pt)$/i,
     "",
   );
-}
-
-/** Takes `<lora:name:0.8>` out of a prompt. */
-export function withoutLoraTags(prompt: string): { prompt: string; loras: readonly NamedLora[] } {
-  const loras: NamedLora[] = [];
-  const rest = prompt.replace(/\s*<lora:([^:<>]+)(?::([+-]?[\d.]+))?>/g, (tag, name: string, scale = "1") => {
-    if (!Number.isFinite(Number(scale))) return tag;
-    loras.push({ name: name.trim(), scale: Number(scale) });
-    return "";
-  });
-  return { prompt: rest.trim(), loras };
 }
 
 // A1111.

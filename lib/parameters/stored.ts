@@ -8,7 +8,7 @@ import { LssgenError } from "../errors.ts";
 import { type JsonBounds, parseJson } from "../json.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import type { EngineChoice } from "./engine_choice.ts";
-import { PARAMETERS_KEYWORD } from "./picture.ts";
+import { PARAMETERS_KEYWORD } from "./keyword.ts";
 
 /** What a picture stores: the request, and what drew it. */
 export interface StoredParameters {
