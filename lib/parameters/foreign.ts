@@ -6,6 +6,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { parseJson } from "../json.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { a1111Sampler, a1111Schedule } from "../schedulers/a1111_names.ts";
 import type { EngineChoice } from "./engine_choice.ts";
@@ -169,7 +170,7 @@ function readComfy(text: string, file: string): RestoredSettings {
   let graph: unknown;
   try {
     // ComfyUI writes NaN for some inputs, which JSON has not.
-    graph = JSON.parse(text.replace(/\bNaN\b/g, "null"));
+    graph = parseJson(`${file}, prompt`, text.replace(/\bNaN\b/g, "null"), { characters: MAX_TEXT, depth: 64 });
   } catch (cause) {
     throw new LssgenError(
       "bad_file",
