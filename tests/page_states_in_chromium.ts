@@ -8,81 +8,16 @@ import { fromFileUrl, join } from "@std/path";
 import { encodePng, readPngText } from "../lib/image/png.ts";
 import { pageFiles } from "../lib/cli/page_files.ts";
 import { pictureFile } from "../lib/parameters/picture.ts";
-import type { GenerateOptions, GenerateRequest, GenerateResult, ModelInfo } from "../lib/pipelines/types.ts";
-import type { Plan } from "../lib/scaling/types.ts";
+import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { ImageServer } from "../lib/server/server.ts";
 import { AXE_SOURCE } from "../tools/axe.ts";
 import type { Browser, Page } from "../tools/playwright.ts";
 import { build } from "../tools/web.ts";
 import { openBrowser } from "./chromium.ts";
-import { FakeEngine } from "./fake_engine.ts";
+import { PatchEngine, PATCHES } from "./patch_engine.ts";
 
 const DIST = fromFileUrl(new URL("../web/dist/", import.meta.url));
 const WAIT_MS = 20_000;
-const DEFAULTS = {
-  width: 128,
-  height: 128,
-  steps: 4,
-  guidance: 5,
-  baseResolution: 128,
-  minResolution: 64,
-  initNoise: 0.6,
-  shortenSteps: false,
-  upsampler: "bicubic",
-  entry: "noise",
-};
-const MODEL: Partial<ModelInfo> = {
-  name: "fake",
-  pipeline: "StableDiffusionPipeline",
-  prompts: 1,
-  embeddedGuidance: false,
-  learnedUpsampler: false,
-  scheduler: { _class_name: "EulerDiscreteScheduler" },
-  defaults: DEFAULTS as unknown as ModelInfo["defaults"],
-};
-
-/** Draws patches whose colour is the seed's, and keeps what it was asked. */
-class PatchEngine extends FakeEngine {
-  override plan(request: Omit<GenerateRequest, "prompt">): Plan {
-    const { image, width = image?.width ?? 128, height = image?.height ?? 128, steps = 4 } = request;
-    const plan = super.plan({ ...request, width, height });
-    return {
-      ...plan,
-      speedup: 1.5,
-      warnings: [],
-      stages: [2, 1].map((n) => ({
-        width: width / n,
-        height: height / n,
-        tokens: 1,
-        steps: Array(steps).fill({}),
-      })),
-    } as unknown as Plan;
-  }
-  override async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
-    const { image, mask, ...plain } = request;
-    const { width, height } = this.plan(request);
-    const drawn = await super.generate({ ...request, width, height }, options);
-    const [one] = drawn.images;
-    const rgb = one.rgb.map((_, i) => (one.seed * 37 + i % 3 * 80) & 255);
-    this.asked[this.asked.length - 1] = request;
-    return {
-      ...drawn,
-      images: [{
-        ...one,
-        rgb,
-        parameters: {
-          ...plain,
-          width,
-          height,
-          steps: plain.steps ?? 4,
-          ...image && { strength: plain.strength },
-        },
-      }],
-      warnings: mask ? ["With a mask"] : [],
-    };
-  }
-}
-
 /** Fails with what axe-core finds in the page as it is. */
 async function accessible(page: Page, state: string): Promise<void> {
   const found = await page.evaluate(`(async () => {
@@ -148,7 +83,7 @@ Deno.test({
 }, async (t) => {
   await build();
   const folder = await Deno.makeTempDir();
-  const engine = new PatchEngine(MODEL);
+  const engine = new PatchEngine(PATCHES);
   const files = await pageFiles();
   const requested: string[] = [];
   let down = false;
@@ -673,7 +608,7 @@ Deno.test({
   sanitizeResources: false,
   sanitizeOps: false,
 }, async () => {
-  const engine = new PatchEngine(MODEL);
+  const engine = new PatchEngine(PATCHES);
   const api = new ImageServer(engine, {
     pictureFile: (image) => pictureFile(image, {}),
     page: await pageFiles(),
