@@ -67,6 +67,8 @@ export async function bundle(
   await Deno.writeTextFile(join(out, SHADERS), JSON.stringify(shaders));
   try {
     await esbuild.build({
+      // Safari has no such symbols yet, and every part may be the first that runs.
+      banner: { js: 'for(const n of["dispose","asyncDispose"])Symbol[n]??=Symbol.for("Symbol."+n);' },
       // What many models do not need is loaded when one does.
       splitting: true,
       chunkNames: "part-[hash]",

@@ -32,6 +32,7 @@ export class Link implements Drawer {
     { resolve: (answer: FromWorker) => void; reject: (error: Error) => void; listener?: RunListener }
   >();
   private own: OwnModel | undefined;
+  private ready: ReturnType<typeof withResolvers> | undefined;
 
   /** @param onStored Told how much this browser stores, whenever that may have changed. */
   constructor(private readonly onStored: (bytes: number, models: readonly StoredModel[]) => void) {}
@@ -81,11 +82,12 @@ export class Link implements Drawer {
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject, listener });
-      worker.postMessage({ ...question, id });
+      this.ready!.promise.then(() => worker.postMessage({ ...question, id }));
     });
   }
 
   private start(): Worker {
+    this.ready = withResolvers();
     const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => this.hear(data));
     worker.addEventListener("error", (event) => {
@@ -104,6 +106,7 @@ export class Link implements Drawer {
   }
 
   private hear(message: FromWorker): void {
+    if (message.type === "ready") return this.ready?.resolve();
     if (message.type === "stored") return this.onStored(message.bytes, message.models);
     if (message.type === "tuned") return storeTuning(message.tuning);
     if (message.type === "kernels") return storedKernels.remember(message.key, message.list);
@@ -126,4 +129,11 @@ export class Link implements Drawer {
         asked.resolve(message);
     }
   }
+}
+
+/** A promise and what fulfils it. */
+function withResolvers(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => {};
+  const promise = new Promise<void>((fulfil) => resolve = fulfil);
+  return { promise, resolve };
 }

@@ -33,8 +33,7 @@ import * as presets from "./presets.ts";
 import { ProgressView } from "./progress.ts";
 import type { Job, ModelSummary, OwnModel } from "./protocol.ts";
 import * as queue from "./queue.ts";
-import * as restoring from "./restoring.ts";
-import { ServerLink } from "./server_link.ts";
+import type { ServerLink } from "./server_link.ts";
 import * as sizes from "./size.ts";
 import * as start from "./start.ts";
 import { LANGUAGES } from "./texts.ts";
@@ -59,7 +58,9 @@ const link = new Link((bytes, kept) => {
 });
 /** Whether the page comes from `cli.ts serve`, which draws. */
 const served = document.querySelector<HTMLMetaElement>("meta[name=lssgen-server]")?.content !== "";
-const server: ServerLink | undefined = served ? new ServerLink(new URL("./", location.href)) : undefined;
+const server: ServerLink | undefined = served
+  ? new (await import("./server_link.ts")).ServerLink(new URL("./", location.href))
+  : undefined;
 /** Whether this browser can draw by itself; a page that no server draws for says why not. */
 const drawsHere = !served || ("gpu" in navigator && isSecureContext);
 /** Whether the picture is below the form: on phones. */
@@ -203,7 +204,7 @@ async function choose(picked: Promise<Chosen> | Chosen): Promise<void> {
   try {
     const { files, handles } = await picked;
     const picture = chosenPicture(files);
-    if (picture) return await restoring.take(picture, begin, settingsChanged);
+    if (picture) return await (await import("./restoring.ts")).take(picture, begin, settingsChanged);
     if (running) return announce(t("stopFirst"));
     if (files.size === 0) return;
     if (!drawsHere) return;
@@ -337,7 +338,7 @@ function add(batch: queue.Batch): void {
 /** Draws what waits until nothing does. */
 async function work(): Promise<void> {
   trouble.clear();
-  restoring.hide();
+  byId("found").hidden = true;
   const focused = document.activeElement as HTMLElement | null;
   running = true;
   stopping = false;

@@ -152,6 +152,8 @@ export type ToWorker =
 
 /** From the worker. */
 export type FromWorker =
+  /** Its script has run: what was sent before is lost, since it waits for its shaders first. */
+  | { readonly type: "ready" }
   | {
     readonly type: "opened";
     readonly id: number;

@@ -28,7 +28,6 @@ export const TEXTS = {
   words: ["Words this model knows", "Wörter, die dieses Modell kennt"],
   wordsFind: ["Find a word", "Wort suchen"],
   wordsCount: ["{found} of {all} words", "{found} von {all} Wörtern"],
-  unknownWords: ["This model knows no word of: {words}", "Dieses Modell kennt keines der Wörter: {words}"],
   size: ["Size", "Größe"],
   steps: ["Steps", "Schritte"],
   ownSize: ["Another size …", "Andere Größe …"],
@@ -123,7 +122,6 @@ export const TEXTS = {
   begin: ["Begin with a picture (optional)", "Mit einem Bild beginnen (freiwillig)"],
   choosePicture: ["Choose a picture …", "Bild wählen …"],
   chooseMask: ["Choose a mask …", "Maske wählen …"],
-  drawMask: ["Draw a mask", "Maske zeichnen"],
   beginNoise: ["Begin with noise", "Mit Rauschen beginnen"],
   beginHint: [
     "Drop or paste any picture that this browser shows. It stays on this computer.",
@@ -258,7 +256,6 @@ export const TEXTS = {
   timeLeft: ["about {time} left", "noch etwa {time}"],
   growing: ["Growing to {width} × {height}", "Wächst auf {width} × {height}"],
   decoding: ["Decoding", "Dekodiere"],
-  drawingThere: ["The server draws", "Der Server zeichnet"],
   waitingThere: ["Waiting for the server, {count} before", "Warte auf den Server, {count} davor"],
   warmingUp: ["{title}, warming up", "{title}, Aufwärmen"],
   jobOf: ["{title}, {number} of {all}", "{title}, {number} von {all}"],

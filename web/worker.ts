@@ -4,14 +4,12 @@
  * @module
  */
 
-import "./platform.ts";
 import { pictureFile } from "../lib/parameters/picture.ts";
-import { planMemory } from "../lib/pipelines/memory.ts";
 import { offerOf, summaryOf } from "../lib/pipelines/offer.ts";
 import { LssgenError, NoAdapterError } from "../lib/errors.ts";
 import { openPicture, type PictureFile } from "../lib/image/picture_file.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
-import { type HubFolder, openHubFolder } from "../lib/hub/repository.ts";
+import type { HubFolder } from "../lib/hub/repository.ts";
 import { blobSource, filesIn, folderOf, type FolderSource, httpFolder } from "../lib/weights/bytes.ts";
 import {
   type CachedFolder,
@@ -22,7 +20,6 @@ import {
   WEIGHTS_CACHE,
 } from "../lib/weights/cache.ts";
 import { Engine, type EngineOptions, type RunOptions } from "./engine.ts";
-import { withFiles } from "./own_model.ts";
 import type {
   FromWorker,
   HubModel,
@@ -121,6 +118,7 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
     case "memory": {
       const { headers, engine } = current ?? {};
       const adapter = await engine?.device().then(({ info }) => info, () => undefined);
+      const { planMemory } = await import("../lib/pipelines/memory.ts");
       const memory = headers && await planMemory(headers, message.request, { adapter });
       scope.postMessage({ type: "memory", id, memory });
       break;
@@ -176,10 +174,14 @@ async function open(
     : hub?.folder ?? cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
   const base = fetched ?? chosen(own.folder!);
   const { folder, loras = [], part } = own.files?.length
-    ? await withFiles(base, own.files.map((blob) => ({ name: blob.name, blob })), {
-      own: own.folder !== undefined || own.hub !== undefined,
-      tokenizers: httpFolder(new URL(TOKENIZERS_URL, import.meta.url)),
-    })
+    ? await (await import("./own_model.ts")).withFiles(
+      base,
+      own.files.map((blob) => ({ name: blob.name, blob })),
+      {
+        own: own.folder !== undefined || own.hub !== undefined,
+        tokenizers: httpFolder(new URL(TOKENIZERS_URL, import.meta.url)),
+      },
+    )
     : { folder: base, loras: undefined, part: undefined };
   const prepare = part === "model"
     ? undefined
@@ -227,6 +229,7 @@ function tagName(file: string): string {
 async function openHub(
   { name, endpoint }: HubModel,
 ): Promise<{ folder: HubFolder; notes: readonly string[] }> {
+  const { openHubFolder } = await import("../lib/hub/repository.ts");
   const folder = await openHubFolder(name, { endpoint });
   const { selection: { single, notes }, repository } = folder;
   if (single !== undefined) {
@@ -358,3 +361,5 @@ async function tellStored(): Promise<void> {
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+scope.postMessage({ type: "ready" });
