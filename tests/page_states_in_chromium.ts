@@ -248,7 +248,7 @@ Deno.test({
 
     await t.step("the address holds the settings, and a link brings them back", async () => {
       await page.fill("#prompt", "a blue lock & key");
-      const link = await until("the address", async () => {
+      const link = await until("the address", () => {
         const url = page.url();
         return url.includes("blue") && url.includes("seed=") && url;
       });

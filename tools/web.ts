@@ -14,7 +14,7 @@ import { blobSource } from "../lib/weights/bytes.ts";
 import { type ListedFile, listFile } from "../lib/weights/cache.ts";
 import * as shaders from "../lib/gpu/shaders.gen.ts";
 import { TEXTS } from "../web/texts.ts";
-import { answerFor, HASHES, packedFile, PACKINGS, packs } from "../lib/cli/page_packing.ts";
+import { answerFor, EDITED, HASHES, packedFile, PACKINGS, packs } from "../lib/cli/page_packing.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 const MODEL = "weights/lssgen-emoji";
@@ -185,7 +185,7 @@ async function hashOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
 async function pack(out: string): Promise<void> {
   const hashes: Record<string, string> = {};
   for (const path of await filesBelow(out)) {
-    if (path === UNFINISHED) continue;
+    if (path === UNFINISHED || path === EDITED) continue;
     const bytes = await Deno.readFile(join(out, path));
     hashes[path] = await hashOf(bytes);
     if (!packs(path)) continue;

@@ -72,6 +72,9 @@ export function localise(root: Document): void {
     if (isText(element.dataset.t!)) element.textContent = t(element.dataset.t);
   }
   for (const element of root.querySelectorAll<HTMLElement>("[data-t-label]")) {
-    if (isText(element.dataset.tLabel!)) element.setAttribute("aria-label", t(element.dataset.tLabel));
+    if (!isText(element.dataset.tLabel!)) continue;
+    const text = t(element.dataset.tLabel);
+    element.setAttribute("aria-label", text);
+    if (element.matches("input[type=text]")) element.setAttribute("placeholder", text);
   }
 }

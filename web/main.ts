@@ -597,6 +597,7 @@ function listenToLanguage(): void {
     }
     words.show();
     presets.show();
+    pictures.refresh();
     gallery.show();
     models.show();
     queue.show();

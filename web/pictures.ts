@@ -35,6 +35,13 @@ const empty: readonly Node[] = [...view.childNodes];
 let inView: readonly Node[] = empty;
 let canvas: HTMLCanvasElement | undefined;
 let actions: PictureActions | undefined;
+/** Shows once more what is in view. */
+let again: () => void = () => {};
+
+/** Brings what is in view in line with the language. */
+export function refresh(): void {
+  if (!canvas) again();
+}
 
 /** Says what buttons do. */
 export function listen(to: PictureActions): void {
@@ -84,11 +91,13 @@ export function addressed(kept: KeptPicture): Picture {
 
 /** Shows nothing but the placeholder. */
 export function showNone(): void {
+  again = () => {};
   put(empty);
 }
 
 /** Shows one picture, or several; two compared with a verdict on their times. */
 export function show(pictures: readonly Picture[], compared = false): void {
+  again = () => show(pictures, compared);
   const figures = pictures.map((picture) => figureOf(picture, pictures.length > 1, compared));
   const lines = compared && pictures.length === 2
     ? [element("p", { className: "verdict" }, verdict(pictures[0], pictures[1]))]
@@ -103,6 +112,7 @@ export function showGrid(
   rows: readonly string[],
   pictureAt: (column: number, row: number) => Picture | undefined,
 ): void {
+  again = () => {};
   const cell = (picture: Picture | undefined): HTMLElement => {
     if (!picture) return element("td", {}, "…");
     const { url, width, height } = picture;

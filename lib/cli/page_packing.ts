@@ -21,9 +21,13 @@ export interface Packing {
 /** Ways, the smallest first. */
 export const PACKINGS: readonly Packing[] = [{ name: "br", ending: ".br" }, { name: "gzip", ending: ".gz" }];
 
+/** The page itself, which people edit after the build: it is neither packed nor named by its content. */
+export const EDITED = "index.html";
+
 /** Whether a file is text, which packing makes smaller. */
 export function packs(path: string): boolean {
-  return /\.(html|js|css|json|svg|txt|webmanifest)$/.test(path) && !path.startsWith("weights/");
+  return path !== EDITED && /\.(html|js|css|json|svg|txt|webmanifest)$/.test(path) &&
+    !path.startsWith("weights/");
 }
 
 /** A file, packed as small as it gets. */
