@@ -170,7 +170,10 @@ function readComfy(text: string, file: string): RestoredSettings {
   let graph: unknown;
   try {
     // ComfyUI writes NaN for some inputs, which JSON has not.
-    graph = parseJson(`${file}, prompt`, text.replace(/\bNaN\b/g, "null"), { characters: MAX_TEXT, depth: 64 });
+    graph = parseJson(`${file}, prompt`, text.replace(/\bNaN\b/g, "null"), {
+      characters: MAX_TEXT,
+      depth: 64,
+    });
   } catch (cause) {
     throw new LssgenError(
       "bad_file",
