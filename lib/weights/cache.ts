@@ -115,11 +115,11 @@ export async function storedEntries(
 /**
  * Deletes a cache with all that is in it, or one folder of it.
  *
- * @param under Address of the folder.
+ * @param under Address of the folder; all without.
  */
-export async function forgetStored(cacheName: string = WEIGHTS_CACHE, under?: string): Promise<void> {
+export async function forgetStored(cacheName: string = WEIGHTS_CACHE, under: string = ""): Promise<void> {
   if (!globalThis.caches) return;
-  if (under === undefined) {
+  if (under === "") {
     await caches.delete(cacheName);
     return;
   }
