@@ -5,7 +5,7 @@
  */
 
 import { AbortedError, type ErrorCode, LssgenError } from "../lib/errors.ts";
-import type { EngineChoice } from "../lib/cli/engine_choice.ts";
+import type { EngineChoice } from "../lib/parameters/engine_choice.ts";
 import type { GenerateOptions, GenerateRequest, Progress } from "../lib/pipelines/types.ts";
 import { stayMs } from "../lib/server/policy.ts";
 import { type Drawn, LeftForOthers } from "../lib/server/queue.ts";

@@ -8,7 +8,7 @@
 import { AbortedError, LssgenError } from "../lib/errors.ts";
 import { openPipeline } from "../lib/cli/generate.ts";
 import { loraFolder } from "../lib/cli/lora_folder.ts";
-import type { EngineChoice } from "../lib/cli/engine_choice.ts";
+import type { EngineChoice } from "../lib/parameters/engine_choice.ts";
 import type { Terminal } from "../lib/cli/terminal.ts";
 import type { GenerateRequest, Pipeline } from "../lib/pipelines/types.ts";
 import { ReopeningEngine } from "../lib/server/reopening.ts";

@@ -22,7 +22,7 @@ export { type QueueName, RedisQueue, type RedisQueueOptions, type WorkerState } 
 export { serving } from "./serving.ts";
 export { FolderStore, type ObjectStore, openStore } from "./store.ts";
 export type { CommandName, Parsed } from "../lib/cli/options.ts";
-export type { EngineChoice } from "../lib/cli/engine_choice.ts";
+export type { EngineChoice } from "../lib/parameters/engine_choice.ts";
 export type { ServingParts } from "../lib/cli/scale_entry.ts";
 export type { Terminal } from "../lib/cli/terminal.ts";
 export { S3Store } from "./s3.ts";

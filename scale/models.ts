@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import { basename, join, relative } from "@std/path";
 import { LssgenError } from "../lib/errors.ts";
-import { VERSION } from "../lib/cli/version.ts";
+import { VERSION } from "../lib/version.ts";
 import { sha256 } from "./job.ts";
 
 /** A model of this machine. */

@@ -6,9 +6,9 @@
 
 import { LssgenError } from "../lib/errors.ts";
 import type { Parsed } from "../lib/cli/options.ts";
-import type { EngineChoice } from "../lib/cli/engine_choice.ts";
+import type { EngineChoice } from "../lib/parameters/engine_choice.ts";
 import type { Terminal } from "../lib/cli/terminal.ts";
-import { VERSION } from "../lib/cli/version.ts";
+import { VERSION } from "../lib/version.ts";
 import { SIZE_CLASSES } from "../lib/server/policy.ts";
 import { type Claim, type Drawn, type JobQueue, LeftForOthers, work } from "../lib/server/queue.ts";
 import { Drawing } from "./drawing.ts";

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects, assertStringIncludes, assertThrows
 import { LssgenError } from "../lib/errors.ts";
 import { parseOptions } from "../lib/cli/options.ts";
 import { firstSeed } from "../lib/random.ts";
-import { storedText } from "../lib/cli/picture.ts";
+import { storedText } from "../lib/parameters/picture.ts";
 import { followedPaths, fromStored, toEngineChoice, toRequest } from "../lib/cli/request.ts";
 
 Deno.test("options become a request, absent ones stay absent for the model to decide", () => {

@@ -38,9 +38,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "weights",
   ],
   model_files: ["pipelines", "weights"],
+  parameters: ["model_files", "pipelines", "schedulers", "image"],
   server: ["pipelines", "schedulers", "image"],
   cli: [
     "server",
+    "parameters",
     "model_files",
     "pipelines",
     "scaling",
@@ -60,6 +62,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 /** Modules of the platform that Deno's own names have nothing for: hashes of streams, the room on a disk. */
 const PLATFORM: Readonly<Record<string, readonly string[]>> = {
   "lib/cli/http.ts": ["node:http", "node:net"],
+  "lib/cli/page_packing.ts": ["node:zlib"],
   "lib/cli/hub_transfer.ts": ["node:crypto", "node:fs/promises"],
 };
 

@@ -2,7 +2,7 @@
 
 import { assert, assertArrayIncludes, assertEquals } from "@std/assert";
 import config from "../deno.json" with { type: "json" };
-import { VERSION } from "../lib/cli/version.ts";
+import { VERSION } from "../lib/version.ts";
 import { complaints, MOST_BYTES, publishedFiles } from "../tools/publish_check.ts";
 
 Deno.test("what is published is whole, has names that suit JSR, and is less than it takes", async () => {

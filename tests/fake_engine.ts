@@ -1,6 +1,6 @@
 /** A pipeline that draws grey pictures, and requests to a server in front of it. */
 
-import { pictureFile } from "../lib/cli/picture.ts";
+import { pictureFile } from "../lib/parameters/picture.ts";
 import { AbortedError, LssgenError } from "../lib/errors.ts";
 import type {
   GeneratedImage,

@@ -47,7 +47,7 @@ Deno.test({
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, await staticFiles(dist));
   const browser = await openBrowser();
   try {
-    const page = await browser.newPage();
+    const page = await browser.newPage({ serviceWorkers: "block", locale: "en-US" });
     const complaints: string[] = [];
     page.on("pageerror", (error) => complaints.push(error.message));
     const address = `http://127.0.0.1:${server.addr.port}/`;
@@ -62,7 +62,16 @@ Deno.test({
     await page.press("#hub", "Enter");
     const note = await says(page, "#model-note", "fetched with the first picture");
     assertMatch(note, /^StableDiffusionPipeline, from 127\.0\.0\.1:\d+, 983 kB: /);
-    assertEquals(hub.seen.filter(({ host }) => host === "data"), [], "weights wait for the first picture");
+    assertMatch(
+      await says(page, "#model-memory", "GPU memory"),
+      /^about \d+\.\d MB of GPU memory for a picture of 64 × 64\.$/,
+    );
+    // For the estimate headers are read, by ranges.
+    const early = hub.seen.filter(({ host }) => host === "data");
+    assert(
+      early.length > 0 && early.every(({ range }) => range !== null),
+      "weights wait for the first picture",
+    );
 
     // Smaller than what the page offers: software draws it.
     await page.evaluate(`document.getElementById("size").append(new Option("64 × 64", "64x64"))`);
@@ -93,12 +102,18 @@ Deno.test({
 
     // Another visit reads nothing anew.
     const before = hub.seen.filter(({ host }) => host === "data").length;
-    await page.goto(address);
+    await page.reload();
     await page.waitForSelector("#generate:enabled", { timeout: WAIT_MS });
     await page.fill("#hub", `hf.co/${REPO}`);
     await page.click("#hub-open");
     await says(page, "#model-note", "983 kB, kept in this browser");
     assertEquals(hub.seen.filter(({ host }) => host === "data").length, before);
+
+    // It is listed with its bytes, and deleted by itself.
+    assertMatch(await page.textContent("#models") ?? "", /acme\/tiny-sd kept in this browser, 983 kB/);
+    await page.click(`[aria-label="Delete ${REPO}"]`);
+    await says(page, "#forget", "none");
+    assertEquals((await page.textContent("#models") ?? "").includes(REPO), false);
     assertEquals(complaints, []);
   } finally {
     await browser.close();

@@ -10,7 +10,7 @@ import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest, Pipeline, PipelineOptions } from "../lib/pipelines/types.ts";
 import { bytesOf, type ByteSource } from "../lib/weights/bytes.ts";
 import { openSafetensors, writeSafetensors } from "../lib/weights/safetensors.ts";
-import { pictureFile } from "../lib/cli/picture.ts";
+import { pictureFile } from "../lib/parameters/picture.ts";
 import { ImageServer } from "../lib/server/server.ts";
 
 const path = (name: string) => new URL(name, import.meta.url).pathname;

@@ -1,7 +1,7 @@
 /** Every field of a request is heeded, accepted where it changes nothing, or refused by its name. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { pictureFile, pictureText } from "../lib/cli/picture.ts";
+import { pictureFile, pictureText } from "../lib/parameters/picture.ts";
 import { encodePng, readPngText } from "../lib/image/png.ts";
 import { ImageServer } from "../lib/server/server.ts";
 import { bytesOf, DIFFUSION, FakeEngine, get, OPTIONS, post, refused } from "./fake_engine.ts";

@@ -12,6 +12,9 @@
 import { extname, fromFileUrl, join } from "@std/path";
 import { blobSource } from "../lib/weights/bytes.ts";
 import { type ListedFile, listFile } from "../lib/weights/cache.ts";
+import * as shaders from "../lib/gpu/shaders.gen.ts";
+import { TEXTS } from "../web/texts.ts";
+import { answerFor, EDITED, HASHES, packedFile, PACKINGS, packs } from "../lib/cli/page_packing.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 const MODEL = "weights/lssgen-emoji";
@@ -30,7 +33,11 @@ const TYPES: Readonly<Record<string, string>> = {
   ".txt": "text/plain; charset=utf-8",
   ".svg": "image/svg+xml",
   ".png": "image/png",
+  ".webmanifest": "application/manifest+json; charset=utf-8",
 };
+
+/** Shaders are text, not scripts: they are fetched beside the worker's own script. */
+const SHADERS = "shaders.json";
 
 /** What is not part of the model although it may lie beside it. */
 const NOT_MODEL = /(^|\/)\.|\.(py|png|md|part)$/;
@@ -57,8 +64,23 @@ export async function bundle(
   define: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   const esbuild = await import("./esbuild.ts");
+  await Deno.writeTextFile(join(out, SHADERS), JSON.stringify(shaders));
   try {
     await esbuild.build({
+      // Safari has no such symbols yet, and every part may be the first that runs.
+      banner: { js: 'for(const n of["dispose","asyncDispose"])Symbol[n]??=Symbol.for("Symbol."+n);' },
+      // What many models do not need is loaded when one does.
+      splitting: true,
+      chunkNames: "part-[hash]",
+      plugins: [{
+        name: "shaders",
+        setup(build) {
+          build.onLoad({ filter: /[\\/]shaders\.gen\.ts$/ }, () => ({
+            contents: `export const { ${Object.keys(shaders)} } = ` +
+              `await (await fetch(new URL("${SHADERS}", import.meta.url))).json();`,
+          }));
+        },
+      }],
       entryPoints: { ...entries },
       outdir: out,
       bundle: true,
@@ -100,6 +122,78 @@ async function isOurs(out: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** Files that are served as they lie. */
+const STATIC = ["style.css", "icon.svg", "icon-192.png", "icon-512.png", "manifest.webmanifest"];
+
+/** The page's file with its texts in it, so that nothing jumps when the script takes over. */
+export function inEnglish(html: string): string {
+  return html.replace(
+    /(<[a-z]\w*\b[^>]*\bdata-t="([\w-]+)"[^>]*>)(?=<\/)/g,
+    (_, tag: string, name: string) => {
+      if (!Object.hasOwn(TEXTS, name)) {
+        throw new Error(
+          `web/index.html asks for the text "${name}", which web/texts.ts has not`,
+        );
+      }
+      const [text] = TEXTS[name as keyof typeof TEXTS];
+      return tag + text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    },
+  ).replace(/ data-t-label="([\w-]+)"/g, (attribute, name: string) => {
+    if (!Object.hasOwn(TEXTS, name)) {
+      throw new Error(`web/index.html asks for the text "${name}", which web/texts.ts has not`);
+    }
+    const [text] = TEXTS[name as keyof typeof TEXTS];
+    return `${attribute} aria-label="${text.replaceAll("&", "&amp;").replaceAll('"', "&quot;")}"`;
+  });
+}
+
+/** The service worker, which knows the page's own files and this build's name. */
+async function serviceWorker(out: string): Promise<void> {
+  const assets = (await filesBelow(out)).filter((path) =>
+    !path.startsWith("weights/") && path !== UNFINISHED
+  );
+  const hashes = await Promise.all(
+    assets.map(async (path) => await hashOf(await Deno.readFile(join(out, path)))),
+  );
+  const name = await hashOf(new TextEncoder().encode(hashes.join()));
+  const esbuild = await import("./esbuild.ts");
+  try {
+    await esbuild.build({
+      entryPoints: { sw: join(ROOT, "web/sw.ts") },
+      outdir: out,
+      bundle: true,
+      minify: true,
+      format: "iife",
+      target: "es2022",
+      logLevel: "warning",
+      define: { BUILD: JSON.stringify(name), ASSETS: JSON.stringify(assets) },
+    });
+  } finally {
+    await esbuild.stop();
+  }
+}
+
+/** Twelve hexadecimal digits of a file's SHA-256: enough to tell versions apart. */
+async function hashOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return [...digest.subarray(0, 6)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Packs files of text beforehand, and lists what every file's content is called. */
+async function pack(out: string): Promise<void> {
+  const hashes: Record<string, string> = {};
+  for (const path of await filesBelow(out)) {
+    if (path === UNFINISHED || path === EDITED) continue;
+    const bytes = await Deno.readFile(join(out, path));
+    hashes[path] = await hashOf(bytes);
+    if (!packs(path)) continue;
+    for (const packing of PACKINGS) {
+      await Deno.writeFile(join(out, path + packing.ending), packedFile(bytes, packing));
+    }
+  }
+  await Deno.writeTextFile(join(out, HASHES), JSON.stringify(hashes));
 }
 
 /** Makes the static folder: page, scripts, model. Any host can serve it, under any path. */
@@ -144,9 +238,13 @@ export async function build(out: string = DIST): Promise<{ files: number; bytes:
       TOKENIZERS_URL: JSON.stringify(`./${TOKENIZERS}/`),
     },
   );
-  for (const name of ["index.html", "style.css", "icon.svg"]) {
-    await Deno.copyFile(join(ROOT, "web", name), join(out, name));
-  }
+  for (const name of STATIC) await Deno.copyFile(join(ROOT, "web", name), join(out, name));
+  await Deno.writeTextFile(
+    join(out, "index.html"),
+    inEnglish(await Deno.readTextFile(join(ROOT, "web/index.html"))),
+  );
+  await serviceWorker(out);
+  await pack(out);
   const listing = [...(await filesBelow(out)).filter((path) => path !== UNFINISHED), LISTING];
   // What `cli.ts serve` answers from.
   await Deno.writeTextFile(join(out, LISTING), JSON.stringify(listing));
@@ -168,8 +266,12 @@ export async function staticFiles(
   folder: string,
   prefix = "/",
 ): Promise<(request: Request) => Promise<Response>> {
-  const files = new Map((await filesBelow(folder)).map((path) => [prefix + path, join(folder, path)]));
-  if (files.has(`${prefix}index.html`)) files.set(prefix, files.get(`${prefix}index.html`)!);
+  const names = await filesBelow(folder);
+  const files = new Map(names.map((path) => [prefix + path, path]));
+  if (files.has(`${prefix}index.html`)) files.set(prefix, "index.html");
+  const hashes = names.includes(HASHES)
+    ? JSON.parse(await Deno.readTextFile(join(folder, HASHES))) as Record<string, string>
+    : {};
   return async (request) => {
     if (request.method !== "GET" && request.method !== "HEAD") {
       return new Response("Only GET and HEAD\n", { status: 405, headers: { allow: "GET, HEAD" } });
@@ -180,15 +282,18 @@ export async function staticFiles(
     } catch {
       return new Response("Not a path\n", { status: 400 });
     }
-    const file = files.get(path);
-    if (!file) return new Response("Not found\n", { status: 404 });
-    const { size } = await Deno.stat(file);
-    const headers = {
-      "content-type": TYPES[extname(file)] ?? "application/octet-stream",
-      "content-length": String(size),
-      "cache-control": "no-cache",
-      "x-content-type-options": "nosniff",
-    };
+    const name = files.get(path);
+    if (!name) return new Response("Not found\n", { status: 404 });
+    const { status, headers, ending } = answerFor(
+      name,
+      hashes[name],
+      request,
+      (packed) => files.has(prefix + packed),
+    );
+    headers.set("content-type", TYPES[extname(name)] ?? "application/octet-stream");
+    if (status === 304) return new Response(null, { status, headers });
+    const file = join(folder, name + ending);
+    headers.set("content-length", String((await Deno.stat(file)).size));
     const body = request.method === "GET" ? (await Deno.open(file)).readable : null;
     return new Response(body, { headers });
   };

@@ -24,8 +24,8 @@ import type { WebProgress } from "./protocol.ts";
 export interface EngineOptions {
   /** The model's folder. */
   readonly folder: FolderSource;
-  /** LoRAs upon it. */
-  readonly loras?: PipelineOptions["loras"];
+  /** Finds the LoRAs that prompts name. */
+  readonly findLora?: PipelineOptions["findLora"];
   /** Called before weights are read, each time they are: downloads. */
   readonly prepare?: (options: RunOptions) => Promise<void>;
   /** Measurements of earlier visits. */
@@ -75,6 +75,11 @@ export class Engine {
 
   /** Opens nothing yet. */
   constructor(private readonly options: EngineOptions) {}
+
+  /** The model's folder. */
+  get folder(): FolderSource {
+    return this.options.folder;
+  }
 
   /** What the model's configs say. */
   model(): Promise<ModelInfo> {
@@ -145,9 +150,18 @@ export class Engine {
   private async ready(firstPicture: GenerateRequest, options: RunOptions): Promise<Pipeline> {
     const device = await this.device();
     if (!this.pipeline) {
-      const { folder, loras, prepare, tunings = [], onTuned, dtype, carefulBytes = CAREFUL_BYTES, kernels } =
-        this.options;
+      const {
+        folder,
+        findLora,
+        prepare,
+        tunings = [],
+        onTuned,
+        dtype,
+        carefulBytes = CAREFUL_BYTES,
+        kernels,
+      } = this.options;
       await prepare?.(options);
+      options.onProgress?.({ phase: "prepare" });
       const tuning = await tuneMatmul(device, tunings);
       if (!tunings.includes(tuning)) onTuned?.(tuning);
       const { signal, onProgress } = options;
@@ -156,7 +170,7 @@ export class Engine {
         createPipeline(folder, {
           device,
           dtype,
-          loras,
+          findLora,
           maxActivationBytes,
           kernels,
           firstPicture,

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { decimal } from "./language.ts";
 import type { PlanSummary, WebProgress } from "./protocol.ts";
 
 /** Steps that count for the pace: the last few, so that compiling before the first does not. */
@@ -58,7 +59,7 @@ export class Estimate {
 /** Milliseconds for people: `0.4 s`, `12 s`, `3 min 5 s`; no line breaks inside. */
 export function duration(ms: number): string {
   const seconds = ms / 1000;
-  if (seconds < 9.95) return `${seconds.toFixed(1)}\u00a0s`;
+  if (seconds < 9.95) return `${decimal(seconds, 1)}\u00a0s`;
   if (seconds < 59.5) return `${Math.round(seconds)}\u00a0s`;
   const whole = Math.round(seconds);
   return `${Math.floor(whole / 60)}\u00a0min\u00a0${whole % 60}\u00a0s`;
@@ -68,5 +69,5 @@ export function duration(ms: number): string {
 export function size(bytes: number): string {
   if (bytes < 1e3) return `${bytes} bytes`;
   if (bytes < 1e6) return `${(bytes / 1e3).toFixed(0)} kB`;
-  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`;
+  return bytes < 1e9 ? `${decimal(bytes / 1e6, 1)} MB` : `${decimal(bytes / 1e9, 2)} GB`;
 }

@@ -14,7 +14,7 @@ const TOP = "model_index.json";
 /** A file of weights. */
 const WEIGHTS = /\.(safetensors|sft|gguf)$/i;
 
-/** The picture to begin with among some files: one alone that the browser takes for a picture. */
+/** The picture among some files: one alone that the browser takes for a picture. */
 export function chosenPicture(files: ReadonlyMap<string, File>): File | undefined {
   const [only, ...more] = [...files.values()];
   return only && more.length === 0 && /^image\//.test(only.type) ? only : undefined;
@@ -26,12 +26,22 @@ export function chosenPicture(files: ReadonlyMap<string, File>): File | undefine
  *
  * @param files By path, the chosen folder's own name included.
  * @param open The model that parts are for.
+ * @param added Whether its files stay beside the new ones, as LoRAs do.
  * @throws {Error} When it is neither, in words for the page.
  */
-export function chosenModel(files: ReadonlyMap<string, File>, open: OwnModel | undefined): OwnModel {
+export function chosenModel(
+  files: ReadonlyMap<string, File>,
+  open: OwnModel | undefined,
+  added = false,
+): OwnModel {
   const weights = [...files.values()].filter(({ name }) => WEIGHTS.test(name));
   const inFolder = [...files.keys()].some((path) => path.split("/").pop() === TOP);
-  if (!inFolder && weights.length > 0) return { folder: open?.folder, hub: open?.hub, files: weights };
+  if (!inFolder && weights.length > 0) {
+    const before = added
+      ? open?.files?.filter((file) => weights.every(({ name }) => name !== file.name)) ?? []
+      : [];
+    return { folder: open?.folder, hub: open?.hub, files: [...before, ...weights] };
+  }
   return { folder: modelFolder(files) };
 }
 
@@ -55,18 +65,57 @@ export function modelFolder(files: ReadonlyMap<string, File>): OwnFolder {
   return { name, files: new Map(inside.map(([path, file]) => [path.slice(root.length), file])) };
 }
 
+/** Files with the handles that lead to them again, where the browser has such. */
+export interface Chosen {
+  /** By path, the chosen folder's own name included. */
+  readonly files: Map<string, File>;
+  /** To remember: a folder, or files. */
+  readonly handles: readonly (FileSystemDirectoryHandle | FileSystemFileHandle)[];
+}
+
+/** Dialogs of the browser that hand out files as they are asked for. */
+interface Dialogs {
+  showDirectoryPicker?(options: { id: string; mode: "read" }): Promise<FileSystemDirectoryHandle>;
+  showOpenFilePicker?(options: { id: string; multiple: boolean }): Promise<FileSystemFileHandle[]>;
+}
+
 /** Opens the browser's dialog for folders, where it has one that hands out files as they are asked for. */
-export function folderDialog(): (() => Promise<Map<string, File>>) | undefined {
-  const scope = globalThis as unknown as {
-    showDirectoryPicker?(options: { id: string; mode: "read" }): Promise<FileSystemDirectoryHandle>;
-  };
-  if (!scope.showDirectoryPicker) return undefined;
-  return async () => {
-    const files = new Map<string, File>();
-    const folder = await scope.showDirectoryPicker!({ id: "model", mode: "read" });
-    await gather(folder, `${folder.name || "model"}/`, files);
-    return files;
-  };
+export function folderDialog(): (() => Promise<Chosen>) | undefined {
+  const dialogs = globalThis as unknown as Dialogs;
+  if (!dialogs.showDirectoryPicker) return undefined;
+  return async () => await fromHandles([await dialogs.showDirectoryPicker!({ id: "model", mode: "read" })]);
+}
+
+/** The same for files. */
+export function fileDialog(): (() => Promise<Chosen>) | undefined {
+  const dialogs = globalThis as unknown as Dialogs;
+  if (!dialogs.showOpenFilePicker) return undefined;
+  return async () => await fromHandles(await dialogs.showOpenFilePicker!({ id: "weights", multiple: true }));
+}
+
+/** The files that handles lead to. */
+export async function fromHandles(handles: Chosen["handles"]): Promise<Chosen> {
+  const files = new Map<string, File>();
+  for (const handle of handles) {
+    if (handle.kind === "directory") {
+      await gather(handle as FileSystemDirectoryHandle, `${handle.name || "model"}/`, files);
+    } else files.set(handle.name, await (handle as FileSystemFileHandle).getFile());
+  }
+  return { files, handles };
+}
+
+/** Whether the page may read what handles lead to; the browser may ask, for which somebody has to have pressed something. */
+export async function mayRead(handles: Chosen["handles"]): Promise<boolean> {
+  for (const handle of handles) {
+    const asked = handle as FileSystemHandle & {
+      queryPermission?(mode: { mode: "read" }): Promise<PermissionState>;
+      requestPermission?(mode: { mode: "read" }): Promise<PermissionState>;
+    };
+    let state = await asked.queryPermission?.({ mode: "read" }) ?? "granted";
+    if (state === "prompt") state = await asked.requestPermission?.({ mode: "read" }) ?? "denied";
+    if (state !== "granted") return false;
+  }
+  return true;
 }
 
 async function gather(
@@ -81,20 +130,26 @@ async function gather(
 }
 
 /** Files of `<input type=file>`, with webkitdirectory or without. */
-export function chosenFiles(list: FileList): Map<string, File> {
-  return new Map(Array.from(list, (file) => [file.webkitRelativePath || file.name, file]));
+export function chosenFiles(list: FileList): Chosen {
+  const files = new Map(Array.from(list, (file) => [file.webkitRelativePath || file.name, file] as const));
+  return { files, handles: [] };
 }
 
-/** Files of what was dropped, folders included. */
-export async function droppedFiles(items: DataTransferItemList): Promise<Map<string, File>> {
+/** Files of what was dropped or pasted, folders included. */
+export async function droppedFiles(items: DataTransferItemList): Promise<Chosen> {
   // The list is emptied as soon as the event is over: entries are taken before anything is awaited.
-  const taken = Array.from(items, (item) => item.webkitGetAsEntry() ?? item.getAsFile());
+  const all = Array.from(items).filter(({ kind }) => kind === "file") as (DataTransferItem & {
+    getAsFileSystemHandle?(): Promise<FileSystemDirectoryHandle | FileSystemFileHandle | null>;
+  })[];
+  const asked = all.map((item) => item.getAsFileSystemHandle?.().catch(() => null));
+  const taken = all.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
   const files = new Map<string, File>();
   for (const one of taken) {
     if (one instanceof File) files.set(one.name, one);
     else if (one) await collect(one, files);
   }
-  return files;
+  const handles = (await Promise.all(asked)).filter((handle) => handle !== null && handle !== undefined);
+  return { files, handles: handles.length === taken.length ? handles : [] };
 }
 
 async function collect(entry: FileSystemEntry, files: Map<string, File>): Promise<void> {

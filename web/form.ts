@@ -1,45 +1,37 @@
 /// <reference lib="dom" />
+/// <reference lib="dom.iterable" />
 /**
- * The settings.
+ * The settings: from the form to a request and back. What the model does not have is not there.
  *
  * @module
  */
 
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { byId, element } from "./dom.ts";
-import type { ModelSummary, PlanSummary, StartFiles } from "./protocol.ts";
+import { decimal, isText, t } from "./language.ts";
+import * as loras from "./loras.ts";
+import type { ModelSummary, PlanSummary } from "./protocol.ts";
+import * as size from "./size.ts";
+import type { TextName } from "./texts.ts";
 
 const prompt: HTMLTextAreaElement = byId("prompt");
-const size: HTMLSelectElement = byId("size");
+const negative: HTMLTextAreaElement = byId("negative");
 const steps: HTMLInputElement = byId("steps");
 const method: HTMLSelectElement = byId("method");
 const noise: HTMLInputElement = byId("noise");
-const noiseValue: HTMLOutputElement = byId("noise-value");
 const seed: HTMLInputElement = byId("seed");
+const lock: HTMLButtonElement = byId("lock");
 const strength: HTMLInputElement = byId("strength");
-const strengthValue: HTMLOutputElement = byId("strength-value");
+const guidance: HTMLInputElement = byId("guidance");
+const trueCfg: HTMLInputElement = byId("true-cfg");
+const sampler: HTMLSelectElement = byId("sampler");
+const schedule: HTMLSelectElement = byId("schedule");
+const upsampler: HTMLSelectElement = byId("upsampler");
+const minResolution: HTMLInputElement = byId("min-resolution");
+const count: HTMLInputElement = byId("count");
+const everyLine: HTMLInputElement = byId("every-line");
 const planLine: HTMLElement = byId("plan");
 const complaint: HTMLElement = element("p", { id: "complaint", className: "complaint", role: "alert" });
-
-/** Methods for people. Names that are not here are shown as they are. */
-const METHODS: Readonly<Record<string, readonly [label: string, hint: string]>> = {
-  lssgen: ["LSSGen", "Starts small; a small network enlarges the latents in mid-run."],
-  direct: ["Direct", "Full size from the first step."],
-  megafusion: ["MegaFusion", "Starts small; the clean estimate is enlarged as pixels and noised again."],
-  "self-cascade": [
-    "Self-Cascade",
-    "Starts small; the latents are enlarged by interpolation and noised again.",
-  ],
-  diffusehigh: [
-    "DiffuseHigh",
-    "A finished small picture is enlarged, sharpened and partly drawn again, its outlines held by wavelets.",
-  ],
-  selflift: [
-    "SelfLift",
-    "The last quarter of the steps at full size; the clean estimate is enlarged before it.",
-  ],
-  "hires-fix": ["Hires fix", "A finished small picture is enlarged and partly drawn again."],
-};
 
 /** What a field's problem is, undefined when it has none. */
 interface Problem {
@@ -47,64 +39,51 @@ interface Problem {
   readonly text: string;
 }
 
-/** Value of the size that is left to the picture to begin with. */
-const OWN_SIZE = "own";
+/** Names that a picture's parameters, a link and a preset have for settings. */
+export type Settings = Partial<Omit<GenerateRequest, "image" | "mask">>;
 
-let begin: StartFiles = {};
+let model: ModelSummary | undefined;
+let fromPicture = false;
 
-/** Begins with a picture, or with noise alone. A mask without a picture counts for nothing. */
-export function beginWith(files: StartFiles): void {
-  const { image, mask } = begin = files.image ? files : {};
-  byId("mask-choice").hidden = byId("no-init").hidden = byId("strength-field").hidden = !image;
-  byId("init-hint").textContent = image
-    ? `Begins with ${image.name}` +
-      (mask ? `; ${mask.name} says what is drawn anew: white, not black or transparent` : "")
-    : "PNG, JPEG, WebP, GIF, BMP or AVIF. It stays on this computer.";
-  const own = [...size.options].find((option) => option.value === OWN_SIZE);
-  if (image && !own) {
-    size.prepend(element("option", { value: OWN_SIZE, textContent: "As the picture" }));
-    size.value = OWN_SIZE;
-  } else if (!image && own) {
-    const chosen = own.selected;
-    own.remove();
-    if (chosen) size.value = usualSize;
-  }
-  refresh();
+/** A method's name for people. */
+export function methodName(name: string): string {
+  return isText(name) ? t(name) : name.charAt(0).toUpperCase() + name.slice(1);
 }
 
-/** The pictures that the next one begins with. */
-export function start(): StartFiles {
-  return begin;
-}
-
-/** The model's own size. */
-let usualSize = "";
-
-/** Fills in what the model offers; a size or method that it has too stays chosen. */
-export function offer(model: ModelSummary): void {
-  const { baseResolution: b, width, height } = model.defaults;
-  const even = (value: number): number => Math.round(value / 64) * 64;
-  const sizes = [[b / 2, b / 2], [b, b], [even(1.5 * b), even(1.5 * b)], [2 * b, 2 * b], [2 * b, b], [
-    b,
-    2 * b,
-  ], [
-    4 * b,
-    4 * b,
-  ], [width, height]];
-  const values = [...new Set(sizes.map(([w, h]) => `${w}x${h}`))];
-  const area = (value: string): number =>
-    value.split("x").reduce((product, side) => product * Number(side), 1);
-  values.sort((a, b) => area(a) - area(b));
-  usualSize = `${width}x${height}`;
-  const own = begin.image ? [[OWN_SIZE, "As the picture"] as const] : [];
+/** Shows what a model has; a value that it has too stays chosen. */
+export function offer(offered: ModelSummary): void {
+  const first = model === undefined || model.name !== offered.name;
+  model = offered;
+  const { defaults } = offered;
+  size.offer(defaults);
+  const own = (value: string): readonly [string, string] => ["", t("ownDefault", { value })];
+  options(method, offered.methods.map((name) => [name, methodName(name)]), offered.methods[0]);
+  options(sampler, [["", t("ownSampler")], ...offered.samplers.map((name) => [name, name] as const)], "");
+  options(schedule, [["", t("ownSampler")], ...offered.schedules.map((name) => [name, name] as const)], "");
   options(
-    size,
-    [...own, ...values.map((value) => [value, `${value.replace("x", " × ")}`] as const)],
-    usualSize,
+    upsampler,
+    [own(defaults.upsampler), ...offered.upsamplers.map((name) => [name, name] as const)],
+    "",
   );
-  options(method, model.methods.map((name) => [name, METHODS[name]?.[0] ?? name]), model.methods[0]);
-  steps.value = String(model.defaults.steps);
-  noise.value = String(model.defaults.initNoise);
+  if (first) {
+    steps.value = String(defaults.steps);
+    noise.value = String(defaults.initNoise);
+    guidance.value = String(defaults.guidance);
+    minResolution.value = String(defaults.minResolution);
+  }
+  loras.offer(offered.loras);
+  const has: Readonly<Record<string, boolean>> = {
+    negative: offered.negative,
+    guidance: offered.guidance,
+    trueCfg: offered.trueCfg,
+    samplers: offered.samplers.length > 0,
+    schedules: offered.schedules.length > 0,
+    loras: offered.loras.length > 0,
+  };
+  for (const part of document.querySelectorAll<HTMLElement>("[data-offer]")) {
+    part.hidden = !has[part.dataset.offer!];
+  }
+  byId("lora-hint").hidden = has.loras;
   refresh();
 }
 
@@ -118,32 +97,91 @@ function options(
   select.value = values.some(([value]) => value === before) ? before : fallback;
 }
 
+/** Whether the picture begins with another, which has a strength and a size of its own. */
+export function beginsWithPicture(begins: boolean): void {
+  fromPicture = begins;
+  size.fromPicture(begins);
+  refresh();
+}
+
 /** Brings hints in line with what is chosen. */
 export function refresh(): void {
   forgive();
-  noiseValue.value = Number(noise.value).toFixed(2);
-  strengthValue.value = Number(strength.value).toFixed(2);
+  byId<HTMLOutputElement>("noise-value").value = decimal(Number(noise.value), 2);
+  byId<HTMLOutputElement>("strength-value").value = decimal(Number(strength.value), 2);
   const direct = method.value === "direct";
-  noise.disabled = direct;
-  byId("method-hint").textContent = METHODS[method.value]?.[1] ?? "";
-  byId("noise-hint").textContent = direct
-    ? "Direct generation has one stage: nothing grows, no noise is put back."
-    : "Noise put back after the picture grows: more redraws more.";
+  noise.disabled = minResolution.disabled = upsampler.disabled = direct;
+  const hint = `${method.value}Hint`;
+  byId("method-hint").textContent = isText(hint) ? t(hint) : "";
+  byId("noise-hint").textContent = t(direct ? "noiseDirect" : "noiseHint");
+  byId("negative-hint").hidden =
+    !(model?.trueCfg && negative.value.trim() !== "" && Number(trueCfg.value) <= 1);
+  lock.setAttribute("aria-pressed", String(locked()));
+  size.refresh();
 }
 
-/** The request as it stands. */
+/** Whether the seed is kept. */
+export function locked(): boolean {
+  return lock.dataset.locked === "true";
+}
+
+/** Keeps the seed, or lets each picture have a new one. */
+export function lockSeed(keep: boolean): void {
+  lock.dataset.locked = String(keep);
+  lock.setAttribute("aria-pressed", String(keep));
+}
+
+/** The request as it stands, LoRAs in its prompt. */
 export function request(): GenerateRequest {
-  const [width, height] = size.value === OWN_SIZE ? [] : size.value.split("x").map(Number);
+  const all = settings();
+  return { ...all, prompt: loras.tagged(all.prompt ?? "") };
+}
+
+/** The settings as they stand; what the model has for itself is left out. */
+export function settings(): Settings {
+  const text = (field: { readonly value: string }): string | undefined => field.value.trim() || undefined;
+  const number = (field: HTMLInputElement): number | undefined =>
+    field.value === "" ? undefined : Number(field.value);
+  const direct = method.value === "direct";
+  const cfg = model?.trueCfg && Number(trueCfg.value) !== 1 ? number(trueCfg) : undefined;
   return {
     prompt: prompt.value.trim(),
-    width,
-    height,
-    ...begin.image && { strength: Number(strength.value) },
+    ...size.chosen(),
+    ...fromPicture && { strength: Number(strength.value) },
     steps: Number(steps.value),
-    method: method.value,
-    initNoise: Number(noise.value),
+    method: method.value as GenerateRequest["method"],
     seed: Number(seed.value),
+    ...!direct && {
+      initNoise: Number(noise.value),
+      ...Number(minResolution.value) !== model?.defaults.minResolution &&
+        { minResolution: number(minResolution) },
+      upsampler: text(upsampler) as GenerateRequest["upsampler"],
+    },
+    ...model?.guidance && Number(guidance.value) !== model.defaults.guidance &&
+      { guidance: number(guidance) },
+    trueCfgScale: cfg,
+    negativePrompt: model?.negative && (!model.trueCfg || (cfg ?? 1) > 1) ? text(negative) : undefined,
+    scheduler: text(sampler) as GenerateRequest["scheduler"],
+    schedule: text(schedule),
   };
+}
+
+/** The requests of one press of the button: a line of the prompt each, several pictures of each. */
+export function requests(): GenerateRequest[] {
+  const one = request();
+  const lines = everyLine.checked ? promptLines() : [one.prompt];
+  const each = Math.max(1, Number(count.value) || 1);
+  return lines.flatMap((line) =>
+    Array.from({ length: each }, (_, i) => ({
+      ...one,
+      prompt: everyLine.checked ? loras.tagged(line) : line,
+      seed: (one.seed ?? 0) + i,
+    }))
+  );
+}
+
+function promptLines(): string[] {
+  return prompt.value.split("\n").map((line) => line.trim()).filter((line) => line !== "");
 }
 
 /** Whether something cannot be drawn; says so at the first such field and moves there. */
@@ -151,42 +189,84 @@ export function complain(): boolean {
   forgive();
   const wrong = problem();
   if (!wrong) return false;
-  const { field, text } = wrong;
+  complainAt(wrong.field, wrong.text);
+  return true;
+}
+
+/** Says what is wrong with a field, and moves there. */
+export function complainAt(field: HTMLElement, text: string): void {
+  forgive();
+  field.dataset.described = field.getAttribute("aria-describedby") ?? "";
   field.setAttribute("aria-invalid", "true");
   field.setAttribute("aria-describedby", complaint.id);
   complaint.textContent = text;
-  field.closest(".field")!.append(complaint);
+  field.closest(".field, fieldset")!.append(complaint);
+  const fold = field.closest("details");
+  if (fold) fold.open = true;
   field.focus();
-  return true;
 }
 
 /** Takes the complaint back. */
 function forgive(): void {
   complaint.remove();
-  for (const field of [prompt, steps, seed]) {
+  for (const field of document.querySelectorAll<HTMLElement>("[aria-invalid]")) {
     field.removeAttribute("aria-invalid");
-    field.removeAttribute("aria-describedby");
+    if (field.dataset.described) field.setAttribute("aria-describedby", field.dataset.described);
+    else field.removeAttribute("aria-describedby");
   }
 }
 
 function problem(): Problem | undefined {
-  const whole = (field: HTMLInputElement, name: string): Problem | undefined => {
+  const inRange = (field: HTMLInputElement, name: TextName, whole: boolean): Problem | undefined => {
+    if (field.disabled || field.closest("[hidden]")) return undefined;
     const [low, high, value] = [Number(field.min), Number(field.max), Number(field.value)];
-    if (field.value !== "" && Number.isInteger(value) && value >= low && value <= high) return undefined;
-    return { field, text: `${name}: a whole number from ${low} to ${high} is expected` };
+    const fits = field.value !== "" && value >= low && value <= high && (!whole || Number.isInteger(value));
+    return fits
+      ? undefined
+      : { field, text: t(whole ? "wholeNumber" : "anyNumber", { name: t(name), low, high }) };
   };
-  if (prompt.value.trim() === "") return { field: prompt, text: "Prompt: say what to draw" };
-  return whole(steps, "Steps") ?? whole(seed, "Seed");
+  if (prompt.value.trim() === "") return { field: prompt, text: t("sayWhat") };
+  return inRange(byId("width"), "width", true) ?? inRange(byId("height"), "height", true) ??
+    inRange(steps, "steps", true) ?? inRange(seed, "seed", true) ?? inRange(guidance, "guidance", false) ??
+    inRange(trueCfg, "trueCfg", false) ?? inRange(minResolution, "minResolution", true) ??
+    inRange(count, "count", true);
 }
 
-/** Puts a picture's settings back into the form. */
-export function restore(parameters: Readonly<Record<string, unknown>>): void {
-  prompt.value = String(parameters.prompt ?? "");
-  steps.value = String(parameters.steps);
-  seed.value = String(parameters.seed);
-  noise.value = String(parameters.initNoise);
-  choose(size, `${parameters.width}x${parameters.height}`);
-  choose(method, String(parameters.method));
+/**
+ * Puts settings into the form: a picture's, a link's, a preset's. What they leave out is the model's own.
+ *
+ * @param keepSeed Whether their seed is kept for the next picture.
+ */
+export function restore(wanted: Readonly<Record<string, unknown>>, keepSeed = true): void {
+  const number = (field: HTMLInputElement, value: unknown, fallback: number): void => {
+    field.value = String(typeof value === "number" && Number.isFinite(value) ? value : fallback);
+  };
+  const { defaults } = model ?? {};
+  const { prompt: words, named } = loras.untagged(String(wanted.prompt ?? ""));
+  prompt.value = words;
+  loras.restore(named);
+  negative.value = String(wanted.negativePrompt ?? "");
+  if (defaults) {
+    number(steps, wanted.steps, defaults.steps);
+    number(noise, wanted.initNoise, defaults.initNoise);
+    number(guidance, wanted.guidance, defaults.guidance);
+    number(minResolution, wanted.minResolution, defaults.minResolution);
+  }
+  number(trueCfg, wanted.trueCfgScale, 1);
+  number(strength, wanted.strength, 0.75);
+  if (typeof wanted.seed === "number") {
+    seed.value = String(wanted.seed);
+    lockSeed(keepSeed);
+  }
+  size.restore(wanted);
+  choose(method, String(wanted.method ?? model?.methods[0] ?? ""));
+  choose(sampler, String(wanted.scheduler ?? ""));
+  choose(schedule, String(wanted.schedule ?? ""));
+  choose(upsampler, wanted.upsampler === defaults?.upsampler ? "" : String(wanted.upsampler ?? ""));
+  // What is behind the fold should not surprise anybody.
+  if ([negative.value, sampler.value, schedule.value].some((value) => value !== "")) {
+    byId<HTMLDetailsElement>("advanced").open = true;
+  }
   refresh();
 }
 
@@ -203,11 +283,11 @@ export function newSeed(): void {
 export function showPlan(plan: PlanSummary): void {
   const sides = plan.stages.map(({ width, height }) => width === height ? `${width}²` : `${width}×${height}`);
   const calls = plan.stages.reduce((sum, stage) => sum + stage.steps, 0);
-  const parts = [sides.join(" → "), `${calls} steps`];
+  const parts = [sides.join(" → "), t("planSteps", { count: calls })];
   if (plan.speedup !== undefined && plan.speedup > 1.005) {
-    parts.push(`${plan.speedup.toFixed(2)}× less denoising work than direct`);
+    parts.push(t("planFaster", { factor: decimal(plan.speedup, 2) }));
   } else if (plan.speedup !== undefined && plan.speedup < 0.995) {
-    parts.push(`${(1 / plan.speedup).toFixed(2)}× the denoising work of direct`);
+    parts.push(t("planSlower", { factor: decimal(1 / plan.speedup, 2) }));
   }
   planLine.className = "plan";
   planLine.textContent = [parts.join(" · "), ...plan.warnings].join(". ");

@@ -5,46 +5,26 @@
  * @module
  */
 
-import type { ErrorCode } from "../lib/errors.ts";
 import { kernelLists, storedKernels, storedTunings, storeTuning } from "../lib/gpu/stored.ts";
+import type { MemoryPlan } from "../lib/pipelines/memory.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
+import { type Drawer, DrawingError, type RunListener } from "./drawer.ts";
 import type {
   FromWorker,
   Job,
   OwnModel,
-  PictureMessage,
   PlanSummary,
   StartFiles,
+  StoredModel,
   ToWorker,
-  WebProgress,
 } from "./protocol.ts";
-
-/** What the worker says while it draws. */
-export interface RunListener {
-  /** A picture, or the short run before it, begins. */
-  onBegan(job: number, plan: PlanSummary, warmUp: boolean): void;
-  /** At every step. */
-  onProgress(event: WebProgress): void;
-  /** The device was lost; the picture begins anew. */
-  onRetrying(): void;
-  /** A picture is finished. */
-  onPicture(job: number, picture: PictureMessage): void;
-}
-
-/** An error of the worker's. */
-export class WorkerError extends Error {
-  /** @param code Its kind. */
-  constructor(readonly code: ErrorCode, message: string) {
-    super(message);
-  }
-}
 
 type Opened = Extract<FromWorker, { type: "opened" }>;
 /** A message without its number. */
 type Unnumbered<T> = T extends { readonly id: number } ? Omit<T, "id"> : never;
 
 /** Starts workers and pairs their answers with questions. */
-export class Link {
+export class Link implements Drawer {
   private worker: Worker | undefined;
   private lastId = 0;
   private readonly waiting = new Map<
@@ -52,14 +32,16 @@ export class Link {
     { resolve: (answer: FromWorker) => void; reject: (error: Error) => void; listener?: RunListener }
   >();
   private own: OwnModel | undefined;
+  private ready: ReturnType<typeof withResolvers> | undefined;
 
   /** @param onStored Told how much this browser stores, whenever that may have changed. */
-  constructor(private readonly onStored: (bytes: number) => void) {}
+  constructor(private readonly onStored: (bytes: number, models: readonly StoredModel[]) => void) {}
 
   /** Opens a model; the page's own without one. */
   async open(own?: OwnModel): Promise<Opened> {
+    const opened = await this.ask({ type: "open", own, tunings: storedTunings(), kernels: kernelLists() });
     this.own = own;
-    return await this.ask({ type: "open", own, tunings: storedTunings(), kernels: kernelLists() }) as Opened;
+    return opened as Opened;
   }
 
   /** The stages of a request. */
@@ -73,9 +55,15 @@ export class Link {
     await this.ask({ type: "run", jobs }, listener);
   }
 
-  /** Deletes stored weights. */
-  async forget(): Promise<void> {
-    await this.ask({ type: "forget" });
+  /** What a request takes of the GPU's memory. */
+  async memory(request: Omit<GenerateRequest, "prompt">): Promise<MemoryPlan | undefined> {
+    const answer = await this.ask({ type: "memory", request });
+    return (answer as Extract<FromWorker, { type: "memory" }>).memory;
+  }
+
+  /** Deletes stored weights: of one model, or all. */
+  async forget(under?: string): Promise<void> {
+    await this.ask({ type: "forget", under });
   }
 
   /** Ends the run within a step. */
@@ -85,7 +73,7 @@ export class Link {
 
   /** Ends the run at once, with all that the worker has loaded; the next question starts another one. */
   async kill(): Promise<void> {
-    this.end(new WorkerError("aborted", "Stopped"));
+    this.end(new DrawingError("aborted", "Stopped"));
     await this.open(this.own);
   }
 
@@ -94,17 +82,18 @@ export class Link {
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject, listener });
-      worker.postMessage({ ...question, id });
+      this.ready!.promise.then(() => worker.postMessage({ ...question, id }));
     });
   }
 
   private start(): Worker {
+    this.ready = withResolvers();
     const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
     worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => this.hear(data));
     worker.addEventListener("error", (event) => {
       event.preventDefault();
       const text = event.message || "the script could not be loaded";
-      this.end(new WorkerError("internal", `The page's worker failed: ${text}`));
+      this.end(new DrawingError("internal", `The page's worker failed: ${text}`));
     });
     return worker;
   }
@@ -117,7 +106,8 @@ export class Link {
   }
 
   private hear(message: FromWorker): void {
-    if (message.type === "stored") return this.onStored(message.bytes);
+    if (message.type === "ready") return this.ready?.resolve();
+    if (message.type === "stored") return this.onStored(message.bytes, message.models);
     if (message.type === "tuned") return storeTuning(message.tuning);
     if (message.type === "kernels") return storedKernels.remember(message.key, message.list);
     const asked = this.waiting.get(message.id);
@@ -133,10 +123,17 @@ export class Link {
         return asked.listener?.onPicture(message.job, message.picture);
       case "failed":
         this.waiting.delete(message.id);
-        return asked.reject(new WorkerError(message.code, message.message));
+        return asked.reject(new DrawingError(message.code, message.message));
       default:
         this.waiting.delete(message.id);
         asked.resolve(message);
     }
   }
+}
+
+/** A promise and what fulfils it. */
+function withResolvers(): { readonly promise: Promise<void>; readonly resolve: () => void } {
+  let resolve: () => void = () => {};
+  const promise = new Promise<void>((fulfil) => resolve = fulfil);
+  return { promise, resolve };
 }

@@ -1,26 +1,52 @@
 /// <reference lib="dom" />
 /**
- * Finished pictures: the one or two in view, and those of this visit.
+ * Finished pictures in view: one, two side by side, or a grid; and the one in the making.
  *
  * @module
  */
 
 import { byId, element } from "./dom.ts";
 import { duration } from "./estimate.ts";
-import type { PictureMessage, WebProgress } from "./protocol.ts";
+import { methodName } from "./form.ts";
+import { decimal, t } from "./language.ts";
+import type { WebProgress } from "./protocol.ts";
+import type { KeptPicture } from "./store.ts";
 
 /** A picture with an address that images and links can use. */
-export interface Picture extends PictureMessage {
+export interface Picture extends KeptPicture {
   /** blob: URL of the PNG, for as long as the page lives. */
   readonly url: string;
 }
 
+/** What can be done with a picture in view. */
+export interface PictureActions {
+  /** Puts its settings into the form. */
+  use(picture: Picture): void;
+  /** Begins the next one with it. */
+  begin(picture: Picture): void;
+  /** Deletes it. */
+  remove(picture: Picture): void;
+}
+
 const view: HTMLElement = byId("pictures");
-const list: HTMLElement = byId("history");
+const empty: readonly Node[] = [...view.childNodes];
 
 /** What is in view: pictures, or at first the placeholder. */
-let inView: readonly Node[] = [...view.childNodes];
+let inView: readonly Node[] = empty;
 let canvas: HTMLCanvasElement | undefined;
+let actions: PictureActions | undefined;
+/** Shows once more what is in view. */
+let again: () => void = () => {};
+
+/** Brings what is in view in line with the language. */
+export function refresh(): void {
+  if (!canvas) again();
+}
+
+/** Says what buttons do. */
+export function listen(to: PictureActions): void {
+  actions = to;
+}
 
 /** Shows in their place what a picture in the making looks like, as large as its stage is beside the whole. */
 export function preview({ preview, width = 1, height = 1 }: WebProgress, whole: { width: number }): void {
@@ -28,7 +54,7 @@ export function preview({ preview, width = 1, height = 1 }: WebProgress, whole: 
   if (!canvas) {
     canvas = element("canvas");
     canvas.setAttribute("role", "img");
-    canvas.setAttribute("aria-label", "Preview of the picture in the making");
+    canvas.setAttribute("aria-label", t("previewLabel"));
     view.classList.remove("two");
     view.replaceChildren(element("div", { className: "growing" }, canvas));
   }
@@ -45,48 +71,112 @@ export function preview({ preview, width = 1, height = 1 }: WebProgress, whole: 
 export function endPreview(): void {
   if (!canvas) return;
   canvas = undefined;
+  put(inView);
+}
+
+function put(nodes: readonly Node[]): void {
+  canvas = undefined;
+  inView = nodes;
   view.classList.toggle(
     "two",
-    inView.filter((node) => node instanceof HTMLElement && node.matches("figure")).length > 1,
+    nodes.filter((node) => node instanceof HTMLElement && node.matches("figure")).length > 1,
   );
-  view.replaceChildren(...inView);
+  view.replaceChildren(...nodes);
 }
 
 /** Gives a picture its address. */
-export function keep(message: PictureMessage): Picture {
-  return { ...message, url: URL.createObjectURL(message.png) };
+export function addressed(kept: KeptPicture): Picture {
+  return { ...kept, url: URL.createObjectURL(kept.png) };
 }
 
-/** Shows one picture, or two side by side with a verdict on their times. */
-export function show(pictures: readonly Picture[]): void {
-  view.classList.toggle("two", pictures.length > 1);
-  const figures = pictures.map((picture) => figureOf(picture, pictures));
-  const lines = pictures.length === 2
+/** Shows nothing but the placeholder. */
+export function showNone(): void {
+  again = () => {};
+  put(empty);
+}
+
+/** Shows one picture, or several; two compared with a verdict on their times. */
+export function show(pictures: readonly Picture[], compared = false): void {
+  again = () => show(pictures, compared);
+  const figures = pictures.map((picture) => figureOf(picture, pictures.length > 1, compared));
+  const lines = compared && pictures.length === 2
     ? [element("p", { className: "verdict" }, verdict(pictures[0], pictures[1]))]
     : [];
-  canvas = undefined;
-  inView = [...lines, ...figures];
-  view.replaceChildren(...inView);
+  put([...lines, ...figures]);
 }
 
-function figureOf(picture: Picture, all: readonly Picture[]): HTMLElement {
+/** Shows a grid: a row for each value down, a column for each across. Cells that are not drawn yet are empty. */
+export function showGrid(
+  title: string,
+  columns: readonly string[],
+  rows: readonly string[],
+  pictureAt: (column: number, row: number) => Picture | undefined,
+): void {
+  again = () => {};
+  const cell = (picture: Picture | undefined): HTMLElement => {
+    if (!picture) return element("td", {}, "…");
+    const { url, width, height } = picture;
+    const link = element(
+      "a",
+      { href: url, download: fileName(picture) },
+      element("img", { src: url, width, height, alt: altOf(picture) }),
+    );
+    return element("td", {}, link);
+  };
+  const head = element(
+    "tr",
+    {},
+    element("td"),
+    ...columns.map((text) => element("th", { scope: "col" }, text)),
+  );
+  const body = rows.map((text, row) =>
+    element(
+      "tr",
+      {},
+      element("th", { scope: "row" }, text),
+      ...columns.map((_, column) => cell(pictureAt(column, row))),
+    )
+  );
+  const table = element(
+    "table",
+    { className: "grid" },
+    element("caption", {}, title),
+    element("tbody", {}, head, ...body),
+  );
+  const scroll = element("div", { className: "scroll", tabIndex: 0 }, table);
+  scroll.setAttribute("role", "region");
+  scroll.setAttribute("aria-label", title);
+  put([scroll]);
+}
+
+function altOf(picture: Picture): string {
+  return t("drawnBy", { prompt: String(picture.parameters.prompt), method: nameOf(picture) });
+}
+
+function figureOf(picture: Picture, several: boolean, compared: boolean): HTMLElement {
   const { url, width, height, parameters, timings } = picture;
-  const two = all.length > 1;
-  const img = element("img", {
-    src: url,
-    width,
-    height,
-    alt: `${parameters.prompt}, drawn by ${nameOf(picture)}`,
-  });
+  const img = element("img", { src: url, width, height, alt: altOf(picture) });
   const where = timings.map(({ phase, ms }) => `${phase} ${duration(ms)}`).join(", ");
-  const title = two ? `${nameOf(picture)}: ${duration(picture.ms)}` : String(parameters.prompt);
-  const settings = `${width} × ${height}, ${parameters.steps} steps, seed ${parameters.seed}` +
-    (parameters.method === "direct" ? "" : `, σ ${parameters.initNoise}`);
-  const facts = two
+  const title = compared ? `${nameOf(picture)}: ${duration(picture.ms)}` : String(parameters.prompt);
+  const settings = t("facts", {
+    size: `${width} × ${height}`,
+    steps: String(parameters.steps),
+    seed: String(parameters.seed),
+  }) + (parameters.method === "direct" || parameters.initNoise === undefined
+    ? ""
+    : `, σ ${parameters.initNoise}`);
+  const facts = compared
     ? `${settings}. ${sentence(where)}.`
-    : `${nameOf(picture)}, ${settings}. ${duration(picture.ms)}: ${where}.`;
-  const link = element("a", { href: url, download: fileName(picture), className: "button" }, "Download PNG");
-  if (two) link.setAttribute("aria-label", `Download PNG, ${nameOf(picture)}`);
+    : `${nameOf(picture)}, ${settings}. ${duration(picture.ms)}${where === "" ? "" : `: ${where}`}.`;
+  const link = element("a", { href: url, download: fileName(picture), className: "button" }, t("download"));
+  const name = `${nameOf(picture)}, ${parameters.seed}`;
+  const act = (text: string, act: (picture: Picture) => void): HTMLElement => {
+    const button = element("button", { type: "button" }, text);
+    if (several) button.setAttribute("aria-label", `${text}, ${name}`);
+    button.addEventListener("click", () => act(picture));
+    return button;
+  };
+  if (several) link.setAttribute("aria-label", t("downloadOf", { name }));
   return element(
     "figure",
     {},
@@ -97,7 +187,14 @@ function figureOf(picture: Picture, all: readonly Picture[]): HTMLElement {
       element("h3", {}, title),
       element("p", { className: "hint" }, facts),
       ...picture.warnings.map((warning) => element("p", { className: "hint" }, `${warning}.`)),
-      element("div", { className: "actions" }, link),
+      element(
+        "div",
+        { className: "actions" },
+        link,
+        act(t("useSettings"), (one) => actions?.use(one)),
+        act(t("beginWithThis"), (one) => actions?.begin(one)),
+        act(t("deleteThis"), (one) => actions?.remove(one)),
+      ),
     ),
   );
 }
@@ -107,10 +204,14 @@ export function verdict(first: Picture, second: Picture): string {
   const ratio = first.ms / second.ms;
   const [fast, slow, factor] = ratio >= 1 ? [second, first, ratio] : [first, second, 1 / ratio];
   return factor < 1.02
-    ? `${nameOf(first)} and ${nameOf(second)} took the same time: ${duration(first.ms)}`
-    : `${nameOf(fast)} took ${duration(fast.ms)}, ${nameOf(slow)} ${duration(slow.ms)}: ${
-      factor.toFixed(2)
-    }× as fast`;
+    ? t("tookSame", { one: nameOf(first), other: nameOf(second), time: duration(first.ms) })
+    : t("took", {
+      fast: nameOf(fast),
+      fastTime: duration(fast.ms),
+      slow: nameOf(slow),
+      slowTime: duration(slow.ms),
+      factor: decimal(factor, 2),
+    });
 }
 
 function sentence(text: string): string {
@@ -118,48 +219,13 @@ function sentence(text: string): string {
 }
 
 /** A method's name at the head of a sentence. */
-export function nameOf({ parameters }: Picture): string {
-  const method = String(parameters.method);
-  return method === "lssgen" ? "LSSGen" : sentence(method);
+export function nameOf({ parameters }: Pick<Picture, "parameters">): string {
+  return methodName(String(parameters.method ?? "lssgen"));
 }
 
 /** `a-red-apple-lssgen-42.png`. */
-export function fileName({ parameters }: Picture): string {
+export function fileName({ parameters }: Pick<Picture, "parameters">): string {
   const words = String(parameters.prompt).toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-");
   const stem = words.replace(/^-+|-+$/g, "").slice(0, 40) || "picture";
-  return `${stem}-${parameters.method}-${parameters.seed}.png`;
-}
-
-/** Puts an entry at the head of the list. */
-export function remember(
-  pictures: readonly Picture[],
-  onChoose: (pictures: readonly Picture[]) => void,
-): void {
-  byId("history-empty").hidden = true;
-  const [picture] = pictures;
-  const { url, parameters, width, height } = picture;
-  const button = element(
-    "button",
-    { type: "button" },
-    element("img", { src: url, alt: "", width: 128, height: 128 }),
-    element("b", {}, String(parameters.prompt)),
-    element(
-      "small",
-      {},
-      `${nameOf(picture)}, ${duration(picture.ms)}`,
-      element("br"),
-      `${width} × ${height}`,
-    ),
-  );
-  button.addEventListener("click", () => {
-    mark(button);
-    onChoose(pictures);
-  });
-  mark(button);
-  list.prepend(element("li", {}, button));
-}
-
-function mark(chosen: HTMLElement): void {
-  for (const button of list.querySelectorAll("button")) button.removeAttribute("aria-current");
-  chosen.setAttribute("aria-current", "true");
+  return `${stem}-${parameters.method ?? "lssgen"}-${parameters.seed}.png`;
 }

@@ -7,6 +7,7 @@
 
 import { announce, byId, element } from "./dom.ts";
 import { duration, Estimate, size } from "./estimate.ts";
+import { t } from "./language.ts";
 import type { PlanSummary, WebProgress } from "./protocol.ts";
 
 /** A line of the list. */
@@ -27,33 +28,42 @@ export class ProgressView {
   private estimate: Estimate | undefined;
   private plan: PlanSummary | undefined;
   private title = "";
+  /** Whether no step of this model was seen yet on a GPU of this page. */
+  private cold = false;
   /** Milliseconds of decoding by size, from pictures of this visit. */
   private readonly decodeMs = new Map<string, number>();
+
+  /** The next picture is the first of a model. */
+  isCold(): void {
+    this.cold = true;
+  }
 
   /** Shows the panel. */
   begin(): void {
     panel.hidden = false;
     this.active = undefined;
     list.replaceChildren();
-    line.textContent = "Starting …";
+    line.textContent = t("starting");
   }
 
-  /** Lays out the lines of a picture. */
-  picture(plan: PlanSummary, title: string): void {
+  /** Lays out the lines of a picture; one that is drawn elsewhere tells of its stages only. */
+  picture(plan: PlanSummary, title: string, elsewhere = false): void {
     this.plan = plan;
     this.title = title;
     this.estimate = new Estimate(plan, this.decodeMs.get(`${plan.width}x${plan.height}`));
     this.rows = new Map();
     this.active = undefined;
     list.replaceChildren();
-    this.add("load", "Model");
-    this.add("encode", "Prompt");
+    if (!elsewhere) {
+      this.add("load", t("phaseModel"));
+      this.add("encode", t("phasePrompt"));
+    }
     for (const [i, stage] of plan.stages.entries()) {
-      const label = plan.stages.length > 1 ? `Stage ${i + 1}` : "Denoise";
+      const label = plan.stages.length > 1 ? t("phaseStage", { number: i + 1 }) : t("phaseDenoise");
       this.add(`stage ${i + 1}`, `${label} · ${sideOf(stage)}`, stage.steps);
     }
-    this.add("decode", "Decode");
-    line.textContent = title === "" ? "Starting …" : `${title}: starting …`;
+    if (!elsewhere) this.add("decode", t("phaseDecode"));
+    this.say(t("starting"));
     if (title !== "") announce(title);
   }
 
@@ -67,37 +77,47 @@ export class ProgressView {
     const now = performance.now();
     const left = this.estimate?.note(event, now);
     switch (event.phase) {
-      case "download":
-        this.enter("load", "Fetching the model");
-        this.fill("load", event.step ?? 0, event.steps ?? 0, `${size(event.step ?? 0)}`);
-        return this.say(`Fetching the model: ${size(event.step ?? 0)} of ${size(event.steps ?? 0)}`);
-      case "load":
+      case "download": {
+        const [done, total] = [event.step ?? 0, event.steps ?? 0];
+        this.enter("load", t("fetching"));
+        this.fill("load", done, total, size(done));
+        return this.say(t("fetchingOf", { done: size(done), total: size(total) }));
+      }
+      case "prepare":
+        this.enter("load", t("preparing"));
+        return this.say(t("preparing"));
+      case "load": {
         // Text encoders are loaded while the prompt is read: that line stays where it is.
-        if (this.active !== "encode") this.enter("load", "Loading the model");
-        this.fill(this.active!, event.bytes ?? 0, event.totalBytes ?? 0, loaded(event));
-        return this.say(`Loading ${(event.component || "upsampler").replaceAll("_", " ")} into the GPU`);
+        if (this.active !== "encode") this.enter("load", t("loading"));
+        this.fill(this.active!, event.bytes ?? 0, event.totalBytes ?? 0, "");
+        return this.say(t("loadingPart", { part: (event.component || "upsampler").replaceAll("_", " ") }));
+      }
       case "encode":
-        this.enter("encode", "Reading the prompt");
-        return this.say("Reading the prompt");
+        this.enter("encode", t("reading"));
+        return this.say(t("reading"));
       case "denoise": {
         const key = `stage ${event.stage}`;
-        const { stage = 1, stages = 1, step = 0, steps = 0 } = event;
-        this.enter(
-          key,
-          stages > 1 ? `Stage ${stage} of ${stages}, ${event.width} by ${event.height}` : "Denoising",
-        );
+        const { stage = 1, stages = 1, step = 0, steps = 0, width = 0, height = 0 } = event;
+        this.enter(key, stages > 1 ? t("stageOf", { stage, stages, width, height }) : t("denoising"));
         this.fill(key, step, steps, `${step} / ${steps}`);
+        // Until the first step is done its kernels are compiled, which a browser does once.
+        if (this.cold && step === 0 && stage === 1) return this.say(t("preparing"));
+        this.cold = false;
         const where = stages > 1
-          ? `Stage ${stage} of ${stages}, step ${step} of ${steps}`
-          : `Step ${step} of ${steps}`;
-        return this.say(left === undefined ? where : `${where} · about ${duration(left)} left`);
+          ? t("stageStep", { stage, stages, step, steps })
+          : t("step", { step, steps });
+        return this.say(left === undefined ? where : `${where} · ${t("timeLeft", { time: duration(left) })}`);
       }
       case "upsample":
-        return this.say(`Growing to ${event.width} × ${event.height}`);
+        return this.say(t("growing", { width: event.width ?? 0, height: event.height ?? 0 }));
       case "decode": {
-        this.enter("decode", "Decoding");
+        this.enter("decode", t("decoding"));
         const known = this.plan && this.decodeMs.get(`${this.plan.width}x${this.plan.height}`);
-        return this.say(known === undefined ? "Decoding" : `Decoding · about ${duration(known)} left`);
+        return this.say(
+          known === undefined
+            ? t("decoding")
+            : `${t("decoding")} · ${t("timeLeft", { time: duration(known) })}`,
+        );
       }
     }
   }

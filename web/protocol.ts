@@ -7,7 +7,11 @@
 import type { ErrorCode } from "../lib/errors.ts";
 import type { KernelSpec } from "../lib/gpu/kernel.ts";
 import type { MatmulTuning } from "../lib/gpu/tune.ts";
-import type { Defaults, GenerateRequest, Progress } from "../lib/pipelines/types.ts";
+import type { MemoryPlan } from "../lib/pipelines/memory.ts";
+import type { ModelOffer, PlanSummary } from "../lib/pipelines/offer.ts";
+import type { GenerateRequest, Progress } from "../lib/pipelines/types.ts";
+
+export type { PlanSummary } from "../lib/pipelines/offer.ts";
 
 /** A folder that the user chose: files by path inside it. Files travel as handles, not as bytes. */
 export interface OwnFolder {
@@ -36,15 +40,7 @@ export interface OwnModel {
 }
 
 /** What the page shows of a model. */
-export interface ModelSummary {
-  /** Its name. */
-  readonly name: string;
-  /** Class of the pipeline. */
-  readonly pipeline: string;
-  /** Settings of its own. */
-  readonly defaults: Defaults;
-  /** Methods it can be drawn with, the default first. */
-  readonly methods: readonly string[];
+export interface ModelSummary extends ModelOffer {
   /** Bytes to download before the first picture; 0 for a folder of the user's. */
   readonly bytes: number;
   /** How many of them are stored already. */
@@ -55,36 +51,28 @@ export interface ModelSummary {
   readonly notes: readonly string[];
   /** What the user's file is for: `transformer`, `unet`, `vae`, `lora`. */
   readonly part?: string;
+  /** LoRAs that prompts may name. */
+  readonly loras: readonly string[];
+  /** Words that the model was trained on, where it says so. */
+  readonly words?: readonly string[];
+  /** Prompts that it draws well, where it names some. */
+  readonly examples?: readonly string[];
 }
 
-/** A stage of a plan. */
-export interface StageSummary {
-  /** Pixels. */
-  readonly width: number;
-  /** Pixels. */
-  readonly height: number;
-  /** Steps run. */
-  readonly steps: number;
-  /** Work of all its steps. */
-  readonly flops: number;
+/** A model of which weights are kept in this browser. */
+export interface StoredModel {
+  /** `ORG/NAME` of a hub's; undefined: the page's own. */
+  readonly name?: string;
+  /** Address under which its parts are kept. */
+  readonly under: string;
+  /** Bytes kept. */
+  readonly bytes: number;
 }
 
-/** What a request amounts to. */
-export interface PlanSummary {
-  /** Pixels. */
-  readonly width: number;
-  /** Pixels. */
-  readonly height: number;
-  /** In order. */
-  readonly stages: readonly StageSummary[];
-  /** Work of direct generation over that of this plan. */
-  readonly speedup?: number;
-  /** Sentences. */
-  readonly warnings: readonly string[];
-}
-
-/** Progress with the download before it; its steps are bytes. */
-export type WebProgress = Omit<Progress, "phase"> & { readonly phase: Progress["phase"] | "download" };
+/** Progress with the download before it, whose steps are bytes, and the kernels' compilation. */
+export type WebProgress = Omit<Progress, "phase"> & {
+  readonly phase: Progress["phase"] | "download" | "prepare";
+};
 
 /** Milliseconds of a phase. */
 export interface Timing {
@@ -149,11 +137,23 @@ export type ToWorker =
     readonly start?: StartFiles;
   }
   | { readonly type: "run"; readonly id: number; readonly jobs: readonly Job[] }
-  | { readonly type: "forget"; readonly id: number }
+  | {
+    readonly type: "memory";
+    readonly id: number;
+    readonly request: Omit<GenerateRequest, "prompt">;
+  }
+  | {
+    readonly type: "forget";
+    readonly id: number;
+    /** One model; all without. */
+    readonly under?: string;
+  }
   | { readonly type: "stop" };
 
 /** From the worker. */
 export type FromWorker =
+  /** Its script has run: what was sent before is lost, since it waits for its shaders first. */
+  | { readonly type: "ready" }
   | {
     readonly type: "opened";
     readonly id: number;
@@ -176,6 +176,7 @@ export type FromWorker =
   | { readonly type: "picture"; readonly id: number; readonly job: number; readonly picture: PictureMessage }
   | { readonly type: "done"; readonly id: number }
   | { readonly type: "failed"; readonly id: number; readonly code: ErrorCode; readonly message: string }
-  | { readonly type: "stored"; readonly bytes: number }
+  | { readonly type: "memory"; readonly id: number; readonly memory?: MemoryPlan }
+  | { readonly type: "stored"; readonly bytes: number; readonly models: readonly StoredModel[] }
   | { readonly type: "tuned"; readonly tuning: MatmulTuning }
   | { readonly type: "kernels"; readonly key: string; readonly list: readonly KernelSpec[] };

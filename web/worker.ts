@@ -4,32 +4,30 @@
  * @module
  */
 
-import "./platform.ts";
-import { pictureFile } from "../lib/cli/picture.ts";
+import { pictureFile } from "../lib/parameters/picture.ts";
+import { offerOf, summaryOf } from "../lib/pipelines/offer.ts";
 import { LssgenError, NoAdapterError } from "../lib/errors.ts";
 import { openPicture, type PictureFile } from "../lib/image/picture_file.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
-import { openHubFolder } from "../lib/hub/repository.ts";
-import { METHODS } from "../lib/scaling/methods/registry.ts";
-import type { Plan } from "../lib/scaling/types.ts";
+import type { HubFolder } from "../lib/hub/repository.ts";
 import { blobSource, filesIn, folderOf, type FolderSource, httpFolder } from "../lib/weights/bytes.ts";
 import {
   type CachedFolder,
   cachedFolder,
   forgetStored,
   type ListedFile,
-  storedBytes,
+  storedEntries,
+  WEIGHTS_CACHE,
 } from "../lib/weights/cache.ts";
 import { Engine, type EngineOptions, type RunOptions } from "./engine.ts";
-import { withFiles } from "./own_model.ts";
 import type {
   FromWorker,
   HubModel,
   Job,
   ModelSummary,
   OwnFolder,
-  PlanSummary,
   StartFiles,
+  StoredModel,
   ToWorker,
 } from "./protocol.ts";
 
@@ -56,6 +54,10 @@ interface Current {
   readonly own?: string;
   /** What the user's file is for. */
   readonly part?: string;
+  /** The folder for planning: headers are read from it, and nothing is fetched as a whole. Undefined: nowhere to read them yet. */
+  readonly headers?: FolderSource;
+  /** Names of the user's LoRAs. */
+  readonly loras: readonly string[];
 }
 
 /** Steps from one preview to the next: by factors of the latents they cost next to nothing, decoded they cost more. */
@@ -85,11 +87,12 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
   const { id } = message;
   switch (message.type) {
     case "open": {
+      // The model before stays open until the new one is.
+      const next = await open(message);
+      const model = await summary(next);
       current?.engine.forget();
       warm.clear();
-      current = undefined;
-      current = await open(message);
-      const model = await summary(current);
+      current = next;
       const gpu = await gpuOf(current.engine);
       scope.postMessage({ type: "opened", id, model, ...gpu });
       await tellStored();
@@ -99,7 +102,7 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
       scope.postMessage({
         type: "planned",
         id,
-        plan: planOf(await engine().plan({ ...message.request, ...await started(message.start) })),
+        plan: summaryOf(await engine().plan({ ...message.request, ...await started(message.start) })),
       });
       break;
     case "run":
@@ -112,8 +115,16 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
       }
       scope.postMessage({ type: "done", id });
       break;
+    case "memory": {
+      const { headers, engine } = current ?? {};
+      const adapter = await engine?.device().then(({ info }) => info, () => undefined);
+      const { planMemory } = await import("../lib/pipelines/memory.ts");
+      const memory = headers && await planMemory(headers, message.request, { adapter });
+      scope.postMessage({ type: "memory", id, memory });
+      break;
+    }
     case "forget":
-      await forgetStored();
+      await forgetStored(WEIGHTS_CACHE, message.under);
       await tellStored();
       scope.postMessage({ type: "done", id });
       break;
@@ -162,11 +173,15 @@ async function open(
     ? undefined
     : hub?.folder ?? cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
   const base = fetched ?? chosen(own.folder!);
-  const { folder, loras, part } = own.files?.length
-    ? await withFiles(base, own.files.map((blob) => ({ name: blob.name, blob })), {
-      own: own.folder !== undefined || own.hub !== undefined,
-      tokenizers: httpFolder(new URL(TOKENIZERS_URL, import.meta.url)),
-    })
+  const { folder, loras = [], part } = own.files?.length
+    ? await (await import("./own_model.ts")).withFiles(
+      base,
+      own.files.map((blob) => ({ name: blob.name, blob })),
+      {
+        own: own.folder !== undefined || own.hub !== undefined,
+        tokenizers: httpFolder(new URL(TOKENIZERS_URL, import.meta.url)),
+      },
+    )
     : { folder: base, loras: undefined, part: undefined };
   const prepare = part === "model"
     ? undefined
@@ -179,9 +194,24 @@ async function open(
         await tellStored();
       }
     });
+  const named = new Map(loras.map((lora) => [tagName(lora.file.name), lora]));
+  const stored = fetched && await fetched.stored().catch(() => 0) === fetched.bytes;
   return {
-    engine: new Engine({ folder, loras, prepare, tunings, onTuned, kernels: memory }),
+    engine: new Engine({
+      folder,
+      findLora: (name) => Promise.resolve(named.get(name)),
+      prepare,
+      tunings,
+      onTuned,
+      kernels: memory,
+    }),
     fetched,
+    headers: fetched && part === undefined
+      ? stored ? fetched : hub?.folder.remote
+      : own.folder || part === "model"
+      ? folder
+      : undefined,
+    loras: [...named.keys()],
     notes: hub?.notes ?? [],
     own: [own.folder?.name, own.hub?.name, ...own.files?.map(({ name }) => name) ?? []].filter(Boolean).join(
       " + ",
@@ -190,10 +220,16 @@ async function open(
   };
 }
 
+/** A file's name as prompts can have it: `<lora:NAME:0.8>`. */
+function tagName(file: string): string {
+  return file.replace(/\.[^.]+$/, "").replace(/[:<>]/g, "_");
+}
+
 /** A hub's model: its listing is read, no weights. */
 async function openHub(
   { name, endpoint }: HubModel,
-): Promise<{ folder: CachedFolder; notes: readonly string[] }> {
+): Promise<{ folder: HubFolder; notes: readonly string[] }> {
+  const { openHubFolder } = await import("../lib/hub/repository.ts");
   const folder = await openHubFolder(name, { endpoint });
   const { selection: { single, notes }, repository } = folder;
   if (single !== undefined) {
@@ -213,21 +249,31 @@ function chosen({ name, files }: OwnFolder): FolderSource {
   }, (path) => Promise.resolve(filesIn(files.keys(), path)));
 }
 
-async function summary({ engine, fetched, notes, part }: Current): Promise<ModelSummary> {
-  const { name, pipeline, defaults } = await engine.model();
-  const stored = await fetched?.stored() ?? 0;
-  const methods = METHODS.map((method) => method.name);
+async function summary({ engine, fetched, notes, part, loras }: Current): Promise<ModelSummary> {
+  const info = await engine.model();
+  const { words, examples } = await vocabulary(engine.folder);
   return {
-    name,
-    pipeline,
-    defaults,
-    methods,
+    ...offerOf(info),
     bytes: fetched?.bytes ?? 0,
-    stored,
+    stored: await fetched?.stored() ?? 0,
     room: await room(),
-    notes,
+    notes: [...notes, ...info.warnings ?? []],
     part,
+    loras,
+    words,
+    examples,
   };
+}
+
+/** Words and examples that lssgen.json lists: the seam for models that say what they know. */
+async function vocabulary(folder: FolderSource): Promise<{ words?: string[]; examples?: string[] }> {
+  const text = await folder.text("lssgen.json").catch(() => undefined);
+  const { nouns, examples } = JSON.parse(text ?? "{}") as Record<string, unknown>;
+  const texts = (value: unknown): string[] | undefined =>
+    Array.isArray(value) && value.length > 0
+      ? value.filter((one): one is string => typeof one === "string" && one.length < 200).slice(0, 5000)
+      : undefined;
+  return { words: texts(nouns), examples: texts(examples)?.slice(0, 12) };
 }
 
 /** Bytes that this browser can still store; undefined where it does not say. */
@@ -267,7 +313,7 @@ async function draw(id: number, index: number, job: Job, signal: AbortSignal): P
     },
   };
   const began = async (request: GenerateRequest, warmUp: boolean): Promise<void> => {
-    const plan = planOf(await engine().plan(request));
+    const plan = summaryOf(await engine().plan(request));
     scope.postMessage({ type: "began", id, job: index, plan, warmUp });
   };
   const key = [request.method, request.width, request.height].join(" ");
@@ -297,26 +343,23 @@ async function draw(id: number, index: number, job: Job, signal: AbortSignal): P
   });
 }
 
-function planOf({ width, height, stages, speedup, warnings }: Plan): PlanSummary {
-  return {
-    width,
-    height,
-    speedup,
-    warnings,
-    stages: stages.map((s) => ({
-      width: s.width,
-      height: s.height,
-      steps: s.steps.length,
-      // Without a cost model, tokens tell the stages apart well enough.
-      flops: s.flops ?? s.steps.length * s.tokens,
-    })),
-  };
-}
-
 async function tellStored(): Promise<void> {
-  scope.postMessage({ type: "stored", bytes: await storedBytes().catch(() => 0) });
+  const models = new Map<string, StoredModel>();
+  const here = new URL(MODEL_URL, import.meta.url).href;
+  for (const { url, bytes } of await storedEntries().catch(() => [])) {
+    // A hub's files are kept under ENDPOINT/ORG/NAME.
+    const [, under, name] = url.startsWith(here)
+      ? ["", here, undefined]
+      : /^(https?:\/\/[^/]+\/([^/]+\/[^/]+)\/)/.exec(url) ?? [];
+    if (under === undefined) continue;
+    models.set(under, { under, name, bytes: (models.get(under)?.bytes ?? 0) + bytes });
+  }
+  const list = [...models.values()];
+  scope.postMessage({ type: "stored", bytes: list.reduce((sum, { bytes }) => sum + bytes, 0), models: list });
 }
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+scope.postMessage({ type: "ready" });

@@ -16,7 +16,7 @@ import { checkOutput, pictureOutput } from "./output.ts";
 import { duration } from "./progress.ts";
 import { toEngineChoice, toRequest } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../version.ts";
 
 /** Without options: the paper's own range. */
 const DEFAULT_METHODS = ["direct", "lssgen"];

@@ -29,13 +29,14 @@ import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, pictureOutput, writeWhole } from "./output.ts";
 import { granted } from "./permissions.ts";
-import { PARAMETERS_KEYWORD, pictureFile } from "./picture.ts";
+import { PARAMETERS_KEYWORD } from "../parameters/keyword.ts";
+import { pictureFile } from "../parameters/picture.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
 import { followedPaths, fromStored, loraSpec, toEngineChoice, toRequest } from "./request.ts";
-import type { EngineChoice } from "./engine_choice.ts";
+import type { EngineChoice } from "../parameters/engine_choice.ts";
 import { quantiseOnWorkers } from "./quantisers.ts";
 import type { Terminal } from "./terminal.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../version.ts";
 
 /** Runs the command. */
 export async function generate(options: Parsed, terminal: Terminal): Promise<void> {

@@ -6,7 +6,7 @@
 
 import type { ModelInfo } from "../pipelines/types.ts";
 import { a1111Names } from "../schedulers/a1111_names.ts";
-import { baseName } from "../server/names.ts";
+import { baseName } from "../base_name.ts";
 import { type CommandName, COMMANDS } from "./commands.ts";
 import { type Option, OPTIONS } from "./options.ts";
 

@@ -22,7 +22,7 @@ import { modelChoice } from "./request.ts";
 import { serve } from "./serve.ts";
 import { setThreads } from "./software_adapter.ts";
 import { type Command, printable, type Terminal } from "./terminal.ts";
-import { VERSION } from "./version.ts";
+import { VERSION } from "../version.ts";
 
 const commands = (scale: LoadScale | undefined): Readonly<Record<CommandName, Command>> => ({
   generate,

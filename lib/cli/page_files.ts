@@ -5,6 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { answerFor, HASHES } from "./page_packing.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** What `deno task web:build` makes; travels with the package. The model in it is a copy that does not. */
@@ -18,10 +19,15 @@ const TYPES: Readonly<Record<string, string>> = {
   json: "application/json; charset=utf-8",
   txt: "text/plain; charset=utf-8",
   svg: "image/svg+xml",
+  png: "image/png",
+  webmanifest: "application/manifest+json; charset=utf-8",
 };
 
+/** What the page is told by a server that draws: an element of its head. */
+const SERVER_MARK = '<meta name="lssgen-server" content="';
+
 /** Looks up a path of the page. Undefined: there is no such file. */
-export type PageFiles = (path: string) => Promise<Response | undefined>;
+export type PageFiles = (path: string, request: Request) => Promise<Response | undefined>;
 
 /**
  * Opens the page. A path is looked up in the build's own listing, never joined, so that no spelling of it leads elsewhere.
@@ -39,18 +45,34 @@ export async function pageFiles(): Promise<PageFiles | undefined> {
     );
   }
   const files = new Set<string>(names);
-  return async (path) => {
+  const hashes = await (await get(new URL(DIST + HASHES, ROOT)))?.json().catch(() => ({})) as Record<
+    string,
+    string
+  >;
+  return async (path, request) => {
     const name = path === "/" ? "index.html" : path.slice(1);
     if (!files.has(name)) return undefined;
-    const found = await get(new URL(name.startsWith(MODEL) ? name : DIST + name, ROOT));
-    return found && new Response(found.body, {
-      headers: {
-        "content-type": TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream",
-        "cache-control": "no-cache",
-        "x-content-type-options": "nosniff",
-      },
-    });
+    const type = TYPES[name.slice(name.lastIndexOf(".") + 1)] ?? "application/octet-stream";
+    if (name === "index.html") return await served(type);
+    const { status, headers, ending } = answerFor(
+      name,
+      hashes?.[name],
+      request,
+      (packed) => files.has(packed),
+    );
+    headers.set("content-type", type);
+    if (status === 304) return new Response(null, { status, headers });
+    const found = await get(new URL(name.startsWith(MODEL) ? name : DIST + name + ending, ROOT));
+    return found && new Response(found.body, { headers });
   };
+}
+
+/** The page, told that this server draws. */
+async function served(type: string): Promise<Response | undefined> {
+  const html = await (await get(new URL(`${DIST}index.html`, ROOT)))?.text();
+  return html === undefined ? undefined : new Response(html.replace(`${SERVER_MARK}"`, `${SERVER_MARK}1"`), {
+    headers: { "content-type": type, "cache-control": "no-cache", "x-content-type-options": "nosniff" },
+  });
 }
 
 /**

@@ -6,11 +6,12 @@
 
 import { LssgenError } from "../errors.ts";
 import { type Pipeline, readModelInfo } from "../pipelines/text_to_image.ts";
-import { baseName } from "../server/names.ts";
+import { baseName } from "../base_name.ts";
 import type { Priority } from "../server/policy.ts";
 import type { Engine } from "../server/queue.ts";
 import { ReopeningEngine } from "../server/reopening.ts";
 import { ImageServer } from "../server/server.ts";
+import { interfaces, reachable } from "./addresses.ts";
 import { openPipeline, quietly, startProgress } from "./generate.ts";
 import { listen } from "./http.ts";
 import { loraNames } from "./lora_folder.ts";
@@ -18,8 +19,8 @@ import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
 import { buildPage, pageFiles } from "./page_files.ts";
 import { environmentVariable } from "./permissions.ts";
-import { pictureFile, pictureText } from "./picture.ts";
-import type { EngineChoice } from "./engine_choice.ts";
+import { pictureFile, pictureText } from "../parameters/picture.ts";
+import type { EngineChoice } from "../parameters/engine_choice.ts";
 import { toEngineChoice } from "./request.ts";
 import { type LoadScale, loadScale, type ServingParts } from "./scale_entry.ts";
 import type { Terminal } from "./terminal.ts";
@@ -117,7 +118,7 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
     (request, from) =>
       api.handle(request, clientHeader === undefined ? from : request.headers.get(clientHeader) ?? from),
   );
-  terminal.print(`http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${server.port}/`);
+  for (const address of reachable(hostname, server.port, open ? interfaces() : [])) terminal.print(address);
   if (!page) terminal.note("The page was not built (deno task web:build); the API answers without it\n");
   if (open && !token) {
     terminal.note(`Warning: anybody who reaches ${hostname} can use this GPU; set ${TOKEN_VARIABLE}\n`);

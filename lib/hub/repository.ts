@@ -142,6 +142,8 @@ export interface HubFolder extends CachedFolder {
   readonly repository: Repository;
   /** What is fetched, and what was chosen. */
   readonly selection: Selection;
+  /** The same files, read by ranges and not kept: headers, before the rest is fetched. */
+  readonly remote: FolderSource;
 }
 
 /** Which hub, which files and which cache. */
@@ -170,9 +172,11 @@ export async function openHubFolder(
   const client = new HubClient(options);
   const repository = await openRepository(client, parsed);
   const selection = await chooseFiles(client, repository, wish);
+  const remote = remoteFolder(client, repository, selection.files);
   if (options.token !== undefined) {
     return {
-      ...remoteFolder(client, repository, selection.files),
+      ...remote,
+      remote,
       bytes: selection.bytes,
       stored: () => Promise.resolve(0),
       download: () => Promise.resolve(),
@@ -187,7 +191,7 @@ export async function openHubFolder(
     cacheName,
     `${client.endpoint}/${repo}`,
   );
-  return { ...folder, name: spellHubName(parsed), repository, selection };
+  return { ...folder, name: spellHubName(parsed), repository, selection, remote };
 }
 
 /** A model of a hub as a folder that asks the hub when a file is asked for. */

@@ -10,7 +10,7 @@ import { ApiError, Fields, furtherPrompts } from "./fields.ts";
 import { sentPicture, transparentMask } from "./incoming_pictures.ts";
 import { checkFields, type FieldTable, only, refuseExtraArgs } from "./known_fields.ts";
 import { type Limits, sized } from "./limits.ts";
-import { baseName } from "./names.ts";
+import { baseName } from "../base_name.ts";
 
 /** Fields of both routes; ours, beyond OpenAI's, last. */
 const COMMON: FieldTable = {

@@ -15,7 +15,7 @@ import { changedMask, sentPicture } from "./incoming_pictures.ts";
 import type { JobResult, JobState } from "./jobs.ts";
 import { blank, checkFields, refuseExtraArgs } from "./known_fields.ts";
 import { type Limits, sized } from "./limits.ts";
-import { baseName } from "./names.ts";
+import { baseName } from "../base_name.ts";
 import { IMG2IMG_FIELDS, SETTINGS, TXT2IMG_FIELDS } from "./sdapi_fields.ts";
 import { askedSampler } from "./sdapi_samplers.ts";
 

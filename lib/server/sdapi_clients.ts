@@ -8,7 +8,7 @@ import { readPngText } from "../image/png.ts";
 import type { ModelInfo } from "../pipelines/types.ts";
 import { ApiError, Fields } from "./fields.ts";
 import { sentBytes } from "./incoming_pictures.ts";
-import { baseName } from "./names.ts";
+import { baseName } from "../base_name.ts";
 
 /** Lists that are empty here, and answers that never change, by route below /sdapi/v1/. */
 export const CONSTANT_ANSWERS: Readonly<Record<string, unknown>> = {

@@ -28,6 +28,7 @@ import {
   pictureEvent,
   streamed,
 } from "./openai.ts";
+import { pageModel, pagePlan } from "./page_api.ts";
 import { checkSettings, modelsAnswer, pictureAnswer, pictureRequests, progressAnswer } from "./sdapi.ts";
 import {
   CONSTANT_ANSWERS,
@@ -73,7 +74,7 @@ export interface ServerOptions {
   /** Bounds of a request. */
   readonly limits?: Limits;
   /** Files of the page, by path; undefined when there is no such file. */
-  readonly page?: (path: string) => Promise<Response | undefined>;
+  readonly page?: (path: string, request: Request) => Promise<Response | undefined>;
   /** A queue whose machines are elsewhere; the engine then only plans. Default one in this process. */
   readonly queue?: JobQueue;
   /** Share of the machines that this server's requests have. Default `normal`. */
@@ -167,6 +168,13 @@ export class ImageServer {
         },
       },
       "/sdapi/v1/png-info": { POST: (request) => this.body(request, pngInfoAnswer) },
+      "/lssgen/v1/model": {
+        GET: async () => pageModel(info, this.limits, await options.loras?.() ?? []),
+      },
+      "/lssgen/v1/plan": {
+        POST: (request) =>
+          this.body(request, (body) => pagePlan(body, this.engine, this.limits), SMALL_BODY_BYTES),
+      },
       "/v1/images/generations": { POST: (request) => this.openai(request) },
       "/v1/images/edits": { POST: (request) => this.openai(request, true) },
       "/v1/models": { GET: () => modelListAnswer(info) },
@@ -413,7 +421,7 @@ export class ImageServer {
     if (request.method !== "GET" && request.method !== "HEAD") {
       return json(404, reason("not_found", `There is no ${path.slice(0, 100)} here`));
     }
-    return await this.options.page?.(path) ??
+    return await this.options.page?.(path, request) ??
       json(404, reason("not_found", `There is no ${path.slice(0, 100)} here`));
   }
 

@@ -98,16 +98,33 @@ export function cachedFolder(
 
 /** Bytes that a cache holds, of any model and version. */
 export async function storedBytes(cacheName: string = WEIGHTS_CACHE): Promise<number> {
-  if (!globalThis.caches || !await caches.has(cacheName)) return 0;
-  const cache = await keyed(cacheName);
-  let bytes = 0;
-  for (const key of await cache.keys()) bytes += sizeOf(await cache.match(key));
-  return bytes;
+  return (await storedEntries(cacheName)).reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-/** Deletes a cache with all that is in it. */
-export async function forgetStored(cacheName: string = WEIGHTS_CACHE): Promise<void> {
-  if (globalThis.caches) await caches.delete(cacheName);
+/** What a cache holds: addresses of parts, under their folder's, and their bytes. */
+export async function storedEntries(
+  cacheName: string = WEIGHTS_CACHE,
+): Promise<{ readonly url: string; readonly bytes: number }[]> {
+  if (!globalThis.caches || !await caches.has(cacheName)) return [];
+  const cache = await keyed(cacheName);
+  const entries = [];
+  for (const key of await cache.keys()) entries.push({ url: key.url, bytes: sizeOf(await cache.match(key)) });
+  return entries;
+}
+
+/**
+ * Deletes a cache with all that is in it, or one folder of it.
+ *
+ * @param under Address of the folder; all without.
+ */
+export async function forgetStored(cacheName: string = WEIGHTS_CACHE, under: string = ""): Promise<void> {
+  if (!globalThis.caches) return;
+  if (under === "") {
+    await caches.delete(cacheName);
+    return;
+  }
+  const cache = await keyed(cacheName);
+  for (const { url } of await cache.keys()) if (url.startsWith(under)) await cache.delete(url);
 }
 
 /** Cache as browsers have it; Deno's lacks `keys`. */

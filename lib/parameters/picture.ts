@@ -8,14 +8,12 @@ import { encodePicture, type PictureFormatName } from "../image/picture_texts.ts
 import { parametersText } from "../image/png.ts";
 import type { GeneratedImage } from "../pipelines/types.ts";
 import { a1111Names } from "../schedulers/a1111_names.ts";
-import { baseName } from "../server/names.ts";
+import { baseName } from "../base_name.ts";
 import type { EngineChoice } from "./engine_choice.ts";
-import { VERSION } from "./version.ts";
+import { PARAMETERS_KEYWORD } from "./keyword.ts";
+import { VERSION } from "../version.ts";
 
 // The page makes such files too: nothing here may bring the command line's options along.
-
-/** Keyword of the PNG text chunk that holds all parameters as JSON, for `--from`. */
-export const PARAMETERS_KEYWORD = "lssgen";
 
 const SOFTWARE = `LSSGen for WebGPU ${VERSION}`;
 

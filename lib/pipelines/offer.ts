@@ -1,0 +1,117 @@
+/**
+ * What can be set on a model: the controls that a page or a form has for it. From its configs alone, as data.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { METHODS } from "../scaling/methods/registry.ts";
+import { type Plan, UPSAMPLERS } from "../scaling/types.ts";
+import {
+  createScheduler,
+  SAMPLER_NAMES,
+  samplerConfig,
+  SCHEDULE_NAMES,
+  scheduleConfig,
+} from "../schedulers/registry.ts";
+import type { Defaults, ModelInfo } from "./types.ts";
+
+/** What can be set. What a model does not have is absent. */
+export interface ModelOffer {
+  /** Its name. */
+  readonly name: string;
+  /** Class of the pipeline. */
+  readonly pipeline: string;
+  /** Settings of its own. */
+  readonly defaults: Defaults;
+  /** Methods it can be drawn with, the default first. */
+  readonly methods: readonly string[];
+  /** Samplers besides its own. */
+  readonly samplers: readonly string[];
+  /** Schedules besides its own. */
+  readonly schedules: readonly string[];
+  /** Ways in which latents grow. */
+  readonly upsamplers: readonly string[];
+  /** Whether it takes a guidance scale. */
+  readonly guidance: boolean;
+  /** Whether it takes a scale of classifier-free guidance beside that. */
+  readonly trueCfg: boolean;
+  /** Whether it reads what to keep out; with `trueCfg` only while that is above 1. */
+  readonly negative: boolean;
+  /** Whether its prompts are names or numbers of classes. */
+  readonly classes: boolean;
+}
+
+/** What can be set on a model. */
+export function offerOf(info: ModelInfo): ModelOffer {
+  const { name, pipeline, defaults, scheduler, embeddedGuidance } = info;
+  const can = (make: () => Readonly<Record<string, unknown>>): boolean => {
+    try {
+      createScheduler(make());
+      return true;
+    } catch (error) {
+      if (error instanceof LssgenError) return false;
+      throw error;
+    }
+  };
+  const classes = info.prompts === 0;
+  const trueCfg = /^Flux/.test(pipeline);
+  return {
+    name,
+    pipeline,
+    defaults,
+    methods: METHODS.map((method) => method.name),
+    samplers: SAMPLER_NAMES.filter((sampler) => can(() => samplerConfig(scheduler, sampler))),
+    schedules: SCHEDULE_NAMES.filter((schedule) =>
+      can(() => scheduleConfig(scheduler, schedule)) ||
+      can(() => scheduleConfig(samplerConfig(scheduler, "euler"), schedule))
+    ),
+    upsamplers: UPSAMPLERS.filter((upsampler) => upsampler !== "learned" || info.learnedUpsampler),
+    guidance: embeddedGuidance || !trueCfg,
+    trueCfg,
+    negative: !classes,
+    classes,
+  };
+}
+
+/** A stage of a plan, in short. */
+export interface StageSummary {
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  /** Steps run. */
+  readonly steps: number;
+  /** Work of all its steps; without a cost model in tokens, which tell stages apart well enough. */
+  readonly flops: number;
+}
+
+/** What a request amounts to, in short. */
+export interface PlanSummary {
+  /** Pixels. */
+  readonly width: number;
+  /** Pixels. */
+  readonly height: number;
+  /** In order. */
+  readonly stages: readonly StageSummary[];
+  /** Work of direct generation over that of this plan. */
+  readonly speedup?: number;
+  /** Sentences. */
+  readonly warnings: readonly string[];
+}
+
+/** A plan in short. */
+export function summaryOf({ width, height, stages, speedup, warnings }: Plan): PlanSummary {
+  return {
+    width,
+    height,
+    speedup,
+    warnings: warnings ?? [],
+    stages: stages.map((stage) => ({
+      width: stage.width,
+      height: stage.height,
+      steps: stage.steps.length,
+      flops: stage.flops ?? stage.steps.length * stage.tokens,
+    })),
+  };
+}

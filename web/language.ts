@@ -1,0 +1,80 @@
+/**
+ * The page's language: texts by name, and those that stand in index.html.
+ *
+ * @module
+ */
+
+import { LANGUAGES, type TextName, TEXTS } from "./texts.ts";
+
+/** A language of the page. */
+export type Language = (typeof LANGUAGES)[number];
+
+const STORED = "lssgen-language";
+
+/** A row has every language, which this holds it to. */
+const ROWS: Readonly<Record<TextName, readonly [en: string, de: string]>> = TEXTS;
+
+let language: Language = "en";
+
+/** The language in use. */
+export function currentLanguage(): Language {
+  return language;
+}
+
+/** A text, with its values filled in. */
+export function t(name: TextName, values: Readonly<Record<string, string | number>> = {}): string {
+  const text = ROWS[name][LANGUAGES.indexOf(language)];
+  return text.replace(/\{(\w+)\}/g, (whole, key) => key in values ? String(values[key]) : whole);
+}
+
+/** Whether there is such a text. */
+export function isText(name: string): name is TextName {
+  return Object.hasOwn(TEXTS, name);
+}
+
+/** A number as the language writes it. */
+export function decimal(value: number, digits: number): string {
+  const text = value.toFixed(digits);
+  return language === "de" ? text.replace(".", ",") : text;
+}
+
+/** The language that was chosen here before, or that the browser asks for. */
+export function preferredLanguage(): Language {
+  let stored: string | null = null;
+  try {
+    stored = localStorage.getItem(STORED);
+  } catch {
+    // Storage is forbidden: the browser's language counts.
+  }
+  const wanted = [stored ?? "", ...globalThis.navigator?.languages ?? []];
+  for (const one of wanted) {
+    const found = LANGUAGES.find((known) => one.toLowerCase().split("-")[0] === known);
+    if (found) return found;
+  }
+  return "en";
+}
+
+/** Switches the language of all that {@linkcode t} gives from now on. */
+export function setLanguage(wanted: string): void {
+  language = LANGUAGES.find((known) => known === wanted) ?? "en";
+  try {
+    localStorage.setItem(STORED, language);
+  } catch {
+    // Asked again at the next visit.
+  }
+}
+
+/** Puts the texts of index.html into the language. */
+export function localise(root: Document): void {
+  root.documentElement.lang = language;
+  root.title = t("title");
+  for (const element of root.querySelectorAll<HTMLElement>("[data-t]")) {
+    if (isText(element.dataset.t!)) element.textContent = t(element.dataset.t);
+  }
+  for (const element of root.querySelectorAll<HTMLElement>("[data-t-label]")) {
+    if (!isText(element.dataset.tLabel!)) continue;
+    const text = t(element.dataset.tLabel);
+    element.setAttribute("aria-label", text);
+    if (element.matches("input[type=text]")) element.setAttribute("placeholder", text);
+  }
+}
