@@ -140,7 +140,7 @@ export function request(): GenerateRequest {
     height,
     ...begin.image && { strength: Number(strength.value) },
     steps: Number(steps.value),
-    method: method.value,
+    method: method.value as GenerateRequest["method"],
     initNoise: Number(noise.value),
     seed: Number(seed.value),
   };
