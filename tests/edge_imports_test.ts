@@ -61,6 +61,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 
 /** Modules of the platform that Deno's own names have nothing for: hashes of streams, the room on a disk. */
 const PLATFORM: Readonly<Record<string, readonly string[]>> = {
+  "lib/cli/disk_space.ts": ["node:fs/promises"],
   "lib/cli/http.ts": ["node:http", "node:net"],
   "lib/cli/page_packing.ts": ["node:zlib"],
   "lib/cli/hub_transfer.ts": ["node:crypto", "node:fs/promises"],

@@ -8,12 +8,13 @@ import { formatMemory, planMemory } from "../lib/pipelines/memory.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import { Stream } from "../lib/residency/stream.ts";
 import { deviceReading } from "./devices.ts";
+import type { MethodName } from "../lib/scaling/types.ts";
 
 const golden = (model: string) =>
   fileFolder(new URL(`./golden/pipelines/${model}/model`, import.meta.url).pathname);
 
 /** Every family, and both methods. */
-const CASES: readonly (readonly [model: string, method: string])[] = [
+const CASES: readonly (readonly [model: string, method: MethodName])[] = [
   ["sd15", "lssgen"],
   ["sdxl", "direct"],
   ["sd3", "lssgen"],
@@ -76,7 +77,14 @@ for (const [model, method] of CASES) {
 }
 
 Deno.test("every limit from the least on is kept by the plan, and more room lets more weights stay", async () => {
-  const picture = { prompt: "1", width: 64, height: 64, steps: 2, method: "direct", minResolution: 32 };
+  const picture = {
+    prompt: "1",
+    width: 64,
+    height: 64,
+    steps: 2,
+    method: "direct",
+    minResolution: 32,
+  } as const;
   const { least, peak } = await planMemory(golden("sdxl"), picture, { dtype: "f32" });
   assert(least < peak);
   let before = 0;
@@ -92,7 +100,14 @@ Deno.test("every limit from the least on is kept by the plan, and more room lets
 
 Deno.test("a later picture that would break the limit is refused, and smaller ones are drawn afterwards", async () => {
   using device = await deviceReading("buffers");
-  const firstPicture = { prompt: "1", width: 64, height: 64, steps: 1, method: "direct", guidance: 0 };
+  const firstPicture = {
+    prompt: "1",
+    width: 64,
+    height: 64,
+    steps: 1,
+    method: "direct",
+    guidance: 0,
+  } as const;
   const where = { adapter: device.info, tuning: tuningOf(device) };
   const { least } = await planMemory(golden("dit"), firstPicture, { dtype: "f32", ...where });
   await using pipeline = await createPipeline(golden("dit"), {
@@ -113,7 +128,7 @@ Deno.test("a later picture that would break the limit is refused, and smaller on
 
 Deno.test("a limit that cannot be kept is refused before anything is loaded, with the least that can", async () => {
   using device = await deviceReading("buffers");
-  const firstPicture = { width: 64, height: 64, method: "direct" };
+  const firstPicture = { width: 64, height: 64, method: "direct" } as const;
   const { least } = await planMemory(golden("sd3"), firstPicture, {
     dtype: "f32",
     adapter: device.info,

@@ -17,6 +17,7 @@ import { tuneOnce, tuningOf } from "../lib/gpu/tune.ts";
 import { encodePng } from "../lib/image/png.ts";
 import { formatMemory, planMemory } from "../lib/pipelines/memory.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
+import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type { Terminal } from "../lib/cli/terminal.ts";
 
 /** Kibibytes that Linux counts for this process. */
@@ -40,7 +41,7 @@ const picture = {
   width: size,
   height: size,
   steps,
-  method: options.text.method ?? "direct",
+  method: (options.text.method ?? "direct") as GenerateRequest["method"],
   seed: 0,
 };
 const opening = {

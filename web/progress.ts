@@ -89,7 +89,7 @@ export class ProgressView {
       case "load": {
         // Text encoders are loaded while the prompt is read: that line stays where it is.
         if (this.active !== "encode") this.enter("load", t("loading"));
-        this.fill(this.active!, event.bytes ?? 0, event.totalBytes ?? 0, "");
+        this.fill(this.active!, event.bytes ?? 0, event.totalBytes ?? 0, loaded(event));
         return this.say(t("loadingPart", { part: (event.component || "upsampler").replaceAll("_", " ") }));
       }
       case "encode":
@@ -174,11 +174,11 @@ export class ProgressView {
   }
 }
 
-/** `1.2 of 5.1 GB · 0.45 GB/s` in the units that fit. */
+/** `1.2 GB / 5.1 GB · 0.45 GB/s` in the units that fit. */
 function loaded({ bytes = 0, totalBytes = 0, bytesPerSecond }: WebProgress): string {
   if (totalBytes === 0) return "";
   const rate = bytesPerSecond ? ` · ${size(bytesPerSecond)}/s` : "";
-  return `${size(bytes)} of ${size(totalBytes)}${rate}`;
+  return `${size(bytes)} / ${size(totalBytes)}${rate}`;
 }
 
 function sideOf({ width, height }: { width: number; height: number }): string {

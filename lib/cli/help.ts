@@ -36,7 +36,8 @@ export const GROUPS: readonly (readonly [title: string, names: string])[] = [
   ["Files", "out force output-begin-idx disable-image-metadata"],
   ["Previews", "preview preview-path preview-interval taesd taesd-preview-only"],
   ["Memory and speed", "dtype keep-quantised max-activation max-vram offload max-offload threads"],
-  ["Server", "host port token cors max-size"],
+  ["Server", "host port token cors client-header max-size"],
+  ["Several machines", "queue store priority lease drain"],
   ["Messages", "json quiet verbose mode help"],
 ];
 
@@ -50,7 +51,8 @@ const OWN: Readonly<Record<string, (info: ModelInfo) => string | number | undefi
   "clip-skip": ({ clipLayers }) => clipLayers?.own ?? "none: this model reads no layer of CLIP",
   "min-resolution": ({ defaults }) => defaults.minResolution,
   "init-noise": ({ defaults }) => defaults.initNoise,
-  "upsampler": ({ defaults }) => defaults.upsampler,
+  "upsampler": ({ defaults: { upsampler }, learnedUpsampler }) =>
+    upsampler === "learned" && !learnedUpsampler ? "bicubic, as this model brings no learned one" : upsampler,
   "shorten": ({ defaults }) => defaults.shortenSteps ? "on" : "off",
   "entry": ({ defaults }) => defaults.entry,
   "scheduler": ({ scheduler }) => a1111Names({}, scheduler).sampler ?? String(scheduler._class_name),

@@ -24,17 +24,17 @@ export function fail(message = ""): never {
 
 /** Fails unless both are deeply equal, types and prototypes included. */
 export function assertEquals<T>(actual: T, expected: T, message?: string): void {
-  nodeAssert.deepStrictEqual(actual, expected, message);
+  nodeAssert.deepStrictEqual(actual, expected, message as string);
 }
 
 /** Fails when both are deeply equal. */
 export function assertNotEquals<T>(actual: T, expected: T, message?: string): void {
-  nodeAssert.notDeepStrictEqual(actual, expected, message);
+  nodeAssert.notDeepStrictEqual(actual, expected, message as string);
 }
 
 /** Fails unless both are the same value by `Object.is`. */
 export function assertStrictEquals<T>(actual: unknown, expected: T, message?: string): asserts actual is T {
-  nodeAssert.strictEqual(actual, expected, message);
+  nodeAssert.strictEqual(actual, expected, message as string);
 }
 
 /** Fails unless |actual − expected| ≤ tolerance; without one, 1e-7 of |expected|, at least the smallest step. */
@@ -156,7 +156,7 @@ function matching<E extends Error>(
   messageIncludes: string | undefined,
   message: string | undefined,
 ): E {
-  assertInstanceOf(error, errorClass ?? Error, message);
-  if (messageIncludes !== undefined) assertStringIncludes(error.message, messageIncludes, message);
+  assertInstanceOf(error, errorClass ?? Error, message as string);
+  if (messageIncludes !== undefined) assertStringIncludes(error.message, messageIncludes, message as string);
   return error as E;
 }
