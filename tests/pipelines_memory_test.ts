@@ -1,10 +1,12 @@
 /** The memory that a picture takes, against what was planned from headers alone. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
+import { LssgenError } from "../lib/errors.ts";
 import { tuningOf } from "../lib/gpu/tune.ts";
 import { formatMemory, planMemory } from "../lib/pipelines/memory.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
+import { Stream } from "../lib/residency/stream.ts";
 import { deviceReading } from "./devices.ts";
 
 const golden = (model: string) =>
@@ -24,7 +26,7 @@ const CASES: readonly (readonly [model: string, method: string])[] = [
 ];
 
 for (const [model, method] of CASES) {
-  Deno.test(`${model}, ${method}: a picture takes no more memory than planned from headers, and not 64 MiB less`, async () => {
+  Deno.test(`${model}, ${method}: a picture takes no more memory than planned from headers, and not 64 MiB less; it is the same where weights stream`, async () => {
     using device = await deviceReading("texels");
     const picture = {
       width: 64,
@@ -38,13 +40,70 @@ for (const [model, method] of CASES) {
     const where = { adapter: device.info, tuning: tuningOf(device) };
     const plan = await planMemory(golden(model), picture, { dtype: "f32", ...where });
     device.memory.resetPeak();
-    await using pipeline = await createPipeline(golden(model), { device, dtype: "f32" });
-    await pipeline.generate({ prompt: "1", ...picture });
+    const pipeline = await createPipeline(golden(model), { device, dtype: "f32" });
+    const { images } = await pipeline.generate({ prompt: "1", ...picture });
     const { footprint, weights } = device.memory.use();
     const loading = plan.peak - footprint;
     assert(loading >= 0, `${footprint} bytes, planned were ${plan.peak}`);
     assert(loading <= 64 << 20, `${footprint} bytes, planned were ${plan.peak}`);
     assertEquals(weights, plan.resident);
-    assertEquals(formatMemory(plan).length, plan.components.length + 1);
+    assertEquals(formatMemory(plan).length, plan.components.length + 2);
+    await pipeline[Symbol.asyncDispose]();
+
+    // The same again with the least that works, and with a little more, where some weights stay.
+    for (const more of [0, 300_000]) {
+      const maxVramBytes = plan.least + more;
+      const small = await planMemory(golden(model), picture, { dtype: "f32", maxVramBytes, ...where });
+      assert(small.peak <= maxVramBytes, `${small.peak} bytes planned, allowed were ${maxVramBytes}`);
+      assert(small.slots > 0 && small.resident < plan.resident);
+      device.memory.trim();
+      device.memory.resetPeak();
+      await using streamed = await createPipeline(golden(model), {
+        device,
+        dtype: "f32",
+        maxVramBytes,
+        firstPicture: picture,
+        offload: more > 0 ? "cpu" : "disk",
+      });
+      assert(Stream.of(device).bytes > 0);
+      const again = await streamed.generate({ prompt: "1", ...picture });
+      assertEquals(again.images[0].rgb, images[0].rgb);
+      const { footprint, weights } = device.memory.use();
+      assert(footprint <= small.peak, `${footprint} bytes, planned were ${small.peak}`);
+      assertEquals(weights, small.resident);
+    }
   });
 }
+
+Deno.test("every limit from the least on is kept by the plan, and more room lets more weights stay", async () => {
+  const picture = { prompt: "1", width: 64, height: 64, steps: 2, method: "direct", minResolution: 32 };
+  const { least, peak } = await planMemory(golden("sdxl"), picture, { dtype: "f32" });
+  assert(least < peak);
+  let before = 0;
+  for (const share of [0, 0.02, 0.05, 0.1, 1]) {
+    const maxVramBytes = Math.ceil(least + share * (peak - least));
+    const plan = await planMemory(golden("sdxl"), picture, { dtype: "f32", maxVramBytes });
+    assert(plan.peak <= maxVramBytes, `${plan.peak} of ${maxVramBytes}`);
+    const { bytes } = plan.components.find(({ name }) => name === "unet")!;
+    assert(bytes >= before);
+    before = bytes;
+  }
+});
+
+Deno.test("a limit that cannot be kept is refused before anything is loaded, with the least that can", async () => {
+  using device = await deviceReading("buffers");
+  const firstPicture = { width: 64, height: 64, method: "direct" };
+  const { least } = await planMemory(golden("sd3"), firstPicture, {
+    dtype: "f32",
+    adapter: device.info,
+    tuning: tuningOf(device),
+  });
+  const error = await assertRejects(
+    () => createPipeline(golden("sd3"), { device, dtype: "f32", maxVramBytes: least - 1, firstPicture }),
+    LssgenError,
+  );
+  assertEquals(error.code, "out_of_memory");
+  assertStringIncludes(error.message, `it takes ${Math.ceil(least / 2 ** 20)} MiB`);
+  assertStringIncludes(error.message, "--max-vram");
+  assertEquals(device.memory.use().footprint, 0);
+});

@@ -42,4 +42,10 @@ export interface EngineChoice {
   readonly taesdPreviewOnly?: boolean;
   /** Largest activation in MiB. */
   readonly maxActivation?: number;
+  /** Most GPU memory in MiB. It belongs to a machine: pictures do not store it. */
+  readonly maxVram?: number;
+  /** Where weights are that do not stay on the GPU. */
+  readonly offload?: "cpu" | "disk";
+  /** Most MiB that offload "cpu" keeps. */
+  readonly maxOffload?: number;
 }

@@ -262,11 +262,18 @@ export async function openPipeline(
     upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights", terminal),
     tinyVae,
     tinyDecode: !engine.taesdPreviewOnly,
-    maxActivationBytes: engine.maxActivation === undefined ? undefined : engine.maxActivation * 2 ** 20,
+    maxActivationBytes: bytesOf(engine.maxActivation),
+    maxVramBytes: bytesOf(engine.maxVram),
+    offload: engine.offload,
+    maxOffloadBytes: bytesOf(engine.maxOffload),
     signal: terminal.signal,
     onProgress,
     firstPicture,
   });
+}
+
+function bytesOf(mib: number | undefined): number | undefined {
+  return mib === undefined ? undefined : mib * 2 ** 20;
 }
 
 /** `apple.png: 512×512, seed 42, 12.3 s (load 1.20 s, denoise 9.10 s, …)`. */

@@ -21,7 +21,9 @@ const SOFTWARE = `LSSGen for WebGPU ${VERSION}`;
 
 /** Text of that chunk: a picture's parameters and what drew it. */
 export function storedText(parameters: Readonly<Record<string, unknown>>, engine: EngineChoice): string {
-  return JSON.stringify({ ...parameters, ...engine });
+  // What a machine has room for is no matter of the picture.
+  const { maxVram: _, offload: _where, maxOffload: _most, ...stored } = engine;
+  return JSON.stringify({ ...parameters, ...stored });
 }
 
 /** What a file says about its picture. */

@@ -23,7 +23,7 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   });
   const info = await readModelInfo(folder);
   const result = planPicture(info, request);
-  const memory = await memoryOf(folder, request);
+  const memory = await memoryOf(folder, request, options.number.maxVram);
   if (options.flag.json) {
     terminal.print(JSON.stringify({ ...result, memory: typeof memory === "string" ? undefined : memory }));
     return;
@@ -36,11 +36,14 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
 async function memoryOf(
   folder: FolderSource,
   request: Omit<GenerateRequest, "prompt">,
+  maxVram: number | undefined,
 ): Promise<MemoryPlan | string> {
   try {
-    return await planMemory(folder, { ...request, image: undefined, mask: undefined });
+    return await planMemory(folder, { ...request, image: undefined, mask: undefined }, {
+      maxVramBytes: maxVram === undefined ? undefined : maxVram * 2 ** 20,
+    });
   } catch (error) {
-    if (!(error instanceof LssgenError)) throw error;
+    if (!(error instanceof LssgenError) || error.code === "out_of_memory") throw error;
     return `GPU memory: not known, ${error.message}`;
   }
 }

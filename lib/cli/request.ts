@@ -166,6 +166,9 @@ export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): Engi
     mask: options.text.mask ?? stored.mask,
     taesdPreviewOnly: options.flag.taesdPreviewOnly ?? stored.taesdPreviewOnly,
     maxActivation: options.number.maxActivation ?? stored.maxActivation,
+    maxVram: options.number.maxVram,
+    offload: options.text.offload as EngineChoice["offload"],
+    maxOffload: options.number.maxOffload,
   };
 }
 

@@ -9,6 +9,7 @@ import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
 import type { Device } from "./device.ts";
 import type { Kernel, KernelSpec } from "./kernel.ts";
 import { TEXEL_ROW } from "./memory.ts";
+import { placeOf, streamedOf, type StreamedUnit } from "./streamed.ts";
 
 /** A parameter that is a float in the shader's uniform block; plain numbers are u32. */
 export interface Float {
@@ -43,6 +44,14 @@ export interface Dispatch extends KernelSpec {
   readonly flops?: number;
 }
 
+/** Something recorded that waits for weights. */
+interface Waiting {
+  /** Streamed units that it needs. */
+  readonly units: readonly StreamedUnit[];
+  /** Records it for the GPU. */
+  readonly run: () => void;
+}
+
 /** What one kernel launch cost, when profiling. */
 export interface ProfileEntry {
   /** Shader name. */
@@ -58,6 +67,7 @@ const SLOT = 256;
 const SLOTS = 1024;
 /** Bind groups kept: a few steps' of a large model. */
 const MOST_BIND_GROUPS = 8192;
+const NO_UNITS: readonly StreamedUnit[] = [];
 /** Slots that an upload may take: time steps, guidance, a row of a table. A submission before it would wait for the GPU. */
 const UPLOAD_SLOTS = 16;
 
@@ -73,7 +83,9 @@ const UPLOAD_SLOTS = 16;
 export class Recorder {
   private encoder: GPUCommandEncoder | undefined;
   /** Weights whose kept copies are recorded and not yet submitted. */
-  private readonly filling: GPUBuffer[] = [];
+  private readonly filling: Set<GPUBuffer> = new Set();
+  /** Those of them that the open command buffer makes. */
+  private readonly filled: GPUBuffer[] = [];
   private pass: GPUComputePassEncoder | undefined;
   private readonly paramsBuffer: GPUBuffer;
   private readonly params = new ArrayBuffer(SLOT * SLOTS);
@@ -99,6 +111,15 @@ export class Recorder {
   /** Launches recorded since the start. */
   dispatches = 0;
   private profiling: { entries: { kernel: string; flops: number }[]; set: GPUQuerySet } | undefined;
+  /**
+   * What uses weights that are not there yet, and all that was recorded after it: models record a step at once and need not know
+   * that its weights come one after the other.
+   */
+  private waiting: Waiting[] = [];
+  /** Whether some of it is being recorded for the GPU. */
+  private catchingUp = false;
+  /** The end of the last {@linkcode catchUp}. */
+  private caughtUp: Promise<void> = Promise.resolve();
 
   /**
    * Begins recording.
@@ -176,20 +197,76 @@ export class Recorder {
     const slots = Math.ceil(data.byteLength / SLOT);
     if (slots <= UPLOAD_SLOTS) {
       this.device.check();
-      if (this.slot + slots > SLOTS) this.submit();
       const t = this.tensor(shape, "f32");
-      const at = this.slot * SLOT;
-      new Uint8Array(this.params).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
-      this.slot += slots;
-      this.endPass();
-      this.encoder ??= this.device.gpu.createCommandEncoder();
-      this.encoder.copyBufferToBuffer(this.paramsBuffer, at, t.buffer, t.offset, data.byteLength);
+      this.inOrder([], () => {
+        if (this.slot + slots > SLOTS) this.handOver();
+        const at = this.slot * SLOT;
+        new Uint8Array(this.params).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
+        this.slot += slots;
+        this.endPass();
+        this.encoder ??= this.device.gpu.createCommandEncoder();
+        this.encoder.copyBufferToBuffer(this.paramsBuffer, at, t.buffer, t.offset, data.byteLength);
+      });
       return t;
     }
+    // The buffer may be one that recorded work still reads.
     this.submit();
     const t = this.tensor(shape, "f32");
-    this.device.gpu.queue.writeBuffer(t.buffer, 0, data);
+    this.inOrder([], () => {
+      this.handOver();
+      this.device.gpu.queue.writeBuffer(t.buffer, 0, data);
+    });
     return t;
+  }
+
+  /** Runs what records a command, or keeps it for later where it or something before it waits for weights. */
+  private inOrder(operands: Dispatch["buffers"], run: () => void): void {
+    if (this.device.rehearses) return;
+    let units: StreamedUnit[] | undefined;
+    for (const operand of operands) {
+      if (!operand || "createView" in operand) continue;
+      const unit = streamedOf("tensor" in operand ? operand.tensor.buffer : operand.buffer)?.unit;
+      if (unit && !units?.includes(unit)) (units ??= []).push(unit);
+    }
+    if (units || this.waits) this.waiting.push({ units: units ?? NO_UNITS, run });
+    else run();
+  }
+
+  /**
+   * Records for the GPU what waits for weights, as they come.
+   *
+   * @throws {LssgenError} `bad_file` when they cannot be read. @throws {AbortedError} when the signal fired.
+   */
+  private catchUp(): Promise<void> {
+    const before = this.caughtUp;
+    const now = (async () => {
+      await before.catch(() => {}); // told to who waited for it
+      const { waiting } = this;
+      this.waiting = [];
+      const stream = waiting.find(({ units }) => units.length > 0)?.units[0].stream;
+      if (!stream) return waiting.forEach(({ run }) => run());
+      this.catchingUp = true;
+      const bringing = stream.begin(waiting.map(({ units }) => units), this.signal);
+      try {
+        for (const [i, { units, run }] of waiting.entries()) {
+          if (units.length > 0 && !bringing.isReady(i)) {
+            // The GPU works on what has its weights while the next ones are read.
+            this.handOver();
+            bringing.submitted(i);
+            await bringing.ready(i);
+          }
+          if (units.length > 0) bringing.place(i);
+          run();
+        }
+        this.handOver();
+        bringing.submitted(waiting.length);
+      } finally {
+        await bringing.end();
+        this.catchingUp = false;
+      }
+    })();
+    this.caughtUp = now;
+    return now;
   }
 
   /** Records one launch. */
@@ -207,9 +284,15 @@ export class Recorder {
     this.kernels.add(kernel);
     this.dispatches++;
     if (this.device.rehearses) return;
+    this.inOrder(d.buffers, () => this.encode(kernel, d));
+  }
+
+  /** Records a launch whose weights are there. */
+  private encode(kernel: Kernel, d: Dispatch): void {
+    const [x, y = 1, z = 1] = d.groups;
     // Some systems' watchdogs count command buffers, not launches.
     if (this.slot === SLOTS || (this.flops > 0 && this.flops + (d.flops ?? 0) > this.device.budget.flops)) {
-      this.submit();
+      this.handOver();
     }
 
     const base = this.slot * SLOT / 4;
@@ -259,9 +342,12 @@ export class Recorder {
         key += `,${this.idOf(bound)}`;
         return bound;
       }
-      const { buffer, offset, size } = "tensor" in bound
+      const range = "tensor" in bound
         ? { buffer: bound.tensor.buffer, offset: bound.tensor.offset + bound.offset, size: bound.size }
         : { buffer: bound.buffer, offset: bound.offset, size: bound.byteLength };
+      const { size } = range;
+      const { buffer, offset: start } = placeOf(range.buffer);
+      const offset = start + range.offset;
       key += `,${this.idOf(buffer)}+${offset}:${size}`;
       return { buffer, offset, size };
     });
@@ -288,23 +374,34 @@ export class Recorder {
 
   /** Copies bytes between tensors, in order with the launches. Offsets and size are multiples of 4. */
   copy(from: Tensor, fromOffset: number, to: Tensor, toOffset: number, bytes: number): void {
-    this.endPass();
-    this.encoder ??= this.device.gpu.createCommandEncoder();
-    this.encoder.copyBufferToBuffer(
-      from.buffer,
-      from.offset + fromOffset,
-      to.buffer,
-      to.offset + toOffset,
-      bytes,
-    );
+    this.inOrder([from], () => {
+      const { buffer, offset } = placeOf(from.buffer);
+      this.endPass();
+      this.encoder ??= this.device.gpu.createCommandEncoder();
+      const start = offset + from.offset + fromOffset;
+      this.encoder.copyBufferToBuffer(buffer, start, to.buffer, to.offset + toOffset, bytes);
+    });
   }
 
   /**
-   * Hands what was recorded to the GPU, without waiting.
+   * Hands what was recorded to the GPU, without waiting. What needs streamed weights is handed over by {@linkcode pace} and
+   * {@linkcode read} only, which wait for them.
    *
    * @throws {AbortedError} when the signal fired.
    */
   submit(): void {
+    this.device.check();
+    if (this.signal?.aborted) throw new AbortedError();
+    if (!this.waits) this.handOver();
+  }
+
+  /** Whether something recorded waits for weights. */
+  private get waits(): boolean {
+    return this.waiting.length > 0 || this.catchingUp;
+  }
+
+  /** {@linkcode submit} of what has its weights. */
+  private handOver(): void {
     this.device.check();
     if (this.signal?.aborted) throw new AbortedError();
     if (!this.encoder) return;
@@ -320,7 +417,8 @@ export class Recorder {
       since: Math.min(submitted.since, performance.now()),
     };
     this.device.gpu.queue.submit([this.encoder.finish()]);
-    this.filling.length = 0;
+    for (const buffer of this.filled) this.filling.delete(buffer);
+    this.filled.length = 0;
     this.encoder = undefined;
     this.slot = 0;
     this.flops = 0;
@@ -342,7 +440,7 @@ export class Recorder {
     const { tensor, offset, size } = "tensor" in x ? x : { tensor: x, offset: 0, size: x.byteLength };
     const texture = this.device.memory.takeTexels(size);
     this.scopes[this.scopes.length - 1].ownTexels(texture);
-    this.copyTexels(tensor.buffer, tensor.offset + offset, size, texture);
+    this.copyTexels(tensor, offset, size, texture);
     return texture;
   }
 
@@ -352,17 +450,28 @@ export class Recorder {
    */
   weightTexels(buffer: GPUBuffer, size: number): GPUTexture {
     const { memory } = this.device;
+    // What is not kept itself has no copy that is.
+    const whole: Tensor = { shape: [], dtype: "f32", buffer, offset: 0, byteLength: size };
+    if (streamedOf(buffer)) return this.texels(whole);
     const ready = memory.keptTexels(buffer);
     if (ready && ready.height * TEXEL_ROW * 16 >= size) return ready;
     const kept = ready ? undefined : memory.keepTexels(buffer, size);
-    if (!kept) return this.texels({ shape: [], dtype: "f32", buffer, offset: 0, byteLength: size });
-    this.filling.push(buffer);
-    this.copyTexels(buffer, 0, size, kept);
+    if (!kept) return this.texels(whole);
+    this.filling.add(buffer);
+    this.copyTexels(whole, 0, size, kept);
     return kept;
   }
 
   /** Records the copy: whole rows, then what is left of one. */
-  private copyTexels(buffer: GPUBuffer, at: number, size: number, texture: GPUTexture): void {
+  private copyTexels(source: Tensor, start: number, size: number, texture: GPUTexture): void {
+    this.inOrder([source], () => {
+      const { buffer, offset } = placeOf(source.buffer);
+      this.encodeTexels(buffer, offset + source.offset + start, size, texture);
+    });
+  }
+
+  private encodeTexels(buffer: GPUBuffer, at: number, size: number, texture: GPUTexture): void {
+    if (this.filling.has(buffer)) this.filled.push(buffer);
     this.endPass();
     this.encoder ??= this.device.gpu.createCommandEncoder();
     const rowBytes = TEXEL_ROW * 16;
@@ -389,6 +498,7 @@ export class Recorder {
    * budget how fast it is.
    */
   async pace(): Promise<void> {
+    if (this.waits) await this.catchUp();
     this.submit();
     this.askForEnd(); // where nothing was submitted
     const before = this.inFlight;
@@ -426,9 +536,12 @@ export class Recorder {
       `reading back [${t.shape}]`,
     );
     try {
-      this.endPass();
-      this.encoder ??= this.device.gpu.createCommandEncoder();
-      this.encoder.copyBufferToBuffer(t.buffer, t.offset, staging, 0, size);
+      this.inOrder([], () => {
+        this.endPass();
+        this.encoder ??= this.device.gpu.createCommandEncoder();
+        this.encoder.copyBufferToBuffer(t.buffer, t.offset, staging, 0, size);
+      });
+      if (this.waits) await this.catchUp();
       this.submit();
       await staging.mapAsync(0x01);
       this.device.check();
@@ -460,6 +573,7 @@ export class Recorder {
     const gpu = this.device.gpu;
     const resolved = gpu.createBuffer({ size: 16 * Math.max(1, n), usage: 0x200 | 0x04 }); // QUERY_RESOLVE | COPY_SRC
     const staging = gpu.createBuffer({ size: 16 * Math.max(1, n), usage: 0x01 | 0x08 });
+    if (this.waits) await this.catchUp();
     this.encoder ??= gpu.createCommandEncoder();
     if (n > 0) this.encoder.resolveQuerySet(profile.set, 0, 2 * n, resolved, 0);
     this.encoder.copyBufferToBuffer(resolved, 0, staging, 0, 16 * Math.max(1, n));

@@ -114,6 +114,7 @@ export class Weights {
       [N, width],
       (store) => rowTransfers(store, matrices, [full], [N], width),
       bytesOf(matrices),
+      matrices,
     );
     const bias = this.vector(`${name}.bias`, N);
     return matrices.map((weight, i) => i === 0 ? { weight, bias } : { weight });
@@ -143,7 +144,13 @@ export class Weights {
     const types = full.map((name) => this.store.storage(name, exact));
     sketch(matrix, types.every((t) => t === types[0]) ? types[0] : "f32");
     this.store.checkSize(full, matrix.buffer.size);
-    this.store.declare([], [], (store) => rowTransfers(store, [matrix], full, N, K), bytesOf([matrix]));
+    this.store.declare(
+      [],
+      [],
+      (store) => rowTransfers(store, [matrix], full, N, K),
+      bytesOf([matrix]),
+      [matrix],
+    );
     return matrix;
   }
 
@@ -169,34 +176,42 @@ export class Weights {
       ...changes.length > 0 && { changes },
     };
     let at = 0;
+    const unread = unloaded(rows * rowBytes);
     const matrices = K.map((k): Mutable<QuantisedMatrix> => {
       const blocks: Mutable<Blocks> = { ...shared, at };
       at += blockBytes(type, k);
-      return { buffer: unloaded(rows * rowBytes), N: rows, K: k, stride: Math.ceil(k / 8) * 8, blocks };
+      return { buffer: unread, N: rows, K: k, stride: Math.ceil(k / 8) * 8, blocks };
     });
     store.checkSize(names, rows * rowBytes);
-    store.declare([], [], (store) => {
-      const bufferOf = once(() => {
-        const buffer = store.emptyBuffer(rows * rowBytes, names[0]);
-        for (const matrix of matrices) matrix.buffer = buffer;
-        return buffer;
-      });
-      let before = 0;
-      const bytes = names.flatMap((name, i) => {
-        const start = before;
-        before += N[i] * rowBytes;
-        return byteTransfers(
-          forms[i],
-          { name, rows: N[i], rowBytes, wholeOnly: store.source.wholeOnly?.(name) ?? false },
-          (upload, bytes, at) => upload.raw(bufferOf(), start + at, bytes),
-        );
-      });
-      return [
-        ...bytes,
-        ...scales ? [scaleTransfer(store, forms, N, scales, matrices)] : [],
-        ...changes.flatMap((change) => changeTransfers(store, change)),
-      ];
-    }, sixteens(rows * rowBytes) + bytesOfTensors(scales, changes));
+    store.declare(
+      [],
+      [],
+      (store) => {
+        const bufferOf = once(() => {
+          const buffer = store.bufferOf(matrices[0], rows * rowBytes, names[0]);
+          for (const matrix of matrices) matrix.buffer = buffer;
+          return buffer;
+        });
+        let before = 0;
+        return names.flatMap((name, i) => {
+          const start = before;
+          before += N[i] * rowBytes;
+          return byteTransfers(
+            forms[i],
+            { name, rows: N[i], rowBytes, wholeOnly: store.source.wholeOnly?.(name) ?? false },
+            (upload, bytes, at) => upload.raw(bufferOf(), start + at, bytes),
+          );
+        });
+      },
+      sixteens(rows * rowBytes),
+      matrices,
+    );
+    if (!scales && changes.length === 0) return matrices;
+    // What goes with the blocks is small and stays.
+    store.declare([], [], (store) => [
+      ...scales ? [scaleTransfer(store, forms, N, scales, matrices)] : [],
+      ...changes.flatMap((change) => changeTransfers(store, change)),
+    ], bytesOfTensors(scales, changes));
     return matrices;
   }
 
@@ -234,7 +249,7 @@ export class Weights {
     return tensor;
   }
 
-  /** A table of any shape kept in f32, for example a stored position embedding. */
+  /** A table of any shape kept in f32, for example a stored position embedding. It stays on the GPU: steps read little of it. */
   table(name: string, shape: readonly number[]): Tensor {
     const full = this.full(name);
     const tensor = emptyTensor(shape);
@@ -242,7 +257,7 @@ export class Weights {
     const rows = elements(shape) / K;
     this.store.checkSize([full], 4 * rows * K);
     this.store.declare([full], shape, (store) => {
-      const bufferOf = once(() => fill(tensor, store.emptyBuffer(4 * rows * K, full)));
+      const bufferOf = once(() => fill(tensor, store.bufferOf(tensor, 4 * rows * K, full)));
       return valueTransfers(store.source, full, rows, 2, (upload, stored, row, count) => {
         upload.rows(stored, { buffer: bufferOf(), type: "f32", row, count, K, stride: K });
       });
@@ -291,6 +306,7 @@ export class Weights {
       shape,
       (store) => convTransfers(store, handle, full, options.transposed ?? false),
       handle.buffer.size,
+      [handle],
     );
     return handle;
   }
@@ -492,7 +508,7 @@ function rowTransfers(
 ): Transfer[] {
   const { type } = matrices[0];
   const bufferOf = matrices.map((m) =>
-    once(() => m.buffer = store.emptyBuffer(m.N * m.stride * PLAIN_BYTES[type], names[0]))
+    once(() => store.bufferOf(m, m.N * m.stride * PLAIN_BYTES[type], names[0]))
   );
   const narrows = type === "f16" && names.some((name) => typeOnTheWay(store.source, name) !== "f16");
   const flag = narrows
@@ -527,12 +543,13 @@ function convTransfers(
   transposed: boolean,
 ): Transfer[] {
   const { Co, Ci, kh, kw, type } = handle;
-  const bufferOf = once(() => handle.buffer = store.emptyBuffer(packedConvBytes(handle, type), name));
+  const bufferOf = once(() => store.bufferOf(handle, packedConvBytes(handle, type), name));
   const narrows = type === "f16" && typeOnTheWay(store.source, name) !== "f16";
   const flag = narrows
     ? store.flag(() => {
       store.free(handle.buffer);
       handle.type = "f32";
+      handle.buffer = unloaded(packedConvBytes(handle, "f32"));
       return convTransfers(store, handle, name, transposed);
     })
     : undefined;

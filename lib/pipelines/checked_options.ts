@@ -86,6 +86,9 @@ const PIPELINE: Readonly<Record<keyof PipelineOptions, Kind>> = {
   findLora: "a function",
   upsamplerWeights: "a folder",
   maxActivationBytes: "a number",
+  maxVramBytes: "a number",
+  offload: "a text",
+  maxOffloadBytes: "a number",
   keepQuantised: "true or false",
   tinyVae: "a folder",
   tinyDecode: "true or false",
@@ -106,9 +109,25 @@ export function checkRunOptions(options: unknown): void {
 /** Checks how a pipeline is opened. @throws {LssgenError} `bad_option`, naming what is of another type or not known. */
 export function checkPipelineOptions(options: unknown): void {
   check("The options of createPipeline", options, PIPELINE);
-  const { dtype, maxActivationBytes: most, firstPicture } = options as PipelineOptions;
+  const { dtype, maxActivationBytes: most, maxVramBytes, offload, maxOffloadBytes, firstPicture } =
+    options as PipelineOptions;
   if (dtype !== undefined && dtype !== "f16" && dtype !== "f32") throw bad("dtype", dtype, "f16 or f32");
   if (most !== undefined && !(most > 0)) throw bad("maxActivationBytes", most, "a number of bytes above 0");
+  if (maxVramBytes !== undefined && !(maxVramBytes > 0)) {
+    throw bad("maxVramBytes", maxVramBytes, "a number of bytes above 0");
+  }
+  if (offload !== undefined && offload !== "cpu" && offload !== "disk") {
+    throw bad("offload", offload, "cpu or disk");
+  }
+  if (maxOffloadBytes !== undefined && !(maxOffloadBytes >= 0)) {
+    throw bad("maxOffloadBytes", maxOffloadBytes, "a number of bytes");
+  }
+  if (maxOffloadBytes !== undefined && offload !== "cpu") {
+    throw new LssgenError(
+      "bad_option",
+      'maxOffloadBytes (--max-offload) bounds what offload "cpu" (--offload cpu) keeps: give both or neither',
+    );
+  }
   if (firstPicture !== undefined) checkTypes(firstPicture);
 }
 

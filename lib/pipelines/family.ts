@@ -23,6 +23,7 @@ import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, MOST, readConfig } from "../weights/model_folder.ts";
 import { checkQuantization } from "../weights/scales.ts";
+import { type Residency, streamingOf } from "./residency.ts";
 import type { ModelInfo, Progress } from "./types.ts";
 
 /** What is asked of the text encoders. */
@@ -109,12 +110,14 @@ export interface LoadContext {
   readonly keepQuantised?: boolean;
   /** See PipelineOptions.maxActivationBytes. */
   readonly maxActivationBytes?: number;
+  /** What stays on the GPU; large text encoders stream without it, all else stays. */
+  readonly residency?: Residency;
   /** Stops loading. */
   readonly signal?: AbortSignal;
   /** Called after each tensor. */
   readonly onProgress?: (progress: Progress) => void;
-  /** Called with the bytes on the GPU of each component that is loaded. */
-  readonly onLoaded?: (component: string, bytes: number) => void;
+  /** Called with the bytes of each component that is loaded: those that stay on the GPU, and those that come when they are used. */
+  readonly onLoaded?: (component: string, bytes: number, streamed: number) => void;
   /** Told which kernels were launched. */
   readonly kernels?: KernelList;
   /** What was opened before. */
@@ -229,7 +232,7 @@ export interface Family {
 export interface Component<M> extends Disposable {
   /** The network. */
   readonly model: M;
-  /** Bytes of its weights on the GPU. */
+  /** Bytes of its weights, those that stream included. */
   readonly bytes: number;
 }
 
@@ -259,6 +262,7 @@ export async function loadComponent<M>(
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
     keepQuantised: c.keepQuantised,
+    streaming: streamingOf(subfolder, c.residency),
     signal: c.signal,
     onProgress: (bytes, totalBytes) =>
       c.onProgress?.({
@@ -272,8 +276,8 @@ export async function loadComponent<M>(
     began = performance.now();
     if (c.rehearsal) store.pretend();
     else await store.load();
-    c.onLoaded?.(subfolder, store.bytes);
-    return { model, bytes: store.bytes, [Symbol.dispose]: () => store[Symbol.dispose]() };
+    c.onLoaded?.(subfolder, store.bytes, store.streamed);
+    return { model, bytes: store.bytes + store.streamed, [Symbol.dispose]: () => store[Symbol.dispose]() };
   } catch (error) {
     store[Symbol.dispose]();
     throw error;

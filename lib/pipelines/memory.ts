@@ -9,34 +9,20 @@ import { LssgenError } from "../errors.ts";
 import type { DeviceInfo } from "../gpu/device.ts";
 import { IdleDevice } from "../gpu/rehearsal.ts";
 import { forceTuning, type MatmulTuning } from "../gpu/tune.ts";
-import { LOADING_BYTES } from "../residency/upload.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { familyOf, readFamily } from "./families.ts";
 import { Opened } from "./family.ts";
-import { KEPT_ENCODER_BYTES } from "./prompts.ts";
-import { rehearse } from "./rehearsing.ts";
+import { type Budget, leastPeak, planBudget, type PlannedComponent } from "./memory_budget.ts";
 import type { GenerateRequest, PipelineOptions } from "./types.ts";
 
-/** A component's weights. */
-export interface PlannedComponent {
-  /** Its folder: `unet`, `text_encoder_2`. */
-  readonly name: string;
-  /** Bytes on the GPU. */
-  readonly bytes: number;
-  /** Whether it stays: large text encoders leave as soon as the prompt is encoded. */
-  readonly stays: boolean;
-}
+/** What a picture takes, and how that was achieved. */
+export type MemoryPlan = Omit<Budget, "residency"> & {
+  /** The least limit in bytes that `maxVramBytes` may set. */
+  readonly least: number;
+};
 
-/** What a picture takes. */
-export interface MemoryPlan {
-  /** In the order of loading. */
-  readonly components: readonly PlannedComponent[];
-  /** Bytes of weights that stay. */
-  readonly resident: number;
-  /** Most bytes of weights, activations and buffers kept for reuse at once. */
-  readonly peak: number;
-}
+export type { PlannedComponent } from "./memory_budget.ts";
 
 /** An adapter with the limits of most: what is planned for where none is at hand. */
 export const USUAL_ADAPTER: DeviceInfo = {
@@ -55,8 +41,18 @@ export const USUAL_ADAPTER: DeviceInfo = {
 };
 
 /** How the pipeline will be opened, and where. */
-export interface MemoryOptions
-  extends Pick<PipelineOptions, "dtype" | "keepQuantised" | "maxActivationBytes" | "tinyVae" | "tinyDecode"> {
+export interface MemoryOptions extends
+  Pick<
+    PipelineOptions,
+    | "dtype"
+    | "keepQuantised"
+    | "maxActivationBytes"
+    | "maxVramBytes"
+    | "offload"
+    | "maxOffloadBytes"
+    | "tinyVae"
+    | "tinyDecode"
+  > {
   /** The adapter, as its device says; one of usual limits without. */
   readonly adapter?: DeviceInfo;
   /** How its kernels read their operands, where that was measured. */
@@ -85,33 +81,41 @@ export async function planMemory(
     info: await readFamily(folder, index),
     options: { ...options, firstPicture: request },
   };
-  const loaded = new Map<string, number>();
   const dtype = options.dtype ?? (info.f16 ? "f16" : "f32");
   if (dtype === "f16" && !info.f16) {
     throw new LssgenError("unsupported", "The adapter has no shader-f16: dtype f32");
   }
   const { maxActivationBytes, keepQuantised } = options;
   const opened = new Opened();
-  await rehearse(model, {
-    ...{ folder, index, device, dtype, maxActivationBytes, keepQuantised, opened },
-    onLoaded: (name, bytes) => loaded.set(name, bytes),
-  }, device);
-  const { footprint, weights } = device.memory.use();
-  const components = [...loaded].map(([name, bytes]) => ({
-    name: name || "tiny vae",
-    bytes,
-    stays: !name.startsWith("text_encoder") || bytes <= KEPT_ENCODER_BYTES,
-  }));
-  return { components, resident: weights, peak: footprint + LOADING_BYTES };
+  const context = { folder, index, device, dtype, maxActivationBytes, keepQuantised, opened };
+  const { residency: _, ...budget } = await planBudget(model, context);
+  return { ...budget, least: await leastPeak(model, context) };
 }
 
 /** A plan as lines of text. */
-export function formatMemory({ components, resident, peak }: MemoryPlan): string[] {
+export function formatMemory(
+  { components, resident, slots, peak, least, maxActivationBytes }: MemoryPlan,
+): string[] {
   const mib = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MiB`;
+  const how = ({ bytes, streamed, stays }: PlannedComponent): string =>
+    streamed === 0
+      ? "stays"
+      : `${stays ? bytes > 0 ? `${mib(bytes)} stay` : "nothing stays" : "for the prompt only"}, ${
+        mib(streamed)
+      } ${stays ? "stream at each use" : "stream"}`;
   return [
-    ...components.map(({ name, bytes, stays }) =>
-      `  ${name.padEnd(16)} ${mib(bytes).padStart(10)}  ${stays ? "stays" : "until the prompt is encoded"}`
+    ...components.map((component) =>
+      `  ${component.name.padEnd(16)} ${mib(component.bytes + component.streamed).padStart(10)}  ${
+        how(component)
+      }`
     ),
+    ...slots > 0 ? [`  ${"slots".padEnd(16)} ${mib(slots).padStart(10)}  for what streams`] : [],
+    ...maxActivationBytes === undefined ? [] : [
+      `  activations of ${
+        mib(maxActivationBytes)
+      } at most: the picture is decoded in bands, guidance takes two calls where it must`,
+    ],
     `GPU memory: ${mib(peak)} at most, ${mib(resident)} of them weights that stay`,
+    `            (--max-vram ${Math.ceil(least / 2 ** 20)} is the least that works)`,
   ];
 }

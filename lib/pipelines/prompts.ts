@@ -19,6 +19,7 @@ import {
 import type { Encoded, Tokenizer } from "../text/tokenizer.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import { type Component, loadComponent, type LoadContext, Opened } from "./family.ts";
+import { KEPT_ENCODER_BYTES } from "./residency.ts";
 
 /** Numbers of one prompt, [rows, width] row-major. */
 export interface States {
@@ -52,8 +53,6 @@ export interface T5States {
   readonly warning?: string;
 }
 
-/** Encoders larger than this leave the GPU as soon as a prompt is encoded. */
-export const KEPT_ENCODER_BYTES: number = 512 * 2 ** 20;
 /** Prompts remembered. */
 const REMEMBERED = 16;
 

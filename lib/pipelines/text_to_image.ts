@@ -19,6 +19,7 @@ import { TextToImage } from "./drawing.ts";
 import { embeddedFolder } from "./embedded_model.ts";
 import { familyOf, readFamily } from "./families.ts";
 import { type LoadContext, Opened } from "./family.ts";
+import { hostMemory, planBudget } from "./memory_budget.ts";
 import { openNetworks } from "./networks.ts";
 import { openLoras } from "./prompt_loras.ts";
 import { rehearse } from "./rehearsing.ts";
@@ -144,7 +145,12 @@ export async function createPipeline(
     };
     const model = { family, info, options };
     const { loras, warnings } = await openLoras(model, bare, tags);
-    const context = { ...bare, loras };
+    const host = hostMemory(options);
+    const asGiven: LoadContext = { ...bare, loras, residency: { host } };
+    const budget = options.maxVramBytes === undefined ? undefined : await planBudget(model, asGiven);
+    const context: LoadContext = budget
+      ? { ...asGiven, residency: budget.residency, maxActivationBytes: budget.maxActivationBytes }
+      : asGiven;
     const rehearsed = foretold(() => rehearse(model, { ...context, signal: loaded.signal })).catch(
       (error) => {
         // A file that is no good for the last text encoder is told before weights are loaded, not minutes later. Anything

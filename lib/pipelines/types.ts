@@ -296,6 +296,19 @@ export interface PipelineOptions {
    * exceed a smaller limit up to eight times.
    */
   readonly maxActivationBytes?: number;
+  /**
+   * Most bytes of GPU memory that weights, activations and buffers kept for reuse may take together. What does not fit of the
+   * weights is read from the files while the GPU computes; a limit that cannot be kept is refused before anything is loaded. It is
+   * kept for `firstPicture` and for smaller ones. Without it everything stays but large text encoders, which stream.
+   */
+  readonly maxVramBytes?: number;
+  /**
+   * Where weights are that do not stay on the GPU: `disk` reads them from their files at every use, `cpu` keeps up to
+   * `maxOffloadBytes` of the files in the host's memory. Default `disk`: systems keep files in free memory by themselves.
+   */
+  readonly offload?: "cpu" | "disk";
+  /** Bytes of files that offload `cpu` keeps. Default 8 GiB. */
+  readonly maxOffloadBytes?: number;
   /** Folder of a diffusers AutoencoderTiny (TAESD): for previews, and for the result with `tinyDecode`. */
   readonly tinyVae?: FolderSource;
   /** Decodes results with the tiny autoencoder: faster, a little worse. */

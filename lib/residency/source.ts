@@ -5,6 +5,7 @@
  */
 
 import type { Dtype } from "../tensor.ts";
+import type { HostMemory } from "./host_memory.ts";
 import type { RowRange } from "../weights/safetensors.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
 
@@ -49,4 +50,18 @@ export interface WeightOptions {
    * every use costs time, which small models need not spend.
    */
   readonly keepQuantised?: boolean;
+  /** Which weights stay on the GPU, and which come when they are used; all stay without it. */
+  readonly streaming?: StreamingOptions;
+}
+
+/** How weights stream. */
+export interface StreamingOptions {
+  /** Bytes of matrices and convolutions that stay, of `total`. Vectors always do. */
+  resident(total: number): number;
+  /** Slots for the others. */
+  readonly slots: number;
+  /** Bytes of a slot at least, where as many stream. */
+  readonly slotBytes: number;
+  /** Where bytes of files are kept that do not stay on the GPU; read at every use without it. */
+  readonly host?: HostMemory;
 }

@@ -7,10 +7,13 @@
 
 import { LssgenError, shortJson } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
+import { streamedOf } from "../gpu/streamed.ts";
 import { isQuantised, QUANTISED, type QuantisedName } from "../ops/quantised.ts";
 import { elements, sixteens } from "../tensor.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
+import { KeptSource } from "./host_memory.ts";
 import type { TensorSource, WeightOptions } from "./source.ts";
+import { Stream, Unit } from "./stream.ts";
 import { runTransfers, type Transfer } from "./transfers.ts";
 import { type PlainType, Upload } from "./upload.ts";
 
@@ -18,9 +21,13 @@ import { type PlainType, Upload } from "./upload.ts";
 const EXPANDED_BYTES = 512 << 20;
 
 interface Declared {
-  readonly names: readonly string[];
-  readonly shape: readonly number[];
   readonly transfers: Transfers;
+  readonly handles: readonly Handle[];
+}
+
+/** What a model holds of a weight: its buffer is set when it is loaded. Handles of one buffer share what stands for it until then. */
+export interface Handle {
+  buffer: GPUBuffer;
 }
 
 /** What a declaration has to read; called once, when loading begins. */
@@ -33,12 +40,21 @@ export class WeightStore {
   private readonly buffers: GPUBuffer[] = [];
 
   /** @param source Checkpoint. @param device Where the weights go. @param options Storage type, progress. */
-  constructor(readonly source: TensorSource, readonly device: Device, readonly options: WeightOptions) {}
+  constructor(source: TensorSource, readonly device: Device, readonly options: WeightOptions) {
+    const { host } = options.streaming ?? {};
+    this.kept = host && !device.rehearses ? new KeptSource(source, host) : undefined;
+    this.source = this.kept ?? source;
+  }
+
+  /** Checkpoint. */
+  readonly source: TensorSource;
+  private readonly kept: KeptSource | undefined;
 
   /**
    * Remembers a request and checks its shape at once.
    *
    * @param bytes What it will take on the GPU.
+   * @param handles Those of a weight that may come to the GPU when it is used; none of what has to stay.
    * @throws {LssgenError} `bad_tensor` when the file has no such tensor, or one of another shape.
    */
   declare(
@@ -46,6 +62,7 @@ export class WeightStore {
     shape: readonly number[],
     transfers: Transfers = nothing,
     bytes = 0,
+    handles: readonly Handle[] = [],
   ): void {
     for (const name of names) {
       const info = this.source.info(name);
@@ -63,7 +80,7 @@ export class WeightStore {
       }
       this.asked.add(name);
     }
-    this.declared.push({ names, shape, transfers });
+    this.declared.push({ transfers, handles });
     this.planned += bytes;
   }
 
@@ -133,8 +150,9 @@ export class WeightStore {
     this.checkUnused();
     const { signal, onProgress } = this.options;
     try {
+      const { stay, stream } = this.divided();
       using upload = new Upload(this.device, signal);
-      const transfers = this.declared.flatMap((declared) => [...declared.transfers(this)]);
+      const transfers = stay.flatMap((declared) => [...declared.transfers(this)]);
       const total = transfers.reduce((sum, { bytes }) => sum + bytes, 0);
       let done = 0;
       await runTransfers(
@@ -147,13 +165,98 @@ export class WeightStore {
       const beyond = this.flagged.length > 0 ? await upload.beyond() : [];
       const again = beyond.flatMap((number) => [...this.flagged[number]()]);
       await runTransfers(again, upload, signal, () => {});
+      this.flagged.length = 0;
+      if (stream.length > 0) await this.beginStreaming(stream);
     } catch (error) {
       this[Symbol.dispose]();
       throw error;
     }
     this.declared.length = 0;
     this.flagged.length = 0;
+    this.settled = true;
   }
+
+  /** What stays on the GPU, and what comes when it is used: spread evenly, so that reading keeps pace with computing. */
+  private divided(): { stay: Declared[]; stream: Declared[] } {
+    const { streaming } = this.options;
+    if (!streaming) return { stay: this.declared, stream: [] };
+    const sizes = this.declared.map(({ handles }) => handles.length === 0 ? 0 : unitBytes(handles));
+    const total = sizes.reduce((a, b) => a + b, 0);
+    const resident = Math.min(total, streaming.resident(total));
+    const stay: Declared[] = [];
+    const stream: Declared[] = [];
+    let room = 0;
+    this.declared.forEach((declared, i) => {
+      room += total === 0 ? 0 : sizes[i] * resident / total;
+      if (sizes[i] > 0 && (resident < total && room < sizes[i])) stream.push(declared);
+      else {
+        stay.push(declared);
+        room -= sizes[i];
+      }
+    });
+    return { stay, stream };
+  }
+
+  /** Makes slots for what streams, and finds out what f16 does not hold: kernels are chosen by the types of weights. */
+  private async beginStreaming(stream: readonly Declared[]): Promise<void> {
+    const streams = Stream.of(this.device);
+    const retries = new Map<Unit, Declared>();
+    const flagged: [first: number, end: number, Unit][] = [];
+    for (const declared of stream) {
+      const unit = this.unitOf(declared);
+      const before = this.flagged.length;
+      if (!this.device.rehearses) [...declared.transfers(this)];
+      if (this.flagged.length === before) continue;
+      flagged.push([before, this.flagged.length, unit]);
+      retries.set(unit, declared);
+    }
+    this.joinStream();
+    if (flagged.length === 0) return;
+    // Numbers are given anew, in the same order, as the units pass.
+    const retry = [...this.flagged];
+    this.flagged.length = 0;
+    await streams.pass(flagged.map(([, , unit]) => unit), this.options.signal);
+    const beyond = new Set(await streams.beyond());
+    flagged.forEach(([first, end, unit], i) => {
+      const from = flagged.slice(0, i).reduce((sum, [a, b]) => sum + b - a, 0);
+      for (let n = first; n < end; n++) {
+        if (!beyond.has(from + n - first)) continue;
+        retry[n]();
+        this.units.delete(unit);
+        this.unitOf(retries.get(unit)!);
+      }
+    });
+    this.flagged.length = 0;
+    this.joinStream();
+  }
+
+  private readonly units = new Set<Unit>();
+
+  /** Puts what stands for a streamed weight into its handles. */
+  private unitOf({ transfers, handles }: Declared): Unit {
+    const buffers = distinct(handles);
+    const unit = new Unit(
+      Stream.of(this.device),
+      buffers.map(({ size }) => size),
+      () => [...transfers(this)],
+    );
+    for (const handle of handles) handle.buffer = unit.buffers[buffers.indexOf(handle.buffer)].handle;
+    this.units.add(unit);
+    return unit;
+  }
+
+  private joinStream(): void {
+    const { slots, slotBytes } = this.options.streaming!;
+    const sizes = [...this.units].map(({ bytes }) => bytes);
+    Stream.of(this.device).join(this, {
+      largest: Math.max(...sizes),
+      total: sizes.reduce((a, b) => a + b, 0),
+      slots,
+      least: slotBytes,
+    });
+  }
+
+  private settled = false;
 
   private readonly flagged: (() => Iterable<Transfer>)[] = [];
 
@@ -162,8 +265,14 @@ export class WeightStore {
    *
    * @param retry What has to be read where it does not.
    */
-  flag(retry: () => Iterable<Transfer>): number {
-    return this.flagged.push(retry) - 1;
+  flag(retry: () => Iterable<Transfer>): number | undefined {
+    // Streamed weights are read again and again: what they hold is known since they were first.
+    return this.settled ? undefined : this.flagged.push(retry) - 1;
+  }
+
+  /** The buffer of a weight that is being written: its own, made now where it stays. */
+  bufferOf(handle: Handle, length: number, name?: string): GPUBuffer {
+    return streamedOf(handle.buffer) ? handle.buffer : handle.buffer = this.emptyBuffer(length, name);
   }
 
   /** A GPU buffer of a length, freed with the store; `name` is the tensor's, for messages. */
@@ -243,9 +352,14 @@ export class WeightStore {
     return bytes;
   }
 
-  /** Bytes on the GPU. */
+  /** Bytes that stay on the GPU. */
   get bytes(): number {
     return this.pretended + this.buffers.reduce((sum, buffer) => sum + buffer.size, 0);
+  }
+
+  /** Bytes that come to the GPU when they are used. */
+  get streamed(): number {
+    return [...this.units].reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   private planned = 0;
@@ -254,12 +368,18 @@ export class WeightStore {
   /** Counts what was declared as loaded, on a device that does nothing. */
   pretend(): void {
     this.checkUnused();
-    this.pretended = this.planned;
-    this.device.memory.countWeights(this.planned);
+    const { stream } = this.divided();
+    for (const declared of stream) this.unitOf(declared);
+    this.pretended = this.planned - stream.reduce((sum, { handles }) => sum + unitBytes(handles), 0);
+    this.device.memory.countWeights(this.pretended);
+    if (stream.length > 0) this.joinStream();
   }
 
   /** Destroys every buffer. */
   [Symbol.dispose](): void {
+    if (this.units.size > 0) Stream.of(this.device).leave(this);
+    this.units.clear();
+    this.kept?.[Symbol.dispose]();
     this.device.memory.countWeights(-this.bytes);
     this.pretended = 0;
     for (const buffer of this.buffers) {
@@ -268,6 +388,16 @@ export class WeightStore {
     }
     this.buffers.length = 0;
   }
+}
+
+/** The buffers of some handles, or what stands for them, each once. */
+function distinct(handles: readonly Handle[]): GPUBuffer[] {
+  return [...new Set(handles.map(({ buffer }) => buffer))];
+}
+
+/** Bytes of the buffers of some handles. */
+function unitBytes(handles: readonly Handle[]): number {
+  return distinct(handles).reduce((sum, { size }) => sum + size, 0);
 }
 
 function nothing(): Iterable<Transfer> {

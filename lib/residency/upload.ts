@@ -7,6 +7,7 @@
 
 import type { Device } from "../gpu/device.ts";
 import { type Binding, Recorder } from "../gpu/recorder.ts";
+import { placeOf } from "../gpu/streamed.ts";
 import { PACKED_COLUMN } from "../ops/conv2d.ts";
 import { fold } from "../ops/window.ts";
 import type { Tensor } from "../tensor.ts";
@@ -125,7 +126,8 @@ export class Upload implements Disposable {
       padded.set(data);
       data = padded;
     }
-    this.device.gpu.queue.writeBuffer(buffer, at - lead, data);
+    const { buffer: real, offset } = placeOf(buffer);
+    this.device.gpu.queue.writeBuffer(real, offset + at - lead, data);
     this.unfinished += data.length;
   }
 
@@ -202,10 +204,15 @@ export class Upload implements Disposable {
   }
 
   /** Waits for the GPU where much is under way. */
-  async pace(): Promise<void> {
+  async pace(unfinished: number = UNFINISHED): Promise<void> {
     this.device.check(); // nothing more is read for a GPU that is full
-    if (this.unfinished < UNFINISHED) return;
+    if (this.unfinished < unfinished) return;
     await this.finish();
+  }
+
+  /** Hands to the GPU what was placed by kernels; what was written as it is needs none. */
+  handOver(): void {
+    this.submit();
   }
 
   /** Waits until all is where it belongs. */
@@ -223,6 +230,12 @@ export class Upload implements Disposable {
     return [...bits.entries()].flatMap(([number, bit]) => bit === 0 ? [] : [number]);
   }
 
+  /** Forgets what {@linkcode beyond} would say so far. */
+  forgetBeyond(): void {
+    if (!this.flags) return;
+    this.device.gpu.queue.writeBuffer(this.flags.buffer, 0, new Uint8Array(this.flags.byteLength));
+  }
+
   /** Bytes of a launch's operands at most. */
   private most(): number {
     return Math.min(PIECE, this.device.info.maxBindingBytes - 512);
@@ -230,11 +243,13 @@ export class Upload implements Disposable {
 
   private place(
     { bytes, from }: Stored,
-    { buffer, type, flag }: Place,
-    { at, length }: { readonly at: number; readonly length: number },
+    { buffer: where, type, flag }: Place,
+    { at: first, length }: { readonly at: number; readonly length: number },
     { shader, constants = {}, count, groups, shape }: Launch,
   ): void {
     const X = this.stage(bytes);
+    const { buffer, offset: start } = placeOf(where);
+    const at = start + first;
     const offset = Math.floor(at / 256) * 256;
     const size = Math.ceil((at - offset + length) / 16) * 16;
     const row = count === undefined ? undefined : fold(Math.ceil(count / 64));
@@ -250,10 +265,17 @@ export class Upload implements Disposable {
   }
 
   private flagsOf(flag: number | undefined): Tensor {
-    if (!this.flags) {
-      this.flags = this.recorder.tensor([MOST_FLAGS], "f32");
-      this.device.gpu.queue.writeBuffer(this.flags.buffer, 0, new Uint8Array(this.flags.byteLength));
-    }
+    // Not of the pool, whose buffers launches may use that wait for streamed weights.
+    this.flags ??= {
+      shape: [MOST_FLAGS],
+      dtype: "f32",
+      buffer: this.device.memory.allocator.buffer(
+        { size: 4 * MOST_FLAGS, usage: 0x80 | 0x04 | 0x08 },
+        "flags of tensors",
+      ),
+      offset: 0,
+      byteLength: 4 * MOST_FLAGS,
+    };
     if (flag !== undefined && flag >= MOST_FLAGS) throw new RangeError("too many tensors in one load");
     return this.flags;
   }
@@ -287,6 +309,7 @@ export class Upload implements Disposable {
   [Symbol.dispose](): void {
     this.recorder[Symbol.dispose]();
     this.staging?.destroy();
+    this.flags?.buffer.destroy();
   }
 }
 

@@ -1,0 +1,148 @@
+/**
+ * What stays on the GPU so that a picture keeps within a limit: found by drawing it on a device that does nothing, whose allocator
+ * is the real one's.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { IdleDevice } from "../gpu/rehearsal.ts";
+import { HostMemory } from "../residency/host_memory.ts";
+import { LEAST_SLOTS } from "../residency/stream.ts";
+import { LOADING_BYTES } from "../residency/upload.ts";
+import type { LoadContext } from "./family.ts";
+import type { Model } from "./networks.ts";
+import { rehearse } from "./rehearsing.ts";
+import { isTextEncoder, KEPT_ENCODER_BYTES, type Residency } from "./residency.ts";
+
+/** A component's weights. */
+export interface PlannedComponent {
+  /** Its folder: `unet`, `text_encoder_2`. */
+  readonly name: string;
+  /** Bytes on the GPU while it is loaded. */
+  readonly bytes: number;
+  /** Bytes that come to the GPU each time they are used. */
+  readonly streamed: number;
+  /** Whether `bytes` stay: large text encoders leave as soon as the prompt is encoded. */
+  readonly stays: boolean;
+}
+
+/** What a picture takes, and how that was achieved. */
+export interface Budget {
+  /** What stays. */
+  readonly residency: Residency;
+  /** The largest activation that this takes; the usual ones when undefined. */
+  readonly maxActivationBytes: number | undefined;
+  /** In the order of loading. */
+  readonly components: readonly PlannedComponent[];
+  /** Bytes of weights and of slots for weights that stay. */
+  readonly resident: number;
+  /** Bytes of slots while the denoiser works. */
+  readonly slots: number;
+  /** Most bytes of weights, activations and buffers kept for reuse at once. */
+  readonly peak: number;
+}
+
+/** Largest activations that are tried where the usual ones do not fit. */
+const ACTIVATIONS = [512, 256, 128, 64].map((mib) => mib << 20);
+/** Times that what stays is made smaller until the picture fits. */
+const ATTEMPTS = 5;
+/** Bytes that offload "cpu" keeps at most, where nothing is said. */
+const HOST_BYTES = 8 * 2 ** 30;
+
+/** Where weights are that do not stay. */
+export function hostMemory(
+  { offload, maxOffloadBytes = HOST_BYTES }: Pick<Model["options"], "offload" | "maxOffloadBytes">,
+): HostMemory | undefined {
+  return offload === "cpu" ? new HostMemory(maxOffloadBytes) : undefined;
+}
+
+/**
+ * Decides what stays on the GPU.
+ *
+ * @param context Its device is asked for its limits and for how its kernels are chosen.
+ * @throws {LssgenError} `out_of_memory` when the limit cannot be kept, with the least that can; as the picture will.
+ */
+export async function planBudget(model: Model, context: LoadContext): Promise<Budget> {
+  const { maxVramBytes: limit } = model.options;
+  const host = hostMemory(model.options);
+  const usual = await measured(model, context, { host }, context.maxActivationBytes);
+  if (limit === undefined || usual.peak <= limit) return usual;
+  // All streams through the smallest slots: what is left over tells how much may stay.
+  const least: Residency = { others: 0, slots: LEAST_SLOTS, slotBytes: 0, host };
+  const given = context.maxActivationBytes;
+  const tries = [given, ...ACTIVATIONS.filter((bytes) => bytes < (given ?? Infinity))];
+  let first: Budget | undefined;
+  for (const most of tries) {
+    const budget = await measured(model, context, least, most);
+    if (budget.peak <= limit) {
+      first = budget;
+      break;
+    }
+  }
+  if (!first) throw tooLittle(limit, await leastPeak(model, context));
+  const most = first.maxActivationBytes;
+  let best = first;
+  // Larger slots keep reading and computing apart from each other's unevenness.
+  const roomy = await measured(model, context, { others: 0, host }, most);
+  if (roomy.peak <= limit) best = roomy;
+  const denoiser = best.components.find(({ name }) => name === "unet" || name === "transformer")!;
+  let room = Math.min(denoiser.streamed, limit - best.peak);
+  for (let attempt = 0; attempt < ATTEMPTS && room > 0; attempt++) {
+    const resident = new Map([[denoiser.name, room]]);
+    const budget = await measured(model, context, { ...best.residency, resident }, most);
+    if (budget.peak <= limit) return budget;
+    // Copies in textures and larger buffers come along with what stays.
+    room -= Math.max(budget.peak - limit, denoiser.streamed / 32);
+  }
+  return best;
+}
+
+/** Bytes of the least limit that can be kept. */
+export async function leastPeak(model: Model, context: LoadContext): Promise<number> {
+  const smallest = Math.min(context.maxActivationBytes ?? Infinity, ACTIVATIONS[ACTIVATIONS.length - 1]);
+  return (await measured(model, context, { others: 0, slots: LEAST_SLOTS, slotBytes: 0 }, smallest)).peak;
+}
+
+async function measured(
+  model: Model,
+  context: LoadContext,
+  residency: Residency,
+  maxActivationBytes: number | undefined,
+): Promise<Budget> {
+  const device = IdleDevice.like(context.device);
+  const components: PlannedComponent[] = [];
+  let slots = 0;
+  await rehearse(model, {
+    ...context,
+    residency,
+    maxActivationBytes,
+    onLoaded: (name, bytes, streamed) => {
+      const known = components.findIndex((component) => component.name === (name || "tiny vae"));
+      if (known >= 0) components.splice(known, 1);
+      const stays = !isTextEncoder(name) || bytes + streamed <= KEPT_ENCODER_BYTES;
+      components.push({ name: name || "tiny vae", bytes, streamed, stays });
+    },
+  }, device);
+  const { footprint, weights } = device.memory.use();
+  const staying = components.reduce((sum, { bytes, stays }) => sum + (stays ? bytes : 0), 0);
+  slots = weights - staying;
+  return {
+    ...{ residency, maxActivationBytes, components, slots },
+    resident: weights,
+    peak: footprint + LOADING_BYTES,
+  };
+}
+
+function tooLittle(limit: number, least: number): LssgenError {
+  const mib = (bytes: number): number => Math.ceil(bytes / 2 ** 20);
+  return new LssgenError(
+    "out_of_memory",
+    `The picture does not fit in ${
+      Math.floor(limit / 2 ** 20)
+    } MiB of GPU memory (--max-vram, maxVramBytes), even with all ` +
+      `weights read as they are used: it takes ${
+        mib(least)
+      } MiB; give at least as much, or choose a smaller size`,
+  );
+}
