@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { IdleDevice } from "../lib/gpu/rehearsal.ts";
-import { HostMemory, KeptSource } from "../lib/residency/host_memory.ts";
+import { HostMemory } from "../lib/residency/host_memory.ts";
+import { KeptSource } from "../lib/residency/kept_source.ts";
 import type { TensorSource } from "../lib/residency/source.ts";
 import { slotBytes, Stream, Unit } from "../lib/residency/stream.ts";
 import type { Transfer } from "../lib/residency/transfers.ts";

@@ -11,7 +11,7 @@ import { streamedOf } from "../gpu/streamed.ts";
 import { isQuantised, QUANTISED, type QuantisedName } from "../ops/quantised.ts";
 import { elements, sixteens } from "../tensor.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
-import { KeptSource } from "./host_memory.ts";
+import { KeptSource } from "./kept_source.ts";
 import type { TensorSource, WeightOptions } from "./source.ts";
 import { Stream, Unit } from "./stream.ts";
 import { runTransfers, type Transfer } from "./transfers.ts";
