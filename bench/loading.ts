@@ -21,8 +21,15 @@ const KINDS = {
 
 const PIECE = 16 << 20;
 
-async function make(device: Device, name: keyof typeof KINDS): Promise<BenchCase> {
-  const { shape, count, bytes, dtype } = KINDS[name];
+/** A file of layers `l0.weight`, `l1.weight`, … in a folder of its own. */
+export async function layersFile(
+  { shape, count, bytes, dtype }: {
+    readonly shape: readonly number[];
+    readonly count: number;
+    readonly bytes: number;
+    readonly dtype: string;
+  },
+): Promise<{ folder: string; path: string; size: number }> {
   const one = shape.reduce((a, b) => a * b, 1) * bytes;
   const tensors = Array.from({ length: count }, (_, i) => [
     `l${i}.weight`,
@@ -37,7 +44,30 @@ async function make(device: Device, name: keyof typeof KINDS): Promise<BenchCase
   for (const part of [length, header, ...Array<Uint8Array>(count).fill(new Uint8Array(one))]) {
     for (let at = 0; at < part.length;) at += await file.write(part.subarray(at));
   }
-  const size = 8 + header.length + count * one;
+  return { folder, path, size: 8 + header.length + count * one };
+}
+
+/** Reads a file in pieces and uploads each, one after the other. */
+export async function plainUpload(device: Device, path: string, size: number): Promise<void> {
+  using open = await Deno.open(path);
+  const buffer = device.gpu.createBuffer({ size: Math.ceil(size / PIECE) * PIECE, usage: 0x80 | 0x08 });
+  const piece = new Uint8Array(PIECE);
+  for (let at = 0; at < size; at += PIECE) {
+    for (let got = 0; got < Math.min(PIECE, size - at);) got += (await open.read(piece.subarray(got)))!;
+    device.gpu.queue.writeBuffer(buffer, at, piece);
+    if (at / PIECE % 4 === 3) {
+      device.gpu.queue.submit([]);
+      await device.idle();
+    }
+  }
+  device.gpu.queue.submit([]);
+  await device.idle();
+  buffer.destroy();
+}
+
+async function make(device: Device, name: keyof typeof KINDS): Promise<BenchCase> {
+  const { shape, count } = KINDS[name];
+  const { folder, path, size } = await layersFile(KINDS[name]);
   const load = async (): Promise<void> => {
     const source = await openCheckpointFile(fileFolder(folder), "model.safetensors");
     using store = new WeightStore(source, device, { dtype: "f16" });
@@ -48,22 +78,6 @@ async function make(device: Device, name: keyof typeof KINDS): Promise<BenchCase
     }
     await store.load();
   };
-  const plain = async (): Promise<void> => {
-    using open = await Deno.open(path);
-    const buffer = device.gpu.createBuffer({ size: Math.ceil(size / PIECE) * PIECE, usage: 0x80 | 0x08 });
-    const piece = new Uint8Array(PIECE);
-    for (let at = 0; at < size; at += PIECE) {
-      for (let got = 0; got < Math.min(PIECE, size - at);) got += (await open.read(piece.subarray(got)))!;
-      device.gpu.queue.writeBuffer(buffer, at, piece);
-      if (at / PIECE % 4 === 3) {
-        device.gpu.queue.submit([]);
-        await device.idle();
-      }
-    }
-    device.gpu.queue.submit([]);
-    await device.idle();
-    buffer.destroy();
-  };
   const times = (work: () => Promise<void>) => async (n: number) => {
     for (let i = 0; i < n; i++) await work();
   };
@@ -72,7 +86,7 @@ async function make(device: Device, name: keyof typeof KINDS): Promise<BenchCase
     bytes: size,
     contenders: [
       { label: "from the file to the GPU", submit: times(load) },
-      { label: "plain read and upload", kind: "plain", submit: times(plain) },
+      { label: "plain read and upload", kind: "plain", submit: times(() => plainUpload(device, path, size)) },
     ],
     dispose: () => Deno.remove(folder, { recursive: true }),
   };

@@ -10,6 +10,7 @@ import { openDevice } from "../lib/gpu/device.ts";
 import { runInChromium } from "./chromium.ts";
 import { coldStart } from "./cold_start.ts";
 import { loading } from "./loading.ts";
+import { streaming } from "./streaming.ts";
 import type { Peers } from "./harness.ts";
 import { BadOption, type BenchOptions, helpText, parseOptions } from "./options.ts";
 import { onnxPeer } from "./peers_onnx.ts";
@@ -19,7 +20,7 @@ import { BENCHES, runBenches, type RunReport } from "./run.ts";
 const ONNX = ["npm:onnxruntime-web@1.30.0", "webgpu"].join("/");
 
 /** Those that need processes are Deno's alone. */
-const ALL = [...BENCHES, loading, coldStart];
+const ALL = [...BENCHES, loading, streaming, coldStart];
 const NAMES = ALL.map(({ name }) => name);
 
 function options(): BenchOptions {
