@@ -66,7 +66,8 @@ const CPU =
   "without a GPU a software adapter is used where one is installed (deno task setup); nothing has to be said";
 const PYTORCH = "there is no PyTorch here that could be told so";
 const OWN_ATTENTION = "attention is always computed in tiles, without the whole table of scores in memory";
-const OWN_MEMORY = "what stays on the GPU is decided by its memory; `plan` shows it";
+const OWN_MEMORY =
+  "--max-vram MIB says what may stay on the GPU, the rest is read as it is used; `plan` shows it";
 const OWN_TILES = "the autoencoder works in bands where memory asks for it (--max-activation)";
 const FOLDER_UI = "there is no such folder; options name files";
 const WEBUI = "the page has no such setting";
@@ -106,7 +107,6 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     names: "--offload-to-cpu --clip-on-cpu --vae-on-cpu --eager-load --auto-fit --stream-layers",
     note: OWN_MEMORY,
   },
-  { of: "stable-diffusion.cpp", names: "--max-vram", value: true, note: OWN_MEMORY },
   { of: "stable-diffusion.cpp", names: "--mmap", note: "files are read in parts, never as a whole" },
   {
     of: "stable-diffusion.cpp",
