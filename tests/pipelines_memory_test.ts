@@ -90,6 +90,27 @@ Deno.test("every limit from the least on is kept by the plan, and more room lets
   }
 });
 
+Deno.test("a later picture that would break the limit is refused, and smaller ones are drawn afterwards", async () => {
+  using device = await deviceReading("buffers");
+  const firstPicture = { prompt: "1", width: 64, height: 64, steps: 1, method: "direct", guidance: 0 };
+  const where = { adapter: device.info, tuning: tuningOf(device) };
+  const { least } = await planMemory(golden("dit"), firstPicture, { dtype: "f32", ...where });
+  await using pipeline = await createPipeline(golden("dit"), {
+    device,
+    dtype: "f32",
+    maxVramBytes: least,
+    firstPicture,
+  });
+  const error = await assertRejects(
+    () => pipeline.generate({ ...firstPicture, width: 512, height: 512 }),
+    LssgenError,
+  );
+  assertEquals(error.code, "out_of_memory");
+  assertStringIncludes(error.message, "--max-vram");
+  assertEquals((await pipeline.generate(firstPicture)).images.length, 1);
+  assert(device.memory.use().footprint <= least);
+});
+
 Deno.test("a limit that cannot be kept is refused before anything is loaded, with the least that can", async () => {
   using device = await deviceReading("buffers");
   const firstPicture = { width: 64, height: 64, method: "direct" };

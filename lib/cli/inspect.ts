@@ -10,6 +10,7 @@ import { PART_OPTIONS, type PartName } from "../model_files/families.ts";
 import { type AssembledFolder, assembledFolder } from "../model_files/model_files.ts";
 import type { Scan } from "../model_files/scan.ts";
 import { placeOf, sortFiles } from "../model_files/sort.ts";
+import { formatMemory, type MemoryOptions, type MemoryPlan, planMemory } from "../pipelines/memory.ts";
 import { embeddedFolder, readModelInfo } from "../pipelines/text_to_image.ts";
 import { elements } from "../tensor.ts";
 import { type Checkpoint, openCheckpoint } from "../weights/checkpoint.ts";
@@ -52,6 +53,8 @@ interface Report {
   readonly warnings?: readonly string[];
   /** Why it cannot be drawn with. */
   readonly problem?: string;
+  /** What a picture with its own settings takes of the GPU's memory. */
+  readonly memory?: MemoryPlan;
 }
 
 /** Runs the command. */
@@ -82,7 +85,10 @@ async function reports(options: Parsed, terminal: Terminal): Promise<Report[]> {
       prediction,
       config: await openFolder(config, "--config", terminal),
     });
-    return [await assembledReport(assembled), ...loras.map(({ name }) => loraReport(name))];
+    return [
+      await assembledReport(assembled, memoryOptions(options)),
+      ...loras.map(({ name }) => loraReport(name)),
+    ];
   }
   if (words.length === 1 && choice.model !== undefined) {
     throw new LssgenError(
@@ -96,8 +102,28 @@ async function reports(options: Parsed, terminal: Terminal): Promise<Report[]> {
     { headersOnly: true },
   );
   const folder = model ?? embeddedFolder();
-  if ("assembly" in folder) return [await assembledReport(folder as AssembledFolder)];
-  return [{ name: folder.name, ...await readComponents(folder) }];
+  const memory = memoryOptions(options);
+  if ("assembly" in folder) return [await assembledReport(folder as AssembledFolder, memory)];
+  const told = await readComponents(folder);
+  return [{ name: folder.name, ...told, memory: await memoryOf(folder, memory) }];
+}
+
+function memoryOptions({ number: { maxVram } }: Parsed): MemoryOptions {
+  return { maxVramBytes: maxVram === undefined ? undefined : maxVram * 2 ** 20 };
+}
+
+/**
+ * What a picture with the model's own settings takes; undefined where the model cannot be drawn with, which is told elsewhere.
+ *
+ * @throws {LssgenError} `out_of_memory` when a limit cannot be kept.
+ */
+async function memoryOf(folder: FolderSource, options: MemoryOptions): Promise<MemoryPlan | undefined> {
+  try {
+    return await planMemory(folder, {}, options);
+  } catch (error) {
+    if (!(error instanceof LssgenError) || error.code === "out_of_memory") throw error;
+    return undefined;
+  }
 }
 
 async function isFile(path: string): Promise<boolean> {
@@ -105,7 +131,7 @@ async function isFile(path: string): Promise<boolean> {
 }
 
 /** A model made of files; what does not fit together is told, not thrown. */
-async function assembledReport(folder: AssembledFolder): Promise<Report> {
+async function assembledReport(folder: AssembledFolder, options: MemoryOptions): Promise<Report> {
   const assembly = await folder.assembly();
   const problem = await readModelInfo(folder).then(() => undefined, (error) => {
     if (error instanceof LssgenError) return error.message;
@@ -123,6 +149,7 @@ async function assembledReport(folder: AssembledFolder): Promise<Report> {
     scheduler,
     warnings,
     problem,
+    memory: problem === undefined ? await memoryOf(folder, options) : undefined,
   };
 }
 
@@ -224,7 +251,9 @@ function bytesOfValue(type: string): number {
 }
 
 /** A report as lines. */
-function lines({ name, pipeline, family, components, scheduler, warnings = [], problem }: Report): string[] {
+function lines(
+  { name, pipeline, family, components, scheduler, warnings = [], problem, memory }: Report,
+): string[] {
   return [
     `${name}: ${family === undefined ? pipeline : `${family} (${pipeline})`}`,
     ...components.length > 0 ? componentTable(components) : [],
@@ -234,6 +263,7 @@ function lines({ name, pipeline, family, components, scheduler, warnings = [], p
         : [`${name}: ${[from, configLine(config)].filter((text) => text !== undefined).join(", ")}`]
     ),
     ...scheduler ? [`scheduler: ${configLine(scheduler)}`] : [],
+    ...memory ? ["a picture with the model's own settings:", ...formatMemory(memory)] : [],
     ...warnings.map((warning) => `Warning: ${warning}`),
     ...problem === undefined ? [] : [`It cannot be drawn with: ${problem}`],
   ];

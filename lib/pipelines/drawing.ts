@@ -97,6 +97,7 @@ export class TextToImage implements Pipeline {
     const asked = { ...request, image, mask };
     const p = resolve(info, asked, info.learnedUpsampler);
     const plan = this.plan(asked);
+    await this.context.fits?.(asked, plan);
     const clock = new Clock(device);
     const report = options.onProgress;
     const read = readPrompts(info, p);

@@ -11,7 +11,7 @@ import type { Recorder } from "../gpu/recorder.ts";
 import type { KernelList } from "../gpu/warm.ts";
 import { Weights } from "../models/weights.ts";
 import { WeightStore } from "../residency/store.ts";
-import type { StagePlan } from "../scaling/types.ts";
+import type { Plan, StagePlan } from "../scaling/types.ts";
 import { MOST_STEPS } from "../schedulers/config.ts";
 import { ENTRIES } from "../schedulers/entry.ts";
 import type { Step } from "../schedulers/types.ts";
@@ -24,7 +24,7 @@ import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, MOST, readConfig } from "../weights/model_folder.ts";
 import { checkQuantization } from "../weights/scales.ts";
 import { type Residency, streamingOf } from "./residency.ts";
-import type { ModelInfo, Progress } from "./types.ts";
+import type { GenerateRequest, ModelInfo, Progress } from "./types.ts";
 
 /** What is asked of the text encoders. */
 export interface PromptRequest {
@@ -122,6 +122,8 @@ export interface LoadContext {
   readonly kernels?: KernelList;
   /** What was opened before. */
   readonly opened?: Opened;
+  /** Refuses a picture that takes more memory than the limit that was set; see PipelineOptions.maxVramBytes. */
+  readonly fits?: (request: GenerateRequest, plan: Plan) => Promise<void>;
   /** Weights are declared only, on a device that does nothing: their headers say what kernels depend on. */
   readonly rehearsal?: boolean;
 }

@@ -98,6 +98,40 @@ export async function planBudget(model: Model, context: LoadContext): Promise<Bu
   return best;
 }
 
+/**
+ * Whether later pictures keep within the limit too, with what stays as it was planned for the first.
+ *
+ * @returns A function that throws `out_of_memory` for one that does not.
+ */
+export function keptWithin(model: Model, context: LoadContext): NonNullable<LoadContext["fits"]> {
+  const { maxVramBytes: limit = Infinity } = model.options;
+  const known = new Set<string>();
+  return async (request, { stages }) => {
+    // What else a request says changes its memory little.
+    const { guidance, trueCfgScale, image, mask } = request;
+    const sizes = stages.map((
+      { width, height, steps, grow },
+    ) => [width, height, steps.length > 0, grow?.upsampler]);
+    const key = JSON.stringify([sizes, (guidance ?? 0) > 1, (trueCfgScale ?? 0) > 1, !!image, !!mask]);
+    if (known.has(key)) return;
+    const first = { ...model, options: { ...model.options, firstPicture: request } };
+    const { peak } = await measured(first, context, context.residency ?? {}, context.maxActivationBytes);
+    if (peak > limit) {
+      throw new LssgenError(
+        "out_of_memory",
+        `The picture takes ${
+          Math.ceil(peak / 2 ** 20)
+        } MiB of GPU memory with the weights that stay, allowed are ` +
+          `${
+            Math.floor(limit / 2 ** 20)
+          } (--max-vram, maxVramBytes): choose a smaller size, or open the model for one of this ` +
+          "size (firstPicture)",
+      );
+    }
+    known.add(key);
+  };
+}
+
 /** Bytes of the least limit that can be kept. */
 export async function leastPeak(model: Model, context: LoadContext): Promise<number> {
   const smallest = Math.min(context.maxActivationBytes ?? Infinity, ACTIVATIONS[ACTIVATIONS.length - 1]);

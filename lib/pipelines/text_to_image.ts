@@ -19,7 +19,7 @@ import { TextToImage } from "./drawing.ts";
 import { embeddedFolder } from "./embedded_model.ts";
 import { familyOf, readFamily } from "./families.ts";
 import { type LoadContext, Opened } from "./family.ts";
-import { hostMemory, planBudget } from "./memory_budget.ts";
+import { hostMemory, keptWithin, planBudget } from "./memory_budget.ts";
 import { openNetworks } from "./networks.ts";
 import { openLoras } from "./prompt_loras.ts";
 import { rehearse } from "./rehearsing.ts";
@@ -151,6 +151,7 @@ export async function createPipeline(
     const context: LoadContext = budget
       ? { ...asGiven, residency: budget.residency, maxActivationBytes: budget.maxActivationBytes }
       : asGiven;
+    const fits = budget && keptWithin(model, context);
     const rehearsed = foretold(() => rehearse(model, { ...context, signal: loaded.signal })).catch(
       (error) => {
         // A file that is no good for the last text encoder is told before weights are loaded, not minutes later. Anything
@@ -171,7 +172,7 @@ export async function createPipeline(
     loaded.abort();
     await warming;
     // The signal stops loading only: each picture brings its own.
-    return new TextToImage(model, { ...context, signal: undefined }, networks, { tags, warnings });
+    return new TextToImage(model, { ...context, fits, signal: undefined }, networks, { tags, warnings });
   } catch (error) {
     loaded.abort();
     // The device last, where it is the pipeline's own.
