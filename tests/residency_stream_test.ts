@@ -1,13 +1,18 @@
 /** Weights that come to the GPU when they are used: in which order, into which room, and what goes wrong on the way. */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
+import { Recorder } from "../lib/gpu/recorder.ts";
 import { IdleDevice } from "../lib/gpu/rehearsal.ts";
+import { Weights } from "../lib/models/weights.ts";
+import { linear } from "../lib/ops/linear.ts";
 import { HostMemory } from "../lib/residency/host_memory.ts";
 import { KeptSource } from "../lib/residency/kept_source.ts";
 import type { TensorSource } from "../lib/residency/source.ts";
 import { slotBytes, Stream, Unit } from "../lib/residency/stream.ts";
+import { WeightStore } from "../lib/residency/store.ts";
 import type { Transfer } from "../lib/residency/transfers.ts";
 import { USUAL_ADAPTER } from "../lib/pipelines/memory.ts";
+import { deviceReading } from "./devices.ts";
 
 /** A unit of so many bytes whose reads and writes are noted. */
 function unit(stream: Stream, name: string, bytes: number, notes: string[], fails = false): Unit {
@@ -74,6 +79,19 @@ Deno.test("what launches use in a row is read once, what they use again later is
   assertEquals(a.buffers[0].place, undefined);
 });
 
+Deno.test("a launch finds its weight where it was put for it, though it was put elsewhere for a later one", async () => {
+  const { device, stream } = open(2, 2048);
+  using _ = device;
+  const [a, b, c] = ["a", "b", "c"].map((name) => unit(stream, name, 256, []));
+  const bringing = stream.begin([[a], [b], [c], [a]], undefined);
+  await bringing.ready(3);
+  bringing.place(0);
+  assertEquals(a.buffers[0].place!.offset, 0);
+  bringing.place(3);
+  assertEquals(a.buffers[0].place!.offset, 768);
+  await bringing.end();
+});
+
 Deno.test("a read that fails is told to the launch that waits for it, and what came before is used", async () => {
   const { device, stream } = open(2, 256);
   using _ = device;
@@ -110,6 +128,45 @@ Deno.test("slots belong to those who need them: as large as the largest unit, co
   stream.leave(first);
   assertEquals([stream.bytes, device.memory.use().weights], [0, 0]);
   assertEquals(slotBytes({ largest: 256, total: 1000, slots: 3, least: 1 << 20 }), 512);
+});
+
+Deno.test("streamed matrices that f16 does not hold are f32, as those that stay, and products are the same to the bit", async () => {
+  using device = await deviceReading("buffers");
+  const [N, K] = [24, 20];
+  const values = (layer: number): Float32Array<ArrayBuffer> =>
+    Float32Array.from(
+      { length: N * K },
+      (_, i) => Math.sin(i + 100 * layer) * (layer === 1 && i === 7 ? 1e6 : 1),
+    );
+  const source: TensorSource = {
+    name: "test",
+    names: () => ["l0.weight", "l1.weight", "l2.weight"],
+    info: (name) => name.endsWith("weight") ? { shape: [N, K], dtype: "F32" } : undefined,
+    read: (name) => Promise.resolve({ bytes: new Uint8Array(values(Number(name[1])).buffer) }),
+    readF32: (name) => Promise.resolve(values(Number(name[1]))),
+  };
+  const outputs: Float32Array[][] = [];
+  const types: string[][] = [];
+  for (const resident of [Infinity, 0]) {
+    using store = new WeightStore(source, device, {
+      dtype: "f16",
+      streaming: { resident: () => resident, slots: 2, slotBytes: 0 },
+    });
+    const w = new Weights(store);
+    const layers = [0, 1, 2].map((i) => w.linear(`l${i}`, N, K, { bias: false }));
+    await store.load();
+    types.push(layers.map(({ weight }) => weight.blocks ? "" : weight.type));
+    assertEquals(store.streamed > 0, resident === 0);
+    using r = new Recorder(device, "f32");
+    const x = r.upload([1, 40, K], Float32Array.from({ length: 40 * K }, (_, i) => Math.cos(i)));
+    // Twice through all of them: nothing stays.
+    const made = [...layers, ...layers].map((layer) => linear(r, x, layer, { dtype: "f32" }));
+    outputs.push(await Promise.all(made.map((y) => r.read(y))));
+  }
+  assertEquals(types[0], ["f16", "f32", "f16"]);
+  assertEquals(types[1], types[0]);
+  assertEquals(outputs[1], outputs[0]);
+  assertEquals(Stream.of(device).bytes, 0);
 });
 
 Deno.test("host memory keeps what was read until it is full, and never what a caller lends", async () => {
