@@ -83,7 +83,7 @@ console.log(
     ((performance.now() - began) / 1e3).toFixed(1)
   } s in all`,
 );
-if (options.text.output) {
+if (options.text.out) {
   const { width, height, rgb } = image;
-  await Deno.writeFile(options.text.output, await encodePng({ width, height, channels: 3, data: rgb }));
+  await Deno.writeFile(options.text.out, await encodePng({ width, height, channels: 3, data: rgb }));
 }
