@@ -198,3 +198,9 @@ Deno.test("Samplers, schedules and noise levels reach the request, in stable-dif
   const again = toRequest(parseOptions(["generate", "--from", "x.png", "--sigmas", "1,0.5"]), stored);
   assertEquals([again.schedule, again.steps, again.sigmas], [undefined, undefined, [1, 0.5]]);
 });
+
+Deno.test("what a machine has room for picks the engine and is not stored in pictures", () => {
+  const engine = toEngineChoice(parseOptions("--max-vram 4096 --offload cpu --max-offload 100".split(" ")));
+  assertEquals([engine.maxVram, engine.offload, engine.maxOffload], [4096, "cpu", 100]);
+  assertEquals(JSON.parse(storedText({ seed: 1 }, { ...engine, dtype: "f32" })), { seed: 1, dtype: "f32" });
+});

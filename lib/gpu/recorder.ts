@@ -470,6 +470,7 @@ export class Recorder {
     });
   }
 
+  /** Records the copy of a buffer that is there. */
   private encodeTexels(buffer: GPUBuffer, at: number, size: number, texture: GPUTexture): void {
     if (this.filling.has(buffer)) this.filled.push(buffer);
     this.endPass();
