@@ -113,11 +113,12 @@ export class Stream implements Streaming {
     const size = needs.reduce((most, need) => Math.max(most, slotBytes(need)), 0);
     const count = needs.length === 0 ? 0 : Math.max(...needs.map(({ slots }) => slots));
     if (this.slots.length === count && (count === 0 || this.slots[0].buffer.size === size)) return;
-    const { gpu, memory } = this.device;
+    const { memory } = this.device;
     memory.countWeights(-this.bytes);
     for (const { buffer } of this.slots) buffer.destroy();
     this.slots = Array.from({ length: count }, () => ({
-      buffer: gpu.createBuffer({ size, usage: 0x80 | 0x04 | 0x08 }), // STORAGE | COPY_SRC | COPY_DST
+      // STORAGE | COPY_SRC | COPY_DST
+      buffer: memory.allocator.buffer({ size, usage: 0x80 | 0x04 | 0x08 }, "a slot for streamed weights"),
       used: 0,
       pending: 0,
     }));

@@ -269,7 +269,10 @@ export class Upload implements Disposable {
     this.flags ??= {
       shape: [MOST_FLAGS],
       dtype: "f32",
-      buffer: this.device.gpu.createBuffer({ size: 4 * MOST_FLAGS, usage: 0x80 | 0x04 | 0x08 }),
+      buffer: this.device.memory.allocator.buffer(
+        { size: 4 * MOST_FLAGS, usage: 0x80 | 0x04 | 0x08 },
+        "flags of tensors",
+      ),
       offset: 0,
       byteLength: 4 * MOST_FLAGS,
     };
