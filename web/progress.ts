@@ -90,7 +90,8 @@ export class ProgressView {
         // Text encoders are loaded while the prompt is read: that line stays where it is.
         if (this.active !== "encode") this.enter("load", t("loading"));
         this.fill(this.active!, event.bytes ?? 0, event.totalBytes ?? 0, "");
-        return this.say(t("loadingPart", { part: (event.component || "upsampler").replaceAll("_", " ") }));
+        const part = t("loadingPart", { part: (event.component || "upsampler").replaceAll("_", " ") });
+        return this.say([part, loaded(event)].filter(Boolean).join(": "));
       }
       case "encode":
         this.enter("encode", t("reading"));
@@ -178,7 +179,7 @@ export class ProgressView {
 function loaded({ bytes = 0, totalBytes = 0, bytesPerSecond }: WebProgress): string {
   if (totalBytes === 0) return "";
   const rate = bytesPerSecond ? ` · ${size(bytesPerSecond)}/s` : "";
-  return `${size(bytes)} of ${size(totalBytes)}${rate}`;
+  return t("ofTotal", { done: size(bytes), total: size(totalBytes) }) + rate;
 }
 
 function sideOf({ width, height }: { width: number; height: number }): string {
