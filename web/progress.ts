@@ -89,8 +89,9 @@ export class ProgressView {
       case "load": {
         // Text encoders are loaded while the prompt is read: that line stays where it is.
         if (this.active !== "encode") this.enter("load", t("loading"));
-        this.fill(this.active!, event.bytes ?? 0, event.totalBytes ?? 0, loaded(event));
-        return this.say(t("loadingPart", { part: (event.component || "upsampler").replaceAll("_", " ") }));
+        this.fill(this.active!, event.bytes ?? 0, event.totalBytes ?? 0, "");
+        const part = t("loadingPart", { part: (event.component || "upsampler").replaceAll("_", " ") });
+        return this.say([part, loaded(event)].filter(Boolean).join(": "));
       }
       case "encode":
         this.enter("encode", t("reading"));
@@ -178,7 +179,7 @@ export class ProgressView {
 function loaded({ bytes = 0, totalBytes = 0, bytesPerSecond }: WebProgress): string {
   if (totalBytes === 0) return "";
   const rate = bytesPerSecond ? ` · ${size(bytesPerSecond)}/s` : "";
-  return `${size(bytes)} / ${size(totalBytes)}${rate}`;
+  return t("ofTotal", { done: size(bytes), total: size(totalBytes) }) + rate;
 }
 
 function sideOf({ width, height }: { width: number; height: number }): string {

@@ -238,6 +238,7 @@ export const TEXTS = {
   fetchingOf: ["Fetching the model: {done} of {total}", "Lade das Modell herunter: {done} von {total}"],
   loading: ["Loading the model", "Lade das Modell"],
   loadingPart: ["Loading {part} into the GPU", "Lade {part} in die GPU"],
+  ofTotal: ["{done} of {total}", "{done} von {total}"],
   preparing: [
     "Preparing the GPU: kernels are compiled once",
     "Bereite die GPU vor: Rechenkerne werden einmal übersetzt",
