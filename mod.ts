@@ -64,6 +64,7 @@ export {
 export { combineArrays, type Denoising, lssgen, runPlan } from "./lib/scaling/lssgen.ts";
 export { formatPlan, planStages } from "./lib/scaling/plan.ts";
 export * from "./lib/scaling/types.ts";
+export type { SamplerName, ScheduleName } from "./lib/schedulers/samplers.ts";
 export { ENTRIES, type Entry } from "./lib/schedulers/entry.ts";
 export {
   createScheduler,

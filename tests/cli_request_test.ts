@@ -194,7 +194,7 @@ Deno.test("Samplers, schedules and noise levels reach the request, in stable-dif
     toRequest(parseOptions(["generate", "--from", "x.png", "--clip-skip", "0"]), skipped).clipSkip,
     undefined,
   );
-  const stored = { prompt: "a cat", schedule: "karras", steps: 9 };
+  const stored = { prompt: "a cat", schedule: "karras", steps: 9 } as const;
   const again = toRequest(parseOptions(["generate", "--from", "x.png", "--sigmas", "1,0.5"]), stored);
   assertEquals([again.schedule, again.steps, again.sigmas], [undefined, undefined, [1, 0.5]]);
 });

@@ -10,7 +10,14 @@ import { publishedFiles } from "../tools/publish_check.ts";
 import { bundle } from "../tools/web.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
-const REQUEST = { prompt: "a red apple", width: 64, height: 64, steps: 1, method: "direct", seed: 2 };
+const REQUEST = {
+  prompt: "a red apple",
+  width: 64,
+  height: 64,
+  steps: 1,
+  method: "direct",
+  seed: 2,
+} as const;
 
 async function digest(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();

@@ -53,7 +53,7 @@ export class FakeEngine implements Engine {
 
   /** Two stages. */
   plan(request: Omit<GenerateRequest, "prompt">): Plan {
-    if (request.method === "magic") throw new LssgenError("bad_option", '--method is "magic"');
+    if ((request.method as string) === "magic") throw new LssgenError("bad_option", '--method is "magic"');
     const steps = Array.from({ length: request.steps ?? 4 }, () => ({}));
     const { width = 64, height = 32 } = request;
     return { width, height, stages: [{ tokens: 1, steps }, { tokens: 3, steps }] } as unknown as Plan;

@@ -9,6 +9,7 @@ import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import { embedMatrix } from "../lib/scaling/dct.ts";
 import { bytesOf, folderOf } from "../lib/weights/bytes.ts";
 import { numbers } from "./devices.ts";
+import type { GenerateRequest } from "../lib/pipelines/types.ts";
 
 Deno.test("Matrices along rows and columns multiply every channel in f32", async () => {
   using device = await openDevice();
@@ -39,8 +40,8 @@ Deno.test("spectral, refine, stages by hand and guidance on an interval draw pic
   await using pipeline = await createPipeline(folder, { dtype: "f32" });
   const asked = { prompt: "a fox", width: 64, height: 64, steps: 4, upsampler: "bicubic" as const };
   const seen = new Set<string>();
-  const guided = { method: "direct", trueCfgScale: 3, negativePrompt: "a dog" };
-  const requests = [
+  const guided = { method: "direct", trueCfgScale: 3, negativePrompt: "a dog" } as const;
+  const requests: readonly Partial<GenerateRequest>[] = [
     { method: "spectral" },
     { method: "refine" },
     { stages: "32:4,48@0.6:4,64@0.5", upsampler: "spectral" as const },

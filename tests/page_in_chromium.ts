@@ -20,7 +20,14 @@ import type { Ask, Told } from "./in_page/worker.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 const MODEL = "weights/lssgen-emoji";
-const REQUEST = { prompt: "a red apple", width: 128, height: 128, steps: 2, seed: 7, method: "lssgen" };
+const REQUEST = {
+  prompt: "a red apple",
+  width: 128,
+  height: 128,
+  steps: 2,
+  seed: 7,
+  method: "lssgen",
+} as const;
 /** What the page's main thread may take at a time: longer, and people notice. */
 const LONGEST_TASK_MS = 50;
 /** Whether the screenshots are those of the documentation. */

@@ -13,7 +13,7 @@ for (const [name, prompt] of Object.entries(CASES)) {
     const folder = fileFolder(new URL(`./golden/pipelines/${name}/model`, import.meta.url).pathname);
     const draw = async (maxActivationBytes?: number) => {
       await using pipeline = await createPipeline(folder, { dtype: "f32", device, maxActivationBytes });
-      const asked = { prompt, width: 64, height: 64, steps: 2, method: "direct", guidance: 4 };
+      const asked = { prompt, width: 64, height: 64, steps: 2, method: "direct", guidance: 4 } as const;
       const result = await pipeline.generate(name === "flux_dev" ? { ...asked, trueCfgScale: 3 } : asked);
       return result.images[0].rgb;
     };

@@ -8,12 +8,13 @@ import { formatMemory, planMemory } from "../lib/pipelines/memory.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import { Stream } from "../lib/residency/stream.ts";
 import { deviceReading } from "./devices.ts";
+import type { MethodName } from "../lib/scaling/types.ts";
 
 const golden = (model: string) =>
   fileFolder(new URL(`./golden/pipelines/${model}/model`, import.meta.url).pathname);
 
 /** Every family, and both methods. */
-const CASES: readonly (readonly [model: string, method: string])[] = [
+const CASES: readonly (readonly [model: string, method: MethodName])[] = [
   ["sd15", "lssgen"],
   ["sdxl", "direct"],
   ["sd3", "lssgen"],

@@ -16,7 +16,7 @@ import { ImageServer } from "../lib/server/server.ts";
 const path = (name: string) => new URL(name, import.meta.url).pathname;
 const model = fileFolder(path("./golden/pipelines/sd15/model"));
 const FILE = path("./data/lora/sd15_diffusers.safetensors");
-const REQUEST = { width: 32, height: 32, steps: 1, guidance: 3, seed: 5, method: "direct" };
+const REQUEST = { width: 32, height: 32, steps: 1, guidance: 3, seed: 5, method: "direct" } as const;
 
 const style = async (): Promise<ByteSource> => (await fileSource(FILE))!;
 const find = async (name: string) => name === "style" ? { file: await style() } : undefined;

@@ -67,7 +67,14 @@ Deno.test("clipSkip 2 conditions SD1.5 on CLIP's last layer but one after the fi
   assert(Math.abs(weighed.last.data[at] - empty.last.data[at]) < 1e-6);
   await using pipeline = await createPipeline(sd15, { dtype: "f32" });
   const drawn = async (clipSkip?: number): Promise<string> => {
-    const asked = { prompt: "a red fox", method: "direct", width: 64, height: 64, steps: 1, clipSkip };
+    const asked = {
+      prompt: "a red fox",
+      method: "direct",
+      width: 64,
+      height: 64,
+      steps: 1,
+      clipSkip,
+    } as const;
     return (await pipeline.generate(asked)).images[0].rgb.join();
   };
   const plain = await drawn();
@@ -196,7 +203,7 @@ Deno.test("several classes are a picture each, of consecutive seeds, and each ca
   using device = await openDevice();
   const dit = fileFolder(new URL("./golden/pipelines/dit/model", import.meta.url).pathname);
   await using pipeline = await createPipeline(dit, { device, dtype: "f32" });
-  const request = { steps: 2, method: "direct", seed: 7 };
+  const request = { steps: 2, method: "direct", seed: 7 } as const;
   const { images } = await pipeline.generate({ ...request, prompt: "3, 281", count: 2 });
   assertEquals(images.map(({ seed, parameters }) => [seed, parameters.prompt]), [
     [7, "3"],

@@ -186,7 +186,7 @@ Deno.test("a tokenizer that is no good is told before weights are loaded", async
 
 Deno.test("a rehearsal that fails for another reason does not keep a model from loading", async () => {
   using device = await openDevice();
-  const impossible = { scheduler: "no such" };
+  const impossible = { scheduler: "no such" as "euler" };
   await assertRejects(() => rehearsal(device, golden("sd15"), { firstPicture: impossible }), LssgenError);
   await using other = await createPipeline(golden("sd15"), {
     device,

@@ -97,7 +97,7 @@ function spread(entries: readonly Entry[], count: number): Entry[] {
 async function requestOf(row: string, entry: Entry, model: string | undefined): Promise<GenerateRequest> {
   const [method, side] = row.split("@");
   const base = { prompt: entry.prompt, seed: entry.id, width: Number(side), height: Number(side) };
-  if (method !== "cheap") return { ...base, method };
+  if (method !== "cheap") return { ...base, method: method as GenerateRequest["method"] };
   const info = await readModelInfo(model === undefined ? undefined : fileFolder(model));
   const speedup = planPicture(info, { ...base, method: "lssgen" }).speedup ?? 1;
   const steps = planPicture(info, { ...base, method: "direct" }).denoiserCalls;

@@ -162,7 +162,7 @@ export function settings(): Settings {
     trueCfgScale: cfg,
     negativePrompt: model?.negative && (!model.trueCfg || (cfg ?? 1) > 1) ? text(negative) : undefined,
     scheduler: text(sampler) as GenerateRequest["scheduler"],
-    schedule: text(schedule),
+    schedule: text(schedule) as GenerateRequest["schedule"],
   };
 }
 

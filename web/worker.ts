@@ -6,7 +6,7 @@
 
 import { pictureFile } from "../lib/parameters/picture.ts";
 import { offerOf, summaryOf } from "../lib/pipelines/offer.ts";
-import { LssgenError, NoAdapterError } from "../lib/errors.ts";
+import { AbortedError, LssgenError, NoAdapterError } from "../lib/errors.ts";
 import { openPicture, type PictureFile } from "../lib/image/picture_file.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type { HubFolder } from "../lib/hub/repository.ts";
@@ -74,7 +74,7 @@ addEventListener("unhandledrejection", (event) => {
 });
 
 scope.addEventListener("message", ({ data }) => {
-  if (data.type === "stop") running?.abort();
+  if (data.type === "stop") running?.abort(new AbortedError());
   else {
     answer(data).catch((error: unknown) => {
       const code = error instanceof LssgenError ? error.code : "internal";

@@ -9,6 +9,7 @@ import { contactSheet } from "../image/contact_sheet.ts";
 import type { SheetCell } from "../image/contact_sheet.ts";
 import { encodePng } from "../image/png.ts";
 import type { GeneratedImage, GenerateRequest } from "../pipelines/text_to_image.ts";
+import type { MethodName } from "../scaling/types.ts";
 import { openPipeline, quietly, startProgress } from "./generate.ts";
 import { METHODS } from "./options.ts";
 import type { Parsed } from "./options.ts";
@@ -34,7 +35,7 @@ const BLANK: SheetCell = {
 /** One picture to make. */
 export interface Cell {
   /** Row. */
-  readonly method: string;
+  readonly method: MethodName;
   /** Column, where the method has one. */
   readonly initNoise?: number;
 }
@@ -46,7 +47,7 @@ export interface Cell {
  * @param initNoises Columns of the staged methods.
  */
 export function comparisonRows(methods: readonly string[], initNoises: readonly number[]): Cell[][] {
-  const named = methods.includes("all") ? METHODS : [...new Set(methods)];
+  const named = methods.includes("all") ? METHODS : [...new Set(methods)] as MethodName[];
   const single = named.filter((method) => !STAGED.includes(method)).map((method): Cell => ({ method }));
   const staged = named.filter((method) => STAGED.includes(method))
     .map((method) => initNoises.map((initNoise): Cell => ({ method, initNoise })));

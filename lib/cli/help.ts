@@ -50,7 +50,8 @@ const OWN: Readonly<Record<string, (info: ModelInfo) => string | number | undefi
   "clip-skip": ({ clipLayers }) => clipLayers?.own ?? "none: this model reads no layer of CLIP",
   "min-resolution": ({ defaults }) => defaults.minResolution,
   "init-noise": ({ defaults }) => defaults.initNoise,
-  "upsampler": ({ defaults }) => defaults.upsampler,
+  "upsampler": ({ defaults: { upsampler }, learnedUpsampler }) =>
+    upsampler === "learned" && !learnedUpsampler ? "bicubic, as this model brings no learned one" : upsampler,
   "shorten": ({ defaults }) => defaults.shortenSteps ? "on" : "off",
   "entry": ({ defaults }) => defaults.entry,
   "scheduler": ({ scheduler }) => a1111Names({}, scheduler).sampler ?? String(scheduler._class_name),

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { LssgenError } from "../errors.ts";
+import { AbortedError, LssgenError } from "../errors.ts";
 import { readModelInfo } from "../pipelines/text_to_image.ts";
 import type { ModelInfo } from "../pipelines/types.ts";
 import type { CommandName } from "./commands.ts";
@@ -68,7 +68,7 @@ export async function main(args: readonly string[], scale?: LoadScale): Promise<
   const interrupt = () => {
     if (controller.signal.aborted) Deno.exit(EXIT_ABORTED);
     terminal.note("\nStopping after this step; Ctrl-C again stops at once\n");
-    controller.abort();
+    controller.abort(new AbortedError());
   };
   Deno.addSignalListener("SIGINT", interrupt);
   let verbose = false;

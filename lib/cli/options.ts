@@ -13,7 +13,7 @@ import { WRITABLE_TYPES } from "../weights/quantise.ts";
 import { ALL_METHODS, METHODS as REGISTERED } from "../scaling/methods/registry.ts";
 import { SAMPLER_NAMES, SCHEDULE_NAMES, scheduleNamed } from "../schedulers/registry.ts";
 import { samplerNamed } from "../schedulers/samplers.ts";
-import { UPSAMPLERS } from "../scaling/types.ts";
+import { type MethodName, UPSAMPLERS } from "../scaling/types.ts";
 import { type CommandName, commandOf, foreignMode } from "./commands.ts";
 import { FOREIGN_VALUES, foreignOption } from "./foreign_options.ts";
 import { nearest } from "../nearest.ts";
@@ -71,7 +71,7 @@ export interface Parsed {
 }
 
 /** Methods by name. */
-export const METHODS: readonly string[] = REGISTERED.map(({ name }) => name);
+export const METHODS: readonly MethodName[] = REGISTERED.map(({ name }) => name);
 /** Further ones, for some models; that of --stages goes without saying. */
 const CHOSEN: readonly string[] = ALL_METHODS.map(({ name }) => name).filter((name) => name !== "stages");
 const MAKES: readonly CommandName[] = ["generate", "compare"];

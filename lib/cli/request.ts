@@ -64,14 +64,16 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     guidance: number.guidance,
     trueCfgScale: number.cfgScale,
     seed: number.seed === -1 ? randomSeed() : number.seed,
-    method: text.method,
+    method: text.method as GenerateRequest["method"],
     minResolution: number.minResolution,
     initNoise: number.initNoise,
     upsampler: text.upsampler as GenerateRequest["upsampler"],
     shortenSteps: flag.shorten,
     // stable-diffusion.cpp calls the schedule --scheduler and the sampler --sampling-method; here --scheduler is either.
-    scheduler: scheduleNamed(text.scheduler ?? "") ? undefined : text.scheduler,
-    schedule: text.schedule ?? scheduleNamed(text.scheduler ?? ""),
+    // Spellings of other programs are resolved where the model is known.
+    scheduler:
+      (scheduleNamed(text.scheduler ?? "") ? undefined : text.scheduler) as GenerateRequest["scheduler"],
+    schedule: scheduleNamed(text.schedule ?? text.scheduler ?? ""),
     sigmas: numbers.sigmas,
     guidanceStart: number.guidanceStart,
     guidanceEnd: number.guidanceEnd,

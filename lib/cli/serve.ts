@@ -50,9 +50,6 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
       throw new LssgenError("bad_option", `--${name} needs --queue`);
     }
   }
-  if (options.text.models !== undefined) {
-    throw new LssgenError("unsupported", "--models is not supported yet");
-  }
   const hostname = options.text.host ?? "127.0.0.1";
   const open = !["127.0.0.1", "::1", "localhost"].includes(hostname);
   const token = options.text.token ?? environmentVariable(TOKEN_VARIABLE);

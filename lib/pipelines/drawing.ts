@@ -34,6 +34,7 @@ import type {
   Pipeline,
   Progress,
 } from "./types.ts";
+import { WholeProgress } from "./whole_progress.ts";
 
 /** A model whose networks are open; its pictures are drawn one after the other. */
 export class TextToImage implements Pipeline {
@@ -99,14 +100,13 @@ export class TextToImage implements Pipeline {
     const plan = this.plan(asked);
     await this.context.fits?.(asked, plan);
     const clock = new Clock(device);
-    const report = options.onProgress;
     const read = readPrompts(info, p);
     doing.what = "loading the denoiser";
     if (await this.change(read.loras, options)) await clock.lap("load");
 
     using r = new Recorder(device, dtype, options.signal);
     doing.what = "encoding the prompt";
-    report?.({ phase: "encode" });
+    options.onProgress?.({ phase: "encode", share: 0 });
     const encoded = await this.encode(r, read);
     await clock.lap("encode");
 
@@ -114,6 +114,8 @@ export class TextToImage implements Pipeline {
     const { prompts = [p.prompt] } = encoded;
     const count = p.count * prompts.length;
     firstSeed(p.seed, count);
+    const whole = new WholeProgress(plan, count);
+    const report = options.onProgress && ((event: Progress) => options.onProgress!(whole.note(event)));
     for (let picture = 0; picture < count; picture++) {
       const which = Math.floor(picture / p.count);
       using scope = r.scope();
@@ -141,7 +143,7 @@ export class TextToImage implements Pipeline {
         }),
         {
           signal: options.signal,
-          previewEvery: report && options.previewEvery,
+          previewEvery: report && (options.previewEvery ?? (options.preview && 1)),
           onProgress: (s) =>
             report?.({ ...denoising(picture, plan, plan.stages[s.stage], s.step), sigma: s.sigma }),
         },

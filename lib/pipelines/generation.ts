@@ -19,13 +19,17 @@ export function generation(
 ): Generation {
   const left = new AbortController();
   const followers = new Set<Follower>();
+  const { signal } = options;
   const result = start({
     ...options,
-    signal: options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal,
+    signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal,
     onProgress: (event) => {
       options.onProgress?.(event);
       for (const follower of followers) follower.take(event);
     },
+  }).catch((error) => {
+    // As the platform's own functions have it: who stops a run gets his own reason back.
+    throw error instanceof AbortedError && signal?.aborted ? signal.reason : error;
   });
   return Object.assign(result, {
     [Symbol.asyncIterator](): AsyncIterator<Progress, undefined> {

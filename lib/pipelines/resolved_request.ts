@@ -8,7 +8,7 @@ import { LssgenError } from "../errors.ts";
 import { firstSeed } from "../random.ts";
 import { methodNamed } from "../scaling/methods/registry.ts";
 import { guidedWithin, planStages } from "../scaling/plan.ts";
-import type { Plan } from "../scaling/types.ts";
+import type { MethodName, Plan } from "../scaling/types.ts";
 import { checkFree, createScheduler, samplerConfig, scheduleConfig } from "../schedulers/registry.ts";
 import { type LoraTag, readPrompt } from "../text/prompt_syntax.ts";
 import { checkTypes } from "./checked_options.ts";
@@ -123,7 +123,7 @@ export interface Resolved extends GenerateRequest {
   readonly guidance: number;
   readonly trueCfgScale: number;
   readonly seed: number;
-  readonly method: string;
+  readonly method: MethodName;
   readonly minResolution: number;
   readonly initNoise: number;
   readonly upsampler: NonNullable<GenerateRequest["upsampler"]>;

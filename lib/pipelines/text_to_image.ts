@@ -93,7 +93,7 @@ export async function readModelInfo(source?: ModelSource): Promise<ModelInfo> {
  * @param source A diffusers folder, its address, or a hub's `ORG/NAME`; the embedded model when undefined.
  * @throws {NoAdapterError} Without WebGPU.
  * @throws {LssgenError} `bad_option`, `bad_file`, `bad_tensor`, `unsupported`, `out_of_memory`, naming file and tensor.
- * @throws {AbortedError} When the signal fires while loading.
+ * @throws {unknown} The signal's `reason`, when it fires while loading.
  *
  * @example A red apple
  * ```ts
@@ -181,7 +181,12 @@ export async function createPipeline(
     for (const part of parts.splice(options.device ? 0 : 1).reverse()) part[Symbol.dispose]();
     const cause = await device.recover(error);
     for (const part of parts) part[Symbol.dispose]();
-    throw error instanceof AbortedError && refused.signal.aborted ? refused.signal.reason : cause;
+    if (!(error instanceof AbortedError)) throw cause;
+    throw refused.signal.aborted
+      ? refused.signal.reason
+      : options.signal?.aborted
+      ? options.signal.reason
+      : cause;
   }
 }
 

@@ -8,8 +8,9 @@ import type { Device } from "../gpu/device.ts";
 import type { KernelMemory } from "../gpu/stored.ts";
 import type { PictureFile } from "../image/picture_file.ts";
 import type { Picture } from "../image/png.ts";
-import type { CostModel, LatentSpace, Plan, Spectrum, Upsampler } from "../scaling/types.ts";
+import type { CostModel, LatentSpace, MethodName, Plan, Spectrum, Upsampler } from "../scaling/types.ts";
 import type { Entry } from "../schedulers/entry.ts";
+import type { SamplerName, ScheduleName } from "../schedulers/samplers.ts";
 import type { Dtype } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import type { Lora } from "../weights/lora.ts";
@@ -52,10 +53,13 @@ export interface GenerateRequest {
   readonly guidanceEnd?: number;
   /** FLUX: classifier-free guidance on top of the embedded one; 1 is off. */
   readonly trueCfgScale?: number;
-  /** 0 … 2^53 − 1; the same seed gives the same noise everywhere. −1 draws one at random. Default 0. */
+  /**
+   * 0 … 2^53 − 1; the same seed gives the same noise everywhere: library, command line, page and server. −1 draws one at random.
+   * Default 0, so that a program gives the same picture twice.
+   */
   readonly seed?: number;
-  /** `lssgen`, `direct` or another of the methods' registry. */
-  readonly method?: string;
+  /** How the picture grows to its size. Default `lssgen`, and `stages` where those are given. */
+  readonly method?: MethodName;
   /** Shorter side of the first stage, in pixels. */
   readonly minResolution?: number;
   /** Noise level in (0, 1] at which later stages start. */
@@ -102,10 +106,10 @@ export interface GenerateRequest {
   readonly mask?: Picture | PictureFile;
   /** Noise: our own counter-based generator, or PyTorch's on CPU or CUDA, for the pictures known from diffusers. */
   readonly rng?: Rng;
-  /** Another sampler than the model's own, as stable-diffusion.cpp, A1111 or ComfyUI spells it. */
-  readonly scheduler?: string;
-  /** Another spacing of the noise levels: `karras`, `exponential`, `beta`, `simple`, `sgm_uniform`, … */
-  readonly schedule?: string;
+  /** Another sampler than the model's own. At run time A1111's and ComfyUI's spellings go too ("DPM++ 2M Karras", `dpmpp_2m`). */
+  readonly scheduler?: SamplerName;
+  /** Another spacing of the noise levels. */
+  readonly schedule?: ScheduleName;
   /**
    * The noise levels themselves, falling, one of each step; a 0 at the end may be left out. In (0, 1] for flow models, else the
    * ratio of noise to signal. They take the place of `steps`, and need stages of that many steps.
@@ -173,7 +177,7 @@ export interface Progress {
 
 /** How one `generate` is watched and stopped. */
 export interface GenerateOptions {
-  /** Stops the run within one step. */
+  /** Stops the run within one step; it rejects with the signal's `reason`. */
   readonly signal?: AbortSignal;
   /** Called as the work is handed to the GPU. */
   readonly onProgress?: (progress: Progress) => void;
@@ -294,7 +298,7 @@ export interface PipelineOptions {
   readonly quantiseLanes?: number;
   /** Called while weights are loaded. */
   readonly onProgress?: (progress: Progress) => void;
-  /** Stops loading. */
+  /** Stops loading; `createPipeline` rejects with the signal's `reason`. */
   readonly signal?: AbortSignal;
   /** LoRAs for the denoiser and the text encoders; several add up. */
   readonly loras?: readonly Lora[];
@@ -354,7 +358,7 @@ export interface Pipeline extends AsyncDisposable {
    * Draws. Calls queue up: one at a time uses the GPU.
    *
    * @throws {LssgenError} `bad_option`, naming the option; `numeric` when the network's output is not finite.
-   * @throws {AbortedError} Within one step of the signal.
+   * @throws {unknown} The signal's `reason`, within one step of it: without another one a DOMException named AbortError.
    */
   generate(request: GenerateRequest, options?: GenerateOptions): Generation;
 }

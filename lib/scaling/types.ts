@@ -57,6 +57,19 @@ export interface CostModel {
   decode?(latentHeight: number, latentWidth: number): number;
 }
 
+/** Methods of reaching a size, by the names of their registry. */
+export type MethodName =
+  | "lssgen"
+  | "direct"
+  | "megafusion"
+  | "self-cascade"
+  | "diffusehigh"
+  | "hires-fix"
+  | "selflift"
+  | "spectral"
+  | "refine"
+  | "stages";
+
 /** What is asked for. */
 export interface PlanRequest extends Size {
   /** A name of the methods' registry; `lssgen` when absent. */
@@ -168,7 +181,7 @@ export interface Plan extends Size {
 /** A method of reaching a size: one file in methods/ and a line in its registry. */
 export interface Method {
   /** As users write it. */
-  readonly name: string;
+  readonly name: MethodName;
   /** Its own noise level of later stages, where it has one apart from the model's. */
   readonly initNoise?: number;
   /**

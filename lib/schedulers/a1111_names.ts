@@ -7,18 +7,18 @@
  * @module
  */
 
-import { samplerNamed, SAMPLERS } from "./samplers.ts";
+import { type SamplerName, samplerNamed, SAMPLERS, type ScheduleName } from "./samplers.ts";
 
 /** A sampler as A1111 lists it. */
 export interface A1111Sampler {
   /** Label. */
   readonly name: string;
-  /** Our name, one of `SAMPLER_NAMES`. */
-  readonly own: string;
+  /** Our name. */
+  readonly own: SamplerName;
   /** A1111's short names. */
   readonly aliases: readonly string[];
   /** Our schedule that "Automatic" means on diffusion models; absent for the model's own. */
-  readonly automatic?: string;
+  readonly automatic?: ScheduleName;
 }
 
 /** In A1111's order. Samplers of A1111 that are not here are not supported. */
@@ -49,8 +49,8 @@ export interface A1111Schedule {
   readonly name: string;
   /** Name for people; requests take it too. */
   readonly label: string;
-  /** Our name, one of `SCHEDULE_NAMES`; absent for "Automatic". */
-  readonly own?: string;
+  /** Our name; absent for "Automatic". */
+  readonly own?: ScheduleName;
   /** Further names. */
   readonly aliases?: readonly string[];
   /** Exponent that A1111 shows; −1 for schedules without one. */
@@ -92,9 +92,9 @@ export function a1111Schedule(text: string): A1111Schedule | undefined {
 /** What a sampler's name says. */
 export interface NamedSampler {
   /** Our name. */
-  readonly own: string;
+  readonly own: SamplerName;
   /** Our schedule that "Automatic" means. */
-  readonly automatic?: string;
+  readonly automatic?: ScheduleName;
   /** The schedule that the name ends with: "DPM++ 2M Karras". */
   readonly schedule?: A1111Schedule;
 }
@@ -188,7 +188,9 @@ function ownSampler(stored: Readonly<Record<string, unknown>>): string | undefin
     solver_type: "midpoint",
     ...stored,
   };
-  const several = Object.keys(SAMPLERS).filter((name) => SAMPLERS[name].config._class_name === kind);
+  const several = (Object.keys(SAMPLERS) as SamplerName[]).filter((name) =>
+    SAMPLERS[name].config._class_name === kind
+  );
   if (several.length <= 1) return several[0];
   return several.find((name) =>
     ["algorithm_type", "solver_order", "solver_type"].every((key) => SAMPLERS[name].config[key] === said[key])

@@ -16,7 +16,8 @@ import { heunDiscrete } from "./heun.ts";
 import { kdpm2, kdpm2Ancestral } from "./kdpm2.ts";
 import { lcm } from "./lcm.ts";
 import { pndm } from "./pndm.ts";
-import { samplerNamed, SAMPLERS } from "./samplers.ts";
+import { isSampler, type SamplerName, samplerNamed, SAMPLERS, type ScheduleName } from "./samplers.ts";
+
 import { tcd } from "./tcd.ts";
 import type { Scheduler, Step } from "./types.ts";
 import { uniPcMultistep } from "./unipc.ts";
@@ -43,7 +44,7 @@ const CLASSES: Readonly<Record<string, (c: SchedulerConfig) => Scheduler>> = {
 export const SCHEDULER_CLASSES: readonly string[] = Object.keys(CLASSES);
 
 /** Names that {@linkcode samplerConfig} takes, as stable-diffusion.cpp spells them where it has them. */
-export const SAMPLER_NAMES: readonly string[] = Object.keys(SAMPLERS);
+export const SAMPLER_NAMES: readonly SamplerName[] = Object.keys(SAMPLERS) as SamplerName[];
 
 /**
  * Makes a scheduler from the parsed scheduler_config.json.
@@ -60,7 +61,8 @@ export function createScheduler(config: Readonly<Record<string, unknown>>): Sche
       }`,
     );
   }
-  const solver = isFlow(config) && SAMPLERS[config.lssgen_sampler as string]?.flow;
+  const chosen = config.lssgen_sampler;
+  const solver = isFlow(config) && isSampler(chosen) && SAMPLERS[chosen].flow;
   return finite(solver ? flowMatch(c, c.className, solver) : CLASSES[c.className](c));
 }
 
@@ -132,7 +134,7 @@ export function samplerConfig(
 }
 
 /** What each schedule changes in a config. The flags are diffusers'; `lssgen_schedule` is ours. */
-const SCHEDULES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+const SCHEDULES: Readonly<Record<ScheduleName, Readonly<Record<string, unknown>>>> = {
   normal: { lssgen_schedule: "normal" },
   discrete: { lssgen_schedule: "normal" },
   karras: { use_karras_sigmas: true },
@@ -146,7 +148,7 @@ const SCHEDULES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
 };
 
 /** Names that {@linkcode scheduleConfig} takes. */
-export const SCHEDULE_NAMES: readonly string[] = Object.keys(SCHEDULES);
+export const SCHEDULE_NAMES: readonly ScheduleName[] = Object.keys(SCHEDULES) as ScheduleName[];
 
 /** What switches every spacing off. */
 const UNSPACED = {
@@ -181,9 +183,9 @@ export function scheduleConfig(
 }
 
 /** The schedule that a user means, or undefined. */
-export function scheduleNamed(text: string): string | undefined {
+export function scheduleNamed(text: string): ScheduleName | undefined {
   const name = text.trim().toLowerCase().replace(/[\s-]+/g, "_");
-  return SCHEDULE_NAMES.includes(name) ? name : undefined;
+  return SCHEDULE_NAMES.find((known) => known === name);
 }
 
 /**

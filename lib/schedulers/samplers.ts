@@ -42,8 +42,43 @@ function multistep(options: Readonly<Record<string, unknown>>): Readonly<Record<
   };
 }
 
+/** Samplers by the keys of {@linkcode SAMPLERS}. */
+export type SamplerName =
+  | "euler"
+  | "euler_a"
+  | "heun"
+  | "dpm2"
+  | "dpm2_a"
+  | "dpm++2s"
+  | "dpm++sde"
+  | "dpm++2m"
+  | "dpm++2mk"
+  | "dpm++2m_sde"
+  | "dpm++3m"
+  | "dpm++3m_sde"
+  | "res_multistep"
+  | "unipc"
+  | "deis"
+  | "ddim"
+  | "pndm"
+  | "lcm"
+  | "tcd";
+
+/** Spacings of noise levels, by the names of their table in registry.ts. */
+export type ScheduleName =
+  | "normal"
+  | "discrete"
+  | "karras"
+  | "exponential"
+  | "beta"
+  | "simple"
+  | "sgm_uniform"
+  | "ddim_uniform"
+  | "kl_optimal"
+  | "linear_quadratic";
+
 /** Every sampler, as stable-diffusion.cpp spells it where it has it. */
-export const SAMPLERS: Readonly<Record<string, Sampler>> = {
+export const SAMPLERS: Readonly<Record<SamplerName, Sampler>> = {
   "euler": { config: { _class_name: "EulerDiscreteScheduler" }, flow: flowEulerSolver },
   "euler_a": {
     config: { _class_name: "EulerAncestralDiscreteScheduler" },
@@ -122,23 +157,30 @@ export const SAMPLERS: Readonly<Record<string, Sampler>> = {
   "tcd": { config: { _class_name: "TCDScheduler" } },
 };
 
+/** Whether a text is a key of {@linkcode SAMPLERS}. */
+export function isSampler(text: unknown): text is SamplerName {
+  return typeof text === "string" && Object.hasOwn(SAMPLERS, text);
+}
+
 /** A name without what spellings differ in. */
 function bare(name: string): string {
   return name.toLowerCase().replace(/^k_/, "").replace(/dpmpp/, "dpm++").replace(/[\s_-]+/g, "");
 }
 
 /** Spacings that A1111 appends to a sampler's name. */
-const SUFFIXES: readonly string[] = ["karras", "exponential"];
+const SUFFIXES: readonly ScheduleName[] = ["karras", "exponential"];
 
 /**
  * The sampler that a name means, in the spelling of stable-diffusion.cpp ("dpm++2m"), A1111 ("DPM++ 2M Karras") or ComfyUI
  * ("dpmpp_2m"), and the schedule that the name asks for too. Undefined for none.
  */
-export function samplerNamed(text: string): { name: string; schedule?: string } | undefined {
-  if (Object.hasOwn(SAMPLERS, text)) return { name: text };
+export function samplerNamed(text: string): { name: SamplerName; schedule?: ScheduleName } | undefined {
+  if (isSampler(text)) return { name: text };
   const wanted = bare(text);
   const schedule = SUFFIXES.find((suffix) => wanted.endsWith(suffix));
   const stem = schedule ? wanted.slice(0, -schedule.length) : wanted;
-  const name = Object.keys(SAMPLERS).find((key) => bare(key) === stem || SAMPLERS[key].also?.includes(stem));
+  const name = (Object.keys(SAMPLERS) as SamplerName[]).find((key) =>
+    bare(key) === stem || SAMPLERS[key].also?.includes(stem)
+  );
   return name === undefined ? undefined : { name, ...schedule && { schedule } };
 }

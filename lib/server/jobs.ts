@@ -184,7 +184,7 @@ export class Jobs {
     const { first } = this;
     if (!first) return;
     first.interrupted = true;
-    first.stop.abort();
+    first.stop.abort(new AbortedError());
   }
 
   /**
@@ -195,7 +195,7 @@ export class Jobs {
   async close(graceMs = 0): Promise<void> {
     this.closing = true;
     const stop = (all: boolean): void => {
-      for (const group of this.groups) if (all || group.started === 0) group.stop.abort();
+      for (const group of this.groups) if (all || group.started === 0) group.stop.abort(new AbortedError());
     };
     stop(graceMs <= 0);
     const timer = setTimeout(() => stop(true), graceMs);
@@ -238,7 +238,7 @@ export class Jobs {
     const leave = (): void => {
       // Whoever leaves while waiting must not hold a place any longer.
       if (group.started === 0) this.groups.delete(group);
-      group.stop.abort();
+      group.stop.abort(new AbortedError());
     };
     signal.addEventListener("abort", leave, { once: true });
     if (signal.aborted) leave();

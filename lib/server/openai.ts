@@ -136,7 +136,7 @@ function readRequests(
       negativePrompt: f.text("negative_prompt"),
       steps: f.whole("steps", 1, limits.steps),
       guidance: f.number("guidance", 0, 100),
-      method: f.text("method"),
+      method: f.text("method") as GenerateRequest["method"],
       ...furtherPrompts(f),
     },
     info,

@@ -90,7 +90,7 @@ export function pictureRequests(
       ...sampler,
       clipSkip: askedClipSkip(f, info),
       // Our own words, for those who know them.
-      method: f.text("method"),
+      method: f.text("method") as GenerateRequest["method"],
       minResolution: f.whole("min_resolution", 16, 16_384),
       initNoise: f.number("init_noise", 0.01, 1),
       upsampler: f.text("upsampler") as GenerateRequest["upsampler"],
