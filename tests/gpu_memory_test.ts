@@ -79,7 +79,7 @@ Deno.test("the pool is empty when a picture is decoded: what denoising took is n
   using device = await openDevice();
   await using pipeline = await createPipeline(fileFolder(MODEL), { device, dtype: "f32" });
   const pooled: number[] = [];
-  const request = { prompt: "a fox", width: 64, height: 64, steps: 1, method: "direct" };
+  const request = { prompt: "a fox", width: 64, height: 64, steps: 1, method: "direct" } as const;
   const take = device.memory.take.bind(device.memory);
   let decoding = false;
   device.memory.take = (bytes, purpose) => {

@@ -77,7 +77,14 @@ for (const [model, method] of CASES) {
 }
 
 Deno.test("every limit from the least on is kept by the plan, and more room lets more weights stay", async () => {
-  const picture = { prompt: "1", width: 64, height: 64, steps: 2, method: "direct", minResolution: 32 };
+  const picture = {
+    prompt: "1",
+    width: 64,
+    height: 64,
+    steps: 2,
+    method: "direct",
+    minResolution: 32,
+  } as const;
   const { least, peak } = await planMemory(golden("sdxl"), picture, { dtype: "f32" });
   assert(least < peak);
   let before = 0;
@@ -93,7 +100,14 @@ Deno.test("every limit from the least on is kept by the plan, and more room lets
 
 Deno.test("a later picture that would break the limit is refused, and smaller ones are drawn afterwards", async () => {
   using device = await deviceReading("buffers");
-  const firstPicture = { prompt: "1", width: 64, height: 64, steps: 1, method: "direct", guidance: 0 };
+  const firstPicture = {
+    prompt: "1",
+    width: 64,
+    height: 64,
+    steps: 1,
+    method: "direct",
+    guidance: 0,
+  } as const;
   const where = { adapter: device.info, tuning: tuningOf(device) };
   const { least } = await planMemory(golden("dit"), firstPicture, { dtype: "f32", ...where });
   await using pipeline = await createPipeline(golden("dit"), {
@@ -114,7 +128,7 @@ Deno.test("a later picture that would break the limit is refused, and smaller on
 
 Deno.test("a limit that cannot be kept is refused before anything is loaded, with the least that can", async () => {
   using device = await deviceReading("buffers");
-  const firstPicture = { width: 64, height: 64, method: "direct" };
+  const firstPicture = { width: 64, height: 64, method: "direct" } as const;
   const { least } = await planMemory(golden("sd3"), firstPicture, {
     dtype: "f32",
     adapter: device.info,

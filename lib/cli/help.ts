@@ -35,8 +35,9 @@ export const GROUPS: readonly (readonly [title: string, names: string])[] = [
   ["What is fetched", "include exclude revision local-dir"],
   ["Files", "out force output-begin-idx disable-image-metadata"],
   ["Previews", "preview preview-path preview-interval taesd taesd-preview-only"],
-  ["Memory and speed", "dtype keep-quantised max-activation max-vram offload max-offload threads"],
-  ["Server", "host port token cors max-size"],
+  ["Memory and speed", "dtype max-activation max-vram offload max-offload threads"],
+  ["Server", "host port token cors client-header max-size"],
+  ["Several machines", "queue store priority lease drain"],
   ["Messages", "json quiet verbose mode help"],
 ];
 
