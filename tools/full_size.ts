@@ -18,6 +18,7 @@ import { encodePng } from "../lib/image/png.ts";
 import { formatMemory, planMemory } from "../lib/pipelines/memory.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import type { Terminal } from "../lib/cli/terminal.ts";
+import type { MethodName } from "../lib/scaling/types.ts";
 
 /** Kibibytes that Linux counts for this process. */
 async function kib(key: "VmHWM" | "VmRSS"): Promise<number> {
@@ -40,7 +41,7 @@ const picture = {
   width: size,
   height: size,
   steps,
-  method: options.text.method ?? "direct",
+  method: (options.text.method ?? "direct") as MethodName,
   seed: 0,
 };
 const opening = {
