@@ -27,6 +27,8 @@ export { main } from "./lib/cli/main.ts";
 export type { CommandName, Parsed } from "./lib/cli/options.ts";
 export type { Command, Terminal } from "./lib/cli/terminal.ts";
 export type { LoadScale, ScaleEntry, ServingParts } from "./lib/cli/scale_entry.ts";
+export type { Claim, Drawn, Engine, JobQueue, Outcome, QueuedPicture, Watch } from "./lib/server/queue.ts";
+export type { Offer, Priority } from "./lib/server/policy.ts";
 export type { HubOptions } from "./lib/hub/client.ts";
 export { type HubName, parseHubName } from "./lib/hub/name.ts";
 export type { PieceSizes } from "./lib/hub/ranges.ts";

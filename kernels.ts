@@ -61,7 +61,7 @@ export {
   type Matrix,
   type PlainMatrix,
 } from "./lib/ops/linear.ts";
-export type { Blocks, LowRank, QuantisedMatrix, QuantisedName } from "./lib/ops/quantised.ts";
+export type { Blocks, LowRank, QuantisedMatrix, QuantisedName, Scales } from "./lib/ops/quantised.ts";
 export { layerNorm, type LayerNormOptions, rmsNorm } from "./lib/ops/norm.ts";
 export { packLatents, type PatchOrder, unpackLatents } from "./lib/ops/pack.ts";
 export { qkNormRope, type QkNormRopeOptions, type QkNorms } from "./lib/ops/qk_norm_rope.ts";

@@ -86,3 +86,4 @@ export {
   memoryFolder,
 } from "./lib/weights/bytes.ts";
 export type { CachedFolder, DownloadOptions, FileDigest } from "./lib/weights/cache.ts";
+export type { WRITABLE_TYPES, WritableType } from "./lib/weights/quantise.ts";

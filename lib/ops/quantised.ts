@@ -70,7 +70,7 @@ export interface LowRank {
   /** Rows of `down`. */
   readonly rank: number;
   /** How the values of both matrices are stored. */
-  readonly type: keyof typeof CHANGE_TYPES;
+  readonly type: "f32" | "f16" | "bf16";
   /** [rank, columns of the whole tensor], in a tensor of its bytes. */
   readonly down: Tensor;
   /** [count, rank], likewise. */
