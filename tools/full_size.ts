@@ -19,7 +19,6 @@ import { formatMemory, planMemory } from "../lib/pipelines/memory.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type { Terminal } from "../lib/cli/terminal.ts";
-import type { MethodName } from "../lib/scaling/types.ts";
 
 /** Kibibytes that Linux counts for this process. */
 async function kib(key: "VmHWM" | "VmRSS"): Promise<number> {
