@@ -63,8 +63,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const PLATFORM: Readonly<Record<string, readonly string[]>> = {
   "lib/cli/disk_space.ts": ["node:fs/promises"],
   "lib/cli/http.ts": ["node:http", "node:net"],
+  "lib/cli/disk_space.ts": ["node:fs/promises"],
   "lib/cli/page_packing.ts": ["node:zlib"],
-  "lib/cli/hub_transfer.ts": ["node:crypto", "node:fs/promises"],
+  "lib/cli/hub_transfer.ts": ["node:crypto"],
 };
 
 /** What it may name in types only: a scheduler is made from a config, whose reader lives with the files. */

@@ -64,7 +64,7 @@ Deno.test({
     assertMatch(note, /^StableDiffusionPipeline, from 127\.0\.0\.1:\d+, 983 kB: /);
     assertMatch(
       await says(page, "#model-memory", "GPU memory"),
-      /^about \d+\.\d MB of GPU memory for a picture of 64 × 64\.$/,
+      /^about \d+\.\d MB of GPU memory for a picture of \d+ × \d+\.$/,
     );
     // For the estimate headers are read, by ranges.
     const early = hub.seen.filter(({ host }) => host === "data");

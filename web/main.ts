@@ -309,7 +309,8 @@ function buttons(): void {
 async function ask(kind: "pictures" | "compare" | grid.Grid): Promise<void> {
   if (!usable || form.complain()) return;
   if (!form.locked()) form.newSeed();
-  const files = await start.startFiles();
+  // Without a picture nothing is waited for: what was pressed runs at once.
+  const files = start.startName() === undefined ? {} : await start.startFiles();
   const warmUp = kind === "compare";
   const job = (request: Job["request"]): Job => ({ request, start: files, warmUp });
   if (kind === "pictures") {
