@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DeviceLostError, LssgenError, NoAdapterError } from "../errors.ts";
+import { DeviceFaultError, DeviceLostError, type LssgenError, NoAdapterError } from "../errors.ts";
 import { expectedTexels } from "./adapters.ts";
 import { DISPATCH_MS, DispatchBudget } from "./budget.ts";
 import { KernelCache } from "./kernel.ts";
@@ -75,8 +75,9 @@ export class Device {
     this.kernels = new KernelCache(gpu, expectedTexels(info));
     this.memory = new Memory(gpu, info.maxBufferBytes);
     gpu.lost.then((lost) => {
+      // A driver without memory may give up the device right after it said so: then it is lost, whatever it was before.
       if (!this.closed) {
-        this.fault ??= new DeviceLostError(`The GPU device was lost: ${lost.message || lost.reason}`);
+        this.fault = new DeviceLostError(`The GPU device was lost: ${lost.message || lost.reason}`);
       }
     });
     gpu.addEventListener("uncapturederror", (event) => {
@@ -84,8 +85,8 @@ export class Device {
       // Where WebGPU comes from a package, its classes may be no globals.
       const full = "GPUOutOfMemoryError" in globalThis && error instanceof GPUOutOfMemoryError;
       this.fault ??= full
-        ? new LssgenError("out_of_memory", `The GPU's memory is full: ${error.message}`)
-        : new LssgenError("internal", `The GPU refused a command: ${error.message}`);
+        ? new DeviceFaultError("out_of_memory", `The GPU's memory is full: ${error.message}`)
+        : new DeviceFaultError("internal", `The GPU refused a command: ${error.message}`);
     });
   }
 
@@ -93,7 +94,7 @@ export class Device {
    * Throws what went wrong on the GPU since it was opened.
    *
    * @throws {DeviceLostError} when the device is gone; open a new one.
-   * @throws {LssgenError} `out_of_memory` when its memory is full; `internal` when the driver refused a command.
+   * @throws {DeviceFaultError} when its memory is full, or the driver refused a command; open a new one too.
    */
   check(): void {
     if (this.fault) throw this.fault;
