@@ -66,6 +66,23 @@ export class DeviceLostError extends LssgenError {
   }
 }
 
+/**
+ * The driver reported an error that nobody had asked about: its memory is full (`out_of_memory`), or it refused a command
+ * (`internal`). What was drawn since is undefined; open a new device for the next picture.
+ */
+export class DeviceFaultError extends LssgenError {
+  /**
+   * Makes the error.
+   *
+   * @param code Which of the two.
+   * @param message What the driver says.
+   */
+  constructor(code: "out_of_memory" | "internal", message: string) {
+    super(code, message);
+    this.name = "DeviceFaultError";
+  }
+}
+
 /** The caller's `AbortSignal` fired. Nothing was written. */
 export class AbortedError extends LssgenError {
   /**
