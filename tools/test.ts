@@ -7,7 +7,7 @@
  */
 
 import { fromFileUrl } from "@std/path";
-import { spreadThreads } from "../lib/cli/software_adapter.ts";
+import { prepareMesa } from "../lib/cli/software_adapter.ts";
 
 /** Tests or cases counted from a program's output. */
 export interface Count {
@@ -72,7 +72,7 @@ function docs(): string[] {
 }
 
 async function main(): Promise<number> {
-  spreadThreads(); // of the processes below
+  prepareMesa(); // for the processes below
   let passed = 0;
   const failures: string[] = [];
   let failed = 0;
