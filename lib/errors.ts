@@ -66,6 +66,19 @@ export class DeviceLostError extends LssgenError {
   }
 }
 
+/** The driver refused a command: what the device draws from now on is undefined. Open a new device for the next picture. */
+export class DeviceFaultError extends LssgenError {
+  /**
+   * Makes the error.
+   *
+   * @param message What the driver says.
+   */
+  constructor(message: string) {
+    super("internal", message);
+    this.name = "DeviceFaultError";
+  }
+}
+
 /** The caller's `AbortSignal` fired. Nothing was written. */
 export class AbortedError extends LssgenError {
   /**

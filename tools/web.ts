@@ -102,6 +102,8 @@ export async function bundle(
 const LISTING = "files.json";
 /** What is in a folder while the page is built into it. */
 const UNFINISHED = ".lssgen-unfinished";
+/** Ending of the folder beside the page's that it is built in. */
+const BESIDE = ".building";
 
 /** Whether a build may replace a folder: it is empty or missing, or a build made it. */
 async function isOurs(out: string): Promise<boolean> {
@@ -196,6 +198,18 @@ async function pack(out: string): Promise<void> {
   await Deno.writeTextFile(join(out, HASHES), JSON.stringify(hashes));
 }
 
+/** Removes a build. Killed half-way it is one that was not finished: no page, and ours to remove. */
+async function clear(folder: string): Promise<void> {
+  const names = await Array.fromAsync(Deno.readDir(folder)).catch(() => undefined);
+  if (!names) return;
+  await Deno.writeTextFile(join(folder, UNFINISHED), "");
+  await Deno.remove(join(folder, LISTING)).catch(() => {});
+  for (const { name } of names) {
+    if (name !== UNFINISHED && name !== LISTING) await Deno.remove(join(folder, name), { recursive: true });
+  }
+  await Deno.remove(folder, { recursive: true });
+}
+
 /** Makes the static folder: page, scripts, model. Any host can serve it, under any path. */
 export async function build(out: string = DIST): Promise<{ files: number; bytes: number }> {
   const model: string[] = await filesBelow(join(ROOT, MODEL)).catch(() => []);
@@ -211,44 +225,56 @@ export async function build(out: string = DIST): Promise<{ files: number; bytes:
         "name a new folder, or empty this one",
     );
   }
-  await Deno.remove(out, { recursive: true }).catch(() => {});
-  await Deno.mkdir(out, { recursive: true });
-  await Deno.writeTextFile(join(out, UNFINISHED), "");
+  // Built beside and put in its place as a whole: a build that is killed leaves the page that was there, and the next one
+  // takes what it left away.
+  const building = out.replace(/[/\\]+$/, "") + BESIDE;
+  if (!await isOurs(building)) {
+    throw new Error(`Cannot build the page in "${building}": it is somebody's folder`);
+  }
+  await clear(building);
+  await Deno.mkdir(building, { recursive: true });
+  await Deno.writeTextFile(join(building, UNFINISHED), "");
 
   const listed: ListedFile[] = [];
   for (const path of paths) {
     const bytes = await Deno.readFile(join(ROOT, MODEL, path));
     listed.push(await listFile(path, blobSource(path, new Blob([bytes]))));
-    await Deno.mkdir(join(out, MODEL, path, ".."), { recursive: true });
+    await Deno.mkdir(join(building, MODEL, path, ".."), { recursive: true });
     // Written anew rather than copied: the page is for everybody, whatever the rights of the source.
-    await Deno.writeFile(join(out, MODEL, path), bytes, { mode: 0o644 });
+    await Deno.writeFile(join(building, MODEL, path), bytes, { mode: 0o644 });
   }
-  await Deno.mkdir(join(out, TOKENIZERS), { recursive: true });
+  await Deno.mkdir(join(building, TOKENIZERS), { recursive: true });
   for (const path of await filesBelow(join(ROOT, TOKENIZERS))) {
-    await Deno.writeFile(join(out, TOKENIZERS, path), await Deno.readFile(join(ROOT, TOKENIZERS, path)), {
-      mode: 0o644,
-    });
+    await Deno.writeFile(
+      join(building, TOKENIZERS, path),
+      await Deno.readFile(join(ROOT, TOKENIZERS, path)),
+      {
+        mode: 0o644,
+      },
+    );
   }
   await bundle(
     { main: join(ROOT, "web/main.ts"), worker: join(ROOT, "web/worker.ts") },
-    out,
+    building,
     {
       MODEL_URL: JSON.stringify(`./${MODEL}/`),
       MODEL_FILES: JSON.stringify(listed),
       TOKENIZERS_URL: JSON.stringify(`./${TOKENIZERS}/`),
     },
   );
-  for (const name of STATIC) await Deno.copyFile(join(ROOT, "web", name), join(out, name));
+  for (const name of STATIC) await Deno.copyFile(join(ROOT, "web", name), join(building, name));
   await Deno.writeTextFile(
-    join(out, "index.html"),
+    join(building, "index.html"),
     inEnglish(await Deno.readTextFile(join(ROOT, "web/index.html"))),
   );
-  await serviceWorker(out);
-  await pack(out);
-  const listing = [...(await filesBelow(out)).filter((path) => path !== UNFINISHED), LISTING];
+  await serviceWorker(building);
+  await pack(building);
+  const listing = [...(await filesBelow(building)).filter((path) => path !== UNFINISHED), LISTING];
   // What `cli.ts serve` answers from.
-  await Deno.writeTextFile(join(out, LISTING), JSON.stringify(listing));
-  await Deno.remove(join(out, UNFINISHED));
+  await Deno.writeTextFile(join(building, LISTING), JSON.stringify(listing));
+  await Deno.remove(join(building, UNFINISHED));
+  await clear(out);
+  await Deno.rename(building, out);
   let bytes = 0;
   const all = await filesBelow(out);
   for (const path of all) bytes += (await Deno.stat(join(out, path))).size;

@@ -7,6 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import { type Pipeline, readModelInfo } from "../pipelines/text_to_image.ts";
 import { baseName } from "../base_name.ts";
+import { isLocalName } from "../server/guard.ts";
 import type { Priority } from "../server/policy.ts";
 import type { Engine } from "../server/queue.ts";
 import { ReopeningEngine } from "../server/reopening.ts";
@@ -74,12 +75,17 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
   // Clients get names of files; where they lie is nobody else's business.
   const shown = namesOnly(engine);
   const { loraModelDir } = engine;
+  const origins = options.texts.cors?.map((origin) => origin.toLowerCase().replace(/\/$/, ""));
+  // Who allows the pages of a name may call the server by it.
+  const friends = [hostname, ...origins ?? []].map((name) =>
+    name.replace(/^https?:\/\//, "").replace(/:\d+$/, "").toLowerCase()
+  );
   const api = new ImageServer(drawing.engine, {
     pictureFile: (image) => pictureFile(image, shown, how),
     pictureText: (image) => pictureText(image, shown, how),
     token: token || undefined,
-    hosts: open ? undefined : LOOPBACK,
-    origins: options.texts.cors?.map((origin) => origin.toLowerCase().replace(/\/$/, "")),
+    hosts: !open ? LOOPBACK : token ? undefined : (name) => isLocalName(name) || friends.includes(name),
+    origins,
     loras: loraModelDir === undefined ? undefined : () => loraNames(loraModelDir),
     limits: options.number.maxSize === undefined ? undefined : {
       pixels: options.number.maxSize ** 2,

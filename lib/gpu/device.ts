@@ -4,7 +4,7 @@
  * @module
  */
 
-import { DeviceLostError, LssgenError, NoAdapterError } from "../errors.ts";
+import { DeviceFaultError, DeviceLostError, LssgenError, NoAdapterError } from "../errors.ts";
 import { expectedTexels } from "./adapters.ts";
 import { outOfMemory } from "./allocator.ts";
 import { DISPATCH_MS, DispatchBudget } from "./budget.ts";
@@ -51,8 +51,9 @@ export class Device {
     this.kernels = new KernelCache(gpu, expectedTexels(info));
     this.memory = new Memory(gpu, info.maxBufferBytes);
     gpu.lost.then((lost) => {
+      // A driver without memory may give up the device right after it said so: then it is lost, whatever it was before.
       if (!this.closed) {
-        this.fault ??= new DeviceLostError(`The GPU device was lost: ${lost.message || lost.reason}`);
+        this.fault = new DeviceLostError(`The GPU device was lost: ${lost.message || lost.reason}`);
       }
     });
     gpu.addEventListener("uncapturederror", (event) => {
@@ -66,7 +67,7 @@ export class Device {
       // What is done with a buffer that there was no memory for is refused too.
       const wrong = (): void => {
         if (allocator.refusal) return;
-        this.fault ??= new LssgenError("internal", `The GPU refused a command: ${error.message}`);
+        this.fault ??= new DeviceFaultError(`The GPU refused a command: ${error.message}`);
       };
       if (allocator.waiting) allocator.answered().then(wrong);
       else wrong();
@@ -77,8 +78,8 @@ export class Device {
    * Throws what went wrong on the GPU since it was opened.
    *
    * @throws {DeviceLostError} when the device is gone; open a new one.
-   * @throws {LssgenError} `out_of_memory` when its memory is full, until {@linkcode recover}; `internal` when the driver refused
-   *   a command, which is for good.
+   * @throws {LssgenError} `out_of_memory` when its memory is full, until {@linkcode recover}.
+   * @throws {DeviceFaultError} when the driver refused a command, which is for good.
    */
   check(): void {
     const { allocator } = this.memory;

@@ -8,12 +8,23 @@ import { ApiError } from "./fields.ts";
 
 /** What {@linkcode Guard} lets in. */
 export interface GuardOptions {
-  /** Names of this server, without port; undefined: any. */
-  readonly hosts?: readonly string[];
+  /** Names of this server, without port, or which are; undefined: any. */
+  readonly hosts?: readonly string[] | ((name: string) => boolean);
   /** What requests to the APIs have to bring. */
   readonly token?: string;
   /** Origins whose pages may use the API, besides the server's own; "*" for all. */
   readonly origins?: readonly string[];
+}
+
+/**
+ * Whether a name cannot be one that strangers own, whose pages would be let in by having it lead here: an address, a name
+ * without a domain, or one of a network at home.
+ */
+export function isLocalName(name: string): boolean {
+  return /^(\[[\da-f:.]+\]|\d{1,3}(\.\d{1,3}){3}|[^.]+|.+\.(local|lan|home|internal|localhost|home\.arpa))$/i
+    .test(
+      name,
+    );
 }
 
 /** See the module. */
@@ -30,7 +41,8 @@ export class Guard {
     const { hosts } = this.options;
     const host = request.headers.get("host") ?? new URL(request.url).host;
     const name = host.replace(/:\d+$/, "").toLowerCase();
-    if (hosts && !hosts.includes(name)) {
+    const known = typeof hosts === "function" ? hosts(name) : hosts?.includes(name) ?? true;
+    if (!known) {
       throw new ApiError(403, "bad_host", `This server does not go by the name "${name.slice(0, 100)}"`);
     }
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { LssgenError } from "../errors.ts";
+import { AbortedError, DeviceFaultError, LssgenError } from "../errors.ts";
 import type {
   GenerateOptions,
   GenerateRequest,
@@ -17,13 +17,16 @@ import type { Engine } from "./jobs.ts";
 /** A driver that crashes takes the device along; a new one works, or the machine needs a person. */
 export class ReopeningEngine implements Engine, AsyncDisposable {
   private dead: LssgenError | undefined;
+  /** Whether the device has to be opened again before the next picture. */
+  private stale = false;
 
   /**
    * Makes it.
    *
    * @param pipeline The first one; it is disposed here.
    * @param open Opens another one of the same model.
-   * @param onLoss Told of a loss, and whether it is the end: `open` failed, or the new device was lost with the same picture.
+   * @param onLoss Told of a loss or a fault, and whether it is the end: `open` failed, or the new device was lost with the same
+   * picture.
    */
   constructor(
     private pipeline: Pipeline,
@@ -42,33 +45,54 @@ export class ReopeningEngine implements Engine, AsyncDisposable {
   }
 
   /**
-   * As the pipeline's; a picture whose device is lost is drawn again on a new one.
+   * As the pipeline's; a picture whose device is lost is drawn again on a new one. One that the
+   * driver refused would be refused again: it fails, and the next one finds a new device.
    *
    * @throws {LssgenError} `device_lost` when that fails too, and from then on.
+   * @throws {DeviceFaultError} The driver refused a command.
    */
   async generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult> {
     if (this.dead) throw this.dead;
+    if (!this.stale) {
+      try {
+        return await this.pipeline.generate(request, options);
+      } catch (error) {
+        if (!isLoss(error)) throw this.noted(error);
+        this.onLoss(error, false);
+      }
+    }
+    this.stale = true;
+    await this.close();
+    try {
+      this.pipeline = await this.open();
+    } catch (error) {
+      // The server is being ended.
+      if (error instanceof AbortedError) throw error;
+      throw this.end(error);
+    }
+    this.stale = false;
     try {
       return await this.pipeline.generate(request, options);
     } catch (error) {
-      if (!isLoss(error)) throw error;
+      throw isLoss(error) ? this.end(error) : this.noted(error);
+    }
+  }
+
+  private end(cause: unknown): LssgenError {
+    this.dead = new LssgenError("device_lost", "The GPU device was lost and could not be opened again", {
+      cause,
+    });
+    this.onLoss(this.dead, true);
+    return this.dead;
+  }
+
+  /** The error; after a fault the device is opened again before the next picture. */
+  private noted(error: unknown): unknown {
+    if (error instanceof DeviceFaultError) {
+      this.stale = true;
       this.onLoss(error, false);
     }
-    try {
-      await this.close();
-      this.pipeline = await this.open();
-      return await this.pipeline.generate(request, options);
-    } catch (error) {
-      // A request that was stopped meanwhile says nothing of the device.
-      if (error instanceof LssgenError && ["aborted", "bad_option", "bad_file"].includes(error.code)) {
-        throw error;
-      }
-      this.dead = new LssgenError("device_lost", "The GPU device was lost and could not be opened again", {
-        cause: error,
-      });
-      this.onLoss(this.dead, true);
-      throw this.dead;
-    }
+    return error;
   }
 
   /** Frees the GPU. */

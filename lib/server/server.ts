@@ -60,7 +60,7 @@ export interface ServerOptions {
    * Names that requests may call this server by, without port. A page elsewhere can have its own name lead to this
    * machine (DNS rebinding) and would then be let in by the browser. Undefined: any.
    */
-  readonly hosts?: readonly string[];
+  readonly hosts?: readonly string[] | ((name: string) => boolean);
   /** Longest body in bytes. Default 32 MiB: a picture to begin with, in base64. */
   readonly maxBodyBytes?: number;
   /** Milliseconds that a body may take to arrive. Default 30 s. */
@@ -299,6 +299,7 @@ export class ImageServer {
     if (!edit || !/^multipart\/form-data\b/i.test(type)) {
       return await this.body(request, (body) => read(body, new Map()));
     }
+    checkEncoding(request);
     using held = await this.bodies.read(request);
     const form = await new Response(held.bytes, { headers: { "content-type": type } }).formData().catch(
       () => {
@@ -434,6 +435,7 @@ export class ImageServer {
     if (!/^application\/json\b/i.test(request.headers.get("content-type") ?? "")) {
       throw new ApiError(415, "bad_type", "The body has to be JSON, with content-type: application/json");
     }
+    checkEncoding(request);
     using held = await this.bodies.read(request);
     if (held.bytes.length > most) {
       throw new ApiError(413, "too_long", `The body is longer than ${most} bytes`);
@@ -477,6 +479,17 @@ export class ImageServer {
     // What nobody foresaw may tell of this machine; the log has it.
     return new ApiError(500, "internal", "Something went wrong in the server; its log says what");
   }
+}
+
+/** A compressed body of a few bytes may hold gigabytes: none is unpacked. */
+function checkEncoding(request: Request): void {
+  const encoding = request.headers.get("content-encoding") ?? "identity";
+  if (encoding.trim().toLowerCase() === "identity") return;
+  throw new ApiError(
+    415,
+    "bad_encoding",
+    `The body comes with content-encoding: ${encoding.slice(0, 40)}; send it as it is`,
+  );
 }
 
 /** A part of a path without its escapes; as it is where they are broken. */
