@@ -66,19 +66,15 @@ export class DeviceLostError extends LssgenError {
   }
 }
 
-/**
- * The driver reported an error that nobody had asked about: its memory is full (`out_of_memory`), or it refused a command
- * (`internal`). What was drawn since is undefined; open a new device for the next picture.
- */
+/** The driver refused a command: what the device draws from now on is undefined. Open a new device for the next picture. */
 export class DeviceFaultError extends LssgenError {
   /**
    * Makes the error.
    *
-   * @param code Which of the two.
    * @param message What the driver says.
    */
-  constructor(code: "out_of_memory" | "internal", message: string) {
-    super(code, message);
+  constructor(message: string) {
+    super("internal", message);
     this.name = "DeviceFaultError";
   }
 }

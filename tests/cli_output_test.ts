@@ -233,8 +233,8 @@ Deno.test("a number in the name and a folder number pictures from after the last
 
 Deno.test("control characters and marks of direction are spelled out, all else is left as it is", () => {
   assertEquals(
-    printable("a\u001b[2J\r\b\u007f\u009b\u202eb\u2066\0"),
-    "a\\u001b[2J\\u000d\\u0008\\u007f\\u009b\\u202eb\\u2066\\u0000",
+    printable("a\u001b[2J\r\b\u007f\u009b\u202eb\u2066\0\u200f\u061c"),
+    "a\\u001b[2J\\u000d\\u0008\\u007f\\u009b\\u202eb\\u2066\\u0000\\u200f\\u061c",
   );
   const plain = "Größe 512×512\t狐🦊\nσ 0.75 é";
   assertEquals(printable(plain), plain);

@@ -52,3 +52,75 @@ Deno.test("plan and inspect need to read, and nothing else", async () => {
     assert(out.length > 0);
   }
 });
+
+Deno.test("convert and compare need to read, and to write their folder", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const dit = `${ROOT}tests/golden/pipelines/dit/model`;
+    const [gguf, sheet] = [join(folder, "a.gguf"), join(folder, "a.png")];
+    for (
+      const args of [
+        ["convert", MODEL, "--type", "q8_0", "--out", gguf],
+        [
+          "compare",
+          "207",
+          "--model",
+          dit,
+          "--size",
+          "32",
+          "--steps",
+          "1",
+          "--methods",
+          "direct",
+          "--quiet",
+          "--out",
+          sheet,
+        ],
+      ]
+    ) {
+      const { code, said } = await run([`--allow-read=${ROOT},${folder}`, `--allow-write=${folder}`], args);
+      assertEquals(code, 0, said);
+    }
+    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["a.gguf", "a.png"]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test({
+  name: "on a terminal no command stops to ask for a permission that it can do without",
+  ignore: Deno.build.os !== "linux",
+  fn: async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const out = join(folder, "a.gguf");
+      for (
+        const args of [
+          ["plan", "--model", MODEL, "--size", "64"],
+          ["inspect", MODEL],
+          ["convert", MODEL, "--type", "q8_0", "--out", out],
+        ]
+      ) {
+        const words = [
+          ...[
+            Deno.execPath(),
+            "run",
+            "--no-check",
+            `--allow-read=${ROOT},${folder}`,
+            `--allow-write=${folder}`,
+          ],
+          ...[`${ROOT}cli.ts`, ...args],
+        ];
+        // A terminal of its own, from which nobody answers.
+        const { code, stdout } = await new Deno.Command("timeout", {
+          args: ["60", "script", "-qec", words.map((word) => `'${word}'`).join(" "), "/dev/null"],
+          stdin: "null",
+        }).output();
+        const said = new TextDecoder().decode(stdout);
+        assert(code === 0 && !said.includes("requests"), said);
+      }
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+});

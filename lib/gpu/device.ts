@@ -67,7 +67,7 @@ export class Device {
       // What is done with a buffer that there was no memory for is refused too.
       const wrong = (): void => {
         if (allocator.refusal) return;
-        this.fault ??= new DeviceFaultError("internal", `The GPU refused a command: ${error.message}`);
+        this.fault ??= new DeviceFaultError(`The GPU refused a command: ${error.message}`);
       };
       if (allocator.waiting) allocator.answered().then(wrong);
       else wrong();
@@ -79,7 +79,7 @@ export class Device {
    *
    * @throws {DeviceLostError} when the device is gone; open a new one.
    * @throws {LssgenError} `out_of_memory` when its memory is full, until {@linkcode recover}.
-   * @throws {DeviceFaultError} when the driver refused a command, which is for good; open a new one too.
+   * @throws {DeviceFaultError} when the driver refused a command, which is for good.
    */
   check(): void {
     const { allocator } = this.memory;

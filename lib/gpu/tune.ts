@@ -4,7 +4,7 @@
  * @module
  */
 
-import { expectedNormLoads, expectedOperands } from "./adapters.ts";
+import { expectedNormLoads, expectedOperands, expectedTexels } from "./adapters.ts";
 import type { Device } from "./device.ts";
 import type { TexelAccess } from "./kernel.ts";
 import { f32, Recorder } from "./recorder.ts";
@@ -228,8 +228,8 @@ const HALF_MARGIN = 0.8;
 
 /**
  * Measures how this adapter's kernels should read their operands and sum up rows, and where they stage them how often a
- * convolution may norm a value, and lets {@linkcode chooseMatmul} and others use the result on this device from now on. Takes
- * about two seconds on a CPU adapter, compilation included.
+ * convolution may norm a value, and lets {@linkcode chooseMatmul} and others use the result on this device from now on. On
+ * adapters that run on the CPU nothing is chosen by measurement: what other programs take of it would choose along.
  *
  * @param device Where to measure.
  * @param known Results of earlier runs: the one of this adapter is used without measuring.
@@ -251,6 +251,8 @@ export async function tuneMatmul(
   let tuning = given || size
     ? undefined
     : tunings.get(device) ?? known.find((t) => t.adapter === adapter && usable(t, device));
+  // Of a processor that plays a GPU the kind is known, and other work on it distorts every measurement.
+  if (!tuning && device.info.fallback && !given && !size) tuning = await ruled(device, adapter);
   if (!tuning) {
     const before = former?.adapter === adapter && usable(former, device) ? former : undefined;
     // What was chosen before, or is expected, first: the others have to beat it clearly.
@@ -316,6 +318,27 @@ export async function tuneMatmul(
   // Launches of the first step are cut by what the probe says, which is less than larger products reach.
   device.budget.learn(2 * PROBE.M * PROBE.N * PROBE.K, tuning.ms[tuning.operands] ?? 0);
   return tuning;
+}
+
+/** The tuning that is expected of a device's kind: nothing is chosen, the time of a product is taken for the launches' budget. */
+async function ruled(device: Device, adapter: string): Promise<MatmulTuning> {
+  const operands = expectedOperands(device.info, LARGE_KERNELS);
+  const kernel = KERNELS[operands][operands === "tiled" ? 2 : 1];
+  return {
+    adapter,
+    operands,
+    ms: await race(device, [product(operands, kernel)]),
+    tiles: tilesOf(device),
+    tilesMs: {},
+    texels: expectedTexels(device.info),
+    texelsMs: {},
+    arithmetic: "f32",
+    arithmeticMs: {},
+    reduction: expectedReduction(device),
+    reductionMs: {},
+    normLoads: expectedNormLoads(device.info),
+    normMs: {},
+  };
 }
 
 /** What a device's kernels go by, once it was measured or forced. */

@@ -45,11 +45,11 @@ export class ReopeningEngine implements Engine, AsyncDisposable {
   }
 
   /**
-   * As the pipeline's; a picture whose device is lost is drawn again on a new one. One that is too much for the GPU would be too
-   * much again: it is refused, and the next one finds a new device.
+   * As the pipeline's; a picture whose device is lost is drawn again on a new one. One that the
+   * driver refused would be refused again: it fails, and the next one finds a new device.
    *
    * @throws {LssgenError} `device_lost` when that fails too, and from then on.
-   * @throws {DeviceFaultError} The picture was too much.
+   * @throws {DeviceFaultError} The driver refused a command.
    */
   async generate(request: GenerateRequest, options?: GenerateOptions): Promise<GenerateResult> {
     if (this.dead) throw this.dead;
