@@ -100,8 +100,8 @@ Deno.test("inspect and plan read a hub's model without keeping or downloading it
     const planned = await run(["plan", "-m", REPO, "--size", "64", "--method", "direct"]);
     assertEquals(planned.code, 0, planned.err);
     assertEquals(planned.out, (await run(["plan", "-m", GOLDEN, "--size", "64", "--method", "direct"])).out);
-    // Configs, tokenizers and headers, twice; the weights have 0.9 MB.
-    assert(hub.sent < 300_000, `${hub.sent} bytes`);
+    // Configs, tokenizers and headers, three times, since inspect plans memory too; the weights have 0.9 MB each time.
+    assert(hub.sent < 450_000, `${hub.sent} bytes`);
     assertEquals(await Deno.stat(cache).catch(() => "none"), "none");
   });
 });

@@ -164,6 +164,7 @@ Deno.test("a factor of a block, or an 8-bit value, that is not finite leaves its
   using device = await deviceReading("buffers");
   const [N, K] = [4, 512];
   for (const type of Object.keys(QUANTISED) as QuantisedName[]) {
+    if (type === "I8") continue; // every byte is a number
     const size = QUANTISED[type].bytes;
     const rowBytes = blockBytes(type, K);
     // What stands in the row's second block, by place: a half, or a byte.

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertNotEquals, assertRejects, assertStringInclu
 import { basename, join } from "@std/path";
 import { fileFolder, fileSource } from "../lib/cli/files.ts";
 import { loraFolder } from "../lib/cli/lora_folder.ts";
-import { LssgenError } from "../lib/errors.ts";
+import { AbortedError, LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest, Pipeline, PipelineOptions } from "../lib/pipelines/types.ts";
@@ -120,7 +120,7 @@ Deno.test("a LoRA that cannot be had or does not fit is refused by name, and the
   const stop = new AbortController();
   const stopped = pipeline.generate({ ...REQUEST, prompt: "a fox" }, {
     signal: stop.signal,
-    onProgress: ({ phase }) => phase === "load" && stop.abort(),
+    onProgress: ({ phase }) => phase === "load" && stop.abort(new AbortedError()),
   });
   await assertRejects(() => stopped, LssgenError);
   const again = await draw(pipeline, "a fox <lora:style>");

@@ -50,7 +50,7 @@ Deno.test("lost twice, a device is an error; Stop prevails", async () => {
       () =>
         engine.generate(SMALL, {
           signal: stop.signal,
-          onProgress: ({ phase }) => phase === "denoise" && stop.abort(),
+          onProgress: ({ phase }) => phase === "denoise" && stop.abort(new AbortedError()),
         }),
       AbortedError,
     );
