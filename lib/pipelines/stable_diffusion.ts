@@ -42,6 +42,24 @@ export const stableDiffusion: Family = family({ side: 512, minResolution: 256, g
 /** StableDiffusionXLPipeline. */
 export const stableDiffusionXl: Family = family({ side: 1024, minResolution: 512, guidance: 5, xl: true });
 
+/**
+ * The scheduler's config as StableDiffusionPipeline has it, which mends old ones: training steps are counted from 1, and samples
+ * are latents, which nothing clips. StableDiffusionXLPipeline takes it as it is.
+ */
+function schedulerOf(
+  stored: Readonly<Record<string, unknown>>,
+  { xl }: Kind,
+): Readonly<Record<string, unknown>> {
+  if (xl) return stored;
+  const { steps_offset: offset = 0, clip_sample: clips = true } = stored;
+  return {
+    ...stored,
+    // What is no number of steps is left for the scheduler to refuse.
+    ...Number.isInteger(offset) && (offset as number) >= 0 && { steps_offset: 1 },
+    ...clips === true && { clip_sample: false },
+  };
+}
+
 function family(kind: Kind): Family {
   return {
     async read(folder, index) {
@@ -60,7 +78,7 @@ function family(kind: Kind): Family {
           indivisible: "refuse",
           sigmas: "scheduler",
         },
-        scheduler: (await readConfig(folder, "scheduler/scheduler_config.json")).json,
+        scheduler: schedulerOf((await readConfig(folder, "scheduler/scheduler_config.json")).json, kind),
         defaults: {
           width: kind.side,
           height: kind.side,
