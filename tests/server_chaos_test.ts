@@ -36,12 +36,15 @@ class Serving implements AsyncDisposable {
         "--no-check",
         `--allow-read=${ROOT}`,
         `--allow-net=127.0.0.1:${port}`,
-        `${ROOT}cli.ts`,
+        "--config",
+        `${ROOT}deno.json`,
+        `${ROOT}tests/losing_gpu.ts`,
         "serve",
         "--quiet",
         "--port",
         String(port),
       ],
+      stdin: "piped",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
@@ -63,6 +66,14 @@ class Serving implements AsyncDisposable {
 
   async get(path: string): Promise<Response> {
     return await fetch(`http://127.0.0.1:${this.port}${path}`);
+  }
+
+  /** Destroys the GPU device, whatever it does. */
+  async lose(): Promise<void> {
+    const orders = this.process.stdin.getWriter();
+    await orders.write(new TextEncoder().encode("lose\n"));
+    orders.releaseLock();
+    await this.until("lost\n");
   }
 
   /** Sends bytes that are no whole request, and leaves the connection open. */
@@ -92,6 +103,7 @@ class Serving implements AsyncDisposable {
       // It has ended.
     }
     await this.process.status;
+    await this.process.stdin.close().catch(() => {});
     await this.printed.cancel();
     await this.reading.catch(() => {});
   }
@@ -122,7 +134,7 @@ function crc(bytes: Uint8Array): number {
 const SMALL = { prompt: "a red apple", width: 64, height: 64, steps: 1, method: "direct", seed: 5 };
 const TXT2IMG = "/sdapi/v1/txt2img";
 
-Deno.test("240 clients of every kind, each good one gets his picture, and an end in the middle of a second crowd", async () => {
+Deno.test("240 clients of every kind, a device that is lost among them, each good one gets his picture, and an end in the middle of a second crowd", async () => {
   await using serving = await Serving.start();
   const first = await (await serving.post(TXT2IMG, SMALL)).json();
   const before = await serving.resident();
@@ -171,11 +183,17 @@ Deno.test("240 clients of every kind, each good one gets his picture, and an end
       assert(JSON.parse(text).error);
     }
   });
+  // The device is lost with most of the crowd waiting.
+  await Promise.race(clients.filter((_, i) => i % 12 === 0));
+  await serving.lose();
   await Promise.all(clients);
   const picture = await decodePng(bytesOf(first.images[0]));
   assertEquals([picture.width, picture.height], [64, 64]);
   assertStringIncludes(await (await serving.get("/metrics")).text(), "lssgen_queue_length 0\n");
   const grown = (await serving.resident() - before) / 2 ** 20;
+  console.log(
+    `memory: ${Math.round(before / 2 ** 20)} MiB before the crowd, ${Math.round(grown)} MiB more after it`,
+  );
   assert(grown < 400, `${grown} MiB more than before the crowd`);
 
   // Half-open connections are still there; among twenty pictures the server is told to end.
