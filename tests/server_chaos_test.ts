@@ -196,6 +196,32 @@ Deno.test("240 clients of every kind, a device that is lost among them, each goo
   );
   assert(grown < 400, `${grown} MiB more than before the crowd`);
 
+  // One good client at a time, alone and then among bad ones that never stop: told, not held to a time.
+  const slowest = async (): Promise<number> => {
+    let most = 0;
+    for (let i = 0; i < 5; i++) {
+      const began = performance.now();
+      const response = await serving.post(TXT2IMG, SMALL);
+      assertEquals((await response.json()).images[0], first.images[0]);
+      most = Math.max(most, performance.now() - began);
+    }
+    return most;
+  };
+  const alone = await slowest();
+  let over = false;
+  const pests = Array.from({ length: 16 }, async (_, i) => {
+    for (let n = i; !over; n += 16) {
+      const [path, body, init, want] = refusals[n % refusals.length];
+      const response = await serving.post(path, body, init);
+      assertEquals(response.status, want, await response.text());
+    }
+  });
+  const among = await slowest().finally(() => over = true);
+  await Promise.all(pests);
+  console.log(
+    `slowest of five pictures: ${Math.round(alone)} ms alone, ${Math.round(among)} ms among 16 bad clients`,
+  );
+
   // Half-open connections are still there; among twenty pictures the server is told to end.
   const second = Array.from({ length: 20 }, () => serving.post(TXT2IMG, { ...SMALL, steps: 8 }));
   await Promise.race(second);
