@@ -96,7 +96,13 @@ export function changedJson(text: string, draws: Draws): string | undefined {
       ? withKeys(changed, path, draws, raw)
       : put(changed, path, 0, (old) => another(old, root, paths, draws, raw));
   }
-  const out = JSON.stringify(changed) ?? "null";
+  let out: string;
+  try {
+    out = JSON.stringify(changed) ?? "null";
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    return "[".repeat(MOST_CHARACTERS); // nests in nests, deeper than can be written out here
+  }
   const spelled = raw.length === 0 ? out : out.replace(/"@raw(\d+)@"/g, (_, i) => raw[i]);
   // Lists of lists of nests grow: what is longer is cut short, which is a change too.
   return spelled.length > MOST_CHARACTERS ? spelled.slice(0, MOST_CHARACTERS) : spelled;

@@ -12,6 +12,9 @@ import { parseWeights, weightedChunks } from "../../lib/text/prompt_weights.ts";
 import type { Tokenizer } from "../../lib/text/tokenizer.ts";
 import { Different, seedFolder, type Target, textInput, textOf } from "./target.ts";
 
+/** Other names of options, the last of which counts. */
+const SHORT: Readonly<Record<string, string>> = { "--width": "-W", "--seed": "-s" };
+
 let tokenizer: Tokenizer | undefined;
 
 /** Emphasis, tags, BREAK and the syntax of other programs. */
@@ -104,7 +107,10 @@ export const commandLine: Target = {
         continue;
       }
       const asked = options.ask === undefined ? request[key] : undefined;
-      if (asked !== undefined && words[at + 1] !== "-1" && asked !== Number(words[at + 1])) {
+      if (
+        asked !== undefined && words[at + 1] !== "-1" && !words.includes(SHORT[name]) &&
+        asked !== Number(words[at + 1])
+      ) {
         throw new Different(key, `${name} ${words[at + 1]} asks for ${asked}`);
       }
     }
