@@ -67,12 +67,18 @@ export function checkJson(name: string, text: string, { characters, depth: most 
  * Parses JSON within bounds.
  *
  * @param name File, for messages.
+ * @param parse {@linkcode parsePythonJson} for what Python may have written.
  * @throws {LssgenError} As {@linkcode checkJson}.
  * @throws {SyntaxError} Where it is no JSON.
  */
-export function parseJson(name: string, text: string, bounds: JsonBounds): unknown {
+export function parseJson(
+  name: string,
+  text: string,
+  bounds: JsonBounds,
+  parse: (text: string) => unknown = JSON.parse,
+): unknown {
   checkJson(name, text, bounds);
-  return JSON.parse(text);
+  return parse(text);
 }
 
 /**
@@ -90,10 +96,8 @@ export function parsePythonJson(text: string): unknown {
     out += text.slice(at, end).replaceAll("Infinity", "1e999").replaceAll("NaN", '"NaN"');
     at = end;
     if (quote < 0) break;
-    let close = quote + 1;
-    while (close < text.length && text[close] !== '"') close += text[close] === "\\" ? 2 : 1;
-    out += text.slice(quote, close + 1);
-    at = close + 1;
+    at = endOfText(text, quote) + 1;
+    out += text.slice(quote, at);
   }
   return JSON.parse(out);
 }

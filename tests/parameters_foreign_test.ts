@@ -89,6 +89,15 @@ Deno.test("ComfyUI's graph is followed from its sampler to prompts, size, LoRAs 
   });
 });
 
+Deno.test("ComfyUI's NaN is no number of ours, and prompts that say NaN keep their words", () => {
+  const graph =
+    `{"1": {"class_type": "KSampler", "inputs": {"seed": NaN, "noise": Infinity, "positive": ["2", 0]}},
+    "2": {"class_type": "CLIPTextEncode", "inputs": {"text": "a NaN, a \\"NaN\\""}}}`;
+  assertEquals(read({ prompt: graph }).request, { prompt: 'a NaN, a "NaN"' });
+  const deep = `{"1": ${"[".repeat(100)}${"]".repeat(100)}}`;
+  assertThrows(() => read({ prompt: deep }), LssgenError, "nests");
+});
+
 Deno.test("ComfyUI's FLUX graph has its noise, guider, sampler and schedule in nodes of their own", () => {
   const graph = {
     "1": {

@@ -19,7 +19,7 @@ import {
 import { bytesText, MODEL_INDEX, selectFiles, type Selection, type Wish } from "../hub/selection.ts";
 import { readModelInfo } from "../pipelines/text_to_image.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { checkJson, parsePythonJson } from "../json.ts";
+import { parseJson, parsePythonJson } from "../json.ts";
 import { CONFIG_BOUNDS } from "../weights/model_folder.ts";
 import { BytesProgress } from "./bytes_progress.ts";
 import { fileFolder } from "./files.ts";
@@ -260,8 +260,9 @@ async function fromCache(
   const text = await fileFolder(folder).text(MODEL_INDEX);
   let selection: Selection;
   try {
-    if (text !== undefined) checkJson(MODEL_INDEX, text, CONFIG_BOUNDS);
-    const index = text === undefined ? undefined : parsePythonJson(text);
+    const index = text === undefined
+      ? undefined
+      : parseJson(MODEL_INDEX, text, CONFIG_BOUNDS, parsePythonJson);
     selection = selectFiles(listing, index, repo, { file, ...wish });
   } catch (error) {
     throw new LssgenError(

@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { checkJson, parsePythonJson } from "../json.ts";
+import { parseJson, parsePythonJson } from "../json.ts";
 import { type ByteSource, filesIn, folderOf, type FolderSource } from "../weights/bytes.ts";
 import { type CachedFolder, cachedFolder, hashedFile } from "../weights/cache.ts";
 import { CONFIG_BOUNDS } from "../weights/model_folder.ts";
@@ -72,8 +72,7 @@ export async function chooseFiles(
   let json: unknown;
   try {
     const text = index ?? await remoteFolder(client, repository, listing).text(MODEL_INDEX) ?? "";
-    checkJson(`${repo}/${MODEL_INDEX}`, text, CONFIG_BOUNDS);
-    json = parsePythonJson(text);
+    json = parseJson(`${repo}/${MODEL_INDEX}`, text, CONFIG_BOUNDS, parsePythonJson);
   } catch (error) {
     if (error instanceof SyntaxError) {
       throw new LssgenError("bad_file", `"${repo}/${MODEL_INDEX}" is no JSON: ${error.message}`);

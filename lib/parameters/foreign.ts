@@ -6,7 +6,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { parseJson } from "../json.ts";
+import { parseJson, parsePythonJson } from "../json.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { a1111Sampler, a1111Schedule } from "../schedulers/a1111_names.ts";
 import type { EngineChoice } from "./engine_choice.ts";
@@ -170,11 +170,9 @@ function readComfy(text: string, file: string): RestoredSettings {
   let graph: unknown;
   try {
     // ComfyUI writes NaN for some inputs, which JSON has not.
-    graph = parseJson(`${file}, prompt`, text.replace(/\bNaN\b/g, "null"), {
-      characters: MAX_TEXT,
-      depth: 64,
-    });
+    graph = parseJson(`${file}, prompt`, text, { characters: MAX_TEXT, depth: 64 }, parsePythonJson);
   } catch (cause) {
+    if (cause instanceof LssgenError) throw cause;
     throw new LssgenError(
       "bad_file",
       `The "prompt" text of "${file}" is no graph of ComfyUI: it is no JSON`,

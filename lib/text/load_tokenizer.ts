@@ -11,7 +11,7 @@ import { ClipTokenizer } from "./clip_tokenizer.ts";
 import { PIECE_TYPE, readSentencePiece } from "./sentencepiece.ts";
 import { T5Tokenizer } from "./t5_tokenizer.ts";
 import { numberTokens, readTokenizerFacts, type TokenizerFacts, type TokenText } from "./tokenizer_facts.ts";
-import { parseJson, record, type TokenizerFolder } from "./tokenizer_folder.ts";
+import { jsonObject, record, type TokenizerFolder } from "./tokenizer_folder.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export type { TokenizerFolder } from "./tokenizer_folder.ts";
@@ -75,7 +75,7 @@ export async function loadTokenizer(folder: TokenizerFolder, subfolder: string):
 async function classOfIndex(folder: TokenizerFolder, subfolder: string): Promise<unknown> {
   if (subfolder === "") return undefined;
   const text = await folder.text("model_index.json");
-  const entry = text === undefined ? undefined : parseJson(text, "model_index.json")[subfolder];
+  const entry = text === undefined ? undefined : jsonObject(text, "model_index.json")[subfolder];
   return Array.isArray(entry) ? entry[1] : undefined;
 }
 
@@ -177,7 +177,7 @@ async function clipVocabulary(
   }
   const lines = merges.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#version"));
   return {
-    vocab: vocabularyMap(parseJson(vocab, file), file),
+    vocab: vocabularyMap(jsonObject(vocab, file), file),
     merges: lines.map((line) => mergePair(line, mergesFile)),
     file,
     mergesFile,

@@ -10,7 +10,7 @@
 
 import { LssgenError, shortJson } from "../errors.ts";
 import type { AddedToken } from "./added_tokens.ts";
-import { parseJson, record, type TokenizerFolder } from "./tokenizer_folder.ts";
+import { jsonObject, record, type TokenizerFolder } from "./tokenizer_folder.ts";
 
 /** Tokens that have a name of their own. */
 const NAMES = [
@@ -82,7 +82,7 @@ export interface TokenizerFacts {
 export async function readTokenizerFacts(folder: TokenizerFolder, at: string): Promise<TokenizerFacts> {
   const json = async (name: string): Promise<Record<string, unknown> | undefined> => {
     const text = await folder.text(at + name);
-    return text === undefined ? undefined : parseJson(text, at + name);
+    return text === undefined ? undefined : jsonObject(text, at + name);
   };
   const configFile = `${at}tokenizer_config.json`;
   const config = await json("tokenizer_config.json") ?? {};

@@ -6,7 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { notJson } from "../impostor.ts";
-import { checkJson, type JsonBounds, parsePythonJson } from "../json.ts";
+import { type JsonBounds, parseJson, parsePythonJson } from "../json.ts";
 
 /** The little that is asked of a model folder; paths are relative, with slashes. */
 export interface TokenizerFolder {
@@ -19,12 +19,11 @@ export interface TokenizerFolder {
 /** tokenizer.json of a vocabulary of 250 000 pieces has 16 million characters. */
 const BOUNDS: JsonBounds = { characters: 32 << 20, depth: 32 };
 
-/** Parses JSON of a model folder. @throws {LssgenError} `bad_file` naming the file. */
-export function parseJson(text: string, file: string): Record<string, unknown> {
+/** Parses a JSON object of a tokenizer's folder. @throws {LssgenError} `bad_file` naming the file. */
+export function jsonObject(text: string, file: string): Record<string, unknown> {
   let value: unknown;
   try {
-    checkJson(file, text, BOUNDS);
-    value = parsePythonJson(text);
+    value = parseJson(file, text, BOUNDS, parsePythonJson);
   } catch (cause) {
     if (cause instanceof LssgenError) throw cause;
     throw notJson(file, text, cause);

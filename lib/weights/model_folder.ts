@@ -8,7 +8,7 @@
 import { LssgenError, shortJson } from "../errors.ts";
 import type { FolderSource } from "./bytes.ts";
 import { notJson } from "../impostor.ts";
-import { checkJson, type JsonBounds, parsePythonJson } from "../json.ts";
+import { type JsonBounds, parseJson, parsePythonJson } from "../json.ts";
 
 /**
  * The largest that sizes of a network are taken for. Released networks stay far below; what is above is no network's, and would
@@ -219,8 +219,7 @@ export async function readConfig(folder: FolderSource, path: string): Promise<Co
   if (text === undefined) throw new LssgenError("bad_file", `"${name}" is missing`);
   let json: unknown;
   try {
-    checkJson(name, text, CONFIG_BOUNDS);
-    json = parsePythonJson(text);
+    json = parseJson(name, text, CONFIG_BOUNDS, parsePythonJson);
   } catch (error) {
     if (error instanceof LssgenError) throw error;
     throw notJson(name, text, error);
