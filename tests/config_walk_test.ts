@@ -18,6 +18,8 @@ import { createScheduler } from "../lib/schedulers/registry.ts";
 import { memoryFolder } from "../lib/weights/bytes.ts";
 import { parsePythonJson } from "../lib/json.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";
+import { OWN_SETTINGS } from "../tools/fuzz/configs.ts";
+import { WALK as VALUES } from "../tools/fuzz/one_key.ts";
 import { goldenModel } from "./poisoned_models.ts";
 
 const GOLDEN = new URL("./golden/", import.meta.url).pathname;
@@ -38,9 +40,6 @@ const READERS: Readonly<Record<string, (c: ConfigReader) => unknown>> = {
   PixArtTransformer2DModel: pixartConfig,
   LatentUpSampler: latentUpsamplerConfig,
 };
-
-/** Values as they stand in a file. */
-const VALUES = ["0", "-1", "0.5", "1e9", "1e308", "null", "[]", '""', "NaN", "Infinity"];
 
 /** Values that are right for a key, if not those of the golden config: another network or another schedule. */
 const RIGHT: Readonly<Record<string, readonly string[]>> = {
@@ -152,15 +151,7 @@ Deno.test("lssgen.json with a value that no setting has is refused by its key", 
   const info = await readModelInfo(goldenModel("sd15"));
   const settings = {
     name: "m",
-    width: 64,
-    height: 64,
-    steps: 2,
-    guidance: 4,
-    base_resolution: 64,
-    min_resolution: 32,
-    init_noise: 0.75,
-    shorten_steps: true,
-    entry: "reference",
+    ...OWN_SETTINGS,
     latent_rgb_bias: [0, 0, 0],
     latent_rgb_factors: Array(12).fill(0.25),
   };

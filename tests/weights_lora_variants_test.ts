@@ -12,6 +12,7 @@ import { type Checkpoint, openCheckpoint } from "../lib/weights/checkpoint.ts";
 import { LoraSet } from "../lib/weights/lora.ts";
 import { openSafetensors } from "../lib/weights/safetensors.ts";
 import { numbers } from "./devices.ts";
+import { storedFile } from "./stored_tensors.ts";
 
 const path = (name: string) => new URL(name, import.meta.url).pathname;
 
@@ -31,24 +32,10 @@ function lora(
     const bits = new Uint32Array(Float32Array.from(values).buffer);
     return new Uint8Array(Uint16Array.from(bits, (v) => v >>> 16).buffer);
   };
-  const directory: Record<string, unknown> = { __metadata__: metadata };
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  let at = 0;
-  for (const [name, [shape, values]] of Object.entries(tensors)) {
-    const data = bytes(values);
-    directory[name] = { dtype, shape, data_offsets: [at, at += data.length] };
-    parts.push(data);
-  }
-  const header = new TextEncoder().encode(JSON.stringify(directory));
-  const out = new Uint8Array(8 + header.length + at);
-  new DataView(out.buffer).setBigUint64(0, BigInt(header.length), true);
-  out.set(header, 8);
-  let offset = 8 + header.length;
-  for (const part of parts) {
-    out.set(part, offset);
-    offset += part.length;
-  }
-  return bytesOf("test.safetensors", out);
+  const stored = Object.entries(tensors).map(([name, [shape, values]]) =>
+    [name, { dtype, shape, bytes: bytes(values) }] as const
+  );
+  return bytesOf("test.safetensors", storedFile(Object.fromEntries(stored), metadata));
 }
 
 /** A checkpoint in memory. */

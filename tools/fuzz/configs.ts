@@ -34,7 +34,8 @@ const READERS: Readonly<Record<string, (c: ConfigReader) => unknown>> = {
   PixArtTransformer2DModel: pixartConfig,
 };
 
-const LSSGEN = JSON.stringify({
+/** What lssgen.json may say of its own. */
+export const OWN_SETTINGS = {
   width: 64,
   height: 64,
   steps: 2,
@@ -44,7 +45,7 @@ const LSSGEN = JSON.stringify({
   init_noise: 0.75,
   shorten_steps: true,
   entry: "reference",
-});
+} as const;
 
 /** A model folder of each family, read and planned. */
 export const models: Target = {
@@ -60,7 +61,7 @@ export const models: Target = {
       ),
     );
     return seeds.map((seed, i): Input =>
-      i === 0 ? new Map([...seed, ...textInput({ "lssgen.json": LSSGEN })]) : seed
+      i === 0 ? new Map([...seed, ...textInput({ "lssgen.json": JSON.stringify(OWN_SETTINGS) })]) : seed
     );
   },
   async run(input) {

@@ -10,6 +10,7 @@ import { createPipeline } from "../../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest, PipelineOptions } from "../../lib/pipelines/types.ts";
 import type { Dtype } from "../../lib/tensor.ts";
 import { bytesOf, folderOf, type FolderSource } from "../../lib/weights/bytes.ts";
+import { equal, seedFolder } from "./target.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -64,7 +65,10 @@ export const TWO_STAGES: GenerateRequest = {
   upsampler: "learned",
 };
 
-const GOLDEN = new URL("../../tests/golden/", import.meta.url).pathname;
+/** A folder below tests/golden; itself where none is named. */
+export function goldenFolder(folder = ""): FolderSource {
+  return fileFolder(new URL(`../../tests/golden/${folder}`, import.meta.url).pathname);
+}
 
 /** All threads of a worker draw on one device. */
 let device: Device | undefined;
@@ -80,16 +84,8 @@ export class DrawnModels {
   /** Paths of a model's files. */
   async paths(name: string): Promise<string[]> {
     const { folder, over = {} } = this.rows[name];
-    const paths = Object.keys(over);
-    for await (const { name: top, isDirectory } of Deno.readDir(GOLDEN + folder)) {
-      if (!isDirectory) paths.push(top);
-      else {
-        for await (const { name: file } of Deno.readDir(`${GOLDEN}${folder}/${top}`)) {
-          paths.push(`${top}/${file}`);
-        }
-      }
-    }
-    return [...new Set(paths)].filter((path) => !(path in over) || over[path] !== undefined).sort();
+    const paths = new Set([...Object.keys(over), ...(await seedFolder(`golden/${folder}`, /./)).keys()]);
+    return [...paths].filter((path) => !(path in over) || over[path] !== undefined).sort();
   }
 
   /**
@@ -99,8 +95,8 @@ export class DrawnModels {
    */
   folder(name: string, changed?: ReadonlyMap<string, Bytes>, within = ""): FolderSource {
     const { folder, over = {} } = this.rows[name];
-    const base = fileFolder(GOLDEN + folder);
-    const golden = fileFolder(GOLDEN);
+    const base = goldenFolder(folder);
+    const golden = goldenFolder();
     return folderOf(name, async (path) => {
       const at = within + path;
       const bytes = changed?.get(at);
@@ -145,9 +141,4 @@ export class DrawnModels {
     }
     return known;
   }
-}
-
-/** Whether two files hold the same. */
-export function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((v, i) => v === b[i]);
 }

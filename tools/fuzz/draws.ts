@@ -6,10 +6,11 @@
  */
 
 import { parsePythonJson } from "../../lib/json.ts";
-import { type DrawnModel, DrawnModels, equal, FURTHER, PLAIN, TWO_STAGES } from "./drawn_models.ts";
+import { OWN_SETTINGS } from "./configs.ts";
+import { type DrawnModel, DrawnModels, FURTHER, PLAIN, TWO_STAGES } from "./drawn_models.ts";
 import { mayDiffer } from "./effects.ts";
 import { DELETED, differenceOf, type KeyPath, keyPaths, withOneKey } from "./one_key.ts";
-import { Different, type Input, type Target, textInput, textOf } from "./target.ts";
+import { Different, equal, type Input, type Target, textInput, textOf } from "./target.ts";
 
 /** A model whose configs are changed. */
 interface Model extends DrawnModel {
@@ -27,15 +28,7 @@ const scheduled = (folder: string, scheduler: string): Model => ({
 
 const LSSGEN = JSON.stringify({
   name: "tiny",
-  width: 64,
-  height: 64,
-  steps: 2,
-  guidance: 4,
-  base_resolution: 64,
-  min_resolution: 32,
-  init_noise: 0.75,
-  shorten_steps: true,
-  entry: "reference",
+  ...OWN_SETTINGS,
   spectrum_a: 1.5,
   spectrum_beta: 2,
   warnings: ["a"],
@@ -123,19 +116,26 @@ export interface Drawn {
   readonly same: boolean;
 }
 
-/** Draws a changed model; what refuses it is thrown. */
-export async function drawChanged(input: Input): Promise<Drawn | undefined> {
-  const name = textOf(input, NAME);
-  const { configs } = await open(name);
-  const { picture } = await drawnModels.clean(name);
-  for (const [file, config] of configs) {
-    if (!input.has(file)) continue;
-    const change = differenceOf(config, parsePythonJson(textOf(input, file)));
-    if (!change) continue;
-    const rgb = await drawnModels.draw(name, input);
-    return { model: name, file, ...change, rgb, same: equal(picture, rgb) };
+/** The file of an opened model that an input changes, and what it changes there. */
+function changeIn(
+  input: Input,
+): { readonly file: string; readonly path: KeyPath; readonly value: unknown } | undefined {
+  for (const [file, config] of opened.get(textOf(input, NAME))!.configs) {
+    const change = input.has(file) && differenceOf(config, parsePythonJson(textOf(input, file)));
+    if (change) return { file, ...change };
   }
   return undefined;
+}
+
+/** Draws a changed model; what refuses it is thrown. */
+export async function drawChanged(input: Input): Promise<Drawn | undefined> {
+  const model = textOf(input, NAME);
+  await open(model);
+  const { picture } = await drawnModels.clean(model);
+  const change = changeIn(input);
+  if (!change) return undefined;
+  const rgb = await drawnModels.draw(model, input);
+  return { model, ...change, rgb, same: equal(picture, rgb) };
 }
 
 /**
@@ -181,21 +181,17 @@ export const drawn: Target = {
   soundMs: async (input) => (await drawnModels.clean(textOf(input, NAME))).ms,
   run: async (input) => await judged(await drawChanged(input)),
   refused(input, error) {
-    const name = textOf(input, NAME);
-    for (const [file, config] of opened.get(name)!.configs) {
-      if (!input.has(file)) continue;
-      const change = differenceOf(config, parsePythonJson(textOf(input, file)));
-      if (!change) continue;
-      const keys = change.path.filter((key) => typeof key === "string");
-      const says = (key: string): boolean =>
-        error.message.includes(key) || (SAID_AS[key]?.test(error.message) ?? false);
-      if (keys.some((key) => says(key as string))) return "refused by key";
-      if (error.code === "bad_tensor" || /tensor/.test(error.message)) return "refused by a tensor's shape";
-      throw new Different(
-        `${file}: ${keys.join(".")} unnamed`,
-        `${name}/${file}: ${keys.join(".")} is refused without its name: ${error.message}`,
-      );
-    }
-    return "refused";
+    const change = changeIn(input);
+    if (!change) return "refused";
+    const keys = change.path.filter((key) => typeof key === "string");
+    const says = (key: string): boolean =>
+      error.message.includes(key) || (SAID_AS[key]?.test(error.message) ?? false);
+    if (keys.some(says)) return "refused by key";
+    if (error.code === "bad_tensor" || /tensor/.test(error.message)) return "refused by a tensor's shape";
+    const where = `${change.file}: ${keys.join(".")}`;
+    throw new Different(
+      `${where} unnamed`,
+      `${textOf(input, NAME)}/${where} is refused without its name: ${error.message}`,
+    );
   },
 };

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkJson } from "../../lib/json.ts";
 import type { Draws } from "./random.ts";
 
 /** Values as they stand in a file, Python's among them. */
@@ -78,6 +79,8 @@ interface Parsed {
 
 const MOST_PATHS = 4000;
 const MOST_CHARACTERS = 1 << 21;
+/** Of a text that is taken apart: with as much once more in it, JSON.stringify bears it. */
+const MOST_DEPTH = 2000;
 const parsed = new Map<string, Parsed | undefined>();
 
 /**
@@ -96,13 +99,7 @@ export function changedJson(text: string, draws: Draws): string | undefined {
       ? withKeys(changed, path, draws, raw)
       : put(changed, path, 0, (old) => another(old, root, paths, draws, raw));
   }
-  let out: string;
-  try {
-    out = JSON.stringify(changed) ?? "null";
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    return "[".repeat(MOST_CHARACTERS); // nests in nests, deeper than can be written out here
-  }
+  const out = JSON.stringify(changed) ?? "null";
   const spelled = raw.length === 0 ? out : out.replace(/"@raw(\d+)@"/g, (_, i) => raw[i]);
   // Lists of lists of nests grow: what is longer is cut short, which is a change too.
   return spelled.length > MOST_CHARACTERS ? spelled.slice(0, MOST_CHARACTERS) : spelled;
@@ -117,6 +114,7 @@ function parse(text: string): Parsed | undefined {
   if (parsed.has(text)) return parsed.get(text);
   let found: Parsed | undefined;
   try {
+    checkJson("input", text, { characters: Infinity, depth: MOST_DEPTH });
     const root: unknown = JSON.parse(text);
     const paths: Path[] = [];
     const walk = (value: unknown, path: Path): void => {
@@ -130,7 +128,7 @@ function parse(text: string): Parsed | undefined {
     walk(root, []);
     found = { root, paths };
   } catch {
-    // No JSON: its bytes are changed instead.
+    // No JSON, or too deep: its bytes are changed instead.
   }
   // Sound inputs alone are kept; the smoke and the long run have some hundreds.
   if (parsed.size < 2000) parsed.set(text, found);

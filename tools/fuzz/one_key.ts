@@ -12,69 +12,32 @@ export type KeyPath = readonly (string | number)[];
 /** Stands for a key that was deleted. */
 export const DELETED: unique symbol = Symbol("deleted");
 
-/** The ten values of tests/config_walk_test.ts, as they stand in a file. */
-const WALK: readonly string[] = ["0", "-1", "0.5", "1e9", "1e308", "null", "[]", '""', "NaN", "Infinity"];
+/** Values that few keys may have, as they stand in a file. The first five are numbers. */
+export const WALK: readonly string[] = [
+  "0",
+  "-1",
+  "0.5",
+  "1e9",
+  "1e308",
+  "null",
+  "[]",
+  '""',
+  "NaN",
+  "Infinity",
+];
 
 /** Words that stand in configs: each is known to some key. */
 const WORDS: readonly string[] = [
-  "silu",
-  "gelu",
-  "relu",
-  "quick_gelu",
-  "gelu_new",
-  "gelu-approximate",
-  "gated-gelu",
-  "gated-silu",
-  "none",
-  "default",
-  "rms_norm",
-  "ada_norm_single",
-  "text_time",
-  "timestep",
-  "projection",
-  "UNetMidBlock2D",
-  "DownBlock2D",
-  "CrossAttnDownBlock2D",
-  "UpBlock2D",
-  "AttnUpBlock2D",
-  "linear",
-  "scaled_linear",
-  "squaredcos_cap_v2",
-  "leading",
-  "trailing",
-  "linspace",
-  "epsilon",
-  "sample",
-  "v_prediction",
-  "zero",
-  "sigma_min",
-  "exponential",
-  "log_linear",
-  "continuous",
-  "bh1",
-  "bh2",
-  "midpoint",
-  "heun",
-  "dpmsolver",
-  "dpmsolver++",
-  "sde-dpmsolver++",
-  "nearest",
-  "bilinear",
-  "bicubic",
-  "AutoencoderKL",
-  "AutoencoderTiny",
-  "CLIPTextModel",
-  "CLIPTextModelWithProjection",
-  "T5EncoderModel",
-  "StableDiffusionPipeline",
-  "StableDiffusionXLPipeline",
-  "FluxPipeline",
-  "EulerDiscreteScheduler",
-  "__proto__",
-  "toString",
+  ...`silu gelu relu quick_gelu gelu_new gelu-approximate gated-gelu gated-silu none default rms_norm
+    ada_norm_single text_time timestep projection UNetMidBlock2D DownBlock2D CrossAttnDownBlock2D
+    UpBlock2D AttnUpBlock2D linear scaled_linear squaredcos_cap_v2 leading trailing linspace epsilon
+    sample v_prediction zero sigma_min exponential log_linear continuous bh1 bh2 midpoint heun dpmsolver
+    dpmsolver++ sde-dpmsolver++ nearest bilinear bicubic AutoencoderKL AutoencoderTiny CLIPTextModel
+    CLIPTextModelWithProjection T5EncoderModel StableDiffusionPipeline StableDiffusionXLPipeline
+    FluxPipeline EulerDiscreteScheduler __proto__ toString`.split(/\s+/),
   "a\u0000b",
   "gelu ",
-]; // deno-fmt-ignore-line
+];
 
 /** Every place of a config where a value may be changed: its keys, and the first items of its lists. */
 export function keyPaths(config: unknown, at: KeyPath = []): KeyPath[] {
@@ -139,16 +102,14 @@ function anotherValue(old: unknown, draws: Draws): string | undefined {
     "8",
     "[1, 2]",
     "{}",
-    ...draws.oneIn(2) ? [`${JSON.stringify(draws.of(WORDS))}`] : [],
+    ...draws.oneIn(2) ? [JSON.stringify(draws.of(WORDS))] : [],
   ]);
 }
 
 /** The same value as another type. */
 function swapped(old: unknown): string {
   if (Array.isArray(old)) return JSON.stringify(old[0] ?? 0);
-  if (typeof old === "number") return JSON.stringify(String(old));
-  if (typeof old === "string") return JSON.stringify([old]);
-  return JSON.stringify([old]);
+  return JSON.stringify(typeof old === "number" ? String(old) : [old]);
 }
 
 function changedWord(old: string, draws: Draws): string {

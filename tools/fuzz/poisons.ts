@@ -5,15 +5,17 @@
  * @module
  */
 
+import { QUANTISED } from "../../lib/ops/quantised.ts";
 import { memoryFolder } from "../../lib/weights/bytes.ts";
 import { type Checkpoint, openCheckpoint, openRawFile } from "../../lib/weights/checkpoint.ts";
 import { convertCheckpoint, typeRules } from "../../lib/weights/convert.ts";
 import { toF32 } from "../../lib/weights/dtypes.ts";
 import { writeSafetensors } from "../../lib/weights/safetensors.ts";
-import type { WritableType } from "../../lib/weights/quantise.ts";
-import { type DrawnModel, DrawnModels, equal, FURTHER, PLAIN, TWO_STAGES } from "./drawn_models.ts";
+import { quantise, type WritableType } from "../../lib/weights/quantise.ts";
+import { type Stored, storedFile } from "../../tests/stored_tensors.ts";
+import { type DrawnModel, DrawnModels, FURTHER, goldenFolder, PLAIN, TWO_STAGES } from "./drawn_models.ts";
 import type { Draws } from "./random.ts";
-import { Different, type Input, type Target, textInput, textOf } from "./target.ts";
+import { Different, equal, type Input, type Target, textInput, textOf } from "./target.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -33,19 +35,27 @@ const SD15 = "pipelines/sd15/model";
 const SD3 = "pipelines/sd3/model";
 const FLUX = "pipelines/flux_dev/model";
 const WEIGHTS = "diffusion_pytorch_model.safetensors";
+const GGUF = "diffusion_pytorch_model.gguf";
 
-/** A component's weights in another storage. */
+/** A model and which of its files are poisoned. */
+interface Row extends DrawnModel {
+  readonly poisoned: RegExp;
+}
+
+/** A model whose denoiser's weights are stored otherwise. */
 const stored = (
   folder: string,
   component: string,
   make: (checkpoint: Checkpoint) => Promise<Bytes>,
   file = WEIGHTS,
-): Record<string, undefined | (() => Promise<Bytes>)> => ({
-  [`${component}/${WEIGHTS}`]: undefined,
-  [`${component}/${file}`]: async () =>
-    await make(
-      await openCheckpoint(new DrawnModels({ m: { folder, request: PLAIN } }).folder("m"), component),
-    ),
+): Row => ({
+  folder,
+  over: {
+    [`${component}/${WEIGHTS}`]: undefined,
+    [`${component}/${file}`]: async () => await make(await openCheckpoint(goldenFolder(folder), component)),
+  },
+  request: PLAIN,
+  poisoned: new RegExp(`^${component}/`),
 });
 
 const gguf = (type: WritableType) => async (checkpoint: Checkpoint): Promise<Bytes> => {
@@ -58,50 +68,24 @@ const gguf = (type: WritableType) => async (checkpoint: Checkpoint): Promise<Byt
 
 /** A safetensors file whose matrices are of 8 or 16 bits, with a scale beside each where there are to be. */
 const narrow =
-  (dtype: "F16" | "BF16" | "F8_E4M3" | "F8_E5M2", scaled: boolean) =>
+  (dtype: "F16" | "BF16" | "F8_E4M3" | "F8_E5M2", scaled = false) =>
   async (checkpoint: Checkpoint): Promise<Bytes> => {
-    const header: Record<string, unknown> = {};
-    const parts: Uint8Array[] = [];
-    let at = 0;
-    const add = (name: string, type: string, shape: readonly number[], bytes: Uint8Array): void => {
-      header[name] = { dtype: type, shape, data_offsets: [at, at += bytes.length] };
-      parts.push(bytes);
-    };
+    const tensors: Record<string, Stored> = {};
     for (const name of checkpoint.names()) {
       const { shape } = checkpoint.info(name)!;
       const values = await checkpoint.readF32(name);
-      if (shape.length !== 2) add(name, "F32", shape, new Uint8Array(values.buffer));
-      else if (dtype === "F16") add(name, dtype, shape, new Uint8Array(new Float16Array(values).buffer));
-      else if (dtype === "BF16") {
-        add(
-          name,
-          dtype,
-          shape,
-          new Uint8Array(Uint16Array.from(new Uint32Array(values.buffer), (bits) => bits >>> 16).buffer),
-        );
+      if (shape.length !== 2) tensors[name] = { dtype: "F32", shape, bytes: quantise(values, "F32")! };
+      else if (dtype === "F16" || dtype === "BF16") {
+        tensors[name] = { dtype, shape, bytes: quantise(values, dtype)! };
       } else {
         const factor = scaled ? 0.5 : 1;
-        add(name, dtype, shape, nearest(values, dtype, factor));
-        if (scaled) {
-          add(
-            name.replace(/weight$/, "scale_weight"),
-            "F32",
-            [1],
-            new Uint8Array(new Float32Array([factor]).buffer),
-          );
-        }
+        tensors[name] = { dtype, shape, bytes: nearest(values, dtype, factor) };
+        if (!scaled) continue;
+        const bytes = new Uint8Array(new Float32Array([factor]).buffer);
+        tensors[name.replace(/weight$/, "scale_weight")] = { dtype: "F32", shape: [1], bytes };
       }
     }
-    const text = new TextEncoder().encode(JSON.stringify(header));
-    const out = new Uint8Array(8 + text.length + at);
-    new DataView(out.buffer).setBigUint64(0, BigInt(text.length), true);
-    out.set(text, 8);
-    let to = 8 + text.length;
-    for (const part of parts) {
-      out.set(part, to);
-      to += part.length;
-    }
-    return out;
+    return storedFile(tensors);
   };
 
 /** Each value divided by a factor as the nearest of the 256 of a type. */
@@ -135,7 +119,7 @@ function lora(): Promise<Bytes> {
 }
 
 /** One row a model and a way to use it. */
-const MODELS: Readonly<Record<string, DrawnModel & { readonly poisoned: RegExp }>> = {
+const MODELS: Readonly<Record<string, Row>> = {
   sd15: { folder: SD15, request: PLAIN, poisoned: /./ },
   "sd15 f16": { folder: SD15, request: PLAIN, dtype: "f16", poisoned: /./ },
   "sd15 two pictures": { folder: SD15, request: { ...PLAIN, count: 2 }, poisoned: /./ },
@@ -178,54 +162,14 @@ const MODELS: Readonly<Record<string, DrawnModel & { readonly poisoned: RegExp }
     lora: true,
     poisoned: /^lora/,
   },
-  "flux Q8_0": {
-    folder: FLUX,
-    over: stored(FLUX, "transformer", gguf("Q8_0"), "diffusion_pytorch_model.gguf"),
-    request: PLAIN,
-    poisoned: /gguf$/,
-  },
-  "flux Q4_0": {
-    folder: FLUX,
-    over: stored(FLUX, "transformer", gguf("Q4_0"), "diffusion_pytorch_model.gguf"),
-    request: PLAIN,
-    poisoned: /gguf$/,
-  },
-  "flux Q5_1": {
-    folder: FLUX,
-    over: stored(FLUX, "transformer", gguf("Q5_1"), "diffusion_pytorch_model.gguf"),
-    request: PLAIN,
-    poisoned: /gguf$/,
-  },
-  "sd15 F16": {
-    folder: SD15,
-    over: stored(SD15, "unet", narrow("F16", false)),
-    request: PLAIN,
-    poisoned: /^unet/,
-  },
-  "sd15 BF16": {
-    folder: SD15,
-    over: stored(SD15, "unet", narrow("BF16", false)),
-    request: PLAIN,
-    poisoned: /^unet/,
-  },
-  "sd15 F8_E4M3": {
-    folder: SD15,
-    over: stored(SD15, "unet", narrow("F8_E4M3", false)),
-    request: PLAIN,
-    poisoned: /^unet/,
-  },
-  "sd15 F8_E5M2": {
-    folder: SD15,
-    over: stored(SD15, "unet", narrow("F8_E5M2", false)),
-    request: PLAIN,
-    poisoned: /^unet/,
-  },
-  "flux F8_E4M3 scaled": {
-    folder: FLUX,
-    over: stored(FLUX, "transformer", narrow("F8_E4M3", true)),
-    request: PLAIN,
-    poisoned: /^transformer/,
-  },
+  "flux Q8_0": stored(FLUX, "transformer", gguf("Q8_0"), GGUF),
+  "flux Q4_0": stored(FLUX, "transformer", gguf("Q4_0"), GGUF),
+  "flux Q5_1": stored(FLUX, "transformer", gguf("Q5_1"), GGUF),
+  "sd15 F16": stored(SD15, "unet", narrow("F16")),
+  "sd15 BF16": stored(SD15, "unet", narrow("BF16")),
+  "sd15 F8_E4M3": stored(SD15, "unet", narrow("F8_E4M3")),
+  "sd15 F8_E5M2": stored(SD15, "unet", narrow("F8_E5M2")),
+  "flux F8_E4M3 scaled": stored(FLUX, "transformer", narrow("F8_E4M3", true)),
 };
 
 const drawnModels = new DrawnModels(MODELS);
@@ -242,33 +186,25 @@ interface Poisonable {
   readonly tensors: ReadonlyMap<string, Place>;
 }
 
-const files = new Map<string, Promise<Map<string, Poisonable>>>();
+const files = new Map<string, ReadonlyMap<string, Poisonable>>();
 
 /** Files of a model that hold weights. */
-function weightsOf(name: string): Promise<Map<string, Poisonable>> {
-  let known = files.get(name);
-  if (!known) {
-    files.set(
-      name,
-      known = (async () => {
-        const found = new Map<string, Poisonable>();
-        const folder = drawnModels.folder(name);
-        for (const path of await drawnModels.paths(name)) {
-          if (!/\.(safetensors|gguf)$/.test(path) || !MODELS[name].poisoned.test(path)) continue;
-          const source = (await folder.open(path))!;
-          const bytes = await source.read(0, source.size);
-          const file = path.split("/").at(-1)!;
-          const raw = await openRawFile(memoryFolder("m", new Map([[file, bytes]])), file);
-          const tensors = [...raw.names()].map((tensor) =>
-            [tensor, raw.info(tensor) as unknown as Place] as const
-          );
-          found.set(path, { bytes, tensors: new Map(tensors) });
-        }
-        return found;
-      })(),
-    );
+async function weightsOf(name: string): Promise<ReadonlyMap<string, Poisonable>> {
+  const known = files.get(name);
+  if (known) return known;
+  const found = new Map<string, Poisonable>();
+  const folder = drawnModels.folder(name);
+  for (const path of await drawnModels.paths(name)) {
+    if (!/\.(safetensors|gguf)$/.test(path) || !MODELS[name].poisoned.test(path)) continue;
+    const source = (await folder.open(path))!;
+    const bytes = await source.read(0, source.size);
+    const file = path.split("/").at(-1)!;
+    const raw = await openRawFile(memoryFolder("m", new Map([[file, bytes]])), file);
+    const tensors = [...raw.names()].map((tensor) => [tensor, raw.info(tensor) as unknown as Place] as const);
+    found.set(path, { bytes, tensors: new Map(tensors) });
   }
-  return known;
+  files.set(name, found);
+  return found;
 }
 
 /** What is poisoned. */
@@ -281,38 +217,44 @@ interface Poison {
   readonly at: "all" | number;
 }
 
-/** Where the factors of a block lie, in types that have them; 16 bits each. */
-const FACTORS: Readonly<Record<string, readonly [block: number, at: number]>> = {
-  Q8_0: [34, 0],
-  Q4_0: [18, 0],
-  Q5_1: [24, 0],
-};
+/** A value as a type holds it: how many bytes apart, where in them, and its own bytes. */
+type Pattern = readonly [every: number, at: number, bytes: Uint8Array];
+
+/** How a value, or the factor of a block, is spelled; undefined where the type holds no such value. */
+function patternOf(dtype: string, v: number): Pattern | undefined {
+  const single = new Uint8Array(new Float32Array([v]).buffer);
+  const half = new Uint8Array(new Float16Array([v]).buffer);
+  switch (dtype) {
+    case "F32":
+      return [4, 0, single];
+    case "F16":
+      return [2, 0, half];
+    case "BF16":
+      return [2, 0, single.subarray(2)];
+    case "F8_E5M2":
+      return [1, 0, Uint8Array.of(Number.isNaN(v) ? 0x7f : v > 0 ? 0x7c : 0xfc)];
+    case "F8_E4M3":
+      return Number.isNaN(v) ? [1, 0, Uint8Array.of(0x7f)] : undefined;
+    case "Q8_0":
+    case "Q4_0":
+    case "Q5_1":
+      return [QUANTISED[dtype].bytes, 0, half];
+  }
+  return undefined;
+}
 
 /** A file with a tensor poisoned; undefined where its type holds no such value. */
 function poisoned({ bytes, tensors }: Poisonable, { tensor, value, at }: Poison): Bytes | undefined {
   const { dtype, offset, length } = tensors.get(tensor)!;
-  const v = Number(value);
-  const half = new Uint8Array(new Float16Array([v]).buffer);
-  const [size, place, one]: [number, number, Uint8Array] = dtype in FACTORS
-    ? [...FACTORS[dtype], half] as const
-    : dtype === "F32"
-    ? [4, 0, new Uint8Array(new Float32Array([v]).buffer)]
-    : dtype === "F16"
-    ? [2, 0, half]
-    : dtype === "BF16"
-    ? [2, 0, new Uint8Array(new Float32Array([v]).buffer, 2)]
-    : dtype === "F8_E5M2"
-    ? [1, 0, Uint8Array.of(Number.isNaN(v) ? 0x7f : v > 0 ? 0x7c : 0xfc)]
-    : dtype === "F8_E4M3" && Number.isNaN(v)
-    ? [1, 0, Uint8Array.of(0x7f)]
-    : [0, 0, new Uint8Array()];
-  const count = size === 0 ? 0 : Math.floor(length / size);
+  const pattern = patternOf(dtype, Number(value));
+  if (!pattern) return undefined;
+  const [every, place, one] = pattern;
+  const count = Math.floor(length / every);
   if (count === 0) return undefined;
   const out = bytes.slice();
-  const only = at === "all" ? undefined : Math.min(count - 1, Math.floor(at * count / 1000));
-  for (let i = only ?? 0; i < (only === undefined ? count : only + 1); i++) {
-    out.set(one, offset + i * size + place);
-  }
+  const first = at === "all" ? 0 : Math.min(count - 1, Math.floor(at * count / 1000));
+  const end = at === "all" ? count : first + 1;
+  for (let i = first; i < end; i++) out.set(one, offset + i * every + place);
   return out;
 }
 
@@ -326,26 +268,16 @@ export const notFinite: Target = {
   async seeds() {
     const seeds: Input[] = [];
     for (const [i, name] of Object.keys(MODELS).entries()) {
-      const [file] = (await weightsOf(name)).keys();
-      const [tensor] = (await weightsOf(name)).get(file)!.tensors.keys();
-      seeds.push(
-        textInput({
-          [POISON]: JSON.stringify({
-            model: name,
-            file,
-            tensor,
-            value: i % 2 ? "NaN" : "Infinity",
-            at: "all",
-          }),
-        }),
-      );
+      const [[file, { tensors }]] = await weightsOf(name);
+      const [tensor] = tensors.keys();
+      const poison: Poison = { model: name, file, tensor, value: i % 2 ? "NaN" : "Infinity", at: "all" };
+      seeds.push(textInput({ [POISON]: JSON.stringify(poison) }));
     }
-    await Promise.all(Object.keys(MODELS).map(async (name) => ready.set(name, await weightsOf(name))));
     return seeds;
   },
   change(seed: Input, draws: Draws) {
     const { model } = JSON.parse(textOf(seed, POISON)) as Poison;
-    const weights = ready.get(model)!;
+    const weights = files.get(model)!;
     for (;;) {
       const file = draws.of([...weights.keys()]);
       const tensor = draws.of([...weights.get(file)!.tensors.keys()]);
@@ -386,5 +318,3 @@ export const notFinite: Target = {
     );
   },
 };
-
-const ready = new Map<string, Map<string, Poisonable>>();

@@ -4,8 +4,9 @@
  * @module
  */
 
+import { parsePythonJson } from "../../lib/json.ts";
 import type { Checkpoint } from "../../lib/weights/checkpoint.ts";
-import { Different, type Input, textOf } from "./target.ts";
+import { Different, equal, type Input, textOf } from "./target.ts";
 
 /** A tensor as a header describes it. */
 interface Strict {
@@ -107,8 +108,9 @@ export async function sameTensors(file: Checkpoint, strict: ReadonlyMap<string, 
       continue;
     }
     const { bytes } = await file.read(name);
-    const same = bytes.length === want.bytes.length && bytes.every((v, i) => v === want.bytes[i]);
-    if (!same) throw new Different("bytes", `"${name}" has other bytes than its header names`);
+    if (!equal(bytes, want.bytes)) {
+      throw new Different("bytes", `"${name}" has other bytes than its header names`);
+    }
     if (`${info.shape}` !== `${want.shape}`) {
       throw new Different("shape", `"${name}" is [${info.shape}], its header says [${want.shape}]`);
     }
@@ -121,8 +123,7 @@ export async function sameTensors(file: Checkpoint, strict: ReadonlyMap<string, 
  * @throws {Different}
  */
 export async function sameShards(checkpoint: Checkpoint, input: Input, index: string): Promise<void> {
-  const text = textOf(input, index).replace(/\bNaN\b|-?\bInfinity\b/g, "0");
-  const { weight_map: map } = JSON.parse(text) as { weight_map: Record<string, string> };
+  const { weight_map: map } = parsePythonJson(textOf(input, index)) as { weight_map: Record<string, string> };
   const files = new Map<string, ReadonlyMap<string, Strict>>();
   for (const name of checkpoint.names()) {
     if (!Object.hasOwn(map, name)) throw new Different("index", `"${name}" is read and stands in no index`);
@@ -130,7 +131,7 @@ export async function sameShards(checkpoint: Checkpoint, input: Input, index: st
     if (!files.has(path)) files.set(path, strictSafetensors(input.get(path)!));
     const { bytes } = await checkpoint.read(name);
     const want = files.get(path)!.get(name)?.bytes ?? new Uint8Array();
-    if (bytes.length !== want.length || !bytes.every((v, i) => v === want[i])) {
+    if (!equal(bytes, want)) {
       throw new Different("shard", `"${name}" is not read from "${path}"`);
     }
   }

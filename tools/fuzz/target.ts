@@ -57,6 +57,11 @@ export class Different extends Error {
 const decoder = new TextDecoder();
 const encoder = new TextEncoder();
 
+/** Whether two files hold the same. */
+export function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((v, i) => v === b[i]);
+}
+
 /** The text of one of an input's files; "" where there is none. */
 export function textOf(input: Input, name: string): string {
   const bytes = input.get(name);

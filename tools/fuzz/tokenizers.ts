@@ -4,6 +4,7 @@
  * @module
  */
 
+import { parsePythonJson } from "../../lib/json.ts";
 import { loadTokenizer } from "../../lib/text/load_tokenizer.ts";
 import { readSentencePiece, writeSentencePiece } from "../../lib/text/sentencepiece.ts";
 import { Different, type Input, seedFolder, type Target, textInput, textOf } from "./target.ts";
@@ -22,7 +23,7 @@ async function load(input: Input): Promise<void> {
 /** JSON that says the same: white space between, a key more that nobody knows, the vocabulary in another order. */
 function respelled(name: string, bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
   if (!name.endsWith(".json")) return bytes;
-  const json = JSON.parse(new TextDecoder().decode(bytes).replace(/(?<=[:[,]\s*)(NaN|-?Infinity)/g, "null"));
+  const json = parsePythonJson(new TextDecoder().decode(bytes)) as Record<string, Record<string, unknown>>;
   const backwards = (record: unknown): unknown =>
     typeof record === "object" && record !== null && !Array.isArray(record)
       ? Object.fromEntries(Object.entries(record).reverse())

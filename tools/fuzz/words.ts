@@ -4,7 +4,7 @@
  * @module
  */
 
-import { OPTIONS, parseOptions } from "../../lib/cli/options.ts";
+import { optionNamed, OPTIONS, parseOptions, spellings } from "../../lib/cli/options.ts";
 import { loraSpec, toEngineChoice, toRequest } from "../../lib/cli/request.ts";
 import { loadTokenizer } from "../../lib/text/load_tokenizer.ts";
 import { readPrompt } from "../../lib/text/prompt_syntax.ts";
@@ -12,8 +12,8 @@ import { parseWeights, weightedChunks } from "../../lib/text/prompt_weights.ts";
 import type { Tokenizer } from "../../lib/text/tokenizer.ts";
 import { Different, seedFolder, type Target, textInput, textOf } from "./target.ts";
 
-/** Other names of options, the last of which counts. */
-const SHORT: Readonly<Record<string, string>> = { "--width": "-W", "--seed": "-s" };
+/** Options whose values are looked at. */
+const ASKED = ["steps", "guidance", "width", "seed"] as const;
 
 let tokenizer: Tokenizer | undefined;
 
@@ -96,22 +96,14 @@ export const commandLine: Target = {
     const options = parseOptions(words);
     const request = toRequest(options);
     // What stands once, in two words, is what is asked; behind "--" all is prompt.
-    for (
-      const [name, key] of [["--steps", "steps"], ["--guidance", "guidance"], ["--width", "width"], [
-        "--seed",
-        "seed",
-      ]] as const
-    ) {
-      const at = words.indexOf(name);
-      if (at < 0 || words.includes("--") || words.filter((word) => word.startsWith(name)).length > 1) {
-        continue;
-      }
-      const asked = options.ask === undefined ? request[key] : undefined;
-      if (
-        asked !== undefined && words[at + 1] !== "-1" && !words.includes(SHORT[name]) &&
-        asked !== Number(words[at + 1])
-      ) {
-        throw new Different(key, `${name} ${words[at + 1]} asks for ${asked}`);
+    for (const key of options.ask !== undefined || words.includes("--") ? [] : ASKED) {
+      const said = spellings(optionNamed(key)!);
+      if (words.filter((word) => said.some((name) => word.startsWith(name))).length !== 1) continue;
+      const at = words.findIndex((word) => said.includes(word));
+      const [name, value] = [words[at], words[at + 1]];
+      if (at < 0 || request[key] === undefined || value === "-1") continue;
+      if (request[key] !== Number(value)) {
+        throw new Different(key, `${name} ${value} asks for ${request[key]}`);
       }
     }
     for (const text of toEngineChoice(options).loras ?? []) loraSpec(text);
