@@ -10,7 +10,7 @@ import type { SheetCell } from "../image/contact_sheet.ts";
 import { encodePng } from "../image/png.ts";
 import type { GeneratedImage, GenerateRequest } from "../pipelines/text_to_image.ts";
 import type { MethodName } from "../scaling/types.ts";
-import { openPipeline, quietly, startProgress } from "./generate.ts";
+import { openPipeline, plannedPicture, quietly, startProgress } from "./generate.ts";
 import { METHODS } from "./options.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, pictureOutput } from "./output.ts";
@@ -90,12 +90,11 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
     const requestOf = (cell: Cell): GenerateRequest => ({ ...request, ...cell, count: 1 });
     // One picture for nothing: drivers compile a kernel when it first runs, and a staged run needs all of them.
     const first = requestOf(cells[cells.length - 1]);
-    await using pipeline = await openPipeline(engine, quietly(options, terminal), progress.onProgress, first);
+    const quiet = quietly(options, terminal);
     const columns = Math.max(...rows.map((row) => row.length));
-    await checkOutput(output.next, {
-      bytes: sheetBytes(pipeline.plan(first), columns, rows.length),
-      endings: [".png"],
-    });
+    const { plan } = await plannedPicture(engine, quiet, first);
+    await checkOutput(output.next, { endings: [".png"] });
+    await using pipeline = await openPipeline(engine, quiet, progress.onProgress, first);
     const run = { signal: terminal.signal, onProgress: progress.onProgress };
     const { images: { length } } = await pipeline.generate(first, run);
     if (length > 1) {

@@ -15,6 +15,7 @@ import type {
   GenerateOptions,
   GenerateRequest,
   GenerateResult,
+  ModelInfo,
   Pipeline,
   PipelineOptions,
   Progress,
@@ -67,11 +68,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   firstSeed(request.seed ?? 0, count);
   // What the request cannot be is said before any weight is read.
   const quiet = quietly(options, terminal);
-  const info = await readModelInfo((await openModel(engine, quiet)).model);
-  const plan = planPicture(
-    engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true },
-    request,
-  );
+  const { info, plan } = await plannedPicture(engine, quiet, request);
   const { warnings, width, height } = plan;
   if (options.flag.verbose) terminal.note(`${info.name} (${info.pipeline})\n${formatPlan(plan)}\n`);
   // A picture of noise is as large as its pixels.
@@ -243,6 +240,17 @@ export function startProgress(options: Parsed, terminal: Terminal): ShownProgres
 /** The terminal without notes where `--quiet` wants none. */
 export function quietly(options: Parsed, terminal: Terminal): Terminal {
   return options.flag.quiet ? { ...terminal, note: () => {} } : terminal;
+}
+
+/** What is known of a model and of a picture of it before any weight is read. */
+export async function plannedPicture(
+  engine: EngineChoice,
+  terminal: Terminal,
+  request: GenerateRequest,
+): Promise<{ readonly info: ModelInfo; readonly plan: ReturnType<typeof planPicture> }> {
+  const info = await readModelInfo((await openModel(engine, terminal)).model);
+  const known = engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true };
+  return { info, plan: planPicture(known, request) };
 }
 
 /** Opens the pipeline that the options ask for, for `firstPicture` to begin with. */
