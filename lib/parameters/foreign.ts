@@ -5,13 +5,14 @@
  * @module
  */
 
+import { baseName } from "../base_name.ts";
 import { LssgenError } from "../errors.ts";
 import { parseJson } from "../json.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { a1111Sampler, a1111Schedule } from "../schedulers/a1111_names.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { PARAMETERS_KEYWORD } from "./keyword.ts";
-import { type NamedLora, withoutLoraTags } from "./lora_tags.ts";
+import { loraSpec, type NamedLora, withoutLoraTags } from "./lora_tags.ts";
 import { readStored } from "./stored.ts";
 
 /** What was found. */
@@ -74,16 +75,13 @@ export function readSettings(texts: ReadonlyMap<string, string>, file: string): 
 /** LoRA files of a picture of ours, `style.safetensors:0.8`, as names. */
 function filesOf({ loras = [] }: EngineChoice): NamedLora[] {
   return loras.map((text) => {
-    const [, path = text, scale = "1"] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
-    return { name: stem(path), scale: Number(scale) };
+    const { path, scale } = loraSpec(text);
+    return { name: stem(path), scale };
   });
 }
 
 function stem(path: string): string {
-  return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1).replace(
-    /\.(safetensors|gguf|pt)$/i,
-    "",
-  );
+  return baseName(path).replace(/\.(safetensors|gguf|pt)$/i, "");
 }
 
 // A1111.

@@ -1,5 +1,5 @@
 /**
- * `<lora:name:0.8>` in prompts.
+ * LoRAs with their strengths in texts: `<lora:name:0.8>` in prompts, `style.safetensors:0.8` in options.
  *
  * @module
  */
@@ -21,4 +21,10 @@ export function withoutLoraTags(prompt: string): { prompt: string; loras: readon
     return "";
   });
   return { prompt: rest.trim(), loras };
+}
+
+/** `style.safetensors:0.8` → file and scale. Only a number behind the last colon is a scale, so that paths may have colons. */
+export function loraSpec(text: string): { path: string; scale: number } {
+  const [, path, scale] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
+  return path === undefined ? { path: text, scale: 1 } : { path, scale: Number(scale) };
 }
