@@ -816,6 +816,9 @@ export function foreignOption(
   if (neutral && value !== undefined && neutral.test(value)) return { args: [], taken };
   const refused = `Option ${spelled} is not supported: ${instead}`;
   if (as === undefined) return refused;
+  if (attached !== undefined && !takes && alone === undefined) {
+    return `Option ${spelled} takes no value, got "${attached}"`;
+  }
   if (takes && value === undefined) {
     return `Option ${spelled} (${as.split(" ")[0]} here) needs a value`;
   }
