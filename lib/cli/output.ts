@@ -11,7 +11,7 @@ import { WRITTEN_FORMATS } from "../image/picture_texts.ts";
 import { freeBytes } from "./disk_space.ts";
 
 /** Where pictures go when nobody says. */
-export const DEFAULT_OUT = "output.png";
+const DEFAULT_OUT = "output.png";
 
 /** Paths of `count` pictures: `a.png`, `a_2.png`, `a_3.png` … */
 export function outputPaths(out: string, count: number): string[] {
@@ -64,7 +64,8 @@ const IN_FOLDER = "output_%04d.png";
  */
 export async function pictureOutput(choice: OutputChoice): Promise<PictureOutput> {
   const { fallback = DEFAULT_OUT, force = false, begin, count = 1, endings } = choice;
-  const out = choice.out === undefined || choice.out === "" ? fallback : await fileWithin(choice.out);
+  const named = choice.out !== undefined && choice.out !== "";
+  const out = named ? await fileWithin(choice.out) : fallback;
   const patterns = [...out.matchAll(NUMBER)];
   if (patterns.length > 1) {
     throw new LssgenError(
@@ -82,21 +83,12 @@ export async function pictureOutput(choice: OutputChoice): Promise<PictureOutput
     patterns.length === 0
       ? suffixed(out, i)
       : out.replace(NUMBER, (_, zero, width) => String(i).padStart(Number(width), zero || " "));
-  const there = async (i: number): Promise<boolean> => await stat(name(i)) !== undefined;
   let at = begin ?? 0;
   if (!force && patterns.length > 0 && begin === undefined) at = await afterLast(out, name);
-  if (!force && choice.out === undefined) { while (await there(at)) at++; }
+  if (!force && !named) { while (await stat(name(at)) !== undefined) at++; }
   await checkOutput(name(at + count - 1), { endings });
-  if (!force) {
-    for (let i = at; i < at + count; i++) {
-      if (!await there(i)) continue;
-      throw new LssgenError(
-        "bad_option",
-        `Cannot write "${name(i)}": it is there already; --force overwrites it, --out takes another name` +
-          (patterns.length > 0 ? "" : ", and a name with %d is numbered"),
-      );
-    }
-  }
+  const hint = patterns.length > 0 ? "" : ", and a name with %d is numbered";
+  for (let i = at; i < at + count; i++) await checkFree(name(i), force, hint);
   return {
     get next() {
       return name(at);
@@ -255,13 +247,14 @@ async function nameIfFree(aside: string, path: string): Promise<boolean> {
 /**
  * Refuses a file that is there already.
  *
+ * @param hint What else can be done, for the message.
  * @throws {LssgenError} `bad_option`.
  */
-export async function checkFree(path: string, force: boolean | undefined): Promise<void> {
+export async function checkFree(path: string, force = false, hint = ""): Promise<void> {
   if (force || await stat(path) === undefined) return;
   throw new LssgenError(
     "bad_option",
-    `Cannot write "${path}": it is there already; --force overwrites it, --out takes another name`,
+    `Cannot write "${path}": it is there already; --force overwrites it, --out takes another name${hint}`,
   );
 }
 
