@@ -13,12 +13,8 @@ import { freeBytes } from "./disk_space.ts";
 /** Where pictures go when nobody says. */
 const DEFAULT_OUT = "output.png";
 
-/** Paths of `count` pictures: `a.png`, `a_2.png`, `a_3.png` … */
-export function outputPaths(out: string, count: number): string[] {
-  return Array.from({ length: count }, (_, i) => suffixed(out, i));
-}
-
-function suffixed(out: string, i: number): string {
+/** The path of a picture, counted from 0: `a.png`, `a_2.png`, `a_3.png` … */
+export function suffixed(out: string, i: number): string {
   const extension = extname(out);
   const stem = out.slice(0, out.length - extension.length);
   return i === 0 ? out : `${stem}_${i + 1}${extension}`;
@@ -104,6 +100,7 @@ export async function pictureOutput(choice: OutputChoice): Promise<PictureOutput
 
 /** A folder as the pattern of its pictures. */
 async function fileWithin(out: string): Promise<string> {
+  checkLength(out, "--out");
   const folder = /[\\/]$/.test(out);
   if (!folder && !(await stat(out))?.isDirectory) return out;
   if (folder) {
@@ -135,8 +132,6 @@ async function afterLast(pattern: string, name: (i: number) => string): Promise<
 export interface PlannedOutput {
   /** Its option, for messages. Default `--out`. */
   readonly option?: string;
-  /** Pictures, whose names {@linkcode outputPaths} numbers. Default 1. */
-  readonly count?: number;
   /** Bytes that a file may have: so many have to fit on the disk. Default 64 KiB. */
   readonly bytes?: number;
   /** Endings that the name may have. Default those of {@linkcode WRITTEN_FORMATS}. */
@@ -145,6 +140,17 @@ export interface PlannedOutput {
 
 /** Longest name of a file that Linux, macOS and Windows take, in bytes. */
 const MAX_NAME_BYTES = 255;
+
+/** Refuses a name that the system would not even look for. */
+function checkLength(path: string, option: string): void {
+  const name = basename(path);
+  const length = new TextEncoder().encode(name).length;
+  if (length <= MAX_NAME_BYTES) return;
+  throw new LssgenError(
+    "bad_option",
+    `Cannot write "${name}": the name has ${length} bytes, at most ${MAX_NAME_BYTES} are possible; give a shorter ${option}`,
+  );
+}
 
 /**
  * Finds out before any work whether `out` can be written: a file of its size is written beside it and removed. Files that
@@ -155,8 +161,7 @@ const MAX_NAME_BYTES = 255;
  */
 export async function checkOutput(
   out: string,
-  { count = 1, bytes = 2 ** 16, option = "--out", endings = Object.keys(WRITTEN_FORMATS) }: PlannedOutput =
-    {},
+  { bytes = 2 ** 16, option = "--out", endings = Object.keys(WRITTEN_FORMATS) }: PlannedOutput = {},
 ): Promise<void> {
   if (!endings.includes(extname(out).toLowerCase())) {
     throw new LssgenError(
@@ -165,14 +170,7 @@ export async function checkOutput(
         (endings.length > 1 ? ", or a folder" : ""),
     );
   }
-  const last = basename(outputPaths(out, count).at(-1)!);
-  const length = new TextEncoder().encode(last).length;
-  if (length > MAX_NAME_BYTES) {
-    throw new LssgenError(
-      "bad_option",
-      `Cannot write "${last}": the name has ${length} bytes, at most ${MAX_NAME_BYTES} are possible; give a shorter ${option}`,
-    );
-  }
+  checkLength(out, option);
   if ((await stat(out))?.isDirectory) {
     throw new LssgenError("bad_option", `Cannot write "${out}": it is a folder, ${option} expects a file`);
   }
