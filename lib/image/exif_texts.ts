@@ -111,11 +111,15 @@ export function readExif(tiff: Uint8Array): ExifTexts {
   if (!opened) return {};
   const { view, little, first } = opened;
   const texts: { parameters?: string; lssgen?: string; Software?: string } = {};
-  const walk = (at: number, depth: number): void => {
-    for (const place of entriesAt(opened, at)) {
+  let below = false;
+  const read = (directory: number): void => {
+    for (const place of entriesAt(opened, directory)) {
       const tag = view.getUint16(place, little);
       const value = view.getUint32(place + 8, little);
-      if (tag === EXIF_IFD && depth === 0) walk(value, 1);
+      if (tag === EXIF_IFD && !below) {
+        below = true; // The first one counts: a hostile file names thousands, each with thousands of entries.
+        read(value);
+      }
       const bytes = view.getUint32(place + 4, little);
       if (bytes > MAX_TEXT_BYTES || (tag !== USER_COMMENT && tag !== MAKER_NOTE && tag !== SOFTWARE)) {
         continue;
@@ -128,13 +132,14 @@ export function readExif(tiff: Uint8Array): ExifTexts {
       if (tag === SOFTWARE) texts.Software ??= latin1(data).replace(/\0.*$/s, "");
     }
   };
-  walk(first, 0);
+  read(first);
   return texts;
 }
 
 function markedText(data: Uint8Array): string | undefined {
-  const text = new TextDecoder().decode(data);
-  return text.startsWith(MARK) ? text.slice(MARK.length) : undefined;
+  // Cameras write megabytes there, and hostile files name them thousands of times over.
+  if (latin1(data.subarray(0, MARK.length)) !== MARK) return undefined;
+  return new TextDecoder().decode(data.subarray(MARK.length));
 }
 
 /** UserComment: ASCII, or UTF-16 in the order that makes more of its characters plain letters. */
