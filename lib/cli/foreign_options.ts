@@ -80,7 +80,7 @@ const PUBLIC = "no tunnel is opened; --host 0.0.0.0 with --token lets the networ
 const LOGIN =
   "LSSGEN_TOKEN=SECRET in the environment; clients send it as Basic password with any name, or as Bearer";
 const CONVERTED =
-  "quantised weights are made once: `convert IN --type q4_k -o OUT.gguf`, then --model OUT.gguf";
+  "--type q4_k quantises weights as they are read; `convert IN --type q4_k -o OUT.gguf` does it once for all";
 const METADATA = "`generate --from PNG` reads a picture's parameters, `/sdapi/v1/png-info` too";
 const LORA_LISTS = "one --lora FILE:SCALE for each";
 const EIGHT_BIT = "f16 and f32 are computed with; weights of 8 bits stay as their file has them (`convert`)";
@@ -125,7 +125,7 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     of: "stable-diffusion.cpp",
     names: "--lora-apply-mode",
     value: true,
-    note: "LoRAs are added to the weights as they are loaded, quantised ones too",
+    note: "LoRAs are added to the weights as they are loaded, and computed beside those that stay quantised",
   },
   {
     of: "stable-diffusion.cpp",

@@ -30,6 +30,8 @@ export class ProgressPrinter {
   private shownAt = -Infinity;
   /** Characters of the line that is there. */
   private drawn = 0;
+  /** That line before it was cut. */
+  private line = "";
   private picture = 0;
   private pictures = 1;
 
@@ -50,16 +52,14 @@ export class ProgressPrinter {
 
   /** The line again, after the terminal changed its size. */
   resized(): void {
-    if (this.drawn > 0 && this.again) this.draw(this.again);
+    if (this.drawn > 0) this.draw(this.line);
   }
-
-  private again = "";
 
   private draw(line: string): void {
     const { columns } = this.output;
     // What was drawn on a wider terminal now takes several rows.
     const rows = Math.max(0, Math.ceil(this.drawn / columns) - 1);
-    this.again = line;
+    this.line = line;
     const text = [...line].slice(0, columns - 1).join("");
     this.output.write(`${rows > 0 ? `\x1b[${rows}A` : ""}\r${rows > 0 ? "\x1b[J" : "\x1b[2K"}${text}`);
     this.drawn = text.length;
