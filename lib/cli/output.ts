@@ -81,7 +81,7 @@ export async function pictureOutput(choice: OutputChoice): Promise<PictureOutput
       : out.replace(NUMBER, (_, zero, width) => String(i).padStart(Number(width), zero || " "));
   let at = begin ?? 0;
   if (!force && patterns.length > 0 && begin === undefined) at = await afterLast(out, name);
-  if (!force && !named) { while (await stat(name(at)) !== undefined) at++; }
+  if (!force && choice.out === undefined) { while (await stat(name(at)) !== undefined) at++; }
   await checkOutput(name(at + count - 1), { endings });
   const hint = patterns.length > 0 ? "" : ", and a name with %d is numbered";
   for (let i = at; i < at + count; i++) await checkFree(name(i), force, hint);

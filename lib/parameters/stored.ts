@@ -117,7 +117,8 @@ export function readStored(
     const found: Record<string, unknown> = {};
     for (const [key, type] of Object.entries(types)) {
       const value = fields[key];
-      if (value === undefined || value === null) continue;
+      // No version wrote a list that is null.
+      if (value === undefined || (value === null && type !== "strings")) continue;
       if (!fits(value, type)) throw refused(`its "${key}" is no ${NOUNS[type]}`);
       found[key] = value;
     }
