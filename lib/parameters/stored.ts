@@ -143,5 +143,6 @@ const NOUNS: Readonly<Record<Stored, string>> = {
 function fits(value: unknown, type: Stored): boolean {
   if (type === "numbers") return Array.isArray(value) && value.every((v) => typeof v === "number");
   if (type === "strings") return Array.isArray(value) && value.every((v) => typeof v === "string");
+  // deno-lint-ignore valid-typeof -- the name of a type as `typeof` spells it
   return typeof value === type;
 }
