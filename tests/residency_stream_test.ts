@@ -7,11 +7,11 @@ import { Weights } from "../lib/models/weights.ts";
 import { linear } from "../lib/ops/linear.ts";
 import { HostMemory } from "../lib/residency/host_memory.ts";
 import { KeptSource } from "../lib/residency/kept_source.ts";
-import type { TensorSource } from "../lib/residency/source.ts";
 import { slotBytes, Stream, Unit } from "../lib/residency/stream.ts";
 import { WeightStore } from "../lib/residency/store.ts";
 import type { Transfer } from "../lib/residency/transfers.ts";
 import { USUAL_ADAPTER } from "../lib/pipelines/memory.ts";
+import type { Checkpoint } from "../lib/weights/types.ts";
 import { deviceReading } from "./devices.ts";
 
 /** A unit of so many bytes whose reads and writes are noted. */
@@ -138,7 +138,7 @@ Deno.test("streamed matrices that f16 does not hold are f32, as those that stay,
       { length: N * K },
       (_, i) => Math.sin(i + 100 * layer) * (layer === 1 && i === 7 ? 1e6 : 1),
     );
-  const source: TensorSource = {
+  const source: Checkpoint = {
     name: "test",
     names: () => ["l0.weight", "l1.weight", "l2.weight"],
     info: (name) => name.endsWith("weight") ? { shape: [N, K], dtype: "F32" } : undefined,
@@ -172,7 +172,7 @@ Deno.test("streamed matrices that f16 does not hold are f32, as those that stay,
 Deno.test("host memory keeps what was read until it is full, and never what a caller lends", async () => {
   let reads = 0;
   const lent = new Uint8Array(64);
-  const source: TensorSource = {
+  const source: Checkpoint = {
     name: "test",
     names: () => ["a", "b"],
     info: () => ({ shape: [64], dtype: "F32" }),

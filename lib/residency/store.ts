@@ -11,11 +11,12 @@ import { streamedOf } from "../gpu/streamed.ts";
 import { isQuantised, QUANTISED, type QuantisedName } from "../ops/quantised.ts";
 import { elements, sixteens } from "../tensor.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
+import type { Checkpoint } from "../weights/types.ts";
 import { KeptSource } from "./kept_source.ts";
-import type { TensorSource, WeightOptions } from "./source.ts";
 import { Stream, Unit } from "./stream.ts";
 import { runTransfers, type Transfer } from "./transfers.ts";
 import { type PlainType, Upload } from "./upload.ts";
+import type { WeightOptions } from "./weight_options.ts";
 
 /** Quantised matrices that take no more than this as f16 are expanded when they are loaded. */
 const EXPANDED_BYTES = 512 << 20;
@@ -40,14 +41,14 @@ export class WeightStore {
   private readonly buffers: GPUBuffer[] = [];
 
   /** @param source Checkpoint. @param device Where the weights go. @param options Storage type, progress. */
-  constructor(source: TensorSource, readonly device: Device, readonly options: WeightOptions) {
+  constructor(source: Checkpoint, readonly device: Device, readonly options: WeightOptions) {
     const { host } = options.streaming ?? {};
     this.kept = host && !device.rehearses ? new KeptSource(source, host) : undefined;
     this.source = this.kept ?? source;
   }
 
   /** Checkpoint. */
-  readonly source: TensorSource;
+  readonly source: Checkpoint;
   private readonly kept: KeptSource | undefined;
 
   /**

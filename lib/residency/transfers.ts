@@ -9,7 +9,7 @@ import { QUANTISED } from "../ops/quantised.ts";
 import { elements } from "../tensor.ts";
 import type { RowRange } from "../weights/safetensors.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
-import type { TensorSource } from "./source.ts";
+import type { Checkpoint } from "../weights/types.ts";
 import { PIECE, PLAIN_BYTES, type PlainType, type Stored, type Upload } from "./upload.ts";
 
 /** Something to read and hand to the GPU. */
@@ -86,7 +86,7 @@ const NONE = new Uint8Array(0);
 const STORED: Readonly<Record<string, PlainType>> = { F32: "f32", F16: "f16", BF16: "bf16" };
 
 /** The type of a tensor's values as they are read: stored ones, where the GPU can convert them, else f32. */
-export function typeOnTheWay(source: TensorSource, name: string): PlainType {
+export function typeOnTheWay(source: Checkpoint, name: string): PlainType {
   return STORED[source.info(name)?.dtype ?? ""] ?? "f32";
 }
 
@@ -107,7 +107,7 @@ export function storedBytes({ shape, dtype }: { shape: readonly number[]; dtype:
  * @param write Takes `count` rows from `first` on.
  */
 export function valueTransfers(
-  source: TensorSource,
+  source: Checkpoint,
   name: string,
   rows: number,
   unit: number,
@@ -161,7 +161,7 @@ export function byteTransfers(
 
 /** Rows of a tensor, a piece at a time. */
 function cut(
-  source: TensorSource,
+  source: Checkpoint,
   name: string,
   rows: number,
   rowBytes: number,
