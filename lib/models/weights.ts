@@ -27,8 +27,8 @@ import {
   typeOnTheWay,
   valueTransfers,
 } from "../residency/transfers.ts";
-import { PLAIN_BYTES, type Upload } from "../residency/upload.ts";
-import { elements, sixteens, type Tensor } from "../tensor.ts";
+import type { Upload } from "../residency/upload.ts";
+import { elements, PLAIN_BYTES, sixteens, type Tensor } from "../tensor.ts";
 import type { LowRankChange, StoredForm } from "../weights/stored_form.ts";
 
 /** How a linear layer is stored. */

@@ -9,13 +9,13 @@ import { LssgenError, shortJson } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { streamedOf } from "../gpu/streamed.ts";
 import { isQuantised, QUANTISED, type QuantisedName } from "../ops/quantised.ts";
-import { elements, sixteens } from "../tensor.ts";
+import { elements, type PlainType, sixteens } from "../tensor.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
 import type { Checkpoint } from "../weights/types.ts";
 import { KeptSource } from "./kept_source.ts";
 import { Stream, Unit } from "./stream.ts";
 import { runTransfers, type Transfer } from "./transfers.ts";
-import { type PlainType, Upload } from "./upload.ts";
+import { Upload } from "./upload.ts";
 import type { WeightOptions } from "./weight_options.ts";
 
 /** Quantised matrices that take no more than this as f16 are expanded when they are loaded. */

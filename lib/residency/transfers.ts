@@ -6,11 +6,11 @@
 
 import { AbortedError, LssgenError } from "../errors.ts";
 import { QUANTISED } from "../ops/quantised.ts";
-import { elements } from "../tensor.ts";
+import { elements, PLAIN_BYTES, type PlainType } from "../tensor.ts";
 import type { RowRange } from "../weights/safetensors.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
 import type { Checkpoint } from "../weights/types.ts";
-import { PIECE, PLAIN_BYTES, type PlainType, type Stored, type Upload } from "./upload.ts";
+import { PIECE, type Stored, type Upload } from "./upload.ts";
 
 /** Something to read and hand to the GPU. */
 export interface Transfer {
