@@ -66,4 +66,4 @@ export { layerNorm, type LayerNormOptions, rmsNorm } from "./lib/ops/norm.ts";
 export { packLatents, type PatchOrder, unpackLatents } from "./lib/ops/pack.ts";
 export { qkNormRope, type QkNormRopeOptions, type QkNorms } from "./lib/ops/qk_norm_rope.ts";
 export { resample, type ResampleMode, type ResampleOptions } from "./lib/ops/resample.ts";
-export { type Dtype, elements, type Rows, rows, type Tensor } from "./lib/tensor.ts";
+export { type Dtype, elements, type PlainType, type Rows, rows, type Tensor } from "./lib/tensor.ts";

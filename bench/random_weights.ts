@@ -7,15 +7,15 @@
 
 import type { Device } from "../lib/gpu/device.ts";
 import { Weights } from "../lib/models/weights.ts";
-import type { TensorSource } from "../lib/residency/source.ts";
 import { WeightStore } from "../lib/residency/store.ts";
 import { elements } from "../lib/tensor.ts";
+import type { Checkpoint } from "../lib/weights/types.ts";
 
 /** Values before they repeat: a prime, so that rows of weights differ. */
 const PERIOD = 65_521;
 
 /** Answers every name that was declared, with the shape it was declared with. */
-class RandomSource implements TensorSource {
+class RandomSource implements Checkpoint {
   readonly name = "random weights";
   private readonly shapes = new Map<string, readonly number[]>();
   private readonly pools = new Map<number, Float16Array<ArrayBuffer>>();

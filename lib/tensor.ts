@@ -10,6 +10,15 @@ export type Dtype = "f32" | "f16";
 /** Bytes of one element. */
 export const DTYPE_BYTES: Readonly<Record<Dtype, number>> = { f32: 4, f16: 2 };
 
+/** Types of stored values that kernels read as they are. */
+export type PlainType = "f32" | "f16" | "bf16";
+
+/** Bytes of one such value. */
+export const PLAIN_BYTES: Readonly<Record<PlainType, number>> = { f32: 4, f16: 2, bf16: 2 };
+
+/** Numbers of these types in shaders: `W_TYPE`, `FROM`, `TO`, `CHANGE_TYPE`, … */
+export const PLAIN_CODES: Readonly<Record<PlainType, number>> = { f32: 0, f16: 1, bf16: 2 };
+
 /**
  * Dense row-major numbers in a GPU buffer. Sequences are [B, N, C]; pictures and latents are
  * channels-last, [B, H, W, C], so that a 1×1 convolution is a matmul and tokens need no transpose.

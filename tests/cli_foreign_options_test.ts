@@ -99,6 +99,7 @@ Deno.test("options that we have not are refused by their name, with what to do",
     [["serve", "--api-auth", "a:b"], "LSSGEN_TOKEN"],
     [["--video-frames", "16"], "videos"],
     [["--ckpt"], "needs a value"],
+    [["--no-half=false"], 'takes no value, got "false"'],
     [["--slg-scale", "2.5"], "not supported"],
   ];
   for (const [args, words] of cases) assertStringIncludes(refusal(...args), words);

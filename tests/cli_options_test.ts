@@ -2,8 +2,8 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/a
 import { LssgenError } from "../lib/errors.ts";
 import { nearest } from "../lib/nearest.ts";
 import { fileFolder } from "../lib/cli/files.ts";
-import { GROUPS, helpText } from "../lib/cli/help.ts";
-import { OPTIONS, parseOptions } from "../lib/cli/options.ts";
+import { helpText } from "../lib/cli/help.ts";
+import { OPTION_GROUPS, OPTIONS, parseOptions } from "../lib/cli/options.ts";
 import type { CommandName } from "../lib/cli/options.ts";
 import { readModelInfo } from "../lib/pipelines/text_to_image.ts";
 
@@ -151,7 +151,7 @@ Deno.test("nearest() prefers the fewest edits and gives up on strangers", () => 
 Deno.test("the help is grouped by purpose, and no option is left without a group", () => {
   const all = new Set(OPTIONS.flatMap(({ commands }) => commands));
   for (const command of all) assert(!helpText(command).includes("\nOther:\n"), command);
-  const names = GROUPS.flatMap(([, names]) => names.split(" "));
+  const names = Object.values(OPTION_GROUPS).flat().map(({ name }) => name);
   assertEquals(new Set(names).size, names.length);
   const text = helpText("generate");
   const order = ["What to draw:", "Model:", "Sampling:", "From a picture:", "Files:"].map((title) =>

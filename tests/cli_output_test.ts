@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { LssgenError } from "../lib/errors.ts";
-import { checkOutput, outputPaths, pictureOutput, writeWhole } from "../lib/cli/output.ts";
+import { checkOutput, pictureOutput, suffixed, writeWhole } from "../lib/cli/output.ts";
 import { printable } from "../lib/cli/terminal.ts";
 
 async function inFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -18,8 +18,8 @@ function names(folder: string): string[] {
 }
 
 Deno.test("several pictures are numbered from the second on", () => {
-  assertEquals(outputPaths("d.x/a.png", 3), ["d.x/a.png", "d.x/a_2.png", "d.x/a_3.png"]);
-  assertEquals(outputPaths("a.png", 1), ["a.png"]);
+  assertEquals([0, 1, 2].map((i) => suffixed("d.x/a.png", i)), ["d.x/a.png", "d.x/a_2.png", "d.x/a_3.png"]);
+  assertEquals(suffixed("a.png", 0), "a.png");
 });
 
 Deno.test("an output that cannot be written is refused before the work, with nothing made", async () => {
@@ -52,7 +52,7 @@ Deno.test("names as long as a disk takes are written, longer ones are refused be
     const cases: [number, number, string][] = [[256, 1, "256 bytes"], [254, 12, "257 bytes"]];
     for (const [length, count, words] of cases) {
       const path = join(folder, `${"n".repeat(length - 4)}.png`);
-      await assertRejects(() => checkOutput(path, { count }), LssgenError, words);
+      await assertRejects(() => pictureOutput({ out: path, count }), LssgenError, words);
     }
     await assertRejects(
       () => checkOutput(join(folder, `${"ü".repeat(126)}.png`), {}),

@@ -118,6 +118,8 @@ Deno.test({
         }).output();
         const said = new TextDecoder().decode(stdout);
         assert(code === 0 && !said.includes("requests"), said);
+        // Control sequences of our own are drawn, not spelled out.
+        assert(!said.includes("\\u001b"), said);
       }
     } finally {
       await Deno.remove(folder, { recursive: true });

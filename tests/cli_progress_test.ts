@@ -2,6 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { WholeProgress } from "../lib/pipelines/whole_progress.ts";
 import type { Progress } from "../lib/pipelines/types.ts";
 import type { Plan } from "../lib/scaling/types.ts";
+import { BytesProgress } from "../lib/cli/bytes_progress.ts";
 import { duration, progressLine, ProgressPrinter } from "../lib/cli/progress.ts";
 
 function printer(tty: boolean, columns = 120) {
@@ -137,6 +138,34 @@ Deno.test("a terminal that changes its size gets lines of its width, and the row
   size.columns = 80;
   shown.show({ ...STEP, step: 4 });
   assert(written[2].startsWith("\r\x1b[2K"));
+});
+
+Deno.test("bytes on a terminal are one line that is drawn, cut to its width; a file's name moves no cursor", () => {
+  const [drawn, noted]: string[][] = [[], []];
+  let now = 0;
+  const terminal = {
+    tty: true,
+    columns: 100,
+    draw: (text: string) => void drawn.push(text),
+    note: (text: string) => void noted.push(text),
+  };
+  const shown = new BytesProgress("convert", terminal, () => now);
+  shown.show(1, 4, "a\x1b[2Jb");
+  terminal.columns = 30;
+  now = 1000;
+  shown.show(2, 4, "c");
+  shown.end();
+  shown.end();
+  assertEquals(noted, []);
+  assertEquals(drawn.length, 3);
+  assert(
+    drawn[0].startsWith("\r\x1b[2Kconvert  ") && drawn[0].endsWith("a\\u001b[2Jb"),
+    JSON.stringify(drawn[0]),
+  );
+  // The first line takes several rows of the narrow terminal.
+  // deno-lint-ignore no-control-regex -- it is what is looked for
+  assert(/^\x1b\[\d+A\r\x1b\[Jconvert {2}█+░+$/.test(drawn[1]), JSON.stringify(drawn[1]));
+  assertEquals(drawn[2], "\r\x1b[2K");
 });
 
 Deno.test("the share of a run weighs stages and decoding by FLOPs, over all its pictures", () => {

@@ -94,16 +94,14 @@ Deno.test("a planted fault is found, made small, and repeated from its file and 
 });
 
 Deno.test("an input that takes far more memory than its size is a fault, and is made small", async () => {
-  const kept: Uint8Array[] = [];
   const greedy: Target = {
     ...PLANTED,
     name: "greedy",
     run(input) {
-      kept.length = 0;
-      if (textOf(input, "a.txt").includes("<")) kept.push(new Uint8Array(100 * 2 ** 20));
+      if (textOf(input, "a.txt").includes("<")) new Uint8Array(100 * 2 ** 20);
     },
   };
-  const { failures } = await runCases(greedy, 3, 0, { inputs: 200 });
+  const { failures } = await runCases(greedy, 3, 0, { inputs: 64 });
   assertEquals(failures.map(({ kind }) => kind), ["memory"]);
   assertEquals(textOf(failures[0].input, "a.txt"), "<");
   const again = await minimised(greedy, failures[0].input, failures[0]);

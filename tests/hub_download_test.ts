@@ -47,6 +47,7 @@ async function withHub(settings: HubSettings, use: (bench: Bench) => Promise<voi
     tty: false,
     columns: 80,
     note: (text) => void said.push(text),
+    draw: () => {},
   });
   const root = join(cache, "models--acme--tiny-sd");
   try {
@@ -359,7 +360,7 @@ Deno.test("who stops a download goes on from there", async () => {
     const { hub, fetch } = bench;
     const controller = new AbortController();
     let there = 0;
-    const show = new BytesProgress("download", { tty: true, columns: 80, note: () => {} });
+    const show = new BytesProgress("download", { tty: true, columns: 80, note: () => {}, draw: () => {} });
     show.show = (done) => {
       there = done;
       if (done > TOTAL / 2) controller.abort();
@@ -553,6 +554,7 @@ Deno.test("progress tells bytes, their speed and the time left", () => {
     tty: false,
     columns: 80,
     note: (text) => void lines.push(text),
+    draw: () => {},
   }, () => now);
   for (now = 0; now <= 30_000; now += 500) printer.show(now * 1000, 30_000_000);
   printer.show(30_000_000, 30_000_000);

@@ -89,6 +89,24 @@ Deno.test("Exif of others is read in both byte orders, and what is damaged count
   readExif(circle);
 });
 
+Deno.test("a directory of 65535 notes of 8 MiB, or of as many directories, is read once", () => {
+  for (const tag of [0x927c, 0x8769]) {
+    const [directory, count, note] = [8, 65535, 8 << 20];
+    const notes = directory + 2 + 12 * count;
+    const exif = new Uint8Array(notes + note).fill(0xe9);
+    const view = new DataView(exif.buffer);
+    view.setUint32(0, 0x4d4d002a);
+    view.setUint32(4, directory);
+    view.setUint16(directory, count);
+    for (let place = directory + 2; place < notes; place += 12) {
+      view.setUint16(place, tag);
+      view.setUint32(place + 4, note);
+      view.setUint32(place + 8, tag === 0x8769 ? directory : notes);
+    }
+    assertEquals(Object.values(readExif(exif)).filter((text) => text !== undefined), []);
+  }
+});
+
 Deno.test("what a format cannot hold is refused by name", async () => {
   const long = { parameters: "x".repeat(40_000) };
   const error = await assertRejects(

@@ -165,3 +165,20 @@ Deno.test("pictures without settings, and damaged ones, are refused by name; rin
     assertEquals(error.code, "bad_file");
   }
 });
+
+Deno.test("megabytes of blanks, digits, one word or links end, and are read as what they are", () => {
+  const many = 4 << 20;
+  const blanks = `a${" ".repeat(many)}b`;
+  const fields = (line: string) => read({ parameters: `${blanks}\nSteps: 1, ${line}` }).request;
+  assertEquals(fields("x".repeat(1 << 20)), { prompt: blanks, steps: 1 });
+  assertEquals(fields(`${" ".repeat(1 << 20)}Seed: 7`), { prompt: blanks, steps: 1, seed: 7 });
+  const path = `a:${"1".repeat(1 << 19)}x`;
+  assertEquals(read({ lssgen: JSON.stringify({ loras: [path] }) }).loras, [{ name: path, scale: 1 }]);
+  // A node with more links than a call has arguments, behind thousands of samplers.
+  const links = Object.fromEntries(Array.from({ length: 150_000 }, (_, i) => [i, ["wide", 0]]));
+  const graph: Record<string, unknown> = { wide: { class_type: "A", inputs: links } };
+  for (let i = 0; i < 20_000; i++) {
+    graph[`s${i}`] = { class_type: "KSampler", inputs: { latent_image: ["wide", 0], steps: 9 } };
+  }
+  assertEquals(read({ prompt: JSON.stringify(graph) }).request, { prompt: "", steps: 9 });
+});

@@ -9,6 +9,9 @@ import { openDevice } from "../lib/gpu/device.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest, Pipeline, PipelineOptions } from "../lib/pipelines/types.ts";
 import { bytesOf, type ByteSource } from "../lib/weights/bytes.ts";
+import { openCheckpoint } from "../lib/weights/checkpoint.ts";
+import { typeRules, writableType } from "../lib/weights/convert.ts";
+import { retyped } from "../lib/weights/retyped.ts";
 import { openSafetensors, writeSafetensors } from "../lib/weights/safetensors.ts";
 import { pictureFile } from "../lib/parameters/picture.ts";
 import { ImageServer } from "../lib/server/server.ts";
@@ -221,4 +224,32 @@ Deno.test("--lora-model-dir: a name is a file's, alone or below folders, and nev
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("a LoRA that needs a weight's values is said to expand it also where the weight is quantised as it is read", async () => {
+  using device = await openDevice();
+  const [weightType, weightTypeRules] = ["q8_0", ".=q8_0"];
+  const unet = retyped(await openCheckpoint(model, "unet"), "unet", {
+    type: writableType(weightType),
+    rules: typeRules(weightTypeRules),
+  });
+  const name = "down_blocks.0.attentions.0.transformer_blocks.0.ff.net.2.weight";
+  assertEquals(unet.info(name)!.dtype, "Q8_0");
+  const { shape } = unet.info(name)!;
+  const difference = bytesOf(
+    "difference.safetensors",
+    writeSafetensors([{
+      ...{ name: `unet.${name.replace(/\.weight$/, "")}.diff`, shape },
+      data: new Float32Array(shape[0] * shape[1]).fill(0.01),
+    }]),
+  );
+  const warned = async (more: PipelineOptions): Promise<boolean> => {
+    await using pipeline = await createPipeline(model, {
+      ...{ device, dtype: "f32", loras: [{ file: difference }] },
+      ...more,
+    });
+    return (await draw(pipeline, "a fox")).warnings.some((text) => text.includes("1 quantised weights"));
+  };
+  assertEquals(await warned({ weightType, weightTypeRules }), true);
+  assertEquals(await warned({}), false);
 });

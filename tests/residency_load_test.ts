@@ -6,10 +6,10 @@ import { Recorder } from "../lib/gpu/recorder.ts";
 import { Weights } from "../lib/models/weights.ts";
 import { packConv } from "../lib/ops/conv2d.ts";
 import type { PlainMatrix } from "../lib/ops/linear.ts";
-import type { TensorSource } from "../lib/residency/source.ts";
 import { WeightStore } from "../lib/residency/store.ts";
 import { toF32 } from "../lib/weights/dtypes.ts";
 import type { RowRange } from "../lib/weights/safetensors.ts";
+import type { Checkpoint } from "../lib/weights/types.ts";
 import { numbers } from "./devices.ts";
 
 interface Stored {
@@ -19,7 +19,7 @@ interface Stored {
 }
 
 /** Tensors in memory, which says which reads there were. */
-class Source implements TensorSource {
+class Source implements Checkpoint {
   readonly name = "test.safetensors";
   readonly reads: string[] = [];
   constructor(readonly tensors: Readonly<Record<string, Stored>>) {}
@@ -298,14 +298,14 @@ Deno.test("a load that fails on its way frees what it had made, and the device g
     "a.weight": stored("F16", [8, 8], values(64, 1)),
     "b.weight": stored("F16", [8, 8], values(64, 2)),
   });
-  const broken: TensorSource = {
+  const broken: Checkpoint = {
     name: source.name,
     names: source.names,
     info: source.info,
     readF32: (name) => source.readF32(name),
     read: (name, rows) => name === "b.weight" ? Promise.reject(new Error("disk")) : source.read(name, rows),
   };
-  const load = async (from: TensorSource) => {
+  const load = async (from: Checkpoint) => {
     using store = new WeightStore(from, device, { dtype: "f16" });
     for (const name of ["a", "b"]) new Weights(store).linear(name, 8, 8, { bias: false });
     try {

@@ -7,11 +7,14 @@ import { Weights } from "../lib/models/weights.ts";
 import { linear } from "../lib/ops/linear.ts";
 import { HostMemory } from "../lib/residency/host_memory.ts";
 import { KeptSource } from "../lib/residency/kept_source.ts";
-import type { TensorSource } from "../lib/residency/source.ts";
 import { slotBytes, Stream, Unit } from "../lib/residency/stream.ts";
 import { WeightStore } from "../lib/residency/store.ts";
-import type { Transfer } from "../lib/residency/transfers.ts";
+import { storedBytes, type Transfer } from "../lib/residency/transfers.ts";
 import { USUAL_ADAPTER } from "../lib/pipelines/memory.ts";
+import { ConfigReader } from "../lib/weights/model_folder.ts";
+import type { Checkpoint } from "../lib/weights/types.ts";
+import { randomComponent } from "../tools/synthesize.ts";
+import { MODELS } from "../tools/synthesize/models.ts";
 import { deviceReading } from "./devices.ts";
 
 /** A unit of so many bytes whose reads and writes are noted. */
@@ -138,7 +141,7 @@ Deno.test("streamed matrices that f16 does not hold are f32, as those that stay,
       { length: N * K },
       (_, i) => Math.sin(i + 100 * layer) * (layer === 1 && i === 7 ? 1e6 : 1),
     );
-  const source: TensorSource = {
+  const source: Checkpoint = {
     name: "test",
     names: () => ["l0.weight", "l1.weight", "l2.weight"],
     info: (name) => name.endsWith("weight") ? { shape: [N, K], dtype: "F32" } : undefined,
@@ -169,10 +172,25 @@ Deno.test("streamed matrices that f16 does not hold are f32, as those that stay,
   assertEquals(Stream.of(device).bytes, 0);
 });
 
+Deno.test("SD3.5's table of positions stays where all else streams: a step reads little of it, and slots need not hold it", () => {
+  using device = new IdleDevice(USUAL_ADAPTER);
+  const { build, config } = MODELS["sd3.5-medium"].components.transformer;
+  const source = randomComponent("transformer", { build, config, class: ["", ""] }, "F16", 0);
+  using store = new WeightStore(source, device, {
+    dtype: "f16",
+    streaming: { resident: () => 0, slots: 2, slotBytes: 0 },
+  });
+  build!(new Weights(store), new ConfigReader("config.json", config));
+  store.pretend();
+  const table = storedBytes(source.info("pos_embed.pos_embed")!);
+  assert(store.bytes > table, `${store.bytes} bytes stay`);
+  assert(Stream.of(device).bytes < table, `${Stream.of(device).bytes} bytes of slots`);
+});
+
 Deno.test("host memory keeps what was read until it is full, and never what a caller lends", async () => {
   let reads = 0;
   const lent = new Uint8Array(64);
-  const source: TensorSource = {
+  const source: Checkpoint = {
     name: "test",
     names: () => ["a", "b"],
     info: () => ({ shape: [64], dtype: "F32" }),

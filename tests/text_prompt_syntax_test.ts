@@ -156,3 +156,9 @@ Deno.test("BREAK behind a full row adds none, and T5 reads on behind it", async 
   const t5 = await tokenizer("tokenizer_3");
   assertEquals(weightedRow(t5, "red fox BREAK blue house", 20), weightedRow(t5, "red fox blue house", 20));
 });
+
+Deno.test("half a million digits that are no number are refused as a multiplier and are words as a weight", () => {
+  const digits = `${"1".repeat(1 << 19)}x`;
+  assertEquals(refusal(`<lora:a:${digits}>`).code, "bad_option");
+  assertEquals(parseWeights(`(a:${digits})`).map(({ text }) => text), [`a:${digits}`]);
+});

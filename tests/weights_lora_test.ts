@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { fileFolder, fileSource } from "../lib/cli/files.ts";
-import { loraSpec } from "../lib/cli/request.ts";
+import { loraSpec } from "../lib/parameters/lora_tags.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";

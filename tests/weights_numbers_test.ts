@@ -40,6 +40,13 @@ Deno.test("scales that are not finite, below 0, or 0 for a whole layer are refus
     const scales = f32([2], 1, scale);
     await assertRejects(() => read({ "a.weight": weight, "a.weight_scale": scales }), LssgenError, "value 2");
   }
+  // Also of weights that stay quantised on the GPU, whose scales are handed on as they are.
+  const kept = memoryFolder(
+    "m",
+    new Map([["a.safetensors", storedFile({ "a.weight": weight, "a.weight_scale": f32([2], 1, NaN) })]]),
+  );
+  const { scales } = (await openCheckpointFile(kept, "a.safetensors")).stored!("a.weight")!;
+  await assertRejects(() => scales!.values(), LssgenError, 'has the scale NaN ("a.weight_scale", value 2)');
   // A row of zeros has the scale 0 in some tools.
   await read({ "a.weight": weight, "a.weight_scale": f32([2], 1, 0) });
 });

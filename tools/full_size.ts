@@ -1,7 +1,7 @@
 /**
  * Draws one picture with a model of full size and says what it took: seconds, bytes of the GPU against the plan, the process's peak.
  *
- *     deno run -A tools/full_size.ts MODEL [--size PIXELS] [--steps N] [--max-vram MIB] [--offload cpu|disk] [--method NAME]
+ *     deno run -A tools/full_size.ts --model MODEL [--size PIXELS] [--steps N] [--max-vram MIB] [--offload cpu|disk] [--method NAME]
  *         [--dtype f32|f16] [--out FILE.png]
  *
  * MODEL is a folder or a single file, as `generate --model` takes it; parts in files of their own as `--diffusion-model` and so on.

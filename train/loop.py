@@ -2,7 +2,7 @@
 
 Time is that of the processor (of two cores; on a GPU, the clock's): a machine that others use makes a run longer, not shorter. A file
 `pause` in LSSGEN_RUNS holds every training until it is removed (SIGSTOP and SIGCONT do too); a file `finish` (or `finish-NAME`, of one part)
-makes the running part lower its rate to nothing over its last two minutes and end; SIGUSR1 saves at once; SIGTERM saves and ends.
+makes the running part lower its rate to nothing over its last two minutes and end, for good (`again-NAME` takes it up again); SIGUSR1 saves at once; SIGTERM saves and ends.
 """
 import copy, json, os, random, signal, sys, time
 import numpy as np
@@ -43,6 +43,9 @@ class Loop:
         self.first, self.paused, self.ending, self.run = self.step, 0.0, None, {}
         self.start, self.looked, self.saved = self.clock(), 0.0, time.time()
         self.asked, self.stopping = False, False
+        if s.get("finished") and not os.path.exists(f"{RUNS}/again-{name}"):
+            print(f"{name}: was finished at step {self.step}", flush=True)
+            sys.exit(0)
         signal.signal(signal.SIGUSR1, lambda *_: setattr(self, "asked", True))
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopping", True))
         random.seed(self.step + int(time.time()))
@@ -96,6 +99,8 @@ class Loop:
     def save(self, model, average, opts=(), **extra):
         state = dict(model={k: v.cpu() for k, v in model.items()}, average={k: v.cpu() for k, v in average.items()}, opts=[o.state_dict() for o in opts],
                      step=self.step, spent=self.spent, log=self.log, **extra)
+        if self.ending is not None and self.share() >= 1:
+            state["finished"] = True
         write(self.path, lambda p: torch.save(state, p))
         self.saved, self.asked = time.time(), False
         if self.stopping:

@@ -25,10 +25,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 PARTS = {
     "text": (["text.py"], None, None, []),
     "vae": (["vae.py"], 150, 8, []),
-    "bind": (["bind.py"], 40, 3, ["text"]),
+    "bind": (["bind.py"], 55, 3, ["text"]),
+    "latents": (["latents.py"], None, None, ["vae", "text"]),
     "judge": (["judge.py"], 40, 3, ["text"]),
-    "latents": (["latents.py"], None, None, ["vae", "bind"]),
-    "denoise": (["denoise.py"], 480, 20, ["latents"]),
+    "denoise": (["denoise.py"], 480, 20, ["latents", "bind"]),
     "upsampler": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
     "export": (["export.py"], None, None, ["upsampler"]),
     "curves": (["curves.py"], None, None, ["export"]),

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { granted } from "./permissions.ts";
+
 /** An interface of this machine, as `Deno.networkInterfaces` has it. */
 export interface Interface {
   /** IPv4 or IPv6. */
@@ -32,6 +34,5 @@ export function reachable(hostname: string, port: number, interfaces: readonly I
 
 /** This machine's interfaces, where the process may ask for them. */
 export function interfaces(): readonly Interface[] {
-  const { state } = Deno.permissions.querySync({ name: "sys", kind: "networkInterfaces" });
-  return state === "granted" ? Deno.networkInterfaces() : [];
+  return granted({ name: "sys", kind: "networkInterfaces" }) ? Deno.networkInterfaces() : [];
 }

@@ -5,6 +5,7 @@
  */
 
 import { bytesText } from "../hub/selection.ts";
+import { LiveLine } from "./live_line.ts";
 import { duration } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -20,7 +21,7 @@ const BAR = 24;
 export class BytesProgress {
   private readonly samples: { at: number; done: number }[] = [];
   private shownAt = -Infinity;
-  private open = false;
+  private readonly line: LiveLine;
   private ended = false;
 
   /**
@@ -32,9 +33,16 @@ export class BytesProgress {
    */
   constructor(
     private readonly verb: string,
-    private readonly terminal: Pick<Terminal, "tty" | "columns" | "note">,
+    private readonly terminal: Pick<Terminal, "tty" | "columns" | "note" | "draw">,
     private readonly now: () => number = () => performance.now(),
-  ) {}
+  ) {
+    this.line = new LiveLine({
+      get columns() {
+        return terminal.columns;
+      },
+      write: (text) => terminal.draw(text),
+    });
+  }
 
   /** A sentence on a line of its own. */
   note(text: string): void {
@@ -60,14 +68,12 @@ export class BytesProgress {
     const speed = now > first.at ? Math.max(0, done - first.done) / (now - first.at) * 1000 : 0;
     const line = bytesLine(this.verb, done, total, speed, what);
     if (!terminal.tty) return terminal.note(`${line}\n`);
-    terminal.note(`\r\x1b[2K${line.slice(0, terminal.columns - 1)}`);
-    this.open = true;
+    this.line.show(line);
   }
 
   /** Clears the line. */
   end(): void {
-    if (this.open) this.terminal.note("\r\x1b[2K");
-    this.open = false;
+    this.line.clear();
   }
 }
 

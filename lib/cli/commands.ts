@@ -108,8 +108,20 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
 
 const NAMES = Object.keys(COMMANDS) as CommandName[];
 
-/** Names of other programs' commands and modes, in lower case: a command of ours, or what to do instead. */
-const FOREIGN: Readonly<Record<string, CommandName | { readonly instead: string }>> = {
+/** A command of ours, or what to do instead. */
+type Meaning = CommandName | { readonly instead: string };
+
+const DRAW: Meaning = { instead: "`generate` draws a picture" };
+const SHOW: Meaning = { instead: "`inspect` shows what a model holds" };
+const TIME: Meaning = { instead: "`compare` times methods, `deno task bench` kernels" };
+const ENLARGE: Meaning = {
+  instead: "pictures are not enlarged; `generate --size N` draws larger ones, from --init-img too",
+};
+const DESCRIBE: Meaning = { instead: "pictures are not described" };
+const VIDEO: Meaning = { instead: "videos are not supported" };
+
+/** Names of other programs' commands and modes, in lower case. */
+const FOREIGN: Readonly<Record<string, Meaning>> = {
   txt2img: "generate",
   text2img: "generate",
   text2image: "generate",
@@ -122,9 +134,7 @@ const FOREIGN: Readonly<Record<string, CommandName | { readonly instead: string 
   webui: "serve",
   server: { instead: "`serve` starts the server" },
   inpaint: { instead: "`generate --init-img PNG --mask PNG` does that" },
-  upscale: {
-    instead: "pictures are not enlarged; `generate --size N` draws larger ones, from --init-img too",
-  },
+  upscale: ENLARGE,
   quantize: "convert",
   quantise: "convert",
   merge: { instead: "models are not merged; --lora applies LoRAs, `convert` puts parts into one file" },
@@ -132,21 +142,19 @@ const FOREIGN: Readonly<Record<string, CommandName | { readonly instead: string 
   metadata: {
     instead: "`inspect` shows what a model holds, `generate --from PNG` reads a picture's parameters",
   },
-  interrogate: { instead: "pictures are not described" },
-  caption: { instead: "pictures are not described" },
-  vid_gen: { instead: "videos are not supported" },
-  "vid-gen": { instead: "videos are not supported" },
-  img2vid: { instead: "videos are not supported" },
+  interrogate: DESCRIBE,
+  caption: DESCRIBE,
+  vid_gen: VIDEO,
+  "vid-gen": VIDEO,
+  img2vid: VIDEO,
+  txt2vid: VIDEO,
   adetailer: { instead: "faces are not redrawn; `generate --init-img PNG --mask PNG` redraws a part" },
   finetune: { instead: "models are not trained here" },
-  txt2vid: { instead: "videos are not supported" },
-  upscale_image: { instead: "pictures are not enlarged; `generate --size N` draws larger ones" },
+  upscale_image: ENLARGE,
   "generate-image": "generate",
   "mflux-generate": "generate",
   "mflux-save": "convert",
-  "mflux-upscale": {
-    instead: "pictures are not enlarged; `generate --size N` draws larger ones, from --init-img too",
-  },
+  "mflux-upscale": ENLARGE,
   "sd-cli": "generate",
   "sd-server": "serve",
   "launch.py": "serve",
@@ -156,28 +164,26 @@ const FOREIGN: Readonly<Record<string, CommandName | { readonly instead: string 
   "txt2img.py": "generate",
   "img2img.py": "generate",
   "invokeai-web": "serve",
-  // Words that also begin prompts: what follows them would be drawn without them.
-  sample: { instead: "`generate` draws a picture" },
-  dream: { instead: "`generate` draws a picture" },
-  imagine: { instead: "`generate` draws a picture" },
-  invoke: { instead: "`generate` draws a picture" },
-  run: { instead: "`generate` draws a picture" },
+};
+
+/** Those that English sentences begin with too: before another word they belong to a prompt. */
+const FOREIGN_WORDS: Readonly<Record<string, Meaning>> = {
+  sample: DRAW,
+  dream: DRAW,
+  imagine: DRAW,
+  invoke: DRAW,
+  run: DRAW,
   launch: { instead: "`serve` starts the server" },
   ui: { instead: "`serve` starts the page" },
   web: { instead: "`serve` starts the page" },
-  info: { instead: "`inspect` shows what a model holds" },
-  show: { instead: "`inspect` shows what a model holds" },
+  info: SHOW,
+  show: SHOW,
   models: { instead: "`inspect MODEL` shows what one holds, `serve --models DIR` offers those of a folder" },
   list: { instead: "`inspect MODEL` shows what a model holds" },
   rm: { instead: "files are removed with the system's own commands" },
-  bench: { instead: "`compare` times methods, `deno task bench` kernels" },
-  benchmark: { instead: "`compare` times methods, `deno task bench` kernels" },
+  bench: TIME,
+  benchmark: TIME,
 };
-
-/** Those of them that English sentences begin with. */
-const ALSO_WORDS = new Set(
-  "sample dream imagine invoke run launch ui web info show models list rm bench benchmark".split(" "),
-);
 
 /** Words that people draw, although a command is near: what CLIP's vocabulary holds of them, and some more. */
 const THINGS = new Set(
@@ -213,7 +219,7 @@ export function commandOf(args: readonly string[]): CommandLine {
   }
   if (lower === "version" && rest.length === 0) return { command: "generate", rest, ask: "version" };
   // "sample of moss" and "web of a spider", without quotation marks, are prompts.
-  const meant = ALSO_WORDS.has(lower) && rest.length > 0 && /^[a-z]+$/.test(rest[0])
+  const meant = Object.hasOwn(FOREIGN_WORDS, lower) && rest.length > 0 && /^[a-z]+$/.test(rest[0])
     ? undefined
     : foreignMode(word);
   if (meant) return { command: meant, rest };
@@ -242,7 +248,8 @@ export function commandOf(args: readonly string[]): CommandLine {
  */
 export function foreignMode(word: string): CommandName | undefined {
   const lower = word.toLowerCase();
-  const meant = Object.hasOwn(FOREIGN, lower) ? FOREIGN[lower] : undefined;
+  const table = [FOREIGN, FOREIGN_WORDS].find((table) => Object.hasOwn(table, lower));
+  const meant = table?.[lower];
   if (typeof meant !== "object") return meant;
   throw new LssgenError(
     "bad_option",

@@ -93,7 +93,10 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
     const quiet = quietly(options, terminal);
     const columns = Math.max(...rows.map((row) => row.length));
     const { plan } = await plannedPicture(engine, quiet, first);
-    await checkOutput(output.next, { endings: [".png"] });
+    await checkOutput(output.next, {
+      bytes: sheetBytes(plan, columns, rows.length),
+      endings: [".png"],
+    });
     await using pipeline = await openPipeline(engine, quiet, progress.onProgress, first);
     const run = { signal: terminal.signal, onProgress: progress.onProgress };
     const { images: { length } } = await pipeline.generate(first, run);

@@ -27,8 +27,10 @@ export interface ForeignOption {
   readonly names: string;
   /** Whose it is. */
   readonly of: Program;
-  /** Whether a value follows; `"host"`: an address may follow. */
-  readonly value?: boolean | "host";
+  /** Whether a value follows. */
+  readonly value?: boolean;
+  /** What it means without a value: an address may follow then. */
+  readonly alone?: string;
   /** Accepted: our options, separated by blanks, `{}` for the value. */
   readonly as?: string;
   /** Values of other names, in lower case. Others are refused with `instead` where there is one, else taken as they are. */
@@ -78,7 +80,7 @@ const PUBLIC = "no tunnel is opened; --host 0.0.0.0 with --token lets the networ
 const LOGIN =
   "LSSGEN_TOKEN=SECRET in the environment; clients send it as Basic password with any name, or as Bearer";
 const CONVERTED =
-  "quantised weights are made once: `convert IN --type q4_k -o OUT.gguf`, then --model OUT.gguf";
+  "--type q4_k quantises weights as they are read; `convert IN --type q4_k -o OUT.gguf` does it once for all";
 const METADATA = "`generate --from PNG` reads a picture's parameters, `/sdapi/v1/png-info` too";
 const LORA_LISTS = "one --lora FILE:SCALE for each";
 const EIGHT_BIT = "f16 and f32 are computed with; weights of 8 bits stay as their file has them (`convert`)";
@@ -123,7 +125,7 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     of: "stable-diffusion.cpp",
     names: "--lora-apply-mode",
     value: true,
-    note: "LoRAs are added to the weights as they are loaded, quantised ones too",
+    note: "LoRAs are added to the weights as they are loaded, and computed beside those that stay quantised",
   },
   {
     of: "stable-diffusion.cpp",
@@ -304,7 +306,7 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
   },
 
   // A1111's web UI and Forge: options of the server.
-  { of: "A1111", names: "--listen", value: "host", as: "--host {}" },
+  { of: "A1111", names: "--listen", alone: "0.0.0.0", as: "--host {}" },
   { of: "A1111", names: "--server-name", value: true, as: "--host {}" },
   { of: "A1111", names: "--ckpt", value: true, as: "--model {}" },
   { of: "A1111", names: "--ckpt-dir", value: true, as: "--models {}" },
@@ -539,7 +541,7 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
   { of: "diffusers", names: "--quantization --quantization-config", value: true, instead: CONVERTED },
 
   // ComfyUI: options of the server.
-  { of: "ComfyUI", names: "--enable-cors-header", value: "host", as: "--cors {}" },
+  { of: "ComfyUI", names: "--enable-cors-header", alone: "*", as: "--cors {}" },
   { of: "ComfyUI", names: "--force-fp32 --fp32-unet", as: "--dtype f32" },
   { of: "ComfyUI", names: "--force-fp16 --fp16-unet", as: "--dtype f16" },
   { of: "ComfyUI", names: "--disable-metadata", as: "--disable-image-metadata" },
@@ -778,6 +780,8 @@ export const FOREIGN_VALUES: Readonly<
   preview: { taesd: "tae", latent2rgb: "proj" },
 };
 
+const ADDRESS = /^(\*|localhost|https?:.*|[\d.:a-f,]*[.:][\d.:a-f,]*)$/i;
+
 /** What an option of another program means here. */
 export interface ForeignMeaning {
   /** Our options in its place. */
@@ -803,24 +807,26 @@ export function foreignOption(
 ): ForeignMeaning | string | undefined {
   const row = rowOf(spelled) ?? (spelled.startsWith("--") ? rowOf(spelled.replaceAll("_", "-")) : undefined);
   if (!row) return undefined;
-  const { value: takes, as, note, neutral, instead, values } = row;
-  const host = takes === "host";
+  const { value: takes = false, alone, as, note, neutral, instead, values } = row;
   const follows = attached === undefined && next !== undefined && !/^-[^\d.]/.test(next) &&
-    (host ? /^(\*|localhost|https?:.*|[\d.:a-f,]*[.:][\d.:a-f,]*)$/i.test(next) : takes === true);
+    (alone === undefined ? takes : ADDRESS.test(next));
   const value = attached ?? (follows ? next : undefined);
   const taken = follows ? 1 : 0;
   if (note !== undefined) return { args: [], note: `${spelled} changes nothing: ${note}`, taken };
   if (neutral && value !== undefined && neutral.test(value)) return { args: [], taken };
   const refused = `Option ${spelled} is not supported: ${instead}`;
   if (as === undefined) return refused;
-  if (takes === true && value === undefined) {
+  if (attached !== undefined && !takes && alone === undefined) {
+    return `Option ${spelled} takes no value, got "${attached}"`;
+  }
+  if (takes && value === undefined) {
     return `Option ${spelled} (${as.split(" ")[0]} here) needs a value`;
   }
   const known = value === undefined ? undefined : values?.[value.toLowerCase()];
   if (values && known === undefined && instead !== undefined) {
     return `Option ${spelled} ${value} is not supported: ${instead}`;
   }
-  const given = known ?? value ?? (as.startsWith("--cors") ? "*" : "0.0.0.0");
+  const given = known ?? value ?? alone ?? "";
   return {
     args: as.split(" ").map((part) => part.replace("{}", () => given)).map((part) =>
       part.replace(/\/\/$/, "/")

@@ -17,7 +17,6 @@ import type {
   GenerateResult,
   ModelInfo,
   Pipeline,
-  PipelineOptions,
   Progress,
 } from "../pipelines/text_to_image.ts";
 import { firstSeed } from "../random.ts";
@@ -33,7 +32,15 @@ import { granted } from "./permissions.ts";
 import { PARAMETERS_KEYWORD } from "../parameters/keyword.ts";
 import { pictureFile } from "../parameters/picture.ts";
 import { duration, ProgressPrinter } from "./progress.ts";
-import { followedPaths, fromStored, loraSpec, toEngineChoice, toRequest } from "./request.ts";
+import { loraSpec } from "../parameters/lora_tags.ts";
+import {
+  bytesOfMib,
+  followedPaths,
+  fromStored,
+  toEngineChoice,
+  toRequest,
+  weightOptions,
+} from "./request.ts";
 import type { EngineChoice } from "../parameters/engine_choice.ts";
 import { quantiseOnWorkers } from "./quantisers.ts";
 import type { Terminal } from "./terminal.ts";
@@ -273,29 +280,17 @@ export async function openPipeline(
     upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights", terminal),
     tinyVae,
     tinyDecode: !engine.taesdPreviewOnly,
-    maxActivationBytes: bytesOf(engine.maxActivation),
-    maxVramBytes: bytesOf(engine.maxVram),
+    maxActivationBytes: bytesOfMib(engine.maxActivation),
+    maxVramBytes: bytesOfMib(engine.maxVram),
     offload: engine.offload,
-    maxOffloadBytes: bytesOf(engine.maxOffload),
+    maxOffloadBytes: bytesOfMib(engine.maxOffload),
     ...weightOptions(engine),
-    quantise: (values, type) => quantiseOnWorkers(values, type),
+    quantise: quantiseOnWorkers,
     quantiseLanes: navigator.hardwareConcurrency,
     signal: terminal.signal,
     onProgress,
     firstPicture,
   });
-}
-
-/** MiB of an option as bytes. */
-export function bytesOf(mib: number | undefined): number | undefined {
-  return mib === undefined ? undefined : mib * 2 ** 20;
-}
-
-/** What the options say of the weights' types. */
-export function weightOptions(
-  { type: weightType, tensorTypeRules: weightTypeRules, keepQuantised }: EngineChoice,
-): Pick<PipelineOptions, "weightType" | "weightTypeRules" | "keepQuantised"> {
-  return { weightType, weightTypeRules, keepQuantised };
 }
 
 /** `apple.png: 512×512, seed 42, 12.3 s (load 1.20 s, denoise 9.10 s, …)`. */

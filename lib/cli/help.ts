@@ -8,38 +8,10 @@ import type { ModelInfo } from "../pipelines/types.ts";
 import { a1111Names } from "../schedulers/a1111_names.ts";
 import { baseName } from "../base_name.ts";
 import { type CommandName, COMMANDS } from "./commands.ts";
-import { type Option, OPTIONS } from "./options.ts";
+import { type Option, OPTION_GROUPS, OPTIONS } from "./options.ts";
 
 /** Characters of a line. */
 const WIDTH = 100;
-
-/** Options by purpose, in the order of the help. One that stands nowhere here comes last, under "Other". */
-export const GROUPS: readonly (readonly [title: string, names: string])[] = [
-  ["What to draw", "prompt negative-prompt prompt-2 prompt-3 negative-prompt-2 negative-prompt-3 emphasis"],
-  [
-    "Model",
-    "model models diffusion-model vae clip-l clip-g t5xxl config prediction lora lora-model-dir clip-skip",
-  ],
-  ["Size, number and seed", "width height size count seed rng"],
-  [
-    "Sampling",
-    "steps cfg-scale guidance guidance-start guidance-end scheduler schedule sigmas",
-  ],
-  [
-    "Growing from a smaller picture",
-    "method methods min-resolution init-noise init-noises upsampler upsampler-weights shorten entry stages " +
-    "refine-steps spectral-delta",
-  ],
-  ["From a picture", "init-img strength mask from"],
-  ["Types of the weights", "type tensor-type-rules"],
-  ["What is fetched", "include exclude revision local-dir"],
-  ["Files", "out force output-begin-idx disable-image-metadata"],
-  ["Previews", "preview preview-path preview-interval taesd taesd-preview-only"],
-  ["Memory and speed", "dtype keep-quantised max-activation max-vram offload max-offload threads"],
-  ["Server", "host port token cors client-header max-size"],
-  ["Several machines", "queue store priority lease drain"],
-  ["Messages", "json quiet verbose mode help"],
-];
 
 /** A model's own settings, by the option that takes their place. */
 const OWN: Readonly<Record<string, (info: ModelInfo) => string | number | undefined>> = {
@@ -72,17 +44,9 @@ export function helpText(command: CommandName, info?: ModelInfo): string {
     wrap(describe(option, info), WIDTH - width).map((text, i) =>
       (i === 0 ? leftOf(option) : "").padEnd(width) + text
     );
-  const grouped = GROUPS.map(([title, names]) => {
-    const order = names.split(" ");
-    return [
-      title,
-      options.filter(({ name }) => order.includes(name)).sort((a, b) =>
-        order.indexOf(a.name) - order.indexOf(b.name)
-      ),
-    ] as const;
-  });
-  const placed = new Set(grouped.flatMap(([, rows]) => rows));
-  const groups = [...grouped, ["Other", options.filter((option) => !placed.has(option))] as const];
+  const groups = Object.entries(OPTION_GROUPS).map(([title, rows]) =>
+    [title, rows.filter((row) => options.includes(row))] as const
+  );
   const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
   return [
     `lssgen ${command}: ${summary}`,

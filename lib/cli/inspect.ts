@@ -20,7 +20,7 @@ import { GGML_TYPES } from "../weights/quants.ts";
 import { openFile, openFolder } from "./input.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
-import { modelChoice } from "./request.ts";
+import { bytesOfMib, modelChoice } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** One entry of model_index.json. */
@@ -109,7 +109,7 @@ async function reports(options: Parsed, terminal: Terminal): Promise<Report[]> {
 }
 
 function memoryOptions({ number: { maxVram } }: Parsed): MemoryOptions {
-  return { maxVramBytes: maxVram === undefined ? undefined : maxVram * 2 ** 20 };
+  return { maxVramBytes: bytesOfMib(maxVram) };
 }
 
 /**

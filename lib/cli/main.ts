@@ -108,11 +108,14 @@ async function helpModel(options: Parsed, terminal: Terminal): Promise<ModelInfo
   }
 }
 
+/** Width of lines where nobody says. */
+const NO_COLUMNS = 80;
+
 function width(): number {
   try {
-    return Deno.consoleSize().columns;
+    return Deno.consoleSize().columns || NO_COLUMNS; // a terminal without a window says 0
   } catch {
-    return 80; // Neither standard stream is a terminal.
+    return NO_COLUMNS; // neither standard stream is a terminal
   }
 }
 

@@ -11,14 +11,10 @@ import { WRITTEN_FORMATS } from "../image/picture_texts.ts";
 import { freeBytes } from "./disk_space.ts";
 
 /** Where pictures go when nobody says. */
-export const DEFAULT_OUT = "output.png";
+const DEFAULT_OUT = "output.png";
 
-/** Paths of `count` pictures: `a.png`, `a_2.png`, `a_3.png` … */
-export function outputPaths(out: string, count: number): string[] {
-  return Array.from({ length: count }, (_, i) => suffixed(out, i));
-}
-
-function suffixed(out: string, i: number): string {
+/** The path of a picture, counted from 0: `a.png`, `a_2.png`, `a_3.png` … */
+export function suffixed(out: string, i: number): string {
   const extension = extname(out);
   const stem = out.slice(0, out.length - extension.length);
   return i === 0 ? out : `${stem}_${i + 1}${extension}`;
@@ -64,7 +60,8 @@ const IN_FOLDER = "output_%04d.png";
  */
 export async function pictureOutput(choice: OutputChoice): Promise<PictureOutput> {
   const { fallback = DEFAULT_OUT, force = false, begin, count = 1, endings } = choice;
-  const out = choice.out === undefined || choice.out === "" ? fallback : await fileWithin(choice.out);
+  const named = choice.out !== undefined && choice.out !== "";
+  const out = named ? await fileWithin(choice.out) : fallback;
   const patterns = [...out.matchAll(NUMBER)];
   if (patterns.length > 1) {
     throw new LssgenError(
@@ -82,21 +79,12 @@ export async function pictureOutput(choice: OutputChoice): Promise<PictureOutput
     patterns.length === 0
       ? suffixed(out, i)
       : out.replace(NUMBER, (_, zero, width) => String(i).padStart(Number(width), zero || " "));
-  const there = async (i: number): Promise<boolean> => await stat(name(i)) !== undefined;
   let at = begin ?? 0;
   if (!force && patterns.length > 0 && begin === undefined) at = await afterLast(out, name);
-  if (!force && choice.out === undefined) { while (await there(at)) at++; }
+  if (!force && choice.out === undefined) { while (await stat(name(at)) !== undefined) at++; }
   await checkOutput(name(at + count - 1), { endings });
-  if (!force) {
-    for (let i = at; i < at + count; i++) {
-      if (!await there(i)) continue;
-      throw new LssgenError(
-        "bad_option",
-        `Cannot write "${name(i)}": it is there already; --force overwrites it, --out takes another name` +
-          (patterns.length > 0 ? "" : ", and a name with %d is numbered"),
-      );
-    }
-  }
+  const hint = patterns.length > 0 ? "" : ", and a name with %d is numbered";
+  for (let i = at; i < at + count; i++) await checkFree(name(i), force, hint);
   return {
     get next() {
       return name(at);
@@ -112,6 +100,7 @@ export async function pictureOutput(choice: OutputChoice): Promise<PictureOutput
 
 /** A folder as the pattern of its pictures. */
 async function fileWithin(out: string): Promise<string> {
+  checkLength(out, "--out");
   const folder = /[\\/]$/.test(out);
   if (!folder && !(await stat(out))?.isDirectory) return out;
   if (folder) {
@@ -143,8 +132,6 @@ async function afterLast(pattern: string, name: (i: number) => string): Promise<
 export interface PlannedOutput {
   /** Its option, for messages. Default `--out`. */
   readonly option?: string;
-  /** Pictures, whose names {@linkcode outputPaths} numbers. Default 1. */
-  readonly count?: number;
   /** Bytes that a file may have: so many have to fit on the disk. Default 64 KiB. */
   readonly bytes?: number;
   /** Endings that the name may have. Default those of {@linkcode WRITTEN_FORMATS}. */
@@ -153,6 +140,17 @@ export interface PlannedOutput {
 
 /** Longest name of a file that Linux, macOS and Windows take, in bytes. */
 const MAX_NAME_BYTES = 255;
+
+/** Refuses a name that the system would not even look for. */
+function checkLength(path: string, option: string): void {
+  const name = basename(path);
+  const length = new TextEncoder().encode(name).length;
+  if (length <= MAX_NAME_BYTES) return;
+  throw new LssgenError(
+    "bad_option",
+    `Cannot write "${name}": the name has ${length} bytes, at most ${MAX_NAME_BYTES} are possible; give a shorter ${option}`,
+  );
+}
 
 /**
  * Finds out before any work whether `out` can be written: a file of its size is written beside it and removed. Files that
@@ -163,8 +161,7 @@ const MAX_NAME_BYTES = 255;
  */
 export async function checkOutput(
   out: string,
-  { count = 1, bytes = 2 ** 16, option = "--out", endings = Object.keys(WRITTEN_FORMATS) }: PlannedOutput =
-    {},
+  { bytes = 2 ** 16, option = "--out", endings = Object.keys(WRITTEN_FORMATS) }: PlannedOutput = {},
 ): Promise<void> {
   if (!endings.includes(extname(out).toLowerCase())) {
     throw new LssgenError(
@@ -173,14 +170,7 @@ export async function checkOutput(
         (endings.length > 1 ? ", or a folder" : ""),
     );
   }
-  const last = basename(outputPaths(out, count).at(-1)!);
-  const length = new TextEncoder().encode(last).length;
-  if (length > MAX_NAME_BYTES) {
-    throw new LssgenError(
-      "bad_option",
-      `Cannot write "${last}": the name has ${length} bytes, at most ${MAX_NAME_BYTES} are possible; give a shorter ${option}`,
-    );
-  }
+  checkLength(out, option);
   if ((await stat(out))?.isDirectory) {
     throw new LssgenError("bad_option", `Cannot write "${out}": it is a folder, ${option} expects a file`);
   }
@@ -255,13 +245,14 @@ async function nameIfFree(aside: string, path: string): Promise<boolean> {
 /**
  * Refuses a file that is there already.
  *
+ * @param hint What else can be done, for the message.
  * @throws {LssgenError} `bad_option`.
  */
-export async function checkFree(path: string, force: boolean | undefined): Promise<void> {
+export async function checkFree(path: string, force = false, hint = ""): Promise<void> {
   if (force || await stat(path) === undefined) return;
   throw new LssgenError(
     "bad_option",
-    `Cannot write "${path}": it is there already; --force overwrites it, --out takes another name`,
+    `Cannot write "${path}": it is there already; --force overwrites it, --out takes another name${hint}`,
   );
 }
 

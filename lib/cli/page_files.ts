@@ -6,6 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { answerFor, HASHES } from "./page_packing.ts";
+import { granted } from "./permissions.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 /** What `deno task web:build` makes; travels with the package. The model in it is a copy that does not. */
@@ -86,8 +87,7 @@ export async function buildPage(): Promise<boolean> {
   const found = await Deno.stat(tool).then(() => true, () => false);
   if (!found) return false;
   // A server that may run no other program goes without the page.
-  const { state } = await Deno.permissions.query({ name: "run" });
-  if (state !== "granted") return false;
+  if (!granted({ name: "run" })) return false;
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--config", new URL("deno.json", ROOT).pathname, tool.href, "build"],
     stdin: "null",

@@ -11,10 +11,9 @@ import { embeddedFolder, planPicture, readModelInfo } from "../pipelines/text_to
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { formatPlan } from "../scaling/plan.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { bytesOf, weightOptions } from "./generate.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
-import { modelChoice, toEngineChoice, toRequest } from "./request.ts";
+import { bytesOfMib, modelChoice, toEngineChoice, toRequest, weightOptions } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Runs the command. */
@@ -29,7 +28,7 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const result = planPicture(info, request);
   const memory = await memoryOf(folder, request, {
     ...weights,
-    maxVramBytes: bytesOf(options.number.maxVram),
+    maxVramBytes: bytesOfMib(options.number.maxVram),
   });
   if (options.flag.json) {
     terminal.print(JSON.stringify({ ...result, memory: typeof memory === "string" ? undefined : memory }));

@@ -6,16 +6,13 @@
 
 import { bytesText } from "../hub/selection.ts";
 import type { Progress } from "../pipelines/text_to_image.ts";
+import { type LineOutput, LiveLine } from "./live_line.ts";
 import { printable } from "./terminal.ts";
 
-/** Where progress goes. */
-export interface ProgressOutput {
+/** Where progress goes, and what that can show. */
+export interface ProgressOutput extends LineOutput {
   /** Whether lines can be rewritten. */
   readonly tty: boolean;
-  /** Characters a line may have; asked for anew for each, since terminals change their size. */
-  readonly columns: number;
-  /** Writes text as it is. */
-  write(text: string): void;
 }
 
 /** Plain output repeats itself at most this often within a stage. */
@@ -28,8 +25,7 @@ export class ProgressPrinter {
   private phaseStart = 0;
   private step = 0;
   private shownAt = -Infinity;
-  /** Characters of the line that is there. */
-  private drawn = 0;
+  private readonly line: LiveLine;
   private picture = 0;
   private pictures = 1;
 
@@ -40,7 +36,9 @@ export class ProgressPrinter {
   constructor(
     private readonly output: ProgressOutput,
     private readonly now: () => number = () => performance.now(),
-  ) {}
+  ) {
+    this.line = new LiveLine(output);
+  }
 
   /** Events are those of this picture from now on, of so many that are drawn one by one. */
   begin(picture: number, pictures: number): void {
@@ -50,19 +48,7 @@ export class ProgressPrinter {
 
   /** The line again, after the terminal changed its size. */
   resized(): void {
-    if (this.drawn > 0 && this.again) this.draw(this.again);
-  }
-
-  private again = "";
-
-  private draw(line: string): void {
-    const { columns } = this.output;
-    // What was drawn on a wider terminal now takes several rows.
-    const rows = Math.max(0, Math.ceil(this.drawn / columns) - 1);
-    this.again = line;
-    const text = [...line].slice(0, columns - 1).join("");
-    this.output.write(`${rows > 0 ? `\x1b[${rows}A` : ""}\r${rows > 0 ? "\x1b[J" : "\x1b[2K"}${text}`);
-    this.drawn = text.length;
+    this.line.resized();
   }
 
   /** Shows one event. */
@@ -78,26 +64,22 @@ export class ProgressPrinter {
       this.phaseStart = now;
     }
     this.step = done;
-    // Names of components come from the model's files.
-    const line = printable(
-      progressLine(event, event.etaMs ?? (event.share === undefined ? this.estimate(event, now) : undefined)),
+    const line = progressLine(
+      event,
+      event.etaMs ?? (event.share === undefined ? this.estimate(event, now) : undefined),
     );
-    if (this.output.tty) {
-      this.draw(line);
-      return;
-    }
+    if (this.output.tty) return this.line.show(line);
     const last = event.step !== undefined && event.step === event.steps ||
       event.bytes !== undefined && event.bytes === event.totalBytes;
     if (fresh || last || now - this.shownAt >= PLAIN_INTERVAL_MS) {
       this.shownAt = now;
-      this.output.write(`${line}\n`);
+      this.output.write(`${printable(line)}\n`);
     }
   }
 
   /** Clears the line, so that what follows starts on a clean one. */
   end(): void {
-    if (this.drawn > 0) this.output.write("\r\x1b[2K");
-    this.drawn = 0;
+    this.line.clear();
   }
 
   /** An event of one picture as one of all of them. */

@@ -5,17 +5,21 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import type { GenerateRequest } from "../pipelines/text_to_image.ts";
+import type { GenerateRequest, PipelineOptions } from "../pipelines/text_to_image.ts";
 import type { Prediction } from "../model_files/model_files.ts";
 import { randomSeed } from "../random.ts";
 import { scheduleNamed } from "../schedulers/registry.ts";
+import { loraSpec } from "../parameters/lora_tags.ts";
 import { promptWords } from "./commands.ts";
 import type { EngineChoice } from "../parameters/engine_choice.ts";
 import { optionNamed, type Parsed } from "./options.ts";
-import { MODEL_FIELDS, readStored, type StoredParameters } from "../parameters/stored.ts";
+import { readStored, type StoredParameters } from "../parameters/stored.ts";
 
 /** What makes the model. */
-export type ModelChoice = Pick<EngineChoice, (typeof MODEL_FIELDS)[number]>;
+export type ModelChoice = Pick<
+  EngineChoice,
+  "model" | "diffusionModel" | "vae" | "clipL" | "clipG" | "t5" | "config" | "prediction" | "taesd"
+>;
 
 /** The seed without `--seed`, stable-diffusion.cpp's. */
 const DEFAULT_SEED = 42;
@@ -122,6 +126,18 @@ export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): Engi
   };
 }
 
+/** MiB of an option as bytes. */
+export function bytesOfMib(mib: number | undefined): number | undefined {
+  return mib === undefined ? undefined : mib * 2 ** 20;
+}
+
+/** What the options say of the weights' types. */
+export function weightOptions(
+  { type: weightType, tensorTypeRules: weightTypeRules, keepQuantised }: EngineChoice,
+): Pick<PipelineOptions, "weightType" | "weightTypeRules" | "keepQuantised"> {
+  return { weightType, weightTypeRules, keepQuantised };
+}
+
 /** Files that the options name, over those stored: a picture's own parts go with its own model only. */
 export function modelChoice({ text }: Parsed, stored: EngineChoice = {}): ModelChoice {
   const own = text.model === undefined && text.diffusionModel === undefined ? stored : {};
@@ -202,10 +218,4 @@ export async function followedPaths(
     }
   }
   return notes;
-}
-
-/** `style.safetensors:0.8` → file and scale. Only a number behind the last colon is a scale, so that paths may have colons. */
-export function loraSpec(text: string): { path: string; scale: number } {
-  const [, path, scale] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
-  return path === undefined ? { path: text, scale: 1 } : { path, scale: Number(scale) };
 }

@@ -8,7 +8,7 @@ import { expectedNormLoads, expectedOperands, expectedTexels } from "./adapters.
 import type { Device } from "./device.ts";
 import type { TexelAccess } from "./kernel.ts";
 import { f32, Recorder } from "./recorder.ts";
-import type { Tensor } from "../tensor.ts";
+import type { PlainType, Tensor } from "../tensor.ts";
 import { storedTunings, storeTuning } from "./stored.ts";
 import type { Arithmetic, MatmulKernel, MatmulTuning, Operands, Reduction, Tiles } from "./tuning.ts";
 
@@ -25,7 +25,7 @@ export interface MatmulShape {
   /** Type of x. */
   readonly xType: "f32" | "f16";
   /** Type of the weight. */
-  readonly wType: "f32" | "f16" | "bf16";
+  readonly wType: PlainType;
   /** Type of the result, where nothing is added to it; absent, f32. */
   readonly yType?: "f32" | "f16";
 }

@@ -8,6 +8,9 @@
  * @module
  */
 
+import { latin1 } from "./png.ts";
+import { entriesAt, openTiff } from "./tiff.ts";
+
 const EXIF_IFD = 0x8769;
 const MAKER_NOTE = 0x927c;
 const USER_COMMENT = 0x9286;
@@ -104,19 +107,19 @@ function userComment(text: string): Uint8Array {
  * @param tiff From its byte order mark on.
  */
 export function readExif(tiff: Uint8Array): ExifTexts {
-  if (tiff.length < 8) return {};
-  const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
-  const order = view.getUint16(0);
-  if (order !== 0x4949 && order !== 0x4d4d) return {};
-  const little = order === 0x4949;
+  const opened = openTiff(tiff);
+  if (!opened) return {};
+  const { view, little, first } = opened;
   const texts: { parameters?: string; lssgen?: string; Software?: string } = {};
-  const walk = (at: number, depth: number): void => {
-    if (at < 8 || at + 2 > tiff.length) return;
-    const count = view.getUint16(at, little);
-    for (let i = 0, place = at + 2; i < count && place + 12 <= tiff.length; i++, place += 12) {
+  let below = false;
+  const read = (directory: number): void => {
+    for (const place of entriesAt(opened, directory)) {
       const tag = view.getUint16(place, little);
       const value = view.getUint32(place + 8, little);
-      if (tag === EXIF_IFD && depth === 0) walk(value, 1);
+      if (tag === EXIF_IFD && !below) {
+        below = true; // The first one counts: a hostile file names thousands, each with thousands of entries.
+        read(value);
+      }
       const bytes = view.getUint32(place + 4, little);
       if (bytes > MAX_TEXT_BYTES || (tag !== USER_COMMENT && tag !== MAKER_NOTE && tag !== SOFTWARE)) {
         continue;
@@ -126,23 +129,24 @@ export function readExif(tiff: Uint8Array): ExifTexts {
       const data = tiff.subarray(from, from + bytes);
       if (tag === USER_COMMENT) texts.parameters ??= commentText(data, little);
       if (tag === MAKER_NOTE) texts.lssgen ??= markedText(data);
-      if (tag === SOFTWARE) texts.Software ??= latin(data).replace(/\0.*$/s, "");
+      if (tag === SOFTWARE) texts.Software ??= latin1(data).replace(/\0.*$/s, "");
     }
   };
-  walk(view.getUint32(4, little), 0);
+  read(first);
   return texts;
 }
 
 function markedText(data: Uint8Array): string | undefined {
-  const text = new TextDecoder().decode(data);
-  return text.startsWith(MARK) ? text.slice(MARK.length) : undefined;
+  // Cameras write megabytes there, and hostile files name them thousands of times over.
+  if (latin1(data.subarray(0, MARK.length)) !== MARK) return undefined;
+  return new TextDecoder().decode(data.subarray(MARK.length));
 }
 
 /** UserComment: ASCII, or UTF-16 in the order that makes more of its characters plain letters. */
 function commentText(data: Uint8Array, little: boolean): string | undefined {
-  const code = latin(data.subarray(0, 8));
+  const code = latin1(data.subarray(0, 8));
   const rest = data.subarray(8);
-  if (code === "ASCII\0\0\0") return latin(rest);
+  if (code === "ASCII\0\0\0") return latin1(rest);
   if (code !== UNICODE) return undefined;
   let [high, low] = [0, 0];
   for (let i = 0; i + 1 < rest.length; i += 2) {
@@ -151,8 +155,4 @@ function commentText(data: Uint8Array, little: boolean): string | undefined {
   }
   const lowFirst = low === high ? little : low > high;
   return new TextDecoder(lowFirst ? "utf-16le" : "utf-16be").decode(rest);
-}
-
-function latin(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
 }

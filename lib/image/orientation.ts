@@ -1,13 +1,14 @@
 /**
  * Which way up a picture is: cameras store what the sensor saw, and how to turn it.
  *
- * Source: Exif 2.32, tag 0x0112 in IFD 0; TIFF 6.0 for the layout. Where Exif says nothing, Adobe's XMP may
+ * Source: Exif 2.32, tag 0x0112 in IFD 0. Where Exif says nothing, Adobe's XMP may
  * (`tiff:Orientation`), as Pillow's `exif_transpose` has it.
  *
  * @module
  */
 
 import type { Picture } from "./png.ts";
+import { entriesAt, openTiff } from "./tiff.ts";
 
 /** Exif's eight: 1 as stored, 2 mirrored, 3 half a turn, 4 upside down, 5 … 8 with rows and columns exchanged. */
 export type Orientation = 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
@@ -24,15 +25,10 @@ const SHORT = 3;
 export function exifOrientation(
   tiff: Uint8Array,
 ): { value: Orientation; at: number; littleEndian: boolean } | undefined {
-  if (tiff.length < 8) return undefined;
-  const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
-  const order = view.getUint16(0);
-  if (order !== 0x4949 && order !== 0x4d4d) return undefined;
-  const little = order === 0x4949;
-  const first = view.getUint32(4, little);
-  if (first + 2 > tiff.length) return undefined;
-  const count = view.getUint16(first, little);
-  for (let i = 0, at = first + 2; i < count && at + 12 <= tiff.length; i++, at += 12) {
+  const opened = openTiff(tiff);
+  if (!opened) return undefined;
+  const { view, little, first } = opened;
+  for (const at of entriesAt(opened, first)) {
     if (view.getUint16(at, little) !== TAG || view.getUint16(at + 2, little) !== SHORT) continue;
     const value = view.getUint16(at + 8, little);
     return value >= 1 && value <= 8

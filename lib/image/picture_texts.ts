@@ -53,10 +53,9 @@ async function platformJpeg({ width, height, data }: Picture): Promise<Uint8Arra
   if (typeof OffscreenCanvas === "undefined" || typeof createImageBitmap === "undefined") {
     throw new LssgenError("unsupported", "This engine has no encoder for JPEG; write PNG or WebP");
   }
-  const rgba = new Uint8ClampedArray(4 * width * height);
+  const rgba = new Uint8ClampedArray(4 * width * height).fill(255);
   for (let i = 0; i < width * height; i++) {
-    rgba.set(data.subarray(3 * i, 3 * i + 3), 4 * i);
-    rgba[4 * i + 3] = 255;
+    for (let c = 0; c < 3; c++) rgba[4 * i + c] = data[3 * i + c];
   }
   const bitmap = await createImageBitmap(new ImageData(rgba, width, height));
   const canvas = new OffscreenCanvas(width, height);

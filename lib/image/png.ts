@@ -518,7 +518,8 @@ function crc32(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-function latin1(bytes: Uint8Array): string {
+/** Bytes as characters, one each. */
+export function latin1(bytes: Uint8Array): string {
   let text = "";
   for (let at = 0; at < bytes.length; at += 4096) {
     text += String.fromCharCode(...bytes.subarray(at, at + 4096));

@@ -112,8 +112,10 @@ export class Sd3Transformer {
     const p = c.patch_size;
     this.proj = w.linear("pos_embed.proj", D, c.in_channels * p * p, { stored: [D, c.in_channels, p, p] });
     const places = c.pos_embed_max_size ** 2;
-    // As stored: in f32 the table of SD3.5 medium would take a gigabyte.
-    this.positions = w.matrix(["pos_embed.pos_embed"], [places], D, { stored: [1, places, D], exact: true });
+    // As stored: in f32 the table of SD3.5 medium would take a gigabyte. A step reads a crop of it only.
+    this.positions = w.matrix(["pos_embed.pos_embed"], [places], D, {
+      ...{ stored: [1, places, D], exact: true, stays: true },
+    });
     const embed = w.at("time_text_embed");
     const mlp = (name: string, K: number) =>
       [embed.linear(`${name}.linear_1`, D, K), embed.linear(`${name}.linear_2`, D, D)] as const;

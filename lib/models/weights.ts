@@ -27,8 +27,8 @@ import {
   typeOnTheWay,
   valueTransfers,
 } from "../residency/transfers.ts";
-import { PLAIN_BYTES, type Upload } from "../residency/upload.ts";
-import { elements, sixteens, type Tensor } from "../tensor.ts";
+import type { Upload } from "../residency/upload.ts";
+import { elements, PLAIN_BYTES, sixteens, type Tensor } from "../tensor.ts";
 import type { LowRankChange, StoredForm } from "../weights/stored_form.ts";
 
 /** How a linear layer is stored. */
@@ -123,23 +123,24 @@ export class Weights {
   /**
    * A matrix of several tensors' rows, [ΣN, K]. A convolution's [N, K, 1, 1] counts as [N, K].
    *
-   * @param options `plain`: expanded when it is loaded, however it is stored.
+   * @param options `plain`: expanded when it is loaded, however it is stored; `stays`: never streams, since steps read little of it.
    */
   matrix(
     names: readonly string[],
     N: readonly number[],
     K: number,
-    { exact = false, stored, plain = false }: {
+    { exact = false, stored, plain = false, stays = false }: {
       exact?: boolean;
       stored?: readonly number[];
       plain?: boolean;
+      stays?: boolean;
     } = {},
   ): Matrix {
     const full = names.map((n) => this.full(n));
     const rows = N.reduce((a, b) => a + b, 0);
     full.forEach((name, i) => this.store.declare([name], stored ?? [N[i], K]));
     const type = plain ? undefined : this.store.quantised(full, [K]);
-    if (type) return this.blocks(full, N, [K], type, exact)[0];
+    if (type) return this.blocks(full, N, [K], type, exact, stays)[0];
     const matrix = emptyMatrix(rows, K);
     const types = full.map((name) => this.store.storage(name, exact));
     sketch(matrix, types.every((t) => t === types[0]) ? types[0] : "f32");
@@ -149,7 +150,7 @@ export class Weights {
       [],
       (store) => rowTransfers(store, [matrix], full, N, K),
       bytesOf([matrix]),
-      [matrix],
+      stays ? [] : [matrix],
     );
     return matrix;
   }
@@ -161,6 +162,7 @@ export class Weights {
     K: readonly number[],
     type: QuantisedName,
     exact: boolean,
+    stays = false,
   ): QuantisedMatrix[] {
     const { store } = this;
     const rows = N.reduce((a, b) => a + b, 0);
@@ -208,7 +210,7 @@ export class Weights {
         });
       },
       sixteens(rows * rowBytes),
-      matrices,
+      stays ? [] : matrices,
     );
     if (!scales && changes.length === 0) return matrices;
     // What goes with the blocks is small and stays.

@@ -9,7 +9,7 @@ import type { Device } from "../gpu/device.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import type { Binding, Recorder, Scope } from "../gpu/recorder.ts";
 import { compilesLargeKernels, normLoadsOf, operandsOf, STAGED_CONV, tilesOf } from "../gpu/tune.ts";
-import { type Dtype, DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
+import { type Dtype, DTYPE_BYTES, elements, type PlainType, type Tensor } from "../tensor.ts";
 import { groupNorm, groupNormFactors, type GroupNormOptions } from "./group_norm.ts";
 import { type Activation, ACTIVATION_CODES } from "./linear.ts";
 import { fold, MAX_GROUPS, windowOf } from "./window.ts";
@@ -73,7 +73,7 @@ export interface PackConvOptions {
   /** Weights are [Ci, Co, kh, kw], as ConvTranspose2d stores them. */
   readonly transposed: boolean;
   /** Storage wished for; bf16 and whatever f16 cannot hold become f32. */
-  readonly type: "f32" | "f16" | "bf16";
+  readonly type: PlainType;
 }
 
 /**

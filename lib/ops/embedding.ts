@@ -7,13 +7,10 @@
 
 import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
-import type { Tensor } from "../tensor.ts";
+import { PLAIN_CODES, type Tensor } from "../tensor.ts";
 import type { Matrix, PlainMatrix } from "./linear.ts";
 import { expandRows } from "./quantised.ts";
 import { fold } from "./window.ts";
-
-/** Numbers of the storage types in embedding.wgsl. */
-const TYPE_CODES: Readonly<Record<PlainMatrix["type"], number>> = { f32: 0, f16: 1, bf16: 2 };
 
 /**
  * Rows of a table by token id, plus a position embedding.
@@ -75,7 +72,10 @@ export function embedTokens(
     if (!ids.some((id) => id >= first && id < last)) continue;
     r.dispatch({
       shader: "embedding",
-      constants: { TYPE: TYPE_CODES[table.type], POSITIONS: positions ? TYPE_CODES[positions.type] + 1 : 0 },
+      constants: {
+        TYPE: PLAIN_CODES[table.type],
+        POSITIONS: positions ? PLAIN_CODES[positions.type] + 1 : 0,
+      },
       params: [B * N * D, D, N, groups[0], table.stride, positions?.stride ?? 0, first, last],
       buffers: [
         rowIds,

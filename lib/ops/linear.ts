@@ -9,7 +9,16 @@ import { LssgenError } from "../errors.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
 import { chooseMatmul, operandsOf, workgroupConstants } from "../gpu/tune.ts";
-import { type Dtype, DTYPE_BYTES, type Rows, sequence, type Tensor } from "../tensor.ts";
+import {
+  type Dtype,
+  DTYPE_BYTES,
+  PLAIN_BYTES,
+  PLAIN_CODES,
+  type PlainType,
+  type Rows,
+  sequence,
+  type Tensor,
+} from "../tensor.ts";
 import { blockConstants, expand, type QuantisedMatrix, rawBytes, scaleParams } from "./quantised.ts";
 import { bindBytes, fold } from "./window.ts";
 
@@ -27,7 +36,7 @@ export interface PlainMatrix {
   /** Elements from row to row: a multiple of 8, at least K; the pad is zero. */
   readonly stride: number;
   /** Element type. */
-  readonly type: "f32" | "f16" | "bf16";
+  readonly type: PlainType;
   /** First byte in the buffer, a multiple of 256, where it is no weight but what was made of one. */
   readonly offset?: number;
   /** Never set: what is not quantised. */
@@ -76,9 +85,6 @@ export interface LinearOptions {
   /** Factor of the activated product. */
   readonly scale?: number;
 }
-
-const W_TYPES = { f32: 0, f16: 1, bf16: 2 } as const;
-const W_BYTES = { f32: 4, f16: 2, bf16: 2 } as const;
 
 /**
  * y = residual + gate · scale · act(pre(x) · Wᵀ + b), sums in f32, as `torch.nn.Linear` and what
@@ -212,7 +218,7 @@ function many(r: Recorder, p: Product, weight: Matrix): void {
   const dense = [input, to, add].every((t) => !t || fits(t, limit));
   const rowBytes = Math.max(...[input, to, add].map((t) => t ? bytesOf(t) : 0));
   const fitting = dense ? [[0, M]] : rangesOfRows(input.B, p.S, limit, rowBytes);
-  const wBytes = W_BYTES[wType] * weight.stride;
+  const wBytes = PLAIN_BYTES[wType] * weight.stride;
   // A texture of a weight holds more than a binding may; what is expanded is a tensor.
   const wLimit = texels && !weight.blocks ? MAX_TEXEL_BYTES : limit;
   const columns = Math.floor((wLimit - 256) / wBytes);
@@ -242,11 +248,11 @@ function many(r: Recorder, p: Product, weight: Matrix): void {
       const tiles = across * Math.ceil((mEnd - m0) / (kernel.WY * kernel.RM));
       launch(r, p, {
         shader: kernel.shader,
-        constants: { ...workgroupConstants(r.device, kernel, types), W_TYPE: W_TYPES[wType] },
+        constants: { ...workgroupConstants(r.device, kernel, types), W_TYPE: PLAIN_CODES[wType] },
         rows: [m0, mEnd],
         columns: [n0, nEnd],
         stride8: weight.stride / 8,
-        wBase8: weight.blocks ? n0 * weight.stride / 8 : W.offset / W_BYTES[wType] / 8,
+        wBase8: weight.blocks ? n0 * weight.stride / 8 : W.offset / PLAIN_BYTES[wType] / 8,
         groups: fold(tiles),
         X,
         operands: [texels ? r.texels(X) : X, operand],

@@ -7,7 +7,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
-import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor.ts";
+import { type Dtype, DTYPE_BYTES, PLAIN_CODES, type PlainType, type Tensor } from "../tensor.ts";
 import { bindBytes, fold } from "./window.ts";
 
 /** A stored type that kernels expand. */
@@ -58,9 +58,6 @@ export function isQuantised(type: string): type is QuantisedName {
   return Object.hasOwn(QUANTISED, type);
 }
 
-/** Types of the matrices of a low-rank change. */
-const CHANGE_TYPES = { f32: 0, f16: 1, bf16: 2 } as const;
-
 /** A low-rank change of some rows of a weight: W + up · (factors ⊙ down). */
 export interface LowRank {
   /** First row that it changes. */
@@ -70,7 +67,7 @@ export interface LowRank {
   /** Rows of `down`. */
   readonly rank: number;
   /** How the values of both matrices are stored. */
-  readonly type: "f32" | "f16" | "bf16";
+  readonly type: PlainType;
   /** [rank, columns of the whole tensor], in a tensor of its bytes. */
   readonly down: Tensor;
   /** [count, rank], likewise. */
@@ -201,7 +198,7 @@ function dispatchRows(
       ...blockConstants(type),
       Y_TYPE: expanded === "f16" && !numbers ? 1 : 0,
       CHANGED: change ? 1 : 0,
-      CHANGE_TYPE: change ? CHANGE_TYPES[change.type] : 0,
+      CHANGE_TYPE: change ? PLAIN_CODES[change.type] : 0,
       SCALED: scales ? 1 : 0,
       GATHER: numbers ? 1 : 0,
     },

@@ -42,7 +42,7 @@ export interface EngineChoice {
   readonly taesdPreviewOnly?: boolean;
   /** Largest activation in MiB. */
   readonly maxActivation?: number;
-  /** Most GPU memory in MiB. It belongs to a machine: pictures do not store it. */
+  /** Most GPU memory in MiB. */
   readonly maxVram?: number;
   /** Where weights are that do not stay on the GPU. */
   readonly offload?: "cpu" | "disk";
@@ -55,3 +55,6 @@ export interface EngineChoice {
   /** Whether quantised weights stay so on the GPU. */
   readonly keepQuantised?: boolean;
 }
+
+/** What a machine has room for is no matter of the picture: pictures do not store it. */
+export type MachineField = "maxVram" | "offload" | "maxOffload";

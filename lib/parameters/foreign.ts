@@ -5,13 +5,14 @@
  * @module
  */
 
+import { baseName } from "../base_name.ts";
 import { LssgenError } from "../errors.ts";
 import { parseJson, parsePythonJson } from "../json.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { a1111Sampler, a1111Schedule } from "../schedulers/a1111_names.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { PARAMETERS_KEYWORD } from "./keyword.ts";
-import { type NamedLora, withoutLoraTags } from "./lora_tags.ts";
+import { loraSpec, type NamedLora, withoutLoraTags } from "./lora_tags.ts";
 import { readStored } from "./stored.ts";
 
 /** What was found. */
@@ -30,7 +31,7 @@ export interface RestoredSettings {
 
 /** Longest text that is read. A ComfyUI workflow has up to a few MB. */
 const MAX_TEXT = 8 << 20;
-/** Links that are followed from one ComfyUI node to the next. */
+/** Links of a ComfyUI node that are followed, and nodes that are passed on the way. */
 const MAX_LINKS = 100;
 
 /**
@@ -74,16 +75,13 @@ export function readSettings(texts: ReadonlyMap<string, string>, file: string): 
 /** LoRA files of a picture of ours, `style.safetensors:0.8`, as names. */
 function filesOf({ loras = [] }: EngineChoice): NamedLora[] {
   return loras.map((text) => {
-    const [, path = text, scale = "1"] = /^(.+):([+-]?(?:\d+\.?\d*|\.\d+))$/.exec(text) ?? [];
-    return { name: stem(path), scale: Number(scale) };
+    const { path, scale } = loraSpec(text);
+    return { name: stem(path), scale };
   });
 }
 
 function stem(path: string): string {
-  return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1).replace(
-    /\.(safetensors|gguf|pt)$/i,
-    "",
-  );
+  return baseName(path).replace(/\.(safetensors|gguf|pt)$/i, "");
 }
 
 // A1111.
@@ -92,6 +90,9 @@ function stem(path: string): string {
 const NEUTRAL =
   /^(Model hash|VAE hash|Version|Lora hashes|TI hashes|Hashes|Denoising strength|RNG|Schedule type|Distilled CFG Scale|Hires upscale|Hires upscaler|User|Created Date|Module \d+|VAE|Method)$/;
 
+/** `Label: value, Label: "value, with commas"`. A label's length is bounded so that a line of one endless word is read quickly. */
+const FIELDS = /(\w[\w \-/]{0,63}):\s*(?:"((?:\\.|[^"\\])*)"|([^,]*))(?:,|$)/g;
+
 /** Reads what A1111 calls infotext: prompt, "Negative prompt:", and a last line of `Label: value` pairs. */
 function readA1111(text: string, file: string): RestoredSettings {
   const lines = text.replace(/\r/g, "").trim().split("\n");
@@ -99,11 +100,7 @@ function readA1111(text: string, file: string): RestoredSettings {
   const fields = new Map<string, string>();
   if (/^\s*Steps: /.test(last)) {
     lines.pop();
-    for (
-      const [, label, quoted, plain] of last.matchAll(
-        /\s*(\w[\w \-/]*):\s*(?:"((?:\\.|[^"\\])*)"|([^,]*))(?:,|$)/g,
-      )
-    ) {
+    for (const [, label, quoted, plain] of last.matchAll(FIELDS)) {
       fields.set(label.trim(), (quoted?.replace(/\\(.)/g, "$1") ?? plain ?? "").trim());
     }
   }
@@ -163,6 +160,8 @@ function readA1111(text: string, file: string): RestoredSettings {
 interface Node {
   readonly class_type: string;
   readonly inputs: Readonly<Record<string, unknown>>;
+  /** Those of the inputs that lead to other nodes, the first {@linkcode MAX_LINKS}. */
+  readonly links: readonly unknown[];
 }
 
 /** Reads ComfyUI's graph, from a sampler backwards. */
@@ -183,7 +182,11 @@ function readComfy(text: string, file: string): RestoredSettings {
   for (const [id, node] of Object.entries(graph && typeof graph === "object" ? graph : {})) {
     const { class_type, inputs } = (node ?? {}) as Partial<Node>;
     if (typeof class_type === "string" && inputs && typeof inputs === "object") {
-      nodes.set(id, { class_type, inputs });
+      nodes.set(id, {
+        class_type,
+        inputs,
+        links: Object.values(inputs).filter(Array.isArray).slice(0, MAX_LINKS),
+      });
     }
   }
   const target = (link: unknown): Node | undefined =>
@@ -218,19 +221,20 @@ function readComfy(text: string, file: string): RestoredSettings {
       if (!node || seen.has(node) || seen.size > MAX_LINKS) continue;
       seen.add(node);
       if (has(node)) return node;
-      queue.push(...Object.values(node.inputs).map(target));
+      queue.push(...node.links.map(target));
     }
     return undefined;
   };
   // The last one that makes a picture out of noise comes first: a second pass begins with the first one's latents.
-  const samplers = [...nodes.values()].filter(({ class_type }) =>
-    /sampler/i.test(class_type) && !/select/i.test(class_type)
+  const samplers = new Set(
+    [...nodes.values()].filter(({ class_type }) =>
+      /sampler/i.test(class_type) && !/select/i.test(class_type)
+    ),
   );
+  const all = [...samplers];
   const sampler =
-    samplers.find(({ inputs }) =>
-      upstream(inputs.latent_image, (node) => samplers.includes(node)) === undefined
-    ) ??
-      samplers[0];
+    all.find(({ inputs }) => upstream(inputs.latent_image, (node) => samplers.has(node)) === undefined) ??
+      all[0];
   if (!sampler) {
     throw new LssgenError("bad_file", `The graph of ComfyUI in "${file}" has no sampler that is known here`);
   }

@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import { type JsonBounds, parseJson } from "../json.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
-import type { EngineChoice } from "./engine_choice.ts";
+import type { EngineChoice, MachineField } from "./engine_choice.ts";
 import { PARAMETERS_KEYWORD } from "./keyword.ts";
 
 /** What a picture stores: the request, and what drew it. */
@@ -18,36 +18,11 @@ export interface StoredParameters {
   readonly engine: EngineChoice;
 }
 
-/** Fields of {@linkcode EngineChoice} that make the model. */
-export const MODEL_FIELDS: readonly [
-  "model",
-  "diffusionModel",
-  "vae",
-  "clipL",
-  "clipG",
-  "t5",
-  "config",
-  "prediction",
-  "taesd",
-] = [
-  "model",
-  "diffusionModel",
-  "vae",
-  "clipL",
-  "clipG",
-  "t5",
-  "config",
-  "prediction",
-  "taesd",
-];
+/** Types that stored fields have. */
+type Stored = "string" | "number" | "boolean" | "numbers" | "strings";
 
 /** Fields of a request that are restored, with their types. */
-const STORED: Readonly<
-  Record<
-    Exclude<keyof GenerateRequest, "count" | "image" | "mask">,
-    "string" | "number" | "boolean" | "numbers"
-  >
-> = {
+const REQUEST: Readonly<Record<Exclude<keyof GenerateRequest, "count" | "image" | "mask">, Stored>> = {
   prompt: "string",
   prompt2: "string",
   prompt3: "string",
@@ -80,6 +55,30 @@ const STORED: Readonly<
   rng: "string",
 };
 
+/** Fields of the engine that are restored, with their types. */
+const ENGINE: Readonly<Record<Exclude<keyof EngineChoice, MachineField>, Stored>> = {
+  model: "string",
+  diffusionModel: "string",
+  vae: "string",
+  clipL: "string",
+  clipG: "string",
+  t5: "string",
+  config: "string",
+  prediction: "string",
+  upsamplerWeights: "string",
+  loras: "strings",
+  loraModelDir: "string",
+  dtype: "string",
+  initImg: "string",
+  mask: "string",
+  taesd: "string",
+  taesdPreviewOnly: "boolean",
+  maxActivation: "number",
+  type: "string",
+  tensorTypeRules: "string",
+  keepQuantised: "boolean",
+};
+
 /** Characters of stored parameters: the longest prompts and many sigmas fit. */
 const STORED_BOUNDS: JsonBounds = { characters: 1 << 20, depth: 8 };
 
@@ -96,11 +95,11 @@ export function readStored(
   file: string,
   checkRange: (key: string, value: number, file: string) => void = () => {},
 ): StoredParameters {
+  const refused = (what: string, cause?: unknown): LssgenError =>
+    new LssgenError("bad_file", `Cannot make "${file}" again: ${what}`, { cause });
   if (text === undefined) {
-    throw new LssgenError(
-      "bad_file",
-      `Cannot make "${file}" again: it holds no "${PARAMETERS_KEYWORD}" text chunk. Only pictures of this program ` +
-        `do, and many sites strip it`,
+    throw refused(
+      `it holds no "${PARAMETERS_KEYWORD}" text chunk. Only pictures of this program do, and many sites strip it`,
     );
   }
   let stored: unknown;
@@ -108,64 +107,42 @@ export function readStored(
     stored = parseJson(`${file}, ${PARAMETERS_KEYWORD}`, text, STORED_BOUNDS);
   } catch (cause) {
     if (cause instanceof LssgenError) throw cause;
-    throw new LssgenError(
-      "bad_file",
-      `Cannot make "${file}" again: its "${PARAMETERS_KEYWORD}" text is no JSON`,
-      {
-        cause,
-      },
-    );
+    throw refused(`its "${PARAMETERS_KEYWORD}" text is no JSON`, cause);
   }
   if (typeof stored !== "object" || stored === null || Array.isArray(stored)) {
-    throw new LssgenError(
-      "bad_file",
-      `Cannot make "${file}" again: its "${PARAMETERS_KEYWORD}" text is no JSON object`,
-    );
+    throw refused(`its "${PARAMETERS_KEYWORD}" text is no JSON object`);
   }
   const fields = stored as Record<string, unknown>;
-  const take = (key: string, type: string): unknown => {
-    const value = fields[key];
-    if (value === undefined || value === null) return undefined;
-    const found: string = typeof value;
-    const fits = type === "numbers"
-      ? Array.isArray(value) && value.every((v) => typeof v === "number")
-      : found === type;
-    if (!fits) {
-      const wanted = type === "numbers" ? "list of numbers" : type;
-      throw new LssgenError("bad_file", `Cannot make "${file}" again: its "${key}" is no ${wanted}`);
+  const taken = (types: Readonly<Record<string, Stored>>): Record<string, unknown> => {
+    const found: Record<string, unknown> = {};
+    for (const [key, type] of Object.entries(types)) {
+      const value = fields[key];
+      // No version wrote a list that is null.
+      if (value === undefined || (value === null && type !== "strings")) continue;
+      if (!fits(value, type)) throw refused(`its "${key}" is no ${NOUNS[type]}`);
+      found[key] = value;
     }
-    return value;
+    return found;
   };
-  const { loras } = fields;
-  if (loras !== undefined && !(Array.isArray(loras) && loras.every((lora) => typeof lora === "string"))) {
-    throw new LssgenError("bad_file", `Cannot make "${file}" again: its "loras" are no list of texts`);
+  const request = taken(REQUEST);
+  for (const [key, value] of Object.entries(request)) {
+    if (typeof value === "number") checkRange(key, value, file);
   }
-  const request: Record<string, unknown> = {};
-  for (const [key, type] of Object.entries(STORED)) {
-    const value = take(key, type);
-    if (value === undefined) continue;
-    if (type === "number") checkRange(key, value as number, file);
-    request[key] = value;
-  }
-  return {
-    request: request as Partial<GenerateRequest>,
-    engine: {
-      ...Object.fromEntries(
-        MODEL_FIELDS.map((key) => [key, take(key, "string")] as const).filter(([, value]) =>
-          value !== undefined
-        ),
-      ),
-      upsamplerWeights: take("upsamplerWeights", "string") as string | undefined,
-      loras,
-      loraModelDir: take("loraModelDir", "string") as string | undefined,
-      dtype: take("dtype", "string") as EngineChoice["dtype"],
-      initImg: take("initImg", "string") as string | undefined,
-      mask: take("mask", "string") as string | undefined,
-      taesdPreviewOnly: take("taesdPreviewOnly", "boolean") as boolean | undefined,
-      maxActivation: take("maxActivation", "number") as number | undefined,
-      type: take("type", "string") as string | undefined,
-      tensorTypeRules: take("tensorTypeRules", "string") as string | undefined,
-      keepQuantised: take("keepQuantised", "boolean") as boolean | undefined,
-    },
-  };
+  return { request, engine: taken(ENGINE) };
+}
+
+/** What a field is expected to be, in messages. */
+const NOUNS: Readonly<Record<Stored, string>> = {
+  string: "string",
+  number: "number",
+  boolean: "boolean",
+  numbers: "list of numbers",
+  strings: "list of texts",
+};
+
+function fits(value: unknown, type: Stored): boolean {
+  if (type === "numbers") return Array.isArray(value) && value.every((v) => typeof v === "number");
+  if (type === "strings") return Array.isArray(value) && value.every((v) => typeof v === "string");
+  // deno-lint-ignore valid-typeof -- the name of a type as `typeof` spells it
+  return typeof value === type;
 }

@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
-import { type ModelIndex, readConfig } from "../weights/model_folder.ts";
+import type { ModelIndex } from "../weights/model_folder.ts";
 import { dit } from "./dit.ts";
 import { type Family, ownSettings } from "./family.ts";
 import { flux } from "./flux.ts";
@@ -89,7 +89,6 @@ export async function readFamily(folder: FolderSource, index: ModelIndex): Promi
       } in a ${index.pipeline}`,
     );
   }
-  if (family === stableDiffusion3 && !isComponentFolder(folder)) await checkProjections(folder, index);
   const info = await family.read(folder, index);
   const named = index.components.get("scheduler");
   const { _class_name: own } = info.scheduler;
@@ -99,18 +98,4 @@ export async function readFamily(folder: FolderSource, index: ModelIndex): Promi
   const warning =
     `scheduler/scheduler_config.json is of a ${own}, which is taken; model_index.json names a ${named}, which diffusers would take`;
   return await ownSettings(folder, { ...info, warnings: [...info.warnings ?? [], warning] });
-}
-
-/** SD3 takes pooled states through a projection: without it another picture comes out. Loose files may have none. */
-async function checkProjections(folder: FolderSource, { components, config }: ModelIndex): Promise<void> {
-  for (const name of ["text_encoder", "text_encoder_2"]) {
-    const { architectures } = (await readConfig(folder, `${name}/config.json`)).json;
-    if (components.get(name) !== CLIP[0] || !Array.isArray(architectures) || architectures[0] !== CLIP[1]) {
-      continue;
-    }
-    throw new LssgenError(
-      "bad_file",
-      `"${config.name}": ${name} is a ${CLIP[0]}, its config says ${CLIP[1]}`,
-    );
-  }
 }

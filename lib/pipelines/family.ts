@@ -269,20 +269,35 @@ export function retypingOf(
   return { type: writableType(weightType), rules: typeRules(weightTypeRules ?? ""), quantise, lanes };
 }
 
+/** What opening a component takes of the context; the index only for what a conversion would call its tensors. */
+type ComponentContext = Omit<LoadContext, "index"> & { readonly index?: ModelIndex };
+
+/**
+ * A component's checkpoint as it is loaded, without LoRAs: of the types that weights get as they are read.
+ *
+ * @param take As {@linkcode Opened.checkpoint}.
+ */
+export async function openComponent(
+  c: ComponentContext,
+  subfolder: string,
+  take: boolean,
+): Promise<Checkpoint> {
+  const opened = await (c.opened ?? new Opened()).checkpoint(c.folder, subfolder, take);
+  const { retyping } = c;
+  // What was trained beside the model is small, and no part of a converted file.
+  if (!retyping || !kindsOf(subfolder)) return opened;
+  return retyped(opened, subfolder, { ...retyping, openClip: isOpenClip(c.index, subfolder) });
+}
+
 /** Loads one component folder; "" is the folder itself. */
 export async function loadComponent<M>(
-  c: Omit<LoadContext, "index"> & { readonly index?: ModelIndex },
+  c: ComponentContext,
   subfolder: string,
   build: (w: Weights, config: ConfigReader) => M,
 ): Promise<Component<M>> {
   const config = await readConfig(c.folder, subfolder === "" ? "config.json" : `${subfolder}/config.json`);
   checkQuantization(config);
-  const opened = await (c.opened ?? new Opened()).checkpoint(c.folder, subfolder, !c.rehearsal);
-  const { retyping } = c;
-  // What was trained beside the model is small, and no part of a converted file.
-  const stored = retyping && kindsOf(subfolder)
-    ? retyped(opened, subfolder, { ...retyping, openClip: isOpenClip(c.index, subfolder) })
-    : opened;
+  const stored = await openComponent(c, subfolder, !c.rehearsal);
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
     keepQuantised: c.keepQuantised,

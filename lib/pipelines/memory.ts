@@ -17,7 +17,7 @@ import { type Budget, leastPeak, planBudget, type PlannedComponent } from "./mem
 import type { GenerateRequest, PipelineOptions } from "./types.ts";
 
 /** What a picture takes, and how that was achieved. */
-export type MemoryPlan = Omit<Budget, "residency"> & {
+export type MemoryPlan = Omit<Budget, "residency" | "kernels"> & {
   /** The least limit in bytes that `maxVramBytes` may set. */
   readonly least: number;
 };
@@ -91,7 +91,7 @@ export async function planMemory(
   const retyping = retypingOf(options);
   const opened = new Opened();
   const context = { folder, index, device, dtype, maxActivationBytes, keepQuantised, retyping, opened };
-  const { residency: _, ...budget } = await planBudget(model, context);
+  const { residency: _residency, kernels: _kernels, ...budget } = await planBudget(model, context);
   return { ...budget, least: await leastPeak(model, context) };
 }
 

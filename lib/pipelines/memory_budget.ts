@@ -6,6 +6,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import type { KernelSpec } from "../gpu/kernel.ts";
 import { IdleDevice } from "../gpu/rehearsal.ts";
 import { HostMemory } from "../residency/host_memory.ts";
 import { LEAST_SLOTS } from "../residency/stream.ts";
@@ -41,6 +42,8 @@ export interface Budget {
   readonly slots: number;
   /** Most bytes of weights, activations and buffers kept for reuse at once. */
   readonly peak: number;
+  /** What the picture launches, in the order of the launch. */
+  readonly kernels: KernelSpec[];
 }
 
 /** Largest activations that are tried where the usual ones do not fit. */
@@ -72,17 +75,14 @@ export async function planBudget(model: Model, context: LoadContext): Promise<Bu
   const least: Residency = { others: 0, slots: LEAST_SLOTS, slotBytes: 0, host };
   const given = context.maxActivationBytes;
   const tries = [given, ...ACTIVATIONS.filter((bytes) => bytes < (given ?? Infinity))];
-  let first: Budget | undefined;
+  let best = usual;
   for (const most of tries) {
-    const budget = await measured(model, context, least, most);
-    if (budget.peak <= limit) {
-      first = budget;
-      break;
-    }
+    best = await measured(model, context, least, most);
+    if (best.peak <= limit) break;
   }
-  if (!first) throw tooLittle(limit, await leastPeak(model, context));
-  const most = first.maxActivationBytes;
-  let best = first;
+  // The last one that was tried is what `leastPeak` measures.
+  if (best.peak > limit) throw tooLittle(limit, best.peak);
+  const most = best.maxActivationBytes;
   // Larger slots keep reading and computing apart from each other's unevenness.
   const roomy = await measured(model, context, { others: 0, host }, most);
   if (roomy.peak <= limit) best = roomy;
@@ -145,24 +145,25 @@ async function measured(
   maxActivationBytes: number | undefined,
 ): Promise<Budget> {
   const device = IdleDevice.like(context.device);
-  const components: PlannedComponent[] = [];
-  let slots = 0;
-  await rehearse(model, {
+  // In the order of their last loading.
+  const loaded = new Map<string, PlannedComponent>();
+  const kernels = await rehearse(model, {
     ...context,
     residency,
     maxActivationBytes,
-    onLoaded: (name, bytes, streamed) => {
-      const known = components.findIndex((component) => component.name === (name || "tiny vae"));
-      if (known >= 0) components.splice(known, 1);
+    onLoaded: (folder, bytes, streamed) => {
+      const name = folder || "tiny vae";
       const stays = !isTextEncoder(name) || bytes + streamed <= KEPT_ENCODER_BYTES;
-      components.push({ name: name || "tiny vae", bytes, streamed, stays });
+      loaded.delete(name);
+      loaded.set(name, { name, bytes, streamed, stays });
     },
   }, device);
   const { footprint, weights } = device.memory.use();
+  const components = [...loaded.values()];
   const staying = components.reduce((sum, { bytes, stays }) => sum + (stays ? bytes : 0), 0);
-  slots = weights - staying;
   return {
-    ...{ residency, maxActivationBytes, components, slots },
+    ...{ residency, maxActivationBytes, components, kernels },
+    slots: weights - staying,
     resident: weights,
     peak: footprint + LOADING_BYTES,
   };

@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import type { LoraTag } from "../text/prompt_syntax.ts";
 import { LoraSet } from "../weights/lora.ts";
-import { ADAPTABLE, type LoadContext, Opened, partOf } from "./family.ts";
+import { ADAPTABLE, type LoadContext, openComponent, partOf } from "./family.ts";
 import type { Model } from "./networks.ts";
 
 /** LoRAs as they are in the weights. */
@@ -27,9 +27,10 @@ export interface AppliedLoras {
  */
 export async function openLoras(
   { options: { loras = [], findLora } }: Model,
-  { folder, index, opened = new Opened() }: LoadContext,
+  context: LoadContext,
   tags: readonly LoraTag[],
 ): Promise<{ loras?: Pick<LoraSet, "apply">; warnings: string[] }> {
+  const { folder, index } = context;
   const named = [];
   for (const { name, scale, textScale } of tags) {
     const found = await findLora?.(name);
@@ -55,7 +56,7 @@ export async function openLoras(
   for (const part of ADAPTABLE) {
     if (!index.components.has(part)) continue;
     for (const set of new Set([denoiser, text])) {
-      set.apply(await opened.checkpoint(folder, part, false), partOf(part));
+      set.apply(await openComponent(context, part, false), partOf(part));
     }
   }
   return {

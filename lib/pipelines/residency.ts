@@ -5,7 +5,7 @@
  */
 
 import type { HostMemory } from "../residency/host_memory.ts";
-import type { StreamingOptions } from "../residency/source.ts";
+import type { StreamingOptions } from "../residency/weight_options.ts";
 import { SLOT_BYTES, SLOTS } from "../residency/stream.ts";
 
 /** Text encoders of more bytes than this stream, and what stays of them leaves the GPU as soon as a prompt is encoded. */

@@ -6,12 +6,15 @@
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig } from "../models/clip.ts";
 import { sd3Config, Sd3Transformer } from "../models/sd3.ts";
 import { t5Config } from "../models/t5.ts";
 import { costOf, sd3Flops } from "../scaling/flops.ts";
-import { readConfig } from "../weights/model_folder.ts";
+import type { FolderSource } from "../weights/bytes.ts";
+import { isComponentFolder } from "../weights/checkpoint.ts";
+import { type ModelIndex, readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
 import { encoderTexts, loadComponent } from "./family.ts";
 import { checkChannels, checkWidth } from "./fitting_parts.ts";
@@ -38,6 +41,7 @@ const MLP_BYTES = 4 * 2;
 /** StableDiffusion3Pipeline. */
 export const stableDiffusion3: Family = {
   async read(folder, index) {
+    if (!isComponentFolder(folder)) await checkProjections(folder, index);
     const config = sd3Config(await readConfig(folder, "transformer/config.json"));
     const vae = await vaeConfig(folder, index);
     await checkChannels(folder, "transformer", config.in_channels, vae);
@@ -198,5 +202,20 @@ class Sd3Network implements Network {
   [Symbol.dispose](): void {
     for (const encoder of [this.clipL, this.clipG, this.t5]) encoder?.[Symbol.dispose]();
     this.free();
+  }
+}
+
+/** SD3 takes pooled states through a projection: without it another picture comes out. Loose files may have none. */
+async function checkProjections(folder: FolderSource, { components, config }: ModelIndex): Promise<void> {
+  const [plain, projecting] = ["CLIPTextModel", "CLIPTextModelWithProjection"];
+  for (const name of ["text_encoder", "text_encoder_2"]) {
+    const { architectures } = (await readConfig(folder, `${name}/config.json`)).json;
+    if (components.get(name) !== plain || !Array.isArray(architectures) || architectures[0] !== projecting) {
+      continue;
+    }
+    throw new LssgenError(
+      "bad_file",
+      `"${config.name}": ${name} is a ${plain}, its config says ${projecting}`,
+    );
   }
 }

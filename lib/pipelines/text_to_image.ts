@@ -154,7 +154,10 @@ export async function createPipeline(
       ? { ...asGiven, residency: budget.residency, maxActivationBytes: budget.maxActivationBytes }
       : asGiven;
     const fits = budget && keptWithin(model, context);
-    const rehearsed = foretold(() => rehearse(model, { ...context, signal: loaded.signal })).catch(
+    // With a limit, the picture was rehearsed when what stays was planned.
+    const rehearsed = foretold(async () =>
+      budget?.kernels ?? await rehearse(model, { ...context, signal: loaded.signal })
+    ).catch(
       (error) => {
         // A file that is no good for the last text encoder is told before weights are loaded, not minutes later. Anything
         // else that goes wrong here goes wrong again where it matters, and is told there.

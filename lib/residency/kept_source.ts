@@ -6,43 +6,43 @@
 
 import type { RowRange } from "../weights/safetensors.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
-import type { TensorSource } from "./source.ts";
+import type { Checkpoint } from "../weights/types.ts";
 import type { HostMemory } from "./host_memory.ts";
 
 /** A source that keeps what it reads while there is room. */
-export class KeptSource implements TensorSource, Disposable {
+export class KeptSource implements Checkpoint, Disposable {
   private readonly kept = new Map<string, Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>>();
   private bytes = 0;
 
   /** @param source What is read. @param memory Where it is kept. */
-  constructor(private readonly source: TensorSource, private readonly memory: HostMemory) {}
+  constructor(private readonly source: Checkpoint, private readonly memory: HostMemory) {}
 
-  /** See {@linkcode TensorSource.name}. */
+  /** See {@linkcode Checkpoint.name}. */
   get name(): string {
     return this.source.name;
   }
 
-  /** See {@linkcode TensorSource.metadata}. */
-  get metadata(): ReadonlyMap<string, unknown> | undefined {
+  /** See {@linkcode Checkpoint.metadata}. */
+  get metadata(): Checkpoint["metadata"] {
     return this.source.metadata;
   }
 
-  /** See {@linkcode TensorSource.names}. */
+  /** See {@linkcode Checkpoint.names}. */
   names(): Iterable<string> {
     return this.source.names();
   }
 
-  /** See {@linkcode TensorSource.info}. */
-  info(name: string): ReturnType<TensorSource["info"]> {
+  /** See {@linkcode Checkpoint.info}. */
+  info(name: string): ReturnType<Checkpoint["info"]> {
     return this.source.info(name);
   }
 
-  /** See {@linkcode TensorSource.wholeOnly}. */
+  /** See {@linkcode Checkpoint.wholeOnly}. */
   wholeOnly(name: string): boolean {
     return this.source.wholeOnly?.(name) ?? false;
   }
 
-  /** See {@linkcode TensorSource.read}. */
+  /** See {@linkcode Checkpoint.read}. */
   async read(
     name: string,
     rows?: RowRange,
@@ -51,7 +51,7 @@ export class KeptSource implements TensorSource, Disposable {
     return await this.once(keyOf("bytes", name, rows), () => this.source.read(name, rows, into));
   }
 
-  /** See {@linkcode TensorSource.stored}. */
+  /** See {@linkcode Checkpoint.stored}. */
   stored(name: string): StoredForm | undefined {
     const form = this.source.stored?.(name);
     return form && {
@@ -75,7 +75,7 @@ export class KeptSource implements TensorSource, Disposable {
     return { bytes };
   }
 
-  /** See {@linkcode TensorSource.readF32}. */
+  /** See {@linkcode Checkpoint.readF32}. */
   async readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {
     const key = keyOf("values", name, rows);
     const known = this.kept.get(key) as Float32Array<ArrayBuffer> | undefined;

@@ -9,13 +9,14 @@ import { LssgenError, shortJson } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { streamedOf } from "../gpu/streamed.ts";
 import { isQuantised, QUANTISED, type QuantisedName } from "../ops/quantised.ts";
-import { elements, sixteens } from "../tensor.ts";
+import { elements, type PlainType, sixteens } from "../tensor.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
+import type { Checkpoint } from "../weights/types.ts";
 import { KeptSource } from "./kept_source.ts";
-import type { TensorSource, WeightOptions } from "./source.ts";
 import { Stream, Unit } from "./stream.ts";
 import { runTransfers, type Transfer } from "./transfers.ts";
-import { type PlainType, Upload } from "./upload.ts";
+import { Upload } from "./upload.ts";
+import type { WeightOptions } from "./weight_options.ts";
 
 /** Quantised matrices that take no more than this as f16 are expanded when they are loaded. */
 const EXPANDED_BYTES = 512 << 20;
@@ -40,14 +41,14 @@ export class WeightStore {
   private readonly buffers: GPUBuffer[] = [];
 
   /** @param source Checkpoint. @param device Where the weights go. @param options Storage type, progress. */
-  constructor(source: TensorSource, readonly device: Device, readonly options: WeightOptions) {
+  constructor(source: Checkpoint, readonly device: Device, readonly options: WeightOptions) {
     const { host } = options.streaming ?? {};
     this.kept = host && !device.rehearses ? new KeptSource(source, host) : undefined;
     this.source = this.kept ?? source;
   }
 
   /** Checkpoint. */
-  readonly source: TensorSource;
+  readonly source: Checkpoint;
   private readonly kept: KeptSource | undefined;
 
   /**
@@ -200,32 +201,28 @@ export class WeightStore {
   /** Makes slots for what streams, and finds out what f16 does not hold: kernels are chosen by the types of weights. */
   private async beginStreaming(stream: readonly Declared[]): Promise<void> {
     const streams = Stream.of(this.device);
-    const retries = new Map<Unit, Declared>();
-    const flagged: [first: number, end: number, Unit][] = [];
+    const flagged: { declared: Declared; unit: Unit; first: number; end: number }[] = [];
     for (const declared of stream) {
       const unit = this.unitOf(declared);
-      const before = this.flagged.length;
+      const first = this.flagged.length;
       if (!this.device.rehearses) [...declared.transfers(this)];
-      if (this.flagged.length === before) continue;
-      flagged.push([before, this.flagged.length, unit]);
-      retries.set(unit, declared);
+      const end = this.flagged.length;
+      if (end > first) flagged.push({ declared, unit, first, end });
     }
     this.joinStream();
     if (flagged.length === 0) return;
-    // Numbers are given anew, in the same order, as the units pass.
+    // The units that pass get the same numbers anew: they come in the same order.
     const retry = [...this.flagged];
     this.flagged.length = 0;
-    await streams.pass(flagged.map(([, , unit]) => unit), this.options.signal);
+    await streams.pass(flagged.map(({ unit }) => unit), this.options.signal);
     const beyond = new Set(await streams.beyond());
-    flagged.forEach(([first, end, unit], i) => {
-      const from = flagged.slice(0, i).reduce((sum, [a, b]) => sum + b - a, 0);
-      for (let n = first; n < end; n++) {
-        if (!beyond.has(from + n - first)) continue;
-        retry[n]();
-        this.units.delete(unit);
-        this.unitOf(retries.get(unit)!);
-      }
-    });
+    for (const { declared, unit, first, end } of flagged) {
+      const widened = retry.slice(first, end).filter((_, i) => beyond.has(first + i));
+      if (widened.length === 0) continue;
+      for (const widen of widened) widen();
+      this.units.delete(unit);
+      this.unitOf(declared);
+    }
     this.flagged.length = 0;
     this.joinStream();
   }

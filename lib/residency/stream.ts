@@ -16,8 +16,8 @@ import {
   type Streaming,
 } from "../gpu/streamed.ts";
 import { sixteens } from "../tensor.ts";
-import type { Transfer } from "./transfers.ts";
-import { PIECE, Upload } from "./upload.ts";
+import { type Ahead, readAhead, type Transfer } from "./transfers.ts";
+import { Upload } from "./upload.ts";
 
 /** Slots where memory is not short: one is computed with, one is ready, one is being filled. */
 export const SLOTS = 3;
@@ -25,18 +25,13 @@ export const SLOTS = 3;
 export const LEAST_SLOTS = 2;
 /** Bytes of a slot where memory is not short, unless a unit is larger. */
 export const SLOT_BYTES: number = 64 << 20;
-/** Bytes that are read before the GPU takes them. */
-const AHEAD_BYTES = 128 << 20;
-/** Reads under way at most. */
-const AHEAD = 24;
+/** How far reads are ahead of the GPU while it computes. */
+const AHEAD: Ahead = { reads: 24, bytes: 128 << 20 };
 /** Bytes written before the GPU is waited for: drivers hold a copy of each until it is done. */
 const UNFINISHED = 128 << 20;
-/** Reads below this get memory of their own. */
-const SMALL = 1 << 20;
-const NONE = new Uint8Array(0);
 
 /** Host memory that streaming takes at most beside what `--offload cpu` keeps: what is read ahead, and the driver's copies. */
-export const STREAMING_HOST_BYTES: number = AHEAD_BYTES + UNFINISHED;
+export const STREAMING_HOST_BYTES: number = AHEAD.bytes + UNFINISHED;
 
 /** One or several weights that come to the GPU together. */
 export class Unit implements StreamedUnit {
@@ -269,50 +264,18 @@ class Run implements Bringing {
 
   /** Reads what is used, in that order, and writes it into the slots as room is made. */
   private async fill(): Promise<void> {
-    const spare: Uint8Array<ArrayBuffer>[] = [];
-    const reading: {
-      stay: Stay;
-      ends: boolean;
-      transfer: Transfer;
-      into: Uint8Array<ArrayBuffer>;
-      job: ReturnType<Transfer["read"]>;
-    }[] = [];
-    const coming = this.transfers();
-    let next = coming.next();
-    let held = 0;
-    try {
-      for (;;) {
-        while (!next.done && reading.length < AHEAD) {
-          const { transfer } = next.value;
-          if (reading.length > 0 && held + transfer.held > AHEAD_BYTES) break;
-          // Fresh memory costs as much as reading: it is used again.
-          const own = transfer.held <= PIECE && transfer.held > SMALL;
-          const into = own ? spare.pop() ?? new Uint8Array(PIECE) : NONE;
-          const job = transfer.read(into);
-          job.catch(() => {}); // told when its turn comes
-          reading.push({ ...next.value, into, job });
-          held += transfer.held;
-          next = coming.next();
-        }
-        if (reading.length === 0) return;
-        const { stay, ends, transfer, into, job } = reading[0];
-        const write = await job;
-        if (!stay.slot && !await this.takePlace(stay)) return;
-        if (this.signal?.aborted) throw new AbortedError();
-        arrange(stay);
-        write(this.upload);
-        reading.shift();
-        held -= transfer.held;
-        if (into.length > 0) spare.push(into);
-        if (ends) {
-          this.upload.handOver();
-          stay.isThere = true;
-          stay.arrive();
-        }
-        await this.upload.pace(UNFINISHED);
+    for await (const { item: { stay, ends }, job } of readAhead(this.transfers(), AHEAD)) {
+      const write = await job;
+      if (!stay.slot && !await this.takePlace(stay)) return;
+      if (this.signal?.aborted) throw new AbortedError();
+      arrange(stay);
+      write(this.upload);
+      if (ends) {
+        this.upload.handOver();
+        stay.isThere = true;
+        stay.arrive();
       }
-    } finally {
-      await Promise.allSettled(reading.map(({ job }) => job));
+      await this.upload.pace(UNFINISHED);
     }
   }
 

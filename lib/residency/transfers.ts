@@ -6,11 +6,11 @@
 
 import { AbortedError, LssgenError } from "../errors.ts";
 import { QUANTISED } from "../ops/quantised.ts";
-import { elements } from "../tensor.ts";
+import { elements, PLAIN_BYTES, type PlainType } from "../tensor.ts";
 import type { RowRange } from "../weights/safetensors.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
-import type { TensorSource } from "./source.ts";
-import { PIECE, PLAIN_BYTES, type PlainType, type Stored, type Upload } from "./upload.ts";
+import type { Checkpoint } from "../weights/types.ts";
+import { PIECE, type Stored, type Upload } from "./upload.ts";
 
 /** Something to read and hand to the GPU. */
 export interface Transfer {
@@ -27,10 +27,62 @@ export interface Transfer {
   read(into: Uint8Array<ArrayBuffer>): Promise<(upload: Upload) => void>;
 }
 
-/** Reads under way or waiting for the GPU. */
-const AHEAD = 6;
-/** Bytes that they hold. */
-const HELD = 3 * PIECE;
+/** How far reads are ahead of the GPU. */
+export interface Ahead {
+  /** Reads under way or waiting for the GPU. */
+  readonly reads: number;
+  /** Bytes that they hold; a single transfer may hold more. */
+  readonly bytes: number;
+}
+
+/** Reads below this get memory of their own. */
+const SMALL = 1 << 20;
+const NONE = new Uint8Array(0);
+
+/**
+ * Begins the reads of transfers ahead of their turns. Ends, also where the caller leaves early, when no read is under way.
+ *
+ * @param items Transfers in their order, with what the caller knows of each.
+ * @returns Each item in its turn with its read; its memory is used again when the next one is asked for.
+ */
+export async function* readAhead<T extends { readonly transfer: Transfer }>(
+  items: Iterable<T>,
+  ahead: Ahead,
+): AsyncGenerator<{ readonly item: T; readonly job: ReturnType<Transfer["read"]> }> {
+  const spare: Uint8Array<ArrayBuffer>[] = [];
+  const waiting: { item: T; into: Uint8Array<ArrayBuffer>; job: ReturnType<Transfer["read"]> }[] = [];
+  const coming = items[Symbol.iterator]();
+  let next = coming.next();
+  let held = 0;
+  try {
+    for (;;) {
+      while (!next.done && waiting.length < ahead.reads) {
+        const item = next.value;
+        const { transfer } = item;
+        if (waiting.length > 0 && held + transfer.held > ahead.bytes) break;
+        // Fresh memory costs as much as reading: it is used again.
+        const own = transfer.held <= PIECE && transfer.held > SMALL;
+        const into = own ? spare.pop() ?? new Uint8Array(PIECE) : NONE;
+        const job = transfer.read(into);
+        job.catch(() => {}); // told when its turn comes
+        waiting.push({ item, into, job });
+        held += transfer.held;
+        next = coming.next();
+      }
+      if (waiting.length === 0) return;
+      const { item, into, job } = waiting[0];
+      yield { item, job };
+      waiting.shift();
+      held -= item.transfer.held;
+      if (into.length > 0) spare.push(into);
+    }
+  } finally {
+    await Promise.allSettled(waiting.map(({ job }) => job));
+  }
+}
+
+/** Ahead of a load, in which nothing computes. */
+const LOADING: Ahead = { reads: 6, bytes: 3 * PIECE };
 
 /**
  * Runs transfers in their order.
@@ -44,49 +96,21 @@ export async function runTransfers(
   signal: AbortSignal | undefined,
   onProgress: (bytes: number) => void,
 ): Promise<void> {
-  const spare: Uint8Array<ArrayBuffer>[] = [];
-  const waiting: { transfer: Transfer; into: Uint8Array<ArrayBuffer>; job: ReturnType<Transfer["read"]> }[] =
-    [];
-  let next = 0;
-  let held = 0;
-  try {
-    for (const _ of transfers) {
-      while (next < transfers.length && waiting.length < AHEAD) {
-        const transfer = transfers[next];
-        if (waiting.length > 0 && held + transfer.held > HELD) break;
-        // Fresh memory costs as much as reading: it is used again.
-        const own = transfer.held <= PIECE && transfer.held > SMALL;
-        const into = own ? spare.pop() ?? new Uint8Array(PIECE) : NONE;
-        const job = transfer.read(into);
-        job.catch(() => {}); // told when its turn comes
-        waiting.push({ transfer, into, job });
-        held += transfer.held;
-        next++;
-      }
-      if (signal?.aborted) throw new AbortedError();
-      const { transfer, into, job } = waiting[0];
-      (await job)(upload);
-      waiting.shift();
-      held -= transfer.held;
-      if (into.length > 0) spare.push(into);
-      await upload.pace();
-      onProgress(transfer.bytes);
-    }
-    await upload.finish();
-  } finally {
-    await Promise.allSettled(waiting.map(({ job }) => job));
+  const items = transfers.map((transfer) => ({ transfer }));
+  for await (const { item, job } of readAhead(items, LOADING)) {
+    if (signal?.aborted) throw new AbortedError();
+    (await job)(upload);
+    await upload.pace();
+    onProgress(item.transfer.bytes);
   }
+  await upload.finish();
 }
-
-/** Reads below this get memory of their own. */
-const SMALL = 1 << 20;
-const NONE = new Uint8Array(0);
 
 /** Stored types that the GPU converts. */
 const STORED: Readonly<Record<string, PlainType>> = { F32: "f32", F16: "f16", BF16: "bf16" };
 
 /** The type of a tensor's values as they are read: stored ones, where the GPU can convert them, else f32. */
-export function typeOnTheWay(source: TensorSource, name: string): PlainType {
+export function typeOnTheWay(source: Checkpoint, name: string): PlainType {
   return STORED[source.info(name)?.dtype ?? ""] ?? "f32";
 }
 
@@ -107,7 +131,7 @@ export function storedBytes({ shape, dtype }: { shape: readonly number[]; dtype:
  * @param write Takes `count` rows from `first` on.
  */
 export function valueTransfers(
-  source: TensorSource,
+  source: Checkpoint,
   name: string,
   rows: number,
   unit: number,
@@ -161,7 +185,7 @@ export function byteTransfers(
 
 /** Rows of a tensor, a piece at a time. */
 function cut(
-  source: TensorSource,
+  source: Checkpoint,
   name: string,
   rows: number,
   rowBytes: number,

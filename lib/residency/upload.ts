@@ -10,15 +10,7 @@ import { type Binding, Recorder } from "../gpu/recorder.ts";
 import { placeOf } from "../gpu/streamed.ts";
 import { PACKED_COLUMN } from "../ops/conv2d.ts";
 import { fold } from "../ops/window.ts";
-import type { Tensor } from "../tensor.ts";
-
-/** Types whose values kernels read as they are. */
-export type PlainType = "f32" | "f16" | "bf16";
-
-/** Bytes of a value. */
-export const PLAIN_BYTES: Readonly<Record<PlainType, number>> = { f32: 4, f16: 2, bf16: 2 };
-/** Numbers of the types in shaders/place.wgsl, place_rows.wgsl and place_conv.wgsl. */
-const CODES: Readonly<Record<PlainType, number>> = { f32: 0, f16: 1, bf16: 2 };
+import { PLAIN_BYTES, PLAIN_CODES, type PlainType, type Tensor } from "../tensor.ts";
 
 /** Bytes that are read, staged and placed at once. */
 export const PIECE: number = 16 << 20;
@@ -257,7 +249,7 @@ export class Upload implements Disposable {
     const yBase = (at - offset) / (shader === "place" ? 4 : 16);
     this.recorder.dispatch({
       shader,
-      constants: { FROM: CODES[from], TO: CODES[type], ...constants },
+      constants: { FROM: PLAIN_CODES[from], TO: PLAIN_CODES[type], ...constants },
       params: [...count === undefined ? [] : [count, row![0]], yBase, flag ?? 0, ...shape],
       buffers: [X, { tensor: bound(buffer), offset, size }, this.flagsOf(flag)],
       groups: groups ?? row!,

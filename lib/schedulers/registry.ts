@@ -17,7 +17,6 @@ import { kdpm2, kdpm2Ancestral } from "./kdpm2.ts";
 import { lcm } from "./lcm.ts";
 import { pndm } from "./pndm.ts";
 import { isSampler, type SamplerName, samplerNamed, SAMPLERS, type ScheduleName } from "./samplers.ts";
-
 import { tcd } from "./tcd.ts";
 import type { Scheduler, Step } from "./types.ts";
 import { uniPcMultistep } from "./unipc.ts";

@@ -37,7 +37,7 @@ export interface ReadPrompt {
 
 /** An escaped character, a tag, or the beginning of a tag that is never closed. */
 const TAG = /\\[\s\S]|<(\w+):([^<>]*)>|<(?:lora|lyco|hypernet|lycoris):/giu;
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)$/;
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)$/;
 /** Multipliers beyond this are typing errors; the same bound as a LoRA's scale. */
 const MAX_MULTIPLIER = 100;
 

@@ -107,7 +107,7 @@ function takeExplicitWeight(group: Group): void {
   if (typeof last !== "string") return;
   const colon = last.lastIndexOf(":");
   const number = last.slice(colon + 1).trim();
-  if (colon < 0 || (colon === 0 && parts.length === 1) || !/^[+-]?(\d+\.?\d*|\.\d+)$/.test(number)) return;
+  if (colon < 0 || (colon === 0 && parts.length === 1) || !/^[+-]?(\d+(\.\d*)?|\.\d+)$/.test(number)) return;
   group.explicit = Number(number);
   parts[parts.length - 1] = last.slice(0, colon);
 }

@@ -33,7 +33,7 @@ export class LoraSet {
   /** Changes that another change of the same file repeats under another name. */
   private readonly repeated = new Map<Adapter, Adapter>();
   /** Quantised weights that files change in a way which needs their values. */
-  private readonly expanded = new Map<LoraFile, { keys: string[]; count: number; bytes: number }>();
+  private readonly expanded = new Map<LoraFile, { keys: string[]; bytes: number }>();
 
   private constructor(private readonly files: readonly LoraFile[]) {}
 
@@ -103,9 +103,8 @@ export class LoraSet {
     const cause = changes.find(({ adapter }) => !adapter.change.lowRank);
     if (!cause || !/^(Q\d|F8_|I8$)/.test(dtype) || shape.length < 2) return;
     const { file, key } = cause.adapter;
-    const known = this.expanded.get(file) ?? { keys: [], count: 0, bytes: 0 };
+    const known = this.expanded.get(file) ?? { keys: [], bytes: 0 };
     known.keys.push(key);
-    known.count++;
     known.bytes += 2 * elements(shape);
     this.expanded.set(file, known);
   }
@@ -146,7 +145,7 @@ export class LoraSet {
       const expanded = this.expanded.get(file);
       if (expanded) {
         sentences.push(
-          `${of} ${expanded.count} quantised weights are changed otherwise than by adding a product of two matrices and take 16 ` +
+          `${of} ${expanded.keys.length} quantised weights are changed otherwise than by adding a product of two matrices and take 16 ` +
             `bits a value on the GPU, ${Math.ceil(expanded.bytes / 2 ** 20)} MiB in all: ${
               listed([...new Set(expanded.keys)])
             }`,

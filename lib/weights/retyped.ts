@@ -12,6 +12,7 @@ import { type ConvertOptions, piecesOf, planConversion, type PlannedTensor, quan
 import { OPEN_CLIP_NAMES } from "./names/clip.ts";
 import { underDiffusersNames } from "./names/original.ts";
 import { OriginalCheckpoint } from "./names/reverse.ts";
+import { bytesEndToEnd } from "./pieces.ts";
 import { dequantise } from "./quants.ts";
 import type { RowRange } from "./safetensors.ts";
 import { componentFile } from "./single_file.ts";
@@ -99,15 +100,7 @@ class RetypedCheckpoint implements Checkpoint {
         parts.push(bytes);
       }
     }
-    if (parts.length === 1) return { bytes: parts[0] };
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    const bytes = into && into.length >= length ? into.subarray(0, length) : new Uint8Array(length);
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    return { bytes };
+    return { bytes: bytesEndToEnd(parts, into) };
   }
 
   async readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {

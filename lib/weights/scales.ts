@@ -340,17 +340,19 @@ function scaledRows(l: Layer, scaleName: string, factor: number, rotation?: numb
       `of [${shape}] has rows that ${rotation} values do not divide, as its convrot_groupsize says`,
     );
   }
-  const scaleValues = async (): Promise<Float32Array<ArrayBuffer>> => {
-    const scales = await source.readF32(scaleName);
+  const soundScales = async (): Promise<Float32Array<ArrayBuffer>> =>
+    sound(l, scaleName, await source.readF32(scaleName));
+  const factors = async (): Promise<Float32Array<ArrayBuffer>> => {
+    const scales = await soundScales();
     return factor === 1 ? scales : scales.map((scale) => scale * factor);
   };
-  const plain = { dtype, scales: { ...grid, values: scaleValues } };
+  const plain = { dtype, scales: { ...grid, values: factors } };
   return {
     shape,
     dtype: `${dtype} scaled`,
     ...rotation === undefined && { plain },
     async values({ first, count }) {
-      const scales = sound(l, scaleName, await source.readF32(scaleName));
+      const scales = await soundScales();
       const values = await source.readF32(name, shape.length === 0 ? undefined : { first, count });
       const out = new Float32Array(values.length);
       for (let i = 0; i < count; i++) {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { PlainType } from "../tensor.ts";
 import type { RowRange } from "./safetensors.ts";
 
 /** Factors of a matrix's stored values, one for each rectangle of it. */
@@ -23,7 +24,7 @@ export interface LowRankChange {
   /** Rows of `down`. */
   readonly rank: number;
   /** Type that holds the values of both without loss. */
-  readonly type: "f32" | "f16" | "bf16";
+  readonly type: PlainType;
   /** What the product is multiplied by. */
   readonly factor: number;
   /** [rank, K]. */

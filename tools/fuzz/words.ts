@@ -5,7 +5,8 @@
  */
 
 import { optionNamed, OPTIONS, parseOptions, spellings } from "../../lib/cli/options.ts";
-import { loraSpec, toEngineChoice, toRequest } from "../../lib/cli/request.ts";
+import { toEngineChoice, toRequest } from "../../lib/cli/request.ts";
+import { loraSpec } from "../../lib/parameters/lora_tags.ts";
 import { loadTokenizer } from "../../lib/text/load_tokenizer.ts";
 import { readPrompt } from "../../lib/text/prompt_syntax.ts";
 import { parseWeights, weightedChunks } from "../../lib/text/prompt_weights.ts";

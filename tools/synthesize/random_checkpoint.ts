@@ -7,7 +7,6 @@
 
 import type { Device } from "../../lib/gpu/device.ts";
 import { Weights } from "../../lib/models/weights.ts";
-import type { TensorSource } from "../../lib/residency/source.ts";
 import { WeightStore } from "../../lib/residency/store.ts";
 import { elements } from "../../lib/tensor.ts";
 import type { Checkpoint } from "../../lib/weights/checkpoint.ts";
@@ -30,7 +29,7 @@ class Declaring extends WeightStore {
   readonly found = new Map<string, readonly number[]>();
 
   constructor() {
-    const nothing: TensorSource = {
+    const nothing: Checkpoint = {
       name: "declared",
       names: () => [],
       info: () => undefined,

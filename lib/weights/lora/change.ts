@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { PlainType } from "../../tensor.ts";
 import type { LowRankChange } from "../stored_form.ts";
 import type { TensorFile } from "./file.ts";
 
@@ -61,7 +62,7 @@ export class Matrix {
   }
 
   /** The type that holds its values without loss. */
-  get type(): "f32" | "f16" | "bf16" {
+  get type(): PlainType {
     const { dtype } = this.file.info(this.name)!;
     return dtype === "F16" ? "f16" : dtype === "BF16" ? "bf16" : "f32";
   }

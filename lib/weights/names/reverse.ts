@@ -8,9 +8,9 @@
 import { LssgenError } from "../../errors.ts";
 import { elements } from "../../tensor.ts";
 import type { Checkpoint } from "../types.ts";
+import { bytesEndToEnd, endToEnd } from "../pieces.ts";
 import type { RowRange } from "../safetensors.ts";
 import type { NameFamily, Origin } from "./family.ts";
-import { endToEnd } from "./view.ts";
 
 /** Rows of a file's tensor that come from rows of a component's tensor. */
 interface Piece {
@@ -91,14 +91,7 @@ export class OriginalCheckpoint implements Checkpoint {
     const parts = await Promise.all(
       cut(pieces, rows).map(async ({ name, rows }) => (await this.source.read(name, rows)).bytes),
     );
-    if (parts.length === 1) return { bytes: parts[0] };
-    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    return { bytes };
+    return { bytes: bytesEndToEnd(parts) };
   }
 
   async readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {

@@ -7,6 +7,7 @@
 
 import { LssgenError } from "../../errors.ts";
 import type { Checkpoint } from "../types.ts";
+import { bytesEndToEnd, endToEnd } from "../pieces.ts";
 import type { RowRange } from "../safetensors.ts";
 import type { BlockScales, StoredForm } from "../stored_form.ts";
 import type { NameFamily, Origin } from "./family.ts";
@@ -89,15 +90,8 @@ export class RenamedCheckpoint implements Checkpoint {
   ): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
     const ranges = rangesOf(place, rows);
     const memory = ranges.length === 1 ? into : undefined;
-    const parts = await Promise.all(ranges.map((range) => read(range, memory)));
-    if (parts.length === 1) return parts[0];
-    const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.bytes.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      bytes.set(part.bytes, at);
-      at += part.bytes.length;
-    }
-    return { bytes };
+    const parts = await Promise.all(ranges.map(async (range) => (await read(range, memory)).bytes));
+    return { bytes: bytesEndToEnd(parts) };
   }
 
   stored(name: string): StoredForm | undefined {
@@ -221,18 +215,6 @@ function cutScales(scales: BlockScales, rows: readonly RowRange[] | undefined): 
       return out;
     },
   };
-}
-
-/** Values of several pieces, one after the other. */
-export function endToEnd(parts: readonly Float32Array<ArrayBuffer>[]): Float32Array<ArrayBuffer> {
-  if (parts.length === 1) return parts[0];
-  const values = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    values.set(part, at);
-    at += part.length;
-  }
-  return values;
 }
 
 /** The rows of the original that were asked for; `undefined` for all of it. */
