@@ -21,7 +21,9 @@ SCHEDULER = dict(base_image_seq_len=64, max_image_seq_len=1024, base_shift=0.39,
                  shift=1.0, use_dynamic_shifting=True, time_shift_type="exponential")
 GGUF = "diffusion_pytorch_model.gguf"
 SETTINGS = dict(name="lssgen-emoji", width=512, height=512, steps=20, guidance=1.7, base_resolution=256, min_resolution=128,
-                init_noise=0.55, shorten_steps=False)
+                init_noise=0.55, shorten_steps=False, whole_words=True)
+EXAMPLES = ["a red apple", "a cute cat wearing a top hat", "two red cherries", "three stars on a dark blue background", "a small boat next to a castle",
+            "flat style rocket", "noto style fox on a meadow", "a purple dragon", "a teddy bear on a pink background"]
 
 
 def halve(module, name):
@@ -87,8 +89,15 @@ def write(folder, model, vae, up, shift, scale, kind):
     factors, bias = latent_colours(vae, shift, scale)
     largest = largest_activation(vae)
     print(f"autoencoder: largest activation {largest:.0f}")
-    halve(model.clip, "text_encoder").save_pretrained(f"{folder}/text_encoder")
-    halve(model.t5, "text_encoder_2").save_pretrained(f"{folder}/text_encoder_2")
+    for name, encoder in (("text_encoder", model.clip), ("text_encoder_2", model.t5)):
+        shutil.rmtree(f"{folder}/{name}", ignore_errors=True)
+        if kind == "f16":
+            halve(encoder, name).save_pretrained(f"{folder}/{name}")
+        else:
+            # Half of the folder's bytes that the transformer does not take; in 8 bits their states differ by a hundredth.
+            encoder.config.architectures = [type(encoder).__name__]
+            encoder.config.save_pretrained(f"{folder}/{name}")
+            quantised.save(f"{folder}/{name}/model.gguf", {k: v for k, v in encoder.state_dict().items() if "position_ids" not in k and k != "encoder.embed_tokens.weight"}, f"{SETTINGS['name']}-{name}", "Q8_0")
     shutil.rmtree(f"{folder}/transformer", ignore_errors=True)
     if kind == "f16":
         halve(model.flux, "transformer").save_pretrained(f"{folder}/transformer")
@@ -112,15 +121,20 @@ def write(folder, model, vae, up, shift, scale, kind):
                   f"{folder}/upsampler/diffusion_pytorch_model.safetensors", {"format": "pt"})
         index["upsampler"] = ["lssgen", "LatentUpSampler"]
     write_json(f"{folder}/model_index.json", dict(sorted(index.items())))
-    write_json(f"{folder}/lssgen.json", dict(SETTINGS, latent_rgb_factors=factors, latent_rgb_bias=bias, nouns=[r["name"] for r in nouns.catalogue()]))
+    write_json(f"{folder}/lssgen.json", dict(SETTINGS, latent_rgb_factors=factors, latent_rgb_bias=bias, examples=EXAMPLES, nouns=[r["name"] for r in nouns.catalogue()]))
 
 
 def read(folder):
     """(model, vae, upsampler or None, scheduler) of a written folder, in f32."""
     model = denoise.Model()
     # Component by component: the class of the pipeline would want tokenizers of its own making.
-    model.clip = transformers.CLIPTextModel.from_pretrained(f"{folder}/text_encoder", dtype=torch.float32)
-    model.t5 = transformers.T5EncoderModel.from_pretrained(f"{folder}/text_encoder_2", dtype=torch.float32)
+    if os.path.exists(f"{folder}/text_encoder/model.gguf"):
+        for name, encoder in (("text_encoder", model.clip), ("text_encoder_2", model.t5)):
+            missing, more = encoder.load_state_dict(quantised.load(f"{folder}/{name}/model.gguf"), strict=False)
+            assert not more and all("position_ids" in k or "embed_tokens" in k for k in missing), (missing, more)
+    else:
+        model.clip = transformers.CLIPTextModel.from_pretrained(f"{folder}/text_encoder", dtype=torch.float32)
+        model.t5 = transformers.T5EncoderModel.from_pretrained(f"{folder}/text_encoder_2", dtype=torch.float32)
     if os.path.exists(f"{folder}/transformer/{GGUF}"):
         model.flux.load_state_dict(quantised.load(f"{folder}/transformer/{GGUF}"))
     else:

@@ -251,7 +251,6 @@ function chosen({ name, files }: OwnFolder): FolderSource {
 
 async function summary({ engine, fetched, notes, part, loras }: Current): Promise<ModelSummary> {
   const info = await engine.model();
-  const { words, examples } = await vocabulary(engine.folder);
   return {
     ...offerOf(info),
     bytes: fetched?.bytes ?? 0,
@@ -260,20 +259,9 @@ async function summary({ engine, fetched, notes, part, loras }: Current): Promis
     notes: [...notes, ...info.warnings ?? []],
     part,
     loras,
-    words,
-    examples,
+    words: info.nouns,
+    examples: info.examples?.slice(0, 12),
   };
-}
-
-/** Words and examples that lssgen.json lists: the seam for models that say what they know. */
-async function vocabulary(folder: FolderSource): Promise<{ words?: string[]; examples?: string[] }> {
-  const text = await folder.text("lssgen.json").catch(() => undefined);
-  const { nouns, examples } = JSON.parse(text ?? "{}") as Record<string, unknown>;
-  const texts = (value: unknown): string[] | undefined =>
-    Array.isArray(value) && value.length > 0
-      ? value.filter((one): one is string => typeof one === "string" && one.length < 200).slice(0, 5000)
-      : undefined;
-  return { words: texts(nouns), examples: texts(examples)?.slice(0, 12) };
 }
 
 /** Bytes that this browser can still store; undefined where it does not say. */

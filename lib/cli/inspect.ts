@@ -53,6 +53,8 @@ interface Report {
   readonly warnings?: readonly string[];
   /** Why it cannot be drawn with. */
   readonly problem?: string;
+  /** What a small model knows: things, each by its first name. */
+  readonly nouns?: readonly string[];
   /** What a picture with its own settings takes of the GPU's memory. */
   readonly memory?: MemoryPlan;
 }
@@ -105,7 +107,8 @@ async function reports(options: Parsed, terminal: Terminal): Promise<Report[]> {
   const memory = memoryOptions(options);
   if ("assembly" in folder) return [await assembledReport(folder as AssembledFolder, memory)];
   const told = await readComponents(folder);
-  return [{ name: folder.name, ...told, memory: await memoryOf(folder, memory) }];
+  const nouns = (await readModelInfo(folder).catch(() => undefined))?.nouns;
+  return [{ name: folder.name, ...told, nouns, memory: await memoryOf(folder, memory) }];
 }
 
 function memoryOptions({ number: { maxVram } }: Parsed): MemoryOptions {
@@ -252,7 +255,7 @@ function bytesOfValue(type: string): number {
 
 /** A report as lines. */
 function lines(
-  { name, pipeline, family, components, scheduler, warnings = [], problem, memory }: Report,
+  { name, pipeline, family, components, scheduler, warnings = [], problem, nouns, memory }: Report,
 ): string[] {
   return [
     `${name}: ${family === undefined ? pipeline : `${family} (${pipeline})`}`,
@@ -263,6 +266,7 @@ function lines(
         : [`${name}: ${[from, configLine(config)].filter((text) => text !== undefined).join(", ")}`]
     ),
     ...scheduler ? [`scheduler: ${configLine(scheduler)}`] : [],
+    ...nouns ? [`it draws ${nouns.length} things: ${nouns.join(", ")}`] : [],
     ...memory ? ["a picture with the model's own settings:", ...formatMemory(memory)] : [],
     ...warnings.map((warning) => `Warning: ${warning}`),
     ...problem === undefined ? [] : [`It cannot be drawn with: ${problem}`],

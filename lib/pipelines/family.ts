@@ -52,6 +52,8 @@ export interface PromptRequest {
   readonly clipSkip?: number;
   /** T5 tokens; the family's own default when absent. */
   readonly maxSequenceLength?: number;
+  /** See ModelInfo.wholeWords: words that the tokenizer spells become a warning. */
+  readonly wholeWords?: boolean;
 }
 
 /**
@@ -350,6 +352,9 @@ export async function ownSettings(
     ...info,
     name: c.string("name", info.name),
     warnings: [...info.warnings ?? [], ...c.strings("warnings", [])],
+    wholeWords: c.bool("whole_words", false),
+    nouns: c.has("nouns") ? c.strings("nouns") : undefined,
+    examples: c.has("examples") ? c.strings("examples") : undefined,
     latentRgb: known
       ? {
         bias,

@@ -197,7 +197,10 @@ class FluxNetwork implements Network {
     };
     // CLIP's vector sums up what fits: of a prompt that T5 reads too, only what T5 does not see is lost.
     const apart = clips.filter((_, i) => prompts[i][0] !== prompts[i][1]);
-    return { calls, warnings: warningsOf([...apart, ...t5s]), denoiser };
+    const unknown = request.wholeWords
+      ? await Promise.all(prompts.map(([, second]) => this.t5.unknownWords(second, request.emphasis)))
+      : [];
+    return { calls, warnings: warningsOf([...apart, ...t5s, ...unknown]), denoiser };
   }
 
   rest(): void {

@@ -17,6 +17,7 @@ import {
   weightedRow,
 } from "../text/prompt_weights.ts";
 import type { Encoded, Tokenizer } from "../text/tokenizer.ts";
+import { unknownWarning } from "../text/unknown_words.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import { type Component, loadComponent, type LoadContext, Opened } from "./family.ts";
 import { KEPT_ENCODER_BYTES } from "./residency.ts";
@@ -232,6 +233,12 @@ export class ClipPrompts extends PromptEncoder<ClipTextModel, ClipStates> {
 
 /** T5's tokenizer and encoder. Padding is attended to, as the diffusion models were trained. */
 export class T5Prompts extends PromptEncoder<T5Encoder, T5States> {
+  /** What a person is told of words that the tokenizer spells, as a warning. */
+  async unknownWords(prompt: string, emphasis?: boolean): Promise<{ readonly warning?: string }> {
+    const text = emphasis ? parseWeights(prompt).map(({ text }) => text).join("") : prompt;
+    return { warning: unknownWarning(text, await this.getTokenizer()) };
+  }
+
   protected override load(): Promise<Component<T5Encoder>> {
     return loadComponent(this.context, this.folder, (w, config) => new T5Encoder(w, t5Config(config)));
   }

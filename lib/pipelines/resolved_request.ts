@@ -310,6 +310,7 @@ export function readPrompts(info: ModelInfo, p: GenerateRequest): ReadRequest {
     trueCfgScale,
     emphasis,
     clipSkip: p.clipSkip,
+    wholeWords: info.wholeWords,
   };
   return { request, loras, warnings };
 }

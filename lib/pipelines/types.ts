@@ -263,6 +263,12 @@ export interface ModelInfo {
   readonly learnedUpsampler: boolean;
   /** Colours that latents nearly are: rgb (−1 … 1) = latents · factors [C][3] + bias [3]. From lssgen.json. */
   readonly latentRgb?: { readonly factors: readonly (readonly number[])[]; readonly bias: readonly number[] };
+  /** Whether the model knows no word but those that its tokenizer has whole. From lssgen.json. */
+  readonly wholeWords?: boolean;
+  /** What a small model can draw, each by its first name. From lssgen.json. */
+  readonly nouns?: readonly string[];
+  /** Prompts to try. From lssgen.json. */
+  readonly examples?: readonly string[];
   /** For denoisers made for inpainting: they see mask and picture, so nothing has to be put back in every step. */
   readonly maskInput?: MaskInput;
   /** What a person should know about it, as sentences: parts left out, facts that were guessed. */
