@@ -234,7 +234,9 @@ export class TextToImage implements Pipeline {
     const grown = plan.stages.map((stage) => stage.grow?.upsampler);
     const may = [`the denoising network "${folder}"`];
     if (grown.includes("learned")) may.push("the upsampler of latents");
-    if (p.image || grown.includes("pixel")) may.push('the encoder of the autoencoder "vae"');
+    if (p.image || grown.includes("pixel") || grown.includes("mixture")) {
+      may.push('the encoder of the autoencoder "vae"');
+    }
     const [first, ...others] = may;
     const named = first[0].toUpperCase() + first.slice(1);
     throw notFinite(

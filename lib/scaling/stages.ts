@@ -9,6 +9,7 @@
 import { LssgenError } from "../errors.ts";
 import { enter, ENTRIES, noiseLevel } from "../schedulers/entry.ts";
 import { linearSigmas, type NoiseMix, type Schedule } from "../schedulers/types.ts";
+import { mixtureShare } from "./mixture.ts";
 import {
   type CostModel,
   type Growth,
@@ -192,6 +193,7 @@ export function growth(
   return {
     from,
     upsampler,
+    ...upsampler === "mixture" && { share: mixtureShare(r.steps) },
     mix: { signal: mix.signal, noise },
     level: noiseLevel(r.scheduler, schedule, begin),
   };
