@@ -61,7 +61,7 @@ Deno.test("options that mean the same are understood, with their values", () => 
     // What follows a flag is no value of it.
     [["--fp16", "a cat"], ["--dtype", "f16", "a cat"]],
     // Values that change nothing are no reason to refuse.
-    [["--slg-scale", "0", "--video-frames=1", "--device", "cuda"], []],
+    [["--video-frames=1", "--device", "cuda"], []],
   ];
   for (const [args, same] of cases) assertEquals(parseOptions(args), parseOptions(same), args.join(" "));
 });
@@ -100,7 +100,6 @@ Deno.test("options that we have not are refused by their name, with what to do",
     [["--video-frames", "16"], "videos"],
     [["--ckpt"], "needs a value"],
     [["--no-half=false"], 'takes no value, got "false"'],
-    [["--slg-scale", "2.5"], "not supported"],
   ];
   for (const [args, words] of cases) assertStringIncludes(refusal(...args), words);
   for (const { names, as, note } of FOREIGN_OPTIONS) {

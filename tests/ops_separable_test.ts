@@ -29,7 +29,7 @@ Deno.test("Matrices along rows and columns multiply every channel in f32", async
   }
 });
 
-Deno.test("spectral, refine, stages by hand and guidance on an interval draw pictures of their own", async () => {
+Deno.test("spectral, refine, selflift's mixture, stages by hand and guidance on an interval draw pictures of their own", async () => {
   const inner = fileFolder(new URL("./golden/pipelines/flux_dev/model", import.meta.url).pathname);
   const settings = { base_resolution: 32, min_resolution: 32, spectrum_a: 20, spectrum_beta: 1.9 };
   const bytes = new TextEncoder().encode(JSON.stringify(settings));
@@ -44,6 +44,9 @@ Deno.test("spectral, refine, stages by hand and guidance on an interval draw pic
   const requests: readonly Partial<GenerateRequest>[] = [
     { method: "spectral" },
     { method: "refine" },
+    { method: "selflift", upsampler: "nearest" },
+    { method: "selflift", upsampler: "pixel" },
+    { method: "selflift", upsampler: "mixture" },
     { stages: "32:4,48@0.6:4,64@0.5", upsampler: "spectral" as const },
     { method: "direct", scheduler: "heun", schedule: "beta" },
     { method: "direct", sigmas: [1, 0.7, 0.3, 0], steps: undefined },

@@ -6,6 +6,7 @@ import { TorchCpuGenerator } from "../lib/random_torch.ts";
 import { dctMatrix, embedMatrix, growthMatrix, lowBandMatrix } from "../lib/scaling/dct.ts";
 import { combineArrays, type Denoising, runPlan } from "../lib/scaling/lssgen.ts";
 import { ALL_METHODS } from "../lib/scaling/methods/registry.ts";
+import { mixed } from "../lib/scaling/mixture.ts";
 import { spectralScale, switchLevel } from "../lib/scaling/methods/spectral.ts";
 import { formatPlan, guidedWithin, planStages } from "../lib/scaling/plan.ts";
 import type { PlanRequest, StagePlan } from "../lib/scaling/types.ts";
@@ -178,6 +179,31 @@ Deno.test("selflift grows at the schedule's own next level", () => {
   assertEquals(last.grow?.from, "x0");
   assertEquals(last.steps[0].sigma, first.schedule.sigmas[3]);
   assertThrows(() => planStages(request({ method: "selflift", steps: 1 })), LssgenError, "too few");
+});
+
+Deno.test("SelfLift's mixture has the values that its formula gives in torch, and the two ways as its limits", () => {
+  const latent = Float32Array.from({ length: 24 }, (_, i) => ((i * 7) % 11) / 3 - 1.5);
+  const pixel = Float32Array.from({ length: 24 }, (_, i) => ((i * 5) % 13) / 4 - 1.2);
+  // deno-fmt-ignore
+  const want = [
+    -1.5, 0.83333, -0.5, -0.7, 0.55, 1.8, 1.5, 0.16667, -1.16667, 0.50583, 1.14229, -0.69937,
+    0.83333, -0.5, 1.83333, 0.5, -0.83333, 1.5, 0.16667, -1.16667, 1.16667, -0.72479, -0.2175, 1.34396,
+  ];
+  mixed(latent, pixel, 3, 0.4).forEach((v, i) => assertAlmostEquals(v, want[i], 1e-5));
+  const everywhere = mixed(latent, pixel, 3, 1, [1, 1]);
+  everywhere.forEach((v, i) => assertAlmostEquals(v, pixel[i], 1e-6)); // the way through pixels
+  assertEquals(mixed(latent, pixel, 3, 1, [0, 0]), latent); // nearest neighbour
+  assertEquals(mixed(latent, latent, 3, 0.4), latent);
+  const changed = mixed(latent, pixel, 3, 0).filter((v, i) => v !== latent[i]).length;
+  assert(changed > 0 && changed <= 3, "share 0 leaves the largest difference alone");
+});
+
+Deno.test("SelfLift keeps 3 of 4 and 6 of 8 steps small, and mixes 0.4 and 0.3 of the latents, as published", () => {
+  for (const [steps, small, share] of [[4, 3, 0.4], [8, 6, 0.3]]) {
+    const { stages } = planStages(request({ method: "selflift", steps, upsampler: "mixture" }));
+    assertEquals(stages.map((s) => s.steps.length), [small, steps - small]);
+    assertEquals([stages[1].grow!.upsampler, stages[1].grow!.share], ["mixture", share]);
+  }
 });
 
 Deno.test("Stages by hand have any ratio, noise level and number of steps", () => {

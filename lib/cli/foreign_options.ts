@@ -54,7 +54,6 @@ const UPSCALER =
   "pictures are not enlarged by ESRGAN; `--size N` draws larger ones in stages, `--init-img PNG --size N` from a picture";
 const HIRES =
   "`--method hires-fix --size LAST --min-resolution FIRST --init-noise STRENGTH` is the second pass here";
-const SLG = "skip-layer guidance is not supported";
 const CACHE = "steps are not cached; --guidance-start, --guidance-end and --method lssgen save work";
 const DETAILER = "faces are not redrawn; `--init-img PNG --mask PNG` redraws a part";
 const TILEABLE = "pictures that tile are not drawn";
@@ -226,19 +225,6 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     of: "stable-diffusion.cpp",
     names: "--increase-ref-index --disable-auto-resize-ref-image",
     instead: REFERENCE,
-  },
-  {
-    of: "stable-diffusion.cpp",
-    names: "--slg-scale",
-    value: true,
-    neutral: /^0+(\.0*)?$/,
-    instead: SLG,
-  },
-  {
-    of: "stable-diffusion.cpp",
-    names: "--skip-layers --skip-layer-start --skip-layer-end",
-    value: true,
-    instead: SLG,
   },
   {
     of: "stable-diffusion.cpp",
@@ -518,6 +504,10 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     instead: "T5 reads as many tokens as the model's configs say",
   },
   { of: "diffusers", names: "--denoising-start --denoising-end --refiner", value: true, instead: REFINER },
+  { of: "diffusers", names: "--skip-guidance-layers", value: true, as: "--skip-layers {}" },
+  { of: "diffusers", names: "--skip-layer-guidance-scale", value: true, as: "--slg-scale {}" },
+  { of: "diffusers", names: "--skip-layer-guidance-start", value: true, as: "--skip-layer-start {}" },
+  { of: "diffusers", names: "--skip-layer-guidance-stop", value: true, as: "--skip-layer-end {}" },
   {
     of: "diffusers",
     names: "--guidance-rescale",

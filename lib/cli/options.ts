@@ -352,6 +352,43 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       commands: PLANS,
     },
     {
+      name: "slg-scale",
+      type: "number",
+      min: 0,
+      max: 100,
+      fallback: "off, 2.8 with --skip-layers",
+      help: "skip-layer guidance: away from what SD3.5 draws without some of its blocks; 0 is off",
+      commands: PLANS,
+    },
+    {
+      name: "skip-layers",
+      type: "numbers",
+      min: 0,
+      max: 999,
+      value: "N,M",
+      fallback: "none, 7,8,9 with --slg-scale",
+      help: "those blocks, counted from 0",
+      commands: PLANS,
+    },
+    {
+      name: "skip-layer-start",
+      type: "number",
+      min: 0,
+      max: 1,
+      fallback: "0.01",
+      help: "share of the steps after which skip-layer guidance begins",
+      commands: PLANS,
+    },
+    {
+      name: "skip-layer-end",
+      type: "number",
+      min: 0,
+      max: 1,
+      fallback: "0.2",
+      help: "share of the steps before which it ends",
+      commands: PLANS,
+    },
+    {
       name: "scheduler",
       also: ["--sampling-method"],
       type: "choice",
@@ -908,7 +945,10 @@ export function parseOptions(args: readonly string[]): Parsed {
         number[key] = toNumber(option, spelled, value);
         break;
       case "numbers":
-        numbers[key] = value.split(",").map((part) => toNumber(option, spelled, part));
+        // stable-diffusion.cpp takes its lists in brackets too.
+        numbers[key] = value.replace(/^\s*\[(.*)\]\s*$/, "$1").split(",").map((part) =>
+          toNumber(option, spelled, part)
+        );
         break;
       case "texts":
         texts[key] = value.split(",").map((part) => toChoice(option, spelled, part));

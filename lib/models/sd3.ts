@@ -79,6 +79,15 @@ export function sd3Config(c: ConfigReader): Sd3Config {
   };
 }
 
+/** A model without some of its blocks, for counting its FLOPs. */
+export function withoutLayers(c: Sd3Config, skipped: readonly number[] = []): Sd3Config {
+  return {
+    ...c,
+    num_layers: c.num_layers - skipped.length,
+    dual_attention_layers: c.dual_attention_layers.filter((layer) => !skipped.includes(layer)),
+  };
+}
+
 /** What one call of the network needs. */
 export interface Sd3Input {
   /** Latents, [B, h, w, C]. */

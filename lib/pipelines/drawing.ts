@@ -234,7 +234,9 @@ export class TextToImage implements Pipeline {
     const grown = plan.stages.map((stage) => stage.grow?.upsampler);
     const may = [`the denoising network "${folder}"`];
     if (grown.includes("learned")) may.push("the upsampler of latents");
-    if (p.image || grown.includes("pixel")) may.push('the encoder of the autoencoder "vae"');
+    if (p.image || grown.includes("pixel") || grown.includes("mixture")) {
+      may.push('the encoder of the autoencoder "vae"');
+    }
     const [first, ...others] = may;
     const named = first[0].toUpperCase() + first.slice(1);
     throw notFinite(
@@ -285,12 +287,13 @@ async function decoded({ image, mask }: GenerateRequest): Promise<{ image?: Pict
   return { image: image && await pixelsOf(image), mask: mask && await pixelsOf(mask) };
 }
 
-/** The network at each stage's first step; what it gives then stands for all others. */
+/** The network at each stage's first step of a kind; what it gives then stands for all others. */
 function onceAStage(denoise: Denoiser): Denoiser {
-  let known: StagePlan | undefined;
+  const known = new Set<string>();
   return (r, latents, step, stage): Tensor => {
-    if (stage === known) return r.tensor(latents.shape, "f32");
-    known = stage;
+    const kind = `${stage.index} ${step.unguided ?? false} ${step.skipping ?? false}`;
+    if (known.has(kind)) return r.tensor(latents.shape, "f32");
+    known.add(kind);
     return denoise(r, latents, step, stage);
   };
 }

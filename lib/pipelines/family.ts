@@ -46,6 +46,8 @@ export interface PromptRequest {
   readonly guidance: number;
   /** FLUX only. */
   readonly trueCfgScale: number;
+  /** Steps that are `skipping` are led away from what the network gives without these blocks; families that can only. */
+  readonly skipLayers?: { readonly layers: readonly number[]; readonly scale: number };
   /** Brackets weigh words, and CLIP reads prompts of any length; else literally and cut, as diffusers does. */
   readonly emphasis?: boolean;
   /** CLIP's layer, counted from the end; the model's own when absent. */

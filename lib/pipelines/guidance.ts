@@ -45,6 +45,8 @@ export interface Guidance {
   readonly apart?: boolean;
   /** Only the guided sample is run, as it is: outside the interval of guidance. */
   readonly off?: boolean;
+  /** Scale of skip-layer guidance, in steps that have it: + scale · (guided − skipped). */
+  readonly skip?: number;
 }
 
 /** Default of {@linkcode Guidance.limit}. */
@@ -53,30 +55,28 @@ const MAX_BATCH_BYTES = 256 * 2 ** 20;
 /**
  * Both samples in one call where memory allows, else one after the other; then their combination, [1, ..] f32.
  *
- * @param run The network over the samples of the given indices, [samples.length, ..].
+ * @param run The network over the samples of the given indices, [samples.length, ..]; without the skipped blocks where asked.
  */
-export function withGuidance(r: Recorder, g: Guidance, run: (samples: readonly number[]) => Tensor): Tensor {
-  if (g.calls === 1) return run([0]);
+export function withGuidance(
+  r: Recorder,
+  g: Guidance,
+  run: (samples: readonly number[], skips: boolean) => Tensor,
+): Tensor {
+  if (g.calls === 1) return run([0], false);
   using scope = r.scope();
-  const { base = 0, scale } = g;
-  if (g.off) return scope.keep(run([1 - base]));
-  if (!g.apart && g.bytes * g.calls <= (g.limit ?? MAX_BATCH_BYTES)) {
-    return scope.keep(guided(r, run([0, 1]), scale, base));
-  }
-  const [low, high] = [run([base]), run([1 - base])];
-  return scope.keep(combine(r, [{ coef: 1 - scale, tensor: low }, { coef: scale, tensor: high }]));
+  const { base = 0, scale, skip = 0 } = g;
+  if (g.off) return scope.keep(run([1 - base], false));
+  const together = !g.apart && g.bytes * g.calls <= (g.limit ?? MAX_BATCH_BYTES);
+  const both = together ? run([0, 1], false) : undefined;
+  const [low, high] = [base, 1 - base].map((i) => both ? sampleOf(r, both, i) : run([i], false));
+  const terms = [{ coef: 1 - scale, tensor: low }, { coef: scale + skip, tensor: high }];
+  if (skip !== 0) terms.push({ coef: -skip, tensor: run([1 - base], true) });
+  return scope.keep(combine(r, terms));
 }
 
 /** Some samples of x [B, ..]: x itself for all of them. */
 export function samplesOf(r: Recorder, x: Tensor, samples: readonly number[]): Tensor {
   return samples.length === x.shape[0] ? x : sampleOf(r, x, samples[0]);
-}
-
-/** [base, guided] → base + scale · (guided − base), [1, ..] f32. */
-export function guided(r: Recorder, both: Tensor, scale: number, base = 0): Tensor {
-  using scope = r.scope();
-  const [low, high] = [sampleOf(r, both, base), sampleOf(r, both, 1 - base)];
-  return scope.keep(combine(r, [{ coef: 1 - scale, tensor: low }, { coef: scale, tensor: high }]));
 }
 
 /** The text of each sample on the GPU. */

@@ -14,6 +14,7 @@ import { philoxNormals } from "../random.ts";
 import { TorchCpuGenerator, TorchCudaGenerator } from "../random_torch.ts";
 import type { Denoising } from "../scaling/lssgen.ts";
 import { growthMatrix, lowBandMatrix } from "../scaling/dct.ts";
+import { mixed, mixtureShare } from "../scaling/mixture.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Denoiser } from "./family.ts";
@@ -87,6 +88,13 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     scope.free(noise);
     return latents;
   };
+  /** The picture of latents at a stage's size. */
+  const enlarged = async (latents: Tensor, stage: StagePlan): Promise<Tensor> => {
+    const picture = await g.vae.decode(r, latents);
+    const grown = resample(r, picture, stage.height, stage.width, "bicubic");
+    scope.free(picture);
+    return grown;
+  };
   let further: { stage: number; tensor: Tensor } | undefined;
   /** What the network takes beside the latents, made once a stage. */
   const besides = async (kind: MaskInput, stage: StagePlan): Promise<Tensor> => {
@@ -154,11 +162,18 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
           if (!g.upsampler) throw noLearnedUpsampler();
           return g.upsampler.forward(r, latents);
         }
+        case "mixture": {
+          const lifted = await encoded(await enlarged(latents, stage), draw(stage, "posterior"));
+          const near = resample(r, latents, h, w, "nearest");
+          const [plain, byPixels] = [await r.read(near), await r.read(lifted)];
+          scope.free(near);
+          scope.free(lifted);
+          const { share = mixtureShare(stage.schedule.steps) } = stage.grow!;
+          return r.upload([1, h, w, channels], () => mixed(plain, byPixels, channels, share));
+        }
         case "pixel": {
           const noise = draw(stage, "posterior");
-          const picture = await g.vae.decode(r, latents);
-          const grown = resample(r, picture, stage.height, stage.width, "bicubic");
-          scope.free(picture);
+          const grown = await enlarged(latents, stage);
           const { sharpen } = stage.grow!;
           if (!sharpen) return encoded(grown, noise);
           const { width, height } = stage;
@@ -196,7 +211,7 @@ export function noLearnedUpsampler(): LssgenError {
   return new LssgenError(
     "bad_option",
     'upsampler is "learned", but the model folder has no "upsampler" folder: give its weights (--upsampler-weights) ' +
-      "or take bicubic, bilinear, nearest, spectral or pixel",
+      "or take bicubic, bilinear, nearest, spectral, pixel or mixture",
   );
 }
 

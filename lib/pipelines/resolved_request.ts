@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import { firstSeed } from "../random.ts";
 import { methodNamed } from "../scaling/methods/registry.ts";
-import { guidedWithin, planStages } from "../scaling/plan.ts";
+import { guidedWithin, planStages, skippingWithin } from "../scaling/plan.ts";
 import type { MethodName, Plan } from "../scaling/types.ts";
 import { checkFree, createScheduler, samplerConfig, scheduleConfig } from "../schedulers/registry.ts";
 import { type LoraTag, readPrompt } from "../text/prompt_syntax.ts";
@@ -15,6 +15,7 @@ import { checkTypes } from "./checked_options.ts";
 import type { PromptRequest } from "./family.ts";
 import { noLearnedUpsampler } from "./latents.ts";
 import { checkPicture, pictureWarnings, startingSize } from "./pictures.ts";
+import { skipLayersOf } from "./skip_layers.ts";
 import { type GenerateRequest, type ModelInfo, type Rng, RNGS } from "./types.ts";
 
 /** stable-diffusion.cpp's. */
@@ -62,6 +63,9 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
   const unit = tokenSide(info) * 2 ** (plan.stages.length - 1);
   const more = pictureWarnings(request, plan.stages[plan.stages.length - 1], unit);
   const whole = { ...plan, warnings: [...info.warnings ?? [], ...plan.warnings, ...more] };
+  const skip = skipLayersOf(info, p);
+  const skipping = (plan: Plan): Plan =>
+    skip ? skippingWithin(plan, skip.start, skip.end, info.cost(1, skip.layers)) : plan;
   const { guidanceStart: from = 0, guidanceEnd: to = 1 } = p;
   if (!(from >= 0 && from < to && to <= 1)) {
     throw new LssgenError(
@@ -70,7 +74,7 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
         "start below the end",
     );
   }
-  if (from === 0 && to === 1) return whole;
+  if (from === 0 && to === 1) return skipping(whole);
   if (callsOf(info, p) === 1) {
     throw new LssgenError(
       "bad_option",
@@ -80,7 +84,7 @@ export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "pro
           : "which guidance above 1 asks for"),
     );
   }
-  return guidedWithin(whole, scheduler, from, to, info.cost(1));
+  return skipping(guidedWithin(whole, scheduler, from, to, info.cost(1)));
 }
 
 /** The model's scheduler_config.json as the request changes it. */
@@ -212,8 +216,11 @@ export function resolve(info: ModelInfo, request: GenerateRequest, learned: bool
     throw new LssgenError("bad_option", `rng is "${p.rng}", expected one of ${RNGS.join(", ")}`);
   }
   readPrompts(info, p);
+  const skip = skipLayersOf(info, p);
   checkClipSkip(info, p.clipSkip);
-  return { ...p, seed };
+  if (!skip) return { ...p, seed };
+  const { layers: skipLayers, scale: slgScale, start: skipLayerStart, end: skipLayerEnd } = skip;
+  return { ...p, skipLayers, slgScale, skipLayerStart, skipLayerEnd, seed };
 }
 
 /** Refuses layers that the model's text encoder does not have, or that are not read. */
@@ -311,6 +318,7 @@ export function readPrompts(info: ModelInfo, p: GenerateRequest): ReadRequest {
     emphasis,
     clipSkip: p.clipSkip,
     wholeWords: info.wholeWords,
+    skipLayers: skipLayersOf(info, p),
   };
   return { request, loras, warnings };
 }

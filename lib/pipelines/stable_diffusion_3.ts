@@ -9,7 +9,7 @@
 import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig } from "../models/clip.ts";
-import { sd3Config, Sd3Transformer } from "../models/sd3.ts";
+import { sd3Config, Sd3Transformer, withoutLayers } from "../models/sd3.ts";
 import { t5Config } from "../models/t5.ts";
 import { costOf, sd3Flops } from "../scaling/flops.ts";
 import type { FolderSource } from "../weights/bytes.ts";
@@ -100,12 +100,15 @@ export const stableDiffusion3: Family = {
       clipLayers: { own: 2, most: 2 },
       prompts: index.components.has("text_encoder_3") ? 3 : 2,
       learnedUpsampler: index.components.has("upsampler"),
-      cost: (calls) =>
-        costOf(
-          (h, w) => sd3Flops(config, h * w / config.patch_size ** 2, CLIP_LENGTH + TEXT_LENGTH),
+      skippableLayers: config.num_layers,
+      cost: (calls, skipped) => {
+        const kept = withoutLayers(config, skipped);
+        return costOf(
+          (h, w) => sd3Flops(kept, h * w / config.patch_size ** 2, CLIP_LENGTH + TEXT_LENGTH),
           calls,
           vae,
-        ),
+        );
+      },
     };
   },
 
@@ -181,13 +184,17 @@ class Sd3Network implements Network {
         return scope.keep(
           withGuidance(
             r,
-            { calls, scale: request.guidance, off: step.unguided, bytes, limit, apart: text.apart },
-            (samples) =>
+            {
+              ...{ calls, scale: request.guidance, off: step.unguided, bytes, limit, apart: text.apart },
+              skip: step.skipping ? request.skipLayers?.scale : undefined,
+            },
+            (samples, skips) =>
               transformer.forward(r, {
                 latents: repeated(r, latents, samples.length),
                 encoderHiddenStates: text.of(r, samples),
                 pooledProjections: samplesOf(r, pooledProjections, samples),
                 timestep: samples.map(() => step.timestep),
+                skipLayers: skips ? request.skipLayers?.layers : undefined,
               }),
           ),
         );

@@ -51,6 +51,17 @@ export interface GenerateRequest {
   readonly guidanceStart?: number;
   /** Classifier-free guidance up to this share of the way. Default 1. */
   readonly guidanceEnd?: number;
+  /**
+   * Skip-layer guidance: blocks, counted from 0, that a further call of the network leaves out; its output is led away from.
+   * SD3 and SD3.5, with classifier-free guidance. Default none, and 7, 8, 9 with `slgScale` alone, those for SD3.5-medium.
+   */
+  readonly skipLayers?: readonly number[];
+  /** Scale of skip-layer guidance, 0 … 100; 0 is off. Default 2.8. */
+  readonly slgScale?: number;
+  /** Share of the steps after which it begins, 0 … 1. Default 0.01. */
+  readonly skipLayerStart?: number;
+  /** Share of the steps before which it ends, 0 … 1. Default 0.2. */
+  readonly skipLayerEnd?: number;
   /** FLUX: classifier-free guidance on top of the embedded one; 1 is off. */
   readonly trueCfgScale?: number;
   /**
@@ -269,12 +280,14 @@ export interface ModelInfo {
   readonly nouns?: readonly string[];
   /** Prompts to try. From lssgen.json. */
   readonly examples?: readonly string[];
+  /** Blocks of the denoiser, of which `skipLayers` may name some; absent where none can be left out. */
+  readonly skippableLayers?: number;
   /** For denoisers made for inpainting: they see mask and picture, so nothing has to be put back in every step. */
   readonly maskInput?: MaskInput;
   /** What a person should know about it, as sentences: parts left out, facts that were guessed. */
   readonly warnings?: readonly string[];
-  /** FLOPs of a step of `calls` calls. */
-  cost(calls: number): CostModel;
+  /** FLOPs of a step of `calls` calls, each without `skipped` of its blocks. */
+  cost(calls: number, skipped?: readonly number[]): CostModel;
 }
 
 /** How a pipeline is opened. */

@@ -6,7 +6,7 @@
 
 import { direct } from "./methods/direct.ts";
 import { methodNamed } from "./methods/registry.ts";
-import { fromPicture, levelsAfter } from "./stages.ts";
+import { fromPicture, levelsAfter, stepFlops } from "./stages.ts";
 import { noiseLevel } from "../schedulers/entry.ts";
 import type { Scheduler, Step } from "../schedulers/types.ts";
 import type { CostModel, Growth, Plan, PlanRequest, StagePlan } from "./types.ts";
@@ -75,10 +75,38 @@ export function guidedWithin(
     if (count === 0) return stage;
     const steps = stage.steps.map((step) => off(step) ? { ...step, unguided: true } : step);
     if (!single || stage.flops === undefined) return { ...stage, steps };
-    const one = single.denoiserStep(stage.latentHeight, stage.latentWidth);
-    const flops = stage.flops * (1 - count / steps.length) + one * count;
+    const flops = stage.flops * (1 - count / steps.length) + stepFlops(single, stage) * count;
     return { ...stage, steps, flops };
   });
+  return recounted(plan, stages);
+}
+
+/**
+ * The plan with skip-layer guidance: the steps between two shares of each schedule call the network once more, without some of
+ * its blocks. `directFlops` stays that of a run without.
+ *
+ * Source: diffusers' StableDiffusion3Pipeline, which skips in step i of n where n·from < i < n·to.
+ *
+ * @param from Share of the schedule's steps, 0 … 1.
+ * @param to Share of the schedule's steps, 0 … 1.
+ * @param without FLOPs of that further call.
+ */
+export function skippingWithin(plan: Plan, from: number, to: number, without?: CostModel): Plan {
+  const stages = plan.stages.map((stage): StagePlan => {
+    const { length: calls } = stage.schedule.timesteps;
+    const skips = (step: Step): boolean =>
+      !step.unguided && step.index > calls * from && step.index < calls * to;
+    const count = stage.steps.filter(skips).length;
+    if (count === 0) return stage;
+    const steps = stage.steps.map((step) => skips(step) ? { ...step, skipping: true } : step);
+    if (!without || stage.flops === undefined) return { ...stage, steps };
+    return { ...stage, steps, flops: stage.flops + count * stepFlops(without, stage) };
+  });
+  return recounted(plan, stages);
+}
+
+/** The plan with other stages, its sums made anew. */
+function recounted(plan: Plan, stages: readonly StagePlan[]): Plan {
   if (plan.flops === undefined || plan.directFlops === undefined) return { ...plan, stages };
   const flops = stages.reduce((sum, stage) => sum + (stage.flops ?? 0), 0);
   const { directFlops, decodeFlops } = plan;

@@ -9,7 +9,15 @@
 import { LssgenError } from "../errors.ts";
 import { enter, ENTRIES, noiseLevel } from "../schedulers/entry.ts";
 import { linearSigmas, type NoiseMix, type Schedule } from "../schedulers/types.ts";
-import { type Growth, type PlanRequest, type Size, type StagePlan, UPSAMPLERS } from "./types.ts";
+import { mixtureShare } from "./mixture.ts";
+import {
+  type CostModel,
+  type Growth,
+  type PlanRequest,
+  type Size,
+  type StagePlan,
+  UPSAMPLERS,
+} from "./types.ts";
 
 function bad(message: string): LssgenError {
   return new LssgenError("bad_option", message);
@@ -137,6 +145,11 @@ export function stageSchedule(r: PlanRequest, size: StageSize, steps: number, st
   return r.scheduler.schedule(steps, { imageSeqLen: size.tokens, clampSeqLen: stages > 1, sigmas });
 }
 
+/** FLOPs of a step of a stage. */
+export function stepFlops(cost: CostModel, size: Pick<StageSize, "latentHeight" | "latentWidth">): number {
+  return cost.denoiserStep(size.latentHeight, size.latentWidth);
+}
+
 /** A stage from its schedule. `end` leaves the schedule early. */
 export function makeStage(
   r: PlanRequest,
@@ -146,7 +159,7 @@ export function makeStage(
   { begin = 0, end = schedule.timesteps.length, grow }: { begin?: number; end?: number; grow?: Growth } = {},
 ): StagePlan {
   const steps = r.scheduler.steps(schedule, begin).slice(0, end - begin);
-  const flops = r.cost && r.cost.denoiserStep(size.latentHeight, size.latentWidth) * steps.length;
+  const flops = r.cost && stepFlops(r.cost, size) * steps.length;
   const { initNoiseSigma } = schedule;
   return { index, ...size, schedule, begin, steps, initNoiseSigma, grow, flops };
 }
@@ -180,6 +193,7 @@ export function growth(
   return {
     from,
     upsampler,
+    ...upsampler === "mixture" && { share: mixtureShare(r.steps) },
     mix: { signal: mix.signal, noise },
     level: noiseLevel(r.scheduler, schedule, begin),
   };

@@ -7,9 +7,9 @@
 import type { Entry } from "../schedulers/entry.ts";
 import type { NoiseMix, Schedule, Scheduler, Step } from "../schedulers/types.ts";
 
-/** How latents grow. `pixel` decodes, resizes bicubically and encodes; the others stay in latent space. `spectral` fills
- * up the cosine transform with zeros. */
-export type Upsampler = "learned" | "bicubic" | "bilinear" | "nearest" | "pixel" | "spectral";
+/** How latents grow. `pixel` decodes, resizes bicubically and encodes; `mixture` is `nearest`, and `pixel` where the two differ most
+ * (SelfLift); the others stay in latent space. `spectral` fills up the cosine transform with zeros. */
+export type Upsampler = "learned" | "bicubic" | "bilinear" | "nearest" | "pixel" | "mixture" | "spectral";
 
 /** Every {@linkcode Upsampler}. */
 export const UPSAMPLERS: readonly Upsampler[] = [
@@ -18,6 +18,7 @@ export const UPSAMPLERS: readonly Upsampler[] = [
   "bilinear",
   "nearest",
   "pixel",
+  "mixture",
   "spectral",
 ];
 
@@ -120,6 +121,8 @@ export interface Growth {
   readonly upsampler: Upsampler;
   /** With `pixel`: how much of the difference to its blurred self is added to the enlarged picture. */
   readonly sharpen?: number;
+  /** With `mixture`: the share of latents that takes the way through pixels, 0 … 1. */
+  readonly share?: number;
   /** Only the noise above the frequencies of the stage before is added; the grown latents bring their own. */
   readonly highBand?: boolean;
   /** Then: signal · grown + noise · ε. */

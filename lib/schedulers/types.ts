@@ -46,6 +46,8 @@ export interface Step {
   readonly next: Terms;
   /** Classifier-free guidance is left out of this call. */
   readonly unguided?: boolean;
+  /** Skip-layer guidance: the network is called once more, without some of its blocks. */
+  readonly skipping?: boolean;
   /** The clean latents that the network's output implies. */
   readonly x0: Terms;
   /** Tensors to remember. All are computed from what held *before* the step, then put in place. */

@@ -9,6 +9,7 @@
  */
 
 import { LssgenError } from "../../errors.ts";
+import { mixtureShare } from "../mixture.ts";
 import {
   checkRequest,
   doublings,
@@ -46,6 +47,7 @@ export const refine: Method = {
         const grow = {
           from: "latents",
           upsampler: r.upsampler,
+          ...r.upsampler === "mixture" && { share: mixtureShare(r.steps) },
           mix: { signal: 1, noise: 0 },
           level: 0,
         } as const;

@@ -3,8 +3,7 @@
  * the half grid. The clean latents that the last of them predicts grow and take noise for the schedule's own next level, so
  * that no distilled model meets a level that it was not trained on.
  *
- * Source: arXiv 2609.02036. It grows as `upsampler` says; the paper's mixture of latents and pixels by their difference is not
- * here.
+ * Source: arXiv 2609.02036. It grows as `upsampler` says; `mixture` is the paper's.
  *
  * @module
  */
