@@ -44,6 +44,8 @@ const PARAMETERS: Readonly<Record<keyof JobParameters, Kind>> = {
   guidanceStart: [0, 1],
   guidanceEnd: [0, 1],
   skipLayers: "numbers",
+  cacheMode: "word",
+  cacheThreshold: [0, 1e9],
   slgScale: [0, 100],
   skipLayerStart: [0, 1],
   skipLayerEnd: [0, 1],

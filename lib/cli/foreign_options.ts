@@ -54,7 +54,7 @@ const UPSCALER =
   "pictures are not enlarged by ESRGAN; `--size N` draws larger ones in stages, `--init-img PNG --size N` from a picture";
 const HIRES =
   "`--method hires-fix --size LAST --min-resolution FIRST --init-noise STRENGTH` is the second pass here";
-const CACHE = "steps are not cached; --guidance-start, --guidance-end and --method lssgen save work";
+const CACHE = "the one cache of steps here is --cache-mode first-block with --cache-threshold X";
 const DETAILER = "faces are not redrawn; `--init-img PNG --mask PNG` redraws a part";
 const TILEABLE = "pictures that tile are not drawn";
 const SAMPLER_ARGUMENT = "the sampler's own value is used; other samplers: --sampling-method";
@@ -250,7 +250,7 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
   { of: "stable-diffusion.cpp", names: "--circular --circularx --circulary", instead: TILEABLE },
   {
     of: "stable-diffusion.cpp",
-    names: "--cache-mode --cache-option --scm-mask --scm-policy --easycache --cache-preset",
+    names: "--cache-option --scm-mask --scm-policy --easycache --cache-preset",
     value: true,
     instead: CACHE,
   },

@@ -135,6 +135,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
             width: image.width,
             height: image.height,
             parameters: image.parameters,
+            cached: image.cached,
             timings,
             totalMs,
           });
@@ -301,5 +302,9 @@ function closingLine(
   totalMs: number,
 ): string {
   const phases = timings.map(({ phase, ms }) => `${phase} ${duration(ms)}`).join(", ");
-  return `${path}: ${image.width}×${image.height}, seed ${image.seed}, ${duration(totalMs)} (${phases})`;
+  const { skipped, calls } = image.cached ?? { skipped: 0, calls: 0 };
+  const cached = calls > 0 ? `, blocks skipped in ${skipped} of ${calls} calls` : "";
+  return `${path}: ${image.width}×${image.height}, seed ${image.seed}, ${
+    duration(totalMs)
+  } (${phases})${cached}`;
 }

@@ -7,7 +7,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { LssgenError } from "../errors.ts";
-import { RNGS } from "../pipelines/types.ts";
+import { CACHE_MODES, RNGS } from "../pipelines/types.ts";
 import { MAX_SEED } from "../random.ts";
 import { WRITABLE_TYPES } from "../weights/quantise.ts";
 import { ALL_METHODS, METHODS as REGISTERED } from "../scaling/methods/registry.ts";
@@ -386,6 +386,23 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       max: 1,
       fallback: "0.2",
       help: "share of the steps before which it ends",
+      commands: PLANS,
+    },
+    {
+      name: "cache-mode",
+      type: "choice",
+      choices: CACHE_MODES,
+      fallback: "none",
+      help: "first-block skips a step's further blocks where the first hardly changed; FLUX, SD3, DiT",
+      commands: PLANS,
+    },
+    {
+      name: "cache-threshold",
+      type: "number",
+      min: 0,
+      max: 1e9,
+      fallback: "0.05 with --cache-mode first-block",
+      help: "relative change up to which they are skipped; 0 skips nothing",
       commands: PLANS,
     },
     {

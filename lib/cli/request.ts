@@ -85,6 +85,8 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     slgScale: number.slgScale,
     skipLayerStart: number.skipLayerStart,
     skipLayerEnd: number.skipLayerEnd,
+    cacheMode: text.cacheMode as GenerateRequest["cacheMode"],
+    cacheThreshold: number.cacheThreshold,
     stages: text.stages,
     refineSteps: number.refineSteps,
     spectralDelta: number.spectralDelta,
@@ -102,6 +104,9 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
   if (given.sigmas) delete kept.schedule, delete kept.steps;
   if (given.schedule) delete kept.sigmas;
   if (given.steps !== undefined && !given.sigmas) delete kept.sigmas;
+  if (given.cacheMode || given.cacheThreshold !== undefined) {
+    delete kept.cacheMode, delete kept.cacheThreshold;
+  }
   if (given.method || given.stages) {
     delete kept.stages, delete kept.refineSteps, delete kept.spectralDelta;
     if (given.stages) delete kept.method;

@@ -52,6 +52,12 @@ interface Waiting {
   readonly run: () => void;
 }
 
+/** What launches depend on. */
+interface Condition {
+  /** Its first element is a number: 0 makes them none. */
+  readonly state: Tensor;
+}
+
 /** What one kernel launch cost, when profiling. */
 export interface ProfileEntry {
   /** Shader name. */
@@ -65,6 +71,10 @@ export interface ProfileEntry {
 /** Bytes of one parameter block; 256 is WebGPU's guaranteed uniform offset alignment. */
 const SLOT = 256;
 const SLOTS = 1024;
+/** Word of a slot where the sizes of a launch stand that depends on a number on the GPU. */
+const SIZES_AT = 60;
+/** Makes such launches none, where that number is 0. */
+const GATE: KernelSpec = { shader: "gate" };
 /** Bind groups kept: a few steps' of a large model. */
 const MOST_BIND_GROUPS = 8192;
 const NO_UNITS: readonly StreamedUnit[] = [];
@@ -99,11 +109,13 @@ export class Recorder {
   private flops = 0;
   private readonly scopes: Scope[] = [];
   /** What was paced last, until its end is asked for. */
-  private paced: { flops: number; since: number } | undefined;
+  private paced: { flops: number; since: number; conditional: boolean } | undefined;
   /** What {@linkcode pace} will wait for, and what it will learn from it. */
-  private inFlight: { flops: number; since: number; done: Promise<number> } | undefined;
+  private inFlight:
+    | { flops: number; since: number; conditional: boolean; done: Promise<number> }
+    | undefined;
   /** Operations submitted since the last {@linkcode pace}, and when the first of them were. */
-  private submitted = { flops: 0, since: Infinity };
+  private submitted = { flops: 0, since: Infinity, conditional: false };
   /** When the last submission that was waited for was done. */
   private ended = 0;
   /** Kernels launched since the start. */
@@ -120,6 +132,12 @@ export class Recorder {
   private catchingUp = false;
   /** The end of the last {@linkcode catchUp}. */
   private caughtUp: Promise<void> = Promise.resolve();
+  /** What launches that are recorded now depend on. */
+  private condition: Condition | undefined;
+  /** The condition that the sizes of the open command buffer's launches were made for. */
+  private gated: Condition | undefined;
+  /** Sizes of launches that depend on a number, a slot each; made when there are any. */
+  private sizesBuffer: GPUBuffer | undefined;
 
   /**
    * Begins recording.
@@ -141,7 +159,7 @@ export class Recorder {
       );
     }
     this.paramsBuffer = device.memory.allocator.buffer(
-      { size: SLOT * SLOTS, usage: 0x40 | 0x08 | 0x04 }, // UNIFORM | COPY_DST | COPY_SRC
+      { size: SLOT * SLOTS, usage: 0x40 | 0x80 | 0x08 | 0x04 }, // UNIFORM | STORAGE | COPY_DST | COPY_SRC
       "parameters of kernels",
     );
     this.scopes.push(new Scope(this, undefined));
@@ -219,6 +237,21 @@ export class Recorder {
     return t;
   }
 
+  /**
+   * Launches recorded until the result is disposed run only if `state`'s first element, f32, is not 0 when the GPU gets to them:
+   * their sizes are made there, and nothing is read back. Copies and uploads among them are made all the same, so nothing that
+   * is used afterwards may be written by those.
+   *
+   * @param state An f32 tensor; launches among these must not change it.
+   * @param always They are known to run: they are recorded as any others, and only what the condition needs is compiled.
+   */
+  onlyIf(state: Tensor, always: boolean = false): Disposable {
+    if (this.condition) throw new LssgenError("internal", "One condition inside another");
+    this.device.kernels.get(GATE, () => this.submit());
+    if (!always) this.condition = { state };
+    return { [Symbol.dispose]: () => void (this.condition = undefined) };
+  }
+
   /** Runs what records a command, or keeps it for later where it or something before it waits for weights. */
   private inOrder(operands: Dispatch["buffers"], run: () => void): void {
     if (this.device.rehearses) return;
@@ -284,23 +317,56 @@ export class Recorder {
     this.kernels.add(kernel);
     this.dispatches++;
     if (this.device.rehearses) return;
-    this.inOrder(d.buffers, () => this.encode(kernel, d));
+    const { condition } = this;
+    this.inOrder(d.buffers, () => this.encode(kernel, d, condition));
   }
 
   /** Records a launch whose weights are there. */
-  private encode(kernel: Kernel, d: Dispatch): void {
-    const [x, y = 1, z = 1] = d.groups;
+  private encode(kernel: Kernel, d: Dispatch, condition: Condition | undefined): void {
     // Some systems' watchdogs count command buffers, not launches.
-    if (this.slot === SLOTS || (this.flops > 0 && this.flops + (d.flops ?? 0) > this.device.budget.flops)) {
+    const slots = condition ? 2 : 1; // the gate takes one
+    if (
+      this.slot + slots > SLOTS ||
+      (this.flops > 0 && this.flops + (d.flops ?? 0) > this.device.budget.flops)
+    ) {
       this.handOver();
     }
+    if (!condition) return this.launch(kernel, d);
+    if (this.gated !== condition) {
+      const whole: Tensor = {
+        ...{ shape: [SLOTS, SLOT / 4], dtype: "f32", offset: 0, byteLength: SLOT * SLOTS },
+        buffer: this.paramsBuffer,
+      };
+      this.launch(this.device.kernels.get(GATE), {
+        ...GATE,
+        params: [SLOTS],
+        buffers: [whole, condition.state, { ...whole, buffer: this.sizes(), byteLength: 16 * SLOTS }],
+        groups: [SLOTS / 256],
+      });
+      this.gated = condition;
+    }
+    this.submitted.conditional = true;
+    this.launch(kernel, d, this.sizes());
+  }
 
+  private sizes(): GPUBuffer {
+    return this.sizesBuffer ??= this.device.memory.allocator.buffer(
+      { size: 16 * SLOTS, usage: 0x100 | 0x80 }, // INDIRECT | STORAGE
+      "sizes of launches",
+    );
+  }
+
+  /** @param sizes Where the GPU finds the launch's size, in its slot; else it is `d.groups`. */
+  private launch(kernel: Kernel, d: Dispatch, sizes?: GPUBuffer): void {
+    const [x, y = 1, z = 1] = d.groups;
     const base = this.slot * SLOT / 4;
     d.params.forEach((p, i) => {
       if (typeof p === "number") this.u32[base + i] = p;
       else this.f32[base + i] = p.f32;
     });
+    if (sizes) this.u32.set([x, y, z], base + SIZES_AT);
     const at = this.slot * SLOT;
+    const sizeAt = this.slot * 16;
     this.slot++;
     this.flops += d.flops ?? 0;
 
@@ -321,7 +387,8 @@ export class Recorder {
     }
     pass.setPipeline(kernel.pipeline);
     pass.setBindGroup(0, this.bindGroup(kernel, d.buffers), [at]);
-    pass.dispatchWorkgroups(x, y, z);
+    if (sizes) pass.dispatchWorkgroupsIndirect(sizes, sizeAt);
+    else pass.dispatchWorkgroups(x, y, z);
     if (this.profiling) {
       pass.end();
       if (this.profiling.entries.length === this.profiling.set.count / 2) {
@@ -413,6 +480,7 @@ export class Recorder {
     this.askForEnd();
     const { submitted } = this;
     this.submitted = {
+      ...submitted,
       flops: submitted.flops + this.flops,
       since: Math.min(submitted.since, performance.now()),
     };
@@ -420,6 +488,7 @@ export class Recorder {
     for (const buffer of this.filled) this.filling.delete(buffer);
     this.filled.length = 0;
     this.encoder = undefined;
+    this.gated = undefined;
     this.slot = 0;
     this.flops = 0;
   }
@@ -505,10 +574,12 @@ export class Recorder {
     const before = this.inFlight;
     this.inFlight = undefined;
     this.paced = this.submitted;
-    this.submitted = { flops: 0, since: Infinity };
+    this.submitted = { flops: 0, since: Infinity, conditional: false };
     if (before) {
       const end = await before.done;
-      this.device.budget.learn(before.flops, end - Math.max(this.ended, before.since));
+      // Nobody here knows how much was computed of what depended on the GPU.
+      const { flops, conditional } = before;
+      if (!conditional) this.device.budget.learn(flops, end - Math.max(this.ended, before.since));
       this.ended = end;
     }
     this.device.check();
@@ -593,6 +664,7 @@ export class Recorder {
     // After an error or a stop these copies were never made.
     for (const buffer of this.filling) this.device.memory.forgetTexels(buffer);
     this.paramsBuffer.destroy();
+    this.sizesBuffer?.destroy();
   }
 
   /** Ends the compute pass, if one is open. */

@@ -804,6 +804,124 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) size:
   }
 }
 `,
+  "cache_apply": `// cache_apply.wgsl — what a cached step keeps of a computed one, and what it takes from it.
+//
+// OP 0, behind the first block of a step that is computed: reference = x − before, tail = x.
+// OP 1, behind the last block: tail = x − tail where the blocks ran, x += tail where they were skipped.
+
+override WG: u32 = 256u;
+override OP: u32 = 0u;
+
+struct Shape {
+  count: u32,  // elements
+  xAt: u32,    // first element in X
+  at: u32,     // first element in the others
+  fold: u32,   // workgroups along x
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       state: array<f32>;
+@group(0) @binding(2) var<storage, read>       before: array<f32>;
+@group(0) @binding(3) var<storage, read_write> X: array<f32>;
+@group(0) @binding(4) var<storage, read_write> reference: array<f32>;
+@group(0) @binding(5) var<storage, read_write> tail: array<f32>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let first = (group.y * s.fold + group.x) * 4u * WG + lane;
+  for (var k = 0u; k < 4u; k++) {
+    let i = first + k * WG;
+    if (i >= s.count) { return; }
+    let x = X[s.xAt + i];
+    if (OP == 0u) {
+      reference[s.at + i] = x - before[s.at + i];
+      tail[s.at + i] = x;
+    } else if (state[0] != 0.0) {
+      tail[s.at + i] = x - tail[s.at + i];
+    } else {
+      X[s.xAt + i] = x + tail[s.at + i];
+    }
+  }
+}
+`,
+  "cache_change": `// cache_change.wgsl — how much a residual has changed: parts of Σ|r − ref| and Σ|ref| with r = x − before.
+//
+// Every workgroup sums 16 · WG elements; cache_decide.wgsl adds up what the workgroups give.
+
+override WG: u32 = 256u;
+
+struct Shape {
+  count: u32,  // elements
+  xAt: u32,    // first element in X
+  at: u32,     // first element in before and reference
+  out: u32,    // first pair in parts
+  fold: u32,   // workgroups along x
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<f32>;
+@group(0) @binding(2) var<storage, read>       before: array<f32>;
+@group(0) @binding(3) var<storage, read>       reference: array<f32>;
+@group(0) @binding(4) var<storage, read_write> parts: array<vec2f>;
+
+var<workgroup> sums: array<vec2f, WG>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let span = 16u * WG;
+  let index = group.y * s.fold + group.x;
+  var sum = vec2f(0.0);
+  for (var k = 0u; k < 16u; k++) {
+    let i = index * span + k * WG + lane;
+    if (i < s.count) {
+      let ref_ = reference[s.at + i];
+      sum += vec2f(abs(X[s.xAt + i] - before[s.at + i] - ref_), abs(ref_));
+    }
+  }
+  sums[lane] = sum;
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { sums[lane] += sums[lane + half]; }
+  }
+  if (lane == 0u && index * span < s.count) { parts[s.out + index] = sums[0]; }
+}
+`,
+  "cache_decide": `// cache_decide.wgsl — whether the blocks behind the first run: state = [1 or 0, calls that skipped them, calls].
+//
+// They are skipped where Σ|r − ref| ≤ threshold · Σ|ref|; what is not a number is computed.
+
+override WG: u32 = 256u;
+
+struct Shape {
+  count: u32,      // pairs
+  threshold: f32,
+  forced: u32,     // 1: there is nothing to compare with, they run
+  begins: u32,     // 1: counts begin at 0
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       parts: array<vec2f>;
+@group(0) @binding(2) var<storage, read_write> state: array<f32>;
+
+var<workgroup> sums: array<vec2f, WG>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(local_invocation_index) lane: u32) {
+  var sum = vec2f(0.0);
+  for (var i = lane; i < s.count; i += WG) { sum += parts[i]; }
+  sums[lane] = sum;
+  for (var half = WG / 2u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { sums[lane] += sums[lane + half]; }
+  }
+  if (lane != 0u) { return; }
+  let skip = s.forced == 0u && sums[0].x <= s.threshold * sums[0].y;
+  let counts = select(vec2f(state[1], state[2]), vec2f(0.0), s.begins == 1u);
+  state[0] = select(1.0, 0.0, skip);
+  state[1] = counts.x + select(0.0, 1.0, skip);
+  state[2] = counts.y + 1.0;
+}
+`,
   "conv": `// conv.wgsl — convolution of any kernel size, stride and padding: PX neighbouring pixels × 8 channels an invocation.
 //
 //   X  [B, H, W, Ci]        xElem, Ci a multiple of 4
@@ -1361,6 +1479,27 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (k < s.stride8) { put(s.yBase, first + e, v); }
   }
   // end
+}
+`,
+  "gate": `// gate.wgsl — workgroups of launches that depend on a number on the GPU: none where it is 0.
+//
+// The sizes stand in words 60 … 62 of each launch's parameters.
+
+override WG: u32 = 256u;
+
+struct Shape {
+  slots: u32,  // launches
+}
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       parameters: array<vec4u>;
+@group(0) @binding(2) var<storage, read>       state: array<f32>;
+@group(0) @binding(3) var<storage, read_write> sizes: array<vec4u>;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(global_invocation_id) id: vec3u) {
+  if (id.x >= s.slots) { return; }
+  sizes[id.x] = select(vec4u(0u), parameters[id.x * 16u + 15u], state[0] != 0.0);
 }
 `,
   "group_norm_scale": `// group_norm_scale.wgsl — chunk statistics → scale and shift of every channel: y = x · scale + shift.
@@ -3444,4 +3583,4 @@ fn xFour(at: u32) -> vec4f {
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "c457b18499ac8d04";
+export const SHADERS_DIGEST = "fd73a07b3ea24710";

@@ -17,6 +17,7 @@ import { layerNorm } from "../ops/norm.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import type { Tensor } from "../tensor.ts";
 import { type ConfigReader, MOST } from "../weights/model_folder.ts";
+import { type BlockRun, EVERY_BLOCK } from "./first_block_cache.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */
@@ -78,6 +79,8 @@ export interface DitInput {
   readonly timestep: readonly number[];
   /** Class of each sample; `num_embeds_ada_norm` is the null class. */
   readonly classLabels: readonly number[];
+  /** How the blocks run; by default all of them do. */
+  readonly blocks?: BlockRun;
 }
 
 /** DiTTransformer2DModel. */
@@ -130,7 +133,10 @@ export class DitTransformer {
       timestepProjection([...input.timestep], 256, { flipSinToCos: true, downscaleFreqShift: 1 }),
     );
     const labels = Int32Array.from(input.classLabels);
-    for (const block of this.blocks) block.forward(r, stream, t, labels);
+    const run = (block: DitBlock): void => block.forward(r, stream, t, labels);
+    const [first, ...others] = this.blocks;
+    const { blocks = EVERY_BLOCK } = input;
+    blocks.run(r, stream, () => run(first), () => others.forEach(run));
 
     // The first block's own conditioning drives the output, as the original does.
     const m = linear(r, this.blocks[0].condition(r, t, labels), this.projOut1, { dtype: "f32" }); // shift, scale

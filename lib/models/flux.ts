@@ -15,6 +15,7 @@ import { layerNorm } from "../ops/norm.ts";
 import { qkNormRope, type QkNorms } from "../ops/qk_norm_rope.ts";
 import { type Rows, rows, type Tensor } from "../tensor.ts";
 import { type ConfigReader, MOST } from "../weights/model_folder.ts";
+import { type BlockRun, EVERY_BLOCK } from "./first_block_cache.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */
@@ -77,6 +78,8 @@ export interface FluxInput {
   readonly modulation: FluxModulation;
   /** Table of {@linkcode FluxTransformer.rope} over T + S positions. */
   readonly rope: Tensor;
+  /** How the blocks run; by default all of them do. */
+  readonly blocks?: BlockRun;
 }
 
 /** What scales, shifts and gates the tokens; every tensor f32, a row for each sample. */
@@ -157,7 +160,7 @@ export class FluxTransformer {
     const { D } = this;
     const [B, S] = input.hiddenStates.shape;
     const T = input.encoderHiddenStates.shape[1];
-    const { modulation } = input;
+    const { modulation, rope, blocks = EVERY_BLOCK } = input;
     using scope = r.scope();
 
     // One residual stream for both kinds of tokens, f32. Text comes first: every checkpoint assumes it.
@@ -167,8 +170,12 @@ export class FluxTransformer {
     linear(r, input.encoderHiddenStates, this.contextEmbedder, { into: txt });
     linear(r, input.hiddenStates, this.xEmbedder, { into: img });
 
-    this.double.forEach((block, i) => block.forward(r, stream, txt, img, modulation.double[i], input.rope));
-    this.single.forEach((block, i) => block.forward(r, stream, modulation.single[i], input.rope));
+    const double = (block: FluxDoubleBlock, i: number): void =>
+      block.forward(r, stream, txt, img, modulation.double[i], rope);
+    blocks.run(r, img, () => double(this.double[0], 0), () => {
+      this.double.forEach((block, i) => i > 0 && double(block, i));
+      this.single.forEach((block, i) => block.forward(r, stream, modulation.single[i], rope));
+    });
 
     // Scale, then shift: the other way round than in blocks.
     const h = layerNorm(r, img, { eps: 1e-6, modulation: modulation.out, scaleAt: 0, shiftAt: D });

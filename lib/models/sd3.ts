@@ -18,6 +18,7 @@ import { packLatents, unpackLatents } from "../ops/pack.ts";
 import { qkNormRope, type QkNorms } from "../ops/qk_norm_rope.ts";
 import { type Rows, rows, type Tensor } from "../tensor.ts";
 import { type ConfigReader, MOST } from "../weights/model_folder.ts";
+import { type BlockRun, EVERY_BLOCK } from "./first_block_cache.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */
@@ -100,6 +101,8 @@ export interface Sd3Input {
   readonly timestep: readonly number[];
   /** Blocks to leave out (skip-layer guidance). */
   readonly skipLayers?: readonly number[];
+  /** How the blocks run; by default all of them do. */
+  readonly blocks?: BlockRun;
 }
 
 /** SD3Transformer2DModel. */
@@ -176,8 +179,12 @@ export class Sd3Transformer {
     const patches = linear(r, packLatents(r, input.latents, p), this.proj, { dtype: "f32" });
     add(r, patches, this.cropPositions(r, B, h, w), { into: img });
 
-    this.blocks.forEach((block, i) => {
-      if (!input.skipLayers?.includes(i)) block.forward(r, stream, txt, img, temb);
+    const { skipLayers, blocks = EVERY_BLOCK } = input;
+    const run = (block: JointBlock, i: number): void => {
+      if (!skipLayers?.includes(i)) block.forward(r, stream, txt, img, temb);
+    };
+    blocks.run(r, img, () => run(this.blocks[0], 0), () => {
+      this.blocks.forEach((block, i) => i > 0 && run(block, i));
     });
 
     const m = linear(r, temb, this.normOut, { dtype: "f32" }); // scale, then shift

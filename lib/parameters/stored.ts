@@ -53,6 +53,8 @@ const REQUEST: Readonly<Record<Exclude<keyof GenerateRequest, "count" | "image" 
   stages: "string",
   refineSteps: "number",
   spectralDelta: "number",
+  cacheMode: "string",
+  cacheThreshold: "number",
   emphasis: "boolean",
   clipSkip: "number",
   strength: "number",

@@ -73,6 +73,8 @@ const REQUEST: Readonly<Record<keyof GenerateRequest, Kind>> = {
   stages: "a text",
   refineSteps: "a number",
   spectralDelta: "a number",
+  cacheMode: "a text",
+  cacheThreshold: "a number",
 };
 
 const RUN: Readonly<Record<keyof GenerateOptions, Kind>> = {

@@ -47,6 +47,7 @@ export const dit: Family = {
         entry: "reference",
       },
       embeddedGuidance: false,
+      cachesBlocks: true,
       prompts: 0,
       learnedUpsampler: index.components.has("upsampler"),
       cost: (calls) => costOf((h, w) => ditFlops(config, h * w / config.patch_size ** 2), calls, vae),
@@ -81,8 +82,8 @@ class DitNetwork implements Network {
       calls,
       warnings: [],
       prompts: labels.map(String),
-      denoiser: (prompt = 0) => (r, latents, step) => {
-        const classes = [labels[prompt], nullClass];
+      denoiser: (prompt, cache) => (r, latents, step, stage) => {
+        const classes = [labels[prompt ?? 0], nullClass];
         using scope = r.scope();
         const [, h, w] = latents.shape;
         const bytes = h * w / patch_size ** 2 * num_attention_heads * attention_head_dim * MLP_BYTES;
@@ -94,6 +95,7 @@ class DitNetwork implements Network {
               latents: repeated(r, latents, samples.length),
               timestep: samples.map(() => step.timestep),
               classLabels: samples.map((i) => classes[i]),
+              blocks: cache?.call(stage.index, stage.steps.indexOf(step), samples),
             }),
         );
         // The other channels are the learned variance, which deterministic samplers do not use.

@@ -10,6 +10,7 @@ import { Recorder, type Scope } from "../gpu/recorder.ts";
 import { pixelsOf } from "../image/picture_file.ts";
 import type { Picture } from "../image/png.ts";
 import { firstSeed } from "../random.ts";
+import { FirstBlockCache } from "../models/first_block_cache.ts";
 import { runPlan } from "../scaling/lssgen.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
@@ -23,7 +24,14 @@ import { pasteInto } from "./pictures.ts";
 import { previewOf } from "./preview.ts";
 import { type AppliedLoras, openLoras, sameLoras } from "./prompt_loras.ts";
 import { notFinite } from "./prompts.ts";
-import { planPicture, readPrompts, type ReadRequest, resolve, type Resolved } from "./resolved_request.ts";
+import {
+  cacheThreshold,
+  planPicture,
+  readPrompts,
+  type ReadRequest,
+  resolve,
+  type Resolved,
+} from "./resolved_request.ts";
 import type {
   GeneratedImage,
   GenerateOptions,
@@ -114,17 +122,19 @@ export class TextToImage implements Pipeline {
     const { prompts = [p.prompt] } = encoded;
     const count = p.count * prompts.length;
     firstSeed(p.seed, count);
+    const threshold = cacheThreshold(p);
     const whole = new WholeProgress(plan, count);
     const report = options.onProgress && ((event: Progress) => options.onProgress!(whole.note(event)));
     for (let picture = 0; picture < count; picture++) {
       const which = Math.floor(picture / p.count);
       using scope = r.scope();
+      using cache = threshold === undefined ? undefined : new FirstBlockCache(device, threshold);
       doing.what = `denoising ${plan.width}×${plan.height}`;
       const latents = await runPlan(
         plan,
         gpuDenoising({
           ...this.denoising(r, scope, { image, mask }),
-          denoise: encoded.denoiser(which),
+          denoise: encoded.denoiser(which, cache),
           noise: p.rng === "philox" ? seededNoise(p.seed + picture, 0) : torchNoise(p.seed + picture, p.rng),
           preview: async (x0, stage, done) =>
             report?.({
@@ -148,6 +158,8 @@ export class TextToImage implements Pipeline {
             report?.({ ...denoising(picture, plan, plan.stages[s.stage], s.step), sigma: s.sigma }),
         },
       );
+      const cached = await cache?.counts(r);
+      cache?.[Symbol.dispose]();
       await clock.lap("denoise");
       doing.what = `decoding ${plan.width}×${plan.height}`;
       report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
@@ -160,14 +172,17 @@ export class TextToImage implements Pipeline {
       const prompt = prompts[which];
       const { width, height } = plan;
       const made = { ...parameters, prompt, width, height, seed };
-      images.push({ width, height, rgb, seed, parameters: made });
+      images.push({ width, height, rgb, seed, parameters: made, ...cached && { cached } });
     }
     kernels?.add(r.kernels);
     return {
       images,
       plan,
       timings: clock.laps(),
-      warnings: [...this.loras.warnings, ...plan.warnings, ...read.warnings, ...encoded.warnings],
+      warnings: [
+        ...[...this.loras.warnings, ...plan.warnings, ...read.warnings, ...encoded.warnings],
+        ...threshold !== undefined && this.context.denoiserStreams ? [STREAMS_ANYWAY] : [],
+      ],
     };
   }
 
@@ -209,12 +224,14 @@ export class TextToImage implements Pipeline {
     using r = new Recorder(device, dtype, signal);
     const encoded = await this.encode(r, readPrompts(this.info, p));
     using scope = r.scope();
+    const threshold = cacheThreshold(p);
+    using cache = threshold === undefined ? undefined : new FirstBlockCache(device, threshold);
     const latents = await runPlan(
       this.plan(request),
       gpuDenoising({
         // Never looked at.
         ...this.denoising(r, scope, { image: p.image && NO_PICTURE, mask: p.mask && NO_PICTURE }),
-        denoise: onceAStage(encoded.denoiser()),
+        denoise: onceAStage(encoded.denoiser(0, cache)),
         noise: seededNoise(0, 0), // never drawn
       }),
       { signal },
@@ -278,6 +295,10 @@ export class TextToImage implements Pipeline {
     this.context.device.memory.trim();
   }
 }
+
+/** The GPU decides what is skipped when the weights are on their way already. */
+const STREAMS_ANYWAY =
+  "cacheMode (--cache-mode) saves computing, not reading: weights beyond --max-vram are read for skipped blocks too";
 
 /** Stands for a picture whose pixels do not matter. */
 const NO_PICTURE: Picture = { width: 1, height: 1, channels: 1, data: new Uint8Array(1) };

@@ -9,6 +9,7 @@ import { impostorOf, impostorOfText } from "../impostor.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { KernelList } from "../gpu/warm.ts";
+import type { FirstBlockCache } from "../models/first_block_cache.ts";
 import { Weights } from "../models/weights.ts";
 import { WeightStore } from "../residency/store.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
@@ -71,8 +72,9 @@ export interface Encoded {
    * The bound network for one picture: what it keeps is gone with that picture's scope.
    *
    * @param prompt Which of `prompts`; the first by default.
+   * @param cache Skips blocks of steps; only for models whose {@linkcode ModelInfo.cachesBlocks} is true.
    */
-  denoiser(prompt?: number): Denoiser;
+  denoiser(prompt?: number, cache?: FirstBlockCache): Denoiser;
   /** What the request asks for one picture each, where that is more than one: classes. */
   readonly prompts?: readonly string[];
   /** Calls of the network a step. */
@@ -120,6 +122,8 @@ export interface LoadContext {
   readonly maxActivationBytes?: number;
   /** What stays on the GPU; large text encoders stream without it, all else stays. */
   readonly residency?: Residency;
+  /** Whether weights of the denoiser come when they are used. */
+  readonly denoiserStreams?: boolean;
   /** Stops loading. */
   readonly signal?: AbortSignal;
   /** Called after each tensor. */

@@ -15,6 +15,7 @@ import {
   FluxTransformer,
   modulationRows,
 } from "../models/flux.ts";
+import type { FirstBlockCache } from "../models/first_block_cache.ts";
 import { t5Config } from "../models/t5.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import { costOf, fluxFlops } from "../scaling/flops.ts";
@@ -90,6 +91,7 @@ export const flux: Family = {
       // Fitted to FLUX.1's latents by SPEED, arXiv 2605.18736.
       spectrum: Math.abs(vae.scaling_factor - 0.3611) < 1e-4 ? { a: 203.615, beta: 1.9155 } : undefined,
       embeddedGuidance: true,
+      cachesBlocks: true,
       prompts: 2,
       learnedUpsampler: index.components.has("upsampler"),
       cost: (calls) => costOf((h, w) => fluxFlops(config, h * w / 4, textTokens), calls, vae),
@@ -146,7 +148,7 @@ class FluxNetwork implements Network {
     const { num_attention_heads, attention_head_dim } = transformer.config;
     const width = num_attention_heads * attention_head_dim;
     const limit = this.context.maxActivationBytes;
-    const denoiser = (): Denoiser => {
+    const denoiser = (_prompt?: number, cache?: FirstBlockCache): Denoiser => {
       let rope: { h: number; w: number; table: Tensor } | undefined;
       let ahead: { stage: StagePlan; first: number; modulation: FluxModulation } | undefined;
       /** Of all samples in the steps from one of a stage on. */
@@ -191,6 +193,7 @@ class FluxNetwork implements Network {
             encoderHiddenStates: text.of(r, samples),
             modulation: modulationRows(r, modulation, (now - first) * calls + samples[0], samples.length),
             rope: table,
+            blocks: cache?.call(stage.index, now, samples),
           }));
         return scope.keep(unpackLatents(r, v, h, w));
       };

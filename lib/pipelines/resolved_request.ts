@@ -5,6 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { CACHE_THRESHOLD } from "../models/first_block_cache.ts";
 import { firstSeed } from "../random.ts";
 import { methodNamed } from "../scaling/methods/registry.ts";
 import { guidedWithin, planStages, skippingWithin } from "../scaling/plan.ts";
@@ -16,7 +17,7 @@ import type { PromptRequest } from "./family.ts";
 import { noLearnedUpsampler } from "./latents.ts";
 import { checkPicture, pictureWarnings, startingSize } from "./pictures.ts";
 import { skipLayersOf } from "./skip_layers.ts";
-import { type GenerateRequest, type ModelInfo, type Rng, RNGS } from "./types.ts";
+import { CACHE_MODES, type GenerateRequest, type ModelInfo, type Rng, RNGS } from "./types.ts";
 
 /** stable-diffusion.cpp's. */
 const DEFAULT_STRENGTH = 0.75;
@@ -217,10 +218,56 @@ export function resolve(info: ModelInfo, request: GenerateRequest, learned: bool
   }
   readPrompts(info, p);
   const skip = skipLayersOf(info, p);
+  checkCaching(info, p);
+  if (skip && cacheThreshold(p) !== undefined) {
+    throw new LssgenError(
+      "bad_option",
+      "skip-layer guidance (--skip-layers, --slg-scale) and a cache of steps (--cache-mode, --cache-threshold) do not go together: leave one of them out",
+    );
+  }
   checkClipSkip(info, p.clipSkip);
   if (!skip) return { ...p, seed };
   const { layers: skipLayers, scale: slgScale, start: skipLayerStart, end: skipLayerEnd } = skip;
   return { ...p, skipLayers, slgScale, skipLayerStart, skipLayerEnd, seed };
+}
+
+/** Refuses caching of steps where the model has none, and what contradicts itself. */
+function checkCaching(
+  info: ModelInfo,
+  { cacheMode: mode, cacheThreshold: threshold }: GenerateRequest,
+): void {
+  if (mode === undefined && threshold === undefined) return;
+  if (mode !== undefined && !CACHE_MODES.includes(mode)) {
+    throw new LssgenError(
+      "bad_option",
+      `cacheMode (--cache-mode) is "${mode}", expected one of ${CACHE_MODES.join(", ")}`,
+    );
+  }
+  if (threshold !== undefined && !(threshold >= 0 && threshold < Infinity)) {
+    throw new LssgenError(
+      "bad_option",
+      `cacheThreshold (--cache-threshold) is ${threshold}, expected a number from 0`,
+    );
+  }
+  if (mode === "none") {
+    if (threshold === undefined) return;
+    throw new LssgenError(
+      "bad_option",
+      'cacheThreshold (--cache-threshold) has no effect with cacheMode "none" (--cache-mode): leave one of them out',
+    );
+  }
+  if (info.cachesBlocks) return;
+  throw new LssgenError(
+    "bad_option",
+    `cacheMode "first-block" (--cache-mode, --cache-threshold) is not for ${info.pipeline}: the blocks of a UNet do not add to one ` +
+      "stream, so none can be left out. Fewer --steps, --guidance-start and --guidance-end save work there",
+  );
+}
+
+/** The threshold of a request's cache of steps; undefined where nothing is cached. */
+export function cacheThreshold({ cacheMode, cacheThreshold }: GenerateRequest): number | undefined {
+  const threshold = cacheThreshold ?? (cacheMode === "first-block" ? CACHE_THRESHOLD : 0);
+  return threshold > 0 ? threshold : undefined;
 }
 
 /** Refuses layers that the model's text encoder does not have, or that are not read. */

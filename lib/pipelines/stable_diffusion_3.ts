@@ -97,6 +97,7 @@ export const stableDiffusion3: Family = {
         entry: "reference",
       },
       embeddedGuidance: false,
+      cachesBlocks: true,
       clipLayers: { own: 2, most: 2 },
       prompts: index.components.has("text_encoder_3") ? 3 : 2,
       learnedUpsampler: index.components.has("upsampler"),
@@ -177,7 +178,7 @@ class Sd3Network implements Network {
     return {
       calls,
       warnings: warningsOf(warnings),
-      denoiser: () => (r, latents, step) => {
+      denoiser: (_prompt, cache) => (r, latents, step, stage) => {
         using scope = r.scope();
         const [, h, w] = latents.shape;
         const bytes = (h * w / patch_size ** 2 + text.rows) * inner * MLP_BYTES;
@@ -195,6 +196,7 @@ class Sd3Network implements Network {
                 pooledProjections: samplesOf(r, pooledProjections, samples),
                 timestep: samples.map(() => step.timestep),
                 skipLayers: skips ? request.skipLayers?.layers : undefined,
+                blocks: cache?.call(stage.index, stage.steps.indexOf(step), samples),
               }),
           ),
         );

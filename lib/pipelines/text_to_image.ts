@@ -151,7 +151,14 @@ export async function createPipeline(
     const asGiven: LoadContext = { ...bare, loras, residency: { host } };
     const budget = options.maxVramBytes === undefined ? undefined : await planBudget(model, asGiven);
     const context: LoadContext = budget
-      ? { ...asGiven, residency: budget.residency, maxActivationBytes: budget.maxActivationBytes }
+      ? {
+        ...asGiven,
+        residency: budget.residency,
+        maxActivationBytes: budget.maxActivationBytes,
+        denoiserStreams: budget.components.some(({ name, streamed }) =>
+          ["transformer", "unet"].includes(name) && streamed > 0
+        ),
+      }
       : asGiven;
     const fits = budget && keptWithin(model, context);
     // With a limit, the picture was rehearsed when what stays was planned.

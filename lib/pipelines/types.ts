@@ -90,6 +90,13 @@ export interface GenerateRequest {
   readonly refineSteps?: number;
   /** Method `spectral`: the share of the spectrum's power that may be lost, in (0, 1). Default 0.01; less is dearer. */
   readonly spectralDelta?: number;
+  /**
+   * `first-block` skips a step's blocks behind the first where that one's residual has changed by at most `cacheThreshold` since
+   * the last computed step, and adds what they gave then. For FLUX, SD3 and DiT. Default `none`, or `first-block` with a threshold.
+   */
+  readonly cacheMode?: CacheMode;
+  /** Relative change up to which blocks are skipped, 0 or more. 0 skips nothing. Default 0.05, diffusers' own. */
+  readonly cacheThreshold?: number;
   /** Pictures, each of its own noise. Default 1. */
   readonly count?: number;
   /**
@@ -130,6 +137,12 @@ export interface GenerateRequest {
 
 /** What a denoiser for inpainting takes beside its latents: the mask by latents (UNets), or by pixels (FLUX.1 Fill). */
 export type MaskInput = "latents" | "pixels";
+
+/** How work of earlier steps is used again. */
+export type CacheMode = "none" | "first-block";
+
+/** Every {@linkcode CacheMode}. */
+export const CACHE_MODES: readonly CacheMode[] = ["none", "first-block"];
 
 /** Where noise comes from. */
 export type Rng = "philox" | "torch-cpu" | "torch-cuda";
@@ -208,6 +221,8 @@ export interface GeneratedImage {
   readonly rgb: Uint8Array<ArrayBuffer>;
   /** Seed of this picture alone. */
   readonly seed: number;
+  /** With `cacheMode`: calls of the network, and those that skipped all blocks but the first. A guided step makes one call or two. */
+  readonly cached?: { readonly skipped: number; readonly calls: number };
   /** Everything that made it, under the names of {@linkcode GenerateRequest}, defaults filled in. */
   readonly parameters: Readonly<Record<string, unknown>>;
 }
@@ -266,6 +281,8 @@ export interface ModelInfo {
   readonly defaults: Defaults;
   /** Whether guidance is an input of the network rather than a second call. */
   readonly embeddedGuidance: boolean;
+  /** Whether steps can skip blocks (`cacheMode`): a transformer's output is its residual stream, a UNet's is not. */
+  readonly cachesBlocks?: boolean;
   /** Prompts it can read apart from each other: FLUX and SDXL 2, SD3 with T5 3, and 0 where it draws classes. */
   readonly prompts: number;
   /** CLIP's layer that is read, counted from the end, and the earliest that `clipSkip` may name; absent where CLIP gives no states. */
