@@ -53,7 +53,7 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
   }
   const hostname = options.text.host ?? "127.0.0.1";
   const open = !["127.0.0.1", "::1", "localhost"].includes(hostname);
-  const token = options.text.token ?? environmentVariable(TOKEN_VARIABLE);
+  const token = tokensOf(options.texts.token ?? (environmentVariable(TOKEN_VARIABLE) ?? "").split(/\s+/));
   const engine = toEngineChoice(options);
   const address = freeAddress(hostname, options.number.port ?? DEFAULT_PORT);
   const stop = Promise.withResolvers<void>();
@@ -83,7 +83,7 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
   const api = new ImageServer(drawing.engine, {
     pictureFile: (image) => pictureFile(image, shown, how),
     pictureText: (image) => pictureText(image, shown, how),
-    token: token || undefined,
+    token,
     hosts: !open ? LOOPBACK : token ? undefined : (name) => isLocalName(name) || friends.includes(name),
     origins,
     loras: loraModelDir === undefined ? undefined : () => loraNames(loraModelDir),
@@ -178,6 +178,12 @@ async function farDrawing(
   const info = await readModelInfo((await openModel(choice, quiet)).model);
   const far = await entry.serving(options, info, (sentence) => quiet.note(`${sentence}\n`));
   return { engine: far.engine, far, [Symbol.asyncDispose]: () => far.close() };
+}
+
+/** Tokens without empty ones; of two alike one. Undefined: anybody may ask. */
+function tokensOf(given: readonly string[]): readonly string[] | undefined {
+  const tokens = [...new Set(given.filter((token) => token !== ""))];
+  return tokens.length > 0 ? tokens : undefined;
 }
 
 /** The engine with the last part of each path. */
