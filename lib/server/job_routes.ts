@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { GeneratedImage } from "../pipelines/types.ts";
 import { ANY_OBJECT, ref } from "./answers.ts";
 import { ApiError } from "./api_error.ts";
 import { type Asked, type KindName, KINDS } from "./asked.ts";
@@ -19,7 +20,7 @@ import { type Schema, whole } from "./shapes.ts";
 const PATH = "/lssgen/v1/jobs";
 
 /** What the routes need of the server. */
-export interface JobRouteParts extends Pick<Submission, "file" | "preview" | "failure"> {
+export interface JobRouteParts extends Pick<Submission, "preview" | "failure"> {
   /** The jobs. */
   readonly jobs: NamedJobs;
   /** Reads a body. */
@@ -30,6 +31,8 @@ export interface JobRouteParts extends Pick<Submission, "file" | "preview" | "fa
   check(asked: Asked): void;
   /** Begins it. */
   start(asked: Asked, call: Call, signal: AbortSignal, events: JobEvents): Promise<JobResult>;
+  /** A finished picture in base64. */
+  file(asked: Asked, image: GeneratedImage): Promise<string>;
   /** The answer of the synchronous call. */
   answer(asked: Asked, result: JobResult, files: readonly string[]): unknown;
 }
@@ -178,7 +181,7 @@ async function submit(parts: JobRouteParts, call: Call): Promise<Response> {
       );
     }
     parts.check(asked);
-    const { file, preview, failure } = parts;
+    const { preview, failure } = parts;
     const job = parts.jobs.submit({
       owner: call.owner,
       kind,
@@ -186,7 +189,7 @@ async function submit(parts: JobRouteParts, call: Call): Promise<Response> {
       pictures: asked.requests.length,
       previews: f.whole("previews") ?? 0,
       start: (signal, events) => parts.start(asked, call, signal, events),
-      file,
+      file: (image) => parts.file(asked, image),
       preview,
       failure,
       answer: (result, files) => parts.answer(asked, result, files),

@@ -8,7 +8,7 @@
 import { AbortedError, LssgenError } from "../errors.ts";
 import { type JsonBounds, parseJson } from "../json.ts";
 import { encodePng } from "../image/png.ts";
-import type { GeneratedImage, RgbPicture } from "../pipelines/types.ts";
+import type { GeneratedImage, ModelInfo, RgbPicture } from "../pipelines/types.ts";
 import { ANY_OBJECT, listOf, ref } from "./answers.ts";
 import { ApiError } from "./api_error.ts";
 import { type Asked, KINDS } from "./asked.ts";
@@ -53,9 +53,9 @@ const BODY_BOUNDS: JsonBounds = { characters: Infinity, depth: 32 };
 /** How the server behaves. */
 export interface ServerOptions {
   /** A finished picture as the bytes of a PNG, with whatever it should say about itself. */
-  readonly pictureFile: (image: GeneratedImage) => Promise<Uint8Array>;
+  readonly pictureFile: (image: GeneratedImage, info: ModelInfo) => Promise<Uint8Array>;
   /** A finished picture as A1111 describes it in a text. Without it answers hold no such texts. */
-  readonly pictureText?: (image: GeneratedImage) => string;
+  readonly pictureText?: (image: GeneratedImage, info: ModelInfo) => string;
   /**
    * Requests to the APIs have to bring `Authorization: Bearer …`, or Basic with it as password. Of several each has jobs, a
    * chosen model and a share of the machines of its own.
@@ -301,9 +301,9 @@ export class ImageServer {
         check: (asked) => this.checkPlan(asked),
         start: (asked, call, signal, events) =>
           this.jobs.run(asked.engine, asked.requests, signal, events, this.asker(call)),
-        file: async (image) => base64(await options.pictureFile(image)),
+        file: async (asked, image) => base64(await options.pictureFile(image, asked.engine.info)),
         preview: async (preview) => base64(await previewPng(preview)),
-        answer: (asked, result, files) => asked.answer(result, files, this.texts(result)),
+        answer: (asked, result, files) => asked.answer(result, files, this.texts(asked, result)),
         failure: (error) => error instanceof ApiError ? error : this.asApiError(error),
       }),
       "/v1/images/generations": { POST: this.drawing("generations", "Pictures from a text.") },
@@ -481,7 +481,7 @@ export class ImageServer {
       if (asked.stream !== undefined) return this.events(call, asked, asked.stream, edit);
       const { engine, requests } = asked;
       const result = await this.jobs.run(engine, requests, call.request.signal, undefined, this.asker(call));
-      return asked.answer(result, await this.files(result.images), this.texts(result));
+      return asked.answer(result, await this.files(asked, result), this.texts(asked, result));
     };
     return {
       summary,
@@ -507,9 +507,9 @@ export class ImageServer {
     };
   }
 
-  private texts({ images }: JobResult): readonly string[] {
+  private texts({ engine: { info } }: Asked, { images }: JobResult): readonly string[] {
     const { pictureText } = this.options;
-    return pictureText ? images.map(pictureText) : [];
+    return pictureText ? images.map((image) => pictureText(image, info)) : [];
   }
 
   /** An answer of server-sent events: pictures on their way, then finished ones. */
@@ -537,7 +537,7 @@ export class ImageServer {
       },
       onImage: (image) => {
         writing = writing.then(async () =>
-          event(pictureEvent(edit, base64(await this.options.pictureFile(image)), image))
+          event(pictureEvent(edit, base64(await this.options.pictureFile(image, engine.info)), image))
         );
       },
     }, this.asker(call));
@@ -606,9 +606,9 @@ export class ImageServer {
     );
   }
 
-  private async files(images: readonly GeneratedImage[]): Promise<string[]> {
+  private async files({ engine: { info } }: Asked, { images }: JobResult): Promise<string[]> {
     const files: string[] = [];
-    for (const image of images) files.push(base64(await this.options.pictureFile(image)));
+    for (const image of images) files.push(base64(await this.options.pictureFile(image, info)));
     return files;
   }
 
