@@ -18,6 +18,7 @@ import { queueMetrics, statePage } from "./state.ts";
 
 /** Options that make a model, or open it, and where they belong. */
 const NOT_HERE: Readonly<Record<string, string>> = {
+  models: "with --queue a server asks for one model; workers hold several",
   diffusionModel: "with --queue a model is one file or folder: `convert` puts parts into one",
   vae: "with --queue a model is one file or folder: `convert` puts parts into one",
   clipL: "with --queue a model is one file or folder: `convert` puts parts into one",

@@ -41,6 +41,8 @@ export class FakeEngine implements Engine {
   readonly info: ModelInfo;
   /** What it was asked. */
   readonly asked: GenerateRequest[] = [];
+  /** How it was asked. */
+  readonly options: GenerateOptions[] = [];
   /** While set, a picture waits for it in the middle of its steps. */
   gate: PromiseWithResolvers<void> | undefined;
   /** The picture drawn last. */
@@ -62,11 +64,13 @@ export class FakeEngine implements Engine {
   /** Waits for the gate in the middle of its steps. */
   async generate(request: GenerateRequest, options: GenerateOptions = {}): Promise<GenerateResult> {
     this.asked.push(request);
+    this.options.push(options);
     const { width = 64, height = 32, seed = 0 } = request;
     if (request.prompt === "surprise") throw new TypeError("secret of the house");
     const steps = request.steps ?? 4;
     options.onProgress?.({ phase: "denoise", stage: 2, step: 0, steps });
-    const preview = { width: 8, height: 4, rgb: rgbOf(8, 4) };
+    const wanted = options.preview !== undefined;
+    const preview = wanted ? { width: 8, height: 4, rgb: rgbOf(8, 4) } : undefined;
     options.onProgress?.({ phase: "denoise", stage: 2, step: steps / 2, steps, preview });
     await new Promise<void>((resolve, reject) => {
       const abort = (): void => reject(new AbortedError());

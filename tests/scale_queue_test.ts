@@ -452,13 +452,20 @@ Deno.test("through the server: previews and pictures arrive as events, progress 
     "image_generation.completed",
   ]);
   assertEquals(engine.asked, [], "this server draws nothing itself");
+  // A job with an id goes the same way.
+  const job = { txt2img: { prompt: "wait 10", width: 64, height: 32, seed: 6 } };
+  const { id } = await (await server.handle(post("/lssgen/v1/jobs", job))).json();
+  const events = await (await server.handle(get(`/lssgen/v1/jobs/${id}/events`))).text();
+  assertStringIncludes(events, '"status":"done"');
+  const result = await (await server.handle(get(`/lssgen/v1/jobs/${id}/result`))).json();
+  assertEquals([result.images.length, JSON.parse(result.info).seed], [1, 6]);
   const bad = await server.handle(
     post("/v1/images/generations", { prompt: "fail unsupported", size: "64x32" }),
   );
   assertEquals([bad.status, (await bad.json()).error.message], [400, "it said unsupported"]);
   assertStringIncludes(
     await (await server.handle(get("/metrics"))).text(),
-    'lssgen_queue_jobs{model="fake",side="512",state="done"} 1',
+    'lssgen_queue_jobs{model="fake",side="512",state="done"} 2',
   );
   assertStringIncludes(
     await (await server.handle(get("/queue"))).text(),

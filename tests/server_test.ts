@@ -337,8 +337,21 @@ Deno.test("token, host and methods: the door is shut to strangers and to pages o
   ) {
     const response = await server.handle(post(path, { prompt: "x" }, { headers: headers(given) }));
     assertEquals(response.status, 401, given);
-    assertEquals(response.headers.get("www-authenticate"), "Bearer");
-    await response.body?.cancel();
+    assertEquals(
+      response.headers.get("www-authenticate"),
+      'Bearer realm="LSSGen", Basic realm="LSSGen", charset="UTF-8"',
+    );
+    const said = await response.text();
+    assertStringIncludes(said, "Authorization: Bearer TOKEN, and Basic with the token as password");
+  }
+  // A browser would ask for a password in a window of its own.
+  const page = post(path, {}, { headers: { ...headers(), "user-agent": "Mozilla/5.0" } });
+  const asked = await server.handle(page);
+  assertEquals(asked.headers.get("www-authenticate"), 'Bearer realm="LSSGen"');
+  await asked.body?.cancel();
+  for (const right of ["Bearer sesame", "bearer sesame", `Basic ${btoa("any:sesame")}`]) {
+    const options = new Request(URL_OF("/sdapi/v1/options"), { headers: headers(right) });
+    assertEquals((await refused(server, options))[0], 200, right);
   }
   const right = await server.handle(post(path, { prompt: "x" }, { headers: headers("Bearer sesame") }));
   assertEquals(right.status, 200);

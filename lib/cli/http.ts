@@ -149,9 +149,9 @@ function toRequest(incoming: http.IncomingMessage, signal: AbortSignal): Request
 }
 
 function bodyOf(incoming: http.IncomingMessage): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let ended = false;
   return new ReadableStream({
     start(controller) {
-      let ended = false;
       incoming.on("data", (part: Uint8Array<ArrayBuffer>) => {
         if (ended) return;
         controller.enqueue(new Uint8Array(part));
@@ -169,6 +169,10 @@ function bodyOf(incoming: http.IncomingMessage): ReadableStream<Uint8Array<Array
     },
     pull() {
       incoming.resume();
+    },
+    // What still comes has no reader, and must not be put where there is no room.
+    cancel() {
+      ended = true;
     },
   });
 }

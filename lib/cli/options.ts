@@ -794,10 +794,11 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
     },
     {
       name: "token",
-      type: "text",
+      type: "list",
       value: "TEXT",
       fallback: "LSSGEN_TOKEN of the environment, or none",
-      help: "what clients of the API have to send as Authorization: Bearer TEXT",
+      help:
+        "what clients of the API have to send as Authorization: Bearer TEXT; given several times, each has jobs and a share of its own",
       commands: ["serve"],
     },
     {

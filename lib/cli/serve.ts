@@ -5,9 +5,14 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { type Pipeline, readModelInfo } from "../pipelines/text_to_image.ts";
+import { type DeviceInfo, openDevice } from "../gpu/device.ts";
+import { planMemory } from "../pipelines/memory.ts";
+import { embeddedFolder, type Pipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
+import type { ModelInfo } from "../pipelines/types.ts";
 import { baseName } from "../base_name.ts";
 import { isLocalName } from "../server/guard.ts";
+import type { Models } from "../server/models.ts";
+import { ModelShelf, type ShelfEntry } from "../server/model_shelf.ts";
 import type { Priority } from "../server/policy.ts";
 import type { Engine } from "../server/queue.ts";
 import { ReopeningEngine } from "../server/reopening.ts";
@@ -17,12 +22,13 @@ import { openPipeline, quietly, startProgress } from "./generate.ts";
 import { listen } from "./http.ts";
 import { loraNames } from "./lora_folder.ts";
 import { openModel } from "./model.ts";
+import { modelsInFolder, weightBytes } from "./model_folder.ts";
 import type { Parsed } from "./options.ts";
 import { buildPage, pageFiles } from "./page_files.ts";
 import { environmentVariable } from "./permissions.ts";
-import { pictureFile, pictureText } from "../parameters/picture.ts";
+import { pictureFile, type PictureFileOptions, pictureText } from "../parameters/picture.ts";
 import type { EngineChoice } from "../parameters/engine_choice.ts";
-import { toEngineChoice } from "./request.ts";
+import { bytesOfMib, toEngineChoice, weightOptions } from "./request.ts";
 import { type LoadScale, loadScale, type ServingParts } from "./scale_entry.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -53,7 +59,7 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
   }
   const hostname = options.text.host ?? "127.0.0.1";
   const open = !["127.0.0.1", "::1", "localhost"].includes(hostname);
-  const token = options.text.token ?? environmentVariable(TOKEN_VARIABLE);
+  const token = tokensOf(options.texts.token ?? (environmentVariable(TOKEN_VARIABLE) ?? "").split(/\s+/));
   const engine = toEngineChoice(options);
   const address = freeAddress(hostname, options.number.port ?? DEFAULT_PORT);
   const stop = Promise.withResolvers<void>();
@@ -62,18 +68,18 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
     failed = error;
     stop.resolve();
   };
-  await using drawing = options.text.queue === undefined
+  await using drawing = options.text.queue !== undefined
+    ? await farDrawing(options, terminal, engine, scale)
+    : options.text.models === undefined
     ? await ownDrawing(options, terminal, engine, fail)
-    : await farDrawing(options, terminal, engine, scale);
-  const { info } = drawing.engine;
+    : await shelfDrawing(options, terminal, engine, fail, options.text.models);
   const page = await pageFiles() ?? (await buildPage() ? await pageFiles() : undefined);
-  const how = {
+  // Clients get names of files; where they lie is nobody else's business.
+  const shown = (info: ModelInfo): [EngineChoice, PictureFileOptions] => [namesOnly(drawing.choiceOf(info)), {
     embeddedGuidance: info.embeddedGuidance,
     metadata: !options.flag.disableImageMetadata,
     scheduler: info.scheduler,
-  };
-  // Clients get names of files; where they lie is nobody else's business.
-  const shown = namesOnly(engine);
+  }];
   const { loraModelDir } = engine;
   const origins = options.texts.cors?.map((origin) => origin.toLowerCase().replace(/\/$/, ""));
   // Who allows the pages of a name may call the server by it.
@@ -81,9 +87,10 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
     name.replace(/^https?:\/\//, "").replace(/:\d+$/, "").toLowerCase()
   );
   const api = new ImageServer(drawing.engine, {
-    pictureFile: (image) => pictureFile(image, shown, how),
-    pictureText: (image) => pictureText(image, shown, how),
-    token: token || undefined,
+    pictureFile: (image, info) => pictureFile(image, ...shown(info)),
+    pictureText: (image, info) => pictureText(image, ...shown(info)),
+    models: drawing.models,
+    token,
     hosts: !open ? LOOPBACK : token ? undefined : (name) => isLocalName(name) || friends.includes(name),
     origins,
     loras: loraModelDir === undefined ? undefined : () => loraNames(loraModelDir),
@@ -143,6 +150,10 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
 /** What draws, or has others draw. */
 interface Drawing extends AsyncDisposable {
   readonly engine: Engine;
+  /** Several models; the engine is the first of them. */
+  readonly models?: Models;
+  /** How a model was chosen: what its pictures store. */
+  choiceOf(info: ModelInfo): EngineChoice;
   /** The queue to workers elsewhere. */
   readonly far?: ServingParts;
 }
@@ -154,16 +165,144 @@ async function ownDrawing(
   engine: EngineChoice,
   fail: (error: LssgenError) => void,
 ): Promise<Drawing> {
+  const pipeline = await openReopening(options, terminal, engine, fail);
+  return {
+    engine: pipeline,
+    choiceOf: () => engine,
+    [Symbol.asyncDispose]: () => pipeline[Symbol.asyncDispose](),
+  };
+}
+
+/** A pipeline whose device is opened again where it is lost. */
+async function openReopening(
+  options: Parsed,
+  terminal: Terminal,
+  engine: EngineChoice,
+  fail: (error: LssgenError) => void,
+): Promise<ReopeningEngine> {
   const progress = startProgress(options, terminal);
   const reopen = async (): Promise<Pipeline> =>
     await openPipeline(engine, quietly(options, terminal), progress.onProgress);
-  const pipeline = new ReopeningEngine(await reopen(), reopen, (error, end) => {
+  try {
+    return new ReopeningEngine(await reopen(), reopen, (error, end) => {
+      progress.end();
+      terminal.note(`${error.message}${end ? "; the server ends" : ", it is opened again"}\n`);
+      if (end) fail(error);
+    });
+  } finally {
     progress.end();
-    terminal.note(`${error.message}${end ? "; the server ends" : ", it is opened again"}\n`);
-    if (end) fail(error);
+  }
+}
+
+/** The GPU of this machine, for the model of the options and those of a folder. */
+async function shelfDrawing(
+  options: Parsed,
+  terminal: Terminal,
+  first: EngineChoice,
+  fail: (error: LssgenError) => void,
+  folder: string,
+): Promise<Drawing> {
+  const quiet = quietly(options, terminal);
+  const choices = new Map<string, EngineChoice>();
+  const room = bytesOfMib(first.maxVram);
+  let adapter: DeviceInfo | undefined;
+  if (room !== undefined) {
+    using device = await openDevice();
+    adapter = device.info;
+  }
+  const entryOf = async (
+    choice: EngineChoice,
+    name: string | undefined,
+    bytes: number | undefined,
+  ): Promise<ShelfEntry> => {
+    const { model = embeddedFolder(), tinyVae } = await openModel(choice, quiet);
+    const read = await readModelInfo(model);
+    const info = choice.upsamplerWeights === undefined ? read : { ...read, learnedUpsampler: true };
+    choices.set(info.name, choice);
+    const known = new Map<string, Promise<number>>();
+    return {
+      name: name ?? baseName(info.name),
+      bytes,
+      info,
+      plan: (request) => planPicture(info, request),
+      open: () => openReopening(options, terminal, choice, fail),
+      // What else a request says changes its memory little.
+      peak: (request) => {
+        const { width, height, method, minResolution, guidance, trueCfgScale, image, mask } = request;
+        const key = JSON.stringify([
+          width,
+          height,
+          method,
+          minResolution,
+          (guidance ?? 0) > 1,
+          (trueCfgScale ?? 0) > 1,
+          !!image,
+          !!mask,
+        ]);
+        const planned = known.get(key) ?? planMemory(model, request, {
+          ...weightOptions(choice),
+          adapter,
+          dtype: choice.dtype,
+          maxActivationBytes: bytesOfMib(choice.maxActivation),
+          maxVramBytes: room,
+          offload: choice.offload,
+          maxOffloadBytes: bytesOfMib(choice.maxOffload),
+          tinyVae,
+          tinyDecode: !choice.taesdPreviewOnly,
+        }).then(({ peak }) => peak);
+        known.set(key, planned);
+        return planned;
+      },
+    };
+  };
+  const own = await entryOf(first, undefined, await weightBytes(first.model));
+  const seen = new Map<string, Promise<ShelfEntry | undefined>>();
+  const entries = async (): Promise<readonly ShelfEntry[]> => {
+    const found: ShelfEntry[] = [own];
+    for (const { name, path, bytes, version } of await modelsInFolder(folder)) {
+      const key = `${path} ${version}`;
+      // What is no model is said once.
+      const entry = seen.get(key) ??
+        entryOf({ ...shared(first), model: path }, name, bytes).catch((error) => {
+          if (!(error instanceof LssgenError)) throw error;
+          quiet.note(`${path} is left out: ${error.message}\n`);
+          return undefined;
+        });
+      seen.set(key, entry);
+      const one = await entry;
+      if (one && one.name !== own.name) found.push(one);
+    }
+    return found;
+  };
+  const shelf = await ModelShelf.open({
+    entries,
+    room,
+    onChange: (sentence) => quiet.note(`${sentence}\n`),
   });
-  progress.end();
-  return { engine: pipeline, [Symbol.asyncDispose]: () => pipeline[Symbol.asyncDispose]() };
+  return {
+    engine: shelf.first,
+    models: shelf,
+    choiceOf: (info) => choices.get(info.name) ?? first,
+    [Symbol.asyncDispose]: () => shelf[Symbol.asyncDispose](),
+  };
+}
+
+/** What options say of every model: not the parts, LoRAs and small autoencoder of the first one. */
+function shared(
+  { dtype, loraModelDir, maxActivation, maxVram, offload, maxOffload, type, tensorTypeRules, keepQuantised }:
+    EngineChoice,
+): EngineChoice {
+  return {
+    dtype,
+    loraModelDir,
+    maxActivation,
+    maxVram,
+    offload,
+    maxOffload,
+    type,
+    tensorTypeRules,
+    keepQuantised,
+  };
 }
 
 /** Workers behind a queue; of the model only the configs are read here. */
@@ -177,7 +316,13 @@ async function farDrawing(
   const quiet = quietly(options, terminal);
   const info = await readModelInfo((await openModel(choice, quiet)).model);
   const far = await entry.serving(options, info, (sentence) => quiet.note(`${sentence}\n`));
-  return { engine: far.engine, far, [Symbol.asyncDispose]: () => far.close() };
+  return { engine: far.engine, far, choiceOf: () => choice, [Symbol.asyncDispose]: () => far.close() };
+}
+
+/** Tokens without empty ones; of two alike one. Undefined: anybody may ask. */
+function tokensOf(given: readonly string[]): readonly string[] | undefined {
+  const tokens = [...new Set(given.filter((token) => token !== ""))];
+  return tokens.length > 0 ? tokens : undefined;
 }
 
 /** The engine with the last part of each path. */

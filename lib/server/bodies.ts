@@ -5,7 +5,7 @@
  */
 
 import { AbortedError } from "../errors.ts";
-import { ApiError } from "./fields.ts";
+import { ApiError } from "./api_error.ts";
 
 /** Bounds of bodies. */
 export interface BodyBounds {

@@ -4,41 +4,35 @@
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
+import { ApiError } from "./api_error.ts";
+import { done, type FieldTable, shapeIn } from "./known_fields.ts";
+import { LIMITS, type Limits } from "./limits.ts";
+import { boundOf, LONGEST_TEXT, type Shape, text } from "./shapes.ts";
 
-/** An answer other than 200, with its reason. */
-export class ApiError extends Error {
-  /**
-   * Makes the error.
-   *
-   * @param status HTTP status, 400 … 599.
-   * @param code One word for programs.
-   * @param message One sentence for people.
-   * @param field The field at fault, if one is.
-   */
-  constructor(
-    readonly status: number,
-    readonly code: string,
-    message: string,
-    readonly field?: string,
-  ) {
-    super(message);
-    this.name = "ApiError";
-  }
-}
-
-/** A JSON object from outside. `null` counts as absent, as clients of both APIs send it. */
+/** A JSON object from outside, read by the shapes of its table. `null` counts as absent, as clients of both APIs send it. */
 export class Fields {
   private readonly values: Readonly<Record<string, unknown>>;
 
   /**
    * Wraps a parsed body.
    *
+   * @param within In front of names in messages, for objects within the body.
    * @throws {ApiError} 422 when it is no object.
    */
-  constructor(body: unknown) {
+  constructor(
+    body: unknown,
+    private readonly table: FieldTable,
+    private readonly limits: Limits = LIMITS,
+    private readonly within: string = "",
+  ) {
     if (typeof body !== "object" || body === null || Array.isArray(body)) {
-      throw new ApiError(422, "bad_body", "The body has to be a JSON object");
+      throw new ApiError(
+        422,
+        "bad_body",
+        within ? `"${within.replace(/\.$/, "")}" has to be an object` : "The body has to be a JSON object",
+      );
     }
     this.values = body as Record<string, unknown>;
   }
@@ -48,56 +42,72 @@ export class Fields {
     return this.get(name) !== undefined;
   }
 
-  /** A text of at most `longest` characters. */
-  text(name: string, longest = 20_000): string | undefined {
+  /** A text. */
+  text(name: string): string | undefined {
+    const { longest = LONGEST_TEXT } = this.shape(name, "text");
     const value = this.get(name);
     if (value === undefined) return undefined;
-    if (typeof value !== "string") throw refuse(name, value, "a text");
+    if (typeof value !== "string") throw this.refuse(name, value, "a text");
     if (value.length > longest) {
       throw new ApiError(
         422,
         "bad_field",
-        `"${name}" has ${value.length} characters, at most ${longest} are taken`,
-        name,
+        `"${this.within}${name}" has ${value.length} characters, at most ${longest} are taken`,
+        this.within + name,
       );
     }
     return value;
   }
 
-  /** A number from `min` to `max`. */
-  number(name: string, min: number, max: number): number | undefined {
-    const value = this.get(name);
-    if (value === undefined) return undefined;
-    if (typeof value !== "number" || !(value >= min && value <= max)) {
-      throw refuse(name, value, `a number from ${min} to ${max}`);
-    }
-    return value;
+  /** A number. */
+  number(name: string): number | undefined {
+    return this.bounded(name, this.shape(name, "number"));
   }
 
-  /** A whole number from `min` to `max`. */
-  whole(name: string, min: number, max: number): number | undefined {
-    const value = this.number(name, min, max);
-    if (value !== undefined && !Number.isSafeInteger(value)) throw refuse(name, value, "a whole number");
+  /** A whole number. */
+  whole(name: string): number | undefined {
+    const value = this.bounded(name, this.shape(name, "whole"));
+    if (value !== undefined && !Number.isSafeInteger(value)) throw this.refuse(name, value, "a whole number");
     return value;
   }
 
   /** True or false. */
   flag(name: string): boolean | undefined {
+    this.shape(name, "flag");
     const value = this.get(name);
-    if (value !== undefined && typeof value !== "boolean") throw refuse(name, value, "true or false");
+    if (value !== undefined && typeof value !== "boolean") throw this.refuse(name, value, "true or false");
     return value;
   }
 
+  /** True or false, where clients also write 1 and 0. */
+  switched(name: string): boolean | undefined {
+    this.shape(name, "switch");
+    const value = this.get(name);
+    if (value === undefined || typeof value === "boolean") return value;
+    if (value !== 0 && value !== 1) throw this.refuse(name, value, "true, false, 0 or 1");
+    return value === 1;
+  }
+
   /** A list of texts. */
-  texts(name: string, longest: number): string[] | undefined {
+  texts(name: string): string[] | undefined {
+    const { longest } = this.shape(name, "texts");
     const value = this.get(name);
     if (value === undefined) return undefined;
     if (
       !Array.isArray(value) || !value.every((v): v is string => typeof v === "string" && v.length <= longest)
     ) {
-      throw refuse(name, value, "a list of texts");
+      throw this.refuse(name, value, "a list of texts");
     }
     return value;
+  }
+
+  /** A list of texts, where one may stand alone. */
+  textOrTexts(name: string): string[] {
+    this.shape(name, "textOrTexts");
+    const value = this.get(name) ?? [];
+    const list = Array.isArray(value) ? value : [value];
+    if (!list.every((v): v is string => typeof v === "string")) throw this.refuse(name, value, "a text");
+    return list;
   }
 
   /** The value as it came, undefined for null. */
@@ -109,7 +119,47 @@ export class Fields {
     const value = Object.hasOwn(this.values, name) ? this.values[name] : undefined;
     return value === null ? undefined : value;
   }
+
+  /** What the table says of a field; reading one that it does not describe is our own fault. */
+  private shape<Kind extends Shape["is"]>(name: string, kind: Kind): Extract<Shape, { is: Kind }> {
+    const shape = shapeIn(this.table, name);
+    if (shape?.is !== kind) {
+      throw new LssgenError("internal", `The table says of "${name}" that it is ${shape?.is}, not ${kind}`);
+    }
+    return shape as Extract<Shape, { is: Kind }>;
+  }
+
+  private bounded(name: string, shape: Extract<Shape, { is: "number" | "whole" }>): number | undefined {
+    const value = this.get(name);
+    if (value === undefined) return undefined;
+    const { min } = shape;
+    const max = boundOf(shape.max, this.limits);
+    if (typeof value !== "number" || !(value >= min && value <= max)) {
+      throw this.refuse(name, value, `a number from ${min} to ${max}`);
+    }
+    return value;
+  }
+
+  private refuse(name: string, value: unknown, expected: string): ApiError {
+    const shown = JSON.stringify(value) ?? String(value);
+    return new ApiError(
+      422,
+      "bad_field",
+      `"${this.within}${name}" is ${
+        shown.length > 40 ? `${shown.slice(0, 40)}…` : shown
+      }, expected ${expected}`,
+      this.within + name,
+    );
+  }
 }
+
+/** The fields that {@linkcode furtherPrompts} reads. */
+export const FURTHER_PROMPTS: FieldTable = {
+  prompt_2: done(text(), "The prompt of the second text encoder (FLUX: T5; SDXL: CLIP bigG)."),
+  prompt_3: done(text(), "The prompt of SD3's third text encoder, T5."),
+  negative_prompt_2: done(text(), "What to keep away from, for the encoder of prompt_2."),
+  negative_prompt_3: done(text(), "What to keep away from, for the encoder of prompt_3."),
+};
 
 /** Texts for the second and the third text encoder, under diffusers' names in both APIs. */
 export function furtherPrompts(
@@ -121,14 +171,4 @@ export function furtherPrompts(
     negativePrompt2: f.text("negative_prompt_2"),
     negativePrompt3: f.text("negative_prompt_3"),
   };
-}
-
-function refuse(name: string, value: unknown, expected: string): ApiError {
-  const shown = JSON.stringify(value) ?? String(value);
-  return new ApiError(
-    422,
-    "bad_field",
-    `"${name}" is ${shown.length > 40 ? `${shown.slice(0, 40)}…` : shown}, expected ${expected}`,
-    name,
-  );
 }

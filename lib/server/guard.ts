@@ -4,14 +4,14 @@
  * @module
  */
 
-import { ApiError } from "./fields.ts";
+import { ApiError } from "./api_error.ts";
 
 /** What {@linkcode Guard} lets in. */
 export interface GuardOptions {
   /** Names of this server, without port, or which are; undefined: any. */
   readonly hosts?: readonly string[] | ((name: string) => boolean);
-  /** What requests to the APIs have to bring. */
-  readonly token?: string;
+  /** What requests to the APIs have to bring: one of these. */
+  readonly token?: string | readonly string[];
   /** Origins whose pages may use the API, besides the server's own; "*" for all. */
   readonly origins?: readonly string[];
 }
@@ -25,6 +25,16 @@ export function isLocalName(name: string): boolean {
     .test(
       name,
     );
+}
+
+/**
+ * The schemes that {@linkcode Guard.checkToken} reads, as `WWW-Authenticate` names them. To browsers Basic is not offered: they would
+ * ask for a name and a password in a window of their own, over the page that asks for the token.
+ */
+export function schemes(request: Request): string {
+  const browser = request.headers.has("sec-fetch-mode") ||
+    /^Mozilla\//.test(request.headers.get("user-agent") ?? "");
+  return `Bearer realm="LSSGen"${browser ? "" : ', Basic realm="LSSGen", charset="UTF-8"'}`;
 }
 
 /** See the module. */
@@ -69,23 +79,33 @@ export class Guard {
   }
 
   /**
-   * `Authorization: Bearer TOKEN`, or Basic with the token as password, as clients of A1111 have it.
+   * `Authorization: Bearer TOKEN`, or Basic with the token as password and any name, as clients of A1111 have it.
    *
+   * @returns Whose request it is: with several tokens the number of his, else "".
    * @throws {ApiError} 401.
    */
-  checkToken(request: Request): void {
+  checkToken(request: Request): string {
     const { token } = this.options;
-    if (token === undefined) return;
-    const [, scheme, value] = /^(bearer|basic) +(.+)$/i.exec(request.headers.get("authorization") ?? "") ??
-      [];
+    if (token === undefined) return "";
+    const tokens = typeof token === "string" ? [token] : token;
+    const header = request.headers.get("authorization") ?? "";
+    const [, scheme, value] = /^(bearer|basic) +(.+)$/i.exec(header) ?? [];
     const given = scheme?.toLowerCase() === "basic" ? password(value) : value;
-    if (given === undefined || !same(given, token)) {
-      throw new ApiError(
-        401,
-        "bad_token",
-        "This server wants a token: Authorization: Bearer …, or Basic with the token as password",
-      );
-    }
+    // Every token is compared, so that time does not tell which.
+    const fits = tokens.map((one) => given !== undefined && same(given, one));
+    const found = fits.indexOf(true);
+    if (found >= 0) return tokens.length > 1 ? String(found) : "";
+    throw new ApiError(
+      401,
+      "bad_token",
+      `${
+        header === ""
+          ? "This server wants a token"
+          : given === undefined
+          ? "This server reads no such Authorization header"
+          : "This token is not the server's"
+      }; it accepts Authorization: Bearer TOKEN, and Basic with the token as password and any user name`,
+    );
   }
 
   /** Headers that let a page of an allowed origin read the answer. */
@@ -106,7 +126,7 @@ export class Guard {
       headers: {
         ...this.corsHeaders(request),
         "access-control-allow-methods": methods.join(", "),
-        "access-control-allow-headers": "authorization, content-type",
+        "access-control-allow-headers": "authorization, content-type, last-event-id",
         "access-control-max-age": "600",
       },
     });

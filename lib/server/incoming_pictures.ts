@@ -8,7 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import { openPicture, type PictureFile } from "../image/picture_file.ts";
 import { brightness } from "../pipelines/pictures.ts";
-import { ApiError } from "./fields.ts";
+import { ApiError } from "./api_error.ts";
 import type { Limits } from "./limits.ts";
 
 /** Pixels of a picture that is sent in, over those of one that is drawn: it may have twice the side. */

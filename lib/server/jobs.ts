@@ -5,10 +5,11 @@
  * @module
  */
 
-import { AbortedError } from "../errors.ts";
+import { AbortedError, LssgenError } from "../errors.ts";
 import type { GeneratedImage, GenerateRequest, RgbPicture } from "../pipelines/types.ts";
-import { ApiError } from "./fields.ts";
+import { ApiError } from "./api_error.ts";
 import { LocalQueue } from "./local_queue.ts";
+import { type Models, nameOf } from "./models.ts";
 import type { Priority } from "./policy.ts";
 import { type Drawn, type Engine, type JobQueue, work } from "./queue.ts";
 
@@ -54,6 +55,8 @@ export interface JobEvents {
   readonly onPreview: (preview: RgbPicture, picture: number, index: number) => void;
   /** A finished picture. */
   readonly onImage: (image: GeneratedImage) => void;
+  /** The request began, or came further. */
+  readonly onState?: (state: JobState) => void;
 }
 
 /** Who asks. */
@@ -62,10 +65,14 @@ export interface Asker {
   readonly client?: string;
   /** How large that share is. Default `normal`. */
   readonly priority?: Priority;
+  /** Whose token the request brought, where there are several: others neither see nor stop it. Default "". */
+  readonly owner?: string;
 }
 
 /** A request that waits or runs. */
 interface Group {
+  readonly client: string;
+  readonly owner: string;
   id: number;
   /** 0 until a machine begins with its first picture. */
   started: number;
@@ -80,6 +87,8 @@ interface Group {
   preview?: RgbPicture;
 }
 
+/** Share of the places in front of the queue that one client can take. */
+const CLIENT_SHARE = 3 / 4;
 /** A preview costs a wait for the GPU, so there are few. */
 const PREVIEW_EVERY = 5;
 
@@ -93,18 +102,20 @@ export class Jobs {
   private closing = false;
   /** Seconds a step took lately. */
   private pace = 0;
-  /** Previews that cost next to nothing; the autoencoder's own would cost more than the steps between them. */
-  private readonly previews: boolean;
-
   /**
    * Makes it.
    *
-   * @param engine Plans; draws too, where there is no other queue.
+   * @param models What draws, where there is no other queue.
    * @param most Requests that wait at the same time; one more is refused.
-   * @param queue A queue whose machines are elsewhere. Default one in this process, before `engine`.
+   * @param queue A queue whose machines are elsewhere. Default one in this process, before `models`.
+   * @param mostOfClient Requests of one client that wait at the same time. Default three quarters of `most`.
    */
-  constructor(private readonly engine: Engine, private readonly most: number, queue?: JobQueue) {
-    this.previews = engine.info.latentRgb !== undefined;
+  constructor(
+    private readonly models: Models,
+    private readonly most: number,
+    queue?: JobQueue,
+    private readonly mostOfClient: number = Math.max(1, Math.ceil(most * CLIENT_SHARE)),
+  ) {
     this.queue = queue ?? this.ownQueue();
   }
 
@@ -130,27 +141,29 @@ export class Jobs {
 
   /** Seconds until a request that is refused now might be taken. */
   get retryAfter(): number {
-    const { state } = this;
+    const state = this.first();
     const seconds = state ? (Date.now() - state.started) / 1000 : 0;
     const left = state && state.share > 0 ? seconds * (1 - state.share) / state.share : 5;
     return Math.min(600, Math.max(1, Math.ceil(left)));
   }
 
-  /** The running request that was begun first, if there is one. */
-  get state(): JobState | undefined {
-    return this.first;
+  /** The running request of an owner that was begun first, if there is one. */
+  state(owner: string): JobState | undefined {
+    return this.first(owner);
   }
 
   /**
    * Draws pictures when it is their turn.
    *
+   * @param engine The model's: it plans, and names the model.
    * @param requests One a picture.
    * @param signal The client has left: what waits is dropped, what runs is stopped within one step.
    * @param events Told of pictures on their way and of finished ones.
-   * @throws {ApiError} 503 when the queue is full or the server is closing.
+   * @throws {ApiError} 503 when the queue is full or the server is closing, 429 when this client's share of it is.
    * @throws {AbortedError} When the signal fires.
    */
   run(
+    engine: Engine,
     requests: readonly GenerateRequest[],
     signal: AbortSignal,
     events?: JobEvents,
@@ -161,7 +174,18 @@ export class Jobs {
     if (waiting >= this.most) {
       throw new ApiError(503, "busy", `${waiting} requests are waiting already; try again later`);
     }
+    const { client = "", owner = "" } = asker;
+    const own = [...this.groups].filter((group) => group.client === client && group.started === 0).length;
+    if (own >= this.mostOfClient) {
+      throw new ApiError(
+        429,
+        "too_many",
+        `${own} of your requests are waiting already, the most that one client may have; try again later`,
+      );
+    }
     const group: Group = {
+      client,
+      owner,
       id: 0,
       started: 0,
       pictures: requests.length,
@@ -173,15 +197,15 @@ export class Jobs {
       interrupted: false,
     };
     this.groups.add(group);
-    const job = this.follow(group, requests, signal, events, asker);
+    const job = this.follow(engine, group, requests, signal, events, asker);
     const ended = job.catch(() => {}).finally(() => this.ended.delete(ended));
     this.ended.add(ended);
     return job;
   }
 
-  /** Stops the running request within one step; it ends with the pictures that it has. */
-  interrupt(): void {
-    const { first } = this;
+  /** Stops the running request of an owner within one step; it ends with the pictures that it has. */
+  interrupt(owner: string): void {
+    const first = this.first(owner);
     if (!first) return;
     first.interrupted = true;
     first.stop.abort(new AbortedError());
@@ -207,28 +231,36 @@ export class Jobs {
     }
   }
 
-  private get first(): Group | undefined {
-    return [...this.groups].filter(({ id }) => id > 0).sort((a, b) => a.id - b.id)[0];
+  /** The request that was begun first; of an owner, or of all. */
+  private first(owner?: string): Group | undefined {
+    return [...this.groups]
+      .filter((group) => group.id > 0 && (owner === undefined || group.owner === owner))
+      .sort((a, b) => a.id - b.id)[0];
   }
 
   /** The queue of one machine: this one. */
   private ownQueue(): JobQueue {
     const queue = new LocalQueue();
+    const { models } = this;
     work(
       queue,
-      () => ({ models: [], maxPixels: Infinity }),
-      async (claim) =>
-        await this.engine.generate(claim.request, {
+      models.offer ?? (() => ({ models: [], maxPixels: Infinity })),
+      async (claim) => {
+        const engine = claim.model === undefined ? models.first : await models.find(claim.model);
+        if (!engine) throw new LssgenError("bad_file", `The model "${claim.model}" is not there any more`);
+        return await engine.generate(claim.request, {
           signal: claim.signal,
           onProgress: (progress) => queue.report(claim, progress),
           ...claim.previews,
-        }),
+        });
+      },
       this.end.signal,
     );
     return queue;
   }
 
   private async follow(
+    engine: Engine,
     group: Group,
     requests: readonly GenerateRequest[],
     signal: AbortSignal,
@@ -245,7 +277,7 @@ export class Jobs {
     const drawn: Drawn[] = [];
     try {
       const pictures = requests.map(async (request, i) => {
-        drawn[i] = await this.picture(group, request, i, events, asker);
+        drawn[i] = await this.picture(engine, group, request, i, events, asker);
         for (const image of drawn[i].images) events?.onImage(image);
       });
       try {
@@ -274,20 +306,22 @@ export class Jobs {
 
   /** Submits one picture of a request, and keeps the request's state. */
   private async picture(
+    engine: Engine,
     group: Group,
     request: GenerateRequest,
     picture: number,
     events: JobEvents | undefined,
     { client = "", priority = "normal" }: Asker,
   ): Promise<Drawn> {
-    const { stages, width, height } = this.engine.plan(request);
+    const { stages, width, height } = engine.plan(request);
     const cost = stages.map((stage) => stage.flops ?? stage.tokens * stage.steps.length);
     const all = cost.reduce((sum, c) => sum + c, 0) || 1;
     const steps = stages.reduce((sum, stage) => sum + stage.steps.length, 0);
     // Whoever asks for previews gets them at any price.
     const previews = events && events.previews > 0
       ? { previewEvery: Math.max(1, Math.floor(steps / (events.previews + 1))), preview: "auto" as const }
-      : this.previews
+      // The autoencoder's own would cost more than the steps between them.
+      : engine.info.latentRgb !== undefined
       ? { previewEvery: PREVIEW_EVERY, preview: "proj" as const }
       : undefined;
     let began = 0;
@@ -300,6 +334,7 @@ export class Jobs {
     const drawn = await this.queue.submit({
       request,
       pixels: width * height,
+      model: this.models.offer && nameOf(engine.info),
       client,
       priority,
       previews,
@@ -313,16 +348,19 @@ export class Jobs {
         }
         Object.assign(group, { step: 0, steps });
         share(0);
+        events?.onState?.(group);
       },
       onProgress: ({ phase, stage, step, steps: stageSteps, preview }) => {
         if (preview) group.preview = preview;
         if (preview && events && sent < events.previews) events.onPreview(preview, picture, sent++);
         if (phase === "decode") share(0.99);
-        if (phase !== "denoise" || stage === undefined || step === undefined || !stageSteps) return;
-        const before = (values: readonly number[]): number =>
-          values.slice(0, stage - 1).reduce((sum, value) => sum + value, 0);
-        group.step = before(stages.map((s) => s.steps.length)) + step;
-        share(0.98 * (before(cost) + (cost[stage - 1] ?? 0) * step / stageSteps) / all);
+        if (phase === "denoise" && stage !== undefined && step !== undefined && stageSteps) {
+          const before = (values: readonly number[]): number =>
+            values.slice(0, stage - 1).reduce((sum, value) => sum + value, 0);
+          group.step = before(stages.map((s) => s.steps.length)) + step;
+          share(0.98 * (before(cost) + (cost[stage - 1] ?? 0) * step / stageSteps) / all);
+        }
+        events?.onState?.(group);
       },
     });
     share(1);

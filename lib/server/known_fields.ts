@@ -6,7 +6,9 @@
  */
 
 import { nearest } from "../nearest.ts";
-import { ApiError } from "./fields.ts";
+import { ApiError } from "./api_error.ts";
+import type { Limits } from "./limits.ts";
+import { type Schema, schemaOf, type Shape } from "./shapes.ts";
 
 /** The body that a rule looks at, and what the model is drawn with. */
 export interface FieldContext {
@@ -18,8 +20,8 @@ export interface FieldContext {
 
 /** What becomes of a field. */
 export type FieldRule =
-  /** It is read elsewhere. */
-  | "done"
+  /** It is heeded: its values have this shape. `says` is for the OpenAPI document. */
+  | { readonly done: Shape; readonly says: string; readonly required?: true }
   /** No value of it can change the picture. */
   | "neutral"
   /** It is accepted where `neutral` says so, and refused with `instead` otherwise. */
@@ -27,11 +29,52 @@ export type FieldRule =
     readonly neutral: (value: unknown, context: FieldContext) => boolean;
     readonly instead: string;
   }
-  /** It is accepted, and the answer's warnings hold the sentence where there is one. */
-  | { readonly note: (value: unknown, context: FieldContext) => string | undefined };
+  /** It is accepted, and the answer's warnings hold the sentence where there is one. A shape where it is also read. */
+  | {
+    readonly note: (value: unknown, context: FieldContext) => string | undefined;
+    readonly says: string;
+    readonly shape?: Shape;
+  };
 
 /** A rule for each field of one route. */
 export type FieldTable = Readonly<Record<string, FieldRule>>;
+
+/** A field that is heeded. */
+export function done(shape: Shape, says: string): FieldRule {
+  return { done: shape, says };
+}
+
+/** A field that is heeded, and that every request has to have. */
+export function required(shape: Shape, says: string): FieldRule {
+  return { done: shape, says, required: true };
+}
+
+/** The shape of a field that is read; undefined for all others. */
+export function shapeIn(table: FieldTable, name: string): Shape | undefined {
+  const rule = Object.hasOwn(table, name) ? table[name] : undefined;
+  if (rule === undefined || typeof rule === "string") return undefined;
+  return "done" in rule ? rule.done : "note" in rule ? rule.shape : undefined;
+}
+
+/** What a table says of bodies, as a schema. */
+export function bodySchema(table: FieldTable, limits: Limits): Schema {
+  const needed = Object.entries(table).filter(([, rule]) => typeof rule === "object" && "required" in rule);
+  return {
+    type: "object",
+    properties: Object.fromEntries(
+      Object.entries(table).map(([name, rule]) => [name, fieldSchema(rule, limits)]),
+    ),
+    ...needed.length > 0 && { required: needed.map(([name]) => name) },
+    additionalProperties: false,
+  };
+}
+
+function fieldSchema(rule: FieldRule, limits: Limits): Schema {
+  if (rule === "neutral") return { description: "Accepted; it changes nothing here." };
+  if ("done" in rule) return { ...schemaOf(rule.done, limits), description: rule.says };
+  if ("note" in rule) return { ...rule.shape && schemaOf(rule.shape, limits), description: rule.says };
+  return { description: `Accepted at values that change nothing, others are refused: ${rule.instead}.` };
+}
 
 /** Whether a value says nothing: null, false, 0, an empty text, list or object. */
 export function blank(value: unknown): boolean {
@@ -75,7 +118,7 @@ export function checkFields(
         name.slice(0, 100),
       );
     }
-    if (typeof rule === "string") continue;
+    if (typeof rule === "string" || "done" in rule) continue;
     if ("note" in rule) {
       const note = rule.note(value, context);
       if (note !== undefined) notes.push(note);
@@ -90,6 +133,10 @@ export function checkFields(
         name,
       );
     }
+  }
+  for (const [name, rule] of Object.entries(table)) {
+    if (typeof rule === "string" || !("required" in rule) || (values[name] ?? null) !== null) continue;
+    throw new ApiError(422, "missing_field", `"${within}${name}" is missing: ${rule.says}`, within + name);
   }
   return notes;
 }

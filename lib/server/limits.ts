@@ -5,7 +5,7 @@
  */
 
 import type { GenerateRequest, ModelInfo } from "../pipelines/types.ts";
-import { ApiError } from "./fields.ts";
+import { ApiError } from "./api_error.ts";
 
 /** Bounds of a request. */
 export interface Limits {

@@ -49,9 +49,9 @@ export class LocalQueue implements JobQueue {
   }
 
   /** See {@linkcode JobQueue}. */
-  async claim(_offer: () => Offer, signal: AbortSignal): Promise<Claim | undefined> {
+  async claim(offer: () => Offer, signal: AbortSignal): Promise<Claim | undefined> {
     while (!signal.aborted) {
-      const next = this.waiting.reduce<Entry | undefined>(
+      const next = this.open(offer()).reduce<Entry | undefined>(
         (least, entry) => least && least.start <= entry.start ? least : entry,
         undefined,
       );
@@ -72,6 +72,13 @@ export class LocalQueue implements JobQueue {
       });
     }
     return undefined;
+  }
+
+  /** Jobs that may be next: those of models that are in memory, as long as the machine stays with those. */
+  private open({ ready = [], staysUntil = 0 }: Offer): readonly Entry[] {
+    if (Date.now() >= staysUntil) return this.waiting;
+    const there = this.waiting.filter(({ claim: { model } }) => model !== undefined && ready.includes(model));
+    return there.length > 0 ? there : this.waiting;
   }
 
   /** See {@linkcode JobQueue}. */

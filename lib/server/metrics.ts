@@ -16,6 +16,8 @@ export interface ServerCounts {
   readonly secondsPerStep: number;
   /** Bytes of bodies that are held. */
   readonly heldBytes: number;
+  /** Jobs with ids that are known, by status. */
+  readonly jobs: Readonly<Record<string, number>>;
   /** Answers by status. */
   readonly answered: ReadonlyMap<number, number>;
 }
@@ -38,6 +40,12 @@ export function metricsText(counts: ServerCounts): string {
       counts.secondsPerStep,
     ]]) +
     metric("held_body_bytes", "gauge", "Bytes of request bodies in memory.", [["", counts.heldBytes]]) +
+    metric(
+      "jobs",
+      "gauge",
+      "Jobs with ids that the server knows, by status.",
+      Object.entries(counts.jobs).map(([status, n]) => [`{status="${status}"}`, n]),
+    ) +
     metric(
       "answers_total",
       "counter",

@@ -6,51 +6,74 @@
 
 import type { GenerateRequest, ModelInfo } from "../pipelines/types.ts";
 import { firstSeed, MAX_SEED } from "../random.ts";
-import { ApiError, Fields, furtherPrompts } from "./fields.ts";
+import { ApiError } from "./api_error.ts";
+import { Fields, FURTHER_PROMPTS, furtherPrompts } from "./fields.ts";
 import { sentPicture, transparentMask } from "./incoming_pictures.ts";
-import { checkFields, type FieldTable, only, refuseExtraArgs } from "./known_fields.ts";
+import {
+  checkFields,
+  done,
+  type FieldTable,
+  only,
+  refuseExtraArgs,
+  required,
+  shapeIn,
+} from "./known_fields.ts";
 import { type Limits, sized } from "./limits.ts";
-import { baseName } from "../base_name.ts";
+import { type ServedModel, withoutEnding } from "./models.ts";
+import { FLAG, number, text, whole } from "./shapes.ts";
+
+/** Names of OpenAI's own models, which clients send unasked: they mean the server's first. */
+const OPENAIS = /^(dall-e|gpt-image|chatgpt-image)-[\w.-]+$/;
 
 /** Fields of both routes; ours, beyond OpenAI's, last. */
 const COMMON: FieldTable = {
-  prompt: "done",
-  n: "done",
-  size: "done",
-  response_format: "done",
-  output_format: "done",
-  stream: "done",
-  partial_images: "done",
-  // There is one model, and clients send names of OpenAI's own.
-  model: "neutral",
+  prompt: required(text(), "What to draw."),
+  n: done(whole(1, "pictures"), "Pictures; default 1."),
+  size: done(text(20), '"auto", or width and height in pixels, for example "512x512".'),
+  response_format: done(text(), 'Only "b64_json": pictures are not kept.'),
+  output_format: done(text(), 'Only "png".'),
+  stream: done(FLAG, "Server-sent events in place of one answer."),
+  partial_images: done(whole(0, 3), "Pictures on their way that a stream brings; default 0."),
+  model: done(text(), "A name of GET /v1/models. Names of OpenAI's own models mean the first of them."),
   user: "neutral",
   quality: only('set "steps" for more or fewer of them', "auto", "standard", "medium"),
   background: only("pictures are opaque", "auto", "opaque"),
   output_compression: only("pictures are PNG, which loses nothing", 100),
   moderation: only("nothing is filtered", "auto", "low"),
   style: only("write it into the prompt"),
-  seed: "done",
-  steps: "done",
-  guidance: "done",
-  negative_prompt: "done",
-  method: "done",
-  prompt_2: "done",
-  prompt_3: "done",
-  negative_prompt_2: "done",
-  negative_prompt_3: "done",
+  seed: done(
+    whole(-1, MAX_SEED),
+    "Seed of the first picture, each further one has the next; -1 takes one by chance.",
+  ),
+  steps: done(whole(1, "steps"), "Denoising steps."),
+  guidance: done(number(0, 100), "Guidance scale."),
+  negative_prompt: done(text(), "What to keep away from."),
+  method: done(text(), "How resolution grows: a name of GET /lssgen/v1/model's methods."),
+  ...FURTHER_PROMPTS,
 };
-const EDITS: FieldTable = {
+
+/** Fields of generations. */
+export const GENERATION_FIELDS: FieldTable = COMMON;
+
+/** Fields of edits. A form holds `image` and `mask` as files. */
+export const EDIT_FIELDS: FieldTable = {
   ...COMMON,
-  image: "done",
-  mask: "done",
-  strength: "done",
+  image: done({ is: "textOrTexts" }, "The picture to begin with, in base64 or as a data: address; one."),
+  mask: done({ is: "textOrTexts" }, "A picture in base64: what is transparent is drawn anew."),
+  strength: done(number(0.01, 1), "Share of the noise that is added to the picture."),
   input_fidelity: only('set "strength": less of it keeps more of the picture', "low"),
 };
 
+/** The model that a body names; undefined for the server's first. */
+export function namedModel(body: unknown): unknown {
+  const { model } = (body ?? {}) as { model?: unknown };
+  return typeof model === "string" && OPENAIS.test(model) ? undefined : model;
+}
+
 /** How many pictures on the way a client wants as events. Undefined: none, and one answer. */
 export function streamed(body: unknown): number | undefined {
-  const f = new Fields(body);
-  const previews = f.whole("partial_images", 0, 3) ?? 0;
+  const f = new Fields(body, COMMON);
+  const previews = f.whole("partial_images") ?? 0;
   if (f.flag("stream")) return previews;
   if (previews > 0) {
     throw new ApiError(400, "bad_field", '"partial_images" needs "stream": true', "partial_images");
@@ -90,7 +113,7 @@ export function pictureEvent(
 
 /** Requests of one picture each. Fields beyond OpenAI's: `seed`, `steps`, `guidance`, `negative_prompt`, `method`, `prompt_2` … */
 export function imageRequests(body: unknown, info: ModelInfo, limits: Limits): GenerateRequest[] {
-  return readRequests(body, info, limits, COMMON, "images/generations");
+  return readRequests(body, info, limits, GENERATION_FIELDS, "images/generations");
 }
 
 function readRequests(
@@ -100,11 +123,10 @@ function readRequests(
   table: FieldTable,
   where: string,
 ): GenerateRequest[] {
-  const f = new Fields(body);
+  const f = new Fields(body, table, limits);
   checkFields(table, { body: body as Record<string, unknown> }, where);
   for (const name of ["prompt", "negative_prompt"]) refuseExtraArgs(f.raw(name), name);
-  const prompt = f.text("prompt");
-  if (prompt === undefined) throw new ApiError(400, "missing_field", '"prompt" is missing', "prompt");
+  const prompt = f.text("prompt")!;
   const format = f.text("response_format");
   if (format !== undefined && format !== "b64_json") {
     throw new ApiError(
@@ -123,7 +145,7 @@ function readRequests(
       "output_format",
     );
   }
-  const size = f.text("size", 20);
+  const size = f.text("size");
   const [, width, height] = /^(\d{2,5})x(\d{2,5})$/.exec(size ?? "") ?? [];
   if (size !== undefined && size !== "auto" && width === undefined) {
     throw new ApiError(400, "bad_field", `"size" is "${size}", expected for example "512x512"`, "size");
@@ -134,16 +156,16 @@ function readRequests(
       width: width === undefined ? undefined : Number(width),
       height: height === undefined ? undefined : Number(height),
       negativePrompt: f.text("negative_prompt"),
-      steps: f.whole("steps", 1, limits.steps),
-      guidance: f.number("guidance", 0, 100),
+      steps: f.whole("steps"),
+      guidance: f.number("guidance"),
       method: f.text("method") as GenerateRequest["method"],
       ...furtherPrompts(f),
     },
     info,
     limits,
   );
-  const length = f.whole("n", 1, limits.pictures) ?? 1;
-  const seed = firstSeed(f.whole("seed", -1, MAX_SEED) ?? -1, length);
+  const length = f.whole("n") ?? 1;
+  const seed = firstSeed(f.whole("seed") ?? -1, length);
   return Array.from({ length }, (_, i) => ({ ...request, seed: seed + i }));
 }
 
@@ -160,15 +182,11 @@ export function editRequests(
   info: ModelInfo,
   limits: Limits,
 ): GenerateRequest[] {
-  const f = new Fields(body);
-  const sent = (name: string): (string | Uint8Array<ArrayBuffer>)[] => {
-    const value = (body as Record<string, unknown>)[name];
-    return [
-      ...files.get(name) ?? [],
-      ...(Array.isArray(value) ? f.texts(name, Infinity) : [f.text(name, Infinity)]) ?? [],
-    ]
-      .filter((one) => one !== undefined);
-  };
+  const f = new Fields(body, EDIT_FIELDS, limits);
+  const sent = (name: string): (string | Uint8Array<ArrayBuffer>)[] => [
+    ...files.get(name) ?? [],
+    ...f.textOrTexts(name),
+  ];
   const [image, ...more] = sent("image");
   if (image === undefined) {
     throw new ApiError(400, "missing_field", '"image" is missing: a picture to begin with', "image");
@@ -180,23 +198,13 @@ export function editRequests(
   const start = {
     image: sentPicture(image, "image", limits),
     mask: mask === undefined ? undefined : transparentMask(sentPicture(mask, "mask", limits)),
-    strength: f.number("strength", 0.01, 1),
+    strength: f.number("strength"),
   };
-  return readRequests(body, info, limits, EDITS, "images/edits").map((request) => ({ ...request, ...start }));
+  return readRequests(body, info, limits, EDIT_FIELDS, "images/edits").map((request) => ({
+    ...request,
+    ...start,
+  }));
 }
-
-/** Fields of a form that are numbers; a form knows texts only. */
-const NUMBERS: readonly string[] = [
-  "n",
-  "seed",
-  "steps",
-  "guidance",
-  "strength",
-  "partial_images",
-  "output_compression",
-];
-/** Those that are true or false. */
-const FLAGS: readonly string[] = ["stream"];
 
 /** A form's texts as JSON would hold them, and its files. Names of lists may end in `[]`, as OpenAI's clients have it. */
 export async function formFields(form: FormData): Promise<{ body: unknown; files: FormFiles }> {
@@ -205,11 +213,7 @@ export async function formFields(form: FormData): Promise<{ body: unknown; files
   for (const [key, value] of form) {
     const name = key.replace(/\[\]$/, "");
     if (typeof value === "string") {
-      body[name] = NUMBERS.includes(name) && value.trim() !== ""
-        ? Number(value)
-        : FLAGS.includes(name) && /^(true|false)$/i.test(value)
-        ? value.toLowerCase() === "true"
-        : value;
+      body[name] = typed(name, value);
     } else {
       const list = files.get(name) ?? [];
       list.push(new Uint8Array(await value.arrayBuffer()));
@@ -217,6 +221,14 @@ export async function formFields(form: FormData): Promise<{ body: unknown; files
     }
   }
   return { body, files };
+}
+
+/** A form's text as the type that the table says; as it is where it is none. */
+function typed(name: string, value: string): unknown {
+  const kind = name === "output_compression" ? "number" : shapeIn(EDIT_FIELDS, name)?.is;
+  if ((kind === "number" || kind === "whole") && value.trim() !== "") return Number(value);
+  if (kind === "flag" && /^(true|false)$/i.test(value)) return value.toLowerCase() === "true";
+  return value;
 }
 
 /** The answer with pictures; `warnings` beyond OpenAI's fields, where there are any. */
@@ -228,31 +240,31 @@ export function imagesAnswer(files: readonly string[], warnings: readonly string
   };
 }
 
-function modelOf(info: ModelInfo): unknown {
-  return { id: baseName(info.name), object: "model", created: 0, owned_by: "local" };
+function modelOf({ name, bytes, family }: ServedModel): unknown {
+  return { id: name, object: "model", created: 0, owned_by: "local", family, size: bytes };
 }
 
-/** The one model there is. */
-export function modelListAnswer(info: ModelInfo): unknown {
-  return { object: "list", data: [modelOf(info)] };
+/** The models that there are. Sizes and families stand beside OpenAI's fields. */
+export function modelListAnswer(models: readonly ServedModel[]): unknown {
+  return { object: "list", data: models.map(modelOf) };
 }
 
 /**
- * The model by its name.
+ * A model by its name.
  *
- * @throws {ApiError} 404 for another one.
+ * @throws {ApiError} 404 for one that is not there.
  */
-export function modelAnswer(info: ModelInfo, name: string): unknown {
-  const own = baseName(info.name);
-  if (name !== own) {
-    throw new ApiError(
-      404,
-      "model_not_found",
-      `There is no model "${name.slice(0, 100)}" here, only "${own}"`,
-      "model",
-    );
-  }
-  return modelOf(info);
+export function modelAnswer(models: readonly ServedModel[], name: string): unknown {
+  const found = models.find((model) => model.name === name || withoutEnding(model.name) === name);
+  if (found) return modelOf(found);
+  throw new ApiError(
+    404,
+    "model_not_found",
+    `There is no model "${name.slice(0, 100)}" here, only ${
+      models.slice(0, 20).map((model) => `"${model.name}"`).join(", ")
+    }`,
+    "model",
+  );
 }
 
 /** How OpenAI's clients read an error. */

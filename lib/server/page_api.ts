@@ -11,9 +11,12 @@ import { type ModelOffer, offerOf, type PlanSummary, summaryOf } from "../pipeli
 import type { ModelInfo } from "../pipelines/types.ts";
 import { baseName } from "../base_name.ts";
 import { Fields } from "./fields.ts";
+import { checkFields, done, type FieldTable } from "./known_fields.ts";
 import type { Limits } from "./limits.ts";
+import { number, whole } from "./shapes.ts";
 import type { Engine } from "./queue.ts";
-import { pictureRequests } from "./sdapi.ts";
+import { modelNamed, type Models } from "./models.ts";
+import { namedModel, pictureRequests } from "./sdapi.ts";
 
 /** The answer of `GET /lssgen/v1/model`. */
 export interface PageModel extends ModelOffer {
@@ -22,6 +25,20 @@ export interface PageModel extends ModelOffer {
   /** Bounds of a request. */
   readonly limits: Limits;
 }
+
+/** What a plan is asked with. */
+export const PLAN_FIELDS: FieldTable = {
+  fields: done({ is: "object" }, "Fields of txt2img."),
+  from: done(
+    { is: "object" },
+    "Size of a picture to begin with, {width, height} in pixels; the picture is not sent.",
+  ),
+};
+const SIZE_FIELDS: FieldTable = {
+  width: done(whole(1, 65_535), "Pixels."),
+  height: done(whole(1, 65_535), "Pixels."),
+};
+const STRENGTH: FieldTable = { strength: done(number(0.01, 1), "Share of the noise that is added.") };
 
 /** What the server's model offers. */
 export function pageModel(info: ModelInfo, limits: Limits, loras: readonly string[]): PageModel {
@@ -34,19 +51,29 @@ export function pageModel(info: ModelInfo, limits: Limits, loras: readonly strin
  * @param body `{ fields, from }`: the fields of txt2img, and the size of a picture to begin with, which is not sent.
  * @throws {ApiError} 422 by the field's name; {@linkcode LssgenError} `bad_option` as planning does.
  */
-export function pagePlan(body: unknown, engine: Engine, limits: Limits): PlanSummary {
-  const f = new Fields(body);
+export async function pagePlan(
+  body: unknown,
+  models: Models,
+  usual: Engine,
+  limits: Limits,
+): Promise<PlanSummary> {
+  const f = new Fields(body, PLAN_FIELDS);
+  checkFields(PLAN_FIELDS, { body: body as Record<string, unknown> }, "plan");
   const { denoising_strength: strength, ...fields } = (f.raw("fields") ?? {}) as Record<string, unknown>;
-  const from = f.raw("from") === undefined ? undefined : new Fields(f.raw("from"));
+  const field = "override_settings.sd_model_checkpoint";
+  const engine = await modelNamed(models, namedModel(fields), field) ?? usual;
+  const from = f.raw("from") === undefined
+    ? undefined
+    : new Fields(f.raw("from"), SIZE_FIELDS, limits, "from.");
   const { requests: [request] } = pictureRequests({ prompt: "x", ...fields }, engine.info, limits, false);
   if (!from) return summaryOf(engine.plan(request));
   const image: PictureFile = {
     name: "image",
     format: "PNG",
-    width: from.whole("width", 1, 65_535) ?? 1,
-    height: from.whole("height", 1, 65_535) ?? 1,
+    width: from.whole("width") ?? 1,
+    height: from.whole("height") ?? 1,
     decode: () => Promise.reject(new LssgenError("internal", "A plan reads no pixels")),
   };
-  const share = new Fields({ strength }).number("strength", 0.01, 1);
+  const share = new Fields({ strength }, STRENGTH).number("strength");
   return summaryOf(engine.plan({ ...request, image, strength: share }));
 }

@@ -73,6 +73,8 @@ export interface Offer {
   readonly maxPixels: number;
   /** The model that is on the GPU. */
   readonly loaded?: string;
+  /** All models that are in memory, where a machine holds several at once. */
+  readonly ready?: readonly string[];
   /** While that model has work, no other one is loaded before this time, in milliseconds ({@linkcode stayMs}). */
   readonly staysUntil?: number;
 }

@@ -14,6 +14,8 @@ import type {
 } from "../pipelines/types.ts";
 import type { Offer, Priority } from "./policy.ts";
 
+export type { Offer } from "./policy.ts";
+
 /** What draws. */
 export interface Engine extends Pick<Pipeline, "info" | "plan"> {
   /** As the pipeline's, awaited as a whole. */
@@ -30,6 +32,8 @@ export interface QueuedPicture {
   readonly client: string;
   /** How large that share is. */
   readonly priority: Priority;
+  /** Name of the model that draws it, on a server of several. A queue of one model has its own way to name that. */
+  readonly model?: string;
   /** Which previews are wanted. */
   readonly previews?: Pick<GenerateOptions, "preview" | "previewEvery">;
 }
@@ -51,7 +55,7 @@ export interface Watch {
 export interface Claim extends QueuedPicture {
   /** Its name in the queue. */
   readonly id: string;
-  /** Hash of the model that draws it; undefined where there is one model. */
+  /** The model that draws it: its name in the queue of one process, its hash elsewhere; undefined where there is one. */
   readonly model?: string;
   /** 1 the first time. */
   readonly attempt: number;

@@ -9,14 +9,16 @@
 import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/types.ts";
 import { a1111Names } from "../schedulers/a1111_names.ts";
 import { isFlow } from "../schedulers/registry.ts";
-import { firstSeed, MAX_SEED } from "../random.ts";
-import { ApiError, Fields, furtherPrompts } from "./fields.ts";
+import { firstSeed } from "../random.ts";
+import { ApiError } from "./api_error.ts";
+import { Fields, furtherPrompts } from "./fields.ts";
 import { changedMask, sentPicture } from "./incoming_pictures.ts";
 import type { JobResult, JobState } from "./jobs.ts";
 import { blank, checkFields, refuseExtraArgs } from "./known_fields.ts";
 import { type Limits, sized } from "./limits.ts";
 import { baseName } from "../base_name.ts";
-import { IMG2IMG_FIELDS, SETTINGS, TXT2IMG_FIELDS } from "./sdapi_fields.ts";
+import { type ServedModel, withoutEnding } from "./models.ts";
+import { IMG2IMG_FIELDS, REQUEST_SETTINGS, SETTINGS, TXT2IMG_FIELDS } from "./sdapi_fields.ts";
 import { askedSampler } from "./sdapi_samplers.ts";
 
 /** A1111's upscalers of latents, as our upsamplers. */
@@ -37,14 +39,15 @@ export interface AskedPictures {
   readonly notes: readonly string[];
 }
 
-/** Requests of one picture each. `init_images` and `mask` only in img2img. */
+/** Requests of one picture each. `init_images` and `mask` only in img2img. The model's own name is the caller's to read. */
 export function pictureRequests(
   body: unknown,
   info: ModelInfo,
   limits: Limits,
   fromPicture: boolean,
 ): AskedPictures {
-  const f = new Fields(body);
+  const table = fromPicture ? IMG2IMG_FIELDS : TXT2IMG_FIELDS;
+  const f = new Fields(body, table, limits);
   const where = fromPicture ? "img2img" : "txt2img";
   const fields = body as Record<string, unknown>;
   const sampler = askedSampler(f.text("sampler_name") || f.text("sampler_index"), f.text("scheduler"), info);
@@ -53,13 +56,13 @@ export function pictureRequests(
     sampler: sampler.scheduler ?? (isFlow(info.scheduler) ? "euler" : undefined),
   };
   const notes = [
-    ...checkFields(fromPicture ? IMG2IMG_FIELDS : TXT2IMG_FIELDS, context, where),
-    ...checkSettings(fields.override_settings, info),
+    ...checkFields(table, context, where),
+    ...checkSettings(fields.override_settings),
   ];
   refuseExtraArgs(fields.prompt, "prompt");
   refuseExtraArgs(fields.negative_prompt, "negative_prompt");
-  const batch = (f.whole("batch_size", 1, limits.pictures) ?? 1) *
-    (f.whole("n_iter", 1, limits.pictures) ?? 1);
+  const batch = (f.whole("batch_size") ?? 1) *
+    (f.whole("n_iter") ?? 1);
   if (batch > limits.pictures) {
     throw new ApiError(
       422,
@@ -69,14 +72,14 @@ export function pictureRequests(
     );
   }
   // Models that take guidance as an input (FLUX.1-dev) also know classifier-free guidance, as Forge's API has it.
-  const cfg = f.number("cfg_scale", 0, 100);
-  const distilled = f.number("distilled_cfg_scale", 0, 100);
+  const cfg = f.number("cfg_scale");
+  const distilled = f.number("distilled_cfg_scale");
   const guidance = info.embeddedGuidance
     ? { guidance: distilled, trueCfgScale: cfg }
     : { guidance: cfg ?? distilled };
   // A1111's img2img has a size of its own, whatever the picture's.
-  const width = f.whole("width", 16, 16_384) ?? (fromPicture ? IMG2IMG_SIDE : undefined);
-  const height = f.whole("height", 16, 16_384) ?? (fromPicture ? IMG2IMG_SIDE : undefined);
+  const width = f.whole("width") ?? (fromPicture ? IMG2IMG_SIDE : undefined);
+  const height = f.whole("height") ?? (fromPicture ? IMG2IMG_SIDE : undefined);
   const request: GenerateRequest = sized(
     {
       prompt: (f.text("prompt") ?? "") + loraTags(fields.lora),
@@ -85,14 +88,14 @@ export function pictureRequests(
         : f.text("negative_prompt") || undefined,
       width,
       height,
-      steps: f.whole("steps", 1, limits.steps),
+      steps: f.whole("steps"),
       ...guidance,
       ...sampler,
       clipSkip: askedClipSkip(f, info),
       // Our own words, for those who know them.
       method: f.text("method") as GenerateRequest["method"],
-      minResolution: f.whole("min_resolution", 16, 16_384),
-      initNoise: f.number("init_noise", 0.01, 1),
+      minResolution: f.whole("min_resolution"),
+      initNoise: f.number("init_noise"),
       upsampler: f.text("upsampler") as GenerateRequest["upsampler"],
       ...furtherPrompts(f),
       ...highResolution(f, fromPicture, width ?? info.defaults.width, height ?? info.defaults.height),
@@ -101,7 +104,7 @@ export function pictureRequests(
     info,
     limits,
   );
-  const first = firstSeed(f.whole("seed", -1, MAX_SEED) ?? -1, batch);
+  const first = firstSeed(f.whole("seed") ?? -1, batch);
   return { requests: Array.from({ length: batch }, (_, i) => ({ ...request, seed: first + i })), notes };
 }
 
@@ -132,31 +135,26 @@ function loraRefused(why: string): ApiError {
 }
 
 /**
- * Checks settings of the web UI.
+ * Checks settings of the web UI. The model that they name is the caller's to look for.
  *
- * @param strict Whether another model's name is refused; a client that sets options before it draws names one always.
+ * @param ofRequest Whether they are those of a request; the server itself keeps but one, the model.
  * @returns Sentences for the answer.
  */
-export function checkSettings(value: unknown, info: ModelInfo, strict = true): string[] {
+export function checkSettings(value: unknown, ofRequest = true): string[] {
   if (blank(value)) return [];
-  const within = strict ? "override_settings." : "";
+  const within = ofRequest ? "override_settings." : "";
   if (typeof value !== "object" || Array.isArray(value)) {
     throw new ApiError(422, "bad_field", '"override_settings" is no object', "override_settings");
   }
-  const settings = value as Record<string, unknown>;
-  // Requests are drawn with it, see askedClipSkip; the server itself keeps no settings.
-  const table = strict ? { ...SETTINGS, CLIP_stop_at_last_layers: "done" as const } : SETTINGS;
-  const notes = checkFields(table, { body: settings }, "this server", within);
-  const { sd_model_checkpoint: model } = settings;
-  const own = baseName(info.name);
-  if (blank(model) || model === own || model === info.name) return notes;
-  const sentence = `"${within}sd_model_checkpoint": this server draws with "${own}" alone`;
-  if (strict) throw new ApiError(422, "unsupported", sentence, "override_settings.sd_model_checkpoint");
-  return [...notes, sentence];
+  const table = ofRequest ? { ...SETTINGS, ...REQUEST_SETTINGS } : SETTINGS;
+  return checkFields(table, { body: value as Record<string, unknown> }, "this server", within);
 }
 
-/** Layers that A1111's setting can name. */
-const CLIP_LAYERS = 12;
+/** The model that `override_settings` names, if any. */
+export function namedModel(body: unknown): unknown {
+  const settings = (body as { override_settings?: unknown } | null)?.override_settings;
+  return (settings as { sd_model_checkpoint?: unknown } | null | undefined)?.sd_model_checkpoint;
+}
 
 /**
  * `clip_skip` and `override_settings.CLIP_stop_at_last_layers`: 1 is CLIP's last layer, 2 the one before. Models that read an
@@ -166,10 +164,10 @@ const CLIP_LAYERS = 12;
  */
 function askedClipSkip(f: Fields, { clipLayers, pipeline }: ModelInfo): number | undefined {
   const setting = "CLIP_stop_at_last_layers";
-  const settings = new Fields(f.raw("override_settings") ?? {});
+  const settings = new Fields(f.raw("override_settings") ?? {}, REQUEST_SETTINGS);
   const asked = [
-    ["clip_skip", f.whole("clip_skip", -1, CLIP_LAYERS)],
-    [`override_settings.${setting}`, settings.whole(setting, 0, CLIP_LAYERS)],
+    ["clip_skip", f.whole("clip_skip")],
+    [`override_settings.${setting}`, settings.whole(setting)],
   ] as const;
   const { own = 1, most = 1 } = clipLayers ?? {};
   for (const [name, layers = own] of asked) {
@@ -209,16 +207,30 @@ function highResolution(
   height: number,
 ): Partial<GenerateRequest> {
   if (fromPicture || !f.flag("enable_hr")) return {};
-  const scale = f.number("hr_scale", 1, 8) ?? 2;
+  const scale = f.number("hr_scale") ?? 2;
   return {
     method: "hires-fix",
-    width: f.whole("hr_resize_x", 0, 16_384) || Math.round(width * scale),
-    height: f.whole("hr_resize_y", 0, 16_384) || Math.round(height * scale),
+    width: f.whole("hr_resize_x") || Math.round(width * scale),
+    height: f.whole("hr_resize_y") || Math.round(height * scale),
     minResolution: Math.min(width, height),
-    initNoise: f.number("denoising_strength", 0.01, 1) ?? 0.7,
+    initNoise: strengthOf(f) ?? 0.7,
     ...upscalerOf(f),
   };
 }
+
+/** Clients send 0 unasked where it is not used. */
+function strengthOf(f: Fields): number | undefined {
+  const strength = f.number("denoising_strength");
+  if (strength === undefined || strength >= LEAST_STRENGTH) return strength;
+  throw new ApiError(
+    422,
+    "bad_field",
+    `"denoising_strength" is ${strength}, expected a number from ${LEAST_STRENGTH} to 1`,
+    "denoising_strength",
+  );
+}
+
+const LEAST_STRENGTH = 0.01;
 
 function upscalerOf(f: Fields): Pick<GenerateRequest, "upsampler"> {
   const name = f.text("hr_upscaler");
@@ -236,8 +248,9 @@ function upscalerOf(f: Fields): Pick<GenerateRequest, "upsampler"> {
 }
 
 function startingPicture(f: Fields, limits: Limits): Partial<GenerateRequest> {
-  const [first, ...more] = f.texts("init_images", Infinity) ?? [];
+  const [first, ...more] = f.texts("init_images") ?? [];
   if (first === undefined) {
+    // An empty list.
     throw new ApiError(422, "bad_field", '"init_images" is missing: one picture in base64', "init_images");
   }
   if (more.length > 0) {
@@ -248,14 +261,11 @@ function startingPicture(f: Fields, limits: Limits): Partial<GenerateRequest> {
       "init_images",
     );
   }
-  const mask = f.text("mask", Infinity);
+  const mask = f.text("mask");
   // A1111 has it as a number, some clients as a truth.
-  const inverted =
-    (typeof f.raw("inpainting_mask_invert") === "boolean"
-      ? f.flag("inpainting_mask_invert")
-      : f.whole("inpainting_mask_invert", 0, 1) === 1) ?? false;
-  const blur = f.whole("mask_blur", 0, 64) ?? 0;
-  const fill = f.whole("inpainting_fill", 0, 3) ?? 1;
+  const inverted = f.switched("inpainting_mask_invert") ?? false;
+  const blur = f.whole("mask_blur") ?? 0;
+  const fill = f.whole("inpainting_fill") ?? 1;
   if (fill > 1) {
     throw new ApiError(
       422,
@@ -270,7 +280,7 @@ function startingPicture(f: Fields, limits: Limits): Partial<GenerateRequest> {
   return {
     image: sentPicture(first, "init_images", limits),
     mask: mask === undefined ? undefined : changedMask(sentPicture(mask, "mask", limits), { inverted, blur }),
-    strength: f.number("denoising_strength", 0.01, 1) ?? 0.75,
+    strength: strengthOf(f) ?? 0.75,
   };
 }
 
@@ -347,8 +357,17 @@ export function progressAnswer(
   };
 }
 
-/** The one model there is. */
-export function modelsAnswer(info: ModelInfo): unknown {
-  const name = baseName(info.name);
-  return [{ title: name, model_name: name, hash: null, sha256: null, filename: name, config: null }];
+/** The models that there are. Sizes and families stand beside A1111's fields. */
+export function modelsAnswer(models: readonly ServedModel[]): unknown {
+  return models.map(({ name, bytes, family, loaded }) => ({
+    title: name,
+    model_name: withoutEnding(name),
+    hash: null,
+    sha256: null,
+    filename: name,
+    config: null,
+    family: family ?? null,
+    size: bytes ?? null,
+    loaded,
+  }));
 }

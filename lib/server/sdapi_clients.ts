@@ -6,7 +6,9 @@
 
 import { readPngText } from "../image/png.ts";
 import type { ModelInfo } from "../pipelines/types.ts";
-import { ApiError, Fields } from "./fields.ts";
+import { Fields } from "./fields.ts";
+import { checkFields, type FieldTable, required } from "./known_fields.ts";
+import { text } from "./shapes.ts";
 import { sentBytes } from "./incoming_pictures.ts";
 import { baseName } from "../base_name.ts";
 
@@ -33,7 +35,7 @@ export const CONSTANT_ANSWERS: Readonly<Record<string, unknown>> = {
   ],
 };
 
-/** Requests that change nothing, because there is one model and it stays, by route below /sdapi/v1/. */
+/** Requests that change nothing: folders are read anew whenever they are listed, by route below /sdapi/v1/. */
 export const NOTHING_TO_DO: readonly string[] = ["refresh-checkpoints", "refresh-vae", "refresh-loras"];
 
 /** What the web UI does and this server does not, by route below /sdapi/v1/, with what to do. */
@@ -42,8 +44,8 @@ export const REFUSED_ROUTES: Readonly<Record<string, string>> = {
   "skip": "POST /sdapi/v1/interrupt ends the whole request",
   "extra-single-image": 'pictures are not enlarged by themselves; img2img with "method" draws them larger',
   "extra-batch-images": 'pictures are not enlarged by themselves; img2img with "method" draws them larger',
-  "unload-checkpoint": "the server's one model stays loaded",
-  "reload-checkpoint": "the server's one model stays loaded",
+  "unload-checkpoint": "models are loaded when a request names them, and dropped when another needs the room",
+  "reload-checkpoint": "models are loaded when a request names them, and dropped when another needs the room",
   "create/embedding": "embeddings are not made here",
   "create/hypernetwork": "hypernetworks are not made here",
   "train/embedding": "nothing is trained here",
@@ -76,13 +78,13 @@ export function memoryAnswer(): unknown {
   return { ram: { error: "not measured" }, cuda: { error: "no CUDA here" } };
 }
 
+/** What png-info reads. */
+export const PNG_INFO_FIELDS: FieldTable = { image: required(text(Infinity), "a PNG in base64") };
+
 /** The texts of a PNG. */
 export async function pngInfoAnswer(body: unknown): Promise<unknown> {
-  const f = new Fields(body);
-  const image = f.text("image", Infinity);
-  if (image === undefined) {
-    throw new ApiError(422, "missing_field", '"image" is missing: a PNG in base64', "image");
-  }
+  checkFields(PNG_INFO_FIELDS, { body: body as Record<string, unknown> }, "png-info");
+  const image = new Fields(body, PNG_INFO_FIELDS).text("image")!;
   const texts = await readPngText(sentBytes(image, "image"), "image");
   return {
     info: texts.get("parameters") ?? "",

@@ -4,7 +4,13 @@
  * @module
  */
 
-import { blank, type FieldRule, type FieldTable, only } from "./known_fields.ts";
+import { FURTHER_PROMPTS } from "./fields.ts";
+import { blank, done, type FieldRule, type FieldTable, only, required } from "./known_fields.ts";
+import { FLAG, number, SWITCH, text, whole } from "./shapes.ts";
+import { MAX_SEED } from "../random.ts";
+
+/** Layers that A1111's setting can name. */
+const CLIP_LAYERS = 12;
 
 const SAMPLER = "the sampler's own value is used, leave it out";
 
@@ -28,32 +34,39 @@ const hr = (instead: string, ...values: readonly unknown[]): FieldRule =>
 
 /** Fields of both routes. */
 const COMMON: FieldTable = {
-  prompt: "done",
-  negative_prompt: "done",
-  width: "done",
-  height: "done",
-  steps: "done",
-  cfg_scale: "done",
-  distilled_cfg_scale: "done",
-  seed: "done",
-  batch_size: "done",
-  n_iter: "done",
-  sampler_name: "done",
-  sampler_index: "done",
-  scheduler: "done",
-  denoising_strength: "done",
-  send_images: "done",
-  lora: "done",
-  override_settings: "done",
+  prompt: done(text(), "What to draw; (word:1.3), BREAK and <lora:name:0.8> have A1111's meaning."),
+  negative_prompt: done(text(), "What to keep away from."),
+  width: done(whole(16, 16_384), "Width in pixels; without it the model's own (img2img: 512)."),
+  height: done(whole(16, 16_384), "Height in pixels; without it the model's own (img2img: 512)."),
+  steps: done(whole(1, "steps"), "Denoising steps; without it the model's own number."),
+  cfg_scale: done(number(0, 100), "Scale of classifier-free guidance."),
+  distilled_cfg_scale: done(number(0, 100), "FLUX.1-dev's guidance, an input of the network."),
+  seed: done(
+    whole(-1, MAX_SEED),
+    "Seed of the first picture, each further one has the next; -1 takes one by chance.",
+  ),
+  batch_size: done(whole(1, "pictures"), "Pictures of a batch."),
+  n_iter: done(whole(1, "pictures"), "Batches; batch_size × n_iter is bounded as each of them is."),
+  sampler_name: done(text(), "A name of GET /sdapi/v1/samplers."),
+  sampler_index: done(text(), "The sampler under its older name."),
+  scheduler: done(text(), "A label of GET /sdapi/v1/schedulers."),
+  denoising_strength: done(
+    number(0, 1),
+    "Share of the noise that is added to what there is; at least 0.01 where it is used.",
+  ),
+  send_images: done(FLAG, "false leaves the pictures out of the answer."),
+  lora: done({ is: "list" }, "LoRAs, as stable-diffusion.cpp has them: [{path, multiplier}]."),
+  override_settings: done(
+    { is: "object" },
+    "Settings of this request: sd_model_checkpoint, CLIP_stop_at_last_layers.",
+  ),
+  clip_skip: done(whole(-1, CLIP_LAYERS), "CLIP's layer from its end: 1 the last, 2 the last but one."),
   // Ours, beyond A1111's.
-  method: "done",
-  min_resolution: "done",
-  init_noise: "done",
-  upsampler: "done",
-  prompt_2: "done",
-  prompt_3: "done",
-  negative_prompt_2: "done",
-  negative_prompt_3: "done",
+  method: done(text(), "How resolution grows: a name of GET /lssgen/v1/model's methods."),
+  min_resolution: done(whole(16, 16_384), "Shorter side of the first stage in pixels."),
+  init_noise: done(number(0.01, 1), "Noise level at which a later stage begins."),
+  upsampler: done(text(), "How latents grow: a name of GET /lssgen/v1/model's upsamplers."),
+  ...FURTHER_PROMPTS,
 
   override_settings_restore_afterwards: "neutral",
   do_not_save_samples: "neutral",
@@ -63,8 +76,8 @@ const COMMON: FieldTable = {
   save_images: {
     note: (value) =>
       value === true ? '"save_images": this server keeps no pictures; save the answer\'s' : undefined,
+    says: "Accepted with a warning: this server keeps no pictures.",
   },
-  clip_skip: "done",
   subseed: {
     neutral: (value, { body }) => typeof value === "number" && blank(body.subseed_strength),
     instead: 'noise of two seeds is not mixed; use "seed"',
@@ -115,11 +128,11 @@ const COMMON: FieldTable = {
 
 /** What only txt2img has. */
 const HIGH_RESOLUTION: FieldTable = {
-  enable_hr: "done",
-  hr_scale: "done",
-  hr_resize_x: "done",
-  hr_resize_y: "done",
-  hr_upscaler: "done",
+  enable_hr: done(FLAG, "Draws a small picture first and a larger one from it (method hires-fix)."),
+  hr_scale: done(number(1, 8), "The second picture's size over the first's; default 2."),
+  hr_resize_x: done(whole(0, 16_384), "The second picture's width in pixels; 0: by hr_scale."),
+  hr_resize_y: done(whole(0, 16_384), "The second picture's height in pixels; 0: by hr_scale."),
+  hr_upscaler: done(text(), "A name of GET /sdapi/v1/latent-upscale-modes."),
   hr_second_pass_steps: hr("both passes follow one schedule; leave it at 0"),
   hr_checkpoint_name: hr("one model draws both passes", "Use same checkpoint"),
   hr_sampler_name: unless(highResolution, {
@@ -148,12 +161,12 @@ const HIGH_RESOLUTION: FieldTable = {
 
 /** What only img2img has. */
 const FROM_PICTURE: FieldTable = {
-  init_images: "done",
-  mask: "done",
-  mask_blur: "done",
+  init_images: required({ is: "texts", longest: Infinity }, "one picture in base64"),
+  mask: done(text(Infinity), "A picture in base64: what is white is drawn anew."),
+  mask_blur: done(whole(0, 64), "Pixels over which the mask's edge is softened; default 0."),
   mask_blur_x: only('use "mask_blur"', 4),
   mask_blur_y: only('use "mask_blur"', 4),
-  inpainting_mask_invert: "done",
+  inpainting_mask_invert: done(SWITCH, "1 or true: what is black is drawn anew."),
   mask_round: "neutral",
   latent_mask: only('use "mask"'),
   include_init_images: only("the answer holds none of what was sent"),
@@ -167,6 +180,9 @@ const FROM_PICTURE: FieldTable = {
         ? '"inpainting_fill": the masked part begins with what the picture holds there, which is 1'
         : undefined;
     },
+    says:
+      "1: the masked part begins with what the picture holds. 0 is drawn as 1 with a warning, others are refused.",
+    shape: whole(0, 3),
   },
   inpaint_full_res: unless(
     masked,
@@ -183,16 +199,20 @@ export const IMG2IMG_FIELDS: FieldTable = {
   ...Object.fromEntries(
     Object.keys(HIGH_RESOLUTION).map((name): [string, FieldRule] => [
       name,
-      name === "enable_hr" ? only("img2img has no second pass") : unless(highResolution, "done"),
+      name === "enable_hr" ? only("img2img has no second pass") : "neutral",
     ]),
   ),
   ...FROM_PICTURE,
 };
 
+/** What else a request's `override_settings` may hold. */
+export const REQUEST_SETTINGS: FieldTable = {
+  CLIP_stop_at_last_layers: done(whole(0, CLIP_LAYERS), "As clip_skip."),
+};
+
 /** Settings of the web UI that a request, or `POST /sdapi/v1/options`, may name. */
 export const SETTINGS: FieldTable = {
-  // Checked against the model's name by whoever knows it.
-  sd_model_checkpoint: "done",
+  sd_model_checkpoint: done(text(), "A title or model_name of GET /sdapi/v1/sd-models."),
   sd_checkpoint_hash: "neutral",
   sd_vae: only("the model's own autoencoder is used", "Automatic", "None", "automatic", "none"),
   sd_vae_overrides_per_model_preferences: "neutral",

@@ -14,7 +14,7 @@ import {
   a1111Schedule,
 } from "../schedulers/a1111_names.ts";
 import { checkFree, createScheduler, isFlow, samplerConfig, scheduleConfig } from "../schedulers/registry.ts";
-import { ApiError } from "./fields.ts";
+import { ApiError } from "./api_error.ts";
 
 /** Sampler and schedule of a request; undefined is the model's own. */
 export type AskedSampler = Pick<GenerateRequest, "scheduler" | "schedule">;

@@ -8,37 +8,43 @@
 import { AbortedError, LssgenError } from "../errors.ts";
 import { type JsonBounds, parseJson } from "../json.ts";
 import { encodePng } from "../image/png.ts";
-import type { GeneratedImage, GenerateRequest, RgbPicture } from "../pipelines/types.ts";
-import { Bodies } from "./bodies.ts";
-import { ApiError } from "./fields.ts";
-import { Guard } from "./guard.ts";
+import type { GeneratedImage, ModelInfo, RgbPicture } from "../pipelines/types.ts";
+import { ANY_OBJECT, listOf, ref } from "./answers.ts";
+import { ApiError } from "./api_error.ts";
+import { type Asked, KINDS } from "./asked.ts";
+import { Bodies, type HeldBody } from "./bodies.ts";
+import { Guard, schemes } from "./guard.ts";
+import { jobRoutes } from "./job_routes.ts";
 import { type Asker, type Engine, type JobResult, Jobs } from "./jobs.ts";
 import { LIMITS, type Limits } from "./limits.ts";
+import { modelNamed, type Models, nameOf, OneModel } from "./models.ts";
+import { type Keeping, NamedJobs } from "./named_jobs.ts";
+import { openApi } from "./openapi.ts";
 import type { JobQueue } from "./queue.ts";
 import type { Priority } from "./policy.ts";
 import { metricsText } from "./metrics.ts";
 import {
-  editRequests,
   errorAnswer,
   formFields,
-  imageRequests,
-  imagesAnswer,
+  type FormFiles,
   modelAnswer,
   modelListAnswer,
   pictureEvent,
-  streamed,
 } from "./openai.ts";
-import { pageModel, pagePlan } from "./page_api.ts";
-import { checkSettings, modelsAnswer, pictureAnswer, pictureRequests, progressAnswer } from "./sdapi.ts";
+import { pageModel, pagePlan, PLAN_FIELDS } from "./page_api.ts";
+import { type Call, type Operation, type Route, routeOf, type Routes } from "./routes.ts";
+import { checkSettings, modelsAnswer, progressAnswer } from "./sdapi.ts";
 import {
   CONSTANT_ANSWERS,
   lorasAnswer,
   memoryAnswer,
   NOTHING_TO_DO,
   optionsAnswer,
+  PNG_INFO_FIELDS,
   pngInfoAnswer,
   REFUSED_ROUTES,
 } from "./sdapi_clients.ts";
+import { SETTINGS } from "./sdapi_fields.ts";
 import { samplersAnswer, schedulersAnswer } from "./sdapi_samplers.ts";
 
 /** The bytes of a body have a bound of their own: bodies.ts. */
@@ -47,11 +53,16 @@ const BODY_BOUNDS: JsonBounds = { characters: Infinity, depth: 32 };
 /** How the server behaves. */
 export interface ServerOptions {
   /** A finished picture as the bytes of a PNG, with whatever it should say about itself. */
-  readonly pictureFile: (image: GeneratedImage) => Promise<Uint8Array>;
+  readonly pictureFile: (image: GeneratedImage, info: ModelInfo) => Promise<Uint8Array>;
   /** A finished picture as A1111 describes it in a text. Without it answers hold no such texts. */
-  readonly pictureText?: (image: GeneratedImage) => string;
-  /** Requests to the APIs have to bring `Authorization: Bearer …`, or Basic with it as password. */
-  readonly token?: string;
+  readonly pictureText?: (image: GeneratedImage, info: ModelInfo) => string;
+  /**
+   * Requests to the APIs have to bring `Authorization: Bearer …`, or Basic with it as password. Of several each has jobs, a
+   * chosen model and a share of the machines of its own.
+   */
+  readonly token?: string | readonly string[];
+  /** Further models, besides or in place of the engine. */
+  readonly models?: Models;
   /** Origins whose pages may use the API besides the server's own (CORS); "*" for all. Default none. */
   readonly origins?: readonly string[];
   /** Names of the LoRAs that prompts may name. */
@@ -71,6 +82,10 @@ export interface ServerOptions {
   readonly maxRequests?: number;
   /** Requests that wait at the same time. Default 64. */
   readonly maxWaiting?: number;
+  /** Requests of one client that wait at the same time. Default three quarters of `maxWaiting`. */
+  readonly maxWaitingOfClient?: number;
+  /** What is kept of jobs with ids that have ended. Default an hour, 256 jobs, 256 MiB. */
+  readonly keeping?: Keeping;
   /** Bounds of a request. */
   readonly limits?: Limits;
   /** Files of the page, by path; undefined when there is no such file. */
@@ -86,9 +101,6 @@ export interface ServerOptions {
   /** Told of errors that nobody foresaw. */
   readonly onError?: (error: unknown) => void;
 }
-
-type Handler = (request: Request) => Promise<unknown> | unknown;
-type Route = Readonly<Record<string, Handler>>;
 
 /** Headers of every answer: nobody frames it, guesses its type, or keeps it. */
 const ALWAYS: Readonly<Record<string, string>> = {
@@ -107,21 +119,32 @@ const ALIVE_EVERY_MS = 10_000;
 /** See the module. */
 export class ImageServer {
   private readonly jobs: Jobs;
-  private readonly routes: Readonly<Record<string, Route>>;
+  private readonly named: NamedJobs;
+  private readonly models: Models;
+  private readonly routes: Routes;
   private readonly limits: Limits;
   private readonly bodies: Bodies;
   private readonly guard: Guard;
   private readonly open = new Set<Request>();
   private readonly clients = new WeakMap<Request, string>();
   private readonly answered = new Map<number, number>();
+  /** The model that an owner chose, as A1111's clients set it once for all that follows. */
+  private readonly chosen = new Map<string, Engine>();
 
   /**
    * Makes a server; nothing listens yet.
    *
    * @param engine The pipeline that draws. It stays the caller's to dispose, after {@linkcode close}.
    */
-  constructor(private readonly engine: Engine, private readonly options: ServerOptions) {
-    this.jobs = new Jobs(engine, options.maxWaiting ?? 64, options.queue);
+  constructor(engine: Engine, private readonly options: ServerOptions) {
+    this.models = options.models ?? new OneModel(engine);
+    this.jobs = new Jobs(
+      this.models,
+      options.maxWaiting ?? 64,
+      options.queue,
+      options.maxWaitingOfClient,
+    );
+    this.named = new NamedJobs(options.keeping);
     this.limits = options.limits ?? LIMITS;
     const most = options.maxBodyBytes ?? 32 * 2 ** 20;
     this.bodies = new Bodies({
@@ -130,57 +153,217 @@ export class ImageServer {
       timeoutMs: options.bodyTimeoutMs ?? 30_000,
     });
     this.guard = new Guard(options);
-    const { info } = engine;
-    const sdapi = Object.fromEntries([
-      ...Object.entries(CONSTANT_ANSWERS).map(([name, answer]) => [name, { GET: () => answer }]),
-      ...NOTHING_TO_DO.map((name) => [name, { POST: () => ({}) }]),
-      ...Object.entries(REFUSED_ROUTES).map(([name, instead]) => [name, {
-        POST: () => {
-          throw new ApiError(422, "unsupported", `/sdapi/v1/${name} is not supported; ${instead}`);
+    this.routes = this.table();
+  }
+
+  /** Every route. */
+  private table(): Routes {
+    const { options } = this;
+    const a1111 = Object.fromEntries(
+      [
+        ...Object.entries(CONSTANT_ANSWERS).map(([name, answer]): [string, Route] => [name, {
+          GET: {
+            summary: `A1111's ${name}; it does not change here.`,
+            answer: { schema: { type: Array.isArray(answer) ? "array" : "object" } },
+            run: () => answer,
+          },
+        }]),
+        ...NOTHING_TO_DO.map((name): [string, Route] => [name, {
+          POST: {
+            summary: "Nothing to do: folders are read whenever they are listed.",
+            answer: { schema: ANY_OBJECT },
+            run: () => ({}),
+          },
+        }]),
+        ...Object.entries(REFUSED_ROUTES).map(([name, instead]): [string, Route] => [name, {
+          POST: {
+            summary: `Not supported: ${instead}.`,
+            refusals: { 422: "Always." },
+            run: () => {
+              throw new ApiError(422, "unsupported", `/sdapi/v1/${name} is not supported; ${instead}`);
+            },
+          },
+        }]),
+      ].map(([name, route]): [string, Route] => [`/sdapi/v1/${name}`, route]),
+    );
+    return {
+      ...a1111,
+      "/sdapi/v1/txt2img": { POST: this.drawing("txt2img", "A picture from a text.") },
+      "/sdapi/v1/img2img": { POST: this.drawing("img2img", "A picture from a picture.") },
+      "/sdapi/v1/progress": {
+        GET: {
+          summary: "The request that is drawn: share, steps, preview.",
+          query: {
+            skip_current_image: {
+              schema: { type: "boolean" },
+              says: "true leaves the preview out.",
+            },
+          },
+          answer: { schema: ref("Progress") },
+          run: (call) => this.progress(call),
         },
-      }]),
-    ].map(([name, route]): [string, Route] => [`/sdapi/v1/${name}`, route as Route]));
-    this.routes = {
-      ...sdapi,
-      "/sdapi/v1/txt2img": { POST: (request) => this.sdapi(request, false) },
-      "/sdapi/v1/img2img": { POST: (request) => this.sdapi(request, true) },
-      "/sdapi/v1/progress": { GET: (request) => this.progress(request) },
+      },
       "/sdapi/v1/interrupt": {
-        POST: () => {
-          this.jobs.interrupt();
-          return {};
+        POST: {
+          summary: "Ends the request that is drawn, with the pictures that it has.",
+          answer: { schema: ANY_OBJECT },
+          run: ({ owner }) => {
+            this.jobs.interrupt(owner);
+            return {};
+          },
         },
       },
-      "/sdapi/v1/sd-models": { GET: () => modelsAnswer(info) },
-      "/sdapi/v1/samplers": { GET: () => samplersAnswer(info) },
-      "/sdapi/v1/schedulers": { GET: () => schedulersAnswer(info) },
-      "/sdapi/v1/loras": { GET: async () => lorasAnswer(await options.loras?.() ?? []) },
-      "/sdapi/v1/memory": { GET: () => memoryAnswer() },
+      "/sdapi/v1/sd-models": {
+        GET: {
+          summary: "Models, the one drawn with first, with family and size.",
+          answer: { schema: listOf(ref("SdModel")) },
+          run: async () => modelsAnswer(await this.models.list()),
+        },
+      },
+      "/sdapi/v1/samplers": {
+        GET: {
+          summary: "Samplers that the model can use.",
+          answer: { schema: listOf(ref("Sampler")) },
+          run: ({ owner }) => samplersAnswer(this.usual(owner).info),
+        },
+      },
+      "/sdapi/v1/schedulers": {
+        GET: {
+          summary: "Schedules that the model can follow.",
+          answer: { schema: listOf(ref("Scheduler")) },
+          run: ({ owner }) => schedulersAnswer(this.usual(owner).info),
+        },
+      },
+      "/sdapi/v1/loras": {
+        GET: {
+          summary: "LoRAs that prompts may name.",
+          answer: { schema: listOf(ref("Lora")) },
+          run: async () => lorasAnswer(await options.loras?.() ?? []),
+        },
+      },
+      "/sdapi/v1/memory": {
+        GET: { summary: "Not measured.", answer: { schema: ANY_OBJECT }, run: () => memoryAnswer() },
+      },
       "/sdapi/v1/options": {
-        GET: () => optionsAnswer(info),
-        POST: async (request) => {
-          const warnings = await this.body(
-            request,
-            (body) => checkSettings(body, info, false),
-            SMALL_BODY_BYTES,
-          );
-          return warnings.length > 0 ? { warnings } : null;
+        GET: {
+          summary: "Settings.",
+          answer: { schema: ref("Options") },
+          run: ({ owner }) => optionsAnswer(this.usual(owner).info),
+        },
+        POST: {
+          summary: "Chooses the model for the token's requests that name none; other settings are not kept.",
+          body: { fields: SETTINGS },
+          answer: { schema: { type: ["object", "null"] } },
+          run: (call) => this.body(call.request, (body) => this.choose(body, call), SMALL_BODY_BYTES),
         },
       },
-      "/sdapi/v1/png-info": { POST: (request) => this.body(request, pngInfoAnswer) },
+      "/sdapi/v1/png-info": {
+        POST: {
+          summary: "The texts of a PNG.",
+          body: { fields: PNG_INFO_FIELDS },
+          answer: { schema: ref("PngInfo") },
+          run: ({ request }) => this.body(request, pngInfoAnswer),
+        },
+      },
       "/lssgen/v1/model": {
-        GET: async () => pageModel(info, this.limits, await options.loras?.() ?? []),
+        GET: {
+          summary: "What can be set on a model, the limits, and the other models.",
+          query: {
+            model: { schema: { type: "string" }, says: "Its name; default the one that is drawn with." },
+          },
+          answer: { schema: ANY_OBJECT },
+          run: async ({ request, owner }) => {
+            const name = new URL(request.url).searchParams.get("model");
+            const { info } = await modelNamed(this.models, name, "model") ?? this.usual(owner);
+            const loras = await options.loras?.() ?? [];
+            return { ...pageModel(info, this.limits, loras), models: await this.models.list() };
+          },
+        },
       },
       "/lssgen/v1/plan": {
-        POST: (request) =>
-          this.body(request, (body) => pagePlan(body, this.engine, this.limits), SMALL_BODY_BYTES),
+        POST: {
+          summary: "The stages that a request would have.",
+          body: { fields: PLAN_FIELDS },
+          answer: { schema: ANY_OBJECT },
+          run: ({ request, owner }) =>
+            this.body(
+              request,
+              (body) => pagePlan(body, this.models, this.usual(owner), this.limits),
+              SMALL_BODY_BYTES,
+            ),
+        },
       },
-      "/v1/images/generations": { POST: (request) => this.openai(request) },
-      "/v1/images/edits": { POST: (request) => this.openai(request, true) },
-      "/v1/models": { GET: () => modelListAnswer(info) },
-      "/metrics": { GET: () => this.metrics() },
-      ...Object.fromEntries(Object.entries(options.gets ?? {}).map(([path, GET]) => [path, { GET }])),
+      ...jobRoutes({
+        jobs: this.named,
+        body: (request, most) => this.jsonBody(request, most),
+        read: (kind, body, { owner }) =>
+          KINDS[kind].read(body, { models: this.models, usual: this.usual(owner), limits: this.limits }),
+        check: (asked) => this.checkPlan(asked),
+        start: (asked, call, signal, events) =>
+          this.jobs.run(asked.engine, asked.requests, signal, events, this.asker(call)),
+        file: async (asked, image) => base64(await options.pictureFile(image, asked.engine.info)),
+        preview: async (preview) => base64(await previewPng(preview)),
+        answer: (asked, result, files) => asked.answer(result, files, this.texts(asked, result)),
+        failure: (error) => error instanceof ApiError ? error : this.asApiError(error),
+      }),
+      "/v1/images/generations": { POST: this.drawing("generations", "Pictures from a text.") },
+      "/v1/images/edits": { POST: this.drawing("edits", "Pictures from a picture.") },
+      "/v1/models": {
+        GET: {
+          summary: "Models.",
+          answer: { schema: ref("ModelList") },
+          run: async () => modelListAnswer(await this.models.list()),
+        },
+      },
+      "/v1/models/{model}": {
+        GET: {
+          summary: "A model.",
+          answer: { schema: ref("Model") },
+          refusals: { 404: "There is none of this name." },
+          run: async ({ params }) => modelAnswer(await this.models.list(), params.model),
+        },
+      },
+      "/health": {
+        GET: {
+          summary: "Whether it lives.",
+          open: true,
+          answer: { schema: { type: "object", properties: { status: { const: "ok" } } } },
+          run: () => ({ status: "ok" }),
+        },
+      },
+      "/metrics": {
+        GET: {
+          summary: "Counts, as Prometheus reads them.",
+          answer: { type: "text/plain", schema: { type: "string" } },
+          run: () => this.metrics(),
+        },
+      },
+      "/openapi.json": {
+        GET: {
+          summary: "This description of the API (OpenAPI 3.1).",
+          answer: { schema: ANY_OBJECT },
+          run: () => this.openApi(),
+        },
+      },
+      ...Object.fromEntries(
+        Object.entries(options.gets ?? {}).map(([path, run]): [string, Route] => [path, {
+          GET: {
+            summary: "A page for people.",
+            answer: { type: "text/html", schema: { type: "string" } },
+            run,
+          },
+        }]),
+      ),
     };
+  }
+
+  /** The OpenAPI document of this server. */
+  openApi(): Readonly<Record<string, unknown>> {
+    return openApi({
+      routes: this.routes,
+      limits: this.limits,
+      token: this.options.token !== undefined,
+    });
   }
 
   /** Requests that wait or run. */
@@ -224,15 +407,16 @@ export class ImageServer {
       path = new URL(request.url).pathname;
       this.guard.checkHost(request);
       const method = request.method === "HEAD" ? "GET" : request.method;
-      // Whether it lives may be asked by everybody.
-      if (path === "/health" && method === "GET") return json(200, { status: "ok" });
-      const route = this.routeOf(path);
-      if (!route) return await this.page(request, path);
+      const found = routeOf(this.routes, path);
+      if (!found) return await this.page(request, path);
+      const { route, params } = found;
       const preflight = this.guard.preflight(request, Object.keys(route));
       if (preflight) return preflight;
       if (method !== "GET") this.guard.checkOrigin(request);
-      this.guard.checkToken(request);
-      if (!Object.hasOwn(route, method)) {
+      const operation = Object.hasOwn(route, method) ? route[method as keyof Route] : undefined;
+      // Whether it lives may be asked by everybody.
+      const owner = operation?.open ? "" : this.guard.checkToken(request);
+      if (!operation) {
         return json(405, reason("bad_method", `${path} answers ${Object.keys(route).join(", ")} only`), {
           allow: Object.keys(route).join(", "),
         });
@@ -241,18 +425,11 @@ export class ImageServer {
       if (method !== "GET" && this.open.size > most) {
         throw new ApiError(503, "busy", `${most} requests are being answered already; try again later`);
       }
-      const answer = await route[method](request);
+      const answer = await operation.run({ request, params, owner });
       return answer instanceof Response ? answer : json(200, answer);
     } catch (error) {
-      return this.refusal(path, error);
+      return this.refusal(request, path, error);
     }
-  }
-
-  private routeOf(path: string): Route | undefined {
-    if (Object.hasOwn(this.routes, path)) return this.routes[path];
-    const [, name] = /^\/v1\/models\/([^/]+)$/.exec(path) ?? [];
-    if (name === undefined) return undefined;
-    return { GET: () => modelAnswer(this.engine.info, decoded(name)) };
   }
 
   private async metrics(): Promise<Response> {
@@ -263,6 +440,7 @@ export class ImageServer {
       begun: jobs.begun,
       secondsPerStep: jobs.secondsPerStep,
       heldBytes: bodies.heldBytes,
+      jobs: this.named.counts(),
       answered: this.answered,
     });
     const more = await this.options.metrics?.() ?? "";
@@ -271,53 +449,72 @@ export class ImageServer {
     });
   }
 
-  private async sdapi(request: Request, fromPicture: boolean): Promise<unknown> {
-    const { info } = this.engine;
-    return await this.body(request, async (body) => {
-      const { requests, notes } = pictureRequests(body, info, this.limits, fromPicture);
-      const result = await this.draw(requests, request);
-      const { pictureText } = this.options;
-      const texts = pictureText ? result.images.map(pictureText) : [];
-      const noted = { ...result, warnings: [...notes, ...result.warnings] };
-      return pictureAnswer(body, noted, await this.files(result.images), texts, info);
-    });
+  /** The model of a request that names none. */
+  private usual(owner: string): Engine {
+    return this.chosen.get(owner) ?? this.models.first;
   }
 
-  private async openai(request: Request, edit = false): Promise<unknown> {
-    const { info } = this.engine;
-    const read = async (body: unknown, files: Parameters<typeof editRequests>[1]): Promise<unknown> => {
-      const previews = streamed(body);
-      const requests = edit
-        ? editRequests(body, files, info, this.limits)
-        : imageRequests(body, info, this.limits);
-      if (previews !== undefined) return this.events(request, requests, previews, edit);
-      const { images, interrupted, warnings } = await this.draw(requests, request);
-      if (interrupted) throw new ApiError(503, "interrupted", "The request was interrupted");
-      return imagesAnswer(await this.files(images), warnings);
-    };
-    const type = request.headers.get("content-type") ?? "";
-    if (!edit || !/^multipart\/form-data\b/i.test(type)) {
-      return await this.body(request, (body) => read(body, new Map()));
+  /** `POST /sdapi/v1/options`. */
+  private async choose(body: unknown, { owner }: Call): Promise<unknown> {
+    const warnings = checkSettings(body ?? {}, false);
+    const field = "sd_model_checkpoint";
+    const { [field]: name } = (body ?? {}) as Record<string, unknown>;
+    try {
+      const engine = await modelNamed(this.models, name, field);
+      if (engine) this.chosen.set(owner, engine);
+    } catch (error) {
+      // Where there is no choice, a client that sets one unasked gets what there is.
+      if (!(error instanceof ApiError) || this.models.offer) throw error;
+      warnings.push(`"${field}": this server draws with "${nameOf(this.models.first.info)}" alone`);
     }
-    checkEncoding(request);
-    using held = await this.bodies.read(request);
-    const form = await new Response(held.bytes, { headers: { "content-type": type } }).formData().catch(
-      () => {
-        throw new ApiError(400, "bad_form", "The body is no form");
+    return warnings.length > 0 ? { warnings } : null;
+  }
+
+  /** A synchronous call for pictures. */
+  private drawing(kind: keyof typeof KINDS, summary: string): Operation {
+    const edit = kind === "edits";
+    const answer = { schema: ref(/img$/.test(kind) ? "Pictures" : "Images") };
+    const read = async (call: Call, body: unknown, files?: FormFiles): Promise<unknown> => {
+      const { models, limits } = this;
+      const asked = await KINDS[kind].read(body, { models, usual: this.usual(call.owner), limits }, files);
+      this.checkPlan(asked);
+      if (asked.stream !== undefined) return this.events(call, asked, asked.stream, edit);
+      const { engine, requests } = asked;
+      const result = await this.jobs.run(engine, requests, call.request.signal, undefined, this.asker(call));
+      return asked.answer(result, await this.files(asked, result), this.texts(asked, result));
+    };
+    return {
+      summary,
+      body: { fields: KINDS[kind].fields, ...edit && { form: true as const } },
+      answer,
+      refusals: { 429: "Too many requests of this client wait; Retry-After says when to try again." },
+      run: async (call) => {
+        const { request } = call;
+        const type = request.headers.get("content-type") ?? "";
+        if (!edit || !/^multipart\/form-data\b/i.test(type)) {
+          return await this.body(request, (body) => read(call, body));
+        }
+        checkEncoding(request);
+        using held = await this.bodies.read(request);
+        const form = await new Response(held.bytes, { headers: { "content-type": type } }).formData().catch(
+          () => {
+            throw new ApiError(400, "bad_form", "The body is no form");
+          },
+        );
+        const { body, files } = await formFields(form);
+        return await read(call, body, files);
       },
-    );
-    const { body, files } = await formFields(form);
-    return await read(body, files);
+    };
+  }
+
+  private texts({ engine: { info } }: Asked, { images }: JobResult): readonly string[] {
+    const { pictureText } = this.options;
+    return pictureText ? images.map((image) => pictureText(image, info)) : [];
   }
 
   /** An answer of server-sent events: pictures on their way, then finished ones. */
-  private events(
-    request: Request,
-    requests: readonly GenerateRequest[],
-    previews: number,
-    edit: boolean,
-  ): Response {
-    this.checkPlan(requests);
+  private events(call: Call, { engine, requests }: Asked, previews: number, edit: boolean): Response {
+    const { request } = call;
     const left = new AbortController();
     const leave = (): void => left.abort();
     request.signal.addEventListener("abort", leave, { once: true });
@@ -328,10 +525,10 @@ export class ImageServer {
     const event = (data: { readonly type: string }): void =>
       send(`event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`);
     const sizeOf = (i: number): { width: number; height: number } => {
-      const { width, height } = this.engine.plan(requests[i]);
+      const { width, height } = engine.plan(requests[i]);
       return { width, height };
     };
-    const job = this.jobs.run(requests, left.signal, {
+    const job = this.jobs.run(engine, requests, left.signal, {
       previews,
       onPreview: (preview, picture, index) => {
         writing = writing.then(async () =>
@@ -340,10 +537,10 @@ export class ImageServer {
       },
       onImage: (image) => {
         writing = writing.then(async () =>
-          event(pictureEvent(edit, base64(await this.options.pictureFile(image)), image))
+          event(pictureEvent(edit, base64(await this.options.pictureFile(image, engine.info)), image))
         );
       },
-    }, this.asker(request));
+    }, this.asker(call));
     const alive = setInterval(() => send(": waiting\n\n"), ALIVE_EVERY_MS);
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
@@ -376,8 +573,8 @@ export class ImageServer {
   }
 
   /** What cannot be planned is refused now rather than when its turn comes. */
-  private checkPlan(requests: readonly GenerateRequest[]): void {
-    const { width, height } = this.engine.plan(requests[0]);
+  private checkPlan({ engine, requests }: Asked): void {
+    const { width, height } = engine.plan(requests[0]);
     if (width * height > this.limits.pixels) {
       throw new ApiError(
         422,
@@ -388,20 +585,17 @@ export class ImageServer {
     }
   }
 
-  private async draw(
-    requests: readonly GenerateRequest[],
-    request: Request,
-  ): Promise<JobResult> {
-    this.checkPlan(requests);
-    return await this.jobs.run(requests, request.signal, undefined, this.asker(request));
+  /** With several tokens shares go by token, else by address. */
+  private asker({ request, owner }: Call): Asker {
+    return {
+      client: owner === "" ? this.clients.get(request) : `token ${owner}`,
+      owner,
+      priority: this.options.priority,
+    };
   }
 
-  private asker(request: Request): Asker {
-    return { client: this.clients.get(request), priority: this.options.priority };
-  }
-
-  private async progress(request: Request): Promise<unknown> {
-    const { state } = this.jobs;
+  private async progress({ request, owner }: Call): Promise<unknown> {
+    const state = this.jobs.state(owner);
     const preview = new URL(request.url).searchParams.get("skip_current_image") === "true"
       ? undefined
       : state?.preview;
@@ -412,9 +606,9 @@ export class ImageServer {
     );
   }
 
-  private async files(images: readonly GeneratedImage[]): Promise<string[]> {
+  private async files({ engine: { info } }: Asked, { images }: JobResult): Promise<string[]> {
     const files: string[] = [];
-    for (const image of images) files.push(base64(await this.options.pictureFile(image)));
+    for (const image of images) files.push(base64(await this.options.pictureFile(image, info)));
     return files;
   }
 
@@ -432,34 +626,44 @@ export class ImageServer {
     answer: (body: unknown) => Promise<T> | T,
     most = Infinity,
   ): Promise<T> {
+    const { held, body } = await this.jsonBody(request, most);
+    using _ = held;
+    return await answer(body);
+  }
+
+  /** The body as JSON, counted among those that are held until it is disposed. */
+  private async jsonBody(request: Request, most = Infinity): Promise<{ held: HeldBody; body: unknown }> {
     if (!/^application\/json\b/i.test(request.headers.get("content-type") ?? "")) {
       throw new ApiError(415, "bad_type", "The body has to be JSON, with content-type: application/json");
     }
     checkEncoding(request);
-    using held = await this.bodies.read(request);
-    if (held.bytes.length > most) {
-      throw new ApiError(413, "too_long", `The body is longer than ${most} bytes`);
-    }
-    let body: unknown;
+    const held = await this.bodies.read(request);
     try {
-      body = parseJson("body", new TextDecoder("utf-8", { fatal: true }).decode(held.bytes), BODY_BOUNDS);
+      if (held.bytes.length > most) {
+        throw new ApiError(413, "too_long", `The body is longer than ${most} bytes`);
+      }
+      const text = new TextDecoder("utf-8", { fatal: true }).decode(held.bytes);
+      return { held, body: parseJson("body", text, BODY_BOUNDS) };
     } catch (error) {
+      held[Symbol.dispose]();
+      if (error instanceof ApiError) throw error;
       if (error instanceof LssgenError) {
         throw new ApiError(400, "bad_json", `The ${error.message.replaceAll('"', "")}`);
       }
       throw new ApiError(400, "bad_json", "The body is no JSON");
     }
-    return await answer(body);
   }
 
-  private refusal(path: string, error: unknown): Response {
+  private refusal(request: Request, path: string, error: unknown): Response {
     const known = error instanceof ApiError ? error : this.asApiError(error);
     const openai = path.startsWith("/v1/");
     // A1111 and FastAPI call it 422, OpenAI 400.
     const status = openai && known.status === 422 ? 400 : known.status;
     const headers: Record<string, string> = {};
-    if (status === 401) headers["www-authenticate"] = "Bearer";
-    if (status === 503 || status === 429) headers["retry-after"] = String(this.jobs.retryAfter);
+    if (status === 401) headers["www-authenticate"] = schemes(request);
+    if (status === 503 || status === 429 || known.code === "not_ready") {
+      headers["retry-after"] = String(this.jobs.retryAfter);
+    }
     return json(
       status,
       openai ? errorAnswer(known) : reason(known.code, known.message, known.field),
@@ -490,15 +694,6 @@ function checkEncoding(request: Request): void {
     "bad_encoding",
     `The body comes with content-encoding: ${encoding.slice(0, 40)}; send it as it is`,
   );
-}
-
-/** A part of a path without its escapes; as it is where they are broken. */
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
 }
 
 async function previewPng({ width, height, rgb }: RgbPicture): Promise<Uint8Array> {

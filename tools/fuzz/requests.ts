@@ -9,7 +9,7 @@ import { planPicture, readModelInfo } from "../../lib/pipelines/text_to_image.ts
 import type { ModelInfo } from "../../lib/pipelines/types.ts";
 import { parseOptions } from "../../lib/cli/options.ts";
 import { followedPaths, fromStored, toEngineChoice, toRequest } from "../../lib/cli/request.ts";
-import { ApiError } from "../../lib/server/fields.ts";
+import { ApiError } from "../../lib/server/api_error.ts";
 import { LIMITS } from "../../lib/server/limits.ts";
 import { editRequests, imageRequests, streamed } from "../../lib/server/openai.ts";
 import { checkSettings, pictureRequests } from "../../lib/server/sdapi.ts";
@@ -97,7 +97,7 @@ export const sdapi: Target = {
         }
       }
     }
-    if (read) checkSettings((body as { override_settings?: unknown }).override_settings, infos[0], false);
+    if (read) checkSettings((body as { override_settings?: unknown }).override_settings, false);
     if (!read) throw first;
   },
 };
