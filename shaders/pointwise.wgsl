@@ -3,7 +3,7 @@
 //   OP 0  activation of A            OP 3  A[.., 0:C] · gelu(A[.., C:2C])   (GEGLU)
 //   OP 1  A + B                      OP 4  A and B side by side in the channels
 //   OP 6  A · B                      OP 7  c0·A + c1
-//   OP 9  A[.., 0:C] of A[.., Cb]
+//   OP 9  A[.., 0:C] of A[.., Cb]      OP 10 A where it is positive, else A · B[channel]   (PReLU)
 //   OP 8  A[.., 0:C] + exp(A[.., C:2C] / 2)·B   (a draw from the posterior; log-variance within −30 … 20)
 //   OP 2  c0·A + c1·B + c2·C + c3·D  OP 5  tanh(A / 3) · 3                  (the small autoencoder's clamp)
 //
@@ -82,6 +82,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     case 6u: { v = f32(A[i]) * f32(B[i]); }
     case 7u: { v = s.c0 * f32(A[i]) + s.c1; }
     case 9u: { v = f32(A[(i / s.C) * s.Cb + i % s.C]); }
+    case 10u: {
+      v = f32(A[i]);
+      v = select(v, v * f32(B[i % s.C]), v < 0.0);
+    }
     case 8u: {
       let at = (i / s.C) * 2u * s.C + i % s.C;
       let logVariance = f32(A[at + s.C]);

@@ -2582,7 +2582,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //   OP 0  activation of A            OP 3  A[.., 0:C] · gelu(A[.., C:2C])   (GEGLU)
 //   OP 1  A + B                      OP 4  A and B side by side in the channels
 //   OP 6  A · B                      OP 7  c0·A + c1
-//   OP 9  A[.., 0:C] of A[.., Cb]
+//   OP 9  A[.., 0:C] of A[.., Cb]      OP 10 A where it is positive, else A · B[channel]   (PReLU)
 //   OP 8  A[.., 0:C] + exp(A[.., C:2C] / 2)·B   (a draw from the posterior; log-variance within −30 … 20)
 //   OP 2  c0·A + c1·B + c2·C + c3·D  OP 5  tanh(A / 3) · 3                  (the small autoencoder's clamp)
 //
@@ -2661,6 +2661,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     case 6u: { v = f32(A[i]) * f32(B[i]); }
     case 7u: { v = s.c0 * f32(A[i]) + s.c1; }
     case 9u: { v = f32(A[(i / s.C) * s.Cb + i % s.C]); }
+    case 10u: {
+      v = f32(A[i]);
+      v = select(v, v * f32(B[i % s.C]), v < 0.0);
+    }
     case 8u: {
       let at = (i / s.C) * 2u * s.C + i % s.C;
       let logVariance = f32(A[at + s.C]);
@@ -3052,7 +3056,7 @@ struct Shape {
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
   across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
-  act: u32,      // as in matmul.wgsl
+  act: u32,      // as in matmul.wgsl; 6 leaky relu of slope 0.2
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
   wRows: u32,    // rows of the weights: taps · input channels
@@ -3082,6 +3086,7 @@ fn activate(v: vec4f) -> vec4f {
   switch s.act {
     case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
     case 5u: { return select(max(v, vec4f(0.0)), v, (bitcast<vec4u>(v) & vec4u(0x7f800000u)) == vec4u(0x7f800000u)); }
+    case 6u: { return select(v, 0.2 * v, v < vec4f(0.0)); }
     default: { return v; }
   }
 }
@@ -3583,4 +3588,4 @@ fn xFour(at: u32) -> vec4f {
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "fd73a07b3ea24710";
+export const SHADERS_DIGEST = "93a189a498136d6a";

@@ -35,6 +35,17 @@ export interface ConvWeights {
   readonly bias?: Tensor;
 }
 
+/** Pointwise functions that convolutions apply. */
+export type ConvActivation = Extract<Activation, "none" | "silu" | "relu"> | "leaky_relu";
+
+/** Numbers of the activations in shaders/parts/conv_output.wgsl. */
+const CONV_ACTIVATION_CODES: Readonly<Record<ConvActivation, number>> = {
+  none: ACTIVATION_CODES.none,
+  silu: ACTIVATION_CODES.silu,
+  relu: ACTIVATION_CODES.relu,
+  leaky_relu: 6,
+};
+
 /** What a convolution does beside the sum. */
 export interface ConvOptions {
   /** Step of the window, 1 by default. */
@@ -50,8 +61,8 @@ export interface ConvOptions {
   readonly norm?: Omit<GroupNormOptions, "dtype">;
   /** Owner of x, where this is the last that reads it: x is given back as early as can be, before the output is made after a pass. */
   readonly frees?: Scope;
-  /** Applied to the sum and biases: none, silu or relu. */
-  readonly act?: Extract<Activation, "none" | "silu" | "relu">;
+  /** Applied to the sum and biases; `leaky_relu` has the slope 0.2. */
+  readonly act?: ConvActivation;
   /** Added last, of the output's shape. */
   readonly residual?: Tensor;
   /** Added to every pixel of a sample, f32 [B, Co]: a UNet's time embedding. */
@@ -399,7 +410,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
           H, W, C4, Co, Math.ceil(Co / 8) * 8, g.Ho, g.Wo, kernel.tiles,
           g.top >>> 0, g.left >>> 0, y0, y1 - y0,
           from(xw.base, H), from(yw.base, g.Ho), rw ? from(rw.base, g.Ho) : 0, b,
-          kernel.across, ACTIVATION_CODES[o.act ?? "none"], (w.bias ? 1 : 0) + (o.channelBias ? 2 : 0), o.residual ? 1 : 0,
+          kernel.across, CONV_ACTIVATION_CODES[o.act ?? "none"], (w.bias ? 1 : 0) + (o.channelBias ? 2 : 0), o.residual ? 1 : 0,
           kh * kw * C4 * 4,
         ],
         buffers: [

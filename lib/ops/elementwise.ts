@@ -22,6 +22,7 @@ const OP = {
   affine: 7,
   posterior: 8,
   slice: 9,
+  prelu: 10,
 } as const;
 
 const WG = 64;
@@ -33,7 +34,7 @@ interface Pointwise {
   readonly out: Tensor;
   /** Elements of the output in one row; parts of a large tensor are cut between rows. */
   readonly row: number;
-  /** Elements of each input in one row. */
+  /** Elements of each input in one row; 0 for an input that is read whole by every row. */
   readonly inputRows: readonly number[];
   readonly constants?: Readonly<Record<string, number>>;
   readonly C?: number;
@@ -58,7 +59,7 @@ function pointwise(r: Recorder, p: Pointwise): Tensor {
   for (let row0 = 0; row0 < rows; row0 += step) {
     const n = Math.min(step, rows - row0);
     const bind = (t: Tensor | undefined, width: number): Tensor | Binding | undefined => {
-      if (!t || fits) return t;
+      if (!t || fits || width === 0) return t;
       const bytes = width * DTYPE_BYTES[t.dtype];
       return { tensor: t, offset: row0 * bytes, size: Math.ceil(n * bytes / 16) * 16 };
     };
@@ -97,6 +98,13 @@ export function activation(r: Recorder, x: Tensor, act: Activation, dtype: Dtype
     out: r.tensor(x.shape, dtype),
     constants: { ACT: ACTIVATION_CODES[act] },
   });
+}
+
+/** x where it is positive, else x · slopes[channel]: PReLU. x [.., C], slopes f32 [C] → [.., C]. */
+export function prelu(r: Recorder, x: Tensor, slopes: Tensor, dtype: Dtype = r.dtype): Tensor {
+  const C = lastAxis(x);
+  const out = r.tensor(x.shape, dtype);
+  return pointwise(r, { op: OP.prelu, inputs: [x, slopes], inputRows: [C, 0], row: C, C, out });
 }
 
 /** x in another type. */

@@ -166,7 +166,7 @@ export interface RgbPicture {
 /** Where a run is. */
 export interface Progress {
   /** What is going on. */
-  readonly phase: "load" | "encode" | "denoise" | "upsample" | "decode";
+  readonly phase: "load" | "encode" | "denoise" | "upsample" | "decode" | "upscale";
   /** While loading: the folder of the component. */
   readonly component?: string;
   /** Picture, from 0. */

@@ -9,7 +9,7 @@ struct Shape {
   padY: i32, padX: i32, y0: u32, rows: u32,    // output rows y0 … y0 + rows of one sample
   xRow: u32, yRow: u32, rRow: u32, b: u32,     // first bound rows of X, Y, R; the sample
   across: u32,   // invocations of a workgroup along the channels; the others of the 64 along the pixels
-  act: u32,      // as in matmul.wgsl
+  act: u32,      // as in matmul.wgsl; 6 leaky relu of slope 0.2
   bias: u32,     // 1 bias, 2 channelBias, 3 both
   add: u32,
   wRows: u32,    // rows of the weights: taps · input channels
@@ -39,6 +39,7 @@ fn activate(v: vec4f) -> vec4f {
   switch s.act {
     case 1u: { return v / (1.0 + exp(min(-v, vec4f(80.0)))); }
     case 5u: { return select(max(v, vec4f(0.0)), v, (bitcast<vec4u>(v) & vec4u(0x7f800000u)) == vec4u(0x7f800000u)); }
+    case 6u: { return select(v, 0.2 * v, v < vec4f(0.0)); }
     default: { return v; }
   }
 }

@@ -7,7 +7,7 @@
 import type { RowRange } from "../safetensors.ts";
 
 /** Which part of a pipeline a set of tensors is. */
-export type PartKind = "denoiser" | "vae" | "clip" | "t5";
+export type PartKind = "denoiser" | "vae" | "clip" | "t5" | "upscaler";
 
 /** Where a tensor of the new names lies: all of an old one, or rows of it, end to end in this order. */
 export interface Origin {

@@ -160,6 +160,7 @@ const KINDS: Readonly<Record<PartKind, string>> = {
   vae: "a VAE",
   clip: "a CLIP text encoder",
   t5: "a T5 encoder",
+  upscaler: "an upscaler of pictures",
 };
 
 /** Every tensor of a LoRA has a name like one of these. */
