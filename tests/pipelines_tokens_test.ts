@@ -28,14 +28,14 @@ Deno.test("Tokens are taken from latents and spread over them again, on either g
   const some = anchorSet(regularAnchors(4, 2, 2), 4, 2, 2);
   const taken = takeTokens(r, latents, some);
   assertEquals(taken.shape, [2, 2, 4 * C]);
-  const anchors = await r.read(spreadTokens(r, taken, some, 4, 2));
+  const anchors = await r.read(spreadTokens(r, taken, some, 4, 2, 2));
   // Every token follows its nearest anchors; those at rows 0, 1 and 4, 5 of the latents have their own values.
   const first = (y: number, x: number) => data.subarray((y * W + x) * C, (y * W + x) * C + C);
   assertEquals(anchors.subarray(0, C), first(0, 0));
   assertEquals(anchors.subarray((5 * W + 1) * C, (5 * W + 1) * C + C), first(5, 1));
   const mixture = regionSet(Uint8Array.from([1, 0]), 2, 1);
   assertEquals(mixture.count, 5);
-  const back = await r.read(spreadTokens(r, takeTokens(r, latents, mixture), mixture, 4, 2));
+  const back = await r.read(spreadTokens(r, takeTokens(r, latents, mixture), mixture, 4, 2, 2));
   for (let i = 0; i < back.length; i++) {
     const [y, x] = [Math.floor(i / W / C) % H, Math.floor(i / C) % W];
     // The upper half as it is, the lower one by the first of each 2 × 2.

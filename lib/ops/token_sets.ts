@@ -43,7 +43,7 @@ export function spreadTokens(
   set: TokenSet,
   h: number,
   w: number,
-  p = 2,
+  p: number,
   order?: PatchOrder,
 ): Tensor {
   using scope = r.scope();

@@ -200,7 +200,7 @@ class FluxNetwork implements Network {
             rope: table,
             blocks: cache?.call(stage.index, now, samples),
           }));
-        return scope.keep(tokens ? spreadTokens(r, v, tokens, h, w) : unpackLatents(r, v, h, w));
+        return scope.keep(tokens ? spreadTokens(r, v, tokens, h, w, 2) : unpackLatents(r, v, h, w));
       };
     };
     // CLIP's vector sums up what fits: of a prompt that T5 reads too, only what T5 does not see is lost.
