@@ -5,6 +5,7 @@
  * @module
  */
 
+import { gridPlaces } from "../lib/ops/token_sets.ts";
 import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { AutoencoderKl, autoencoderKlConfig } from "../lib/models/autoencoder_kl.ts";
@@ -69,7 +70,7 @@ const step = (side: number) => ({
       const h = side / 16;
       const tokens = h * h;
       const c = model.config;
-      const table = model.rope(TEXT_TOKENS, h, h);
+      const table = model.rope(TEXT_TOKENS, gridPlaces(h, h));
       const input = {
         hiddenStates: filled(r, [1, tokens, c.in_channels]),
         encoderHiddenStates: filled(r, [1, TEXT_TOKENS, c.joint_attention_dim]),

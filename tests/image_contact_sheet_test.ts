@@ -45,6 +45,27 @@ Deno.test("A label stands under its picture in the font's pixels and never leave
   }
 });
 
+Deno.test("A title stands over the pictures, broken between words, in letters that the shown width asks for", () => {
+  const cell = { picture: plain(96, 4, [0, 0, 0]), label: [] };
+  const bare = contactSheet([cell], { columns: 1, gap: 2 });
+  // 16 letters of 6 pixels.
+  const titled = contactSheet([cell], {
+    columns: 1,
+    gap: 2,
+    textScale: 1,
+    title: ["a red apple on table", "seed 1"],
+  });
+  assertEquals(titled.height, bare.height + 3 * (GLYPH_HEIGHT + 2) + 2);
+  for (let y = 0; y < GLYPH_HEIGHT; y++) {
+    for (let x = 0; x < GLYPH_WIDTH; x++) {
+      assertEquals(pixel(titled, 2 + x, 2 + y)[0] < 128, glyphPixel("a", x, y));
+      assertEquals(pixel(titled, 2 + x, 2 + 10 + y)[0] < 128, glyphPixel("t", x, y)); // "table"
+    }
+  }
+  const shown = contactSheet([cell], { columns: 1, gap: 2, shownWidth: 40, title: ["a"] });
+  assertEquals(shown.height, bare.height + 5 * (GLYPH_HEIGHT + 2) + 2); // 100 pixels shown at 40: dots of 5
+});
+
 Deno.test("Every printable character has a glyph of its own, the space none", () => {
   const seen = new Map<string, string>();
   for (let code = 0x20; code < 0x7f; code++) {

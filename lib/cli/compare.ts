@@ -1,5 +1,6 @@
 /**
- * `compare`: methods × noise levels side by side on one sheet, the time under each picture.
+ * `compare`: methods × noise levels side by side on one sheet, the time under each picture. Every method draws once for nothing before
+ * it is clocked, and the first picture shows what the model draws at its own size.
  *
  * @module
  */
@@ -8,8 +9,9 @@ import { LssgenError } from "../errors.ts";
 import { contactSheet } from "../image/contact_sheet.ts";
 import type { SheetCell } from "../image/contact_sheet.ts";
 import { encodePng } from "../image/png.ts";
-import type { GeneratedImage, GenerateRequest } from "../pipelines/text_to_image.ts";
-import type { MethodName } from "../scaling/types.ts";
+import { planPicture } from "../pipelines/text_to_image.ts";
+import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/text_to_image.ts";
+import type { MethodName, Plan, Size } from "../scaling/types.ts";
 import { openPipeline, plannedPicture, quietly, startProgress } from "./generate.ts";
 import { METHODS } from "./options.ts";
 import type { Parsed } from "./options.ts";
@@ -38,20 +40,111 @@ export interface Cell {
   readonly method: MethodName;
   /** Column, where the method has one. */
   readonly initNoise?: number;
+  /** Its own size, where the picture is larger: the model's own level. */
+  readonly size?: Size;
 }
 
+/** Pictures beside each other at most: more would be too small to look at where a README shows them. */
+const MOST_COLUMNS = 4;
+/** Pixels across that a README shows of a picture. */
+const README_WIDTH = 830;
+
 /**
- * Rows of a comparison: the methods that have one picture share the first, each staged method has its own.
+ * Rows of a comparison, of four pictures at most: the methods that have one picture share the first rows, each staged method has its
+ * own.
  *
  * @param methods Names, or `all`.
  * @param initNoises Columns of the staged methods.
+ * @param own The model's own size, shown first, where the picture is larger.
  */
-export function comparisonRows(methods: readonly string[], initNoises: readonly number[]): Cell[][] {
+export function comparisonRows(
+  methods: readonly string[],
+  initNoises: readonly number[],
+  own?: Size,
+): Cell[][] {
   const named = methods.includes("all") ? METHODS : [...new Set(methods)] as MethodName[];
   const single = named.filter((method) => !STAGED.includes(method)).map((method): Cell => ({ method }));
   const staged = named.filter((method) => STAGED.includes(method))
     .map((method) => initNoises.map((initNoise): Cell => ({ method, initNoise })));
-  return single.length > 0 ? [single, ...staged] : staged;
+  if (own) single.unshift({ method: "direct", size: own });
+  return [single, ...staged].flatMap((row) =>
+    Array.from(
+      { length: Math.ceil(row.length / MOST_COLUMNS) },
+      (_, i) => row.slice(i * MOST_COLUMNS, (i + 1) * MOST_COLUMNS),
+    )
+  );
+}
+
+/** The size that the model was trained for in the picture's shape; undefined where the picture is no larger. */
+export function ownSize(
+  { width, height }: Size,
+  { defaults: { baseResolution: base }, space: { vaeFactor, patch } }: Pick<ModelInfo, "defaults" | "space">,
+): Size | undefined {
+  const unit = vaeFactor * patch;
+  const side = (pixels: number): number =>
+    Math.max(1, Math.round(pixels * base / Math.min(width, height) / unit)) * unit;
+  const own = { width: side(width), height: side(height) };
+  return own.width < width && own.height < height ? own : undefined;
+}
+
+/** What a plan launches, whatever its numbers of steps: plans of the same text run the same kernels. */
+function launches({ stages }: Plan, { cacheMode }: GenerateRequest): string {
+  // From a stage's second step on a cache decides which blocks run.
+  const counted = cacheMode === undefined ? 1 : 2;
+  return JSON.stringify(stages.map(({ width, height, grow, part, guided, steps }) => [
+    ...[
+      width,
+      height,
+      grow?.from,
+      grow?.upsampler,
+      grow?.highBand,
+      grow?.sharpen,
+      part?.kind,
+      !!guided,
+      Math.min(counted, steps.length),
+    ],
+    ...[steps.some((s) => s.unguided), steps.some((s) => !s.unguided), steps.some((s) => s.skipping)],
+  ]));
+}
+
+/** The shortest run that launches what a request's does: its stages with as few steps as can be. */
+function shortest(request: GenerateRequest, plan: (request: GenerateRequest) => Plan): GenerateRequest {
+  const whole = plan(request);
+  const most = Math.max(...whole.stages.map((stage) => stage.schedule.steps));
+  for (let steps = 1; steps < most && request.sigmas === undefined; steps++) {
+    const fewer = { ...request, steps };
+    try {
+      if (launches(plan(fewer), fewer) === launches(whole, request)) return fewer;
+    } catch (error) {
+      if (!(error instanceof LssgenError)) throw error;
+    }
+  }
+  return request;
+}
+
+/**
+ * Draws requests and clocks them. Before the first is clocked, all that they launch has run: drivers compile a kernel when it first runs,
+ * buffers are made and kernels tuned.
+ *
+ * @param plan Plans a request, or throws where it cannot be.
+ */
+export async function clocked<R>(
+  requests: readonly GenerateRequest[],
+  plan: (request: GenerateRequest) => Plan,
+  draw: (request: GenerateRequest) => Promise<R>,
+): Promise<{ made: R; ms: number }[]> {
+  // What cannot be drawn is refused before anything is.
+  const keys = requests.map((request) => launches(plan(request), request));
+  for (const [i, request] of requests.entries()) {
+    if (keys.indexOf(keys[i]) === i) await draw(shortest(request, plan));
+  }
+  const all: { made: R; ms: number }[] = [];
+  for (const request of requests) {
+    const began = performance.now();
+    const made = await draw(request);
+    all.push({ made, ms: performance.now() - began });
+  }
+  return all;
 }
 
 /** Bytes of a sheet at most: its pixels, paper and labels around each picture, a picture of noise in each. */
@@ -60,7 +153,7 @@ function sheetBytes(
   columns: number,
   rows: number,
 ): number {
-  return 3 * columns * (width + 64) * rows * (height + 128) + 2 ** 16;
+  return 3 * columns * (width + 64) * (rows + 1) * (height + 256) + 2 ** 16;
 }
 
 /** Runs the command. */
@@ -78,47 +171,53 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
     force: options.flag.force,
     endings: [".png"],
   });
-  const rows = comparisonRows(
-    options.texts.methods ?? DEFAULT_METHODS,
-    options.numbers.initNoises ?? DEFAULT_INIT_NOISES,
-  );
-  const cells = rows.flat();
+  const methods = options.texts.methods ?? DEFAULT_METHODS;
+  const noises = options.numbers.initNoises ?? DEFAULT_INIT_NOISES;
   const engine = toEngineChoice(options);
   const progress = startProgress(options, terminal);
   const made: { cell: Cell; image: GeneratedImage; ms: number }[] = [];
+  let rows: Cell[][];
   try {
-    const requestOf = (cell: Cell): GenerateRequest => ({ ...request, ...cell, count: 1 });
-    // One picture for nothing: drivers compile a kernel when it first runs, and a staged run needs all of them.
-    const first = requestOf(cells[cells.length - 1]);
-    const quiet = quietly(options, terminal);
-    const columns = Math.max(...rows.map((row) => row.length));
-    const { plan } = await plannedPicture(engine, quiet, first);
-    await checkOutput(output.next, {
-      bytes: sheetBytes(plan, columns, rows.length),
-      endings: [".png"],
+    const requestOf = ({ size, ...cell }: Cell): GenerateRequest => ({
+      ...request,
+      ...cell,
+      ...size,
+      count: 1,
     });
+    const first = requestOf(comparisonRows(methods, noises).flat().at(-1)!);
+    const quiet = quietly(options, terminal);
+    const { info, plan } = await plannedPicture(engine, quiet, first);
+    rows = comparisonRows(methods, noises, ownSize(plan, info));
+    const cells = rows.flat();
+    const columns = Math.max(...rows.map((row) => row.length));
+    // What cannot be drawn is refused before weights are read.
+    const known = {
+      ...info,
+      learnedUpsampler: info.learnedUpsampler || engine.upsamplerWeights !== undefined,
+    };
+    for (const cell of cells) planPicture(known, requestOf(cell));
+    await checkOutput(output.next, { bytes: sheetBytes(plan, columns, rows.length), endings: [".png"] });
     await using pipeline = await openPipeline(engine, quiet, progress.onProgress, first);
     const run = { signal: terminal.signal, onProgress: progress.onProgress };
-    const { images: { length } } = await pipeline.generate(first, run);
-    if (length > 1) {
+    const drawings = await clocked(cells.map(requestOf), (r) => pipeline.plan(r), async (r) => {
+      const { images } = await pipeline.generate(r, run);
+      if (images.length === 1) return images[0];
       throw new LssgenError(
         "bad_option",
-        `"${request.prompt}" names ${length} classes, a comparison shows one: give one`,
+        `"${request.prompt}" names ${images.length} classes, a comparison shows one: give one`,
       );
-    }
-    for (const cell of cells) {
-      const began = performance.now();
-      const { images } = await pipeline.generate(requestOf(cell), run);
-      made.push({ cell, image: images[0], ms: performance.now() - began });
-    }
+    });
+    made.push(...drawings.map(({ made: image, ms }, i) => ({ cell: cells[i], image, ms })));
   } finally {
     progress.end();
   }
-  const direct = made.find(({ cell }) => cell.method === "direct")?.ms;
-  const labelOf = ({ cell, ms }: typeof made[number]): string[] => [
-    cell.initNoise === undefined ? cell.method : `${cell.method} ${cell.initNoise}`,
-    duration(ms) + (direct && cell.method !== "direct" ? `  ${(direct / ms).toFixed(2)}x` : ""),
+  const direct = made.find(({ cell }) => cell.method === "direct" && !cell.size)?.ms;
+  const labelOf = ({ cell: { method, initNoise, size }, ms }: typeof made[number]): string[] => [
+    size ? `own ${size.width}x${size.height}` : initNoise === undefined ? method : `${method} ${initNoise}`,
+    duration(ms) + (direct && (method !== "direct" || size) ? `  ${(direct / ms).toFixed(2)}x` : ""),
   ];
+  const { width, height, seed, parameters } = made.at(-1)!.image;
+  const title = [request.prompt, `${width}x${height}, ${parameters.steps} steps, seed ${seed}`];
   const columns = Math.max(...rows.map((row) => row.length));
   const sheet = contactSheet(
     rows.flatMap((row) =>
@@ -129,12 +228,14 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
         return { picture: { width, height, channels: 3, data: rgb }, label: labelOf(done) };
       })
     ),
-    { columns },
+    { columns, title, shownWidth: README_WIDTH },
   );
   const path = await output.write(
     await encodePng(sheet, { Software: `LSSGen for WebGPU ${VERSION}`, Title: request.prompt }),
   );
-  const results = made.map(({ cell, image, ms }) => ({ ...cell, seed: image.seed, ms }));
+  const results = made.map(({ cell: { size: _, ...cell }, image: { width, height, seed }, ms }) => ({
+    ...{ ...cell, width, height, seed, ms },
+  }));
   if (options.flag.json) {
     terminal.print(JSON.stringify({ version: VERSION, file: path, results }));
   } else {

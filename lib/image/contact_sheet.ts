@@ -20,14 +20,20 @@ export interface SheetCell {
 export interface SheetLayout {
   /** Cells in a row, at least 1. */
   readonly columns: number;
-  /** Side of a letter's dot in pixels. Default 2. */
+  /** Side of a letter's dot in pixels. Default 2; more where the sheet is wider than `shownWidth`. */
   readonly textScale?: number;
+  /** Pixels across that the sheet is shown at where it is wider; letters grow so that they stay readable there. */
+  readonly shownWidth?: number;
+  /** Lines over the pictures, broken between words. */
+  readonly title?: readonly string[];
   /** Pixels of paper around each cell. Default 12. */
   readonly gap?: number;
 }
 
 const PAPER = 255;
 const INK = 32;
+/** Lines that one text of the title takes at most. */
+const MAX_LINES = 4;
 /** Most pixels of a sheet, what PNG readers commonly take. */
 const MAX_PIXELS = 1 << 28;
 
@@ -38,10 +44,10 @@ const MAX_PIXELS = 1 << 28;
  * 2^28 pixels.
  */
 export function contactSheet(cells: readonly SheetCell[], layout: SheetLayout): Picture {
-  const { columns, textScale = 2, gap = 12 } = layout;
+  const { columns, gap = 12, shownWidth = Infinity, title = [] } = layout;
   if (cells.length === 0) throw new LssgenError("bad_option", "Cannot compose a sheet of no pictures");
   for (
-    const [name, value, least] of [["columns", columns, 1], ["textScale", textScale, 1], [
+    const [name, value, least] of [["columns", columns, 1], ["textScale", layout.textScale ?? 1, 1], [
       "gap",
       gap,
       0,
@@ -55,13 +61,16 @@ export function contactSheet(cells: readonly SheetCell[], layout: SheetLayout): 
     }
   }
   const across = Math.min(columns, cells.length);
+  const cellWidth = Math.max(...cells.map(({ picture }) => picture.width));
+  const width = gap + across * (cellWidth + gap);
+  const textScale = layout.textScale ?? Math.max(2, Math.ceil(2 * width / shownWidth));
   const down = Math.ceil(cells.length / columns);
   const lineHeight = (GLYPH_HEIGHT + 2) * textScale;
-  const cellWidth = Math.max(...cells.map(({ picture }) => picture.width));
   const pictureHeight = Math.max(...cells.map(({ picture }) => picture.height));
   const cellHeight = pictureHeight + lineHeight * Math.max(...cells.map(({ label }) => label.length));
-  const width = gap + across * (cellWidth + gap);
-  const height = gap + down * (cellHeight + gap);
+  const lines = title.flatMap((line) => broken(line, width - 2 * gap, textScale));
+  const head = lines.length === 0 ? 0 : lines.length * lineHeight + gap;
+  const height = gap + head + down * (cellHeight + gap);
   if (width * height > MAX_PIXELS) {
     throw new LssgenError(
       "bad_option",
@@ -69,9 +78,10 @@ export function contactSheet(cells: readonly SheetCell[], layout: SheetLayout): 
     );
   }
   const sheet: Picture = { width, height, channels: 3, data: new Uint8Array(width * height * 3).fill(PAPER) };
+  lines.forEach((line, row) => drawText(sheet, line, gap, gap + row * lineHeight, textScale));
   cells.forEach(({ picture, label }, i) => {
     const left = gap + (i % columns) * (cellWidth + gap);
-    const top = gap + Math.floor(i / columns) * (cellHeight + gap);
+    const top = gap + head + Math.floor(i / columns) * (cellHeight + gap);
     const inset = (cellWidth - picture.width) >> 1;
     paste(sheet, picture, left + inset, top + ((pictureHeight - picture.height) >> 1));
     label.forEach((line, row) => {
@@ -98,8 +108,29 @@ function paste(sheet: Picture, picture: Picture, left: number, top: number): voi
   }
 }
 
+/** Letters that fit beside each other. */
+function roomFor(width: number, scale: number): number {
+  return Math.floor((width + scale) / ((GLYPH_WIDTH + 1) * scale));
+}
+
+/** A text in lines that fit, four at most. */
+function broken(text: string, width: number, scale: number): string[] {
+  const room = roomFor(width, scale);
+  const lines: string[] = [];
+  for (const word of text.split(/\s+/)) {
+    const last = lines.at(-1);
+    if (last !== undefined && Array.from(`${last} ${word}`).length <= room) {
+      lines[lines.length - 1] = `${last} ${word}`;
+    } else lines.push(word);
+  }
+  const shown = lines.length <= MAX_LINES
+    ? lines
+    : [...lines.slice(0, MAX_LINES - 1), lines.slice(MAX_LINES - 1).join(" ")];
+  return shown.map((line) => fitted(line, width, scale));
+}
+
 function fitted(line: string, cellWidth: number, scale: number): string {
-  const room = Math.floor((cellWidth + scale) / ((GLYPH_WIDTH + 1) * scale));
+  const room = roomFor(cellWidth, scale);
   const letters = Array.from(line);
   return letters.length <= room
     ? line

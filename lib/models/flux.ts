@@ -203,14 +203,14 @@ export class FluxTransformer {
   }
 
   /**
-   * Rotary table over text positions (all 0) and the picture's grid (0, y, x).
+   * Rotary table over text positions (all 0) and the picture's places (0, y, x).
    *
-   * @param T Text tokens. @param h Token rows. @param w Token columns.
-   * @returns cos, sin pairs, [T + h·w, head dim / 2, 2], row-major.
+   * @param T Text tokens. @param places Row and column of each of the picture's tokens: those of a whole grid, or some.
+   * @returns cos, sin pairs, [T + places, head dim / 2, 2], row-major.
    */
-  rope(T: number, h: number, w: number): Float32Array<ArrayBuffer> {
+  rope(T: number, places: readonly (readonly [y: number, x: number])[]): Float32Array<ArrayBuffer> {
     const ids: number[][] = Array.from({ length: T }, () => [0, 0, 0]);
-    for (let y = 0; y < h; y++) for (let x = 0; x < w; x++) ids.push([0, y, x]);
+    for (const [y, x] of places) ids.push([0, y, x]);
     return ropeTable(ids, this.config.axes_dims_rope, 10000);
   }
 

@@ -10,12 +10,14 @@
 import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { attention } from "../ops/attention.ts";
-import { activation, add } from "../ops/elementwise.ts";
+import { activation, add, combine } from "../ops/elementwise.ts";
 import { embedTokens, timestepProjection } from "../ops/embedding.ts";
 import { linear, type LinearWeights, type Matrix } from "../ops/linear.ts";
 import { layerNorm } from "../ops/norm.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import { qkNormRope, type QkNorms } from "../ops/qk_norm_rope.ts";
+import { gridPlaces, spreadTokens, takeTokens } from "../ops/token_sets.ts";
+import type { TokenSet } from "../scaling/tokens.ts";
 import { type Rows, rows, type Tensor } from "../tensor.ts";
 import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import { type BlockRun, EVERY_BLOCK } from "./first_block_cache.ts";
@@ -103,6 +105,8 @@ export interface Sd3Input {
   readonly skipLayers?: readonly number[];
   /** How the blocks run; by default all of them do. */
   readonly blocks?: BlockRun;
+  /** Tokens that the network sees, where those are not all. */
+  readonly tokens?: TokenSet;
 }
 
 /** SD3Transformer2DModel. */
@@ -152,7 +156,8 @@ export class Sd3Transformer {
     const p = config.patch_size;
     const [B, H, W] = input.latents.shape;
     const [h, w] = [H / p, W / p];
-    const S = h * w;
+    const { tokens } = input;
+    const S = tokens?.count ?? h * w;
     const T = input.encoderHiddenStates.shape[1];
     using scope = r.scope();
 
@@ -176,8 +181,9 @@ export class Sd3Transformer {
     const txt = rows(stream, 0, T);
     const img = rows(stream, T, S);
     linear(r, input.encoderHiddenStates, this.contextEmbedder, { into: txt });
-    const patches = linear(r, packLatents(r, input.latents, p), this.proj, { dtype: "f32" });
-    add(r, patches, this.cropPositions(r, B, h, w), { into: img });
+    const packed = tokens ? takeTokens(r, input.latents, tokens, p) : packLatents(r, input.latents, p);
+    const patches = linear(r, packed, this.proj, { dtype: "f32" });
+    add(r, patches, tokens ? this.positionsOf(r, B, tokens) : this.cropPositions(r, B, h, w), { into: img });
 
     const { skipLayers, blocks = EVERY_BLOCK } = input;
     const run = (block: JointBlock, i: number): void => {
@@ -190,11 +196,40 @@ export class Sd3Transformer {
     const m = linear(r, temb, this.normOut, { dtype: "f32" }); // scale, then shift
     const n = layerNorm(r, img, { eps: 1e-6, modulation: m, scaleAt: 0, shiftAt: D });
     const y = linear(r, n, this.projOut, { dtype: "f32" }); // [B, S, p·p·C], channel last
-    return scope.keep(unpackLatents(r, y, h, w, p, "channel_last"));
+    return scope.keep(
+      tokens
+        ? spreadTokens(r, y, tokens, h, w, p, "channel_last")
+        : unpackLatents(r, y, h, w, p, "channel_last"),
+    );
+  }
+
+  /** Rows of the stored table for some tokens; between two or four of them their mean. [B, count, D] */
+  private positionsOf(r: Recorder, B: number, { places, grid: [h, w] }: TokenSet): Tensor {
+    const corners = [Math.floor, Math.ceil].flatMap((y) => [Math.floor, Math.ceil].map((x) => ({ y, x })));
+    using scope = r.scope();
+    const parts = corners.map(({ y, x }) => {
+      const some = places.map(([row, column]): [number, number] => [
+        Math.min(h - 1, y(row)),
+        Math.min(w - 1, x(column)),
+      ]);
+      return { coef: 1 / 4, tensor: this.tableRows(r, B, h, w, some) };
+    });
+    return scope.keep(combine(r, parts));
   }
 
   /** The h × w window at the centre of the stored table, for each sample: [B, h·w, D]. */
   private cropPositions(r: Recorder, B: number, h: number, w: number): Tensor {
+    return this.tableRows(r, B, h, w, gridPlaces(h, w));
+  }
+
+  /** Places of that window, for each sample: [B, places, D]. */
+  private tableRows(
+    r: Recorder,
+    B: number,
+    h: number,
+    w: number,
+    some: readonly (readonly [y: number, x: number])[],
+  ): Tensor {
     const side = this.config.pos_embed_max_size;
     if (h > side || w > side) {
       throw new LssgenError(
@@ -206,11 +241,11 @@ export class Sd3Transformer {
     }
     const top = Math.floor((side - h) / 2);
     const left = Math.floor((side - w) / 2);
-    const places = Int32Array.from({ length: B * h * w }, (_, i) => {
-      const y = Math.floor(i / w) % h;
-      return (top + y) * side + left + i % w;
+    const ids = Int32Array.from({ length: B * some.length }, (_, i) => {
+      const [y, x] = some[i % some.length];
+      return (top + y) * side + left + x;
     });
-    return embedTokens(r, places, [B, h * w], this.positions);
+    return embedTokens(r, ids, [B, some.length], this.positions);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 
 import type { Recorder } from "../gpu/recorder.ts";
+import type { Spread } from "../scaling/tokens.ts";
 import type { Tensor } from "../tensor.ts";
 import { fold, rowsThatFit, windowOf } from "./window.ts";
 
@@ -57,6 +58,14 @@ export function separable(
   // One axis after the other: two small products instead of one of the product's size.
   const wide = withTaps(r, x, sameTaps(x.shape[1]), denseTaps(columns));
   return scope.keep(withTaps(r, wide, denseTaps(rows), sameTaps(columns.length)));
+}
+
+/** Sums of some rows: x [B, N, C] → [B, M, C] f32, row m being Σ weight · row `source` over the m-th pairs. */
+export function sparseRows(r: Recorder, x: Tensor, { pairs: data, K }: Spread): Tensor {
+  const [B, N, C] = x.shape;
+  const M = data.length / K / 2;
+  const out = withTaps(r, { ...x, shape: [B, 1, N, C] }, sameTaps(1), { data, K, N: M });
+  return { ...out, shape: [B, M, C] };
 }
 
 /** Every input position, weighted by a row of a matrix. */

@@ -311,11 +311,11 @@ async function decoded({ image, mask }: GenerateRequest): Promise<{ image?: Pict
 /** The network at each stage's first step of a kind; what it gives then stands for all others. */
 function onceAStage(denoise: Denoiser): Denoiser {
   const known = new Set<string>();
-  return (r, latents, step, stage): Tensor => {
+  return (r, latents, step, stage, tokens): Tensor => {
     const kind = `${stage.index} ${step.unguided ?? false} ${step.skipping ?? false}`;
     if (known.has(kind)) return r.tensor(latents.shape, "f32");
     known.add(kind);
-    return denoise(r, latents, step, stage);
+    return denoise(r, latents, step, stage, tokens);
   };
 }
 

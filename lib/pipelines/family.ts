@@ -12,6 +12,7 @@ import type { KernelList } from "../gpu/warm.ts";
 import type { FirstBlockCache } from "../models/first_block_cache.ts";
 import { Weights } from "../models/weights.ts";
 import { WeightStore } from "../residency/store.ts";
+import type { TokenSet } from "../scaling/tokens.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import { MOST_STEPS } from "../schedulers/config.ts";
 import { ENTRIES } from "../schedulers/entry.ts";
@@ -62,9 +63,16 @@ export interface PromptRequest {
 /**
  * The network with its conditioning bound: latents [1, h, w, C] f32, scaled as the step asks, → the output the
  * scheduler takes, guidance included, [1, h, w, C] f32. Tensors it keeps for a stage belong to the scope it is
- * called in.
+ * called in. `tokens` are those that the network sees, all without them; only families that {@linkcode ModelInfo.tokenSets} says
+ * take them.
  */
-export type Denoiser = (r: Recorder, latents: Tensor, step: Step, stage: StagePlan) => Tensor;
+export type Denoiser = (
+  r: Recorder,
+  latents: Tensor,
+  step: Step,
+  stage: StagePlan,
+  tokens?: TokenSet,
+) => Tensor;
 
 /** What the encoders made of a prompt. */
 export interface Encoded {

@@ -18,6 +18,8 @@ import {
 import type { FirstBlockCache } from "../models/first_block_cache.ts";
 import { t5Config } from "../models/t5.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
+import { gridPlaces, spreadTokens, takeTokens } from "../ops/token_sets.ts";
+import type { TokenSet } from "../scaling/tokens.ts";
 import { costOf, fluxFlops } from "../scaling/flops.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
@@ -92,6 +94,7 @@ export const flux: Family = {
       spectrum: Math.abs(vae.scaling_factor - 0.3611) < 1e-4 ? { a: 203.615, beta: 1.9155 } : undefined,
       embeddedGuidance: true,
       cachesBlocks: true,
+      tokenSets: true,
       prompts: 2,
       learnedUpsampler: index.components.has("upsampler"),
       cost: (calls) => costOf((h, w) => fluxFlops(config, h * w / 4, textTokens), calls, vae),
@@ -149,7 +152,7 @@ class FluxNetwork implements Network {
     const width = num_attention_heads * attention_head_dim;
     const limit = this.context.maxActivationBytes;
     const denoiser = (_prompt?: number, cache?: FirstBlockCache): Denoiser => {
-      let rope: { h: number; w: number; table: Tensor } | undefined;
+      let rope: { h: number; w: number; tokens?: TokenSet; table: Tensor } | undefined;
       let ahead: { stage: StagePlan; first: number; modulation: FluxModulation } | undefined;
       /** Of all samples in the steps from one of a stage on. */
       const modulationFrom = (r: Recorder, stage: StagePlan, first: number): FluxModulation => {
@@ -166,12 +169,14 @@ class FluxNetwork implements Network {
           pooledProjections,
         }, ahead?.modulation);
       };
-      return (r, latents, step, stage) => {
+      return (r, latents, step, stage, tokens) => {
         const [, H, W] = latents.shape;
         const [h, w] = [H / 2, W / 2];
-        if (rope?.h !== h || rope.w !== w) {
-          const table = transformer.rope(length, h, w);
-          rope = { h, w, table: r.upload([length + h * w, table.length / (length + h * w) / 2, 2], table) };
+        const count = tokens?.count ?? h * w;
+        if (rope?.h !== h || rope.w !== w || rope.tokens !== tokens) {
+          const table = transformer.rope(length, tokens?.places ?? gridPlaces(h, w));
+          const pairs = table.length / (length + count) / 2;
+          rope = { h, w, tokens, table: r.upload([length + count, pairs, 2], table) };
         }
         const now = stage.steps.indexOf(step);
         if (ahead?.stage !== stage || now < ahead.first || now >= ahead.first + STEPS_AHEAD) {
@@ -179,13 +184,13 @@ class FluxNetwork implements Network {
         }
         const { modulation, first } = ahead;
         using scope = r.scope();
-        const packed = packLatents(r, latents); // [1, h·w, 4C]
+        const packed = tokens ? takeTokens(r, latents, tokens) : packLatents(r, latents); // [1, count, 4C]
         const { table } = rope;
         const v = withGuidance(r, {
           calls,
           scale: request.trueCfgScale,
           off: step.unguided,
-          bytes: (length + h * w) * width * MLP_BYTES,
+          bytes: (length + count) * width * MLP_BYTES,
           limit,
         }, (samples) =>
           transformer.forward(r, {
@@ -195,7 +200,7 @@ class FluxNetwork implements Network {
             rope: table,
             blocks: cache?.call(stage.index, now, samples),
           }));
-        return scope.keep(unpackLatents(r, v, h, w));
+        return scope.keep(tokens ? spreadTokens(r, v, tokens, h, w, 2) : unpackLatents(r, v, h, w));
       };
     };
     // CLIP's vector sums up what fits: of a prompt that T5 reads too, only what T5 does not see is lost.

@@ -6,6 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { Recorder, Scope } from "../gpu/recorder.ts";
+import { edgesBySquare } from "../image/canny.ts";
 import type { Picture } from "../image/png.ts";
 import type { LatentUpsampler } from "../models/latent_upsampler.ts";
 import { combine, concatChannels, product } from "../ops/elementwise.ts";
@@ -15,6 +16,7 @@ import { TorchCpuGenerator, TorchCudaGenerator } from "../random_torch.ts";
 import type { Denoising } from "../scaling/lssgen.ts";
 import { growthMatrix, lowBandMatrix } from "../scaling/dct.ts";
 import { mixed, mixtureShare } from "../scaling/mixture.ts";
+import { type LatentGrid, TokenRun } from "../scaling/tokens.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Denoiser } from "./family.ts";
@@ -95,6 +97,8 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     scope.free(picture);
     return grown;
   };
+  const tokens = new TokenRun();
+  let begun = false;
   let further: { stage: number; tensor: Tensor } | undefined;
   /** What the network takes beside the latents, made once a stage. */
   const besides = async (kind: MaskInput, stage: StagePlan): Promise<Tensor> => {
@@ -149,7 +153,9 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     stepNoise: (step, stage) => draw(stage, step.index),
     async denoise(latents, step, stage) {
       const input = g.maskInput ? concatChannels(r, latents, await besides(g.maskInput, stage)) : latents;
-      const output = g.denoise(r, input, step, stage);
+      if (!begun) tokens.begin(stage);
+      begun = true;
+      const output = g.denoise(r, input, step, stage, tokens.set);
       if (input !== latents) scope.free(input);
       await r.pace();
       return output;
@@ -189,6 +195,25 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
         default:
           return resample(r, latents, h, w, upsampler);
       }
+    },
+    async regroup(left, noise, stage) {
+      const read = async (t: Tensor): Promise<LatentGrid> => {
+        const [, height, width] = t.shape;
+        return { height, width, channels, data: await r.read(t) };
+      };
+      const { latentHeight: h, latentWidth: w, part } = stage;
+      const [latents, x0, output] = [await read(left.latents), await read(left.x0), await read(left.output)];
+      let edges: Float64Array | undefined;
+      if (latents.height < h) {
+        const picture = await g.vae.decode(r, left.x0);
+        const [, height, width] = picture.shape;
+        edges = edgesBySquare(await r.read(picture), width, height, part!.patch * height / latents.height);
+        scope.free(picture);
+      }
+      return r.upload(
+        [1, h, w, channels],
+        tokens.grow({ latents, x0, output }, await r.read(noise), stage, edges),
+      );
     },
     highBand(noise, { latentHeight: h, latentWidth: w }, before) {
       const low = separable(

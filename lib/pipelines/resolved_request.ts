@@ -168,6 +168,19 @@ export function resolve(info: ModelInfo, request: GenerateRequest, learned: bool
     if (request[field] === undefined || method === of) continue;
     throw new LssgenError("bad_option", `${field} belongs to the method "${of}", not to "${method}"`);
   }
+  if (methodNamed(method).tokens && !info.tokenSets) {
+    throw new LssgenError(
+      "bad_option",
+      `The method "${method}" hands a transformer some of its tokens (FLUX, SD3), ${info.pipeline} cannot take them: take lssgen ` +
+        "or refine",
+    );
+  }
+  if (method === "ralu" && request.schedule !== undefined) {
+    throw new LssgenError(
+      "bad_option",
+      'The method "ralu" has its own noise levels: leave schedule (--schedule) out',
+    );
+  }
   const p: Resolved = {
     width: size?.width ?? d.width,
     height: size?.height ?? d.height,

@@ -101,6 +101,7 @@ export const stableDiffusion3: Family = {
       clipLayers: { own: 2, most: 2 },
       prompts: index.components.has("text_encoder_3") ? 3 : 2,
       learnedUpsampler: index.components.has("upsampler"),
+      tokenSets: true,
       skippableLayers: config.num_layers,
       cost: (calls, skipped) => {
         const kept = withoutLayers(config, skipped);
@@ -178,10 +179,11 @@ class Sd3Network implements Network {
     return {
       calls,
       warnings: warningsOf(warnings),
-      denoiser: (_prompt, cache) => (r, latents, step, stage) => {
+      denoiser: (_prompt, cache) => (r, latents, step, stage, tokens) => {
         using scope = r.scope();
         const [, h, w] = latents.shape;
-        const bytes = (h * w / patch_size ** 2 + text.rows) * inner * MLP_BYTES;
+        const count = tokens?.count ?? h * w / patch_size ** 2;
+        const bytes = (count + text.rows) * inner * MLP_BYTES;
         return scope.keep(
           withGuidance(
             r,
@@ -195,8 +197,9 @@ class Sd3Network implements Network {
                 encoderHiddenStates: text.of(r, samples),
                 pooledProjections: samplesOf(r, pooledProjections, samples),
                 timestep: samples.map(() => step.timestep),
+                tokens,
                 skipLayers: skips ? request.skipLayers?.layers : undefined,
-                blocks: cache?.call(stage.index, stage.steps.indexOf(step), samples),
+                blocks: skips ? undefined : cache?.call(stage.index, stage.steps.indexOf(step), samples),
               }),
           ),
         );

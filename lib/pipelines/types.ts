@@ -297,6 +297,8 @@ export interface ModelInfo {
   readonly nouns?: readonly string[];
   /** Prompts to try. From lssgen.json. */
   readonly examples?: readonly string[];
+  /** Whether the denoiser takes some of a picture's tokens alone, as the methods `jit` and `ralu` hand them over. */
+  readonly tokenSets?: boolean;
   /** Blocks of the denoiser, of which `skipLayers` may name some; absent where none can be left out. */
   readonly skippableLayers?: number;
   /** For denoisers made for inpainting: they see mask and picture, so nothing has to be put back in every step. */

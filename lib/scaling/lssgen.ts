@@ -27,6 +27,15 @@ export interface Denoising<L> {
   image?(stage: StagePlan): L | Promise<L>;
   /** `latents` where the mask asks for something new, `known` elsewhere; new latents. For inpainting. */
   inpaint?(latents: L, known: L, stage: StagePlan): L;
+  /**
+   * What a stage with tokens of its own begins with, from what the stage before left; new latents. It also chooses the tokens
+   * that {@linkcode denoise} then hands to the network. For `jit` and `ralu`.
+   */
+  regroup?(
+    left: { readonly latents: L; readonly x0: L; readonly output: L },
+    noise: L,
+    stage: StagePlan,
+  ): L | Promise<L>;
   /** Predicted clean latents with the coarse structure of the enlarged picture; new latents. For `diffusehigh`. */
   guide?(x0: L, stage: StagePlan): L | Promise<L>;
   /** Shows the predicted clean latents after a step; they are released afterwards. */
@@ -76,13 +85,21 @@ export function lssgen<L>(request: PlanRequest, model: Denoising<L>, options: Ru
  */
 export async function runPlan<L>(plan: Plan, model: Denoising<L>, options: RunOptions = {}): Promise<L> {
   const release = (latents: L): void => model.release?.(latents);
-  let latents: L | undefined; // of the stage before: what the next grows from
+  let left: Left<L> | undefined; // by the stage before: what the next grows from
   for (const stage of plan.stages) {
     checkSignal(options.signal, plan, stage, 0);
-    const start = await startStage(plan, stage, latents, model, release);
-    latents = await runStage(plan, stage, start, model, release, options);
+    const start = await startStage(plan, stage, left, model, release);
+    left = await runStage(plan, stage, start, model, release, options);
   }
-  return latents!;
+  return left!.latents;
+}
+
+/** What a stage leaves. */
+interface Left<L> {
+  /** After the last step, or the clean latents that it implied. */
+  readonly latents: L;
+  /** For a stage that chooses its tokens: clean latents and network's output of the last step. */
+  readonly last?: { readonly x0: L; readonly output: L };
 }
 
 /** What a stage begins with. */
@@ -96,7 +113,7 @@ interface Start<L> {
 async function startStage<L>(
   plan: Plan,
   stage: StagePlan,
-  before: L | undefined,
+  left: Left<L> | undefined,
   model: Denoising<L>,
   release: (latents: L) => void,
 ): Promise<Start<L>> {
@@ -107,7 +124,12 @@ async function startStage<L>(
   let latents: L;
   if (grow?.from === "image") {
     latents = model.combine([[grow.mix.signal, image!], [grow.mix.noise, noise]]);
-  } else if (grow && before !== undefined) {
+  } else if (grow && left?.last) {
+    const { latents: before, last: { x0, output } } = left;
+    latents = await model.regroup!({ latents: before, x0, output }, noise, stage);
+    for (const one of [before, x0, output]) release(one);
+  } else if (grow && left) {
+    const { latents: before } = left;
     const grown = await model.upsample(before, stage, grow.upsampler);
     release(before);
     const added = grow.highBand ? model.highBand!(noise, stage, plan.stages[stage.index - 1]) : noise;
@@ -130,7 +152,7 @@ async function runStage<L>(
   model: Denoising<L>,
   release: (latents: L) => void,
   { signal, onProgress, previewEvery }: RunOptions,
-): Promise<L> {
+): Promise<Left<L>> {
   let latents = start;
   const slots = new Map<number, L>();
   const report = (done: number, step: Step): void =>
@@ -145,7 +167,9 @@ async function runStage<L>(
       height: stage.height,
     });
   // The next stage may grow from the predicted clean latents instead of the last ones.
-  const leavesWithX0 = plan.stages[stage.index + 1]?.grow?.from === "x0";
+  const after = plan.stages[stage.index + 1];
+  const leavesWithX0 = after?.grow?.from === "x0";
+  let ended: Left<L>["last"];
 
   if (stage.steps.length > 0) report(0, stage.steps[0]);
   for (const [done, step] of stage.steps.entries()) {
@@ -170,8 +194,9 @@ async function runStage<L>(
       if (slots.has(slot)) release(slots.get(slot)!);
       slots.set(slot, value);
     }
+    if (last && after?.part) ended = { x0: at(step.x0), output };
+    else release(output);
     release(latents);
-    release(output);
     if (noise !== undefined) release(noise);
     latents = next;
     report(done + 1, step);
@@ -181,7 +206,7 @@ async function runStage<L>(
     release(known.image);
     release(known.noise);
   }
-  return latents;
+  return { latents, last: ended };
 }
 
 /** The network's output as it would have been, had it implied the guided clean latents: x0 = a·x + b·output. */

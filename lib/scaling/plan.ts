@@ -140,7 +140,13 @@ export function formatPlan(plan: Plan): string {
     `${stage.tokens}`,
     `${stage.steps.length} of ${stage.schedule.timesteps.length}`,
     stage.grow ? stage.grow.level.toFixed(3) : "noise",
-    stage.grow ? stage.grow.from === "image" ? "your picture" : grownBy(stage.grow) : "",
+    !stage.grow
+      ? ""
+      : stage.part
+      ? stage.part.kind === "anchors" ? "more anchors" : "split tokens"
+      : stage.grow.from === "image"
+      ? "your picture"
+      : grownBy(stage.grow),
     stage.flops === undefined ? "" : flopsText(stage.flops),
   ]);
   const table = [["stage", "size", "tokens", "steps", "from", "upsampler", "FLOPs"], ...rows];

@@ -16,6 +16,7 @@ import {
   type PlanRequest,
   type Size,
   type StagePlan,
+  type TokenPart,
   UPSAMPLERS,
 } from "./types.ts";
 
@@ -146,8 +147,13 @@ export function stageSchedule(r: PlanRequest, size: StageSize, steps: number, st
 }
 
 /** FLOPs of a step of a stage. */
-export function stepFlops(cost: CostModel, size: Pick<StageSize, "latentHeight" | "latentWidth">): number {
-  return cost.denoiserStep(size.latentHeight, size.latentWidth);
+export function stepFlops(
+  cost: CostModel,
+  { latentHeight, latentWidth, part }: Pick<StagePlan, "latentHeight" | "latentWidth" | "part">,
+): number {
+  return part
+    ? cost.denoiserStep(part.count * part.patch, part.patch)
+    : cost.denoiserStep(latentHeight, latentWidth);
 }
 
 /** A stage from its schedule. `end` leaves the schedule early. */
@@ -156,12 +162,18 @@ export function makeStage(
   index: number,
   size: StageSize,
   schedule: Schedule,
-  { begin = 0, end = schedule.timesteps.length, grow }: { begin?: number; end?: number; grow?: Growth } = {},
+  { begin = 0, end = schedule.timesteps.length, grow, part }: {
+    begin?: number;
+    end?: number;
+    grow?: Growth;
+    part?: TokenPart;
+  } = {},
 ): StagePlan {
   const steps = r.scheduler.steps(schedule, begin).slice(0, end - begin);
-  const flops = r.cost && stepFlops(r.cost, size) * steps.length;
+  const flops = r.cost && stepFlops(r.cost, { ...size, part }) * steps.length;
   const { initNoiseSigma } = schedule;
-  return { index, ...size, schedule, begin, steps, initNoiseSigma, grow, flops };
+  const tokens = part?.count ?? size.tokens;
+  return { index, ...size, tokens, schedule, begin, steps, initNoiseSigma, grow, ...part && { part }, flops };
 }
 
 /**

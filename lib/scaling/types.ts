@@ -69,6 +69,9 @@ export type MethodName =
   | "selflift"
   | "spectral"
   | "refine"
+  | "jit"
+  | "ralu"
+  | "bottleneck"
   | "stages";
 
 /** What is asked for. */
@@ -131,6 +134,28 @@ export interface Growth {
   readonly level: number;
 }
 
+/** The tokens that a transformer sees in a stage, where those are not all of the picture's grid, or were not before. */
+export type TokenPart =
+  & {
+    /** How many. */
+    readonly count: number;
+    /** Latents a token's side. */
+    readonly patch: number;
+  }
+  & ({
+    /** `jit`: some tokens in their places, the velocities of the others interpolated. */
+    readonly kind: "anchors";
+    /** Side of the squares that have an anchor each. */
+    readonly stride: number;
+  } | {
+    /** `ralu`: tokens of the grid of half the side beside those of the picture's own. */
+    readonly kind: "regions";
+    /** Tokens that become four at the stage's beginning. */
+    readonly split: number;
+    /** Ratio of the fresh noise to what the four share. */
+    readonly z: number;
+  });
+
 /** One stage: everything the walk needs, as data. */
 export interface StagePlan extends Size {
   /** Position, from 0. */
@@ -151,6 +176,8 @@ export interface StagePlan extends Size {
   readonly initNoiseSigma: number;
   /** Absent in a first stage of pure noise. */
   readonly grow?: Growth;
+  /** Tokens in each call, where they are chosen. */
+  readonly part?: TokenPart;
   /** Steps at the beginning whose predicted picture takes over the coarse structure of the enlarged one. */
   readonly guided?: number;
   /** Inpainting: what brings the user's picture to the noise level after each step. */
@@ -187,6 +214,8 @@ export interface Method {
   readonly name: MethodName;
   /** Its own noise level of later stages, where it has one apart from the model's. */
   readonly initNoise?: number;
+  /** It hands the network some of its tokens: for transformers that take any. */
+  readonly tokens?: boolean;
   /**
    * The stages, boundaries included, as data; {@linkcode Growth} says what happens between two.
    *

@@ -6,11 +6,14 @@
 
 import { LssgenError } from "../../errors.ts";
 import type { Method } from "../types.ts";
+import { bottleneck } from "./bottleneck.ts";
 import { diffuseHigh } from "./diffusehigh.ts";
 import { direct } from "./direct.ts";
 import { hiresFix } from "./hires_fix.ts";
+import { jit } from "./jit.ts";
 import { latentScaling } from "./lssgen.ts";
 import { megafusion } from "./megafusion.ts";
+import { ralu } from "./ralu.ts";
 import { refine } from "./refine.ts";
 import { selfCascade } from "./self_cascade.ts";
 import { selfLift } from "./selflift.ts";
@@ -26,10 +29,11 @@ export const METHODS: readonly Method[] = [
   diffuseHigh,
   hiresFix,
   selfLift,
+  bottleneck,
 ];
 
-/** Every method: also those that need a flow model, a sampler that goes through any noise level, or stages by hand. */
-export const ALL_METHODS: readonly Method[] = [...METHODS, spectral, refine, stagesByHand];
+/** Every method: also those that need a flow model or a transformer, a sampler that goes through any noise level, or stages by hand. */
+export const ALL_METHODS: readonly Method[] = [...METHODS, spectral, refine, jit, ralu, stagesByHand];
 
 /**
  * A method by its name.
