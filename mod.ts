@@ -41,6 +41,7 @@ export {
   type WeightSource,
 } from "./lib/model_files/model_files.ts";
 export {
+  type CacheMode,
   createPipeline,
   type Defaults,
   embeddedFolder,
@@ -55,6 +56,9 @@ export {
   type Pipeline,
   type PipelineOptions,
   planPicture,
+  type PresetName,
+  type Presets,
+  type PresetSettings,
   type PreviewKind,
   type Progress,
   readModelInfo,

@@ -26,6 +26,7 @@ export type CommandName =
   | "plan"
   | "inspect"
   | "compare"
+  | "tune-plan"
   | "serve"
   | "worker"
   | "queue"
@@ -63,6 +64,14 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
     examples: [
       `compare "a red apple" --size 512`,
       `compare "a red apple" --methods all --init-noises 0.6,0.8`,
+    ],
+  },
+  "tune-plan": {
+    summary: "measures which settings are worth their time with a model here, and stores presets",
+    words: `["prompt"]`,
+    examples: [
+      "tune-plan --size 512 --budget 3x",
+      "tune-plan --model ./FLUX.1-dev --prompts prompts.txt --methods lssgen,refine --out flux.json",
     ],
   },
   serve: {

@@ -43,6 +43,7 @@ import {
 } from "./request.ts";
 import type { EngineChoice } from "../parameters/engine_choice.ts";
 import { quantiseOnWorkers } from "./quantisers.ts";
+import { withPresetFile } from "./preset_file.ts";
 import type { Terminal } from "./terminal.ts";
 import { VERSION } from "../version.ts";
 
@@ -55,7 +56,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
     for (const note of await followedPaths(stored.engine, options, from!, onDisk)) terminal.note(`${note}\n`);
   }
   const request = {
-    ...toRequest(options, stored?.request),
+    ...await withPresetFile(options, toRequest(options, stored?.request)),
     image: await readPicture(engine.initImg, "--init-img"),
     mask: await readPicture(engine.mask, "--mask"),
   };

@@ -22,6 +22,7 @@ import { modelChoice } from "./request.ts";
 import { serve } from "./serve.ts";
 import { setThreads } from "./software_adapter.ts";
 import { type Command, printable, type Terminal } from "./terminal.ts";
+import { tunePlan } from "./tune_plan.ts";
 import { VERSION } from "../version.ts";
 
 const commands = (scale: LoadScale | undefined): Readonly<Record<CommandName, Command>> => ({
@@ -29,6 +30,7 @@ const commands = (scale: LoadScale | undefined): Readonly<Record<CommandName, Co
   plan,
   inspect,
   compare,
+  "tune-plan": tunePlan,
   serve: (options, terminal) => serve(options, terminal, scale),
   worker: scaleCommand(scale, ({ worker }, options, terminal) => worker(options, terminal)),
   queue: scaleCommand(scale, ({ queueCommand }, options, terminal) => queueCommand(options, terminal)),
@@ -37,7 +39,7 @@ const commands = (scale: LoadScale | undefined): Readonly<Record<CommandName, Co
 });
 
 /** Commands whose help depends on a model. */
-const DRAWS: readonly CommandName[] = ["generate", "plan", "compare", "serve"];
+const DRAWS: readonly CommandName[] = ["generate", "plan", "compare", "tune-plan", "serve"];
 
 /** Exit code of a run stopped by Ctrl-C, as shells have it (128 + SIGINT). */
 const EXIT_ABORTED = 130;

@@ -7,6 +7,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { LssgenError } from "../errors.ts";
+import { PRESET_NAMES } from "../pipelines/presets.ts";
 import { CACHE_MODES, RNGS } from "../pipelines/types.ts";
 import { MAX_SEED } from "../random.ts";
 import { WRITABLE_TYPES } from "../weights/quantise.ts";
@@ -76,10 +77,20 @@ export const METHODS: readonly MethodName[] = REGISTERED.map(({ name }) => name)
 const CHOSEN: readonly string[] = ALL_METHODS.map(({ name }) => name).filter((name) => name !== "stages");
 const MAKES: readonly CommandName[] = ["generate", "compare"];
 const PLANS: readonly CommandName[] = ["generate", "plan", "compare"];
-const LOADS: readonly CommandName[] = ["generate", "compare", "serve"];
-const PRINTS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "download", "queue"];
+const LOADS: readonly CommandName[] = ["generate", "compare", "tune-plan", "serve"];
+const PRINTS: readonly CommandName[] = [
+  "generate",
+  "plan",
+  "inspect",
+  "compare",
+  "tune-plan",
+  "download",
+  "queue",
+];
+/** What a picture is, apart from how it is drawn. */
+const SHOWS: readonly CommandName[] = ["generate", "plan", "compare", "tune-plan"];
 const QUEUES: readonly CommandName[] = ["serve", "worker", "queue"];
-const OPENS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "serve"];
+const OPENS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "tune-plan", "serve"];
 const ALL = Object.keys(COMMANDS) as CommandName[];
 
 /** Every option of every command, by purpose, in the order of the help. To add one: a row here. */
@@ -91,7 +102,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       type: "text",
       value: "TEXT",
       help: "what to draw; the same as the words without a dash",
-      commands: PLANS,
+      commands: SHOWS,
     },
     {
       name: "negative-prompt",
@@ -256,7 +267,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       max: 16384,
       fallback: "the model's",
       help: "picture width in pixels",
-      commands: PLANS,
+      commands: SHOWS,
     },
     {
       name: "height",
@@ -266,7 +277,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       max: 16384,
       fallback: "the model's",
       help: "picture height in pixels",
-      commands: PLANS,
+      commands: SHOWS,
     },
     {
       name: "size",
@@ -274,7 +285,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       min: 16,
       max: 16384,
       help: "width and height in one",
-      commands: PLANS,
+      commands: SHOWS,
     },
     {
       name: "count",
@@ -294,7 +305,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       max: MAX_SEED,
       fallback: "42",
       help: "seed of the noise; -1 draws one",
-      commands: MAKES,
+      commands: [...MAKES, "tune-plan"],
     },
     {
       name: "rng",
@@ -313,7 +324,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       max: 1000,
       fallback: "the model's",
       help: "denoising steps of a stage at full size",
-      commands: PLANS,
+      commands: SHOWS,
     },
     {
       name: "cfg-scale",
@@ -322,7 +333,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       max: 100,
       fallback: "1, off",
       help: "classifier-free guidance scale, two denoiser calls a step",
-      commands: PLANS,
+      commands: SHOWS,
     },
     {
       name: "guidance",
@@ -331,7 +342,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       max: 100,
       fallback: "the model's",
       help: "guidance strength (distilled guidance for FLUX.1 dev)",
-      commands: PLANS,
+      commands: SHOWS,
     },
     {
       name: "guidance-start",
@@ -413,7 +424,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       known: (text) => samplerNamed(text) !== undefined || scheduleNamed(text) !== undefined,
       fallback: "the model's",
       help: "sampler in place of the model's own; A1111's and ComfyUI's names go too",
-      commands: PLANS,
+      commands: SHOWS,
     },
     {
       name: "schedule",
@@ -422,7 +433,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       known: (text) => scheduleNamed(text) !== undefined,
       fallback: "the model's",
       help: "how the noise levels are spaced",
-      commands: PLANS,
+      commands: SHOWS,
     },
     {
       name: "sigmas",
@@ -437,6 +448,47 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
   ],
   "Growing from a smaller picture": [
     {
+      name: "preset",
+      type: "choice",
+      choices: PRESET_NAMES,
+      fallback: "none",
+      help: "settings that go together, the model's own or those of --presets",
+      commands: ["generate", "plan"],
+    },
+    {
+      name: "presets",
+      type: "text",
+      value: "FILE",
+      fallback: "the model's",
+      help: "presets that tune-plan has stored, for --preset",
+      commands: ["generate", "plan"],
+    },
+    {
+      name: "prompts",
+      type: "text",
+      value: "FILE",
+      fallback: "four of its own",
+      help: "prompts to measure with, one a line",
+      commands: ["tune-plan"],
+    },
+    {
+      name: "budget",
+      type: "text",
+      value: "N",
+      fallback: "3x",
+      help: "how many times faster than direct the preset fast shall be",
+      commands: ["tune-plan"],
+    },
+    {
+      name: "reference-steps",
+      type: "integer",
+      min: 1,
+      max: 1000,
+      fallback: "twice the steps",
+      help: "steps of the direct picture that others are compared with",
+      commands: ["tune-plan"],
+    },
+    {
       name: "method",
       type: "choice",
       choices: CHOSEN,
@@ -449,9 +501,9 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       type: "texts",
       choices: [...CHOSEN, "all"],
       value: "A,B",
-      fallback: "direct,lssgen",
+      fallback: "direct,lssgen; tune-plan: all",
       help: "methods to compare, or all",
-      commands: ["compare"],
+      commands: ["compare", "tune-plan"],
     },
     {
       name: "min-resolution",
@@ -487,7 +539,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       choices: UPSAMPLERS,
       fallback: "learned",
       help: "what enlarges the latents between stages",
-      commands: PLANS,
+      commands: SHOWS,
     },
     {
       name: "upsampler-weights",
@@ -585,14 +637,14 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       help: `type of matrices, quantised as they are read: ${
         WRITABLE_TYPES.map((type) => type.toLowerCase()).join(", ")
       }`,
-      commands: ["convert", "generate", "plan", "compare", "serve"],
+      commands: ["convert", "generate", "plan", "compare", "tune-plan", "serve"],
     },
     {
       name: "tensor-type-rules",
       type: "text",
       value: "RULES",
       help: 'other types by name, REGEX=TYPE with commas between: "attn=q8_0,vae=f16"',
-      commands: ["convert", "generate", "plan", "compare", "serve"],
+      commands: ["convert", "generate", "plan", "compare", "tune-plan", "serve"],
     },
   ],
   "What is fetched": [
@@ -635,18 +687,18 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       also: ["-o", "--output"],
       type: "text",
       value: "FILE|DIR",
-      fallback: "output.png, compare.png, else the next free number",
+      fallback: "output.png, compare.png, presets.json, else the next free number",
       help:
         "file to write, .png, .jpg or .webp, all with the parameters inside; out_%03d.png and a folder number pictures, " +
         "otherwise --count makes NAME_2.png …; `convert` writes .gguf or .safetensors",
-      commands: [...MAKES, "convert"],
+      commands: [...MAKES, "convert", "tune-plan"],
     },
     {
       name: "force",
       type: "flag",
       fallback: "off",
       help: "overwrites files that are there",
-      commands: [...MAKES, "convert"],
+      commands: [...MAKES, "convert", "tune-plan"],
     },
     {
       name: "output-begin-idx",
@@ -723,7 +775,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       negatable: true,
       fallback: "where a part would take more than 512 MiB in 16 bits",
       help: "GGUF, FP8 and --type weights stay so on the GPU: less memory, some of the speed",
-      commands: ["generate", "plan", "compare", "serve"],
+      commands: ["generate", "plan", "compare", "tune-plan", "serve"],
     },
     {
       name: "max-activation",

@@ -14,11 +14,12 @@ import type { FolderSource } from "../weights/bytes.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
 import { bytesOfMib, modelChoice, toEngineChoice, toRequest, weightOptions } from "./request.ts";
+import { withPresetFile } from "./preset_file.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Runs the command. */
 export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
-  const request = toRequest(options);
+  const request = await withPresetFile(options, toRequest(options));
   const { model: folder = embeddedFolder() } = await openModel(modelChoice(options), terminal, {
     headersOnly: true,
   });

@@ -12,6 +12,7 @@ import { scheduleNamed } from "../schedulers/registry.ts";
 import { loraSpec } from "../parameters/lora_tags.ts";
 import { promptWords } from "./commands.ts";
 import type { EngineChoice } from "../parameters/engine_choice.ts";
+import { PRESET_SETTINGS } from "../pipelines/presets.ts";
 import { optionNamed, type Parsed } from "./options.ts";
 import { readStored, type StoredParameters } from "../parameters/stored.ts";
 
@@ -68,6 +69,7 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     guidance: number.guidance,
     trueCfgScale: number.cfgScale,
     seed: number.seed === -1 ? randomSeed() : number.seed,
+    preset: text.preset as GenerateRequest["preset"],
     method: text.method as GenerateRequest["method"],
     minResolution: number.minResolution,
     initNoise: number.initNoise,
@@ -107,6 +109,8 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
   if (given.cacheMode || given.cacheThreshold !== undefined) {
     delete kept.cacheMode, delete kept.cacheThreshold;
   }
+  // A preset takes the place of all that it may say.
+  if (given.preset) { for (const key of PRESET_SETTINGS) delete kept[key]; }
   if (given.method || given.stages) {
     delete kept.stages, delete kept.refineSteps, delete kept.spectralDelta;
     if (given.stages) delete kept.method;

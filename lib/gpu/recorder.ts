@@ -349,6 +349,7 @@ export class Recorder {
     this.launch(kernel, d, this.sizes());
   }
 
+  /** The buffer of sizes, made when it is first needed. */
   private sizes(): GPUBuffer {
     return this.sizesBuffer ??= this.device.memory.allocator.buffer(
       { size: 16 * SLOTS, usage: 0x100 | 0x80 }, // INDIRECT | STORAGE
@@ -356,7 +357,11 @@ export class Recorder {
     );
   }
 
-  /** @param sizes Where the GPU finds the launch's size, in its slot; else it is `d.groups`. */
+  /**
+   * Records a launch in the open command buffer.
+   *
+   * @param sizes Where the GPU finds the launch's size, in its slot; else it is `d.groups`.
+   */
   private launch(kernel: Kernel, d: Dispatch, sizes?: GPUBuffer): void {
     const [x, y = 1, z = 1] = d.groups;
     const base = this.slot * SLOT / 4;

@@ -22,7 +22,9 @@ export interface StoredParameters {
 type Stored = "string" | "number" | "boolean" | "numbers" | "strings";
 
 /** Fields of a request that are restored, with their types. */
-const REQUEST: Readonly<Record<Exclude<keyof GenerateRequest, "count" | "image" | "mask">, Stored>> = {
+const REQUEST: Readonly<
+  Record<Exclude<keyof GenerateRequest, "count" | "image" | "mask" | "preset">, Stored>
+> = {
   prompt: "string",
   prompt2: "string",
   prompt3: "string",

@@ -48,6 +48,7 @@ const REQUEST: Readonly<Record<keyof GenerateRequest, Kind>> = {
   guidance: "a number",
   trueCfgScale: "a number",
   seed: "a number",
+  preset: "a text",
   method: "a text",
   minResolution: "a number",
   initNoise: "a number",

@@ -27,6 +27,7 @@ import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, MOST, readConfig } from "../weights/model_folder.ts";
 import { retyped, type Retyping } from "../weights/retyped.ts";
 import { checkQuantization } from "../weights/scales.ts";
+import { readPresets } from "./presets.ts";
 import { type Residency, streamingOf } from "./residency.ts";
 import type { GenerateRequest, ModelInfo, PipelineOptions, Progress } from "./types.ts";
 
@@ -375,6 +376,7 @@ export async function ownSettings(
         factors: Array.from({ length: info.latentChannels }, (_, i) => factors.slice(3 * i, 3 * i + 3)),
       }
       : undefined,
+    presets: c.has("presets") ? readPresets(c.json.presets, `${c.name}, presets`) : info.presets,
     spectrum: beta > 0 ? { a, beta } : info.spectrum,
     defaults: {
       ...d,

@@ -15,6 +15,7 @@ import { type LoraTag, readPrompt } from "../text/prompt_syntax.ts";
 import { checkTypes } from "./checked_options.ts";
 import type { PromptRequest } from "./family.ts";
 import { noLearnedUpsampler } from "./latents.ts";
+import { withPreset } from "./presets.ts";
 import { checkPicture, pictureWarnings, startingSize } from "./pictures.ts";
 import { skipLayersOf } from "./skip_layers.ts";
 import { CACHE_MODES, type GenerateRequest, type ModelInfo, type Rng, RNGS } from "./types.ts";
@@ -27,8 +28,9 @@ const DEFAULT_STRENGTH = 0.75;
  *
  * @throws {LssgenError} `bad_option`, naming the option.
  */
-export function planPicture(info: ModelInfo, request: Omit<GenerateRequest, "prompt">): Plan {
-  checkTypes(request);
+export function planPicture(info: ModelInfo, asked: Omit<GenerateRequest, "prompt">): Plan {
+  checkTypes(asked);
+  const request = withPreset(info, asked);
   const p = resolve(info, { prompt: "", ...request }, info.learnedUpsampler);
   const free = p.image !== undefined && (request.width === undefined || request.height === undefined);
   const scheduler = createScheduler(schedulerConfig(info.scheduler, p));
@@ -147,8 +149,9 @@ const METHOD_OPTIONS = [
 ] as const;
 
 /** Fills in the model's defaults and checks what the plan does not. */
-export function resolve(info: ModelInfo, request: GenerateRequest, learned: boolean): Resolved {
-  checkTypes(request);
+export function resolve(info: ModelInfo, asked: GenerateRequest, learned: boolean): Resolved {
+  checkTypes(asked);
+  const request = withPreset(info, asked);
   if (typeof request.prompt !== "string") {
     throw new LssgenError("bad_option", "The request has no prompt, expected a text");
   }

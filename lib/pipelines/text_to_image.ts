@@ -29,6 +29,7 @@ import type { ModelInfo, ModelSource, Pipeline, PipelineOptions } from "./types.
 export { embeddedFolder } from "./embedded_model.ts";
 export { planPicture } from "./resolved_request.ts";
 export type {
+  CacheMode,
   Defaults,
   GeneratedImage,
   GenerateOptions,
@@ -40,6 +41,9 @@ export type {
   ModelSource,
   Pipeline,
   PipelineOptions,
+  PresetName,
+  Presets,
+  PresetSettings,
   PreviewKind,
   Progress,
   RgbPicture,

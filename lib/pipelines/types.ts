@@ -69,6 +69,8 @@ export interface GenerateRequest {
    * Default 0, so that a program gives the same picture twice.
    */
   readonly seed?: number;
+  /** Settings of the model's that go together, from the best to the fastest; what the request says beside them counts first. */
+  readonly preset?: PresetName;
   /** How the picture grows to its size. Default `lssgen`, and `stages` where those are given. */
   readonly method?: MethodName;
   /** Shorter side of the first stage, in pixels. */
@@ -137,6 +139,29 @@ export interface GenerateRequest {
 
 /** What a denoiser for inpainting takes beside its latents: the mask by latents (UNets), or by pixels (FLUX.1 Fill). */
 export type MaskInput = "latents" | "pixels";
+
+/** Names of presets, from the best to the fastest. */
+export type PresetName = "quality" | "balanced" | "fast";
+
+/** Settings that a preset may have. */
+export type PresetSettings = Pick<
+  GenerateRequest,
+  | "method"
+  | "steps"
+  | "minResolution"
+  | "initNoise"
+  | "upsampler"
+  | "shortenSteps"
+  | "entry"
+  | "stages"
+  | "refineSteps"
+  | "spectralDelta"
+  | "cacheMode"
+  | "cacheThreshold"
+>;
+
+/** Presets by name. */
+export type Presets = Readonly<Partial<Record<PresetName, PresetSettings>>>;
 
 /** How work of earlier steps is used again. */
 export type CacheMode = "none" | "first-block";
@@ -281,6 +306,8 @@ export interface ModelInfo {
   readonly defaults: Defaults;
   /** Whether guidance is an input of the network rather than a second call. */
   readonly embeddedGuidance: boolean;
+  /** Its own presets, over its family's. From lssgen.json. */
+  readonly presets?: Presets;
   /** Whether steps can skip blocks (`cacheMode`): a transformer's output is its residual stream, a UNet's is not. */
   readonly cachesBlocks?: boolean;
   /** Prompts it can read apart from each other: FLUX and SDXL 2, SD3 with T5 3, and 0 where it draws classes. */

@@ -1,0 +1,330 @@
+/**
+ * `tune-plan`: which methods, steps and noise levels are worth their time with a model on this machine, measured, and presets of
+ * the best.
+ *
+ * @module
+ */
+
+import { AbortedError, LssgenError } from "../errors.ts";
+import { psnr, sharpness, ssim } from "../image/likeness.ts";
+import type { Picture } from "../image/png.ts";
+import { parseJson } from "../json.ts";
+import {
+  nameOf,
+  paretoFront,
+  type Point,
+  presetsFrom,
+  spreadOf,
+  type Trial,
+  trialsFor,
+  withoutOwn,
+} from "../pipelines/plan_search.ts";
+import { PRESET_NAMES } from "../pipelines/presets.ts";
+import type { GenerateRequest, Pipeline } from "../pipelines/types.ts";
+import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
+import type { Plan } from "../scaling/types.ts";
+import { VERSION } from "../version.ts";
+import { fileSource } from "./files.ts";
+import { openPipeline, quietly, startProgress } from "./generate.ts";
+import { readBytes } from "./input.ts";
+import { openModel } from "./model.ts";
+import type { Parsed } from "./options.ts";
+import { checkOutput, writeWhole } from "./output.ts";
+import { paretoPlot } from "./pareto_plot.ts";
+import { duration } from "./progress.ts";
+import { toEngineChoice, toRequest } from "./request.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** Prompts without `--prompts` and without words: things, a place, a person, letters. */
+const PROMPTS: readonly string[] = [
+  "a red apple on a table",
+  "a lighthouse at dusk",
+  "a portrait of an old sailor",
+  "a shop sign that says OPEN",
+];
+/** The same for models that draw classes. */
+const CLASSES: readonly string[] = ["1", "207", "388", "817"];
+/** The most prompts of a file. */
+const MOST_PROMPTS = 1000;
+/** Steps of the reference, as often as the model's own. */
+const REFERENCE_TIMES = 2;
+const WARM_STEPS = 4;
+const FALLBACK_BUDGET = 3;
+const BOUNDS = { characters: 1 << 24, depth: 8 };
+
+/** One trial of one prompt. */
+interface Measured {
+  readonly seconds: number;
+  readonly ssim: number;
+  /** `null` in JSON: pictures that are equal. */
+  readonly psnr: number | null;
+  readonly sharpness: number;
+  /** Share of the network's calls that skipped blocks. */
+  readonly skipped?: number;
+}
+
+/** What the file holds: presets, and what they were chosen from, so that a run goes on where it was stopped. */
+interface Results {
+  /** What must be the same for measurements to be comparable. */
+  readonly of: Readonly<Record<string, unknown>>;
+  /** By prompt, by trial. */
+  readonly measured: Record<string, Record<string, Measured>>;
+}
+
+/** "3x", "3×", "3" → 3. */
+function budgetOf(text: string | undefined): number {
+  if (text === undefined) return FALLBACK_BUDGET;
+  const match = /^(\d+(?:\.\d+)?)\s*[x×]?$/i.exec(text.trim());
+  const budget = Number(match?.[1]);
+  if (budget > 1 && budget <= 100) return budget;
+  throw new LssgenError(
+    "bad_option",
+    `Option --budget is "${text}", expected how many times faster than direct the fast preset shall be, above 1 to 100: 3x`,
+  );
+}
+
+async function promptsOf(options: Parsed, prompt: string, classes: boolean): Promise<readonly string[]> {
+  const path = options.text.prompts;
+  if (path === undefined) return prompt !== "" ? [prompt] : classes ? CLASSES : PROMPTS;
+  if (prompt !== "") {
+    throw new LssgenError("bad_option", "Prompts are given twice, as words and as --prompts: keep one");
+  }
+  const text = new TextDecoder().decode(await readBytes(path, "--prompts"));
+  const lines = text.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "");
+  if (lines.length > 0 && lines.length <= MOST_PROMPTS) return lines;
+  throw new LssgenError(
+    "bad_file",
+    `"${path}" (--prompts) holds ${lines.length} prompts, expected 1 to ${MOST_PROMPTS}, one a line`,
+  );
+}
+
+/** Measurements of an earlier run that go with this one. */
+async function resumed(path: string, of: Results["of"], force: boolean): Promise<Results> {
+  const fresh: Results = { of, measured: {} };
+  const file = await fileSource(path);
+  if (!file || force) return fresh;
+  const refused = (what: string): LssgenError =>
+    new LssgenError("bad_file", `"${path}" (--out) ${what}; --force begins anew, --out takes another name`);
+  let stored: { tuned?: Partial<Results> };
+  try {
+    stored = parseJson(
+      path,
+      new TextDecoder().decode(await readBytes(path, "--out")),
+      BOUNDS,
+    ) as typeof stored;
+  } catch (cause) {
+    if (cause instanceof LssgenError) throw cause;
+    throw refused("is no JSON");
+  }
+  const { tuned } = stored ?? {};
+  if (typeof tuned?.of !== "object" || typeof tuned.measured !== "object") {
+    throw refused("holds no measurements of tune-plan");
+  }
+  const differs = Object.keys({ ...of, ...tuned.of }).filter((key) =>
+    JSON.stringify(of[key]) !== JSON.stringify(tuned.of![key])
+  );
+  if (differs.length > 0) throw refused(`was measured with another ${differs.join(", ")}`);
+  for (const trials of Object.values(tuned.measured ?? {})) {
+    for (const one of Object.values(trials)) {
+      const ok = [one?.seconds, one?.ssim, one?.sharpness].every(Number.isFinite);
+      if (!ok) throw refused("holds a measurement that is none");
+    }
+  }
+  return { of, measured: tuned.measured! };
+}
+
+/** What a plan launches first: sizes and how they grow. A trial that has something new is run once before it is clocked. */
+function newKernels(plan: Plan, trial: Trial): string[] {
+  const { cacheThreshold = 0 } = trial.settings;
+  return plan.stages.map(({ width, height, grow }) =>
+    `${width}×${height} ${grow?.upsampler ?? ""} ${grow?.highBand ?? ""} ${cacheThreshold > 0}`
+  );
+}
+
+/** Runs the command. */
+export async function tunePlan(options: Parsed, terminal: Terminal): Promise<void> {
+  const { prompt, ...rest } = toRequest(options);
+  const budget = budgetOf(options.text.budget);
+  const engine = toEngineChoice(options);
+  const quiet = quietly(options, terminal);
+  const info = await readModelInfo((await openModel(engine, quiet)).model);
+  const picture = {
+    ...rest,
+    width: rest.width ?? info.defaults.width,
+    height: rest.height ?? info.defaults.height,
+  };
+  const prompts = await promptsOf(options, prompt, info.prompts === 0);
+  const own = engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true };
+  const trials = trialsFor(own, picture, options.texts.methods);
+  const most = picture.steps ?? info.defaults.steps;
+  const reference = {
+    ...picture,
+    method: "direct",
+    steps: options.number.referenceSteps ?? REFERENCE_TIMES * most,
+  } as const;
+  const plan = planPicture(own, reference);
+  if (plan.stages.some(({ steps }) => steps.some(({ next }) => next.noise))) {
+    throw new LssgenError(
+      "bad_option",
+      "The sampler draws noise in each step, so no picture comes near a reference: --sampling-method euler, or another without noise",
+    );
+  }
+  const path = options.text.out ?? "presets.json";
+  const plot = path.replace(/(\.json)?$/i, ".svg");
+  await checkOutput(path, { bytes: 1 << 20, endings: [".json"] });
+  const { width, height, seed, guidance, trueCfgScale, scheduler, schedule } = picture;
+  const drawn = { steps: most, width, height, seed, guidance, trueCfgScale, scheduler, schedule };
+  const of = JSON.parse(JSON.stringify({
+    model: info.name,
+    pipeline: info.pipeline,
+    ...drawn,
+    reference: reference.steps,
+    dtype: engine.dtype,
+    version: VERSION,
+  }));
+  const results = await resumed(path, of, options.flag.force ?? false);
+  const points = (): Point[] => pointsOf(trials, Object.values(results.measured));
+  const store = async (): Promise<void> => {
+    const measured = points();
+    const presets = measured.length > 0 && measured[0].name === trials[0].name
+      ? presetsFrom(measured, budget)
+      : {};
+    const text = JSON.stringify({ presets, tuned: results }, null, 1);
+    await writeWhole(path, new TextEncoder().encode(`${text}\n`));
+  };
+
+  const missing = prompts.flatMap((text) => trials.filter(({ name }) => !results.measured[text]?.[name]));
+  if (missing.length > 0) {
+    quiet.note(
+      `${info.name}, ${width}×${height}: ${trials.length} trials of ${prompts.length} prompts, ${missing.length} to measure; ` +
+        `stopped with Ctrl-C, the same command goes on\n` +
+        `Quality is SSIM and PSNR to a direct picture of ${reference.steps} steps with the same seed. Methods that begin on a ` +
+        `smaller grid draw another picture of the prompt and score low for that alone: compare them with each other\n`,
+    );
+    const progress = startProgress(options, terminal);
+    try {
+      const first = { ...reference, prompt: prompts[0] };
+      await using pipeline = await openPipeline(engine, quiet, progress.onProgress, first);
+      const bench = new Bench(pipeline, terminal.signal);
+      for (const text of prompts) {
+        const measured = results.measured[text] ??= {};
+        const left = trials.filter(({ name }) => !measured[name]);
+        if (left.length === 0) continue;
+        const ideal = await bench.reference({ ...reference, prompt: text });
+        for (const trial of left) {
+          const request = { ...withoutOwn(picture, trial.settings), prompt: text };
+          const { seconds, image, skipped } = await bench.clocked(request, trial);
+          const distance = psnr(image, ideal);
+          measured[trial.name] = {
+            seconds,
+            ssim: ssim(image, ideal),
+            psnr: Number.isFinite(distance) ? distance : null,
+            sharpness: sharpness(image) / sharpness(ideal),
+            skipped,
+          };
+          await store();
+          progress.clear();
+          quiet.note(
+            `${text.slice(0, 24).padEnd(24)}  ${trial.name.padEnd(32)} ${
+              duration(seconds * 1000).padStart(8)
+            }  SSIM ${measured[trial.name].ssim.toFixed(3)}\n`,
+          );
+        }
+      }
+    } finally {
+      progress.end();
+    }
+  }
+  await store();
+  const done = points();
+  const title =
+    `${info.name}, ${width}×${height}, ${prompts.length} prompts, reference ${reference.steps} steps`;
+  await writeWhole(plot, new TextEncoder().encode(paretoPlot(done, title)));
+  const presets = presetsFrom(done, budget);
+  if (options.flag.json) {
+    terminal.print(JSON.stringify({ version: VERSION, file: path, plot, presets, points: done }));
+    return;
+  }
+  for (const line of table(done)) terminal.print(line);
+  for (const name of PRESET_NAMES) {
+    const settings = presets[name];
+    terminal.print(`${name.padEnd(9)} ${settings ? nameOf(settings) : "nothing was fast enough"}`);
+  }
+  terminal.print(`${path}, ${plot}: cli.ts "a prompt" --preset fast --presets ${path}`);
+}
+
+/** Draws and clocks. */
+class Bench {
+  private readonly warm = new Set<string>();
+
+  constructor(private readonly pipeline: Pipeline, private readonly signal: AbortSignal) {}
+
+  async reference(request: GenerateRequest): Promise<Picture> {
+    const { image } = await this.draw(request);
+    return image;
+  }
+
+  /** A trial's time, text encoding included, once its kernels have run: drivers compile a kernel when it first runs. */
+  async clocked(
+    request: GenerateRequest,
+    trial: Trial,
+  ): Promise<{ seconds: number; image: Picture; skipped?: number }> {
+    const parts = newKernels(this.pipeline.plan(request), trial);
+    // A few steps will do: kernels depend on sizes and on how latents grow.
+    const brief = request.steps === undefined
+      ? request
+      : { ...request, steps: Math.min(request.steps, WARM_STEPS) };
+    if (parts.some((part) => !this.warm.has(part))) await this.draw(brief);
+    for (const part of parts) this.warm.add(part);
+    return await this.draw(request);
+  }
+
+  private async draw(
+    request: GenerateRequest,
+  ): Promise<{ seconds: number; image: Picture; skipped?: number }> {
+    if (this.signal.aborted) throw new AbortedError();
+    const began = performance.now();
+    const { images } = await this.pipeline.generate({ ...request, count: 1 }, { signal: this.signal });
+    const seconds = (performance.now() - began) / 1000;
+    const [{ width, height, rgb, cached }] = images;
+    const skipped = cached && cached.skipped / cached.calls;
+    return { seconds, image: { width, height, channels: 3, data: rgb }, skipped };
+  }
+}
+
+/** Means of the trials over the prompts that have measured all of them; of those that some have not, over what there is. */
+function pointsOf(
+  trials: readonly Trial[],
+  measured: readonly Readonly<Record<string, Measured>>[],
+): Point[] {
+  return trials.flatMap(({ name, settings }): Point[] => {
+    const all = measured.flatMap((prompt) => Object.hasOwn(prompt, name) ? [prompt[name]] : []);
+    if (all.length === 0) return [];
+    return [{
+      name,
+      settings,
+      seconds: spreadOf(all.map(({ seconds }) => seconds)),
+      ssim: spreadOf(all.map(({ ssim }) => ssim)),
+      psnr: spreadOf(all.map(({ psnr }) => psnr ?? Infinity)),
+      sharpness: spreadOf(all.map(({ sharpness }) => sharpness)),
+    }];
+  });
+}
+
+/** The points as a table, those of the front marked. */
+function table(points: readonly Point[]): string[] {
+  const front = new Set(paretoFront(points));
+  const whole = points[0].seconds.mean;
+  const rows = [...points].sort((a, b) => a.seconds.mean - b.seconds.mean).map((p) => [
+    front.has(p) ? "*" : "",
+    p.name,
+    `${p.seconds.mean.toFixed(2)} (${p.seconds.least.toFixed(2)}–${p.seconds.most.toFixed(2)})`,
+    `${(whole / p.seconds.mean).toFixed(2)}x`,
+    `${p.ssim.mean.toFixed(3)} (${p.ssim.least.toFixed(3)}–${p.ssim.most.toFixed(3)})`,
+    p.psnr.mean.toFixed(1),
+    p.sharpness.mean.toFixed(2),
+  ]);
+  const all = [["", "trial", "seconds", "faster", "SSIM", "PSNR", "sharpness"], ...rows];
+  const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
+  return all.map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd());
+}

@@ -1,0 +1,180 @@
+/**
+ * The search for the fastest way to a picture: what is tried, which trials nothing beats, and which become presets.
+ *
+ * @module
+ */
+
+import { LssgenError } from "../errors.ts";
+import { planPicture } from "./resolved_request.ts";
+import type { GenerateRequest, ModelInfo, PresetName, Presets, PresetSettings } from "./types.ts";
+
+/** Settings to try. */
+export interface Trial {
+  /** Tells it from others. */
+  readonly name: string;
+  readonly settings: PresetSettings;
+  /** FLOPs of the denoiser, nothing skipped. */
+  readonly flops: number;
+}
+
+/** Shares of the steps that a direct picture, and the cheaper methods, are drawn with. */
+const STEP_SHARES = [1, 0.7, 0.5, 0.35, 0.25];
+/** Thresholds of cached steps: diffusers' own and what ParaAttention shows, and twice that. */
+const THRESHOLDS = [0.05, 0.1, 0.2];
+/** LSSGen's noise levels beside the model's own: the paper's range. */
+const NOISES = [0.6, 0.75];
+/** `refine`: MrFlow's noise level, and twice that. */
+const REFINE_NOISES = [0.12, 0.25];
+
+/**
+ * What is tried for a picture: methods, noise levels, steps of stages and thresholds that the model takes, nothing that costs
+ * more than a direct picture with all steps. The first is that one.
+ *
+ * @param picture Size, guidance and sampler; its steps are the most.
+ * @param methods Only these; `direct` always is among them.
+ * @throws {LssgenError} As a direct picture will.
+ */
+export function trialsFor(
+  info: ModelInfo,
+  picture: Omit<GenerateRequest, "prompt">,
+  methods?: readonly string[],
+): Trial[] {
+  const steps = picture.steps ?? info.defaults.steps;
+  const some = [...new Set(STEP_SHARES.map((share) => Math.max(1, Math.round(share * steps))))];
+  const few = some.slice(0, 3);
+  const shorter = Math.min(picture.width ?? info.defaults.width, picture.height ?? info.defaults.height);
+  const noises = [...new Set([info.defaults.initNoise, ...NOISES])];
+  const half = Math.floor(shorter / 2);
+  const settings: PresetSettings[] = [
+    ...some.map((steps) => ({ method: "direct", steps }) as const),
+    ...THRESHOLDS.map((cacheThreshold) => ({ method: "direct", steps, cacheThreshold }) as const),
+    ...noises.flatMap((initNoise) => few.map((steps) => ({ method: "lssgen", steps, initNoise }) as const)),
+    ...THRESHOLDS.slice(1).map((cacheThreshold) => ({ method: "lssgen", steps, cacheThreshold }) as const),
+    ...[0.01, 0.05].flatMap((spectralDelta) =>
+      few.map((steps) => ({ method: "spectral", steps, spectralDelta }) as const)
+    ),
+    ...few.map((steps) => ({ method: "selflift", steps, minResolution: half }) as const),
+    ...REFINE_NOISES.flatMap((initNoise) =>
+      few.flatMap((steps) =>
+        [1, 2].map((refineSteps) =>
+          ({ method: "refine", steps, minResolution: half, initNoise, refineSteps }) as const
+        )
+      )
+    ),
+    // Steps of each stage by themselves: all small, some large.
+    ...[0.4, 0.6, 0.75].map((level) =>
+      ({
+        method: "stages",
+        stages: `${half}:${steps},${shorter}@${level}:${Math.max(2, Math.round(steps / 2))}`,
+      }) as const
+    ),
+  ];
+  // Stages by hand are LSSGen's with steps of their own.
+  const wanted = (method: string): boolean =>
+    !methods || methods.includes("all") || method === "direct" ||
+    methods.includes(method === "stages" ? "lssgen" : method);
+  const trials = new Map<string, Trial>();
+  for (const one of settings) {
+    const { method = "lssgen" } = one;
+    if (!wanted(method)) continue;
+    try {
+      const plan = planPicture(info, withoutOwn(picture, one));
+      const name = nameOf(one);
+      // One stage only: the direct picture once more.
+      const other = method === "direct" || plan.stages.length > 1;
+      if (trials.size === 0 || (other && (plan.speedup ?? 1) >= 1)) {
+        trials.set(name, { name, settings: one, flops: plan.flops ?? NaN });
+      }
+    } catch (error) {
+      // Not for this model, its sampler or this size.
+      if (!(error instanceof LssgenError && error.code === "bad_option") || trials.size === 0) throw error;
+    }
+  }
+  return [...trials.values()];
+}
+
+/** The picture with a trial's settings in place of its own. */
+export function withoutOwn<R extends Omit<GenerateRequest, "prompt">>(
+  picture: R,
+  settings: PresetSettings,
+): R {
+  return { ...picture, steps: undefined, ...settings };
+}
+
+/** `refine 12 steps, σ 0.12, +1`: settings for people. */
+export function nameOf(settings: PresetSettings): string {
+  const { method = "lssgen", stages, steps, initNoise, refineSteps, spectralDelta, cacheThreshold } =
+    settings;
+  return [
+    stages === undefined ? `${method}${steps === undefined ? "" : ` ${steps}`}` : `stages ${stages}`,
+    refineSteps === undefined ? "" : `+${refineSteps}`,
+    initNoise === undefined ? "" : `σ ${initNoise}`,
+    spectralDelta === undefined ? "" : `δ ${spectralDelta}`,
+    cacheThreshold === undefined ? "" : `cache ${cacheThreshold}`,
+  ].filter((part) => part !== "").join(" ");
+}
+
+/** A trial as it was measured: means over the prompts, with the least and the most. */
+export interface Point {
+  readonly name: string;
+  readonly settings: PresetSettings;
+  readonly seconds: Spread;
+  /** Structural similarity to the reference. */
+  readonly ssim: Spread;
+  /** PSNR to the reference, dB. */
+  readonly psnr: Spread;
+  /** Sharpness, the reference's is 1. */
+  readonly sharpness: Spread;
+}
+
+/** Mean, least and most. */
+export interface Spread {
+  readonly mean: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** The spread of some numbers, at least one. */
+export function spreadOf(values: readonly number[]): Spread {
+  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
+  return { mean, least: Math.min(...values), most: Math.max(...values) };
+}
+
+/** Below this share of the reference's sharpness a picture is blurred, whatever else it is like. */
+const SHARP_ENOUGH = 0.85;
+
+/** Points that no other beats in both time and similarity, from the fastest on. Blurred ones are none. */
+export function paretoFront(points: readonly Point[]): Point[] {
+  const sharp = points.filter(({ sharpness }) => sharpness.mean >= SHARP_ENOUGH);
+  return sharp
+    .filter((a) =>
+      !sharp.some((b) =>
+        b !== a && b.seconds.mean <= a.seconds.mean && b.ssim.mean >= a.ssim.mean &&
+        (b.seconds.mean < a.seconds.mean || b.ssim.mean > a.ssim.mean)
+      )
+    )
+    .sort((a, b) => a.seconds.mean - b.seconds.mean);
+}
+
+/**
+ * The presets of a front: of the trials that are fast enough, the one most like the reference. `fast` is `budget` times as fast as
+ * the first point, `balanced` the square root of that, `quality` no slower than it.
+ *
+ * @param points The first is the direct picture with all steps.
+ * @param budget Above 1.
+ */
+export function presetsFrom(points: readonly Point[], budget: number): Presets {
+  const front = paretoFront(points);
+  const whole = points[0].seconds.mean;
+  const wanted: readonly (readonly [PresetName, number])[] = [
+    ["quality", whole],
+    ["balanced", whole / Math.sqrt(budget)],
+    ["fast", whole / budget],
+  ];
+  return Object.fromEntries(wanted.flatMap(([name, most]) => {
+    const within = front.filter(({ seconds }) => seconds.mean <= most);
+    // The front rises with time: the last is the best.
+    const best = within.at(-1);
+    return best ? [[name, best.settings]] : [];
+  }));
+}
