@@ -65,6 +65,13 @@ export {
   type RgbPicture,
   type Rng,
 } from "./lib/pipelines/text_to_image.ts";
+export {
+  openUpscaler,
+  type PictureUpscaler,
+  type UpscaleOptions,
+  type UpscalerOptions,
+} from "./lib/pipelines/upscaling.ts";
+export type { UpscalerKind } from "./lib/weights/names/upscaler.ts";
 export { combineArrays, type Denoising, lssgen, runPlan } from "./lib/scaling/lssgen.ts";
 export { formatPlan, planStages } from "./lib/scaling/plan.ts";
 export * from "./lib/scaling/types.ts";

@@ -45,6 +45,7 @@ const PARAMETERS: Readonly<Record<keyof JobParameters, Kind>> = {
   guidanceEnd: [0, 1],
   skipLayers: "numbers",
   cacheMode: "word",
+  preset: "word",
   cacheThreshold: [0, 1e9],
   slgScale: [0, 100],
   skipLayerStart: [0, 1],

@@ -64,13 +64,12 @@ Deno.test("other programs' words for drawing and serving are our commands", () =
 
 Deno.test("other programs' commands that we have not are refused, with what to do instead", () => {
   const cases: [string[], string][] = [
-    [["upscale", "photo.png"], "--size"],
-    [["upscale"], "--size"],
+    [["mflux-upscale", "a.png"], "`upscale PICTURE --upscale-model FILE`"],
     [["vid_gen", "a cat"], "videos"],
     [["metadata", "a.png"], "`inspect`"],
     [["server", "--port", "80"], "`serve`"],
     [["--mode", "vid_gen", "a cat"], "videos"],
-    [["--mode", "upscale"], "There is no command `upscale`"],
+    [["--mode", "metadata"], "There is no command `metadata`"],
     [["--mode", "img_gne", "a cat"], "did you mean img_gen?"],
   ];
   for (const [args, words] of cases) assertStringIncludes(refusal(...args), words);

@@ -85,7 +85,7 @@ Deno.test("an option that changes nothing is accepted and said, and its value is
 Deno.test("options that we have not are refused by their name, with what to do", () => {
   const cases: [string[], string][] = [
     [["--control-net", "c.safetensors"], "ControlNet"],
-    [["--upscale-model", "esrgan.pth"], "--size N"],
+    [["--realesrgan-models-path", "models"], "--upscale-model FILE"],
     [["--control_net=c"], "ControlNet"],
     [["--rng", "std_default"], "philox"],
     [["--rng", "cdua"], "did you mean"],

@@ -30,6 +30,7 @@ export type CommandName =
   | "serve"
   | "worker"
   | "queue"
+  | "upscale"
   | "convert"
   | "download";
 
@@ -95,6 +96,14 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
       "queue cancel 3f9a01c27d44 --queue redis://10.0.0.5:6379",
     ],
   },
+  upscale: {
+    summary: "enlarge pictures by an ESRGAN network",
+    words: "PICTURE…",
+    examples: [
+      "upscale photo.jpg --upscale-model RealESRGAN_x4plus.safetensors --out large.png",
+      "upscale apple.png --upscale-model realesr-animevideov3.safetensors --upscale-repeats 2",
+    ],
+  },
   convert: {
     summary: "weights in another type or format, or a model in one file; needs no GPU",
     words: "IN…",
@@ -123,9 +132,6 @@ type Meaning = CommandName | { readonly instead: string };
 const DRAW: Meaning = { instead: "`generate` draws a picture" };
 const SHOW: Meaning = { instead: "`inspect` shows what a model holds" };
 const TIME: Meaning = { instead: "`compare` times methods, `deno task bench` kernels" };
-const ENLARGE: Meaning = {
-  instead: "pictures are not enlarged; `generate --size N` draws larger ones, from --init-img too",
-};
 const DESCRIBE: Meaning = { instead: "pictures are not described" };
 const VIDEO: Meaning = { instead: "videos are not supported" };
 
@@ -143,7 +149,6 @@ const FOREIGN: Readonly<Record<string, Meaning>> = {
   webui: "serve",
   server: { instead: "`serve` starts the server" },
   inpaint: { instead: "`generate --init-img PNG --mask PNG` does that" },
-  upscale: ENLARGE,
   quantize: "convert",
   quantise: "convert",
   merge: { instead: "models are not merged; --lora applies LoRAs, `convert` puts parts into one file" },
@@ -159,11 +164,13 @@ const FOREIGN: Readonly<Record<string, Meaning>> = {
   txt2vid: VIDEO,
   adetailer: { instead: "faces are not redrawn; `generate --init-img PNG --mask PNG` redraws a part" },
   finetune: { instead: "models are not trained here" },
-  upscale_image: ENLARGE,
+  upscale_image: "upscale",
   "generate-image": "generate",
   "mflux-generate": "generate",
   "mflux-save": "convert",
-  "mflux-upscale": ENLARGE,
+  "mflux-upscale": {
+    instead: "`upscale PICTURE --upscale-model FILE` enlarges by ESRGAN, not by FLUX's ControlNet",
+  },
   "sd-cli": "generate",
   "sd-server": "serve",
   "launch.py": "serve",
@@ -232,11 +239,13 @@ export function commandOf(args: readonly string[]): CommandLine {
     ? undefined
     : foreignMode(word);
   if (meant) return { command: meant, rest };
-  // stable-diffusion.cpp's command is an option: `-M convert -m in -o out`.
-  const mode = args.findIndex((arg, i) =>
-    arg === "--mode=convert" || (/^(-M|--mode)$/.test(arg) && args[i + 1] === "convert")
-  );
-  if (mode >= 0) return { command: "convert", rest: args.toSpliced(mode, args[mode].includes("=") ? 1 : 2) };
+  // stable-diffusion.cpp's command is an option: `-M convert -m in -o out`, `-M upscale -i in -o out`.
+  for (const command of ["convert", "upscale"] as const) {
+    const mode = args.findIndex((arg, i) =>
+      arg === `--mode=${command}` || (/^(-M|--mode)$/.test(arg) && args[i + 1] === command)
+    );
+    if (mode >= 0) return { command, rest: args.toSpliced(mode, args[mode].includes("=") ? 1 : 2) };
+  }
   const near = misspelt(lower);
   if (near) {
     throw new LssgenError(

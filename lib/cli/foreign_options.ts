@@ -50,8 +50,7 @@ const VIDEO = "videos are not drawn";
 const LLM = "models with a language model as text encoder are not supported";
 const REFERENCE =
   "reference pictures (Kontext, Qwen Image Edit) are not supported; --init-img begins with a picture";
-const UPSCALER =
-  "pictures are not enlarged by ESRGAN; `--size N` draws larger ones in stages, `--init-img PNG --size N` from a picture";
+const UPSCALER = "the network is named by its file: `--upscale-model FILE`, a safetensors file";
 const HIRES =
   "`--method hires-fix --size LAST --min-resolution FIRST --init-noise STRENGTH` is the second pass here";
 const CACHE = "the one cache of steps here is --cache-mode first-block with --cache-threshold X";
@@ -184,10 +183,9 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
   { of: "stable-diffusion.cpp", names: "--embd-dir", value: true, instead: EMBEDDINGS },
   {
     of: "stable-diffusion.cpp",
-    names:
-      "--upscale-model --upscale-repeats --upscale-tile-size --hires-upscalers-dir --hires-upscale-tile-size",
+    names: "--hires-upscalers-dir --hires-upscale-tile-size",
     value: true,
-    instead: UPSCALER,
+    instead: HIRES,
   },
   { of: "stable-diffusion.cpp", names: "--hires", instead: HIRES },
   {

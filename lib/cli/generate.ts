@@ -17,6 +17,7 @@ import type {
   GenerateResult,
   ModelInfo,
   Pipeline,
+  PipelineOptions,
   Progress,
 } from "../pipelines/text_to_image.ts";
 import { firstSeed } from "../random.ts";
@@ -45,6 +46,7 @@ import type { EngineChoice } from "../parameters/engine_choice.ts";
 import { quantiseOnWorkers } from "./quantisers.ts";
 import { withPresetFile } from "./preset_file.ts";
 import type { Terminal } from "./terminal.ts";
+import { Enlarging } from "./enlarging.ts";
 import { VERSION } from "../version.ts";
 
 /** Runs the command. */
@@ -78,9 +80,21 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   const quiet = quietly(options, terminal);
   const { info, plan } = await plannedPicture(engine, quiet, request);
   const { warnings, width, height } = plan;
+  for (const option of UPSCALE_OPTIONS) {
+    if (engine.upscaleModel !== undefined || engine[option] === undefined) continue;
+    throw new LssgenError(
+      "bad_option",
+      `${optionOf(option)} says how --upscale-model enlarges, which is not given`,
+    );
+  }
+  using enlarging = engine.upscaleModel === undefined || engine.upscaleRepeats === 0
+    ? undefined
+    : await Enlarging.open(engine, quiet, "");
+  enlarging?.check(plan);
+  const { scale = 1 } = enlarging ?? {};
   if (options.flag.verbose) terminal.note(`${info.name} (${info.pipeline})\n${formatPlan(plan)}\n`);
   // A picture of noise is as large as its pixels.
-  const bytes = 3 * width * height + 2 ** 16;
+  const bytes = 3 * width * height * scale ** 2 + 2 ** 16;
   await checkOutput(output.next, { bytes });
   const preview = previewPath(options);
   if (preview) await checkOutput(preview, { bytes, option: "--preview-path", endings: [".png"] });
@@ -91,7 +105,13 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   const { settled, ...watch } = previewing(options, progress.onProgress, quiet);
   const report: unknown[] = [];
   try {
-    await using pipeline = await openPipeline(engine, quiet, progress.onProgress, request);
+    // Drawing leaves room for the network that enlarges.
+    const room = enlarging && {
+      device: enlarging.device,
+      ...engine.maxVram !== undefined &&
+        { maxVramBytes: Math.max(1, bytesOfMib(engine.maxVram)! - enlarging.leastBytes) },
+    };
+    await using pipeline = await openPipeline(engine, quiet, progress.onProgress, request, room);
     const loadMs = performance.now() - started;
     let made = 0;
     for (let i = 0; i < count; i++) {
@@ -108,8 +128,15 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       const drawn = performance.now();
       made += result.images.length;
       const files: string[] = [];
+      let enlargingMs = 0;
       for (const image of result.images) {
+        const began = performance.now();
+        const picture = { width: image.width, height: image.height, channels: 3, data: image.rgb } as const;
+        const large = await enlarging?.enlarge(picture, terminal.signal, progress.onProgress);
+        enlarging?.rest();
+        enlargingMs += performance.now() - began;
         const file = await pictureFile(image, engine, {
+          ...large && { enlarged: { picture: large, scale } },
           embeddedGuidance: info.embeddedGuidance,
           folder: workingFolder(),
           scheduler: info.scheduler,
@@ -118,7 +145,8 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
         });
         files.push(await output.write(file));
       }
-      const write = { phase: "write", ms: performance.now() - drawn };
+      const write = { phase: "write", ms: performance.now() - drawn - enlargingMs };
+      const upscaled = enlarging ? [{ phase: "upscale", ms: enlargingMs }] : [];
       progress.clear();
       const later = result.warnings.filter((warning) => !warnings.includes(warning));
       if (!options.flag.quiet && i === 0) {
@@ -127,21 +155,21 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
       // Of the first picture from the process's beginning: its modules and the model's configs are "start".
       const totalMs = performance.now() - (i === 0 ? 0 : began);
       const before = i === 0 ? [{ phase: "start", ms: started }, { phase: "load", ms: loadMs }] : [];
-      const timings = [...before, ...result.timings, write];
+      const timings = [...before, ...result.timings, ...upscaled, write];
       for (const [k, path] of files.entries()) {
         const image = result.images[k];
         if (options.flag.json) {
           report.push({
             file: path,
-            width: image.width,
-            height: image.height,
+            width: scale * image.width,
+            height: scale * image.height,
             parameters: image.parameters,
             cached: image.cached,
             timings,
             totalMs,
           });
         } else {
-          terminal.print(closingLine(path, image, timings, totalMs));
+          terminal.print(closingLine(path, image, scale, timings, totalMs));
         }
       }
     }
@@ -151,8 +179,16 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   if (options.flag.json) terminal.print(JSON.stringify({ version: VERSION, images: report }));
 }
 
+/** Settings of `--upscale-model`. */
+const UPSCALE_OPTIONS = ["upscaleRepeats", "upscaleTileSize", "upscaleTileMargin"] as const;
+
+/** An option's spelling, by its key. */
+function optionOf(key: string): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
 /** Undefined where it may not be known. */
-function workingFolder(): string | undefined {
+export function workingFolder(): string | undefined {
   if (!granted({ name: "read", path: "." })) return undefined;
   try {
     return Deno.cwd();
@@ -268,6 +304,7 @@ export async function openPipeline(
   terminal: Terminal,
   onProgress: ((event: Progress) => void) | undefined,
   firstPicture?: GenerateRequest,
+  more: Pick<PipelineOptions, "device" | "maxVramBytes"> = {},
 ): Promise<Pipeline> {
   const { model, tinyVae } = await openModel(engine, terminal);
   return await createPipeline(model, {
@@ -292,20 +329,22 @@ export async function openPipeline(
     signal: terminal.signal,
     onProgress,
     firstPicture,
+    ...more,
   });
 }
 
 /** `apple.png: 512×512, seed 42, 12.3 s (load 1.20 s, denoise 9.10 s, …)`. */
 function closingLine(
   path: string,
-  image: GeneratedImage,
+  { width, height, seed, cached }: GeneratedImage,
+  scale: number,
   timings: GenerateResult["timings"],
   totalMs: number,
 ): string {
   const phases = timings.map(({ phase, ms }) => `${phase} ${duration(ms)}`).join(", ");
-  const { skipped, calls } = image.cached ?? { skipped: 0, calls: 0 };
-  const cached = calls > 0 ? `, blocks skipped in ${skipped} of ${calls} calls` : "";
-  return `${path}: ${image.width}×${image.height}, seed ${image.seed}, ${
+  const { skipped, calls } = cached ?? { skipped: 0, calls: 0 };
+  const skips = calls > 0 ? `, blocks skipped in ${skipped} of ${calls} calls` : "";
+  return `${path}: ${scale * width}×${scale * height}, seed ${seed}, ${
     duration(totalMs)
-  } (${phases})${cached}`;
+  } (${phases})${skips}`;
 }

@@ -20,6 +20,7 @@ import { plan } from "./plan.ts";
 import { type LoadScale, scaleCommand } from "./scale_entry.ts";
 import { modelChoice } from "./request.ts";
 import { serve } from "./serve.ts";
+import { upscale } from "./upscale.ts";
 import { setThreads } from "./software_adapter.ts";
 import { type Command, printable, type Terminal } from "./terminal.ts";
 import { tunePlan } from "./tune_plan.ts";
@@ -34,6 +35,7 @@ const commands = (scale: LoadScale | undefined): Readonly<Record<CommandName, Co
   serve: (options, terminal) => serve(options, terminal, scale),
   worker: scaleCommand(scale, ({ worker }, options, terminal) => worker(options, terminal)),
   queue: scaleCommand(scale, ({ queueCommand }, options, terminal) => queueCommand(options, terminal)),
+  upscale,
   convert,
   download,
 });

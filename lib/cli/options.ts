@@ -9,6 +9,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { LssgenError } from "../errors.ts";
 import { PRESET_NAMES } from "../pipelines/presets.ts";
 import { CACHE_MODES, RNGS } from "../pipelines/types.ts";
+import { MOST_REPEATS, TILE_MARGIN, TILE_SIDES } from "../pipelines/upscaling.ts";
 import { MAX_SEED } from "../random.ts";
 import { WRITABLE_TYPES } from "../weights/quantise.ts";
 import { ALL_METHODS, METHODS as REGISTERED } from "../scaling/methods/registry.ts";
@@ -84,11 +85,13 @@ const PRINTS: readonly CommandName[] = [
   "inspect",
   "compare",
   "tune-plan",
+  "upscale",
   "download",
   "queue",
 ];
 /** What a picture is, apart from how it is drawn. */
 const SHOWS: readonly CommandName[] = ["generate", "plan", "compare", "tune-plan"];
+const ENLARGES: readonly CommandName[] = ["generate", "upscale"];
 const QUEUES: readonly CommandName[] = ["serve", "worker", "queue"];
 const OPENS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "tune-plan", "serve"];
 const ALL = Object.keys(COMMANDS) as CommandName[];
@@ -600,8 +603,8 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       value: "PICTURE",
       fallback: "none",
       help:
-        "image-to-image: the PNG, JPEG, WebP, GIF or BMP to begin with; without a size the result has its size",
-      commands: ["generate"],
+        "image-to-image: the PNG, JPEG, WebP, GIF or BMP to begin with; without a size the result has its size; `upscale`: the one to enlarge",
+      commands: ["generate", "upscale"],
     },
     {
       name: "strength",
@@ -627,6 +630,43 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       help:
         "make a picture again from the parameters stored in it (PNG, JPEG or WebP); other options change them",
       commands: ["generate"],
+    },
+  ],
+  "Enlarging the result": [
+    {
+      name: "upscale-model",
+      type: "text",
+      value: "FILE",
+      fallback: "none",
+      help: "safetensors file of an ESRGAN or Real-ESRGAN network, which enlarges the finished picture",
+      commands: ENLARGES,
+    },
+    {
+      name: "upscale-repeats",
+      type: "integer",
+      min: 0,
+      max: MOST_REPEATS,
+      fallback: "1",
+      help: "times that it is run; 0 leaves the picture as it is",
+      commands: ENLARGES,
+    },
+    {
+      name: "upscale-tile-size",
+      type: "integer",
+      min: TILE_SIDES.min,
+      max: TILE_SIDES.max,
+      fallback: "as memory allows",
+      help: "largest side of a tile in pixels of the picture, margins included",
+      commands: ENLARGES,
+    },
+    {
+      name: "upscale-tile-margin",
+      type: "integer",
+      min: 0,
+      max: 4096,
+      fallback: `${TILE_MARGIN}, or an eighth of smaller tiles`,
+      help: "pixels that a tile sees beyond what is kept of it",
+      commands: ENLARGES,
     },
   ],
   "Types of the weights": [
@@ -691,14 +731,14 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       help:
         "file to write, .png, .jpg or .webp, all with the parameters inside; out_%03d.png and a folder number pictures, " +
         "otherwise --count makes NAME_2.png …; `convert` writes .gguf or .safetensors",
-      commands: [...MAKES, "convert", "tune-plan"],
+      commands: [...MAKES, "upscale", "convert", "tune-plan"],
     },
     {
       name: "force",
       type: "flag",
       fallback: "off",
       help: "overwrites files that are there",
-      commands: [...MAKES, "convert", "tune-plan"],
+      commands: [...MAKES, "upscale", "convert", "tune-plan"],
     },
     {
       name: "output-begin-idx",
@@ -714,7 +754,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       name: "disable-image-metadata",
       type: "flag",
       help: "pictures say nothing about how they were made",
-      commands: ["generate", "serve"],
+      commands: ["generate", "upscale", "serve"],
     },
   ],
   Previews: [
@@ -767,7 +807,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       choices: ["f32", "f16"],
       fallback: "f16 where the adapter has it",
       help: "type of the activations",
-      commands: [...LOADS, "worker"],
+      commands: [...LOADS, "upscale", "worker"],
     },
     {
       name: "keep-quantised",
@@ -783,9 +823,9 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       min: 1,
       max: 65536,
       value: "MIB",
-      fallback: "256 for guidance, 1024 for the VAE",
-      help: "beyond it guidance takes two calls and the VAE tiles",
-      commands: [...LOADS, "worker"],
+      fallback: "256 for guidance, 1024 for the VAE and for enlarging",
+      help: "beyond it guidance takes two calls, the VAE and enlarging tiles",
+      commands: [...LOADS, "upscale", "worker"],
     },
     {
       name: "max-vram",
@@ -795,7 +835,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       value: "MIB",
       fallback: "no limit",
       help: "GPU memory to keep within: weights that do not fit are read as they are used",
-      commands: [...LOADS, "plan", "inspect"],
+      commands: [...LOADS, "plan", "inspect", "upscale"],
     },
     {
       name: "offload",
@@ -823,7 +863,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       max: 1024,
       fallback: "two a processor",
       help: "threads of a software adapter (Mesa's llvmpipe); GPUs have their own",
-      commands: LOADS,
+      commands: [...LOADS, "upscale"],
     },
   ],
   Server: [
@@ -935,7 +975,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       also: ["-q"],
       type: "flag",
       help: "no progress",
-      commands: [...LOADS, "download", "worker", "queue"],
+      commands: [...LOADS, "upscale", "download", "worker", "queue"],
     },
     {
       name: "verbose",

@@ -136,6 +136,10 @@ export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): Engi
     type: options.text.type ?? stored.type,
     tensorTypeRules: options.text.tensorTypeRules ?? stored.tensorTypeRules,
     keepQuantised: options.flag.keepQuantised ?? stored.keepQuantised,
+    upscaleModel: options.text.upscaleModel ?? stored.upscaleModel,
+    upscaleRepeats: options.number.upscaleRepeats ?? stored.upscaleRepeats,
+    upscaleTileSize: options.number.upscaleTileSize ?? stored.upscaleTileSize,
+    upscaleTileMargin: options.number.upscaleTileMargin ?? stored.upscaleTileMargin,
   };
 }
 
@@ -183,6 +187,7 @@ const FOLLOWED = {
   taesd: "--taesd",
   loras: "--lora",
   loraModelDir: "--lora-model-dir",
+  upscaleModel: "--upscale-model",
 } as const;
 const NOT_FOLLOWED = { initImg: "--init-img", mask: "--mask" } as const;
 

@@ -54,6 +54,14 @@ export interface EngineChoice {
   readonly tensorTypeRules?: string;
   /** Whether quantised weights stay so on the GPU. */
   readonly keepQuantised?: boolean;
+  /** File of the network that enlarges the finished picture. */
+  readonly upscaleModel?: string;
+  /** Times that it is run. */
+  readonly upscaleRepeats?: number;
+  /** Largest side of its tiles. */
+  readonly upscaleTileSize?: number;
+  /** Pixels that a tile sees beyond what is kept of it. */
+  readonly upscaleTileMargin?: number;
 }
 
 /** What a machine has room for is no matter of the picture: pictures do not store it. */

@@ -88,7 +88,7 @@ function stem(path: string): string {
 
 /** Labels that say nothing about the drawing, or are read together with another. */
 const NEUTRAL =
-  /^(Model hash|VAE hash|Version|Lora hashes|TI hashes|Hashes|Denoising strength|RNG|Schedule type|Distilled CFG Scale|Hires upscale|Hires upscaler|User|Created Date|Module \d+|VAE|Method)$/;
+  /^(Model hash|VAE hash|Version|Lora hashes|TI hashes|Hashes|Denoising strength|RNG|Schedule type|Distilled CFG Scale|Hires upscale|Hires upscaler|User|Created Date|Module \d+|VAE|Method|Postprocess upscale by|Postprocess upscaler)$/;
 
 /** `Label: value, Label: "value, with commas"`. A label's length is bounded so that a line of one endless word is read quickly. */
 const FIELDS = /(\w[\w \-/]{0,63}):\s*(?:"((?:\\.|[^"\\])*)"|([^,]*))(?:,|$)/g;

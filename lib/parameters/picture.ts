@@ -5,7 +5,7 @@
  */
 
 import { encodePicture, type PictureFormatName } from "../image/picture_texts.ts";
-import { parametersText } from "../image/png.ts";
+import { parametersText, type Picture } from "../image/png.ts";
 import type { GeneratedImage } from "../pipelines/types.ts";
 import { a1111Names } from "../schedulers/a1111_names.ts";
 import { baseName } from "../base_name.ts";
@@ -15,7 +15,8 @@ import { VERSION } from "../version.ts";
 
 // The page makes such files too: nothing here may bring the command line's options along.
 
-const SOFTWARE = `LSSGen for WebGPU ${VERSION}`;
+/** The program, as pictures name it. */
+export const SOFTWARE: string = `LSSGen for WebGPU ${VERSION}`;
 
 /** Text of that chunk: a picture's parameters and what drew it. */
 export function storedText(parameters: Readonly<Record<string, unknown>>, engine: EngineChoice): string {
@@ -36,13 +37,15 @@ export interface PictureFileOptions {
   readonly metadata?: boolean;
   /** Format of the file. Default PNG. */
   readonly format?: PictureFormatName;
+  /** The picture as a network has enlarged it, which is written in its place, and how many times its sides are larger. */
+  readonly enlarged?: { readonly picture: Picture; readonly scale: number };
 }
 
 /** The parameters as A1111 spells them and other programs read them. */
 export function pictureText(
   image: Pick<GeneratedImage, "width" | "height" | "parameters">,
   engine: EngineChoice,
-  { embeddedGuidance = false, scheduler }: PictureFileOptions = {},
+  { embeddedGuidance = false, scheduler, enlarged }: PictureFileOptions = {},
 ): string {
   const { prompt, negativePrompt, trueCfgScale = 1, ...rest } = image.parameters as Record<
     string,
@@ -71,12 +74,18 @@ export function pictureText(
   fields.Size = `${image.width}x${image.height}`;
   if (typeof rest.clipSkip === "number" && rest.clipSkip > 1) fields["Clip skip"] = rest.clipSkip;
   fields.Model = engine.model === undefined ? "embedded" : baseName(engine.model);
+  if (enlarged) Object.assign(fields, enlargedFields(enlarged.scale, engine.upscaleModel ?? ""));
   fields.Version = SOFTWARE;
   return parametersText({
     prompt: String(prompt ?? ""),
     negativePrompt: negativePrompt as string | undefined,
     fields,
   });
+}
+
+/** What A1111 notes of a picture that a network has enlarged, which has the size before. */
+export function enlargedFields(scale: number, network: string): Record<string, string | number> {
+  return { "Postprocess upscale by": scale, "Postprocess upscaler": baseName(network) };
 }
 
 /**
@@ -88,8 +97,8 @@ export async function pictureFile(
   engine: EngineChoice,
   options: PictureFileOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const picture = { width: image.width, height: image.height, channels: 3, data: image.rgb } as const;
-  const { format = "PNG" } = options;
+  const drawn = { width: image.width, height: image.height, channels: 3, data: image.rgb } as const;
+  const { format = "PNG", enlarged: { picture = drawn } = {} } = options;
   if (options.metadata === false) return await encodePicture(picture, format);
   return await encodePicture(picture, format, {
     parameters: pictureText(image, engine, options),
@@ -100,16 +109,18 @@ export async function pictureFile(
 
 /** The engine's files without the folders of this machine. */
 function givenAway(engine: EngineChoice, folder = ""): EngineChoice {
-  const shown = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(shown);
-    if (typeof value === "string" && folder.length > 1 && value.startsWith(`${folder}/`)) {
-      return shown(value.slice(folder.length + 1));
-    }
-    const elsewhere = typeof value === "string" &&
-      /^([/\\~]|[a-z]:[/\\]|file:)|(^|[/\\])\.\.([/\\]|$)/i.test(value);
-    return elsewhere ? baseName(value) : value;
-  };
   return Object.fromEntries(
-    Object.entries(engine).map(([key, value]) => [key, shown(value)]),
+    Object.entries(engine).map(([key, value]) => [key, pathGivenAway(value, folder)]),
   ) as EngineChoice;
+}
+
+/** A path, or each of several, as a picture may say it: below the working folder from there on, else its last part alone. */
+export function pathGivenAway(value: unknown, folder = ""): unknown {
+  if (Array.isArray(value)) return value.map((one) => pathGivenAway(one, folder));
+  if (typeof value === "string" && folder.length > 1 && value.startsWith(`${folder}/`)) {
+    return pathGivenAway(value.slice(folder.length + 1), folder);
+  }
+  const elsewhere = typeof value === "string" &&
+    /^([/\\~]|[a-z]:[/\\]|file:)|(^|[/\\])\.\.([/\\]|$)/i.test(value);
+  return elsewhere ? baseName(value) : value;
 }

@@ -85,6 +85,10 @@ const ENGINE: Readonly<Record<Exclude<keyof EngineChoice, MachineField>, Stored>
   type: "string",
   tensorTypeRules: "string",
   keepQuantised: "boolean",
+  upscaleModel: "string",
+  upscaleRepeats: "number",
+  upscaleTileSize: "number",
+  upscaleTileMargin: "number",
 };
 
 /** Characters of stored parameters: the longest prompts and many sigmas fit. */

@@ -22,7 +22,7 @@ export function networkPicture(picture: Picture, width: number, height: number):
 }
 
 /** Without alpha, laid on white. */
-function opaque(picture: Picture): Picture {
+export function opaque(picture: Picture): Picture {
   const { width, height, channels, data } = picture;
   if (channels === 1 || channels === 3) return picture;
   const colours = channels - 1 as 1 | 3;

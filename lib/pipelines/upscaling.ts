@@ -25,6 +25,7 @@ import { Weights } from "../models/weights.ts";
 import { WeightStore } from "../residency/store.ts";
 import type { Dtype } from "../tensor.ts";
 import type { ByteSource } from "../weights/bytes.ts";
+import { GGUF_MAGIC } from "../weights/gguf.ts";
 import { underUpscalerNames, type UpscalerKind } from "../weights/names/upscaler.ts";
 import { openSafetensors } from "../weights/safetensors.ts";
 import type { Checkpoint } from "../weights/types.ts";
@@ -51,7 +52,7 @@ export interface UpscalerOptions {
 export interface UpscaleOptions {
   /** Largest side of a tile in pixels of the picture, its margins included, 32 … 16384. Default as memory allows. */
   readonly tileSize?: number;
-  /** Pixels that a tile brings along on each side, 0 … 4096. Default 24; {@linkcode PictureUpscaler.reach} changes no pixel. */
+  /** Pixels that a tile brings along on each side, 0 … 4096. Default 32, or an eighth of smaller tiles; {@linkcode PictureUpscaler.reach} changes no pixel. */
   readonly tileMargin?: number;
   /** Times that the network is run, 1 … 8: a ×4 network makes sides 16 times as large in two. Default 1. */
   readonly repeats?: number;
@@ -81,8 +82,9 @@ export interface PictureUpscaler extends Disposable {
   upscale(picture: Picture | PictureFile, options?: UpscaleOptions): Promise<Picture>;
 }
 
-/** Margin of a tile where none is given. */
-export const TILE_MARGIN = 24;
+/** Margin of a tile where none is given, and the most of a small tile's side that it takes. */
+export const TILE_MARGIN = 32;
+const MARGIN_SHARE = 1 / 8;
 /** Range of a tile's side. */
 export const TILE_SIDES = { min: 32, max: 16_384 } as const;
 /** Most times that a network is run on its own result. */
@@ -159,6 +161,13 @@ export async function openUpscalerFile(file: ByteSource): Promise<UpscalerFile> 
       `"${file.name}" is a PyTorch pickle, which can run code and is not read; ${CONVERT}`,
     );
   }
+  const head = new DataView((await file.read(0, Math.min(4, file.size))).slice().buffer);
+  if (head.byteLength === 4 && head.getUint32(0, true) === GGUF_MAGIC) {
+    throw new LssgenError(
+      "unsupported",
+      `"${file.name}" is a GGUF file, expected the network as safetensors (--upscale-model, openUpscaler)`,
+    );
+  }
   return underUpscalerNames(await openSafetensors(file));
 }
 
@@ -199,6 +208,22 @@ export async function loadUpscaler(file: UpscalerFile, c: UpscalerContext): Prom
     store[Symbol.dispose]();
     throw error;
   }
+}
+
+/**
+ * What a network would do and need, from its header alone.
+ *
+ * @returns How many times larger a side gets, and the least bytes of GPU memory, weights included.
+ * @throws {LssgenError} `bad_tensor`.
+ */
+export async function upscalerNeeds(
+  file: UpscalerFile,
+  context: Pick<UpscalerContext, "device" | "dtype">,
+): Promise<{ readonly scale: number; readonly leastBytes: number }> {
+  using device = IdleDevice.like(context.device);
+  using idle = await loadUpscaler(file, { ...context, device, rehearsal: true });
+  const { weights } = device.memory.use();
+  return { scale: idle.scale, leastBytes: weights + await idle.footprint(LEAST_TILE, 1) };
 }
 
 /** Colours of a picture, read by rectangles: [height, width, 3] row-major, 0 … 1. */
@@ -254,9 +279,9 @@ export class Upscaling implements Disposable {
    */
   async enlarge(r: Recorder, source: ColourSource, o: Enlarging): Promise<void> {
     const { unshuffle: u } = this.model;
-    const margin = Math.ceil((o.tileMargin ?? TILE_MARGIN) / u) * u;
     const room = this.room();
     const side = await this.largestTile(o.tileSize ?? TILE_SIDES.max, room);
+    const margin = Math.ceil((o.tileMargin ?? Math.min(TILE_MARGIN, side * MARGIN_SHARE)) / u) * u;
     const [rows, columns] = [source.height, source.width].map((n) =>
       tilesOf(Math.ceil(n / u) * u, side, margin, u)
     );
@@ -350,8 +375,13 @@ export class Upscaling implements Disposable {
     );
   }
 
-  /** Bytes of activations that a tile takes. */
-  private async footprint(side: number, room: number): Promise<number> {
+  /**
+   * Bytes of activations that a tile takes.
+   *
+   * @param side Its side in pixels of the picture.
+   * @param room Bytes to keep within where the network has a choice.
+   */
+  async footprint(side: number, room: number): Promise<number> {
     const u = this.model.unshuffle;
     const length = Math.ceil(side / u);
     using device = IdleDevice.like(this.context.device);
