@@ -69,6 +69,13 @@ Deno.test("With every weight counted for every token, as the published estimates
   close(saving(crude, { width: 2048, height: 2048, minResolution: 1024, steps: 12 }, 28), 8.0, 1);
 });
 
+Deno.test("jit, ralu and bottleneck of FLUX.1-dev at 1024² take what docs/SPEEDUP.md says", async () => {
+  const info = await infoOf("flux-dev");
+  const said = [["jit", 18, 4.64], ["jit", 11, 7.25], ["ralu", 18, 4.41], ["ralu", 10, 7.54]] as const;
+  for (const [method, steps, less] of said) close(saving(info, { ...twelve, method, steps }, 50), less, 2);
+  close(saving(info, { ...twelve, method: "bottleneck", steps: 28 }, 28), 2.27, 2);
+});
+
 Deno.test("SD3.5 and SDXL gain from 12+1 as FLUX does, more where attention weighs more", async () => {
   for (const [kind, at1024, at2048] of [["sd3.5-medium", 7.77, 11.15], ["sdxl", 7.33, 8.59]] as const) {
     const info = await infoOf(kind);
