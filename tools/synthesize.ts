@@ -2,7 +2,7 @@
  * Writes a model of a published model's shapes with random weights: for trials of size and speed, and for comparison with
  * the original libraries. Memory stays constant, whatever the size.
  *
- *     deno run -A tools/synthesize.ts KIND OUT [--type TYPE] [--text-type TYPE] [--seed N] [--only COMPONENT]
+ *     deno run -A tools/synthesize.ts KIND OUT [--type TYPE] [--text-type TYPE] [--seed N] [--only COMPONENT] [--hollow]
  *
  * @module
  */
@@ -11,7 +11,14 @@ import { join } from "@std/path";
 import { partFile } from "../lib/cli/output.ts";
 import { builtinTokenizer } from "../lib/pipelines/builtin_tokenizers.ts";
 import type { FolderSource } from "../lib/weights/bytes.ts";
-import { convertCheckpoint, planConversion, writableType } from "../lib/weights/convert.ts";
+import type { Checkpoint } from "../lib/weights/checkpoint.ts";
+import {
+  convertCheckpoint,
+  type ConvertOptions,
+  type ConvertSink,
+  planConversion,
+  writableType,
+} from "../lib/weights/convert.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";
 import type { WritableType } from "../lib/weights/quantise.ts";
 import { componentFile, singleFile } from "../lib/weights/single_file.ts";
@@ -29,6 +36,7 @@ OUT ends in .safetensors or .gguf, one file under the names that other programs 
 --text-type TYPE  of the text encoders; as --type without it
 --seed N          another set of values; 0 without it
 --only COMPONENT  for example unet; everything without it
+--hollow          headers alone, in files with holes of the right size: enough for plan and inspect, and no room on the disk
 `;
 
 /** A component's tensors with random values of the type. */
@@ -78,6 +86,8 @@ export interface FolderOptions {
   readonly seed?: number;
   /** The one component to write. */
   readonly only?: string;
+  /** Writes headers and no values. */
+  readonly hollow?: boolean;
   /** Told of each component. */
   readonly onComponent?: (name: string, bytes: number) => void;
 }
@@ -101,7 +111,7 @@ export async function writeFolder(spec: ModelSpec, out: string, options: FolderO
     const stem = component.stem ?? "diffusion_pytorch_model";
     await using file = await partFile(join(out, name, `${stem}.${format}`));
     const source = randomComponent(name, component, mine, seed);
-    const { bytes } = await convertCheckpoint(source, file, { format, type: mine });
+    const bytes = await write(source, file, { format, type: mine }, options.hollow);
     await file.finish();
     onComponent?.(name, bytes);
   }
@@ -125,9 +135,23 @@ export async function writeFile(spec: ModelSpec, out: string, options: FolderOpt
   const source = only === undefined ? singleFile(sources) : componentFile(sources[0].source, format);
   await using file = await partFile(out);
   // Every tensor has its type already.
-  const { bytes } = await convertCheckpoint(source, file, { format, type, rules: [] });
+  const bytes = await write(source, file, { format, type, rules: [] }, options.hollow);
   await file.finish();
   onComponent?.(out, bytes);
+}
+
+/** Writes a checkpoint, or its header and a hole. @returns Its bytes. */
+async function write(
+  source: Checkpoint,
+  file: ConvertSink,
+  options: ConvertOptions,
+  hollow = false,
+): Promise<number> {
+  if (!hollow) return (await convertCheckpoint(source, file, options)).bytes;
+  const none: ConvertSink = { write: (at, bytes) => at === 0 ? file.write(0, bytes) : Promise.resolve() };
+  const { bytes } = await convertCheckpoint(source, none, options);
+  await file.write(bytes - 1, new Uint8Array(1));
+  return bytes;
 }
 
 /** The type of a component's matrices. */
@@ -149,7 +173,8 @@ if (import.meta.main) {
   const words: string[] = [];
   const given = new Map<string, string>();
   for (let i = 0; i < Deno.args.length; i++) {
-    if (Deno.args[i].startsWith("--")) given.set(Deno.args[i].slice(2), Deno.args[++i] ?? "");
+    if (Deno.args[i] === "--hollow") given.set("hollow", "");
+    else if (Deno.args[i].startsWith("--")) given.set(Deno.args[i].slice(2), Deno.args[++i] ?? "");
     else words.push(Deno.args[i]);
   }
   const [kind, out] = words;
@@ -158,12 +183,13 @@ if (import.meta.main) {
     Deno.exit(2);
   }
   const textType = given.get("text-type");
-  const write = /\.(safetensors|gguf)$/.test(out) ? writeFile : writeFolder;
-  await write(MODELS[kind], out, {
+  const writeModel = /\.(safetensors|gguf)$/.test(out) ? writeFile : writeFolder;
+  await writeModel(MODELS[kind], out, {
     type: writableType(given.get("type") ?? "f16"),
     textType: textType === undefined ? undefined : writableType(textType),
     seed: Number(given.get("seed") ?? 0),
     only: given.get("only"),
+    hollow: given.has("hollow"),
     onComponent: (name, bytes) => console.log(`${name.padEnd(18)} ${(bytes / 1e9).toFixed(3)} GB`),
   });
 }

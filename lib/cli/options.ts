@@ -586,6 +586,16 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       commands: ["generate", "plan"],
     },
     {
+      name: "against",
+      type: "integer",
+      min: 1,
+      max: 1000,
+      value: "STEPS",
+      fallback: "--steps",
+      help: "steps of the direct run that savings are counted against",
+      commands: ["plan"],
+    },
+    {
       name: "spectral-delta",
       type: "number",
       min: 0.0001,

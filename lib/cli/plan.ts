@@ -26,7 +26,7 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const weights = weightOptions(toEngineChoice(options));
   checkPipelineOptions(weights);
   const info = await readModelInfo(folder);
-  const result = planPicture(info, request);
+  const result = planPicture(info, request, { directSteps: options.number.against });
   const memory = await memoryOf(folder, request, {
     ...weights,
     maxVramBytes: bytesOfMib(options.number.maxVram),

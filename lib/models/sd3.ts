@@ -17,7 +17,7 @@ import { layerNorm } from "../ops/norm.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import { qkNormRope, type QkNorms } from "../ops/qk_norm_rope.ts";
 import { gridPlaces, spreadTokens, takeTokens } from "../ops/token_sets.ts";
-import type { TokenSet } from "../scaling/tokens.ts";
+import type { TokenSet } from "../token_set.ts";
 import { type Rows, rows, type Tensor } from "../tensor.ts";
 import { type ConfigReader, MOST } from "../weights/model_folder.ts";
 import { type BlockRun, EVERY_BLOCK } from "./first_block_cache.ts";

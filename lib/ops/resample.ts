@@ -5,7 +5,7 @@
  */
 
 import type { Recorder } from "../gpu/recorder.ts";
-import type { Spread } from "../scaling/tokens.ts";
+import type { Spread } from "../token_set.ts";
 import type { Tensor } from "../tensor.ts";
 import { fold, rowsThatFit, windowOf } from "./window.ts";
 

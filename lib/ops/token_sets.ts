@@ -5,7 +5,7 @@
  */
 
 import type { Recorder } from "../gpu/recorder.ts";
-import type { Spread, TokenSet } from "../scaling/tokens.ts";
+import type { Spread, TokenSet } from "../token_set.ts";
 import type { Tensor } from "../tensor.ts";
 import { combine } from "./elementwise.ts";
 import { packLatents, type PatchOrder, unpackLatents } from "./pack.ts";

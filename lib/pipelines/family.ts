@@ -12,7 +12,7 @@ import type { KernelList } from "../gpu/warm.ts";
 import type { FirstBlockCache } from "../models/first_block_cache.ts";
 import { Weights } from "../models/weights.ts";
 import { WeightStore } from "../residency/store.ts";
-import type { TokenSet } from "../scaling/tokens.ts";
+import type { TokenSet } from "../token_set.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import { MOST_STEPS } from "../schedulers/config.ts";
 import { ENTRIES } from "../schedulers/entry.ts";

@@ -19,7 +19,7 @@ import type { FirstBlockCache } from "../models/first_block_cache.ts";
 import { t5Config } from "../models/t5.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import { gridPlaces, spreadTokens, takeTokens } from "../ops/token_sets.ts";
-import type { TokenSet } from "../scaling/tokens.ts";
+import type { TokenSet } from "../token_set.ts";
 import { costOf, fluxFlops } from "../scaling/flops.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";

@@ -26,9 +26,14 @@ const DEFAULT_STRENGTH = 0.75;
 /**
  * The stages of a picture, without a GPU or weights.
  *
+ * @param compared `directSteps`: steps of the direct run that savings are counted against; the request's without it.
  * @throws {LssgenError} `bad_option`, naming the option.
  */
-export function planPicture(info: ModelInfo, asked: Omit<GenerateRequest, "prompt">): Plan {
+export function planPicture(
+  info: ModelInfo,
+  asked: Omit<GenerateRequest, "prompt">,
+  { directSteps }: { readonly directSteps?: number } = {},
+): Plan {
   checkTypes(asked);
   const request = withPreset(info, asked);
   const p = resolve(info, { prompt: "", ...request }, info.learnedUpsampler);
@@ -60,6 +65,7 @@ export function planPicture(info: ModelInfo, asked: Omit<GenerateRequest, "promp
     // A size that nobody asked for is rounded to what the model takes, never refused.
     space: free ? { ...info.space, indivisible: "round" } : info.space,
     cost: info.cost(callsOf(info, p)),
+    directSteps,
   });
   const grows = plan.stages.some((stage) => stage.grow?.upsampler === "learned");
   if (grows && !info.learnedUpsampler) throw noLearnedUpsampler();

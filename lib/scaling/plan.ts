@@ -40,12 +40,15 @@ export function planStages(request: PlanRequest): Plan {
   const total = (list: typeof stages): number => list.reduce((sum, stage) => sum + (stage.flops ?? 0), 0);
   const flops = total(stages);
   // The size that is reached counts: rounding down is no saving.
-  const directFlops = total(direct.plan({ ...request, initNoise: 1, width, height }).stages);
+  const { directSteps = request.steps } = request;
+  const levels = directSteps === request.steps ? request.levels : undefined;
+  const baseline = { ...request, steps: directSteps, levels, initNoise: 1, width, height };
+  const directFlops = total(direct.plan(baseline).stages);
   const speedup = directFlops / flops;
   const { vaeFactor } = request.space;
   const decodeFlops = request.cost.decode?.(height / vaeFactor, width / vaeFactor);
   const wholeSpeedup = decodeFlops && (directFlops + decodeFlops) / (flops + decodeFlops);
-  const cost = { flops, directFlops, speedup, decodeFlops, wholeSpeedup };
+  const cost = { flops, directFlops, directSteps, speedup, decodeFlops, wholeSpeedup };
   return { method: name, width, height, stages, denoiserCalls, ...cost, warnings };
 }
 
@@ -157,7 +160,7 @@ export function formatPlan(plan: Plan): string {
   const calls = `${plan.method}: ${plan.width}×${plan.height}, ${plan.denoiserCalls} denoiser steps`;
   const cost = plan.flops === undefined || plan.directFlops === undefined || plan.speedup === undefined
     ? ""
-    : `, ${flopsText(plan.flops)}; direct ${flopsText(plan.directFlops)}: ${
+    : `, ${flopsText(plan.flops)}; direct, ${plan.directSteps} steps, ${flopsText(plan.directFlops)}: ${
       plan.speedup.toFixed(2)
     }× less denoising` +
       (plan.decodeFlops && plan.wholeSpeedup

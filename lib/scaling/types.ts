@@ -114,6 +114,8 @@ export interface PlanRequest extends Size {
   readonly space: LatentSpace;
   /** For FLOPs and savings; left out of the plan when absent. */
   readonly cost?: CostModel;
+  /** Steps of the direct run that savings are counted against; `steps` when absent. */
+  readonly directSteps?: number;
 }
 
 /** How a stage takes over from the one before. */
@@ -196,8 +198,10 @@ export interface Plan extends Size {
   readonly denoiserCalls: number;
   /** FLOPs of all denoising, with a cost model. */
   readonly flops?: number;
-  /** The same for `direct` with the same request. */
+  /** The same for `direct` at this size, with {@linkcode directSteps}. */
   readonly directFlops?: number;
+  /** Steps of that direct run. */
+  readonly directSteps?: number;
   /** directFlops / flops: 1.5 is half as fast again. */
   readonly speedup?: number;
   /** FLOPs of the decoding, which every method has to do, with a cost model that knows them. */
