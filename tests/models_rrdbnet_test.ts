@@ -34,7 +34,11 @@ async function enlarged(
   using r = new Recorder(device, "f32");
   await network.enlarge(r, { ...source, at: (i) => source.data[i] }, {
     ...tile,
-    take: (x, y, line) => out.set(line, 3 * (y * width + x)),
+    take: (x, y, line, shares) =>
+      line.forEach((v, i) => {
+        const at = 3 * (y * width + x) + i;
+        out[at] += (v - out[at]) * shares[Math.floor(i / 3)];
+      }),
   });
   return out;
 }
@@ -122,25 +126,46 @@ Deno.test("the layers after the blocks make the same pixels in bands of rows", a
   assertEquals(results[2], results[0]);
 });
 
-Deno.test("tiles cover every pixel once and lie within the picture", () => {
+Deno.test("tiles cover the picture, keep their margins, and no three of them meet in a pixel", () => {
   for (const unit of [1, 2, 4]) {
     for (const margin of [0, 8, 24]) {
       for (const most of [32, 64, 100]) {
         for (let n = unit; n < 300; n += 3 * unit) {
-          const tiles = tilesOf(n, most, margin, unit);
-          let at = 0;
-          for (const { begin, length, keep, end } of tiles) {
-            assertEquals(keep, at);
-            assert(end > keep && begin >= 0 && begin + length <= n && length <= most, `${n} ${most}`);
-            assert(keep >= begin && end <= begin + length);
+          const fade = Math.min(8, margin);
+          const tiles = tilesOf(n, most, { margin, fade, unit });
+          const where = `${n} pixels, ${most} at most, margin ${margin}, unit ${unit}`;
+          tiles.forEach(({ begin, length, from, to, ...tile }, i) => {
+            const [before, next] = [tiles[i - 1], tiles[i + 1]];
             assertEquals([begin % unit, length % unit], [0, 0]);
-            at = end;
-          }
-          assertEquals(at, n);
+            assert(begin >= 0 && begin + length <= n && length <= most, where);
+            assert(from >= begin && to <= begin + length && to > from, where);
+            assertEquals(from, before ? before.to - tile.fade : 0, where);
+            if (!next) assertEquals(to, n, where);
+            if (tiles[i + 2]) assert(to <= tiles[i + 2].from, where);
+            if (2 * margin + unit > most) return;
+            assert(i === 0 || from - begin >= margin, where);
+            assert(!next || begin + length - to >= margin, where);
+          });
         }
       }
     }
   }
+});
+
+Deno.test("neighbouring tiles fade into each other: no cut shows, however small the margin", async () => {
+  using device = await openDevice();
+  using network = await load(device, rrdbNetFile({ blocks: 2 }));
+  const grey = { width: 120, height: 40, data: new Float32Array(120 * 40 * 3).fill(0.5) };
+  /** Largest jump between neighbours of one place within the network's 4 × 4, in the middle of a flat picture. */
+  const jump = async (tileMargin: number): Promise<number> => {
+    const out = await enlarged(network, device, grey, { tileSize: 40, tileMargin });
+    const row = out.subarray(3 * 480 * 80, 3 * 480 * 81);
+    let most = 0;
+    for (let i = 3 * 100; i < 3 * 380; i++) most = Math.max(most, Math.abs(row[i] - row[i - 12]));
+    return most;
+  };
+  const [hard, soft] = [await jump(0), await jump(4)];
+  assert(hard > 0 && soft < hard / 4, `${soft}, without a margin ${hard}`);
 });
 
 Deno.test("colour, grey and transparent pictures become RGB or RGBA of the network's scale", async () => {

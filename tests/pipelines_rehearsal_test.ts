@@ -12,9 +12,11 @@ import { Opened } from "../lib/pipelines/family.ts";
 import { rehearse } from "../lib/pipelines/rehearsing.ts";
 import { createPipeline, embeddedFolder } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest, PipelineOptions } from "../lib/pipelines/types.ts";
-import { folderOf, type FolderSource } from "../lib/weights/bytes.ts";
+import { bytesOf, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { readModelIndex } from "../lib/weights/model_folder.ts";
 import { deviceReading } from "./devices.ts";
+import { writeSafetensors } from "../lib/weights/safetensors.ts";
+import { rrdbNetFile } from "./upscalers.ts";
 
 const path = (name: string): string => new URL(name, import.meta.url).pathname;
 const golden = (model: string): FolderSource => fileFolder(path(`./golden/pipelines/${model}/model`));
@@ -36,7 +38,11 @@ async function rehearsal(
   const index = await readModelIndex(folder);
   const family = familyOf(index);
   const read = await readFamily(folder, index);
-  const info = { ...read, learnedUpsampler: read.learnedUpsampler || options.upsamplerWeights !== undefined };
+  const info = {
+    ...read,
+    learnedUpsampler: read.learnedUpsampler || options.upsamplerWeights !== undefined,
+    esrganUpsampler: options.upscaler !== undefined,
+  };
   const { dtype = device.info.f16 ? "f16" : "f32", maxActivationBytes } = options;
   const context = { folder, index, device, dtype, maxActivationBytes, opened: new Opened() };
   return await rehearse({ family, info, options }, context);
@@ -90,6 +96,11 @@ const CASES: readonly (readonly [model: string, what: string, options: PipelineO
     tinyDecode: true,
   }],
   ["sd3", "pixel upsampler", { dtype: "f16", firstPicture: { ...SMALL, upsampler: "pixel" } }],
+  ["sd3", "growth by an ESRGAN network", {
+    dtype: "f32",
+    firstPicture: { ...SMALL, upsampler: "esrgan" },
+    upscaler: bytesOf("x4.safetensors", writeSafetensors(rrdbNetFile({ blocks: 1 }))),
+  }],
   ["sdxl", "guided by structure", { dtype: "f32", firstPicture: { ...SMALL, method: "diffusehigh" } }],
   ["sd15", "inpainting, a stochastic sampler", {
     dtype: "f16",

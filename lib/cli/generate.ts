@@ -23,7 +23,7 @@ import type {
 import { firstSeed } from "../random.ts";
 import { formatPlan } from "../scaling/plan.ts";
 import { localPath } from "./download.ts";
-import { onDisk, openFolder, readBytes } from "./input.ts";
+import { onDisk, openFile, openFolder, readBytes } from "./input.ts";
 import { openLora } from "./lora_file.ts";
 import { loraFolder } from "./lora_folder.ts";
 import { openModel } from "./model.ts";
@@ -38,6 +38,7 @@ import {
   bytesOfMib,
   followedPaths,
   fromStored,
+  namesNetwork,
   toEngineChoice,
   toRequest,
   weightOptions,
@@ -179,6 +180,11 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   if (options.flag.json) terminal.print(JSON.stringify({ version: VERSION, images: report }));
 }
 
+/** What `--upsampler-weights` names, where it is a folder: the learned upsampler. */
+function learnedWeights(named: string | undefined): string | undefined {
+  return namesNetwork(named) ? undefined : named;
+}
+
 /** Settings of `--upscale-model`. */
 const UPSCALE_OPTIONS = ["upscaleRepeats", "upscaleTileSize", "upscaleTileMargin"] as const;
 
@@ -294,7 +300,11 @@ export async function plannedPicture(
   request: GenerateRequest,
 ): Promise<{ readonly info: ModelInfo; readonly plan: ReturnType<typeof planPicture> }> {
   const info = await readModelInfo((await openModel(engine, terminal)).model);
-  const known = engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true };
+  const known = {
+    ...info,
+    learnedUpsampler: info.learnedUpsampler || learnedWeights(engine.upsamplerWeights) !== undefined,
+    esrganUpsampler: namesNetwork(engine.upsamplerWeights),
+  };
   return { info, plan: planPicture(known, request) };
 }
 
@@ -316,7 +326,14 @@ export async function openPipeline(
     findLora: engine.loraModelDir === undefined
       ? undefined
       : loraFolder((await openFolder(engine.loraModelDir, "--lora-model-dir", terminal))!.name),
-    upsamplerWeights: await openFolder(engine.upsamplerWeights, "--upsampler-weights", terminal),
+    upsamplerWeights: await openFolder(
+      learnedWeights(engine.upsamplerWeights),
+      "--upsampler-weights",
+      terminal,
+    ),
+    upscaler: namesNetwork(engine.upsamplerWeights)
+      ? await openFile(engine.upsamplerWeights!, "--upsampler-weights")
+      : undefined,
     tinyVae,
     tinyDecode: !engine.taesdPreviewOnly,
     maxActivationBytes: bytesOfMib(engine.maxActivation),

@@ -541,15 +541,16 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       type: "choice",
       choices: UPSAMPLERS,
       fallback: "learned",
-      help: "what enlarges the latents between stages",
+      help: "what enlarges the latents between stages; pixel and esrgan (a network) by way of the picture",
       commands: SHOWS,
     },
     {
       name: "upsampler-weights",
       type: "text",
-      value: "DIR",
+      value: "FILE|DIR",
       fallback: "the model's",
-      help: "weights of the learned upsampler",
+      help:
+        "weights of the learned upsampler, or a safetensors file of an ESRGAN network for --upsampler esrgan",
       commands: LOADS,
     },
     {

@@ -26,7 +26,8 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const weights = weightOptions(toEngineChoice(options));
   checkPipelineOptions(weights);
   const info = await readModelInfo(folder);
-  const result = planPicture(info, request, { directSteps: options.number.against });
+  // Whichever network it is, the denoiser's work is the same.
+  const result = planPicture({ ...info, esrganUpsampler: true }, request, { directSteps: options.number.against });
   const memory = await memoryOf(folder, request, {
     ...weights,
     maxVramBytes: bytesOfMib(options.number.maxVram),

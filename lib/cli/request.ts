@@ -56,6 +56,14 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
       `The prompt is given twice, as --prompt and as "${words.join(" ")}": keep one`,
     );
   }
+  const network = namesNetwork(text.upsamplerWeights) ? "esrgan" : undefined;
+  if (network && text.upsampler !== undefined && text.upsampler !== network) {
+    throw new LssgenError(
+      "bad_option",
+      `--upsampler-weights names a file, "${text.upsamplerWeights}", which is for --upsampler esrgan, not ${text.upsampler}; the ` +
+        "learned upsampler is a folder",
+    );
+  }
   const given: Partial<GenerateRequest> = {
     prompt: text.prompt ?? (words.length > 0 ? words.join(" ") : undefined),
     prompt2: text.prompt2,
@@ -73,7 +81,7 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     method: text.method as GenerateRequest["method"],
     minResolution: number.minResolution,
     initNoise: number.initNoise,
-    upsampler: text.upsampler as GenerateRequest["upsampler"],
+    upsampler: (text.upsampler ?? network) as GenerateRequest["upsampler"],
     shortenSteps: flag.shorten,
     // stable-diffusion.cpp calls the schedule --scheduler and the sampler --sampling-method; here --scheduler is either.
     // Spellings of other programs are resolved where the model is known.
@@ -116,6 +124,11 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     if (given.stages) delete kept.method;
   }
   return { prompt: "", seed: DEFAULT_SEED, ...kept, ...set };
+}
+
+/** Whether `--upsampler-weights` names an ESRGAN network: a file, where the learned upsampler is a folder. */
+export function namesNetwork(path: string | undefined): boolean {
+  return path !== undefined && /\.(safetensors|sft|gguf|pth?|ckpt|bin)$/i.test(path);
 }
 
 /** The engine that the options ask for. */

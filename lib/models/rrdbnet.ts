@@ -158,18 +158,20 @@ export class RrdbNet implements Upscaler {
     // Of a row of features: each doubling's map, conv_hr's, and the result's.
     const pixels = this.ups.reduce((sum, _, i) => sum + 4 ** (i + 1), 1) + grown ** 2;
     const rowOfMaps = W * (pixels * C * DTYPE_BYTES[r.dtype] + 2 * 3 * 4 * grown ** 2);
-    const rows = Math.max(1, Math.floor(bytes / 2 / rowOfMaps) - 2 * this.tailReach);
-    if (rows >= H) return this.tail(r, features);
+    // Bands of equal height, so that one's maps take the place of those of the band before.
+    const height = Math.max(1, Math.floor(bytes / 2 / rowOfMaps)) + 2 * this.tailReach;
+    if (height >= H) return this.tail(r, features);
     using scope = r.scope();
     const out = r.tensor([1, H * grown, W * grown, 3], "f32");
     const rowBytes = W * C * DTYPE_BYTES[features.dtype];
     const outBytes = W * grown * 3 * 4;
-    for (let from = 0; from < H; from += rows) {
+    for (let from = 0; from < H;) {
       using _band = r.scope();
-      const to = Math.min(H, from + rows);
-      const [begin, end] = [Math.max(0, from - this.tailReach), Math.min(H, to + this.tailReach)];
-      const part = r.tensor([1, end - begin, W, C], features.dtype);
-      r.copy(features, begin * rowBytes, part, 0, (end - begin) * rowBytes);
+      const begin = Math.min(Math.max(0, from - this.tailReach), H - height);
+      const end = begin + height;
+      const to = end === H ? H : end - this.tailReach;
+      const part = r.tensor([1, height, W, C], features.dtype);
+      r.copy(features, begin * rowBytes, part, 0, height * rowBytes);
       const band = this.tail(r, part);
       r.copy(
         band,
@@ -179,6 +181,7 @@ export class RrdbNet implements Upscaler {
         (to - from) * grown * outBytes,
       );
       await r.pace();
+      from = to;
     }
     return scope.keep(out);
   }

@@ -24,7 +24,7 @@ export interface EngineChoice {
   readonly config?: string;
   /** What the denoiser predicts. */
   readonly prediction?: Prediction;
-  /** Folder with weights of the learned upsampler. */
+  /** Folder with weights of the learned upsampler, or file of an ESRGAN network. */
   readonly upsamplerWeights?: string;
   /** LoRA files, each with `:scale` where that is not 1. */
   readonly loras?: readonly string[];

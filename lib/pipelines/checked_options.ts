@@ -93,6 +93,7 @@ const PIPELINE: Readonly<Record<keyof PipelineOptions, Kind>> = {
   loras: "a list",
   findLora: "a function",
   upsamplerWeights: "a folder",
+  upscaler: "an object",
   maxActivationBytes: "a number",
   maxVramBytes: "a number",
   offload: "a text",

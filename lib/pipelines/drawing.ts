@@ -251,7 +251,8 @@ export class TextToImage implements Pipeline {
     const grown = plan.stages.map((stage) => stage.grow?.upsampler);
     const may = [`the denoising network "${folder}"`];
     if (grown.includes("learned")) may.push("the upsampler of latents");
-    if (p.image || grown.includes("pixel") || grown.includes("mixture")) {
+    const throughPixels = grown.some((way) => way === "pixel" || way === "mixture" || way === "esrgan");
+    if (p.image || throughPixels) {
       may.push('the encoder of the autoencoder "vae"');
     }
     const [first, ...others] = may;
@@ -282,9 +283,9 @@ export class TextToImage implements Pipeline {
     scope: Scope,
     { image, mask }: { image?: Picture; mask?: Picture },
   ): Omit<GpuDenoising, "denoise" | "noise"> {
-    const { vae, upsampler } = this.networks;
+    const { vae, upsampler, upscaler } = this.networks;
     const { latentChannels: channels, maskInput } = this.info;
-    return { r, scope, channels, vae, upsampler, image, mask, maskInput };
+    return { r, scope, channels, vae, upsampler, upscaler, image, mask, maskInput };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -23,6 +23,7 @@ import type { Denoiser } from "./family.ts";
 import { maskInput } from "./mask_input.ts";
 import { coarsePicture, latentMask, networkPicture, sharpened } from "./pictures.ts";
 import type { MaskInput } from "./types.ts";
+import type { Upscaling } from "./upscaling.ts";
 import type { Autoencoder } from "./vae.ts";
 
 /** What noise is for: a stage's start, the posterior of an encoded picture, or a step of a stochastic sampler. */
@@ -59,6 +60,8 @@ export interface GpuDenoising {
   readonly vae: Autoencoder;
   /** For `learned`. */
   readonly upsampler?: LatentUpsampler;
+  /** For `esrgan`. */
+  readonly upscaler?: Upscaling;
   /** Random numbers. */
   readonly noise: NoiseSource;
   /** For image-to-image and inpainting. */
@@ -188,6 +191,17 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
           structure = coarsePicture(sharp, width, height);
           return encoded(r.upload([1, height, width, 3], sharp), noise);
         }
+        case "esrgan": {
+          if (!g.upscaler) throw noEsrgan();
+          const noise = draw(stage, "posterior");
+          const picture = await g.vae.decode(r, latents);
+          const large = await networkEnlarged(r, g.upscaler, picture);
+          scope.free(picture);
+          // A network of four times the sides is made smaller again where they double.
+          const grown = resample(r, large, stage.height, stage.width, "bicubic", { antialias: true });
+          scope.free(large);
+          return encoded(grown, noise);
+        }
         case "spectral": {
           const [, from, wide] = latents.shape;
           return separable(r, latents, growthMatrix(from, h), growthMatrix(wide, w));
@@ -231,12 +245,40 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
   };
 }
 
+/** A picture [1, h, w, 3] in −1 … 1 enlarged by an ESRGAN network, [1, s·h, s·w, 3]. */
+async function networkEnlarged(r: Recorder, network: Upscaling, picture: Tensor): Promise<Tensor> {
+  const [, height, width] = picture.shape;
+  const colours = await r.read(picture);
+  const [H, W] = [height * network.scale, width * network.scale];
+  const data = new Float32Array(r.device.rehearses ? 0 : 3 * H * W);
+  // As files hold pictures: a decoder goes beyond −1 … 1 a little, which the network has never seen.
+  await network.enlarge(r, { width, height, at: (i) => Math.min(1, Math.max(0, colours[i] / 2 + 0.5)) }, {
+    take(x, y, line, shares) {
+      for (let i = 0; i < line.length; i++) {
+        const at = 3 * (y * W + x) + i;
+        const value = 2 * Math.min(1, Math.max(0, line[i])) - 1;
+        data[at] += (value - data[at]) * shares[Math.floor(i / 3)];
+      }
+    },
+  });
+  return r.upload([1, H, W, 3], () => data);
+}
+
+/** The error for a pipeline without an ESRGAN network. */
+export function noEsrgan(): LssgenError {
+  return new LssgenError(
+    "bad_option",
+    'upsampler is "esrgan", but no network was given: name a safetensors file of an ESRGAN network (--upsampler-weights FILE, ' +
+      "upscaler), or take learned, bicubic or pixel",
+  );
+}
+
 /** The error for a model without a learned upsampler. */
 export function noLearnedUpsampler(): LssgenError {
   return new LssgenError(
     "bad_option",
     'upsampler is "learned", but the model folder has no "upsampler" folder: give its weights (--upsampler-weights) ' +
-      "or take bicubic, bilinear, nearest, spectral, pixel or mixture",
+      "or take bicubic, bilinear, nearest, spectral, pixel, mixture or esrgan",
   );
 }
 

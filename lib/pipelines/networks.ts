@@ -10,6 +10,7 @@ import type { FolderSource } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
 import { type Component, type Family, loadComponent, type LoadContext, type Network } from "./family.ts";
 import type { ModelInfo, PipelineOptions } from "./types.ts";
+import { loadUpscaler, openUpscalerFile, type Upscaling } from "./upscaling.ts";
 import { type Autoencoder, loadTinyVae, loadVae } from "./vae.ts";
 
 /** A model as its configs and the caller describe it. */
@@ -33,13 +34,19 @@ export async function openNetworks(
     (isComponentFolder(context.folder) ? await context.folder.tinyVae() : undefined);
   const tiny = tinyVae && own(await loadTinyVae({ ...context, folder: tinyVae }, "", info.latentChannels));
   const upsampler = info.learnedUpsampler
-    ? own(await loadUpsampler(context, options.upsamplerWeights, info.latentChannels))
+    ? own(await loadLearned(context, options.upsamplerWeights, info.latentChannels))
     : undefined;
+  const { device, dtype, maxActivationBytes, signal, onProgress, rehearsal } = context;
+  const upscaler = options.upscaler && own(
+    await loadUpscaler(await openUpscalerFile(options.upscaler), {
+      ...{ device, dtype, maxActivationBytes, signal, onProgress, rehearsal },
+    }),
+  );
   // The large ones last: what is wrong with the user's own folders is said before minutes have gone.
   const vae = own(await loadVae(context, info.latentChannels));
   const network = own(await family.load(context));
   const decoder = options.tinyDecode && tiny ? tiny : vae;
-  return { network, vae, tiny, decoder, upsampler: upsampler?.model, parts };
+  return { network, vae, tiny, decoder, upsampler: upsampler?.model, upscaler, parts };
 }
 
 /**
@@ -47,7 +54,7 @@ export async function openNetworks(
  *
  * @throws {LssgenError} `bad_option` when it is made for other latents.
  */
-async function loadUpsampler(
+async function loadLearned(
   context: LoadContext,
   own: FolderSource | undefined,
   channels: number,
@@ -86,6 +93,8 @@ export interface Networks {
   /** What makes the result. */
   readonly decoder: Autoencoder;
   readonly upsampler: LatentUpsampler | undefined;
+  /** For growth by pixels. */
+  readonly upscaler: Upscaling | undefined;
   /** All of them, in the order they were opened. */
   readonly parts: Disposable[];
 }

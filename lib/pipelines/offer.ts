@@ -66,7 +66,9 @@ export function offerOf(info: ModelInfo): ModelOffer {
       can(() => scheduleConfig(scheduler, schedule)) ||
       can(() => scheduleConfig(samplerConfig(scheduler, "euler"), schedule))
     ),
-    upsamplers: UPSAMPLERS.filter((upsampler) => upsampler !== "learned" || info.learnedUpsampler),
+    upsamplers: UPSAMPLERS.filter((upsampler) =>
+      upsampler === "learned" ? info.learnedUpsampler : upsampler !== "esrgan" || info.esrganUpsampler
+    ),
     guidance: embeddedGuidance || !trueCfg,
     trueCfg,
     negative: !classes,

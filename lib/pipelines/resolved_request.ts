@@ -14,7 +14,7 @@ import { checkFree, createScheduler, samplerConfig, scheduleConfig } from "../sc
 import { type LoraTag, readPrompt } from "../text/prompt_syntax.ts";
 import { checkTypes } from "./checked_options.ts";
 import type { PromptRequest } from "./family.ts";
-import { noLearnedUpsampler } from "./latents.ts";
+import { noEsrgan, noLearnedUpsampler } from "./latents.ts";
 import { withPreset } from "./presets.ts";
 import { checkPicture, pictureWarnings, startingSize } from "./pictures.ts";
 import { skipLayersOf } from "./skip_layers.ts";
@@ -69,6 +69,8 @@ export function planPicture(
   });
   const grows = plan.stages.some((stage) => stage.grow?.upsampler === "learned");
   if (grows && !info.learnedUpsampler) throw noLearnedUpsampler();
+  const enlarges = plan.stages.some((stage) => stage.grow?.upsampler === "esrgan");
+  if (enlarges && !info.esrganUpsampler) throw noEsrgan();
   const unit = tokenSide(info) * 2 ** (plan.stages.length - 1);
   const more = pictureWarnings(request, plan.stages[plan.stages.length - 1], unit);
   const whole = { ...plan, warnings: [...info.warnings ?? [], ...plan.warnings, ...more] };

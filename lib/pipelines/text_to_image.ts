@@ -118,6 +118,7 @@ export async function createPipeline(
   const family = familyOf(index);
   let info = await readFamily(folder, index);
   if (options.upsamplerWeights) info = { ...info, learnedUpsampler: true };
+  if (options.upscaler) info = { ...info, esrganUpsampler: true };
   const { firstPicture } = options;
   const tags = firstPicture ? readPrompts(info, { prompt: "", ...firstPicture }).loras : [];
   const device = options.device ?? await openDevice();

@@ -12,7 +12,7 @@ import type { CostModel, LatentSpace, MethodName, Plan, Spectrum, Upsampler } fr
 import type { Entry } from "../schedulers/entry.ts";
 import type { SamplerName, ScheduleName } from "../schedulers/samplers.ts";
 import type { Dtype } from "../tensor.ts";
-import type { FolderSource } from "../weights/bytes.ts";
+import type { ByteSource, FolderSource } from "../weights/bytes.ts";
 import type { Lora } from "../weights/lora.ts";
 import type { WritableType } from "../weights/quantise.ts";
 
@@ -316,6 +316,8 @@ export interface ModelInfo {
   readonly clipLayers?: { readonly own: number; readonly most: number };
   /** Whether the folder brings a learned latent upsampler. */
   readonly learnedUpsampler: boolean;
+  /** Whether an ESRGAN network was given ({@linkcode PipelineOptions.upscaler}). */
+  readonly esrganUpsampler?: boolean;
   /** Colours that latents nearly are: rgb (−1 … 1) = latents · factors [C][3] + bias [3]. From lssgen.json. */
   readonly latentRgb?: { readonly factors: readonly (readonly number[])[]; readonly bias: readonly number[] };
   /** Whether the model knows no word but those that its tokenizer has whole. From lssgen.json. */
@@ -374,6 +376,8 @@ export interface PipelineOptions {
   readonly findLora?: (name: string) => Promise<Pick<Lora, "file" | "config"> | undefined>;
   /** Folder of a learned latent upsampler, in place of the model's own. */
   readonly upsamplerWeights?: FolderSource;
+  /** File of an ESRGAN network (safetensors, as {@linkcode openUpscaler} takes it), for pictures whose `upsampler` is `esrgan`. */
+  readonly upscaler?: ByteSource;
   /**
    * Largest activation in bytes. Beyond it the two calls of guidance run one after the other (default 256 MiB) and the
    * autoencoder works in bands or tiles (default 1 GiB, or the adapter's largest buffer); bands, which show no seams, may

@@ -3,8 +3,8 @@
  *
  * A tile brings a margin along on each side where the picture goes on, and what the network makes of the margin is thrown
  * away: what is kept has seen the same pixels as in a picture that is enlarged as a whole, but for those beyond the margin. A
- * margin of the network's reach (hundreds of pixels in the large networks) makes both equal bit for bit; the default leaves a
- * difference that 8 bits do not show (docs/UPSCALING.md has the figures).
+ * margin of the network's reach (hundreds of pixels in the large networks) makes both equal bit for bit. With a smaller one
+ * neighbouring tiles differ a little, and fade into each other over some pixels (docs/UPSCALING.md has the figures).
  *
  * @module
  */
@@ -52,7 +52,7 @@ export interface UpscalerOptions {
 export interface UpscaleOptions {
   /** Largest side of a tile in pixels of the picture, its margins included, 32 … 16384. Default as memory allows. */
   readonly tileSize?: number;
-  /** Pixels that a tile brings along on each side, 0 … 4096. Default 32, or an eighth of smaller tiles; {@linkcode PictureUpscaler.reach} changes no pixel. */
+  /** Pixels that a tile brings along on each side, 0 … 4096. Default 24, or an eighth of smaller tiles; {@linkcode PictureUpscaler.reach} changes no pixel. */
   readonly tileMargin?: number;
   /** Times that the network is run, 1 … 8: a ×4 network makes sides 16 times as large in two. Default 1. */
   readonly repeats?: number;
@@ -83,7 +83,9 @@ export interface PictureUpscaler extends Disposable {
 }
 
 /** Margin of a tile where none is given, and the most of a small tile's side that it takes. */
-export const TILE_MARGIN = 32;
+export const TILE_MARGIN = 24;
+/** Pixels on each side of a cut over which a tile fades into the next. */
+const FADE = 8;
 const MARGIN_SHARE = 1 / 8;
 /** Range of a tile's side. */
 export const TILE_SIDES = { min: 32, max: 16_384 } as const;
@@ -238,8 +240,11 @@ interface ColourSource {
 interface Enlarging extends Pick<UpscaleOptions, "tileSize" | "tileMargin"> {
   /** Told the share that is done, and whole tiles. */
   readonly advanced?: (share: number, tiles: number, ofTiles: number) => void;
-  /** Takes a row of the result: colours of pixels x … of row y, about 0 … 1. */
-  readonly take: (x: number, y: number, colours: Float32Array) => void;
+  /**
+   * Takes a row of the result: colours of pixels x … of row y, about 0 … 1, and how much of each pixel they are, in (0, 1]; the
+   * rest is what was handed before.
+   */
+  readonly take: (x: number, y: number, colours: Float32Array, shares: Float32Array) => void;
 }
 
 /** A network with its weights, for pipelines: everything but whole pictures. */
@@ -279,11 +284,12 @@ export class Upscaling implements Disposable {
    */
   async enlarge(r: Recorder, source: ColourSource, o: Enlarging): Promise<void> {
     const { unshuffle: u } = this.model;
-    const room = this.room();
+    const room = this.room(r);
     const side = await this.largestTile(o.tileSize ?? TILE_SIDES.max, room);
     const margin = Math.ceil((o.tileMargin ?? Math.min(TILE_MARGIN, side * MARGIN_SHARE)) / u) * u;
+    const fade = Math.min(FADE, margin);
     const [rows, columns] = [source.height, source.width].map((n) =>
-      tilesOf(Math.ceil(n / u) * u, side, margin, u)
+      tilesOf(Math.ceil(n / u) * u, side, { margin, fade, unit: u })
     );
     const tiles = rows.length * columns.length;
     let done = 0;
@@ -297,7 +303,9 @@ export class Upscaling implements Disposable {
           advanced: (share) => o.advanced?.((done + share) / tiles, done, tiles),
         });
         const values = await r.read(y);
-        if (!r.device.rehearses) this.hand(values, source, row, column, o.take);
+        // One tile tells what all of them launch.
+        if (r.device.rehearses) return;
+        this.hand(values, source, row, column, o.take);
         done++;
         o.advanced?.(done / tiles, done, tiles);
       }
@@ -314,9 +322,10 @@ export class Upscaling implements Disposable {
   ): void {
     const { scale, shuffle: s, addsInput } = this.model;
     const wide = column.length * scale / s; // of the network's result
-    const [y0, y1] = [row.keep * scale, Math.min(row.end, source.height) * scale];
-    const [x0, x1] = [column.keep * scale, Math.min(column.end, source.width) * scale];
+    const [y0, y1] = [row.from * scale, Math.min(row.to, source.height) * scale];
+    const [x0, x1] = [column.from * scale, Math.min(column.to, source.width) * scale];
     const line = new Float32Array(3 * (x1 - x0));
+    const across = Float32Array.from({ length: x1 - x0 }, (_, i) => shareOf(column, (x0 + i + 0.5) / scale));
     for (let y = y0; y < y1; y++) {
       const ty = y - row.begin * scale;
       let i = 0;
@@ -330,15 +339,16 @@ export class Upscaling implements Disposable {
           line[i++] = addsInput ? v + source.at(from + c) : v;
         }
       }
-      take(x0, y, line);
+      const down = shareOf(row, (y + 0.5) / scale);
+      take(x0, y, line, across.map((share) => share * down));
     }
   }
 
   /** Bytes that activations may take. */
-  private room(): number {
+  private room(r: Recorder): number {
     const { device, maxActivationBytes = MAX_ACTIVATION_BYTES, maxVramBytes = Infinity } = this.context;
     // What the pool keeps is of sizes that others used.
-    device.memory.trim();
+    r.trim();
     const { live, weights } = device.memory.use();
     return Math.min(maxActivationBytes, maxVramBytes - live - weights);
   }
@@ -414,34 +424,60 @@ export class Upscaling implements Disposable {
 
 /** A tile along one axis, in pixels of the picture. */
 interface Tile {
-  /** First pixel. */
+  /** First pixel that the network sees. */
   readonly begin: number;
   /** Pixels. */
   readonly length: number;
-  /** First pixel that is kept, and the one after the last. */
-  readonly keep: number;
-  readonly end: number;
+  /** First pixel that is kept, and the one after the last; they overlap with the neighbours' where tiles fade into each other. */
+  readonly from: number;
+  readonly to: number;
+  /** Pixels over which the tile before fades into this one, from `from` on. */
+  readonly fade: number;
+}
+
+/** How tiles lie. */
+export interface Tiling {
+  /** Pixels at least between what is kept and a tile's edge that is none of the picture; a multiple of `unit`. */
+  readonly margin: number;
+  /** Pixels on each side of a cut over which tiles fade into each other. */
+  readonly fade: number;
+  /** Tiles begin and end at multiples of it. */
+  readonly unit: number;
 }
 
 /**
- * Tiles of equal length that cover n pixels: what one keeps begins where the one before ends, at least `margin` pixels from
- * edges that are none of the picture.
+ * Tiles of equal length that cover n pixels.
  *
- * @param n A multiple of `unit`, as margin.
- * @param most Longest tile.
+ * @param n A multiple of `unit`.
+ * @param most Longest tile. Where it has no room for the margins they are smaller.
  */
-export function tilesOf(n: number, most: number, margin: number, unit: number): Tile[] {
+export function tilesOf(n: number, most: number, { margin, fade, unit }: Tiling): Tile[] {
   const longest = Math.floor(most / unit) * unit;
-  if (n <= longest) return [{ begin: 0, length: n, keep: 0, end: n }];
-  // Small tiles keep some of their pixels at least.
-  const m = Math.min(margin, Math.floor((longest - unit) / 2 / unit) * unit);
-  const count = Math.ceil((n - 2 * m) / (longest - 2 * m));
-  const length = Math.ceil((n - 2 * m) / count / unit) * unit + 2 * m;
+  if (n <= longest) return [{ begin: 0, length: n, from: 0, to: n, fade: 0 }];
+  const up = (v: number): number => Math.ceil(v / unit) * unit;
+  const beside = Math.min(up(margin + fade), Math.floor((longest - unit) / 2 / unit) * unit);
+  const core = longest - 2 * beside;
+  const count = Math.ceil((n - 2 * beside) / core);
+  const step = up((n - 2 * beside) / count);
+  // Three tiles must not meet in one pixel.
+  const f = Math.max(0, Math.min(fade, beside - margin, Math.floor(step / 2)));
   return Array.from({ length: count }, (_, i) => {
-    const begin = Math.min(i * (length - 2 * m), n - length);
-    const end = i === count - 1 ? n : (i + 1) * (length - 2 * m) + m;
-    return { begin, length, keep: i === 0 ? 0 : i * (length - 2 * m) + m, end };
+    const length = step + 2 * beside;
+    const begin = Math.min(i * step, n - length);
+    const [first, last] = [i === 0, i === count - 1];
+    return {
+      begin,
+      length,
+      from: first ? 0 : i * step + beside - f,
+      to: last ? n : (i + 1) * step + beside + f,
+      fade: first ? 0 : 2 * f,
+    };
   });
+}
+
+/** How much of a pixel a tile is, in (0, 1], at a place along its axis. */
+function shareOf({ from, fade }: Tile, at: number): number {
+  return fade === 0 ? 1 : Math.min(1, (at - from) / fade);
 }
 
 /**
@@ -537,11 +573,12 @@ class OpenUpscaler implements PictureUpscaler {
             etaMs: (performance.now() - began) * (1 - share) / share,
             ...{ step, steps, width, height },
           }),
-        take: (x, y, line) => {
-          for (let i = 0; i < line.length / 3; i++) {
+        take: (x, y, line, shares) => {
+          for (let i = 0; i < shares.length; i++) {
             const at = (y * width + x + i) * channels;
             for (let c = 0; c < 3; c++) {
-              data[at + c] = Math.round(Math.min(1, Math.max(0, line[3 * i + c])) * 255);
+              const value = Math.min(1, Math.max(0, line[3 * i + c])) * 255;
+              data[at + c] = Math.round(data[at + c] + (value - data[at + c]) * shares[i]);
             }
           }
         },

@@ -7,9 +7,18 @@
 import type { Entry } from "../schedulers/entry.ts";
 import type { NoiseMix, Schedule, Scheduler, Step } from "../schedulers/types.ts";
 
-/** How latents grow. `pixel` decodes, resizes bicubically and encodes; `mixture` is `nearest`, and `pixel` where the two differ most
- * (SelfLift); the others stay in latent space. `spectral` fills up the cosine transform with zeros. */
-export type Upsampler = "learned" | "bicubic" | "bilinear" | "nearest" | "pixel" | "mixture" | "spectral";
+/** How latents grow. `pixel` decodes, resizes bicubically and encodes; `esrgan` has an ESRGAN network enlarge in between; `mixture` is
+ * `nearest`, and `pixel` where the two differ most (SelfLift); the others stay in latent space. `spectral` fills up the cosine
+ * transform with zeros. */
+export type Upsampler =
+  | "learned"
+  | "bicubic"
+  | "bilinear"
+  | "nearest"
+  | "pixel"
+  | "esrgan"
+  | "mixture"
+  | "spectral";
 
 /** Every {@linkcode Upsampler}. */
 export const UPSAMPLERS: readonly Upsampler[] = [
@@ -18,6 +27,7 @@ export const UPSAMPLERS: readonly Upsampler[] = [
   "bilinear",
   "nearest",
   "pixel",
+  "esrgan",
   "mixture",
   "spectral",
 ];
