@@ -155,7 +155,7 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
   };
   const prompts = await promptsOf(options, prompt, info.prompts === 0);
   const own = engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true };
-  const trials = trialsFor(own, picture, options.texts.methods);
+  const trials = trialsFor(own, picture, options.texts.methods, options.flag.quick);
   const most = picture.steps ?? info.defaults.steps;
   const reference = {
     ...picture,
