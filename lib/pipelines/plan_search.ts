@@ -118,9 +118,7 @@ export function nameOf(settings: PresetSettings): string {
 }
 
 /** A trial as it was measured: means over the prompts, with the least and the most. */
-export interface Point {
-  readonly name: string;
-  readonly settings: PresetSettings;
+export interface Point extends Trial {
   readonly seconds: Spread;
   /** Structural similarity to the reference. */
   readonly ssim: Spread;
