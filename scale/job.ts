@@ -52,7 +52,6 @@ const PARAMETERS: Readonly<Record<keyof JobParameters, Kind>> = {
   skipLayerEnd: [0, 1],
   trueCfgScale: [0, 100],
   seed: [0, Number.MAX_SAFE_INTEGER, "whole"],
-  preset: "word",
   method: "word",
   minResolution: [16, 16_384, "whole"],
   initNoise: [0, 1],
