@@ -3,7 +3,8 @@
  * asked for. Draws prompts of train/unseen.json, whose combinations training never showed, through WebGPU with the weights of DIR
  * (default: the embedded model), and lets train/judge.safetensors say what it sees. Shares come with 95 % intervals.
  *
- * --rows: of direct@256, lssgen@256, direct@512, lssgen@512, cheap@512 (direct with as many steps as cost what LSSGen does).
+ * --rows: of direct@256, lssgen@256, direct@512, lssgen@512, cheap@512 (direct with as many steps as cost what LSSGen does); the
+ * model's presets as quality@512, balanced@512, fast@512, or @256.
  * --quick: 24 prompts at 256². --out keeps the pictures; pictures that are there already are judged as they are.
  *
  * @module
@@ -19,6 +20,7 @@ import {
   planPicture,
   readModelInfo,
 } from "../lib/pipelines/text_to_image.ts";
+import { PRESET_NAMES } from "../lib/pipelines/presets.ts";
 import { interval, Judge, kernelDistance, manner, type Verdict } from "./evaluate/judge.ts";
 
 /** An entry of unseen.json. */
@@ -43,8 +45,10 @@ interface Options {
 }
 
 const ROWS = ["direct@256", "lssgen@256", "direct@512", "lssgen@512", "cheap@512"];
+/** Presets of the model, which --rows may name too. */
+const PRESET_ROWS = PRESET_NAMES.flatMap((name) => [`${name}@256`, `${name}@512`]);
 const USAGE = `Usage: deno task evaluate [--quick] [--count N] [--model DIR] [--rows ${
-  ROWS.join(",")
+  [...ROWS, ...PRESET_ROWS].join(",")
 }] [--out DIR] [--json FILE]`;
 const TRAIN = new URL("../train", import.meta.url).pathname;
 
@@ -70,7 +74,9 @@ function parse(args: readonly string[]): Options {
         break;
       case "--rows":
         options.rows = value().split(",");
-        for (const row of options.rows) if (!ROWS.includes(row)) fail(`--rows names "${row}"`);
+        for (const row of options.rows) {
+          if (!ROWS.includes(row) && !PRESET_ROWS.includes(row)) fail(`--rows names "${row}"`);
+        }
         break;
       case "--model":
         options.model = value();
@@ -97,6 +103,7 @@ function spread(entries: readonly Entry[], count: number): Entry[] {
 async function requestOf(row: string, entry: Entry, model: string | undefined): Promise<GenerateRequest> {
   const [method, side] = row.split("@");
   const base = { prompt: entry.prompt, seed: entry.id, width: Number(side), height: Number(side) };
+  if (PRESET_ROWS.includes(row)) return { ...base, preset: method as GenerateRequest["preset"] };
   if (method !== "cheap") return { ...base, method: method as GenerateRequest["method"] };
   const info = await readModelInfo(model === undefined ? undefined : fileFolder(model));
   const speedup = planPicture(info, { ...base, method: "lssgen" }).speedup ?? 1;

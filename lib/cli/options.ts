@@ -483,6 +483,13 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       commands: ["tune-plan"],
     },
     {
+      name: "quick",
+      type: "flag",
+      fallback: "off",
+      help: "tries half as much",
+      commands: ["tune-plan"],
+    },
+    {
       name: "reference-steps",
       type: "integer",
       min: 1,

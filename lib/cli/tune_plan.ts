@@ -155,7 +155,7 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
   };
   const prompts = await promptsOf(options, prompt, info.prompts === 0);
   const own = engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true };
-  const trials = trialsFor(own, picture, options.texts.methods);
+  const trials = trialsFor(own, picture, options.texts.methods, options.flag.quick);
   const most = picture.steps ?? info.defaults.steps;
   const reference = {
     ...picture,
@@ -297,12 +297,11 @@ function pointsOf(
   trials: readonly Trial[],
   measured: readonly Readonly<Record<string, Measured>>[],
 ): Point[] {
-  return trials.flatMap(({ name, settings }): Point[] => {
+  return trials.flatMap(({ name, settings, flops }): Point[] => {
     const all = measured.flatMap((prompt) => Object.hasOwn(prompt, name) ? [prompt[name]] : []);
     if (all.length === 0) return [];
     return [{
-      name,
-      settings,
+      ...{ name, settings, flops },
       seconds: spreadOf(all.map(({ seconds }) => seconds)),
       ssim: spreadOf(all.map(({ ssim }) => ssim)),
       psnr: spreadOf(all.map(({ psnr }) => psnr ?? Infinity)),
@@ -320,11 +319,12 @@ function table(points: readonly Point[]): string[] {
     p.name,
     `${p.seconds.mean.toFixed(2)} (${p.seconds.least.toFixed(2)}–${p.seconds.most.toFixed(2)})`,
     `${(whole / p.seconds.mean).toFixed(2)}x`,
+    `${(points[0].flops / p.flops).toFixed(2)}x`,
     `${p.ssim.mean.toFixed(3)} (${p.ssim.least.toFixed(3)}–${p.ssim.most.toFixed(3)})`,
     p.psnr.mean.toFixed(1),
     p.sharpness.mean.toFixed(2),
   ]);
-  const all = [["", "trial", "seconds", "faster", "SSIM", "PSNR", "sharpness"], ...rows];
+  const all = [["", "trial", "seconds", "faster", "planned", "SSIM", "PSNR", "sharpness"], ...rows];
   const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
   return all.map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd());
 }

@@ -32,37 +32,40 @@ const REFINE_NOISES = [0.12, 0.25];
  *
  * @param picture Size, guidance and sampler; its steps are the most.
  * @param methods Only these; `direct` always is among them.
+ * @param quick Fewer noise levels, steps and thresholds; direct pictures all the same.
  * @throws {LssgenError} As a direct picture will.
  */
 export function trialsFor(
   info: ModelInfo,
   picture: Omit<GenerateRequest, "prompt">,
   methods?: readonly string[],
+  quick: boolean = false,
 ): Trial[] {
   const steps = picture.steps ?? info.defaults.steps;
   const some = [...new Set(STEP_SHARES.map((share) => Math.max(1, Math.round(share * steps))))];
-  const few = some.slice(0, 3);
+  const few = quick ? [some[0], some[Math.min(2, some.length - 1)]] : some.slice(0, 3);
+  const thresholds = quick ? THRESHOLDS.slice(1) : THRESHOLDS;
   const shorter = Math.min(picture.width ?? info.defaults.width, picture.height ?? info.defaults.height);
-  const noises = [...new Set([info.defaults.initNoise, ...NOISES])];
+  const noises = [...new Set([info.defaults.initNoise, ...quick ? [] : NOISES])];
   const half = Math.floor(shorter / 2);
   const settings: PresetSettings[] = [
     ...some.map((steps) => ({ method: "direct", steps }) as const),
-    ...THRESHOLDS.map((cacheThreshold) => ({ method: "direct", steps, cacheThreshold }) as const),
+    ...thresholds.map((cacheThreshold) => ({ method: "direct", steps, cacheThreshold }) as const),
     ...noises.flatMap((initNoise) => few.map((steps) => ({ method: "lssgen", steps, initNoise }) as const)),
-    ...THRESHOLDS.slice(1).map((cacheThreshold) => ({ method: "lssgen", steps, cacheThreshold }) as const),
-    ...[0.01, 0.05].flatMap((spectralDelta) =>
+    ...thresholds.slice(1).map((cacheThreshold) => ({ method: "lssgen", steps, cacheThreshold }) as const),
+    ...[0.05, ...quick ? [] : [0.01]].flatMap((spectralDelta) =>
       few.map((steps) => ({ method: "spectral", steps, spectralDelta }) as const)
     ),
     ...few.map((steps) => ({ method: "selflift", steps, minResolution: half }) as const),
     ...REFINE_NOISES.flatMap((initNoise) =>
       few.flatMap((steps) =>
-        [1, 2].map((refineSteps) =>
+        [1, ...quick ? [] : [2]].map((refineSteps) =>
           ({ method: "refine", steps, minResolution: half, initNoise, refineSteps }) as const
         )
       )
     ),
     // Steps of each stage by themselves: all small, some large.
-    ...[0.4, 0.6, 0.75].map((level) =>
+    ...[0.6, ...quick ? [] : [0.4, 0.75]].map((level) =>
       ({
         method: "stages",
         stages: `${half}:${steps},${shorter}@${level}:${Math.max(2, Math.round(steps / 2))}`,
@@ -115,9 +118,7 @@ export function nameOf(settings: PresetSettings): string {
 }
 
 /** A trial as it was measured: means over the prompts, with the least and the most. */
-export interface Point {
-  readonly name: string;
-  readonly settings: PresetSettings;
+export interface Point extends Trial {
   readonly seconds: Spread;
   /** Structural similarity to the reference. */
   readonly ssim: Spread;
