@@ -296,7 +296,7 @@ export function pictureAnswer(
   const first = images[0] as GeneratedImage | undefined;
   const { prompt = "", negativePrompt = "", steps, guidance, trueCfgScale = 1, method } = first?.parameters ??
     {};
-  const { init_images: _, mask: __, ...parameters } = body as Record<string, unknown>;
+  const { init_images: _, mask: __, auth: ___, ...parameters } = body as Record<string, unknown>;
   const { send_images = true } = parameters;
   const { sampler = null } = a1111Names(first?.parameters ?? {}, info.scheduler);
   const said = {

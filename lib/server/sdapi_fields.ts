@@ -70,6 +70,9 @@ const COMMON: FieldTable = {
 
   override_settings_restore_afterwards: "neutral",
   do_not_save_samples: "neutral",
+  // SillyTavern hands on what its own page sent it.
+  url: "neutral",
+  auth: "neutral",
   do_not_save_grid: "neutral",
   force_task_id: "neutral",
   disable_extra_networks: only("write the prompt without <lora:…>"),
