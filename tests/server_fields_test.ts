@@ -467,3 +467,36 @@ Deno.test("FLUX's cfg_scale is CFG scale in the picture, in the answer and in A1
   });
   assertEquals((await readPngText(bare)).size, 0);
 });
+
+Deno.test("our own fields reach the request under both APIs, and absent ones leave it to the model", async () => {
+  const engine = new FakeEngine();
+  const server = new ImageServer(engine, OPTIONS);
+  const fields = {
+    preset: "fast",
+    method: "lssgen",
+    min_resolution: 32,
+    init_noise: 0.5,
+    upsampler: "bicubic",
+    shorten_steps: false,
+    cache_mode: "first-block",
+    cache_threshold: 0.1,
+    slg_scale: 3,
+  };
+  for (const path of ["/sdapi/v1/txt2img", "/v1/images/generations"]) {
+    assertEquals((await refused(server, post(path, { prompt: "x", ...fields })))[0], 200);
+    const { preset, method, minResolution, initNoise, upsampler, shortenSteps, ...more } = engine.asked
+      .pop()!;
+    assertEquals([preset, method, minResolution, initNoise, upsampler, shortenSteps], [
+      "fast",
+      "lssgen",
+      32,
+      0.5,
+      "bicubic",
+      false,
+    ]);
+    assertEquals([more.cacheMode, more.cacheThreshold, more.slgScale], ["first-block", 0.1, 3]);
+    await refused(server, post(path, { prompt: "x" }));
+    const keys = Object.keys(engine.asked.pop()!);
+    for (const key of ["preset", "method", "cacheMode", "slgScale"]) assert(!keys.includes(key), key);
+  }
+});

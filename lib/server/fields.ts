@@ -5,11 +5,10 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import type { GenerateRequest } from "../pipelines/types.ts";
 import { ApiError } from "./api_error.ts";
-import { done, type FieldTable, shapeIn } from "./known_fields.ts";
+import { type FieldTable, shapeIn } from "./known_fields.ts";
 import { LIMITS, type Limits } from "./limits.ts";
-import { boundOf, LONGEST_TEXT, type Shape, text } from "./shapes.ts";
+import { boundOf, LONGEST_TEXT, type Shape } from "./shapes.ts";
 
 /** A JSON object from outside, read by the shapes of its table. `null` counts as absent, as clients of both APIs send it. */
 export class Fields {
@@ -151,24 +150,4 @@ export class Fields {
       this.within + name,
     );
   }
-}
-
-/** The fields that {@linkcode furtherPrompts} reads. */
-export const FURTHER_PROMPTS: FieldTable = {
-  prompt_2: done(text(), "The prompt of the second text encoder (FLUX: T5; SDXL: CLIP bigG)."),
-  prompt_3: done(text(), "The prompt of SD3's third text encoder, T5."),
-  negative_prompt_2: done(text(), "What to keep away from, for the encoder of prompt_2."),
-  negative_prompt_3: done(text(), "What to keep away from, for the encoder of prompt_3."),
-};
-
-/** Texts for the second and the third text encoder, under diffusers' names in both APIs. */
-export function furtherPrompts(
-  f: Fields,
-): Pick<GenerateRequest, "prompt2" | "prompt3" | "negativePrompt2" | "negativePrompt3"> {
-  return {
-    prompt2: f.text("prompt_2"),
-    prompt3: f.text("prompt_3"),
-    negativePrompt2: f.text("negative_prompt_2"),
-    negativePrompt3: f.text("negative_prompt_3"),
-  };
 }

@@ -7,7 +7,7 @@
 import type { GenerateRequest, ModelInfo } from "../pipelines/types.ts";
 import { firstSeed, MAX_SEED } from "../random.ts";
 import { ApiError } from "./api_error.ts";
-import { Fields, FURTHER_PROMPTS, furtherPrompts } from "./fields.ts";
+import { Fields } from "./fields.ts";
 import { sentPicture, transparentMask } from "./incoming_pictures.ts";
 import {
   checkFields,
@@ -20,6 +20,7 @@ import {
 } from "./known_fields.ts";
 import { type Limits, sized } from "./limits.ts";
 import { type ServedModel, withoutEnding } from "./models.ts";
+import { OWN_FIELDS, ownSettings } from "./own_fields.ts";
 import { FLAG, number, text, whole } from "./shapes.ts";
 
 /** Names of OpenAI's own models, which clients send unasked: they mean the server's first. */
@@ -48,8 +49,7 @@ const COMMON: FieldTable = {
   steps: done(whole(1, "steps"), "Denoising steps."),
   guidance: done(number(0, 100), "Guidance scale."),
   negative_prompt: done(text(), "What to keep away from."),
-  method: done(text(), "How resolution grows: a name of GET /lssgen/v1/model's methods."),
-  ...FURTHER_PROMPTS,
+  ...OWN_FIELDS,
 };
 
 /** Fields of generations. */
@@ -158,8 +158,7 @@ function readRequests(
       negativePrompt: f.text("negative_prompt"),
       steps: f.whole("steps"),
       guidance: f.number("guidance"),
-      method: f.text("method") as GenerateRequest["method"],
-      ...furtherPrompts(f),
+      ...ownSettings(f),
     },
     info,
     limits,

@@ -11,13 +11,14 @@ import { a1111Names } from "../schedulers/a1111_names.ts";
 import { isFlow } from "../schedulers/registry.ts";
 import { firstSeed } from "../random.ts";
 import { ApiError } from "./api_error.ts";
-import { Fields, furtherPrompts } from "./fields.ts";
+import { Fields } from "./fields.ts";
 import { changedMask, sentPicture } from "./incoming_pictures.ts";
 import type { JobResult, JobState } from "./jobs.ts";
 import { blank, checkFields, refuseExtraArgs } from "./known_fields.ts";
 import { type Limits, sized } from "./limits.ts";
 import { baseName } from "../base_name.ts";
 import { type ServedModel, withoutEnding } from "./models.ts";
+import { ownSettings } from "./own_fields.ts";
 import { IMG2IMG_FIELDS, REQUEST_SETTINGS, SETTINGS, TXT2IMG_FIELDS } from "./sdapi_fields.ts";
 import { askedSampler } from "./sdapi_samplers.ts";
 
@@ -92,12 +93,7 @@ export function pictureRequests(
       ...guidance,
       ...sampler,
       clipSkip: askedClipSkip(f, info),
-      // Our own words, for those who know them.
-      method: f.text("method") as GenerateRequest["method"],
-      minResolution: f.whole("min_resolution"),
-      initNoise: f.number("init_noise"),
-      upsampler: f.text("upsampler") as GenerateRequest["upsampler"],
-      ...furtherPrompts(f),
+      ...ownSettings(f),
       ...highResolution(f, fromPicture, width ?? info.defaults.width, height ?? info.defaults.height),
       ...fromPicture && startingPicture(f, limits),
     },
@@ -296,7 +292,7 @@ export function pictureAnswer(
   const first = images[0] as GeneratedImage | undefined;
   const { prompt = "", negativePrompt = "", steps, guidance, trueCfgScale = 1, method } = first?.parameters ??
     {};
-  const { init_images: _, mask: __, ...parameters } = body as Record<string, unknown>;
+  const { init_images: _, mask: __, auth: ___, ...parameters } = body as Record<string, unknown>;
   const { send_images = true } = parameters;
   const { sampler = null } = a1111Names(first?.parameters ?? {}, info.scheduler);
   const said = {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { FURTHER_PROMPTS } from "./fields.ts";
 import { blank, done, type FieldRule, type FieldTable, only, required } from "./known_fields.ts";
+import { OWN_FIELDS } from "./own_fields.ts";
 import { FLAG, number, SWITCH, text, whole } from "./shapes.ts";
 import { MAX_SEED } from "../random.ts";
 
@@ -62,14 +62,13 @@ const COMMON: FieldTable = {
   ),
   clip_skip: done(whole(-1, CLIP_LAYERS), "CLIP's layer from its end: 1 the last, 2 the last but one."),
   // Ours, beyond A1111's.
-  method: done(text(), "How resolution grows: a name of GET /lssgen/v1/model's methods."),
-  min_resolution: done(whole(16, 16_384), "Shorter side of the first stage in pixels."),
-  init_noise: done(number(0.01, 1), "Noise level at which a later stage begins."),
-  upsampler: done(text(), "How latents grow: a name of GET /lssgen/v1/model's upsamplers."),
-  ...FURTHER_PROMPTS,
+  ...OWN_FIELDS,
 
   override_settings_restore_afterwards: "neutral",
   do_not_save_samples: "neutral",
+  // SillyTavern hands on what its own page sent it.
+  url: "neutral",
+  auth: "neutral",
   do_not_save_grid: "neutral",
   force_task_id: "neutral",
   disable_extra_networks: only("write the prompt without <lora:…>"),

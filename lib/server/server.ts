@@ -35,6 +35,7 @@ import { pageModel, pagePlan, PLAN_FIELDS } from "./page_api.ts";
 import { type Call, type Operation, type Route, routeOf, type Routes } from "./routes.ts";
 import { checkSettings, modelsAnswer, progressAnswer } from "./sdapi.ts";
 import {
+  COMFYUI_ROUTES,
   CONSTANT_ANSWERS,
   lorasAnswer,
   memoryAnswer,
@@ -186,8 +187,23 @@ export class ImageServer {
         }]),
       ].map(([name, route]): [string, Route] => [`/sdapi/v1/${name}`, route]),
     );
+    const comfyui = Object.fromEntries(COMFYUI_ROUTES.map(([method, path]): [string, Route] => [path, {
+      [method]: {
+        summary: "Not supported: ComfyUI's API; A1111's and OpenAI's are served.",
+        refusals: { 501: "Always." },
+        run: () => {
+          throw new ApiError(
+            501,
+            "unsupported",
+            `${path} is of ComfyUI's API, which is not served: this server draws no workflows. ` +
+              "A1111's API is at /sdapi/v1/, OpenAI's at /v1/; /openapi.json lists both",
+          );
+        },
+      },
+    }]));
     return {
       ...a1111,
+      ...comfyui,
       "/sdapi/v1/txt2img": { POST: this.drawing("txt2img", "A picture from a text.") },
       "/sdapi/v1/img2img": { POST: this.drawing("img2img", "A picture from a picture.") },
       "/sdapi/v1/progress": {
