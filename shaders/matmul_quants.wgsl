@@ -7,12 +7,12 @@
 //   S  [N, sColumns]  f32, with SCALED: factors of the stored values
 //   Y  as in matmul.wgsl
 
-// variants RM=1 RN=4; RM=2 RN=4; RM=4 RN=4; RM=8 RN=2
+// variants RM=1 RN=4 SPAN=1; RM=2 RN=4 SPAN=1; RM=4 RN=4 SPAN=1; RM=8 RN=2 SPAN=1
 
 override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
 override WY: u32 = 1u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override SCALED: u32 = 0u;
+override SCALED: u32 = 0u;   // 1 by columns, 2 one factor a row
 
 // include activations
 // include linear_shape
@@ -42,7 +42,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   // include linear_sums
 
   for (var unit = lane; unit < (s.K8 + 3u) / 4u; unit += LANES) {
+    // unroll j RN
+    let p#j = spanOf(w#j + unit / BLOCK_UNITS * BLOCK_BYTES, unit % BLOCK_UNITS);
+    // end
     // include quant_unit
+  }
+  if (TYPE == 10u || SCALED == 2u) {
+    // unroll j RN
+    let left#j = left(c#j);
+    // unroll i RM
+    acc#i_#j *= left#j;
+    // end
+    // end
   }
   // unroll i RM
   // unroll j RN

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import type { Device } from "../lib/gpu/device.ts";
+import { forceTuning, tuneMatmul } from "../lib/gpu/tune.ts";
 import { linear } from "../lib/ops/linear.ts";
 import { embedTokens } from "../lib/ops/embedding.ts";
 import {
@@ -104,6 +105,52 @@ Deno.test("products of few and of many rows by a quantised weight equal an f64 l
       const got = await r.read(linear(r, x, { weight, bias: r.upload([N], bias) }));
       assert(off(got, want) < 5e-6, `${type} ${[M, N, K]}: ${off(got, want)}`);
       weight.buffer.destroy();
+    }
+  }
+});
+
+Deno.test("few rows by a quantised weight are multiplied alike from buffers", async () => {
+  using device = await openDevice();
+  forceTuning(device, { ...await tuneMatmul(device), operands: "buffers" });
+  for (const type of NAMES) {
+    for (const M of type === "Q6_K" ? [1, 8] : [1]) {
+      const [N, K] = [9, 512];
+      const { weight, values } = weightOf(device, type, N, K);
+      const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
+      using r = new Recorder(device, "f32");
+      const got = await r.read(linear(r, r.upload([1, M, K], xs), { weight }));
+      assert(off(got, product(xs, values, M, N, K)) < 5e-6, type);
+      weight.buffer.destroy();
+    }
+  }
+});
+
+Deno.test("bytes with factors of rows or of blocks are multiplied by few rows in widths that are no whole units", async () => {
+  for (const operands of ["texels", "buffers"] as const) {
+    using device = await openDevice();
+    forceTuning(device, { ...await tuneMatmul(device), operands });
+    for (const type of ["F8_E4M3", "I8"] as const) {
+      for (const [K, columns] of [[40, 0], [40, 1], [48, 3], [96, 1]]) {
+        const [M, N] = [2, 6];
+        const { weight, values } = weightOf(device, type, N, K);
+        const factors = Float32Array.from({ length: N * Math.max(1, columns) }, (_, i) => 0.5 + noise(i + 3));
+        const width = K / Math.max(1, columns);
+        const scaled = values.map((v, i) =>
+          columns === 0 ? v : v * factors[Math.floor(i / K) * columns + Math.floor(i % K / width)]
+        );
+        const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
+        using r = new Recorder(device, "f32");
+        const scales = columns === 0
+          ? undefined
+          : { factors: r.upload([N, columns], factors), columns, width };
+        const w = { ...weight, blocks: { ...weight.blocks, scales } };
+        const got = await r.read(linear(r, r.upload([1, M, K], xs), { weight: w }));
+        assert(
+          off(got, product(xs, scaled, M, N, K)) < 5e-6,
+          `${operands} ${type} ${K} ${columns}: ${off(got, product(xs, scaled, M, N, K))}`,
+        );
+        weight.buffer.destroy();
+      }
     }
   }
 });

@@ -19,7 +19,14 @@ import {
   sequence,
   type Tensor,
 } from "../tensor.ts";
-import { blockConstants, expand, type QuantisedMatrix, rawBytes, scaleParams } from "./quantised.ts";
+import {
+  blockConstants,
+  expand,
+  type QuantisedMatrix,
+  rawBytes,
+  scaleParams,
+  spanUnits,
+} from "./quantised.ts";
 import { bindBytes, fold } from "./window.ts";
 
 /** A weight on the GPU, [N, K] row-major as torch stores it: plain numbers, or quantised blocks. */
@@ -158,7 +165,7 @@ const FEW_ROWS = 8;
 /** Rows and columns of a workgroup, or of an invocation that reads textures: the least that hold M rows. */
 const FEW_KERNELS: Readonly<Record<"buffers" | "texels", readonly { RM: number; RN: number }[]>> = {
   buffers: [{ RM: 1, RN: 4 }, { RM: 2, RN: 4 }, { RM: 4, RN: 4 }, { RM: 8, RN: 2 }],
-  texels: [{ RM: 1, RN: 4 }, { RM: 2, RN: 4 }, { RM: 4, RN: 2 }, { RM: 8, RN: 2 }],
+  texels: [{ RM: 1, RN: 4 }, { RM: 2, RN: 4 }, { RM: 4, RN: 4 }, { RM: 8, RN: 4 }],
 };
 /** Invocations of a workgroup of shaders/matmul_quants_texels.wgsl. */
 const FEW_WX = 16;
@@ -169,6 +176,7 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
   const { rowBytes, at, type, scales } = weight.blocks;
   const texels = operandsOf(r.device) === "texels";
   const { RM, RN } = FEW_KERNELS[texels ? "texels" : "buffers"].find(({ RM }) => RM >= M)!;
+  const SPAN = texels ? spanUnits(type, RM) : 1;
   const limit = r.device.info.maxBindingBytes;
   const raw = rawBytes(weight);
   const whole = raw.byteLength <= (texels ? MAX_TEXEL_BYTES : limit);
@@ -183,10 +191,10 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
     const operand = !texels ? W : whole ? r.weightTexels(weight.buffer, W.size) : r.texels(W);
     const groups = fold(Math.ceil((nEnd - n0) / (texels ? FEW_WX * RN : RN)));
     launch(r, p, {
-      shader: `${texels ? "matmul_quants_texels" : "matmul_quants"}@RM=${RM},RN=${RN}`,
+      shader: `${texels ? "matmul_quants_texels" : "matmul_quants"}@RM=${RM},RN=${RN},SPAN=${SPAN}`,
       constants: {
-        ...blockConstants(type),
-        SCALED: scales ? 1 : 0,
+        ...blockConstants(weight.blocks),
+        SCALED: !scales ? 0 : scales.columns === 1 ? 2 : 1,
         ...texels && { WX: FEW_WX },
       },
       rows: [0, M],
