@@ -14,6 +14,7 @@ override WX: u32 = 16u;      // invocations along N
 override WY: u32 = 1u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override SCALED: u32 = 0u;   // 1 by columns, 2 one factor a row
+override CHANGED: u32 = 0u;  // whether L is added
 
 // include activations
 // include linear_shape
@@ -21,6 +22,7 @@ override SCALED: u32 = 0u;   // 1 by columns, 2 one factor a row
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 @group(0) @binding(7) var<storage, read>       S: array<f32>;
+@group(0) @binding(8) var<storage, read>       L: array<f32>;
 fn xBits(at: u32) -> vec4u { return texel(X, at); }
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
@@ -55,6 +57,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     let left#j = left(c#j);
     // unroll i RM
     acc#i_#j *= left#j;
+    // end
+    // end
+  }
+  if (CHANGED == 1u) {
+    // unroll i RM
+    // unroll j RN
+    acc#i_#j += L[r#i * s.lN + c#j - s.lFirst];
     // end
     // end
   }

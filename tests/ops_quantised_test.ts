@@ -213,27 +213,37 @@ Deno.test("columns of a wider quantised weight are multiplied as a weight of the
 
 Deno.test("a low-rank change is added to a quantised weight while it is expanded", async () => {
   using device = await openDevice();
-  const [N, K, rank] = [12, 256, 3];
+  const [N, K] = [12, 256];
   const { weight, values } = weightOf(device, "Q4_0", N, K);
-  const down = Float32Array.from({ length: rank * K }, (_, i) => noise(i + 11));
-  const up = Float32Array.from({ length: N * rank }, (_, i) => noise(i + 13));
-  const changed = values.map((v, i) => {
-    const [n, k] = [Math.floor(i / K), i % K];
-    let sum = v;
-    for (let j = 0; j < rank; j++) sum += up[n * rank + j] * down[j * K + k];
-    return sum;
-  });
-  for (const M of [1, 10]) {
+  // Some rows are changed, the others are not; ranks of whole eights are multiplied by few rows, others are added while all expands.
+  for (const [rank, M, first, count] of [[3, 1, 0, N], [8, 1, 0, N], [8, 4, 3, 6], [3, 10, 3, 6], [8, 10, 0, N]]) {
+    const down = Float32Array.from({ length: rank * K }, (_, i) => noise(i + 11));
+    const up = Float32Array.from({ length: count * rank }, (_, i) => noise(i + 13));
+    const strengths = Float32Array.from({ length: rank }, (_, i) => 0.5 + i / 8);
+    const changed = values.map((v, i) => {
+      const [n, k] = [Math.floor(i / K) - first, i % K];
+      if (n < 0 || n >= count) return v;
+      return strengths.reduce((sum, f, j) => sum + up[n * rank + j] * f * down[j * K + k], v);
+    });
     using r = new Recorder(device, "f32");
     const changes = [{
-      ...{ first: 0, count: N, rank, type: "f32" as const },
-      ...{ down: r.upload([rank, K], down), up: r.upload([N, rank], up) },
-      factors: r.upload([rank], new Float32Array(rank).fill(1)),
+      ...{ first, count, rank, type: "f32" as const },
+      ...{ down: r.upload([rank, K], down), up: r.upload([count, rank], up) },
+      factors: r.upload([rank], strengths),
     }];
     const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
+    const x = r.upload([2, M, K], Float32Array.from({ length: 2 * M * K }, (_, i) => xs[i % (M * K)]));
+    const bias = Float32Array.from({ length: N }, (_, i) => noise(i + 99));
     const w = { ...weight, blocks: { ...weight.blocks, changes } };
-    const got = await r.read(linear(r, r.upload([1, M, K], xs), { weight: w }));
-    assert(off(got, product(xs, changed, M, N, K)) < 5e-6);
+    const want = product(xs, changed, M, N, K).map((v, i) => Math.max(0, v + bias[i % N]));
+    const options = { act: "relu" } as const;
+    const got = await r.read(
+      linear(r, { tensor: { ...x, shape: [1, 2 * M, K] }, at: M, count: M }, {
+        weight: w,
+        bias: r.upload([N], bias),
+      }, options),
+    );
+    assert(off(got, want) < 5e-6, `${[rank, M]}: ${off(got, want)}`);
   }
 });
 

@@ -1624,6 +1624,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
 //   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
 //   S  [N, sColumns]  f32, with SCALED: factors of the stored values
+//   L  [M, lN]  f32, with CHANGED: what a change of low rank adds to columns from lFirst on, before the activation
 //   Y  as in matmul.wgsl
 
 // variants RM=1 RN=4 SPAN=1; RM=2 RN=4 SPAN=1; RM=4 RN=4 SPAN=1; RM=8 RN=2 SPAN=1
@@ -1632,6 +1633,7 @@ override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
 override WY: u32 = 1u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override SCALED: u32 = 0u;   // 1 by columns, 2 one factor a row
+override CHANGED: u32 = 0u;  // whether L is added
 
 // include activations
 // include linear_shape
@@ -1639,6 +1641,7 @@ override SCALED: u32 = 0u;   // 1 by columns, 2 one factor a row
 @group(0) @binding(1) var<storage, read>       X: array<vec4u>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 @group(0) @binding(7) var<storage, read>       S: array<f32>;
+@group(0) @binding(8) var<storage, read>       L: array<f32>;
 fn wBits(at: u32) -> vec4u { return W[at]; }
 fn xBits(at: u32) -> vec4u { return X[at]; }
 
@@ -1693,7 +1696,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
   var shift = 0.0;
   if (s.hasBias == 1u) { shift = bias[c]; }
-  store(partial[lane], shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  var sum = partial[lane];
+  if (CHANGED == 1u) { sum += L[m * s.lN + c - s.lFirst]; }
+  store(sum, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
 }
 `,
   "matmul_quants_texels": `// matmul_quants_texels.wgsl — what matmul_quants.wgsl makes, where textures are read faster than buffers: an invocation makes RM rows of
@@ -1712,6 +1717,7 @@ override WX: u32 = 16u;      // invocations along N
 override WY: u32 = 1u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
 override SCALED: u32 = 0u;   // 1 by columns, 2 one factor a row
+override CHANGED: u32 = 0u;  // whether L is added
 
 // include activations
 // include linear_shape
@@ -1719,6 +1725,7 @@ override SCALED: u32 = 0u;   // 1 by columns, 2 one factor a row
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 @group(0) @binding(7) var<storage, read>       S: array<f32>;
+@group(0) @binding(8) var<storage, read>       L: array<f32>;
 fn xBits(at: u32) -> vec4u { return texel(X, at); }
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
@@ -1753,6 +1760,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     let left#j = left(c#j);
     // unroll i RM
     acc#i_#j *= left#j;
+    // end
+    // end
+  }
+  if (CHANGED == 1u) {
+    // unroll i RM
+    // unroll j RN
+    acc#i_#j += L[r#i * s.lN + c#j - s.lFirst];
     // end
     // end
   }
@@ -3158,6 +3172,7 @@ struct Shape {
   hasBias: u32,
   // Of quantised weights: factors of a row of S, eighths that each is for, eighths of a row before the weight's.
   sColumns: u32, sWidth8: u32, sAt8: u32,
+  lN: u32, lFirst: u32,   // columns of L, and the one of Y that is its first
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -3579,4 +3594,4 @@ fn xFour(at: u32) -> vec4f {
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "04f57f592118faa6";
+export const SHADERS_DIGEST = "1d33da2ee576efa1";

@@ -168,7 +168,7 @@ export function scaleParams(blocks: Blocks): readonly [columns: number, width8: 
 }
 
 /** Rows n0 … n1 − 1 in runs that one change is for, or none. */
-function* runs(
+export function* runs(
   changes: readonly LowRank[],
   n0: number,
   n1: number,
