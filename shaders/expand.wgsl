@@ -8,6 +8,8 @@
 //
 // One invocation makes 32 values.
 
+// variants SPAN=1
+
 override WG: u32 = 64u;
 override Y_TYPE: u32 = 1u;        // 0 f32, 1 f16
 override CHANGED: u32 = 0u;

@@ -4,6 +4,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import type { Device } from "../lib/gpu/device.ts";
+import { forceTuning, tuneMatmul } from "../lib/gpu/tune.ts";
 import { linear } from "../lib/ops/linear.ts";
 import { embedTokens } from "../lib/ops/embedding.ts";
 import {
@@ -108,6 +109,52 @@ Deno.test("products of few and of many rows by a quantised weight equal an f64 l
   }
 });
 
+Deno.test("few rows by a quantised weight are multiplied alike from buffers", async () => {
+  using device = await openDevice();
+  forceTuning(device, { ...await tuneMatmul(device), operands: "buffers" });
+  for (const type of NAMES) {
+    for (const M of type === "Q6_K" ? [1, 8] : [1]) {
+      const [N, K] = [9, 512];
+      const { weight, values } = weightOf(device, type, N, K);
+      const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
+      using r = new Recorder(device, "f32");
+      const got = await r.read(linear(r, r.upload([1, M, K], xs), { weight }));
+      assert(off(got, product(xs, values, M, N, K)) < 5e-6, type);
+      weight.buffer.destroy();
+    }
+  }
+});
+
+Deno.test("bytes with factors of rows or of blocks are multiplied by few rows in widths that are no whole units", async () => {
+  for (const operands of ["texels", "buffers"] as const) {
+    using device = await openDevice();
+    forceTuning(device, { ...await tuneMatmul(device), operands });
+    for (const type of ["F8_E4M3", "I8"] as const) {
+      for (const [K, columns] of [[40, 0], [40, 1], [48, 3], [96, 1]]) {
+        const [M, N] = [2, 6];
+        const { weight, values } = weightOf(device, type, N, K);
+        const factors = Float32Array.from({ length: N * Math.max(1, columns) }, (_, i) => 0.5 + noise(i + 3));
+        const width = K / Math.max(1, columns);
+        const scaled = values.map((v, i) =>
+          columns === 0 ? v : v * factors[Math.floor(i / K) * columns + Math.floor(i % K / width)]
+        );
+        const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
+        using r = new Recorder(device, "f32");
+        const scales = columns === 0
+          ? undefined
+          : { factors: r.upload([N, columns], factors), columns, width };
+        const w = { ...weight, blocks: { ...weight.blocks, scales } };
+        const got = await r.read(linear(r, r.upload([1, M, K], xs), { weight: w }));
+        assert(
+          off(got, product(xs, scaled, M, N, K)) < 5e-6,
+          `${operands} ${type} ${K} ${columns}: ${off(got, product(xs, scaled, M, N, K))}`,
+        );
+        weight.buffer.destroy();
+      }
+    }
+  }
+});
+
 Deno.test("an epilogue around a quantised product is that of a plain one", async () => {
   using device = await openDevice();
   const [B, S, N, K] = [2, 3, 20, 256];
@@ -166,27 +213,37 @@ Deno.test("columns of a wider quantised weight are multiplied as a weight of the
 
 Deno.test("a low-rank change is added to a quantised weight while it is expanded", async () => {
   using device = await openDevice();
-  const [N, K, rank] = [12, 256, 3];
+  const [N, K] = [12, 256];
   const { weight, values } = weightOf(device, "Q4_0", N, K);
-  const down = Float32Array.from({ length: rank * K }, (_, i) => noise(i + 11));
-  const up = Float32Array.from({ length: N * rank }, (_, i) => noise(i + 13));
-  const changed = values.map((v, i) => {
-    const [n, k] = [Math.floor(i / K), i % K];
-    let sum = v;
-    for (let j = 0; j < rank; j++) sum += up[n * rank + j] * down[j * K + k];
-    return sum;
-  });
-  for (const M of [1, 10]) {
+  // Some rows are changed, the others are not; ranks of whole eights are multiplied by few rows, others are added while all expands.
+  for (const [rank, M, first, count] of [[3, 1, 0, N], [8, 1, 0, N], [8, 4, 3, 6], [3, 10, 3, 6], [8, 10, 0, N]]) {
+    const down = Float32Array.from({ length: rank * K }, (_, i) => noise(i + 11));
+    const up = Float32Array.from({ length: count * rank }, (_, i) => noise(i + 13));
+    const strengths = Float32Array.from({ length: rank }, (_, i) => 0.5 + i / 8);
+    const changed = values.map((v, i) => {
+      const [n, k] = [Math.floor(i / K) - first, i % K];
+      if (n < 0 || n >= count) return v;
+      return strengths.reduce((sum, f, j) => sum + up[n * rank + j] * f * down[j * K + k], v);
+    });
     using r = new Recorder(device, "f32");
     const changes = [{
-      ...{ first: 0, count: N, rank, type: "f32" as const },
-      ...{ down: r.upload([rank, K], down), up: r.upload([N, rank], up) },
-      factors: r.upload([rank], new Float32Array(rank).fill(1)),
+      ...{ first, count, rank, type: "f32" as const },
+      ...{ down: r.upload([rank, K], down), up: r.upload([count, rank], up) },
+      factors: r.upload([rank], strengths),
     }];
     const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
+    const x = r.upload([2, M, K], Float32Array.from({ length: 2 * M * K }, (_, i) => xs[i % (M * K)]));
+    const bias = Float32Array.from({ length: N }, (_, i) => noise(i + 99));
     const w = { ...weight, blocks: { ...weight.blocks, changes } };
-    const got = await r.read(linear(r, r.upload([1, M, K], xs), { weight: w }));
-    assert(off(got, product(xs, changed, M, N, K)) < 5e-6);
+    const want = product(xs, changed, M, N, K).map((v, i) => Math.max(0, v + bias[i % N]));
+    const options = { act: "relu" } as const;
+    const got = await r.read(
+      linear(r, { tensor: { ...x, shape: [1, 2 * M, K] }, at: M, count: M }, {
+        weight: w,
+        bias: r.upload([N], bias),
+      }, options),
+    );
+    assert(off(got, want) < 5e-6, `${[rank, M]}: ${off(got, want)}`);
   }
 });
 

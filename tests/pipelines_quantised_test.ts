@@ -1,8 +1,11 @@
 /** Models whose weights stay quantised on the GPU draw what they draw when they are expanded as they are loaded. */
 
 import { assert, assertEquals } from "@std/assert";
-import { fileFolder } from "../lib/cli/files.ts";
+import { fileFolder, fileSource } from "../lib/cli/files.ts";
 import { openDevice } from "../lib/gpu/device.ts";
+import { tuningOf } from "../lib/gpu/tune.ts";
+import { planMemory } from "../lib/pipelines/memory.ts";
+import { Stream } from "../lib/residency/stream.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import { bytesOf, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { openCheckpoint } from "../lib/weights/checkpoint.ts";
@@ -63,3 +66,26 @@ for (
     assert(most <= 1, `off by ${most}`);
   });
 }
+
+Deno.test("quantised blocks with a LoRA beside them draw the same bytes where they stream as where they stay", async () => {
+  using device = await openDevice();
+  const model = await quantisedFolder("flux_dev", ["transformer"], "Q8_0");
+  const lora = new URL("./data/lora/flux_diffusers.safetensors", import.meta.url).pathname;
+  const picture = { width: 64, height: 64, steps: 2, method: "direct", seed: 1 } as const;
+  const options = { dtype: "f32", keepQuantised: true } as const;
+  const pictures: Uint8Array[] = [];
+  const drawn = async (more: Partial<Parameters<typeof createPipeline>[1]>) => {
+    const loras = [{ file: (await fileSource(lora))!, scale: 0.8 }];
+    await using pipeline = await createPipeline(model, { device, ...options, loras, ...more });
+    const { images: [{ rgb }], warnings } = await pipeline.generate({ prompt: "a cat", ...picture });
+    assertEquals(warnings, []);
+    pictures.push(rgb);
+    return Stream.of(device).bytes;
+  };
+  assertEquals(await drawn({}), 0);
+  const { least } = await planMemory(model, picture, { ...options, adapter: device.info, tuning: tuningOf(device) });
+  assert(await drawn({ maxVramBytes: least + 100_000, firstPicture: picture }) > 0);
+  assertEquals(pictures[1], pictures[0]);
+  assert(await drawn({ loras: [] }) === 0);
+  assert(pictures[2].some((v, i) => v !== pictures[0][i]), "the LoRA changes nothing");
+});

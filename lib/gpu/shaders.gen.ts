@@ -1390,6 +1390,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //
 // One invocation makes 32 values.
 
+// variants SPAN=1
+
 override WG: u32 = 64u;
 override Y_TYPE: u32 = 1u;        // 0 f32, 1 f16
 override CHANGED: u32 = 0u;
@@ -1761,14 +1763,16 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of the blocks' values
 //   W  [N, K]   blocks as a GGUF file holds them; stride8 is the bytes of a row, wBase8 the bytes before the bound part
 //   S  [N, sColumns]  f32, with SCALED: factors of the stored values
+//   L  [M, lN]  f32, with CHANGED: what a change of low rank adds to columns from lFirst on, before the activation
 //   Y  as in matmul.wgsl
 
-// variants RM=1 RN=4; RM=2 RN=4; RM=4 RN=4; RM=8 RN=2
+// variants RM=1 RN=4 SPAN=1; RM=2 RN=4 SPAN=1; RM=4 RN=4 SPAN=1; RM=8 RN=2 SPAN=1
 
 override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
 override WY: u32 = 1u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override SCALED: u32 = 0u;
+override SCALED: u32 = 0u;   // 1 by columns, 2 one factor a row
+override CHANGED: u32 = 0u;  // whether L is added
 
 // include activations
 // include linear_shape
@@ -1776,6 +1780,7 @@ override SCALED: u32 = 0u;
 @group(0) @binding(1) var<storage, read>       X: array<vec4u>;
 @group(0) @binding(2) var<storage, read>       W: array<vec4u>;
 @group(0) @binding(7) var<storage, read>       S: array<f32>;
+@group(0) @binding(8) var<storage, read>       L: array<f32>;
 fn wBits(at: u32) -> vec4u { return W[at]; }
 fn xBits(at: u32) -> vec4u { return X[at]; }
 
@@ -1798,7 +1803,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   // include linear_sums
 
   for (var unit = lane; unit < (s.K8 + 3u) / 4u; unit += LANES) {
+    // unroll j RN
+    let p#j = spanOf(w#j + unit / BLOCK_UNITS * BLOCK_BYTES, unit % BLOCK_UNITS);
+    // end
     // include quant_unit
+  }
+  if (TYPE == 10u || SCALED == 2u) {
+    // unroll j RN
+    let left#j = left(c#j);
+    // unroll i RM
+    acc#i_#j *= left#j;
+    // end
+    // end
   }
   // unroll i RM
   // unroll j RN
@@ -1819,7 +1835,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (GATE == 1u) { factor *= gate[b * s.gateN + s.gateAt + c]; }
   var shift = 0.0;
   if (s.hasBias == 1u) { shift = bias[c]; }
-  store(partial[lane], shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
+  var sum = partial[lane];
+  if (CHANGED == 1u) { sum += L[m * s.lN + c - s.lFirst]; }
+  store(sum, shift, factor, (b * s.rN + s.rAt + row) * s.N - s.rBase + c, (b * s.yN + s.yAt + row) * s.N - s.yBase + c);
 }
 `,
   "matmul_quants_texels": `// matmul_quants_texels.wgsl — what matmul_quants.wgsl makes, where textures are read faster than buffers: an invocation makes RM rows of
@@ -1827,14 +1845,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //
 //   X, W  copies of the operands in textures of 2048 texels a row
 //
+// SPAN units are made in one go, unrolled in the text: of Q6_K four units have 11 loads, one by one they would have 32. A loop of its
+// own around them costs llvmpipe a third of the product, even with one turn.
+//
 // Otherwise as there.
 
-// variants RM=1 RN=4; RM=2 RN=4; RM=4 RN=2; RM=8 RN=2
+// variants RM=1 RN=4 SPAN=1; RM=1 RN=4 SPAN=2; RM=1 RN=4 SPAN=4; RM=2 RN=4 SPAN=1; RM=2 RN=4 SPAN=2; RM=2 RN=4 SPAN=4; RM=4 RN=4 SPAN=1; RM=8 RN=4 SPAN=1
 
 override WX: u32 = 16u;      // invocations along N
 override WY: u32 = 1u;
 override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
-override SCALED: u32 = 0u;
+override SCALED: u32 = 0u;   // 1 by columns, 2 one factor a row
+override CHANGED: u32 = 0u;  // whether L is added
 
 // include activations
 // include linear_shape
@@ -1842,6 +1864,7 @@ override SCALED: u32 = 0u;
 @group(0) @binding(1) var                      X: Texels;
 @group(0) @binding(2) var                      W: Texels;
 @group(0) @binding(7) var<storage, read>       S: array<f32>;
+@group(0) @binding(8) var<storage, read>       L: array<f32>;
 fn xBits(at: u32) -> vec4u { return texel(X, at); }
 fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
@@ -1859,10 +1882,33 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
 
   // include linear_sums
 
-  for (var unit = 0u; unit < (s.K8 + 3u) / 4u; unit++) {
-    // include quant_unit
+  for (var first = 0u; first < (s.K8 + 3u) / 4u; first += SPAN) {
+    // unroll j RN
+    let p#j = spanOf(w#j + first / BLOCK_UNITS * BLOCK_BYTES, first % BLOCK_UNITS);
+    // end
+    // unroll g SPAN
+    {
+      let unit = first + g;
+      // include quant_unit
+    }
+    // end
   }
 
+  if (TYPE == 10u || SCALED == 2u) {
+    // unroll j RN
+    let left#j = left(c#j);
+    // unroll i RM
+    acc#i_#j *= left#j;
+    // end
+    // end
+  }
+  if (CHANGED == 1u) {
+    // unroll i RM
+    // unroll j RN
+    acc#i_#j += L[r#i * s.lN + c#j - s.lFirst];
+    // end
+    // end
+  }
   // include linear_epilogue
 }
 `,
@@ -3270,6 +3316,7 @@ struct Shape {
   hasBias: u32,
   // Of quantised weights: factors of a row of S, eighths that each is for, eighths of a row before the weight's.
   sColumns: u32, sWidth8: u32, sAt8: u32,
+  lN: u32, lFirst: u32,   // columns of L, and the one of Y that is its first
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;
@@ -3343,20 +3390,28 @@ fn loadX(at: u32) -> Eight {
   return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
 }
 
-/// Values of a unit as products take them: with the factors of rows, and zeros beyond the row.
+/// Values of a unit as products take them: zeros beyond the row, and without what \`left\` says.
 fn loadW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
-  let v = eightOf(u, e);
-  if (TYPE < 10u) { return v; }
-  var scale = 1.0;
-  if (SCALED == 1u) { scale = S[column * s.sColumns + (s.sAt8 + k) / s.sWidth8]; }
-  return Eight(
-    select(vec4f(0.0), v.lo * scale, k < s.K8),
-    select(vec4f(0.0), v.hi * scale, k < s.K8));
+  if (TYPE < 10u) { return eightOf(u, e); }
+  let half = select(u.lo, u.hi, e >= 2u);
+  let words = select(vec2u(), select(half.xy, half.zw, (e & 1u) == 1u), k < s.K8);
+  let v = Eight(fourOf(words.x), fourOf(words.y));
+  if (SCALED != 1u) { return v; }
+  let scale = S[column * s.sColumns + (s.sAt8 + k) / s.sWidth8];
+  return Eight(v.lo * scale, v.hi * scale);
+}
+
+/// What a whole sum of a column is still to be multiplied by.
+fn left(column: u32) -> f32 {
+  var factor = 1.0;
+  if (TYPE == 10u) { factor = E4M3; }
+  if (SCALED == 2u) { factor *= S[column]; }
+  return factor;
 }
 `,
   "quant_unit": `// The products of unit \`unit\` of RM rows and RN columns, added to acc#i_#j; with quant_products, linear_sums.
     // unroll j RN
-    let u#j = unitOf(w#j + unit / BLOCK_UNITS * BLOCK_BYTES, unit % BLOCK_UNITS);
+    let u#j = unitFrom(p#j, unit % BLOCK_UNITS);
     // end
     // unroll e 4
     {
@@ -3382,46 +3437,63 @@ override TYPE: u32 = 0u;
 override BLOCK_BYTES: u32 = 34u;
 override BLOCK_UNITS: u32 = 1u;
 
+/// Every block begins at a multiple of this many bytes: 2, 4, 8 or 16.
+override ALIGN: u32 = 2u;
+
 /// A unit: a byte for each value, and what the first and the last 16 become: bytes · x − y, bytes · z − w.
 struct Unit { lo: vec4u, hi: vec4u, scales: vec4f }
 
-fn wordOf(v: vec4u, at: u32) -> u32 {
-  return select(select(v.x, v.y, (at & 4u) != 0u), select(v.z, v.w, (at & 4u) != 0u), (at & 8u) != 0u);
-}
+struct Bytes32 { lo: vec4u, hi: vec4u }
 
-/// Two bytes from an even address.
-fn pair(at: u32) -> u32 { return (wordOf(wBits(at >> 4u), at) >> ((at & 2u) * 8u)) & 0xffffu; }
+/// What SPAN units are made of: their numbers' low bits in one or two runs of 32 bytes, high bits, and factors.
+struct Span { low: Bytes32, more: Bytes32, high: Bytes32, s: vec4u }
 
-fn byte(at: u32) -> u32 { return (wordOf(wBits(at >> 4u), at) >> ((at & 3u) * 8u)) & 0xffu; }
+/// Five words from an address, the last half of which may be missing.
+struct Words5 { v: vec4u, next: u32 }
 
-fn half(at: u32) -> f32 { return unpack2x16float(pair(at)).x; }
-
-/// Four bytes from an address that is a multiple of 4.
-fn quad(at: u32) -> u32 { return wordOf(wBits(at >> 4u), at); }
-
-/// Two f16 from an even address.
-fn twoHalves(at: u32) -> vec2f { return vec2f(half(at), half(at + 2u)); }
-
-/// 16 bytes from an even address in the first of three loads.
-fn aligned16(a: vec4u, b: vec4u, at: u32) -> vec4u {
+/// Words from the one that an address lies in, which is in the first of these loads.
+fn words5(a: vec4u, b: vec4u, at: u32) -> Words5 {
+  if (ALIGN == 16u) { return Words5(a, b.x); }
   let two = (at & 8u) != 0u;
-  let one = (at & 4u) != 0u;
   let p = select(a, vec4u(a.zw, b.xy), two);
   let q = select(b.xy, b.zw, two);
-  let words = select(p, vec4u(p.yzw, q.x), one);
-  let next = select(q.x, q.y, one);
-  return select(words, (words >> vec4u(16u)) | (vec4u(words.yzw, next) << vec4u(16u)), (at & 2u) != 0u);
+  if (ALIGN == 8u) { return Words5(p, q.x); }
+  let one = (at & 4u) != 0u;
+  return Words5(select(p, vec4u(p.yzw, q.x), one), select(q.x, q.y, one));
 }
 
-fn sixteen(at: u32) -> vec4u { return aligned16(wBits(at >> 4u), wBits((at >> 4u) + 1u), at); }
+/// 18 bytes (of the last word's two only those) from an address in the first of two loads.
+fn aligned18(a: vec4u, b: vec4u, at: u32) -> Words5 {
+  let w = words5(a, b, at);
+  if (ALIGN > 2u) { return w; }
+  let half = (at & 2u) != 0u;
+  let after = vec4u(w.v.yzw, w.next);
+  return Words5(select(w.v, (w.v >> vec4u(16u)) | (after << vec4u(16u)), half), select(w.next & 0xffffu, w.next >> 16u, half));
+}
 
-struct Bytes32 { lo: vec4u, hi: vec4u }
+fn aligned16(a: vec4u, b: vec4u, at: u32) -> vec4u { return aligned18(a, b, at).v; }
+
+/// 16 bytes behind the first two from an address in the first of two loads.
+fn behindTwo(w: Words5, at: u32) -> vec4u {
+  let after = vec4u(w.v.yzw, w.next);
+  return select((w.v >> vec4u(16u)) | (after << vec4u(16u)), after, (at & 2u) != 0u);
+}
+
+/// The first two bytes.
+fn firstTwo(w: u32, at: u32) -> u32 { return select(w & 0xffffu, w >> 16u, (at & 2u) != 0u); }
 
 fn thirtyTwo(at: u32) -> Bytes32 {
   let a = wBits(at >> 4u);
   let b = wBits((at >> 4u) + 1u);
+  if (ALIGN == 16u) { return Bytes32(a, b); }
   let c = wBits((at >> 4u) + 2u);
   return Bytes32(aligned16(a, b, at), aligned16(b, c, at));
+}
+
+/// Four bytes from an address that is a multiple of 4.
+fn quad(at: u32) -> u32 {
+  let v = wBits(at >> 4u);
+  return select(select(v.x, v.y, (at & 4u) != 0u), select(v.z, v.w, (at & 4u) != 0u), (at & 8u) != 0u);
 }
 
 /// Some bits of each byte.
@@ -3435,6 +3507,7 @@ fn fifths(v: u32) -> vec4u {
 
 const NIBBLES = 0x0f0f0f0fu;
 const TWOS = 0x03030303u;
+const ONES = 0x01010101u;
 
 /// Scale and minimum of group g of 8 with six bits each, which Q4_K and Q5_K share; v: the block's first 16 bytes.
 fn sixes(v: vec4u, g: u32) -> vec2f {
@@ -3447,116 +3520,193 @@ fn sixes(v: vec4u, g: u32) -> vec2f {
   return vec2f(f32(i32(scale)), f32(i32(minimum)));
 }
 
-/// Unit g of the block at a byte.
-fn unitOf(at: u32, g: u32) -> Unit {
+/// The span of the block at a byte that begins with unit g. A block of 18 or 34 bytes lies in two or three loads wherever it begins.
+fn spanOf(at: u32, g: u32) -> Span {
+  let none = Bytes32(vec4u(), vec4u());
   switch TYPE {
     case 0u: {  // Q8_0: d, 32 signed bytes
-      let d = half(at);
-      let q = thirtyTwo(at + 2u);
-      return Unit(q.lo, q.hi, vec4f(d, 0.0, d, 0.0));
+      let a = wBits(at >> 4u);
+      let b = wBits((at >> 4u) + 1u);
+      let c = wBits((at >> 4u) + 2u);
+      let w = words5(a, b, at);
+      return Span(Bytes32(behindTwo(w, at), behindTwo(words5(b, c, at), at)), none, none, vec4u(firstTwo(w.v.x, at)));
     }
     case 1u: {  // Q4_0: d, 16 bytes of two numbers, the second 16 values further
-      let d = half(at);
-      let q = sixteen(at + 2u);
-      return Unit(bits(q, 0u, NIBBLES), bits(q, 4u, NIBBLES), d * vec4f(1.0, 8.0, 1.0, 8.0));
+      let w = words5(wBits(at >> 4u), wBits((at >> 4u) + 1u), at);
+      return Span(Bytes32(behindTwo(w, at), vec4u()), none, none, vec4u(firstTwo(w.v.x, at)));
     }
-    case 2u: {  // Q4_1: d, m, 16 bytes
-      let dm = twoHalves(at) * vec2f(1.0, -1.0);
-      let q = sixteen(at + 4u);
-      return Unit(bits(q, 0u, NIBBLES), bits(q, 4u, NIBBLES), dm.xyxy);
+    case 2u: {  // Q4_1: d and m, 16 bytes
+      let w = words5(wBits(at >> 4u), wBits((at >> 4u) + 1u), at);
+      return Span(Bytes32(vec4u(w.v.yzw, w.next), vec4u()), none, none, vec4u(w.v.x));
     }
     case 3u: {  // Q5_0: d, 32 fifth bits, 16 bytes
-      let d = half(at);
-      let q = sixteen(at + 6u);
-      return Unit(
-        bits(q, 0u, NIBBLES) | fifths(pair(at + 2u)), bits(q, 4u, NIBBLES) | fifths(pair(at + 4u)),
-        d * vec4f(1.0, 16.0, 1.0, 16.0));
+      let b = wBits((at >> 4u) + 1u);
+      let w = words5(wBits(at >> 4u), b, at);
+      let sixth = words5(b, wBits((at >> 4u) + 2u), at).v.y;
+      let high = behindTwo(w, at).x;
+      let q = behindTwo(Words5(vec4u(w.v.yzw, w.next), sixth), at);
+      return Span(Bytes32(q, vec4u()), none, none, vec4u(firstTwo(w.v.x, at), high, high >> 16u, 0u));
     }
-    case 4u: {  // Q5_1: d, m, 32 fifth bits, 16 bytes
-      let dm = twoHalves(at) * vec2f(1.0, -1.0);
-      let q = sixteen(at + 8u);
-      let high = quad(at + 4u);
-      return Unit(bits(q, 0u, NIBBLES) | fifths(high), bits(q, 4u, NIBBLES) | fifths(high >> 16u), dm.xyxy);
+    case 4u: {  // Q5_1: d and m, 32 fifth bits, 16 bytes
+      let b = wBits((at >> 4u) + 1u);
+      let w = words5(wBits(at >> 4u), b, at);
+      let last = select(b.y, b.w, (at & 8u) != 0u);
+      return Span(Bytes32(vec4u(w.v.zw, w.next, last), vec4u()), none, none, vec4u(w.v.x, w.v.y, w.v.y >> 16u, 0u));
     }
-    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d, dmin
-      let s = pair(at + g * 2u);
-      let dm = twoHalves(at + 80u).xyxy *
-        vec4f(vec4i(vec4u(s & 15u, (s >> 4u) & 15u, (s >> 8u) & 15u, s >> 12u)));
-      let q = thirtyTwo(at + 16u + (g >> 2u) * 32u);
-      let shift = (g & 3u) * 2u;
-      return Unit(bits(q.lo, shift, TWOS), bits(q.hi, shift, TWOS), dm);
+    case 5u: {  // Q2_K: 16 bytes of scale and minimum, 64 of two bits, d and dmin
+      let half = g >> 2u;
+      return Span(
+        thirtyTwo(at + 16u + half * 32u), none, none,
+        vec4u(quad(at + half * 8u), quad(at + half * 8u + 4u), quad(at + 80u), 0u));
     }
     case 6u: {  // Q3_K: 32 bytes of third bits, 64 of two bits, 12 of signed scales, d
-      let low = pair(at + 96u + (g & 3u) * 2u) >> select(0u, 4u, g >= 4u);
-      let high = pair(at + 104u + (g & 1u) * 2u) >> ((g >> 1u) * 2u);
-      let d = half(at + 108u);
-      let first = d * (f32(i32((low & 15u) | ((high & 3u) << 4u))) - 32.0);
-      let last = d * (f32(i32(((low >> 8u) & 15u) | (((high >> 8u) & 3u) << 4u))) - 32.0);
-      let q = thirtyTwo(at + 32u + (g >> 2u) * 32u);
-      let h = thirtyTwo(at);
-      let shift = (g & 3u) * 2u;
-      return Unit(
-        bits(q.lo, shift, TWOS) | (bits(h.lo, g, 0x01010101u) << vec4u(2u)),
-        bits(q.hi, shift, TWOS) | (bits(h.hi, g, 0x01010101u) << vec4u(2u)),
-        vec4f(first, 4.0 * first, last, 4.0 * last));
+      let s = (at + 96u) >> 4u;
+      return Span(
+        thirtyTwo(at + 32u + (g >> 2u) * 32u), none, thirtyTwo(at), aligned16(wBits(s), wBits(s + 1u), at + 96u));
     }
-    case 7u: {  // Q4_K: d, dmin, 12 bytes of scales, 128 of two numbers; rows begin at multiples of 16
-      let head = wBits(at >> 4u);
-      let dm = unpack2x16float(head.x) * sixes(head, g);
-      let q = (at >> 4u) + 1u + (g >> 1u) * 2u;
-      let shift = (g & 1u) * 4u;
-      return Unit(bits(wBits(q), shift, NIBBLES), bits(wBits(q + 1u), shift, NIBBLES), dm.xyxy);
+    case 7u: {  // Q4_K: d and dmin, 12 bytes of scales, 128 of two numbers; rows begin at multiples of 16
+      let head = at >> 4u;
+      let q = head + 1u + (g >> 1u) * 2u;
+      return Span(Bytes32(wBits(q), wBits(q + 1u)), none, none, wBits(head));
     }
     case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
-      let head = wBits(at >> 4u);
-      let dm = unpack2x16float(head.x) * sixes(head, g);
-      let h = (at >> 4u) + 1u;
-      let q = h + 2u + (g >> 1u) * 2u;
-      let shift = (g & 1u) * 4u;
-      return Unit(
-        bits(wBits(q), shift, NIBBLES) | (bits(wBits(h), g, 0x01010101u) << vec4u(4u)),
-        bits(wBits(q + 1u), shift, NIBBLES) | (bits(wBits(h + 1u), g, 0x01010101u) << vec4u(4u)),
-        dm.xyxy);
+      let head = at >> 4u;
+      let q = head + 3u + (g >> 1u) * 2u;
+      return Span(
+        Bytes32(wBits(q), wBits(q + 1u)), none, Bytes32(wBits(head + 1u), wBits(head + 2u)), wBits(head));
     }
     case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
-      let s = pair(at + 192u + g * 2u);
-      let two = vec2f(f32((i32(s) << 24u) >> 24u), f32((i32(s) << 16u) >> 24u)) * half(at + 208u);
-      let q = thirtyTwo(at + (g >> 2u) * 64u + (g & 1u) * 32u);
-      let h = thirtyTwo(at + 128u + (g >> 2u) * 32u);
-      let low = ((g >> 1u) & 1u) * 4u;
-      let high = (g & 3u) * 2u;
-      return Unit(
-        bits(q.lo, low, NIBBLES) | (bits(h.lo, high, TWOS) << vec4u(4u)),
-        bits(q.hi, low, NIBBLES) | (bits(h.hi, high, TWOS) << vec4u(4u)),
-        vec4f(two.x, 32.0 * two.x, two.y, 32.0 * two.y));
+      let half = g >> 2u;
+      let s = (at + 192u) >> 4u;
+      let tail = aligned18(wBits(s), wBits(s + 1u), at + 192u);
+      let scales = select(tail.v.xy, tail.v.zw, half == 1u);
+      let high = thirtyTwo(at + 128u + half * 32u);
+      if (SPAN == 1u) {
+        return Span(thirtyTwo(at + half * 64u + (g & 1u) * 32u), none, high, vec4u(scales, tail.next, 0u));
+      }
+      let q = (at >> 4u) + half * 4u;
+      let a = wBits(q);
+      let b = wBits(q + 1u);
+      let c = wBits(q + 2u);
+      let d = wBits(q + 3u);
+      let e = wBits(q + 4u);
+      return Span(
+        Bytes32(aligned16(a, b, at), aligned16(b, c, at)), Bytes32(aligned16(c, d, at), aligned16(d, e, at)),
+        high, vec4u(scales, tail.next, 0u));
     }
     default: {  // values of one byte
-      let q = thirtyTwo(at);
-      return Unit(q.lo, q.hi, vec4f(1.0, 0.0, 1.0, 0.0));
+      return Span(thirtyTwo(at), none, none, vec4u());
     }
   }
 }
 
+fn half(v: u32) -> f32 { return unpack2x16float(v).x; }
+
+/// Unit g of its block, of the span that it belongs to.
+fn unitFrom(p: Span, g: u32) -> Unit {
+  let q = p.low;
+  switch TYPE {
+    case 0u: {
+      let d = half(p.s.x);
+      return Unit(q.lo, q.hi, vec4f(d, 0.0, d, 0.0));
+    }
+    case 1u: {
+      return Unit(bits(q.lo, 0u, NIBBLES), bits(q.lo, 4u, NIBBLES), half(p.s.x) * vec4f(1.0, 8.0, 1.0, 8.0));
+    }
+    case 2u: {
+      let dm = unpack2x16float(p.s.x) * vec2f(1.0, -1.0);
+      return Unit(bits(q.lo, 0u, NIBBLES), bits(q.lo, 4u, NIBBLES), dm.xyxy);
+    }
+    case 3u: {
+      return Unit(
+        bits(q.lo, 0u, NIBBLES) | fifths(p.s.y), bits(q.lo, 4u, NIBBLES) | fifths(p.s.z),
+        half(p.s.x) * vec4f(1.0, 16.0, 1.0, 16.0));
+    }
+    case 4u: {
+      let dm = unpack2x16float(p.s.x) * vec2f(1.0, -1.0);
+      return Unit(bits(q.lo, 0u, NIBBLES) | fifths(p.s.y), bits(q.lo, 4u, NIBBLES) | fifths(p.s.z), dm.xyxy);
+    }
+    case 5u: {
+      let s = select(p.s.x, p.s.y, (g & 2u) != 0u) >> ((g & 1u) * 16u);
+      let dm = unpack2x16float(p.s.z).xyxy *
+        vec4f(vec4i(vec4u(s & 15u, (s >> 4u) & 15u, (s >> 8u) & 15u, (s >> 12u) & 15u)));
+      let shift = (g & 3u) * 2u;
+      return Unit(bits(q.lo, shift, TWOS), bits(q.hi, shift, TWOS), dm);
+    }
+    case 6u: {
+      let low = select(p.s.x, p.s.y, (g & 2u) != 0u) >> ((g & 1u) * 16u + (g >> 2u) * 4u);
+      let high = p.s.z >> ((g & 1u) * 16u + (g >> 1u) * 2u);
+      let d = half(p.s.w);
+      let first = d * (f32(i32((low & 15u) | ((high & 3u) << 4u))) - 32.0);
+      let last = d * (f32(i32(((low >> 8u) & 15u) | (((high >> 8u) & 3u) << 4u))) - 32.0);
+      let shift = (g & 3u) * 2u;
+      return Unit(
+        bits(q.lo, shift, TWOS) | (bits(p.high.lo, g, ONES) << vec4u(2u)),
+        bits(q.hi, shift, TWOS) | (bits(p.high.hi, g, ONES) << vec4u(2u)),
+        vec4f(first, 4.0 * first, last, 4.0 * last));
+    }
+    case 7u: {
+      let dm = unpack2x16float(p.s.x) * sixes(p.s, g);
+      let shift = (g & 1u) * 4u;
+      return Unit(bits(q.lo, shift, NIBBLES), bits(q.hi, shift, NIBBLES), dm.xyxy);
+    }
+    case 8u: {
+      let dm = unpack2x16float(p.s.x) * sixes(p.s, g);
+      let shift = (g & 1u) * 4u;
+      return Unit(
+        bits(q.lo, shift, NIBBLES) | (bits(p.high.lo, g, ONES) << vec4u(4u)),
+        bits(q.hi, shift, NIBBLES) | (bits(p.high.hi, g, ONES) << vec4u(4u)),
+        dm.xyxy);
+    }
+    case 9u: {
+      let s = select(p.s.x, p.s.y, (g & 2u) != 0u) >> ((g & 1u) * 16u);
+      let two = vec2f(f32((i32(s) << 24u) >> 24u), f32((i32(s) << 16u) >> 24u)) * half(p.s.z);
+      let more = SPAN > 1u && (g & 1u) == 1u;
+      let low = (g & 2u) * 2u;
+      let high = (g & 3u) * 2u;
+      return Unit(
+        bits(select(q.lo, p.more.lo, more), low, NIBBLES) | (bits(p.high.lo, high, TWOS) << vec4u(4u)),
+        bits(select(q.hi, p.more.hi, more), low, NIBBLES) | (bits(p.high.hi, high, TWOS) << vec4u(4u)),
+        vec4f(two.x, 32.0 * two.x, two.y, 32.0 * two.y));
+    }
+    default: { return Unit(q.lo, q.hi, vec4f(1.0, 0.0, 1.0, 0.0)); }
+  }
+}
+
+/// Unit g of the block at a byte, where nothing else is made of what it shares.
+fn unitOf(at: u32, g: u32) -> Unit { return unitFrom(spanOf(at, g), g); }
+
 /// Four bytes as what they stand for, before scales: 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's
-/// exponents are 8 less.
+/// exponents are 8 less, so that values are still to be multiplied by E4M3.
 fn fourOf(v: u32) -> vec4f {
   if (TYPE == 0u || TYPE == 12u) {  // signed
     return vec4f(vec4i(vec4u(v << 24u, v << 16u, v << 8u, v)) >> vec4u(24u));
   }
-  let b = (vec4u(v) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(0xffu);
-  if (TYPE < 10u) { return vec4f(vec4i(b)); }
-  if (TYPE == 11u) {  // E5M2
-    return vec4f(unpack2x16float((b.x | (b.y << 16u)) << 8u), unpack2x16float((b.z | (b.w << 16u)) << 8u));
+  if (TYPE < 10u) { return vec4f(vec4i((vec4u(v) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(0xffu))); }
+  // Of two bytes in four the first and the third, and the others.
+  var even = (v << 8u) & 0xff00ff00u;
+  var odd = v & 0xff00ff00u;
+  if (TYPE == 10u) {
+    let pairs = vec2u(even, odd);
+    let h = (pairs >> vec2u(1u)) & vec2u(0x3f803f80u);
+    // The one pattern of E4M3 that is no number carries into the exponent, which becomes that of NaN.
+    let broken = (h + vec2u(0x00800080u)) & vec2u(0x40004000u);
+    let signed = h | broken | (pairs & vec2u(0x80008000u));
+    even = signed.x;
+    odd = signed.y;
   }
-  let h = ((b & vec4u(0x7fu)) << vec4u(7u)) | ((b & vec4u(0x80u)) << vec4u(8u));
-  let values = vec4f(unpack2x16float(h.x | (h.y << 16u)), unpack2x16float(h.z | (h.w << 16u))) * 256.0;
-  // The one pattern of E4M3 that is no number.
-  return select(values, vec4f(bitcast<f32>(0x7fc00000u | (v & 1u))), (b & vec4u(0x7fu)) == vec4u(0x7fu));
+  let a = unpack2x16float(even);
+  let b = unpack2x16float(odd);
+  return vec4f(a.x, b.x, a.y, b.y);
 }
+
+/// What products of E4M3 are still to be multiplied by.
+const E4M3 = 256.0;
 
 /// Four bytes with the scale and the minimum of their half of the unit.
 fn scaled(v: u32, dm: vec2f) -> vec4f {
-  if (TYPE >= 10u) { return fourOf(v); }
+  if (TYPE == 10u) { return fourOf(v) * E4M3; }
+  if (TYPE > 10u) { return fourOf(v); }
   if (TYPE == 0u) { return fourOf(v) * dm.x; }
   return fma(fourOf(v), vec4f(dm.x), vec4f(-dm.y));
 }
@@ -3588,4 +3738,4 @@ fn xFour(at: u32) -> vec4f {
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "93a189a498136d6a";
+export const SHADERS_DIGEST = "0811b567136675c1";

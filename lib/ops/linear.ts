@@ -19,7 +19,17 @@ import {
   sequence,
   type Tensor,
 } from "../tensor.ts";
-import { blockConstants, expand, type QuantisedMatrix, rawBytes, scaleParams } from "./quantised.ts";
+import {
+  blockConstants,
+  eighthsOf,
+  expand,
+  type LowRank,
+  type QuantisedMatrix,
+  rawBytes,
+  runs,
+  scaleParams,
+  spanUnits,
+} from "./quantised.ts";
 import { bindBytes, fold } from "./window.ts";
 
 /** A weight on the GPU, [N, K] row-major as torch stores it: plain numbers, or quantised blocks. */
@@ -131,7 +141,7 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
   const M = from.B * from.S;
   const product: Product = { input, to, add, M, N, K, S: from.S, bias, options: o };
   if (!weight.blocks) many(r, product, weight);
-  else if (M <= FEW_ROWS && !weight.blocks.changes && input.C === K) few(r, product, weight);
+  else if (M <= FEW_ROWS && input.C === K && changesFit(product, weight)) few(r, product, weight);
   else many(r, product, weight);
   return to.tensor;
 }
@@ -158,7 +168,7 @@ const FEW_ROWS = 8;
 /** Rows and columns of a workgroup, or of an invocation that reads textures: the least that hold M rows. */
 const FEW_KERNELS: Readonly<Record<"buffers" | "texels", readonly { RM: number; RN: number }[]>> = {
   buffers: [{ RM: 1, RN: 4 }, { RM: 2, RN: 4 }, { RM: 4, RN: 4 }, { RM: 8, RN: 2 }],
-  texels: [{ RM: 1, RN: 4 }, { RM: 2, RN: 4 }, { RM: 4, RN: 2 }, { RM: 8, RN: 2 }],
+  texels: [{ RM: 1, RN: 4 }, { RM: 2, RN: 4 }, { RM: 4, RN: 4 }, { RM: 8, RN: 4 }],
 };
 /** Invocations of a workgroup of shaders/matmul_quants_texels.wgsl. */
 const FEW_WX = 16;
@@ -169,6 +179,7 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
   const { rowBytes, at, type, scales } = weight.blocks;
   const texels = operandsOf(r.device) === "texels";
   const { RM, RN } = FEW_KERNELS[texels ? "texels" : "buffers"].find(({ RM }) => RM >= M)!;
+  const SPAN = texels ? spanUnits(type, RM) : 1;
   const limit = r.device.info.maxBindingBytes;
   const raw = rawBytes(weight);
   const whole = raw.byteLength <= (texels ? MAX_TEXEL_BYTES : limit);
@@ -176,31 +187,61 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
   const [X, Y, R] = [input, to, add].map((t) => t && bindRows(t, 0, M, bytesOf(t), fits(t, limit)));
   using _texels = r.scope();
   const x = texels ? r.texels(X!) : X!;
-  for (let n0 = 0; n0 < N; n0 += step) {
-    const nEnd = Math.min(N, n0 + step);
+  const changes = weight.blocks.changes ?? [];
+  for (let from = 0; from < N; from += step) {
     using _part = r.scope();
-    const W = bindBytes(raw, n0 * rowBytes, nEnd * rowBytes, whole);
+    const partEnd = Math.min(N, from + step);
+    const W = bindBytes(raw, from * rowBytes, partEnd * rowBytes, whole);
     const operand = !texels ? W : whole ? r.weightTexels(weight.buffer, W.size) : r.texels(W);
-    const groups = fold(Math.ceil((nEnd - n0) / (texels ? FEW_WX * RN : RN)));
-    launch(r, p, {
-      shader: `${texels ? "matmul_quants_texels" : "matmul_quants"}@RM=${RM},RN=${RN}`,
-      constants: {
-        ...blockConstants(type),
-        SCALED: scales ? 1 : 0,
-        ...texels && { WX: FEW_WX },
-      },
-      rows: [0, M],
-      columns: [n0, nEnd],
-      stride8: rowBytes,
-      wBase8: (W.offset - at) >>> 0,
-      quantised: { params: scaleParams(weight.blocks), factors: scales?.factors },
-      groups,
-      X: X!,
-      operands: [x, operand],
-      Y: Y!,
-      R,
-    });
+    for (const { n: n0, end: nEnd, change } of runs(changes, from, partEnd)) {
+      using _change = r.scope();
+      const low = change && lowRank(r, p, change, eighthsOf(weight.blocks).whole * 8);
+      const groups = fold(Math.ceil((nEnd - n0) / (texels ? FEW_WX * RN : RN)));
+      launch(r, p, {
+        shader: `${texels ? "matmul_quants_texels" : "matmul_quants"}@RM=${RM},RN=${RN},SPAN=${SPAN}`,
+        constants: {
+          ...blockConstants(weight.blocks),
+          SCALED: !scales ? 0 : scales.columns === 1 ? 2 : 1,
+          CHANGED: low ? 1 : 0,
+          ...texels && { WX: FEW_WX },
+        },
+        rows: [0, M],
+        columns: [n0, nEnd],
+        stride8: rowBytes,
+        wBase8: (W.offset - at) >>> 0,
+        quantised: {
+          params: [...scaleParams(weight.blocks), change?.count ?? 0, change?.first ?? 0],
+          operands: [scales?.factors, low],
+        },
+        groups,
+        X: X!,
+        operands: [x, operand],
+        Y: Y!,
+        R,
+      });
+    }
   }
+}
+
+/** Whether the changes of a weight can be multiplied as weights of their own: whole eights of their ranks, rows of x end to end. */
+function changesFit({ input: { B, S, N } }: Product, { blocks: { changes = [], at } }: QuantisedMatrix): boolean {
+  if (changes.length === 0) return true;
+  return (B === 1 || S === N) && at === 0 &&
+    changes.every(({ rank, down, up }) => rank % 8 === 0 && down.offset === 0 && up.offset === 0);
+}
+
+/** x · (factors ⊙ down)ᵀ · upᵀ, [M, count] of the innermost scope: what a change adds to some columns. */
+function lowRank(r: Recorder, p: Product, change: LowRank, stride: number): Tensor {
+  const { M, K, input: { tensor, N, at }, options: { preAct } } = p;
+  const { rank, count, type, down, up, factors } = change;
+  // Rows lie end to end, or are those of one sample.
+  const x: Rows = { tensor: { ...tensor, shape: [1, Math.max(M, N), K] }, at, count: M };
+  const between = linear(r, x, { weight: { buffer: down.buffer, N: rank, K, stride, type } }, {
+    ...{ preAct, dtype: "f32" },
+    gate: { ...factors, shape: [1, rank] },
+  });
+  const weight = { buffer: up.buffer, N: count, K: rank, stride: rank, type };
+  return linear(r, between, { weight }, { dtype: "f32" });
 }
 
 /** Any number of rows; a quantised weight is expanded first, as much of it at once as kernels may bind. */
@@ -295,8 +336,11 @@ interface Launch {
   /** Where the weight's rows lie, in the kernel's units. */
   readonly stride8: number;
   readonly wBase8: number;
-  /** What only quantised weights have: factors of their values. */
-  readonly quantised?: { readonly params: readonly number[]; readonly factors: Tensor | undefined };
+  /** What only quantised weights have: factors of their values, and what a change of low rank adds. */
+  readonly quantised?: {
+    readonly params: readonly number[];
+    readonly operands: readonly [factors: Tensor | undefined, low: Tensor | undefined];
+  };
   readonly groups: readonly [number, number];
   /** Where x, y and the residual are bound from. */
   readonly X: Binding;
@@ -336,7 +380,7 @@ function launch(r: Recorder, { input, to, add, N, K, S, bias, options: o }: Prod
       ],
       ...[bias ? 1 : 0, ...l.quantised?.params ?? []],
     ],
-    buffers: [...l.operands, bias, o.gate, R, Y, ...l.quantised ? [l.quantised.factors] : []],
+    buffers: [...l.operands, bias, o.gate, R, Y, ...l.quantised?.operands ?? []],
     groups: [l.groups[0], l.groups[1]],
     flops: 2 * (mEnd - m0) * (nEnd - n0) * K,
   });

@@ -120,12 +120,24 @@ export interface QuantisedMatrix {
 const UNIT = 32;
 
 /** Constants of shaders/parts/quants.wgsl. */
-export function blockConstants(type: QuantisedName): Readonly<Record<string, number>> {
+export function blockConstants({ type, rowBytes, at }: Blocks): Readonly<Record<string, number>> {
   const { code, values, bytes } = QUANTISED[type];
   // Of values of one byte any number makes a block.
   const units = Math.max(1, values / UNIT);
-  return { TYPE: code, BLOCK_BYTES: values < UNIT ? UNIT : bytes, BLOCK_UNITS: units };
+  const starts = values < UNIT ? [rowBytes, at] : [rowBytes, at, bytes];
+  const ALIGN = [16, 8, 4].find((align) => starts.every((start) => start % align === 0)) ?? 2;
+  return { TYPE: code, BLOCK_BYTES: values < UNIT ? UNIT : bytes, BLOCK_UNITS: units, ALIGN };
 }
+
+/**
+ * Units of a row that an invocation makes in one go, so that it loads what they share once: high bits, scales, both halves of a byte.
+ * With more rows the products take most of the time, and longer code is compiled for nothing.
+ */
+export function spanUnits(type: QuantisedName, rows: number): number {
+  return rows > 2 ? 1 : SPANS[type] ?? 1;
+}
+
+const SPANS: Readonly<Partial<Record<QuantisedName, number>>> = { Q3_K: 4, Q4_K: 2, Q5_K: 2, Q6_K: 4 };
 
 /** Bytes of `K` values of a type. @throws {LssgenError} `bad_tensor` for a part of a block. */
 export function blockBytes(type: QuantisedName, K: number): number {
@@ -156,7 +168,7 @@ export function scaleParams(blocks: Blocks): readonly [columns: number, width8: 
 }
 
 /** Rows n0 … n1 − 1 in runs that one change is for, or none. */
-function* runs(
+export function* runs(
   changes: readonly LowRank[],
   n0: number,
   n1: number,
@@ -185,17 +197,17 @@ function dispatchRows(
   },
 ): void {
   const { K, stride, blocks } = weight;
-  const { type, rowBytes, at, scales, expanded } = blocks;
+  const { rowBytes, at, scales, expanded } = blocks;
   const raw = rawBytes(weight);
   const from = bindBytes(raw, n * rowBytes, end * rowBytes, raw.byteLength <= r.device.info.maxBindingBytes);
   const groups = fold(Math.ceil(rows * Math.ceil(stride / UNIT) / WG));
   const eighths = eighthsOf(blocks);
   r.dispatch({
-    shader: "expand",
+    shader: "expand@SPAN=1",
     types: {},
     constants: {
       WG,
-      ...blockConstants(type),
+      ...blockConstants(blocks),
       Y_TYPE: expanded === "f16" && !numbers ? 1 : 0,
       CHANGED: change ? 1 : 0,
       CHANGE_TYPE: change ? PLAIN_CODES[change.type] : 0,

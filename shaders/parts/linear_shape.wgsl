@@ -18,6 +18,7 @@ struct Shape {
   hasBias: u32,
   // Of quantised weights: factors of a row of S, eighths that each is for, eighths of a row before the weight's.
   sColumns: u32, sWidth8: u32, sAt8: u32,
+  lN: u32, lFirst: u32,   // columns of L, and the one of Y that is its first
 }
 
 @group(0) @binding(0) var<uniform>             s: Shape;

@@ -7,13 +7,21 @@ fn loadX(at: u32) -> Eight {
   return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
 }
 
-/// Values of a unit as products take them: with the factors of rows, and zeros beyond the row.
+/// Values of a unit as products take them: zeros beyond the row, and without what `left` says.
 fn loadW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
-  let v = eightOf(u, e);
-  if (TYPE < 10u) { return v; }
-  var scale = 1.0;
-  if (SCALED == 1u) { scale = S[column * s.sColumns + (s.sAt8 + k) / s.sWidth8]; }
-  return Eight(
-    select(vec4f(0.0), v.lo * scale, k < s.K8),
-    select(vec4f(0.0), v.hi * scale, k < s.K8));
+  if (TYPE < 10u) { return eightOf(u, e); }
+  let half = select(u.lo, u.hi, e >= 2u);
+  let words = select(vec2u(), select(half.xy, half.zw, (e & 1u) == 1u), k < s.K8);
+  let v = Eight(fourOf(words.x), fourOf(words.y));
+  if (SCALED != 1u) { return v; }
+  let scale = S[column * s.sColumns + (s.sAt8 + k) / s.sWidth8];
+  return Eight(v.lo * scale, v.hi * scale);
+}
+
+/// What a whole sum of a column is still to be multiplied by.
+fn left(column: u32) -> f32 {
+  var factor = 1.0;
+  if (TYPE == 10u) { factor = E4M3; }
+  if (SCALED == 2u) { factor *= S[column]; }
+  return factor;
 }

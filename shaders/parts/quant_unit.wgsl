@@ -1,6 +1,6 @@
 // The products of unit `unit` of RM rows and RN columns, added to acc#i_#j; with quant_products, linear_sums.
     // unroll j RN
-    let u#j = unitOf(w#j + unit / BLOCK_UNITS * BLOCK_BYTES, unit % BLOCK_UNITS);
+    let u#j = unitFrom(p#j, unit % BLOCK_UNITS);
     // end
     // unroll e 4
     {
