@@ -67,13 +67,13 @@ if (import.meta.main) {
         r.fairness.toFixed(3)
       } (${r.backlogged}) | ${r.wait.p50.toFixed(1)} | ${r.wait.p95.toFixed(1)} | ${
         r.makespan.toFixed(0)
-      } | ${by} | ${((performance.now() - began) / 1000).toFixed(1)} s |`,
+      } | ${r.split} | ${by} | ${((performance.now() - began) / 1000).toFixed(1)} s |`,
     );
   };
   console.log(
-    "| run | done | dead | utilisation | loading | wasted | Jain (clients) | wait p50, s | p95, s | makespan, s | p95 by kind | computed in |",
+    "| run | done | dead | utilisation | loading | wasted | Jain (clients) | wait p50, s | p95, s | makespan, s | split | p95 by kind | computed in |",
   );
-  console.log("|---|---|---|---|---|---|---|---|---|---|---|---|");
+  console.log("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
   for (const load of [0.5, 0.8, 0.9, 1.2, 1.5]) row(`even, load ${load}`, run(load));
   for (const load of [0.7, 1]) row(`day curve, mean load ${load}`, run(load, { curve: dayCurve }));
   row("day curve, load 0.7, a failure an hour", run(0.7, { curve: dayCurve, failEvery: 3600 }));
@@ -96,10 +96,14 @@ if (import.meta.main) {
     for (const load of [0.7, 1.2]) {
       row(`${name}, load ${load}, whole`, run(load, more));
       for (const [share, overhead] of [[0.35, 1], [0.35, 4]]) {
-        row(
-          `${name}, load ${load}, stages ${share}, ${overhead} s each`,
-          run(load, { ...more, stages: split(share, overhead) }),
-        );
+        for (const splitsByRule of [false, true]) {
+          row(
+            `${name}, load ${load}, stages ${share}, ${overhead} s each${
+              splitsByRule ? ", by the rule" : ""
+            }`,
+            run(load, { ...more, stages: split(share, overhead), splitsByRule }),
+          );
+        }
       }
     }
   }
