@@ -62,10 +62,11 @@ export async function serving(
     note,
     split: {
       when: (options.text.splitStages ?? "auto") as SplitStages,
-      stages: (request) =>
-        indivisible(info, request) === undefined
-          ? planPicture(info, request).stages.map(({ width, height }) => width * height)
-          : undefined,
+      stages: (request) => {
+        const plan = planPicture(info, request);
+        if (indivisible(info, request, plan) !== undefined) return undefined;
+        return plan.stages.map(({ width, height }) => width * height);
+      },
     },
     loraNames: namedLoras,
     loraHash: async (name) => {
