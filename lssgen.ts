@@ -18,7 +18,7 @@
  */
 
 export { AbortedError, type ErrorCode, LssgenError } from "./lib/errors.ts";
-export { combineArrays, type Denoising, lssgen, runPlan } from "./lib/scaling/lssgen.ts";
+export { combineArrays, type Denoising, lssgen, type PlanPart, runPlan } from "./lib/scaling/lssgen.ts";
 export { methodNamed, METHODS } from "./lib/scaling/methods/registry.ts";
 export { formatPlan, planStages } from "./lib/scaling/plan.ts";
 export * from "./lib/scaling/types.ts";

@@ -64,6 +64,7 @@ export {
   readModelInfo,
   type RgbPicture,
   type Rng,
+  type StageLatents,
 } from "./lib/pipelines/text_to_image.ts";
 export {
   openUpscaler,
@@ -72,7 +73,7 @@ export {
   type UpscalerOptions,
 } from "./lib/pipelines/upscaling.ts";
 export type { UpscalerKind } from "./lib/weights/names/upscaler.ts";
-export { combineArrays, type Denoising, lssgen, runPlan } from "./lib/scaling/lssgen.ts";
+export { combineArrays, type Denoising, lssgen, type PlanPart, runPlan } from "./lib/scaling/lssgen.ts";
 export { formatPlan, planStages } from "./lib/scaling/plan.ts";
 export * from "./lib/scaling/types.ts";
 export type { SamplerName, ScheduleName } from "./lib/schedulers/samplers.ts";

@@ -21,6 +21,8 @@ export interface DrawCall {
   readonly request: GenerateRequest;
   /** Pixels that the job said. */
   readonly pixels: number;
+  /** Which of its stages; absent: all. */
+  readonly part?: Pick<GenerateOptions, "stopAfter" | "resume">;
   /** Hashes of the LoRAs that the prompts name. */
   readonly loras: Readonly<Record<string, string>>;
   /** Previews. */

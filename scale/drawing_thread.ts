@@ -44,7 +44,8 @@ async function draw(call: DrawCall): Promise<void> {
   const { signal } = stop;
   const engine = await engineOf(call);
   const request: GenerateRequest = call.request;
-  const { width, height } = engine.plan(request);
+  const plan = engine.plan(request);
+  const { width, height } = plan.stages[(call.part?.stopAfter ?? 0) - 1] ?? plan;
   if (width * height > call.pixels) {
     throw new LssgenError(
       "bad_file",
@@ -52,12 +53,16 @@ async function draw(call: DrawCall): Promise<void> {
     );
   }
   await checkLoras(call);
-  const { images, warnings } = await engine.generate(request, {
+  const { images, latents, warnings } = await engine.generate(request, {
     signal,
     onProgress: (progress) => scope.postMessage({ kind: "progress", progress }),
     ...call.previews,
+    ...call.part,
   });
-  scope.postMessage({ kind: "drawn", drawn: { images, warnings } }, images.map(({ rgb }) => rgb.buffer));
+  scope.postMessage(
+    { kind: "drawn", drawn: { images, latents, warnings } },
+    [...images.map(({ rgb }) => rgb.buffer), ...latents ? [latents.data.buffer] : []],
+  );
 }
 
 /** The model's engine: one is on the GPU at a time. */

@@ -11,7 +11,7 @@ import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { PRIORITIES, type Priority } from "../lib/server/policy.ts";
 
 /** Version of the format. Jobs of another one lie in queues of their own, which this version does not look into. */
-export const JOB_FORMAT = 1;
+export const JOB_FORMAT = 2;
 
 /** SHA-256 in hexadecimal. */
 const HASH = /^[0-9a-f]{64}$/;
@@ -21,6 +21,8 @@ const MAX_WORD = 200;
 const MAX_NUMBERS = 1000;
 /** Images of a job: a prompt of several classes draws one of each. */
 const MAX_IMAGES = 64;
+/** Stages of a picture. */
+const MAX_STAGES = 64;
 /** Characters of a job or result as JSON. */
 export const MAX_JSON: number = 1 << 19;
 
@@ -70,6 +72,13 @@ const PARAMETERS: Readonly<Record<keyof JobParameters, Kind>> = {
   sigmas: "numbers",
 };
 
+/** A job that is not a whole picture: its first stages, or those that follow. */
+export type StoredPart =
+  /** The stages up to this one, which leave latents; `pixels` are those of the whole picture. */
+  | { readonly until: number; readonly pixels: number }
+  /** The stages after this one, from latents in the store. */
+  | { readonly after: number; readonly latents: string };
+
 /** A job in Redis. */
 export interface StoredJob {
   /** {@linkcode JOB_FORMAT}. */
@@ -82,7 +91,9 @@ export interface StoredJob {
   readonly inputs: { readonly image?: string; readonly mask?: string };
   /** Hashes of the LoRAs that the prompts name. */
   readonly loras: Readonly<Record<string, string>>;
-  /** Pixels of the picture. */
+  /** Which of its stages; absent: all. */
+  readonly part?: StoredPart;
+  /** Pixels of the picture, or of the part's last stage. */
   readonly pixels: number;
   /** Whose share it takes. */
   readonly client: string;
@@ -98,8 +109,10 @@ export interface StoredJob {
 export interface StoredResult {
   /** {@linkcode JOB_FORMAT}. */
   readonly v: number;
-  /** The pictures, in the store. */
+  /** The pictures, in the store; none of a part that left latents. */
   readonly images: readonly StoredImage[];
+  /** Hash of those latents, in the store. */
+  readonly latents?: string;
   /** See GenerateResult. */
   readonly warnings: readonly string[];
 }
@@ -133,11 +146,24 @@ export function canonical(request: Omit<GenerateRequest, "image" | "mask">): Job
  * The name of a job: the hash of all that makes its picture, so that the same request twice is one job. Who asked, and how
  * urgently, is no part of it.
  */
-export async function jobId({ v, model, request, inputs, loras }: StoredJob): Promise<string> {
+export async function jobId({ v, model, request, inputs, loras, part }: StoredJob): Promise<string> {
   const sorted = Object.entries(loras).sort(([a], [b]) => a < b ? -1 : 1);
+  const stages = part && ("until" in part ? [0, part.until, part.pixels] : [part.after, part.latents]);
   return await sha256(
-    JSON.stringify([v, model, canonical(request), inputs.image ?? null, inputs.mask ?? null, sorted]),
+    JSON.stringify([
+      ...[v, model, canonical(request), inputs.image ?? null, inputs.mask ?? null, sorted],
+      ...stages ? [stages] : [],
+    ]),
   );
+}
+
+/** The job that draws the stages after a part, from the latents that it left. */
+export function followUp(job: StoredJob, latents: string): StoredJob {
+  const { part, left: _, ...same } = job;
+  if (!part || !("until" in part)) {
+    throw new LssgenError("internal", "Only first stages have a job after them");
+  }
+  return { ...same, part: { after: part.until, latents }, pixels: part.pixels };
 }
 
 /**
@@ -170,6 +196,7 @@ export function readJob(value: unknown): StoredJob {
   if (Object.keys(loras).length > MAX_IMAGES) throw bad('"loras" are too many');
   checkHash("model", job.model);
   check("pixels", job.pixels, [1, 2 ** 28, "whole"]);
+  if (job.part !== undefined) checkPart(record(job.part, "part"));
   check("client", job.client, "word");
   check("left", job.left ?? 0, [0, 1000, "whole"]);
   if (!PRIORITIES.includes(job.priority as Priority)) throw bad(`"priority" is ${show(job.priority)}`);
@@ -191,7 +218,11 @@ export function readJob(value: unknown): StoredJob {
 export function readResult(value: unknown): StoredResult {
   const result = record(value, "result");
   if (result.v !== JOB_FORMAT) throw bad(`"v" of the result is ${show(result.v)}, expected ${JOB_FORMAT}`);
-  if (!Array.isArray(result.images) || result.images.length === 0 || result.images.length > MAX_IMAGES) {
+  const { latents } = result;
+  if (latents !== undefined) checkHash("latents", latents);
+  const least = latents === undefined ? 1 : 0;
+  const most = latents === undefined ? MAX_IMAGES : 0;
+  if (!Array.isArray(result.images) || result.images.length < least || result.images.length > most) {
     throw bad('"images" of the result is no list of pictures');
   }
   const images = result.images.map((image: unknown): StoredImage => {
@@ -207,7 +238,7 @@ export function readResult(value: unknown): StoredResult {
   const { warnings = [] } = result;
   if (!Array.isArray(warnings) || warnings.length > MAX_IMAGES) throw bad('"warnings" is no list');
   for (const warning of warnings) check("warnings", warning, "text");
-  return { v: JOB_FORMAT, images, warnings };
+  return { v: JOB_FORMAT, images, ...latents !== undefined && { latents: latents as string }, warnings };
 }
 
 /** JSON of bounded length; undefined for what is none. */
@@ -236,6 +267,22 @@ function check(name: string, value: unknown, kind: Kind): void {
     ? { text: "a text", word: "a short text", flag: "true or false", numbers: "a list of numbers" }[kind]
     : `a ${kind[2] ? "whole " : ""}number from ${kind[0]} to ${kind[1]}`;
   throw bad(`"${name}" is ${show(value)}, expected ${expected}`);
+}
+
+function checkPart(part: Record<string, unknown>): void {
+  const first = "until" in part;
+  for (const key of Object.keys(part)) {
+    if (!(first ? ["until", "pixels"] : ["after", "latents"]).includes(key)) {
+      throw bad(`"part.${key.slice(0, 60)}" is unknown`);
+    }
+  }
+  if (first) {
+    check("part.until", part.until, [1, MAX_STAGES, "whole"]);
+    check("part.pixels", part.pixels, [1, 2 ** 28, "whole"]);
+  } else {
+    check("part.after", part.after, [1, MAX_STAGES, "whole"]);
+    checkHash("part.latents", part.latents);
+  }
 }
 
 function checkHash(name: string, value: unknown): void {

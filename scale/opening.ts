@@ -20,7 +20,7 @@ const PASSWORD = "LSSGEN_QUEUE_PASSWORD";
 /** Opens them. */
 export async function openQueue(
   options: Parsed,
-  more: Pick<RedisQueueOptions, "model" | "loraHash" | "loraNames" | "note">,
+  more: Pick<RedisQueueOptions, "model" | "split" | "loraHash" | "loraNames" | "note">,
 ): Promise<RedisQueue> {
   const { queue, store = DEFAULT_STORE } = options.text;
   if (queue === undefined) {

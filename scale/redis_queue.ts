@@ -3,8 +3,8 @@
  * and size class. Order and choice of machines are those of lib/server/policy.ts.
  *
  * Beside BullMQ's keys: `lssgen:queues` (names), `lssgen:workers` (who is there), `lssgen:fair:QUEUE` and `lssgen:shares:QUEUE`
- * (virtual time, clients' shares), `lssgen:holders:ID` (who wants a job), `lssgen:stopped:ID` (it was cancelled); and the
- * channels `lssgen:wake`, `lssgen:job:ID` (reports) and `lssgen:claim:ID` (word to the machine that has it).
+ * (virtual time, clients' shares), `lssgen:holders:ID` (who wants a job), `lssgen:stopped:ID` (it was cancelled),
+ * `lssgen:next:ID` (queue and name of the job that draws the later stages); and the channels `lssgen:wake`, `lssgen:job:ID` (reports) and `lssgen:claim:ID` (word to the machine that has it).
  *
  * @module
  */
@@ -12,22 +12,33 @@
 import { AbortedError, type ErrorCode, LssgenError } from "../lib/errors.ts";
 import { openPicture } from "../lib/image/picture_file.ts";
 import { decodePng, encodePng, type Picture } from "../lib/image/png.ts";
-import type { GeneratedImage, GenerateRequest, Progress } from "../lib/pipelines/types.ts";
+import type {
+  GeneratedImage,
+  GenerateOptions,
+  GenerateRequest,
+  Progress,
+  StageLatents,
+} from "../lib/pipelines/types.ts";
 import {
   claimOrder,
+  cutBefore,
   fairTag,
   MAX_ATTEMPTS,
   MAX_LOST,
   type Offer,
+  type Pool,
   type QueueHead,
   retryDelayMs,
   sizeClass,
+  type SplitStages,
   worthRetrying,
+  worthSplitting,
 } from "../lib/server/policy.ts";
 import type { Claim, Drawn, JobQueue, Outcome, QueuedPicture, Watch } from "../lib/server/queue.ts";
 import { createRedisBackend, Job, Queue, Redis, UnrecoverableError, Worker } from "./bullmq.ts";
 import {
   canonical,
+  followUp,
   JOB_FORMAT,
   jobId,
   parseJson,
@@ -43,6 +54,10 @@ import { getHashed, MAX_OBJECT, type ObjectStore, putHashed } from "./store.ts";
 export const PREFIX = "lssgen";
 /** Seconds a finished job is known: the same request within them is answered from the store. */
 const KEPT_S = 3600;
+/** Seconds that it is known who wants a job, and which one follows it. */
+const HELD_S = 86_400;
+/** Why a job of later stages fails whose latents are lost: the first stages are drawn again then. */
+const NO_LATENTS = "of the first stages are not in the object store";
 /** Seconds that jobs stay in the dead-letter list, and how many of a queue. */
 const DEAD_S = 7 * 24 * 3600;
 const DEAD_COUNT = 10_000;
@@ -74,6 +89,11 @@ export interface RedisQueueOptions {
   readonly loraHash?: (name: string) => Promise<string>;
   /** Names of the LoRAs in a request. */
   readonly loraNames?: (request: GenerateRequest) => readonly string[];
+  /** When the first stages of a picture are a job of their own, and the pixels of its stages; undefined: it is not to be cut. */
+  readonly split?: {
+    readonly when: SplitStages;
+    readonly stages: (request: GenerateRequest) => readonly number[] | undefined;
+  };
   /** Milliseconds that a machine may be silent before its job is given to another. Default 30 s. */
   readonly leaseMs?: number;
   /** Milliseconds that a request waits while no machine that could draw it is there. Default 60 s. */
@@ -223,13 +243,26 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
 
   /** See {@linkcode JobQueue}. The pictures come from the store; a job that Redis lost is put in again. */
   async submit(job: QueuedPicture, watch: Watch): Promise<Drawn> {
-    const stored = await this.encode(job);
-    const id = await jobId(stored);
-    const queue = queueName(stored.model, sizeClass(stored.pixels));
+    const stored = await this.cut(await this.encode(job), job.request);
+    const first = await placeOf(stored);
+    let begun = false;
+    const begin = (): void => {
+      begun = true;
+      watch.onBegin?.();
+    };
     for (let tries = 0;; tries++) {
       if (watch.signal.aborted) throw new AbortedError();
-      const result = await this.follow(id, queue, stored, watch);
-      const drawn = result && await this.fetch(result);
+      let { id, queue } = first;
+      let result = await this.follow(id, queue, stored, { ...watch, onBegin: begin });
+      if (result?.latents !== undefined) {
+        // For who follows it, it is one picture: it does not begin anew with its later stages.
+        const rest = await this.followRest(followUp(stored, result.latents), {
+          ...watch,
+          onBegin: () => begun || begin(),
+        });
+        if (rest) ({ id, queue, result } = rest);
+      }
+      const drawn = result && result.latents === undefined ? await this.fetch(result) : undefined;
       if (drawn) return drawn;
       if (tries >= 3) {
         throw new LssgenError(
@@ -243,6 +276,64 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
       }
       // The store lost it: it is drawn again.
       if (result) await (await Job.fromId(this.queue(queue), id))?.remove().catch(() => {});
+    }
+  }
+
+  /** The first stages as a job of their own, where that pays; else the whole picture. */
+  private async cut(whole: StoredJob, request: GenerateRequest): Promise<StoredJob> {
+    const { when, stages } = this.options.split ?? { when: "never" };
+    if (when === "never") return whole;
+    const pixels = stages!(request);
+    const until = pixels && cutBefore(pixels);
+    if (until === undefined) return whole;
+    const first: StoredJob = { ...whole, part: { until, pixels: whole.pixels }, pixels: pixels![until - 1] };
+    if (when === "always") return first;
+    return await this.answered(this.isWorthCutting(whole, first)) ? first : whole;
+  }
+
+  /** What was asked for before stays as it was; else {@linkcode worthSplitting} tells. */
+  private async isWorthCutting(whole: StoredJob, first: StoredJob): Promise<boolean> {
+    const known = this.redis.pipeline();
+    for (const { id, queue } of [await placeOf(whole), await placeOf(first)]) {
+      known.exists(`${PREFIX}:${queue}:${id}`);
+    }
+    const [knownWhole, knownFirst] = results(await known.exec());
+    if (knownWhole === 1 || knownFirst === 1) return knownWhole !== 1;
+    const [low, side] = [sizeClass(first.pixels), sizeClass(whole.pixels)];
+    const machines = (await this.recentMachines()).filter(({ models }) =>
+      models.some(({ hash }) => hash === whole.model)
+    );
+    const able = (side: number): number => machines.filter(({ maxPixels }) => side ** 2 <= maxPixels).length;
+    const names = await this.names();
+    const lengths = this.redis.pipeline();
+    for (const { name } of names) {
+      lengths.llen(`${PREFIX}:${name}:wait`).zcard(`${PREFIX}:${name}:prioritized`);
+    }
+    const found = results(await lengths.exec()) as number[];
+    const pool = (machines: number, holds: (side: number) => boolean): Pool => ({
+      machines,
+      waiting: names.reduce(
+        (sum, { side }, i) => sum + (holds(side) ? (found[2 * i] + found[2 * i + 1]) * side ** 2 : 0),
+        0,
+      ),
+    });
+    return worthSplitting(
+      pool(able(side), (one) => one >= side),
+      pool(able(low) - able(side), (one) => one < side),
+    );
+  }
+
+  /** Follows the job of the later stages. Undefined: the latents of the first ones are lost. */
+  private async followRest(
+    stored: StoredJob,
+    watch: Watch,
+  ): Promise<{ id: string; queue: string; result: StoredResult | undefined } | undefined> {
+    const { id, queue } = await placeOf(stored);
+    try {
+      return { id, queue, result: await this.follow(id, queue, stored, watch) };
+    } catch (error) {
+      if (error instanceof LssgenError && error.message.includes(NO_LATENTS)) return undefined;
+      throw error;
     }
   }
 
@@ -305,11 +396,15 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     }
   }
 
-  /** Puts a job into its queue, unless it is there. */
-  private async enter(id: string, queue: string, stored: StoredJob): Promise<void> {
-    const heard = this.listening.subscribe(`${PREFIX}:job:${id}`);
+  /**
+   * Puts a job into its queue, unless it is there.
+   *
+   * @param follows Whether this process wants it; else those do who are in its list already.
+   */
+  private async enter(id: string, queue: string, stored: StoredJob, follows = true): Promise<void> {
+    const heard = follows ? this.listening.subscribe(`${PREFIX}:job:${id}`) : undefined;
     const { start, finish } = fairTag(0, 0, stored.priority);
-    const [there, finished, failed, value, priority, virtual, base] = await this.scripts.lssgenEnter(
+    const [there, finished, value, priority, virtual, base] = await this.scripts.lssgenEnter(
       6,
       `${PREFIX}:fair:${queue}`,
       `${PREFIX}:shares:${queue}`,
@@ -320,14 +415,14 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
       stored.client,
       finish - start,
       queue,
-      this.holder,
+      follows ? this.holder : "",
     );
     await heard;
     // It waits or runs: there is nothing more to do.
     if (there === 1 && finished === null) return;
     // One that failed, or was cancelled, is tried anew when somebody asks for it again.
     if (finished !== null) {
-      if (failed === null && isResult(value)) return;
+      if (isResult(value)) return;
       await (await Job.fromId(this.queue(queue), id))?.remove().catch(() => {});
     }
     const moved = priority > MOVE_AT ? await this.moveScale(queue, virtual, base) - base : 0;
@@ -364,23 +459,31 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
       await this.redis.pipeline().exists(key).hmget(key, "finishedOn", "failedReason", "returnvalue")
         .exists(`${PREFIX}:stopped:${id}`).exec(),
     ) as [number, (string | null)[], number];
-    if (stopped === 1 && (there === 0 || (finished !== null && failed === null && !isResult(value)))) {
+    // The reason of a try that failed stays when a later one ends well.
+    const fell = failed !== null && value === null;
+    if (stopped === 1 && (there === 0 || (finished !== null && !fell && !isResult(value)))) {
       throw new LssgenError("unavailable", `Job ${id.slice(0, 12)} was cancelled in the queue`);
     }
     if (there === 0) return undefined;
     if (finished === null) return "none yet";
-    if (failed !== null) throw readFailure(failed);
+    if (fell) throw readFailure(failed!);
     return readResult(parseJson(value));
   }
 
-  /** One who followed a job does not want it any more; the last one stops it. */
-  private async leave(queue: string, id: string): Promise<void> {
-    if ((this.followers.get(id)?.size ?? 0) > 1) return;
-    const [, left] = results(
+  /**
+   * One who followed a job does not want it any more; the last one stops it.
+   *
+   * @param mine How many here follow it that leave now: 0 for a job of later stages that he has not come to.
+   */
+  private async leave(queue: string, id: string, mine = 1): Promise<void> {
+    if ((this.followers.get(id)?.size ?? 0) > mine) return;
+    const [, left, then] = results(
       await this.redis.multi().srem(`${PREFIX}:holders:${id}`, this.holder).scard(`${PREFIX}:holders:${id}`)
-        .exec(),
-    ) as [number, number];
+        .get(`${PREFIX}:next:${id}`).exec(),
+    ) as [number, number, string | null];
     if (left === 0) await this.stop(queue, id);
+    const next = mine > 0 ? readNext(then) : undefined;
+    if (next) await this.leave(next.queue, next.id, 0);
   }
 
   /** See {@linkcode JobQueue}. */
@@ -389,8 +492,14 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     return false;
   }
 
-  /** Drops or stops a job of a queue. */
+  /** Drops or stops a job of a queue, and the one of its later stages. */
   private async stop(queue: string, id: string): Promise<boolean> {
+    const stopped = await this.stopOne(queue, id);
+    const next = readNext(await this.redis.get(`${PREFIX}:next:${id}`));
+    return next && await this.stopOne(next.queue, next.id) || stopped;
+  }
+
+  private async stopOne(queue: string, id: string): Promise<boolean> {
     const job = await Job.fromId(this.queue(queue), id);
     if (!job || job.finishedOn) return false;
     await this.redis.pipeline().set(`${PREFIX}:stopped:${id}`, "1", "EX", KEPT_S)
@@ -639,6 +748,26 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     };
   }
 
+  /**
+   * Which stages of a claimed job's picture are drawn, from which latents.
+   *
+   * @throws {LssgenError} `unavailable` where the store has not the latents.
+   */
+  async partOf({ id }: Claim): Promise<Pick<GenerateOptions, "stopAfter" | "resume">> {
+    const { part } = (this.held.get(id)?.job.data ?? {}) as Partial<StoredJob>;
+    if (part === undefined) return {};
+    if ("until" in part) return { stopAfter: part.until };
+    const { store } = this.options;
+    const bytes = await getHashed(store, "latents", part.latents);
+    if (bytes && bytes.length % 4 === 0) {
+      return { resume: { stages: part.after, data: new Float32Array(bytes.slice().buffer) } };
+    }
+    throw new LssgenError(
+      "unavailable",
+      `The latents ${part.latents.slice(0, 12)} ${NO_LATENTS}, ${store.name}`,
+    );
+  }
+
   /** Holds a lease for longer, or hears that it is another's. */
   private async renew(held: Held): Promise<void> {
     try {
@@ -691,8 +820,22 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
       if (held.lost) return;
       if ("drawn" in outcome) {
         try {
-          const value = await this.keep(outcome.drawn);
-          end = () => job.moveToCompleted(value, token, false);
+          const first = (job.data as StoredJob).part !== undefined &&
+            "until" in (job.data as StoredJob).part!;
+          const { latents } = outcome.drawn;
+          if (first !== (latents !== undefined)) {
+            throw new LssgenError("internal", "The machine drew other stages than the job's");
+          }
+          const value = latents === undefined
+            ? await this.keep(outcome.drawn)
+            : await this.keepLatents(latents, outcome.drawn.warnings);
+          end = async () => {
+            // The later stages first: whoever dies in between leaves a job that is done twice, at worst, and none that is lost.
+            if (value.latents !== undefined) {
+              await this.enterRest(id, followUp(readJob(job.data), value.latents));
+            }
+            await job.moveToCompleted(value, token, false);
+          };
         } catch (error) {
           fail(error);
         }
@@ -748,6 +891,30 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
       kept.push({ picture, seed, parameters });
     }
     return { v: JOB_FORMAT, images: kept, warnings };
+  }
+
+  /** Puts latents into the store. */
+  private async keepLatents({ data }: StageLatents, warnings: readonly string[]): Promise<StoredResult> {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return {
+      v: JOB_FORMAT,
+      images: [],
+      latents: await putHashed(this.options.store, "latents", bytes),
+      warnings,
+    };
+  }
+
+  /** Puts the job of the later stages into its queue, for those who want the one of the first. */
+  private async enterRest(id: string, stored: StoredJob): Promise<void> {
+    const next = await placeOf(stored);
+    const holders = `${PREFIX}:holders:${next.id}`;
+    results(
+      await this.redis.pipeline().set(`${PREFIX}:next:${id}`, `${next.queue} ${next.id}`, "EX", HELD_S)
+        .sunionstore(holders, holders, `${PREFIX}:holders:${id}`).expire(holders, HELD_S).exec(),
+    );
+    await this.enter(next.id, next.queue, stored, false);
+    // Who stopped it before this line looked for the next one too early.
+    if (await this.redis.exists(`${PREFIX}:stopped:${id}`) === 1) await this.stopOne(next.queue, next.id);
   }
 
   /** Says that a machine is there; for a while. */
@@ -952,11 +1119,11 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
 
 /** What Redis does in one go when a job comes: who else asks for it, whether it is there, and its place by fairTag(). */
 const ENTER = `
-redis.call("SADD", KEYS[5], ARGV[4])
-redis.call("EXPIRE", KEYS[5], 86400)
+if ARGV[4] ~= "" then redis.call("SADD", KEYS[5], ARGV[4]) end
+redis.call("EXPIRE", KEYS[5], ${HELD_S})
 redis.call("SADD", KEYS[4], ARGV[3])
 redis.call("DEL", KEYS[6])
-local job = redis.call("HMGET", KEYS[3], "finishedOn", "failedReason", "returnvalue")
+local job = redis.call("HMGET", KEYS[3], "finishedOn", "returnvalue")
 local there = redis.call("EXISTS", KEYS[3])
 local virtual = tonumber(redis.call("HGET", KEYS[1], "virtual") or 0)
 local base = tonumber(redis.call("HGET", KEYS[1], "base") or 0)
@@ -966,7 +1133,7 @@ if there == 0 or job[1] then
   redis.call("ZREMRANGEBYSCORE", KEYS[2], "-inf", virtual)
   redis.call("ZADD", KEYS[2], start + tonumber(ARGV[2]), ARGV[1])
 end
-return { there, job[1], job[2], job[3], start - base, virtual, base }
+return { there, job[1], job[2], start - base, virtual, base }
 `;
 
 /** The script as a command. */
@@ -978,7 +1145,6 @@ interface Scripts {
     [
       there: number,
       finished: string | null,
-      failed: string | null,
       value: string | null,
       priority: number,
       virtual: number,
@@ -995,6 +1161,19 @@ const QUEUE = new RegExp(`^([0-9a-f]{${SHORT}})-(\\d{1,6})-v${JOB_FORMAT}$`);
 /** The queue of a model and a size class. */
 export function queueName(model: string, side: number): string {
   return `${model.slice(0, SHORT)}-${side}-v${JOB_FORMAT}`;
+}
+
+/** The name of a job, and the queue in which it lies. */
+async function placeOf(stored: StoredJob): Promise<{ id: string; queue: string }> {
+  return { id: await jobId(stored), queue: queueName(stored.model, sizeClass(stored.pixels)) };
+}
+
+/** The job after one of first stages. */
+function readNext(text: string | null): { queue: string; id: string } | undefined {
+  const [queue, id] = text?.split(" ") ?? [];
+  return queue !== undefined && QUEUE.test(queue) && /^[0-9a-f]{64}$/.test(id ?? "")
+    ? { queue, id }
+    : undefined;
 }
 
 /** A failed job's reason as the error that it was; hostile texts stay texts. */

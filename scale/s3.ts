@@ -152,7 +152,8 @@ export class S3Store implements ObjectStore {
         ...headers,
         authorization:
           `AWS4-HMAC-SHA256 Credential=${this.key}/${scope}, SignedHeaders=${signedHeaders}, Signature=${signature}`,
-        ...body && { "content-type": "image/png" },
+        ...body &&
+          { "content-type": url.pathname.endsWith(".png") ? "image/png" : "application/octet-stream" },
       },
       body,
       // A bucket elsewhere would get the picture without a signature for it; and nothing here follows strangers.

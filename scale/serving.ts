@@ -8,8 +8,10 @@ import { LssgenError } from "../lib/errors.ts";
 import { loraFolder } from "../lib/cli/lora_folder.ts";
 import type { Parsed } from "../lib/cli/options.ts";
 import type { ServingParts } from "../lib/cli/scale_entry.ts";
+import { indivisible } from "../lib/pipelines/parts.ts";
 import { planPicture } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest, ModelInfo } from "../lib/pipelines/types.ts";
+import type { SplitStages } from "../lib/server/policy.ts";
 import type { Engine } from "../lib/server/queue.ts";
 import { readPrompt } from "../lib/text/prompt_syntax.ts";
 import { embeddedModel, modelAt } from "./models.ts";
@@ -58,6 +60,14 @@ export async function serving(
   const queue = await openQueue(options, {
     model,
     note,
+    split: {
+      when: (options.text.splitStages ?? "auto") as SplitStages,
+      stages: (request) => {
+        const plan = planPicture(info, request);
+        if (indivisible(info, request, plan) !== undefined) return undefined;
+        return plan.stages.map(({ width, height }) => width * height);
+      },
+    },
     loraNames: namedLoras,
     loraHash: async (name) => {
       if (!find) {

@@ -15,6 +15,7 @@ import {
   sizeClass,
   stayMs,
   worthRetrying,
+  worthSplitting,
 } from "../lib/server/policy.ts";
 
 /** A kind of picture. */
@@ -69,6 +70,8 @@ export interface SimulationOptions {
   readonly faults?: number;
   /** Splits a picture into stages that are jobs of their own; undefined: it is one. */
   readonly stages?: (work: Work) => readonly Work[];
+  /** They are jobs of their own only where worthSplitting() says so when the picture is asked for. */
+  readonly splitsByRule?: boolean;
   /** Seconds after which clients' shares are counted, and until when. Default the middle half of the span. */
   readonly counted?: readonly [from: number, to: number];
   /** Seed of the chance. */
@@ -100,6 +103,8 @@ export interface SimulationResult {
   readonly p95: Readonly<Record<string, number>>;
   /** Seconds from the first request to the last end. */
   readonly makespan: number;
+  /** Pictures whose stages became jobs of their own. */
+  readonly split: number;
 }
 
 interface Job {
@@ -233,6 +238,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
   let there = machines.length * (counted[1] - counted[0]);
   let done = 0;
   let dead = 0;
+  let split = 0;
   let last = 0;
   const waits: number[] = [];
   const waitsOf = new Map<string, number[]>();
@@ -260,8 +266,26 @@ export function simulate(options: SimulationOptions): SimulationResult {
     }
     if (best) claim(best);
   };
+  /** What stands before the machines that can draw some side, and are no larger than another. */
+  const pool = (from: number, below: number): { machines: number; waiting: number } => {
+    let [count, waiting] = [0, 0];
+    for (const { away, offer } of machines) {
+      if (!away && offer.maxPixels >= from ** 2 && offer.maxPixels < below ** 2) count++;
+    }
+    for (const { side, waiting: line } of lines.values()) {
+      if (side < below && (below < Infinity || side >= from)) waiting += line.size * side ** 2;
+    }
+    return { machines: count, waiting };
+  };
+  const stagesOf = (work: Work): readonly Work[] => {
+    const stages = options.stages?.(work) ?? [work];
+    if (stages.length === 1 || !options.splitsByRule) return stages;
+    const [low, side] = [stages[0], work].map((part) => sizeClass(part.side ** 2));
+    return worthSplitting(pool(side, Infinity), pool(low, side)) ? stages : [work];
+  };
   const submit = (client: number, work: Work): void => {
-    const [first, ...rest] = options.stages?.(work) ?? [work];
+    const [first, ...rest] = stagesOf(work);
+    if (rest.length > 0) split++;
     const start = lineOf(first).share.enter(String(client), "normal");
     enter({ client, work: first, rest, arrived: now, start, attempt: 1, lost: 0, begun: 0 });
   };
@@ -328,7 +352,9 @@ export function simulate(options: SimulationOptions): SimulationResult {
       else after(leaseSeconds * (1 + random()), () => enter({ ...job, lost: job.lost + 1 }));
     }
     there -= overlap(now, now + awaySeconds);
+    machine.away = true;
     after(awaySeconds, () => {
+      machine.away = false;
       machine.offer.loaded = undefined;
       claim(machine);
     });
@@ -378,6 +404,7 @@ export function simulate(options: SimulationOptions): SimulationResult {
       [...waitsOf].map(([kind, list]) => [kind, quantile(list.sort((a, b) => a - b), 0.95)]),
     ),
     makespan: last,
+    split,
   };
 }
 

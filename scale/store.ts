@@ -31,13 +31,16 @@ export interface ObjectStore {
 }
 
 /** Folders of a store. */
-export type StoreFolder = "pictures" | "inputs";
+export type StoreFolder = "pictures" | "inputs" | "latents";
+
+/** What the names of a folder's objects end in: latents are f32 numbers, least byte first, without a header. */
+const ENDING: Readonly<Record<StoreFolder, string>> = { pictures: "png", inputs: "png", latents: "f32" };
 
 /** Bytes of an object: a PNG of 16384 × 16384 pixels is longer, and is not stored. */
 export const MAX_OBJECT: number = 2 ** 28;
 
 /** What names of objects look like; they are made of hashes and of nothing that a client sends. */
-const KEY = /^(pictures|inputs|previews)\/[0-9a-f]{64}\.png$/;
+const KEY = /^((pictures|inputs|previews)\/[0-9a-f]{64}\.png|latents\/[0-9a-f]{64}\.f32)$/;
 
 /** Writes bytes under their hash, and returns it. */
 export async function putHashed(
@@ -46,12 +49,12 @@ export async function putHashed(
   bytes: Uint8Array<ArrayBuffer>,
 ): Promise<string> {
   const hash = await sha256(bytes);
-  await store.put(`${folder}/${hash}.png`, bytes);
+  await store.put(`${folder}/${hash}.${ENDING[folder]}`, bytes);
   return hash;
 }
 
 /**
- * Reads bytes by their hash.
+ * Reads bytes by their hash. An object of other bytes is removed: a folder does not write over one of the same length.
  *
  * @returns Undefined where there is no such object, or one of other bytes.
  */
@@ -60,8 +63,11 @@ export async function getHashed(
   folder: StoreFolder,
   hash: string,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const bytes = await store.get(`${folder}/${hash}.png`, MAX_OBJECT);
-  return bytes && await sha256(bytes) === hash ? bytes : undefined;
+  const key = `${folder}/${hash}.${ENDING[folder]}`;
+  const bytes = await store.get(key, MAX_OBJECT);
+  if (!bytes || await sha256(bytes) === hash) return bytes;
+  await store.remove(key);
+  return undefined;
 }
 
 /**
@@ -99,7 +105,7 @@ export class FolderStore implements ObjectStore {
   /** Makes the folders, if they are not there. */
   static async open(folder: string): Promise<FolderStore> {
     const store = new FolderStore(folder);
-    for (const name of ["pictures", "inputs", "previews"]) {
+    for (const name of ["pictures", "inputs", "latents", "previews"]) {
       await Deno.mkdir(join(folder, name), { recursive: true }).catch((error) => {
         throw store.unavailable("make", error);
       });

@@ -79,6 +79,7 @@ export async function runWorker(queue: RedisQueue, options: WorkerOptions): Prom
           engine,
           request,
           pixels,
+          part: await queue.partOf(claim),
           loras: queue.lorasOf(claim),
           previews,
         },

@@ -5,6 +5,7 @@ import { LssgenError } from "../lib/errors.ts";
 import { LocalQueue } from "../lib/server/local_queue.ts";
 import {
   claimOrder,
+  cutBefore,
   FairShare,
   fairTag,
   type Priority,
@@ -12,11 +13,12 @@ import {
   sizeClass,
   stayMs,
   worthRetrying,
+  worthSplitting,
 } from "../lib/server/policy.ts";
 import type { QueuedPicture } from "../lib/server/queue.ts";
 import { canonical, jobId, readJob, readResult, type StoredJob } from "../scale/job.ts";
 import { dayCurve, jain, simulate } from "../scale/simulation.ts";
-import { run, split } from "../tools/simulate.ts";
+import { LARGE_WORKS, run, SCARCE, split, THOUSAND, WORKS } from "../tools/simulate.ts";
 
 const HASH = "a".repeat(64);
 
@@ -102,6 +104,34 @@ Deno.test("a thousand machines: nine tenths of their time goes into pictures, sh
   assertEquals(stages.map(({ side, seconds }) => [side, seconds]), [[1024, 22], [2048, 40]]);
 });
 
+Deno.test("stages are jobs of their own where large machines are scarce, and cost nothing where they are not", () => {
+  const pool = (machines: number, waiting: number) => ({ machines, waiting });
+  const rows: [ReturnType<typeof pool>, ReturnType<typeof pool>, boolean][] = [
+    [pool(1, 4e6), pool(1, 0), true],
+    [pool(1, 0), pool(1, 0), false], // a large one is free, or will be
+    [pool(0, 4e6), pool(1, 0), false], // nobody could finish it
+    [pool(1, 4e6), pool(0, 0), false],
+    [pool(2, 4e6), pool(1, 1e6), false],
+    [pool(2, 4.1e6), pool(1, 1e6), true],
+  ];
+  for (const [large, small, so] of rows) assertEquals(worthSplitting(large, small), so);
+  assertEquals(
+    [[4096], [512 ** 2, 1024 ** 2], [256 ** 2, 512 ** 2], [512 ** 2, 1500 ** 2, 2048 ** 2]].map(cutBefore),
+    [undefined, 1, undefined, 1],
+  );
+  const stages = split(0.35, 1);
+  for (
+    const [name, fleets, works] of [["balanced", THOUSAND, WORKS], ["scarce", SCARCE, LARGE_WORKS]] as const
+  ) {
+    const at = (more: object) => simulate(run(1.2, { jobs: 10_000, fleets, works, ...more }));
+    const [whole, always, rule] = [at({}), at({ stages }), at({ stages, splitsByRule: true })];
+    assertEquals([whole.split, rule.done + rule.dead, rule.split < always.split], [0, 10_000, true]);
+    // Throughput, as a share of that without splits.
+    const gain = whole.makespan / rule.makespan;
+    assert(gain > (name === "scarce" ? 1.2 : 0.98), `${name}: ${gain}`);
+  }
+});
+
 Deno.test("the in-process queue serves clients by turns, and those who leave are out at once", async () => {
   const queue = new LocalQueue();
   const never = new AbortController().signal;
@@ -128,7 +158,7 @@ Deno.test("the in-process queue serves clients by turns, and those who leave are
 
 Deno.test("a job's name is the hash of what makes its picture, whatever the order of its fields and whoever asks", async () => {
   const job: StoredJob = {
-    v: 1,
+    v: 2,
     model: HASH,
     request: { prompt: "x", seed: 1, width: 64 },
     inputs: {},
@@ -151,22 +181,29 @@ Deno.test("a job's name is the hash of what makes its picture, whatever the orde
     { ...job, inputs: { image: HASH } },
     { ...job, inputs: { mask: HASH } },
     { ...job, loras: { x: HASH } },
+    { ...job, part: { until: 1, pixels: 9 } },
+    { ...job, part: { until: 1, pixels: 10 } },
+    { ...job, part: { until: 2, pixels: 9 } },
+    { ...job, part: { after: 1, latents: HASH } },
+    { ...job, part: { after: 1, latents: "b".repeat(64) } },
   ];
   const ids = await Promise.all(others.map(jobId));
-  assertEquals(new Set([id, ...ids]).size, 6);
+  assertEquals(new Set([id, ...ids]).size, 11);
   // What is read is what was written; what Redis may hold besides is refused, by name.
   assertEquals(readJob(JSON.parse(JSON.stringify(job))), job);
   assertEquals(canonical({ prompt: "x", count: 3 } as never), { prompt: "x" } as never);
   const image = { picture: HASH, seed: 1, parameters: {} };
-  assertEquals(readResult({ v: 1, images: [image] }), { v: 1, images: [image], warnings: [] });
+  assertEquals(readResult({ v: 2, images: [image] }), { v: 2, images: [image], warnings: [] });
   for (
     const bad of [
-      { v: 1 },
-      { v: 2, images: [image] },
-      { v: 1, images: [] },
-      { v: 1, images: [{ ...image, picture: "../x" }] },
-      { v: 1, images: [{ ...image, seed: -1 }] },
-      { v: 1, images: [image], warnings: [7] },
+      { v: 2 },
+      { v: 1, images: [image] },
+      { v: 2, images: [] },
+      { v: 2, images: [image], latents: HASH },
+      { v: 2, images: [], latents: "../x" },
+      { v: 2, images: [{ ...image, picture: "../x" }] },
+      { v: 2, images: [{ ...image, seed: -1 }] },
+      { v: 2, images: [image], warnings: [7] },
       null,
     ]
   ) assertThrows(() => readResult(bad), LssgenError, "damaged");

@@ -50,6 +50,7 @@ Deno.test("what queues cannot be is said before anything is loaded, without pass
     [["worker", "--queue", "redis://h", "--models", "/nowhere"], 'is "/nowhere", which is no folder'],
     [["queue", "lost", "--queue", "redis://h"], "did you mean `queue list`?"],
     [["serve", "--port", "0", "--store", "x"], "--store needs --queue"],
+    [["serve", "--port", "0", "--split-stages", "always"], "--split-stages needs --queue"],
     [
       ["serve", "--port", "0", "--queue", "redis://h", "--dtype", "f32"],
       "--dtype does not go with --queue: workers draw",

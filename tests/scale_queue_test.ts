@@ -5,91 +5,14 @@ import { parseOptions } from "../lib/cli/options.ts";
 import { LssgenError } from "../lib/errors.ts";
 import type { Drawn, QueuedPicture } from "../lib/server/queue.ts";
 import { ImageServer } from "../lib/server/server.ts";
-import { Drawing } from "../scale/drawing.ts";
 import { jobId, type StoredJob } from "../scale/job.ts";
 import { queueCommand } from "../scale/queue_command.ts";
-import { queueName, RedisQueue, type RedisQueueOptions } from "../scale/redis_queue.ts";
+import type { RedisQueue } from "../scale/redis_queue.ts";
 import { listJobs, queueCounts, queueMetrics, statePage } from "../scale/state.ts";
-import { FolderStore } from "../scale/store.ts";
-import { runWorker } from "../scale/worker.ts";
+import type { FolderStore } from "../scale/store.ts";
 import { FakeEngine, get, OPTIONS, post } from "./fake_engine.ts";
-import { pause, TestRedis, until } from "./redis.ts";
-
-const HASH = "a".repeat(64);
-const MODEL = { name: "fake", hash: HASH };
-const QUEUE = queueName(HASH, 512);
-
-/** A Redis, a store, and queues and machines before them. */
-class Stage implements AsyncDisposable {
-  private readonly stack = new AsyncDisposableStack();
-  /** What was said to operators. */
-  readonly notes: string[] = [];
-
-  private constructor(readonly redis: TestRedis, readonly folder: string, readonly store: FolderStore) {
-    this.stack.defer(() => Deno.remove(folder, { recursive: true }));
-    this.stack.use(redis);
-  }
-
-  static async set(...more: string[]): Promise<Stage> {
-    const folder = await Deno.makeTempDir();
-    return new Stage(await TestRedis.start(...more), folder, await FolderStore.open(folder));
-  }
-
-  async queue(options: Partial<RedisQueueOptions> = {}): Promise<RedisQueue> {
-    return this.stack.use(
-      await RedisQueue.open({
-        url: this.redis.url,
-        store: this.store,
-        model: MODEL,
-        leaseMs: 2000,
-        retryDelayMs: () => 50,
-        note: (text) => this.notes.push(text),
-        ...options,
-      }),
-    );
-  }
-
-  /** A machine. Returns what ends it. */
-  async machine(
-    options: Partial<RedisQueueOptions> = {},
-    models = [MODEL],
-    side = 2048,
-  ): Promise<() => Promise<void>> {
-    const queue = await this.queue({ ...options, model: undefined });
-    const drawing = new Drawing(() => {}, new URL("./scale_drawing.ts", import.meta.url));
-    const ending = new AbortController();
-    const running = runWorker(queue, {
-      models,
-      maxPixels: side * side,
-      drawing,
-      drainMs: 200,
-      ending: ending.signal,
-    });
-    const end = async (): Promise<void> => {
-      ending.abort();
-      await running;
-      drawing[Symbol.dispose]();
-    };
-    this.stack.defer(end);
-    return end;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stack[Symbol.asyncDispose]();
-  }
-}
-
-function picture(prompt: string, seed = 1, more: Partial<QueuedPicture> = {}): QueuedPicture {
-  return {
-    request: { prompt, seed, width: 64, height: 64 },
-    pixels: 4096,
-    client: "c",
-    priority: "normal",
-    ...more,
-  };
-}
-
-const never = new AbortController().signal;
+import { pause, until } from "./redis.ts";
+import { HASH, MODEL, never, picture, QUEUE, Stage } from "./scale_setting.ts";
 
 Deno.test("a job goes through Redis and back: the picture is the machine's, reports arrive, the same request is drawn once", async () => {
   await using stage = await Stage.set();
@@ -137,7 +60,7 @@ Deno.test("a job goes through Redis and back: the picture is the machine's, repo
 
 async function idOf(prompt: string, seed: number): Promise<string> {
   return await jobId({
-    v: 1,
+    v: 2,
     model: HASH,
     request: { prompt, seed, width: 64, height: 64 },
     inputs: {},
@@ -238,7 +161,7 @@ Deno.test("poisoned jobs end in one clear error each, and the next good one is d
     `${"b".repeat(16)}-512-v9`,
   );
   const good = {
-    v: 1,
+    v: 2,
     model: HASH,
     request: { prompt: "x", seed: 1 },
     inputs: {},
@@ -251,7 +174,11 @@ Deno.test("poisoned jobs end in one clear error each, and the next good one is d
     [null, '"job" is'],
     ["text", '"job" is'],
     [[], '"job" is'],
-    [{ ...good, v: 2 }, '"v" is 2, expected 1'],
+    [{ ...good, v: 1 }, '"v" is 1, expected 2'],
+    [{ ...good, part: { until: 0, pixels: 4096 } }, '"part.until" is 0'],
+    [{ ...good, part: { until: 1, pixels: 4096, path: "/etc/passwd" } }, '"part.path" is unknown'],
+    [{ ...good, part: { after: 1, latents: "../../etc/passwd" } }, '"part.latents" is'],
+    [{ ...good, part: 7 }, '"part" is 7'],
     [{ ...good, model: "../../etc/passwd" }, '"model" is'],
     [{ ...good, request: { prompt: 7 } }, '"request.prompt" is 7'],
     [{ ...good, request: { prompt: "x", steps: 1e9 } }, '"request.steps" is 1000000000'],
@@ -290,7 +217,7 @@ Deno.test("poisoned jobs end in one clear error each, and the next good one is d
     "HSET",
     `lssgen:${QUEUE}:${id}`,
     "returnvalue",
-    '{"v":1,"images":[{"picture":"../../etc/passwd"}]}',
+    '{"v":2,"images":[{"picture":"../../etc/passwd"}]}',
   );
   await stage.redis.say("HSET", "lssgen:workers", "w", '{"id":"<script>","models":[{}]}');
   await stage.redis.say(

@@ -56,6 +56,19 @@ export function split(share: number, overhead: number): (work: Work) => readonly
     ];
 }
 
+/** Of a thousand machines a tenth draws the largest pictures, */
+export const SCARCE: SimulationOptions["fleets"] = [
+  { count: 900, maxSide: 1024, models: ALL, speed: 1 },
+  { count: 100, maxSide: 2048, models: ALL, speed: 1.5 },
+];
+/** which are more of the requests. */
+export const LARGE_WORKS: readonly Work[] = [
+  { model: "small", side: 512, seconds: 3, share: 0.45 },
+  { model: "medium", side: 1024, seconds: 12, share: 0.35 },
+  { model: "large", side: 1024, seconds: 25, share: 0.05 },
+  { model: "large", side: 2048, seconds: 60, share: 0.15 },
+];
+
 if (import.meta.main) {
   const row = (name: string, options: SimulationOptions): void => {
     const began = performance.now();
@@ -67,39 +80,33 @@ if (import.meta.main) {
         r.fairness.toFixed(3)
       } (${r.backlogged}) | ${r.wait.p50.toFixed(1)} | ${r.wait.p95.toFixed(1)} | ${
         r.makespan.toFixed(0)
-      } | ${by} | ${((performance.now() - began) / 1000).toFixed(1)} s |`,
+      } | ${r.split} | ${by} | ${((performance.now() - began) / 1000).toFixed(1)} s |`,
     );
   };
   console.log(
-    "| run | done | dead | utilisation | loading | wasted | Jain (clients) | wait p50, s | p95, s | makespan, s | p95 by kind | computed in |",
+    "| run | done | dead | utilisation | loading | wasted | Jain (clients) | wait p50, s | p95, s | makespan, s | split | p95 by kind | computed in |",
   );
-  console.log("|---|---|---|---|---|---|---|---|---|---|---|---|");
+  console.log("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
   for (const load of [0.5, 0.8, 0.9, 1.2, 1.5]) row(`even, load ${load}`, run(load));
   for (const load of [0.7, 1]) row(`day curve, mean load ${load}`, run(load, { curve: dayCurve }));
   row("day curve, load 0.7, a failure an hour", run(0.7, { curve: dayCurve, failEvery: 3600 }));
   // Stages as jobs: large pictures wait for few large machines while small ones idle, or do not.
-  const scarce: SimulationOptions["fleets"] = [
-    { count: 900, maxSide: 1024, models: ALL, speed: 1 },
-    { count: 100, maxSide: 2048, models: ALL, speed: 1.5 },
-  ];
-  const big: readonly Work[] = [
-    { model: "small", side: 512, seconds: 3, share: 0.45 },
-    { model: "medium", side: 1024, seconds: 12, share: 0.35 },
-    { model: "large", side: 1024, seconds: 25, share: 0.05 },
-    { model: "large", side: 2048, seconds: 60, share: 0.15 },
-  ];
   const cases: [string, Partial<SimulationOptions>][] = [
     ["balanced", {}],
-    ["large machines scarce", { fleets: scarce, works: big }],
+    ["large machines scarce", { fleets: SCARCE, works: LARGE_WORKS }],
   ];
   for (const [name, more] of cases) {
     for (const load of [0.7, 1.2]) {
       row(`${name}, load ${load}, whole`, run(load, more));
       for (const [share, overhead] of [[0.35, 1], [0.35, 4]]) {
-        row(
-          `${name}, load ${load}, stages ${share}, ${overhead} s each`,
-          run(load, { ...more, stages: split(share, overhead) }),
-        );
+        for (const splitsByRule of [false, true]) {
+          row(
+            `${name}, load ${load}, stages ${share}, ${overhead} s each${
+              splitsByRule ? ", by the rule" : ""
+            }`,
+            run(load, { ...more, stages: split(share, overhead), splitsByRule }),
+          );
+        }
       }
     }
   }

@@ -963,6 +963,15 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       commands: ["serve"],
     },
     {
+      name: "split-stages",
+      type: "choice",
+      choices: ["never", "auto", "always"],
+      fallback: "auto: where pictures wait for the large workers and small ones have less to do",
+      help:
+        "whether a small worker draws the first stages of a large picture, and a large worker the last one",
+      commands: ["serve"],
+    },
+    {
       name: "lease",
       type: "number",
       min: 1,

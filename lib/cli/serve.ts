@@ -52,8 +52,8 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
   if (options.words.length > 0) {
     throw new LssgenError("bad_option", `\`serve\` takes no prompt, got "${options.words.join(" ")}"`);
   }
-  for (const name of ["store", "priority"]) {
-    if (options.text[name] !== undefined && options.text.queue === undefined) {
+  for (const [key, name] of [["store", "store"], ["priority", "priority"], ["splitStages", "split-stages"]]) {
+    if (options.text[key] !== undefined && options.text.queue === undefined) {
       throw new LssgenError("bad_option", `--${name} needs --queue`);
     }
   }

@@ -83,6 +83,8 @@ const RUN: Readonly<Record<keyof GenerateOptions, Kind>> = {
   onProgress: "a function",
   previewEvery: "a number",
   preview: "a text",
+  stopAfter: "a number",
+  resume: "an object",
 };
 
 const PIPELINE: Readonly<Record<keyof PipelineOptions, Kind>> = {

@@ -21,6 +21,7 @@ import { generation } from "./generation.ts";
 import { type GpuDenoising, gpuDenoising, seededNoise, torchNoise } from "./latents.ts";
 import type { Model, Networks } from "./networks.ts";
 import { pasteInto } from "./pictures.ts";
+import { checkPart, planUntil } from "./parts.ts";
 import { previewOf } from "./preview.ts";
 import { type AppliedLoras, openLoras, sameLoras } from "./prompt_loras.ts";
 import { notFinite } from "./prompts.ts";
@@ -41,6 +42,7 @@ import type {
   ModelInfo,
   Pipeline,
   Progress,
+  StageLatents,
 } from "./types.ts";
 import { WholeProgress } from "./whole_progress.ts";
 
@@ -106,7 +108,9 @@ export class TextToImage implements Pipeline {
     const asked = { ...request, image, mask };
     const p = resolve(info, asked, info.learnedUpsampler);
     const plan = this.plan(asked);
-    await this.context.fits?.(asked, plan);
+    const { stopAfter, resume } = options;
+    checkPart(info, p, plan, options);
+    await this.context.fits?.(asked, planUntil(plan, stopAfter));
     const clock = new Clock(device);
     const read = readPrompts(info, p);
     doing.what = "loading the denoiser";
@@ -121,15 +125,23 @@ export class TextToImage implements Pipeline {
     const images: GeneratedImage[] = [];
     const { prompts = [p.prompt] } = encoded;
     const count = p.count * prompts.length;
+    if (count > 1 && (stopAfter ?? resume) !== undefined) {
+      throw new LssgenError(
+        "bad_option",
+        `stopAfter and resume are for one picture, the request makes ${count}`,
+      );
+    }
     firstSeed(p.seed, count);
     const threshold = cacheThreshold(p);
+    let stopped: Float32Array<ArrayBuffer> | undefined;
     const whole = new WholeProgress(plan, count);
     const report = options.onProgress && ((event: Progress) => options.onProgress!(whole.note(event)));
     for (let picture = 0; picture < count; picture++) {
       const which = Math.floor(picture / p.count);
       using scope = r.scope();
       using cache = threshold === undefined ? undefined : new FirstBlockCache(device, threshold);
-      doing.what = `denoising ${plan.width}×${plan.height}`;
+      const { width: w, height: h } = planUntil(plan, stopAfter);
+      doing.what = `denoising ${w}×${h}`;
       const latents = await runPlan(
         plan,
         gpuDenoising({
@@ -157,10 +169,22 @@ export class TextToImage implements Pipeline {
           onProgress: (s) =>
             report?.({ ...denoising(picture, plan, plan.stages[s.stage], s.step), sigma: s.sigma }),
         },
+        {
+          stopAfter,
+          from: resume && {
+            stages: resume.stages,
+            latents: uploaded(r, resume, plan.stages[resume.stages - 1], info.latentChannels),
+          },
+        },
       );
       const cached = await cache?.counts(r);
       cache?.[Symbol.dispose]();
       await clock.lap("denoise");
+      if (stopAfter !== undefined) {
+        stopped = await r.read(latents);
+        if (!stopped.every(Number.isFinite)) await this.failed(r, latents, p, plan);
+        continue;
+      }
       doing.what = `decoding ${plan.width}×${plan.height}`;
       report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
       const rgb = await toBytes(r, await this.decode(r, latents)) ??
@@ -177,6 +201,7 @@ export class TextToImage implements Pipeline {
     kernels?.add(r.kernels);
     return {
       images,
+      ...stopped && { latents: { stages: stopAfter!, data: stopped } },
       plan,
       timings: clock.laps(),
       warnings: [
@@ -318,6 +343,11 @@ function onceAStage(denoise: Denoiser): Denoiser {
     known.add(kind);
     return denoise(r, latents, step, stage, tokens);
   };
+}
+
+/** Latents of an earlier run on the GPU. */
+function uploaded(r: Recorder, { data }: StageLatents, stage: StagePlan, channels: number): Tensor {
+  return r.upload([1, stage.latentHeight, stage.latentWidth, channels], data);
 }
 
 /** Progress of a step. */

@@ -48,6 +48,7 @@ export type {
   Progress,
   RgbPicture,
   Rng,
+  StageLatents,
 } from "./types.ts";
 
 /**

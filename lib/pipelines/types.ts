@@ -234,6 +234,24 @@ export interface GenerateOptions {
   readonly previewEvery?: number;
   /** How previews are made. Default `auto` with `previewEvery`, else none. */
   readonly preview?: PreviewKind;
+  /**
+   * Ends the run after so many of the plan's stages, 1 to their number − 1: the result has {@linkcode GenerateResult.latents} and
+   * no picture. For one picture with Philox noise.
+   */
+  readonly stopAfter?: number;
+  /**
+   * Goes on from the latents of a run that was ended by `stopAfter`, with the same request, here or on another machine. The
+   * picture has the bytes of a run that was not ended, where both machines compute the same.
+   */
+  readonly resume?: StageLatents;
+}
+
+/** Latents between two stages of one picture. */
+export interface StageLatents {
+  /** Stages that were run. */
+  readonly stages: number;
+  /** [height, width, channels] of the last of them. */
+  readonly data: Float32Array<ArrayBuffer>;
 }
 
 /** One picture. */
@@ -254,9 +272,11 @@ export interface GeneratedImage {
 
 /** What `generate` gives. */
 export interface GenerateResult {
-  /** In order. */
+  /** In order; none with {@linkcode GenerateOptions.stopAfter}. */
   readonly images: readonly GeneratedImage[];
-  /** The stages that were run. */
+  /** With {@linkcode GenerateOptions.stopAfter}: what {@linkcode GenerateOptions.resume} takes. */
+  readonly latents?: StageLatents;
+  /** The stages of the picture. */
   readonly plan: Plan;
   /** Milliseconds by phase, all pictures together. */
   readonly timings: readonly { readonly phase: string; readonly ms: number }[];

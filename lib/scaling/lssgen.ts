@@ -77,16 +77,29 @@ export function lssgen<L>(request: PlanRequest, model: Denoising<L>, options: Ru
   return runPlan(planStages(request), model, options);
 }
 
+/** A part of a plan's walk: what comes before it, and where it ends. The plan stays that of the whole picture. */
+export interface PlanPart<L> {
+  /** Latents that an earlier walk returned after so many stages; the walk goes on from there, and releases them. */
+  readonly from?: { readonly stages: number; readonly latents: L };
+  /** The walk ends after so many stages of the plan. */
+  readonly stopAfter?: number;
+}
+
 /**
- * Walks a plan.
+ * Walks a plan, or a part of it.
  *
- * @returns The final latents.
+ * @returns The final latents, or those after the part's last stage.
  * @throws {AbortedError} Within one step of the signal.
  */
-export async function runPlan<L>(plan: Plan, model: Denoising<L>, options: RunOptions = {}): Promise<L> {
+export async function runPlan<L>(
+  plan: Plan,
+  model: Denoising<L>,
+  options: RunOptions = {},
+  { from, stopAfter }: PlanPart<L> = {},
+): Promise<L> {
   const release = (latents: L): void => model.release?.(latents);
-  let left: Left<L> | undefined; // by the stage before: what the next grows from
-  for (const stage of plan.stages) {
+  let left: Left<L> | undefined = from && { latents: from.latents }; // by the stage before: what the next grows from
+  for (const stage of plan.stages.slice(from?.stages ?? 0, stopAfter)) {
     checkSignal(options.signal, plan, stage, 0);
     const start = await startStage(plan, stage, left, model, release);
     left = await runStage(plan, stage, start, model, release, options);

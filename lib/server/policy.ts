@@ -129,6 +129,43 @@ export function claimOrder<Head extends QueueHead>(
   return open.sort(before);
 }
 
+/** When the first stages of a picture are a job of their own, for a smaller machine than the last ones. */
+export type SplitStages = "never" | "auto" | "always";
+
+/** Every {@linkcode SplitStages}. */
+export const SPLIT_STAGES: readonly SplitStages[] = ["never", "auto", "always"];
+
+/** Machines, and the pictures that wait for them. */
+export interface Pool {
+  /** Machines that are there. */
+  readonly machines: number;
+  /** Pixels of all pictures that wait: what they cost goes with that. */
+  readonly waiting: number;
+}
+
+/** How much longer a large machine's line has to be than a small one's. */
+const LONGER = 2;
+
+/**
+ * Whether it pays to draw the first stages of a picture on a smaller machine: pictures wait for those that can draw it whole, and
+ * each of these has more than twice as many pixels before it as each of those that can draw the first stages only. Where both have
+ * as much to do, a split costs time (the prompt is read twice, latents are written and read) and brings none: docs/SCALE.md.
+ *
+ * @param large Machines that could draw it whole, and pictures that no smaller one can draw.
+ * @param small Machines that could draw the first stages only, and pictures that they can draw.
+ */
+export function worthSplitting(large: Pool, small: Pool): boolean {
+  if (large.machines === 0 || small.machines === 0 || large.waiting === 0) return false;
+  return large.waiting / large.machines > LONGER * small.waiting / small.machines;
+}
+
+/** The stage before which a picture is cut: the first of its last size class. Undefined: all are of one class. */
+export function cutBefore(stagePixels: readonly number[]): number | undefined {
+  const classes = stagePixels.map(sizeClass);
+  const at = classes.indexOf(classes.at(-1)!);
+  return at > 0 ? at : undefined;
+}
+
 /** How often a job is tried that fails on a machine, the first time included. */
 export const MAX_ATTEMPTS = 3;
 /** How many machines a job may take along (killed, lost) before it is set aside. */

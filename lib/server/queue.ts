@@ -38,8 +38,8 @@ export interface QueuedPicture {
   readonly previews?: Pick<GenerateOptions, "preview" | "previewEvery">;
 }
 
-/** What came of a job. */
-export type Drawn = Pick<GenerateResult, "images" | "warnings">;
+/** What came of a job: pictures, or latents for the job that draws the later stages. */
+export type Drawn = Pick<GenerateResult, "images" | "latents" | "warnings">;
 
 /** How whoever submitted a job follows it. */
 export interface Watch {
