@@ -588,8 +588,9 @@ function listenToLanguage(): void {
     ...LANGUAGES.map((value) => element("option", { value, textContent: names[value], lang: value })),
   );
   select.value = currentLanguage();
-  select.addEventListener("input", () => {
-    setLanguage(select.value);
+  select.addEventListener("input", async () => {
+    await setLanguage(select.value);
+    select.value = currentLanguage();
     localise(document);
     if (opened) {
       form.offer(opened);
@@ -608,7 +609,7 @@ function listenToLanguage(): void {
   });
 }
 
-setLanguage(preferredLanguage());
+await setLanguage(preferredLanguage());
 localise(document);
 listenToLanguage();
 listenToForm();

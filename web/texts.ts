@@ -2,6 +2,8 @@
  * Every text of the page in every language: a row has them side by side, so that none can be missing. `{name}` stands for a
  * value. Sentences of the library (names of files, options and numbers) stay English.
  *
+ * The build of the page leaves the first column here, and makes a script of each other one (tools/web.ts).
+ *
  * @module
  */
 
@@ -453,3 +455,8 @@ export const TEXTS = {
 
 /** Name of a text. */
 export type TextName = keyof typeof TEXTS;
+
+/** The other columns, each loaded when it is read for the first time. */
+export const FURTHER: Readonly<Record<string, () => Promise<Readonly<Record<string, string>>>>> = {
+  de: () => Promise.resolve(Object.fromEntries(Object.entries(TEXTS).map(([name, row]) => [name, row[1]]))),
+};

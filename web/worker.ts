@@ -7,7 +7,7 @@
 import { pictureFile } from "../lib/parameters/picture.ts";
 import { offerOf, summaryOf } from "../lib/pipelines/offer.ts";
 import { AbortedError, LssgenError, NoAdapterError } from "../lib/errors.ts";
-import { openPicture, type PictureFile } from "../lib/image/picture_file.ts";
+import type { PictureFile } from "../lib/image/picture_file.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type { HubFolder } from "../lib/hub/repository.ts";
 import { blobSource, filesIn, folderOf, type FolderSource, httpFolder } from "../lib/weights/bytes.ts";
@@ -140,6 +140,7 @@ async function started({ image, mask }: StartFiles = {}): Promise<Partial<Genera
     const key = `${file.name} ${file.size} ${file.lastModified}`;
     let picture = read.get(key);
     if (!picture) {
+      const { openPicture } = await import("../lib/image/picture_file.ts");
       picture = openPicture(new Uint8Array(await file.arrayBuffer()), { name: file.name });
       // A picture and its mask.
       if (read.size >= 2) read.delete(read.keys().next().value!);

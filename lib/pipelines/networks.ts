@@ -10,7 +10,8 @@ import type { FolderSource } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
 import { type Component, type Family, loadComponent, type LoadContext, type Network } from "./family.ts";
 import type { ModelInfo, PipelineOptions } from "./types.ts";
-import { type Autoencoder, loadTinyVae, loadVae } from "./vae.ts";
+import type { Autoencoder } from "./autoencoder.ts";
+import { loadVae } from "./vae.ts";
 
 /** A model as its configs and the caller describe it. */
 export interface Model {
@@ -31,7 +32,13 @@ export async function openNetworks(
   };
   const tinyVae = options.tinyVae ??
     (isComponentFolder(context.folder) ? await context.folder.tinyVae() : undefined);
-  const tiny = tinyVae && own(await loadTinyVae({ ...context, folder: tinyVae }, "", info.latentChannels));
+  const tiny = tinyVae && own(
+    await (await import("./tiny_vae.ts")).loadTinyVae(
+      { ...context, folder: tinyVae },
+      "",
+      info.latentChannels,
+    ),
+  );
   const upsampler = info.learnedUpsampler
     ? own(await loadUpsampler(context, options.upsamplerWeights, info.latentChannels))
     : undefined;
