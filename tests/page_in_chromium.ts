@@ -34,7 +34,7 @@ const FIRST_VISIT_BYTES = 400_000;
 const LONGEST_TASK_MS = 50;
 /** Whether the screenshots are those of the documentation. */
 const SHOTS = Deno.env.get("SHOTS") === "1";
-const WAIT_MS = SHOTS ? 1_200_000 : 120_000;
+const WAIT_MS = SHOTS ? 1_200_000 : 600_000;
 /** Groups of golden cases that run in the page too; GOLDEN=/path/to/a/fuller/set names another folder of them. */
 const GROUPS = ["transformers", "vae", "upsampler", "lssgen"];
 const GOLDEN = Deno.env.get("GOLDEN") ?? join(ROOT, "tests/golden");

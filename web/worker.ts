@@ -119,7 +119,8 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
       const { headers, engine } = current ?? {};
       const adapter = await engine?.device().then(({ info }) => info, () => undefined);
       const { planMemory } = await import("../lib/pipelines/memory.ts");
-      const memory = headers && await planMemory(headers, message.request, { adapter });
+      const memory = headers &&
+        await planMemory(headers, message.request, { adapter, maxVramBytes: message.maxVramBytes });
       scope.postMessage({ type: "memory", id, memory });
       break;
     }
@@ -293,6 +294,7 @@ async function draw(id: number, index: number, job: Job, signal: AbortSignal): P
   const { latentRgb, embeddedGuidance, scheduler } = await engine().model();
   const options: RunOptions = {
     signal,
+    maxVramBytes: job.maxVramBytes,
     // Not where the time is compared: each preview waits for the GPU.
     previewEvery: job.warmUp ? undefined : PREVIEW_EVERY[latentRgb ? "projected" : "decoded"],
     onProgress: (event) => scope.postMessage({ type: "progress", id, event }),
