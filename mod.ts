@@ -40,11 +40,11 @@ export {
   type Prediction,
   type WeightSource,
 } from "./lib/model_files/model_files.ts";
+export { embeddedFolder } from "./lib/pipelines/embedded_model.ts";
 export {
   type CacheMode,
   createPipeline,
   type Defaults,
-  embeddedFolder,
   type GeneratedImage,
   type GenerateOptions,
   type GenerateRequest,

@@ -10,7 +10,8 @@ import { writeWhole } from "../lib/cli/output.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { tuneOnce } from "../lib/gpu/tune.ts";
 import { encodePng } from "../lib/image/png.ts";
-import { createPipeline, embeddedFolder, type GenerateRequest } from "../lib/pipelines/text_to_image.ts";
+import { embeddedFolder } from "../lib/pipelines/embedded_model.ts";
+import { createPipeline, type GenerateRequest } from "../lib/pipelines/text_to_image.ts";
 import type { FolderSource } from "../lib/weights/bytes.ts";
 import type { Told } from "./cold_start.ts";
 

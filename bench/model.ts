@@ -14,7 +14,7 @@ import { LatentUpsampler, latentUpsamplerConfig } from "../lib/models/latent_ups
 import type { Weights } from "../lib/models/weights.ts";
 import { resample } from "../lib/ops/resample.ts";
 import { loadComponent } from "../lib/pipelines/family.ts";
-import { embeddedFolder } from "../lib/pipelines/text_to_image.ts";
+import { embeddedFolder } from "../lib/pipelines/embedded_model.ts";
 import { fluxFlops, vaeDecodeFlops } from "../lib/scaling/flops.ts";
 import { elements, type Tensor } from "../lib/tensor.ts";
 import type { ConfigReader } from "../lib/weights/model_folder.ts";

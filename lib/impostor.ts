@@ -116,14 +116,6 @@ export function impostorOfText(text: string): string | undefined {
   return what?.startsWith("is a text") || what?.startsWith("is a JSON") ? undefined : what;
 }
 
-/** Names that programs give to downloads which are not finished. */
-const UNFINISHED = /\.(incomplete|part|partial|crdownload|download|aria2|tmp|opdownload|!ut|!qB)$/i;
-
-/** Whether a file's name says that it is still being downloaded. */
-export function isUnfinished(name: string): boolean {
-  return UNFINISHED.test(name);
-}
-
 /**
  * A JSON file's error, which says what the file is where it is something else.
  *

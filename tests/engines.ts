@@ -2,7 +2,7 @@
 
 import { assert } from "@std/assert";
 import type { MatmulTuning } from "../lib/gpu/tune.ts";
-import { embeddedFolder } from "../lib/pipelines/text_to_image.ts";
+import { embeddedFolder } from "../lib/pipelines/embedded_model.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { Engine } from "../web/engine.ts";
 

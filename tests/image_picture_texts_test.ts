@@ -4,7 +4,8 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
 import { readExif, writeExif } from "../lib/image/exif_texts.ts";
 import { openPicture } from "../lib/image/picture_file.ts";
-import { encodePicture, readPictureTexts } from "../lib/image/picture_texts.ts";
+import { readPictureTexts } from "../lib/image/picture_texts.ts";
+import { encodePicture } from "../lib/image/picture_writing.ts";
 import type { Picture } from "../lib/image/png.ts";
 import { encodeWebp } from "../lib/image/webp.ts";
 

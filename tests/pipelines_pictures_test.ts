@@ -4,7 +4,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
 import { LssgenError } from "../lib/errors.ts";
 import type { Picture } from "../lib/image/png.ts";
-import { latentMask, networkPicture } from "../lib/pipelines/pictures.ts";
+import { latentMask } from "../lib/pipelines/picture_request.ts";
+import { networkPicture } from "../lib/pipelines/pictures.ts";
 import { type GenerateRequest, planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 
 /** One row of pixels. */

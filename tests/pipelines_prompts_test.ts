@@ -121,7 +121,7 @@ Deno.test("a long prompt and a short negative one each keep their own length, as
     const model = fileFolder(new URL(`./golden/pipelines/${name}/model`, import.meta.url).pathname);
     const index = await readModelIndex(model);
     const info = await readModelInfo(model);
-    using network = await familyOf(index).load({ folder: model, index, device, dtype: "f32" });
+    using network = await (await familyOf(index)).load({ folder: model, index, device, dtype: "f32" });
     const { stages: [stage] } = planPicture(info, { width: 32, height: 32, steps: 2, method: "direct" });
     using r = new Recorder(device, "f32");
     const latents = r.upload([1, 4, 4, info.latentChannels], numbers(16 * info.latentChannels, 1));

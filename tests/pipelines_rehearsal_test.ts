@@ -10,7 +10,8 @@ import { tuneOnce } from "../lib/gpu/tune.ts";
 import { familyOf, readFamily } from "../lib/pipelines/families.ts";
 import { Opened } from "../lib/pipelines/family.ts";
 import { rehearse } from "../lib/pipelines/rehearsing.ts";
-import { createPipeline, embeddedFolder } from "../lib/pipelines/text_to_image.ts";
+import { embeddedFolder } from "../lib/pipelines/embedded_model.ts";
+import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest, PipelineOptions } from "../lib/pipelines/types.ts";
 import { bytesOf, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { readModelIndex } from "../lib/weights/model_folder.ts";
@@ -36,7 +37,7 @@ async function rehearsal(
   options: PipelineOptions,
 ): Promise<KernelSpec[]> {
   const index = await readModelIndex(folder);
-  const family = familyOf(index);
+  const family = await familyOf(index);
   const read = await readFamily(folder, index);
   const info = {
     ...read,

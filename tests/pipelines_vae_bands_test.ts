@@ -9,7 +9,7 @@ import { AutoencoderKl, type AutoencoderKlConfig } from "../lib/models/autoencod
 import { Weights } from "../lib/models/weights.ts";
 import { WeightStore } from "../lib/residency/store.ts";
 import type { LoadContext } from "../lib/pipelines/family.ts";
-import { embeddedFolder } from "../lib/pipelines/text_to_image.ts";
+import { embeddedFolder } from "../lib/pipelines/embedded_model.ts";
 import { loadKlVae, Vae } from "../lib/pipelines/vae.ts";
 import { folderOf } from "../lib/weights/bytes.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";

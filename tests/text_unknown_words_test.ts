@@ -1,7 +1,8 @@
 /** Words that a small model does not know are told. */
 
 import { assert, assertEquals } from "@std/assert";
-import { createPipeline, embeddedFolder, readModelInfo } from "../lib/pipelines/text_to_image.ts";
+import { embeddedFolder } from "../lib/pipelines/embedded_model.ts";
+import { createPipeline, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import { unknownWords } from "../lib/text/unknown_words.ts";
 import type { Tokenizer } from "../lib/text/tokenizer.ts";
 

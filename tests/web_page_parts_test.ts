@@ -79,11 +79,11 @@ Deno.test("every text has every language with the same values, and index.html as
   assert(names.length > 80 && names.every(isText));
 });
 
-Deno.test("texts are filled in, in the language that is set", () => {
+Deno.test("texts are filled in, in the language that is set", async () => {
   assertEquals(t("fetchingOf", { done: "1 MB", total: "2 MB" }), "Fetching the model: 1 MB of 2 MB");
-  setLanguage("de");
+  await setLanguage("de");
   assertEquals(t("step", { step: 1, steps: 2 }), "Schritt 1 von 2");
-  setLanguage("xx");
+  await setLanguage("xx");
   assertEquals(t("stop"), "Stop");
 });
 

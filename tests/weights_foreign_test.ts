@@ -12,7 +12,7 @@ import { clipTextConfig } from "../lib/models/clip.ts";
 import { t5Config } from "../lib/models/t5.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import type { Progress } from "../lib/pipelines/types.ts";
-import { loadTinyVae } from "../lib/pipelines/vae.ts";
+import { loadTinyVae } from "../lib/pipelines/tiny_vae.ts";
 import { bytesOf, filesIn, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { toF32 } from "../lib/weights/dtypes.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";

@@ -6,7 +6,8 @@ import { bytesOf, type ByteSource, memoryFolder } from "../lib/weights/bytes.ts"
 import { type Checkpoint, openCheckpoint, openCheckpointFile } from "../lib/weights/checkpoint.ts";
 import { openGguf } from "../lib/weights/gguf.ts";
 import { underDiffusersNames } from "../lib/weights/names/original.ts";
-import { dequantise, GGML_TYPES } from "../lib/weights/quants.ts";
+import { GGML_TYPES } from "../lib/weights/ggml_types.ts";
+import { dequantise } from "../lib/weights/quants.ts";
 import { openSafetensors, writeSafetensors } from "../lib/weights/safetensors.ts";
 import { ggufFile } from "./stored_tensors.ts";
 

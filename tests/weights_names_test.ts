@@ -4,11 +4,13 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
 import { elements } from "../lib/tensor.ts";
 import { bytesOf } from "../lib/weights/bytes.ts";
-import type { Checkpoint } from "../lib/weights/checkpoint.ts";
+import { type Checkpoint, kindsOf, openRawFile } from "../lib/weights/checkpoint.ts";
 import type { PartKind } from "../lib/weights/names/family.ts";
 import { leftOver, partsOf, underDiffusersNames, viewOf } from "../lib/weights/names/original.ts";
+import { hasOwnNames } from "../lib/weights/names/own.ts";
 import { openSafetensors, writeSafetensors } from "../lib/weights/safetensors.ts";
 import { ldmVae, llamaT5, openClip, type Tensor, tensorsOf } from "./foreign_names.ts";
+import { goldenModel } from "./poisoned_models.ts";
 
 async function written(tensors: ReadonlyMap<string, Tensor>): Promise<Checkpoint> {
   const entries = [...tensors].map(([name, { shape, data }]) => ({ name, shape, data }));
@@ -336,4 +338,46 @@ Deno.test("a fused attention that has no three equal parts is refused by name", 
     LssgenError,
   );
   assert(error.message.includes(name) && error.message.includes("cannot be cut"), error.message);
+});
+
+Deno.test("what is taken for diffusers' names at a glance is what the tables of all layouts give", async () => {
+  let seen = 0;
+  for (const model of ["sd15", "sdxl", "sd3", "flux_dev"]) {
+    const folder = goldenModel(model);
+    for (const part of ["unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3"]) {
+      const [name] = (await folder.list!(part)).filter((name) => name.endsWith(".safetensors"));
+      if (name === undefined) continue;
+      const file = await openRawFile(folder, `${part}/${name}`);
+      assert(hasOwnNames(file, kindsOf(part)), `${model}/${part}`);
+      const slow = underDiffusersNames(file, kindsOf(part));
+      assertEquals([...file.names()].sort(), [...slow.names()].sort(), `${model}/${part}`);
+      for (const tensor of file.names()) {
+        assertEquals(file.info(tensor)!.shape, slow.info(tensor)!.shape, tensor);
+      }
+      // It is no other part of a pipeline.
+      for (const kind of ["denoiser", "vae", "clip", "t5"] as const) {
+        assertEquals(
+          hasOwnNames(file, [kind]),
+          kindsOf(part)!.includes(kind) && hasOwnNames(file, [kind]),
+          part,
+        );
+      }
+      seen++;
+    }
+  }
+  assert(seen >= 12, `${seen} components`);
+  const named = (...names: string[]) => ({ names: () => names });
+  assert(hasOwnNames(named("encoder.layers.0.mlp.fc1.weight"), ["clip"]));
+  for (
+    const [kind, name] of [
+      ["denoiser", "transformer_blocks.0.attn.to_q.lora_A.weight"],
+      ["denoiser", "transformer_blocks.0.attn.to_q.alpha"],
+      ["denoiser", "model.diffusion_model.x_embedder.weight"],
+      ["clip", "text_model.encoder.layers.0.self_attn.in_proj.weight"],
+      ["clip", "text_model.embeddings.position_ids"],
+      ["clip", "transformer.text_model.encoder.layers.0.mlp.fc1.weight"],
+      ["vae", "decoder.mid.block_1.conv1.weight"],
+      ["t5", "enc.blk.0.attn_q.weight"],
+    ] as const
+  ) assert(!hasOwnNames(named(name), [kind]), name);
 });

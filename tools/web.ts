@@ -13,7 +13,8 @@ import { extname, fromFileUrl, join } from "@std/path";
 import { blobSource } from "../lib/weights/bytes.ts";
 import { type ListedFile, listFile } from "../lib/weights/cache.ts";
 import * as shaders from "../lib/gpu/shaders.gen.ts";
-import { TEXTS } from "../web/texts.ts";
+import { LANGUAGES, TEXTS } from "../web/texts.ts";
+import type { Metafile, Plugin } from "./esbuild.ts";
 import { answerFor, EDITED, HASHES, packedFile, PACKINGS, packs } from "../lib/cli/page_packing.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
@@ -57,30 +58,24 @@ async function filesBelow(folder: string, at = ""): Promise<string[]> {
  * Scripts for browsers from TypeScript. `using` is compiled away: Safari does not have it yet.
  *
  * @param entries Name of each script without `.js`, and its source.
+ * @returns What is in which script, and which imports which.
  */
 export async function bundle(
   entries: Readonly<Record<string, string>>,
   out: string,
   define: Readonly<Record<string, string>> = {},
-): Promise<void> {
+): Promise<Metafile> {
   const esbuild = await import("./esbuild.ts");
   await Deno.writeTextFile(join(out, SHADERS), JSON.stringify(shaders));
   try {
-    await esbuild.build({
+    const { metafile } = await esbuild.build({
+      metafile: true,
       // Safari has no such symbols yet, and every part may be the first that runs.
       banner: { js: 'for(const n of["dispose","asyncDispose"])Symbol[n]??=Symbol.for("Symbol."+n);' },
       // What many models do not need is loaded when one does.
       splitting: true,
       chunkNames: "part-[hash]",
-      plugins: [{
-        name: "shaders",
-        setup(build) {
-          build.onLoad({ filter: /[\\/]shaders\.gen\.ts$/ }, () => ({
-            contents: `export const { ${Object.keys(shaders)} } = ` +
-              `await (await fetch(new URL("${SHADERS}", import.meta.url))).json();`,
-          }));
-        },
-      }],
+      plugins: [SHADERS_AS_DATA, LANGUAGES_APART],
       entryPoints: { ...entries },
       outdir: out,
       bundle: true,
@@ -92,11 +87,45 @@ export async function bundle(
       define: { ...define },
       logLevel: "warning",
     });
+    return metafile!;
   } finally {
     // Its child process would keep this one alive.
     await esbuild.stop();
   }
 }
+
+/** Shaders are fetched, not compiled as a script. */
+const SHADERS_AS_DATA: Plugin = {
+  name: "shaders",
+  setup(build) {
+    build.onLoad({ filter: /[\\/]shaders\.gen\.ts$/ }, () => ({
+      contents: `export const { ${Object.keys(shaders)} } = ` +
+        `await (await fetch(new URL("${SHADERS}", import.meta.url))).json();`,
+    }));
+  },
+};
+
+/** The table of texts, a column a script: nobody reads two languages. */
+const LANGUAGES_APART: Plugin = {
+  name: "languages",
+  setup(build) {
+    const column = (i: number): string =>
+      JSON.stringify(Object.fromEntries(Object.entries(TEXTS).map(([name, row]) => [name, row[i]])));
+    const further = LANGUAGES.slice(1).map((language) =>
+      `${language}: async () => (await import("texts:${language}")).default`
+    );
+    build.onLoad({ filter: /[\\/]web[\\/]texts\.ts$/ }, () => ({
+      contents: `export const LANGUAGES = ${JSON.stringify(LANGUAGES)};
+        const first = ${column(0)};
+        export const TEXTS = Object.fromEntries(Object.entries(first).map(([name, text]) => [name, [text]]));
+        export const FURTHER = { ${further} };`,
+    }));
+    build.onResolve({ filter: /^texts:/ }, ({ path }) => ({ path, namespace: "texts" }));
+    build.onLoad({ filter: /./, namespace: "texts" }, ({ path }) => ({
+      contents: `export default ${column(LANGUAGES.findIndex((language) => path === `texts:${language}`))};`,
+    }));
+  },
+};
 
 /** What a finished build lists its files in. */
 const LISTING = "files.json";

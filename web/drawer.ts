@@ -55,8 +55,8 @@ export interface Drawer {
   open(own?: OwnModel): Promise<OpenedModel>;
   /** The stages of a request. */
   plan(request: Omit<GenerateRequest, "prompt">, start?: StartFiles): Promise<PlanSummary>;
-  /** What a request takes of the GPU's memory, where that can be told. */
-  memory(request: Omit<GenerateRequest, "prompt">): Promise<MemoryPlan | undefined>;
+  /** What a request takes of the GPU's memory, where that can be told, under a limit in bytes where there is one. */
+  memory(request: Omit<GenerateRequest, "prompt">, maxVramBytes?: number): Promise<MemoryPlan | undefined>;
   /** Draws one picture after another. */
   run(jobs: readonly Job[], listener: RunListener): Promise<void>;
   /** Ends the run within a step. */

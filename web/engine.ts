@@ -50,6 +50,8 @@ export interface RunOptions {
   readonly previewEvery?: number;
   /** Called when the device was lost and the run begins anew. */
   readonly onRetry?: () => void;
+  /** Most bytes of GPU memory that the model may take: what does not fit is read from its files as it is used. */
+  readonly maxVramBytes?: number;
 }
 
 /** A device and what has become of it. */
@@ -70,6 +72,8 @@ export class Engine {
   private pipeline: Pipeline | undefined;
   private info: Promise<ModelInfo> | undefined;
   private careful = false;
+  /** What the pipeline was opened for: its limit of memory holds for pictures of that size. */
+  private openedFor: { readonly limit?: number; readonly request: GenerateRequest } | undefined;
   /** Whether a device of this model ever went away by itself. */
   hasLost = false;
 
@@ -123,11 +127,17 @@ export class Engine {
     for (let attempt = 0;; attempt++) {
       try {
         const pipeline = await this.ready(request, options);
-        const { onRetry: _, ...run } = options;
+        const { onRetry: _, maxVramBytes: _limit, ...run } = options;
         return await this.unlessLost(pipeline.generate(request, run));
       } catch (error) {
         const fault = await this.diagnose(error);
         const gone = fault instanceof DeviceLostError;
+        const other = options.maxVramBytes !== undefined && this.openedFor?.request !== request;
+        // What stays was chosen for a picture of another size: chosen anew, this one may fit too.
+        if ((fault as LssgenError).code === "out_of_memory" && other && attempt === 0) {
+          this.forget();
+          continue;
+        }
         // What filled the memory, and whatever a lost device held, is of no use any more.
         if (gone || (fault as LssgenError).code === "out_of_memory") {
           this.forget();
@@ -148,6 +158,8 @@ export class Engine {
   }
 
   private async ready(firstPicture: GenerateRequest, options: RunOptions): Promise<Pipeline> {
+    const limit = options.maxVramBytes;
+    if (this.pipeline && this.openedFor?.limit !== limit) this.forget();
     const device = await this.device();
     if (!this.pipeline) {
       const {
@@ -172,12 +184,14 @@ export class Engine {
           dtype,
           findLora,
           maxActivationBytes,
+          maxVramBytes: limit,
           kernels,
           firstPicture,
           signal,
           onProgress,
         }),
       );
+      this.openedFor = { limit, request: firstPicture };
     }
     return this.pipeline;
   }

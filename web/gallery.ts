@@ -11,7 +11,6 @@ import { t } from "./language.ts";
 import { addressed, fileName, nameOf, type Picture } from "./pictures.ts";
 import type { PictureMessage } from "./protocol.ts";
 import { deletePictures, keepPicture, keeps, keptPictures } from "./store.ts";
-import { uniqueNames, zip } from "./zip.ts";
 
 const list: HTMLElement = byId("history");
 const more: HTMLButtonElement = byId("gallery-more");
@@ -88,6 +87,7 @@ export function count(): number {
 }
 
 async function exportAll(): Promise<void> {
+  const { uniqueNames, zip } = await import("./zip.ts");
   const names = uniqueNames(pictures.map(fileName));
   const archive = await zip(pictures.map(({ png, when }, i) => ({ name: names[i], data: png, when })));
   const url = URL.createObjectURL(archive);

@@ -4,17 +4,19 @@
  * @module
  */
 
-import { LANGUAGES, type TextName, TEXTS } from "./texts.ts";
+import { FURTHER, LANGUAGES, type TextName, TEXTS } from "./texts.ts";
 
 /** A language of the page. */
 export type Language = (typeof LANGUAGES)[number];
 
 const STORED = "lssgen-language";
 
-/** A row has every language, which this holds it to. */
+/** A row has every language, which this holds it to; in the built page the first one alone. */
 const ROWS: Readonly<Record<TextName, readonly [en: string, de: string]>> = TEXTS;
 
 let language: Language = "en";
+/** Texts of the language, where it is not the first. */
+let texts: Readonly<Record<string, string>> = {};
 
 /** The language in use. */
 export function currentLanguage(): Language {
@@ -23,7 +25,7 @@ export function currentLanguage(): Language {
 
 /** A text, with its values filled in. */
 export function t(name: TextName, values: Readonly<Record<string, string | number>> = {}): string {
-  const text = ROWS[name][LANGUAGES.indexOf(language)];
+  const text = texts[name] ?? ROWS[name][0];
   return text.replace(/\{(\w+)\}/g, (whole, key) => key in values ? String(values[key]) : whole);
 }
 
@@ -54,9 +56,13 @@ export function preferredLanguage(): Language {
   return "en";
 }
 
-/** Switches the language of all that {@linkcode t} gives from now on. */
-export function setLanguage(wanted: string): void {
-  language = LANGUAGES.find((known) => known === wanted) ?? "en";
+/** Switches the language of all that {@linkcode t} gives from then on. Where its texts cannot be fetched, all stays as it is. */
+export async function setLanguage(wanted: string): Promise<void> {
+  const found = LANGUAGES.find((known) => known === wanted) ?? "en";
+  const loaded = await FURTHER[found]?.().catch(() => undefined);
+  if (!loaded && found !== "en") return;
+  texts = loaded ?? {};
+  language = found;
   try {
     localStorage.setItem(STORED, language);
   } catch {

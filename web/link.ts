@@ -56,8 +56,11 @@ export class Link implements Drawer {
   }
 
   /** What a request takes of the GPU's memory. */
-  async memory(request: Omit<GenerateRequest, "prompt">): Promise<MemoryPlan | undefined> {
-    const answer = await this.ask({ type: "memory", request });
+  async memory(
+    request: Omit<GenerateRequest, "prompt">,
+    maxVramBytes?: number,
+  ): Promise<MemoryPlan | undefined> {
+    const answer = await this.ask({ type: "memory", request, maxVramBytes });
     return (answer as Extract<FromWorker, { type: "memory" }>).memory;
   }
 

@@ -27,6 +27,7 @@ import * as grid from "./grid.ts";
 import { currentLanguage, localise, preferredLanguage, setLanguage, t } from "./language.ts";
 import { Link } from "./link.ts";
 import * as loras from "./loras.ts";
+import * as memoryLimit from "./memory_limit.ts";
 import * as models from "./models.ts";
 import * as pictures from "./pictures.ts";
 import * as presets from "./presets.ts";
@@ -193,10 +194,19 @@ async function tellMemory(): Promise<void> {
   if (choice.server || !own()) return;
   const { prompt: _, ...asked } = form.settings();
   const mine = choice;
-  const memory = await link.memory(asked).catch(() => undefined);
-  if (!memory || choice !== mine) return;
+  let problem = "";
+  const memory = await link.memory(asked, memoryLimit.bytes()).catch((error: unknown) => {
+    const { code, message } = trouble.asDrawingError(error);
+    if (code === "out_of_memory") problem = message;
+  });
+  if (choice !== mine) return;
+  byId("model-memory").classList.toggle("bad", problem !== "");
+  if (!memory) byId("model-memory").textContent = problem;
+  if (!memory) return;
+  const streamed = memory.components.reduce((sum, one) => sum + (one.stays ? one.streamed : 0), 0);
+  const streams = streamed > 0 ? `; ${t("memoryStreams", { size: size(streamed) })}` : "";
   const { width = opened!.defaults.width, height = opened!.defaults.height } = asked;
-  byId("model-memory").textContent = `${t("memory", { size: size(memory.peak), width, height })}.`;
+  byId("model-memory").textContent = `${t("memory", { size: size(memory.peak), width, height })}${streams}.`;
 }
 
 /** What people chose or dropped: a picture, or a model. */
@@ -307,12 +317,13 @@ function buttons(): void {
 
 /** The pictures of one press of the button. */
 async function ask(kind: "pictures" | "compare" | grid.Grid): Promise<void> {
-  if (!usable || form.complain()) return;
+  if (!usable || form.complain() || memoryLimit.complain()) return;
   if (!form.locked()) form.newSeed();
   // Without a picture nothing is waited for: what was pressed runs at once.
   const files = start.startName() === undefined ? {} : await start.startFiles();
   const warmUp = kind === "compare";
-  const job = (request: Job["request"]): Job => ({ request, start: files, warmUp });
+  const maxVramBytes = choice.server ? undefined : memoryLimit.bytes();
+  const job = (request: Job["request"]): Job => ({ request, start: files, warmUp, maxVramBytes });
   if (kind === "pictures") {
     const jobs = form.requests().map(job);
     return add({ jobs, label: jobs[0].request.prompt });
@@ -588,8 +599,9 @@ function listenToLanguage(): void {
     ...LANGUAGES.map((value) => element("option", { value, textContent: names[value], lang: value })),
   );
   select.value = currentLanguage();
-  select.addEventListener("input", () => {
-    setLanguage(select.value);
+  select.addEventListener("input", async () => {
+    await setLanguage(select.value);
+    select.value = currentLanguage();
     localise(document);
     if (opened) {
       form.offer(opened);
@@ -608,7 +620,7 @@ function listenToLanguage(): void {
   });
 }
 
-setLanguage(preferredLanguage());
+await setLanguage(preferredLanguage());
 localise(document);
 listenToLanguage();
 listenToForm();
@@ -616,6 +628,7 @@ listenToModels();
 listenToPictures();
 sizes.listen();
 loras.listen();
+memoryLimit.listen(tellMemory);
 words.listen();
 presets.listen(form.settings, (settings) => {
   form.restore({ ...settings, prompt: form.request().prompt });

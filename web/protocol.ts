@@ -116,6 +116,8 @@ export interface Job {
   readonly start?: StartFiles;
   /** Compiles what the picture needs beforehand, so that its time can be compared. */
   readonly warmUp: boolean;
+  /** Most bytes of GPU memory that the model may take; all of it without. */
+  readonly maxVramBytes?: number;
 }
 
 /** From the page. `id` comes back with every answer. */
@@ -141,6 +143,7 @@ export type ToWorker =
     readonly type: "memory";
     readonly id: number;
     readonly request: Omit<GenerateRequest, "prompt">;
+    readonly maxVramBytes?: number;
   }
   | {
     readonly type: "forget";

@@ -2,6 +2,8 @@
  * Every text of the page in every language: a row has them side by side, so that none can be missing. `{name}` stands for a
  * value. Sentences of the library (names of files, options and numbers) stay English.
  *
+ * The build of the page leaves the first column here, and makes a script of each other one (tools/web.ts).
+ *
  * @module
  */
 
@@ -345,6 +347,15 @@ export const TEXTS = {
   yourFolder: ["your folder", "deinem Ordner"],
   withLora: ["with the LoRA {names}", "mit dem LoRA {names}"],
   withPart: ["with {names} as its {part}", "mit {names} als {part}"],
+  maxVram: ["Limit of GPU memory (MiB)", "Grenze für GPU-Speicher (MiB)"],
+  maxVramHint: [
+    "Weights beyond it are read from the model's files each time they are used, which is slower. Empty: no limit.",
+    "Gewichte darüber hinaus werden bei jedem Gebrauch aus den Dateien des Modells gelesen, was langsamer ist. Leer: keine Grenze.",
+  ],
+  memoryStreams: [
+    "{size} of the weights are read from the files at each use",
+    "{size} der Gewichte werden bei jedem Gebrauch aus den Dateien gelesen",
+  ],
   memory: [
     "about {size} of GPU memory for a picture of {width} × {height}",
     "etwa {size} GPU-Speicher für ein Bild von {width} × {height}",
@@ -425,8 +436,8 @@ export const TEXTS = {
     "Nimm eine kleinere Größe, oder schließe andere Tabs und Programme, die die GPU brauchen.",
   ],
   memoryOwn: [
-    "Or take a smaller model: this one has to fit into the GPU's memory as a whole.",
-    "Oder nimm ein kleineres Modell: Dieses muss als Ganzes in den Speicher der GPU passen.",
+    "Or set a limit of GPU memory below the model: weights that do not fit are then read from its files as they are used, which is slower.",
+    "Oder setze beim Modell eine Grenze für GPU-Speicher: Gewichte, die nicht hineinpassen, werden dann bei Gebrauch aus den Dateien gelesen, was langsamer ist.",
   ],
   optionTitle: ["These settings do not go together", "Diese Einstellungen passen nicht zusammen"],
   fileTitle: ["This cannot be opened as a model", "Das lässt sich nicht als Modell öffnen"],
@@ -453,3 +464,8 @@ export const TEXTS = {
 
 /** Name of a text. */
 export type TextName = keyof typeof TEXTS;
+
+/** The other columns, each loaded when it is read for the first time. */
+export const FURTHER: Readonly<Record<string, () => Promise<Readonly<Record<string, string>>>>> = {
+  de: () => Promise.resolve(Object.fromEntries(Object.entries(TEXTS).map(([name, row]) => [name, row[1]]))),
+};

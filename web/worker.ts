@@ -7,7 +7,7 @@
 import { pictureFile } from "../lib/parameters/picture.ts";
 import { offerOf, summaryOf } from "../lib/pipelines/offer.ts";
 import { AbortedError, LssgenError, NoAdapterError } from "../lib/errors.ts";
-import { openPicture, type PictureFile } from "../lib/image/picture_file.ts";
+import type { PictureFile } from "../lib/image/picture_file.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type { HubFolder } from "../lib/hub/repository.ts";
 import { blobSource, filesIn, folderOf, type FolderSource, httpFolder } from "../lib/weights/bytes.ts";
@@ -119,7 +119,8 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
       const { headers, engine } = current ?? {};
       const adapter = await engine?.device().then(({ info }) => info, () => undefined);
       const { planMemory } = await import("../lib/pipelines/memory.ts");
-      const memory = headers && await planMemory(headers, message.request, { adapter });
+      const memory = headers &&
+        await planMemory(headers, message.request, { adapter, maxVramBytes: message.maxVramBytes });
       scope.postMessage({ type: "memory", id, memory });
       break;
     }
@@ -140,6 +141,7 @@ async function started({ image, mask }: StartFiles = {}): Promise<Partial<Genera
     const key = `${file.name} ${file.size} ${file.lastModified}`;
     let picture = read.get(key);
     if (!picture) {
+      const { openPicture } = await import("../lib/image/picture_file.ts");
       picture = openPicture(new Uint8Array(await file.arrayBuffer()), { name: file.name });
       // A picture and its mask.
       if (read.size >= 2) read.delete(read.keys().next().value!);
@@ -292,6 +294,7 @@ async function draw(id: number, index: number, job: Job, signal: AbortSignal): P
   const { latentRgb, embeddedGuidance, scheduler } = await engine().model();
   const options: RunOptions = {
     signal,
+    maxVramBytes: job.maxVramBytes,
     // Not where the time is compared: each preview waits for the GPU.
     previewEvery: job.warmUp ? undefined : PREVIEW_EVERY[latentRgb ? "projected" : "decoded"],
     onProgress: (event) => scope.postMessage({ type: "progress", id, event }),

@@ -7,7 +7,8 @@
 import { extname } from "@std/path";
 import { LssgenError } from "../errors.ts";
 import { openPicture } from "../image/picture_file.ts";
-import { readPictureTexts, WRITTEN_FORMATS } from "../image/picture_texts.ts";
+import { readPictureTexts } from "../image/picture_texts.ts";
+import { WRITTEN_FORMATS } from "../image/picture_writing.ts";
 import { encodePng, type Picture } from "../image/png.ts";
 import { createPipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type {

@@ -11,12 +11,13 @@ import { type AssembledFolder, assembledFolder } from "../model_files/model_file
 import type { Scan } from "../model_files/scan.ts";
 import { placeOf, sortFiles } from "../model_files/sort.ts";
 import { formatMemory, type MemoryOptions, type MemoryPlan, planMemory } from "../pipelines/memory.ts";
-import { embeddedFolder, readModelInfo } from "../pipelines/text_to_image.ts";
+import { embeddedFolder } from "../pipelines/embedded_model.ts";
+import { readModelInfo } from "../pipelines/text_to_image.ts";
 import { elements } from "../tensor.ts";
 import { type Checkpoint, openCheckpoint } from "../weights/checkpoint.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
-import { GGML_TYPES } from "../weights/quants.ts";
+import { GGML_TYPES } from "../weights/ggml_types.ts";
 import { openFile, openFolder } from "./input.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";

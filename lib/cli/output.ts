@@ -7,7 +7,7 @@
 import { basename, dirname, extname, join } from "@std/path";
 import { LssgenError } from "../errors.ts";
 import { bytesText } from "../hub/selection.ts";
-import { WRITTEN_FORMATS } from "../image/picture_texts.ts";
+import { WRITTEN_FORMATS } from "../image/picture_writing.ts";
 import { freeBytes } from "./disk_space.ts";
 
 /** Where pictures go when nobody says. */

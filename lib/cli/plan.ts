@@ -7,7 +7,8 @@
 import { LssgenError } from "../errors.ts";
 import { checkPipelineOptions } from "../pipelines/checked_options.ts";
 import { formatMemory, type MemoryOptions, type MemoryPlan, planMemory } from "../pipelines/memory.ts";
-import { embeddedFolder, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
+import { embeddedFolder } from "../pipelines/embedded_model.ts";
+import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { formatPlan } from "../scaling/plan.ts";
 import type { FolderSource } from "../weights/bytes.ts";
@@ -24,10 +25,12 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
     headersOnly: true,
   });
   const weights = weightOptions(toEngineChoice(options));
-  checkPipelineOptions(weights);
+  await checkPipelineOptions(weights);
   const info = await readModelInfo(folder);
   // Whichever network it is, the denoiser's work is the same.
-  const result = planPicture({ ...info, esrganUpsampler: true }, request, { directSteps: options.number.against });
+  const result = planPicture({ ...info, esrganUpsampler: true }, request, {
+    directSteps: options.number.against,
+  });
   const memory = await memoryOf(folder, request, {
     ...weights,
     maxVramBytes: bytesOfMib(options.number.maxVram),

@@ -7,7 +7,8 @@
 import { LssgenError } from "../errors.ts";
 import { type DeviceInfo, openDevice } from "../gpu/device.ts";
 import { planMemory } from "../pipelines/memory.ts";
-import { embeddedFolder, type Pipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
+import { embeddedFolder } from "../pipelines/embedded_model.ts";
+import { type Pipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type { ModelInfo } from "../pipelines/types.ts";
 import { baseName } from "../base_name.ts";
 import { isLocalName } from "../server/guard.ts";

@@ -7,12 +7,8 @@
 import { extname } from "@std/path";
 import { LssgenError } from "../errors.ts";
 import { openPicture } from "../image/picture_file.ts";
-import {
-  encodePicture,
-  type PictureTexts,
-  readPictureTexts,
-  WRITTEN_FORMATS,
-} from "../image/picture_texts.ts";
+import { readPictureTexts } from "../image/picture_texts.ts";
+import { encodePicture, type PictureTexts, WRITTEN_FORMATS } from "../image/picture_writing.ts";
 import type { EngineChoice } from "../parameters/engine_choice.ts";
 import { PARAMETERS_KEYWORD } from "../parameters/keyword.ts";
 import { enlargedFields, pathGivenAway, SOFTWARE } from "../parameters/picture.ts";

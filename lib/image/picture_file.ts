@@ -88,11 +88,6 @@ export function openPicture(
   };
 }
 
-/** The pixels of a picture that may still be in its file. */
-export async function pixelsOf(picture: Picture | PictureFile): Promise<Picture> {
-  return "decode" in picture ? await picture.decode() : picture;
-}
-
 async function decode(
   bytes: Uint8Array<ArrayBuffer>,
   format: PictureFormat,

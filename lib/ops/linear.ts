@@ -224,7 +224,10 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
 }
 
 /** Whether the changes of a weight can be multiplied as weights of their own: whole eights of their ranks, rows of x end to end. */
-function changesFit({ input: { B, S, N } }: Product, { blocks: { changes = [], at } }: QuantisedMatrix): boolean {
+function changesFit(
+  { input: { B, S, N } }: Product,
+  { blocks: { changes = [], at } }: QuantisedMatrix,
+): boolean {
   if (changes.length === 0) return true;
   return (B === 1 || S === N) && at === 0 &&
     changes.every(({ rank, down, up }) => rank % 8 === 0 && down.offset === 0 && up.offset === 0);

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { encodePicture, type PictureFormatName } from "../image/picture_texts.ts";
-import { parametersText, type Picture } from "../image/png.ts";
+import { encodePicture, type PictureFormatName } from "../image/picture_writing.ts";
+import { parametersText, type Picture } from "../image/png_writing.ts";
 import type { GeneratedImage } from "../pipelines/types.ts";
 import { a1111Names } from "../schedulers/a1111_names.ts";
 import { baseName } from "../base_name.ts";

@@ -5,7 +5,6 @@
  */
 
 import { LssgenError, shortJson } from "../errors.ts";
-import { typeRules, writableType } from "../weights/convert.ts";
 import type { GenerateOptions, GenerateRequest, PipelineOptions } from "./types.ts";
 
 /** What an option takes, as a sentence goes on after "expected". */
@@ -122,7 +121,7 @@ export function checkRunOptions(options: unknown): void {
 }
 
 /** Checks how a pipeline is opened. @throws {LssgenError} `bad_option`, naming what is of another type or not known. */
-export function checkPipelineOptions(options: unknown): void {
+export async function checkPipelineOptions(options: unknown): Promise<void> {
   check("The options of createPipeline", options, PIPELINE);
   const { dtype, maxActivationBytes: most, maxVramBytes, offload, maxOffloadBytes, firstPicture } =
     options as PipelineOptions;
@@ -144,14 +143,17 @@ export function checkPipelineOptions(options: unknown): void {
     );
   }
   if (firstPicture !== undefined) checkTypes(firstPicture);
-  checkWeightType(options as PipelineOptions);
+  await checkWeightType(options as PipelineOptions);
 }
 
 /** Refuses types that are not written, and what says something of them where there is none. */
-function checkWeightType(options: PipelineOptions): void {
+async function checkWeightType(options: PipelineOptions): Promise<void> {
   const { weightType, weightTypeRules, quantiseLanes: lanes } = options;
-  if (weightType !== undefined) writableType(weightType);
-  if (weightTypeRules !== undefined) typeRules(weightTypeRules);
+  if (weightType !== undefined || weightTypeRules !== undefined) {
+    const { typeRules, writableType } = await import("../weights/convert.ts");
+    if (weightType !== undefined) writableType(weightType);
+    if (weightTypeRules !== undefined) typeRules(weightTypeRules);
+  }
   if (weightTypeRules && weightType === undefined) {
     throw new LssgenError(
       "bad_option",

@@ -7,7 +7,7 @@
 import { AbortedError, LssgenError } from "../errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { Recorder, type Scope } from "../gpu/recorder.ts";
-import { pixelsOf } from "../image/picture_file.ts";
+import { pixelsOf } from "../image/pixels.ts";
 import type { Picture } from "../image/png.ts";
 import { firstSeed } from "../random.ts";
 import { FirstBlockCache } from "../models/first_block_cache.ts";
@@ -20,7 +20,6 @@ import type { Denoiser, Encoded, LoadContext } from "./family.ts";
 import { generation } from "./generation.ts";
 import { type GpuDenoising, gpuDenoising, seededNoise, torchNoise } from "./latents.ts";
 import type { Model, Networks } from "./networks.ts";
-import { pasteInto } from "./pictures.ts";
 import { checkPart, planUntil } from "./parts.ts";
 import { previewOf } from "./preview.ts";
 import { type AppliedLoras, openLoras, sameLoras } from "./prompt_loras.ts";
@@ -147,7 +146,9 @@ export class TextToImage implements Pipeline {
         gpuDenoising({
           ...this.denoising(r, scope, { image, mask }),
           denoise: encoded.denoiser(which, cache),
-          noise: p.rng === "philox" ? seededNoise(p.seed + picture, 0) : torchNoise(p.seed + picture, p.rng),
+          noise: p.rng === "philox"
+            ? seededNoise(p.seed + picture, 0)
+            : await torchNoise(p.seed + picture, p.rng),
           preview: async (x0, stage, done) =>
             report?.({
               ...denoising(picture, plan, stage, done),
@@ -189,7 +190,10 @@ export class TextToImage implements Pipeline {
       report?.({ phase: "decode", image: picture, width: plan.width, height: plan.height });
       const rgb = await toBytes(r, await this.decode(r, latents)) ??
         await this.failed(r, latents, p, plan);
-      if (image && mask) pasteInto(rgb, image, mask, plan.width, plan.height);
+      if (image && mask) {
+        const { pasteInto } = await import("./pictures.ts");
+        pasteInto(rgb, image, mask, plan.width, plan.height);
+      }
       await clock.lap("decode");
       const { count: _, image: _image, mask: _mask, ...parameters } = p;
       const seed = p.seed + picture;

@@ -1,5 +1,6 @@
 /**
- * Which pipelines there are, by `_class_name` of model_index.json: one line each.
+ * Which pipelines there are, by `_class_name` of model_index.json: one line each. A family's code is imported when a model
+ * of it is opened, so that a page loads the code of its own model only.
  *
  * @module
  */
@@ -8,14 +9,51 @@ import { LssgenError } from "../errors.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
 import type { ModelIndex } from "../weights/model_folder.ts";
-import { dit } from "./dit.ts";
 import { type Family, ownSettings } from "./family.ts";
-import { flux } from "./flux.ts";
-import { stableDiffusion, stableDiffusionXl } from "./stable_diffusion.ts";
-import { stableDiffusion3 } from "./stable_diffusion_3.ts";
 import type { ModelInfo } from "./types.ts";
 
-const FAMILIES: Readonly<Record<string, Family>> = {
+/** Classes of text encoders and of other components that are built here. */
+const CLIP = ["CLIPTextModel", "CLIPTextModelWithProjection"];
+const T5 = ["T5EncoderModel"];
+const VAE = ["AutoencoderKL", "AutoencoderTiny"];
+const UNET = ["UNet2DConditionModel"];
+
+/** A family, and the classes that each of its components may have. */
+interface Row {
+  /** Imports its code. The specifier is spelled out, as bundlers need it. */
+  readonly family: () => Promise<Family>;
+  /** Classes by component. */
+  readonly classes: Readonly<Record<string, readonly string[]>>;
+}
+
+const flux: Row = {
+  family: async () => (await import("./flux.ts")).flux,
+  classes: { vae: VAE, transformer: ["FluxTransformer2DModel"], text_encoder: CLIP, text_encoder_2: T5 },
+};
+const stableDiffusion: Row = {
+  family: async () => (await import("./stable_diffusion.ts")).stableDiffusion,
+  classes: { vae: VAE, unet: UNET, text_encoder: CLIP },
+};
+const stableDiffusionXl: Row = {
+  family: async () => (await import("./stable_diffusion.ts")).stableDiffusionXl,
+  classes: { vae: VAE, unet: UNET, text_encoder: CLIP, text_encoder_2: [CLIP[1]] },
+};
+const stableDiffusion3: Row = {
+  family: async () => (await import("./stable_diffusion_3.ts")).stableDiffusion3,
+  classes: {
+    vae: VAE,
+    transformer: ["SD3Transformer2DModel"],
+    text_encoder: CLIP,
+    text_encoder_2: CLIP,
+    text_encoder_3: T5,
+  },
+};
+const dit: Row = {
+  family: async () => (await import("./dit.ts")).dit,
+  classes: { vae: VAE, transformer: ["DiTTransformer2DModel", "Transformer2DModel"] },
+};
+
+const FAMILIES: Readonly<Record<string, Row>> = {
   FluxPipeline: flux,
   StableDiffusion3Pipeline: stableDiffusion3,
   StableDiffusionXLPipeline: stableDiffusionXl,
@@ -31,11 +69,15 @@ const FAMILIES: Readonly<Record<string, Family>> = {
 };
 
 /**
- * The family of a model.
+ * The family of a model, its code imported.
  *
  * @throws {LssgenError} `unsupported` for another pipeline, by name.
  */
-export function familyOf(index: ModelIndex): Family {
+export async function familyOf(index: ModelIndex): Promise<Family> {
+  return await rowOf(index).family();
+}
+
+function rowOf(index: ModelIndex): Row {
   if (!Object.hasOwn(FAMILIES, index.pipeline)) {
     throw new LssgenError(
       "unsupported",
@@ -47,28 +89,6 @@ export function familyOf(index: ModelIndex): Family {
   return FAMILIES[index.pipeline];
 }
 
-/** Classes of text encoders that are built here. */
-const CLIP = ["CLIPTextModel", "CLIPTextModelWithProjection"];
-const T5 = ["T5EncoderModel"];
-const VAE = ["AutoencoderKL", "AutoencoderTiny"];
-const UNET = ["UNet2DConditionModel"];
-
-/** Classes that each component may have, by family. */
-type Classes = Readonly<Record<string, readonly string[]>>;
-const CLASSES: ReadonlyMap<Family, Classes> = new Map<Family, Classes>([
-  [stableDiffusion, { vae: VAE, unet: UNET, text_encoder: CLIP }],
-  [stableDiffusionXl, { vae: VAE, unet: UNET, text_encoder: CLIP, text_encoder_2: [CLIP[1]] }],
-  [stableDiffusion3, {
-    vae: VAE,
-    transformer: ["SD3Transformer2DModel"],
-    text_encoder: CLIP,
-    text_encoder_2: CLIP,
-    text_encoder_3: T5,
-  }],
-  [flux, { vae: VAE, transformer: ["FluxTransformer2DModel"], text_encoder: CLIP, text_encoder_2: T5 }],
-  [dit, { vae: VAE, transformer: ["DiTTransformer2DModel", "Transformer2DModel"] }],
-]);
-
 /**
  * What a model's configs say: those of its family, then its own settings.
  *
@@ -78,8 +98,8 @@ const CLASSES: ReadonlyMap<Family, Classes> = new Map<Family, Classes>([
  * @throws {LssgenError} `unsupported` for another class, by component; as {@linkcode Family.read}.
  */
 export async function readFamily(folder: FolderSource, index: ModelIndex): Promise<ModelInfo> {
-  const family = familyOf(index);
-  for (const [name, classes] of Object.entries(CLASSES.get(family) ?? {})) {
+  const row = rowOf(index);
+  for (const [name, classes] of Object.entries(row.classes)) {
     const kind = index.components.get(name);
     if (kind === undefined || classes.includes(kind)) continue;
     throw new LssgenError(
@@ -89,7 +109,7 @@ export async function readFamily(folder: FolderSource, index: ModelIndex): Promi
       } in a ${index.pipeline}`,
     );
   }
-  const info = await family.read(folder, index);
+  const info = await (await row.family()).read(folder, index);
   const named = index.components.get("scheduler");
   const { _class_name: own } = info.scheduler;
   if (isComponentFolder(folder) || named === undefined || typeof own !== "string" || own === named) {

@@ -1,11 +1,10 @@
 /**
- * What a model family supplies: one file each, one line in families.ts.
+ * What a model family supplies: one file each, one row in families.ts.
  *
  * @module
  */
 
 import { LssgenError } from "../errors.ts";
-import { impostorOf, impostorOfText } from "../impostor.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import type { KernelList } from "../gpu/warm.ts";
@@ -20,13 +19,11 @@ import type { Step } from "../schedulers/types.ts";
 import type { Dtype, Tensor } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { type Checkpoint, kindsOf, openCheckpoint } from "../weights/checkpoint.ts";
-import { typeRules, writableType } from "../weights/convert.ts";
 import { loadTokenizer, type TokenizerFolder } from "../text/load_tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import type { LoraSet } from "../weights/lora.ts";
 import { type ConfigReader, type ModelIndex, MOST, readConfig } from "../weights/model_folder.ts";
-import { retyped, type Retyping } from "../weights/retyped.ts";
-import { checkQuantization } from "../weights/scales.ts";
+import type { Retyping } from "../weights/retyped.ts";
 import { readPresets } from "./presets.ts";
 import { type Residency, streamingOf } from "./residency.ts";
 import type { GenerateRequest, ModelInfo, PipelineOptions, Progress } from "./types.ts";
@@ -278,11 +275,16 @@ function isOpenClip(index: ModelIndex | undefined, subfolder: string): boolean {
   return subfolder === "text_encoder_2" && (index?.pipeline.startsWith("StableDiffusionXL") ?? false);
 }
 
-/** What a component's weights become as they are read; undefined where they stay as they are. */
-export function retypingOf(
+/**
+ * What a component's weights become as they are read; undefined where they stay as they are.
+ *
+ * @throws {LssgenError} `bad_option` for a type that is not written, or rules that are none.
+ */
+export async function retypingOf(
   { weightType, weightTypeRules, quantise, quantiseLanes: lanes }: PipelineOptions,
-): Retyping | undefined {
+): Promise<Retyping | undefined> {
   if (weightType === undefined) return undefined;
+  const { typeRules, writableType } = await import("../weights/convert.ts");
   return { type: writableType(weightType), rules: typeRules(weightTypeRules ?? ""), quantise, lanes };
 }
 
@@ -303,7 +305,8 @@ export async function openComponent(
   const { retyping } = c;
   // What was trained beside the model is small, and no part of a converted file.
   if (!retyping || !kindsOf(subfolder)) return opened;
-  return retyped(opened, subfolder, { ...retyping, openClip: isOpenClip(c.index, subfolder) });
+  const { retyped } = await import("../weights/retyped.ts");
+  return await retyped(opened, subfolder, { ...retyping, openClip: isOpenClip(c.index, subfolder) });
 }
 
 /** Loads one component folder; "" is the folder itself. */
@@ -313,7 +316,9 @@ export async function loadComponent<M>(
   build: (w: Weights, config: ConfigReader) => M,
 ): Promise<Component<M>> {
   const config = await readConfig(c.folder, subfolder === "" ? "config.json" : `${subfolder}/config.json`);
-  checkQuantization(config);
+  if (config.has("quantization_config")) {
+    (await import("../weights/scales.ts")).checkQuantization(config);
+  }
   const stored = await openComponent(c, subfolder, !c.rehearsal);
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
@@ -403,12 +408,15 @@ function tokenizerFiles(folder: FolderSource): TokenizerFolder {
   return {
     async text(path) {
       const text = await folder.text(path);
-      if (text !== undefined) checked(path, impostorOfText(text));
+      // JSON and tables of merges are what they should be.
+      if (text !== undefined && !/^\s*[[{#]/.test(text)) {
+        checked(path, (await import("../impostor.ts")).impostorOfText(text));
+      }
       return text;
     },
     async bytes(path) {
       const file = await folder.open(path);
-      if (file) checked(path, await impostorOf(file));
+      if (file) checked(path, await (await import("../impostor.ts")).impostorOf(file));
       if (file && file.size > MAX_TOKENIZER_BYTES) {
         checked(path, `has ${file.size} bytes, expected a tokenizer of at most ${MAX_TOKENIZER_BYTES}`);
       }

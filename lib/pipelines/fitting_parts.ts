@@ -7,7 +7,6 @@
 import { LssgenError } from "../errors.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
-import { maskInputChannels } from "./mask_input.ts";
 import type { MaskInput } from "./types.ts";
 
 /** A component for messages: its file and the option it was given by, or its folder. */
@@ -99,4 +98,13 @@ export async function checkWidth(
       taken.of,
     )} takes ${taken.value} (${taken.key}): they belong to different models`,
   );
+}
+
+/**
+ * Channels that a denoiser takes beside latents of C channels.
+ *
+ * @param factor Pixels a latent's side.
+ */
+function maskInputChannels(kind: MaskInput, C: number, factor: number): number {
+  return C + (kind === "latents" ? 1 : factor * factor);
 }

@@ -12,7 +12,6 @@ import type { LatentUpsampler } from "../models/latent_upsampler.ts";
 import { combine, concatChannels, product } from "../ops/elementwise.ts";
 import { resample, separable } from "../ops/resample.ts";
 import { philoxNormals } from "../random.ts";
-import { TorchCpuGenerator, TorchCudaGenerator } from "../random_torch.ts";
 import type { Denoising } from "../scaling/lssgen.ts";
 import { growthMatrix, lowBandMatrix } from "../scaling/dct.ts";
 import { mixed, mixtureShare } from "../scaling/mixture.ts";
@@ -20,11 +19,10 @@ import { type LatentGrid, TokenRun } from "../scaling/tokens.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Denoiser } from "./family.ts";
-import { maskInput } from "./mask_input.ts";
-import { coarsePicture, latentMask, networkPicture, sharpened } from "./pictures.ts";
+import { latentMask } from "./picture_request.ts";
 import type { MaskInput } from "./types.ts";
 import type { Upscaling } from "./upscaling.ts";
-import type { Autoencoder } from "./vae.ts";
+import type { Autoencoder } from "./autoencoder.ts";
 
 /** What noise is for: a stage's start, the posterior of an encoded picture, or a step of a stochastic sampler. */
 export type NoiseUse = "stage" | "posterior" | number;
@@ -41,7 +39,8 @@ export function seededNoise(seed: number, picture: number): NoiseSource {
 }
 
 /** Noise as PyTorch draws it from one generator, call after call; steps of a schedule come in their order too. */
-export function torchNoise(seed: number, where: "torch-cpu" | "torch-cuda"): NoiseSource {
+export async function torchNoise(seed: number, where: "torch-cpu" | "torch-cuda"): Promise<NoiseSource> {
+  const { TorchCpuGenerator, TorchCudaGenerator } = await import("../random_torch.ts");
   const generator = where === "torch-cpu" ? new TorchCpuGenerator(seed) : new TorchCudaGenerator(seed);
   return (_, count) => generator.randn(count);
 }
@@ -108,6 +107,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     if (further?.stage !== stage.index) {
       if (further) scope.free(further.tensor);
       const noise = draw(stage, "posterior");
+      const { maskInput } = await import("./mask_input.ts");
       further = { stage: stage.index, tensor: await maskInput(r, g.vae, kind, g, stage, noise) };
       scope.free(noise);
     }
@@ -119,10 +119,11 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
       if (g.maskInput === "pixels" && g.image) scope.free(draw(stage, "posterior"));
       return draw(stage, "stage");
     },
-    image: (stage) => {
+    async image(stage) {
       const { width, height } = stage;
+      const { networkPicture } = await import("./pictures.ts");
       const picture = r.upload([1, height, width, 3], () => networkPicture(g.image!, width, height));
-      return encoded(picture, draw(stage, "posterior"));
+      return await encoded(picture, draw(stage, "posterior"));
     },
     inpaint(latents, known, stage) {
       if (masks?.stage !== stage.index) {
@@ -145,6 +146,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     // On the CPU: a few times in a run, beside a decoding and an encoding of the whole picture each.
     async guide(x0, stage) {
       const { width, height } = stage;
+      const { coarsePicture } = await import("./pictures.ts");
       const decoded = await g.vae.decode(r, x0);
       const picture = await r.read(decoded);
       scope.free(decoded);
@@ -186,6 +188,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
           const { sharpen } = stage.grow!;
           if (!sharpen) return encoded(grown, noise);
           const { width, height } = stage;
+          const { coarsePicture, sharpened } = await import("./pictures.ts");
           const sharp = sharpened(await r.read(grown), width, height, sharpen);
           scope.free(grown);
           structure = coarsePicture(sharp, width, height);

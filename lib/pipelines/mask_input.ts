@@ -11,18 +11,10 @@ import type { Picture } from "../image/png.ts";
 import { concatChannels } from "../ops/elementwise.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
-import { latentMask, networkPicture } from "./pictures.ts";
+import { latentMask } from "./picture_request.ts";
+import { networkPicture } from "./pictures.ts";
 import type { MaskInput } from "./types.ts";
-import type { Autoencoder } from "./vae.ts";
-
-/**
- * Channels that a denoiser takes beside latents of C channels.
- *
- * @param factor Pixels a latent's side.
- */
-export function maskInputChannels(kind: MaskInput, C: number, factor: number): number {
-  return C + (kind === "latents" ? 1 : factor * factor);
-}
+import type { Autoencoder } from "./autoencoder.ts";
 
 /**
  * What stands behind the latents, f32: mask and picture [1, h, w, 1 + C] for UNets, picture and mask

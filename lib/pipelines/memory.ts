@@ -77,7 +77,7 @@ export async function planMemory(
   using device = new IdleDevice(info);
   if (tuning) forceTuning(device, tuning);
   const index = await readModelIndex(folder);
-  const family = familyOf(index);
+  const family = await familyOf(index);
   const model = {
     family,
     info: await readFamily(folder, index),
@@ -88,7 +88,7 @@ export async function planMemory(
     throw new LssgenError("unsupported", "The adapter has no shader-f16: dtype f32");
   }
   const { maxActivationBytes, keepQuantised } = options;
-  const retyping = retypingOf(options);
+  const retyping = await retypingOf(options);
   const opened = new Opened();
   const context = { folder, index, device, dtype, maxActivationBytes, keepQuantised, retyping, opened };
   const { residency: _residency, kernels: _kernels, ...budget } = await planBudget(model, context);

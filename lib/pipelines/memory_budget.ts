@@ -8,11 +8,11 @@
 import { LssgenError } from "../errors.ts";
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { IdleDevice } from "../gpu/rehearsal.ts";
-import { HostMemory } from "../residency/host_memory.ts";
 import { LEAST_SLOTS } from "../residency/stream.ts";
 import { LOADING_BYTES } from "../residency/upload.ts";
 import type { LoadContext } from "./family.ts";
 import type { Model } from "./networks.ts";
+import { hostMemory } from "./offloading.ts";
 import { rehearse } from "./rehearsing.ts";
 import { isTextEncoder, KEPT_ENCODER_BYTES, type Residency } from "./residency.ts";
 
@@ -50,16 +50,6 @@ export interface Budget {
 const ACTIVATIONS = [512, 256, 128, 64].map((mib) => mib << 20);
 /** Times that what stays is made smaller until the picture fits. */
 const ATTEMPTS = 5;
-/** Bytes that offload "cpu" keeps at most, where nothing is said. */
-const HOST_BYTES = 8 * 2 ** 30;
-
-/** Where weights are that do not stay. */
-export function hostMemory(
-  { offload, maxOffloadBytes = HOST_BYTES }: Pick<Model["options"], "offload" | "maxOffloadBytes">,
-): HostMemory | undefined {
-  return offload === "cpu" ? new HostMemory(maxOffloadBytes) : undefined;
-}
-
 /**
  * Decides what stays on the GPU.
  *

@@ -10,8 +10,9 @@ import type { FolderSource } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
 import { type Component, type Family, loadComponent, type LoadContext, type Network } from "./family.ts";
 import type { ModelInfo, PipelineOptions } from "./types.ts";
-import { loadUpscaler, openUpscalerFile, type Upscaling } from "./upscaling.ts";
-import { type Autoencoder, loadTinyVae, loadVae } from "./vae.ts";
+import type { Upscaling } from "./upscaling.ts";
+import type { Autoencoder } from "./autoencoder.ts";
+import { loadVae } from "./vae.ts";
 
 /** A model as its configs and the caller describe it. */
 export interface Model {
@@ -32,16 +33,27 @@ export async function openNetworks(
   };
   const tinyVae = options.tinyVae ??
     (isComponentFolder(context.folder) ? await context.folder.tinyVae() : undefined);
-  const tiny = tinyVae && own(await loadTinyVae({ ...context, folder: tinyVae }, "", info.latentChannels));
+  const tiny = tinyVae && own(
+    await (await import("./tiny_vae.ts")).loadTinyVae(
+      { ...context, folder: tinyVae },
+      "",
+      info.latentChannels,
+    ),
+  );
   const upsampler = info.learnedUpsampler
     ? own(await loadLearned(context, options.upsamplerWeights, info.latentChannels))
     : undefined;
   const { device, dtype, maxActivationBytes, signal, onProgress, rehearsal } = context;
-  const upscaler = options.upscaler && own(
-    await loadUpscaler(await openUpscalerFile(options.upscaler), {
-      ...{ device, dtype, maxActivationBytes, signal, onProgress, rehearsal },
-    }),
-  );
+  let upscaler: Upscaling | undefined;
+  if (options.upscaler) {
+    // The code of ESRGAN networks comes when one is asked for.
+    const { loadUpscaler, openUpscalerFile } = await import("./upscaling.ts");
+    upscaler = own(
+      await loadUpscaler(await openUpscalerFile(options.upscaler), {
+        ...{ device, dtype, maxActivationBytes, signal, onProgress, rehearsal },
+      }),
+    );
+  }
   // The large ones last: what is wrong with the user's own folders is said before minutes have gone.
   const vae = own(await loadVae(context, info.latentChannels));
   const network = own(await family.load(context));

@@ -9,7 +9,7 @@ import type { Recorder } from "../gpu/recorder.ts";
 import { resample } from "../ops/resample.ts";
 import type { Tensor } from "../tensor.ts";
 import type { ModelInfo, PreviewKind, RgbPicture } from "./types.ts";
-import type { Autoencoder } from "./vae.ts";
+import type { Autoencoder } from "./autoencoder.ts";
 
 /** Longest side, in latents, that the model's own autoencoder decodes for a preview. */
 const VAE_SIDE = 32;

@@ -6,7 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { LoraTag } from "../text/prompt_syntax.ts";
-import { LoraSet } from "../weights/lora.ts";
+import type { LoraSet } from "../weights/lora.ts";
 import { ADAPTABLE, type LoadContext, openComponent, partOf } from "./family.ts";
 import type { Model } from "./networks.ts";
 
@@ -46,6 +46,7 @@ export async function openLoras(
     if (scale !== 0 || textScale !== 0) named.push({ ...found, scale, textScale });
   }
   if (loras.length + named.length === 0) return { warnings: [] };
+  const { LoraSet } = await import("../weights/lora.ts");
   const denoiser = await LoraSet.open([...loras, ...named]);
   // A scale belongs to a file as a whole: where the encoders' differs, they have a set of their own.
   const even = named.every(({ scale, textScale }) => scale === textScale);

@@ -16,7 +16,7 @@ import { checkTypes } from "./checked_options.ts";
 import type { PromptRequest } from "./family.ts";
 import { noEsrgan, noLearnedUpsampler } from "./latents.ts";
 import { withPreset } from "./presets.ts";
-import { checkPicture, pictureWarnings, startingSize } from "./pictures.ts";
+import { checkPicture, pictureWarnings, startingSize } from "./picture_request.ts";
 import { skipLayersOf } from "./skip_layers.ts";
 import { CACHE_MODES, type GenerateRequest, type ModelInfo, type Rng, RNGS } from "./types.ts";
 

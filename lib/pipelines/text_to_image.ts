@@ -10,23 +10,19 @@ import type { KernelSpec } from "../gpu/kernel.ts";
 import { storedKernels } from "../gpu/stored.ts";
 import { tuneOnce } from "../gpu/tune.ts";
 import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
-import { parseHubName } from "../hub/name.ts";
-import { hubFolder } from "../hub/repository.ts";
 import { type FolderSource, httpFolder } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { checkPipelineOptions, isFolder } from "./checked_options.ts";
 import { TextToImage } from "./drawing.ts";
-import { embeddedFolder } from "./embedded_model.ts";
 import { familyOf, readFamily } from "./families.ts";
 import { type LoadContext, Opened, retypingOf } from "./family.ts";
-import { hostMemory, keptWithin, planBudget } from "./memory_budget.ts";
+import { hostMemory } from "./offloading.ts";
 import { openNetworks } from "./networks.ts";
 import { openLoras } from "./prompt_loras.ts";
 import { rehearse } from "./rehearsing.ts";
 import { readPrompts } from "./resolved_request.ts";
 import type { ModelInfo, ModelSource, Pipeline, PipelineOptions } from "./types.ts";
 
-export { embeddedFolder } from "./embedded_model.ts";
 export { planPicture } from "./resolved_request.ts";
 export type {
   CacheMode,
@@ -56,7 +52,8 @@ export type {
  *
  * @throws {LssgenError} `bad_option` for a text that is no address.
  */
-function folderOfModel(source: ModelSource = embeddedFolder()): FolderSource {
+async function folderOfModel(source?: ModelSource): Promise<FolderSource> {
+  if (source === undefined) return (await import("./embedded_model.ts")).embeddedFolder();
   if (isFolder(source)) return source as FolderSource;
   if (typeof source !== "string" && !(source instanceof URL)) {
     throw new LssgenError(
@@ -68,8 +65,11 @@ function folderOfModel(source: ModelSource = embeddedFolder()): FolderSource {
     );
   }
   // "ORG/NAME", with one slash in its middle, is a hub's; "./models/flux" and "models/flux/" are folders beside the page.
-  const name = typeof source === "string" ? parseHubName(source) : undefined;
-  if (name) return hubFolder(name);
+  if (typeof source === "string") {
+    const { parseHubName } = await import("../hub/name.ts");
+    const name = parseHubName(source);
+    if (name) return (await import("../hub/repository.ts")).hubFolder(name);
+  }
   // A page's own address, where there is a page, so that "models/flux/" works there as it does for images.
   const here = (globalThis as { location?: { href: string } }).location?.href;
   if (source instanceof URL || URL.canParse(source, here)) return httpFolder(new URL(source, here));
@@ -87,7 +87,7 @@ function folderOfModel(source: ModelSource = embeddedFolder()): FolderSource {
  * @throws {LssgenError} `bad_file`, `unsupported`; `bad_option` for a text that is no address.
  */
 export async function readModelInfo(source?: ModelSource): Promise<ModelInfo> {
-  const folder = folderOfModel(source);
+  const folder = await folderOfModel(source);
   const index = await readModelIndex(folder);
   return await readFamily(folder, index);
 }
@@ -113,10 +113,10 @@ export async function createPipeline(
   source?: ModelSource,
   options: PipelineOptions = {},
 ): Promise<Pipeline> {
-  checkPipelineOptions(options);
-  const folder = folderOfModel(source);
+  await checkPipelineOptions(options);
+  const folder = await folderOfModel(source);
   const index = await readModelIndex(folder);
-  const family = familyOf(index);
+  const family = await familyOf(index);
   let info = await readFamily(folder, index);
   if (options.upsamplerWeights) info = { ...info, learnedUpsampler: true };
   if (options.upscaler) info = { ...info, esrganUpsampler: true };
@@ -131,7 +131,7 @@ export async function createPipeline(
     const { signal, onProgress } = options;
     const dtype = options.dtype ?? (device.info.f16 ? "f16" : "f32");
     const { maxActivationBytes, keepQuantised } = options;
-    const retyping = retypingOf(options);
+    const retyping = await retypingOf(options);
     const memory = options.kernels ?? storedKernels;
     const key = kernelListKey(device, info.name, dtype);
     const known = memory.recall(key);
@@ -155,7 +155,8 @@ export async function createPipeline(
     const { loras, warnings } = await openLoras(model, bare, tags);
     const host = hostMemory(options);
     const asGiven: LoadContext = { ...bare, loras, residency: { host } };
-    const budget = options.maxVramBytes === undefined ? undefined : await planBudget(model, asGiven);
+    const limits = options.maxVramBytes === undefined ? undefined : await import("./memory_budget.ts");
+    const budget = await limits?.planBudget(model, asGiven);
     const context: LoadContext = budget
       ? {
         ...asGiven,
@@ -166,7 +167,7 @@ export async function createPipeline(
         ),
       }
       : asGiven;
-    const fits = budget && keptWithin(model, context);
+    const fits = limits?.keptWithin(model, context);
     // With a limit, the picture was rehearsed when what stays was planned.
     const rehearsed = foretold(async () =>
       budget?.kernels ?? await rehearse(model, { ...context, signal: loaded.signal })

@@ -15,7 +15,8 @@ import { Recorder } from "../gpu/recorder.ts";
 import { IdleDevice } from "../gpu/rehearsal.ts";
 import { tuneOnce } from "../gpu/tune.ts";
 import { impostorOf } from "../impostor.ts";
-import { MAX_PICTURE_PIXELS, type PictureFile, pixelsOf } from "../image/picture_file.ts";
+import { MAX_PICTURE_PIXELS, type PictureFile } from "../image/picture_file.ts";
+import { pixelsOf } from "../image/pixels.ts";
 import type { Picture } from "../image/png.ts";
 import { resize } from "../image/resize.ts";
 import { RrdbNet, rrdbNetConfig } from "../models/rrdbnet.ts";
@@ -29,7 +30,7 @@ import { GGUF_MAGIC } from "../weights/gguf.ts";
 import { underUpscalerNames, type UpscalerKind } from "../weights/names/upscaler.ts";
 import { openSafetensors } from "../weights/safetensors.ts";
 import type { Checkpoint } from "../weights/types.ts";
-import { checkPicture } from "./pictures.ts";
+import { checkPicture } from "./picture_request.ts";
 import type { Progress } from "./types.ts";
 
 /** How an upscaler is opened. */

@@ -7,7 +7,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { openPicture, type PictureFile } from "../image/picture_file.ts";
-import { brightness } from "../pipelines/pictures.ts";
+import { brightness } from "../pipelines/picture_request.ts";
 import { ApiError } from "./api_error.ts";
 import type { Limits } from "./limits.ts";
 

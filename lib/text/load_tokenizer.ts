@@ -8,7 +8,6 @@
 import { LssgenError, shortJson } from "../errors.ts";
 import { Charsmap } from "./charsmap.ts";
 import { ClipTokenizer } from "./clip_tokenizer.ts";
-import { PIECE_TYPE, readSentencePiece } from "./sentencepiece.ts";
 import { T5Tokenizer } from "./t5_tokenizer.ts";
 import { numberTokens, readTokenizerFacts, type TokenizerFacts, type TokenText } from "./tokenizer_facts.ts";
 import { jsonObject, record, type TokenizerFolder } from "./tokenizer_folder.ts";
@@ -75,7 +74,7 @@ export async function loadTokenizer(folder: TokenizerFolder, subfolder: string):
 async function classOfIndex(folder: TokenizerFolder, subfolder: string): Promise<unknown> {
   if (subfolder === "") return undefined;
   const text = await folder.text("model_index.json");
-  const entry = text === undefined ? undefined : jsonObject(text, "model_index.json")[subfolder];
+  const entry = text === undefined ? undefined : (await jsonObject(text, "model_index.json"))[subfolder];
   return Array.isArray(entry) ? entry[1] : undefined;
 }
 
@@ -177,7 +176,7 @@ async function clipVocabulary(
   }
   const lines = merges.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#version"));
   return {
-    vocab: vocabularyMap(jsonObject(vocab, file), file),
+    vocab: vocabularyMap(await jsonObject(vocab, file), file),
     merges: lines.map((line) => mergePair(line, mergesFile)),
     file,
     mergesFile,
@@ -267,6 +266,7 @@ async function unigramOfSentencePiece(
   at: string,
   sentinels: readonly TokenText[],
 ): Promise<Unigram> {
+  const { PIECE_TYPE, readSentencePiece } = await import("./sentencepiece.ts");
   for (const name of SENTENCEPIECE) {
     const file = at + name;
     const bytes = await folder.bytes(file);

@@ -82,7 +82,7 @@ export interface TokenizerFacts {
 export async function readTokenizerFacts(folder: TokenizerFolder, at: string): Promise<TokenizerFacts> {
   const json = async (name: string): Promise<Record<string, unknown> | undefined> => {
     const text = await folder.text(at + name);
-    return text === undefined ? undefined : jsonObject(text, at + name);
+    return text === undefined ? undefined : await jsonObject(text, at + name);
   };
   const configFile = `${at}tokenizer_config.json`;
   const config = await json("tokenizer_config.json") ?? {};

@@ -5,7 +5,6 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { notJson } from "../impostor.ts";
 import { type JsonBounds, parseJson, parsePythonJson } from "../json.ts";
 
 /** The little that is asked of a model folder; paths are relative, with slashes. */
@@ -20,13 +19,13 @@ export interface TokenizerFolder {
 const BOUNDS: JsonBounds = { characters: 32 << 20, depth: 32 };
 
 /** Parses a JSON object of a tokenizer's folder. @throws {LssgenError} `bad_file` naming the file. */
-export function jsonObject(text: string, file: string): Record<string, unknown> {
+export async function jsonObject(text: string, file: string): Promise<Record<string, unknown>> {
   let value: unknown;
   try {
     value = parseJson(file, text, BOUNDS, parsePythonJson);
   } catch (cause) {
     if (cause instanceof LssgenError) throw cause;
-    throw notJson(file, text, cause);
+    throw (await import("../impostor.ts")).notJson(file, text, cause);
   }
   return record(value, file, "the whole file");
 }

@@ -5,13 +5,11 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { isUnfinished } from "../impostor.ts";
 import type { ByteSource, FolderSource } from "./bytes.ts";
 import { GGUF_MAGIC, GgufFile, openGguf } from "./gguf.ts";
 import { readConfig } from "./model_folder.ts";
 import type { PartKind } from "./names/family.ts";
-import { withScales } from "./scales.ts";
-import { underDiffusersNames } from "./names/original.ts";
+import { hasOwnNames } from "./names/own.ts";
 import { openSafetensors, SafetensorsFile } from "./safetensors.ts";
 import type { Checkpoint } from "./types.ts";
 
@@ -43,6 +41,13 @@ export function kindsOf(subfolder: string): readonly PartKind[] | undefined {
 const STEMS = ["diffusion_pytorch_model", "model"];
 /** Endings of files that can be read; ComfyUI's users write .sft for .safetensors. */
 const READABLE = /\.(safetensors|sft|gguf)$/i;
+/** Names that programs give to downloads which are not finished. */
+const UNFINISHED = /\.(incomplete|part|partial|crdownload|download|aria2|tmp|opdownload|!ut|!qB)$/i;
+
+/** Whether a file's name says that it is still being downloaded. */
+function isUnfinished(name: string): boolean {
+  return UNFINISHED.test(name);
+}
 /** A part of a set: `flux1-00001-of-00003.gguf`. */
 const SHARD = /^(.*)-(\d{5})-of-(\d{5})\.(safetensors|gguf)$/i;
 /** Weights that are not read here, by their endings. */
@@ -77,7 +82,7 @@ export async function openCheckpoint(
         const index of [`${stem}.safetensors.index${dotted}.json`, `${stem}${dotted}.safetensors.index.json`]
       ) {
         if (await folder.open(`${at}${index}`)) {
-          return underDiffusersNames(await openIndexed(folder, at, index), kinds);
+          return await renamed(await openIndexed(folder, at, index), kinds);
         }
       }
     }
@@ -131,7 +136,7 @@ async function openOwnName(
     const set = shard ? `${shard[1]}-of-${shard[3]}.${shard[4].toLowerCase()}` : name;
     sets.set(set, [...sets.get(set) ?? [], name]);
   }
-  if (indexes.length === 1) return underDiffusersNames(await openIndexed(folder, at, indexes[0]), kinds);
+  if (indexes.length === 1) return await renamed(await openIndexed(folder, at, indexes[0]), kinds);
   if (sets.size === 0) return undefined;
   if (sets.size === 1) {
     return await openCheckpointFile(folder, `${at}${[...sets.values()][0].sort()[0]}`, kinds);
@@ -186,7 +191,7 @@ async function openIndexed(folder: FolderSource, at: string, index: string): Pro
     }
     where.set(tensor, shard);
   }
-  return await withScales(fromFiles(config.name, where));
+  return await scaled(fromFiles(config.name, where));
 }
 
 /**
@@ -239,7 +244,29 @@ export async function openCheckpointFile(
   path: string,
   kinds?: readonly PartKind[],
 ): Promise<Checkpoint> {
-  return underDiffusersNames(await openRawFile(folder, path), kinds);
+  return await renamed(await openRawFile(folder, path), kinds);
+}
+
+/** A component's file under the names of diffusers and transformers. */
+async function renamed(file: Checkpoint, kinds: readonly PartKind[] | undefined): Promise<Checkpoint> {
+  if (hasOwnNames(file, kinds)) return file;
+  const { underDiffusersNames } = await import("./names/original.ts");
+  return underDiffusersNames(file, kinds);
+}
+
+/** Types whose values are weights as they are, from safetensors and GGUF. */
+const PLAIN_TYPE = /^(BF16|F16|F32|F64|I?Q\d\w*)$/;
+
+/** A file's weights as the numbers that they stand for, where scales of their own stand beside some of them. */
+async function scaled(file: Checkpoint): Promise<Checkpoint> {
+  const { metadata } = file;
+  const plain = (metadata?.get("format") ?? "pt") === "pt" && !metadata?.has("_quantization_metadata") &&
+    [...file.names()].every((name) =>
+      /\.(weight|bias)$/.test(name) && PLAIN_TYPE.test(file.info(name)!.dtype)
+    );
+  if (plain) return file;
+  const { withScales } = await import("./scales.ts");
+  return await withScales(file);
 }
 
 /** {@linkcode openCheckpointFile} under the names that the file itself has. */
@@ -249,7 +276,7 @@ export async function openRawFile(folder: FolderSource, path: string): Promise<C
   if (stem === undefined || Number(count) < 2) {
     const file = await openAlone(folder, path);
     checkPart(file, 1, 1);
-    return await withScales(file);
+    return await scaled(file);
   }
   const shards: (SafetensorsFile | GgufFile)[] = [];
   for (let i = 1; i <= Number(count); i++) {
@@ -258,7 +285,7 @@ export async function openRawFile(folder: FolderSource, path: string): Promise<C
     checkPart(shard, i, Number(count));
     shards.push(shard);
   }
-  return await withScales(joined(`${folder.name}/${path}`, shards));
+  return await scaled(joined(`${folder.name}/${path}`, shards));
 }
 
 /** What a GGUF file says about the set that it is part of must be what its name says. */

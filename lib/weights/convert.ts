@@ -18,7 +18,7 @@ import {
   type TensorPlace,
 } from "./file_headers.ts";
 import { quantise, storageOf, WRITABLE_TYPES, type WritableType } from "./quantise.ts";
-import { GGML_TYPES } from "./quants.ts";
+import { GGML_TYPES } from "./ggml_types.ts";
 import type { RowRange } from "./safetensors.ts";
 
 /** The two file formats. */

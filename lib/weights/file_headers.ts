@@ -6,7 +6,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { GGML_TYPES } from "./quants.ts";
+import { GGML_TYPES } from "./ggml_types.ts";
 
 /** A tensor to be written. */
 export interface TensorPlace {

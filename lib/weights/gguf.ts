@@ -9,15 +9,8 @@
 
 import { LssgenError } from "../errors.ts";
 import type { ByteSource } from "./bytes.ts";
-import { impostorOf } from "../impostor.ts";
-import {
-  blockBytes,
-  blockValues,
-  dequantise,
-  GGML_TYPES,
-  GGML_UNSUPPORTED,
-  type GgmlType,
-} from "./quants.ts";
+import { toF32 } from "./dtypes.ts";
+import { blockBytes, blockValues, GGML_TYPES, GGML_UNSUPPORTED, type GgmlType } from "./ggml_types.ts";
 import { checkRows, type RowRange, type TensorInfo } from "./safetensors.ts";
 
 /** The first four bytes. */
@@ -108,7 +101,9 @@ export class GgufFile {
       info.offset + first * blockBytes(info.dtype),
       (last - first) * blockBytes(info.dtype),
     );
-    const values = dequantise(bytes, info.dtype);
+    const values = block === 1
+      ? toF32(bytes, info.dtype)
+      : (await import("./quants.ts")).dequantise(bytes, info.dtype);
     return values.length === count
       ? values
       : values.slice(from - first * block, from - first * block + count);
@@ -185,6 +180,7 @@ function checkFacts(c: Cursor, metadata: ReadonlyMap<string, GgufValue>, quantis
 export async function openGguf(source: ByteSource): Promise<GgufFile> {
   const c = new Cursor(source);
   if (source.size < 4 || (await c.need(4, "the magic"), c.u32() !== GGUF_MAGIC)) {
+    const { impostorOf } = await import("../impostor.ts");
     const other = await impostorOf(source);
     if (other) throw new LssgenError("bad_file", `"${source.name}" ${other}`);
     throw c.bad('it does not begin with the magic "GGUF"');

@@ -7,7 +7,6 @@
 
 import { LssgenError, shortJson } from "../errors.ts";
 import type { FolderSource } from "./bytes.ts";
-import { notJson } from "../impostor.ts";
 import { type JsonBounds, parseJson, parsePythonJson } from "../json.ts";
 
 /**
@@ -222,7 +221,7 @@ export async function readConfig(folder: FolderSource, path: string): Promise<Co
     json = parseJson(name, text, CONFIG_BOUNDS, parsePythonJson);
   } catch (error) {
     if (error instanceof LssgenError) throw error;
-    throw notJson(name, text, error);
+    throw (await import("../impostor.ts")).notJson(name, text, error);
   }
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new LssgenError("bad_file", `"${name}" is not a JSON object`);

@@ -9,7 +9,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { GGML_TYPES, type GgmlType } from "./quants.ts";
+import { GGML_TYPES, type GgmlType } from "./ggml_types.ts";
 
 /** Types that can be written. */
 export const WRITABLE_TYPES = [

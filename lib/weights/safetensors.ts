@@ -11,7 +11,6 @@ import { LssgenError } from "../errors.ts";
 import { type JsonBounds, parseJson } from "../json.ts";
 import type { ByteSource } from "./bytes.ts";
 import { toF32 } from "./dtypes.ts";
-import { impostorOf } from "../impostor.ts";
 
 /** Bytes of one element: every type of the format (safetensors 0.8). */
 const BYTES: Readonly<Record<string, number>> = {
@@ -150,6 +149,7 @@ export async function openSafetensors(source: ByteSource): Promise<SafetensorsFi
     );
   /** Where the header cannot be one, the file may be something else: that says more than a wrong number. */
   const wrong = async (what: string): Promise<LssgenError> => {
+    const { impostorOf } = await import("../impostor.ts");
     const other = await impostorOf(source);
     return other ? new LssgenError("bad_file", `"${source.name}" ${other}`) : bad(what);
   };

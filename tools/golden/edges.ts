@@ -43,7 +43,7 @@ const edges: Handler = async (c: CaseContext): Promise<Answer> => {
   for (const { name, family, call, result } of list) {
     const folder = c.sibling(`../../pipelines/${FAMILIES[family]}/model`);
     const index = await readModelIndex(folder);
-    const info = await familyOf(index).read(folder, index);
+    const info = await (await familyOf(index)).read(folder, index);
     let got: string;
     let refused = false;
     try {

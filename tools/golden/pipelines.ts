@@ -78,7 +78,7 @@ function pipeline(staged: boolean, quirks = false): Handler {
     const device = await c.device();
     const folder = c.sibling(String(c.json.pipeline ?? c.json.model ?? "model"));
     const index = await readModelIndex(folder);
-    const family = familyOf(index);
+    const family = await familyOf(index);
     const info = await family.read(folder, index);
     const context: LoadContext = { folder, index, device, dtype: c.dtype };
 

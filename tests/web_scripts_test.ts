@@ -1,0 +1,75 @@
+/** The page's scripts: what a browser loads until the first picture of the built-in model, and what it does not. */
+
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl } from "@std/path";
+import { bundle } from "../tools/web.ts";
+
+const ROOT = fromFileUrl(new URL("../", import.meta.url));
+/** Page and worker, with the family of the built-in model; 593 kB before scripts were split by what they are for. */
+const MOST_BYTES = 388_000;
+
+/** What other models, files and wishes need. */
+const LATER = [
+  "lib/hub/",
+  "lib/image/exif_texts.ts",
+  "lib/image/jpeg.ts",
+  "lib/image/png.ts",
+  "lib/image/resize.ts",
+  "lib/image/webp.ts",
+  "lib/impostor.ts",
+  "lib/model_files/",
+  "lib/models/autoencoder_tiny.ts",
+  "lib/models/dit.ts",
+  "lib/models/sd3.ts",
+  "lib/models/unet.ts",
+  "lib/pipelines/memory",
+  "lib/pipelines/stable_diffusion",
+  "lib/random_torch.ts",
+  "lib/text/sentencepiece.ts",
+  "lib/weights/convert.ts",
+  "lib/weights/lora",
+  "lib/weights/names/original.ts",
+  "lib/weights/quants.ts",
+  "lib/weights/scales.ts",
+  "web/own_model.ts",
+  "web/restoring.ts",
+  "web/zip.ts",
+];
+
+Deno.test("until the first picture the page loads few scripts, and none of other families, formats and languages", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { outputs } = await bundle(
+      { main: `${ROOT}web/main.ts`, worker: `${ROOT}web/worker.ts` },
+      folder,
+      { MODEL_URL: '""', MODEL_FILES: "[]", TOKENIZERS_URL: '""' },
+    );
+    const scripts = Object.keys(outputs);
+    const withInput = (ending: string): string =>
+      scripts.find((script) => Object.keys(outputs[script].inputs).some((input) => input.endsWith(ending)))!;
+    const first = new Set([
+      ...scripts.filter((script) => /[\\/](main|worker)\.js$/.test(script)),
+      // Imported when the model is opened.
+      withInput("lib/pipelines/flux.ts"),
+    ]);
+    for (const script of first) {
+      for (const { path, kind } of outputs[script].imports) {
+        if (kind === "import-statement" && path in outputs) first.add(path);
+      }
+    }
+    const inputs = [...first].flatMap((script) => Object.keys(outputs[script].inputs));
+    assert(inputs.some((input) => input.endsWith("lib/models/flux.ts")));
+    assert(!first.has(withInput("texts:de")), "German comes along");
+    assertEquals(LATER.filter((path) => inputs.some((input) => input.includes(path))), []);
+    const bytes = [...first].reduce((sum, script) => sum + outputs[script].bytes, 0);
+    assert(bytes <= MOST_BYTES, `${bytes} bytes of JavaScript, at most ${MOST_BYTES} are allowed`);
+    for (const path of LATER) {
+      assert(
+        scripts.some((script) => Object.keys(outputs[script].inputs).some((input) => input.includes(path))),
+        path,
+      );
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
