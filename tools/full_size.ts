@@ -26,6 +26,14 @@ async function kib(key: "VmHWM" | "VmRSS"): Promise<number> {
   return Number(new RegExp(`${key}:\\s+(\\d+)`).exec(text)?.[1] ?? 0);
 }
 
+/** Seconds that this process's threads have computed. */
+async function processorSeconds(): Promise<number> {
+  const stat = await Deno.readTextFile("/proc/self/stat");
+  // After the command's name, which may hold spaces: user and system time in hundredths of a second.
+  const [user, system] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13).map(Number);
+  return (user + system) / 100;
+}
+
 const gb = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
 
 const options = parseOptions(Deno.args);
@@ -67,11 +75,17 @@ const { weights } = device.memory.use();
 console.log(
   `load: ${loaded.toFixed(1)} s for ${gb(weights)} on the GPU (${
     (weights / 1e9 / loaded).toFixed(2)
-  } GB/s); process ${gb(await kib("VmRSS") * 1024)}, peak ${gb(await kib("VmHWM") * 1024)}`,
+  } GB/s); process ${gb(await kib("VmRSS") * 1024)}, peak ${gb(await kib("VmHWM") * 1024)}; processors ${
+    (await processorSeconds()).toFixed(1)
+  } s`,
 );
 const { images: [image], timings } = await pipeline.generate(picture, {
-  onProgress: ({ phase, step }) =>
-    console.log(`  ${((performance.now() - began) / 1e3).toFixed(1)} s: ${phase} ${step ?? ""}`),
+  onProgress: async ({ phase, step }) => {
+    const elapsed = ((performance.now() - began) / 1e3).toFixed(1);
+    console.log(
+      `  ${elapsed} s, processors ${(await processorSeconds()).toFixed(1)} s: ${phase} ${step ?? ""}`,
+    );
+  },
 });
 const { footprint } = device.memory.use();
 console.log(timings.map(({ phase, ms }) => `${phase} ${(ms / 1e3).toFixed(1)} s`).join(", "));
@@ -83,7 +97,7 @@ console.log(
 console.log(
   `process: peak ${gb(await kib("VmHWM") * 1024)}; ${
     ((performance.now() - began) / 1e3).toFixed(1)
-  } s in all`,
+  } s in all, processors ${(await processorSeconds()).toFixed(1)} s`,
 );
 if (options.text.out) {
   const { width, height, rgb } = image;

@@ -72,4 +72,4 @@ def main(path, out, *blocks):
     return 0 if worst <= 1e-3 else 1
 
 
-sys.exit(main(*sys.argv[1:3]))
+sys.exit(main(*sys.argv[1:]))

@@ -2,8 +2,9 @@
 
     python tools/reference/picture.py FOLDER OUT.png [--size 256] [--steps 1] [--seed 0] [--prompt TEXT] [--guidance N] [--compare OURS.png]
 
-FOLDER holds safetensors of any 16-bit type (`tools/synthesize.ts`). The noise is torch's (`--rng torch-cpu` there). A model of 16 GB
-takes about 2 GB of memory. --compare prints the PSNR of another picture of 8 bits against this one, seconds, and the process's peak.
+FOLDER holds safetensors of any 16-bit type (`tools/synthesize.ts`). The noise is torch's (`--rng torch-cpu` there). Memory holds
+a layer's values in f32; pages of the file count as the process's too, and are the system's to take back. Defaults are the pipeline's own: SD3's
+guidance scale is 7 there and 4.5 here. --compare prints the PSNR of another picture of 8 bits against this one, seconds, and the process's peak.
 """
 
 import argparse
@@ -25,7 +26,7 @@ def streamed(module, file):
     """Weights of a module on the meta device come from the file when a layer is called, as f32, and leave after it."""
     names = set(file.keys())
     for path, layer in module.named_modules():
-        full = lambda name: f"{path}.{name}" if path else name
+        full = lambda name, path=path: f"{path}.{name}" if path else name
         for name, buffer in list(layer.named_buffers(recurse=False)):
             persistent = full(name) in names
             value = file.get_tensor(full(name)).float() if persistent else torch.arange(buffer.shape[-1]).expand(buffer.shape)
