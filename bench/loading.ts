@@ -5,19 +5,33 @@
  * @module
  */
 
+import { basename } from "@std/path";
 import { fileFolder } from "../lib/cli/files.ts";
 import type { Device } from "../lib/gpu/device.ts";
 import { Weights } from "../lib/models/weights.ts";
 import { WeightStore } from "../lib/residency/store.ts";
 import { openCheckpointFile } from "../lib/weights/checkpoint.ts";
+import { partFile } from "../lib/cli/output.ts";
+import { convertCheckpoint } from "../lib/weights/convert.ts";
+import type { WritableType } from "../lib/weights/quantise.ts";
+import { RandomCheckpoint } from "../tools/synthesize/random_checkpoint.ts";
 import type { Bench, BenchCase } from "./harness.ts";
 
 /** Layers of a file of a quarter of a gigabyte in 16 bits. */
-const KINDS = {
+const SAFETENSORS = {
   "matrices 2560×2560": { shape: [2560, 2560], count: 20, bytes: 2, dtype: "F16" },
   "convolutions 1280×1280×3×3": { shape: [1280, 1280, 3, 3], count: 9, bytes: 2, dtype: "F16" },
   "f32 to f16, matrices 2560×2560": { shape: [2560, 2560], count: 10, bytes: 4, dtype: "F32" },
 } as const;
+
+/** The same of GGUF, whose blocks stay as they are. */
+const GGUF = {
+  "Q8_0 in GGUF, matrices 2560×2560": { shape: [2560, 2560], count: 36, type: "Q8_0" },
+  "Q4_K in GGUF, matrices 2560×2560": { shape: [2560, 2560], count: 68, type: "Q4_K" },
+  "F16 in GGUF, matrices 2560×2560": { shape: [2560, 2560], count: 20, type: "F16" },
+} as const;
+
+const KINDS = { ...SAFETENSORS, ...GGUF };
 
 const PIECE = 16 << 20;
 
@@ -47,6 +61,24 @@ export async function layersFile(
   return { folder, path, size: 8 + header.length + count * one };
 }
 
+/** A GGUF file of layers as {@linkcode layersFile} names them. */
+async function ggufFile(
+  { shape, count, type }: {
+    readonly shape: readonly number[];
+    readonly count: number;
+    readonly type: WritableType;
+  },
+): Promise<{ folder: string; path: string; size: number }> {
+  const layers = Array.from({ length: count }, (_, i) => ({ name: `l${i}.weight`, shape }));
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/model.gguf`;
+  await using file = await partFile(path);
+  const source = new RandomCheckpoint("layers", layers, () => type, 0);
+  const { bytes: size } = await convertCheckpoint(source, file, { format: "gguf", type, rules: [] });
+  await file.finish();
+  return { folder, path, size };
+}
+
 /** Reads a file in pieces and uploads each, one after the other. */
 export async function plainUpload(device: Device, path: string, size: number): Promise<void> {
   using open = await Deno.open(path);
@@ -67,10 +99,11 @@ export async function plainUpload(device: Device, path: string, size: number): P
 
 async function make(device: Device, name: keyof typeof KINDS): Promise<BenchCase> {
   const { shape, count } = KINDS[name];
-  const { folder, path, size } = await layersFile(KINDS[name]);
+  const kind = KINDS[name];
+  const { folder, path, size } = "type" in kind ? await ggufFile(kind) : await layersFile(kind);
   const load = async (): Promise<void> => {
-    const source = await openCheckpointFile(fileFolder(folder), "model.safetensors");
-    using store = new WeightStore(source, device, { dtype: "f16" });
+    const source = await openCheckpointFile(fileFolder(folder), basename(path));
+    using store = new WeightStore(source, device, { dtype: "f16", keepQuantised: true });
     const w = new Weights(store);
     for (let i = 0; i < count; i++) {
       if (shape.length === 4) w.conv(`l${i}`, shape[0], shape[1], shape[2], { bias: false });

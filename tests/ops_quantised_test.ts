@@ -216,7 +216,9 @@ Deno.test("a low-rank change is added to a quantised weight while it is expanded
   const [N, K] = [12, 256];
   const { weight, values } = weightOf(device, "Q4_0", N, K);
   // Some rows are changed, the others are not; ranks of whole eights are multiplied by few rows, others are added while all expands.
-  for (const [rank, M, first, count] of [[3, 1, 0, N], [8, 1, 0, N], [8, 4, 3, 6], [3, 10, 3, 6], [8, 10, 0, N]]) {
+  for (
+    const [rank, M, first, count] of [[3, 1, 0, N], [8, 1, 0, N], [8, 4, 3, 6], [3, 10, 3, 6], [8, 10, 0, N]]
+  ) {
     const down = Float32Array.from({ length: rank * K }, (_, i) => noise(i + 11));
     const up = Float32Array.from({ length: count * rank }, (_, i) => noise(i + 13));
     const strengths = Float32Array.from({ length: rank }, (_, i) => 0.5 + i / 8);

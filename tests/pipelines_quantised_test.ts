@@ -83,7 +83,11 @@ Deno.test("quantised blocks with a LoRA beside them draw the same bytes where th
     return Stream.of(device).bytes;
   };
   assertEquals(await drawn({}), 0);
-  const { least } = await planMemory(model, picture, { ...options, adapter: device.info, tuning: tuningOf(device) });
+  const { least } = await planMemory(model, picture, {
+    ...options,
+    adapter: device.info,
+    tuning: tuningOf(device),
+  });
   assert(await drawn({ maxVramBytes: least + 100_000, firstPicture: picture }) > 0);
   assertEquals(pictures[1], pictures[0]);
   assert(await drawn({ loras: [] }) === 0);

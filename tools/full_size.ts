@@ -2,7 +2,7 @@
  * Draws one picture with a model of full size and says what it took: seconds, bytes of the GPU against the plan, the process's peak.
  *
  *     deno run -A tools/full_size.ts --model MODEL [--size PIXELS] [--steps N] [--max-vram MIB] [--offload cpu|disk] [--method NAME]
- *         [--dtype f32|f16] [--out FILE.png]
+ *         [--dtype f32|f16] [--rng NAME] [--out FILE.png]
  *
  * MODEL is a folder or a single file, as `generate --model` takes it; parts in files of their own as `--diffusion-model` and so on.
  *
@@ -26,6 +26,14 @@ async function kib(key: "VmHWM" | "VmRSS"): Promise<number> {
   return Number(new RegExp(`${key}:\\s+(\\d+)`).exec(text)?.[1] ?? 0);
 }
 
+/** Seconds that this process's threads have computed. */
+async function processorSeconds(): Promise<number> {
+  const stat = await Deno.readTextFile("/proc/self/stat");
+  // After the command's name, which may hold spaces: user and system time in hundredths of a second.
+  const [user, system] = stat.slice(stat.lastIndexOf(")") + 2).split(" ").slice(11, 13).map(Number);
+  return (user + system) / 100;
+}
+
 const gb = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
 
 const options = parseOptions(Deno.args);
@@ -43,6 +51,7 @@ const picture = {
   steps,
   method: (options.text.method ?? "direct") as GenerateRequest["method"],
   seed: 0,
+  rng: options.text.rng as GenerateRequest["rng"],
 };
 const opening = {
   dtype: (options.text.dtype ?? "f32") as "f32" | "f16",
@@ -66,11 +75,17 @@ const { weights } = device.memory.use();
 console.log(
   `load: ${loaded.toFixed(1)} s for ${gb(weights)} on the GPU (${
     (weights / 1e9 / loaded).toFixed(2)
-  } GB/s); process ${gb(await kib("VmRSS") * 1024)}, peak ${gb(await kib("VmHWM") * 1024)}`,
+  } GB/s); process ${gb(await kib("VmRSS") * 1024)}, peak ${gb(await kib("VmHWM") * 1024)}; processors ${
+    (await processorSeconds()).toFixed(1)
+  } s`,
 );
 const { images: [image], timings } = await pipeline.generate(picture, {
-  onProgress: ({ phase, step }) =>
-    console.log(`  ${((performance.now() - began) / 1e3).toFixed(1)} s: ${phase} ${step ?? ""}`),
+  onProgress: async ({ phase, step }) => {
+    const elapsed = ((performance.now() - began) / 1e3).toFixed(1);
+    console.log(
+      `  ${elapsed} s, processors ${(await processorSeconds()).toFixed(1)} s: ${phase} ${step ?? ""}`,
+    );
+  },
 });
 const { footprint } = device.memory.use();
 console.log(timings.map(({ phase, ms }) => `${phase} ${(ms / 1e3).toFixed(1)} s`).join(", "));
@@ -82,7 +97,7 @@ console.log(
 console.log(
   `process: peak ${gb(await kib("VmHWM") * 1024)}; ${
     ((performance.now() - began) / 1e3).toFixed(1)
-  } s in all`,
+  } s in all, processors ${(await processorSeconds()).toFixed(1)} s`,
 );
 if (options.text.out) {
   const { width, height, rgb } = image;

@@ -3,6 +3,7 @@
  * the original libraries. Memory stays constant, whatever the size.
  *
  *     deno run -A tools/synthesize.ts KIND OUT [--type TYPE] [--text-type TYPE] [--seed N] [--only COMPONENT] [--hollow]
+ *         [--without COMPONENT]
  *
  * @module
  */
@@ -37,6 +38,7 @@ OUT ends in .safetensors or .gguf, one file under the names that other programs 
 --seed N          another set of values; 0 without it
 --only COMPONENT  for example unet; everything without it
 --hollow          headers alone, in files with holes of the right size: enough for plan and inspect, and no room on the disk
+--without COMPONENT  a folder whose model does without it, for example text_encoder_3
 `;
 
 /** A component's tensors with random values of the type. */
@@ -88,15 +90,22 @@ export interface FolderOptions {
   readonly only?: string;
   /** Writes headers and no values. */
   readonly hollow?: boolean;
+  /** A component that the model is made without. */
+  readonly without?: string;
   /** Told of each component. */
   readonly onComponent?: (name: string, bytes: number) => void;
 }
 
 /** Writes a model as a diffusers folder. */
 export async function writeFolder(spec: ModelSpec, out: string, options: FolderOptions): Promise<void> {
-  const { seed = 0, only, onComponent } = options;
+  const { seed = 0, only, without, onComponent } = options;
   const index: Record<string, unknown> = { _class_name: spec.pipeline, ...spec.index };
   for (const [name, component] of Object.entries(spec.components)) {
+    // An encoder's tokenizer goes with it.
+    if (without !== undefined && [without, without.replace("text_encoder", "tokenizer")].includes(name)) {
+      index[name] = [null, null];
+      continue;
+    }
     index[name] = component.class;
     if (only !== undefined && only !== name) continue;
     await Deno.mkdir(join(out, name), { recursive: true });
@@ -190,6 +199,7 @@ if (import.meta.main) {
     seed: Number(given.get("seed") ?? 0),
     only: given.get("only"),
     hollow: given.has("hollow"),
+    without: given.get("without"),
     onComponent: (name, bytes) => console.log(`${name.padEnd(18)} ${(bytes / 1e9).toFixed(3)} GB`),
   });
 }

@@ -183,6 +183,16 @@ export class Memory {
     this.releaseTexels(texture);
   }
 
+  /** Bytes of the copies that {@linkcode keepTexels} made. */
+  get copies(): number {
+    return this.keptBytes;
+  }
+
+  /** Gives all kept copies back to the pool. */
+  forgetAllTexels(): void {
+    for (const buffer of [...this.kept.keys()]) this.forgetTexels(buffer);
+  }
+
   /** A tensor filled from the CPU, at once. Not for buffers that recorded work still reads. */
   upload(shape: readonly number[], data: Float32Array<ArrayBuffer>): Tensor {
     const t = this.tensor(shape, "f32");
@@ -213,7 +223,7 @@ export class Memory {
 
   /** Frees everything the pool holds, and what can be made again. Nothing recorded may still need it. */
   destroy(): void {
-    for (const buffer of [...this.kept.keys()]) this.forgetTexels(buffer);
+    this.forgetAllTexels();
     this.trim();
     this.emptyBuffer?.buffer.destroy();
     this.emptyBuffer = undefined;

@@ -498,12 +498,21 @@ export class Recorder {
     this.flops = 0;
   }
 
-  /** Gives what the pool holds back to the driver; what was recorded with it is submitted first. */
-  trim(): void {
+  /**
+   * Gives what the pool holds back to the driver; what was recorded with it is submitted first. Nothing happens while launches wait
+   * for streamed weights: they need what is in the pool.
+   *
+   * @param options `beyond`: bytes that the pool may hold without being emptied. `copies`: bytes of weights' copies in textures that may
+   *   stay; more go, and are made again where they are used.
+   */
+  trim({ beyond = 0, copies = Infinity }: { beyond?: number; copies?: number } = {}): void {
+    const { memory } = this.device;
+    if (this.waits || memory.use().pooled < beyond) return;
     this.submit();
     // They hold on to buffers that are gone.
     this.bindGroups.clear();
-    this.device.memory.trim();
+    if (memory.copies > copies) memory.forgetAllTexels();
+    memory.trim();
   }
 
   /**

@@ -198,6 +198,9 @@ class Encoder {
   }
 }
 
+/** Bytes that smaller maps of the blocks before may leave in the pool, where larger ones find no use for them. */
+const POOLED = 128 << 20;
+
 class Decoder {
   private readonly convIn: ConvWeights;
   private readonly mid: MidBlock;
@@ -246,7 +249,10 @@ class Decoder {
     for (let i = from; i < end; i++) {
       const upsample = i > 0 ? this.levels[i - 1].upsample : undefined;
       if (upsample) h = step(scope, h, conv2d(r, h, upsample, { pad: 1, upsample: 2, dtype: "f32" }));
-      for (const resnet of this.levels[i].resnets) h = step(scope, h, resnet.forward(r, h, norms));
+      for (const resnet of this.levels[i].resnets) {
+        r.trim({ beyond: POOLED });
+        h = step(scope, h, resnet.forward(r, h, norms));
+      }
     }
     return scope.keep(h);
   }

@@ -302,7 +302,8 @@ export class TextToImage implements Pipeline {
   }
 
   private async decode(r: Recorder, latents: Tensor): Promise<Tensor> {
-    r.trim();
+    // Decoding takes most memory of all: many copies of the denoiser's weights go too.
+    r.trim({ copies: KEPT_COPIES });
     return await this.networks.decoder.decode(r, latents);
   }
 
@@ -329,6 +330,8 @@ export class TextToImage implements Pipeline {
 /** The GPU decides what is skipped when the weights are on their way already. */
 const STREAMS_ANYWAY =
   "cacheMode (--cache-mode) saves computing, not reading: weights beyond --max-vram are read for skipped blocks too";
+/** Bytes of weights' copies in textures that stay while a picture is decoded: those of a small model, whose pictures take little time. */
+const KEPT_COPIES = 128 << 20;
 
 /** Stands for a picture whose pixels do not matter. */
 const NO_PICTURE: Picture = { width: 1, height: 1, channels: 1, data: new Uint8Array(1) };

@@ -1,0 +1,38 @@
+/** What decoding takes of the GPU's memory beside the weights, recorded on a device that does nothing. */
+
+import { assert } from "@std/assert";
+import { IdleDevice } from "../lib/gpu/rehearsal.ts";
+import { Recorder } from "../lib/gpu/recorder.ts";
+import { AutoencoderKl, autoencoderKlConfig } from "../lib/models/autoencoder_kl.ts";
+import { Weights } from "../lib/models/weights.ts";
+import { USUAL_ADAPTER } from "../lib/pipelines/memory.ts";
+import { WeightStore } from "../lib/residency/store.ts";
+import { ConfigReader } from "../lib/weights/model_folder.ts";
+import { MODELS } from "../tools/synthesize/models.ts";
+import { declaredTensors, RandomCheckpoint } from "../tools/synthesize/random_checkpoint.ts";
+
+/** Bytes of the largest map: 512² of 256 channels in f32, on the way into the decoder's last level. */
+const LARGEST = 512 * 512 * 256 * 4;
+
+/** Most bytes beside the weights while SDXL's decoder makes 512² pixels. */
+function decoding(texels: boolean): number {
+  const { config } = MODELS.sdxl.components.vae;
+  const build = (w: Weights) =>
+    new AutoencoderKl(w, autoencoderKlConfig(new ConfigReader("vae/config.json", config)));
+  using device = new IdleDevice({ ...USUAL_ADAPTER, fallback: texels });
+  const source = new RandomCheckpoint("vae", declaredTensors(build), () => "F16", 0);
+  using store = new WeightStore(source, device, { dtype: "f32" });
+  const vae = build(new Weights(store));
+  store.pretend();
+  using r = new Recorder(device, "f32");
+  vae.decode(r, r.tensor([1, 64, 64, 4], "f32"));
+  const { footprint, weights } = device.memory.use();
+  return footprint - weights;
+}
+
+Deno.test("decoding takes four of its largest maps, six with copies in textures: those of smaller levels are freed before", () => {
+  const plain = decoding(false) / LARGEST;
+  assert(plain < 4, `${plain} maps`);
+  const copies = decoding(true) / LARGEST;
+  assert(copies < 6, `${copies} maps`);
+});
