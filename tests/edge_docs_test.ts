@@ -15,6 +15,7 @@ import { ldmVae, llamaT5, openClip, tensorsOf } from "./foreign_names.ts";
 import { ggufFile } from "./stored_tensors.ts";
 import { walkFiles } from "./hub_files.ts";
 import { HubServer } from "./hub_server.ts";
+import { rrdbNetFile } from "./upscalers.ts";
 import PICTURES from "./data/pictures.json" with { type: "json" };
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
@@ -95,7 +96,7 @@ function small(args: readonly string[]): string[] {
   const list = args.map((word) =>
     word in STAND_INS ? join(ROOT, "tests/golden/pipelines", STAND_INS[word], "model") : word
   );
-  if (list[0] === "convert") return list;
+  if (list[0] === "convert" || list[0] === "upscale") return list;
   const [, golden] = Object.entries(FILES).find(([file]) => list.includes(file)) ?? [];
   if (golden) list.push("--config", join(ROOT, "tests/golden/pipelines", golden, "model"));
   if (["plan", "inspect", "download"].includes(list[0]) || list.includes("--from")) return list;
@@ -125,6 +126,7 @@ async function prepareModels(folder: string): Promise<void> {
     "ae.safetensors": fileOf(ldmVae(await flux("vae/diffusion_pytorch_model.safetensors"))),
     "clip_l.safetensors": fileOf(await flux("text_encoder/model.safetensors")),
     "t5-v1_1-xxl-encoder-Q5_K_M.gguf": gguf(renamed(await flux("text_encoder_2/model.safetensors"), llamaT5)),
+    "RealESRGAN_x4plus.safetensors": writeSafetensors(rrdbNetFile({ blocks: 1 })),
   };
   for (const [name, bytes] of Object.entries(files)) await Deno.writeFile(join(folder, name), bytes);
 }

@@ -31,7 +31,7 @@ const KINDS: readonly (readonly [tensors: RegExp, what: string, advice: string])
   [
     /RDB\d\.conv|\.rdb\d\.|^conv_first\.|^body\.\d+\.(weight|rdb)|upsampler\.0\.weight$/,
     "an upscaler of pictures (ESRGAN and its kin)",
-    "",
+    "give it with --upscale-model",
   ],
   [
     /^(model\.)?layers\.0\.self_attn|^blk\.0\.attn_q|embed_tokens/,

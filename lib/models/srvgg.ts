@@ -21,7 +21,7 @@ import type { Weights } from "./weights.ts";
 export interface SrvggConfig {
   /** Channels between convolutions: 64. */
   readonly features: number;
-  /** Convolutions with a PReLU after them: 18, 34 in realesr-general. */
+  /** Convolutions with a PReLU after them: 17 in realesr-animevideov3, 33 in realesr-general. */
   readonly layers: number;
   /** How many times larger a side gets. */
   readonly scale: number;

@@ -42,8 +42,10 @@ export const NOTHING_TO_DO: readonly string[] = ["refresh-checkpoints", "refresh
 export const REFUSED_ROUTES: Readonly<Record<string, string>> = {
   "interrogate": "pictures are not described here",
   "skip": "POST /sdapi/v1/interrupt ends the whole request",
-  "extra-single-image": 'pictures are not enlarged by themselves; img2img with "method" draws them larger',
-  "extra-batch-images": 'pictures are not enlarged by themselves; img2img with "method" draws them larger',
+  "extra-single-image":
+    'the server enlarges no finished pictures; `cli.ts upscale` does, and img2img with "method" draws them larger',
+  "extra-batch-images":
+    'the server enlarges no finished pictures; `cli.ts upscale` does, and img2img with "method" draws them larger',
   "unload-checkpoint": "models are loaded when a request names them, and dropped when another needs the room",
   "reload-checkpoint": "models are loaded when a request names them, and dropped when another needs the room",
   "create/embedding": "embeddings are not made here",

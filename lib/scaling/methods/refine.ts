@@ -2,7 +2,7 @@
  * "12+1": all steps at a small size, to the end; then the picture grows, takes a little noise and is refined by one to three
  * steps at its full size, whose noise levels run evenly from σ to 0 and pass no shift.
  *
- * Source: MrFlow, arXiv 2607.01642, which grows in pixels by Real-ESRGAN; here as `upsampler` says. σ is `initNoise`; the
+ * Source: MrFlow, arXiv 2607.01642, which grows in pixels by Real-ESRGAN, here `upsampler` esrgan. σ is `initNoise`; the
  * published value is 0.12, 0.16 to 0.2 for text in pictures.
  *
  * @module
