@@ -35,17 +35,6 @@ export interface ConvWeights {
   readonly bias?: Tensor;
 }
 
-/** Pointwise functions that convolutions apply. */
-export type ConvActivation = Extract<Activation, "none" | "silu" | "relu"> | "leaky_relu";
-
-/** Numbers of the activations in shaders/parts/conv_output.wgsl. */
-const CONV_ACTIVATION_CODES: Readonly<Record<ConvActivation, number>> = {
-  none: ACTIVATION_CODES.none,
-  silu: ACTIVATION_CODES.silu,
-  relu: ACTIVATION_CODES.relu,
-  leaky_relu: 6,
-};
-
 /** What a convolution does beside the sum. */
 export interface ConvOptions {
   /** Step of the window, 1 by default. */
@@ -62,7 +51,7 @@ export interface ConvOptions {
   /** Owner of x, where this is the last that reads it: x is given back as early as can be, before the output is made after a pass. */
   readonly frees?: Scope;
   /** Applied to the sum and biases; `leaky_relu` has the slope 0.2. */
-  readonly act?: ConvActivation;
+  readonly act?: Extract<Activation, "none" | "silu" | "relu"> | "leaky_relu";
   /** Added last, of the output's shape. */
   readonly residual?: Tensor;
   /** Added to every pixel of a sample, f32 [B, Co]: a UNet's time embedding. */
@@ -70,6 +59,14 @@ export interface ConvOptions {
   /** Type of the output; the recorder's by default. */
   readonly dtype?: Dtype;
 }
+
+/** Numbers of the activations in shaders/parts/conv_output.wgsl. */
+const CONV_ACTIVATION_CODES: Readonly<Record<NonNullable<ConvOptions["act"]>, number>> = {
+  none: ACTIVATION_CODES.none,
+  silu: ACTIVATION_CODES.silu,
+  relu: ACTIVATION_CODES.relu,
+  leaky_relu: 6,
+};
 
 /** Sizes and storage for {@linkcode packConv}. */
 export interface PackConvOptions {
