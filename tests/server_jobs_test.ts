@@ -124,6 +124,8 @@ Deno.test("a job's events bring its states, steps, previews and pictures, and go
   assert(after.every(({ id }) => id > last), JSON.stringify(after));
   assertEquals(after.filter(({ event }) => event === "picture").map(({ data }) => data.picture), [0, 1]);
   assertEquals([after.at(-1)!.event, after.at(-1)!.data.status], ["status", "done"]);
+  const steps = after.filter(({ event }) => event === "progress").map(({ data }) => JSON.stringify(data));
+  assertEquals(new Set(steps).size, steps.length, "the same progress was told twice");
   // Numbers grow, so that the last one tells what a client has.
   assertEquals(after.map(({ id }) => id), after.map(({ id }) => id).sort((a, b) => a - b));
   const late = eventsOf(await (await server.handle(get(path))).text());

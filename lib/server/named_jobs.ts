@@ -91,6 +91,7 @@ export class NamedJob {
    */
   constructor(readonly submission: Submission, private readonly kept: Keeping, onEnd: () => void) {
     let shown: JobState["preview"];
+    let told = "";
     const preview = (picture: NonNullable<JobState["preview"]>, of: number): void => {
       this.later(async () => {
         // A preview that cannot be written is none.
@@ -117,7 +118,10 @@ export class NamedJob {
           this.started = Date.now();
           this.tell("status", this.view());
         }
-        this.tell("progress", this.progress());
+        // Other phases report, too, and change nothing here.
+        const now = this.progress();
+        if (JSON.stringify(now) !== told) this.tell("progress", now);
+        told = JSON.stringify(now);
         if (submission.previews > 0 || !state.preview || state.preview === shown) return;
         shown = state.preview;
         preview(shown, state.picture);
@@ -236,7 +240,7 @@ export class NamedJob {
   private progress(): Readonly<Record<string, unknown>> {
     const { share = 0, picture = 0, step = 0, steps = 0 } = this.state ?? {};
     const done = this.status === "done";
-    return { progress: done ? 1 : share, finished: this.files.length || picture, step, steps };
+    return { progress: done ? 1 : Math.min(1, share), finished: this.files.length || picture, step, steps };
   }
 
   /** Pictures are written one after another, in the order in which they were drawn. */
