@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { answerFor, HASHES } from "./page_packing.ts";
+import { answerFor, HASHES, packedFile, PACKINGS } from "./page_packing.ts";
 import { granted } from "./permissions.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -50,6 +50,17 @@ export async function pageFiles(): Promise<PageFiles | undefined> {
     string,
     string
   >;
+  /** Files that the published package has unpacked only, for its size; packed when first asked for. */
+  const made = new Map<string, Uint8Array<ArrayBuffer>>();
+  const packed = async (name: string, ending: string): Promise<Uint8Array<ArrayBuffer> | undefined> => {
+    const known = made.get(name + ending);
+    if (known) return known;
+    const plain = await (await get(new URL(DIST + name, ROOT)))?.bytes();
+    const packing = PACKINGS.find((one) => one.ending === ending)!;
+    const bytes = plain && new Uint8Array(packedFile(plain, packing));
+    if (bytes) made.set(name + ending, bytes);
+    return bytes;
+  };
   return async (path, request) => {
     const name = path === "/" ? "index.html" : path.slice(1);
     if (!files.has(name)) return undefined;
@@ -64,7 +75,9 @@ export async function pageFiles(): Promise<PageFiles | undefined> {
     headers.set("content-type", type);
     if (status === 304) return new Response(null, { status, headers });
     const found = await get(new URL(name.startsWith(MODEL) ? name : DIST + name + ending, ROOT));
-    return found && new Response(found.body, { headers });
+    if (found || ending === "") return found && new Response(found.body, { headers });
+    const bytes = await packed(name, ending);
+    return bytes && new Response(bytes, { headers });
   };
 }
 
