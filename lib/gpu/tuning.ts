@@ -79,7 +79,7 @@ export interface MatmulTuning {
    * Rows up to which products expand a quantised weight on the way; with more rows one pass expands it first. Absent in tunings of
    * earlier versions: 8.
    */
-  readonly fewRows?: Readonly<Record<BlockKind, number>>;
+  readonly fewRows?: Readonly<Record<"simple" | "super", number>>;
   /** Milliseconds of the same products in both ways, where they were measured: `few8`, `pass8`, `few32`, `pass32`. */
-  readonly fewRowsMs?: Readonly<Partial<Record<BlockKind, Readonly<Record<string, number>>>>>;
+  readonly fewRowsMs?: Readonly<Partial<Record<"simple" | "super", Readonly<Record<string, number>>>>>;
 }
