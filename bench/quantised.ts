@@ -21,6 +21,7 @@ const SHAPES: readonly (readonly [name: string, M: number, N: number, K: number]
   ["FLUX 256² MLP in", 256, 12288, 3072],
   ["SDXL 16² GEGLU", 256, 10240, 1280],
   ["SDXL 32² attention", 1024, 1280, 1280],
+  ["few tokens", 32, 3072, 3072],
   ["FLUX modulation", 1, 18432, 3072],
   ["SDXL pooled", 2, 1280, 2816],
   ["FLUX modulation", 4, 18432, 3072],

@@ -36,6 +36,7 @@ Deno.test("stored tunings that are damaged are measured anew and replaced", asyn
     reductionMs: {},
     normLoads: 0,
     normMs: {},
+    fewRows: { simple: 8, super: 32 },
   };
   const damaged = [
     ...["toString", "__proto__", "", 5].map((operands) => ({ ...sound, operands })),
@@ -43,6 +44,7 @@ Deno.test("stored tunings that are damaged are measured anew and replaced", asyn
     ...["toString", "huge"].map((tiles) => ({ ...sound, tiles })),
     ...[undefined, null, {}, [], { texels: "1" }, { texels: null }].map((ms) => ({ ...sound, ms })),
     { ...sound, normLoads: -1 },
+    ...[null, 8, {}, { simple: 8 }, { simple: 8, super: 1e9 }].map((fewRows) => ({ ...sound, fewRows })),
     { ...sound, reductionMs: null },
     null,
     5,

@@ -1,6 +1,7 @@
 /** What is expected of adapters by arithmetic, and tunings kept between runs. */
 
 import { assert, assertEquals } from "@std/assert";
+import { deviceReading } from "./devices.ts";
 import {
   COMPUTE_UNITS,
   computeUnitOf,
@@ -10,8 +11,11 @@ import {
 } from "../lib/gpu/adapters.ts";
 import { type DeviceInfo, openDevice } from "../lib/gpu/device.ts";
 import {
+  fewRowsOf,
+  forceTuning,
   LARGE_KERNELS,
   type MatmulTuning,
+  measureFewRows,
   normLoadsOf,
   operandsOf,
   reductionOf,
@@ -79,6 +83,40 @@ Deno.test("how often a norm on load pays is measured where operands are staged; 
   using again = await openDevice();
   const { normLoads: _, ...older } = stored;
   assertEquals(typeof (await tuneMatmul(again, [older as MatmulTuning])).normLoads, "number");
+});
+
+Deno.test("rows up to which quantised weights are expanded on the way: by rule on processors, and added to tunings that lack them", async () => {
+  using device = await openDevice();
+  assertEquals(device.info.fallback, true);
+  assertEquals([fewRowsOf(device, "simple"), fewRowsOf(device, "super")], [96, 64]);
+  const { fewRows, ...older } = await tuneMatmul(device);
+  assertEquals(fewRows, { simple: 96, super: 64 });
+  // What an earlier version chose stands.
+  using later = await openDevice();
+  assertEquals(await tuneMatmul(later, [{ ...older, texels: "sampled" }]), {
+    ...older,
+    texels: "sampled",
+    fewRows,
+  });
+  using stored = await openDevice();
+  forceTuning(stored, { ...older, fewRows: { simple: 2, super: 32 } });
+  assertEquals([fewRowsOf(stored, "simple"), fewRowsOf(stored, "super")], [2, 32]);
+  // One that was forced and says nothing: as before there was a choice.
+  forceTuning(stored, older);
+  assertEquals(fewRowsOf(stored, "simple"), 8);
+});
+
+Deno.test("rows up to which quantised weights are expanded on the way are measured from both ways, and what stood stands", async () => {
+  using device = await deviceReading("texels");
+  const { fewRows, fewRowsMs } = await measureFewRows(device);
+  device.check();
+  for (const kind of ["simple", "super"] as const) {
+    assert([2, 8, 32].includes(fewRows[kind]), `${fewRows[kind]}`);
+    const { few8, few32, pass8, pass32 } = fewRowsMs[kind]!;
+    assert([few8, few32, pass8, pass32].every((ms) => ms > 0));
+    if (fewRows[kind] === 32) assert(few32 < pass32);
+    if (fewRows[kind] === 2) assert(pass8 < few8);
+  }
 });
 
 Deno.test("an unmeasured device goes by what is expected; tunings are kept, and redone when asked", async () => {

@@ -94,7 +94,7 @@ Deno.test("products of few and of many rows by a quantised weight equal an f64 l
   for (const type of NAMES) {
     // Each number of rows has a kernel, whose code of a unit depends on the type alone: all of them for two types.
     const thorough = type === "Q4_0" || type === "Q6_K";
-    const shapes = thorough ? [[2, 33, 512], [3, 9, 256], [7, 10, 768], [37, 50, 256]] : [];
+    const shapes = thorough ? [[2, 33, 512], [3, 9, 256], [7, 10, 768], [37, 50, 256], [100, 50, 256]] : [];
     for (const [M, N, K] of [[1, 5, 512], ...shapes]) {
       const { weight, values } = weightOf(device, type, N, K);
       const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
@@ -176,7 +176,7 @@ Deno.test("an epilogue around a quantised product is that of a plain one", async
 Deno.test("weights larger than a binding are expanded and multiplied in windows", async () => {
   using device = await openDevice({ maxBindingBytes: 40 << 10 });
   for (const type of ["Q8_0", "Q4_0", "Q6_K"] as const) {
-    for (const M of [2, 20]) {
+    for (const M of [2, 20, 100]) {
       const [N, K] = [130, 512];
       const { weight, values } = weightOf(device, type, N, K);
       const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
@@ -193,7 +193,7 @@ Deno.test("columns of a wider quantised weight are multiplied as a weight of the
   using device = await openDevice();
   const [N, K] = [11, 768];
   const { weight, values } = weightOf(device, "Q5_K", N, K);
-  for (const M of [1, 12]) {
+  for (const M of [1, 100]) {
     const part: QuantisedMatrix = {
       ...weight,
       K: 512,

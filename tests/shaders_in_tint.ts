@@ -10,8 +10,13 @@ import { DAWN, installFromNpm, runIn } from "./npm_package.ts";
 
 /** A program for Node; a broken shader is among what it compiles, so that silence is no success. */
 const PROGRAM = `
+  import { readFile } from "node:fs/promises";
   import { create } from "webgpu";
-  import { refusedVariants, shaderVariants } from "./variants.js";
+  // The bundle fetches its shaders from beside it, as pages do; Node fetches no files.
+  const online = globalThis.fetch;
+  globalThis.fetch = async (from) =>
+    String(from).startsWith("file:") ? new Response(await readFile(new URL(from))) : await online(from);
+  const { refusedVariants, shaderVariants } = await import("./variants.js");
   const gpu = create(["backend=null"]);
   const adapter = await gpu.requestAdapter();
   const device = await adapter.requestDevice({

@@ -10,7 +10,15 @@ import type { TexelAccess } from "./kernel.ts";
 import { f32, Recorder } from "./recorder.ts";
 import type { PlainType, Tensor } from "../tensor.ts";
 import { storedTunings, storeTuning } from "./stored.ts";
-import type { Arithmetic, MatmulKernel, MatmulTuning, Operands, Reduction, Tiles } from "./tuning.ts";
+import type {
+  Arithmetic,
+  BlockKind,
+  MatmulKernel,
+  MatmulTuning,
+  Operands,
+  Reduction,
+  Tiles,
+} from "./tuning.ts";
 
 export type { Arithmetic, MatmulKernel, MatmulTuning, Operands, Reduction, Tiles } from "./tuning.ts";
 
@@ -133,6 +141,27 @@ export function tilesOf(device: Device): Tiles {
 /** Loads of a value up to which convolutions of a device norm it on the way, by its tuning if {@linkcode tuneMatmul} has run. */
 export function normLoadsOf(device: Device): number {
   return tunings.get(device)?.normLoads ?? expectedNormLoads(device.info);
+}
+
+/** Rows up to which products of a device expand a quantised weight on the way, by its tuning if {@linkcode tuneMatmul} has run. */
+export function fewRowsOf(device: Device, kind: BlockKind): number {
+  const tuning = tunings.get(device);
+  return tuning?.fewRows?.[kind] ?? (tuning ? FEW_ROWS : expectedFewRows(device)[kind]);
+}
+
+/** Of devices that nothing is known of. */
+const FEW_ROWS = 8;
+/** Whatever is measured at 8: a pass writes more than one or two rows read. */
+const LEAST_FEW = 2;
+
+/**
+ * A processor waits for instructions: its pass costs as much as the products of 64 rows and more. Measured on llvmpipe at
+ * 3072×3072 (docs/PERFORMANCE.md).
+ */
+function expectedFewRows(device: Device): Readonly<Record<BlockKind, number>> {
+  return device.info.fallback && operandsOf(device) === "texels" && compilesLargeKernels(device)
+    ? { simple: 96, super: 64 }
+    : { simple: FEW_ROWS, super: FEW_ROWS };
 }
 
 /**
@@ -315,6 +344,11 @@ export async function tuneMatmul(
     tuning = { adapter, operands, ms, ...sizes, ...halves, reduction, reductionMs, ...norms };
   }
   forceTuning(device, tuning);
+  if (tuning.fewRows === undefined) {
+    const ruled = device.info.fallback ? { fewRows: expectedFewRows(device) } : undefined;
+    tuning = { ...tuning, ...ruled ?? await measureFewRows(device, former) };
+    forceTuning(device, tuning);
+  }
   // Launches of the first step are cut by what the probe says, which is less than larger products reach.
   device.budget.learn(2 * PROBE.M * PROBE.N * PROBE.K, tuning.ms[tuning.operands] ?? 0);
   return tuning;
@@ -338,6 +372,7 @@ async function ruled(device: Device, adapter: string): Promise<MatmulTuning> {
     reductionMs: {},
     normLoads: expectedNormLoads(device.info),
     normMs: {},
+    fewRows: expectedFewRows(device),
   };
 }
 
@@ -364,11 +399,19 @@ export function usable(tuning: MatmulTuning, device: Device): boolean {
   const { ms, tilesMs, texelsMs, arithmeticMs, reductionMs, normMs } = tuning;
   return Object.hasOwn(KERNELS, operands) && typeof normLoads === "number" && normLoads >= 0 &&
     isTimes(ms) && [tilesMs, texelsMs, arithmeticMs, reductionMs, normMs].every(isTimes) &&
-    isTime(ms[operands]) &&
+    isTime(ms[operands]) && isFewRows(tuning.fewRows) &&
     (arithmetic === "f32" || (arithmetic === "f16" && device.info.f16)) &&
     (texels === "sampled" || (texels === "storage" && device.info.storageTexels)) &&
     (["small", "large", ...operands === "tiled" ? ["huge"] : []].includes(tiles)) &&
     (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
+}
+
+/** Whether something is nothing, or rows for each kind of blocks. */
+function isFewRows(v: unknown): boolean {
+  if (v === undefined) return true;
+  if (typeof v !== "object" || v === null) return false;
+  const rows = v as Readonly<Record<string, unknown>>;
+  return ["simple", "super"].every((kind) => [2, 8, 32, 64, 96].includes(rows[kind] as number));
 }
 
 /** Whether something is a time in milliseconds. */
@@ -503,6 +546,114 @@ async function measureTexels(
   ], (ms) => `${least(tilesMs(ms), TILES_MARGIN)} ${least(accessMs(ms), TILES_MARGIN)}`);
   const texelsMs = accessMs(ms);
   return { tilesMs: tilesMs(ms), texels: least(texelsMs, TILES_MARGIN), texelsMs };
+}
+
+/** A weight of a kind, as kernels are told of it: Q8_0 and Q6_K. */
+const FEW_PROBES: Readonly<
+  Record<BlockKind, Readonly<Record<"TYPE" | "BLOCK_BYTES" | "BLOCK_UNITS", number>>>
+> = {
+  simple: { TYPE: 0, BLOCK_BYTES: 34, BLOCK_UNITS: 1 },
+  super: { TYPE: 9, BLOCK_BYTES: 210, BLOCK_UNITS: 8 },
+};
+/** Rows and columns of that weight. */
+const FEW_PROBE = 1024;
+
+type FewWay = "few8" | "pass8" | "few32" | "pass32";
+
+/**
+ * Rows up to which a quantised weight is expanded on the way. Both ways round differently (the pass to f16), so what is expected, 8, stands
+ * unless the other way takes two thirds of its time.
+ *
+ * @param device Where to measure; it has a tuning.
+ * @param former What was measured before: it stands likewise.
+ * @returns What the tuning gains.
+ */
+export async function measureFewRows(
+  device: Device,
+  former?: MatmulTuning,
+): Promise<Required<Pick<MatmulTuning, "fewRows" | "fewRowsMs">>> {
+  const before = former && usable(former, device) ? former.fewRows : undefined;
+  const measure = async (kind: BlockKind): Promise<{ rows: number; ms: Partial<Record<FewWay, number>> }> => {
+    const expected = before?.[kind] ?? FEW_ROWS;
+    const chosen = (
+      { few8 = 0, pass8 = 0, few32 = 0, pass32 = 0 }: Partial<Record<FewWay, number>>,
+    ): number => {
+      const at8 = expected >= FEW_ROWS ? pass8 >= MARGIN * few8 : few8 < MARGIN * pass8;
+      const at32 = expected >= 32 ? pass32 >= MARGIN * few32 : few32 < MARGIN * pass32;
+      return !at8 ? LEAST_FEW : at32 ? 32 : FEW_ROWS;
+    };
+    const ways = ([8, 32] as const).flatMap((M) =>
+      [true, false].map((few) => fewProduct(device, kind, M, few))
+    );
+    const ms = await race<FewWay>(device, ways, (ms) => String(chosen(ms)));
+    return { rows: chosen(ms), ms };
+  };
+  const simple = await measure("simple");
+  const blocks = await measure("super");
+  return {
+    fewRows: { simple: simple.rows, super: blocks.rows },
+    fewRowsMs: { simple: simple.ms, super: blocks.ms },
+  };
+}
+
+/** A product of M rows by a quantised weight, expanded on the way or by a pass before it. */
+function fewProduct(device: Device, kind: BlockKind, M: 8 | 32, few: boolean): Candidate<FewWay> {
+  const [N, K] = [FEW_PROBE, FEW_PROBE];
+  const constants = { ...FEW_PROBES[kind], ALIGN: 2 };
+  const rowBytes = K / 32 / constants.BLOCK_UNITS * constants.BLOCK_BYTES;
+  const reading = operandsOf(device) === "texels" ? "texels" : "buffers";
+  const RN = reading === "texels" ? 4 : 2;
+  const kernel = chooseMatmul(device, { M, N, K, xType: "f32", wType: "f16" });
+  const plain = product("pass", kernel, { shape: { M, N, K } });
+  return {
+    name: `${few ? "few" : "pass"}${M}`,
+    prepare(r) {
+      const w = r.upload([N, rowBytes / 4], new Float32Array(N * rowBytes / 4));
+      if (!few) {
+        const expanded = r.tensor([N, K], "f16");
+        const multiply = plain.prepare(r);
+        const groups = N * K / 32 / 64;
+        return () => {
+          r.dispatch({
+            shader: "expand@SPAN=1",
+            types: {},
+            constants: { WG: 64, ...constants, Y_TYPE: 1 },
+            params: [...[0, N, K / 8, K / 8], ...[rowBytes, 0, 0, groups], ...[0, 0, 0, K / 8, 0, 0, 1]],
+            buffers: [w, undefined, undefined, undefined, undefined, undefined, expanded],
+            groups: [groups],
+          });
+          multiply();
+        };
+      }
+      const x = r.upload([M, K], new Float32Array(M * K));
+      const y = r.tensor([M, N], "f32");
+      const across = N / (reading === "texels" ? 16 * RN : RN);
+      return () => {
+        using _texels = r.scope();
+        const operands = [x, w].map((t) =>
+          reading === "texels" ? r.texels({ tensor: t, offset: 0, size: t.byteLength }) : t
+        );
+        r.dispatch({
+          shader: `${reading === "texels" ? "matmul_quants_texels" : "matmul_quants"}@RM=8,RN=${RN},SPAN=1`,
+          types: { rElem: "f32", yElem: "f32" },
+          constants: { ...constants, ...reading === "texels" && { WX: 16 } },
+          // In the order of Shape in shaders/parts/linear_shape.wgsl.
+          params: [
+            ...[0, M, 0, N],
+            ...[N, K / 8, rowBytes, M],
+            ...[M, 0, 0, 0],
+            ...[M, 0, 0],
+            ...[0, 0, 0],
+            ...[0, 0, f32(1), across * M / 8],
+            ...[0, 0, 1, 0, 0, 0],
+          ],
+          buffers: [...operands, undefined, undefined, undefined, y, undefined, undefined],
+          groups: [across * M / 8],
+          flops: 2 * M * N * K,
+        });
+      };
+    },
+  };
 }
 
 /** Loads as they are stored: powers of two, the expected ones where the measured are not twice or half of them. */

@@ -41,6 +41,9 @@ export interface MatmulKernel {
   readonly operands: Operands;
 }
 
+/** Quantised types by what expanding them on the way costs: of 32 values or bytes, or of 256 values with scales of their own. */
+export type BlockKind = "simple" | "super";
+
 /** What was measured on an adapter: plain data, for the caller to store as JSON. */
 export interface MatmulTuning {
   /** Which adapter: vendor, architecture, description. */
@@ -72,4 +75,11 @@ export interface MatmulTuning {
   readonly normLoads: number;
   /** Milliseconds that it was found from: the pass, the convolution after it, and the one that norms as it loads. */
   readonly normMs: Readonly<Partial<Record<"pass" | "plain" | "loading", number>>>;
+  /**
+   * Rows up to which products expand a quantised weight on the way; with more rows one pass expands it first. Absent in tunings of
+   * earlier versions: 8.
+   */
+  readonly fewRows?: Readonly<Record<"simple" | "super", number>>;
+  /** Milliseconds of the same products in both ways, where they were measured: `few8`, `pass8`, `few32`, `pass32`. */
+  readonly fewRowsMs?: Readonly<Partial<Record<"simple" | "super", Readonly<Record<string, number>>>>>;
 }

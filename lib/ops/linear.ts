@@ -8,7 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
-import { chooseMatmul, operandsOf, workgroupConstants } from "../gpu/tune.ts";
+import { chooseMatmul, fewRowsOf, operandsOf, workgroupConstants } from "../gpu/tune.ts";
 import {
   type Dtype,
   DTYPE_BYTES,
@@ -23,6 +23,7 @@ import {
   blockConstants,
   eighthsOf,
   expand,
+  kindOf,
   type LowRank,
   type QuantisedMatrix,
   rawBytes,
@@ -141,7 +142,7 @@ export function linear(r: Recorder, x: Tensor | Rows, w: LinearWeights, o: Linea
   const M = from.B * from.S;
   const product: Product = { input, to, add, M, N, K, S: from.S, bias, options: o };
   if (!weight.blocks) many(r, product, weight);
-  else if (M <= FEW_ROWS && input.C === K && changesFit(product, weight)) few(r, product, weight);
+  else if (isFew(r, product, weight)) few(r, product, weight);
   else many(r, product, weight);
   return to.tensor;
 }
@@ -162,10 +163,16 @@ interface Product {
   readonly options: LinearOptions;
 }
 
-/** Rows up to which a quantised weight is expanded on the way; above, once for the whole product. */
-const FEW_ROWS = 8;
+/** Whether a product by a quantised weight expands it on the way; else all of it is expanded first. */
+function isFew(r: Recorder, product: Product, weight: QuantisedMatrix): boolean {
+  const { input, to, add, M, K } = product;
+  if (M > fewRowsOf(r.device, kindOf(weight.blocks.type)) || input.C !== K) return false;
+  const { maxBindingBytes } = r.device.info;
+  return (M <= 8 || [input, to, add].every((t) => !t || fits(t, maxBindingBytes))) &&
+    changesFit(product, weight);
+}
 
-/** Rows and columns of a workgroup, or of an invocation that reads textures: the least that hold M rows. */
+/** Rows and columns of a workgroup, or of an invocation that reads textures: the least that hold M rows, or eight at a time. */
 const FEW_KERNELS: Readonly<Record<"buffers" | "texels", readonly { RM: number; RN: number }[]>> = {
   buffers: [{ RM: 1, RN: 4 }, { RM: 2, RN: 4 }, { RM: 4, RN: 4 }, { RM: 8, RN: 2 }],
   texels: [{ RM: 1, RN: 4 }, { RM: 2, RN: 4 }, { RM: 4, RN: 4 }, { RM: 8, RN: 4 }],
@@ -178,7 +185,7 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
   const { input, to, add, M, N } = p;
   const { rowBytes, at, type, scales } = weight.blocks;
   const texels = operandsOf(r.device) === "texels";
-  const { RM, RN } = FEW_KERNELS[texels ? "texels" : "buffers"].find(({ RM }) => RM >= M)!;
+  const { RM, RN } = FEW_KERNELS[texels ? "texels" : "buffers"].find(({ RM }) => RM >= Math.min(8, M))!;
   const SPAN = texels ? spanUnits(type, RM) : 1;
   const limit = r.device.info.maxBindingBytes;
   const raw = rawBytes(weight);
@@ -188,6 +195,7 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
   using _texels = r.scope();
   const x = texels ? r.texels(X!) : X!;
   const changes = weight.blocks.changes ?? [];
+  const atOnce = r.device.budget.rowsAtOnce(M, 2 * M * Math.min(N, step) * p.K, RM);
   for (let from = 0; from < N; from += step) {
     using _part = r.scope();
     const partEnd = Math.min(N, from + step);
@@ -196,29 +204,31 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
     for (const { n: n0, end: nEnd, change } of runs(changes, from, partEnd)) {
       using _change = r.scope();
       const low = change && lowRank(r, p, change, eighthsOf(weight.blocks).whole * 8);
-      const groups = fold(Math.ceil((nEnd - n0) / (texels ? FEW_WX * RN : RN)));
-      launch(r, p, {
-        shader: `${texels ? "matmul_quants_texels" : "matmul_quants"}@RM=${RM},RN=${RN},SPAN=${SPAN}`,
-        constants: {
-          ...blockConstants(weight.blocks),
-          SCALED: !scales ? 0 : scales.columns === 1 ? 2 : 1,
-          CHANGED: low ? 1 : 0,
-          ...texels && { WX: FEW_WX },
-        },
-        rows: [0, M],
-        columns: [n0, nEnd],
-        stride8: rowBytes,
-        wBase8: (W.offset - at) >>> 0,
-        quantised: {
-          params: [...scaleParams(weight.blocks), change?.count ?? 0, change?.first ?? 0],
-          operands: [scales?.factors, low],
-        },
-        groups,
-        X: X!,
-        operands: [x, operand],
-        Y: Y!,
-        R,
-      });
+      const across = Math.ceil((nEnd - n0) / (texels ? FEW_WX * RN : RN));
+      for (const [m0, mEnd] of cut(0, M, atOnce)) {
+        launch(r, p, {
+          shader: `${texels ? "matmul_quants_texels" : "matmul_quants"}@RM=${RM},RN=${RN},SPAN=${SPAN}`,
+          constants: {
+            ...blockConstants(weight.blocks),
+            SCALED: !scales ? 0 : scales.columns === 1 ? 2 : 1,
+            CHANGED: low ? 1 : 0,
+            ...texels && { WX: FEW_WX },
+          },
+          rows: [m0, mEnd],
+          columns: [n0, nEnd],
+          stride8: rowBytes,
+          wBase8: (W.offset - at) >>> 0,
+          quantised: {
+            params: [...scaleParams(weight.blocks), change?.count ?? 0, change?.first ?? 0],
+            operands: [scales?.factors, low],
+          },
+          groups: fold(across * Math.ceil((mEnd - m0) / RM)),
+          X: X!,
+          operands: [x, operand],
+          Y: Y!,
+          R,
+        });
+      }
     }
   }
 }

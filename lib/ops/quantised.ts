@@ -7,6 +7,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
+import type { BlockKind } from "../gpu/tuning.ts";
 import { type Dtype, DTYPE_BYTES, PLAIN_CODES, type PlainType, type Tensor } from "../tensor.ts";
 import { bindBytes, fold } from "./window.ts";
 
@@ -138,6 +139,11 @@ export function spanUnits(type: QuantisedName, rows: number): number {
 }
 
 const SPANS: Readonly<Partial<Record<QuantisedName, number>>> = { Q3_K: 4, Q4_K: 2, Q5_K: 2, Q6_K: 4 };
+
+/** What expanding a type on the way costs, roughly. */
+export function kindOf(type: QuantisedName): BlockKind {
+  return QUANTISED[type].values === 256 ? "super" : "simple";
+}
 
 /** Bytes of `K` values of a type. @throws {LssgenError} `bad_tensor` for a part of a block. */
 export function blockBytes(type: QuantisedName, K: number): number {
