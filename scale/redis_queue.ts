@@ -501,6 +501,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     return next && await this.stopOne(next.queue, next.id) || stopped;
   }
 
+  /** Drops or stops that job alone. */
   private async stopOne(queue: string, id: string): Promise<boolean> {
     const job = await Job.fromId(this.queue(queue), id);
     if (!job || job.finishedOn) return false;
