@@ -14,6 +14,7 @@ export {
   readJob,
   type StoredImage,
   type StoredJob,
+  type StoredPart,
   type StoredResult,
 } from "./job.ts";
 export { FileHashes, type HeldModel, modelAt, modelsIn } from "./models.ts";
@@ -28,4 +29,4 @@ export type { Terminal } from "../lib/cli/terminal.ts";
 export { S3Store } from "./s3.ts";
 export { runWorker, worker, type WorkerOptions } from "./worker.ts";
 export type { Claim, Drawn, Engine, JobQueue, Outcome, QueuedPicture, Watch } from "../lib/server/queue.ts";
-export type { FairTag, Offer, Priority, QueueHead } from "../lib/server/policy.ts";
+export type { FairTag, Offer, Priority, QueueHead, SplitStages } from "../lib/server/policy.ts";

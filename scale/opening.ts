@@ -37,10 +37,14 @@ export async function openQueue(
   });
 }
 
-function withPassword(address: string): string {
-  const password = environmentVariable(PASSWORD);
-  if (!password || !/^rediss?:\/\/[^@]+$/i.test(address)) return address;
-  return address.replace("//", () => `//:${encodeURIComponent(password)}@`);
+/** The address with the password of the environment, unless it has one. */
+export function withPassword(
+  address: string,
+  password: string | undefined = environmentVariable(PASSWORD),
+): string {
+  const [, start, user = "", rest] = /^(rediss?:\/\/)(?:([^@:/]*)@)?([^@]+)$/i.exec(address) ?? [];
+  if (!password || start === undefined) return address;
+  return `${start}${user}:${encodeURIComponent(password)}@${rest}`;
 }
 
 /** Hashes of files, kept in the user's cache. */

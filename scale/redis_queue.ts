@@ -96,6 +96,8 @@ export interface RedisQueueOptions {
   };
   /** Milliseconds that a machine may be silent before its job is given to another. Default 30 s. */
   readonly leaseMs?: number;
+  /** Milliseconds that Redis may take to answer before a request is refused. Default 15 s. */
+  readonly answerMs?: number;
   /** Milliseconds that a request waits while no machine that could draw it is there. Default 60 s. */
   readonly patienceMs?: number;
   /** Milliseconds until the next try of a job that failed so many times. Default the policy's. */
@@ -198,7 +200,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     for (const connection of [this.redis, this.listening]) {
       connection.on("error", (error: Error) => {
         if (this.trouble !== error.message && !this.ended) {
-          this.options.note?.(`${this.where}: ${error.message}`);
+          this.options.note?.(`${this.where}: ${readableTrouble(error.message)}`);
         }
         this.trouble = error.message;
       });
@@ -300,8 +302,8 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     const [knownWhole, knownFirst] = results(await known.exec());
     if (knownWhole === 1 || knownFirst === 1) return knownWhole !== 1;
     const [low, side] = [sizeClass(first.pixels), sizeClass(whole.pixels)];
-    const machines = (await this.recentMachines()).filter(({ models }) =>
-      models.some(({ hash }) => hash === whole.model)
+    const machines = (await this.recentMachines()).filter(({ format, models }) =>
+      format === JOB_FORMAT && models.some(({ hash }) => hash === whole.model)
     );
     const able = (side: number): number => machines.filter(({ maxPixels }) => side ** 2 <= maxPixels).length;
     const names = await this.names();
@@ -499,6 +501,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     return next && await this.stopOne(next.queue, next.id) || stopped;
   }
 
+  /** Drops or stops that job alone. */
   private async stopOne(queue: string, id: string): Promise<boolean> {
     const job = await Job.fromId(this.queue(queue), id);
     if (!job || job.finishedOn) return false;
@@ -518,15 +521,18 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     return setInterval(async () => {
       const workers = await this.recentMachines().catch(() => undefined);
       if (!workers) return;
-      const able = workers.some(({ models, maxPixels }) =>
-        models.some(({ hash }) => hash === stored.model) && sizeClass(stored.pixels) ** 2 <= maxPixels
+      const updated = workers.filter(({ format }) => format === JOB_FORMAT);
+      const holds = ({ models }: WorkerState): boolean => models.some(({ hash }) => hash === stored.model);
+      const able = updated.some((worker) =>
+        holds(worker) && sizeClass(stored.pixels) ** 2 <= worker.maxPixels
       );
       alone = able ? 0 : alone + every;
       if (alone < patience) return;
       const name = this.options.model?.name ?? "the model";
       const held = workers.flatMap(({ models }) => models);
       const same = held.find((model) => model.name === name && model.hash !== stored.model);
-      const small = held.some(({ hash }) => hash === stored.model);
+      const small = updated.some(holds);
+      const old = workers.find(holds);
       tell(
         new LssgenError(
           "unavailable",
@@ -535,6 +541,10 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
               ? `none of those that hold it draws up to ${
                 sizeClass(stored.pixels)
               }² pixels; start one with a larger --max-size`
+              : old
+              ? `those that hold it are of another version of this program (${
+                old.version.slice(0, 20)
+              }), whose jobs are others; update them`
               : same
               ? `those that are there hold another version of it (${
                 same.hash.slice(0, 12)
@@ -846,7 +856,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
           fail(new LssgenError("unsupported", `${left} machines left it for others: ${outcome.release}`));
         } else {
           await job.updateData({ ...job.data, left });
-          end = () => job.moveToDelayed(Date.now() + 1000, token);
+          end = () => job.moveToDelayed(Date.now() + (this.options.retryDelayMs ?? retryDelayMs)(1), token);
         }
       } else if (stop.signal.aborted) {
         // Cancelled, or its machine was told to end at once; the latter puts it back.
@@ -1088,7 +1098,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
               this.trouble && `: ${readableTrouble(this.trouble)}`
             }`,
           ),
-        ), ANSWER_MS);
+        ), this.options.answerMs ?? ANSWER_MS);
     });
     try {
       return await Promise.race([asked, late]);
@@ -1252,11 +1262,23 @@ function results(answers: [Error | null, unknown][] | null): unknown[] {
   });
 }
 
+/** What a user of Redis needs to be a queue's. */
+const ACL_RULES = `~${PREFIX}:* &${PREFIX}:* +@all -@dangerous +info`;
+
 /** What Redis says, in words that say what to do. */
 function readableTrouble(message: string): string {
   if (/^(.* )?OOM /.test(message)) return "its memory is full (maxmemory); give it more, or drain the queue";
   if (/NOAUTH|WRONGPASS|invalid password/i.test(message)) {
     return "it wants a password: redis://:PASSWORD@HOST";
+  }
+  if (/NOPERM/.test(message)) {
+    return `its user may not do what a queue needs (${message.slice(0, 80)}); ACL SETUSER NAME ${ACL_RULES}`;
+  }
+  if (/self-signed certificate|unable to (get|verify)|UnknownIssuer/i.test(message)) {
+    return `${message.slice(0, 100)}; name the file of its authority: DENO_CERT=CA.pem`;
+  }
+  if (/ECONNRESET|EPIPE/.test(message)) {
+    return `it hangs up (${message.slice(0, 60)}); one that wants TLS is rediss://`;
   }
   if (/MISCONF/.test(message)) return "it cannot write to its disk";
   if (/READONLY/.test(message)) return "it is a replica, which takes no jobs";

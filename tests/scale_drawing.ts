@@ -52,7 +52,9 @@ scope.onmessage = async ({ data }) => {
     }
     if (resume && !resume.data.every((v) => v === seed)) throw new LssgenError("bad_file", "other latents");
     const rgb = new Uint8Array(width * height * 3).map((_, i) => (seed + i) % 256);
-    const parameters = { ...data.request, steps: 4 } as unknown as Record<string, unknown>;
+    const { image, mask, ...asked } = data.request;
+    const seen = [image, mask].map((one) => one && "data" in one ? one.data[0] : undefined);
+    const parameters = { ...asked, steps: 4, ...image && { seen } } as unknown as Record<string, unknown>;
     scope.postMessage({
       kind: "drawn",
       drawn: { images: [{ width, height, rgb, seed, parameters }], warnings: [] },

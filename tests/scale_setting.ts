@@ -2,6 +2,8 @@
 
 import type { QueuedPicture } from "../lib/server/queue.ts";
 import { Drawing } from "../scale/drawing.ts";
+import type { EngineChoice } from "../lib/parameters/engine_choice.ts";
+import type { HeldModel } from "../scale/models.ts";
 import { queueName, RedisQueue, type RedisQueueOptions } from "../scale/redis_queue.ts";
 import { FolderStore } from "../scale/store.ts";
 import { runWorker } from "../scale/worker.ts";
@@ -44,18 +46,21 @@ export class Stage implements AsyncDisposable {
     );
   }
 
-  /** A machine. Returns what ends it. */
+  /** A machine, with `engine` one that draws. Returns what ends it. */
   async machine(
     options: Partial<RedisQueueOptions> = {},
-    models: readonly { readonly name: string; readonly hash: string }[] = [MODEL],
+    models: readonly HeldModel[] = [MODEL],
     side = 2048,
+    engine: EngineChoice | undefined = undefined,
   ): Promise<() => Promise<void>> {
     const queue = await this.queue({ ...options, model: undefined });
-    const drawing = new Drawing(() => {}, new URL("./scale_drawing.ts", import.meta.url));
+    const thread = engine ? undefined : new URL("./scale_drawing.ts", import.meta.url);
+    const drawing = new Drawing(() => {}, thread);
     const ending = new AbortController();
     const running = runWorker(queue, {
       models,
       maxPixels: side * side,
+      engine,
       drawing,
       drainMs: 200,
       ending: ending.signal,

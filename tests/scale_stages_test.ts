@@ -92,6 +92,9 @@ Deno.test("cancelling reaches the stage that runs, whoever cancels, and a pictur
     return { stop, at, end };
   };
   const gone = async (): Promise<boolean> => (await listJobs(queue, "running", 10)).length === 0;
+  // Whoever comes to the last stage when it runs already hears of its next step only.
+  const lastRuns = async (): Promise<boolean> =>
+    (await listJobs(queue, "running", 10)).some((job) => job.queue === HIGH);
   // The first stages, by the client.
   const first = follow(queue, "wait 60000");
   await until("it runs", () => first.at.includes(1));
@@ -100,7 +103,7 @@ Deno.test("cancelling reaches the stage that runs, whoever cancels, and a pictur
   assertEquals(await jobsOf(queue, HIGH), []);
   // The last one, by the client; he is the second of two.
   const [one, two] = [follow(queue, "later 60000"), follow(other, "later 60000")];
-  await until("it runs", () => one.at.includes(2) && two.at.includes(2));
+  await until("it runs", lastRuns);
   one.stop.abort();
   await assertRejects(() => one.end, LssgenError);
   assertEquals(await gone(), false);
@@ -108,7 +111,7 @@ Deno.test("cancelling reaches the stage that runs, whoever cancels, and a pictur
   await until("it is stopped", gone);
   // The last one, by an operator who knows the name of the first.
   const third = follow(queue, "later 60001");
-  await until("it runs", () => third.at.includes(2));
+  await until("it runs", lastRuns);
   const ofFirst = await Promise.all((await jobsOf(queue, LOW)).map(({ id }) => other.cancel(id)));
   assert(ofFirst.includes(true));
   await assertRejects(() => third.end, LssgenError, "was cancelled in the queue");
