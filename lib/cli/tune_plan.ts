@@ -22,7 +22,7 @@ import {
 import { PRESET_NAMES } from "../pipelines/presets.ts";
 import type { GenerateRequest, Pipeline } from "../pipelines/types.ts";
 import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
-import type { Plan } from "../scaling/types.ts";
+import type { MethodName, Plan } from "../scaling/types.ts";
 import { VERSION } from "../version.ts";
 import { fileSource } from "./files.ts";
 import { openPipeline, quietly, startProgress } from "./generate.ts";
@@ -184,9 +184,9 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
   const most = picture.steps ?? info.defaults.steps;
   const reference = {
     ...picture,
-    method: "direct",
+    method: (options.text.referenceMethod ?? "direct") as MethodName,
     steps: options.number.referenceSteps ?? REFERENCE_TIMES * most,
-  } as const;
+  };
   const plan = planPicture(own, reference);
   if (plan.stages.some(({ steps }) => steps.some(({ next }) => next.noise))) {
     throw new LssgenError(
@@ -203,7 +203,7 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     model: info.name,
     pipeline: info.pipeline,
     ...drawn,
-    reference: reference.steps,
+    reference: `${reference.method} ${reference.steps}`,
     dtype: engine.dtype,
     version: VERSION,
   }));
@@ -223,9 +223,16 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     quiet.note(
       `${info.name}, ${width}×${height}: ${trials.length} trials of ${prompts.length} prompts, ${missing.length} to measure; ` +
         `stopped with Ctrl-C, the same command goes on\n` +
-        `Quality is SSIM and PSNR to a direct picture of ${reference.steps} steps with the same seed. Methods that begin on a ` +
-        `smaller grid draw another picture of the prompt and score low for that alone: compare them with each other\n`,
+        `Quality is SSIM and PSNR to a ${reference.method} picture of ${reference.steps} steps with the same seed. Methods that ` +
+        `begin on another grid draw another picture of the prompt and score low for that alone: compare them with each other\n`,
     );
+    const base = info.defaults.baseResolution;
+    if (reference.method === "direct" && Math.min(width, height) > base) {
+      quiet.note(
+        `Warning: ${width}×${height} is beyond the ${base} pixels that the model was trained for: its direct pictures, the reference ` +
+          `too, may be worse than those of stages. --reference-method lssgen compares with those\n`,
+      );
+    }
     const progress = startProgress(options, terminal);
     try {
       const first = { ...reference, prompt: prompts[0] };
@@ -269,7 +276,7 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
   await store();
   const done = points();
   const title =
-    `${info.name}, ${width}×${height}, ${prompts.length} prompts, reference ${reference.steps} steps`;
+    `${info.name}, ${width}×${height}, ${prompts.length} prompts, reference ${reference.method} ${reference.steps} steps`;
   await writeWhole(plot, new TextEncoder().encode(paretoPlot(done, title)));
   const presets = presetsFrom(done, budget);
   if (options.flag.json) {
