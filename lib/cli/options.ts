@@ -495,7 +495,15 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       min: 1,
       max: 1000,
       fallback: "twice the steps",
-      help: "steps of the direct picture that others are compared with",
+      help: "steps of the picture that others are compared with",
+      commands: ["tune-plan"],
+    },
+    {
+      name: "reference-method",
+      type: "choice",
+      choices: METHODS,
+      fallback: "direct",
+      help: "its method: lssgen at sizes where the model's direct pictures are bad",
       commands: ["tune-plan"],
     },
     {

@@ -22,7 +22,7 @@ import {
 import { PRESET_NAMES } from "../pipelines/presets.ts";
 import type { GenerateRequest, Pipeline } from "../pipelines/types.ts";
 import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
-import type { Plan } from "../scaling/types.ts";
+import type { MethodName, Plan } from "../scaling/types.ts";
 import { VERSION } from "../version.ts";
 import { fileSource } from "./files.ts";
 import { openPipeline, quietly, startProgress } from "./generate.ts";
@@ -69,6 +69,8 @@ interface Results {
   readonly of: Readonly<Record<string, unknown>>;
   /** By prompt, by trial. */
   readonly measured: Record<string, Record<string, Measured>>;
+  /** By prompt: seconds of the first trial, once more behind the last one. They tell whether the machine was as busy all the time. */
+  readonly again: Record<string, number>;
 }
 
 /** "3x", "3×", "3" → 3. */
@@ -100,7 +102,7 @@ async function promptsOf(options: Parsed, prompt: string, classes: boolean): Pro
 
 /** Measurements of an earlier run that go with this one. */
 async function resumed(path: string, of: Results["of"], force: boolean): Promise<Results> {
-  const fresh: Results = { of, measured: {} };
+  const fresh: Results = { of, measured: {}, again: {} };
   const file = await fileSource(path);
   if (!file || force) return fresh;
   const refused = (what: string): LssgenError =>
@@ -130,7 +132,30 @@ async function resumed(path: string, of: Results["of"], force: boolean): Promise
       if (!ok) throw refused("holds a measurement that is none");
     }
   }
-  return { of, measured: tuned.measured! };
+  return { of, measured: tuned.measured!, again: numbersOf(tuned.again) };
+}
+
+/** The numbers of an object. */
+function numbersOf(value: unknown): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(value ?? {}).filter(([, n]) => typeof n === "number" && Number.isFinite(n)),
+  );
+}
+
+/** Between the first and the second clocking of a trial: beyond this the machine did something else too. */
+const DRIFT = 1.2;
+
+/** Prompts during which the machine's speed changed, as a sentence. */
+function driftOf({ measured, again }: Results, { name }: Trial): string | undefined {
+  const ratios = Object.entries(again).flatMap(([prompt, seconds]) => {
+    const first = measured[prompt]?.[name]?.seconds;
+    return first === undefined ? [] : [seconds / first];
+  });
+  const most = Math.max(0, ...ratios.map((ratio) => Math.max(ratio, 1 / ratio)));
+  if (most <= DRIFT) return undefined;
+  return `The machine's speed changed by up to ${most.toFixed(1)}x while it measured: "${name}" took ${
+    ratios.map((ratio) => ratio.toFixed(2)).join(", ")
+  } times as long at the end of a prompt. Compare "planned" instead, or measure on a quiet machine`;
 }
 
 /** What a plan launches first: sizes and how they grow. A trial that has something new is run once before it is clocked. */
@@ -159,9 +184,9 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
   const most = picture.steps ?? info.defaults.steps;
   const reference = {
     ...picture,
-    method: "direct",
+    method: (options.text.referenceMethod ?? "direct") as MethodName,
     steps: options.number.referenceSteps ?? REFERENCE_TIMES * most,
-  } as const;
+  };
   const plan = planPicture(own, reference);
   if (plan.stages.some(({ steps }) => steps.some(({ next }) => next.noise))) {
     throw new LssgenError(
@@ -178,7 +203,7 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     model: info.name,
     pipeline: info.pipeline,
     ...drawn,
-    reference: reference.steps,
+    reference: `${reference.method} ${reference.steps}`,
     dtype: engine.dtype,
     version: VERSION,
   }));
@@ -198,9 +223,16 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     quiet.note(
       `${info.name}, ${width}×${height}: ${trials.length} trials of ${prompts.length} prompts, ${missing.length} to measure; ` +
         `stopped with Ctrl-C, the same command goes on\n` +
-        `Quality is SSIM and PSNR to a direct picture of ${reference.steps} steps with the same seed. Methods that begin on a ` +
-        `smaller grid draw another picture of the prompt and score low for that alone: compare them with each other\n`,
+        `Quality is SSIM and PSNR to a ${reference.method} picture of ${reference.steps} steps with the same seed. Methods that ` +
+        `begin on another grid draw another picture of the prompt and score low for that alone: compare them with each other\n`,
     );
+    const base = info.defaults.baseResolution;
+    if (reference.method === "direct" && Math.min(width, height) > base) {
+      quiet.note(
+        `Warning: ${width}×${height} is beyond the ${base} pixels that the model was trained for: its direct pictures, the reference ` +
+          `too, may be worse than those of stages. --reference-method lssgen compares with those\n`,
+      );
+    }
     const progress = startProgress(options, terminal);
     try {
       const first = { ...reference, prompt: prompts[0] };
@@ -230,6 +262,12 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
             }  SSIM ${measured[trial.name].ssim.toFixed(3)}\n`,
           );
         }
+        const { seconds } = await bench.clocked(
+          { ...withoutOwn(picture, trials[0].settings), prompt: text },
+          trials[0],
+        );
+        results.again[text] = seconds;
+        await store();
       }
     } finally {
       progress.end();
@@ -238,14 +276,25 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
   await store();
   const done = points();
   const title =
-    `${info.name}, ${width}×${height}, ${prompts.length} prompts, reference ${reference.steps} steps`;
+    `${info.name}, ${width}×${height}, ${prompts.length} prompts, reference ${reference.method} ${reference.steps} steps`;
   await writeWhole(plot, new TextEncoder().encode(paretoPlot(done, title)));
   const presets = presetsFrom(done, budget);
   if (options.flag.json) {
-    terminal.print(JSON.stringify({ version: VERSION, file: path, plot, presets, points: done }));
+    terminal.print(
+      JSON.stringify({
+        version: VERSION,
+        file: path,
+        plot,
+        presets,
+        points: done,
+        drift: driftOf(results, trials[0]),
+      }),
+    );
     return;
   }
   for (const line of table(done)) terminal.print(line);
+  const drift = driftOf(results, trials[0]);
+  if (drift) terminal.print(drift);
   for (const name of PRESET_NAMES) {
     const settings = presets[name];
     terminal.print(`${name.padEnd(9)} ${settings ? nameOf(settings) : "nothing was fast enough"}`);
