@@ -147,7 +147,10 @@ Deno.test("what cannot be enlarged is refused by name before anything is drawn",
       ["upscale", f.at("in.png"), "--upscale-model", f.at("net.pth")],
       /net\.pth" is a PyTorch pickle.*convert it once/,
     ],
-    [["upscale", f.at("in.png"), "--upscale-model", f.at("net.gguf")], /net\.gguf" is a GGUF file, expected the network as safetensors/],
+    [
+      ["upscale", f.at("in.png"), "--upscale-model", f.at("net.gguf")],
+      /net\.gguf" is a GGUF file, expected the network as safetensors/,
+    ],
     [
       ["upscale", f.at("in.png"), "--upscale-model", f.at("no.safetensors")],
       /no\.safetensors" \(--upscale-model\): there is no such file/,
