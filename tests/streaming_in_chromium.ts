@@ -13,8 +13,8 @@ import { openBrowser } from "./chromium.ts";
 const MODEL = fromFileUrl(new URL("../weights/lssgen-emoji", import.meta.url));
 const DENOISER = "transformer/diffusion_pytorch_model.gguf";
 const WAIT_MS = 300_000;
-/** Least that works for 128² is 63 MiB; all of it takes 92. */
-const LIMIT_MIB = 67;
+/** Least that works for 128² is 68 MiB here; all of it takes some 95. */
+const LIMIT_MIB = 72;
 
 /** Counts in the worker what is read of files of the denoiser's size, and the largest piece. */
 const COUNTING = (size: number): string => `
@@ -106,7 +106,7 @@ Deno.test({
     await page.press("#max-vram", "Tab");
     assertMatch(
       await says(page, "#model-memory", "read from the files at each use"),
-      /^about (6\d|70)\.\d MB of GPU memory for a picture of 128 × 128; \d+\.\d MB of the weights are read/,
+      /^about 7\d(\.\d)? MB of GPU memory for a picture of 128 × 128; \d+\.\d MB of the weights are read/,
     );
     const before = await reads();
     const streamed = await draw(page, join(folder, "streamed.png"));

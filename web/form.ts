@@ -232,12 +232,34 @@ function problem(): Problem | undefined {
     inRange(count, "count", true);
 }
 
+/** Settings that the form has a place for, by their names in a request. */
+const PLACES: ReadonlySet<string> = new Set([
+  "prompt",
+  "negativePrompt",
+  "width",
+  "height",
+  "steps",
+  "guidance",
+  "trueCfgScale",
+  "seed",
+  "method",
+  "minResolution",
+  "initNoise",
+  "upsampler",
+  "scheduler",
+  "schedule",
+  "strength",
+]);
+/** What a picture says although nobody asked for anything else. */
+const USUAL: Readonly<Record<string, unknown>> = { emphasis: true, rng: "philox", count: 1, trueCfgScale: 1 };
+
 /**
  * Puts settings into the form: a picture's, a link's, a preset's. What they leave out is the model's own.
  *
  * @param keepSeed Whether their seed is kept for the next picture.
+ * @returns Names of those that this form or this model has no place for.
  */
-export function restore(wanted: Readonly<Record<string, unknown>>, keepSeed = true): void {
+export function restore(wanted: Readonly<Record<string, unknown>>, keepSeed = true): string[] {
   const number = (field: HTMLInputElement, value: unknown, fallback: number): void => {
     field.value = String(typeof value === "number" && Number.isFinite(value) ? value : fallback);
   };
@@ -259,19 +281,35 @@ export function restore(wanted: Readonly<Record<string, unknown>>, keepSeed = tr
     lockSeed(keepSeed);
   }
   size.restore(wanted);
-  choose(method, String(wanted.method ?? model?.methods[0] ?? ""));
-  choose(sampler, String(wanted.scheduler ?? ""));
-  choose(schedule, String(wanted.schedule ?? ""));
-  choose(upsampler, wanted.upsampler === defaults?.upsampler ? "" : String(wanted.upsampler ?? ""));
+  const chosen: Readonly<Record<string, boolean>> = {
+    method: choose(method, String(wanted.method ?? model?.methods[0] ?? "")),
+    scheduler: choose(sampler, String(wanted.scheduler ?? "")),
+    schedule: choose(schedule, String(wanted.schedule ?? "")),
+    upsampler: choose(
+      upsampler,
+      wanted.upsampler === defaults?.upsampler ? "" : String(wanted.upsampler ?? ""),
+    ),
+    negativePrompt: model?.negative ?? true,
+    guidance: model?.guidance ?? true,
+    trueCfgScale: model?.trueCfg ?? true,
+  };
   // What is behind the fold should not surprise anybody.
   if ([negative.value, sampler.value, schedule.value].some((value) => value !== "")) {
     byId<HTMLDetailsElement>("advanced").open = true;
   }
   refresh();
+  const usual: Readonly<Record<string, unknown>> = { ...USUAL, ...defaults };
+  return Object.entries(wanted).filter(([name, value]) =>
+    value !== undefined && value !== "" && value !== usual[name] &&
+    !(PLACES.has(name) && (chosen[name] ?? true))
+  ).map(([name]) => name);
 }
 
-function choose(select: HTMLSelectElement, value: string): void {
-  if ([...select.options].some((option) => option.value === value)) select.value = value;
+/** Chooses an option; whether there is one of that value. */
+function choose(select: HTMLSelectElement, value: string): boolean {
+  const found = [...select.options].some((option) => option.value === value);
+  if (found) select.value = value;
+  return found;
 }
 
 /** Another seed, of nine digits at most: it has to be read and typed. */

@@ -59,15 +59,16 @@ export function preferredLanguage(): Language {
 /** Switches the language of all that {@linkcode t} gives from then on. Where its texts cannot be fetched, all stays as it is. */
 export async function setLanguage(wanted: string): Promise<void> {
   const found = LANGUAGES.find((known) => known === wanted) ?? "en";
+  try {
+    // Before its texts are there: the page may be loaded anew meanwhile.
+    localStorage.setItem(STORED, found);
+  } catch {
+    // Asked again at the next visit.
+  }
   const loaded = await FURTHER[found]?.().catch(() => undefined);
   if (!loaded && found !== "en") return;
   texts = loaded ?? {};
   language = found;
-  try {
-    localStorage.setItem(STORED, language);
-  } catch {
-    // Asked again at the next visit.
-  }
 }
 
 /** Puts the texts of index.html into the language. */

@@ -58,13 +58,15 @@ export async function take(file: File, begin: (file: File) => void, changed: () 
 
 /** Puts the settings into the form; gives what there is to say about them. */
 function restore({ request, loras: named, model, left }: RestoredSettings): string[] {
-  form.restore(request as Record<string, unknown>);
+  const unplaced = form.restore(request as Record<string, unknown>);
   const missing = loras.restore(named);
   return [
     t("settingsTaken"),
     ...model ? [t("settingsModel", { name: model })] : [],
     ...missing.map((name) => t("settingsLora", { name })),
-    ...left.length > 0 ? [t("settingsLeft", { names: left.join(", ") })] : [],
+    ...left.length + unplaced.length > 0
+      ? [t("settingsLeft", { names: [...left, ...unplaced].join(", ") })]
+      : [],
   ];
 }
 

@@ -59,7 +59,7 @@ export function readSettings(texts: ReadonlyMap<string, string>, file: string): 
       request: { ...request, prompt },
       loras: [...loras, ...filesOf(engine)],
       model: engine.model,
-      left: [],
+      left: Object.keys(engine).filter((name) => !RESTORED.includes(name)),
     };
   }
   const a1111 = texts.get("parameters");
@@ -71,6 +71,9 @@ export function readSettings(texts: ReadonlyMap<string, string>, file: string): 
     `"${file}" says nothing of how it was drawn: no text of LSSGen, A1111 or ComfyUI is in it. Many sites strip such texts`,
   );
 }
+
+/** What of the engine of a picture of ours is told apart: its model and its LoRAs. */
+const RESTORED = ["model", "loras", "loraModelDir"];
 
 /** LoRA files of a picture of ours, `style.safetensors:0.8`, as names. */
 function filesOf({ loras = [] }: EngineChoice): NamedLora[] {

@@ -6,7 +6,6 @@
 
 import { LssgenError } from "../errors.ts";
 import type { Recorder, Scope } from "../gpu/recorder.ts";
-import { edgesBySquare } from "../image/canny.ts";
 import type { Picture } from "../image/png.ts";
 import type { LatentUpsampler } from "../models/latent_upsampler.ts";
 import { combine, concatChannels, product } from "../ops/elementwise.ts";
@@ -222,6 +221,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
       const [latents, x0, output] = [await read(left.latents), await read(left.x0), await read(left.output)];
       let edges: Float64Array | undefined;
       if (latents.height < h) {
+        const { edgesBySquare } = await import("../image/canny.ts");
         const picture = await g.vae.decode(r, left.x0);
         const [, height, width] = picture.shape;
         edges = edgesBySquare(await r.read(picture), width, height, part!.patch * height / latents.height);
