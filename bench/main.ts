@@ -10,6 +10,7 @@ import { openDevice } from "../lib/gpu/device.ts";
 import { runInChromium } from "./chromium.ts";
 import { coldStart } from "./cold_start.ts";
 import { loading } from "./loading.ts";
+import { published } from "./published.ts";
 import { streaming } from "./streaming.ts";
 import type { Peers } from "./harness.ts";
 import { BadOption, type BenchOptions, helpText, parseOptions } from "./options.ts";
@@ -19,8 +20,8 @@ import { BENCHES, runBenches, type RunReport } from "./run.ts";
 /** Computed, so that nobody fetches it who does not ask for it. */
 const ONNX = ["npm:onnxruntime-web@1.30.0", "webgpu"].join("/");
 
-/** Those that need processes are Deno's alone. */
-const ALL = [...BENCHES, loading, streaming, coldStart];
+/** Those that need files or processes are Deno's alone; parts of published models take longer than a page's visitor waits. */
+const ALL = [...BENCHES, published, loading, streaming, coldStart];
 const NAMES = ALL.map(({ name }) => name);
 
 function options(): BenchOptions {

@@ -9,6 +9,7 @@ import type { Device } from "../lib/gpu/device.ts";
 import { Weights } from "../lib/models/weights.ts";
 import { WeightStore } from "../lib/residency/store.ts";
 import { elements } from "../lib/tensor.ts";
+import type { RowRange } from "../lib/weights/safetensors.ts";
 import type { Checkpoint } from "../lib/weights/types.ts";
 
 /** Values before they repeat: a prime, so that rows of weights differ. */
@@ -33,10 +34,10 @@ class RandomSource implements Checkpoint {
     return shape && { shape, dtype: "F16" };
   }
 
-  read(name: string): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
+  read(name: string, rows?: RowRange): Promise<{ bytes: Uint8Array<ArrayBuffer> }> {
     const shape = this.shapes.get(name)!;
     const pool = this.pool(shape);
-    const values = new Uint16Array(elements(shape));
+    const values = new Uint16Array(valuesOf(shape, rows));
     const bits = new Uint16Array(pool.buffer);
     for (let at = 0; at < values.length; at += PERIOD) {
       values.set(bits.subarray(0, Math.min(PERIOD, values.length - at)), at);
@@ -44,10 +45,10 @@ class RandomSource implements Checkpoint {
     return Promise.resolve({ bytes: new Uint8Array(values.buffer) });
   }
 
-  readF32(name: string): Promise<Float32Array<ArrayBuffer>> {
+  readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {
     const shape = this.shapes.get(name)!;
     const pool = Float32Array.from(this.pool(shape));
-    const values = new Float32Array(elements(shape));
+    const values = new Float32Array(valuesOf(shape, rows));
     for (let at = 0; at < values.length; at += PERIOD) {
       values.set(pool.subarray(0, Math.min(PERIOD, values.length - at)), at);
     }
@@ -71,10 +72,20 @@ class RandomSource implements Checkpoint {
   }
 }
 
+/** Values of some rows of a tensor; of all without a range. */
+function valuesOf(shape: readonly number[], rows: RowRange | undefined): number {
+  return rows ? rows.count * elements(shape.slice(1)) : elements(shape);
+}
+
 /** A store that has whatever is asked for. */
 class RandomStore extends WeightStore {
   constructor(private readonly random: RandomSource, device: Device) {
     super(random, device, { dtype: "f16" });
+  }
+
+  /** T5 asks for its table before it declares it. */
+  override has(name: string): boolean {
+    return name === "shared.weight" || super.has(name);
   }
 
   override declare(...[names, shape, transfers]: Parameters<WeightStore["declare"]>): void {

@@ -60,6 +60,9 @@ function multiplies(kernel: string): boolean {
 
 /** A recorder that remembers launches in place of making them. */
 class Tracer extends Recorder {
+  /** Launches are made again later, with the buffers that they had. */
+  override trim(): void {}
+
   /** By kind, in the order of their first launch. */
   readonly launches: Map<string, Launch> = new Map();
   private inside = false;
