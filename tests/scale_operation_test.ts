@@ -1,5 +1,6 @@
 /** Redis as operators run it: TLS, passwords, users with few rights. And what a job needs beside its parameters: LoRAs, pictures. */
 
+import * as x509 from "npm:@peculiar/x509@1.14.0";
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
@@ -15,31 +16,33 @@ const ROOT = new URL("../", import.meta.url).pathname;
 
 /** A certificate for localhost, and the authority that it is of. */
 async function certificates(folder: string): Promise<string[]> {
-  const openssl = async (...args: string[]): Promise<void> => {
-    const { success, stderr } = await new Deno.Command("openssl", { args, cwd: folder, stdout: "null" })
-      .output();
-    assert(success, new TextDecoder().decode(stderr));
+  const signingAlgorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+  const pair = async (): Promise<CryptoKeyPair> =>
+    await crypto.subtle.generateKey(signingAlgorithm, true, ["sign", "verify"]) as CryptoKeyPair;
+  const [authority, own] = [await pair(), await pair()];
+  const day = 24 * 60 * 60 * 1000;
+  const common = {
+    ...{ signingAlgorithm, notBefore: new Date(Date.now() - day), notAfter: new Date(Date.now() + day) },
   };
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  await openssl(
-    "req",
-    "-x509",
-    ...key,
-    "-keyout",
-    "ca.key",
-    "-out",
-    "ca.crt",
-    "-days",
-    "2",
-    "-subj",
-    "/CN=authority",
-  );
-  await openssl("req", ...key, "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=localhost");
-  await Deno.writeTextFile(`${folder}/names`, "subjectAltName=DNS:localhost,IP:127.0.0.1\n");
-  await openssl(
-    ...["x509", "-req", "-in", "own.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial"],
-    ...["-days", "2", "-out", "own.crt", "-extfile", "names"],
-  );
+  x509.cryptoProvider.set(crypto);
+  const root = await x509.X509CertificateGenerator.createSelfSigned({
+    ...{ ...common, serialNumber: "01", name: "CN=authority", keys: authority },
+    extensions: [new x509.BasicConstraintsExtension(true, 1, true)],
+  });
+  const certificate = await x509.X509CertificateGenerator.create({
+    ...{ ...common, serialNumber: "02", subject: "CN=localhost", issuer: root.subject },
+    publicKey: own.publicKey,
+    signingKey: authority.privateKey,
+    extensions: [
+      new x509.SubjectAlternativeNameExtension([
+        ...[{ type: "dns", value: "localhost" }, { type: "ip", value: "127.0.0.1" }] as const,
+      ]),
+    ],
+  });
+  const key = await crypto.subtle.exportKey("pkcs8", own.privateKey);
+  await Deno.writeTextFile(`${folder}/ca.crt`, root.toString("pem"));
+  await Deno.writeTextFile(`${folder}/own.crt`, certificate.toString("pem"));
+  await Deno.writeTextFile(`${folder}/own.key`, x509.PemConverter.encode(key, "PRIVATE KEY"));
   return [
     ...["--tls-cert-file", `${folder}/own.crt`, "--tls-key-file", `${folder}/own.key`],
     ...["--tls-ca-cert-file", `${folder}/ca.crt`, "--tls-auth-clients", "no"],
