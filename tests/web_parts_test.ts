@@ -203,7 +203,7 @@ Deno.test("every kind of error has a title, and one that passes offers another t
   assert(lost.retry && lost.hints.includes("Gone."));
   assert(!explain("no_adapter", "No GPU adapter found: apt-get", false).hints.join(" ").includes("apt-get"));
   assertStringIncludes(explain("no_adapter", "None", false).hints.join(" "), "Chrome");
-  assertStringIncludes(explain("out_of_memory", "Full", true).hints.join(" "), "smaller model");
+  assertStringIncludes(explain("out_of_memory", "Full", true).hints.join(" "), "limit of GPU memory");
   assert(explain("bad_file", "x", false).retry && !explain("bad_file", "x", true).retry);
 });
 

@@ -56,13 +56,17 @@ export function offer(offered: ModelSummary): void {
   model = offered;
   const { defaults } = offered;
   size.offer(defaults);
-  const own = (value: string): readonly [string, string] => ["", t("ownDefault", { value })];
   options(method, offered.methods.map((name) => [name, methodName(name)]), offered.methods[0]);
   options(sampler, [["", t("ownSampler")], ...offered.samplers.map((name) => [name, name] as const)], "");
   options(schedule, [["", t("ownSampler")], ...offered.schedules.map((name) => [name, name] as const)], "");
   options(
     upsampler,
-    [own(defaults.upsampler), ...offered.upsamplers.map((name) => [name, name] as const)],
+    [
+      ["", defaults.upsampler],
+      ...offered.upsamplers.filter((name) => name !== defaults.upsampler).map((name) =>
+        [name, name] as const
+      ),
+    ],
     "",
   );
   if (first) {
