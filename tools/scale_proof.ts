@@ -209,7 +209,7 @@ if (import.meta.main) {
       redis,
       store,
     ) => ["cli.ts", "worker", "--queue", redis, "--store", store, "--lease", "5", "--quiet"],
-    killEveryMs: 15_000,
+    killEveryMs: 4_000,
     kills: 8,
     clients: 16,
     expected: (seed, file) => Promise.resolve(file === files[seed]),
