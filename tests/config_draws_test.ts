@@ -39,6 +39,12 @@ Deno.test("a component of model_index.json that is no pair, or of a class that a
     ["flux_dev", "text_encoder_2", ["transformers", "UMT5EncoderModel"]],
     ["dit", "transformer", ["diffusers", "PixArtTransformer2DModel"]],
     ["dit", "vae", 5],
+    // Encoders that the pipeline cannot do without: SD3 pooled without a projection, SD1.5 said " makes 0 channels".
+    ["sd3", "text_encoder", null],
+    ["sd3", "text_encoder_2", [null, null]],
+    ["sd3", "text_encoder_2", undefined],
+    ["sd15", "text_encoder", null],
+    ["sd15", "text_encoder", undefined],
   ];
   for (const [model, key, value] of cases) {
     const folder = await changed(model, "model_index.json", { [key]: value });
@@ -50,6 +56,20 @@ Deno.test("a component of model_index.json that is no pair, or of a class that a
       await changed("sd3", "model_index.json", { text_encoder_3: pair }),
     );
     assertEquals(prompts, 2);
+  }
+});
+
+Deno.test("a bound that another key of the config sets is refused with that key's name too", async () => {
+  const cases: [string, string, string, unknown][] = [
+    ["sdxl", "unet/config.json", "block_out_channels", [8, 16]],
+    ["sdxl", "text_encoder_2/config.json", "vocab_size", 607],
+  ];
+  for (const [model, file, key, value] of cases) {
+    const error = await assertRejects(
+      async () => await readModelInfo(await changed(model, file, { [key]: value })),
+      LssgenError,
+    );
+    assertStringIncludes(error.message, key, `${model}/${file}: ${key} = ${JSON.stringify(value)}`);
   }
 });
 

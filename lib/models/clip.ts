@@ -47,7 +47,15 @@ export function clipTextConfig(config: ConfigReader, className: string): ClipTex
   const act = c.oneOf("hidden_act", ["quick_gelu", "gelu", "gelu_new", "gelu_pytorch_tanh"], "quick_gelu");
   const vocab_size = c.whole("vocab_size", 1, MOST.rows, 49408);
   const hidden_size = c.whole("hidden_size", 1, MOST.width, 512);
+  // 2 stands in configs of the first generation, whatever the vocabulary.
+  const lastToken = Math.max(2, vocab_size - 1);
   const num_attention_heads = c.whole("num_attention_heads", 1, MOST.heads, 8);
+  const eos_token_id = c.whole("eos_token_id", 1, MOST.rows, Math.min(49407, lastToken));
+  c.require(
+    eos_token_id <= lastToken,
+    "eos_token_id",
+    `a whole number from 1 to ${lastToken}, below vocab_size`,
+  );
   c.require(
     hidden_size % num_attention_heads === 0,
     "num_attention_heads",
@@ -62,12 +70,7 @@ export function clipTextConfig(config: ConfigReader, className: string): ClipTex
     max_position_embeddings: c.whole("max_position_embeddings", 1, MOST.positions, 77),
     hidden_act: act === "quick_gelu" || act === "gelu" ? act : "gelu_tanh",
     layer_norm_eps: c.range("layer_norm_eps", 1e-12, 0.1, 1e-5),
-    eos_token_id: c.whole(
-      "eos_token_id",
-      1,
-      Math.max(2, vocab_size - 1),
-      Math.min(49407, Math.max(2, vocab_size - 1)),
-    ),
+    eos_token_id,
     projection_dim: className === "CLIPTextModelWithProjection"
       ? c.whole("projection_dim", 1, MOST.width, 512)
       : undefined,

@@ -91,9 +91,9 @@ export function unetConfig(c: ConfigReader): UnetConfig {
       );
     });
   for (const [key, value] of Object.entries(ONLY)) c.expect(key, value);
-  const layers = c.wholeOfEach("layers_per_block", L, 1, MOST.layers, 2);
-  const cross = c.wholeOfEach("cross_attention_dim", L, 1, MOST.width, 1280);
-  const heads = c.wholeOfEach("attention_head_dim", L, 1, MOST.heads, 8);
+  const layers = c.wholeOfEach("layers_per_block", "block_out_channels", L, 1, MOST.layers, 2);
+  const cross = c.wholeOfEach("cross_attention_dim", "block_out_channels", L, 1, MOST.width, 1280);
+  const heads = c.wholeOfEach("attention_head_dim", "block_out_channels", L, 1, MOST.heads, 8);
   const groups = c.whole("norm_num_groups", 1, MOST.heads, 32);
   const levels = `block_out_channels, ${widths.join(", ")}`;
   c.require(widths.every((width) => width % groups === 0), "norm_num_groups", `a divisor of ${levels}`);

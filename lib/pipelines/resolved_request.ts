@@ -363,7 +363,10 @@ export function readPrompts(info: ModelInfo, p: GenerateRequest): ReadRequest {
   if (off && info.embeddedGuidance) {
     throw new LssgenError(
       "bad_option",
-      `${negative} has no effect on ${info.pipeline} unless trueCfgScale (--cfg-scale) is above 1, for example 4`,
+      `${negative} has no effect on ${info.pipeline} unless trueCfgScale (--cfg-scale) is above 1, for example 4: the network ` +
+        `takes the guidance scale as an input (${
+          info.pipeline.startsWith("Flux") ? "guidance_embeds" : "time_cond_proj_dim"
+        })`,
     );
   }
   const loras: LoraTag[] = [];

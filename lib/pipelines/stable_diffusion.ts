@@ -6,6 +6,7 @@
  * @module
  */
 
+import { LssgenError } from "../errors.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig } from "../models/clip.ts";
 import { Unet, type UnetConfig, unetConfig } from "../models/unet.ts";
@@ -136,6 +137,12 @@ async function checkText(folder: FolderSource, index: ModelIndex, config: UnetCo
   for (const name of textEncoders(index)) {
     const kind = index.components.get(name)!;
     encoders.push({ name, config: clipTextConfig(await readConfig(folder, `${name}/config.json`), kind) });
+  }
+  if (encoders.length === 0) {
+    throw new LssgenError(
+      "bad_file",
+      `"${index.config.name}": text_encoder is missing or null, ${index.pipeline} needs one to read prompts with`,
+    );
   }
   await checkWidth(
     folder,

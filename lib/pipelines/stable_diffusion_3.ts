@@ -221,6 +221,12 @@ class Sd3Network implements Network {
 async function checkProjections(folder: FolderSource, { components, config }: ModelIndex): Promise<void> {
   const [plain, projecting] = ["CLIPTextModel", "CLIPTextModelWithProjection"];
   for (const name of ["text_encoder", "text_encoder_2"]) {
+    if (!components.has(name)) {
+      throw new LssgenError(
+        "bad_file",
+        `"${config.name}": ${name} is missing or null, StableDiffusion3Pipeline is drawn with both of its CLIP text encoders`,
+      );
+    }
     const { architectures } = (await readConfig(folder, `${name}/config.json`)).json;
     if (components.get(name) !== plain || !Array.isArray(architectures) || architectures[0] !== projecting) {
       continue;

@@ -114,13 +114,20 @@ export class ConfigReader {
     );
   }
 
-  /** A whole number from `min` to `max` for each of `count`: a list, or one number for all. */
-  wholeOfEach(key: string, count: number, min: number, max: number, fallback: number): readonly number[] {
+  /** A whole number from `min` to `max` for each item of the list under `each`, of which there are `count`: a list, or one number for all. */
+  wholeOfEach(
+    key: string,
+    each: string,
+    count: number,
+    min: number,
+    max: number,
+    fallback: number,
+  ): readonly number[] {
     const is = wholes(min, max);
     const value = this.get<number | readonly number[]>(
       key,
       fallback,
-      `a whole number from ${min} to ${max}, or a list of ${count}`,
+      `a whole number from ${min} to ${max}, or a list of ${count}, one for each of ${each}`,
       (v): v is number | readonly number[] =>
         is(v) || (Array.isArray(v) && v.length === count && v.every(is)),
     );
