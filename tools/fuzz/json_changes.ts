@@ -195,7 +195,8 @@ function put(value: unknown, path: Path, depth: number, make: (old: unknown) => 
   if (depth === path.length) return make(value);
   if (typeof value !== "object" || value === null) return value;
   const key = path[depth] as string;
-  if (!Object.hasOwn(value, key)) return value;
+  // Not only own: where an object had a key "length", a list may stand by now.
+  if (!Object.prototype.propertyIsEnumerable.call(value, key)) return value;
   const copy = Array.isArray(value) ? [...value] : { ...value };
   const inner = put((value as Record<string, unknown>)[key], path, depth + 1, make);
   Object.defineProperty(copy, key, { value: inner, enumerable: true, configurable: true, writable: true });
