@@ -14,6 +14,7 @@ import type { JobEvents, JobResult } from "./jobs.ts";
 import { checkFields, done, type FieldTable } from "./known_fields.ts";
 import { nameOf } from "./models.ts";
 import type { NamedJob, NamedJobs, Submission } from "./named_jobs.ts";
+import { ALIVE, eventAnswer, eventText, json } from "./responses.ts";
 import type { Call, Routes } from "./routes.ts";
 import { type Schema, whole } from "./shapes.ts";
 
@@ -195,14 +196,7 @@ async function submit(parts: JobRouteParts, call: Call): Promise<Response> {
       answer: (result, files) => parts.answer(asked, result, files),
       release: () => held[Symbol.dispose](),
     });
-    return new Response(JSON.stringify(job.view()), {
-      status: 202,
-      headers: {
-        "content-type": "application/json; charset=utf-8",
-        "cache-control": "no-store",
-        location: `${PATH}/${job.id}`,
-      },
-    });
+    return json(202, job.view(), { location: `${PATH}/${job.id}` });
   } catch (error) {
     held[Symbol.dispose]();
     throw error;
@@ -224,16 +218,10 @@ function events(job: NamedJob, request: Request): Response {
       const { value, done } = await all.next();
       if (done) return controller.close();
       controller.enqueue(
-        encoder.encode(
-          value
-            ? `id: ${value.id}\nevent: ${value.name}\ndata: ${JSON.stringify(value.data)}\n\n`
-            : ": waiting\n\n",
-        ),
+        encoder.encode(value ? `id: ${value.id}\n${eventText(value.name, value.data)}` : ALIVE),
       );
     },
     cancel: () => left.abort(),
   }, { highWaterMark: 0 });
-  return new Response(body, {
-    headers: { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store" },
-  });
+  return eventAnswer(body);
 }
