@@ -319,7 +319,7 @@ export class ImageServer {
         file: async (asked, image) => base64(await options.pictureFile(image, asked.engine.info)),
         preview: async (preview) => base64(await previewPng(preview)),
         answer: (asked, result, files) => asked.answer(result, files, this.texts(asked, result)),
-        failure: (error) => error instanceof ApiError ? error : this.asApiError(error),
+        failure: (error) => this.asApiError(error),
       }),
       "/v1/images/generations": { POST: this.drawing("generations", "Pictures from a text.") },
       "/v1/images/edits": { POST: this.drawing("edits", "Pictures from a picture.") },
@@ -567,7 +567,7 @@ export class ImageServer {
             await writing;
             if (interrupted) throw new ApiError(503, "interrupted", "The request was interrupted");
           } catch (error) {
-            const known = error instanceof ApiError ? error : this.asApiError(error);
+            const known = this.asApiError(error);
             send(eventText("error", { type: "error", ...errorAnswer(known) as object }));
           } finally {
             clearInterval(alive);
@@ -664,7 +664,7 @@ export class ImageServer {
   }
 
   private refusal(request: Request, path: string, error: unknown): Response {
-    const known = error instanceof ApiError ? error : this.asApiError(error);
+    const known = this.asApiError(error);
     const openai = path.startsWith("/v1/");
     // A1111 and FastAPI call it 422, OpenAI 400.
     const status = openai && known.status === 422 ? 400 : known.status;
@@ -681,6 +681,7 @@ export class ImageServer {
   }
 
   private asApiError(error: unknown): ApiError {
+    if (error instanceof ApiError) return error;
     // Nobody reads it: the client has left.
     if (error instanceof AbortedError) return new ApiError(499, "aborted", "The client left");
     if (error instanceof LssgenError) {
