@@ -11,7 +11,8 @@ import { type Asked, type KindName, KINDS } from "./asked.ts";
 import type { HeldBody } from "./bodies.ts";
 import { Fields } from "./fields.ts";
 import type { JobEvents, JobResult } from "./jobs.ts";
-import { checkFields, done, type FieldTable } from "./known_fields.ts";
+import { bodySchema, checkFields, done, type FieldTable } from "./known_fields.ts";
+import { LIMITS } from "./limits.ts";
 import { nameOf } from "./models.ts";
 import type { NamedJob, NamedJobs, Submission } from "./named_jobs.ts";
 import { ALIVE, eventAnswer, eventText, json } from "./responses.ts";
@@ -38,10 +39,13 @@ export interface JobRouteParts extends Pick<Submission, "preview" | "failure"> {
   answer(asked: Asked, result: JobResult, files: readonly string[]): unknown;
 }
 
-const PREVIEWS = done(
-  whole(0, 16),
-  "Previews of each picture, at any price; 0, the default: those that cost next to nothing, where the model has them.",
-);
+/** Fields beside the body. */
+const OWN: FieldTable = {
+  previews: done(
+    whole(0, 16),
+    "Previews of each picture, at any price; 0, the default: those that cost next to nothing, where the model has them.",
+  ),
+};
 
 /** What a job is submitted with. */
 const JOB_FIELDS: FieldTable = {
@@ -51,25 +55,21 @@ const JOB_FIELDS: FieldTable = {
       done({ is: "object" }, `A body of POST ${path}.`),
     ]),
   ),
-  previews: PREVIEWS,
+  ...OWN,
 };
+
+const OWN_SCHEMA = bodySchema(OWN, LIMITS);
 
 /** The same, with the fields of each kind. */
 const JOB_SCHEMA: Schema = {
-  type: "object",
+  ...OWN_SCHEMA,
   properties: {
     ...Object.fromEntries(
       Object.keys(KINDS).map((name) => [name, { $ref: `#/components/schemas/${name}` }]),
     ),
-    previews: {
-      type: ["integer", "null"],
-      minimum: 0,
-      maximum: 16,
-      description: (PREVIEWS as { says: string }).says,
-    },
+    ...OWN_SCHEMA.properties as object,
   },
   oneOf: Object.keys(KINDS).map((name) => ({ required: [name] })),
-  additionalProperties: false,
 };
 
 const UNKNOWN = { 404: "This token has no such job, or no more." };
