@@ -13,6 +13,7 @@ import { MOST_REPEATS, TILE_MARGIN, TILE_SIDES } from "../pipelines/upscaling.ts
 import { MAX_SEED } from "../random.ts";
 import { WRITABLE_TYPES } from "../weights/quantise.ts";
 import { ALL_METHODS, METHODS as REGISTERED } from "../scaling/methods/registry.ts";
+import { PRIORITIES, SPLIT_STAGES } from "../server/policy.ts";
 import { SAMPLER_NAMES, SCHEDULE_NAMES, scheduleNamed } from "../schedulers/registry.ts";
 import { samplerNamed } from "../schedulers/samplers.ts";
 import { type MethodName, UPSAMPLERS } from "../scaling/types.ts";
@@ -965,7 +966,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
     {
       name: "priority",
       type: "choice",
-      choices: ["high", "normal", "low"],
+      choices: PRIORITIES,
       fallback: "normal",
       help: "share that requests of this server have of the workers: four times, or a quarter",
       commands: ["serve"],
@@ -973,7 +974,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
     {
       name: "split-stages",
       type: "choice",
-      choices: ["never", "auto", "always"],
+      choices: SPLIT_STAGES,
       fallback: "auto: where pictures wait for the large workers and small ones have less to do",
       help:
         "whether a small worker draws the first stages of a large picture, and a large worker the last one",

@@ -261,6 +261,8 @@ async function shelfDrawing(
   const entries = async (): Promise<readonly ShelfEntry[]> => {
     const found: ShelfEntry[] = [own];
     for (const { name, path, bytes, version } of await modelsInFolder(folder)) {
+      // The first one is read already, and with options that are its own.
+      if (name === own.name) continue;
       const key = `${path} ${version}`;
       // What is no model is said once.
       const entry = seen.get(key) ??
@@ -271,7 +273,7 @@ async function shelfDrawing(
         });
       seen.set(key, entry);
       const one = await entry;
-      if (one && one.name !== own.name) found.push(one);
+      if (one) found.push(one);
     }
     return found;
   };

@@ -11,9 +11,11 @@ import { type Asked, type KindName, KINDS } from "./asked.ts";
 import type { HeldBody } from "./bodies.ts";
 import { Fields } from "./fields.ts";
 import type { JobEvents, JobResult } from "./jobs.ts";
-import { checkFields, done, type FieldTable } from "./known_fields.ts";
+import { bodySchema, checkFields, done, type FieldTable } from "./known_fields.ts";
+import { LIMITS } from "./limits.ts";
 import { nameOf } from "./models.ts";
 import type { NamedJob, NamedJobs, Submission } from "./named_jobs.ts";
+import { ALIVE, eventAnswer, eventText, json } from "./responses.ts";
 import type { Call, Routes } from "./routes.ts";
 import { type Schema, whole } from "./shapes.ts";
 
@@ -37,10 +39,13 @@ export interface JobRouteParts extends Pick<Submission, "preview" | "failure"> {
   answer(asked: Asked, result: JobResult, files: readonly string[]): unknown;
 }
 
-const PREVIEWS = done(
-  whole(0, 16),
-  "Previews of each picture, at any price; 0, the default: those that cost next to nothing, where the model has them.",
-);
+/** Fields beside the body. */
+const OWN: FieldTable = {
+  previews: done(
+    whole(0, 16),
+    "Previews of each picture, at any price; 0, the default: those that cost next to nothing, where the model has them.",
+  ),
+};
 
 /** What a job is submitted with. */
 const JOB_FIELDS: FieldTable = {
@@ -50,25 +55,21 @@ const JOB_FIELDS: FieldTable = {
       done({ is: "object" }, `A body of POST ${path}.`),
     ]),
   ),
-  previews: PREVIEWS,
+  ...OWN,
 };
+
+const OWN_SCHEMA = bodySchema(OWN, LIMITS);
 
 /** The same, with the fields of each kind. */
 const JOB_SCHEMA: Schema = {
-  type: "object",
+  ...OWN_SCHEMA,
   properties: {
     ...Object.fromEntries(
       Object.keys(KINDS).map((name) => [name, { $ref: `#/components/schemas/${name}` }]),
     ),
-    previews: {
-      type: ["integer", "null"],
-      minimum: 0,
-      maximum: 16,
-      description: (PREVIEWS as { says: string }).says,
-    },
+    ...OWN_SCHEMA.properties as object,
   },
   oneOf: Object.keys(KINDS).map((name) => ({ required: [name] })),
-  additionalProperties: false,
 };
 
 const UNKNOWN = { 404: "This token has no such job, or no more." };
@@ -195,14 +196,7 @@ async function submit(parts: JobRouteParts, call: Call): Promise<Response> {
       answer: (result, files) => parts.answer(asked, result, files),
       release: () => held[Symbol.dispose](),
     });
-    return new Response(JSON.stringify(job.view()), {
-      status: 202,
-      headers: {
-        "content-type": "application/json; charset=utf-8",
-        "cache-control": "no-store",
-        location: `${PATH}/${job.id}`,
-      },
-    });
+    return json(202, job.view(), { location: `${PATH}/${job.id}` });
   } catch (error) {
     held[Symbol.dispose]();
     throw error;
@@ -224,16 +218,10 @@ function events(job: NamedJob, request: Request): Response {
       const { value, done } = await all.next();
       if (done) return controller.close();
       controller.enqueue(
-        encoder.encode(
-          value
-            ? `id: ${value.id}\nevent: ${value.name}\ndata: ${JSON.stringify(value.data)}\n\n`
-            : ": waiting\n\n",
-        ),
+        encoder.encode(value ? `id: ${value.id}\n${eventText(value.name, value.data)}` : ALIVE),
       );
     },
     cancel: () => left.abort(),
   }, { highWaterMark: 0 });
-  return new Response(body, {
-    headers: { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store" },
-  });
+  return eventAnswer(body);
 }

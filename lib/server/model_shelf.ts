@@ -7,7 +7,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { GenerateOptions, GenerateRequest, GenerateResult, ModelInfo } from "../pipelines/types.ts";
-import { familyOf, type Models, nameOf, type ServedModel, withoutEnding } from "./models.ts";
+import { familyOf, listed, type Models, nameOf, type ServedModel } from "./models.ts";
 import { type Offer, stayMs } from "./policy.ts";
 import type { Engine } from "./queue.ts";
 
@@ -86,9 +86,7 @@ export class ModelShelf implements Models, AsyncDisposable {
 
   /** See {@linkcode Models}. Names may lack their ending; nothing but listed names is a name. */
   async find(name: string): Promise<Engine | undefined> {
-    const entries = await this.options.entries();
-    const entry = entries.find((one) => one.name === name) ??
-      entries.find((one) => withoutEnding(one.name) === name);
+    const entry = listed(await this.options.entries(), name);
     if (!entry) return undefined;
     return entry.name === nameOf(this.first.info)
       ? this.first

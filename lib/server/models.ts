@@ -83,8 +83,22 @@ export class OneModel implements Models {
   }
 }
 
+/** The one of this name, which may lack its ending; one that has just this name comes first. */
+export function listed<Named extends { readonly name: string }>(
+  models: readonly Named[],
+  name: string,
+): Named | undefined {
+  return models.find((one) => one.name === name) ?? models.find((one) => withoutEnding(one.name) === name);
+}
+
 /** Names that an error lists at most. */
 const LISTED = 20;
+
+/** The names that there are, for an error. */
+export function shownNames(models: readonly ServedModel[]): string {
+  const more = models.length > LISTED ? ` and ${models.length - LISTED} more` : "";
+  return models.slice(0, LISTED).map(({ name }) => `"${name}"`).join(", ") + more;
+}
 
 /**
  * The model that a field names; without a name undefined.
@@ -95,19 +109,16 @@ export async function modelNamed(
   models: Models,
   name: unknown,
   field: string,
-  status = 422,
 ): Promise<Engine | undefined> {
   if (blank(name)) return undefined;
   const found = typeof name === "string" ? await models.find(name) : undefined;
   if (found) return found;
-  const names = (await models.list()).map((model) => `"${model.name}"`);
-  const more = names.length > LISTED ? ` and ${names.length - LISTED} more` : "";
   throw new ApiError(
-    status,
+    422,
     "model_not_found",
     `"${field}": there is no model ${JSON.stringify(String(name).slice(0, 100))} here, only ${
-      names.slice(0, LISTED).join(", ")
-    }${more}`,
+      shownNames(await models.list())
+    }`,
     field,
   );
 }

@@ -9,6 +9,7 @@ import { AbortedError } from "../errors.ts";
 import type { GeneratedImage } from "../pipelines/types.ts";
 import { ApiError } from "./api_error.ts";
 import type { JobEvents, JobResult, JobState } from "./jobs.ts";
+import { ALIVE_EVERY_MS } from "./responses.ts";
 
 /** Where a job is. */
 export type JobStatus = "waiting" | "running" | "done" | "failed" | "cancelled";
@@ -262,9 +263,6 @@ export class NamedJob {
     if (at >= 0) this.events.splice(at, 1);
   }
 }
-
-/** Milliseconds between signs of life to a client that waits for events. */
-const ALIVE_EVERY_MS = 10_000;
 
 /** See the module. */
 export class NamedJobs {

@@ -19,7 +19,7 @@ import {
   shapeIn,
 } from "./known_fields.ts";
 import { type Limits, sized } from "./limits.ts";
-import { type ServedModel, withoutEnding } from "./models.ts";
+import { listed, type ServedModel, shownNames } from "./models.ts";
 import { OWN_FIELDS, ownSettings } from "./own_fields.ts";
 import { FLAG, number, text, whole } from "./shapes.ts";
 
@@ -254,14 +254,12 @@ export function modelListAnswer(models: readonly ServedModel[]): unknown {
  * @throws {ApiError} 404 for one that is not there.
  */
 export function modelAnswer(models: readonly ServedModel[], name: string): unknown {
-  const found = models.find((model) => model.name === name || withoutEnding(model.name) === name);
+  const found = listed(models, name);
   if (found) return modelOf(found);
   throw new ApiError(
     404,
     "model_not_found",
-    `There is no model "${name.slice(0, 100)}" here, only ${
-      models.slice(0, 20).map((model) => `"${model.name}"`).join(", ")
-    }`,
+    `There is no model "${name.slice(0, 100)}" here, only ${shownNames(models)}`,
     "model",
   );
 }

@@ -32,6 +32,7 @@ import {
   pictureEvent,
 } from "./openai.ts";
 import { pageModel, pagePlan, PLAN_FIELDS } from "./page_api.ts";
+import { ALIVE, ALIVE_EVERY_MS, eventAnswer, eventText, json } from "./responses.ts";
 import { type Call, type Operation, type Route, routeOf, type Routes } from "./routes.ts";
 import { checkSettings, modelsAnswer, progressAnswer } from "./sdapi.ts";
 import {
@@ -114,8 +115,6 @@ const ALWAYS: Readonly<Record<string, string>> = {
 
 /** A picture in base64 may be longer than other bodies, which hold a few words. */
 const SMALL_BODY_BYTES = 2 ** 20;
-/** Milliseconds between signs of life to a client that waits for events. */
-const ALIVE_EVERY_MS = 10_000;
 
 /** See the module. */
 export class ImageServer {
@@ -320,7 +319,7 @@ export class ImageServer {
         file: async (asked, image) => base64(await options.pictureFile(image, asked.engine.info)),
         preview: async (preview) => base64(await previewPng(preview)),
         answer: (asked, result, files) => asked.answer(result, files, this.texts(asked, result)),
-        failure: (error) => error instanceof ApiError ? error : this.asApiError(error),
+        failure: (error) => this.asApiError(error),
       }),
       "/v1/images/generations": { POST: this.drawing("generations", "Pictures from a text.") },
       "/v1/images/edits": { POST: this.drawing("edits", "Pictures from a picture.") },
@@ -538,8 +537,7 @@ export class ImageServer {
     let writing: Promise<void> = Promise.resolve();
     const encoder = new TextEncoder();
     let send: (text: string) => void = () => {};
-    const event = (data: { readonly type: string }): void =>
-      send(`event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`);
+    const event = (data: { readonly type: string }): void => send(eventText(data.type, data));
     const sizeOf = (i: number): { width: number; height: number } => {
       const { width, height } = engine.plan(requests[i]);
       return { width, height };
@@ -557,7 +555,7 @@ export class ImageServer {
         );
       },
     }, this.asker(call));
-    const alive = setInterval(() => send(": waiting\n\n"), ALIVE_EVERY_MS);
+    const alive = setInterval(() => send(ALIVE), ALIVE_EVERY_MS);
     const body = new ReadableStream<Uint8Array>({
       start: (controller) => {
         send = (text) => {
@@ -569,10 +567,8 @@ export class ImageServer {
             await writing;
             if (interrupted) throw new ApiError(503, "interrupted", "The request was interrupted");
           } catch (error) {
-            const known = error instanceof ApiError ? error : this.asApiError(error);
-            send(
-              `event: error\ndata: ${JSON.stringify({ type: "error", ...errorAnswer(known) as object })}\n\n`,
-            );
+            const known = this.asApiError(error);
+            send(eventText("error", { type: "error", ...errorAnswer(known) as object }));
           } finally {
             clearInterval(alive);
             request.signal.removeEventListener("abort", leave);
@@ -583,9 +579,7 @@ export class ImageServer {
       },
       cancel: leave,
     });
-    return new Response(body, {
-      headers: { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store" },
-    });
+    return eventAnswer(body);
   }
 
   /** What cannot be planned is refused now rather than when its turn comes. */
@@ -629,10 +623,9 @@ export class ImageServer {
   }
 
   private async page(request: Request, path: string): Promise<Response> {
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return json(404, reason("not_found", `There is no ${path.slice(0, 100)} here`));
-    }
-    return await this.options.page?.(path, request) ??
+    const reads = request.method === "GET" || request.method === "HEAD";
+    const file = reads ? await this.options.page?.(path, request) : undefined;
+    return file ??
       json(404, reason("not_found", `There is no ${path.slice(0, 100)} here`));
   }
 
@@ -671,7 +664,7 @@ export class ImageServer {
   }
 
   private refusal(request: Request, path: string, error: unknown): Response {
-    const known = error instanceof ApiError ? error : this.asApiError(error);
+    const known = this.asApiError(error);
     const openai = path.startsWith("/v1/");
     // A1111 and FastAPI call it 422, OpenAI 400.
     const status = openai && known.status === 422 ? 400 : known.status;
@@ -688,6 +681,7 @@ export class ImageServer {
   }
 
   private asApiError(error: unknown): ApiError {
+    if (error instanceof ApiError) return error;
     // Nobody reads it: the client has left.
     if (error instanceof AbortedError) return new ApiError(499, "aborted", "The client left");
     if (error instanceof LssgenError) {
@@ -719,17 +713,6 @@ async function previewPng({ width, height, rgb }: RgbPicture): Promise<Uint8Arra
 /** Errors as A1111 words them, with the field added. */
 function reason(error: string, detail: string, field?: string): unknown {
   return { error, detail, ...field && { field } };
-}
-
-function json(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Response {
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: {
-      "content-type": "application/json; charset=utf-8",
-      "cache-control": "no-store",
-      ...headers,
-    },
-  });
 }
 
 /** Base64, in pieces: a call has a bounded number of arguments. */
