@@ -7,6 +7,7 @@
 
 import { createHash } from "node:crypto";
 import { basename, join, relative } from "@std/path";
+import { entriesOf } from "../lib/cli/model_folder.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { VERSION } from "../lib/version.ts";
 import { sha256 } from "./job.ts";
@@ -38,17 +39,8 @@ export async function embeddedModel(): Promise<HeldModel> {
  * @throws {LssgenError} `bad_option` where there is no such folder, or no model in it.
  */
 export async function modelsIn(folder: string, hashes: FileHashes): Promise<HeldModel[]> {
-  const names: string[] = [];
-  try {
-    for await (const { name } of Deno.readDir(folder)) if (!name.startsWith(".")) names.push(name);
-  } catch (cause) {
-    throw new LssgenError("bad_option", `--models is "${folder}", which is no folder that can be read`, {
-      cause,
-    });
-  }
   const found: HeldModel[] = [];
-  for (const name of names.sort()) {
-    const path = join(folder, name);
+  for (const { name, path } of await entriesOf(folder)) {
     const isFile = (await Deno.stat(path)).isFile;
     if (isFile ? WEIGHTS.test(name) : (await partsOf(path)).some((part) => WEIGHTS.test(part))) {
       found.push(await modelAt(path, hashes));

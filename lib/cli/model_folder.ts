@@ -24,11 +24,11 @@ const WEIGHTS = /\.(safetensors|sft|gguf)$/i;
 const MAX_DEPTH = 4;
 
 /**
- * The models of a folder, by name.
+ * What `--models` holds, models or not, in the order of names.
  *
  * @throws {LssgenError} `bad_option` where there is no such folder.
  */
-export async function modelsInFolder(folder: string): Promise<FoundModel[]> {
+export async function entriesOf(folder: string): Promise<{ readonly name: string; readonly path: string }[]> {
   const names: string[] = [];
   try {
     for await (const { name } of Deno.readDir(folder)) if (!name.startsWith(".")) names.push(name);
@@ -37,9 +37,17 @@ export async function modelsInFolder(folder: string): Promise<FoundModel[]> {
       cause,
     });
   }
+  return names.sort().map((name) => ({ name, path: join(folder, name) }));
+}
+
+/**
+ * The models of a folder, by name.
+ *
+ * @throws {LssgenError} `bad_option` where there is no such folder.
+ */
+export async function modelsInFolder(folder: string): Promise<FoundModel[]> {
   const found: FoundModel[] = [];
-  for (const name of names.sort()) {
-    const path = join(folder, name);
+  for (const { name, path } of await entriesOf(folder)) {
     const files = await weightsOf(path);
     if (files.length === 0) continue;
     found.push({
@@ -65,8 +73,13 @@ async function weightsOf(path: string, depth = 0): Promise<Deno.FileInfo[]> {
   if (info?.isFile) return WEIGHTS.test(path) ? [info] : [];
   if (!info?.isDirectory || depth > MAX_DEPTH) return [];
   const found: Deno.FileInfo[] = [];
-  for await (const { name } of Deno.readDir(path)) {
-    if (!name.startsWith(".")) found.push(...await weightsOf(join(path, name), depth + 1));
+  try {
+    for await (const { name } of Deno.readDir(path)) {
+      if (!name.startsWith(".")) found.push(...await weightsOf(join(path, name), depth + 1));
+    }
+  } catch (error) {
+    // One folder that may not be read (lost+found) takes no other from the list.
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
   }
   return found;
 }

@@ -193,7 +193,10 @@ export function editRequests(
   if (more.length > 0) {
     throw new ApiError(400, "unsupported", '"image" holds several pictures, one is taken', "image");
   }
-  const [mask] = sent("mask");
+  const [mask, ...moreMasks] = sent("mask");
+  if (moreMasks.length > 0) {
+    throw new ApiError(400, "unsupported", '"mask" holds several pictures, one is taken', "mask");
+  }
   const start = {
     image: sentPicture(image, "image", limits),
     mask: mask === undefined ? undefined : transparentMask(sentPicture(mask, "mask", limits)),

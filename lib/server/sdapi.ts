@@ -140,7 +140,8 @@ export function checkSettings(value: unknown, ofRequest = true): string[] {
   if (blank(value)) return [];
   const within = ofRequest ? "override_settings." : "";
   if (typeof value !== "object" || Array.isArray(value)) {
-    throw new ApiError(422, "bad_field", '"override_settings" is no object', "override_settings");
+    const field = ofRequest ? "override_settings" : "options";
+    throw new ApiError(422, "bad_field", `"${field}" is no object`, field);
   }
   const table = ofRequest ? { ...SETTINGS, ...REQUEST_SETTINGS } : SETTINGS;
   return checkFields(table, { body: value as Record<string, unknown> }, "this server", within);
