@@ -6,6 +6,11 @@
 
 import { LssgenError } from "./errors.ts";
 
+/** Whether a value is an object: no list, and not nothing. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /** What a reader takes; declared beside it. */
 export interface JsonBounds {
   /** Most characters of the text. */

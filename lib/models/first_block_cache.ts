@@ -85,7 +85,7 @@ export class FirstBlockCache implements Disposable {
     first: () => void,
     others: () => void,
   ): void {
-    using scope = r.scope();
+    using _scope = r.scope();
     const part = partOf(tokens);
     const before = copied(r, part);
     first();
@@ -108,7 +108,6 @@ export class FirstBlockCache implements Disposable {
       others();
     }
     apply(1);
-    scope.free(before);
   }
 
   /** Records the decision. */

@@ -5,6 +5,7 @@
  */
 
 import { LssgenError, shortJson } from "../errors.ts";
+import { isRecord } from "../json.ts";
 import type { GenerateOptions, GenerateRequest, PipelineOptions } from "./types.ts";
 
 /** What an option takes, as a sentence goes on after "expected". */
@@ -25,11 +26,11 @@ const IS: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   "true or false": (v) => typeof v === "boolean",
   "a function": (v) => typeof v === "function",
   "a list": Array.isArray,
-  "an object": isObject,
+  "an object": isRecord,
   "a folder": isFolder,
   "an AbortSignal": (v) => v instanceof AbortSignal,
   "a picture": (v) => {
-    const { data, decode } = (isObject(v) ? v : {}) as Record<string, unknown>;
+    const { data, decode } = isRecord(v) ? v : {};
     return ArrayBuffer.isView(data) || typeof decode === "function"; // pixels, or a file
   },
 };
@@ -167,19 +168,15 @@ async function checkWeightType(options: PipelineOptions): Promise<void> {
 
 /** Whether something can be asked for files by their paths. */
 export function isFolder(value: unknown): boolean {
-  const { name, open, text } = (isObject(value) ? value : {}) as Record<string, unknown>;
+  const { name, open, text } = isRecord(value) ? value : {};
   return typeof name === "string" && typeof open === "function" && typeof text === "function";
 }
 
-function isObject(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function check(what: string, given: unknown, kinds: Readonly<Record<string, Kind>>): void {
-  if (!isObject(given)) {
+  if (!isRecord(given)) {
     throw new LssgenError("bad_option", `${what} is ${shown(given)}, expected an object`);
   }
-  for (const [name, value] of Object.entries(given as object)) {
+  for (const [name, value] of Object.entries(given)) {
     if (value === undefined) continue;
     if (!Object.hasOwn(kinds, name)) {
       throw new LssgenError(

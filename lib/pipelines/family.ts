@@ -17,7 +17,7 @@ import { MOST_STEPS } from "../schedulers/config.ts";
 import { ENTRIES } from "../schedulers/entry.ts";
 import type { Step } from "../schedulers/types.ts";
 import type { Dtype, Tensor } from "../tensor.ts";
-import type { FolderSource } from "../weights/bytes.ts";
+import type { ByteSource, FolderSource } from "../weights/bytes.ts";
 import { type Checkpoint, kindsOf, openCheckpoint } from "../weights/checkpoint.ts";
 import { loadTokenizer, type TokenizerFolder } from "../text/load_tokenizer.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
@@ -27,6 +27,7 @@ import type { Retyping } from "../weights/retyped.ts";
 import { readPresets } from "./presets.ts";
 import { type Residency, streamingOf } from "./residency.ts";
 import type { GenerateRequest, ModelInfo, PipelineOptions, Progress } from "./types.ts";
+import type { UpscalerFile } from "./upscaling.ts";
 
 /** What is asked of the text encoders. */
 export interface PromptRequest {
@@ -148,7 +149,7 @@ export interface LoadContext {
 
 /** Checkpoints and tokenizers that a rehearsal looks at and loading needs again, opened once. */
 export class Opened {
-  private readonly folders = new WeakMap<FolderSource, Map<string, Promise<unknown>>>();
+  private readonly known = new WeakMap<FolderSource | ByteSource, Map<string, Promise<unknown>>>();
 
   /**
    * A component's checkpoint.
@@ -169,6 +170,14 @@ export class Opened {
   tokenizer(folder: FolderSource, subfolder: string): Promise<Tokenizer> {
     const open = (): Promise<Tokenizer> => loadTokenizer(tokenizerFiles(folder), subfolder);
     return once(this.of(folder), `tokenizer ${subfolder}`, open);
+  }
+
+  /** The header of a network that enlarges pictures. */
+  upscaler(file: ByteSource): Promise<UpscalerFile> {
+    // The code of ESRGAN networks comes when one is asked for.
+    const open = async (): Promise<UpscalerFile> =>
+      await (await import("./upscaling.ts")).openUpscalerFile(file);
+    return once(this.of(file), "upscaler", open);
   }
 
   /**
@@ -220,9 +229,9 @@ export class Opened {
     }
   }
 
-  private of(folder: FolderSource): Map<string, Promise<unknown>> {
-    let known = this.folders.get(folder);
-    if (!known) this.folders.set(folder, known = new Map());
+  private of(source: FolderSource | ByteSource): Map<string, Promise<unknown>> {
+    let known = this.known.get(source);
+    if (!known) this.known.set(source, known = new Map());
     return known;
   }
 }

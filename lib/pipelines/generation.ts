@@ -28,8 +28,7 @@ export function generation(
       for (const follower of followers) follower.take(event);
     },
   }).catch((error) => {
-    // As the platform's own functions have it: who stops a run gets his own reason back.
-    throw error instanceof AbortedError && signal?.aborted ? signal.reason : error;
+    throw reasonOf(error, signal);
   });
   return Object.assign(result, {
     [Symbol.asyncIterator](): AsyncIterator<Progress, undefined> {
@@ -41,6 +40,11 @@ export function generation(
       return follower;
     },
   });
+}
+
+/** What work that failed rejects with. As the platform's own functions have it: who stops it gets his own reason back. */
+export function reasonOf(error: unknown, signal: AbortSignal | undefined): unknown {
+  return error instanceof AbortedError && signal?.aborted ? signal.reason : error;
 }
 
 /** One loop over a run's progress: events wait here until they are asked for. */

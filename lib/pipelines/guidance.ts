@@ -22,7 +22,7 @@ export function repeated(r: Recorder, x: Tensor, count: number): Tensor {
 }
 
 /** Sample `index` of x [B, ..] as a tensor of its own, [1, ..]. */
-export function sampleOf(r: Recorder, x: Tensor, index: number): Tensor {
+function sampleOf(r: Recorder, x: Tensor, index: number): Tensor {
   const out = r.tensor([1, ...x.shape.slice(1)], x.dtype);
   const bytes = elements(out.shape) * DTYPE_BYTES[x.dtype];
   r.copy(x, index * bytes, out, 0, bytes);

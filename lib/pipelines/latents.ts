@@ -13,7 +13,7 @@ import { resample, separable } from "../ops/resample.ts";
 import { philoxNormals } from "../random.ts";
 import type { Denoising } from "../scaling/lssgen.ts";
 import { growthMatrix, lowBandMatrix } from "../scaling/dct.ts";
-import { mixed, mixtureShare } from "../scaling/mixture.ts";
+import { mixed } from "../scaling/mixture.ts";
 import { type LatentGrid, TokenRun } from "../scaling/tokens.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
@@ -178,8 +178,8 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
           const [plain, byPixels] = [await r.read(near), await r.read(lifted)];
           scope.free(near);
           scope.free(lifted);
-          const { share = mixtureShare(stage.schedule.steps) } = stage.grow!;
-          return r.upload([1, h, w, channels], () => mixed(plain, byPixels, channels, share));
+          const { share } = stage.grow!;
+          return r.upload([1, h, w, channels], () => mixed(plain, byPixels, channels, share!));
         }
         case "pixel": {
           const noise = draw(stage, "posterior");

@@ -10,7 +10,7 @@ import type { KernelSpec } from "../gpu/kernel.ts";
 import { IdleDevice } from "../gpu/rehearsal.ts";
 import { LEAST_SLOTS } from "../residency/stream.ts";
 import { LOADING_BYTES } from "../residency/upload.ts";
-import type { LoadContext } from "./family.ts";
+import { type LoadContext, partOf } from "./family.ts";
 import type { Model } from "./networks.ts";
 import { hostMemory } from "./offloading.ts";
 import { rehearse } from "./rehearsing.ts";
@@ -76,7 +76,7 @@ export async function planBudget(model: Model, context: LoadContext): Promise<Bu
   // Larger slots keep reading and computing apart from each other's unevenness.
   const roomy = await measured(model, context, { others: 0, host }, most);
   if (roomy.peak <= limit) best = roomy;
-  const denoiser = best.components.find(({ name }) => name === "unet" || name === "transformer")!;
+  const denoiser = best.components.find(({ name }) => partOf(name) === "denoiser")!;
   let room = Math.min(denoiser.streamed, limit - best.peak);
   for (let attempt = 0; attempt < ATTEMPTS && room > 0; attempt++) {
     const resident = new Map([[denoiser.name, room]]);

@@ -8,7 +8,14 @@ import { LssgenError } from "../errors.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
-import { type Component, type Family, loadComponent, type LoadContext, type Network } from "./family.ts";
+import {
+  type Component,
+  type Family,
+  loadComponent,
+  type LoadContext,
+  type Network,
+  Opened,
+} from "./family.ts";
 import type { ModelInfo, PipelineOptions } from "./types.ts";
 import type { Upscaling } from "./upscaling.ts";
 import type { Autoencoder } from "./autoencoder.ts";
@@ -46,12 +53,10 @@ export async function openNetworks(
   const { device, dtype, maxActivationBytes, signal, onProgress, rehearsal } = context;
   let upscaler: Upscaling | undefined;
   if (options.upscaler) {
-    // The code of ESRGAN networks comes when one is asked for.
-    const { loadUpscaler, openUpscalerFile } = await import("./upscaling.ts");
+    const file = await (context.opened ?? new Opened()).upscaler(options.upscaler);
+    const { loadUpscaler } = await import("./upscaling.ts");
     upscaler = own(
-      await loadUpscaler(await openUpscalerFile(options.upscaler), {
-        ...{ device, dtype, maxActivationBytes, signal, onProgress, rehearsal },
-      }),
+      await loadUpscaler(file, { device, dtype, maxActivationBytes, signal, onProgress, rehearsal }),
     );
   }
   // The large ones last: what is wrong with the user's own folders is said before minutes have gone.

@@ -22,12 +22,19 @@ export function brightness(mask: Picture): Uint8Array<ArrayBuffer> {
     const at = i * channels;
     return grey ? data[at] : Math.round(0.299 * data[at] + 0.587 * data[at + 1] + 0.114 * data[at + 2]);
   });
-  if (channels === 1 || channels === 3) return light;
-  const alpha = Uint8Array.from({ length: n }, (_, i) => data[i * channels + channels - 1]);
-  if (alpha.every((a) => a === 255)) return light;
+  const alpha = alphaOf(mask);
+  if (!alpha) return light;
   const visible = (test: (l: number) => boolean): boolean => light.some((l, i) => alpha[i] >= 128 && test(l));
   const strokes = !visible((l) => l < 128) || !visible((l) => l >= 128);
   return strokes ? alpha : light.map((l, i) => Math.round(l * alpha[i] / 255));
+}
+
+/** How visible each pixel is, [height, width] in 0 … 255; undefined where all are wholly. */
+export function alphaOf({ channels, data }: Picture): Uint8Array<ArrayBuffer> | undefined {
+  if (channels === 1 || channels === 3) return undefined;
+  const alpha = new Uint8Array(data.length / channels);
+  for (let i = 0; i < alpha.length; i++) alpha[i] = data[(i + 1) * channels - 1];
+  return alpha.every((a) => a === 255) ? undefined : alpha;
 }
 
 /** 1 where the mask is lighter than grey, [height, width], nearest pixel: what diffusers does to reach latents. */

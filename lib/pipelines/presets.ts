@@ -7,6 +7,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { isRecord } from "../json.ts";
 import type { GenerateRequest, ModelInfo, PresetName, Presets, PresetSettings } from "./types.ts";
 
 /** Every {@linkcode PresetName}. */
@@ -156,10 +157,6 @@ export function readPresets(value: unknown, name: string): Presets {
     }
   }
   return value as Presets;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Settings that mean something to the method beside them only. */

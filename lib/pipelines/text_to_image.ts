@@ -15,7 +15,8 @@ import { readModelIndex } from "../weights/model_folder.ts";
 import { checkPipelineOptions, isFolder } from "./checked_options.ts";
 import { TextToImage } from "./drawing.ts";
 import { familyOf, readFamily } from "./families.ts";
-import { type LoadContext, Opened, retypingOf } from "./family.ts";
+import { type LoadContext, Opened, partOf, retypingOf } from "./family.ts";
+import { reasonOf } from "./generation.ts";
 import { hostMemory } from "./offloading.ts";
 import { openNetworks } from "./networks.ts";
 import { openLoras } from "./prompt_loras.ts";
@@ -163,7 +164,7 @@ export async function createPipeline(
         residency: budget.residency,
         maxActivationBytes: budget.maxActivationBytes,
         denoiserStreams: budget.components.some(({ name, streamed }) =>
-          ["transformer", "unet"].includes(name) && streamed > 0
+          partOf(name) === "denoiser" && streamed > 0
         ),
       }
       : asGiven;
@@ -198,12 +199,7 @@ export async function createPipeline(
     for (const part of parts.splice(options.device ? 0 : 1).reverse()) part[Symbol.dispose]();
     const cause = await device.recover(error);
     for (const part of parts) part[Symbol.dispose]();
-    if (!(error instanceof AbortedError)) throw cause;
-    throw refused.signal.aborted
-      ? refused.signal.reason
-      : options.signal?.aborted
-      ? options.signal.reason
-      : cause;
+    throw reasonOf(cause, refused.signal.aborted ? refused.signal : options.signal);
   }
 }
 

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { AbortedError, LssgenError } from "../errors.ts";
+import { LssgenError } from "../errors.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import { IdleDevice } from "../gpu/rehearsal.ts";
@@ -30,7 +30,8 @@ import { GGUF_MAGIC } from "../weights/gguf.ts";
 import { underUpscalerNames, type UpscalerKind } from "../weights/names/upscaler.ts";
 import { openSafetensors } from "../weights/safetensors.ts";
 import type { Checkpoint } from "../weights/types.ts";
-import { checkPicture } from "./picture_request.ts";
+import { reasonOf } from "./generation.ts";
+import { alphaOf, checkPicture } from "./picture_request.ts";
 import type { Progress } from "./types.ts";
 
 /** How an upscaler is opened. */
@@ -136,7 +137,7 @@ export async function openUpscaler(
   } catch (error) {
     const cause = await device.recover(error);
     if (!options.device) device[Symbol.dispose]();
-    throw error instanceof AbortedError && options.signal?.aborted ? options.signal.reason : cause;
+    throw reasonOf(cause, options.signal);
   }
 }
 
@@ -540,8 +541,7 @@ class OpenUpscaler implements PictureUpscaler {
       for (let i = 0; i < repeats; i++) result = await this.once(result, options, i, repeats);
       return result;
     } catch (error) {
-      const cause = await device.recover(error);
-      throw error instanceof AbortedError && options.signal?.aborted ? options.signal.reason : cause;
+      throw reasonOf(await device.recover(error), options.signal);
     }
   }
 
@@ -647,14 +647,6 @@ export function checkResult(
     }, ${pixels} pixels, at most ` +
       `${MAX_PICTURE_PIXELS} are made; take fewer repeats (--upscale-repeats), a smaller picture or a network of a smaller scale`,
   );
-}
-
-/** How visible each pixel is, 0 … 255; undefined where all are wholly. */
-function alphaOf({ channels, data }: Picture): Uint8Array<ArrayBuffer> | undefined {
-  if (channels === 1 || channels === 3) return undefined;
-  const alpha = new Uint8Array(data.length / channels);
-  for (let i = 0; i < alpha.length; i++) alpha[i] = data[(i + 1) * channels - 1];
-  return alpha.every((a) => a === 255) ? undefined : alpha;
 }
 
 /** Pixels from the visible ones that their colours are carried to, where nothing is seen. */

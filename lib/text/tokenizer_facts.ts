@@ -9,6 +9,7 @@
  */
 
 import { LssgenError, shortJson } from "../errors.ts";
+import { isRecord } from "../json.ts";
 import type { AddedToken } from "./added_tokens.ts";
 import { jsonObject, record, type TokenizerFolder } from "./tokenizer_folder.ts";
 
@@ -336,10 +337,6 @@ const TRANSFORMERS = 5;
 
 function isName(key: string): key is Name {
   return (NAMES as readonly string[]).includes(key);
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A list or an object with something in it. */

@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { type JsonBounds, parseJson, parsePythonJson } from "../json.ts";
+import { isRecord, type JsonBounds, parseJson, parsePythonJson } from "../json.ts";
 
 /** The little that is asked of a model folder; paths are relative, with slashes. */
 export interface TokenizerFolder {
@@ -32,8 +32,8 @@ export async function jsonObject(text: string, file: string): Promise<Record<str
 
 /** Narrows to an object. @throws {LssgenError} `bad_file` naming the file and the place. */
 export function record(value: unknown, file: string, what: string): Record<string, unknown> {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+  if (!isRecord(value)) {
     throw new LssgenError("bad_file", `Cannot read "${file}": ${what} is not an object`);
   }
-  return value as Record<string, unknown>;
+  return value;
 }
