@@ -180,6 +180,7 @@ Deno.test("OpenAI's edits begin with a picture, from JSON or a form, and draw an
     const [request, status, words] of [
       [post(route, base), 400, "image"],
       [post(route, { ...base, image: [file, file] }), 400, "several"],
+      [post(route, { ...base, image: file, mask: [file, file] }), 400, 'mask\\" holds several'],
       [post(route, { ...base, image: 7 }), 400, "image"],
       [post(route, { ...base, image: btoa("no picture") }), 400, "image"],
       [multipart(form(base), { origin: "https://evil.example" }), 403, "pages"],
