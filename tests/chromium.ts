@@ -7,7 +7,7 @@
 
 import { assertEquals } from "@std/assert";
 import { dirname, join } from "@std/path";
-import type { Browser } from "../tools/playwright.ts";
+import type { Browser, Page } from "../tools/playwright.ts";
 
 function isFile(path: string): boolean {
   try {
@@ -42,6 +42,57 @@ const WITH_GPU = ["--enable-unsafe-webgpu", "--enable-features=Vulkan", "--use-w
 export async function openBrowser(args: readonly string[] = WITH_GPU): Promise<Browser> {
   const { chromium } = await import("../tools/playwright.ts");
   return await chromium.launch({ executablePath: CHROMIUM, args: [...args, "--no-sandbox"] });
+}
+
+/** The page as it was built, served, and a browser for it; all of it is gone with the scope. */
+export class BuiltPage implements AsyncDisposable {
+  private constructor(
+    /** A folder for files of the test. */
+    readonly folder: string,
+    /** Where the page was built. */
+    readonly dist: string,
+    private readonly server: Deno.HttpServer<Deno.NetAddr>,
+    /** Playwright's. */
+    readonly browser: Browser,
+  ) {}
+
+  /**
+   * Builds, serves and starts.
+   *
+   * @param change Changes what was built before it is served.
+   */
+  static async open(change?: (dist: string) => Promise<void>): Promise<BuiltPage> {
+    // Benches come here for Chromium alone.
+    const { build, staticFiles } = await import("../tools/web.ts");
+    const folder = await Deno.makeTempDir();
+    const dist = join(folder, "dist");
+    await build(dist);
+    await change?.(dist);
+    const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, await staticFiles(dist));
+    return new BuiltPage(folder, dist, server, await openBrowser());
+  }
+
+  /** Where the page is. */
+  get address(): string {
+    return `http://127.0.0.1:${this.server.addr.port}/`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.browser.close();
+    await this.server.shutdown();
+    await Deno.remove(this.folder, { recursive: true });
+  }
+}
+
+/** Waits until an element has the words in its text, and gives that. */
+export async function textWith(page: Page, selector: string, words: string, waitMs: number): Promise<string> {
+  let text = "";
+  for (const end = Date.now() + waitMs; Date.now() < end;) {
+    text = await page.textContent(selector) ?? "";
+    if (text.includes(words)) return text;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${selector} says "${text}", expected "${words}"`);
 }
 
 /** Peak signal-to-noise ratio of two pictures in dB. */

@@ -15,7 +15,7 @@ import { decodePng, readPngText } from "../lib/image/png.ts";
 import { seededNoise } from "../lib/pipelines/latents.ts";
 import { createPipeline, planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import { build, bundle, staticFiles } from "../tools/web.ts";
-import { openBrowser, psnr } from "./chromium.ts";
+import { BuiltPage, openBrowser, psnr } from "./chromium.ts";
 import type { Ask, Told } from "./in_page/worker.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
@@ -645,11 +645,8 @@ Deno.test({
   sanitizeResources: false,
   sanitizeOps: false,
 }, async () => {
-  const folder = await Deno.makeTempDir();
-  const dist = join(folder, "dist");
-  await build(dist);
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, await staticFiles(dist));
-  const browser = await openBrowser();
+  await using built = await BuiltPage.open();
+  const { browser, folder } = built;
   const at = (name: string): string => join(SHOTS ? join(ROOT, "docs/images") : folder, `web-${name}.png`);
   const page = await browser.newPage({ viewport: { width: 360, height: 740 }, colorScheme: "light" });
   const draw = async (prompt: string): Promise<void> => {
@@ -657,42 +654,36 @@ Deno.test({
     await page.fill("#prompt", prompt);
     await page.click("#generate");
   };
-  try {
-    await page.goto(`http://127.0.0.1:${server.addr.port}/`);
-    await page.waitForSelector("#generate:enabled", { timeout: WAIT_MS });
-    // A phone: the page itself brings the picture into view.
-    await draw("a red apple");
-    await runEnds(page);
-    await shoot(page, at("phone"), "#pictures img");
+  await page.goto(built.address);
+  await page.waitForSelector("#generate:enabled", { timeout: WAIT_MS });
+  // A phone: the page itself brings the picture into view.
+  await draw("a red apple");
+  await runEnds(page);
+  await shoot(page, at("phone"), "#pictures img");
 
-    await page.setViewportSize({ width: 1080, height: 1080 });
-    await page.evaluate("scrollTo(0, 0)");
-    await draw("a lock on a blue background");
-    await runEnds(page);
-    // Dark, in mid-run: the preview stands where the picture will.
-    await page.setViewportSize({ width: 1080, height: 900 });
-    await draw("a penguin on a pink background");
-    await progressSays(page, SHOTS ? "Stage 2 of 2, step 6" : "Step 3 of 6");
-    await page.emulateMedia({ colorScheme: "dark" });
-    await shoot(page, at("dark"), "#pictures canvas");
-    assertEquals(
-      await page.getAttribute("html", "data-running"),
-      "true",
-      "the picture was still in the making",
-    );
-    await page.emulateMedia({ colorScheme: "light" });
-    await runEnds(page);
-    // The gallery is in view.
-    await page.setViewportSize({ width: 1080, height: 1180 });
-    await page.evaluate("scrollTo(0, 0)");
-    await page.mouse.move(5, 5);
-    await shoot(page, at("desktop"), "#pictures img");
-    assertEquals(await page.locator("#history li").count(), 3);
-  } finally {
-    await browser.close();
-    await server.shutdown();
-    await Deno.remove(folder, { recursive: true });
-  }
+  await page.setViewportSize({ width: 1080, height: 1080 });
+  await page.evaluate("scrollTo(0, 0)");
+  await draw("a lock on a blue background");
+  await runEnds(page);
+  // Dark, in mid-run: the preview stands where the picture will.
+  await page.setViewportSize({ width: 1080, height: 900 });
+  await draw("a penguin on a pink background");
+  await progressSays(page, SHOTS ? "Stage 2 of 2, step 6" : "Step 3 of 6");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await shoot(page, at("dark"), "#pictures canvas");
+  assertEquals(
+    await page.getAttribute("html", "data-running"),
+    "true",
+    "the picture was still in the making",
+  );
+  await page.emulateMedia({ colorScheme: "light" });
+  await runEnds(page);
+  // The gallery is in view.
+  await page.setViewportSize({ width: 1080, height: 1180 });
+  await page.evaluate("scrollTo(0, 0)");
+  await page.mouse.move(5, 5);
+  await shoot(page, at("desktop"), "#pictures img");
+  assertEquals(await page.locator("#history li").count(), 3);
 });
 
 Deno.test({
@@ -700,46 +691,37 @@ Deno.test({
   sanitizeResources: false,
   sanitizeOps: false,
 }, async () => {
-  const folder = await Deno.makeTempDir();
-  const dist = join(folder, "dist");
-  await build(dist);
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, await staticFiles(dist));
-  const browser = await openBrowser();
+  await using built = await BuiltPage.open();
+  const { browser, folder } = built;
   const at = (name: string): string => join(SHOTS ? join(ROOT, "docs/images") : folder, `web-${name}.png`);
-  try {
-    const page = await browser.newPage({ viewport: { width: 1080, height: 1500 }, locale: "en-US" });
-    await page.goto(`http://127.0.0.1:${server.addr.port}/`);
-    await page.waitForSelector("#generate:enabled", { timeout: WAIT_MS });
-    const shot = async (selector: string, name: string): Promise<void> => {
-      await page.mouse.move(5, 5);
-      const { width, height, data } = await decodePng(
-        new Uint8Array(await page.locator(selector).screenshot({ path: at(name) })),
-      );
-      assert(width > 250 && height > 400 && new Set(data).size > 50, `${name}: ${width} × ${height}`);
-    };
-    await page.click("#advanced > summary");
-    await page.fill("#negative", "text, frame");
-    await page.fill("#true-cfg", "2");
-    await page.click("h1");
-    await shot("#advanced", "advanced");
+  const page = await browser.newPage({ viewport: { width: 1080, height: 1500 }, locale: "en-US" });
+  await page.goto(built.address);
+  await page.waitForSelector("#generate:enabled", { timeout: WAIT_MS });
+  const shot = async (selector: string, name: string): Promise<void> => {
+    await page.mouse.move(5, 5);
+    const { width, height, data } = await decodePng(
+      new Uint8Array(await page.locator(selector).screenshot({ path: at(name) })),
+    );
+    assert(width > 250 && height > 400 && new Set(data).size > 50, `${name}: ${width} × ${height}`);
+  };
+  await page.click("#advanced > summary");
+  await page.fill("#negative", "text, frame");
+  await page.fill("#true-cfg", "2");
+  await page.click("h1");
+  await shot("#advanced", "advanced");
 
-    // A picture to begin with, and a stroke of the brush over a part of it.
-    await page.click("#advanced > summary");
-    await page.click("#start > summary");
-    await page.setInputFiles("#init", join(ROOT, "docs/images/lssgen.png"));
-    await page.waitForSelector("#mask-canvas:visible");
-    await page.locator("#mask-canvas").scrollIntoViewIfNeeded();
-    const { x, y, width, height } = (await page.locator("#mask-canvas").boundingBox())!;
-    await page.mouse.move(x + width * 0.3, y + height * 0.35);
-    await page.mouse.down();
-    await page.mouse.move(x + width * 0.7, y + height * 0.4, { steps: 8 });
-    await page.mouse.move(x + width * 0.4, y + height * 0.5, { steps: 8 });
-    await page.mouse.up();
-    assertEquals(await page.isEnabled("#undo"), true);
-    await shot("#start", "mask");
-  } finally {
-    await browser.close();
-    await server.shutdown();
-    await Deno.remove(folder, { recursive: true });
-  }
+  // A picture to begin with, and a stroke of the brush over a part of it.
+  await page.click("#advanced > summary");
+  await page.click("#start > summary");
+  await page.setInputFiles("#init", join(ROOT, "docs/images/lssgen.png"));
+  await page.waitForSelector("#mask-canvas:visible");
+  await page.locator("#mask-canvas").scrollIntoViewIfNeeded();
+  const { x, y, width, height } = (await page.locator("#mask-canvas").boundingBox())!;
+  await page.mouse.move(x + width * 0.3, y + height * 0.35);
+  await page.mouse.down();
+  await page.mouse.move(x + width * 0.7, y + height * 0.4, { steps: 8 });
+  await page.mouse.move(x + width * 0.4, y + height * 0.5, { steps: 8 });
+  await page.mouse.up();
+  assertEquals(await page.isEnabled("#undo"), true);
+  await shot("#start", "mask");
 });

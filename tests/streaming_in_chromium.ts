@@ -6,9 +6,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { decodePng } from "../lib/image/png.ts";
-import { build, staticFiles } from "../tools/web.ts";
 import type { Page } from "../tools/playwright.ts";
-import { openBrowser } from "./chromium.ts";
+import { BuiltPage, textWith } from "./chromium.ts";
 
 const MODEL = fromFileUrl(new URL("../weights/lssgen-emoji", import.meta.url));
 const DENOISER = "transformer/diffusion_pytorch_model.gguf";
@@ -37,13 +36,7 @@ const COUNTING = (size: number): string => `
 `;
 
 async function says(page: Page, selector: string, words: string): Promise<string> {
-  let text = "";
-  for (const end = Date.now() + WAIT_MS; Date.now() < end;) {
-    text = await page.textContent(selector) ?? "";
-    if (text.includes(words)) return text;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`${selector} says "${text}", expected "${words}"`);
+  return await textWith(page, selector, words, WAIT_MS);
 }
 
 /** The picture's pixels. */
@@ -63,72 +56,63 @@ Deno.test({
   sanitizeResources: false,
   sanitizeOps: false,
 }, async () => {
-  const folder = await Deno.makeTempDir();
-  const dist = join(folder, "dist");
-  await build(dist);
   const { size } = await Deno.stat(join(MODEL, DENOISER));
-  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, await staticFiles(dist));
-  const browser = await openBrowser();
-  try {
-    const page = await browser.newPage({ serviceWorkers: "block", locale: "en-US" });
-    const body = COUNTING(size) + await Deno.readTextFile(join(dist, "worker.js"));
-    await page.route("**/worker.js", (route) => route.fulfill({ contentType: "text/javascript", body }));
-    const reads = async (): Promise<{ largest: number; total: number }> =>
-      await page.workers()[0].evaluate("reads") as { largest: number; total: number };
-    await page.goto(`http://127.0.0.1:${server.addr.port}/`);
-    await page.waitForSelector("#generate:enabled", { timeout: WAIT_MS });
-    const session = await page.context().newCDPSession(page);
-    const data = { items: [], files: [MODEL], dragOperationsMask: 1 };
-    for (const type of ["dragEnter", "dragOver", "drop"] as const) {
-      await session.send("Input.dispatchDragEvent", { type, x: 200, y: 200, data });
-    }
-    await says(page, "#model-note", "from your folder");
-    await page.selectOption("#size", "128x128");
-    await page.selectOption("#method", "direct");
-    await page.fill("#steps", "2");
-    await page.fill("#seed", "7");
-    await page.fill("#prompt", "a red apple");
-
-    // Less than works is said with the least that does, before anything is drawn.
-    await page.fill("#max-vram", "20");
-    await page.press("#max-vram", "Tab");
-    assertMatch(await says(page, "#model-memory", "does not fit"), /in 20 MiB .+ it takes \d+ MiB/);
-    await page.click("#generate");
-    const trouble = await says(page, "#trouble", "does not fit in 20 MiB");
-    assertStringIncludes(trouble, "set a limit of GPU memory below the model");
-    await page.click("#trouble button:has-text('Dismiss')");
-    // What is no number is said at the field.
-    await page.fill("#max-vram", "0");
-    await page.click("#generate");
-    assertEquals(await page.getAttribute("#max-vram", "aria-invalid"), "true");
-
-    await page.fill("#max-vram", String(LIMIT_MIB));
-    await page.press("#max-vram", "Tab");
-    assertMatch(
-      await says(page, "#model-memory", "read from the files at each use"),
-      /^about 7\d(\.\d)? MB of GPU memory for a picture of 128 × 128; \d+\.\d MB of the weights are read/,
-    );
-    const before = await reads();
-    const streamed = await draw(page, join(folder, "streamed.png"));
-    const after = await reads();
-    console.log(
-      `${after.total - before.total} bytes of ${size} read for two steps, ${after.largest} at once`,
-    );
-    assert(
-      after.total - before.total > 1.5 * size,
-      `${after.total - before.total} bytes of ${size}: read once`,
-    );
-    assert(after.largest < size / 2, `${after.largest} bytes of ${size} at once`);
-
-    // Kept for the next visit; without a limit all stays, and the picture is the same.
-    assertEquals(await page.evaluate("localStorage.getItem('lssgen-max-vram')"), String(LIMIT_MIB));
-    await page.fill("#max-vram", "");
-    await page.press("#max-vram", "Tab");
-    const whole = await draw(page, join(folder, "whole.png"));
-    assertEquals(streamed, whole);
-  } finally {
-    await browser.close();
-    await server.shutdown();
-    await Deno.remove(folder, { recursive: true });
+  await using built = await BuiltPage.open();
+  const { browser, dist, folder } = built;
+  const page = await browser.newPage({ serviceWorkers: "block", locale: "en-US" });
+  const body = COUNTING(size) + await Deno.readTextFile(join(dist, "worker.js"));
+  await page.route("**/worker.js", (route) => route.fulfill({ contentType: "text/javascript", body }));
+  const reads = async (): Promise<{ largest: number; total: number }> =>
+    await page.workers()[0].evaluate("reads") as { largest: number; total: number };
+  await page.goto(built.address);
+  await page.waitForSelector("#generate:enabled", { timeout: WAIT_MS });
+  const session = await page.context().newCDPSession(page);
+  const data = { items: [], files: [MODEL], dragOperationsMask: 1 };
+  for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+    await session.send("Input.dispatchDragEvent", { type, x: 200, y: 200, data });
   }
+  await says(page, "#model-note", "from your folder");
+  await page.selectOption("#size", "128x128");
+  await page.selectOption("#method", "direct");
+  await page.fill("#steps", "2");
+  await page.fill("#seed", "7");
+  await page.fill("#prompt", "a red apple");
+
+  // Less than works is said with the least that does, before anything is drawn.
+  await page.fill("#max-vram", "20");
+  await page.press("#max-vram", "Tab");
+  assertMatch(await says(page, "#model-memory", "does not fit"), /in 20 MiB .+ it takes \d+ MiB/);
+  await page.click("#generate");
+  const trouble = await says(page, "#trouble", "does not fit in 20 MiB");
+  assertStringIncludes(trouble, "set a limit of GPU memory below the model");
+  await page.click("#trouble button:has-text('Dismiss')");
+  // What is no number is said at the field.
+  await page.fill("#max-vram", "0");
+  await page.click("#generate");
+  assertEquals(await page.getAttribute("#max-vram", "aria-invalid"), "true");
+
+  await page.fill("#max-vram", String(LIMIT_MIB));
+  await page.press("#max-vram", "Tab");
+  assertMatch(
+    await says(page, "#model-memory", "read from the files at each use"),
+    /^about 7\d(\.\d)? MB of GPU memory for a picture of 128 × 128; \d+\.\d MB of the weights are read/,
+  );
+  const before = await reads();
+  const streamed = await draw(page, join(folder, "streamed.png"));
+  const after = await reads();
+  console.log(
+    `${after.total - before.total} bytes of ${size} read for two steps, ${after.largest} at once`,
+  );
+  assert(
+    after.total - before.total > 1.5 * size,
+    `${after.total - before.total} bytes of ${size}: read once`,
+  );
+  assert(after.largest < size / 2, `${after.largest} bytes of ${size} at once`);
+
+  // Kept for the next visit; without a limit all stays, and the picture is the same.
+  assertEquals(await page.evaluate("localStorage.getItem('lssgen-max-vram')"), String(LIMIT_MIB));
+  await page.fill("#max-vram", "");
+  await page.press("#max-vram", "Tab");
+  const whole = await draw(page, join(folder, "whole.png"));
+  assertEquals(streamed, whole);
 });
