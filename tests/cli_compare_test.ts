@@ -64,6 +64,19 @@ Deno.test("all that a comparison launches has run once before anything is clocke
   assertEquals(warm.map(({ steps }) => steps), [1, 1, 3, 3, 1, 6]);
 });
 
+Deno.test("a cache of steps, however it is asked for, runs a second step before a comparison is clocked", async () => {
+  const info = await readModelInfo(fileFolder(path("sd3")));
+  const asked = { prompt: "a fox", width: 64, height: 64, steps: 12, method: "direct" } as const;
+  for (const cache of [{ cacheThreshold: 0.1 }, { cacheMode: "first-block" }] as const) {
+    const drawn: (number | undefined)[] = [];
+    await clocked([{ ...asked, ...cache }], (r) => planPicture(info, r), ({ steps }) => {
+      drawn.push(steps);
+      return Promise.resolve();
+    });
+    assertEquals(drawn, [2, 12], JSON.stringify(cache));
+  }
+});
+
 Deno.test("what cannot be drawn ends a comparison before its first picture", async () => {
   const info = await readModelInfo(fileFolder(path("sdxl")));
   const requests = (["direct", "ralu"] as const).map((method) => ({

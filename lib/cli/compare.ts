@@ -9,6 +9,7 @@ import { LssgenError } from "../errors.ts";
 import { contactSheet } from "../image/contact_sheet.ts";
 import type { SheetCell } from "../image/contact_sheet.ts";
 import { encodePng } from "../image/png.ts";
+import { cacheThreshold } from "../pipelines/resolved_request.ts";
 import { planPicture } from "../pipelines/text_to_image.ts";
 import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/text_to_image.ts";
 import type { MethodName, Plan, Size } from "../scaling/types.ts";
@@ -88,9 +89,9 @@ export function ownSize(
 }
 
 /** What a plan launches, whatever its numbers of steps: plans of the same text run the same kernels. */
-function launches({ stages }: Plan, { cacheMode }: GenerateRequest): string {
+function launches({ stages }: Plan, request: GenerateRequest): string {
   // From a stage's second step on a cache decides which blocks run.
-  const counted = cacheMode === undefined ? 1 : 2;
+  const counted = cacheThreshold(request) === undefined ? 1 : 2;
   return JSON.stringify(stages.map(({ width, height, grow, part, guided, steps }) => [
     ...[
       width,
