@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { clocked, comparisonRows, ownSize } from "../lib/cli/compare.ts";
 import { fileFolder } from "../lib/cli/files.ts";
+import { withUpsampler } from "../lib/cli/generate.ts";
 import { METHODS } from "../lib/cli/options.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
@@ -90,4 +91,15 @@ Deno.test("what cannot be drawn ends a comparison before its first picture", asy
     LssgenError,
     "hands a transformer",
   );
+});
+
+Deno.test("a file of --upsampler-weights is an ESRGAN network, a folder the learned upsampler, in whatever is planned", async () => {
+  const info = { ...await readModelInfo(fileFolder(path("sd3"))), learnedUpsampler: false };
+  const known = (upsamplerWeights?: string): [boolean, boolean | undefined] => {
+    const { learnedUpsampler, esrganUpsampler } = withUpsampler(info, { upsamplerWeights });
+    return [learnedUpsampler, esrganUpsampler];
+  };
+  assertEquals(known("x4plus.safetensors"), [false, true]);
+  assertEquals(known("upsampler"), [true, false]);
+  assertEquals(known(), [false, false]);
 });

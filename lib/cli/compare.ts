@@ -192,11 +192,7 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
     const cells = rows.flat();
     const columns = Math.max(...rows.map((row) => row.length));
     // What cannot be drawn is refused before weights are read.
-    const known = {
-      ...info,
-      learnedUpsampler: info.learnedUpsampler || engine.upsamplerWeights !== undefined,
-    };
-    for (const cell of cells) planPicture(known, requestOf(cell));
+    for (const cell of cells) planPicture(info, requestOf(cell));
     await checkOutput(output.next, { bytes: sheetBytes(plan, columns, rows.length), endings: [".png"] });
     await using pipeline = await openPipeline(engine, quiet, progress.onProgress, first);
     const run = { signal: terminal.signal, onProgress: progress.onProgress };

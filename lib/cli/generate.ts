@@ -28,7 +28,7 @@ import { onDisk, openFile, openFolder, readBytes } from "./input.ts";
 import { openLora } from "./lora_file.ts";
 import { loraFolder } from "./lora_folder.ts";
 import { openModel } from "./model.ts";
-import type { Parsed } from "./options.ts";
+import { optionNamed, type Parsed } from "./options.ts";
 import { checkOutput, pictureOutput, writeWhole } from "./output.ts";
 import { granted } from "./permissions.ts";
 import { PARAMETERS_KEYWORD } from "../parameters/keyword.ts";
@@ -86,7 +86,7 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
     if (engine.upscaleModel !== undefined || engine[option] === undefined) continue;
     throw new LssgenError(
       "bad_option",
-      `${optionOf(option)} says how --upscale-model enlarges, which is not given`,
+      `--${optionNamed(option)!.name} says how --upscale-model enlarges, which is not given`,
     );
   }
   using enlarging = engine.upscaleModel === undefined || engine.upscaleRepeats === 0
@@ -188,11 +188,6 @@ function learnedWeights(named: string | undefined): string | undefined {
 
 /** Settings of `--upscale-model`. */
 const UPSCALE_OPTIONS = ["upscaleRepeats", "upscaleTileSize", "upscaleTileMargin"] as const;
-
-/** An option's spelling, by its key. */
-function optionOf(key: string): string {
-  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
 
 /** Undefined where it may not be known. */
 export function workingFolder(): string | undefined {
@@ -300,13 +295,17 @@ export async function plannedPicture(
   terminal: Terminal,
   request: GenerateRequest,
 ): Promise<{ readonly info: ModelInfo; readonly plan: ReturnType<typeof planPicture> }> {
-  const info = await readModelInfo((await openModel(engine, terminal)).model);
-  const known = {
+  const info = withUpsampler(await readModelInfo((await openModel(engine, terminal)).model), engine);
+  return { info, plan: planPicture(info, request) };
+}
+
+/** What is known of a model with what `--upsampler-weights` brings: the learned upsampler, or an ESRGAN network. */
+export function withUpsampler(info: ModelInfo, { upsamplerWeights }: EngineChoice): ModelInfo {
+  return {
     ...info,
-    learnedUpsampler: info.learnedUpsampler || learnedWeights(engine.upsamplerWeights) !== undefined,
-    esrganUpsampler: namesNetwork(engine.upsamplerWeights),
+    learnedUpsampler: info.learnedUpsampler || learnedWeights(upsamplerWeights) !== undefined,
+    esrganUpsampler: namesNetwork(upsamplerWeights),
   };
-  return { info, plan: planPicture(known, request) };
 }
 
 /** Opens the pipeline that the options ask for, for `firstPicture` to begin with. */

@@ -19,7 +19,7 @@ import type { Engine } from "../server/queue.ts";
 import { ReopeningEngine } from "../server/reopening.ts";
 import { ImageServer } from "../server/server.ts";
 import { interfaces, reachable } from "./addresses.ts";
-import { openPipeline, quietly, startProgress } from "./generate.ts";
+import { openPipeline, quietly, startProgress, withUpsampler } from "./generate.ts";
 import { listen } from "./http.ts";
 import { loraNames } from "./lora_folder.ts";
 import { openModel } from "./model.ts";
@@ -217,8 +217,7 @@ async function shelfDrawing(
     bytes: number | undefined,
   ): Promise<ShelfEntry> => {
     const { model = embeddedFolder(), tinyVae } = await openModel(choice, quiet);
-    const read = await readModelInfo(model);
-    const info = choice.upsamplerWeights === undefined ? read : { ...read, learnedUpsampler: true };
+    const info = withUpsampler(await readModelInfo(model), choice);
     choices.set(info.name, choice);
     const known = new Map<string, Promise<number>>();
     return {

@@ -25,7 +25,7 @@ import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type { MethodName, Plan } from "../scaling/types.ts";
 import { VERSION } from "../version.ts";
 import { fileSource } from "./files.ts";
-import { openPipeline, quietly, startProgress } from "./generate.ts";
+import { openPipeline, quietly, startProgress, withUpsampler } from "./generate.ts";
 import { readBytes } from "./input.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
@@ -172,22 +172,21 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
   const budget = budgetOf(options.text.budget);
   const engine = toEngineChoice(options);
   const quiet = quietly(options, terminal);
-  const info = await readModelInfo((await openModel(engine, quiet)).model);
+  const info = withUpsampler(await readModelInfo((await openModel(engine, quiet)).model), engine);
   const picture = {
     ...rest,
     width: rest.width ?? info.defaults.width,
     height: rest.height ?? info.defaults.height,
   };
   const prompts = await promptsOf(options, prompt, info.prompts === 0);
-  const own = engine.upsamplerWeights === undefined ? info : { ...info, learnedUpsampler: true };
-  const trials = trialsFor(own, picture, options.texts.methods, options.flag.quick);
+  const trials = trialsFor(info, picture, options.texts.methods, options.flag.quick);
   const most = picture.steps ?? info.defaults.steps;
   const reference = {
     ...picture,
     method: (options.text.referenceMethod ?? "direct") as MethodName,
     steps: options.number.referenceSteps ?? REFERENCE_TIMES * most,
   };
-  const plan = planPicture(own, reference);
+  const plan = planPicture(info, reference);
   if (plan.stages.some(({ steps }) => steps.some(({ next }) => next.noise))) {
     throw new LssgenError(
       "bad_option",
@@ -279,6 +278,7 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     `${info.name}, ${width}×${height}, ${prompts.length} prompts, reference ${reference.method} ${reference.steps} steps`;
   await writeWhole(plot, new TextEncoder().encode(paretoPlot(done, title)));
   const presets = presetsFrom(done, budget);
+  const drift = driftOf(results, trials[0]);
   if (options.flag.json) {
     terminal.print(
       JSON.stringify({
@@ -287,13 +287,12 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
         plot,
         presets,
         points: done,
-        drift: driftOf(results, trials[0]),
+        drift,
       }),
     );
     return;
   }
   for (const line of table(done)) terminal.print(line);
-  const drift = driftOf(results, trials[0]);
   if (drift) terminal.print(drift);
   for (const name of PRESET_NAMES) {
     const settings = presets[name];
