@@ -14,6 +14,9 @@
  * @module
  */
 
+import { concat } from "../lib/image/png_writing.ts";
+import { safetensorsHeader } from "../lib/weights/file_headers.ts";
+
 /** A tensor to write. */
 interface Entry {
   readonly name: string;
@@ -125,22 +128,11 @@ function compactNames(convs: number): string[] {
 
 /** The file. */
 export function fileOf(entries: readonly Entry[]): Uint8Array<ArrayBuffer> {
-  const directory: Record<string, unknown> = {};
-  let at = 0;
-  for (const { name, shape, dtype, bytes } of entries) {
-    directory[name] = { dtype, shape, data_offsets: [at, at + bytes.length] };
-    at += bytes.length;
-  }
-  let json = JSON.stringify(directory);
-  json += " ".repeat((8 - json.length % 8) % 8);
-  const header = new TextEncoder().encode(json);
-  const out = new Uint8Array(8 + header.length + at);
-  new DataView(out.buffer).setBigUint64(0, BigInt(header.length), true);
-  out.set(header, 8);
-  let offset = 8 + header.length;
-  for (const { bytes } of entries) {
-    out.set(bytes, offset);
-    offset += bytes.length;
-  }
-  return out;
+  const places = entries.map(({ name, shape, dtype, bytes }) => ({
+    name,
+    shape,
+    type: dtype,
+    length: bytes.length,
+  }));
+  return concat([safetensorsHeader(new Map(), places), ...entries.map(({ bytes }) => bytes)]);
 }
