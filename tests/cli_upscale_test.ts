@@ -9,6 +9,7 @@ import { upscale } from "../lib/cli/upscale.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { readPictureTexts } from "../lib/image/picture_texts.ts";
 import { decodePng, encodePng } from "../lib/image/png.ts";
+import { crc32 } from "../lib/image/png_writing.ts";
 import { writeSafetensors } from "../lib/weights/safetensors.ts";
 import { picture, srvggFile } from "./upscalers.ts";
 
@@ -55,6 +56,27 @@ async function folder(): Promise<{ at: (name: string) => string } & AsyncDisposa
 
 const textsOf = async (path: string) => await readPictureTexts(await Deno.readFile(path), path);
 const pixelsOf = async (path: string) => await decodePng(await Deno.readFile(path), path);
+
+Deno.test("upscale says that it cannot keep a picture's texts, and enlarges it", async () => {
+  await using f = await folder();
+  const whole = await Deno.readFile(f.at("in.png"));
+  const body = new TextEncoder().encode("tEXt\0a");
+  const text = new Uint8Array(body.length + 8);
+  const view = new DataView(text.buffer);
+  view.setUint32(0, body.length - 4);
+  text.set(body, 4);
+  view.setUint32(4 + body.length, crc32(body));
+  const headed = 33; // signature and IHDR
+  const damaged = new Uint8Array([...whole.subarray(0, headed), ...text, ...whole.subarray(headed)]);
+  await Deno.writeFile(f.at("damaged.png"), damaged);
+  const args = ["--upscale-model", f.at("x2.safetensors"), "--dtype", "f32", "--out", f.at("out.png")];
+  const said = await run(upscale, ["upscale", f.at("damaged.png"), ...args]);
+  assertMatch(
+    said,
+    /Warning: what ".*damaged\.png" says about itself is lost: .*a tEXt chunk has no keyword/,
+  );
+  assertEquals((await pixelsOf(f.at("out.png"))).width, 20);
+});
 
 Deno.test("upscale writes a picture of the network's scale, and says so", async () => {
   await using f = await folder();

@@ -68,12 +68,14 @@ export async function upscale(options: Parsed, terminal: Terminal): Promise<void
         quiet.note(`Warning: "${name}" is transparent and laid on white; only PNG keeps that here\n`);
       }
       const shown = format === "PNG" ? large : opaque(large);
-      const texts = options.flag.disableImageMetadata
-        ? {}
-        : textsOf(await readPictureTexts(bytes, name).catch(() => new Map<string, string>()), name, {
-          engine,
-          scale: enlarging.scale,
-        });
+      const texts = options.flag.disableImageMetadata ? {} : textsOf(
+        await readPictureTexts(bytes, name).catch((error: Error) => {
+          quiet.note(`Warning: what "${name}" says about itself is lost: ${error.message}\n`);
+          return new Map<string, string>();
+        }),
+        name,
+        { engine, scale: enlarging.scale },
+      );
       const path = await output.write(await encodePicture(shown, format, texts));
       progress.clear();
       const { width, height } = large;
