@@ -56,6 +56,8 @@ interface Current {
   readonly part?: string;
   /** The folder for planning: headers are read from it, and nothing is fetched as a whole. Undefined: nowhere to read them yet. */
   readonly headers?: FolderSource;
+  /** The same once its files are no longer kept in this browser: reading them by `fetched` would keep them again. */
+  readonly remote?: FolderSource;
   /** Names of the user's LoRAs. */
   readonly loras: readonly string[];
 }
@@ -65,6 +67,8 @@ const PREVIEW_EVERY = { projected: 1, decoded: 4 } as const;
 
 let current: Current | undefined;
 let running: AbortController | undefined;
+/** The plan of memory that is being made: it reads headers, perhaps through the cache. */
+let planning: Promise<unknown> = Promise.resolve();
 /** What has been compiled on the present device, by method and size. */
 const warm = new Set<string>();
 
@@ -119,12 +123,16 @@ async function answer(message: Exclude<ToWorker, { type: "stop" }>): Promise<voi
       const { headers, engine } = current ?? {};
       const adapter = await engine?.device().then(({ info }) => info, () => undefined);
       const { planMemory } = await import("../lib/pipelines/memory.ts");
-      const memory = headers &&
-        await planMemory(headers, message.request, { adapter, maxVramBytes: message.maxVramBytes });
+      const plan = headers &&
+        planMemory(headers, message.request, { adapter, maxVramBytes: message.maxVramBytes });
+      planning = Promise.all([planning, plan]).catch(() => {});
+      const memory = await plan;
       scope.postMessage({ type: "memory", id, memory });
       break;
     }
     case "forget":
+      if (current?.fetched) current = { ...current, headers: current.remote };
+      await planning;
       await forgetStored(WEIGHTS_CACHE, message.under);
       await tellStored();
       scope.postMessage({ type: "done", id });
@@ -198,6 +206,9 @@ async function open(
     });
   const named = new Map(loras.map((lora) => [tagName(lora.file.name), lora]));
   const stored = fetched && await fetched.stored().catch(() => 0) === fetched.bytes;
+  const remote = !fetched || part !== undefined
+    ? own.folder || part === "model" ? folder : undefined
+    : hub?.folder.remote;
   return {
     engine: new Engine({
       folder,
@@ -208,11 +219,8 @@ async function open(
       kernels: memory,
     }),
     fetched,
-    headers: fetched && part === undefined
-      ? stored ? fetched : hub?.folder.remote
-      : own.folder || part === "model"
-      ? folder
-      : undefined,
+    headers: stored && part === undefined ? fetched : remote,
+    remote,
     loras: [...named.keys()],
     notes: hub?.notes ?? [],
     own: [own.folder?.name, own.hub?.name, ...own.files?.map(({ name }) => name) ?? []].filter(Boolean).join(
