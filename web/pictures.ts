@@ -61,6 +61,7 @@ export function preview({ preview, width = 1, height = 1 }: WebProgress, whole: 
   const { width: w, height: h, rgb } = preview;
   if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
   canvas.parentElement!.style.aspectRatio = `${width} / ${height}`;
+  canvas.parentElement!.style.setProperty("--aspect", String(width / height));
   canvas.style.width = `${100 * Math.min(1, width / whole.width)}%`;
   const pixels = new ImageData(w, h);
   for (let i = 0; i < w * h; i++) pixels.data.set([rgb[3 * i], rgb[3 * i + 1], rgb[3 * i + 2], 255], 4 * i);
@@ -156,6 +157,7 @@ function altOf(picture: Picture): string {
 function figureOf(picture: Picture, several: boolean, compared: boolean): HTMLElement {
   const { url, width, height, parameters, timings } = picture;
   const img = element("img", { src: url, width, height, alt: altOf(picture) });
+  img.style.setProperty("--aspect", String(width / height));
   const where = timings.map(({ phase, ms }) => `${phase} ${duration(ms)}`).join(", ");
   const title = compared ? `${nameOf(picture)}: ${duration(picture.ms)}` : String(parameters.prompt);
   const settings = t("facts", {
