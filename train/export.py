@@ -85,6 +85,42 @@ def largest_activation(vae):
     return max(top)
 
 
+@torch.no_grad()
+def into_range(vae, most=1000.0):
+    """Divides the residual stream of each resolution by a power of two, so that f16 holds it, in place.
+
+    Only group norms read the stream, and a norm does not see a factor (but for its eps, far below); training let the stream of the
+    highest resolutions grow to 4e5 and did not mind. The convolution that begins a level takes the factor, and what is added to the
+    stream (conv2) with it; a bias of a convolution that reads the stream (conv_shortcut, samplers) follows its input.
+    """
+    scenes, tops = data.Scenes(18), {}
+    blocks = [m for m in vae.modules() if isinstance(m, diffusers.models.resnet.ResnetBlock2D)]
+    hooks = [m.register_forward_hook(lambda m, i, y: tops.__setitem__(m, max(tops.get(m, 0.0), y.abs().max().item(), i[0].abs().max().item()))) for m in blocks]
+    x = torch.stack([scenes.draw(scenes.spec(), 256) for _ in range(4)])
+    vae.decode(vae.encode(x).latent_dist.mode())
+    for h in hooks:
+        h.remove()
+    e, d = vae.encoder, vae.decoder
+    levels = [(conv, list(b.resnets)) for conv, b in zip([e.conv_in, *(b.downsamplers[0].conv for b in e.down_blocks[:-1])], e.down_blocks)]
+    levels[-1][1].extend(e.mid_block.resnets)
+    up = [(conv, list(b.resnets)) for conv, b in zip([d.conv_in, *(b.upsamplers[0].conv for b in d.up_blocks[:-1])], d.up_blocks)]
+    up[0] = (up[0][0], [*d.mid_block.resnets, *up[0][1]])
+    for chain in (levels, up):
+        before = 1.0
+        for conv, resnets in chain:
+            top, factor = max(tops[r] for r in resnets), 1.0
+            while top * factor > most:
+                factor /= 2
+            conv.weight *= factor / before
+            conv.bias *= factor
+            for r in resnets:
+                r.conv2.weight *= factor
+                r.conv2.bias *= factor
+                if r.conv_shortcut is not None:
+                    r.conv_shortcut.bias *= factor
+            before = factor
+
+
 def write(folder, model, vae, up, shift, scale, kind):
     factors, bias = latent_colours(vae, shift, scale)
     largest = largest_activation(vae)
@@ -168,6 +204,7 @@ def main(folder, kind):
     tokens = text.Tokens(FOLDER)
     model, vae, up, shift, scale = networks()
     trained = outputs(model, vae, up, tokens)
+    into_range(vae)
     if folder != FOLDER:
         for t in ("tokenizer", "tokenizer_2"):
             shutil.copytree(f"{FOLDER}/{t}", f"{folder}/{t}", dirs_exist_ok=True)
