@@ -9,6 +9,7 @@ import { ditConfig } from "../lib/models/dit.ts";
 import { fluxConfig } from "../lib/models/flux.ts";
 import { latentUpsamplerConfig } from "../lib/models/latent_upsampler.ts";
 import { pixartConfig } from "../lib/models/pixart.ts";
+import { residualUpsamplerConfig } from "../lib/models/residual_upsampler.ts";
 import { sd3Config } from "../lib/models/sd3.ts";
 import { t5Config } from "../lib/models/t5.ts";
 import { unetConfig } from "../lib/models/unet.ts";
@@ -39,6 +40,7 @@ const READERS: Readonly<Record<string, (c: ConfigReader) => unknown>> = {
   DiTTransformer2DModel: ditConfig,
   PixArtTransformer2DModel: pixartConfig,
   LatentUpSampler: latentUpsamplerConfig,
+  LatentResidualUpSampler: residualUpsamplerConfig,
 };
 
 /** Values that are right for a key, if not those of the golden config: another network or another schedule. */
@@ -118,7 +120,8 @@ function* files(folder: string, name: RegExp): Generator<string> {
 
 Deno.test("a network's config with a number, list or word that no network has is refused by its key, or read as before", () => {
   const read = new Map<string, number>();
-  for (const path of files(GOLDEN, /^config\.json$/)) {
+  const own = new URL("./data/golden/upsampler", import.meta.url).pathname;
+  for (const path of [...files(GOLDEN, /^config\.json$/), ...files(own, /^config\.json$/)]) {
     const config = parsePythonJson(Deno.readTextFileSync(path)) as Json;
     const kind = config._class_name as string ?? (config.architectures as string[])?.[0] ??
       (path.includes("psampler") ? "LatentUpSampler" : "");

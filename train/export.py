@@ -9,7 +9,7 @@ velocities, latents and pictures of the trained networks; the quantised transfor
 import json, os, shutil, sys
 import torch
 import diffusers, transformers
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 import bind, data, denoise, loop, nouns, quantised, text, upsampler, vae as vae_file
 
 FOLDER = text.FOLDER
@@ -47,11 +47,15 @@ def networks():
     model = denoise.Model()
     model.load_state_dict(s["average"])
     up = None
-    if os.path.exists(f"{loop.RUNS}/upsampler.pt") or os.path.exists(f"{loop.KEPT}/upsampler.safetensors"):
-        u = loop.weights_of("upsampler")
+    # The residual one where it is trained; the paper's architecture else.
+    for name in ("upsampler-residual", "upsampler"):
+        if up or not (os.path.exists(f"{loop.RUNS}/{name}.pt") or os.path.exists(f"{loop.KEPT}/{name}.safetensors")):
+            continue
+        u = loop.weights_of(name)
         if abs(u["shift"] - s["shift"]) + abs(u["scale"] - s["scale"]) > 1e-6:
             raise SystemExit("the upsampler was trained on latents with another shift and scale: train it again")
-        up = upsampler.LatentUpSampler()
+        up = upsampler.build(u["config"])
+        up.config = u["config"]
         up.load_state_dict(u["average"])
     print(f"denoiser: step {s['step']}, {s['spent'] / 60:.0f} minutes, distilled: {s['distilled']}")
     v = vae_file.build()
@@ -151,11 +155,8 @@ def write(folder, model, vae, up, shift, scale, kind):
                  vae=["diffusers", "AutoencoderKL"])
     if up:
         halve(up, "upsampler")
-        write_json(f"{folder}/upsampler/config.json",
-                   dict(_class_name="LatentUpSampler", _diffusers_version=diffusers.__version__, **upsampler.CONFIG))
-        save_file({f"upsampler.{k}": v.contiguous() for k, v in up.state_dict().items()},
-                  f"{folder}/upsampler/diffusion_pytorch_model.safetensors", {"format": "pt"})
-        index["upsampler"] = ["lssgen", "LatentUpSampler"]
+        upsampler.write(f"{folder}/upsampler", up, up.config)
+        index["upsampler"] = ["lssgen", type(up).__name__]
     write_json(f"{folder}/model_index.json", dict(sorted(index.items())))
     write_json(f"{folder}/lssgen.json", dict(SETTINGS, latent_rgb_factors=factors, latent_rgb_bias=bias, examples=EXAMPLES, nouns=[r["name"] for r in nouns.catalogue()]))
 
@@ -179,7 +180,7 @@ def read(folder):
     up = None
     if os.path.exists(f"{folder}/upsampler/config.json"):
         config = json.load(open(f"{folder}/upsampler/config.json"))
-        up = upsampler.LatentUpSampler(config)
+        up = upsampler.build(config)
         weights = load_file(f"{folder}/upsampler/diffusion_pytorch_model.safetensors")
         up.load_state_dict({k.removeprefix("upsampler."): v.float() for k, v in weights.items()})
         up.eval()

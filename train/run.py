@@ -28,9 +28,10 @@ PARTS = {
     "bind": (["bind.py"], 55, 3, ["text"]),
     "latents": (["latents.py"], None, None, ["vae", "text"]),
     "judge": (["judge.py"], 40, 3, ["text"]),
-    "denoise": (["denoise.py"], 480, 20, ["latents", "bind"]),
+    "denoise": (["denoise.py"], 300, 20, ["latents", "bind"]),
     "upsampler": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
-    "export": (["export.py"], None, None, ["upsampler"]),
+    "upsampler-residual": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
+    "export": (["export.py"], None, None, ["upsampler", "upsampler-residual"]),
     "curves": (["curves.py"], None, None, ["export"]),
 }
 COUNTS = {128: (40960, 200_000), 256: (12288, 80_000), 512: (256, 4096)}  # scenes encoded ahead: on a processor, on a GPU
@@ -98,7 +99,7 @@ def train(a, runs, on_gpu):
             yield [*script, f"{runs}/log/curves.png"]
         else:
             minutes = card if on_gpu else cpu
-            yield [*script, *([str(0.02 if a.smoke else minutes * a.scale)] if minutes else [])]
+            yield [*script, *([str(0.02 if a.smoke else minutes * a.scale)] if minutes else []), *(["residual"] if name.endswith("-residual") else [])]
 
     def start(name):
         log = open(f"{runs}/log/{name}.log", "a")

@@ -61,8 +61,16 @@ export function latentUpsamplerConfig(c: ConfigReader): LatentUpsamplerConfig {
   };
 }
 
+/** A learned upsampler of any layout. */
+export interface LearnedUpsampler {
+  /** How many times larger a side gets. */
+  readonly scale: number;
+  /** Normalised latents [1, h, w, C] f32 → [1, scale·h, scale·w, C] f32; `level`: noise of the next stage's beginning, 0 … 1. */
+  forward(r: Recorder, x: Tensor, level: number): Tensor;
+}
+
 /** LatentUpSampler. */
-export class LatentUpsampler {
+export class LatentUpsampler implements LearnedUpsampler {
   private readonly convIn: ConvWeights;
   private readonly blocks: UpBlock[] = [];
   private readonly normOut: { weight: Tensor; bias: Tensor };

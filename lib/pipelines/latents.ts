@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import type { Recorder, Scope } from "../gpu/recorder.ts";
 import type { Picture } from "../image/png.ts";
-import type { LatentUpsampler } from "../models/latent_upsampler.ts";
+import type { LearnedUpsampler } from "../models/latent_upsampler.ts";
 import { combine, concatChannels, product } from "../ops/elementwise.ts";
 import { resample, separable } from "../ops/resample.ts";
 import { philoxNormals } from "../random.ts";
@@ -57,7 +57,7 @@ export interface GpuDenoising {
   /** For `pixel`. */
   readonly vae: Autoencoder;
   /** For `learned`. */
-  readonly upsampler?: LatentUpsampler;
+  readonly upsampler?: LearnedUpsampler;
   /** For `esrgan`. */
   readonly upscaler?: Upscaling;
   /** Random numbers. */
@@ -170,7 +170,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
       switch (upsampler) {
         case "learned": {
           if (!g.upsampler) throw noLearnedUpsampler();
-          return g.upsampler.forward(r, latents);
+          return g.upsampler.forward(r, latents, stage.grow?.level ?? 0);
         }
         case "mixture": {
           const lifted = await encoded(await enlarged(latents, stage), draw(stage, "posterior"));

@@ -5,9 +5,12 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { LatentUpsampler, latentUpsamplerConfig } from "../models/latent_upsampler.ts";
+import { LatentUpsampler, latentUpsamplerConfig, type LearnedUpsampler } from "../models/latent_upsampler.ts";
+import { ResidualUpsampler, residualUpsamplerConfig } from "../models/residual_upsampler.ts";
+import type { Weights } from "../models/weights.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
+import type { ConfigReader } from "../weights/model_folder.ts";
 import {
   type Component,
   type Family,
@@ -66,6 +69,26 @@ export async function openNetworks(
   return { network, vae, tiny, decoder, upsampler: upsampler?.model, upscaler, parts };
 }
 
+/** Layouts of learned upsamplers, by the class that their config.json names. */
+const LAYOUTS: Readonly<
+  Record<
+    string,
+    (json: ConfigReader) => {
+      config: { readonly in_channels: number; readonly out_channels: number };
+      build: (w: Weights) => LearnedUpsampler;
+    }
+  >
+> = {
+  LatentUpSampler: (json) => {
+    const config = latentUpsamplerConfig(json);
+    return { config, build: (w) => new LatentUpsampler(w, config) };
+  },
+  LatentResidualUpSampler: (json) => {
+    const config = residualUpsamplerConfig(json);
+    return { config, build: (w) => new ResidualUpsampler(w, config) };
+  },
+};
+
 /**
  * The learned upsampler of the model's own folder, or of a folder that the user brings.
  *
@@ -75,10 +98,11 @@ async function loadLearned(
   context: LoadContext,
   own: FolderSource | undefined,
   channels: number,
-): Promise<Component<LatentUpsampler>> {
+): Promise<Component<LearnedUpsampler>> {
   const where = own ? { ...context, folder: own } : context;
   return await loadComponent(where, own ? "" : "upsampler", (w, json) => {
-    const config = latentUpsamplerConfig(json);
+    const layout = json.oneOf("_class_name", Object.keys(LAYOUTS), "LatentUpSampler");
+    const { config, build } = LAYOUTS[layout](json);
     for (const key of ["in_channels", "out_channels"] as const) {
       if (config[key] !== channels) {
         throw new LssgenError(
@@ -90,7 +114,7 @@ async function loadLearned(
         );
       }
     }
-    const upsampler = new LatentUpsampler(w, config);
+    const upsampler = build(w);
     if (upsampler.scale !== 2) {
       throw new LssgenError(
         "unsupported",
@@ -109,7 +133,7 @@ export interface Networks {
   readonly tiny: Autoencoder | undefined;
   /** What makes the result. */
   readonly decoder: Autoencoder;
-  readonly upsampler: LatentUpsampler | undefined;
+  readonly upsampler: LearnedUpsampler | undefined;
   /** For growth by pixels. */
   readonly upscaler: Upscaling | undefined;
   /** All of them, in the order they were opened. */

@@ -11,6 +11,7 @@ import { ditConfig } from "../../lib/models/dit.ts";
 import { fluxConfig } from "../../lib/models/flux.ts";
 import { latentUpsamplerConfig } from "../../lib/models/latent_upsampler.ts";
 import { pixartConfig } from "../../lib/models/pixart.ts";
+import { residualUpsamplerConfig } from "../../lib/models/residual_upsampler.ts";
 import { sd3Config } from "../../lib/models/sd3.ts";
 import { t5Config } from "../../lib/models/t5.ts";
 import { unetConfig } from "../../lib/models/unet.ts";
@@ -32,6 +33,7 @@ const READERS: Readonly<Record<string, (c: ConfigReader) => unknown>> = {
   DiTTransformer2DModel: ditConfig,
   Transformer2DModel: ditConfig,
   PixArtTransformer2DModel: pixartConfig,
+  LatentResidualUpSampler: residualUpsamplerConfig,
 };
 
 /** What lssgen.json may say of its own. */

@@ -13,6 +13,7 @@ import { ditConfig, DitTransformer } from "../../lib/models/dit.ts";
 import { fluxConfig, FluxTransformer } from "../../lib/models/flux.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../../lib/models/latent_upsampler.ts";
 import { pixartConfig, PixartTransformer } from "../../lib/models/pixart.ts";
+import { ResidualUpsampler, residualUpsamplerConfig } from "../../lib/models/residual_upsampler.ts";
 import { sd3Config, Sd3Transformer } from "../../lib/models/sd3.ts";
 import { t5Config, T5Encoder } from "../../lib/models/t5.ts";
 import { Unet, unetConfig } from "../../lib/models/unet.ts";
@@ -187,6 +188,14 @@ const upsampler = network<LatentUpsampler>({
   },
 });
 
+const residualUpsampler = network<ResidualUpsampler>({
+  build: (w, config) => new ResidualUpsampler(w, residualUpsamplerConfig(config)),
+  async call(r, model, io, { kwargs }) {
+    const level = kwargs?.level as number;
+    return { "out.sample": await downImage(r, model.forward(r, upImage(r, get(io, "in.latent")), level)) };
+  },
+});
+
 const clip = network<ClipTextModel>({
   build: (w, config, name) => new ClipTextModel(w, clipTextConfig(config, name)),
   async call(r, model, io) {
@@ -230,6 +239,7 @@ export const MODEL_HANDLERS: Readonly<Record<string, Handler>> = {
   AutoencoderTiny: autoencoderTiny,
   PixArtTransformer2DModel: pixart,
   LatentUpSampler: upsampler,
+  LatentResidualUpSampler: residualUpsampler,
   CLIPTextModel: clip,
   CLIPTextModelWithProjection: clip,
   T5EncoderModel: t5,
