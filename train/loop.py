@@ -35,7 +35,7 @@ class Loop:
         self.state = None
         if os.path.exists(self.path):
             self.state = torch.load(self.path, map_location="cpu", weights_only=False)
-        elif os.path.exists(f"{KEPT}/{name}.safetensors"):
+        elif os.path.exists(f"{KEPT}/{name}.safetensors") or os.path.exists(f"{KEPT}/{name}.gguf"):
             self.state = kept(name)
             print(f"{name}: from the committed weights, step {self.state['step']}", flush=True)
         s = self.state or {}
@@ -112,6 +112,15 @@ def kept(name):
     """The state of a part as committed: averaged weights in f16, the rest as JSON in the file's header."""
     from safetensors import safe_open
     path = f"{KEPT}/{name}.safetensors"
+    if not os.path.exists(path):
+        import quantised
+        with open(f"{KEPT}/{name}.json") as f:
+            rest = json.load(f)
+        # The text encoders are those of bind, unless they learnt along.
+        weights = {**{k: v for k, v in kept("bind")["average"].items() if not k.startswith("heads.")},
+                   **{f"flux.{k}": v for k, v in quantised.load(f"{KEPT}/{name}.gguf").items()}}
+        weights.setdefault("t5.encoder.embed_tokens.weight", weights["t5.shared.weight"])
+        return dict(model=weights, average=weights, opts=[], **rest)
     with safe_open(path, "pt") as f:
         rest = json.loads(f.metadata()["state"])
     weights = {k: v.float() if v.is_floating_point() else v for k, v in load_file(path).items()}
@@ -128,6 +137,15 @@ def keep(name):
     if len(rest["log"]) > 120:
         rest["log"] = rest["log"][::len(rest["log"]) // 100]
     os.makedirs(KEPT, exist_ok=True)
+    if name == "denoise":
+        # In 8 bits by blocks of 32, half of f16's bytes: to go on from, a thousandth of noise in the weights does not matter.
+        import quantised
+        out = f"{KEPT}/{name}.gguf"
+        write(out, lambda p: quantised.save(p, {k.removeprefix("flux."): v for k, v in s["average"].items() if k.startswith("flux.")}, name, "Q8_0"))
+        with open(f"{KEPT}/{name}.json", "w") as f:
+            json.dump(rest, f)
+            f.write("\n")
+        return out, os.path.getsize(out), s["step"]
     # Heads that are thrown away in the end (bind.py) are larger than what they teach, and soon learnt again.
     half = {k: v.half().contiguous() if v.is_floating_point() else v.contiguous() for k, v in s["average"].items()
             if not (name == "bind" and (k.startswith("heads.") or k.endswith("embed_tokens.weight") and k.startswith("t5.")))}
