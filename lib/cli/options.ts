@@ -669,6 +669,14 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       commands: ENLARGES,
     },
     {
+      name: "upscale-model-dir",
+      type: "text",
+      value: "DIR",
+      fallback: "none",
+      help: "folder of ESRGAN networks that requests name to enlarge finished pictures",
+      commands: ["serve"],
+    },
+    {
       name: "upscale-repeats",
       type: "integer",
       min: 0,
