@@ -567,7 +567,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       fallback: "the model's",
       help:
         "weights of the learned upsampler, or a safetensors file of an ESRGAN network for --upsampler esrgan",
-      commands: LOADS,
+      commands: [...LOADS, "plan"],
     },
     {
       name: "shorten",

@@ -20,7 +20,7 @@ import type { Engine } from "../server/queue.ts";
 import { ReopeningEngine } from "../server/reopening.ts";
 import { ImageServer } from "../server/server.ts";
 import { interfaces, reachable } from "./addresses.ts";
-import { openPipeline, quietly, startProgress, withUpsampler } from "./generate.ts";
+import { openPipeline, quietly, startProgress, upsamplerOf, withUpsampler } from "./generate.ts";
 import { listen } from "./http.ts";
 import { loraNames } from "./lora_folder.ts";
 import { openModel } from "./model.ts";
@@ -257,6 +257,7 @@ async function shelfDrawing(
     const { model = embeddedFolder(), tinyVae } = await openModel(choice, quiet);
     const info = withUpsampler(await readModelInfo(model), choice);
     choices.set(info.name, choice);
+    const upsampler = await upsamplerOf(choice, quiet);
     const known = new Map<string, Promise<number>>();
     return {
       name: name ?? baseName(info.name),
@@ -267,11 +268,13 @@ async function shelfDrawing(
       // What else a request says changes its memory little.
       peak: (request) => {
         const { width, height, method, minResolution, guidance, trueCfgScale, image, mask } = request;
+        const { upsampler: grows } = request;
         const key = JSON.stringify([
           width,
           height,
           method,
           minResolution,
+          grows,
           (guidance ?? 0) > 1,
           (trueCfgScale ?? 0) > 1,
           !!image,
@@ -279,6 +282,7 @@ async function shelfDrawing(
         ]);
         const planned = known.get(key) ?? planMemory(model, request, {
           ...weightOptions(choice),
+          ...upsampler,
           adapter,
           dtype: choice.dtype,
           maxActivationBytes: bytesOfMib(choice.maxActivation),
