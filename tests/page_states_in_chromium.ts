@@ -226,6 +226,9 @@ Deno.test({
           await accessible(other, "a cache of steps");
           await generate(other);
           assertEquals([asked().cacheThreshold, asked().preset], [0.08, undefined]);
+          // The gallery of the first page does not know it.
+          await other.click("#pictures button:has-text('Delete')");
+          await says(other, "#live", "The picture is deleted");
           await other.fill("#cache", "2");
           await other.click("#generate");
           assertStringIncludes(await says(other, "#complaint", "0"), "Blocks skipped below a change of");
