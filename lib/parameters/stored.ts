@@ -111,7 +111,8 @@ export function readStored(
     new LssgenError("bad_file", `Cannot make "${file}" again: ${what}`, { cause });
   if (text === undefined) {
     throw refused(
-      `it holds no "${PARAMETERS_KEYWORD}" text chunk. Only pictures of this program do, and many sites strip it`,
+      `it holds no "${PARAMETERS_KEYWORD}" text chunk. Only pictures of this program do, those enlarged twice do not, ` +
+        "and many sites strip it",
     );
   }
   let stored: unknown;

@@ -8,6 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import type { DeviceInfo } from "../gpu/device.ts";
 import { IdleDevice } from "../gpu/rehearsal.ts";
+import { USUAL_ADAPTER } from "../gpu/usual_adapter.ts";
 import { forceTuning, type MatmulTuning } from "../gpu/tune.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
@@ -23,22 +24,7 @@ export type MemoryPlan = Omit<Budget, "residency" | "kernels"> & {
 };
 
 export type { PlannedComponent } from "./memory_budget.ts";
-
-/** An adapter with the limits of most: what is planned for where none is at hand. */
-export const USUAL_ADAPTER: DeviceInfo = {
-  vendor: "",
-  architecture: "",
-  description: "usual limits",
-  fallback: false,
-  f16: true,
-  timestamps: false,
-  subgroups: true,
-  maxBindingBytes: 2 ** 31 - 4,
-  maxBufferBytes: 2 ** 32,
-  workgroupBytes: 32 << 10,
-  workgroupInvocations: 1024,
-  storageTexels: true,
-};
+export { USUAL_ADAPTER } from "../gpu/usual_adapter.ts";
 
 /** How the pipeline will be opened, and where. */
 export interface MemoryOptions extends
@@ -54,6 +40,8 @@ export interface MemoryOptions extends
     | "maxOffloadBytes"
     | "tinyVae"
     | "tinyDecode"
+    | "upsamplerWeights"
+    | "upscaler"
   > {
   /** The adapter, as its device says; one of usual limits without. */
   readonly adapter?: DeviceInfo;
@@ -78,9 +66,14 @@ export async function planMemory(
   if (tuning) forceTuning(device, tuning);
   const index = await readModelIndex(folder);
   const family = await familyOf(index);
+  const read = await readFamily(folder, index);
   const model = {
     family,
-    info: await readFamily(folder, index),
+    info: {
+      ...read,
+      learnedUpsampler: read.learnedUpsampler || options.upsamplerWeights !== undefined,
+      esrganUpsampler: options.upscaler !== undefined,
+    },
     options: { ...options, firstPicture: request },
   };
   const dtype = options.dtype ?? (info.f16 ? "f16" : "f32");

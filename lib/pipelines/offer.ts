@@ -14,7 +14,8 @@ import {
   SCHEDULE_NAMES,
   scheduleConfig,
 } from "../schedulers/registry.ts";
-import type { Defaults, ModelInfo } from "./types.ts";
+import { PRESET_NAMES, presetsOf } from "./presets.ts";
+import type { Defaults, ModelInfo, PresetName } from "./types.ts";
 
 /** What can be set. What a model does not have is absent. */
 export interface ModelOffer {
@@ -32,6 +33,10 @@ export interface ModelOffer {
   readonly schedules: readonly string[];
   /** Ways in which latents grow. */
   readonly upsamplers: readonly string[];
+  /** Presets that it has, from the best to the fastest. */
+  readonly presets: readonly PresetName[];
+  /** Whether steps can skip blocks (`cacheThreshold`). */
+  readonly cache: boolean;
   /** Whether it takes a guidance scale. */
   readonly guidance: boolean;
   /** Whether it takes a scale of classifier-free guidance beside that. */
@@ -69,6 +74,8 @@ export function offerOf(info: ModelInfo): ModelOffer {
     upsamplers: UPSAMPLERS.filter((upsampler) =>
       upsampler === "learned" ? info.learnedUpsampler : upsampler !== "esrgan" || info.esrganUpsampler
     ),
+    presets: PRESET_NAMES.filter((name) => presetsOf(info)[name]),
+    cache: info.cachesBlocks ?? false,
     guidance: embeddedGuidance || !trueCfg,
     trueCfg,
     negative: !classes,
