@@ -82,4 +82,11 @@ export interface MatmulTuning {
   readonly fewRows?: Readonly<Record<"simple" | "super", number>>;
   /** Milliseconds of the same products in both ways, where they were measured: `few8`, `pass8`, `few32`, `pass32`. */
   readonly fewRowsMs?: Readonly<Partial<Record<"simple" | "super", Readonly<Record<string, number>>>>>;
+  /**
+   * Rows up to which integer dot products by a quantised weight are faster, 0 where they never are. Measured where they were asked for,
+   * since they are less exact; absent, none are made.
+   */
+  readonly integerRows?: Readonly<Record<"simple" | "super", number>>;
+  /** Milliseconds that it was found from: `integer8` and `integer32` beside the faster of the other ways. */
+  readonly integerRowsMs?: Readonly<Partial<Record<"simple" | "super", Readonly<Record<string, number>>>>>;
 }

@@ -176,6 +176,7 @@ export class Weights {
       ...{ type, rowBytes, expanded },
       ...scales && { scales },
       ...changes.length > 0 && { changes },
+      ...store.options.integerDot && !exact && { integerDot: true },
     };
     let at = 0;
     const unread = unloaded(rows * rowBytes);

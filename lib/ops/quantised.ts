@@ -101,6 +101,8 @@ export interface Blocks {
   readonly scales?: Scales;
   /** Added while it is expanded; none overlaps another. */
   readonly changes?: readonly LowRank[];
+  /** Whether x may be rounded to bytes where the adapter multiplies those faster. */
+  readonly integerDot?: boolean;
 }
 
 /** A quantised weight [N, K]. */
@@ -139,6 +141,14 @@ export function spanUnits(type: QuantisedName, rows: number): number {
 }
 
 const SPANS: Readonly<Partial<Record<QuantisedName, number>>> = { Q3_K: 4, Q4_K: 2, Q5_K: 2, Q6_K: 4 };
+
+/**
+ * Whether a weight's numbers are signed bytes as they are: all but 8-bit floats, and but bytes with factors for parts of a row, which
+ * need not be whole units.
+ */
+export function multipliesBytes({ type, scales }: Blocks): boolean {
+  return type !== "F8_E4M3" && type !== "F8_E5M2" && (scales === undefined || scales.columns === 1);
+}
 
 /** What expanding a type on the way costs, roughly. */
 export function kindOf(type: QuantisedName): BlockKind {

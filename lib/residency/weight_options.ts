@@ -20,6 +20,8 @@ export interface WeightOptions {
    * every use costs time, which small models need not spend.
    */
   readonly keepQuantised?: boolean;
+  /** Whether products by quantised matrices may round x to bytes. */
+  readonly integerDot?: boolean;
   /** Which weights stay on the GPU, and which come when they are used; all stay without it. */
   readonly streaming?: StreamingOptions;
 }
