@@ -3,8 +3,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Device, openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
-import { forceTuning, integerRowsOf, measureIntegerRows, tuneIntegerDot, tuneMatmul } from "../lib/gpu/tune.ts";
-import { usable } from "../lib/gpu/tune.ts";
+import {
+  forceTuning,
+  integerRowsOf,
+  measureIntegerRows,
+  tuneIntegerDot,
+  tuneMatmul,
+  usable,
+} from "../lib/gpu/tune.ts";
 import { linear } from "../lib/ops/linear.ts";
 import type { QuantisedMatrix } from "../lib/ops/quantised.ts";
 import { NAMES, noise, off, product, weightOf } from "./quantised_weights.ts";
@@ -12,7 +18,7 @@ import { NAMES, noise, off, product, weightOf } from "./quantised_weights.ts";
 /** A device that prefers integer dot products for up to 32 rows. */
 async function preferring(operands: "texels" | "buffers", maxBindingBytes?: number): Promise<Device> {
   const device = await openDevice({ maxBindingBytes });
-  const integerRows = { simple: 32, super: 32 };
+  const integerRows = { short: 32, long: 32 };
   forceTuning(device, { ...await tuneMatmul(device), operands, integerRows });
   return device;
 }
@@ -46,9 +52,14 @@ const WHOLE = NAMES.filter((type) => !type.startsWith("F8"));
 Deno.test("integer dot products are those of x in bytes, for every type, number of rows and odd widths, and near those of x", async () => {
   for (const operands of ["texels", "buffers"] as const) {
     using device = await preferring(operands);
-    for (const type of WHOLE) {
-      const thorough = type === "Q5_1" || type === "Q6_K";
-      const shapes = thorough ? [[2, 33, 512], [3, 9, 256], [27, 10, 768]] : type === "I8" ? [[2, 6, 40]] : [];
+    // What a type's bytes are does not depend on how they are read.
+    for (const type of operands === "texels" ? WHOLE : ["Q5_1", "Q3_K"] as const) {
+      const thorough = type === (operands === "texels" ? "Q6_K" : "Q5_1");
+      const shapes = thorough
+        ? [[2, 33, 512], [3, 9, 256], [27, 10, 768]]
+        : type === "I8"
+        ? [[2, 6, 40]]
+        : [];
       for (const [M, N, K] of [[1, 5, 512], ...shapes]) {
         const { weight, values } = weightOf(device, type, N, K);
         const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7) * (1 + 9 * noise(i >> 6)));
@@ -68,5 +79,73 @@ Deno.test("integer dot products are those of x in bytes, for every type, number 
         weight.buffer.destroy();
       }
     }
+  }
+});
+
+Deno.test("an epilogue, an activation of x and windows of a weight are those of other products", async () => {
+  for (const operands of ["texels", "buffers"] as const) {
+    using device = await preferring(operands, 20 << 10);
+    const [B, S, N, K] = [2, 3, 100, 512];
+    const { weight, values } = weightOf(device, "Q4_K", N, K);
+    using r = new Recorder(device, "f32");
+    const whole = Float32Array.from({ length: B * (S + 1) * K }, (_, i) => noise(i));
+    const x = r.upload([B, S + 1, K], whole);
+    const gate = r.upload([B, N + 4], Float32Array.from({ length: B * (N + 4) }, (_, i) => noise(i + 3)));
+    const added = Float32Array.from({ length: B * S * N }, (_, i) => noise(i + 5));
+    const options = { act: "relu", preAct: "relu", gate, gateAt: 4, scale: 1.5 } as const;
+    const rows = { tensor: x, at: 1, count: S };
+    const got = await r.read(
+      linear(r, rows, { weight: allowed(weight) }, { ...options, residual: r.upload([B, S, N], added) }),
+    );
+    const xs = Float32Array.from(
+      { length: B * S * K },
+      (_, i) => Math.max(0, whole[(Math.floor(i / (S * K)) + 1) * K + i]),
+    );
+    const want = product(rounded(xs, K), values, B * S, N, K).map((v, i) => {
+      const [b, n] = [Math.floor(i / (S * N)), i % N];
+      return added[i] + 1.5 * noise(b * (N + 4) + 4 + n + 3) * Math.max(0, v);
+    });
+    assert(off(got, want) < 1e-4, `${operands}: ${off(got, want)}`);
+  }
+});
+
+Deno.test("x stays as it is where its bytes exceed a binding, with 8-bit floats, and on adapters without integer dot products", async () => {
+  const difference = async (device: Device, type: "Q8_0" | "F8_E4M3", M: number): Promise<number> => {
+    const [N, K] = [6, 512];
+    const { weight, values } = weightOf(device, type, N, K);
+    const xs = Float32Array.from({ length: M * K }, (_, i) => noise(i + 7));
+    using r = new Recorder(device, "f32");
+    const got = await r.read(linear(r, r.upload([1, M, K], xs), { weight: allowed(weight) }));
+    return off(got, product(xs, values, M, N, K));
+  };
+  using device = await preferring("texels", 40 << 10);
+  assert(await difference(device, "Q8_0", 16) > 1e-4);
+  assert(await difference(device, "Q8_0", 32) < 5e-6);
+  assert(await difference(device, "F8_E4M3", 2) < 5e-6);
+  using without = await openDevice({ withoutIntegerDot: true });
+  assertEquals(await tuneIntegerDot(without), "unavailable");
+  forceTuning(without, { ...await tuneMatmul(without), integerRows: { short: 32, long: 32 } });
+  assert(await difference(without, "Q8_0", 2) < 5e-6);
+});
+
+Deno.test("integer dot products run once they were asked for: by rule on processors, elsewhere as measured", async () => {
+  using device = await openDevice();
+  const { integerRows: _, ...tuning } = await tuneMatmul(device);
+  forceTuning(device, tuning);
+  assertEquals(integerRowsOf(device, "short"), 0);
+  assertEquals(await tuneIntegerDot(device), undefined);
+  assertEquals([integerRowsOf(device, "short"), integerRowsOf(device, "long")], [65536, 4]);
+  assert(usable({ ...tuning, integerRows: { short: 8, long: 0 } }, device));
+  assert(!usable({ ...tuning, integerRows: { short: 7, long: 0 } }, device));
+  forceTuning(device, { ...tuning, integerRows: { short: 0, long: 0 } });
+  assertEquals(await tuneIntegerDot(device), "slower");
+
+  const measured = await measureIntegerRows(device);
+  device.check();
+  for (const kind of ["short", "long"] as const) {
+    const ms = measured.integerRowsMs[kind]!;
+    const rows = [8, 256].filter((M) => ms[`integer${M}`] < 0.8 * ms[`other${M}`]);
+    assert(measured.integerRows[kind] === 0 || rows.includes(8), JSON.stringify(ms));
+    assert(measured.integerRows[kind] <= 8 || rows.includes(256), JSON.stringify(ms));
   }
 });

@@ -25,7 +25,8 @@ export function shaderVariants(
 ): Variant[] {
   const all = shaderNames().map((name): [string, string] => [name, shaderText(name) ?? ""]);
   const entries = all.filter(([, text]) =>
-    (subgroups || !/\bsubgroup[A-Z]/.test(text)) && (integerDot || !/\bdot4I8Packed\b/.test(text)) && (f16 || !/<f16>/.test(text))
+    (subgroups || !/\bsubgroup[A-Z]/.test(text)) && (integerDot || !/\bdot4I8Packed\b/.test(text)) &&
+    (f16 || !/<f16>/.test(text))
   );
   return entries.flatMap(([shader, text]) => {
     const names = aliases(text.replace(/\/\/.*/g, ""));

@@ -291,8 +291,18 @@ async function shelfDrawing(
 
 /** What options say of every model: not the parts, LoRAs and small autoencoder of the first one. */
 function shared(
-  { dtype, loraModelDir, maxActivation, maxVram, offload, maxOffload, type, tensorTypeRules, keepQuantised }:
-    EngineChoice,
+  {
+    dtype,
+    loraModelDir,
+    maxActivation,
+    maxVram,
+    offload,
+    maxOffload,
+    type,
+    tensorTypeRules,
+    keepQuantised,
+    integerDot,
+  }: EngineChoice,
 ): EngineChoice {
   return {
     dtype,
@@ -304,6 +314,7 @@ function shared(
     type,
     tensorTypeRules,
     keepQuantised,
+    integerDot,
   };
 }
 

@@ -13,6 +13,7 @@ import { storedTunings, storeTuning } from "./stored.ts";
 import type {
   Arithmetic,
   BlockKind,
+  ByteKind,
   MatmulKernel,
   MatmulTuning,
   Operands,
@@ -153,9 +154,14 @@ export function fewRowsOf(device: Device, kind: BlockKind): number {
  * Rows up to which products of a device by a quantised weight are made of bytes where that may be less exact; 0 until
  * {@linkcode tuneIntegerDot} has run.
  */
-export function integerRowsOf(device: Device, kind: BlockKind): number {
+export function integerRowsOf(device: Device, kind: ByteKind): number {
   return tunings.get(device)?.integerRows?.[kind] ?? 0;
 }
+
+/** Any number. */
+const ANY_ROWS = 65536;
+/** Of processors that play a GPU, by processor time (docs/PERFORMANCE.md). */
+const PROCESSOR_INTEGER_ROWS: Readonly<Record<ByteKind, number>> = { short: ANY_ROWS, long: 4 };
 
 /** Of devices that nothing is known of. */
 const FEW_ROWS = 8;
@@ -407,8 +413,8 @@ export function usable(tuning: MatmulTuning, device: Device): boolean {
   const { ms, tilesMs, texelsMs, arithmeticMs, reductionMs, normMs } = tuning;
   return Object.hasOwn(KERNELS, operands) && typeof normLoads === "number" && normLoads >= 0 &&
     isTimes(ms) && [tilesMs, texelsMs, arithmeticMs, reductionMs, normMs].every(isTimes) &&
-    isTime(ms[operands]) && isRows(tuning.fewRows, [2, 8, 32, 64, 96]) &&
-    isRows(tuning.integerRows, [0, 8, 32]) &&
+    isTime(ms[operands]) && isRows(tuning.fewRows, ["simple", "super"], [2, 8, 32, 64, 96]) &&
+    isRows(tuning.integerRows, ["short", "long"], [0, 4, 8, ANY_ROWS]) &&
     (arithmetic === "f32" || (arithmetic === "f16" && device.info.f16)) &&
     (texels === "sampled" || (texels === "storage" && device.info.storageTexels)) &&
     (["small", "large", ...operands === "tiled" ? ["huge"] : []].includes(tiles)) &&
@@ -416,11 +422,11 @@ export function usable(tuning: MatmulTuning, device: Device): boolean {
 }
 
 /** Whether something is nothing, or one of some numbers for each kind of blocks. */
-function isRows(v: unknown, some: readonly number[]): boolean {
+function isRows(v: unknown, kinds: readonly string[], some: readonly number[]): boolean {
   if (v === undefined) return true;
   if (typeof v !== "object" || v === null) return false;
   const rows = v as Readonly<Record<string, unknown>>;
-  return ["simple", "super"].every((kind) => some.includes(rows[kind] as number));
+  return kinds.every((kind) => some.includes(rows[kind] as number));
 }
 
 /** Whether something is a time in milliseconds. */
@@ -557,12 +563,17 @@ async function measureTexels(
   return { tilesMs: tilesMs(ms), texels: least(texelsMs, TILES_MARGIN), texelsMs };
 }
 
-/** A weight of a kind, as kernels are told of it: Q8_0 and Q6_K. */
-const FEW_PROBES: Readonly<
-  Record<BlockKind, Readonly<Record<"TYPE" | "BLOCK_BYTES" | "BLOCK_UNITS", number>>>
-> = {
+/** A weight as kernels are told of it. */
+type FewProbe = Readonly<Record<"TYPE" | "BLOCK_BYTES" | "BLOCK_UNITS", number>>;
+
+/** One of each kind: Q8_0 and Q6_K, Q4_0. */
+const FEW_PROBES: Readonly<Record<BlockKind, FewProbe>> = {
   simple: { TYPE: 0, BLOCK_BYTES: 34, BLOCK_UNITS: 1 },
   super: { TYPE: 9, BLOCK_BYTES: 210, BLOCK_UNITS: 8 },
+};
+const BYTE_PROBES: Readonly<Record<ByteKind, FewProbe>> = {
+  short: { TYPE: 1, BLOCK_BYTES: 18, BLOCK_UNITS: 1 },
+  long: FEW_PROBES.simple,
 };
 /** Rows and columns of that weight. */
 const FEW_PROBE = 1024;
@@ -572,7 +583,7 @@ type QuantisedWay = "few" | "pass" | "integer";
 
 type FewWay = "few8" | "pass8" | "few32" | "pass32";
 
-type IntegerWay = "other8" | "integer8" | "other32" | "integer32";
+type IntegerWay = `${"other" | "integer"}${8 | 256}`;
 
 /**
  * Rows up to which a quantised weight is expanded on the way. Both ways round differently (the pass to f16), so what is expected, 8, stands
@@ -597,7 +608,9 @@ export async function measureFewRows(
       return !at8 ? LEAST_FEW : at32 ? 32 : FEW_ROWS;
     };
     const ways = ([8, 32] as const).flatMap((M) =>
-      (["few", "pass"] as const).map((way) => fewProduct<FewWay>(`${way}${M}`, device, kind, M, way))
+      (["few", "pass"] as const).map((way) =>
+        fewProduct<FewWay>(`${way}${M}`, device, FEW_PROBES[kind], M, way)
+      )
     );
     const ms = await race<FewWay>(device, ways, (ms) => String(chosen(ms)));
     return { rows: chosen(ms), ms };
@@ -612,7 +625,7 @@ export async function measureFewRows(
 
 /**
  * Measures up to how many rows integer dot products are faster than what products by quantised weights are made of otherwise, once an
- * adapter, and keeps it with the other measurements. A processor that plays a GPU makes none of them faster (docs/PERFORMANCE.md).
+ * adapter, and keeps it with the other measurements. Of a processor that plays a GPU the kind is known.
  *
  * @param device Where to measure; it has a tuning.
  * @returns Why there will be none: the adapter cannot, or others are faster; `undefined` where there will be some.
@@ -623,7 +636,7 @@ export async function tuneIntegerDot(device: Device): Promise<"unavailable" | "s
   let { integerRows } = tuning;
   if (integerRows === undefined) {
     const found = device.info.fallback
-      ? { integerRows: { simple: 0, super: 0 } }
+      ? { integerRows: PROCESSOR_INTEGER_ROWS }
       : await measureIntegerRows(device);
     integerRows = found.integerRows;
     forceTuning(device, { ...tuning, ...found });
@@ -631,7 +644,7 @@ export async function tuneIntegerDot(device: Device): Promise<"unavailable" | "s
       storeTuning({ ...tuning, ...found });
     }
   }
-  return integerRows.simple > 0 || integerRows.super > 0 ? undefined : "slower";
+  return integerRows.short > 0 || integerRows.long > 0 ? undefined : "slower";
 }
 
 /**
@@ -643,24 +656,25 @@ export async function measureIntegerRows(
   device: Device,
 ): Promise<Required<Pick<MatmulTuning, "integerRows" | "integerRowsMs">>> {
   const measure = async (
-    kind: BlockKind,
+    kind: ByteKind,
   ): Promise<{ rows: number; ms: Partial<Record<IntegerWay, number>> }> => {
-    const chosen = (
-      { other8 = 0, integer8 = 0, other32 = 0, integer32 = 0 }: Partial<Record<IntegerWay, number>>,
-    ): number =>
-      integer32 < HALF_MARGIN * other32 && integer8 < other8 ? 32 : integer8 < HALF_MARGIN * other8 ? 8 : 0;
-    const ways = ([8, 32] as const).flatMap((M) => [
-      fewProduct<IntegerWay>(`other${M}`, device, kind, M, M <= fewRowsOf(device, kind) ? "few" : "pass"),
-      fewProduct<IntegerWay>(`integer${M}`, device, kind, M, "integer"),
+    const pays = (ms: Partial<Record<IntegerWay, number>>, M: 8 | 256): boolean =>
+      ms[`integer${M}`]! < HALF_MARGIN * ms[`other${M}`]!;
+    const chosen = (ms: Partial<Record<IntegerWay, number>>): number =>
+      !pays(ms, 8) ? 0 : !pays(ms, 256) ? 8 : ANY_ROWS;
+    const few = fewRowsOf(device, "simple");
+    const ways = ([8, 256] as const).flatMap((M) => [
+      fewProduct<IntegerWay>(`other${M}`, device, BYTE_PROBES[kind], M, M <= few ? "few" : "pass"),
+      fewProduct<IntegerWay>(`integer${M}`, device, BYTE_PROBES[kind], M, "integer"),
     ]);
     const ms = await race<IntegerWay>(device, ways, (ms) => String(chosen(ms)));
     return { rows: chosen(ms), ms };
   };
-  const simple = await measure("simple");
-  const blocks = await measure("super");
+  const short = await measure("short");
+  const long = await measure("long");
   return {
-    integerRows: { simple: simple.rows, super: blocks.rows },
-    integerRowsMs: { simple: simple.ms, super: blocks.ms },
+    integerRows: { short: short.rows, long: long.rows },
+    integerRowsMs: { short: short.ms, long: long.ms },
   };
 }
 
@@ -668,12 +682,12 @@ export async function measureIntegerRows(
 function fewProduct<Name extends string>(
   name: Name,
   device: Device,
-  kind: BlockKind,
-  M: 8 | 32,
+  probe: FewProbe,
+  M: 8 | 32 | 256,
   way: QuantisedWay,
 ): Candidate<Name> {
   const [N, K] = [FEW_PROBE, FEW_PROBE];
-  const constants = { ...FEW_PROBES[kind], ALIGN: 2 };
+  const constants = { ...probe, ALIGN: 2 };
   const rowBytes = K / 32 / constants.BLOCK_UNITS * constants.BLOCK_BYTES;
   const reading = operandsOf(device) === "texels" ? "texels" : "buffers";
   const RN = reading === "texels" ? 4 : 2;
@@ -720,7 +734,9 @@ function fewProduct<Name extends string>(
           reading === "texels" ? r.texels({ tensor: t, offset: 0, size: t.byteLength }) : t
         );
         r.dispatch({
-          shader: `${reading === "texels" ? "matmul_quants_texels" : "matmul_quants"}@RM=8,RN=${RN},SPAN=1,INTEGER=${integer ? 1 : 0}`,
+          shader: `${
+            reading === "texels" ? "matmul_quants_texels" : "matmul_quants"
+          }@RM=8,RN=${RN},SPAN=1,INTEGER=${integer ? 1 : 0}`,
           types: { rElem: "f32", yElem: "f32" },
           constants: { ...constants, ...reading === "texels" && { WX: 16 } },
           // In the order of Shape in shaders/parts/linear_shape.wgsl.

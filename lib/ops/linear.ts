@@ -21,6 +21,7 @@ import {
 } from "../tensor.ts";
 import {
   blockConstants,
+  byteKindOf,
   eighthsOf,
   expand,
   kindOf,
@@ -178,8 +179,8 @@ function isFew(r: Recorder, product: Product, weight: QuantisedMatrix): boolean 
 function isInteger(r: Recorder, { input, M, K }: Product, { blocks }: QuantisedMatrix): boolean {
   const { integerDot, maxBindingBytes } = r.device.info;
   return blocks.integerDot === true && integerDot === true && multipliesBytes(blocks) &&
-    M <= integerRowsOf(r.device, kindOf(blocks.type)) &&
-    fits(input, maxBindingBytes) && M * bytesRow(K) <= maxBindingBytes;
+    M <= integerRowsOf(r.device, byteKindOf(blocks.type)) &&
+    fits(input, maxBindingBytes) && M * bytesRow(K) <= Math.min(maxBindingBytes, MAX_TEXEL_BYTES);
 }
 
 /** Bytes of a row as shaders/quantise_rows.wgsl makes it. */
@@ -244,7 +245,9 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
       const across = Math.ceil((nEnd - n0) / (texels ? FEW_WX * RN : RN));
       for (const [m0, mEnd] of cut(0, M, atOnce)) {
         launch(r, p, {
-          shader: `${texels ? "matmul_quants_texels" : "matmul_quants"}@RM=${RM},RN=${RN},SPAN=${SPAN},INTEGER=${INTEGER}`,
+          shader: `${
+            texels ? "matmul_quants_texels" : "matmul_quants"
+          }@RM=${RM},RN=${RN},SPAN=${SPAN},INTEGER=${INTEGER}`,
           constants: {
             // Bytes were activated, and are of one type.
             ...INTEGER && { X_TYPE: 0, PRE: 0 },

@@ -7,7 +7,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
-import type { BlockKind } from "../gpu/tuning.ts";
+import type { BlockKind, ByteKind } from "../gpu/tuning.ts";
 import { type Dtype, DTYPE_BYTES, PLAIN_CODES, type PlainType, type Tensor } from "../tensor.ts";
 import { bindBytes, fold } from "./window.ts";
 
@@ -148,6 +148,11 @@ const SPANS: Readonly<Partial<Record<QuantisedName, number>>> = { Q3_K: 4, Q4_K:
  */
 export function multipliesBytes({ type, scales }: Blocks): boolean {
   return type !== "F8_E4M3" && type !== "F8_E5M2" && (scales === undefined || scales.columns === 1);
+}
+
+/** What integer dot products by a type cost, roughly. */
+export function byteKindOf(type: QuantisedName): ByteKind {
+  return /^Q[45]_[01K]$/.test(type) ? "short" : "long";
 }
 
 /** What expanding a type on the way costs, roughly. */
