@@ -853,6 +853,14 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       commands: ["generate", "plan", "compare", "tune-plan", "serve"],
     },
     {
+      name: "integer-dot",
+      type: "flag",
+      negatable: true,
+      fallback: "off",
+      help: "with such weights: inputs of products become bytes where that is faster, less exact",
+      commands: ["generate", "plan", "compare", "tune-plan", "serve"],
+    },
+    {
       name: "max-activation",
       type: "integer",
       min: 1,

@@ -333,8 +333,18 @@ async function shelfDrawing(
 
 /** What options say of every model: not the parts, LoRAs and small autoencoder of the first one. */
 function shared(
-  { dtype, loraModelDir, maxActivation, maxVram, offload, maxOffload, type, tensorTypeRules, keepQuantised }:
-    EngineChoice,
+  {
+    dtype,
+    loraModelDir,
+    maxActivation,
+    maxVram,
+    offload,
+    maxOffload,
+    type,
+    tensorTypeRules,
+    keepQuantised,
+    integerDot,
+  }: EngineChoice,
 ): EngineChoice {
   return {
     dtype,
@@ -346,6 +356,7 @@ function shared(
     type,
     tensorTypeRules,
     keepQuantised,
+    integerDot,
   };
 }
 

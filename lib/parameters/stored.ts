@@ -85,6 +85,7 @@ const ENGINE: Readonly<Record<Exclude<keyof EngineChoice, MachineField>, Stored>
   type: "string",
   tensorTypeRules: "string",
   keepQuantised: "boolean",
+  integerDot: "boolean",
   upscaleModel: "string",
   upscaleRepeats: "number",
   upscaleTileSize: "number",

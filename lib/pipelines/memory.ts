@@ -32,6 +32,7 @@ export interface MemoryOptions extends
     PipelineOptions,
     | "dtype"
     | "keepQuantised"
+    | "integerDot"
     | "weightType"
     | "weightTypeRules"
     | "maxActivationBytes"
@@ -83,7 +84,10 @@ export async function planMemory(
   const { maxActivationBytes, keepQuantised } = options;
   const retyping = await retypingOf(options);
   const opened = new Opened();
-  const context = { folder, index, device, dtype, maxActivationBytes, keepQuantised, retyping, opened };
+  const context = {
+    ...{ folder, index, device, dtype, maxActivationBytes, keepQuantised, retyping, opened },
+    integerDot: options.integerDot ? { matrices: 0 } : undefined,
+  };
   const { residency: _residency, kernels: _kernels, ...budget } = await planBudget(model, context);
   return { ...budget, least: await leastPeak(model, context) };
 }
