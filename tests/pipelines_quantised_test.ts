@@ -10,7 +10,7 @@ import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import { bytesOf, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { openCheckpoint } from "../lib/weights/checkpoint.ts";
 import { convertCheckpoint, typeRules } from "../lib/weights/convert.ts";
-import { WRITABLE_TYPES, type WritableType } from "../lib/weights/quantise.ts";
+import type { WritableType } from "../lib/weights/quantise.ts";
 
 /** A golden model's folder whose components are GGUF files of a type. */
 async function quantisedFolder(
@@ -92,24 +92,22 @@ Deno.test("integer dot products draw nearly the same picture where they are aske
   assertStringIncludes(expanded.warnings[0], "no weights stay quantised");
 });
 
-Deno.test("a model in any type that conversion writes takes no more memory than planned from headers, whichever products it makes", async () => {
+Deno.test("a model of kept blocks takes no more memory than planned from headers", async () => {
   using device = await openDevice();
   const picture = { width: 64, height: 64, steps: 1, method: "direct" } as const;
-  for (const type of WRITABLE_TYPES.filter((type) => type.startsWith("Q"))) {
+  for (const type of ["Q8_0", "Q4_0", "Q4_1"] as const) {
     const model = await quantisedFolder("dit", ["transformer"], type);
-    for (const integerDot of type === "Q5_0" ? [false, true] : [false]) {
-      const options = { dtype: "f32", keepQuantised: true, integerDot } as const;
-      device.memory.trim();
-      device.memory.resetPeak();
-      await using pipeline = await createPipeline(model, { device, ...options });
-      await pipeline.generate({ prompt: "1", ...picture });
-      const { footprint, weights } = device.memory.use();
-      const where = { adapter: device.info, tuning: tuningOf(device) };
-      const { peak, resident } = await planMemory(model, picture, { ...options, ...where });
-      assert(footprint <= peak, `${type}: ${footprint} bytes, planned were ${peak}`);
-      assert(peak <= footprint + (64 << 20), `${type}: ${footprint} bytes, planned were ${peak}`);
-      assertEquals(weights, resident, type);
-    }
+    const options = { dtype: "f32", keepQuantised: true } as const;
+    device.memory.trim();
+    device.memory.resetPeak();
+    await using pipeline = await createPipeline(model, { device, ...options });
+    await pipeline.generate({ prompt: "1", ...picture });
+    const { footprint, weights } = device.memory.use();
+    const where = { adapter: device.info, tuning: tuningOf(device) };
+    const { peak, resident } = await planMemory(model, picture, { ...options, ...where });
+    assert(footprint <= peak, `${type}: ${footprint} bytes, planned were ${peak}`);
+    assert(peak <= footprint + (64 << 20), `${type}: ${footprint} bytes, planned were ${peak}`);
+    assertEquals(weights, resident, type);
   }
 });
 
