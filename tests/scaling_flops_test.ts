@@ -2,7 +2,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { costOf, fluxFlops, sd3Flops, unetFlops, vaeDecodeFlops } from "../lib/scaling/flops.ts";
-import { formatPlan, planStages } from "../lib/scaling/plan.ts";
+import { planStages } from "../lib/scaling/plan_stages.ts";
+import { formatPlan } from "../lib/scaling/plan_text.ts";
 import type { LatentSpace, PlanRequest } from "../lib/scaling/types.ts";
 import { createScheduler } from "../lib/schedulers/registry.ts";
 

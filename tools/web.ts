@@ -70,8 +70,10 @@ export async function bundle(
   try {
     const { metafile } = await esbuild.build({
       metafile: true,
-      // Safari has no such symbols yet, and every part may be the first that runs.
-      banner: { js: 'for(const n of["dispose","asyncDispose"])Symbol[n]??=Symbol.for("Symbol."+n);' },
+      // Safari has no such symbols yet. They are imported where they are named, so that they are there whichever part runs first.
+      inject: [join(ROOT, "web/symbols.ts")],
+      define: { "Symbol.dispose": "dispose", "Symbol.asyncDispose": "asyncDispose", ...define },
+      charset: "utf8",
       // What many models do not need is loaded when one does.
       splitting: true,
       chunkNames: "part-[hash]",
@@ -84,7 +86,6 @@ export async function bundle(
       target: "es2022",
       platform: "browser",
       legalComments: "none",
-      define: { ...define },
       logLevel: "warning",
     });
     return metafile!;

@@ -10,7 +10,7 @@ import { formatMemory, type MemoryOptions, type MemoryPlan, planMemory } from ".
 import { embeddedFolder } from "../pipelines/embedded_model.ts";
 import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
-import { formatPlan } from "../scaling/plan.ts";
+import { formatPlan } from "../scaling/plan_text.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";

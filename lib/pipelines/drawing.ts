@@ -11,7 +11,7 @@ import { pixelsOf } from "../image/pixels.ts";
 import type { Picture } from "../image/png.ts";
 import { firstSeed } from "../random.ts";
 import { FirstBlockCache } from "../models/first_block_cache.ts";
-import { runPlan } from "../scaling/lssgen.ts";
+import { runPlan } from "../scaling/run_plan.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import type { LoraTag } from "../text/prompt_syntax.ts";
@@ -21,12 +21,13 @@ import { generation } from "./generation.ts";
 import { type GpuDenoising, gpuDenoising, seededNoise, torchNoise } from "./latents.ts";
 import type { Model, Networks } from "./networks.ts";
 import { checkPart, planUntil } from "./parts.ts";
+import type { PlanRules } from "./plan_rules.ts";
 import { previewOf } from "./preview.ts";
 import { type AppliedLoras, openLoras, sameLoras } from "./prompt_loras.ts";
 import { notFinite } from "./prompts.ts";
 import {
   cacheThreshold,
-  planPicture,
+  planWith,
   readPrompts,
   type ReadRequest,
   resolve,
@@ -51,6 +52,7 @@ export class TextToImage implements Pipeline {
   private closed = false;
 
   readonly info: ModelInfo;
+  private rules: PlanRules;
 
   constructor(
     private readonly model: Model,
@@ -59,10 +61,11 @@ export class TextToImage implements Pipeline {
     private loras: AppliedLoras,
   ) {
     this.info = model.info;
+    this.rules = model.rules;
   }
 
   plan(request: Omit<GenerateRequest, "prompt">): Plan {
-    return planPicture(this.info, request);
+    return planWith(this.rules, this.info, request);
   }
 
   generate(request: GenerateRequest, options: GenerateOptions = {}): Generation {
@@ -105,7 +108,8 @@ export class TextToImage implements Pipeline {
     checkTypes(request);
     const { image, mask } = await decoded(request);
     const asked = { ...request, image, mask };
-    const p = resolve(info, asked, info.learnedUpsampler);
+    await this.loadRules(asked);
+    const p = resolve(this.rules, info, asked, info.learnedUpsampler);
     const plan = this.plan(asked);
     const { stopAfter, resume } = options;
     checkPart(info, p, plan, options);
@@ -215,6 +219,11 @@ export class TextToImage implements Pipeline {
     };
   }
 
+  /** Sees to it that a request can be planned. */
+  private async loadRules(request: GenerateRequest): Promise<void> {
+    this.rules = await this.rules.load?.(this.info, request) ?? this.rules;
+  }
+
   /**
    * Sees to it that the LoRAs which the prompt names, and no others, are in the weights: another set loads the denoiser and
    * the text encoders anew.
@@ -249,7 +258,8 @@ export class TextToImage implements Pipeline {
   /** Records what a picture launches, each network once a stage. For devices that do nothing. */
   async rehearse(request: GenerateRequest): Promise<void> {
     const { device, dtype, signal } = this.context;
-    const p = resolve(this.info, request, this.info.learnedUpsampler);
+    await this.loadRules(request);
+    const p = resolve(this.rules, this.info, request, this.info.learnedUpsampler);
     using r = new Recorder(device, dtype, signal);
     const encoded = await this.encode(r, readPrompts(this.info, p));
     using scope = r.scope();

@@ -11,7 +11,7 @@ import type { LearnedUpsampler } from "../models/latent_upsampler.ts";
 import { combine, concatChannels, product } from "../ops/elementwise.ts";
 import { resample, separable } from "../ops/resample.ts";
 import { philoxNormals } from "../random.ts";
-import type { Denoising } from "../scaling/lssgen.ts";
+import type { Denoising } from "../scaling/run_plan.ts";
 import { growthMatrix, lowBandMatrix } from "../scaling/dct.ts";
 import { mixed } from "../scaling/mixture.ts";
 import { type LatentGrid, TokenRun } from "../scaling/tokens.ts";

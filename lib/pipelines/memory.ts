@@ -11,6 +11,7 @@ import { IdleDevice } from "../gpu/rehearsal.ts";
 import { forceTuning, type MatmulTuning } from "../gpu/tune.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
+import { ALL_RULES } from "./all_rules.ts";
 import { familyOf, readFamily } from "./families.ts";
 import { Opened, retypingOf } from "./family.ts";
 import { type Budget, leastPeak, planBudget, type PlannedComponent } from "./memory_budget.ts";
@@ -82,6 +83,7 @@ export async function planMemory(
     family,
     info: await readFamily(folder, index),
     options: { ...options, firstPicture: request },
+    rules: ALL_RULES,
   };
   const dtype = options.dtype ?? (info.f16 ? "f16" : "f32");
   if (dtype === "f16" && !info.f16) {

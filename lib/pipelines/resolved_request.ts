@@ -7,14 +7,14 @@
 import { LssgenError } from "../errors.ts";
 import { CACHE_THRESHOLD } from "../models/first_block_cache.ts";
 import { firstSeed } from "../random.ts";
-import { methodNamed } from "../scaling/methods/registry.ts";
-import { guidedWithin, planStages, skippingWithin } from "../scaling/plan.ts";
+import { guidedWithin, planBy, skippingWithin } from "../scaling/plan.ts";
 import type { MethodName, Plan } from "../scaling/types.ts";
-import { checkFree, createScheduler, samplerConfig, scheduleConfig } from "../schedulers/registry.ts";
+import { checkFree, samplerConfig, scheduleConfig } from "../schedulers/choice.ts";
 import { type LoraTag, readPrompt } from "../text/prompt_syntax.ts";
 import { checkTypes } from "./checked_options.ts";
 import type { PromptRequest } from "./family.ts";
 import { noEsrgan, noLearnedUpsampler } from "./latents.ts";
+import type { PlanRules } from "./plan_rules.ts";
 import { withPreset } from "./presets.ts";
 import { checkPicture, pictureWarnings, startingSize } from "./picture_request.ts";
 import { skipLayersOf } from "./skip_layers.ts";
@@ -24,26 +24,26 @@ import { CACHE_MODES, type GenerateRequest, type ModelInfo, type Rng, RNGS } fro
 const DEFAULT_STRENGTH = 0.75;
 
 /**
- * The stages of a picture, without a GPU or weights.
+ * The stages of a picture by some rules, without a GPU or weights.
  *
  * @param compared `directSteps`: steps of the direct run that savings are counted against; the request's without it.
  * @throws {LssgenError} `bad_option`, naming the option.
  */
-export function planPicture(
+export function planWith(
+  rules: PlanRules,
   info: ModelInfo,
   asked: Omit<GenerateRequest, "prompt">,
   { directSteps }: { readonly directSteps?: number } = {},
 ): Plan {
   checkTypes(asked);
   const request = withPreset(info, asked);
-  const p = resolve(info, { prompt: "", ...request }, info.learnedUpsampler);
+  const p = resolve(rules, info, { prompt: "", ...request }, info.learnedUpsampler);
   const free = p.image !== undefined && (request.width === undefined || request.height === undefined);
-  const scheduler = createScheduler(schedulerConfig(info.scheduler, p));
+  const scheduler = rules.scheduler(schedulerConfig(info.scheduler, p));
   if (p.sigmas) checkLevels(p.sigmas, scheduler.kind === "flow");
-  const plan = planStages({
+  const plan = planBy(rules.method(p.method), {
     width: p.width,
     height: p.height,
-    method: p.method,
     // A first stage larger than the picture is none: the default must not refuse small pictures.
     minResolution: request.minResolution === undefined
       ? Math.min(p.minResolution, p.width, p.height)
@@ -157,7 +157,12 @@ const METHOD_OPTIONS = [
 ] as const;
 
 /** Fills in the model's defaults and checks what the plan does not. */
-export function resolve(info: ModelInfo, asked: GenerateRequest, learned: boolean): Resolved {
+export function resolve(
+  rules: PlanRules,
+  info: ModelInfo,
+  asked: GenerateRequest,
+  learned: boolean,
+): Resolved {
   checkTypes(asked);
   const request = withPreset(info, asked);
   if (typeof request.prompt !== "string") {
@@ -179,7 +184,8 @@ export function resolve(info: ModelInfo, asked: GenerateRequest, learned: boolea
     if (request[field] === undefined || method === of) continue;
     throw new LssgenError("bad_option", `${field} belongs to the method "${of}", not to "${method}"`);
   }
-  if (methodNamed(method).tokens && !info.tokenSets) {
+  const { tokens, initNoise = d.initNoise } = rules.method(method);
+  if (tokens && !info.tokenSets) {
     throw new LssgenError(
       "bad_option",
       `The method "${method}" hands a transformer some of its tokens (FLUX, SD3), ${info.pipeline} cannot take them: take lssgen ` +
@@ -200,7 +206,7 @@ export function resolve(info: ModelInfo, asked: GenerateRequest, learned: boolea
     seed: 0,
     method,
     minResolution: d.minResolution,
-    initNoise: methodNamed(method).initNoise ?? d.initNoise,
+    initNoise,
     upsampler: d.upsampler === "learned" && !learned ? "bicubic" : d.upsampler,
     shortenSteps: d.shortenSteps,
     entry: d.entry,

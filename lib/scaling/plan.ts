@@ -5,32 +5,17 @@
  */
 
 import { direct } from "./methods/direct.ts";
-import { methodNamed } from "./methods/registry.ts";
 import { fromPicture, levelsAfter, stepFlops } from "./stages.ts";
 import { noiseLevel } from "../schedulers/entry.ts";
 import type { Scheduler, Step } from "../schedulers/types.ts";
-import type { CostModel, Growth, Plan, PlanRequest, StagePlan } from "./types.ts";
+import type { CostModel, Method, Plan, PlanRequest, StagePlan } from "./types.ts";
 
 /**
- * Plans a picture. Pure: needs no GPU and no weights.
+ * Plans a picture by a method. Pure: needs no GPU and no weights.
  *
  * @throws {LssgenError} `bad_option`, naming the option, what was expected and a value that works.
- *
- * @example FLUX.1-dev at 1024²
- * ```ts
- * import { createScheduler, planStages } from "@lssgen/webgpu/lssgen";
- *
- * const plan = planStages({
- *   width: 1024, height: 1024, minResolution: 512, baseResolution: 1024, steps: 50, initNoise: 0.75,
- *   shortenSteps: true, upsampler: "learned",
- *   scheduler: createScheduler({ _class_name: "FlowMatchEulerDiscreteScheduler", use_dynamic_shifting: true }),
- *   space: { vaeFactor: 8, patch: 2, indivisible: "round", sigmas: "linear" },
- * });
- * console.log(plan.stages.map((stage) => stage.steps.length)); // [25, 25]
- * ```
  */
-export function planStages(request: PlanRequest): Plan {
-  const { name, plan } = methodNamed(request.method ?? "lssgen");
+export function planBy({ name, plan }: Method, request: PlanRequest): Plan {
   const { stages: planned, warnings } = plan(request);
   const stages = withPicture(request, planned);
   const { width, height } = stages[stages.length - 1];
@@ -133,49 +118,4 @@ function withPicture(request: PlanRequest, stages: readonly StagePlan[]): StageP
     ...stage,
     keep: levelsAfter(request, stage, begun[i + 1]?.grow?.from === "x0"),
   }));
-}
-
-/** A plan as a table for people. */
-export function formatPlan(plan: Plan): string {
-  const rows = plan.stages.map((stage) => [
-    `${stage.index + 1}`,
-    `${stage.width}×${stage.height}`,
-    `${stage.tokens}`,
-    `${stage.steps.length} of ${stage.schedule.timesteps.length}`,
-    stage.grow ? stage.grow.level.toFixed(3) : "noise",
-    !stage.grow
-      ? ""
-      : stage.part
-      ? stage.part.kind === "anchors" ? "more anchors" : "split tokens"
-      : stage.grow.from === "image"
-      ? "your picture"
-      : grownBy(stage.grow),
-    stage.flops === undefined ? "" : flopsText(stage.flops),
-  ]);
-  const table = [["stage", "size", "tokens", "steps", "from", "upsampler", "FLOPs"], ...rows];
-  const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
-  const lines = table.map((row) =>
-    row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd()
-  );
-  const calls = `${plan.method}: ${plan.width}×${plan.height}, ${plan.denoiserCalls} denoiser steps`;
-  const cost = plan.flops === undefined || plan.directFlops === undefined || plan.speedup === undefined
-    ? ""
-    : `, ${flopsText(plan.flops)}; direct, ${plan.directSteps} steps, ${flopsText(plan.directFlops)}: ${
-      plan.speedup.toFixed(2)
-    }× less denoising` +
-      (plan.decodeFlops && plan.wholeSpeedup
-        ? `, ${plan.wholeSpeedup.toFixed(2)}× with ${flopsText(plan.decodeFlops)} of decoding`
-        : "");
-  return [calls + cost, ...lines, ...plan.warnings.map((warning) => `warning: ${warning}`)].join("\n");
-}
-
-function grownBy({ upsampler, from, sharpen }: Growth): string {
-  return (sharpen ? `sharpened ${upsampler}` : upsampler) +
-    (from === "x0" ? " of the predicted picture" : "");
-}
-
-function flopsText(flops: number): string {
-  const units = ["", "K", "M", "G", "T", "P"];
-  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, flops)) / 3)));
-  return `${Number((flops / 1000 ** power).toPrecision(3))} ${units[power]}FLOP`;
 }

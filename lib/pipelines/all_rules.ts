@@ -1,0 +1,16 @@
+/**
+ * Every sampler and every method: for whoever plans without waiting.
+ *
+ * @module
+ */
+
+import { methodNamed } from "../scaling/methods/registry.ts";
+import { createScheduler } from "../schedulers/registry.ts";
+import type { PlanRules } from "./plan_rules.ts";
+
+/** All of them. */
+export const ALL_RULES: PlanRules = {
+  scheduler: createScheduler,
+  check: createScheduler,
+  method: methodNamed,
+};

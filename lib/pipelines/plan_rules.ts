@@ -1,0 +1,24 @@
+/**
+ * The rules that plans are made with: samplers and methods.
+ *
+ * @module
+ */
+
+import type { Method } from "../scaling/types.ts";
+import type { Scheduler } from "../schedulers/types.ts";
+import type { GenerateRequest, ModelInfo } from "./types.ts";
+
+/** The stored config of a scheduler, as a request changes it. */
+export type SchedulerFields = Readonly<Record<string, unknown>>;
+
+/** Samplers and methods. */
+export interface PlanRules {
+  /** The scheduler of a config. Throws `unsupported` or `bad_file`, naming what is wrong in it. */
+  readonly scheduler: (config: SchedulerFields) => Scheduler;
+  /** Throws what `scheduler` throws, and needs no rule of any sampler. */
+  readonly check: (config: SchedulerFields) => void;
+  /** A method by its name. Throws `bad_option` for an unknown one. */
+  readonly method: (name: string) => Method;
+  /** Rules that suffice for a request; without it, these. */
+  readonly load?: (info: ModelInfo, request: Partial<GenerateRequest>) => Promise<PlanRules>;
+}
