@@ -6,7 +6,7 @@ import { LssgenError } from "../lib/errors.ts";
 import { ALL_RULES } from "../lib/pipelines/all_rules.ts";
 import { offerOf } from "../lib/pipelines/offer.ts";
 import { rulesFor } from "../lib/pipelines/few_rules.ts";
-import { planWith } from "../lib/pipelines/resolved_request.ts";
+import { planWith, readPrompts } from "../lib/pipelines/resolved_request.ts";
 import { planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest, ModelInfo } from "../lib/pipelines/types.ts";
 import { ALL_METHODS } from "../lib/scaling/methods/registry.ts";
@@ -14,6 +14,9 @@ import { SAMPLER_NAMES, SCHEDULE_NAMES } from "../lib/schedulers/choice.ts";
 import { FLOW_SOLVERS } from "../lib/schedulers/flow_solvers.ts";
 import { createScheduler, samplerConfig } from "../lib/schedulers/registry.ts";
 import { SAMPLERS } from "../lib/schedulers/samplers.ts";
+import { isPlain } from "../lib/text/plain_prompt.ts";
+import { readPrompt } from "../lib/text/prompt_syntax.ts";
+import { parseWeights } from "../lib/text/prompt_weights.ts";
 
 const model = (name: string): Promise<ModelInfo> =>
   readModelInfo(fileFolder(new URL(`./golden/pipelines/${name}/model`, import.meta.url).pathname));
@@ -88,5 +91,36 @@ Deno.test("what a sampler's row says of flow models is what its rule does", () =
     const inverted = (): unknown => createScheduler(samplerConfig({ ...flow, invert_sigmas: true }, name));
     if (SAMPLERS[name].flow === "any") inverted();
     else assertThrows(inverted, LssgenError, "Euler steps only", name);
+  }
+});
+
+Deno.test("a prompt that counts as plain is one that its readers leave as it is", () => {
+  const plain = ["a red apple", "", 'Café, 3 foxes; "quoted" — really?', "日本の朝", "don't. and then"];
+  for (const prompt of plain) {
+    assert(isPlain(prompt), prompt);
+    assertEquals(readPrompt(prompt), { text: prompt, loras: [], warnings: [] });
+    assertEquals(
+      parseWeights(prompt).map(({ text, weight }) => [text, weight]).flat(),
+      prompt && [prompt, 1] || [],
+    );
+  }
+  for (
+    const mark of ["(a)", "[a]", "{a|b}", "<lora:a:1>", "a\\", "__a__", "embedding:a", "a BREAK b", "a AND b"]
+  ) {
+    assert(!isPlain(mark), mark);
+  }
+});
+
+Deno.test("of a prompt with syntax the page reads what the library reads", async () => {
+  const info = await model("flux_dev");
+  for (
+    const prompt of ["a (red:1.2) apple", "a <lora:ink:0.5> fox", "a {red|green} apple", "salt AND pepper"]
+  ) {
+    const rules = await rulesFor(info, { prompt });
+    assertEquals(
+      outcome(() => readPrompts(rules, info, { prompt })),
+      outcome(() => readPrompts(ALL_RULES, info, { prompt })),
+      prompt,
+    );
   }
 });

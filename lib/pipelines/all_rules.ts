@@ -1,11 +1,12 @@
 /**
- * Every sampler and every method: for whoever plans without waiting.
+ * Every sampler, every method and all syntax of prompts: for whoever plans without waiting.
  *
  * @module
  */
 
 import { methodNamed } from "../scaling/methods/registry.ts";
 import { createScheduler } from "../schedulers/registry.ts";
+import { readPrompt } from "../text/prompt_syntax.ts";
 import type { PlanRules } from "./plan_rules.ts";
 
 /** All of them. */
@@ -13,4 +14,5 @@ export const ALL_RULES: PlanRules = {
   scheduler: createScheduler,
   check: createScheduler,
   method: methodNamed,
+  prompt: readPrompt,
 };

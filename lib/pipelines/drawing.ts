@@ -10,7 +10,8 @@ import { Recorder, type Scope } from "../gpu/recorder.ts";
 import { pixelsOf } from "../image/pixels.ts";
 import type { Picture } from "../image/png.ts";
 import { firstSeed } from "../random.ts";
-import { FirstBlockCache } from "../models/first_block_cache.ts";
+import type { FirstBlockCache } from "../models/first_block_cache.ts";
+import { planUntil } from "../scaling/plan.ts";
 import { runPlan } from "../scaling/run_plan.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
@@ -20,7 +21,6 @@ import type { Denoiser, Encoded, LoadContext } from "./family.ts";
 import { generation } from "./generation.ts";
 import { type GpuDenoising, gpuDenoising, seededNoise, torchNoise } from "./latents.ts";
 import type { Model, Networks } from "./networks.ts";
-import { checkPart, planUntil } from "./parts.ts";
 import type { PlanRules } from "./plan_rules.ts";
 import { previewOf } from "./preview.ts";
 import { type AppliedLoras, openLoras, sameLoras } from "./prompt_loras.ts";
@@ -112,10 +112,12 @@ export class TextToImage implements Pipeline {
     const p = resolve(this.rules, info, asked, info.learnedUpsampler);
     const plan = this.plan(asked);
     const { stopAfter, resume } = options;
-    checkPart(info, p, plan, options);
+    if ((stopAfter ?? resume) !== undefined) {
+      (await import("./parts.ts")).checkPart(info, p, plan, options);
+    }
     await this.context.fits?.(asked, planUntil(plan, stopAfter));
     const clock = new Clock(device);
-    const read = readPrompts(info, p);
+    const read = readPrompts(this.rules, info, p);
     doing.what = "loading the denoiser";
     if (await this.change(read.loras, options)) await clock.lap("load");
 
@@ -142,7 +144,7 @@ export class TextToImage implements Pipeline {
     for (let picture = 0; picture < count; picture++) {
       const which = Math.floor(picture / p.count);
       using scope = r.scope();
-      using cache = threshold === undefined ? undefined : new FirstBlockCache(device, threshold);
+      using cache = await stepCache(device, threshold);
       const { width: w, height: h } = planUntil(plan, stopAfter);
       doing.what = `denoising ${w}×${h}`;
       const latents = await runPlan(
@@ -261,10 +263,10 @@ export class TextToImage implements Pipeline {
     await this.loadRules(request);
     const p = resolve(this.rules, this.info, request, this.info.learnedUpsampler);
     using r = new Recorder(device, dtype, signal);
-    const encoded = await this.encode(r, readPrompts(this.info, p));
+    const encoded = await this.encode(r, readPrompts(this.rules, this.info, p));
     using scope = r.scope();
     const threshold = cacheThreshold(p);
-    using cache = threshold === undefined ? undefined : new FirstBlockCache(device, threshold);
+    using cache = await stepCache(device, threshold);
     const latents = await runPlan(
       this.plan(request),
       gpuDenoising({
@@ -342,6 +344,13 @@ const STREAMS_ANYWAY =
   "cacheMode (--cache-mode) saves computing, not reading: weights beyond --max-vram are read for skipped blocks too";
 /** Bytes of weights' copies in textures that stay while a picture is decoded: those of a small model, whose pictures take little time. */
 const KEPT_COPIES = 128 << 20;
+
+/** The cache of a picture's steps, where there is a threshold. */
+async function stepCache(device: Device, threshold?: number): Promise<FirstBlockCache | undefined> {
+  if (threshold === undefined) return undefined;
+  const { FirstBlockCache } = await import("../models/first_block_cache.ts");
+  return new FirstBlockCache(device, threshold);
+}
 
 /** Stands for a picture whose pixels do not matter. */
 const NO_PICTURE: Picture = { width: 1, height: 1, channels: 1, data: new Uint8Array(1) };

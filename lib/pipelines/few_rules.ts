@@ -12,13 +12,17 @@ import { SchedulerConfig } from "../schedulers/config.ts";
 import { finite } from "../schedulers/finite.ts";
 import { flowEulerSolver, flowMatch, flowMatchEuler } from "../schedulers/flow_match_euler.ts";
 import { isSampler, SAMPLERS } from "../schedulers/samplers.ts";
+import { isPlain } from "../text/plain_prompt.ts";
 import type { PlanRules, SchedulerFields } from "./plan_rules.ts";
 import type { GenerateRequest, ModelInfo } from "./types.ts";
 
 const EULER = "FlowMatchEulerDiscreteScheduler";
 const FEW_METHODS: readonly Method[] = [latentScaling, direct];
 
-/** What most pictures need of FLUX and SD3: Euler steps along a flow, by this library's own method or directly. */
+/**
+ * What most pictures need of FLUX and SD3: Euler steps along a flow, by this library's own method or directly,
+ * of a prompt that is nothing but words.
+ */
 const FEW_RULES: PlanRules = {
   scheduler(config) {
     if (!isEuler(config)) throw notLoaded(`sampler ${config.lssgen_sampler} of ${config._class_name}`);
@@ -38,6 +42,7 @@ const FEW_RULES: PlanRules = {
     if (!found) throw notLoaded(`method ${name}`);
     return found;
   },
+  prompt: (text) => ({ text, loras: [], warnings: [] }),
   load: rulesFor,
 };
 
@@ -58,8 +63,17 @@ export async function rulesFor(
 ): Promise<PlanRules> {
   const { preset, scheduler: sampler = "", method, stages } = request;
   const settings = preset === undefined ? {} : info.presets?.[preset];
+  const prompts = [
+    request.prompt,
+    request.prompt2,
+    request.prompt3,
+    request.negativePrompt,
+    request.negativePrompt2,
+    request.negativePrompt3,
+  ];
   const suffices = isEuler(info.scheduler) && ["", "euler"].includes(sampler) && stages === undefined &&
     settings !== undefined && settings.stages === undefined &&
-    [undefined, "lssgen", "direct"].includes(method ?? settings.method);
+    [undefined, "lssgen", "direct"].includes(method ?? settings.method) &&
+    prompts.every((prompt) => prompt === undefined || isPlain(prompt));
   return suffices ? FEW_RULES : (await import("./all_rules.ts")).ALL_RULES;
 }

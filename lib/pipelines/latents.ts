@@ -12,9 +12,8 @@ import { combine, concatChannels, product } from "../ops/elementwise.ts";
 import { resample, separable } from "../ops/resample.ts";
 import { philoxNormals } from "../random.ts";
 import type { Denoising } from "../scaling/run_plan.ts";
-import { growthMatrix, lowBandMatrix } from "../scaling/dct.ts";
 import { mixed } from "../scaling/mixture.ts";
-import { type LatentGrid, TokenRun } from "../scaling/tokens.ts";
+import type { LatentGrid, TokenRun } from "../scaling/tokens.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Denoiser } from "./family.ts";
@@ -98,8 +97,13 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     scope.free(picture);
     return grown;
   };
-  const tokens = new TokenRun();
+  let tokens: TokenRun | undefined;
   let begun = false;
+  /** The tokens of a run some of whose stages choose theirs. */
+  const chosenTokens = async (): Promise<TokenRun> => {
+    const { TokenRun } = await import("../scaling/tokens.ts");
+    return tokens ??= new TokenRun();
+  };
   let further: { stage: number; tensor: Tensor } | undefined;
   /** What the network takes beside the latents, made once a stage. */
   const besides = async (kind: MaskInput, stage: StagePlan): Promise<Tensor> => {
@@ -157,9 +161,9 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     stepNoise: (step, stage) => draw(stage, step.index),
     async denoise(latents, step, stage) {
       const input = g.maskInput ? concatChannels(r, latents, await besides(g.maskInput, stage)) : latents;
-      if (!begun) tokens.begin(stage);
+      if (!begun && stage.part) (await chosenTokens()).begin(stage);
       begun = true;
-      const output = g.denoise(r, input, step, stage, tokens.set);
+      const output = g.denoise(r, input, step, stage, tokens?.set);
       if (input !== latents) scope.free(input);
       await r.pace();
       return output;
@@ -206,6 +210,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
         }
         case "spectral": {
           const [, from, wide] = latents.shape;
+          const { growthMatrix } = await import("../scaling/dct.ts");
           return separable(r, latents, growthMatrix(from, h), growthMatrix(wide, w));
         }
         default:
@@ -219,6 +224,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
       };
       const { latentHeight: h, latentWidth: w, part } = stage;
       const [latents, x0, output] = [await read(left.latents), await read(left.x0), await read(left.output)];
+      const chosen = await chosenTokens();
       let edges: Float64Array | undefined;
       if (latents.height < h) {
         const { edgesBySquare } = await import("../image/canny.ts");
@@ -229,10 +235,11 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
       }
       return r.upload(
         [1, h, w, channels],
-        tokens.grow({ latents, x0, output }, await r.read(noise), stage, edges),
+        chosen.grow({ latents, x0, output }, await r.read(noise), stage, edges),
       );
     },
-    highBand(noise, { latentHeight: h, latentWidth: w }, before) {
+    async highBand(noise, { latentHeight: h, latentWidth: w }, before) {
+      const { lowBandMatrix } = await import("../scaling/dct.ts");
       const low = separable(
         r,
         noise,

@@ -89,7 +89,7 @@ export async function openPipeline(
   if (options.upsamplerWeights) info = { ...info, learnedUpsampler: true };
   if (options.upscaler) info = { ...info, esrganUpsampler: true };
   const { firstPicture } = options;
-  const tags = firstPicture ? readPrompts(info, { prompt: "", ...firstPicture }).loras : [];
+  const tags = firstPicture ? readPrompts(rules, info, { prompt: "", ...firstPicture }).loras : [];
   const device = options.device ?? await openDevice();
   const parts: Disposable[] = options.device ? [] : [device];
   const loaded = new AbortController();
@@ -121,7 +121,7 @@ export async function openPipeline(
     };
     const model = { family, info, options, rules };
     const { loras, warnings } = await openLoras(model, bare, tags);
-    const host = hostMemory(options);
+    const host = await hostMemory(options);
     const asGiven: LoadContext = { ...bare, loras, residency: { host } };
     const limits = options.maxVramBytes === undefined ? undefined : await import("./memory_budget.ts");
     const budget = await limits?.planBudget(model, asGiven);

@@ -5,12 +5,12 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { CACHE_THRESHOLD } from "../models/first_block_cache.ts";
+import { CACHE_THRESHOLD } from "../models/block_run.ts";
 import { firstSeed } from "../random.ts";
 import { guidedWithin, planBy, skippingWithin } from "../scaling/plan.ts";
 import type { MethodName, Plan } from "../scaling/types.ts";
 import { checkFree, samplerConfig, scheduleConfig } from "../schedulers/choice.ts";
-import { type LoraTag, readPrompt } from "../text/prompt_syntax.ts";
+import type { LoraTag } from "../text/prompt_syntax.ts";
 import { checkTypes } from "./checked_options.ts";
 import type { PromptRequest } from "./family.ts";
 import { noEsrgan, noLearnedUpsampler } from "./latents.ts";
@@ -246,7 +246,7 @@ export function resolve(
   if (!RNGS.includes(p.rng)) {
     throw new LssgenError("bad_option", `rng is "${p.rng}", expected one of ${RNGS.join(", ")}`);
   }
-  readPrompts(info, p);
+  readPrompts(rules, info, p);
   const skip = skipLayersOf(info, p);
   checkCaching(info, p);
   if (skip && cacheThreshold(p) !== undefined) {
@@ -346,7 +346,7 @@ const FURTHER_PROMPTS: readonly (readonly [
  *
  * @throws {LssgenError} `bad_option`, naming the field; as {@linkcode readPrompt}.
  */
-export function readPrompts(info: ModelInfo, p: GenerateRequest): ReadRequest {
+export function readPrompts(rules: PlanRules, info: ModelInfo, p: GenerateRequest): ReadRequest {
   const { guidance = info.defaults.guidance, trueCfgScale = 1, emphasis = true } = p;
   const given = (field: keyof GenerateRequest): boolean => p[field] !== undefined && p[field] !== "";
   for (const [field, option, encoder] of FURTHER_PROMPTS) {
@@ -381,7 +381,7 @@ export function readPrompts(info: ModelInfo, p: GenerateRequest): ReadRequest {
     const text = p[field];
     // Names of classes are no prompts.
     if (text === undefined || !emphasis || info.prompts === 0) return text;
-    const read = readPrompt(text, field);
+    const read = rules.prompt(text, field);
     loras.push(...read.loras);
     warnings.push(...read.warnings);
     return read.text;

@@ -119,3 +119,10 @@ function withPicture(request: PlanRequest, stages: readonly StagePlan[]): StageP
     keep: levelsAfter(request, stage, begun[i + 1]?.grow?.from === "x0"),
   }));
 }
+
+/** The plan as far as a run goes. */
+export function planUntil(plan: Plan, stages: number = plan.stages.length): Plan {
+  if (stages === plan.stages.length) return plan;
+  const { width, height } = plan.stages[stages - 1];
+  return { ...plan, width, height, stages: plan.stages.slice(0, stages) };
+}

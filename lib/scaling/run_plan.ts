@@ -17,7 +17,7 @@ export interface Denoising<L> {
   /** Latents grown to `stage`'s size. */
   upsample(latents: L, stage: StagePlan, upsampler: Upsampler): L | Promise<L>;
   /** `noise` without the frequencies that `before`'s grid has; new latents. For `spectral`. */
-  highBand?(noise: L, stage: StagePlan, before: StagePlan): L;
+  highBand?(noise: L, stage: StagePlan, before: StagePlan): L | Promise<L>;
   /** Σ factor · latents, as *new* latents. All have the same size; there is at least one. */
   combine(parts: readonly (readonly [factor: number, latents: L])[]): L;
   /** Fresh standard normal noise for a stochastic sampler's step. */
@@ -111,7 +111,7 @@ async function startStage<L>(
     const { latents: before } = left;
     const grown = await model.upsample(before, stage, grow.upsampler);
     release(before);
-    const added = grow.highBand ? model.highBand!(noise, stage, plan.stages[stage.index - 1]) : noise;
+    const added = grow.highBand ? await model.highBand!(noise, stage, plan.stages[stage.index - 1]) : noise;
     latents = model.combine([[grow.mix.signal, grown], [grow.mix.noise, added]]);
     release(grown);
     if (added !== noise) release(added);
