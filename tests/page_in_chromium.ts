@@ -47,13 +47,15 @@ async function choose(page: Page, { size, steps }: { size: string; steps: number
   assertEquals(await page.getAttribute("#lock", "aria-pressed"), "true", "a typed seed is kept");
 }
 
-/** Waits for a sentence of the progress line; fails with the page's own explanation. */
+/** Waits for a sentence of the progress line of a run; fails with the page's own explanation, and when the run ends without it. */
 async function progressSays(page: Page, words: string): Promise<void> {
   // Asked from here: Playwright's own waiting would need eval in the page, which its policy forbids.
   for (const end = Date.now() + WAIT_MS; Date.now() < end;) {
     assertEquals(await page.textContent("#trouble"), "");
+    const running = await page.getAttribute("html", "data-running");
     const line = await page.textContent("#progress-line") ?? "";
     if (line.includes(words)) return;
+    if (running === "false") throw new Error(`The run ended at "${line}" and never said "${words}"`);
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
   throw new Error(`The page did not say "${words}"`);
@@ -649,8 +651,9 @@ Deno.test({
   const { browser, folder } = built;
   const at = (name: string): string => join(SHOTS ? join(ROOT, "docs/images") : folder, `web-${name}.png`);
   const page = await browser.newPage({ viewport: { width: 360, height: 740 }, colorScheme: "light" });
+  const [side, steps] = SHOTS ? [256, 12] : [128, 6];
   const draw = async (prompt: string): Promise<void> => {
-    await choose(page, SHOTS ? { size: "256x256", steps: 12 } : { size: "128x128", steps: 6 });
+    await choose(page, { size: `${side}x${side}`, steps });
     await page.fill("#prompt", prompt);
     await page.click("#generate");
   };
@@ -668,7 +671,15 @@ Deno.test({
   // Dark, in mid-run: the preview stands where the picture will.
   await page.setViewportSize({ width: 1080, height: 900 });
   await draw("a penguin on a pink background");
-  await progressSays(page, SHOTS ? "Stage 2 of 2, step 6" : "Step 3 of 6");
+  // How many steps the last stage has is the model's to say: the shot is taken in the middle of it.
+  const { stages } = planPicture(await readModelInfo(), { width: side, height: side, steps });
+  const middle = Math.ceil(stages.at(-1)!.steps.length / 2);
+  await progressSays(
+    page,
+    stages.length > 1
+      ? `Stage ${stages.length} of ${stages.length}, step ${middle}`
+      : `Step ${middle} of ${steps}`,
+  );
   await page.emulateMedia({ colorScheme: "dark" });
   await shoot(page, at("dark"), "#pictures canvas");
   assertEquals(

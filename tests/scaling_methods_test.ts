@@ -12,7 +12,7 @@ import { spectralScale, switchLevel } from "../lib/scaling/methods/spectral.ts";
 import { fluxFlops } from "../lib/scaling/flops.ts";
 import { cannyEdges, edgesBySquare } from "../lib/image/canny.ts";
 import { RALU_PRESETS, raluMix } from "../lib/scaling/methods/ralu.ts";
-import { guidedWithin } from "../lib/scaling/plan.ts";
+import { guidedWithin } from "../lib/scaling/plan_guidance.ts";
 import { planStages } from "../lib/scaling/plan_stages.ts";
 import { formatPlan } from "../lib/scaling/plan_text.ts";
 import type { PlanRequest, StagePlan } from "../lib/scaling/types.ts";

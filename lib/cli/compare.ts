@@ -9,7 +9,7 @@ import { LssgenError } from "../errors.ts";
 import { contactSheet } from "../image/contact_sheet.ts";
 import type { SheetCell } from "../image/contact_sheet.ts";
 import { encodePng } from "../image/png.ts";
-import { cacheThreshold } from "../pipelines/resolved_request.ts";
+import { cacheThreshold } from "../pipelines/step_cache.ts";
 import { planPicture } from "../pipelines/text_to_image.ts";
 import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/text_to_image.ts";
 import type { MethodName, Plan, Size } from "../scaling/types.ts";

@@ -7,6 +7,7 @@
 import { methodNamed } from "../scaling/methods/registry.ts";
 import { createScheduler } from "../schedulers/registry.ts";
 import { readPrompt } from "../text/prompt_syntax.ts";
+import * as further from "./further_options.ts";
 import type { PlanRules } from "./plan_rules.ts";
 
 /** All of them. */
@@ -15,4 +16,5 @@ export const ALL_RULES: PlanRules = {
   check: createScheduler,
   method: methodNamed,
   prompt: readPrompt,
+  further,
 };

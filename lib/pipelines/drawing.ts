@@ -25,14 +25,7 @@ import type { PlanRules } from "./plan_rules.ts";
 import { previewOf } from "./preview.ts";
 import { type AppliedLoras, openLoras, sameLoras } from "./prompt_loras.ts";
 import { notFinite } from "./prompts.ts";
-import {
-  cacheThreshold,
-  planWith,
-  readPrompts,
-  type ReadRequest,
-  resolve,
-  type Resolved,
-} from "./resolved_request.ts";
+import { planWith, readPrompts, type ReadRequest, resolve, type Resolved } from "./resolved_request.ts";
 import type {
   GeneratedImage,
   GenerateOptions,
@@ -44,6 +37,7 @@ import type {
   Progress,
   StageLatents,
 } from "./types.ts";
+import { cacheThreshold } from "./step_cache.ts";
 import { WholeProgress } from "./whole_progress.ts";
 
 /** A model whose networks are open; its pictures are drawn one after the other. */

@@ -56,24 +56,43 @@ function isEuler({ _class_name: kind, lssgen_sampler: sampler }: SchedulerFields
   return kind === EULER && (sampler === undefined || sampler === "euler");
 }
 
+/** What a request may say for few rules to suffice. */
+const USUAL: ReadonlySet<string> = new Set([
+  "prompt",
+  "negativePrompt",
+  "width",
+  "height",
+  "steps",
+  "guidance",
+  "trueCfgScale",
+  "seed",
+  "count",
+  "preset",
+  "method",
+  "minResolution",
+  "initNoise",
+  "upsampler",
+  "shortenSteps",
+  "entry",
+  "scheduler",
+  "schedule",
+]);
+
 /** The rules that a request needs, loaded if they are not. */
 export async function rulesFor(
   info: ModelInfo,
   request: Partial<GenerateRequest> = {},
 ): Promise<PlanRules> {
-  const { preset, scheduler: sampler = "", method, stages } = request;
-  const settings = preset === undefined ? {} : info.presets?.[preset];
-  const prompts = [
-    request.prompt,
-    request.prompt2,
-    request.prompt3,
-    request.negativePrompt,
-    request.negativePrompt2,
-    request.negativePrompt3,
-  ];
-  const suffices = isEuler(info.scheduler) && ["", "euler"].includes(sampler) && stages === undefined &&
-    settings !== undefined && settings.stages === undefined &&
-    [undefined, "lssgen", "direct"].includes(method ?? settings.method) &&
-    prompts.every((prompt) => prompt === undefined || isPlain(prompt));
-  return suffices ? FEW_RULES : (await import("./all_rules.ts")).ALL_RULES;
+  return fewSuffice(info, request) ? FEW_RULES : (await import("./all_rules.ts")).ALL_RULES;
+}
+
+function fewSuffice(info: ModelInfo, request: Partial<GenerateRequest>): boolean {
+  const settings = request.preset === undefined ? {} : info.presets?.[request.preset];
+  if (!isEuler(info.scheduler) || settings === undefined) return false;
+  const all: Readonly<Record<string, unknown>> = { ...settings, ...request };
+  if (Object.keys(all).some((key) => all[key] !== undefined && !USUAL.has(key))) return false;
+  const { scheduler = "", prompt = "", negativePrompt = "" } = request;
+  const method = request.method ?? settings.method ?? "lssgen";
+  return ["", "euler"].includes(scheduler) && FEW_METHODS.some(({ name }) => name === method) &&
+    isPlain(prompt) && isPlain(negativePrompt);
 }

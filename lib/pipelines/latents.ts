@@ -17,7 +17,6 @@ import type { LatentGrid, TokenRun } from "../scaling/tokens.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Denoiser } from "./family.ts";
-import { latentMask } from "./picture_request.ts";
 import type { MaskInput } from "./types.ts";
 import type { Upscaling } from "./upscaling.ts";
 import type { Autoencoder } from "./autoencoder.ts";
@@ -83,6 +82,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
   const zeroNoise = ({ latentHeight: h, latentWidth: w }: StagePlan): Tensor =>
     r.upload([1, h, w, channels], () => new Float32Array(h * w * channels));
   let structure: Float32Array<ArrayBuffer> | undefined; // of the stage's enlarged picture, for guide()
+  let latentMask: typeof import("./picture_request.ts")["latentMask"];
   let masks: { stage: number; drawn: Tensor; kept: Tensor } | undefined;
   const encoded = async (picture: Tensor, noise: Tensor): Promise<Tensor> => {
     const latents = await g.vae.encode(r, picture, noise);
@@ -125,6 +125,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     async image(stage) {
       const { width, height } = stage;
       const { networkPicture } = await import("./pictures.ts");
+      ({ latentMask } = await import("./picture_request.ts"));
       const picture = r.upload([1, height, width, 3], () => networkPicture(g.image!, width, height));
       return await encoded(picture, draw(stage, "posterior"));
     },

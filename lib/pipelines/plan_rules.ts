@@ -22,6 +22,8 @@ export interface PlanRules {
   readonly method: (name: string) => Method;
   /** Takes a prompt apart, as readPrompt of lib/text. */
   readonly prompt: (text: string, field: string) => ReadPrompt;
+  /** Checks of options that few requests have; absent where a request with one has to be loaded for. */
+  readonly further?: typeof import("./further_options.ts");
   /** Rules that suffice for a request; without it, these. */
   readonly load?: (info: ModelInfo, request: Partial<GenerateRequest>) => Promise<PlanRules>;
 }
