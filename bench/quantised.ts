@@ -7,13 +7,22 @@
 
 import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
+import { forceTuning, tuningOf } from "../lib/gpu/tune.ts";
 import { linear, type Matrix } from "../lib/ops/linear.ts";
-import { blockBytes, QUANTISED, type QuantisedMatrix, type QuantisedName } from "../lib/ops/quantised.ts";
+import {
+  blockBytes,
+  multipliesBytes,
+  QUANTISED,
+  type QuantisedMatrix,
+  type QuantisedName,
+} from "../lib/ops/quantised.ts";
 import { elements } from "../lib/tensor.ts";
 import type { Bench, BenchCase, Contender, Timing } from "./harness.ts";
 import { filled } from "./matmul.ts";
 
 const TYPES = Object.keys(QUANTISED) as QuantisedName[];
+/** Rows up to which integer dot products are timed, whether they are faster or not. */
+const INTEGER_ROWS = 256;
 
 /** [M, N, K] and where it comes from. */
 const SHAPES: readonly (readonly [name: string, M: number, N: number, K: number])[] = [
@@ -47,6 +56,15 @@ function make(device: Device, M: number, N: number, K: number): BenchCase {
   const y = r.tensor([1, M, N], "f16");
   const plain: Matrix = { buffer: filled(device, N * K, "f16"), N, K, stride: K, type: "f16" };
   const quantised = TYPES.map((type) => filledBlocks(device, type, N, K));
+  // Of weights that allow them alone, so that the others are timed as ever.
+  const tuning = tuningOf(device);
+  const integers: [string, Matrix][] = M > INTEGER_ROWS || !device.info.integerDot || !tuning
+    ? []
+    : quantised.filter(({ blocks }) => multipliesBytes(blocks)).map((weight) => [
+      `${weight.blocks.type} integer`,
+      { ...weight, blocks: { ...weight.blocks, integerDot: true } },
+    ]);
+  if (tuning) forceTuning(device, { ...tuning, integerRows: { short: INTEGER_ROWS, long: INTEGER_ROWS } });
   const contender = (label: string, weight: Matrix): Contender => ({
     label,
     bytes: M > 8 ? undefined : N * (weight.blocks ? weight.blocks.rowBytes : 2 * K) + 2 * M * (N + K),
@@ -58,13 +76,18 @@ function make(device: Device, M: number, N: number, K: number): BenchCase {
   return {
     flops: 2 * M * N * K,
     bytes: M > 8 ? undefined : 2 * (N * K + M * (N + K)),
-    contenders: [contender("F16", plain), ...quantised.map((weight, i) => contender(TYPES[i], weight))],
+    contenders: [
+      contender("F16", plain),
+      ...quantised.map((weight, i) => contender(TYPES[i], weight)),
+      ...integers.map(([label, weight]) => contender(label, weight)),
+    ],
     facts: (timings: readonly Timing[]) => ({
-      "speed beside F16": timings.slice(1, 1 + TYPES.length)
+      "speed beside F16": timings.slice(1, 1 + TYPES.length + integers.length)
         .map(({ label, minMs }) => `${label} ${(timings[0].minMs / minMs).toFixed(2)}`).join(", "),
     }),
     dispose: () => {
       r[Symbol.dispose]();
+      if (tuning) forceTuning(device, tuning);
       for (const { buffer } of [plain, ...quantised, { buffer: source }]) device.memory.release(buffer);
       device.memory.trim();
     },

@@ -56,8 +56,8 @@ export const PREFIX = "lssgen";
 const KEPT_S = 3600;
 /** Seconds that it is known who wants a job, and which one follows it. */
 const HELD_S = 86_400;
-/** Why a job of later stages fails whose latents are lost: the first stages are drawn again then. */
-const NO_LATENTS = "of the first stages are not in the object store";
+/** Code, in a failed job's reason, of {@linkcode LostLatentsError}. */
+const LATENTS_LOST = "latents_lost";
 /** Seconds that jobs stay in the dead-letter list, and how many of a queue. */
 const DEAD_S = 7 * 24 * 3600;
 const DEAD_COUNT = 10_000;
@@ -334,7 +334,7 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     try {
       return { id, queue, result: await this.follow(id, queue, stored, watch) };
     } catch (error) {
-      if (error instanceof LssgenError && error.message.includes(NO_LATENTS)) return undefined;
+      if (error instanceof LostLatentsError) return undefined;
       throw error;
     }
   }
@@ -772,9 +772,10 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     if (bytes && bytes.length % 4 === 0) {
       return { resume: { stages: part.after, data: new Float32Array(bytes.slice().buffer) } };
     }
-    throw new LssgenError(
-      "unavailable",
-      `The latents ${part.latents.slice(0, 12)} ${NO_LATENTS}, ${store.name}`,
+    throw new LostLatentsError(
+      `The latents ${
+        part.latents.slice(0, 12)
+      } of the first stages are not in the object store, ${store.name}`,
     );
   }
 
@@ -822,7 +823,8 @@ export class RedisQueue implements JobQueue, AsyncDisposable {
     let end: () => Promise<unknown>;
     const fail = (error: unknown): void => {
       const code = error instanceof LssgenError ? error.code : "internal";
-      const why = `${code}: ${error instanceof Error ? error.message : String(error)}`.slice(0, 2000);
+      const kind = error instanceof LostLatentsError ? LATENTS_LOST : code;
+      const why = `${kind}: ${error instanceof Error ? error.message : String(error)}`.slice(0, 2000);
       const again = code === "unavailable" ? attempt < MAX_ATTEMPTS : worthRetrying(code, attempt);
       end = () => job.moveToFailed(again ? new Error(why) : new UnrecoverableError(why), token, false);
     };
@@ -1186,6 +1188,14 @@ function readNext(text: string | null): { queue: string; id: string } | undefine
     : undefined;
 }
 
+/** Why a job of later stages fails whose latents are lost: the first stages are drawn again then. */
+class LostLatentsError extends LssgenError {
+  constructor(message: string) {
+    super("unavailable", message);
+    this.name = "LostLatentsError";
+  }
+}
+
 /** A failed job's reason as the error that it was; hostile texts stay texts. */
 function readFailure(reason: string): LssgenError {
   const [, code, why] = /^([a-z_]{3,20}): ([\s\S]*)$/.exec(reason) ?? [];
@@ -1201,6 +1211,7 @@ function readFailure(reason: string): LssgenError {
     "unavailable",
     "internal",
   ];
+  if (code === LATENTS_LOST) return new LostLatentsError(why.slice(0, 2000));
   return code !== undefined && known.includes(code)
     ? new LssgenError(code as ErrorCode, why.slice(0, 2000))
     : new LssgenError("internal", `The worker failed: ${reason.slice(0, 2000)}`);

@@ -7,8 +7,10 @@
 //   S  [N, sColumns]  f32, with SCALED: factors of the stored values
 //   L  [M, lN]  f32, with CHANGED: what a change of low rank adds to columns from lFirst on, before the activation
 //   Y  as in matmul.wgsl
+//
+// With INTEGER X is what quantise_rows.wgsl makes of it, and products are integer dot products of four bytes: less exact.
 
-// variants RM=1 RN=4 SPAN=1; RM=2 RN=4 SPAN=1; RM=4 RN=4 SPAN=1; RM=8 RN=2 SPAN=1
+// variants RM=1 RN=4 SPAN=1 INTEGER=0; RM=2 RN=4 SPAN=1 INTEGER=0; RM=4 RN=4 SPAN=1 INTEGER=0; RM=8 RN=2 SPAN=1 INTEGER=0; RM=1 RN=4 SPAN=1 INTEGER=1; RM=2 RN=4 SPAN=1 INTEGER=1; RM=4 RN=4 SPAN=1 INTEGER=1; RM=8 RN=2 SPAN=1 INTEGER=1
 
 override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
 override WY: u32 = 1u;
@@ -29,6 +31,9 @@ fn xBits(at: u32) -> vec4u { return X[at]; }
 // include eights
 // include quants
 
+// unroll _ 1 - INTEGER
+// include activated_eights
+// end
 // include quant_products
 
 const LANES = 64u;

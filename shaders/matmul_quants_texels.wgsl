@@ -8,7 +8,7 @@
 //
 // Otherwise as there.
 
-// variants RM=1 RN=4 SPAN=1; RM=1 RN=4 SPAN=2; RM=1 RN=4 SPAN=4; RM=2 RN=4 SPAN=1; RM=2 RN=4 SPAN=2; RM=2 RN=4 SPAN=4; RM=4 RN=4 SPAN=1; RM=8 RN=4 SPAN=1
+// variants RM=1 RN=4 SPAN=1 INTEGER=0; RM=1 RN=4 SPAN=2 INTEGER=0; RM=1 RN=4 SPAN=4 INTEGER=0; RM=2 RN=4 SPAN=1 INTEGER=0; RM=2 RN=4 SPAN=2 INTEGER=0; RM=2 RN=4 SPAN=4 INTEGER=0; RM=4 RN=4 SPAN=1 INTEGER=0; RM=8 RN=4 SPAN=1 INTEGER=0; RM=1 RN=4 SPAN=1 INTEGER=1; RM=1 RN=4 SPAN=2 INTEGER=1; RM=1 RN=4 SPAN=4 INTEGER=1; RM=2 RN=4 SPAN=1 INTEGER=1; RM=2 RN=4 SPAN=2 INTEGER=1; RM=2 RN=4 SPAN=4 INTEGER=1; RM=4 RN=4 SPAN=1 INTEGER=1; RM=8 RN=4 SPAN=1 INTEGER=1
 
 override WX: u32 = 16u;      // invocations along N
 override WY: u32 = 1u;
@@ -28,6 +28,9 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // include eights
 // include quants
+// unroll _ 1 - INTEGER
+// include activated_eights
+// end
 // include quant_products
 
 @compute @workgroup_size(WX, WY)

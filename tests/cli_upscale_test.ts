@@ -145,6 +145,11 @@ Deno.test("generate --upscale-model is upscale of what is drawn, stored with it 
   // A picture enlarged twice has no parameters that would make it again.
   await run(upscale, ["upscale", f.at("large.png"), ...own, "--out", f.at("huge.png")]);
   assertEquals((await textsOf(f.at("huge.png"))).has("lssgen"), false);
+  const twice = await assertRejects(
+    () => run(generate, ["--from", f.at("huge.png"), "-m", MODEL, "--out", f.at("x.png")]),
+    LssgenError,
+  );
+  assertMatch(twice.message, /huge\.png" again: it holds no "lssgen" text chunk.*enlarged twice/);
   // Without a word about it.
   await run(upscale, [
     "upscale",

@@ -29,7 +29,7 @@ const REQUEST = {
   method: "lssgen",
 } as const;
 /** JavaScript before compression until the first picture of the built-in model; tests/web_scripts_test.ts says why so much. */
-const FIRST_VISIT_BYTES = 360_000;
+const FIRST_VISIT_BYTES = 365_000;
 /** What the page's main thread may take at a time: longer, and people notice. */
 const LONGEST_TASK_MS = 50;
 /** Whether the screenshots are those of the documentation. */

@@ -199,6 +199,46 @@ Deno.test({
       },
     );
 
+    await t.step(
+      "a preset of the model chooses method, steps and growth; a cache of steps is there where the model has one",
+      async () => {
+        assertEquals(await page.isVisible("#cache"), false, "a UNet's blocks are not skipped");
+        const names = await page.locator("#model-preset option").allTextContents();
+        assertEquals(names, ["As set here", "Quality", "Balanced", "Fast"]);
+        await page.selectOption("#model-preset", "fast");
+        for (const id of ["method", "steps", "noise", "min-resolution", "upsampler"]) {
+          assert(await page.isDisabled(`#${id}`), id);
+        }
+        await accessible(page, "a preset of the model");
+        await generate(page);
+        const { preset, method, steps, upsampler, initNoise } = asked();
+        assertEquals([preset, method, steps, upsampler, initNoise], ["fast", ...Array(4).fill(undefined)]);
+        assertMatch(await page.evaluate("location.hash"), /preset=fast/);
+        await page.selectOption("#model-preset", "");
+        assertEquals(await page.isDisabled("#steps"), false);
+        Object.assign(engine.info, { cachesBlocks: true });
+        try {
+          const other = watch(await context.newPage());
+          await other.goto(address);
+          await other.waitForSelector("#generate:enabled", { timeout: WAIT_MS });
+          await other.click("#advanced > summary");
+          await other.fill("#cache", "0.08");
+          await accessible(other, "a cache of steps");
+          await generate(other);
+          assertEquals([asked().cacheThreshold, asked().preset], [0.08, undefined]);
+          // The gallery of the first page does not know it.
+          await other.click("#pictures button:has-text('Delete')");
+          await says(other, "#live", "The picture is deleted");
+          await other.fill("#cache", "2");
+          await other.click("#generate");
+          assertStringIncludes(await says(other, "#complaint", "0"), "Blocks skipped below a change of");
+          await other.close();
+        } finally {
+          Object.assign(engine.info, { cachesBlocks: false });
+        }
+      },
+    );
+
     await t.step("several LoRAs with strengths are named in the prompt", async () => {
       await page.selectOption("#lora-name", "ink");
       await page.click("#lora-add");

@@ -3,16 +3,20 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects, assertThrows } from "@std/assert";
 import { parseOptions } from "../lib/cli/options.ts";
 import { fileFolder } from "../lib/cli/files.ts";
+import { plan } from "../lib/cli/plan.ts";
 import { toRequest } from "../lib/cli/request.ts";
+import type { Terminal } from "../lib/cli/terminal.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
+import { tuneOnce, tuningOf } from "../lib/gpu/tune.ts";
 import { gpuDenoising } from "../lib/pipelines/latents.ts";
+import { planMemory } from "../lib/pipelines/memory.ts";
 import { createPipeline, type GenerateRequest } from "../lib/pipelines/text_to_image.ts";
-import { loadUpscaler, openUpscalerFile } from "../lib/pipelines/upscaling.ts";
+import { growthFlops, loadUpscaler, openUpscalerFile } from "../lib/pipelines/upscaling.ts";
 import type { StagePlan } from "../lib/scaling/types.ts";
-import { bytesOf } from "../lib/weights/bytes.ts";
-import { writeSafetensors } from "../lib/weights/safetensors.ts";
+import { bytesOf, type ByteSource } from "../lib/weights/bytes.ts";
+import { type TensorEntry, writeSafetensors } from "../lib/weights/safetensors.ts";
 import { Numbers, rrdbNetFile, srvggFile } from "./upscalers.ts";
 
 const MODEL = fileFolder(new URL("./golden/pipelines/flux_dev/model", import.meta.url).pathname);
@@ -105,4 +109,59 @@ Deno.test("esrgan without a network, and a network for another upsampler, are re
     LssgenError,
   );
   assertMatch(bad.message, /"x4\.pth" is a PyTorch pickle/);
+});
+
+Deno.test("plan foresees growth by a network: the allocator's peak is at most what is planned, with weights that stay and streamed", async () => {
+  using device = await openDevice();
+  await tuneOnce(device);
+  const request = { ...REFINE, upsampler: "esrgan" as const };
+  const where = { adapter: device.info, tuning: tuningOf(device), dtype: "f32" as const };
+  // As large as the picture's latents are small: growth is the peak of this picture.
+  const large = bytesOf("large.safetensors", writeSafetensors(srvggFile(2, 8)));
+  const without = await planMemory(MODEL, { ...request, upsampler: "bicubic" }, where);
+  const whole = await planMemory(MODEL, request, { ...where, upscaler: large });
+  assert(whole.peak > without.peak, `${whole.peak} and ${without.peak} bytes without`);
+  for (const maxVramBytes of [undefined, whole.least]) {
+    const planned = maxVramBytes === undefined
+      ? whole
+      : await planMemory(MODEL, request, { ...where, upscaler: large, maxVramBytes });
+    device.memory.trim();
+    device.memory.resetPeak();
+    await using pipeline = await createPipeline(MODEL, {
+      ...{ device, dtype: "f32", upscaler: large },
+      firstPicture: request,
+      maxVramBytes,
+    });
+    await pipeline.generate(request);
+    const { footprint } = device.memory.use();
+    assert(footprint <= planned.peak, `${footprint} bytes, planned were ${planned.peak}`);
+    assert(planned.peak - footprint <= 64 << 20, `${footprint} bytes, planned were ${planned.peak}`);
+  }
+});
+
+Deno.test("plan counts a network's FLOPs from its header, and names them beside the denoiser's", async () => {
+  const described = (tensors: readonly TensorEntry[]) => bytesOf("n.safetensors", writeSafetensors(tensors));
+  const stages = [{ width: 10, height: 5 }, { width: 20, height: 10, grow: { upsampler: "esrgan" } }];
+  // Of 8 features and a growth of 4: 3 × 5 convolutions a block, two doublings, conv_hr, conv_last.
+  const conv = (from: number, to: number) => 2 * 9 * from * to;
+  const dense = conv(8, 4) + conv(12, 4) + conv(16, 4) + conv(20, 4) + conv(24, 8);
+  const rrdb = conv(3, 8) + 3 * dense + conv(8, 8) + 4 * conv(8, 8) + 16 * (2 * conv(8, 8) + conv(8, 3));
+  const flopsOf = (file: ByteSource) => growthFlops(file, { stages: stages as unknown as StagePlan[] });
+  assertEquals(await flopsOf(network), 50 * rrdb);
+  assertEquals(await flopsOf(described(srvggFile(2, 2))), 50 * (conv(3, 8) + 2 * conv(8, 8) + conv(8, 12)));
+  const said: string[] = [];
+  const folder = await Deno.makeTempDir();
+  try {
+    const path = `${folder}/x4.safetensors`;
+    await Deno.writeFile(path, writeSafetensors(rrdbNetFile({ blocks: 1 })));
+    const options = ["-m", MODEL.name, "--size", "64", "--steps", "2", "--min-resolution", "32"];
+    await plan(
+      parseOptions(["plan", ...options, "--method", "refine", "--upsampler-weights", path]),
+      { print: (line: string) => said.push(line), note: () => {} } as unknown as Terminal,
+    );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  assertMatch(said.join("\n"), /growth by .*x4\.safetensors: [\d.]+ [MG]FLOP, [\d.]+ % of the denoiser's/);
+  assertMatch(said.join("\n"), /GPU memory: \d+/);
 });

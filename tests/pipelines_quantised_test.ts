@@ -1,6 +1,6 @@
 /** Models whose weights stay quantised on the GPU draw what they draw when they are expanded as they are loaded. */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fileFolder, fileSource } from "../lib/cli/files.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { tuningOf } from "../lib/gpu/tune.ts";
@@ -10,7 +10,7 @@ import { createPipeline } from "../lib/pipelines/text_to_image.ts";
 import { bytesOf, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { openCheckpoint } from "../lib/weights/checkpoint.ts";
 import { convertCheckpoint, typeRules } from "../lib/weights/convert.ts";
-import type { WritableType } from "../lib/weights/quantise.ts";
+import { WRITABLE_TYPES, type WritableType } from "../lib/weights/quantise.ts";
 
 /** A golden model's folder whose components are GGUF files of a type. */
 async function quantisedFolder(
@@ -66,6 +66,52 @@ for (
     assert(most <= 1, `off by ${most}`);
   });
 }
+
+Deno.test("integer dot products draw nearly the same picture where they are asked for, and who asks in vain is told", async () => {
+  using device = await openDevice();
+  const model = await quantisedFolder("flux_dev", ["transformer"], "Q4_0");
+  const drawn = async (more: Partial<Parameters<typeof createPipeline>[1]>) => {
+    await using pipeline = await createPipeline(model, {
+      device,
+      dtype: "f32",
+      keepQuantised: true,
+      ...more,
+    });
+    const picture = { width: 64, height: 64, steps: 2, method: "direct", seed: 1 } as const;
+    const { images: [{ rgb }], warnings } = await pipeline.generate({ prompt: "a cat", ...picture });
+    return { rgb, warnings };
+  };
+  const exact = await drawn({});
+  const { rgb, warnings } = await drawn({ integerDot: true });
+  assertEquals([exact.warnings, warnings], [[], []]);
+  const off = rgb.map((v, i) => Math.abs(v - exact.rgb[i]));
+  const mean = off.reduce((sum, v) => sum + v, 0) / off.length;
+  assert(mean > 0 && mean < 4, `${mean} of 255 in the mean`);
+  const expanded = await drawn({ integerDot: true, keepQuantised: false });
+  assertEquals(expanded.warnings.length, 1);
+  assertStringIncludes(expanded.warnings[0], "no weights stay quantised");
+});
+
+Deno.test("a model in any type that conversion writes takes no more memory than planned from headers, whichever products it makes", async () => {
+  using device = await openDevice();
+  const picture = { width: 64, height: 64, steps: 1, method: "direct" } as const;
+  for (const type of WRITABLE_TYPES.filter((type) => type.startsWith("Q"))) {
+    const model = await quantisedFolder("dit", ["transformer"], type);
+    for (const integerDot of type === "Q5_0" ? [false, true] : [false]) {
+      const options = { dtype: "f32", keepQuantised: true, integerDot } as const;
+      device.memory.trim();
+      device.memory.resetPeak();
+      await using pipeline = await createPipeline(model, { device, ...options });
+      await pipeline.generate({ prompt: "1", ...picture });
+      const { footprint, weights } = device.memory.use();
+      const where = { adapter: device.info, tuning: tuningOf(device) };
+      const { peak, resident } = await planMemory(model, picture, { ...options, ...where });
+      assert(footprint <= peak, `${type}: ${footprint} bytes, planned were ${peak}`);
+      assert(peak <= footprint + (64 << 20), `${type}: ${footprint} bytes, planned were ${peak}`);
+      assertEquals(weights, resident, type);
+    }
+  }
+});
 
 Deno.test("quantised blocks with a LoRA beside them draw the same bytes where they stream as where they stay", async () => {
   using device = await openDevice();

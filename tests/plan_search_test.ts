@@ -139,8 +139,36 @@ Deno.test("tune-plan measures what is missing, keeps it when it is stopped, and 
     assertEquals((await run(["--steps", "3"])).measured, 0);
     await assertRejects(() => run(["--steps", "4"]), LssgenError, "was measured with another steps");
     await assertRejects(() => run(["--steps", "3", "--budget", "1"]), LssgenError, "above 1");
-    await Deno.writeTextFile(path, "{}");
-    await assertRejects(() => run(["--steps", "3"]), LssgenError, "holds no measurements");
+    for (
+      const [damaged, words] of [
+        [{}, "holds no measurements"],
+        [null, "holds no measurements"],
+        [[after], "holds no measurements"],
+        [{ tuned: null }, "holds no measurements"],
+        [{ tuned: { ...after.tuned, of: null } }, "holds no measurements"],
+        [{ tuned: { ...after.tuned, measured: null } }, "holds no measurements"],
+        [{ tuned: { ...after.tuned, measured: { "a fox": null } } }, "holds a measurement that is none"],
+        [
+          { tuned: { ...after.tuned, measured: { "a fox": { x: null } } } },
+          "holds a measurement that is none",
+        ],
+        [
+          {
+            tuned: {
+              ...after.tuned,
+              measured: { "a fox": { x: { seconds: 1, ssim: 1, psnr: "9", sharpness: 1 } } },
+            },
+          },
+          "holds a measurement that is none",
+        ],
+      ] as const
+    ) {
+      await Deno.writeTextFile(path, JSON.stringify(damaged));
+      await assertRejects(() => run(["--steps", "3"]), LssgenError, words);
+    }
+    // What is not needed to go on is left out.
+    await Deno.writeTextFile(path, JSON.stringify({ tuned: { ...after.tuned, again: [null, "x"] } }));
+    assertEquals((await run(["--steps", "3"])).measured, 0);
     await assertRejects(
       () => run(["--steps", "3", "--sampling-method", "euler_a", "--force"]),
       LssgenError,

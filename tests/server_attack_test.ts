@@ -318,7 +318,7 @@ Deno.test("what clients of A1111 ask first is answered, without a folder of this
   assertEquals(set, 200);
   assertStringIncludes(said, "flux.gguf");
   assertEquals((await refused(server, post("/sdapi/v1/options", { CLIP_stop_at_last_layers: 2 })))[0], 422);
-  for (const name of ["interrogate", "skip", "extra-single-image"]) {
+  for (const name of ["interrogate", "skip"]) {
     const [status, text] = await refused(server, post(`/sdapi/v1/${name}`, {}));
     assertEquals(status, 422);
     assertStringIncludes(text, name);

@@ -4,10 +4,11 @@
  */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { encodePng } from "../lib/image/png.ts";
+import { decodePng, encodePng } from "../lib/image/png.ts";
 import { pictureText } from "../lib/parameters/picture.ts";
 import { ImageServer } from "../lib/server/server.ts";
-import { DIFFUSION, FakeEngine, OPTIONS, rgbOf, URL_OF } from "./fake_engine.ts";
+import type { Upscalers } from "../lib/server/upscalers.ts";
+import { bytesOf, DIFFUSION, FakeEngine, OPTIONS, rgbOf, URL_OF } from "./fake_engine.ts";
 
 interface Call {
   readonly method: string;
@@ -35,6 +36,9 @@ const READS: Readonly<Record<string, readonly string[]>> = {
   "/sdapi/v1/schedulers": ["0.name"],
   "/sdapi/v1/progress": ["progress", "state.job_count"],
   "/sdapi/v1/png-info": ["info"],
+  "/sdapi/v1/upscalers": ["0.name"],
+  "/sdapi/v1/extra-single-image": ["image", "html_info"],
+  "/sdapi/v1/extra-batch-images": ["images.0", "html_info"],
   "/sdapi/v1/scripts": ["txt2img"],
   "/v1/models": ["data.0.id"],
 };
@@ -52,6 +56,23 @@ function at(value: unknown, path: string): unknown {
   return path.split(".").reduce((one, key) => (one as Record<string, unknown> | null)?.[key], value);
 }
 
+/** One network, which makes grey pictures of twice the size. */
+const UPSCALERS: Upscalers = {
+  list: () => Promise.resolve([{ name: "RealESRGAN_x2plus.safetensors", network: "RRDBNet", scale: 2 }]),
+  open: (name) =>
+    Promise.resolve({
+      ...{ name, network: "RRDBNet", scale: 2, reach: 1 },
+      upscale: ({ width, height }) =>
+        Promise.resolve({
+          width: 2 * width,
+          height: 2 * height,
+          channels: 3,
+          data: rgbOf(2 * width, 2 * height),
+        }),
+      [Symbol.dispose]: () => {},
+    }),
+};
+
 /** One client's calls, one after another. */
 async function replay(name: string): Promise<{ engine: FakeEngine; answers: unknown[] }> {
   const { calls }: { calls: readonly Call[] } = JSON.parse(
@@ -61,6 +82,7 @@ async function replay(name: string): Promise<{ engine: FakeEngine; answers: unkn
   const server = new ImageServer(engine, {
     ...OPTIONS,
     token: "sesame",
+    upscalers: UPSCALERS,
     pictureText: (image) => pictureText(image, {}),
   });
   const { picture, mask } = await pictures();
@@ -105,8 +127,17 @@ async function replay(name: string): Promise<{ engine: FakeEngine; answers: unkn
   return { engine, answers };
 }
 
-Deno.test("webuiapi of PyPI: lists, options, txt2img, img2img with a mask, hires fix, png-info; what is not here is refused by name", async () => {
-  const { engine } = await replay("webuiapi");
+Deno.test("webuiapi of PyPI: lists, options, txt2img, img2img with a mask, hires fix, png-info, extras; what is not here is refused by name", async () => {
+  const { engine, answers } = await replay("webuiapi");
+  const enlarged = answers.flatMap((one) => {
+    const { image, images = image ? [image] : [], html_info } = (one ?? {}) as Record<string, unknown>;
+    return html_info === undefined ? [] : images as string[];
+  });
+  const sizes = await Promise.all(enlarged.map(async (one) => {
+    const { width, height } = await decodePng(bytesOf(one));
+    return `${width}×${height}`;
+  }));
+  assertEquals(sizes, ["64×64", "128×128", "96×96", "96×96", "96×80"]);
   const [first, second, third, fourth] = engine.asked;
   assertEquals([first.prompt, first.negativePrompt, first.seed], ["a fox", "blur", 5]);
   assertEquals([first.guidance, first.scheduler], [7, "euler_a"]);

@@ -5,6 +5,8 @@ import { LssgenError } from "../lib/errors.ts";
 import { decodePng, readPngText } from "../lib/image/png.ts";
 import type { GenerateOptions, GenerateRequest, ModelInfo } from "../lib/pipelines/types.ts";
 import { LocalQueue } from "../lib/server/local_queue.ts";
+import { fileSource } from "../lib/cli/files.ts";
+import { openSafetensors, writeSafetensors } from "../lib/weights/safetensors.ts";
 import { ModelShelf, type ShelfEntry } from "../lib/server/model_shelf.ts";
 import { ImageServer } from "../lib/server/server.ts";
 import { bytesOf, FakeEngine, get, OPTIONS, post, refused, URL_OF } from "./fake_engine.ts";
@@ -286,5 +288,74 @@ Deno.test("serve --models draws with each model of a folder, leaves out what is 
     const refusal = new TextDecoder().decode(stderr);
     assert(code !== 0);
     assertStringIncludes(refusal, words);
+  }
+});
+
+Deno.test("serve --models: the first model keeps its parts through switching, others have none of them, and the least used is dropped", async () => {
+  const golden = (name: string) => `${ROOT}tests/golden/pipelines/${name}/model`;
+  const folder = await Deno.makeTempDir();
+  await Deno.symlink(golden("dit"), `${folder}/small-dit`);
+  await Deno.symlink(golden("sd15"), `${folder}/small-sd15`);
+  // The first model's autoencoder comes from a file of its own, which draws other colours.
+  const path = `${golden("sd15")}/vae/diffusion_pytorch_model.safetensors`;
+  const vae = await openSafetensors((await fileSource(path))!);
+  const tensors = await Promise.all([...vae.names()].map(async (name) => {
+    const { shape } = vae.info(name)!;
+    const data = await vae.readF32(name);
+    return { name, shape, data: name === "decoder.conv_out.bias" ? data.map((v) => v + 1) : data };
+  }));
+  await Deno.writeFile(`${folder}/.bright.safetensors`, writeSafetensors(tensors));
+  const own = ["--model", golden("sd15"), "--vae", `${folder}/.bright.safetensors`];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "-A", "--no-check", "--config", `${ROOT}deno.json`, `${ROOT}cli.ts`, "serve"],
+      ...own,
+      ...["--models", folder, "--dtype", "f32", "--port", "0"],
+    ],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  let said = "";
+  const reading = (async () => {
+    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said += text;
+  })();
+  const printed = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  try {
+    const address = (await printed.read()).value?.trim();
+    assert(address, said);
+    const draw = async (prompt: string, sd_model_checkpoint?: string): Promise<Uint8Array> => {
+      const response = await fetch(`${address}sdapi/v1/txt2img`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({
+          ...{ prompt, width: 64, height: 64, steps: 1, seed: 5, method: "direct" },
+          override_settings: { sd_model_checkpoint },
+        }),
+      });
+      const answer = await response.json();
+      assertEquals(response.status, 200, JSON.stringify(answer));
+      return (await decodePng(bytesOf(answer.images[0]), "answer")).data;
+    };
+    const loaded = async (): Promise<string[]> => {
+      const all = await (await fetch(`${address}sdapi/v1/sd-models`)).json();
+      return all.flatMap((one: { title: string; loaded: boolean }) => one.loaded ? [one.title] : []);
+    };
+    const first = await draw("a fox");
+    assertEquals(await loaded(), ["model"]);
+    await draw("207", "small-dit");
+    assertEquals(await loaded(), ["small-dit"]);
+    const plain = await draw("a fox", "small-sd15");
+    assertEquals(await loaded(), ["small-sd15"]);
+    const again = await draw("a fox");
+    assertEquals(again, first);
+    const mean = (data: Uint8Array): number => data.reduce((sum, v) => sum + v, 0) / data.length;
+    assert(mean(first) > mean(plain) + 20, `${mean(first)} and ${mean(plain)}`);
+    for (const name of ["model", "small-dit", "small-sd15"]) assertStringIncludes(said, `${name} is dropped`);
+  } finally {
+    child.kill("SIGTERM");
+    await child.status;
+    await printed.cancel();
+    await reading;
+    await Deno.remove(folder, { recursive: true });
   }
 });

@@ -65,6 +65,8 @@ Deno.test("every route that the document names answers with a status and a body 
     "/sdapi/v1/img2img": { prompt: "x", init_images: [image] },
     "/sdapi/v1/png-info": { image },
     "/sdapi/v1/options": {},
+    "/sdapi/v1/extra-single-image": { image },
+    "/sdapi/v1/extra-batch-images": { imageList: [{ data: image, name: "a.png" }] },
     "/lssgen/v1/plan": { fields: { steps: 3 } },
     "/lssgen/v1/jobs": { txt2img: { prompt: "x" } },
     "/v1/images/generations": { prompt: "x" },
@@ -128,11 +130,14 @@ Deno.test("numbers at a documented bound are taken and beyond it refused, unknow
     }],
     ["generations", "/v1/images/generations", { prompt: "x", size: "16x16" }],
     ["edits", "/v1/images/edits", { prompt: "x", size: "16x16", image }],
+    ["extra", "/sdapi/v1/extra-single-image", { image }],
+    ["extras", "/sdapi/v1/extra-batch-images", { imageList: [{ data: image }] }],
   ];
   let tried = 0;
   for (const [name, path, base] of kinds) {
-    const schema = document.components.schemas[name];
-    const check = compiled({ $ref: `#/components/schemas/${name}` });
+    const sent = document.paths[path].post.requestBody.content["application/json"].schema;
+    const schema = document.components.schemas[name] ?? sent;
+    const check = compiled(sent);
     for (const [field, { type, minimum, maximum }] of Object.entries<Json>(schema.properties)) {
       if (!type?.includes("number") && !type?.includes("integer") || type.includes("boolean")) continue;
       for (

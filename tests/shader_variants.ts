@@ -20,10 +20,13 @@ function aliases(text: string): string[] {
 }
 
 /** All that a device can do: with f16 every mixture of f32 and f16, subgroup operations where it has them. */
-export function shaderVariants({ f16, subgroups }: { f16: boolean; subgroups: boolean }): Variant[] {
+export function shaderVariants(
+  { f16, subgroups, integerDot = false }: { f16: boolean; subgroups: boolean; integerDot?: boolean },
+): Variant[] {
   const all = shaderNames().map((name): [string, string] => [name, shaderText(name) ?? ""]);
   const entries = all.filter(([, text]) =>
-    (subgroups || !/\bsubgroup[A-Z]/.test(text)) && (f16 || !/<f16>/.test(text))
+    (subgroups || !/\bsubgroup[A-Z]/.test(text)) && (integerDot || !/\bdot4I8Packed\b/.test(text)) &&
+    (f16 || !/<f16>/.test(text))
   );
   return entries.flatMap(([shader, text]) => {
     const names = aliases(text.replace(/\/\/.*/g, ""));

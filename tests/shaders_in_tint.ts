@@ -29,7 +29,7 @@ const PROGRAM = `
       "maxComputeWorkgroupSizeY",
     ].map((limit) => [limit, adapter.limits[limit]])),
   });
-  const variants = shaderVariants({ f16: true, subgroups: true });
+  const variants = shaderVariants({ f16: true, subgroups: true, integerDot: true });
   const broken = variants.slice(0, 1).map((v) => ({ ...v, code: v.code + "\\nfn broken() { let x: f32 = 1u; }" }));
   console.log(JSON.stringify({
     count: variants.length,

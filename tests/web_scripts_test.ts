@@ -6,7 +6,7 @@ import { bundle } from "../tools/web.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 /** Page and worker, with the family of the built-in model; some 620 kB before scripts were split by what they are for. */
-const MOST_BYTES = 352_000;
+const MOST_BYTES = 355_000;
 
 /** What other models, files and wishes need. */
 const LATER = [

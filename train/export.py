@@ -6,7 +6,7 @@ Everything is f16 safetensors but the transformer, which is quantised in a GGUF 
 LIMIT bytes; `--kind f16` writes a larger folder, which diffusers opens unaided. What is written is read again and must give the
 velocities, latents and pictures of the trained networks; the quantised transformer's own error is stated.
 """
-import json, os, shutil, sys
+import copy, json, os, shutil, sys
 import torch
 import diffusers, transformers
 from safetensors.torch import load_file
@@ -22,6 +22,7 @@ SCHEDULER = dict(base_image_seq_len=64, max_image_seq_len=1024, base_shift=0.39,
 GGUF = "diffusion_pytorch_model.gguf"
 SETTINGS = dict(name="lssgen-emoji", width=512, height=512, steps=20, guidance=1.7, base_resolution=256, min_resolution=128,
                 init_noise=0.55, shorten_steps=False, whole_words=True)
+PRESETS = dict(quality=dict(method="lssgen"), balanced=dict(method="lssgen", steps=14), fast=dict(method="lssgen", steps=10))
 EXAMPLES = ["a red apple", "a cute cat wearing a top hat", "two red cherries", "three stars on a dark blue background", "a small boat next to a castle",
             "flat style rocket", "noto style fox on a meadow", "a purple dragon", "a teddy bear on a pink background"]
 
@@ -77,6 +78,25 @@ def latent_colours(vae, shift, scale):
 
 
 @torch.no_grad()
+def spectrum(vae, shift, scale, side=512, count=16):
+    """(a, beta) of the power a·ω^-beta of normalised latents, ω in half waves over a side, for the method `spectral`; as tools/fit_spectrum.ts."""
+    scenes, n = data.Scenes(19), side // 8
+    k, x = torch.arange(n).double()[:, None], torch.arange(n).double()[None]
+    D = torch.cos(torch.pi * (x + 0.5) * k / n) * (2 / n) ** 0.5
+    D[0] /= 2 ** 0.5
+    power = torch.zeros(n, n, dtype=torch.float64)
+    for _ in range(1 if loop.SMOKE else count):
+        z = (vae.encode(scenes.draw(scenes.spec(), side)[None]).latent_dist.mode()[0] - shift) * scale
+        power += (D @ z.double() @ D.T).square().mean(0) / count
+    ring = (k ** 2 + x ** 2).sqrt().round().long()
+    at = torch.arange(1, n)
+    y = torch.stack([power[ring == w].mean() for w in at]).log()
+    w = at.double().log()
+    slope = ((w - w.mean()) * (y - y.mean())).sum() / ((w - w.mean()) ** 2).sum()
+    return round((y.mean() - slope * w.mean()).exp().item(), 3), round(-slope.item(), 4)
+
+
+@torch.no_grad()
 def largest_activation(vae):
     """What the autoencoder's convolutions reach on scenes: f16 ends at 65504."""
     top = [0.0]
@@ -127,6 +147,7 @@ def into_range(vae, most=1000.0):
 
 def write(folder, model, vae, up, shift, scale, kind):
     factors, bias = latent_colours(vae, shift, scale)
+    vae_f32 = copy.deepcopy(vae)
     largest = largest_activation(vae)
     print(f"autoencoder: largest activation {largest:.0f}")
     for name, encoder in (("text_encoder", model.clip), ("text_encoder_2", model.t5)):
@@ -158,7 +179,9 @@ def write(folder, model, vae, up, shift, scale, kind):
         upsampler.write(f"{folder}/upsampler", up, up.config)
         index["upsampler"] = ["lssgen", type(up).__name__]
     write_json(f"{folder}/model_index.json", dict(sorted(index.items())))
-    write_json(f"{folder}/lssgen.json", dict(SETTINGS, latent_rgb_factors=factors, latent_rgb_bias=bias, examples=EXAMPLES, nouns=[r["name"] for r in nouns.catalogue()]))
+    a, beta = spectrum(vae_f32, shift, scale)
+    print(f"spectrum: a {a}, beta {beta}")
+    write_json(f"{folder}/lssgen.json", dict(SETTINGS, presets=PRESETS, spectrum_a=a, spectrum_beta=beta, latent_rgb_factors=factors, latent_rgb_bias=bias, examples=EXAMPLES, nouns=[r["name"] for r in nouns.catalogue()]))
 
 
 def read(folder):

@@ -19,9 +19,18 @@ const NUMBERS: readonly string[] = [
   "initNoise",
   "strength",
   "clipSkip",
+  "cacheThreshold",
 ];
 /** Settings that are texts. */
-const TEXTS: readonly string[] = ["prompt", "negativePrompt", "method", "upsampler", "scheduler", "schedule"];
+const TEXTS: readonly string[] = [
+  "prompt",
+  "negativePrompt",
+  "method",
+  "upsampler",
+  "scheduler",
+  "schedule",
+  "preset",
+];
 /** Longest address that is made: some programs cut longer ones. */
 const MOST = 8000;
 

@@ -28,6 +28,8 @@ const sampler: HTMLSelectElement = byId("sampler");
 const schedule: HTMLSelectElement = byId("schedule");
 const upsampler: HTMLSelectElement = byId("upsampler");
 const minResolution: HTMLInputElement = byId("min-resolution");
+const cache: HTMLInputElement = byId("cache");
+const preset: HTMLSelectElement = byId("model-preset");
 const count: HTMLInputElement = byId("count");
 const everyLine: HTMLInputElement = byId("every-line");
 const planLine: HTMLElement = byId("plan");
@@ -41,6 +43,9 @@ interface Problem {
 
 /** Names that a picture's parameters, a link and a preset have for settings. */
 export type Settings = Partial<Omit<GenerateRequest, "image" | "mask">>;
+
+/** The model's presets by their names for people. */
+const PRESETS = { quality: "presetQuality", balanced: "presetBalanced", fast: "presetFast" } as const;
 
 let model: ModelSummary | undefined;
 let fromPicture = false;
@@ -69,6 +74,11 @@ export function offer(offered: ModelSummary): void {
     ],
     "",
   );
+  options(
+    preset,
+    [["", t("presetOwn")], ...offered.presets.map((name) => [name, t(PRESETS[name])] as const)],
+    "",
+  );
   if (first) {
     steps.value = String(defaults.steps);
     noise.value = String(defaults.initNoise);
@@ -83,6 +93,8 @@ export function offer(offered: ModelSummary): void {
     samplers: offered.samplers.length > 0,
     schedules: offered.schedules.length > 0,
     loras: offered.loras.length > 0,
+    presets: offered.presets.length > 0,
+    cache: offered.cache,
   };
   for (const part of document.querySelectorAll<HTMLElement>("[data-offer]")) {
     part.hidden = !has[part.dataset.offer!];
@@ -114,7 +126,11 @@ export function refresh(): void {
   byId<HTMLOutputElement>("noise-value").value = decimal(Number(noise.value), 2);
   byId<HTMLOutputElement>("strength-value").value = decimal(Number(strength.value), 2);
   const direct = method.value === "direct";
-  noise.disabled = minResolution.disabled = upsampler.disabled = direct;
+  // A preset chooses these.
+  const chosen = preset.value !== "";
+  method.disabled = steps.disabled = cache.disabled = chosen;
+  byId("model-preset-hint").hidden = !chosen;
+  noise.disabled = minResolution.disabled = upsampler.disabled = direct || chosen;
   const hint = `${method.value}Hint`;
   byId("method-hint").textContent = isText(hint) ? t(hint) : "";
   byId("noise-hint").textContent = t(direct ? "noiseDirect" : "noiseHint");
@@ -147,15 +163,19 @@ export function settings(): Settings {
   const number = (field: HTMLInputElement): number | undefined =>
     field.value === "" ? undefined : Number(field.value);
   const direct = method.value === "direct";
+  const chosen = text(preset);
   const cfg = model?.trueCfg && Number(trueCfg.value) !== 1 ? number(trueCfg) : undefined;
   return {
     prompt: prompt.value.trim(),
     ...size.chosen(),
     ...fromPicture && { strength: Number(strength.value) },
-    steps: Number(steps.value),
-    method: method.value as GenerateRequest["method"],
     seed: Number(seed.value),
-    ...!direct && {
+    ...chosen ? { preset: chosen as GenerateRequest["preset"] } : {
+      steps: Number(steps.value),
+      method: method.value as GenerateRequest["method"],
+      ...model?.cache && Number(cache.value) > 0 && { cacheThreshold: Number(cache.value) },
+    },
+    ...!direct && !chosen && {
       initNoise: Number(noise.value),
       ...Number(minResolution.value) !== model?.defaults.minResolution &&
         { minResolution: number(minResolution) },
@@ -232,7 +252,8 @@ function problem(): Problem | undefined {
   if (prompt.value.trim() === "") return { field: prompt, text: t("sayWhat") };
   return inRange(byId("width"), "width", true) ?? inRange(byId("height"), "height", true) ??
     inRange(steps, "steps", true) ?? inRange(seed, "seed", true) ?? inRange(guidance, "guidance", false) ??
-    inRange(trueCfg, "trueCfg", false) ?? inRange(minResolution, "minResolution", true) ??
+    inRange(trueCfg, "trueCfg", false) ?? inRange(cache, "cache", false) ??
+    inRange(minResolution, "minResolution", true) ??
     inRange(count, "count", true);
 }
 
@@ -253,7 +274,12 @@ const PLACES: ReadonlySet<string> = new Set([
   "scheduler",
   "schedule",
   "strength",
+  "preset",
+  "cacheMode",
+  "cacheThreshold",
 ]);
+/** Threshold of a cache of steps that names none. */
+const USUAL_CACHE = 0.05;
 /** What a picture says although nobody asked for anything else. */
 const USUAL: Readonly<Record<string, unknown>> = { emphasis: true, rng: "philox", count: 1, trueCfgScale: 1 };
 
@@ -280,6 +306,7 @@ export function restore(wanted: Readonly<Record<string, unknown>>, keepSeed = tr
   }
   number(trueCfg, wanted.trueCfgScale, 1);
   number(strength, wanted.strength, 0.75);
+  number(cache, wanted.cacheThreshold, wanted.cacheMode === "first-block" ? USUAL_CACHE : 0);
   if (typeof wanted.seed === "number") {
     seed.value = String(wanted.seed);
     lockSeed(keepSeed);
@@ -293,12 +320,15 @@ export function restore(wanted: Readonly<Record<string, unknown>>, keepSeed = tr
       upsampler,
       wanted.upsampler === defaults?.upsampler ? "" : String(wanted.upsampler ?? ""),
     ),
+    preset: choose(preset, String(wanted.preset ?? "")),
+    cacheMode: (model?.cache ?? true) || wanted.cacheMode === "none",
+    cacheThreshold: model?.cache ?? true,
     negativePrompt: model?.negative ?? true,
     guidance: model?.guidance ?? true,
     trueCfgScale: model?.trueCfg ?? true,
   };
   // What is behind the fold should not surprise anybody.
-  if ([negative.value, sampler.value, schedule.value].some((value) => value !== "")) {
+  if ([negative.value, sampler.value, schedule.value, preset.value].some((value) => value !== "")) {
     byId<HTMLDetailsElement>("advanced").open = true;
   }
   refresh();

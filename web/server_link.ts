@@ -169,6 +169,8 @@ export class ServerLink implements Drawer {
       min_resolution: request.minResolution,
       init_noise: request.initNoise,
       upsampler: request.upsampler,
+      preset: request.preset,
+      cache_threshold: request.cacheThreshold,
     };
   }
 

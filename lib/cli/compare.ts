@@ -9,7 +9,6 @@ import { LssgenError } from "../errors.ts";
 import { contactSheet } from "../image/contact_sheet.ts";
 import type { SheetCell } from "../image/contact_sheet.ts";
 import { encodePng } from "../image/png.ts";
-import { cacheThreshold } from "../pipelines/step_cache.ts";
 import { planPicture } from "../pipelines/text_to_image.ts";
 import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/text_to_image.ts";
 import type { MethodName, Plan, Size } from "../scaling/types.ts";
@@ -20,6 +19,7 @@ import { checkOutput, pictureOutput } from "./output.ts";
 import { duration } from "./progress.ts";
 import { toEngineChoice, toRequest } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
+import { launches, shortest } from "./warming.ts";
 import { VERSION } from "../version.ts";
 
 /** Without options: the paper's own range. */
@@ -88,41 +88,6 @@ export function ownSize(
   return own.width < width && own.height < height ? own : undefined;
 }
 
-/** What a plan launches, whatever its numbers of steps: plans of the same text run the same kernels. */
-function launches({ stages }: Plan, request: GenerateRequest): string {
-  // From a stage's second step on a cache decides which blocks run.
-  const counted = cacheThreshold(request) === undefined ? 1 : 2;
-  return JSON.stringify(stages.map(({ width, height, grow, part, guided, steps }) => [
-    ...[
-      width,
-      height,
-      grow?.from,
-      grow?.upsampler,
-      grow?.highBand,
-      grow?.sharpen,
-      part?.kind,
-      !!guided,
-      Math.min(counted, steps.length),
-    ],
-    ...[steps.some((s) => s.unguided), steps.some((s) => !s.unguided), steps.some((s) => s.skipping)],
-  ]));
-}
-
-/** The shortest run that launches what a request's does: its stages with as few steps as can be. */
-function shortest(request: GenerateRequest, plan: (request: GenerateRequest) => Plan): GenerateRequest {
-  const whole = plan(request);
-  const most = Math.max(...whole.stages.map((stage) => stage.schedule.steps));
-  for (let steps = 1; steps < most && request.sigmas === undefined; steps++) {
-    const fewer = { ...request, steps };
-    try {
-      if (launches(plan(fewer), fewer) === launches(whole, request)) return fewer;
-    } catch (error) {
-      if (!(error instanceof LssgenError)) throw error;
-    }
-  }
-  return request;
-}
-
 /**
  * Draws requests and clocks them. Before the first is clocked, all that they launch has run: drivers compile a kernel when it first runs,
  * buffers are made and kernels tuned.
@@ -135,7 +100,7 @@ export async function clocked<R>(
   draw: (request: GenerateRequest) => Promise<R>,
 ): Promise<{ made: R; ms: number }[]> {
   // What cannot be drawn is refused before anything is.
-  const keys = requests.map((request) => launches(plan(request), request));
+  const keys = requests.map((request) => launches(plan(request), request).join());
   for (const [i, request] of requests.entries()) {
     if (keys.indexOf(keys[i]) === i) await draw(shortest(request, plan));
   }

@@ -50,7 +50,8 @@ const VIDEO = "videos are not drawn";
 const LLM = "models with a language model as text encoder are not supported";
 const REFERENCE =
   "reference pictures (Kontext, Qwen Image Edit) are not supported; --init-img begins with a picture";
-const UPSCALER = "the network is named by its file: `--upscale-model FILE`, a safetensors file";
+const UPSCALER = "the network is named by its file: `--upscale-model FILE`, a safetensors file; " +
+  "`serve --upscale-model-dir DIR` offers those of a folder";
 const HIRES =
   "`--method hires-fix --size LAST --min-resolution FIRST --init-noise STRENGTH` is the second pass here";
 const CACHE = "the one cache of steps here is --cache-mode first-block with --cache-threshold X";

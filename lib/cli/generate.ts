@@ -326,14 +326,7 @@ export async function openPipeline(
     findLora: engine.loraModelDir === undefined
       ? undefined
       : loraFolder((await openFolder(engine.loraModelDir, "--lora-model-dir", terminal))!.name),
-    upsamplerWeights: await openFolder(
-      learnedWeights(engine.upsamplerWeights),
-      "--upsampler-weights",
-      terminal,
-    ),
-    upscaler: namesNetwork(engine.upsamplerWeights)
-      ? await openFile(engine.upsamplerWeights!, "--upsampler-weights")
-      : undefined,
+    ...await upsamplerOf(engine, terminal),
     tinyVae,
     tinyDecode: !engine.taesdPreviewOnly,
     maxActivationBytes: bytesOfMib(engine.maxActivation),
@@ -348,6 +341,17 @@ export async function openPipeline(
     firstPicture,
     ...more,
   });
+}
+
+/** What `--upsampler-weights` names: the learned upsampler's folder, or a network that enlarges pictures. */
+export async function upsamplerOf(
+  { upsamplerWeights: named }: EngineChoice,
+  terminal: Terminal,
+): Promise<Pick<PipelineOptions, "upsamplerWeights" | "upscaler">> {
+  return {
+    upsamplerWeights: await openFolder(learnedWeights(named), "--upsampler-weights", terminal),
+    upscaler: namesNetwork(named) ? await openFile(named!, "--upsampler-weights") : undefined,
+  };
 }
 
 /** `apple.png: 512×512, seed 42, 12.3 s (load 1.20 s, denoise 9.10 s, …)`. */

@@ -567,7 +567,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       fallback: "the model's",
       help:
         "weights of the learned upsampler, or a safetensors file of an ESRGAN network for --upsampler esrgan",
-      commands: LOADS,
+      commands: [...LOADS, "plan"],
     },
     {
       name: "shorten",
@@ -667,6 +667,14 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       fallback: "none",
       help: "safetensors file of an ESRGAN or Real-ESRGAN network, which enlarges the finished picture",
       commands: ENLARGES,
+    },
+    {
+      name: "upscale-model-dir",
+      type: "text",
+      value: "DIR",
+      fallback: "none",
+      help: "folder of ESRGAN networks that requests name to enlarge finished pictures",
+      commands: ["serve"],
     },
     {
       name: "upscale-repeats",
@@ -842,6 +850,14 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       negatable: true,
       fallback: "where a part would take more than 512 MiB in 16 bits",
       help: "GGUF, FP8 and --type weights stay so on the GPU: less memory, some of the speed",
+      commands: ["generate", "plan", "compare", "tune-plan", "serve"],
+    },
+    {
+      name: "integer-dot",
+      type: "flag",
+      negatable: true,
+      fallback: "off",
+      help: "with such weights: inputs of products become bytes where that is faster, less exact",
       commands: ["generate", "plan", "compare", "tune-plan", "serve"],
     },
     {

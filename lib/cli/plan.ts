@@ -9,9 +9,11 @@ import { checkPipelineOptions } from "../pipelines/checked_options.ts";
 import { formatMemory, type MemoryOptions, type MemoryPlan, planMemory } from "../pipelines/memory.ts";
 import { embeddedFolder } from "../pipelines/embedded_model.ts";
 import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
+import { growthFlops } from "../pipelines/upscaling.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
-import { formatPlan } from "../scaling/plan_text.ts";
+import { flopsText, formatPlan } from "../scaling/plan_text.ts";
 import type { FolderSource } from "../weights/bytes.ts";
+import { upsamplerOf, withUpsampler } from "./generate.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
 import { bytesOfMib, modelChoice, toEngineChoice, toRequest, weightOptions } from "./request.ts";
@@ -24,22 +26,36 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const { model: folder = embeddedFolder() } = await openModel(modelChoice(options), terminal, {
     headersOnly: true,
   });
-  const weights = weightOptions(toEngineChoice(options));
+  const engine = toEngineChoice(options);
+  const weights = weightOptions(engine);
   await checkPipelineOptions(weights);
-  const info = await readModelInfo(folder);
+  const info = withUpsampler(await readModelInfo(folder), engine);
   // Whichever network it is, the denoiser's work is the same.
   const result = planPicture({ ...info, esrganUpsampler: true }, request, {
     directSteps: options.number.against,
   });
+  const upsampler = await upsamplerOf(engine, terminal);
+  const growth = upsampler.upscaler && await growthFlops(upsampler.upscaler, result);
   const memory = await memoryOf(folder, request, {
     ...weights,
+    ...upsampler,
     maxVramBytes: bytesOfMib(options.number.maxVram),
   });
   if (options.flag.json) {
-    terminal.print(JSON.stringify({ ...result, memory: typeof memory === "string" ? undefined : memory }));
+    terminal.print(
+      JSON.stringify({
+        ...result,
+        growthFlops: growth,
+        memory: typeof memory === "string" ? undefined : memory,
+      }),
+    );
     return;
   }
   terminal.print(formatPlan(result));
+  if (growth) {
+    const share = result.flops ? `, ${(100 * growth / result.flops).toFixed(1)} % of the denoiser's` : "";
+    terminal.print(`growth by ${upsampler.upscaler!.name}: ${flopsText(growth)}${share}`);
+  }
   for (const line of typeof memory === "string" ? [memory] : formatMemory(memory)) terminal.print(line);
 }
 

@@ -149,6 +149,7 @@ export function toEngineChoice(options: Parsed, stored: EngineChoice = {}): Engi
     type: options.text.type ?? stored.type,
     tensorTypeRules: options.text.tensorTypeRules ?? stored.tensorTypeRules,
     keepQuantised: options.flag.keepQuantised ?? stored.keepQuantised,
+    integerDot: options.flag.integerDot ?? stored.integerDot,
     upscaleModel: options.text.upscaleModel ?? stored.upscaleModel,
     upscaleRepeats: options.number.upscaleRepeats ?? stored.upscaleRepeats,
     upscaleTileSize: options.number.upscaleTileSize ?? stored.upscaleTileSize,
@@ -163,9 +164,9 @@ export function bytesOfMib(mib: number | undefined): number | undefined {
 
 /** What the options say of the weights' types. */
 export function weightOptions(
-  { type: weightType, tensorTypeRules: weightTypeRules, keepQuantised }: EngineChoice,
-): Pick<PipelineOptions, "weightType" | "weightTypeRules" | "keepQuantised"> {
-  return { weightType, weightTypeRules, keepQuantised };
+  { type: weightType, tensorTypeRules: weightTypeRules, keepQuantised, integerDot }: EngineChoice,
+): Pick<PipelineOptions, "weightType" | "weightTypeRules" | "keepQuantised" | "integerDot"> {
+  return { weightType, weightTypeRules, keepQuantised, integerDot };
 }
 
 /** Files that the options name, over those stored: a picture's own parts go with its own model only. */

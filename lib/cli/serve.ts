@@ -6,6 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { type DeviceInfo, openDevice } from "../gpu/device.ts";
+import { encodePng } from "../image/png.ts";
 import { planMemory } from "../pipelines/memory.ts";
 import { embeddedFolder } from "../pipelines/embedded_model.ts";
 import { type Pipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
@@ -19,7 +20,7 @@ import type { Engine } from "../server/queue.ts";
 import { ReopeningEngine } from "../server/reopening.ts";
 import { ImageServer } from "../server/server.ts";
 import { interfaces, reachable } from "./addresses.ts";
-import { openPipeline, quietly, startProgress, withUpsampler } from "./generate.ts";
+import { openPipeline, quietly, startProgress, upsamplerOf, withUpsampler } from "./generate.ts";
 import { listen } from "./http.ts";
 import { loraNames } from "./lora_folder.ts";
 import { openModel } from "./model.ts";
@@ -27,11 +28,12 @@ import { modelsInFolder, weightBytes } from "./model_folder.ts";
 import type { Parsed } from "./options.ts";
 import { buildPage, pageFiles } from "./page_files.ts";
 import { environmentVariable } from "./permissions.ts";
-import { pictureFile, type PictureFileOptions, pictureText } from "../parameters/picture.ts";
+import { enlargedTexts, pictureFile, type PictureFileOptions, pictureText } from "../parameters/picture.ts";
 import type { EngineChoice } from "../parameters/engine_choice.ts";
 import { bytesOfMib, toEngineChoice, weightOptions } from "./request.ts";
 import { type LoadScale, loadScale, type ServingParts } from "./scale_entry.ts";
 import type { Terminal } from "./terminal.ts";
+import { type UpscalerFolder, upscalerFolder } from "./upscaler_folder.ts";
 
 /** A1111's. */
 const DEFAULT_PORT = 7860;
@@ -69,11 +71,22 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
     failed = error;
     stop.resolve();
   };
+  const { upscaleModelDir } = options.text;
+  if (upscaleModelDir !== undefined && options.text.queue !== undefined) {
+    throw new LssgenError(
+      "bad_option",
+      "--upscale-model-dir does not go with --queue: workers draw, and none enlarges finished pictures",
+    );
+  }
+  const upscalers = upscaleModelDir === undefined
+    ? undefined
+    : await servedUpscalers(upscaleModelDir, engine, quietly(options, terminal));
+  const drawn = upscalers ? { ...engine, maxVram: upscalers.maxVram } : engine;
   await using drawing = options.text.queue !== undefined
     ? await farDrawing(options, terminal, engine, scale)
     : options.text.models === undefined
-    ? await ownDrawing(options, terminal, engine, fail)
-    : await shelfDrawing(options, terminal, engine, fail, options.text.models);
+    ? await ownDrawing(options, terminal, drawn, fail)
+    : await shelfDrawing(options, terminal, drawn, fail, options.text.models);
   const page = await pageFiles() ?? (await buildPage() ? await pageFiles() : undefined);
   // Clients get names of files; where they lie is nobody else's business.
   const shown = (info: ModelInfo): [EngineChoice, PictureFileOptions] => [namesOnly(drawing.choiceOf(info)), {
@@ -91,6 +104,9 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
     pictureFile: (image, info) => pictureFile(image, ...shown(info)),
     pictureText: (image, info) => pictureText(image, ...shown(info)),
     models: drawing.models,
+    upscalers: upscalers?.folder,
+    enlargedFile: ({ picture, texts }, fields) =>
+      encodePng(picture, options.flag.disableImageMetadata ? {} : enlargedTexts(texts, fields)),
     token,
     hosts: !open ? LOOPBACK : token ? undefined : (name) => isLocalName(name) || friends.includes(name),
     origins,
@@ -146,6 +162,28 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
   clearTimeout(late);
   if (signals) Deno.removeSignalListener("SIGTERM", terminate);
   if (failed) throw failed;
+}
+
+/**
+ * The networks of a folder. Under `--max-vram` the models leave room for the largest of them and a small tile; a network that is
+ * put there later has no more.
+ */
+async function servedUpscalers(
+  folder: string,
+  { dtype, maxActivation, maxVram }: EngineChoice,
+  terminal: Terminal,
+): Promise<{ readonly folder: UpscalerFolder; readonly maxVram?: number }> {
+  const limited = maxVram !== undefined;
+  const found = await upscalerFolder(
+    folder,
+    { dtype, maxActivationBytes: bytesOfMib(maxActivation), limited },
+    (sentence) => terminal.note(`${sentence}\n`),
+  );
+  const { room } = found;
+  return {
+    folder: found,
+    maxVram: room === undefined || !limited ? maxVram : Math.max(1, maxVram - Math.ceil(room / 2 ** 20)),
+  };
 }
 
 /** What draws, or has others draw. */
@@ -219,6 +257,7 @@ async function shelfDrawing(
     const { model = embeddedFolder(), tinyVae } = await openModel(choice, quiet);
     const info = withUpsampler(await readModelInfo(model), choice);
     choices.set(info.name, choice);
+    const upsampler = await upsamplerOf(choice, quiet);
     const known = new Map<string, Promise<number>>();
     return {
       name: name ?? baseName(info.name),
@@ -229,11 +268,13 @@ async function shelfDrawing(
       // What else a request says changes its memory little.
       peak: (request) => {
         const { width, height, method, minResolution, guidance, trueCfgScale, image, mask } = request;
+        const { upsampler: grows } = request;
         const key = JSON.stringify([
           width,
           height,
           method,
           minResolution,
+          grows,
           (guidance ?? 0) > 1,
           (trueCfgScale ?? 0) > 1,
           !!image,
@@ -241,6 +282,7 @@ async function shelfDrawing(
         ]);
         const planned = known.get(key) ?? planMemory(model, request, {
           ...weightOptions(choice),
+          ...upsampler,
           adapter,
           dtype: choice.dtype,
           maxActivationBytes: bytesOfMib(choice.maxActivation),
@@ -291,8 +333,18 @@ async function shelfDrawing(
 
 /** What options say of every model: not the parts, LoRAs and small autoencoder of the first one. */
 function shared(
-  { dtype, loraModelDir, maxActivation, maxVram, offload, maxOffload, type, tensorTypeRules, keepQuantised }:
-    EngineChoice,
+  {
+    dtype,
+    loraModelDir,
+    maxActivation,
+    maxVram,
+    offload,
+    maxOffload,
+    type,
+    tensorTypeRules,
+    keepQuantised,
+    integerDot,
+  }: EngineChoice,
 ): EngineChoice {
   return {
     dtype,
@@ -304,6 +356,7 @@ function shared(
     type,
     tensorTypeRules,
     keepQuantised,
+    integerDot,
   };
 }
 

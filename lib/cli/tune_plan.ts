@@ -34,6 +34,7 @@ import { paretoPlot } from "./pareto_plot.ts";
 import { duration } from "./progress.ts";
 import { toEngineChoice, toRequest } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
+import { launches, shortest } from "./warming.ts";
 
 /** Prompts without `--prompts` and without words: things, a place, a person, letters. */
 const PROMPTS: readonly string[] = [
@@ -48,7 +49,6 @@ const CLASSES: readonly string[] = ["1", "207", "388", "817"];
 const MOST_PROMPTS = 1000;
 /** Steps of the reference, as often as the model's own. */
 const REFERENCE_TIMES = 2;
-const WARM_STEPS = 4;
 const FALLBACK_BUDGET = 3;
 const BOUNDS = { characters: 1 << 24, depth: 8 };
 
@@ -107,32 +107,37 @@ async function resumed(path: string, of: Results["of"], force: boolean): Promise
   if (!file || force) return fresh;
   const refused = (what: string): LssgenError =>
     new LssgenError("bad_file", `"${path}" (--out) ${what}; --force begins anew, --out takes another name`);
-  let stored: { tuned?: Partial<Results> };
+  let stored: unknown;
   try {
-    stored = parseJson(
-      path,
-      new TextDecoder().decode(await readBytes(path, "--out")),
-      BOUNDS,
-    ) as typeof stored;
+    stored = parseJson(path, new TextDecoder().decode(await readBytes(path, "--out")), BOUNDS);
   } catch (cause) {
     if (cause instanceof LssgenError) throw cause;
     throw refused("is no JSON");
   }
-  const { tuned } = stored ?? {};
-  if (typeof tuned?.of !== "object" || typeof tuned.measured !== "object") {
+  const tuned = isObject(stored) ? stored.tuned : undefined;
+  if (!isObject(tuned) || !isObject(tuned.of) || !isObject(tuned.measured)) {
     throw refused("holds no measurements of tune-plan");
   }
-  const differs = Object.keys({ ...of, ...tuned.of }).filter((key) =>
-    JSON.stringify(of[key]) !== JSON.stringify(tuned.of![key])
+  const { of: before, measured } = tuned;
+  const differs = Object.keys({ ...of, ...before }).filter((key) =>
+    JSON.stringify(of[key]) !== JSON.stringify(before[key])
   );
   if (differs.length > 0) throw refused(`was measured with another ${differs.join(", ")}`);
-  for (const trials of Object.values(tuned.measured ?? {})) {
-    for (const one of Object.values(trials)) {
-      const ok = [one?.seconds, one?.ssim, one?.sharpness].every(Number.isFinite);
-      if (!ok) throw refused("holds a measurement that is none");
-    }
+  for (const trials of Object.values(measured)) {
+    const all = isObject(trials) ? Object.values(trials) : [undefined];
+    if (!all.every(isMeasured)) throw refused("holds a measurement that is none");
   }
-  return { of, measured: tuned.measured!, again: numbersOf(tuned.again) };
+  return { of, measured: measured as Results["measured"], again: numbersOf(tuned.again) };
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isMeasured(value: unknown): value is Measured {
+  if (!isObject(value)) return false;
+  const { seconds, ssim, psnr, sharpness, skipped = 0 } = value;
+  return [seconds, ssim, psnr ?? 0, sharpness, skipped].every(Number.isFinite);
 }
 
 /** The numbers of an object. */
@@ -156,14 +161,6 @@ function driftOf({ measured, again }: Results, { name }: Trial): string | undefi
   return `The machine's speed changed by up to ${most.toFixed(1)}x while it measured: "${name}" took ${
     ratios.map((ratio) => ratio.toFixed(2)).join(", ")
   } times as long at the end of a prompt. Compare "planned" instead, or measure on a quiet machine`;
-}
-
-/** What a plan launches first: sizes and how they grow. A trial that has something new is run once before it is clocked. */
-function newKernels(plan: Plan, trial: Trial): string[] {
-  const { cacheThreshold = 0 } = trial.settings;
-  return plan.stages.map(({ width, height, grow }) =>
-    `${width}×${height} ${grow?.upsampler ?? ""} ${grow?.highBand ?? ""} ${cacheThreshold > 0}`
-  );
 }
 
 /** Runs the command. */
@@ -244,7 +241,7 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
         const ideal = await bench.reference({ ...reference, prompt: text });
         for (const trial of left) {
           const request = { ...withoutOwn(picture, trial.settings), prompt: text };
-          const { seconds, image, skipped } = await bench.clocked(request, trial);
+          const { seconds, image, skipped } = await bench.clocked(request);
           const distance = psnr(image, ideal);
           measured[trial.name] = {
             seconds,
@@ -261,10 +258,7 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
             }  SSIM ${measured[trial.name].ssim.toFixed(3)}\n`,
           );
         }
-        const { seconds } = await bench.clocked(
-          { ...withoutOwn(picture, trials[0].settings), prompt: text },
-          trials[0],
-        );
+        const { seconds } = await bench.clocked({ ...withoutOwn(picture, trials[0].settings), prompt: text });
         results.again[text] = seconds;
         await store();
       }
@@ -313,16 +307,10 @@ class Bench {
   }
 
   /** A trial's time, text encoding included, once its kernels have run: drivers compile a kernel when it first runs. */
-  async clocked(
-    request: GenerateRequest,
-    trial: Trial,
-  ): Promise<{ seconds: number; image: Picture; skipped?: number }> {
-    const parts = newKernels(this.pipeline.plan(request), trial);
-    // A few steps will do: kernels depend on sizes and on how latents grow.
-    const brief = request.steps === undefined
-      ? request
-      : { ...request, steps: Math.min(request.steps, WARM_STEPS) };
-    if (parts.some((part) => !this.warm.has(part))) await this.draw(brief);
+  async clocked(request: GenerateRequest): Promise<{ seconds: number; image: Picture; skipped?: number }> {
+    const plan = (request: GenerateRequest): Plan => this.pipeline.plan(request);
+    const parts = launches(plan(request), request);
+    if (parts.some((part) => !this.warm.has(part))) await this.draw(shortest(request, plan));
     for (const part of parts) this.warm.add(part);
     return await this.draw(request);
   }

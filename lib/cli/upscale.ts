@@ -11,7 +11,7 @@ import { readPictureTexts } from "../image/picture_texts.ts";
 import { encodePicture, type PictureTexts, WRITTEN_FORMATS } from "../image/picture_writing.ts";
 import type { EngineChoice } from "../parameters/engine_choice.ts";
 import { PARAMETERS_KEYWORD } from "../parameters/keyword.ts";
-import { enlargedFields, pathGivenAway, SOFTWARE } from "../parameters/picture.ts";
+import { enlargedFields, pathGivenAway, SOFTWARE, withFields } from "../parameters/picture.ts";
 import { readStored } from "../parameters/stored.ts";
 import { opaque } from "../pipelines/pictures.ts";
 import { VERSION } from "../version.ts";
@@ -101,9 +101,7 @@ function textsOf(
   const texts: Record<string, string> = { Software: SOFTWARE };
   const a1111 = before.get("parameters");
   if (a1111 !== undefined) {
-    const fields = Object.entries(enlargedFields(scale, engine.upscaleModel ?? ""))
-      .map(([key, value]) => `${key}: ${JSON.stringify(value)}`).join(", ");
-    texts.parameters = /(^|\n)Steps: [^\n]*$/.test(a1111) ? `${a1111}, ${fields}` : a1111;
+    texts.parameters = withFields(a1111, enlargedFields(scale, engine.upscaleModel ?? ""));
   }
   const stored = before.get(PARAMETERS_KEYWORD);
   if (stored === undefined) return texts;

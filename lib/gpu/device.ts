@@ -29,6 +29,8 @@ export interface DeviceOptions {
   dispatchMs?: number;
   /** Refuse subgroups although the adapter has them. */
   withoutSubgroups?: boolean;
+  /** Refuse integer dot products although the adapter has them. */
+  withoutIntegerDot?: boolean;
 }
 
 /** An open GPU: queue, memory pool, compiled kernels, and whether it is still alive. */
@@ -173,6 +175,8 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     workgroupInvocations: limits.maxComputeInvocationsPerWorkgroup,
     // Every device has the three textures a kernel that attention takes.
     storageTexels: wgslLanguageFeatures?.has("readonly_and_readwrite_storage_textures") ?? false,
+    integerDot: !options.withoutIntegerDot &&
+      (wgslLanguageFeatures?.has("packed_4x8_integer_dot_product") ?? false),
   }, options.dispatchMs ?? (fallback ? Infinity : DISPATCH_MS));
 }
 

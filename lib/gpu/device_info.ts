@@ -30,4 +30,6 @@ export interface DeviceInfo {
   readonly workgroupInvocations: number;
   /** Whether kernels may read textures as storage (WGSL's readonly_and_readwrite_storage_textures). */
   readonly storageTexels: boolean;
+  /** Whether kernels may multiply four bytes at once (WGSL's packed_4x8_integer_dot_product). */
+  readonly integerDot?: boolean;
 }

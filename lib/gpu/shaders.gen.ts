@@ -1765,8 +1765,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //   S  [N, sColumns]  f32, with SCALED: factors of the stored values
 //   L  [M, lN]  f32, with CHANGED: what a change of low rank adds to columns from lFirst on, before the activation
 //   Y  as in matmul.wgsl
+//
+// With INTEGER X is what quantise_rows.wgsl makes of it, and products are integer dot products of four bytes: less exact.
 
-// variants RM=1 RN=4 SPAN=1; RM=2 RN=4 SPAN=1; RM=4 RN=4 SPAN=1; RM=8 RN=2 SPAN=1
+// variants RM=1 RN=4 SPAN=1 INTEGER=0; RM=2 RN=4 SPAN=1 INTEGER=0; RM=4 RN=4 SPAN=1 INTEGER=0; RM=8 RN=2 SPAN=1 INTEGER=0; RM=1 RN=4 SPAN=1 INTEGER=1; RM=2 RN=4 SPAN=1 INTEGER=1; RM=4 RN=4 SPAN=1 INTEGER=1; RM=8 RN=2 SPAN=1 INTEGER=1
 
 override WX: u32 = 1u;       // a workgroup makes what else an invocation makes
 override WY: u32 = 1u;
@@ -1787,6 +1789,9 @@ fn xBits(at: u32) -> vec4u { return X[at]; }
 // include eights
 // include quants
 
+// unroll _ 1 - INTEGER
+// include activated_eights
+// end
 // include quant_products
 
 const LANES = 64u;
@@ -1850,7 +1855,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //
 // Otherwise as there.
 
-// variants RM=1 RN=4 SPAN=1; RM=1 RN=4 SPAN=2; RM=1 RN=4 SPAN=4; RM=2 RN=4 SPAN=1; RM=2 RN=4 SPAN=2; RM=2 RN=4 SPAN=4; RM=4 RN=4 SPAN=1; RM=8 RN=4 SPAN=1
+// variants RM=1 RN=4 SPAN=1 INTEGER=0; RM=1 RN=4 SPAN=2 INTEGER=0; RM=1 RN=4 SPAN=4 INTEGER=0; RM=2 RN=4 SPAN=1 INTEGER=0; RM=2 RN=4 SPAN=2 INTEGER=0; RM=2 RN=4 SPAN=4 INTEGER=0; RM=4 RN=4 SPAN=1 INTEGER=0; RM=8 RN=4 SPAN=1 INTEGER=0; RM=1 RN=4 SPAN=1 INTEGER=1; RM=1 RN=4 SPAN=2 INTEGER=1; RM=1 RN=4 SPAN=4 INTEGER=1; RM=2 RN=4 SPAN=1 INTEGER=1; RM=2 RN=4 SPAN=2 INTEGER=1; RM=2 RN=4 SPAN=4 INTEGER=1; RM=4 RN=4 SPAN=1 INTEGER=1; RM=8 RN=4 SPAN=1 INTEGER=1
 
 override WX: u32 = 16u;      // invocations along N
 override WY: u32 = 1u;
@@ -1870,6 +1875,9 @@ fn wBits(at: u32) -> vec4u { return texel(W, at); }
 
 // include eights
 // include quants
+// unroll _ 1 - INTEGER
+// include activated_eights
+// end
 // include quant_products
 
 @compute @workgroup_size(WX, WY)
@@ -2796,6 +2804,67 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
 }
 `,
+  "quantise_rows": `// quantise_rows.wgsl — rows of x as signed bytes for integer dot products: 32 values share a factor, their largest / 127.
+//
+//   X  [.., K]  f32 or f16 by X_TYPE, K a multiple of 8
+//   Q  [M, units, 3]  loads of 16 bytes: 32 bytes, zeros beyond the row; then as f32 the factor, and the sums of the first and the last
+//                     16 bytes times it
+//
+// An invocation makes one unit.
+
+override WG: u32 = 64u;
+override X_TYPE: u32 = 0u;   // 0 f32, 1 f16
+override PRE: u32 = 0u;      // activation of x, numbered as ACT in matmul.wgsl
+
+// Rows of x as in matmul.wgsl; fold: workgroups along x.
+struct Shape { M: u32, K8: u32, S: u32, xN: u32, xAt: u32, xBase8: u32, fold: u32 }
+
+@group(0) @binding(0) var<uniform>             s: Shape;
+@group(0) @binding(1) var<storage, read>       X: array<vec4u>;
+@group(0) @binding(2) var<storage, read_write> Q: array<vec4u>;
+fn xBits(at: u32) -> vec4u { return X[at]; }
+
+// include activations
+// include eights
+// include activated_eights
+
+fn peakOf(v: Eight) -> f32 {
+  let a = max(abs(v.lo), abs(v.hi));
+  return max(max(a.x, a.y), max(a.z, a.w));
+}
+
+fn bytesOf(v: Eight, by: f32) -> vec2u {
+  return vec2u(pack4xI8Clamp(vec4i(round(v.lo * by))), pack4xI8Clamp(vec4i(round(v.hi * by))));
+}
+
+fn sumOf(v: vec4u) -> f32 {
+  const ONES = 0x01010101u;
+  return f32(dot4I8Packed(v.x, ONES) + dot4I8Packed(v.y, ONES) + dot4I8Packed(v.z, ONES) + dot4I8Packed(v.w, ONES));
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (group.y * s.fold + group.x) * WG + lane;
+  let units = (s.K8 + 3u) / 4u;
+  let row = i / units;
+  if (row >= s.M) { return; }
+  let k = (i - row * units) * 4u;
+  let b = row / s.S;
+  let x = (b * s.xN + s.xAt + row - b * s.S) * s.K8 - s.xBase8 + k;
+  // unroll e 4
+  var v#e = Eight(vec4f(), vec4f());
+  if (k + e < s.K8) { v#e = loadX(x + e); }
+  // end
+  let peak = max(max(peakOf(v0), peakOf(v1)), max(peakOf(v2), peakOf(v3)));
+  let by = select(0.0, 127.0 / peak, peak > 0.0);
+  let lo = vec4u(bytesOf(v0, by), bytesOf(v1, by));
+  let hi = vec4u(bytesOf(v2, by), bytesOf(v3, by));
+  let d = peak / 127.0;
+  Q[i * 3u] = lo;
+  Q[i * 3u + 1u] = hi;
+  Q[i * 3u + 2u] = bitcast<vec4u>(vec4f(d, d * sumOf(lo), d * sumOf(hi), 0.0));
+}
+`,
   "resample": `// resample.wgsl — Y[y, x] = Σ wy·wx·X: separable resampling with taps computed on the CPU.
 //
 //   X [B, h, w, C] xElem;  Y [B, H, W, C] f32
@@ -2943,6 +3012,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 /** What they include, by name. */
 export const PARTS: Readonly<Record<string, string>> = {
+  "activated_eights": `// Eight values of x, activated; with eights, activations, and xBits() that reads 16 bytes of x.
+
+fn loadX(at: u32) -> Eight {
+  var v: Eight;
+  if (X_TYPE == 0u) { v = wide(xBits(at * 2u), xBits(at * 2u + 1u)); } else { v = halves(xBits(at)); }
+  if (PRE == 0u) { return v; }
+  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
+}
+`,
   "activations": `// Pointwise functions, numbered as ACTIVATION_CODES of lib/ops/linear.ts.
 
 fn erf(x: f32) -> f32 {  // Abramowitz & Stegun 7.1.26, error below 1.5e-7
@@ -3381,15 +3459,10 @@ fn halvesOf(at: u32) -> vec4u {
   return vec4u(a.x | (a.y << 16u), a.z | (a.w << 16u), b.x | (b.y << 16u), b.z | (b.w << 16u));
 }
 `,
-  "quant_products": `// Operands of products by a quantised weight; with eights, activations, linear_shape, quants, and xBits() that reads 16 bytes of x.
+  "quant_products": `// Operands of products by a quantised weight; with eights, activations, linear_shape, quants, and xBits() that reads 16 bytes of x, or
+// with INTEGER of what quantise_rows.wgsl makes of x.
 
-fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) { v = wide(xBits(at * 2u), xBits(at * 2u + 1u)); } else { v = halves(xBits(at)); }
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
+// unroll _ 1 - INTEGER
 /// Values of a unit as products take them: zeros beyond the row, and without what \`left\` says.
 fn loadW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
   if (TYPE < 10u) { return eightOf(u, e); }
@@ -3400,6 +3473,32 @@ fn loadW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
   let scale = S[column * s.sColumns + (s.sAt8 + k) / s.sWidth8];
   return Eight(v.lo * scale, v.hi * scale);
 }
+// end
+// unroll _ INTEGER
+/// 32 values of x: signed bytes, what one of them is worth, and the sums of the first and the last 16 values.
+struct Bytes { lo: vec4u, hi: vec4u, d: f32, sums: vec2f }
+
+fn bytesOfX(unit: u32) -> Bytes {
+  let worth = bitcast<vec4f>(xBits(unit * 3u + 2u));
+  return Bytes(xBits(unit * 3u), xBits(unit * 3u + 1u), worth.x, worth.yz);
+}
+
+fn dot16(a: vec4u, b: vec4u) -> i32 {
+  return dot4I8Packed(a.x, b.x) + dot4I8Packed(a.y, b.y) + dot4I8Packed(a.z, b.z) + dot4I8Packed(a.w, b.w);
+}
+
+/// Numbers of a weight have 8 bits with a sign or 6 without, so that all of them are signed bytes.
+fn product32(x: Bytes, u: Unit) -> f32 {
+  let lo = dot16(x.lo, u.lo);
+  let hi = dot16(x.hi, u.hi);
+  if (TYPE == 0u) { return x.d * u.scales.x * f32(lo + hi); }
+  if (TYPE >= 10u) { return x.d * f32(lo + hi); }
+  if (TYPE == 5u || TYPE == 6u || TYPE == 9u) {  // two scales a unit
+    return x.d * (u.scales.x * f32(lo) + u.scales.z * f32(hi)) - dot(u.scales.yw, x.sums);
+  }
+  return x.d * u.scales.x * f32(lo + hi) - u.scales.y * (x.sums.x + x.sums.y);
+}
+// end
 
 /// What a whole sum of a column is still to be multiplied by.
 fn left(column: u32) -> f32 {
@@ -3413,7 +3512,15 @@ fn left(column: u32) -> f32 {
     // unroll j RN
     let u#j = unitFrom(p#j, unit % BLOCK_UNITS);
     // end
-    // unroll e 4
+    // unroll _ INTEGER
+    // unroll i RM
+    let a#i = bytesOfX(r#i * ((s.K8 + 3u) / 4u) + unit);
+    // unroll j RN
+    acc#i_#j += product32(a#i, u#j);
+    // end
+    // end
+    // end
+    // unroll e 4 - 4 * INTEGER
     {
       let k = unit * 4u + e;
       // unroll i RM
@@ -3738,4 +3845,4 @@ fn xFour(at: u32) -> vec4f {
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "0811b567136675c1";
+export const SHADERS_DIGEST = "09511f72542e5fd7";

@@ -13,6 +13,7 @@ import { storedTunings, storeTuning } from "./stored.ts";
 import type {
   Arithmetic,
   BlockKind,
+  ByteKind,
   MatmulKernel,
   MatmulTuning,
   Operands,
@@ -148,6 +149,19 @@ export function fewRowsOf(device: Device, kind: BlockKind): number {
   const tuning = tunings.get(device);
   return tuning?.fewRows?.[kind] ?? (tuning ? FEW_ROWS : expectedFewRows(device)[kind]);
 }
+
+/**
+ * Rows up to which products of a device by a quantised weight are made of bytes where that may be less exact; 0 until
+ * {@linkcode tuneIntegerDot} has run.
+ */
+export function integerRowsOf(device: Device, kind: ByteKind): number {
+  return tunings.get(device)?.integerRows?.[kind] ?? 0;
+}
+
+/** Any number. */
+const ANY_ROWS = 65536;
+/** Of processors that play a GPU, by processor time (docs/PERFORMANCE.md). */
+const PROCESSOR_INTEGER_ROWS: Readonly<Record<ByteKind, number>> = { short: ANY_ROWS, long: 4 };
 
 /** Of devices that nothing is known of. */
 const FEW_ROWS = 8;
@@ -399,19 +413,20 @@ export function usable(tuning: MatmulTuning, device: Device): boolean {
   const { ms, tilesMs, texelsMs, arithmeticMs, reductionMs, normMs } = tuning;
   return Object.hasOwn(KERNELS, operands) && typeof normLoads === "number" && normLoads >= 0 &&
     isTimes(ms) && [tilesMs, texelsMs, arithmeticMs, reductionMs, normMs].every(isTimes) &&
-    isTime(ms[operands]) && isFewRows(tuning.fewRows) &&
+    isTime(ms[operands]) && isRows(tuning.fewRows, ["simple", "super"], [2, 8, 32, 64, 96]) &&
+    isRows(tuning.integerRows, ["short", "long"], [0, 4, 8, ANY_ROWS]) &&
     (arithmetic === "f32" || (arithmetic === "f16" && device.info.f16)) &&
     (texels === "sampled" || (texels === "storage" && device.info.storageTexels)) &&
     (["small", "large", ...operands === "tiled" ? ["huge"] : []].includes(tiles)) &&
     (reduction === "rows" || reduction === "tree" || (reduction === "subgroups" && device.info.subgroups));
 }
 
-/** Whether something is nothing, or rows for each kind of blocks. */
-function isFewRows(v: unknown): boolean {
+/** Whether something is nothing, or one of some numbers for each kind of blocks. */
+function isRows(v: unknown, kinds: readonly string[], some: readonly number[]): boolean {
   if (v === undefined) return true;
   if (typeof v !== "object" || v === null) return false;
   const rows = v as Readonly<Record<string, unknown>>;
-  return ["simple", "super"].every((kind) => [2, 8, 32, 64, 96].includes(rows[kind] as number));
+  return kinds.every((kind) => some.includes(rows[kind] as number));
 }
 
 /** Whether something is a time in milliseconds. */
@@ -548,17 +563,27 @@ async function measureTexels(
   return { tilesMs: tilesMs(ms), texels: least(texelsMs, TILES_MARGIN), texelsMs };
 }
 
-/** A weight of a kind, as kernels are told of it: Q8_0 and Q6_K. */
-const FEW_PROBES: Readonly<
-  Record<BlockKind, Readonly<Record<"TYPE" | "BLOCK_BYTES" | "BLOCK_UNITS", number>>>
-> = {
+/** A weight as kernels are told of it. */
+type FewProbe = Readonly<Record<"TYPE" | "BLOCK_BYTES" | "BLOCK_UNITS", number>>;
+
+/** One of each kind: Q8_0 and Q6_K, Q4_0. */
+const FEW_PROBES: Readonly<Record<BlockKind, FewProbe>> = {
   simple: { TYPE: 0, BLOCK_BYTES: 34, BLOCK_UNITS: 1 },
   super: { TYPE: 9, BLOCK_BYTES: 210, BLOCK_UNITS: 8 },
+};
+const BYTE_PROBES: Readonly<Record<ByteKind, FewProbe>> = {
+  short: { TYPE: 1, BLOCK_BYTES: 18, BLOCK_UNITS: 1 },
+  long: FEW_PROBES.simple,
 };
 /** Rows and columns of that weight. */
 const FEW_PROBE = 1024;
 
+/** How a product by a quantised weight is made: expanded on the way, by a pass before it, or on the way from x in bytes. */
+type QuantisedWay = "few" | "pass" | "integer";
+
 type FewWay = "few8" | "pass8" | "few32" | "pass32";
+
+type IntegerWay = `${"other" | "integer"}${8 | 256}`;
 
 /**
  * Rows up to which a quantised weight is expanded on the way. Both ways round differently (the pass to f16), so what is expected, 8, stands
@@ -583,7 +608,9 @@ export async function measureFewRows(
       return !at8 ? LEAST_FEW : at32 ? 32 : FEW_ROWS;
     };
     const ways = ([8, 32] as const).flatMap((M) =>
-      [true, false].map((few) => fewProduct(device, kind, M, few))
+      (["few", "pass"] as const).map((way) =>
+        fewProduct<FewWay>(`${way}${M}`, device, FEW_PROBES[kind], M, way)
+      )
     );
     const ms = await race<FewWay>(device, ways, (ms) => String(chosen(ms)));
     return { rows: chosen(ms), ms };
@@ -596,20 +623,81 @@ export async function measureFewRows(
   };
 }
 
-/** A product of M rows by a quantised weight, expanded on the way or by a pass before it. */
-function fewProduct(device: Device, kind: BlockKind, M: 8 | 32, few: boolean): Candidate<FewWay> {
+/**
+ * Measures up to how many rows integer dot products are faster than what products by quantised weights are made of otherwise, once an
+ * adapter, and keeps it with the other measurements. Of a processor that plays a GPU the kind is known.
+ *
+ * @param device Where to measure; it has a tuning.
+ * @returns Why there will be none: the adapter cannot, or others are faster; `undefined` where there will be some.
+ */
+export async function tuneIntegerDot(device: Device): Promise<"unavailable" | "slower" | undefined> {
+  if (!device.info.integerDot) return "unavailable";
+  const tuning = tunings.get(device) ?? await tuneMatmul(device, storedTunings());
+  let { integerRows } = tuning;
+  if (integerRows === undefined) {
+    const found = device.info.fallback
+      ? { integerRows: PROCESSOR_INTEGER_ROWS }
+      : await measureIntegerRows(device);
+    integerRows = found.integerRows;
+    forceTuning(device, { ...tuning, ...found });
+    if (storedTunings().some(({ adapter }) => adapter === tuning.adapter)) {
+      storeTuning({ ...tuning, ...found });
+    }
+  }
+  return integerRows.short > 0 || integerRows.long > 0 ? undefined : "slower";
+}
+
+/**
+ * Rows up to which integer dot products take four fifths of the time of the other ways, or less.
+ *
+ * @param device Where to measure; it has a tuning.
+ */
+export async function measureIntegerRows(
+  device: Device,
+): Promise<Required<Pick<MatmulTuning, "integerRows" | "integerRowsMs">>> {
+  const measure = async (
+    kind: ByteKind,
+  ): Promise<{ rows: number; ms: Partial<Record<IntegerWay, number>> }> => {
+    const pays = (ms: Partial<Record<IntegerWay, number>>, M: 8 | 256): boolean =>
+      ms[`integer${M}`]! < HALF_MARGIN * ms[`other${M}`]!;
+    const chosen = (ms: Partial<Record<IntegerWay, number>>): number =>
+      !pays(ms, 8) ? 0 : !pays(ms, 256) ? 8 : ANY_ROWS;
+    const few = fewRowsOf(device, "simple");
+    const ways = ([8, 256] as const).flatMap((M) => [
+      fewProduct<IntegerWay>(`other${M}`, device, BYTE_PROBES[kind], M, M <= few ? "few" : "pass"),
+      fewProduct<IntegerWay>(`integer${M}`, device, BYTE_PROBES[kind], M, "integer"),
+    ]);
+    const ms = await race<IntegerWay>(device, ways, (ms) => String(chosen(ms)));
+    return { rows: chosen(ms), ms };
+  };
+  const short = await measure("short");
+  const long = await measure("long");
+  return {
+    integerRows: { short: short.rows, long: long.rows },
+    integerRowsMs: { short: short.ms, long: long.ms },
+  };
+}
+
+/** A product of M rows by a quantised weight. */
+function fewProduct<Name extends string>(
+  name: Name,
+  device: Device,
+  probe: FewProbe,
+  M: 8 | 32 | 256,
+  way: QuantisedWay,
+): Candidate<Name> {
   const [N, K] = [FEW_PROBE, FEW_PROBE];
-  const constants = { ...FEW_PROBES[kind], ALIGN: 2 };
+  const constants = { ...probe, ALIGN: 2 };
   const rowBytes = K / 32 / constants.BLOCK_UNITS * constants.BLOCK_BYTES;
   const reading = operandsOf(device) === "texels" ? "texels" : "buffers";
   const RN = reading === "texels" ? 4 : 2;
   const kernel = chooseMatmul(device, { M, N, K, xType: "f32", wType: "f16" });
   const plain = product("pass", kernel, { shape: { M, N, K } });
   return {
-    name: `${few ? "few" : "pass"}${M}`,
+    name,
     prepare(r) {
       const w = r.upload([N, rowBytes / 4], new Float32Array(N * rowBytes / 4));
-      if (!few) {
+      if (way === "pass") {
         const expanded = r.tensor([N, K], "f16");
         const multiply = plain.prepare(r);
         const groups = N * K / 32 / 64;
@@ -627,14 +715,28 @@ function fewProduct(device: Device, kind: BlockKind, M: 8 | 32, few: boolean): C
       }
       const x = r.upload([M, K], new Float32Array(M * K));
       const y = r.tensor([M, N], "f32");
+      const bytes = r.tensor([M, K / 32, 12], "f32");
+      const integer = way === "integer";
       const across = N / (reading === "texels" ? 16 * RN : RN);
       return () => {
         using _texels = r.scope();
-        const operands = [x, w].map((t) =>
+        if (integer) {
+          const groups = M * K / 32 / 64;
+          r.dispatch({
+            shader: "quantise_rows",
+            constants: { WG: 64 },
+            params: [M, K / 8, M, M, 0, 0, groups],
+            buffers: [x, bytes],
+            groups: [groups],
+          });
+        }
+        const operands = [integer ? bytes : x, w].map((t) =>
           reading === "texels" ? r.texels({ tensor: t, offset: 0, size: t.byteLength }) : t
         );
         r.dispatch({
-          shader: `${reading === "texels" ? "matmul_quants_texels" : "matmul_quants"}@RM=8,RN=${RN},SPAN=1`,
+          shader: `${
+            reading === "texels" ? "matmul_quants_texels" : "matmul_quants"
+          }@RM=8,RN=${RN},SPAN=1,INTEGER=${integer ? 1 : 0}`,
           types: { rElem: "f32", yElem: "f32" },
           constants: { ...constants, ...reading === "texels" && { WX: 16 } },
           // In the order of Shape in shaders/parts/linear_shape.wgsl.

@@ -44,6 +44,12 @@ export interface MatmulKernel {
 /** Quantised types by what expanding them on the way costs: of 32 values or bytes, or of 256 values with scales of their own. */
 export type BlockKind = "simple" | "super";
 
+/**
+ * Quantised types by what integer dot products of them cost: numbers of four or five bits with one scale for 32, or others, which have
+ * signs or more scales.
+ */
+export type ByteKind = "short" | "long";
+
 /** What was measured on an adapter: plain data, for the caller to store as JSON. */
 export interface MatmulTuning {
   /** Which adapter: vendor, architecture, description. */
@@ -82,4 +88,11 @@ export interface MatmulTuning {
   readonly fewRows?: Readonly<Record<"simple" | "super", number>>;
   /** Milliseconds of the same products in both ways, where they were measured: `few8`, `pass8`, `few32`, `pass32`. */
   readonly fewRowsMs?: Readonly<Partial<Record<"simple" | "super", Readonly<Record<string, number>>>>>;
+  /**
+   * Rows up to which integer dot products by a quantised weight are faster, 0 where they never are. Measured where they were asked for,
+   * since they are less exact; absent, none are made.
+   */
+  readonly integerRows?: Readonly<Record<ByteKind, number>>;
+  /** Milliseconds that it was found from: `integer8`, `integer256`, and `other8`, `other256` of what is done otherwise. */
+  readonly integerRowsMs?: Readonly<Partial<Record<ByteKind, Readonly<Record<string, number>>>>>;
 }

@@ -16,7 +16,7 @@ import { add, combine, concatChannels } from "../ops/elementwise.ts";
 import { DTYPE_BYTES, type Tensor } from "../tensor.ts";
 import { MOST } from "../weights/model_folder.ts";
 import type { Checkpoint } from "../weights/types.ts";
-import type { Upscaler, UpscalerRun } from "./upscaler.ts";
+import { convFlops, type Upscaler, type UpscalerRun } from "./upscaler.ts";
 import type { Weights } from "./weights.ts";
 
 /** What the tensors say. */
@@ -86,6 +86,18 @@ export function rrdbNetConfig(source: Checkpoint): RrdbNetConfig {
   };
 }
 
+/** FLOPs for each pixel of the maps of the blocks. */
+function flopsOf({ features, growth, blocks, doublings, unshuffle }: RrdbNetConfig): number {
+  const plain = convFlops(features, features);
+  let dense = 0;
+  for (let i = 0; i < DENSE; i++) {
+    dense += convFlops(features + i * growth, i === DENSE - 1 ? features : growth);
+  }
+  let total = convFlops(3 * unshuffle ** 2, features) + 3 * blocks * dense + plain;
+  for (let i = 1; i <= doublings; i++) total += 4 ** i * plain;
+  return total + 4 ** doublings * (plain + convFlops(features, 3));
+}
+
 /** RRDBNet. */
 export class RrdbNet implements Upscaler {
   private readonly convFirst: ConvWeights;
@@ -99,9 +111,12 @@ export class RrdbNet implements Upscaler {
   readonly shuffle = 1;
   readonly addsInput = false;
 
+  readonly flopsPerPixel: number;
+
   /** Declares the weights; load them before use. */
   constructor(w: Weights, config: RrdbNetConfig) {
     const { features, growth, blocks, doublings, unshuffle } = config;
+    this.flopsPerPixel = flopsOf(config) / unshuffle ** 2;
     this.scale = 2 ** doublings / unshuffle;
     this.unshuffle = unshuffle;
     this.convFirst = w.conv("conv_first", features, 3 * unshuffle ** 2, 3);

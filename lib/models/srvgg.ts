@@ -14,7 +14,7 @@ import { prelu } from "../ops/elementwise.ts";
 import type { Tensor } from "../tensor.ts";
 import { MOST } from "../weights/model_folder.ts";
 import type { Checkpoint } from "../weights/types.ts";
-import type { Upscaler, UpscalerRun } from "./upscaler.ts";
+import { convFlops, type Upscaler, type UpscalerRun } from "./upscaler.ts";
 import type { Weights } from "./weights.ts";
 
 /** What the tensors say. */
@@ -61,9 +61,13 @@ export class SrvggNet implements Upscaler {
   /** The network draws the difference to the picture with its pixels repeated. */
   readonly addsInput = true;
 
+  readonly flopsPerPixel: number;
+
   /** Declares the weights; load them before use. */
   constructor(w: Weights, config: SrvggConfig) {
     const { features, layers, scale } = config;
+    this.flopsPerPixel = convFlops(3, features) + (layers - 1) * convFlops(features, features) +
+      convFlops(features, 3 * scale ** 2);
     this.scale = this.shuffle = scale;
     const body = w.at("body");
     this.layers = Array.from({ length: layers }, (_, i) => ({

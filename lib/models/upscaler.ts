@@ -15,6 +15,11 @@ export interface UpscalerRun {
   readonly advanced?: (share: number) => void;
 }
 
+/** FLOPs of a convolution of 3 × 3 for each of its outputs' pixels. */
+export function convFlops(from: number, to: number): number {
+  return 2 * 9 * from * to;
+}
+
 /** A network that enlarges pictures by convolutions: each pixel of the result depends on a window of the picture. */
 export interface Upscaler {
   /** How many times larger a side gets. */
@@ -29,6 +34,8 @@ export interface Upscaler {
   readonly addsInput: boolean;
   /** Pixels of the picture in each direction that a pixel of the result looks at, at most. */
   readonly reach: number;
+  /** FLOPs for each pixel of the picture, those of convolutions: what tiles see beside it comes on top. */
+  readonly flopsPerPixel: number;
   /**
    * Enlarges. Colours are 0 … 1.
    *

@@ -172,10 +172,13 @@ export class Weights {
     const scales = emptyScales(forms, rows);
     const changes = emptyChanges(forms, N, width);
     const expanded = exact || store.options.dtype === "f32" ? "f32" as const : "f16" as const;
+    const integer = store.options.integerDot !== undefined && !exact;
+    if (integer) store.options.integerDot!.matrices++;
     const shared = {
       ...{ type, rowBytes, expanded },
       ...scales && { scales },
       ...changes.length > 0 && { changes },
+      ...integer && { integerDot: true },
     };
     let at = 0;
     const unread = unloaded(rows * rowBytes);

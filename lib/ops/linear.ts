@@ -8,7 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import { type Binding, f32, type Recorder } from "../gpu/recorder.ts";
 import { MAX_TEXEL_BYTES } from "../gpu/memory.ts";
-import { chooseMatmul, fewRowsOf, operandsOf, workgroupConstants } from "../gpu/tune.ts";
+import { chooseMatmul, fewRowsOf, integerRowsOf, operandsOf, workgroupConstants } from "../gpu/tune.ts";
 import {
   type Dtype,
   DTYPE_BYTES,
@@ -21,10 +21,12 @@ import {
 } from "../tensor.ts";
 import {
   blockConstants,
+  byteKindOf,
   eighthsOf,
   expand,
   kindOf,
   type LowRank,
+  multipliesBytes,
   type QuantisedMatrix,
   rawBytes,
   runs,
@@ -166,10 +168,44 @@ interface Product {
 /** Whether a product by a quantised weight expands it on the way; else all of it is expanded first. */
 function isFew(r: Recorder, product: Product, weight: QuantisedMatrix): boolean {
   const { input, to, add, M, K } = product;
-  if (M > fewRowsOf(r.device, kindOf(weight.blocks.type)) || input.C !== K) return false;
   const { maxBindingBytes } = r.device.info;
+  if (M > fewRowsOf(r.device, kindOf(weight.blocks.type)) && !isInteger(r, product, weight)) return false;
+  if (input.C !== K) return false;
   return (M <= 8 || [input, to, add].every((t) => !t || fits(t, maxBindingBytes))) &&
     changesFit(product, weight);
+}
+
+/** Whether a product rounds x to bytes, as its weight allows and measurement on the adapter found faster. */
+function isInteger(r: Recorder, { input, M, K }: Product, { blocks }: QuantisedMatrix): boolean {
+  const { integerDot, maxBindingBytes } = r.device.info;
+  return blocks.integerDot === true && integerDot === true && multipliesBytes(blocks) &&
+    M <= integerRowsOf(r.device, byteKindOf(blocks.type)) &&
+    fits(input, maxBindingBytes) && M * bytesRow(K) <= Math.min(maxBindingBytes, MAX_TEXEL_BYTES);
+}
+
+/** Bytes of a row as shaders/quantise_rows.wgsl makes it. */
+function bytesRow(K: number): number {
+  return 48 * Math.ceil(K / 32);
+}
+
+/** x as bytes, [M, units, 3 loads] of the innermost scope, bound as a whole. */
+function quantiseRows(r: Recorder, { input, M, K, options: { preAct } }: Product): Binding {
+  const { tensor, C, S, N, at } = input;
+  const bytes = r.tensor([M, bytesRow(K) / 4], "f32");
+  const groups = fold(Math.ceil(M * Math.ceil(K / 32) / 64));
+  r.dispatch({
+    shader: "quantise_rows",
+    constants: {
+      WG: 64,
+      X_TYPE: tensor.dtype === "f16" ? 1 : 0,
+      PRE: ACTIVATION_CODES[preAct ?? "none"],
+    },
+    // In the order of Shape in shaders/quantise_rows.wgsl.
+    params: [M, C / 8, S, N, at, 0, groups[0]],
+    buffers: [tensor, bytes],
+    groups,
+  });
+  return { tensor: bytes, offset: 0, size: bytes.byteLength };
 }
 
 /** Rows and columns of a workgroup, or of an invocation that reads textures: the least that hold M rows, or eight at a time. */
@@ -193,7 +229,9 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
   const step = whole ? N : Math.max(1, Math.floor((limit - 512) / rowBytes));
   const [X, Y, R] = [input, to, add].map((t) => t && bindRows(t, 0, M, bytesOf(t), fits(t, limit)));
   using _texels = r.scope();
-  const x = texels ? r.texels(X!) : X!;
+  const INTEGER = isInteger(r, p, weight) ? 1 : 0;
+  const rows = INTEGER ? quantiseRows(r, p) : X!;
+  const x = texels ? r.texels(rows) : rows;
   const changes = weight.blocks.changes ?? [];
   const atOnce = r.device.budget.rowsAtOnce(M, 2 * M * Math.min(N, step) * p.K, RM);
   for (let from = 0; from < N; from += step) {
@@ -207,8 +245,12 @@ function few(r: Recorder, p: Product, weight: QuantisedMatrix): void {
       const across = Math.ceil((nEnd - n0) / (texels ? FEW_WX * RN : RN));
       for (const [m0, mEnd] of cut(0, M, atOnce)) {
         launch(r, p, {
-          shader: `${texels ? "matmul_quants_texels" : "matmul_quants"}@RM=${RM},RN=${RN},SPAN=${SPAN}`,
+          shader: `${
+            texels ? "matmul_quants_texels" : "matmul_quants"
+          }@RM=${RM},RN=${RN},SPAN=${SPAN},INTEGER=${INTEGER}`,
           constants: {
+            // Bytes were activated, and are of one type.
+            ...INTEGER && { X_TYPE: 0, PRE: 0 },
             ...blockConstants(weight.blocks),
             SCALED: !scales ? 0 : scales.columns === 1 ? 2 : 1,
             CHANGED: low ? 1 : 0,
@@ -371,9 +413,9 @@ function launch(r: Recorder, { input, to, add, N, K, S, bias, options: o }: Prod
     shader: l.shader,
     types: { rElem: add?.tensor.dtype ?? "f32", yElem: to.tensor.dtype },
     constants: {
-      ...l.constants,
       X_TYPE: input.tensor.dtype === "f16" ? 1 : 0,
       PRE: ACTIVATION_CODES[o.preAct ?? "none"],
+      ...l.constants,
       ACT: ACTIVATION_CODES[o.act ?? "none"],
       GATE: o.gate ? 1 : 0,
       ADD: o.accumulate ? 2 : add ? 1 : 0,

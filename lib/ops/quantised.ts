@@ -7,7 +7,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { Binding, Recorder } from "../gpu/recorder.ts";
-import type { BlockKind } from "../gpu/tuning.ts";
+import type { BlockKind, ByteKind } from "../gpu/tuning.ts";
 import { type Dtype, DTYPE_BYTES, PLAIN_CODES, type PlainType, type Tensor } from "../tensor.ts";
 import { bindBytes, fold } from "./window.ts";
 
@@ -101,6 +101,8 @@ export interface Blocks {
   readonly scales?: Scales;
   /** Added while it is expanded; none overlaps another. */
   readonly changes?: readonly LowRank[];
+  /** Whether x may be rounded to bytes where the adapter multiplies those faster. */
+  readonly integerDot?: boolean;
 }
 
 /** A quantised weight [N, K]. */
@@ -139,6 +141,19 @@ export function spanUnits(type: QuantisedName, rows: number): number {
 }
 
 const SPANS: Readonly<Partial<Record<QuantisedName, number>>> = { Q3_K: 4, Q4_K: 2, Q5_K: 2, Q6_K: 4 };
+
+/**
+ * Whether a weight's numbers are signed bytes as they are: all but 8-bit floats, and but bytes with factors for parts of a row, which
+ * need not be whole units.
+ */
+export function multipliesBytes({ type, scales }: Blocks): boolean {
+  return type !== "F8_E4M3" && type !== "F8_E5M2" && (scales === undefined || scales.columns === 1);
+}
+
+/** What integer dot products by a type cost, roughly. */
+export function byteKindOf(type: QuantisedName): ByteKind {
+  return /^Q[45]_[01K]$/.test(type) ? "short" : "long";
+}
 
 /** What expanding a type on the way costs, roughly. */
 export function kindOf(type: QuantisedName): BlockKind {

@@ -54,6 +54,8 @@ export interface EngineChoice {
   readonly tensorTypeRules?: string;
   /** Whether quantised weights stay so on the GPU. */
   readonly keepQuantised?: boolean;
+  /** Whether products by those round their inputs to bytes where that is faster. */
+  readonly integerDot?: boolean;
   /** File of the network that enlarges the finished picture. */
   readonly upscaleModel?: string;
   /** Times that it is run. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { encodePicture, type PictureFormatName } from "../image/picture_writing.ts";
+import { encodePicture, type PictureFormatName, type PictureTexts } from "../image/picture_writing.ts";
 import { parametersText, type Picture } from "../image/png_writing.ts";
 import type { GeneratedImage } from "../pipelines/types.ts";
 import { a1111Names } from "../schedulers/a1111_names.ts";
@@ -86,6 +86,31 @@ export function pictureText(
 /** What A1111 notes of a picture that a network has enlarged, which has the size before. */
 export function enlargedFields(scale: number, network: string): Record<string, string | number> {
   return { "Postprocess upscale by": scale, "Postprocess upscaler": baseName(network) };
+}
+
+/** A1111's parameters of a picture with what was done to it since; unchanged where they are none. */
+export function withFields(parameters: string, fields: Readonly<Record<string, string | number>>): string {
+  if (!/(^|\n)Steps: [^\n]*$/.test(parameters)) return parameters;
+  return [
+    parameters,
+    ...Object.entries(fields).map(([key, value]) => `${key}: ${JSON.stringify(value)}`),
+  ].join(", ");
+}
+
+/**
+ * What a picture says that a server has enlarged: A1111's parameters with what was done. Ours for `--from` stay where nothing was:
+ * they have no room for filters and second networks, and `--from` would draw another picture.
+ */
+export function enlargedTexts(
+  before: ReadonlyMap<string, string>,
+  fields: Readonly<Record<string, string | number>>,
+): PictureTexts {
+  const [parameters, stored] = [before.get("parameters"), before.get(PARAMETERS_KEYWORD)];
+  return {
+    Software: SOFTWARE,
+    ...parameters !== undefined && { parameters: withFields(parameters, fields) },
+    ...stored !== undefined && Object.keys(fields).length === 0 && { [PARAMETERS_KEYWORD]: stored },
+  };
 }
 
 /**

@@ -85,6 +85,7 @@ const ENGINE: Readonly<Record<Exclude<keyof EngineChoice, MachineField>, Stored>
   type: "string",
   tensorTypeRules: "string",
   keepQuantised: "boolean",
+  integerDot: "boolean",
   upscaleModel: "string",
   upscaleRepeats: "number",
   upscaleTileSize: "number",
@@ -111,7 +112,8 @@ export function readStored(
     new LssgenError("bad_file", `Cannot make "${file}" again: ${what}`, { cause });
   if (text === undefined) {
     throw refused(
-      `it holds no "${PARAMETERS_KEYWORD}" text chunk. Only pictures of this program do, and many sites strip it`,
+      `it holds no "${PARAMETERS_KEYWORD}" text chunk. Only pictures of this program do, those enlarged twice do not, ` +
+        "and many sites strip it",
     );
   }
   let stored: unknown;

@@ -101,6 +101,7 @@ const PIPELINE: Readonly<Record<keyof PipelineOptions, Kind>> = {
   offload: "a text",
   maxOffloadBytes: "a number",
   keepQuantised: "true or false",
+  integerDot: "true or false",
   weightType: "a text",
   weightTypeRules: "a text",
   quantise: "a function",

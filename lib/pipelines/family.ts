@@ -11,6 +11,7 @@ import type { KernelList } from "../gpu/warm.ts";
 import type { FirstBlockCache } from "../models/first_block_cache.ts";
 import { Weights } from "../models/weights.ts";
 import { WeightStore } from "../residency/store.ts";
+import type { IntegerDot } from "../residency/weight_options.ts";
 import type { TokenSet } from "../token_set.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import { MOST_STEPS } from "../schedulers/config.ts";
@@ -123,6 +124,8 @@ export interface LoadContext {
   readonly loras?: Pick<LoraSet, "apply">;
   /** See PipelineOptions.keepQuantised. */
   readonly keepQuantised?: boolean;
+  /** Where products round their inputs to bytes; see PipelineOptions.integerDot. */
+  readonly integerDot?: IntegerDot;
   /** Types that weights get as they are read. */
   readonly retyping?: Retyping;
   /** See PipelineOptions.maxActivationBytes. */
@@ -332,6 +335,7 @@ export async function loadComponent<M>(
   const store = new WeightStore(c.loras?.apply(stored, partOf(subfolder)) ?? stored, c.device, {
     dtype: c.dtype,
     keepQuantised: c.keepQuantised,
+    integerDot: c.integerDot,
     streaming: streamingOf(subfolder, c.residency),
     signal: c.signal,
     onProgress: (bytes, totalBytes) =>

@@ -8,6 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import type { DeviceInfo } from "../gpu/device.ts";
 import { IdleDevice } from "../gpu/rehearsal.ts";
+import { USUAL_ADAPTER } from "../gpu/usual_adapter.ts";
 import { forceTuning, type MatmulTuning } from "../gpu/tune.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
@@ -24,22 +25,7 @@ export type MemoryPlan = Omit<Budget, "residency" | "kernels"> & {
 };
 
 export type { PlannedComponent } from "./memory_budget.ts";
-
-/** An adapter with the limits of most: what is planned for where none is at hand. */
-export const USUAL_ADAPTER: DeviceInfo = {
-  vendor: "",
-  architecture: "",
-  description: "usual limits",
-  fallback: false,
-  f16: true,
-  timestamps: false,
-  subgroups: true,
-  maxBindingBytes: 2 ** 31 - 4,
-  maxBufferBytes: 2 ** 32,
-  workgroupBytes: 32 << 10,
-  workgroupInvocations: 1024,
-  storageTexels: true,
-};
+export { USUAL_ADAPTER } from "../gpu/usual_adapter.ts";
 
 /** How the pipeline will be opened, and where. */
 export interface MemoryOptions extends
@@ -47,6 +33,7 @@ export interface MemoryOptions extends
     PipelineOptions,
     | "dtype"
     | "keepQuantised"
+    | "integerDot"
     | "weightType"
     | "weightTypeRules"
     | "maxActivationBytes"
@@ -55,6 +42,8 @@ export interface MemoryOptions extends
     | "maxOffloadBytes"
     | "tinyVae"
     | "tinyDecode"
+    | "upsamplerWeights"
+    | "upscaler"
   > {
   /** The adapter, as its device says; one of usual limits without. */
   readonly adapter?: DeviceInfo;
@@ -79,9 +68,14 @@ export async function planMemory(
   if (tuning) forceTuning(device, tuning);
   const index = await readModelIndex(folder);
   const family = await familyOf(index);
+  const read = await readFamily(folder, index);
   const model = {
     family,
-    info: await readFamily(folder, index),
+    info: {
+      ...read,
+      learnedUpsampler: read.learnedUpsampler || options.upsamplerWeights !== undefined,
+      esrganUpsampler: options.upscaler !== undefined,
+    },
     options: { ...options, firstPicture: request },
     rules: ALL_RULES,
   };
@@ -92,7 +86,10 @@ export async function planMemory(
   const { maxActivationBytes, keepQuantised } = options;
   const retyping = await retypingOf(options);
   const opened = new Opened();
-  const context = { folder, index, device, dtype, maxActivationBytes, keepQuantised, retyping, opened };
+  const context = {
+    ...{ folder, index, device, dtype, maxActivationBytes, keepQuantised, retyping, opened },
+    integerDot: options.integerDot ? { matrices: 0 } : undefined,
+  };
   const { residency: _residency, kernels: _kernels, ...budget } = await planBudget(model, context);
   return { ...budget, least: await leastPeak(model, context) };
 }

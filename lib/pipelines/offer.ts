@@ -9,7 +9,8 @@ import { METHOD_NAMES } from "../scaling/methods/names.ts";
 import { type Plan, UPSAMPLERS } from "../scaling/types.ts";
 import { SAMPLER_NAMES, samplerConfig, SCHEDULE_NAMES, scheduleConfig } from "../schedulers/choice.ts";
 import type { PlanRules } from "./plan_rules.ts";
-import type { Defaults, ModelInfo } from "./types.ts";
+import { PRESET_NAMES, presetsOf } from "./presets.ts";
+import type { Defaults, ModelInfo, PresetName } from "./types.ts";
 
 /** What can be set. What a model does not have is absent. */
 export interface ModelOffer {
@@ -27,6 +28,10 @@ export interface ModelOffer {
   readonly schedules: readonly string[];
   /** Ways in which latents grow. */
   readonly upsamplers: readonly string[];
+  /** Presets that it has, from the best to the fastest. */
+  readonly presets: readonly PresetName[];
+  /** Whether steps can skip blocks (`cacheThreshold`). */
+  readonly cache: boolean;
   /** Whether it takes a guidance scale. */
   readonly guidance: boolean;
   /** Whether it takes a scale of classifier-free guidance beside that. */
@@ -68,6 +73,8 @@ export function offerOf(info: ModelInfo, { check }: Pick<PlanRules, "check">): M
     upsamplers: UPSAMPLERS.filter((upsampler) =>
       upsampler === "learned" ? info.learnedUpsampler : upsampler !== "esrgan" || info.esrganUpsampler
     ),
+    presets: PRESET_NAMES.filter((name) => presetsOf(info)[name]),
+    cache: info.cachesBlocks ?? false,
     guidance: embeddedGuidance || !trueCfg,
     trueCfg,
     negative: !classes,

@@ -8,7 +8,7 @@ import { AbortedError, LssgenError } from "../errors.ts";
 import { openDevice } from "../gpu/device.ts";
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { storedKernels } from "../gpu/stored.ts";
-import { tuneOnce } from "../gpu/tune.ts";
+import { tuneIntegerDot, tuneOnce } from "../gpu/tune.ts";
 import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
 import { type FolderSource, httpFolder } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
@@ -99,6 +99,8 @@ export async function openPipeline(
     const { signal, onProgress } = options;
     const dtype = options.dtype ?? (device.info.f16 ? "f16" : "f32");
     const { maxActivationBytes, keepQuantised } = options;
+    const integerDot = options.integerDot ? { matrices: 0 } : undefined;
+    const notInteger = integerDot && await tuneIntegerDot(device);
     const retyping = await retypingOf(options);
     const memory = options.kernels ?? storedKernels;
     const key = kernelListKey(device, info.name, dtype);
@@ -113,6 +115,7 @@ export async function openPipeline(
       dtype,
       maxActivationBytes,
       keepQuantised,
+      integerDot,
       retyping,
       signal,
       onProgress,
@@ -159,7 +162,11 @@ export async function openPipeline(
     loaded.abort();
     await warming;
     // The signal stops loading only: each picture brings its own.
-    return new TextToImage(model, { ...context, fits, signal: undefined }, networks, { tags, warnings });
+    const unheeded = integerDot && (notInteger ?? (integerDot.matrices === 0 ? "unquantised" : undefined));
+    const told = unheeded
+      ? { ...model, info: { ...info, warnings: [...info.warnings ?? [], NOT_INTEGER[unheeded]] } }
+      : model;
+    return new TextToImage(told, { ...context, fits, signal: undefined }, networks, { tags, warnings });
   } catch (error) {
     loaded.abort();
     // The device last, where it is the pipeline's own.
@@ -169,6 +176,14 @@ export async function openPipeline(
     throw reasonOf(cause, refused.signal.aborted ? refused.signal : options.signal);
   }
 }
+
+/** Why `integerDot` changes nothing. */
+const NOT_INTEGER = {
+  unavailable: "integerDot changes nothing: the adapter has no integer dot products",
+  slower: "integerDot changes nothing: integer dot products were measured to be no faster on this adapter",
+  unquantised:
+    "integerDot changes nothing: no weights stay quantised; keepQuantised lets those of GGUF files stay so",
+} as const;
 
 /** A rehearsal, tried again where a file was no good: what fails twice in the same way is no matter of the network. */
 async function foretold(rehearsal: () => Promise<KernelSpec[]>): Promise<KernelSpec[]> {

@@ -13,6 +13,7 @@ import { LssgenError } from "../errors.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import { IdleDevice } from "../gpu/rehearsal.ts";
+import { USUAL_ADAPTER } from "../gpu/usual_adapter.ts";
 import { tuneOnce } from "../gpu/tune.ts";
 import { impostorOf } from "../impostor.ts";
 import { MAX_PICTURE_PIXELS, type PictureFile } from "../image/picture_file.ts";
@@ -24,6 +25,7 @@ import { srvggConfig, SrvggNet } from "../models/srvgg.ts";
 import type { Upscaler } from "../models/upscaler.ts";
 import { Weights } from "../models/weights.ts";
 import { WeightStore } from "../residency/store.ts";
+import type { Plan } from "../scaling/types.ts";
 import type { Dtype } from "../tensor.ts";
 import type { ByteSource } from "../weights/bytes.ts";
 import { GGUF_MAGIC } from "../weights/gguf.ts";
@@ -230,6 +232,22 @@ export async function upscalerNeeds(
   return { scale: idle.scale, leastBytes: weights + await idle.footprint(LEAST_TILE, 1) };
 }
 
+/**
+ * FLOPs of growth by a network between the stages of a plan, from the network's header. Tiles' margins come on top.
+ *
+ * @throws {LssgenError} As {@linkcode openUpscalerFile}; `bad_tensor`.
+ */
+export async function growthFlops(file: ByteSource, { stages }: Pick<Plan, "stages">): Promise<number> {
+  const opened = await openUpscalerFile(file);
+  using device = new IdleDevice(USUAL_ADAPTER);
+  using idle = await loadUpscaler(opened, { device, dtype: "f32", rehearsal: true });
+  return stages.reduce((sum, { grow }, i) => {
+    if (grow?.upsampler !== "esrgan") return sum;
+    const { width, height } = stages[i - 1];
+    return sum + width * height * idle.flopsPerPixel;
+  }, 0);
+}
+
 /** Colours of a picture, read by rectangles: [height, width, 3] row-major, 0 … 1. */
 interface ColourSource {
   readonly width: number;
@@ -272,6 +290,11 @@ export class Upscaling implements Disposable {
   /** How many times larger a side gets. */
   get scale(): number {
     return this.model.scale;
+  }
+
+  /** FLOPs for each pixel of the picture. */
+  get flopsPerPixel(): number {
+    return this.model.flopsPerPixel;
   }
 
   /** See {@linkcode PictureUpscaler.reach}. */

@@ -7,6 +7,12 @@
 import type { Dtype } from "../tensor.ts";
 import type { HostMemory } from "./host_memory.ts";
 
+/** Matrices whose products may round x to bytes. */
+export interface IntegerDot {
+  /** How many were declared. */
+  matrices: number;
+}
+
 /** How to store matrices on the GPU. */
 export interface WeightOptions {
   /** f16 rounds f32 checkpoints to half; 16-bit checkpoints are kept as they are in both. */
@@ -20,6 +26,8 @@ export interface WeightOptions {
    * every use costs time, which small models need not spend.
    */
   readonly keepQuantised?: boolean;
+  /** That products by quantised matrices may round x to bytes, and what counts those. */
+  readonly integerDot?: IntegerDot;
   /** Which weights stay on the GPU, and which come when they are used; all stay without it. */
   readonly streaming?: StreamingOptions;
 }

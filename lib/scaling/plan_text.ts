@@ -45,7 +45,7 @@ function grownBy({ upsampler, from, sharpen }: Growth): string {
     (from === "x0" ? " of the predicted picture" : "");
 }
 
-function flopsText(flops: number): string {
+export function flopsText(flops: number): string {
   const units = ["", "K", "M", "G", "T", "P"];
   const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, flops)) / 3)));
   return `${Number((flops / 1000 ** power).toPrecision(3))} ${units[power]}FLOP`;

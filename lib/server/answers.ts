@@ -46,6 +46,9 @@ export type AnswerName =
   | "Sampler"
   | "Scheduler"
   | "Lora"
+  | "Upscaler"
+  | "Enlarged"
+  | "EnlargedList"
   | "Options"
   | "PngInfo"
   | "Model"
@@ -96,6 +99,15 @@ export const ANSWERS: Readonly<Record<AnswerName, Schema>> = {
   Sampler: object({ name: TEXT, aliases: listOf(TEXT), options: ANY_OBJECT }),
   Scheduler: object({ name: TEXT, label: TEXT, aliases: { type: ["array", "null"] } }),
   Lora: object({ name: TEXT, alias: TEXT, path: TEXT, metadata: ANY_OBJECT }),
+  Upscaler: object({
+    name: TEXT,
+    model_name: TEXT_OR_NULL,
+    model_path: TEXT_OR_NULL,
+    model_url: TEXT_OR_NULL,
+    scale: NUMBER,
+  }),
+  Enlarged: object({ html_info: TEXT, image: BASE64 }),
+  EnlargedList: object({ html_info: TEXT, images: listOf(BASE64) }),
   Options: object({
     sd_model_checkpoint: TEXT,
     sd_vae: TEXT,

@@ -169,12 +169,66 @@ export class Jobs {
     events?: JobEvents,
     asker: Asker = {},
   ): Promise<JobResult> {
+    const group = this.admitted(requests.length, asker);
+    return this.followed(
+      this.follow(group, requests.length, signal, async (i) => {
+        const drawn = await this.picture(engine, group, requests[i], i, events, asker);
+        for (const image of drawn.images) events?.onImage(image);
+        return drawn;
+      }),
+    );
+  }
+
+  /**
+   * Does other work than drawing when it is its turn: one job at a time has the GPU.
+   *
+   * @param pictures Pictures that it makes, for those who watch.
+   * @param pixels Pixels of the largest of them.
+   * @param work Told the signal of its end, and whom to tell the share that is done.
+   * @throws {ApiError} As {@linkcode run}; 503 when the request is interrupted.
+   * @throws {AbortedError} When the signal fires.
+   */
+  async work<Result>(
+    { pictures, pixels }: { readonly pictures: number; readonly pixels: number },
+    work: (signal: AbortSignal, onShare: (share: number) => void) => Promise<Result>,
+    signal: AbortSignal,
+    asker: Asker = {},
+  ): Promise<Result> {
+    const group = this.admitted(pictures, asker);
+    const { client = "", priority = "normal" } = asker;
+    let result: { readonly value: Result } | undefined;
+    await this.followed(
+      this.follow(group, 1, signal, () =>
+        this.queue.submit({
+          request: { prompt: "" },
+          pixels,
+          client,
+          priority,
+          work: async (signal) => {
+            try {
+              result = { value: await work(signal, (share) => group.share = share) };
+            } catch (error) {
+              // Whatever broke off because of it.
+              throw signal.aborted ? new AbortedError() : error;
+            }
+            return { images: [], warnings: [] };
+          },
+        }, {
+          signal: group.stop.signal,
+          onBegin: () => this.begin(group),
+        })),
+    );
+    if (!result) throw new ApiError(503, "interrupted", "The request was interrupted");
+    return result.value;
+  }
+
+  /** A place in front of the queue. */
+  private admitted(pictures: number, { client = "", owner = "" }: Asker): Group {
     if (this.closing) throw closed();
     const waiting = this.length - this.running;
     if (waiting >= this.most) {
       throw new ApiError(503, "busy", `${waiting} requests are waiting already; try again later`);
     }
-    const { client = "", owner = "" } = asker;
     const own = [...this.groups].filter((group) => group.client === client && group.started === 0).length;
     if (own >= this.mostOfClient) {
       throw new ApiError(
@@ -188,7 +242,7 @@ export class Jobs {
       owner,
       id: 0,
       started: 0,
-      pictures: requests.length,
+      pictures,
       stop: new AbortController(),
       picture: 0,
       step: 0,
@@ -197,10 +251,19 @@ export class Jobs {
       interrupted: false,
     };
     this.groups.add(group);
-    const job = this.follow(engine, group, requests, signal, events, asker);
+    return group;
+  }
+
+  private followed<Result>(job: Promise<Result>): Promise<Result> {
     const ended = job.catch(() => {}).finally(() => this.ended.delete(ended));
     this.ended.add(ended);
     return job;
+  }
+
+  private begin(group: Group): void {
+    if (group.started > 0) return;
+    group.id = ++this.ids;
+    group.started = Date.now();
   }
 
   /** Stops the running request of an owner within one step; it ends with the pictures that it has. */
@@ -246,6 +309,7 @@ export class Jobs {
       queue,
       models.offer ?? (() => ({ models: [], maxPixels: Infinity })),
       async (claim) => {
+        if (claim.work) return await claim.work(claim.signal);
         const engine = claim.model === undefined ? models.first : await models.find(claim.model);
         if (!engine) throw new LssgenError("bad_file", `The model "${claim.model}" is not there any more`);
         return await engine.generate(claim.request, {
@@ -260,12 +324,10 @@ export class Jobs {
   }
 
   private async follow(
-    engine: Engine,
     group: Group,
-    requests: readonly GenerateRequest[],
+    jobs: number,
     signal: AbortSignal,
-    events: JobEvents | undefined,
-    asker: Asker,
+    run: (index: number) => Promise<Drawn>,
   ): Promise<JobResult> {
     const leave = (): void => {
       // Whoever leaves while waiting must not hold a place any longer.
@@ -276,9 +338,8 @@ export class Jobs {
     if (signal.aborted) leave();
     const drawn: Drawn[] = [];
     try {
-      const pictures = requests.map(async (request, i) => {
-        drawn[i] = await this.picture(engine, group, request, i, events, asker);
-        for (const image of drawn[i].images) events?.onImage(image);
+      const pictures = Array.from({ length: jobs }, async (_, i) => {
+        drawn[i] = await run(i);
       });
       try {
         await Promise.all(pictures);
@@ -342,10 +403,7 @@ export class Jobs {
       signal: group.stop.signal,
       onBegin: () => {
         began = Date.now();
-        if (group.started === 0) {
-          group.id = ++this.ids;
-          group.started = began;
-        }
+        this.begin(group);
         Object.assign(group, { step: 0, steps });
         share(0);
         events?.onState?.(group);

@@ -77,7 +77,8 @@ export class LocalQueue implements JobQueue {
   /** Jobs that may be next: those of models that are in memory, as long as the machine stays with those. */
   private open({ ready = [], staysUntil = 0 }: Offer): readonly Entry[] {
     if (Date.now() >= staysUntil) return this.waiting;
-    const there = this.waiting.filter(({ claim: { model } }) => model !== undefined && ready.includes(model));
+    // What needs no model goes with any.
+    const there = this.waiting.filter(({ claim: { model } }) => model === undefined || ready.includes(model));
     return there.length > 0 ? there : this.waiting;
   }
 

@@ -36,6 +36,8 @@ export interface QueuedPicture {
   readonly model?: string;
   /** Which previews are wanted. */
   readonly previews?: Pick<GenerateOptions, "preview" | "previewEvery">;
+  /** What is done in place of drawing, when it is this job's turn. Only the queue of one process takes such jobs. */
+  readonly work?: (signal: AbortSignal) => Promise<Drawn>;
 }
 
 /** What came of a job: pictures, or latents for the job that draws the later stages. */

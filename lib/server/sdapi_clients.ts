@@ -25,9 +25,6 @@ export const CONSTANT_ANSWERS: Readonly<Record<string, unknown>> = {
   "script-info": [],
   "extensions": [],
   "cmd-flags": {},
-  "upscalers": [
-    { name: "None", model_name: null, model_path: null, model_url: null, scale: 1 },
-  ],
   "latent-upscale-modes": [
     { name: "Latent" },
     { name: "Latent (bicubic)" },
@@ -42,10 +39,6 @@ export const NOTHING_TO_DO: readonly string[] = ["refresh-checkpoints", "refresh
 export const REFUSED_ROUTES: Readonly<Record<string, string>> = {
   "interrogate": "pictures are not described here",
   "skip": "POST /sdapi/v1/interrupt ends the whole request",
-  "extra-single-image":
-    'the server enlarges no finished pictures; `cli.ts upscale` does, and img2img with "method" draws them larger',
-  "extra-batch-images":
-    'the server enlarges no finished pictures; `cli.ts upscale` does, and img2img with "method" draws them larger',
   "unload-checkpoint": "models are loaded when a request names them, and dropped when another needs the room",
   "reload-checkpoint": "models are loaded when a request names them, and dropped when another needs the room",
   "create/embedding": "embeddings are not made here",

@@ -13,6 +13,14 @@ import { ANY_OBJECT, listOf, ref } from "./answers.ts";
 import { ApiError } from "./api_error.ts";
 import { type Asked, KINDS } from "./asked.ts";
 import { Bodies, type HeldBody } from "./bodies.ts";
+import {
+  askedEnlarging,
+  enlarged,
+  type EnlargedPicture,
+  EXTRA_BATCH_FIELDS,
+  EXTRA_FIELDS,
+  infoHtml,
+} from "./extras.ts";
 import { Guard, schemes } from "./guard.ts";
 import { jobRoutes } from "./job_routes.ts";
 import { type Asker, type Engine, type JobResult, Jobs } from "./jobs.ts";
@@ -48,6 +56,7 @@ import {
 } from "./sdapi_clients.ts";
 import { SETTINGS } from "./sdapi_fields.ts";
 import { samplersAnswer, schedulersAnswer } from "./sdapi_samplers.ts";
+import { type Upscalers, upscalersAnswer } from "./upscalers.ts";
 
 /** The bytes of a body have a bound of their own: bodies.ts. */
 const BODY_BOUNDS: JsonBounds = { characters: Infinity, depth: 32 };
@@ -65,6 +74,13 @@ export interface ServerOptions {
   readonly token?: string | readonly string[];
   /** Further models, besides or in place of the engine. */
   readonly models?: Models;
+  /** Networks that enlarge finished pictures. Without them the filters are there. */
+  readonly upscalers?: Upscalers;
+  /** An enlarged picture as the bytes of a PNG, with what its file said before and what A1111 notes of it. Default without texts. */
+  readonly enlargedFile?: (
+    picture: EnlargedPicture,
+    fields: Readonly<Record<string, string | number>>,
+  ) => Promise<Uint8Array>;
   /** Origins whose pages may use the API besides the server's own (CORS); "*" for all. Default none. */
   readonly origins?: readonly string[];
   /** Names of the LoRAs that prompts may name. */
@@ -256,6 +272,15 @@ export class ImageServer {
           run: async () => lorasAnswer(await options.loras?.() ?? []),
         },
       },
+      "/sdapi/v1/upscalers": {
+        GET: {
+          summary: "What enlarges finished pictures: filters, and networks of the server's folder.",
+          answer: { schema: listOf(ref("Upscaler")) },
+          run: async () => upscalersAnswer(await options.upscalers?.list() ?? []),
+        },
+      },
+      "/sdapi/v1/extra-single-image": { POST: this.enlarging(false) },
+      "/sdapi/v1/extra-batch-images": { POST: this.enlarging(true) },
       "/sdapi/v1/memory": {
         GET: { summary: "Not measured.", answer: { schema: ANY_OBJECT }, run: () => memoryAnswer() },
       },
@@ -519,6 +544,38 @@ export class ImageServer {
         const { body, files } = await formFields(form);
         return await read(call, body, files);
       },
+    };
+  }
+
+  /** A call that enlarges finished pictures. */
+  private enlarging(batch: boolean): Operation {
+    const answer = async (body: unknown, call: Call): Promise<unknown> => {
+      const { queue, upscalers, enlargedFile = ({ picture }) => encodePng(picture) } = this.options;
+      if (queue) {
+        throw new ApiError(
+          422,
+          "unsupported",
+          "Workers draw this server's pictures, and none enlarges finished ones; `cli.ts upscale` does",
+        );
+      }
+      const asked = askedEnlarging(body, await upscalers?.list() ?? [], this.limits, batch);
+      const pixels = Math.max(...asked.sources.map(({ size: { width, height } }) => width * height));
+      const pictures = await this.jobs.work(
+        { pictures: asked.sources.length, pixels },
+        (signal, onShare) => enlarged(asked, upscalers, signal, onShare),
+        call.request.signal,
+        this.asker(call),
+      );
+      const images: string[] = [];
+      for (const picture of pictures) images.push(base64(await enlargedFile(picture, asked.fields)));
+      return { html_info: infoHtml(asked.fields), ...batch ? { images } : { image: images[0] } };
+    };
+    return {
+      summary: batch ? "Several finished pictures, enlarged." : "A finished picture, enlarged.",
+      body: { fields: batch ? EXTRA_BATCH_FIELDS : EXTRA_FIELDS },
+      answer: { schema: ref(batch ? "EnlargedList" : "Enlarged") },
+      refusals: { 429: "Too many requests of this client wait; Retry-After says when to try again." },
+      run: (call) => this.body(call.request, (body) => answer(body, call)),
     };
   }
 

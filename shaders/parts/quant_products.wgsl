@@ -1,12 +1,7 @@
-// Operands of products by a quantised weight; with eights, activations, linear_shape, quants, and xBits() that reads 16 bytes of x.
+// Operands of products by a quantised weight; with eights, activations, linear_shape, quants, and xBits() that reads 16 bytes of x, or
+// with INTEGER of what quantise_rows.wgsl makes of x.
 
-fn loadX(at: u32) -> Eight {
-  var v: Eight;
-  if (X_TYPE == 0u) { v = wide(xBits(at * 2u), xBits(at * 2u + 1u)); } else { v = halves(xBits(at)); }
-  if (PRE == 0u) { return v; }
-  return Eight(activate4(v.lo, PRE), activate4(v.hi, PRE));
-}
-
+// unroll _ 1 - INTEGER
 /// Values of a unit as products take them: zeros beyond the row, and without what `left` says.
 fn loadW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
   if (TYPE < 10u) { return eightOf(u, e); }
@@ -17,6 +12,32 @@ fn loadW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
   let scale = S[column * s.sColumns + (s.sAt8 + k) / s.sWidth8];
   return Eight(v.lo * scale, v.hi * scale);
 }
+// end
+// unroll _ INTEGER
+/// 32 values of x: signed bytes, what one of them is worth, and the sums of the first and the last 16 values.
+struct Bytes { lo: vec4u, hi: vec4u, d: f32, sums: vec2f }
+
+fn bytesOfX(unit: u32) -> Bytes {
+  let worth = bitcast<vec4f>(xBits(unit * 3u + 2u));
+  return Bytes(xBits(unit * 3u), xBits(unit * 3u + 1u), worth.x, worth.yz);
+}
+
+fn dot16(a: vec4u, b: vec4u) -> i32 {
+  return dot4I8Packed(a.x, b.x) + dot4I8Packed(a.y, b.y) + dot4I8Packed(a.z, b.z) + dot4I8Packed(a.w, b.w);
+}
+
+/// Numbers of a weight have 8 bits with a sign or 6 without, so that all of them are signed bytes.
+fn product32(x: Bytes, u: Unit) -> f32 {
+  let lo = dot16(x.lo, u.lo);
+  let hi = dot16(x.hi, u.hi);
+  if (TYPE == 0u) { return x.d * u.scales.x * f32(lo + hi); }
+  if (TYPE >= 10u) { return x.d * f32(lo + hi); }
+  if (TYPE == 5u || TYPE == 6u || TYPE == 9u) {  // two scales a unit
+    return x.d * (u.scales.x * f32(lo) + u.scales.z * f32(hi)) - dot(u.scales.yw, x.sums);
+  }
+  return x.d * u.scales.x * f32(lo + hi) - u.scales.y * (x.sums.x + x.sums.y);
+}
+// end
 
 /// What a whole sum of a column is still to be multiplied by.
 fn left(column: u32) -> f32 {

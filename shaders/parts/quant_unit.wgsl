@@ -2,7 +2,15 @@
     // unroll j RN
     let u#j = unitFrom(p#j, unit % BLOCK_UNITS);
     // end
-    // unroll e 4
+    // unroll _ INTEGER
+    // unroll i RM
+    let a#i = bytesOfX(r#i * ((s.K8 + 3u) / 4u) + unit);
+    // unroll j RN
+    acc#i_#j += product32(a#i, u#j);
+    // end
+    // end
+    // end
+    // unroll e 4 - 4 * INTEGER
     {
       let k = unit * 4u + e;
       // unroll i RM
