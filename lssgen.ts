@@ -20,7 +20,8 @@
 export { AbortedError, type ErrorCode, LssgenError } from "./lib/errors.ts";
 export { combineArrays, type Denoising, lssgen, type PlanPart, runPlan } from "./lib/scaling/lssgen.ts";
 export { methodNamed, METHODS } from "./lib/scaling/methods/registry.ts";
-export { formatPlan, planStages } from "./lib/scaling/plan.ts";
+export { planStages } from "./lib/scaling/plan_stages.ts";
+export { formatPlan } from "./lib/scaling/plan_text.ts";
 export * from "./lib/scaling/types.ts";
 export { ENTRIES, type Entry } from "./lib/schedulers/entry.ts";
 export {

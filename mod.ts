@@ -74,7 +74,8 @@ export {
 } from "./lib/pipelines/upscaling.ts";
 export type { UpscalerKind } from "./lib/weights/names/upscaler.ts";
 export { combineArrays, type Denoising, lssgen, type PlanPart, runPlan } from "./lib/scaling/lssgen.ts";
-export { formatPlan, planStages } from "./lib/scaling/plan.ts";
+export { planStages } from "./lib/scaling/plan_stages.ts";
+export { formatPlan } from "./lib/scaling/plan_text.ts";
 export * from "./lib/scaling/types.ts";
 export type { SamplerName, ScheduleName } from "./lib/schedulers/samplers.ts";
 export { ENTRIES, type Entry } from "./lib/schedulers/entry.ts";

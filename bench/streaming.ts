@@ -10,7 +10,7 @@ import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { Weights } from "../lib/models/weights.ts";
 import { linear } from "../lib/ops/linear.ts";
-import { SLOT_BYTES, SLOTS } from "../lib/residency/stream.ts";
+import { SLOT_BYTES, SLOTS } from "../lib/residency/slots.ts";
 import { WeightStore } from "../lib/residency/store.ts";
 import { openCheckpointFile } from "../lib/weights/checkpoint.ts";
 import type { Bench, BenchCase, Timing } from "./harness.ts";

@@ -7,7 +7,7 @@
 import type { Device } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { Unet, unetConfig } from "../lib/models/unet.ts";
-import { unetFlops } from "../lib/scaling/flops.ts";
+import { unetFlops } from "../lib/scaling/flops_unet.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";
 import type { Bench, BenchCase } from "./harness.ts";
 import { numbers } from "./norm.ts";

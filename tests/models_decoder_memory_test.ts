@@ -15,7 +15,7 @@ import { declaredTensors, RandomCheckpoint } from "../tools/synthesize/random_ch
 const LARGEST = 512 * 512 * 256 * 4;
 
 /** Most bytes beside the weights while SDXL's decoder makes 512² pixels. */
-function decoding(texels: boolean): number {
+async function decoding(texels: boolean): Promise<number> {
   const { config } = MODELS.sdxl.components.vae;
   const build = (w: Weights) =>
     new AutoencoderKl(w, autoencoderKlConfig(new ConfigReader("vae/config.json", config)));
@@ -23,16 +23,16 @@ function decoding(texels: boolean): number {
   const source = new RandomCheckpoint("vae", declaredTensors(build), () => "F16", 0);
   using store = new WeightStore(source, device, { dtype: "f32" });
   const vae = build(new Weights(store));
-  store.pretend();
+  await store.pretend();
   using r = new Recorder(device, "f32");
   vae.decode(r, r.tensor([1, 64, 64, 4], "f32"));
   const { footprint, weights } = device.memory.use();
   return footprint - weights;
 }
 
-Deno.test("decoding takes four of its largest maps, six with copies in textures: those of smaller levels are freed before", () => {
-  const plain = decoding(false) / LARGEST;
+Deno.test("decoding takes four of its largest maps, six with copies in textures: those of smaller levels are freed before", async () => {
+  const plain = await decoding(false) / LARGEST;
   assert(plain < 4, `${plain} maps`);
-  const copies = decoding(true) / LARGEST;
+  const copies = await decoding(true) / LARGEST;
   assert(copies < 6, `${copies} maps`);
 });

@@ -7,6 +7,7 @@ import { type Device, openDevice } from "../lib/gpu/device.ts";
 import type { KernelSpec } from "../lib/gpu/kernel.ts";
 import type { KernelMemory } from "../lib/gpu/stored.ts";
 import { tuneOnce } from "../lib/gpu/tune.ts";
+import { ALL_RULES } from "../lib/pipelines/all_rules.ts";
 import { familyOf, readFamily } from "../lib/pipelines/families.ts";
 import { Opened } from "../lib/pipelines/family.ts";
 import { rehearse } from "../lib/pipelines/rehearsing.ts";
@@ -46,7 +47,7 @@ async function rehearsal(
   };
   const { dtype = device.info.f16 ? "f16" : "f32", maxActivationBytes } = options;
   const context = { folder, index, device, dtype, maxActivationBytes, opened: new Opened() };
-  return await rehearse({ family, info, options }, context);
+  return await rehearse({ family, info, options, rules: ALL_RULES }, context);
 }
 
 /** What a picture launches. */

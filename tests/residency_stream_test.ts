@@ -172,7 +172,7 @@ Deno.test("streamed matrices that f16 does not hold are f32, as those that stay,
   assertEquals(Stream.of(device).bytes, 0);
 });
 
-Deno.test("SD3.5's table of positions stays where all else streams: a step reads little of it, and slots need not hold it", () => {
+Deno.test("SD3.5's table of positions stays where all else streams: a step reads little of it, and slots need not hold it", async () => {
   using device = new IdleDevice(USUAL_ADAPTER);
   const { build, config } = MODELS["sd3.5-medium"].components.transformer;
   const source = randomComponent("transformer", { build, config, class: ["", ""] }, "F16", 0);
@@ -181,7 +181,7 @@ Deno.test("SD3.5's table of positions stays where all else streams: a step reads
     streaming: { resident: () => 0, slots: 2, slotBytes: 0 },
   });
   build!(new Weights(store), new ConfigReader("config.json", config));
-  store.pretend();
+  await store.pretend();
   const table = storedBytes(source.info("pos_embed.pos_embed")!);
   assert(store.bytes > table, `${store.bytes} bytes stay`);
   assert(Stream.of(device).bytes < table, `${Stream.of(device).bytes} bytes of slots`);

@@ -1,8 +1,11 @@
 /** FLOPs against torch's counter on the real models' configs, and the savings that follow. */
 
 import { assert, assertEquals } from "@std/assert";
-import { costOf, fluxFlops, sd3Flops, unetFlops, vaeDecodeFlops } from "../lib/scaling/flops.ts";
-import { formatPlan, planStages } from "../lib/scaling/plan.ts";
+import { costOf, fluxFlops, vaeDecodeFlops } from "../lib/scaling/flops.ts";
+import { sd3Flops } from "../lib/scaling/flops_sd3.ts";
+import { unetFlops } from "../lib/scaling/flops_unet.ts";
+import { planStages } from "../lib/scaling/plan_stages.ts";
+import { formatPlan } from "../lib/scaling/plan_text.ts";
 import type { LatentSpace, PlanRequest } from "../lib/scaling/types.ts";
 import { createScheduler } from "../lib/schedulers/registry.ts";
 

@@ -4,7 +4,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { AbortedError, LssgenError } from "../lib/errors.ts";
 import { combineArrays, type Denoising, lssgen, runPlan } from "../lib/scaling/lssgen.ts";
 import { METHODS } from "../lib/scaling/methods/registry.ts";
-import { planStages } from "../lib/scaling/plan.ts";
+import { planStages } from "../lib/scaling/plan_stages.ts";
 import type { LatentSpace, Plan, PlanRequest, StepProgress, Upsampler } from "../lib/scaling/types.ts";
 import { createScheduler } from "../lib/schedulers/registry.ts";
 import { bytesOf } from "../lib/weights/bytes.ts";

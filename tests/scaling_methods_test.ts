@@ -12,7 +12,9 @@ import { spectralScale, switchLevel } from "../lib/scaling/methods/spectral.ts";
 import { fluxFlops } from "../lib/scaling/flops.ts";
 import { cannyEdges, edgesBySquare } from "../lib/image/canny.ts";
 import { RALU_PRESETS, raluMix } from "../lib/scaling/methods/ralu.ts";
-import { formatPlan, guidedWithin, planStages } from "../lib/scaling/plan.ts";
+import { guidedWithin } from "../lib/scaling/plan_guidance.ts";
+import { planStages } from "../lib/scaling/plan_stages.ts";
+import { formatPlan } from "../lib/scaling/plan_text.ts";
 import type { PlanRequest, StagePlan } from "../lib/scaling/types.ts";
 import { createScheduler, samplerConfig } from "../lib/schedulers/registry.ts";
 import { addRings, fitPower } from "../tools/fit_spectrum.ts";
@@ -186,7 +188,7 @@ Deno.test("Every method reaches the size, with finite latents", async () => {
       denoise: async (x, t, s) => made(await cpu.denoise(x, t, s)),
       upsample: async (x, s, u) => made(await cpu.upsample(x, s, u)),
       guide: (x) => made(cpu.guide(x)),
-      highBand: (x, s, b) => made(cpu.highBand!(x, s, b)),
+      highBand: async (x, s, b) => made(await cpu.highBand!(x, s, b)),
       regroup: async (l, n, s) => made(await cpu.regroup!(l, n, s)),
       combine: (parts) => made(cpu.combine(parts)),
       release: (x) => assert(live.delete(x), `${name} releases latents twice`),

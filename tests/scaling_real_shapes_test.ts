@@ -5,7 +5,7 @@ import { builtinTokenizer } from "../lib/pipelines/builtin_tokenizers.ts";
 import { planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest, ModelInfo } from "../lib/pipelines/types.ts";
 import { costOf } from "../lib/scaling/flops.ts";
-import { formatPlan } from "../lib/scaling/plan.ts";
+import { formatPlan } from "../lib/scaling/plan_text.ts";
 import { elements } from "../lib/tensor.ts";
 import { bytesOf, folderOf } from "../lib/weights/bytes.ts";
 import { ConfigReader } from "../lib/weights/model_folder.ts";

@@ -70,8 +70,10 @@ export async function bundle(
   try {
     const { metafile } = await esbuild.build({
       metafile: true,
-      // Safari has no such symbols yet, and every part may be the first that runs.
-      banner: { js: 'for(const n of["dispose","asyncDispose"])Symbol[n]??=Symbol.for("Symbol."+n);' },
+      // Safari has no such symbols yet. They are imported where they are named, so that they are there whichever part runs first.
+      inject: [join(ROOT, "web/symbols.ts")],
+      define: { "Symbol.dispose": "dispose", "Symbol.asyncDispose": "asyncDispose", ...define },
+      charset: "utf8",
       // What many models do not need is loaded when one does.
       splitting: true,
       chunkNames: "part-[hash]",
@@ -84,7 +86,6 @@ export async function bundle(
       target: "es2022",
       platform: "browser",
       legalComments: "none",
-      define: { ...define },
       logLevel: "warning",
     });
     return metafile!;
@@ -105,27 +106,41 @@ const SHADERS_AS_DATA: Plugin = {
   },
 };
 
-/** The table of texts, a column a script: nobody reads two languages. */
+/** The table of texts, a column a script: nobody reads two languages, and what index.html says in English is there already. */
 const LANGUAGES_APART: Plugin = {
   name: "languages",
   setup(build) {
-    const column = (i: number): string =>
-      JSON.stringify(Object.fromEntries(Object.entries(TEXTS).map(([name, row]) => [name, row[i]])));
-    const further = LANGUAGES.slice(1).map((language) =>
-      `${language}: async () => (await import("texts:${language}")).default`
-    );
-    build.onLoad({ filter: /[\\/]web[\\/]texts\.ts$/ }, () => ({
+    const column = (i: number, names: readonly string[] = Object.keys(TEXTS)): Record<string, string> =>
+      Object.fromEntries(names.map((name) => [name, TEXTS[name as keyof typeof TEXTS][i]]));
+    build.onLoad({ filter: /[\\/]web[\\/]texts\.ts$/ }, async () => ({
       contents: `export const LANGUAGES = ${JSON.stringify(LANGUAGES)};
-        const first = ${column(0)};
+        const first = ${JSON.stringify(column(0, await textsOfScripts()))};
         export const TEXTS = Object.fromEntries(Object.entries(first).map(([name, text]) => [name, [text]]));
-        export const FURTHER = { ${further} };`,
+        export const COLUMNS = { ${
+        LANGUAGES.map((language) => `${language}: async () => (await import("texts:${language}")).default`)
+      } };`,
     }));
     build.onResolve({ filter: /^texts:/ }, ({ path }) => ({ path, namespace: "texts" }));
     build.onLoad({ filter: /./, namespace: "texts" }, ({ path }) => ({
-      contents: `export default ${column(LANGUAGES.findIndex((language) => path === `texts:${language}`))};`,
+      contents: `export default ${
+        JSON.stringify(column(LANGUAGES.findIndex((language) => path === `texts:${language}`)))
+      };`,
     }));
   },
 };
+
+/** Names of texts, but for those that stand in index.html and that no script names. */
+async function textsOfScripts(): Promise<string[]> {
+  const page = await Deno.readTextFile(join(ROOT, "web/index.html"));
+  const standing = new Set([...page.matchAll(/ data-t(?:-label)?="([\w-]+)"/g)].map(([, name]) => name));
+  let scripts = "";
+  for (const file of await filesBelow(join(ROOT, "web"))) {
+    if (/^\w+\.ts$/.test(file) && file !== "texts.ts") {
+      scripts += await Deno.readTextFile(join(ROOT, "web", file));
+    }
+  }
+  return Object.keys(TEXTS).filter((name) => !standing.has(name) || scripts.includes(`"${name}"`));
+}
 
 /** What a finished build lists its files in. */
 const LISTING = "files.json";

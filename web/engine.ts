@@ -8,7 +8,9 @@
 import { DeviceLostError, LssgenError } from "../lib/errors.ts";
 import { type Device, openDevice } from "../lib/gpu/device.ts";
 import { type MatmulTuning, tuneMatmul } from "../lib/gpu/tune.ts";
-import { createPipeline, planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
+import { openPipeline, readModelInfo } from "../lib/pipelines/opening.ts";
+import { rulesFor } from "../lib/pipelines/few_rules.ts";
+import { planWith } from "../lib/pipelines/resolved_request.ts";
 import type {
   GenerateRequest,
   GenerateResult,
@@ -95,7 +97,8 @@ export class Engine {
 
   /** The stages of a request. */
   async plan(request: Omit<GenerateRequest, "prompt">): Promise<Plan> {
-    return planPicture(await this.model(), request);
+    const info = await this.model();
+    return planWith(await rulesFor(info, request), info, request);
   }
 
   /**
@@ -179,7 +182,7 @@ export class Engine {
       const { signal, onProgress } = options;
       const maxActivationBytes = this.careful ? carefulBytes : undefined;
       this.pipeline = await this.unlessLost(
-        createPipeline(folder, {
+        openPipeline(folder, {
           device,
           dtype,
           findLora,
@@ -189,7 +192,7 @@ export class Engine {
           firstPicture,
           signal,
           onProgress,
-        }),
+        }, await rulesFor(await this.model(), firstPicture)),
       );
       this.openedFor = { limit, request: firstPicture };
     }

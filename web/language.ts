@@ -4,18 +4,21 @@
  * @module
  */
 
-import { FURTHER, LANGUAGES, type TextName, TEXTS } from "./texts.ts";
+import { COLUMNS, LANGUAGES, type TextName, TEXTS } from "./texts.ts";
 
 /** A language of the page. */
 export type Language = (typeof LANGUAGES)[number];
 
 const STORED = "lssgen-language";
 
-/** A row has every language, which this holds it to; in the built page the first one alone. */
+/**
+ * A row has every language, which this holds it to. In the built page it has the first alone, and there are no rows of texts that
+ * only index.html has.
+ */
 const ROWS: Readonly<Record<TextName, readonly [en: string, de: string]>> = TEXTS;
 
 let language: Language = "en";
-/** Texts of the language, where it is not the first. */
+/** All texts of the language, once it was switched. */
 let texts: Readonly<Record<string, string>> = {};
 
 /** The language in use. */
@@ -31,7 +34,7 @@ export function t(name: TextName, values: Readonly<Record<string, string | numbe
 
 /** Whether there is such a text. */
 export function isText(name: string): name is TextName {
-  return Object.hasOwn(TEXTS, name);
+  return Object.hasOwn(TEXTS, name) || Object.hasOwn(texts, name);
 }
 
 /** A number as the language writes it. */
@@ -65,9 +68,10 @@ export async function setLanguage(wanted: string): Promise<void> {
   } catch {
     // Asked again at the next visit.
   }
-  const loaded = await FURTHER[found]?.().catch(() => undefined);
-  if (!loaded && found !== "en") return;
-  texts = loaded ?? {};
+  if (found === language) return;
+  const loaded = await COLUMNS[found]().catch(() => undefined);
+  if (!loaded) return;
+  texts = loaded;
   language = found;
 }
 
@@ -79,8 +83,9 @@ export function localise(root: Document): void {
     if (isText(element.dataset.t!)) element.textContent = t(element.dataset.t);
   }
   for (const element of root.querySelectorAll<HTMLElement>("[data-t-label]")) {
-    if (!isText(element.dataset.tLabel!)) continue;
-    const text = t(element.dataset.tLabel);
+    const name = element.dataset.tLabel!;
+    // In the language of index.html the label stands there.
+    const text = isText(name) ? t(name) : element.getAttribute("aria-label")!;
     element.setAttribute("aria-label", text);
     if (element.matches("input[type=text]")) element.setAttribute("placeholder", text);
   }

@@ -23,7 +23,7 @@ import {
 } from "./folders.ts";
 import * as form from "./form.ts";
 import * as gallery from "./gallery.ts";
-import * as grid from "./grid.ts";
+import type { Grid } from "./grid.ts";
 import { currentLanguage, localise, preferredLanguage, setLanguage, t } from "./language.ts";
 import { Link } from "./link.ts";
 import * as loras from "./loras.ts";
@@ -67,6 +67,8 @@ const drawsHere = !served || ("gpu" in navigator && isSecureContext);
 /** Whether the picture is below the form: on phones. */
 const oneColumn: MediaQueryList = matchMedia("not all and (min-width: 56rem)");
 
+/** Loaded when its fold is opened. */
+let grid: typeof import("./grid.ts") | undefined;
 let choice: models.Choice = served ? { server: true } : {};
 /** What is open; undefined before the first. */
 let opened: ModelSummary | undefined;
@@ -109,7 +111,7 @@ async function openModel(wanted: models.Choice, handles: Chosen["handles"] = [])
     document.documentElement.dataset.server = String(wanted.server === true);
     loras.areOwn(!wanted.server);
     form.offer(found.model);
-    grid.offer(found.model);
+    grid?.offer(found.model);
     words.offer(found.model.words, found.model.examples);
     if (first) restoreAddress();
     start.refresh();
@@ -316,7 +318,7 @@ function buttons(): void {
 // Drawing.
 
 /** The pictures of one press of the button. */
-async function ask(kind: "pictures" | "compare" | grid.Grid): Promise<void> {
+async function ask(kind: "pictures" | "compare" | Grid): Promise<void> {
   if (!usable || form.complain() || memoryLimit.complain()) return;
   if (!form.locked()) form.newSeed();
   // Without a picture nothing is waited for: what was pressed runs at once.
@@ -592,6 +594,15 @@ function listenToPictures(): void {
   });
 }
 
+/** Fills the fold for two settings against each other. */
+async function openGrid(): Promise<void> {
+  const part = await import("./grid.ts");
+  if (grid) return;
+  grid = part;
+  grid.offer(opened);
+  grid.listen(form.request, ask);
+}
+
 function listenToLanguage(): void {
   const select: HTMLSelectElement = byId("language");
   const names = { en: "English", de: "Deutsch" };
@@ -605,7 +616,7 @@ function listenToLanguage(): void {
     localise(document);
     if (opened) {
       form.offer(opened);
-      grid.offer();
+      grid?.offer();
       showModel();
     }
     words.show();
@@ -634,7 +645,7 @@ presets.listen(form.settings, (settings) => {
   form.restore({ ...settings, prompt: form.request().prompt });
   settingsChanged();
 });
-grid.listen(form.request, ask);
+byId("grid").addEventListener("toggle", () => openGrid().catch(fail));
 addEventListener("offline", () => announce(t("offline")));
 gallery.open((picture) => {
   pictures.show([picture]);

@@ -478,7 +478,14 @@ export const TEXTS = {
 /** Name of a text. */
 export type TextName = keyof typeof TEXTS;
 
-/** The other columns, each loaded when it is read for the first time. */
-export const FURTHER: Readonly<Record<string, () => Promise<Readonly<Record<string, string>>>>> = {
-  de: () => Promise.resolve(Object.fromEntries(Object.entries(TEXTS).map(([name, row]) => [name, row[1]]))),
+/** All texts of a language, loaded when it is switched to. */
+export const COLUMNS: Readonly<
+  Record<(typeof LANGUAGES)[number], () => Promise<Readonly<Record<string, string>>>>
+> = {
+  en: () => Promise.resolve(column(0)),
+  de: () => Promise.resolve(column(1)),
 };
+
+function column(index: 0 | 1): Record<string, string> {
+  return Object.fromEntries(Object.entries(TEXTS).map(([name, row]) => [name, row[index]]));
+}

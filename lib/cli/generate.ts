@@ -22,7 +22,7 @@ import type {
   Progress,
 } from "../pipelines/text_to_image.ts";
 import { firstSeed } from "../random.ts";
-import { formatPlan } from "../scaling/plan.ts";
+import { formatPlan } from "../scaling/plan_text.ts";
 import { localPath } from "./download.ts";
 import { onDisk, openFile, openFolder, readBytes } from "./input.ts";
 import { openLora } from "./lora_file.ts";

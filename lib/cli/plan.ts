@@ -11,7 +11,7 @@ import { embeddedFolder } from "../pipelines/embedded_model.ts";
 import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import { growthFlops } from "../pipelines/upscaling.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
-import { flopsText, formatPlan } from "../scaling/plan.ts";
+import { flopsText, formatPlan } from "../scaling/plan_text.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { upsamplerOf, withUpsampler } from "./generate.ts";
 import { openModel } from "./model.ts";

@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { cacheThreshold } from "../pipelines/resolved_request.ts";
+import { cacheThreshold } from "../pipelines/step_cache.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import type { Plan } from "../scaling/types.ts";
 

@@ -17,7 +17,7 @@ import { layerNorm } from "../ops/norm.ts";
 import { packLatents, unpackLatents } from "../ops/pack.ts";
 import type { Tensor } from "../tensor.ts";
 import { type ConfigReader, MOST } from "../weights/model_folder.ts";
-import { type BlockRun, EVERY_BLOCK } from "./first_block_cache.ts";
+import { type BlockRun, EVERY_BLOCK } from "./block_run.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */

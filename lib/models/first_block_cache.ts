@@ -15,26 +15,7 @@ import type { Device } from "../gpu/device.ts";
 import { f32, type Recorder } from "../gpu/recorder.ts";
 import { fold, rowsAtOnce, windowOf } from "../ops/window.ts";
 import { type Rows, sequence, type Tensor } from "../tensor.ts";
-
-/** diffusers' threshold. */
-export const CACHE_THRESHOLD = 0.05;
-
-/** Runs the blocks of one call of a network. */
-export interface BlockRun {
-  /**
-   * @param tokens The picture's tokens in the residual stream, f32: what the blocks change and the output is made of.
-   * @param first Records the first block. @param others Records those behind it.
-   */
-  run(r: Recorder, tokens: Tensor | Rows, first: () => void, others: () => void): void;
-}
-
-/** All blocks, one after the other. */
-export const EVERY_BLOCK: BlockRun = {
-  run(_r, _tokens, first, others) {
-    first();
-    others();
-  },
-};
+import type { BlockRun } from "./block_run.ts";
 
 /** What one call keeps for the next: of the picture's tokens, [B, S, D] f32 each. */
 interface Kept {

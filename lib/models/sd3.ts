@@ -20,7 +20,7 @@ import { gridPlaces, spreadTokens, takeTokens } from "../ops/token_sets.ts";
 import type { TokenSet } from "../token_set.ts";
 import { type Rows, rows, type Tensor } from "../tensor.ts";
 import { type ConfigReader, MOST } from "../weights/model_folder.ts";
-import { type BlockRun, EVERY_BLOCK } from "./first_block_cache.ts";
+import { type BlockRun, EVERY_BLOCK } from "./block_run.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config keys as diffusers spells them. */

@@ -9,7 +9,8 @@
 import { LssgenError } from "../errors.ts";
 import { ditConfig, DitTransformer } from "../models/dit.ts";
 import { firstChannels } from "../ops/elementwise.ts";
-import { costOf, ditFlops } from "../scaling/flops.ts";
+import { costOf } from "../scaling/flops.ts";
+import { ditFlops } from "../scaling/flops_dit.ts";
 import { type ConfigReader, readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
 import { loadComponent } from "./family.ts";

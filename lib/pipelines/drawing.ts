@@ -10,8 +10,9 @@ import { Recorder, type Scope } from "../gpu/recorder.ts";
 import { pixelsOf } from "../image/pixels.ts";
 import type { Picture } from "../image/png.ts";
 import { firstSeed } from "../random.ts";
-import { FirstBlockCache } from "../models/first_block_cache.ts";
-import { runPlan } from "../scaling/lssgen.ts";
+import type { FirstBlockCache } from "../models/first_block_cache.ts";
+import { planUntil } from "../scaling/plan.ts";
+import { runPlan } from "../scaling/run_plan.ts";
 import type { Plan, StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import type { LoraTag } from "../text/prompt_syntax.ts";
@@ -20,18 +21,11 @@ import type { Denoiser, Encoded, LoadContext } from "./family.ts";
 import { generation } from "./generation.ts";
 import { type GpuDenoising, gpuDenoising, seededNoise, torchNoise } from "./latents.ts";
 import type { Model, Networks } from "./networks.ts";
-import { checkPart, planUntil } from "./parts.ts";
+import type { PlanRules } from "./plan_rules.ts";
 import { previewOf } from "./preview.ts";
 import { type AppliedLoras, openLoras, sameLoras } from "./prompt_loras.ts";
 import { notFinite } from "./prompts.ts";
-import {
-  cacheThreshold,
-  planPicture,
-  readPrompts,
-  type ReadRequest,
-  resolve,
-  type Resolved,
-} from "./resolved_request.ts";
+import { planWith, readPrompts, type ReadRequest, resolve, type Resolved } from "./resolved_request.ts";
 import type {
   GeneratedImage,
   GenerateOptions,
@@ -43,6 +37,7 @@ import type {
   Progress,
   StageLatents,
 } from "./types.ts";
+import { cacheThreshold } from "./step_cache.ts";
 import { WholeProgress } from "./whole_progress.ts";
 
 /** A model whose networks are open; its pictures are drawn one after the other. */
@@ -51,6 +46,7 @@ export class TextToImage implements Pipeline {
   private closed = false;
 
   readonly info: ModelInfo;
+  private rules: PlanRules;
 
   constructor(
     private readonly model: Model,
@@ -59,10 +55,11 @@ export class TextToImage implements Pipeline {
     private loras: AppliedLoras,
   ) {
     this.info = model.info;
+    this.rules = model.rules;
   }
 
   plan(request: Omit<GenerateRequest, "prompt">): Plan {
-    return planPicture(this.info, request);
+    return planWith(this.rules, this.info, request);
   }
 
   generate(request: GenerateRequest, options: GenerateOptions = {}): Generation {
@@ -105,13 +102,16 @@ export class TextToImage implements Pipeline {
     checkTypes(request);
     const { image, mask } = await decoded(request);
     const asked = { ...request, image, mask };
-    const p = resolve(info, asked, info.learnedUpsampler);
+    await this.loadRules(asked);
+    const p = resolve(this.rules, info, asked, info.learnedUpsampler);
     const plan = this.plan(asked);
     const { stopAfter, resume } = options;
-    checkPart(info, p, plan, options);
+    if ((stopAfter ?? resume) !== undefined) {
+      (await import("./parts.ts")).checkPart(info, p, plan, options);
+    }
     await this.context.fits?.(asked, planUntil(plan, stopAfter));
     const clock = new Clock(device);
-    const read = readPrompts(info, p);
+    const read = readPrompts(this.rules, info, p);
     doing.what = "loading the denoiser";
     if (await this.change(read.loras, options)) await clock.lap("load");
 
@@ -138,7 +138,7 @@ export class TextToImage implements Pipeline {
     for (let picture = 0; picture < count; picture++) {
       const which = Math.floor(picture / p.count);
       using scope = r.scope();
-      using cache = threshold === undefined ? undefined : new FirstBlockCache(device, threshold);
+      using cache = await stepCache(device, threshold);
       const { width: w, height: h } = planUntil(plan, stopAfter);
       doing.what = `denoising ${w}×${h}`;
       const latents = await runPlan(
@@ -215,6 +215,11 @@ export class TextToImage implements Pipeline {
     };
   }
 
+  /** Sees to it that a request can be planned. */
+  private async loadRules(request: GenerateRequest): Promise<void> {
+    this.rules = await this.rules.load?.(this.info, request) ?? this.rules;
+  }
+
   /**
    * Sees to it that the LoRAs which the prompt names, and no others, are in the weights: another set loads the denoiser and
    * the text encoders anew.
@@ -249,12 +254,13 @@ export class TextToImage implements Pipeline {
   /** Records what a picture launches, each network once a stage. For devices that do nothing. */
   async rehearse(request: GenerateRequest): Promise<void> {
     const { device, dtype, signal } = this.context;
-    const p = resolve(this.info, request, this.info.learnedUpsampler);
+    await this.loadRules(request);
+    const p = resolve(this.rules, this.info, request, this.info.learnedUpsampler);
     using r = new Recorder(device, dtype, signal);
-    const encoded = await this.encode(r, readPrompts(this.info, p));
+    const encoded = await this.encode(r, readPrompts(this.rules, this.info, p));
     using scope = r.scope();
     const threshold = cacheThreshold(p);
-    using cache = threshold === undefined ? undefined : new FirstBlockCache(device, threshold);
+    using cache = await stepCache(device, threshold);
     const latents = await runPlan(
       this.plan(request),
       gpuDenoising({
@@ -332,6 +338,13 @@ const STREAMS_ANYWAY =
   "cacheMode (--cache-mode) saves computing, not reading: weights beyond --max-vram are read for skipped blocks too";
 /** Bytes of weights' copies in textures that stay while a picture is decoded: those of a small model, whose pictures take little time. */
 const KEPT_COPIES = 128 << 20;
+
+/** The cache of a picture's steps, where there is a threshold. */
+async function stepCache(device: Device, threshold?: number): Promise<FirstBlockCache | undefined> {
+  if (threshold === undefined) return undefined;
+  const { FirstBlockCache } = await import("../models/first_block_cache.ts");
+  return new FirstBlockCache(device, threshold);
+}
 
 /** Stands for a picture whose pixels do not matter. */
 const NO_PICTURE: Picture = { width: 1, height: 1, channels: 1, data: new Uint8Array(1) };

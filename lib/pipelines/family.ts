@@ -348,7 +348,7 @@ export async function loadComponent<M>(
   try {
     const model = build(new Weights(store), config);
     began = performance.now();
-    if (c.rehearsal) store.pretend();
+    if (c.rehearsal) await store.pretend();
     else await store.load();
     c.onLoaded?.(subfolder, store.bytes, store.streamed);
     return { model, bytes: store.bytes + store.streamed, [Symbol.dispose]: () => store[Symbol.dispose]() };

@@ -11,14 +11,12 @@ import type { LearnedUpsampler } from "../models/latent_upsampler.ts";
 import { combine, concatChannels, product } from "../ops/elementwise.ts";
 import { resample, separable } from "../ops/resample.ts";
 import { philoxNormals } from "../random.ts";
-import type { Denoising } from "../scaling/lssgen.ts";
-import { growthMatrix, lowBandMatrix } from "../scaling/dct.ts";
+import type { Denoising } from "../scaling/run_plan.ts";
 import { mixed } from "../scaling/mixture.ts";
-import { type LatentGrid, TokenRun } from "../scaling/tokens.ts";
+import type { LatentGrid, TokenRun } from "../scaling/tokens.ts";
 import type { StagePlan } from "../scaling/types.ts";
 import type { Tensor } from "../tensor.ts";
 import type { Denoiser } from "./family.ts";
-import { latentMask } from "./picture_request.ts";
 import type { MaskInput } from "./types.ts";
 import type { Upscaling } from "./upscaling.ts";
 import type { Autoencoder } from "./autoencoder.ts";
@@ -84,6 +82,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
   const zeroNoise = ({ latentHeight: h, latentWidth: w }: StagePlan): Tensor =>
     r.upload([1, h, w, channels], () => new Float32Array(h * w * channels));
   let structure: Float32Array<ArrayBuffer> | undefined; // of the stage's enlarged picture, for guide()
+  let latentMask: typeof import("./picture_request.ts")["latentMask"];
   let masks: { stage: number; drawn: Tensor; kept: Tensor } | undefined;
   const encoded = async (picture: Tensor, noise: Tensor): Promise<Tensor> => {
     const latents = await g.vae.encode(r, picture, noise);
@@ -98,8 +97,13 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     scope.free(picture);
     return grown;
   };
-  const tokens = new TokenRun();
+  let tokens: TokenRun | undefined;
   let begun = false;
+  /** The tokens of a run some of whose stages choose theirs. */
+  const chosenTokens = async (): Promise<TokenRun> => {
+    const { TokenRun } = await import("../scaling/tokens.ts");
+    return tokens ??= new TokenRun();
+  };
   let further: { stage: number; tensor: Tensor } | undefined;
   /** What the network takes beside the latents, made once a stage. */
   const besides = async (kind: MaskInput, stage: StagePlan): Promise<Tensor> => {
@@ -121,6 +125,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     async image(stage) {
       const { width, height } = stage;
       const { networkPicture } = await import("./pictures.ts");
+      ({ latentMask } = await import("./picture_request.ts"));
       const picture = r.upload([1, height, width, 3], () => networkPicture(g.image!, width, height));
       return await encoded(picture, draw(stage, "posterior"));
     },
@@ -157,9 +162,9 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
     stepNoise: (step, stage) => draw(stage, step.index),
     async denoise(latents, step, stage) {
       const input = g.maskInput ? concatChannels(r, latents, await besides(g.maskInput, stage)) : latents;
-      if (!begun) tokens.begin(stage);
+      if (!begun && stage.part) (await chosenTokens()).begin(stage);
       begun = true;
-      const output = g.denoise(r, input, step, stage, tokens.set);
+      const output = g.denoise(r, input, step, stage, tokens?.set);
       if (input !== latents) scope.free(input);
       await r.pace();
       return output;
@@ -206,6 +211,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
         }
         case "spectral": {
           const [, from, wide] = latents.shape;
+          const { growthMatrix } = await import("../scaling/dct.ts");
           return separable(r, latents, growthMatrix(from, h), growthMatrix(wide, w));
         }
         default:
@@ -219,6 +225,7 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
       };
       const { latentHeight: h, latentWidth: w, part } = stage;
       const [latents, x0, output] = [await read(left.latents), await read(left.x0), await read(left.output)];
+      const chosen = await chosenTokens();
       let edges: Float64Array | undefined;
       if (latents.height < h) {
         const { edgesBySquare } = await import("../image/canny.ts");
@@ -229,10 +236,11 @@ export function gpuDenoising(g: GpuDenoising): Denoising<Tensor> {
       }
       return r.upload(
         [1, h, w, channels],
-        tokens.grow({ latents, x0, output }, await r.read(noise), stage, edges),
+        chosen.grow({ latents, x0, output }, await r.read(noise), stage, edges),
       );
     },
-    highBand(noise, { latentHeight: h, latentWidth: w }, before) {
+    async highBand(noise, { latentHeight: h, latentWidth: w }, before) {
+      const { lowBandMatrix } = await import("../scaling/dct.ts");
       const low = separable(
         r,
         noise,

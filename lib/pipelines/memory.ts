@@ -12,6 +12,7 @@ import { USUAL_ADAPTER } from "../gpu/usual_adapter.ts";
 import { forceTuning, type MatmulTuning } from "../gpu/tune.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
+import { ALL_RULES } from "./all_rules.ts";
 import { familyOf, readFamily } from "./families.ts";
 import { Opened, retypingOf } from "./family.ts";
 import { type Budget, leastPeak, planBudget, type PlannedComponent } from "./memory_budget.ts";
@@ -76,6 +77,7 @@ export async function planMemory(
       esrganUpsampler: options.upscaler !== undefined,
     },
     options: { ...options, firstPicture: request },
+    rules: ALL_RULES,
   };
   const dtype = options.dtype ?? (info.f16 ? "f16" : "f32");
   if (dtype === "f16" && !info.f16) {

@@ -8,7 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { IdleDevice } from "../gpu/rehearsal.ts";
-import { LEAST_SLOTS } from "../residency/stream.ts";
+import { LEAST_SLOTS } from "../residency/slots.ts";
 import { LOADING_BYTES } from "../residency/upload.ts";
 import { type LoadContext, partOf } from "./family.ts";
 import type { Model } from "./networks.ts";
@@ -58,7 +58,7 @@ const ATTEMPTS = 5;
  */
 export async function planBudget(model: Model, context: LoadContext): Promise<Budget> {
   const { maxVramBytes: limit } = model.options;
-  const host = hostMemory(model.options);
+  const host = await hostMemory(model.options);
   const usual = await measured(model, context, { host }, context.maxActivationBytes);
   if (limit === undefined || usual.peak <= limit) return usual;
   // All streams through the smallest slots: what is left over tells how much may stay.

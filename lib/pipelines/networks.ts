@@ -19,6 +19,7 @@ import {
   type Network,
   Opened,
 } from "./family.ts";
+import type { PlanRules } from "./plan_rules.ts";
 import type { ModelInfo, PipelineOptions } from "./types.ts";
 import type { Upscaling } from "./upscaling.ts";
 import type { Autoencoder } from "./autoencoder.ts";
@@ -29,6 +30,8 @@ export interface Model {
   readonly family: Family;
   readonly info: ModelInfo;
   readonly options: PipelineOptions;
+  /** What its pictures are planned with. */
+  readonly rules: PlanRules;
 }
 
 /** All networks but the text encoders, each added to `parts` as it is there. */

@@ -5,15 +5,10 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { METHODS } from "../scaling/methods/registry.ts";
+import { METHOD_NAMES } from "../scaling/methods/names.ts";
 import { type Plan, UPSAMPLERS } from "../scaling/types.ts";
-import {
-  createScheduler,
-  SAMPLER_NAMES,
-  samplerConfig,
-  SCHEDULE_NAMES,
-  scheduleConfig,
-} from "../schedulers/registry.ts";
+import { SAMPLER_NAMES, samplerConfig, SCHEDULE_NAMES, scheduleConfig } from "../schedulers/choice.ts";
+import type { PlanRules } from "./plan_rules.ts";
 import { PRESET_NAMES, presetsOf } from "./presets.ts";
 import type { Defaults, ModelInfo, PresetName } from "./types.ts";
 
@@ -47,12 +42,16 @@ export interface ModelOffer {
   readonly classes: boolean;
 }
 
-/** What can be set on a model. */
-export function offerOf(info: ModelInfo): ModelOffer {
+/**
+ * What can be set on a model.
+ *
+ * @param rules The model's, or all of them.
+ */
+export function offerOf(info: ModelInfo, { check }: Pick<PlanRules, "check">): ModelOffer {
   const { name, pipeline, defaults, scheduler, embeddedGuidance } = info;
   const can = (make: () => Readonly<Record<string, unknown>>): boolean => {
     try {
-      createScheduler(make());
+      check(make());
       return true;
     } catch (error) {
       if (error instanceof LssgenError) return false;
@@ -65,7 +64,7 @@ export function offerOf(info: ModelInfo): ModelOffer {
     name,
     pipeline,
     defaults,
-    methods: METHODS.map((method) => method.name),
+    methods: METHOD_NAMES,
     samplers: SAMPLER_NAMES.filter((sampler) => can(() => samplerConfig(scheduler, sampler))),
     schedules: SCHEDULE_NAMES.filter((schedule) =>
       can(() => scheduleConfig(scheduler, schedule)) ||

@@ -84,13 +84,6 @@ export function checkPart(
   }
 }
 
-/** The plan as far as a run goes. */
-export function planUntil(plan: Plan, stages: number = plan.stages.length): Plan {
-  if (stages === plan.stages.length) return plan;
-  const { width, height } = plan.stages[stages - 1];
-  return { ...plan, width, height, stages: plan.stages.slice(0, stages) };
-}
-
 function counted(stages: number): string {
   return stages === 1 ? "one stage" : `${stages} stages`;
 }

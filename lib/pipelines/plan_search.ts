@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { planPicture } from "./resolved_request.ts";
+import { planPicture } from "./plan_picture.ts";
 import type { GenerateRequest, ModelInfo, PresetName, Presets, PresetSettings } from "./types.ts";
 
 /** Settings to try. */

@@ -9,13 +9,8 @@ import { LssgenError } from "../errors.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig, ClipTextModel } from "../models/clip.ts";
 import { t5Config, T5Encoder } from "../models/t5.ts";
-import {
-  breaks,
-  parseWeights,
-  weightedChunks,
-  type WeightedRow,
-  weightedRow,
-} from "../text/prompt_weights.ts";
+import { isPlain } from "../text/plain_prompt.ts";
+import type { WeightedRow } from "../text/prompt_weights.ts";
 import type { Encoded, Tokenizer } from "../text/tokenizer.ts";
 import { unknownWarning } from "../text/unknown_words.ts";
 import { readConfig } from "../weights/model_folder.ts";
@@ -56,6 +51,22 @@ export interface T5States {
 
 /** Prompts remembered. */
 const REMEMBERED = 16;
+
+/** The words of a prompt, if all of them weigh 1 and none wants a row of its own. */
+async function evenWords(prompt: string): Promise<string | undefined> {
+  if (isPlain(prompt)) return prompt;
+  const { breaks, parseWeights } = await import("../text/prompt_weights.ts");
+  const parts = parseWeights(prompt);
+  const even = parts.every(({ weight }) => weight === 1) && !breaks(parts);
+  return even ? parts.map(({ text }) => text).join("") : undefined;
+}
+
+/** A prompt's words without their weights. */
+async function wordsOf(prompt: string): Promise<string> {
+  if (isPlain(prompt)) return prompt;
+  const { parseWeights } = await import("../text/prompt_weights.ts");
+  return parseWeights(prompt).map(({ text }) => text).join("");
+}
 
 /** A tokenizer and its encoder, loaded when first needed. */
 abstract class PromptEncoder<M, S> implements Disposable {
@@ -105,14 +116,14 @@ abstract class PromptEncoder<M, S> implements Disposable {
   }
 
   private async weighted(prompt: string, length: number, skipped: number): Promise<S> {
-    const parts = parseWeights(prompt);
     const tokenizer = await this.getTokenizer();
-    if (parts.every(({ weight }) => weight === 1) && !breaks(parts)) {
-      const tokens = tokenizer.encode(parts.map(({ text }) => text).join(""), { maxLength: length });
+    const words = await evenWords(prompt);
+    if (words !== undefined) {
+      const tokens = tokenizer.encode(words, { maxLength: length });
       if (!tokens.cut) return await this.row(tokens, skipped);
     }
     const rows: S[] = [];
-    for (const row of this.split(tokenizer, prompt, length)) {
+    for (const row of await this.split(tokenizer, prompt, length)) {
       const states = await this.row(row, skipped);
       const even = row.weights.every((weight) => weight === 1);
       rows.push(
@@ -154,7 +165,7 @@ abstract class PromptEncoder<M, S> implements Disposable {
   protected abstract load(): Promise<Component<M>>;
   protected abstract run(r: Recorder, model: M, tokens: Encoded, skipped: number): Promise<S>;
   /** The rows that a prompt needs. */
-  protected abstract split(tokenizer: Tokenizer, prompt: string, length: number): WeightedRow[];
+  protected abstract split(tokenizer: Tokenizer, prompt: string, length: number): Promise<WeightedRow[]>;
   /** States with weights given to their tokens. */
   protected abstract weigh(states: S, empty: S, weights: Float32Array): S;
   /** Rows of one prompt as one. */
@@ -209,7 +220,12 @@ export class ClipPrompts extends PromptEncoder<ClipTextModel, ClipStates> {
     };
   }
 
-  protected override split(tokenizer: Tokenizer, prompt: string, length: number): WeightedRow[] {
+  protected override async split(
+    tokenizer: Tokenizer,
+    prompt: string,
+    length: number,
+  ): Promise<WeightedRow[]> {
+    const { weightedChunks } = await import("../text/prompt_weights.ts");
     return weightedChunks(tokenizer, prompt, length);
   }
 
@@ -235,7 +251,7 @@ export class ClipPrompts extends PromptEncoder<ClipTextModel, ClipStates> {
 export class T5Prompts extends PromptEncoder<T5Encoder, T5States> {
   /** What a person is told of words that the tokenizer spells, as a warning. */
   async unknownWords(prompt: string, emphasis?: boolean): Promise<{ readonly warning?: string }> {
-    const text = emphasis ? parseWeights(prompt).map(({ text }) => text).join("") : prompt;
+    const text = emphasis ? await wordsOf(prompt) : prompt;
     return { warning: unknownWarning(text, await this.getTokenizer()) };
   }
 
@@ -249,7 +265,12 @@ export class T5Prompts extends PromptEncoder<T5Encoder, T5States> {
     return { last: { data, rows, width: model.config.d_model }, warning: cutWarning("T5", rows, cut) };
   }
 
-  protected override split(tokenizer: Tokenizer, prompt: string, length: number): WeightedRow[] {
+  protected override async split(
+    tokenizer: Tokenizer,
+    prompt: string,
+    length: number,
+  ): Promise<WeightedRow[]> {
+    const { weightedRow } = await import("../text/prompt_weights.ts");
     return [weightedRow(tokenizer, prompt, length)];
   }
 
@@ -271,58 +292,6 @@ function weighed(states: States, empty: States, weights: Float32Array): States {
     if (w !== 1) data[i] = empty.data[i] + w * (data[i] - empty.data[i]);
   }
   return { data, rows, width };
-}
-
-/** a and b side by side: [rows, wa] and [rows, wb] → [rows, wa + wb]. */
-export function sideBySide(a: States, b: States): States {
-  const width = a.width + b.width;
-  const data = new Float32Array(a.rows * width);
-  for (let row = 0; row < a.rows; row++) {
-    data.set(a.data.subarray(row * a.width, (row + 1) * a.width), row * width);
-    data.set(b.data.subarray(row * b.width, (row + 1) * b.width), row * width + a.width);
-  }
-  return { data, rows: a.rows, width };
-}
-
-/**
- * Penultimate states of SDXL's and SD3's two CLIP encoders side by side, and all that each of them gave.
- *
- * @param prompts The first encoder's and the second's.
- */
-export async function clipStates(
-  clipL: ClipPrompts,
-  clipG: ClipPrompts,
-  prompts: readonly [string, string],
-  emphasis?: boolean,
-): Promise<{ states: States; l: ClipStates; g: ClipStates }> {
-  const both: ClipStates[] = [];
-  for (const [i, clip] of [clipL, clipG].entries()) {
-    both.push(await clip.encode(prompts[i], (await clip.getTokenizer()).maxLength, emphasis));
-  }
-  const [l, g] = both;
-  clipL.check(l.penultimate.data);
-  clipG.check(g.penultimate.data, g.textEmbeds ?? g.pooled);
-  const rows = Math.max(l.penultimate.rows, g.penultimate.rows);
-  const even = l.penultimate.rows === g.penultimate.rows;
-  const empty = even ? { l, g } : await clipStates(clipL, clipG, ["", ""]);
-  return {
-    states: sideBySide(
-      filled(l.penultimate, rows, empty.l.penultimate),
-      filled(g.penultimate, rows, empty.g.penultimate),
-    ),
-    l,
-    g,
-  };
-}
-
-/** The same rows filled with zeros to `width` channels. */
-export function widened(a: States, width: number): States {
-  return width === a.width ? a : sideBySide(a, zeros(a.rows, width - a.width));
-}
-
-/** The same rows, and those of the empty prompt below until there are `rows`: for two encoders side by side. */
-export function filled(a: States, rows: number, empty: States): States {
-  return a.rows >= rows ? a : filled(stacked(a, empty), rows, empty);
 }
 
 /**

@@ -6,7 +6,7 @@
 
 import type { HostMemory } from "../residency/host_memory.ts";
 import type { StreamingOptions } from "../residency/weight_options.ts";
-import { SLOT_BYTES, SLOTS } from "../residency/stream.ts";
+import { SLOT_BYTES, SLOTS } from "../residency/slots.ts";
 
 /** Text encoders of more bytes than this stream, and what stays of them leaves the GPU as soon as a prompt is encoded. */
 export const KEPT_ENCODER_BYTES: number = 512 * 2 ** 20;

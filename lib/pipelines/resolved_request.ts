@@ -5,45 +5,42 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { CACHE_THRESHOLD } from "../models/first_block_cache.ts";
 import { firstSeed } from "../random.ts";
-import { methodNamed } from "../scaling/methods/registry.ts";
-import { guidedWithin, planStages, skippingWithin } from "../scaling/plan.ts";
+import { planBy } from "../scaling/plan.ts";
 import type { MethodName, Plan } from "../scaling/types.ts";
-import { checkFree, createScheduler, samplerConfig, scheduleConfig } from "../schedulers/registry.ts";
-import { type LoraTag, readPrompt } from "../text/prompt_syntax.ts";
+import { checkFree, samplerConfig, scheduleConfig } from "../schedulers/choice.ts";
+import type { LoraTag } from "../text/prompt_syntax.ts";
 import { checkTypes } from "./checked_options.ts";
 import type { PromptRequest } from "./family.ts";
 import { noEsrgan, noLearnedUpsampler } from "./latents.ts";
+import type { PlanRules } from "./plan_rules.ts";
 import { withPreset } from "./presets.ts";
-import { checkPicture, pictureWarnings, startingSize } from "./picture_request.ts";
-import { skipLayersOf } from "./skip_layers.ts";
-import { CACHE_MODES, type GenerateRequest, type ModelInfo, type Rng, RNGS } from "./types.ts";
+import type { GenerateRequest, ModelInfo, Rng } from "./types.ts";
 
 /** stable-diffusion.cpp's. */
 const DEFAULT_STRENGTH = 0.75;
 
 /**
- * The stages of a picture, without a GPU or weights.
+ * The stages of a picture by some rules, without a GPU or weights.
  *
  * @param compared `directSteps`: steps of the direct run that savings are counted against; the request's without it.
  * @throws {LssgenError} `bad_option`, naming the option.
  */
-export function planPicture(
+export function planWith(
+  rules: PlanRules,
   info: ModelInfo,
   asked: Omit<GenerateRequest, "prompt">,
   { directSteps }: { readonly directSteps?: number } = {},
 ): Plan {
   checkTypes(asked);
   const request = withPreset(info, asked);
-  const p = resolve(info, { prompt: "", ...request }, info.learnedUpsampler);
+  const p = resolve(rules, info, { prompt: "", ...request }, info.learnedUpsampler);
   const free = p.image !== undefined && (request.width === undefined || request.height === undefined);
-  const scheduler = createScheduler(schedulerConfig(info.scheduler, p));
-  if (p.sigmas) checkLevels(p.sigmas, scheduler.kind === "flow");
-  const plan = planStages({
+  const scheduler = rules.scheduler(schedulerConfig(info.scheduler, p));
+  if (p.sigmas) rules.further!.checkLevels(p.sigmas, scheduler.kind === "flow");
+  const plan = planBy(rules.method(p.method), {
     width: p.width,
     height: p.height,
-    method: p.method,
     // A first stage larger than the picture is none: the default must not refuse small pictures.
     minResolution: request.minResolution === undefined
       ? Math.min(p.minResolution, p.width, p.height)
@@ -72,30 +69,9 @@ export function planPicture(
   const enlarges = plan.stages.some((stage) => stage.grow?.upsampler === "esrgan");
   if (enlarges && !info.esrganUpsampler) throw noEsrgan();
   const unit = tokenSide(info) * 2 ** (plan.stages.length - 1);
-  const more = pictureWarnings(request, plan.stages[plan.stages.length - 1], unit);
+  const more = rules.further?.pictureWarnings(request, plan.stages[plan.stages.length - 1], unit) ?? [];
   const whole = { ...plan, warnings: [...info.warnings ?? [], ...plan.warnings, ...more] };
-  const skip = skipLayersOf(info, p);
-  const skipping = (plan: Plan): Plan =>
-    skip ? skippingWithin(plan, skip.start, skip.end, info.cost(1, skip.layers)) : plan;
-  const { guidanceStart: from = 0, guidanceEnd: to = 1 } = p;
-  if (!(from >= 0 && from < to && to <= 1)) {
-    throw new LssgenError(
-      "bad_option",
-      `guidanceStart is ${from} and guidanceEnd ${to} (--guidance-start, --guidance-end), expected numbers from 0 to 1, the ` +
-        "start below the end",
-    );
-  }
-  if (from === 0 && to === 1) return skipping(whole);
-  if (callsOf(info, p) === 1) {
-    throw new LssgenError(
-      "bad_option",
-      "guidanceStart and guidanceEnd (--guidance-start, --guidance-end) have no effect without classifier-free guidance, " +
-        (info.embeddedGuidance
-          ? "which trueCfgScale (--cfg-scale) above 1 asks for"
-          : "which guidance above 1 asks for"),
-    );
-  }
-  return skipping(guidedWithin(whole, scheduler, from, to, info.cost(1)));
+  return rules.further?.guided(whole, info, p, scheduler, callsOf(info, p)) ?? whole;
 }
 
 /** The model's scheduler_config.json as the request changes it. */
@@ -112,22 +88,6 @@ function schedulerConfig(
   const config = scheduler ? samplerConfig(stored, scheduler) : stored;
   if (sigmas) checkFree(config, "sigmas (--sigmas)");
   return schedule === undefined ? config : scheduleConfig(config, schedule);
-}
-
-/** Refuses noise levels that do not fall, or that are none. */
-function checkLevels(levels: readonly number[], flow: boolean): void {
-  const top = flow ? 1 : 1000;
-  const wrong = levels.findIndex((level, i) =>
-    !(level > 0 && level <= top) || (i > 0 && level >= levels[i - 1])
-  );
-  if (levels.length > 0 && wrong < 0) return;
-  throw new LssgenError(
-    "bad_option",
-    levels.length === 0
-      ? "sigmas is empty, expected noise levels, for example 1, 0.75, 0.5, 0.25"
-      : `sigmas: value ${wrong + 1} is ${levels[wrong]}, expected falling numbers above 0, at most ${top}` +
-        (flow ? ", since this is a flow model" : ""),
-  );
 }
 
 /** A request with every default filled in. */
@@ -149,15 +109,13 @@ export interface Resolved extends GenerateRequest {
   readonly rng: Rng;
 }
 
-/** Options that one method has alone. */
-const METHOD_OPTIONS = [
-  ["stages", "stages"],
-  ["refineSteps", "refine"],
-  ["spectralDelta", "spectral"],
-] as const;
-
 /** Fills in the model's defaults and checks what the plan does not. */
-export function resolve(info: ModelInfo, asked: GenerateRequest, learned: boolean): Resolved {
+export function resolve(
+  rules: PlanRules,
+  info: ModelInfo,
+  asked: GenerateRequest,
+  learned: boolean,
+): Resolved {
   checkTypes(asked);
   const request = withPreset(info, asked);
   if (typeof request.prompt !== "string") {
@@ -165,7 +123,9 @@ export function resolve(info: ModelInfo, asked: GenerateRequest, learned: boolea
   }
   const d = info.defaults;
   const given = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
-  const size = request.image && startingSize(request.image, request, tokenSide(info), d.baseResolution);
+  const { further } = rules;
+  const size = request.image &&
+    further!.startingSize(request.image, request, tokenSide(info), d.baseResolution);
   // A final 0 is said by some and left out by others.
   const sigmas = request.sigmas?.filter((level, i, all) => level !== 0 || i < all.length - 1);
   if (sigmas && request.steps !== undefined && request.steps !== sigmas.length) {
@@ -175,23 +135,9 @@ export function resolve(info: ModelInfo, asked: GenerateRequest, learned: boolea
     );
   }
   const method = request.method ?? (request.stages === undefined ? "lssgen" : "stages");
-  for (const [field, of] of METHOD_OPTIONS) {
-    if (request[field] === undefined || method === of) continue;
-    throw new LssgenError("bad_option", `${field} belongs to the method "${of}", not to "${method}"`);
-  }
-  if (methodNamed(method).tokens && !info.tokenSets) {
-    throw new LssgenError(
-      "bad_option",
-      `The method "${method}" hands a transformer some of its tokens (FLUX, SD3), ${info.pipeline} cannot take them: take lssgen ` +
-        "or refine",
-    );
-  }
-  if (method === "ralu" && request.schedule !== undefined) {
-    throw new LssgenError(
-      "bad_option",
-      'The method "ralu" has its own noise levels: leave schedule (--schedule) out',
-    );
-  }
+  further?.checkMethod(request, method);
+  const { tokens = false, initNoise = d.initNoise } = rules.method(method);
+  further?.checkTokens(info, request, method, tokens);
   const p: Resolved = {
     width: size?.width ?? d.width,
     height: size?.height ?? d.height,
@@ -200,7 +146,7 @@ export function resolve(info: ModelInfo, asked: GenerateRequest, learned: boolea
     seed: 0,
     method,
     minResolution: d.minResolution,
-    initNoise: methodNamed(method).initNoise ?? d.initNoise,
+    initNoise,
     upsampler: d.upsampler === "learned" && !learned ? "bicubic" : d.upsampler,
     shortenSteps: d.shortenSteps,
     entry: d.entry,
@@ -223,94 +169,12 @@ export function resolve(info: ModelInfo, asked: GenerateRequest, learned: boolea
       throw new LssgenError("bad_option", `${name} is ${p[name]}, expected a number from 0 to 1000`);
     }
   }
-  if (request.strength !== undefined && !request.image) {
-    throw new LssgenError(
-      "bad_option",
-      "strength says how far to go from a picture, but none was given (--init-img)",
-    );
-  }
-  if (request.mask && !request.image) {
-    throw new LssgenError(
-      "bad_option",
-      "mask says what to keep of a picture, but none was given (--init-img)",
-    );
-  }
-  if (p.image) checkPicture("image", p.image);
-  if (p.mask) checkPicture("mask", p.mask);
-  if (!RNGS.includes(p.rng)) {
-    throw new LssgenError("bad_option", `rng is "${p.rng}", expected one of ${RNGS.join(", ")}`);
-  }
-  readPrompts(info, p);
-  const skip = skipLayersOf(info, p);
-  checkCaching(info, p);
-  if (skip && cacheThreshold(p) !== undefined) {
-    throw new LssgenError(
-      "bad_option",
-      "skip-layer guidance (--skip-layers, --slg-scale) and a cache of steps (--cache-mode, --cache-threshold) do not go together: leave one of them out",
-    );
-  }
-  checkClipSkip(info, p.clipSkip);
+  further?.checkPictures(request, p);
+  readPrompts(rules, info, p);
+  const skip = further?.checkCalls(info, p);
   if (!skip) return { ...p, seed };
   const { layers: skipLayers, scale: slgScale, start: skipLayerStart, end: skipLayerEnd } = skip;
   return { ...p, skipLayers, slgScale, skipLayerStart, skipLayerEnd, seed };
-}
-
-/** Refuses caching of steps where the model has none, and what contradicts itself. */
-function checkCaching(
-  info: ModelInfo,
-  { cacheMode: mode, cacheThreshold: threshold }: GenerateRequest,
-): void {
-  if (mode === undefined && threshold === undefined) return;
-  if (mode !== undefined && !CACHE_MODES.includes(mode)) {
-    throw new LssgenError(
-      "bad_option",
-      `cacheMode (--cache-mode) is "${mode}", expected one of ${CACHE_MODES.join(", ")}`,
-    );
-  }
-  if (threshold !== undefined && !(threshold >= 0 && threshold < Infinity)) {
-    throw new LssgenError(
-      "bad_option",
-      `cacheThreshold (--cache-threshold) is ${threshold}, expected a number from 0`,
-    );
-  }
-  if (mode === "none") {
-    if (threshold === undefined) return;
-    throw new LssgenError(
-      "bad_option",
-      'cacheThreshold (--cache-threshold) has no effect with cacheMode "none" (--cache-mode): leave one of them out',
-    );
-  }
-  if (info.cachesBlocks) return;
-  throw new LssgenError(
-    "bad_option",
-    `cacheMode "first-block" (--cache-mode, --cache-threshold) is not for ${info.pipeline}: the blocks of a UNet do not add to one ` +
-      "stream, so none can be left out. Fewer --steps, --guidance-start and --guidance-end save work there",
-  );
-}
-
-/** The threshold of a request's cache of steps; undefined where nothing is cached. */
-export function cacheThreshold({ cacheMode, cacheThreshold }: GenerateRequest): number | undefined {
-  const threshold = cacheThreshold ?? (cacheMode === "first-block" ? CACHE_THRESHOLD : 0);
-  return threshold > 0 ? threshold : undefined;
-}
-
-/** Refuses layers that the model's text encoder does not have, or that are not read. */
-function checkClipSkip({ pipeline, clipLayers }: ModelInfo, layer?: number): void {
-  if (layer === undefined) return;
-  if (!clipLayers) {
-    throw new LssgenError(
-      "bad_option",
-      `clipSkip (--clip-skip) has no effect on ${pipeline}, which reads no layer of CLIP's: leave it out`,
-    );
-  }
-  const { own, most } = clipLayers;
-  if (Number.isSafeInteger(layer) && layer >= own && layer <= most) return;
-  throw new LssgenError(
-    "bad_option",
-    `clipSkip (--clip-skip) is ${layer}, ${pipeline} takes ${
-      own === most ? `nothing but ${own}` : `a whole number from ${own} to ${most}`
-    } (${own} is its own)`,
-  );
 }
 
 /** A request's prompts, read. */
@@ -323,35 +187,15 @@ export interface ReadRequest {
   readonly warnings: readonly string[];
 }
 
-/** Prompts beside the first, and by which encoder they are read. */
-const FURTHER_PROMPTS: readonly (readonly [
-  field: "prompt2" | "prompt3" | "negativePrompt2" | "negativePrompt3",
-  option: string,
-  encoder: 2 | 3,
-])[] = [
-  ["prompt2", "--prompt-2", 2],
-  ["prompt3", "--prompt-3", 3],
-  ["negativePrompt2", "--negative-prompt-2", 2],
-  ["negativePrompt3", "--negative-prompt-3", 3],
-];
-
 /**
  * Reads the prompts of a request, and refuses those that the model does not read.
  *
  * @throws {LssgenError} `bad_option`, naming the field; as {@linkcode readPrompt}.
  */
-export function readPrompts(info: ModelInfo, p: GenerateRequest): ReadRequest {
+export function readPrompts(rules: PlanRules, info: ModelInfo, p: GenerateRequest): ReadRequest {
   const { guidance = info.defaults.guidance, trueCfgScale = 1, emphasis = true } = p;
   const given = (field: keyof GenerateRequest): boolean => p[field] !== undefined && p[field] !== "";
-  for (const [field, option, encoder] of FURTHER_PROMPTS) {
-    if (!given(field) || encoder <= info.prompts) continue;
-    const why = info.prompts < 2
-      ? `${info.pipeline} has one at most`
-      : encoder === 3 && info.pipeline === "StableDiffusion3Pipeline"
-      ? `"${info.name}" has no text_encoder_3 (T5)`
-      : `${info.pipeline} has two`;
-    throw new LssgenError("bad_option", `${field} (${option}) is for text encoder ${encoder}, ${why}`);
-  }
+  rules.further?.checkPrompts(info, p);
   const negative = (["negativePrompt", "negativePrompt2", "negativePrompt3"] as const).find(given);
   if (negative !== undefined && info.prompts === 0) {
     throw new LssgenError(
@@ -371,11 +215,13 @@ export function readPrompts(info: ModelInfo, p: GenerateRequest): ReadRequest {
   }
   const loras: LoraTag[] = [];
   const warnings = off ? [`${negative} has no effect at guidance ${guidance}: above 1 it has`] : [];
-  const words = <F extends "prompt" | "negativePrompt" | typeof FURTHER_PROMPTS[number][0]>(field: F) => {
+  const words = <F extends keyof PromptRequest & `${"prompt" | "negativePrompt"}${"" | "2" | "3"}`>(
+    field: F,
+  ) => {
     const text = p[field];
     // Names of classes are no prompts.
     if (text === undefined || !emphasis || info.prompts === 0) return text;
-    const read = readPrompt(text, field);
+    const read = rules.prompt(text, field);
     loras.push(...read.loras);
     warnings.push(...read.warnings);
     return read.text;
@@ -392,7 +238,7 @@ export function readPrompts(info: ModelInfo, p: GenerateRequest): ReadRequest {
     emphasis,
     clipSkip: p.clipSkip,
     wholeWords: info.wholeWords,
-    skipLayers: skipLayersOf(info, p),
+    skipLayers: rules.further?.skipLayersOf(info, p),
   };
   return { request, loras, warnings };
 }

@@ -11,14 +11,16 @@ import type { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig } from "../models/clip.ts";
 import { Unet, type UnetConfig, unetConfig } from "../models/unet.ts";
 import { timestepProjection } from "../ops/embedding.ts";
-import { costOf, unetFlops } from "../scaling/flops.ts";
+import { costOf } from "../scaling/flops.ts";
+import { unetFlops } from "../scaling/flops_unet.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { type ModelIndex, readConfig } from "../weights/model_folder.ts";
 import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./family.ts";
 import { encoderTexts, loadComponent } from "./family.ts";
 import { checkChannels, checkWidth } from "./fitting_parts.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
-import { ClipPrompts, clipStates, type States, warningsOf, zeros } from "./prompts.ts";
+import { clipStates } from "./clip_pair.ts";
+import { ClipPrompts, type States, warningsOf, zeros } from "./prompts.ts";
 import { vaeConfig } from "./vae.ts";
 
 const CLIP_LENGTH = 77;

@@ -11,7 +11,8 @@ import type { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig } from "../models/clip.ts";
 import { sd3Config, Sd3Transformer, withoutLayers } from "../models/sd3.ts";
 import { t5Config } from "../models/t5.ts";
-import { costOf, sd3Flops } from "../scaling/flops.ts";
+import { costOf } from "../scaling/flops.ts";
+import { sd3Flops } from "../scaling/flops_sd3.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
 import { type ModelIndex, readConfig } from "../weights/model_folder.ts";
@@ -19,17 +20,8 @@ import type { Encoded, Family, LoadContext, Network, PromptRequest } from "./fam
 import { encoderTexts, loadComponent } from "./family.ts";
 import { checkChannels, checkWidth } from "./fitting_parts.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
-import {
-  ClipPrompts,
-  clipStates,
-  joined,
-  stacked,
-  type States,
-  T5Prompts,
-  warningsOf,
-  widened,
-  zeros,
-} from "./prompts.ts";
+import { clipStates, widened } from "./clip_pair.ts";
+import { ClipPrompts, joined, stacked, type States, T5Prompts, warningsOf, zeros } from "./prompts.ts";
 import { vaeConfig } from "./vae.ts";
 
 /** T5 tokens that diffusers takes. */

@@ -207,7 +207,7 @@ export async function loadUpscaler(file: UpscalerFile, c: UpscalerContext): Prom
     const model = network === "RRDBNet"
       ? new RrdbNet(w, rrdbNetConfig(checkpoint))
       : new SrvggNet(w, srvggConfig(checkpoint));
-    if (c.rehearsal) store.pretend();
+    if (c.rehearsal) await store.pretend();
     else await store.load();
     return new Upscaling(file, model, c, () => store[Symbol.dispose]());
   } catch (error) {

@@ -4,6 +4,9 @@
  * @module
  */
 
+import type { Checkpoint } from "../weights/types.ts";
+import { KeptSource } from "./kept_source.ts";
+
 /** So many bytes at most, first come, first kept: weights are used in a circle, where another choice would keep none in time. */
 export class HostMemory {
   private left: number;
@@ -16,6 +19,11 @@ export class HostMemory {
   /** Bytes that are kept now. */
   get used(): number {
     return this.bytes - this.left;
+  }
+
+  /** The same weights, kept here while there is room. */
+  keeping(source: Checkpoint): Checkpoint & Disposable {
+    return new KeptSource(source, this);
   }
 
   /** Takes room. @returns False where there is not as much left. */

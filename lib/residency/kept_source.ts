@@ -7,7 +7,12 @@
 import type { RowRange } from "../weights/safetensors.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
 import type { Checkpoint } from "../weights/types.ts";
-import type { HostMemory } from "./host_memory.ts";
+
+/** Where bytes are kept: {@linkcode HostMemory}. */
+interface Room {
+  take(bytes: number): boolean;
+  give(bytes: number): void;
+}
 
 /** A source that keeps what it reads while there is room. */
 export class KeptSource implements Checkpoint, Disposable {
@@ -15,7 +20,7 @@ export class KeptSource implements Checkpoint, Disposable {
   private bytes = 0;
 
   /** @param source What is read. @param memory Where it is kept. */
-  constructor(private readonly source: Checkpoint, private readonly memory: HostMemory) {}
+  constructor(private readonly source: Checkpoint, private readonly memory: Room) {}
 
   /** See {@linkcode Checkpoint.name}. */
   get name(): string {

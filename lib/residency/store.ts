@@ -12,8 +12,7 @@ import { isQuantised, QUANTISED, type QuantisedName } from "../ops/quantised.ts"
 import { elements, type PlainType, sixteens } from "../tensor.ts";
 import type { StoredForm } from "../weights/stored_form.ts";
 import type { Checkpoint } from "../weights/types.ts";
-import { KeptSource } from "./kept_source.ts";
-import { Stream, Unit } from "./stream.ts";
+import type { Unit } from "./stream.ts";
 import { runTransfers, type Transfer } from "./transfers.ts";
 import { Upload } from "./upload.ts";
 import type { WeightOptions } from "./weight_options.ts";
@@ -43,13 +42,15 @@ export class WeightStore {
   /** @param source Checkpoint. @param device Where the weights go. @param options Storage type, progress. */
   constructor(source: Checkpoint, readonly device: Device, readonly options: WeightOptions) {
     const { host } = options.streaming ?? {};
-    this.kept = host && !device.rehearses ? new KeptSource(source, host) : undefined;
+    this.kept = host && !device.rehearses ? host.keeping(source) : undefined;
     this.source = this.kept ?? source;
   }
 
   /** Checkpoint. */
   readonly source: Checkpoint;
-  private readonly kept: KeptSource | undefined;
+  private readonly kept: (Checkpoint & Disposable) | undefined;
+  /** Loaded when something streams. */
+  private streaming: typeof import("./stream.ts") | undefined;
 
   /**
    * Remembers a request and checks its shape at once.
@@ -200,7 +201,8 @@ export class WeightStore {
 
   /** Makes slots for what streams, and finds out what f16 does not hold: kernels are chosen by the types of weights. */
   private async beginStreaming(stream: readonly Declared[]): Promise<void> {
-    const streams = Stream.of(this.device);
+    this.streaming = await import("./stream.ts");
+    const streams = this.streaming.Stream.of(this.device);
     const flagged: { declared: Declared; unit: Unit; first: number; end: number }[] = [];
     for (const declared of stream) {
       const unit = this.unitOf(declared);
@@ -232,6 +234,7 @@ export class WeightStore {
   /** Puts what stands for a streamed weight into its handles. */
   private unitOf({ transfers, handles }: Declared): Unit {
     const buffers = distinct(handles);
+    const { Stream, Unit } = this.streaming!;
     const unit = new Unit(
       Stream.of(this.device),
       buffers.map(({ size }) => size),
@@ -245,7 +248,7 @@ export class WeightStore {
   private joinStream(): void {
     const { slots, slotBytes } = this.options.streaming!;
     const sizes = [...this.units].map(({ bytes }) => bytes);
-    Stream.of(this.device).join(this, {
+    this.streaming!.Stream.of(this.device).join(this, {
       largest: Math.max(...sizes),
       total: sizes.reduce((a, b) => a + b, 0),
       slots,
@@ -363,9 +366,10 @@ export class WeightStore {
   private pretended = 0;
 
   /** Counts what was declared as loaded, on a device that does nothing. */
-  pretend(): void {
+  async pretend(): Promise<void> {
     this.checkUnused();
     const { stream } = this.divided();
+    if (stream.length > 0) this.streaming = await import("./stream.ts");
     for (const declared of stream) this.unitOf(declared);
     this.pretended = this.planned - stream.reduce((sum, { handles }) => sum + unitBytes(handles), 0);
     this.device.memory.countWeights(this.pretended);
@@ -374,7 +378,7 @@ export class WeightStore {
 
   /** Destroys every buffer. */
   [Symbol.dispose](): void {
-    if (this.units.size > 0) Stream.of(this.device).leave(this);
+    if (this.units.size > 0) this.streaming!.Stream.of(this.device).leave(this);
     this.units.clear();
     this.kept?.[Symbol.dispose]();
     this.device.memory.countWeights(-this.bytes);

@@ -19,13 +19,6 @@ import { sixteens } from "../tensor.ts";
 import { type Ahead, readAhead, type Transfer } from "./transfers.ts";
 import { Upload } from "./upload.ts";
 
-/** Slots where memory is not short: one is computed with, one is ready, one is being filled. */
-export const SLOTS = 3;
-/** Slots at least: one is computed with, one is being filled. */
-export const LEAST_SLOTS = 2;
-/** Bytes of a slot where memory is not short, unless a unit is larger. */
-export const SLOT_BYTES: number = 64 << 20;
-/** How far reads are ahead of the GPU while it computes. */
 const AHEAD: Ahead = { reads: 24, bytes: 128 << 20 };
 /** Bytes written before the GPU is waited for: drivers hold a copy of each until it is done. */
 const UNFINISHED = 128 << 20;

@@ -5,32 +5,15 @@
  */
 
 import { direct } from "./methods/direct.ts";
-import { methodNamed } from "./methods/registry.ts";
-import { fromPicture, levelsAfter, stepFlops } from "./stages.ts";
-import { noiseLevel } from "../schedulers/entry.ts";
-import type { Scheduler, Step } from "../schedulers/types.ts";
-import type { CostModel, Growth, Plan, PlanRequest, StagePlan } from "./types.ts";
+import { fromPicture, levelsAfter } from "./stages.ts";
+import type { Method, Plan, PlanRequest, StagePlan } from "./types.ts";
 
 /**
- * Plans a picture. Pure: needs no GPU and no weights.
+ * Plans a picture by a method. Pure: needs no GPU and no weights.
  *
  * @throws {LssgenError} `bad_option`, naming the option, what was expected and a value that works.
- *
- * @example FLUX.1-dev at 1024²
- * ```ts
- * import { createScheduler, planStages } from "@lssgen/webgpu/lssgen";
- *
- * const plan = planStages({
- *   width: 1024, height: 1024, minResolution: 512, baseResolution: 1024, steps: 50, initNoise: 0.75,
- *   shortenSteps: true, upsampler: "learned",
- *   scheduler: createScheduler({ _class_name: "FlowMatchEulerDiscreteScheduler", use_dynamic_shifting: true }),
- *   space: { vaeFactor: 8, patch: 2, indivisible: "round", sigmas: "linear" },
- * });
- * console.log(plan.stages.map((stage) => stage.steps.length)); // [25, 25]
- * ```
  */
-export function planStages(request: PlanRequest): Plan {
-  const { name, plan } = methodNamed(request.method ?? "lssgen");
+export function planBy({ name, plan }: Method, request: PlanRequest): Plan {
   const { stages: planned, warnings } = plan(request);
   const stages = withPicture(request, planned);
   const { width, height } = stages[stages.length - 1];
@@ -52,76 +35,6 @@ export function planStages(request: PlanRequest): Plan {
   return { method: name, width, height, stages, denoiserCalls, ...cost, warnings };
 }
 
-/**
- * The plan with classifier-free guidance on an interval of noise levels only: outside it steps take one call of the network.
- * `directFlops` stays that of a run with guidance throughout.
- *
- * Source: Kynkäänniemi et al., arXiv 2404.07724.
- *
- * @param from Share of the way from pure noise to clean latents, 1 − noise level, in 0 … 1.
- * @param to Share of the way at which guidance ends; `from` 0 and `to` 1 change nothing.
- * @param single FLOPs with one call a step.
- */
-export function guidedWithin(
-  plan: Plan,
-  scheduler: Scheduler,
-  from: number,
-  to: number,
-  single?: CostModel,
-): Plan {
-  const stages = plan.stages.map((stage): StagePlan => {
-    const off = (step: Step): boolean => {
-      const way = 1 - noiseLevel(scheduler, stage.schedule, step.index);
-      return way < from || way > to;
-    };
-    const count = stage.steps.filter(off).length;
-    if (count === 0) return stage;
-    const steps = stage.steps.map((step) => off(step) ? { ...step, unguided: true } : step);
-    if (!single || stage.flops === undefined) return { ...stage, steps };
-    const flops = stage.flops * (1 - count / steps.length) + stepFlops(single, stage) * count;
-    return { ...stage, steps, flops };
-  });
-  return recounted(plan, stages);
-}
-
-/**
- * The plan with skip-layer guidance: the steps between two shares of each schedule call the network once more, without some of
- * its blocks. `directFlops` stays that of a run without.
- *
- * Source: diffusers' StableDiffusion3Pipeline, which skips in step i of n where n·from < i < n·to.
- *
- * @param from Share of the schedule's steps, 0 … 1.
- * @param to Share of the schedule's steps, 0 … 1.
- * @param without FLOPs of that further call.
- */
-export function skippingWithin(plan: Plan, from: number, to: number, without?: CostModel): Plan {
-  const stages = plan.stages.map((stage): StagePlan => {
-    const { length: calls } = stage.schedule.timesteps;
-    const skips = (step: Step): boolean =>
-      !step.unguided && step.index > calls * from && step.index < calls * to;
-    const count = stage.steps.filter(skips).length;
-    if (count === 0) return stage;
-    const steps = stage.steps.map((step) => skips(step) ? { ...step, skipping: true } : step);
-    if (!without || stage.flops === undefined) return { ...stage, steps };
-    return { ...stage, steps, flops: stage.flops + count * stepFlops(without, stage) };
-  });
-  return recounted(plan, stages);
-}
-
-/** The plan with other stages, its sums made anew. */
-function recounted(plan: Plan, stages: readonly StagePlan[]): Plan {
-  if (plan.flops === undefined || plan.directFlops === undefined) return { ...plan, stages };
-  const flops = stages.reduce((sum, stage) => sum + (stage.flops ?? 0), 0);
-  const { directFlops, decodeFlops } = plan;
-  return {
-    ...plan,
-    stages,
-    flops,
-    speedup: directFlops / flops,
-    wholeSpeedup: decodeFlops && (directFlops + decodeFlops) / (flops + decodeFlops),
-  };
-}
-
 /** The stages of a run that begins with a picture, or keeps part of one. */
 function withPicture(request: PlanRequest, stages: readonly StagePlan[]): StagePlan[] {
   const { strength, inpaint } = request;
@@ -135,47 +48,9 @@ function withPicture(request: PlanRequest, stages: readonly StagePlan[]): StageP
   }));
 }
 
-/** A plan as a table for people. */
-export function formatPlan(plan: Plan): string {
-  const rows = plan.stages.map((stage) => [
-    `${stage.index + 1}`,
-    `${stage.width}×${stage.height}`,
-    `${stage.tokens}`,
-    `${stage.steps.length} of ${stage.schedule.timesteps.length}`,
-    stage.grow ? stage.grow.level.toFixed(3) : "noise",
-    !stage.grow
-      ? ""
-      : stage.part
-      ? stage.part.kind === "anchors" ? "more anchors" : "split tokens"
-      : stage.grow.from === "image"
-      ? "your picture"
-      : grownBy(stage.grow),
-    stage.flops === undefined ? "" : flopsText(stage.flops),
-  ]);
-  const table = [["stage", "size", "tokens", "steps", "from", "upsampler", "FLOPs"], ...rows];
-  const widths = table[0].map((_, column) => Math.max(...table.map((row) => row[column].length)));
-  const lines = table.map((row) =>
-    row.map((cell, column) => cell.padEnd(widths[column])).join("  ").trimEnd()
-  );
-  const calls = `${plan.method}: ${plan.width}×${plan.height}, ${plan.denoiserCalls} denoiser steps`;
-  const cost = plan.flops === undefined || plan.directFlops === undefined || plan.speedup === undefined
-    ? ""
-    : `, ${flopsText(plan.flops)}; direct, ${plan.directSteps} steps, ${flopsText(plan.directFlops)}: ${
-      plan.speedup.toFixed(2)
-    }× less denoising` +
-      (plan.decodeFlops && plan.wholeSpeedup
-        ? `, ${plan.wholeSpeedup.toFixed(2)}× with ${flopsText(plan.decodeFlops)} of decoding`
-        : "");
-  return [calls + cost, ...lines, ...plan.warnings.map((warning) => `warning: ${warning}`)].join("\n");
-}
-
-function grownBy({ upsampler, from, sharpen }: Growth): string {
-  return (sharpen ? `sharpened ${upsampler}` : upsampler) +
-    (from === "x0" ? " of the predicted picture" : "");
-}
-
-export function flopsText(flops: number): string {
-  const units = ["", "K", "M", "G", "T", "P"];
-  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, flops)) / 3)));
-  return `${Number((flops / 1000 ** power).toPrecision(3))} ${units[power]}FLOP`;
+/** The plan as far as a run goes. */
+export function planUntil(plan: Plan, stages: number = plan.stages.length): Plan {
+  if (stages === plan.stages.length) return plan;
+  const { width, height } = plan.stages[stages - 1];
+  return { ...plan, width, height, stages: plan.stages.slice(0, stages) };
 }

@@ -10,9 +10,9 @@
 import { LssgenError } from "../errors.ts";
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { shiftParameter } from "./flow_shift.ts";
-import { heunSolver } from "./heun.ts";
 import { flowNoising } from "./noising.ts";
 import { linspace, scheduleOf, spaced, spacingOf } from "./sigmas.ts";
+import type { Sampler } from "./samplers.ts";
 import { call, LATENTS, listCalls, type Solver, sumTerms } from "./solver.ts";
 import type { Schedule, ScheduleOptions, Scheduler } from "./types.ts";
 
@@ -63,16 +63,25 @@ export const flowAncestralSolver: Solver = {
 /** Makes the scheduler from its config. */
 export function flowMatchEuler(c: SchedulerConfig): Scheduler {
   const stochastic = c.flag("stochastic_sampling", false);
-  return flowMatch(c, "FlowMatchEulerDiscreteScheduler", stochastic ? flowStochasticSolver : flowEulerSolver);
+  return flowMatch(
+    c,
+    "FlowMatchEulerDiscreteScheduler",
+    stochastic ? flowStochasticSolver : flowEulerSolver,
+    "any",
+  );
 }
 
-/** Makes Heun's, which knows a constant shift only. */
-export function flowMatchHeun(c: SchedulerConfig): Scheduler {
-  return flowMatch(c, "FlowMatchHeunDiscreteScheduler", heunSolver);
-}
-
-/** A flow model's schedule, walked by some solver. */
-export function flowMatch(c: SchedulerConfig, name: string, solver: Solver): Scheduler {
+/**
+ * A flow model's schedule, walked by some solver.
+ *
+ * @param walks Which schedules the solver walks: see {@linkcode Sampler.flow}.
+ */
+export function flowMatch(
+  c: SchedulerConfig,
+  name: string,
+  solver: Solver,
+  walks: Sampler["flow"],
+): Scheduler {
   const train = c.trainSteps;
   const shift = c.range("shift", 1, 1e-3, 1e3);
   const dynamic = c.flag("use_dynamic_shifting", false);
@@ -83,7 +92,7 @@ export function flowMatch(c: SchedulerConfig, name: string, solver: Solver): Sch
   const spacing = spacingOf(c);
   const own = scheduleOf(c);
   const noising = flowNoising();
-  if (inverted && solver !== flowEulerSolver && solver !== flowStochasticSolver) {
+  if (inverted && walks !== "any") {
     throw new LssgenError("unsupported", `${name}: invert_sigmas works with Euler steps only`);
   }
 

@@ -8,7 +8,7 @@
 
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { predictX0 } from "./prediction.ts";
-import { alphasCumprod, sigmaOf } from "./sigmas.ts";
+import { alphasCumprod, sigmaOf } from "./betas.ts";
 import type { Schedule, Scheduler, Step } from "./types.ts";
 
 /** Standard deviation of the data that the boundary condition assumes. */

@@ -9,7 +9,8 @@
 
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { predictX0 } from "./prediction.ts";
-import { alphasCumprod, roundEven, sigmaOf } from "./sigmas.ts";
+import { alphasCumprod, sigmaOf } from "./betas.ts";
+import { roundEven } from "./sigmas.ts";
 import { spreadTimesteps, timestepSpacing } from "./timesteps.ts";
 import type { Schedule, Scheduler, Step, Terms } from "./types.ts";
 

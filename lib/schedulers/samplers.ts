@@ -4,32 +4,18 @@
  * @module
  */
 
-import { deisSolver } from "./deis.ts";
-import { dpmSinglestep } from "./dpm_singlestep.ts";
-import { type DpmOptions, dpmSolver } from "./dpm_solver.ts";
-import { flowAncestralSolver, flowEulerSolver, flowStochasticSolver } from "./flow_match_euler.ts";
-import { heunSolver } from "./heun.ts";
-import { kdpm2Solver } from "./kdpm2.ts";
-import type { Solver } from "./solver.ts";
-import { uniPc } from "./unipc.ts";
-
 /** A sampler. */
 export interface Sampler {
   /** What it changes in the stored config of a diffusion model. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** How it walks a flow model's schedule; absent where it cannot. */
-  readonly flow?: Solver;
+  /**
+   * Which schedules of flow models it walks, by the rule that flow_solvers.ts has for it: those whose noise falls, or those of
+   * `invert_sigmas` too. Absent where it walks none.
+   */
+  readonly flow?: "falling" | "any";
   /** Other spellings, in lower case without blanks, underscores and dashes. */
   readonly also?: readonly string[];
 }
-
-const PLAIN: DpmOptions = {
-  algorithm: "dpmsolver++",
-  order: 2,
-  heun: false,
-  lowerFinal: true,
-  eulerFinal: false,
-};
 
 /** Settings of a multistep solver, over whatever the stored config says. */
 function multistep(options: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
@@ -79,14 +65,14 @@ export type ScheduleName =
 
 /** Every sampler, as stable-diffusion.cpp spells it where it has it. */
 export const SAMPLERS: Readonly<Record<SamplerName, Sampler>> = {
-  "euler": { config: { _class_name: "EulerDiscreteScheduler" }, flow: flowEulerSolver },
+  "euler": { config: { _class_name: "EulerDiscreteScheduler" }, flow: "any" },
   "euler_a": {
     config: { _class_name: "EulerAncestralDiscreteScheduler" },
-    flow: flowAncestralSolver,
+    flow: "falling",
     also: ["eulerancestral"],
   },
-  "heun": { config: { _class_name: "HeunDiscreteScheduler", clip_sample: false }, flow: heunSolver },
-  "dpm2": { config: { _class_name: "KDPM2DiscreteScheduler" }, flow: kdpm2Solver, also: ["kdpm2"] },
+  "heun": { config: { _class_name: "HeunDiscreteScheduler", clip_sample: false }, flow: "falling" },
+  "dpm2": { config: { _class_name: "KDPM2DiscreteScheduler" }, flow: "falling", also: ["kdpm2"] },
   "dpm2_a": {
     config: { _class_name: "KDPM2AncestralDiscreteScheduler" },
     also: ["dpm2ancestral", "kdpm2a", "kdpm2ancestral"],
@@ -99,7 +85,7 @@ export const SAMPLERS: Readonly<Record<SamplerName, Sampler>> = {
       solver_type: "midpoint",
       lower_order_final: true,
     },
-    flow: dpmSinglestep(PLAIN),
+    flow: "falling",
   },
   "dpm++sde": {
     config: {
@@ -109,26 +95,25 @@ export const SAMPLERS: Readonly<Record<SamplerName, Sampler>> = {
       solver_type: "midpoint",
       lower_order_final: true,
     },
-    flow: dpmSinglestep({ ...PLAIN, algorithm: "sde-dpmsolver++" }),
+    flow: "falling",
     also: ["dpm++sdegpu"],
   },
-  "dpm++2m": { config: multistep({}), flow: dpmSolver(PLAIN), also: ["dpm++2mv2"] },
+  "dpm++2m": { config: multistep({}), flow: "falling", also: ["dpm++2mv2"] },
   "dpm++2mk": { config: multistep({ use_karras_sigmas: true }) },
   "dpm++2m_sde": {
     config: multistep({ algorithm_type: "sde-dpmsolver++" }),
-    flow: dpmSolver({ ...PLAIN, algorithm: "sde-dpmsolver++" }),
+    flow: "falling",
     also: ["dpm++2msdegpu"],
   },
-  "dpm++3m": { config: multistep({ solver_order: 3 }), flow: dpmSolver({ ...PLAIN, order: 3 }) },
+  "dpm++3m": { config: multistep({ solver_order: 3 }), flow: "falling" },
   "dpm++3m_sde": {
     config: multistep({ solver_order: 3, algorithm_type: "sde-dpmsolver++" }),
-    flow: dpmSolver({ ...PLAIN, order: 3, algorithm: "sde-dpmsolver++" }),
+    flow: "falling",
     also: ["dpm++3msdegpu"],
   },
-  // Refined exponential steps of two points are DPM++ 2M with the quotient's weight integrated exactly.
   "res_multistep": {
     config: multistep({ solver_type: "heun" }),
-    flow: dpmSolver({ ...PLAIN, heun: true }),
+    flow: "falling",
   },
   "unipc": {
     config: {
@@ -139,7 +124,7 @@ export const SAMPLERS: Readonly<Record<SamplerName, Sampler>> = {
       solver_p: null,
       disable_corrector: [],
     },
-    flow: uniPc({ order: 2, exponential: true, predictX0: true, lowerFinal: true, uncorrected: [] }),
+    flow: "falling",
     also: ["unipcbh2"],
   },
   "deis": {
@@ -149,11 +134,11 @@ export const SAMPLERS: Readonly<Record<SamplerName, Sampler>> = {
       solver_order: 2,
       solver_type: "logrho",
     },
-    flow: deisSolver(2, true),
+    flow: "falling",
   },
   "ddim": { config: { _class_name: "DDIMScheduler", clip_sample: false } },
   "pndm": { config: { _class_name: "PNDMScheduler", skip_prk_steps: true }, also: ["plms"] },
-  "lcm": { config: { _class_name: "LCMScheduler", clip_sample: false }, flow: flowStochasticSolver },
+  "lcm": { config: { _class_name: "LCMScheduler", clip_sample: false }, flow: "any" },
   "tcd": { config: { _class_name: "TCDScheduler" } },
 };
 

@@ -9,18 +9,8 @@ import { LssgenError } from "../errors.ts";
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { shifted, shiftParameter } from "./flow_shift.ts";
 import { flowNoising, type Noising, vpNoising } from "./noising.ts";
-import {
-  alphasCumprod,
-  interpolate,
-  linspace,
-  roundEven,
-  scheduleOf,
-  sigmaOf,
-  spaced,
-  type Spacing,
-  spacingOf,
-  timestepOf,
-} from "./sigmas.ts";
+import { alphasCumprod, interpolate, sigmaOf, timestepOf } from "./betas.ts";
+import { linspace, roundEven, scheduleOf, spaced, type Spacing, spacingOf } from "./sigmas.ts";
 import type { Solver } from "./solver.ts";
 import { namedTimesteps, spreadTimesteps, type TimestepSpacing, timestepSpacing } from "./timesteps.ts";
 import type { Schedule, ScheduleOptions, Scheduler } from "./types.ts";

@@ -7,7 +7,6 @@
 
 import { AbortedError, LssgenError } from "../errors.ts";
 import { type ByteSource, filesIn, folderOf, type FolderSource, httpSource } from "./bytes.ts";
-import { Sha256 } from "./sha256.ts";
 
 /**
  * Bytes of a part. Small enough to be checked and held in memory, large enough that a model of 24 GB has
@@ -281,7 +280,9 @@ class PartCache {
     if (!cache) return false;
     let first = 0;
     while (first < file.parts.length && await cache.match(this.key(file, first))) first++;
-    const whole = file.digest && !await cache.match(this.checkedKey(file)) ? wholeHash(file) : undefined;
+    const whole = file.digest && !await cache.match(this.checkedKey(file))
+      ? await wholeHash(file)
+      : undefined;
     if (first === file.parts.length && !whole) return true;
     try {
       for (let part = 0; whole && part < first; part++) {
@@ -402,10 +403,11 @@ async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
 }
 
 /** The hash of a whole file, part after part. */
-function wholeHash(
+async function wholeHash(
   { path, size, digest }: ListedFile,
-): { update(bytes: Uint8Array): void; hex(): Promise<string> } {
+): Promise<{ update(bytes: Uint8Array): void; hex(): Promise<string> }> {
   if (digest?.kind === "sha256") {
+    const { Sha256 } = await import("./sha256.ts");
     const hash = new Sha256();
     return { update: (bytes) => void hash.update(bytes), hex: () => Promise.resolve(hash.hex()) };
   }

@@ -8,7 +8,7 @@ import { LssgenError } from "../../lib/errors.ts";
 import { LatentUpsampler, latentUpsamplerConfig } from "../../lib/models/latent_upsampler.ts";
 import { familyOf } from "../../lib/pipelines/families.ts";
 import { loadComponent } from "../../lib/pipelines/family.ts";
-import { planStages } from "../../lib/scaling/plan.ts";
+import { planStages } from "../../lib/scaling/plan_stages.ts";
 import { createScheduler } from "../../lib/schedulers/registry.ts";
 import { parsePythonJson } from "../../lib/json.ts";
 import { readModelIndex } from "../../lib/weights/model_folder.ts";

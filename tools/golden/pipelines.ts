@@ -13,7 +13,7 @@ import { familyOf } from "../../lib/pipelines/families.ts";
 import { gpuDenoising } from "../../lib/pipelines/latents.ts";
 import { loadVae } from "../../lib/pipelines/vae.ts";
 import { runPlan } from "../../lib/scaling/lssgen.ts";
-import { planStages } from "../../lib/scaling/plan.ts";
+import { planStages } from "../../lib/scaling/plan_stages.ts";
 import type { Plan, Upsampler } from "../../lib/scaling/types.ts";
 import { createScheduler } from "../../lib/schedulers/registry.ts";
 import { readModelIndex } from "../../lib/weights/model_folder.ts";

@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../../errors.ts";
-import type { Method } from "../types.ts";
+import type { Method, MethodName } from "../types.ts";
 import { bottleneck } from "./bottleneck.ts";
 import { diffuseHigh } from "./diffusehigh.ts";
 import { direct } from "./direct.ts";
@@ -13,6 +13,7 @@ import { hiresFix } from "./hires_fix.ts";
 import { jit } from "./jit.ts";
 import { latentScaling } from "./lssgen.ts";
 import { megafusion } from "./megafusion.ts";
+import { METHOD_NAMES } from "./names.ts";
 import { ralu } from "./ralu.ts";
 import { refine } from "./refine.ts";
 import { selfCascade } from "./self_cascade.ts";
@@ -20,20 +21,27 @@ import { selfLift } from "./selflift.ts";
 import { spectral } from "./spectral.ts";
 import { stagesByHand } from "./stages.ts";
 
+const BY_NAME: Readonly<Record<MethodName, Method>> = {
+  "lssgen": latentScaling,
+  "direct": direct,
+  "megafusion": megafusion,
+  "self-cascade": selfCascade,
+  "diffusehigh": diffuseHigh,
+  "hires-fix": hiresFix,
+  "selflift": selfLift,
+  "bottleneck": bottleneck,
+  "spectral": spectral,
+  "refine": refine,
+  "jit": jit,
+  "ralu": ralu,
+  "stages": stagesByHand,
+};
+
 /** The methods that every model and sampler can draw with, the default first. */
-export const METHODS: readonly Method[] = [
-  latentScaling,
-  direct,
-  megafusion,
-  selfCascade,
-  diffuseHigh,
-  hiresFix,
-  selfLift,
-  bottleneck,
-];
+export const METHODS: readonly Method[] = METHOD_NAMES.map((name) => BY_NAME[name]);
 
 /** Every method: also those that need a flow model or a transformer, a sampler that goes through any noise level, or stages by hand. */
-export const ALL_METHODS: readonly Method[] = [...METHODS, spectral, refine, jit, ralu, stagesByHand];
+export const ALL_METHODS: readonly Method[] = Object.values(BY_NAME);
 
 /**
  * A method by its name.
