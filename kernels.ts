@@ -33,6 +33,7 @@ export {
 } from "./lib/gpu/recorder.ts";
 export {
   type Arithmetic,
+  type ByteKind,
   type MatmulTuning,
   type Operands,
   operandsOf,

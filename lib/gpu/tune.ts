@@ -21,7 +21,15 @@ import type {
   Tiles,
 } from "./tuning.ts";
 
-export type { Arithmetic, MatmulKernel, MatmulTuning, Operands, Reduction, Tiles } from "./tuning.ts";
+export type {
+  Arithmetic,
+  ByteKind,
+  MatmulKernel,
+  MatmulTuning,
+  Operands,
+  Reduction,
+  Tiles,
+} from "./tuning.ts";
 
 /** A product to choose a kernel for. */
 export interface MatmulShape {
