@@ -380,7 +380,7 @@ Deno.test("examples in the code's own documentation are right, as their readers 
     const said: Readonly<Record<string, RegExp>> = {
       "-lssgen.ts": /1024/,
       "-kernels.ts": /Float32Array\(6\) \[\s*4, 4, 4, 4, 4, 4\s*\]/,
-      "-lib-scaling-plan.ts": /\[ 25, 25 \]/,
+      "-lib-scaling-plan_stages.ts": /\[ 25, 25 \]/,
       "-lib-scaling-lssgen.ts": /^0\.\d+$/,
     };
     for (const [end, pattern] of Object.entries(said)) {
