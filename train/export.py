@@ -6,7 +6,7 @@ Everything is f16 safetensors but the transformer, which is quantised in a GGUF 
 LIMIT bytes; `--kind f16` writes a larger folder, which diffusers opens unaided. What is written is read again and must give the
 velocities, latents and pictures of the trained networks; the quantised transformer's own error is stated.
 """
-import copy, json, os, shutil, sys
+import json, os, shutil, sys
 import torch
 import diffusers, transformers
 from safetensors.torch import load_file
@@ -147,7 +147,8 @@ def into_range(vae, most=1000.0):
 
 def write(folder, model, vae, up, shift, scale, kind):
     factors, bias = latent_colours(vae, shift, scale)
-    vae_f32 = copy.deepcopy(vae)
+    a, beta = spectrum(vae, shift, scale)
+    print(f"spectrum: a {a}, beta {beta}")
     largest = largest_activation(vae)
     print(f"autoencoder: largest activation {largest:.0f}")
     for name, encoder in (("text_encoder", model.clip), ("text_encoder_2", model.t5)):
@@ -179,8 +180,6 @@ def write(folder, model, vae, up, shift, scale, kind):
         upsampler.write(f"{folder}/upsampler", up, up.config)
         index["upsampler"] = ["lssgen", type(up).__name__]
     write_json(f"{folder}/model_index.json", dict(sorted(index.items())))
-    a, beta = spectrum(vae_f32, shift, scale)
-    print(f"spectrum: a {a}, beta {beta}")
     write_json(f"{folder}/lssgen.json", dict(SETTINGS, presets=PRESETS, spectrum_a=a, spectrum_beta=beta, latent_rgb_factors=factors, latent_rgb_bias=bias, examples=EXAMPLES, nouns=[r["name"] for r in nouns.catalogue()]))
 
 

@@ -1,6 +1,6 @@
 """Scenes encoded ahead for the denoiser and the upsampler: latents, and several captions of each as token ids.
 
-    latents.py SIDE COUNT     adds COUNT scenes to LSSGEN_RUNS/latents_SIDE_*.pt, in files of 2048
+    latents.py SIDE COUNT     adds scenes to LSSGEN_RUNS/latents_SIDE_*.pt, in files of 2048, until there are COUNT
 
 A file holds z [n, 16, side/8, side/8] (f16, not normalised), clip [n, CAPTIONS, CLIP] and t5 [n, CAPTIONS, LENGTH] (int16), and the scenes as
 JSON. Latents of another VAE's encoder are useless: every file carries the encoder's fingerprint, and those of another are not read.
@@ -92,4 +92,5 @@ class Latents:
 
 
 if __name__ == "__main__":
-    encode(int(sys.argv[1]), int(sys.argv[2]))
+    side, count = map(int, sys.argv[1:])
+    encode(side, count - Latents(side).look())
