@@ -331,33 +331,22 @@ async function shelfDrawing(
   };
 }
 
-/** What options say of every model: not the parts, LoRAs and small autoencoder of the first one. */
-function shared(
-  {
-    dtype,
-    loraModelDir,
-    maxActivation,
-    maxVram,
-    offload,
-    maxOffload,
-    type,
-    tensorTypeRules,
-    keepQuantised,
-    integerDot,
-  }: EngineChoice,
-): EngineChoice {
-  return {
-    dtype,
-    loraModelDir,
-    maxActivation,
-    maxVram,
-    offload,
-    maxOffload,
-    type,
-    tensorTypeRules,
-    keepQuantised,
-    integerDot,
-  };
+/** Options of every model: not the parts, LoRAs and small autoencoder of the first one. */
+const SHARED = [
+  "dtype",
+  "loraModelDir",
+  "maxActivation",
+  "maxVram",
+  "offload",
+  "maxOffload",
+  "type",
+  "tensorTypeRules",
+  "keepQuantised",
+  "integerDot",
+] as const satisfies readonly (keyof EngineChoice)[];
+
+function shared(choice: EngineChoice): EngineChoice {
+  return Object.fromEntries(SHARED.map((key) => [key, choice[key]]));
 }
 
 /** Workers behind a queue; of the model only the configs are read here. */

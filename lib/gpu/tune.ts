@@ -606,29 +606,39 @@ export async function measureFewRows(
   former?: MatmulTuning,
 ): Promise<Required<Pick<MatmulTuning, "fewRows" | "fewRowsMs">>> {
   const before = former && usable(former, device) ? former.fewRows : undefined;
-  const measure = async (kind: BlockKind): Promise<{ rows: number; ms: Partial<Record<FewWay, number>> }> => {
+  const chosen = (
+    kind: BlockKind,
+    { few8 = 0, pass8 = 0, few32 = 0, pass32 = 0 }: Partial<Record<FewWay, number>>,
+  ): number => {
     const expected = before?.[kind] ?? FEW_ROWS;
-    const chosen = (
-      { few8 = 0, pass8 = 0, few32 = 0, pass32 = 0 }: Partial<Record<FewWay, number>>,
-    ): number => {
-      const at8 = expected >= FEW_ROWS ? pass8 >= MARGIN * few8 : few8 < MARGIN * pass8;
-      const at32 = expected >= 32 ? pass32 >= MARGIN * few32 : few32 < MARGIN * pass32;
-      return !at8 ? LEAST_FEW : at32 ? 32 : FEW_ROWS;
-    };
-    const ways = ([8, 32] as const).flatMap((M) =>
+    const at8 = expected >= FEW_ROWS ? pass8 >= MARGIN * few8 : few8 < MARGIN * pass8;
+    const at32 = expected >= 32 ? pass32 >= MARGIN * few32 : few32 < MARGIN * pass32;
+    return !at8 ? LEAST_FEW : at32 ? 32 : FEW_ROWS;
+  };
+  const ways = (kind: BlockKind): Candidate<FewWay>[] =>
+    ([8, 32] as const).flatMap((M) =>
       (["few", "pass"] as const).map((way) =>
         fewProduct<FewWay>(`${way}${M}`, device, FEW_PROBES[kind], M, way)
       )
     );
-    const ms = await race<FewWay>(device, ways, (ms) => String(chosen(ms)));
-    return { rows: chosen(ms), ms };
-  };
-  const simple = await measure("simple");
-  const blocks = await measure("super");
-  return {
-    fewRows: { simple: simple.rows, super: blocks.rows },
-    fewRowsMs: { simple: simple.ms, super: blocks.ms },
-  };
+  const { rows, ms } = await rowsOfKinds(device, ["simple", "super"], ways, chosen);
+  return { fewRows: rows, fewRowsMs: ms };
+}
+
+/** Races the ways of each kind, one kind after the other: the rows that its times choose, and the times. */
+async function rowsOfKinds<Kind extends string, Way extends string>(
+  device: Device,
+  kinds: readonly Kind[],
+  ways: (kind: Kind) => readonly Candidate<Way>[],
+  chosen: (kind: Kind, ms: Partial<Record<Way, number>>) => number,
+): Promise<{ rows: Record<Kind, number>; ms: Record<Kind, Partial<Record<Way, number>>> }> {
+  const rows = {} as Record<Kind, number>;
+  const ms = {} as Record<Kind, Partial<Record<Way, number>>>;
+  for (const kind of kinds) {
+    ms[kind] = await race<Way>(device, ways(kind), (ms) => String(chosen(kind, ms)));
+    rows[kind] = chosen(kind, ms[kind]);
+  }
+  return { rows, ms };
 }
 
 /**
@@ -663,27 +673,18 @@ export async function tuneIntegerDot(device: Device): Promise<"unavailable" | "s
 export async function measureIntegerRows(
   device: Device,
 ): Promise<Required<Pick<MatmulTuning, "integerRows" | "integerRowsMs">>> {
-  const measure = async (
-    kind: ByteKind,
-  ): Promise<{ rows: number; ms: Partial<Record<IntegerWay, number>> }> => {
-    const pays = (ms: Partial<Record<IntegerWay, number>>, M: 8 | 256): boolean =>
-      ms[`integer${M}`]! < HALF_MARGIN * ms[`other${M}`]!;
-    const chosen = (ms: Partial<Record<IntegerWay, number>>): number =>
-      !pays(ms, 8) ? 0 : !pays(ms, 256) ? 8 : ANY_ROWS;
-    const few = fewRowsOf(device, "simple");
-    const ways = ([8, 256] as const).flatMap((M) => [
+  const pays = (ms: Partial<Record<IntegerWay, number>>, M: 8 | 256): boolean =>
+    ms[`integer${M}`]! < HALF_MARGIN * ms[`other${M}`]!;
+  const chosen = (_: ByteKind, ms: Partial<Record<IntegerWay, number>>): number =>
+    !pays(ms, 8) ? 0 : !pays(ms, 256) ? 8 : ANY_ROWS;
+  const few = fewRowsOf(device, "simple");
+  const ways = (kind: ByteKind): Candidate<IntegerWay>[] =>
+    ([8, 256] as const).flatMap((M) => [
       fewProduct<IntegerWay>(`other${M}`, device, BYTE_PROBES[kind], M, M <= few ? "few" : "pass"),
       fewProduct<IntegerWay>(`integer${M}`, device, BYTE_PROBES[kind], M, "integer"),
     ]);
-    const ms = await race<IntegerWay>(device, ways, (ms) => String(chosen(ms)));
-    return { rows: chosen(ms), ms };
-  };
-  const short = await measure("short");
-  const long = await measure("long");
-  return {
-    integerRows: { short: short.rows, long: long.rows },
-    integerRowsMs: { short: short.ms, long: long.ms },
-  };
+  const { rows, ms } = await rowsOfKinds(device, ["short", "long"], ways, chosen);
+  return { integerRows: rows, integerRowsMs: ms };
 }
 
 /** A product of M rows by a quantised weight. */
