@@ -223,43 +223,68 @@ Deno.test("the queue stays with loaded models for a bounded while, then the next
   assertEquals((await claim(later)).model, "c");
 });
 
-Deno.test("serve --models draws with each model of a folder, leaves out what is none, and refuses what does not go with it", async () => {
-  const folder = await Deno.makeTempDir();
-  const run = (...args: string[]): Deno.CommandOptions => ({
+const golden = (name: string) => `${ROOT}tests/golden/pipelines/${name}/model`;
+
+/** `cli.ts serve` with some arguments. */
+const serve = (...args: string[]): Deno.Command =>
+  new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", "--config", `${ROOT}deno.json`, `${ROOT}cli.ts`, "serve", ...args],
     stdout: "piped",
     stderr: "piped",
   });
-  const golden = (name: string) => `${ROOT}tests/golden/pipelines/${name}/model`;
-  await Deno.symlink(golden("sd15"), `${folder}/small-sd15`);
-  await Deno.writeTextFile(`${folder}/notes.txt`, "no model");
-  await Deno.writeFile(`${folder}/broken.safetensors`, new Uint8Array(16));
-  const child = new Deno.Command(
-    Deno.execPath(),
-    run("--model", golden("dit"), "--models", folder, "--dtype", "f32", "--port", "0", "--max-vram", "400"),
-  ).spawn();
+
+/** A server of its own process, ended with the scope. */
+async function serving(
+  ...args: string[]
+): Promise<AsyncDisposable & { readonly address: string; said(): string }> {
+  const child = serve(...args, "--dtype", "f32", "--port", "0").spawn();
   let said = "";
   const reading = (async () => {
     for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said += text;
   })();
   const printed = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+  const end = async (): Promise<void> => {
+    child.kill("SIGTERM");
+    await child.status;
+    await printed.cancel();
+    await reading;
+  };
+  const address = (await printed.read()).value?.trim();
+  if (!address) {
+    await child.status;
+    await reading;
+    throw new Error(said);
+  }
+  return { address, said: () => said, [Symbol.asyncDispose]: end };
+}
+
+/** The PNG that a server draws in one step. */
+async function drawnBy(address: string, body: object): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await fetch(`${address}sdapi/v1/txt2img`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ width: 64, height: 64, steps: 1, seed: 5, method: "direct", ...body }),
+  });
+  const answer = await response.json();
+  assertEquals(response.status, 200, JSON.stringify(answer));
+  return bytesOf(answer.images[0]);
+}
+
+Deno.test("serve --models draws with each model of a folder, leaves out what is none, and refuses what does not go with it", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.symlink(golden("sd15"), `${folder}/small-sd15`);
+  await Deno.writeTextFile(`${folder}/notes.txt`, "no model");
+  await Deno.writeFile(`${folder}/broken.safetensors`, new Uint8Array(16));
   try {
-    const address = (await printed.read()).value?.trim();
-    assert(address, said);
+    await using server = await serving("--model", golden("dit"), "--models", folder, "--max-vram", "400");
+    const { address } = server;
     const models = await (await fetch(`${address}sdapi/v1/sd-models`)).json();
     assertEquals(models.map((model: { title: string }) => model.title), ["model", "small-sd15"]);
     assertEquals(models.map((model: { family: string }) => model.family), ["DiT", "SD"]);
     for (const { size } of models) assert(size > 100_000);
-    assertStringIncludes(said, "broken.safetensors is left out");
+    assertStringIncludes(server.said(), "broken.safetensors is left out");
     const draw = async (body: object): Promise<Map<string, string>> => {
-      const response = await fetch(`${address}sdapi/v1/txt2img`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ width: 64, height: 64, steps: 1, seed: 5, method: "direct", ...body }),
-      });
-      const answer = await response.json();
-      assertEquals(response.status, 200, JSON.stringify(answer));
-      const png = bytesOf(answer.images[0]);
+      const png = await drawnBy(address, body);
       assertEquals((await decodePng(png, "answer")).width, 64);
       return await readPngText(png, "answer");
     };
@@ -270,12 +295,8 @@ Deno.test("serve --models draws with each model of a folder, leaves out what is 
     // There is room for both.
     const after = await (await fetch(`${address}sdapi/v1/sd-models`)).json();
     assertEquals(after.map((model: { loaded: boolean }) => model.loaded), [true, true]);
-    assert(!said.includes("is dropped"), said);
+    assert(!server.said().includes("is dropped"), server.said());
   } finally {
-    child.kill("SIGTERM");
-    await child.status;
-    await printed.cancel();
-    await reading;
     await Deno.remove(folder, { recursive: true });
   }
   for (
@@ -284,7 +305,7 @@ Deno.test("serve --models draws with each model of a folder, leaves out what is 
       [["--models", ".", "--queue", "redis://localhost:1"], "--models does not go with --queue"],
     ] as const
   ) {
-    const { code, stderr } = await new Deno.Command(Deno.execPath(), run("--port", "0", ...args)).output();
+    const { code, stderr } = await serve("--port", "0", ...args).output();
     const refusal = new TextDecoder().decode(stderr);
     assert(code !== 0);
     assertStringIncludes(refusal, words);
@@ -292,7 +313,6 @@ Deno.test("serve --models draws with each model of a folder, leaves out what is 
 });
 
 Deno.test("serve --models: the first model keeps its parts through switching, others have none of them, and the least used is dropped", async () => {
-  const golden = (name: string) => `${ROOT}tests/golden/pipelines/${name}/model`;
   const folder = await Deno.makeTempDir();
   await Deno.symlink(golden("dit"), `${folder}/small-dit`);
   await Deno.symlink(golden("sd15"), `${folder}/small-sd15`);
@@ -306,35 +326,12 @@ Deno.test("serve --models: the first model keeps its parts through switching, ot
   }));
   await Deno.writeFile(`${folder}/.bright.safetensors`, writeSafetensors(tensors));
   const own = ["--model", golden("sd15"), "--vae", `${folder}/.bright.safetensors`];
-  const child = new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "-A", "--no-check", "--config", `${ROOT}deno.json`, `${ROOT}cli.ts`, "serve"],
-      ...own,
-      ...["--models", folder, "--dtype", "f32", "--port", "0"],
-    ],
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-  let said = "";
-  const reading = (async () => {
-    for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said += text;
-  })();
-  const printed = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
   try {
-    const address = (await printed.read()).value?.trim();
-    assert(address, said);
+    await using server = await serving(...own, "--models", folder);
+    const { address } = server;
     const draw = async (prompt: string, sd_model_checkpoint?: string): Promise<Uint8Array> => {
-      const response = await fetch(`${address}sdapi/v1/txt2img`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({
-          ...{ prompt, width: 64, height: 64, steps: 1, seed: 5, method: "direct" },
-          override_settings: { sd_model_checkpoint },
-        }),
-      });
-      const answer = await response.json();
-      assertEquals(response.status, 200, JSON.stringify(answer));
-      return (await decodePng(bytesOf(answer.images[0]), "answer")).data;
+      const png = await drawnBy(address, { prompt, override_settings: { sd_model_checkpoint } });
+      return (await decodePng(png, "answer")).data;
     };
     const loaded = async (): Promise<string[]> => {
       const all = await (await fetch(`${address}sdapi/v1/sd-models`)).json();
@@ -350,12 +347,10 @@ Deno.test("serve --models: the first model keeps its parts through switching, ot
     assertEquals(again, first);
     const mean = (data: Uint8Array): number => data.reduce((sum, v) => sum + v, 0) / data.length;
     assert(mean(first) > mean(plain) + 20, `${mean(first)} and ${mean(plain)}`);
-    for (const name of ["model", "small-dit", "small-sd15"]) assertStringIncludes(said, `${name} is dropped`);
+    for (const name of ["model", "small-dit", "small-sd15"]) {
+      assertStringIncludes(server.said(), `${name} is dropped`);
+    }
   } finally {
-    child.kill("SIGTERM");
-    await child.status;
-    await printed.cancel();
-    await reading;
     await Deno.remove(folder, { recursive: true });
   }
 });
