@@ -79,16 +79,26 @@ def dequantise(raw, shape, kind):
     return torch.from_numpy(np.ascontiguousarray(x.reshape(shape)))
 
 
+def kinds_of(v, kind):
+    """Of `kind` and Q8_0 those whose blocks the rows of `v` are made of."""
+    return [k for k in (kind, "Q8_0") if v.ndim == 2 and v.shape[1] % TYPES[k][1] == 0]
+
+
+def rounded(v, kind):
+    """What a reader gets of `v` in `kind`."""
+    return dequantise(quantise(v, kind), v.shape, kind)
+
+
 def string(s):
     return struct.pack("<Q", len(s.encode())) + s.encode()
 
 
 def save(path, tensors, name, kind="Q8_0"):
-    """Matrices whose rows are whole blocks become `kind` (those whose rows are not, Q8_0), everything else F32."""
+    """Matrices whose rows are whole blocks become `kind`, or what `kind` has under their names (those whose rows are not, Q8_0), everything else F32."""
     infos, body = b"", []
     at = 0
     for key, v in sorted(tensors.items()):
-        fits = [k for k in (kind, "Q8_0") if v.ndim == 2 and v.shape[1] % TYPES[k][1] == 0]
+        fits = kinds_of(v, kind if isinstance(kind, str) else kind.get(key, "Q8_0"))
         raw = quantise(v, fits[0]) if fits else v.detach().float().cpu().contiguous().numpy().tobytes()
         infos += (string(key) + struct.pack("<I", v.ndim) + struct.pack(f"<{v.ndim}Q", *reversed(v.shape))
                   + struct.pack("<IQ", TYPES[fits[0] if fits else "F32"][0], at))

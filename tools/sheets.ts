@@ -1,0 +1,178 @@
+/**
+ * `deno task sheets [NAME …] [--model DIR] [--out DIR] [--judged DIR]`: the sheets of pictures in docs/images, drawn by the shipped
+ * weights through WebGPU. Without names all of {@linkcode SHEETS}.
+ *
+ * --judged DIR takes pictures that `deno task evaluate --out DIR` has drawn already, in place of drawing them again.
+ *
+ * @module
+ */
+
+import { spreadThreads } from "../lib/cli/software_adapter.ts";
+import { fileFolder } from "../lib/cli/files.ts";
+import { contactSheet, type SheetCell } from "../lib/image/contact_sheet.ts";
+import { decodePng, encodePng, type Picture } from "../lib/image/png.ts";
+import { resize } from "../lib/image/resize.ts";
+import { createPipeline, type GenerateRequest, type Pipeline } from "../lib/pipelines/text_to_image.ts";
+
+/** A cell: what is asked for, what stands under it (the prompt, unless it says more), and the row of evaluate that has it. */
+interface Cell {
+  readonly request: GenerateRequest;
+  readonly label?: readonly string[];
+  readonly judged?: string;
+}
+
+interface Sheet {
+  readonly columns: number;
+  /** Side of a picture on the sheet, in pixels. */
+  readonly shown: number;
+  readonly title: string;
+  readonly cells: () => Promise<Cell[]>;
+}
+
+interface Entry {
+  readonly id: number;
+  readonly kind: string;
+  readonly prompt: string;
+}
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+async function unseen(): Promise<Entry[]> {
+  return JSON.parse(await Deno.readTextFile(`${ROOT}train/unseen.json`));
+}
+
+/** The picture that `deno task evaluate` draws of an entry with LSSGen. */
+function judged({ id, prompt }: Entry, side: number): Cell {
+  return {
+    request: { prompt, seed: id, width: side, height: side, method: "lssgen" },
+    judged: `lssgen-${side}`,
+  };
+}
+
+const at = (prompt: string, side: number, seed: number, method: "lssgen" | "direct" = "lssgen"): Cell => ({
+  request: { prompt, seed, width: side, height: side, method },
+});
+
+/** To add a sheet is to add a row. */
+const SHEETS: Readonly<Record<string, Sheet>> = {
+  "unseen": {
+    columns: 6,
+    shown: 192,
+    title: "36 of the 424 unseen prompts, every eleventh of the fixed list, LSSGen at 256x256",
+    cells: async () =>
+      (await unseen()).filter(({ id }) => id % 11 === 5).slice(0, 36).map((e) => judged(e, 256)),
+  },
+  "ordinary": {
+    columns: 4,
+    shown: 256,
+    title: "Twelve ordinary prompts, LSSGen at 512x512",
+    cells: async () => (await unseen()).filter(({ kind }) => kind === "ordinary").map((e) => judged(e, 512)),
+  },
+  "styles": {
+    columns: 6,
+    shown: 192,
+    title: "The three styles, LSSGen at 256x256",
+    cells: () =>
+      Promise.resolve(
+        ["a %", "a flat style %", "a noto style %"].flatMap((phrase) =>
+          ["mushroom", "fox", "violin", "rocket", "cactus", "pancakes"].map((noun) =>
+            at(phrase.replace("%", noun), 256, 7)
+          )
+        ),
+      ),
+  },
+  "scenes": {
+    columns: 4,
+    shown: 256,
+    title: "Scenes, LSSGen at 512x512",
+    cells: () =>
+      Promise.resolve(
+        [
+          "a lion in the desert",
+          "a whale under the sea",
+          "a bus on a road at night",
+          "an owl and a mushroom in the forest",
+          "two pears on a table",
+          "a snowman in the snow",
+          "a purple teapot on a yellow background",
+          "a rocket above a house",
+        ].map((prompt) => at(prompt, 512, 3)),
+      ),
+  },
+  "large": {
+    columns: 2,
+    shown: 512,
+    title: "1024x1024, four times the side that most of training had: LSSGen and direct, the same seed",
+    cells: () =>
+      Promise.resolve(
+        ["a fox", "a cup of coffee on a table"].flatMap((prompt) =>
+          (["lssgen", "direct"] as const).map((method) => ({
+            ...at(prompt, 1024, 5, method),
+            label: [prompt, method === "lssgen" ? "LSSGen" : "direct"],
+          }))
+        ),
+      ),
+  },
+};
+
+const USAGE = `Usage: deno task sheets [${
+  Object.keys(SHEETS).join(" | ")
+}] [--model DIR] [--out DIR] [--judged DIR]`;
+
+function fail(message: string): never {
+  console.error(`${message}\n${USAGE}`);
+  Deno.exit(2);
+}
+
+/** A prompt in two lines at most. */
+function lines(text: string, letters: number): string[] {
+  const out: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = out.at(-1);
+    if (last !== undefined && `${last} ${word}`.length <= letters) out[out.length - 1] = `${last} ${word}`;
+    else out.push(word);
+  }
+  return out.length <= 2 ? out : [out[0], out.slice(1).join(" ")];
+}
+
+if (import.meta.main) {
+  spreadThreads();
+  const names: string[] = [];
+  let model: string | undefined, out = `${ROOT}docs/images`, drawn: string | undefined;
+  for (let i = 0; i < Deno.args.length; i++) {
+    const arg = Deno.args[i], value = (): string => Deno.args[++i] ?? fail(`${arg} needs a value`);
+    if (arg === "--model") model = value();
+    else if (arg === "--out") out = value();
+    else if (arg === "--judged") drawn = value();
+    else if (arg in SHEETS) names.push(arg);
+    else fail(`There is no sheet "${arg}"`);
+  }
+  let pipeline: Pipeline | undefined;
+  const picture = async ({ request, judged }: Cell): Promise<Picture> => {
+    if (drawn !== undefined && judged !== undefined) {
+      const path = `${drawn}/${String(request.seed).padStart(3, "0")}-${judged}.png`;
+      const bytes = await Deno.readFile(path).catch(() => undefined);
+      if (bytes) return await decodePng(bytes, path);
+    }
+    pipeline ??= await createPipeline(model === undefined ? undefined : fileFolder(model));
+    const { images: [image] } = await pipeline.generate(request);
+    return { width: image.width, height: image.height, channels: 3, data: image.rgb };
+  };
+  for (const name of names.length ? names : Object.keys(SHEETS)) {
+    const { columns, shown, title, cells } = SHEETS[name];
+    const sheet: SheetCell[] = [];
+    for (const cell of await cells()) {
+      const whole = await picture(cell);
+      sheet.push({
+        picture: whole.width === shown ? whole : resize(whole, shown, shown, "lanczos"),
+        label: cell.label ?? lines(cell.request.prompt, Math.floor(shown / 12)),
+      });
+    }
+    const bytes = await encodePng(contactSheet(sheet, { columns, title: [title] }));
+    const part = `${out}/${name}.png.part`;
+    await Deno.writeFile(part, bytes);
+    await Deno.rename(part, `${out}/${name}.png`);
+    console.log(`${name}.png: ${sheet.length} pictures, ${(bytes.length / 1e6).toFixed(2)} MB`);
+  }
+  await pipeline?.[Symbol.asyncDispose]();
+}
