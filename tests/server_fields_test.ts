@@ -65,7 +65,11 @@ const SDWEBUIAPI = {
   script_args: [],
   send_images: true,
   save_images: false,
-  alwayson_scripts: { ADetailer: { args: [false] } },
+  alwayson_scripts: {
+    ADetailer: { args: [false] },
+    ControlNet: { args: [{ enabled: false, module: "none" }] },
+  },
+  hr_additional_modules: ["Use same choices"],
 };
 
 /** What SillyTavern sends with every request. */
@@ -175,6 +179,7 @@ Deno.test("what is not done is refused by the field's name under A1111's API, wi
     { restore_faces: true },
     { refiner_checkpoint: "refiner" },
     { alwayson_scripts: { ControlNet: { args: [{ enabled: true }] } } },
+    { hr_additional_modules: ["clip_l.safetensors"] },
     { script_name: "X/Y/Z plot" },
     { lora: [{ path: "../../secret.safetensors", multiplier: "1" }] },
     { lora: "style" },
@@ -414,6 +419,17 @@ Deno.test("send_images false leaves the pictures out, save_images is answered wi
   const { images, info } = await response.json();
   assertEquals(images, []);
   assertStringIncludes(JSON.parse(info).warnings.join(), "save_images");
+});
+
+Deno.test("without guidance as an input distilled_cfg_scale changes nothing, and says so unless it is Forge's default", async () => {
+  const engine = new FakeEngine({ embeddedGuidance: false });
+  const server = new ImageServer(engine, OPTIONS);
+  for (const [distilled, warned] of [[3.5, false], [2, true]] as const) {
+    const response = await server.handle(post(TXT2IMG, { prompt: "x", distilled_cfg_scale: distilled }));
+    const { warnings } = JSON.parse((await response.json()).info);
+    assertEquals(warnings.some((w: string) => w.includes("distilled_cfg_scale")), warned);
+    assertEquals(engine.asked.at(-1)!.guidance, undefined);
+  }
 });
 
 Deno.test("OpenAI's fields that are not done are refused by name with 400", async () => {

@@ -21,20 +21,8 @@ import {
   readModelInfo,
 } from "../lib/pipelines/text_to_image.ts";
 import { PRESET_NAMES } from "../lib/pipelines/presets.ts";
-import { interval, Judge, kernelDistance, manner, type Verdict } from "./evaluate/judge.ts";
-
-/** An entry of unseen.json. */
-interface Entry {
-  readonly id: number;
-  readonly kind: string;
-  readonly prompt: string;
-  readonly nouns: readonly string[];
-  readonly colours: readonly string[];
-  readonly count: number;
-  readonly style: string;
-  readonly background: string;
-  readonly ground: string;
-}
+import { interval, Judge, kernelDistance } from "./evaluate/judge.ts";
+import { type Entry, type Score, score, spread } from "./evaluate/score.ts";
 
 interface Options {
   count: number;
@@ -94,12 +82,6 @@ function parse(args: readonly string[]): Options {
   return options;
 }
 
-/** `count` entries, evenly through all kinds. */
-function spread(entries: readonly Entry[], count: number): Entry[] {
-  const n = Math.min(count, entries.length);
-  return Array.from({ length: n }, (_, i) => entries[Math.floor((i + 0.5) * entries.length / n)]);
-}
-
 async function requestOf(row: string, entry: Entry, model: string | undefined): Promise<GenerateRequest> {
   const [method, side] = row.split("@");
   const base = { prompt: entry.prompt, seed: entry.id, width: Number(side), height: Number(side) };
@@ -109,43 +91,6 @@ async function requestOf(row: string, entry: Entry, model: string | undefined): 
   const speedup = planPicture(info, { ...base, method: "lssgen" }).speedup ?? 1;
   const steps = planPicture(info, { ...base, method: "direct" }).denoiserCalls;
   return { ...base, method: "direct", steps: Math.max(1, Math.round(steps / speedup)) };
-}
-
-/** What was right about one picture; absent where the prompt does not ask for it. */
-interface Score {
-  readonly kind: string;
-  readonly noun?: boolean;
-  readonly background: boolean;
-  readonly colour?: boolean;
-  readonly style: boolean;
-  readonly both?: boolean;
-  readonly sharpness: number;
-  readonly saturation: number;
-  readonly seconds?: number;
-  readonly features: Float32Array;
-}
-
-function score(entry: Entry, verdict: Verdict, picture: Picture, seconds?: number): Score {
-  const [sharpness, saturation] = manner(picture);
-  const ground = entry.ground === "gradient" ? "gradient" : entry.background;
-  const shown = entry.nouns.every((n) => verdict.nouns.some((v) => same(v, n)));
-  return {
-    kind: entry.kind,
-    ...(entry.nouns.length === 1 ? { noun: shown } : { both: shown }),
-    background: verdict.ground === ground,
-    ...(entry.colours[0] && entry.nouns.length === 1 ? { colour: verdict.tint === entry.colours[0] } : {}),
-    style: verdict.style === entry.style,
-    sharpness,
-    saturation,
-    seconds,
-    features: verdict.features,
-  };
-}
-
-/** A head and the animal it belongs to count as the same. */
-function same(a: string, b: string): boolean {
-  const head = (n: string): string => n === "bunny" ? "rabbit" : n.replace(/ face$/, "");
-  return head(a) === head(b);
 }
 
 function share(scores: readonly Score[], what: "noun" | "background" | "colour" | "style" | "both"): string {

@@ -16,6 +16,8 @@ export interface FieldContext {
   readonly body: Readonly<Record<string, unknown>>;
   /** The sampler in stable-diffusion.cpp's spelling, undefined for the model's own. */
   readonly sampler?: string;
+  /** Whether guidance is an input of the network, as FLUX.1-dev's. */
+  readonly embeddedGuidance?: boolean;
 }
 
 /** What becomes of a field. */

@@ -55,6 +55,7 @@ export function pictureRequests(
   const context = {
     body: fields,
     sampler: sampler.scheduler ?? (isFlow(info.scheduler) ? "euler" : undefined),
+    embeddedGuidance: info.embeddedGuidance,
   };
   const notes = [
     ...checkFields(table, context, where),
@@ -75,9 +76,7 @@ export function pictureRequests(
   // Models that take guidance as an input (FLUX.1-dev) also know classifier-free guidance, as Forge's API has it.
   const cfg = f.number("cfg_scale");
   const distilled = f.number("distilled_cfg_scale");
-  const guidance = info.embeddedGuidance
-    ? { guidance: distilled, trueCfgScale: cfg }
-    : { guidance: cfg ?? distilled };
+  const guidance = info.embeddedGuidance ? { guidance: distilled, trueCfgScale: cfg } : { guidance: cfg };
   // A1111's img2img has a size of its own, whatever the picture's.
   const width = f.whole("width") ?? (fromPicture ? IMG2IMG_SIDE : undefined);
   const height = f.whole("height") ?? (fromPicture ? IMG2IMG_SIDE : undefined);

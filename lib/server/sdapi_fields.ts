@@ -14,6 +14,11 @@ const CLIP_LAYERS = 12;
 
 const SAMPLER = "the sampler's own value is used, leave it out";
 
+/** An argument of a script that is switched off: nothing, or a unit that says so. */
+function off(argument: unknown): boolean {
+  return blank(argument) || (argument as { enabled?: unknown }).enabled === false;
+}
+
 /** Left alone unless another field switches it on. */
 function unless(
   switchedOn: (body: Readonly<Record<string, unknown>>) => boolean,
@@ -40,7 +45,15 @@ const COMMON: FieldTable = {
   height: done(whole(16, 16_384), "Height in pixels; without it the model's own (img2img: 512)."),
   steps: done(whole(1, "steps"), "Denoising steps; without it the model's own number."),
   cfg_scale: done(number(0, 100), "Scale of classifier-free guidance."),
-  distilled_cfg_scale: done(number(0, 100), "FLUX.1-dev's guidance, an input of the network."),
+  distilled_cfg_scale: {
+    note: (value, { embeddedGuidance }) =>
+      // 3.5 is what Forge's clients send unasked.
+      embeddedGuidance || blank(value) || value === 3.5
+        ? undefined
+        : '"distilled_cfg_scale" is not used: this model does not take guidance as an input; use "cfg_scale"',
+    says: "FLUX.1-dev's guidance, an input of the network. Other models take a warning, but for 3.5.",
+    shape: number(0, 100),
+  },
   seed: done(
     whole(-1, MAX_SEED),
     "Seed of the first picture, each further one has the next; -1 takes one by chance.",
@@ -116,13 +129,17 @@ const COMMON: FieldTable = {
       typeof value === "object" && value !== null && !Array.isArray(value) &&
       Object.values(value).every((script) => {
         const args = (script as { args?: unknown } | null)?.args;
-        return Array.isArray(args) && args.length > 0 && args.every(blank);
+        return Array.isArray(args) && args.length > 0 && args.every(off);
       }),
     instead: "there are no scripts (ControlNet, ADetailer and others)",
   },
   comments: only("leave it out"),
   infotext: only("send its settings as fields"),
-  hr_additional_modules: only("leave it out", "Use same choices"),
+  hr_additional_modules: {
+    // A list in Forge's API.
+    neutral: (value) => [value].flat().every((name) => blank(name) || name === "Use same choices"),
+    instead: "both passes use the same parts",
+  },
 };
 
 /** What only txt2img has. */

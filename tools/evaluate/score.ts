@@ -1,0 +1,62 @@
+/**
+ * What the judge's words about a picture are worth: which of the things that a prompt of train/unseen.json asks for are there.
+ */
+
+import type { Picture } from "../../lib/image/png.ts";
+import { manner, type Verdict } from "./judge.ts";
+
+/** An entry of unseen.json. */
+export interface Entry {
+  readonly id: number;
+  readonly kind: string;
+  readonly prompt: string;
+  readonly nouns: readonly string[];
+  readonly colours: readonly string[];
+  readonly count: number;
+  readonly style: string;
+  readonly background: string;
+  readonly ground: string;
+}
+
+/** `count` entries, evenly through all kinds. */
+export function spread(entries: readonly Entry[], count: number): Entry[] {
+  const n = Math.min(count, entries.length);
+  return Array.from({ length: n }, (_, i) => entries[Math.floor((i + 0.5) * entries.length / n)]);
+}
+
+/** What was right about one picture; absent where the prompt does not ask for it. */
+export interface Score {
+  readonly kind: string;
+  readonly noun?: boolean;
+  readonly background: boolean;
+  readonly colour?: boolean;
+  readonly style: boolean;
+  readonly both?: boolean;
+  readonly sharpness: number;
+  readonly saturation: number;
+  readonly seconds?: number;
+  readonly features: Float32Array;
+}
+
+export function score(entry: Entry, verdict: Verdict, picture: Picture, seconds?: number): Score {
+  const [sharpness, saturation] = manner(picture);
+  const ground = entry.ground === "gradient" ? "gradient" : entry.background;
+  const shown = entry.nouns.every((n) => verdict.nouns.some((v) => same(v, n)));
+  return {
+    kind: entry.kind,
+    ...(entry.nouns.length === 1 ? { noun: shown } : { both: shown }),
+    background: verdict.ground === ground,
+    ...(entry.colours[0] && entry.nouns.length === 1 ? { colour: verdict.tint === entry.colours[0] } : {}),
+    style: verdict.style === entry.style,
+    sharpness,
+    saturation,
+    seconds,
+    features: verdict.features,
+  };
+}
+
+/** A head and the animal it belongs to count as the same. */
+function same(a: string, b: string): boolean {
+  const head = (n: string): string => n === "bunny" ? "rabbit" : n.replace(/ face$/, "");
+  return head(a) === head(b);
+}
