@@ -202,7 +202,7 @@ def main(minutes, worker=0):
         x0 = fast_flux.pack((x0 - shift) * scale)
         noise = torch.randn_like(x0)
         # Nouns are learnt near σ = 1, where only the words tell; fine detail below, and later.
-        s = sigmas(n, side, 0.5 if share < 0.3 else 0.3, device)
+        s = sigmas(n, side, 0.5 if share < 0.3 else 0.3 if share < 0.75 else 0.1, device)
         sv = s.view(-1, 1, 1)
         x = (1 - sv) * x0 + sv * noise
         # Any guidance at first, so that distillation begins from a network that is used to the embedding.
