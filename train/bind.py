@@ -139,10 +139,7 @@ def main(minutes, batch=192):
     shared = model.t5.shared.weight
     opts[1].param_groups[0]["params"] = [p for p in opts[1].param_groups[0]["params"] if p is not shared]
     opts[1].add_param_group(dict(params=[shared], lr=4 * opts[1].param_groups[0]["lr"]))
-    if run.state and run.state["opts"] and all(len(o.param_groups) == len(d["param_groups"]) for o, d in zip(opts, run.state["opts"])):
-        for o, d in zip(opts, run.state["opts"]):
-            o.load_state_dict(d)
-    rates = loop.Rates(opts)
+    rates = loop.Rates(opts, run.state)
     if loop.SMOKE:
         batch = 16
     feed = loop.Feed.of(functools.partial(batches, n=batch, tokens=tokens), 1 + run.step)

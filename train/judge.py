@@ -112,9 +112,7 @@ def main(minutes, batch=96):
         model.load_state_dict(run.state["model"])
     model.to(loop.DEVICE).to(memory_format=torch.channels_last)
     opt = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.99), weight_decay=0.02)
-    if run.state and run.state["opts"]:
-        opt.load_state_dict(run.state["opts"][0])
-    rates = loop.Rates([opt])
+    rates = loop.Rates([opt], run.state)
     batch = 8 if loop.SMOKE else batch if loop.DEVICE.type == "cpu" else 4 * batch
     feed = loop.Feed.of(functools.partial(batches, n=batch, fresh=4 if loop.SMOKE else 12, size=5000 if loop.DEVICE.type == "cpu" else 1500), 4000 + run.step)
     while True:

@@ -239,10 +239,17 @@ def optimizers(module, muon=0.02, adam=1.5e-3, edges=("embedd", "shared", "relat
 
 
 class Rates:
-    """Sets every optimizer's rates to a factor of what they began with."""
+    """Sets every optimizer's rates to a factor of what they began with.
 
-    def __init__(self, opts):
+    Takes the state of a former run itself, because that state holds the rates of its last step: made afterwards, a run that is
+    interrupted in its warm-up or near its end would go on with hundredths of them, and each interruption would add to that.
+    """
+
+    def __init__(self, opts, state=None):
         self.opts, self.base = opts, [[g["lr"] for g in o.param_groups] for o in opts]
+        if state and state["opts"] and [len(o.param_groups) for o in opts] == [len(d["param_groups"]) for d in state["opts"]]:
+            for o, d in zip(opts, state["opts"]):
+                o.load_state_dict(d)
 
     def set(self, factor):
         for o, rates in zip(self.opts, self.base):

@@ -28,9 +28,9 @@ PARTS = {
     "bind": (["bind.py"], 55, 3, ["text"]),
     "latents": (["latents.py"], None, None, ["vae", "text"]),
     "judge": (["judge.py"], 40, 3, ["text"]),
-    "denoise": (["denoise.py"], 185, 20, ["latents", "bind"]),
-    "upsampler": (["upsampler.py"], 12, 2, ["vae", "denoise"]),
-    "upsampler-residual": (["upsampler.py"], 12, 2, ["vae", "denoise"]),
+    "denoise": (["denoise.py"], 202, 20, ["latents", "bind"]),
+    "upsampler": (["upsampler.py"], 8, 2, ["vae", "denoise"]),
+    "upsampler-residual": (["upsampler.py"], 8, 2, ["vae", "denoise"]),
     "export": (["export.py"], None, None, ["upsampler", "upsampler-residual"]),
     "curves": (["curves.py"], None, None, ["export"]),
 }

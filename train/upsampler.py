@@ -182,9 +182,7 @@ def train(run, vae, shift, scale, config, pictures, test_pictures, sides):
     model.to(loop.DEVICE)
     average = loop.Average(model, 0.995, run.state and run.state["average"])
     opt = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.98), weight_decay=1e-3)
-    if run.state and run.state["opts"]:
-        opt.load_state_dict(run.state["opts"][0])
-    rates = loop.Rates([opt])
+    rates = loop.Rates([opt], run.state)
     small = loop.SMOKE
     pairs = Pairs(vae, pictures, {s: 2 if small else n for s, (n, _, _) in sides.items()})
     unseen = Pairs(vae, test_pictures, {s: 1 if small else max(4, 24 * 256 // s) for s in sides})

@@ -196,10 +196,7 @@ def main(minutes, muon=0.02, adam=2e-3):
     average = loop.Average(vae, 0.998, run.state and run.state["average"])
     fast(average.module)
     opts = loop.optimizers(vae, muon, adam)
-    if run.state and run.state["opts"]:
-        for o, d in zip(opts, run.state["opts"]):
-            o.load_state_dict(d)
-    rates = loop.Rates(opts)
+    rates = loop.Rates(opts, run.state)
     print(f"VAE: {sum(p.numel() for p in vae.parameters()) / 1e6:.2f} M", flush=True)
     batch, side = (2, 64) if loop.SMOKE else (8, 128) if loop.DEVICE.type == "cpu" else (96, 128)
     feed = loop.Feed.of(functools.partial(batches, n=batch, side=side), run.step + 1)
