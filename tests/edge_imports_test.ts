@@ -38,9 +38,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "weights",
   ],
   model_files: ["pipelines", "weights"],
-  parameters: ["model_files", "pipelines", "schedulers", "image"],
-  server: ["pipelines", "schedulers", "image"],
+  comfyui: ["schedulers"],
+  parameters: ["comfyui", "model_files", "pipelines", "schedulers", "image"],
+  server: ["comfyui", "pipelines", "schedulers", "image"],
   cli: [
+    "comfyui",
     "server",
     "parameters",
     "model_files",

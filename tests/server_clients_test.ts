@@ -194,9 +194,3 @@ Deno.test("Open WebUI: options posted back as they came, txt2img, OpenAI's gener
     "a hat from a picture",
   ]);
 });
-
-Deno.test("krita-ai-diffusion: ComfyUI's API is refused in a sentence that says what is served", async () => {
-  const { engine, answers } = await replay("krita_ai_diffusion");
-  for (const answer of answers) assertStringIncludes((answer as { detail: string }).detail, "/sdapi/v1/");
-  assertEquals(engine.asked, []);
-});
