@@ -230,7 +230,7 @@ export function checked(name: string, spec: InputSpec, value: unknown, lists: Li
 function chosen(name: string, choices: readonly string[], value: unknown): string {
   if (typeof value === "string") {
     // Names of files go without their endings, too, and with Windows' separators.
-    const plain = value.replaceAll("\\", "/");
+    const plain = value.replaceAll("\\", "/").replace(/ \[input\]$/, "");
     const found = choices.find((one) => one === value || one === plain) ??
       choices.find((one) => one.replace(/\.(safetensors|sft|gguf)$/i, "") === plain);
     if (found !== undefined) return found;

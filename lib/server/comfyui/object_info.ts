@@ -32,8 +32,16 @@ export interface Sources {
   readonly partFiles?: (info: ModelInfo) => PartFiles;
 }
 
-/** What there is now. */
-export async function listsOf(sources: Sources, usual: Engine, uploads: readonly string[]): Promise<Lists> {
+/**
+ * What there is now.
+ *
+ * @param usual The model whose samplers and schedules are listed; undefined for all that there are.
+ */
+export async function listsOf(
+  sources: Sources,
+  usual: Engine | undefined,
+  uploads: readonly string[],
+): Promise<Lists> {
   const { models, loras, upscalers, partFiles } = sources;
   const names = (await models.list()).map(({ name }) => name);
   const parts: Part[] = [];
@@ -46,14 +54,13 @@ export async function listsOf(sources: Sources, usual: Engine, uploads: readonly
       parts.push({ name: files[kind] ?? `${model}/${kind}`, kind, model });
     }
   }
-  const { info } = usual;
   return {
     models: names,
     parts,
     loras: (await loras?.() ?? []).map((name) => `${name}.safetensors`),
     upscalers: await upscalers?.list() ?? [],
-    samplers: COMFYUI_SAMPLERS.filter((name) => can(name, "normal", info)),
-    schedulers: COMFYUI_SCHEDULERS.filter((name) => can("euler", name, info)),
+    samplers: COMFYUI_SAMPLERS.filter((name) => !usual || can(name, "normal", usual.info)),
+    schedulers: COMFYUI_SCHEDULERS.filter((name) => !usual || can("euler", name, usual.info)),
     uploads,
   };
 }

@@ -8,6 +8,7 @@ import { openPicture, type PictureFile } from "../../image/picture_file.ts";
 import type { Picture } from "../../image/png_writing.ts";
 import { resize, type ResizeFilter } from "../../image/resize.ts";
 import { sentPicture } from "../incoming_pictures.ts";
+import { ApiError } from "../api_error.ts";
 import { FILTERS, type ServedUpscaler } from "../upscalers.ts";
 import {
   type Inputs,
@@ -17,6 +18,7 @@ import {
   refused,
   type World,
 } from "./node_class.ts";
+import { safePath } from "./inbox.ts";
 import { channelMask, inColours, type MaskChannel } from "./pixels.ts";
 import type { Delivery, EnlargeStep, Images, Mask } from "./values.ts";
 
@@ -112,6 +114,16 @@ function middleOf(picture: Picture, shape: number): Picture {
   return { width: w, height: h, channels, data: out };
 }
 
+/** Beginning of a file's name, with folders. */
+function prefixOf(given: Inputs): string {
+  const prefix = given.text("filename_prefix");
+  try {
+    return safePath(prefix, "filename_prefix");
+  } catch (error) {
+    throw error instanceof ApiError ? refused("filename_prefix", error.message) : error;
+  }
+}
+
 /** A node where pictures leave the graph. */
 function output(
   says: string,
@@ -130,7 +142,7 @@ function output(
       images: given.value<Images>("images"),
       delivery,
       format: given.has("format") ? given.text("format") : "PNG",
-      prefix: given.has("filename_prefix") ? given.text("filename_prefix") : "ComfyUI_temp",
+      prefix: given.has("filename_prefix") ? prefixOf(given) : "ComfyUI_temp",
       tells,
     }],
   };

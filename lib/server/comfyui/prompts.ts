@@ -71,12 +71,17 @@ interface Prompt extends SentPrompt {
   readonly id: string;
   readonly number: number;
   readonly owner: string;
-  readonly compiled: Compiled;
+  /** Ids of the output nodes. */
+  readonly wanted: readonly string[];
+  /** Gone with its pixels when all is done. */
+  compiled: Compiled | undefined;
   job?: NamedJob;
   begun: boolean;
   interrupted: boolean;
   /** The node that is on. */
   node: string;
+  /** Its progress that was told last. */
+  told: string;
   readonly done: string[];
   readonly messages: [string, unknown][];
   readonly outputs: [string, unknown][];
@@ -113,10 +118,12 @@ export class Prompts {
       id: sent.id ?? crypto.randomUUID(),
       owner: call.owner,
       number: this.numbers++,
+      wanted: compiled.outputs.map(({ node }) => node),
       compiled,
       begun: false,
       interrupted: false,
       node: "",
+      told: "",
       done: [],
       messages: [],
       outputs: [],
@@ -143,6 +150,8 @@ export class Prompts {
       },
     });
     prompt.job = job;
+    // Graphs are kept beside the pictures.
+    job.bytes += JSON.stringify([sent.graph, sent.extra]).length;
     this.prompts.set(job, prompt);
     this.tellStatus(call.owner);
     return { id: job.id, number: prompt.number };
@@ -213,7 +222,7 @@ export class Prompts {
     events: JobEvents,
     files: WeakMap<GeneratedImage, string>,
   ): Promise<JobResult> {
-    const all = prompt.compiled.steps;
+    const all = prompt.compiled!.steps;
     const begin = (at: number): Promise<void> =>
       this.begin(prompt, all[at], at / all.length, call, signal, events);
     const first = begin(0);
@@ -236,7 +245,7 @@ export class Prompts {
     events: JobEvents,
   ): Promise<void> {
     const { parts } = this;
-    const all = prompt.compiled.steps.length;
+    const all = prompt.compiled!.steps.length;
     const on = (): void => this.reach(prompt, step.node);
     if (step.is === "enlarge") {
       const work = parts.enlarge(step, call, signal, (share) => {
@@ -250,6 +259,7 @@ export class Prompts {
       });
     }
     let shown: RgbPicture | undefined;
+    let allSteps = 0;
     const show = (preview: RgbPicture | undefined): void => {
       if (!preview || preview === shown || !prompt.previews || prompt.client === undefined) return;
       shown = preview;
@@ -266,11 +276,10 @@ export class Prompts {
       onState: (state) => {
         on();
         show(state.preview);
-        this.progress(
-          prompt,
-          Math.min(state.picture * state.steps + state.step, state.steps * state.pictures),
-          state.steps * state.pictures,
-        );
+        // Clients count these: one a step, as if all pictures were drawn at once.
+        const { picture, pictures, step, steps } = state;
+        allSteps = steps;
+        this.progress(prompt, Math.min(steps, Math.floor((picture * steps + step) / pictures)), steps);
         events.onState?.(partly(state, before, all));
       },
     });
@@ -280,6 +289,7 @@ export class Prompts {
         throw new ApiError(503, "interrupted", "The request was interrupted");
       }
       on();
+      this.progress(prompt, allSteps, allSteps);
       step.results.push(...images);
       prompt.warnings = [...new Set([...prompt.warnings, ...warnings])];
     });
@@ -291,9 +301,9 @@ export class Prompts {
     events: JobEvents,
     files: WeakMap<GeneratedImage, string>,
   ): Promise<void> {
-    for (const id of prompt.compiled.order) {
+    for (const id of prompt.compiled!.order) {
       this.reach(prompt, id);
-      const output = prompt.compiled.outputs.find(({ node }) => node === id);
+      const output = prompt.compiled!.outputs.find(({ node }) => node === id);
       if (!output) continue;
       const said: unknown[] = [];
       for (let i = 0; i < output.images.count; i++) {
@@ -365,6 +375,8 @@ export class Prompts {
 
   /** The node that is on, and those before it which nobody was told of. */
   private reach(prompt: Prompt, node: string): void {
+    // A machine elsewhere may report what is over.
+    if (!prompt.compiled) return;
     if (!prompt.begun) {
       prompt.begun = true;
       this.note(prompt, "execution_start", {});
@@ -381,7 +393,10 @@ export class Prompts {
   }
 
   private progress(prompt: Prompt, value: number, max: number): void {
-    if (max > 0) this.say(prompt, "progress", { value, max, node: prompt.node });
+    const told = `${prompt.node} ${value}`;
+    if (value === 0 || told === prompt.told || !prompt.compiled) return;
+    prompt.told = told;
+    this.say(prompt, "progress", { value, max, node: prompt.node });
   }
 
   /** Tells the client. */
@@ -398,12 +413,14 @@ export class Prompts {
   }
 
   private ended(prompt: Prompt): void {
-    const { owner, client, job, node, done, compiled } = prompt;
+    const { owner, client, job, node, done, wanted } = prompt;
+    const kind = prompt.compiled!.classOf(node);
+    prompt.compiled = undefined;
     const { status } = job!;
     if (prompt.begun) {
       const where = {
         node_id: node,
-        node_type: compiled.classOf(node),
+        node_type: kind,
         executed: done.filter((id) => id !== node),
       };
       if (status === "done") this.note(prompt, "execution_success", {});
@@ -417,7 +434,7 @@ export class Prompts {
           exception_type: error.error,
           traceback: [],
           current_inputs: {},
-          current_outputs: compiled.outputs.map((output) => output.node),
+          current_outputs: wanted,
         });
       }
       if (client !== undefined) {
@@ -449,8 +466,8 @@ export class Prompts {
 }
 
 /** A graph as lists show it. */
-function item({ number, job, graph, extra, compiled }: Prompt): unknown {
-  return [number, job!.id, graph, extra, compiled.outputs.map(({ node }) => node)];
+function item({ number, job, graph, extra, wanted }: Prompt): unknown {
+  return [number, job!.id, graph, extra, wanted];
 }
 
 /** The state of one step as that of all. */

@@ -94,6 +94,8 @@ const FREE_FIELDS: FieldTable = {
   free_memory: "neutral",
 };
 
+const SUBSCRIBE_FIELDS: FieldTable = { client_id: "neutral" };
+
 const FORM: Schema = {
   type: "object",
   properties: {
@@ -139,7 +141,6 @@ export function comfyuiRoutes(parts: ComfyuiParts): Comfyui {
     }
     return values;
   };
-  const empty = (): Response => new Response(null, { status: 200 });
   const routes: Routes = {
     "/prompt": {
       GET: {
@@ -157,7 +158,7 @@ export function comfyuiRoutes(parts: ComfyuiParts): Comfyui {
           429: "Too many requests of this client wait; Retry-After says when to try again.",
         },
         errors: { 400: ref("BadGraph") },
-        run: (call) => submit(call, parts, prompts, inbox, lists),
+        run: (call) => submit(call, parts, prompts, inbox),
       },
     },
     "/queue": {
@@ -169,12 +170,12 @@ export function comfyuiRoutes(parts: ComfyuiParts): Comfyui {
       POST: {
         summary: "Drops graphs that wait.",
         body: { fields: QUEUE_FIELDS },
-        answer: { type: "" },
+        answer: { schema: ANY_OBJECT },
         run: async (call) => {
           const body = await small(call, QUEUE_FIELDS, "queue");
           if (body.clear === true) prompts.drop(call.owner);
           if (Array.isArray(body.delete)) prompts.drop(call.owner, body.delete);
-          return empty();
+          return {};
         },
       },
     },
@@ -182,12 +183,12 @@ export function comfyuiRoutes(parts: ComfyuiParts): Comfyui {
       POST: {
         summary: "Stops the graph that is drawn.",
         body: { fields: INTERRUPT_FIELDS },
-        answer: { type: "" },
+        answer: { schema: ANY_OBJECT },
         run: async (call) => {
           const { prompt_id: id } = await small(call, INTERRUPT_FIELDS, "interrupt");
           const stopped = prompts.interrupt(call.owner, typeof id === "string" ? id : undefined);
           if (!stopped && typeof id !== "string") parts.interrupt(call.owner);
-          return empty();
+          return {};
         },
       },
     },
@@ -195,10 +196,10 @@ export function comfyuiRoutes(parts: ComfyuiParts): Comfyui {
       POST: {
         summary: "Nothing to do: models are dropped when another needs the room.",
         body: { fields: FREE_FIELDS },
-        answer: { type: "" },
+        answer: { schema: ANY_OBJECT },
         run: async (call) => {
           await small(call, FREE_FIELDS, "free");
-          return empty();
+          return {};
         },
       },
     },
@@ -222,12 +223,12 @@ export function comfyuiRoutes(parts: ComfyuiParts): Comfyui {
       POST: {
         summary: "Forgets graphs that have ended.",
         body: { fields: HISTORY_FIELDS },
-        answer: { type: "" },
+        answer: { schema: ANY_OBJECT },
         run: async (call) => {
           const body = await small(call, HISTORY_FIELDS, "history");
           if (body.clear === true) prompts.forget(call.owner);
           if (Array.isArray(body.delete)) prompts.forget(call.owner, body.delete);
-          return empty();
+          return {};
         },
       },
     },
@@ -381,6 +382,19 @@ export function comfyuiRoutes(parts: ComfyuiParts): Comfyui {
         run: () => [],
       },
     },
+    ...Object.fromEntries(
+      ["subscribe", "unsubscribe"].map((name): [string, Routes[string]] => [`/api/etn/workflow/${name}`, {
+        POST: {
+          summary: "Nothing to do: no graphs are published here.",
+          body: { fields: SUBSCRIBE_FIELDS },
+          answer: { schema: ANY_OBJECT },
+          run: async (call) => {
+            await small(call, SUBSCRIBE_FIELDS, name);
+            return { status: "success" };
+          },
+        },
+      }]),
+    ),
     "/api/etn/model_info/{folder}": {
       GET: {
         summary: "Families of the models, as krita-ai-diffusion asks for them.",
@@ -402,7 +416,6 @@ async function submit(
   parts: ComfyuiParts,
   prompts: Prompts,
   inbox: Inbox,
-  lists: (owner: string) => Promise<Lists>,
 ): Promise<unknown> {
   const { owner, request } = call;
   const { held, body } = await parts.body(request);
@@ -450,7 +463,7 @@ async function submit(
     }
     const engines = new Map<string, Promise<Engine | undefined>>();
     const compiled = await compile(values.prompt, targets as string[] | undefined, {
-      lists: await lists(owner),
+      lists: await listsOf(parts, undefined, inbox.names(owner)),
       limits: parts.limits,
       engine: (name) => {
         const known = engines.get(name) ?? parts.models.find(name);
