@@ -14,7 +14,7 @@ const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /** Bytes of a client's message: a few words. */
 const MOST_IN = 64 * 1024;
 /** Bytes that may wait for a client that does not read. */
-const MOST_OUT = 128 * 2 ** 20;
+const MOST_OUT = 64 * 2 ** 20;
 /** Milliseconds between signs of life, and until a client that gives none has gone. */
 const [PING_MS, GONE_MS] = [20_000, 60_000];
 
