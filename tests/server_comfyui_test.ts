@@ -12,6 +12,7 @@ import { createPipeline, planPicture, readModelInfo } from "../lib/pipelines/tex
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type { Plan } from "../lib/scaling/types.ts";
 import { ImageServer, type ServerOptions } from "../lib/server/server.ts";
+import { NODE_CLASSES } from "../lib/server/comfyui/nodes.ts";
 import type { ClientSocket } from "../lib/server/comfyui/sockets.ts";
 import type { Upscalers } from "../lib/server/upscalers.ts";
 import { type Graph, textToImage, withNodes } from "./comfyui_graphs.ts";
@@ -230,6 +231,38 @@ Deno.test("FLUX's nodes: parts by name, FluxGuidance as the network's input, cfg
     3,
   ]);
   assertEquals([second.negativePrompt, second.negativePrompt2], ["red", "a red hat"]);
+});
+
+Deno.test("the document names every class of nodes that there is", async () => {
+  const text = await Deno.readTextFile(new URL("../docs/SERVER.md", import.meta.url));
+  const ends = [...text.matchAll(/`…(\w+)`/g)].map(([, end]) => end);
+  const missing = Object.keys(NODE_CLASSES).filter((name) =>
+    !text.includes(`\`${name}\``) && !ends.some((end) => name.endsWith(end))
+  );
+  assertEquals(missing, []);
+});
+
+Deno.test("our own settings are a node with the fields of the other APIs; whatever it leaves out is the model's", async () => {
+  await using one = served();
+  const { server, engine } = one;
+  const graph = (inputs: Record<string, unknown>): Graph =>
+    withNodes(textToImage({ model: ["41", 0] }), {
+      "41": { class_type: "LSSGenSettings", inputs: { model: ["4", 0], ...inputs } },
+    });
+  await drawn(server, graph({ method: "direct", min_resolution: 32, shorten_steps: false }));
+  await answered(
+    server,
+    post("/sdapi/v1/txt2img", { prompt: "x", method: "direct", min_resolution: 32, shorten_steps: false }),
+  );
+  const [ours, theirs] = engine.asked.map(({ method, minResolution, shortenSteps, initNoise }) => [
+    ...[method, minResolution, shortenSteps, initNoise],
+  ]);
+  assertEquals(ours, theirs);
+  await drawn(server, graph({}));
+  assertEquals(engine.asked.at(-1)!.method, undefined);
+  assertStringIncludes((await faultOf(server, graph({ method: "magic" }))).says, "magic");
+  assertStringIncludes((await faultOf(server, graph({ init_noise: 2 }))).says, "bigger than max of 1");
+  assertStringIncludes((await faultOf(server, graph({ prompt_2: "x" }))).says, "no such input");
 });
 
 Deno.test("LoRAs become tags with the strengths of both loaders; clip skip, SDXL's two texts and zeroed-out negatives are heeded", async () => {

@@ -7,6 +7,7 @@
 import { LATENT_NODES } from "./latent_nodes.ts";
 import { LOADER_NODES } from "./loader_nodes.ts";
 import type { NodeClass, NodeClasses } from "./node_class.ts";
+import { OWN_NODES } from "./own_nodes.ts";
 import { PICTURE_NODES } from "./picture_nodes.ts";
 import { SAMPLING_NODES } from "./sampling_nodes.ts";
 import { TEXT_NODES } from "./text_nodes.ts";
@@ -18,6 +19,7 @@ export const NODE_CLASSES: NodeClasses = {
   ...LATENT_NODES,
   ...SAMPLING_NODES,
   ...PICTURE_NODES,
+  ...OWN_NODES,
 };
 
 /** The class of this name; undefined for none. */

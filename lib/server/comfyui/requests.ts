@@ -55,6 +55,7 @@ export function requestsOf(
       width: latent.width,
       height: latent.height,
       ...sampling(pass, info),
+      ...model.own,
       ...latent.is === "grown" ? second(pass, latent) : beginning(pass, latent, info),
     },
     info,
@@ -238,6 +239,13 @@ function strengthFor({ steps, from }: Sigmas, flow: boolean): number {
  */
 function second(pass: Pass, latent: GrownLatent): Partial<GenerateRequest> {
   const { pass: first, upsampler, width, height } = latent;
+  const { method, minResolution, initNoise, upsampler: other } = pass.model.own ?? {};
+  if ([method, minResolution, initNoise, other].some((one) => one !== undefined)) {
+    throw refused(
+      "model",
+      "LSSGenSettings says how the picture grows, and so do two samplers; leave one of them out",
+    );
+  }
   if (first.latent.is !== "raw" || first.latent.from || first.sigmas.from > 0 || first.sigmas.cut) {
     throw refused(
       LATENT,
@@ -257,7 +265,11 @@ function second(pass: Pass, latent: GrownLatent): Partial<GenerateRequest> {
   }
   const differs = (
     [
-      ["model", first.model.engine === pass.model.engine && sameLoras(first.model.loras, pass.model.loras)],
+      [
+        "model",
+        first.model.engine === pass.model.engine && sameLoras(first.model.loras, pass.model.loras) &&
+        JSON.stringify(first.model.own) === JSON.stringify(pass.model.own),
+      ],
       ["positive", same(first.positive, pass.positive)],
       ["negative", same(first.negative, pass.negative) || pass.cfg <= 1],
       ["cfg", first.cfg === pass.cfg],

@@ -29,6 +29,8 @@ export interface Model {
   readonly engine: Engine;
   readonly loras: readonly LoraUse[];
   readonly told?: ToldSize;
+  /** What neither ComfyUI nor A1111 has a word for. */
+  readonly own?: Partial<GenerateRequest>;
 }
 
 /** CLIP: text encoders with their LoRAs, and the layer that is read, counted from the end. */
