@@ -13,6 +13,7 @@ import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type { Plan } from "../lib/scaling/types.ts";
 import { ImageServer, type ServerOptions } from "../lib/server/server.ts";
 import { NODE_CLASSES } from "../lib/server/comfyui/nodes.ts";
+import type { Models } from "../lib/server/models.ts";
 import type { ClientSocket } from "../lib/server/comfyui/sockets.ts";
 import type { Upscalers } from "../lib/server/upscalers.ts";
 import { type Graph, textToImage, withNodes } from "./comfyui_graphs.ts";
@@ -952,6 +953,41 @@ Deno.test("what a graph asks for and cannot have is refused before anything is d
   assertEquals([engine.asked.length, server.pending], [0, 0]);
 });
 
+Deno.test("parts of another model are refused by its name, without a folder of this machine", async () => {
+  const [first, other] = ["/home/me/first", "/home/me/other"].map((name) => new FakeEngine({ ...SD, name }));
+  const models: Models = {
+    first,
+    list: () => Promise.resolve([{ name: "first", loaded: true }, { name: "other", loaded: false }]),
+    find: (name) => Promise.resolve(name === "first" ? first : name === "other" ? other : undefined),
+  };
+  await using one = served(SD, { models });
+  const graph = (more: Graph): Graph =>
+    withNodes(textToImage({}, "first"), {
+      "40": { class_type: "CheckpointLoaderSimple", inputs: { ckpt_name: "other" } },
+      "41": { class_type: "VAELoader", inputs: { vae_name: "other/vae" } },
+      ...more,
+    });
+  const cases: [Graph, string, string][] = [
+    [
+      { "8": { class_type: "VAEDecode", inputs: { samples: ["3", 0], vae: ["41", 0] } } },
+      "VAEDecode 8",
+      "than first, which draws",
+    ],
+    [
+      { "6": { class_type: "CLIPTextEncode", inputs: { text: "x", clip: ["40", 1] } } },
+      "KSampler 3",
+      'than "first", which draws',
+    ],
+  ];
+  for (const [more, where, says] of cases) {
+    const fault = await faultOf(one.server, graph(more));
+    assertEquals(fault.where, where);
+    assertStringIncludes(fault.says, says);
+    assert(!fault.says.includes("/home"));
+  }
+  assertEquals([first.asked.length, other.asked.length], [0, 0]);
+});
+
 Deno.test("flow models: shifts that are the model's own pass, others are refused; size-dependent ones are told the picture's size", async () => {
   const flow = (more: Record<string, unknown>) => ({
     ...FLUX,
@@ -1008,6 +1044,54 @@ Deno.test("hostile graphs and uploads are refused quickly and leave nothing behi
     saves[`s${i}`] = { class_type: "SaveImage", inputs: { images: ["8", 0], filename_prefix: "x" } };
   }
   assertStringIncludes((await faultOf(server, saves)).says, "41 outputs, at most 32");
+  const inputs = Object.fromEntries(Array.from({ length: 20_000 }, (_, i) => [`i${i}`, ["3", 0]]));
+  assertStringIncludes(
+    (await faultOf(server, { ...textToImage(), w: { class_type: "VAEDecode", inputs } })).says,
+    "more than 100 inputs",
+  );
+  // Pixels without end.
+  await upload(
+    server,
+    "/upload/image",
+    await encodePng({ width: 64, height: 64, channels: 3, data: rgbOf(64, 64) }),
+    "in.png",
+  );
+  const scaled: Graph = withNodes(textToImage(), {
+    "s0": { class_type: "LoadImage", inputs: { image: "in.png" } },
+  });
+  for (let i = 1; i < 60; i++) {
+    scaled[`s${i}`] = {
+      class_type: "ImageScale",
+      inputs: {
+        image: [`s${i - 1}`, 0],
+        upscale_method: "area",
+        width: 4096,
+        height: 4096,
+        crop: "disabled",
+      },
+    };
+  }
+  scaled["9"].inputs.images = ["s59", 0];
+  assertStringIncludes((await faultOf(server, scaled)).says, "resizes and masks more than");
+  scaled["9"].inputs.images = ["s1", 0];
+  assertStringIncludes((await faultOf(server, scaled)).says, "The graph draws nothing");
+  const inverted: Graph = withNodes(textToImage({ denoise: 0.5 }), {
+    "m0": { class_type: "LoadImageMask", inputs: { image: "in.png", channel: "red" } },
+    "e": { class_type: "VAEEncode", inputs: { pixels: ["l", 0], vae: ["4", 2] } },
+    "l": { class_type: "LoadImage", inputs: { image: "in.png" } },
+    "5": { class_type: "SetLatentNoiseMask", inputs: { samples: ["e", 0], mask: ["m900", 0] } },
+  });
+  for (let i = 1; i <= 900; i++) {
+    inverted[`m${i}`] = { class_type: "InvertMask", inputs: { mask: [`m${i - 1}`, 0] } };
+  }
+  await using small = served(SD, { limits: { pixels: 128 * 128, steps: 50, pictures: 4 } });
+  await upload(
+    small.server,
+    "/upload/image",
+    await encodePng({ width: 64, height: 64, channels: 3, data: rgbOf(64, 64) }),
+    "in.png",
+  );
+  assertStringIncludes((await faultOf(small.server, inverted)).says, "resizes and masks more than");
   // Names that every object has.
   for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty"]) {
     const text = JSON.stringify(textToImage()).replace('"EmptyLatentImage"', `"${name}"`);

@@ -29,6 +29,10 @@ import type { DrawStep, Output, Pass, Step } from "./values.ts";
 const MAX_NODES = 1000;
 /** Nodes where pictures leave. */
 const MAX_OUTPUTS = 32;
+/** Inputs of a node, and characters of its id. */
+const [MAX_INPUTS, LONGEST_ID] = [100, 200];
+/** Pixels that a graph may have computed on the CPU, over those of the largest picture. */
+const MAX_WORK = 64;
 /** Faults that are told of one node. */
 const MAX_FAULTS = 20;
 
@@ -67,7 +71,7 @@ function bad(
 }
 
 /** What reading a graph needs; the rest of the world is made here. */
-export type Around = Omit<World, "drawing" | "addStep"> & {
+export type Around = Omit<World, "drawing" | "addStep" | "spend"> & {
   /**
    * Refuses what the model cannot plan.
    *
@@ -101,6 +105,12 @@ export async function compile(
   const reading = new Reading(graph, around, faults);
   for (const node of order) await reading.read(node);
   if (faults.size > 0) throw allFaults(graph, roots, faults);
+  if (reading.steps.length === 0) {
+    throw bad(
+      "nothing_to_draw",
+      "The graph draws nothing: it has no sampler, and no network that enlarges pictures",
+    );
+  }
   return {
     steps: reading.steps,
     outputs: roots.map(({ id }) => reading.values.get(id)![0] as Output),
@@ -124,7 +134,15 @@ function checkNodes({ nodes, broken }: Graph): void {
       node_id: id,
     });
   }
-  for (const { id, class_type, title } of nodes.values()) {
+  for (const { id, class_type, title, inputs } of nodes.values()) {
+    if (id.length > LONGEST_ID || Object.keys(inputs).length > MAX_INPUTS) {
+      throw bad(
+        "bad_node",
+        `Node ${
+          id.slice(0, LONGEST_ID)
+        } has more than ${MAX_INPUTS} inputs, or an id of more than ${LONGEST_ID} characters`,
+      );
+    }
     if (classNamed(class_type)) continue;
     const name = class_type.slice(0, 100);
     const near = nearest(name, Object.keys(NODE_CLASSES));
@@ -152,7 +170,7 @@ function ordered(graph: Graph, roots: readonly GraphNode[], faults: Map<string, 
     const within = new Set([root]);
     while (way.length > 0 && !done.has(root)) {
       const { node, links } = way[way.length - 1];
-      const next = links.length > 0 ? graph.target(links.shift()) : undefined;
+      const next = links.length > 0 ? graph.target(links.pop()) : undefined;
       if (links.length === 0 && next === undefined) {
         way.pop();
         within.delete(node);
@@ -179,7 +197,7 @@ function ordered(graph: Graph, roots: readonly GraphNode[], faults: Map<string, 
 }
 
 function linksOf({ inputs }: GraphNode): unknown[] {
-  return Object.values(inputs).filter(isLink);
+  return Object.values(inputs).filter(isLink).reverse();
 }
 
 /** All faults as ComfyUI answers them, each with the outputs that it spoils. */
@@ -226,13 +244,19 @@ class Reading {
   private readonly drawn = new Map<Pass, DrawStep>();
   private readonly world: World;
   private pictures = 0;
+  private work = 0;
 
   constructor(
     private readonly graph: Graph,
     private readonly around: Around,
     private readonly faults: Map<string, NodeFault[]>,
   ) {
-    this.world = { ...around, drawing: (pass) => this.drawing(pass), addStep: (step) => this.add(step) };
+    this.world = {
+      ...around,
+      drawing: (pass) => this.drawing(pass),
+      addStep: (step) => this.add(step),
+      spend: (input, pixels) => this.spend(input, pixels),
+    };
   }
 
   /** Asks a node for its values, where it and all that it needs are sound. */
@@ -340,6 +364,17 @@ class Reading {
       // It is the sampler's fault, not that of the node that decodes its latents.
       this.fault(pass.node, faultOf(error));
       throw new RefusedElsewhere();
+    }
+  }
+
+  private spend(input: string, pixels: number): void {
+    this.work += pixels;
+    const most = MAX_WORK * this.around.limits.pixels;
+    if (this.work > most) {
+      throw refused(
+        input,
+        `the graph resizes and masks more than ${most} pixels in all, which is the most that is done`,
+      );
     }
   }
 

@@ -5,6 +5,7 @@
  */
 
 import type { PictureFile } from "../../image/picture_file.ts";
+import { nameOf } from "../models.ts";
 import type { GenerateRequest } from "../../pipelines/types.ts";
 import {
   type Inputs,
@@ -48,8 +49,10 @@ const EMPTY: NodeClass = {
 };
 
 /** Latents of pictures, all of them drawn anew where there is no mask. */
-function encoded(inputs: Inputs, images: Images, mask?: Mask): RawLatent {
+function encoded(inputs: Inputs, { spend }: World, images: Images, mask?: Mask): RawLatent {
   const { width, height, count } = images;
+  // A mask is made to fit and to grow.
+  spend("pixels", count * (images.work + (mask ? 4 * width * height : 0)));
   return { is: "raw", width, height, count, from: { images, vae: inputs.value<Vae>("vae"), mask } };
 }
 
@@ -58,6 +61,7 @@ function greyWithin(images: Images, mask: PictureFile): Images {
   const { width, height } = images;
   return {
     ...images,
+    work: images.work + 2 * width * height,
     file: (index) => ({
       ...images.file(index),
       async decode() {
@@ -120,7 +124,7 @@ function decoded(inputs: Inputs, world: World): readonly unknown[] {
   if (inputs.value<Vae>("vae").engine !== engine) {
     throw refused(
       "vae",
-      `the autoencoder is another model's than ${engine.info.name} that draws; take its own`,
+      `the autoencoder is another model's than ${nameOf(engine.info)}, which draws; take its own`,
     );
   }
   const { width, height, count } = latent;
@@ -130,6 +134,7 @@ function decoded(inputs: Inputs, world: World): readonly unknown[] {
     height,
     count,
     notes: {},
+    work: 0,
     drawn,
     file: (index) => ({
       name: `picture ${index + 1} of node ${step.node}`,
@@ -154,12 +159,14 @@ export const LATENT_NODES: NodeClasses = {
     says: "More pictures of the same beginning.",
     inputs: { samples: LATENT, amount: { type: "INT", default: 1, min: 1, max: 64 } },
     outputs: GIVES_LATENT,
-    give(inputs) {
+    give(inputs, { spend }) {
       const latent = inputs.value<Latent>("samples");
       if (latent.is !== "raw") {
         throw refused("samples", "latents of a sampler are not repeated; take VAEDecode first");
       }
-      return [{ ...latent, count: latent.count * inputs.number("amount") }];
+      const count = latent.count * inputs.number("amount");
+      if (latent.from) spend("samples", count * latent.from.images.work);
+      return [{ ...latent, count }];
     },
   },
   VAEEncode: {
@@ -167,7 +174,7 @@ export const LATENT_NODES: NodeClasses = {
     says: "Pictures to begin with.",
     inputs: { pixels: IMAGE, vae: VAE },
     outputs: GIVES_LATENT,
-    give: (inputs) => [encoded(inputs, inputs.value<Images>("pixels"))],
+    give: (inputs, world) => [encoded(inputs, world, inputs.value<Images>("pixels"))],
   },
   VAEEncodeTiled: {
     category: "latent",
@@ -175,7 +182,7 @@ export const LATENT_NODES: NodeClasses = {
     inputs: { pixels: IMAGE, vae: VAE },
     neutral: ["tile_size", "overlap", "temporal_size", "temporal_overlap"],
     outputs: GIVES_LATENT,
-    give: (inputs) => [encoded(inputs, inputs.value<Images>("pixels"))],
+    give: (inputs, world) => [encoded(inputs, world, inputs.value<Images>("pixels"))],
   },
   VAEEncodeForInpaint: {
     category: "latent/inpaint",
@@ -187,11 +194,11 @@ export const LATENT_NODES: NodeClasses = {
       grow_mask_by: { type: "INT", default: 6, min: 0, max: 64 },
     },
     outputs: GIVES_LATENT,
-    give(inputs) {
+    give(inputs, world) {
       const images = inputs.value<Images>("pixels");
       const { file } = inputs.value<Mask>("mask");
       const wider = grown(file, Math.max(1, inputs.number("grow_mask_by")), images);
-      return [encoded(inputs, greyWithin(images, file), { file: wider })];
+      return [encoded(inputs, world, greyWithin(images, file), { file: wider })];
     },
   },
   SetLatentNoiseMask: {

@@ -54,6 +54,12 @@ export interface World {
    * @throws {Refused} For what cannot be drawn.
    */
   readonly drawing: (pass: Pass) => DrawStep;
+  /**
+   * Counts pixels that will be computed on the CPU.
+   *
+   * @throws {Refused} Where a graph asks for too many.
+   */
+  readonly spend: (input: string, pixels: number) => void;
   /** Adds a step of another kind. */
   readonly addStep: (step: EnlargeStep) => void;
 }

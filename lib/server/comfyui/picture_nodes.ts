@@ -49,6 +49,7 @@ function loaded(file: PictureFile): Images {
     height: file.height,
     count: 1,
     notes: {},
+    work: file.width * file.height,
     file: () => ({ ...file, decode: async () => inColours(await file.decode()) }),
   };
 }
@@ -74,6 +75,7 @@ function changed(
     ...images,
     ...size,
     notes: { ...images.notes, ...notes },
+    work: images.work + images.width * images.height + size.width * size.height,
     file: (index) => ({
       ...images.file(index),
       ...size,
@@ -137,14 +139,18 @@ function output(
     inputs: { images: IMAGE, ...inputs },
     outputs: [],
     isOutput: true,
-    give: (given) => [{
-      node: given.node,
-      images: given.value<Images>("images"),
-      delivery,
-      format: given.has("format") ? given.text("format") : "PNG",
-      prefix: given.has("filename_prefix") ? prefixOf(given) : "ComfyUI_temp",
-      tells,
-    }],
+    give(given, { spend }) {
+      const images = given.value<Images>("images");
+      spend("images", images.count * images.work);
+      return [{
+        node: given.node,
+        images,
+        delivery,
+        format: given.has("format") ? given.text("format") : "PNG",
+        prefix: given.has("filename_prefix") ? prefixOf(given) : "ComfyUI_temp",
+        tells,
+      }];
+    },
   };
 }
 
@@ -211,15 +217,20 @@ export const PICTURE_NODES: NodeClasses = {
     says: "A channel of a picture as a mask.",
     inputs: { image: IMAGE, channel: { type: ["red", "green", "blue"] } },
     outputs: [["MASK", "MASK"]],
-    give: (inputs) => [channelMask(one(inputs, "image").file(0), inputs.text("channel") as MaskChannel)],
+    give(inputs, { spend }) {
+      const image = one(inputs, "image");
+      spend("image", image.work + image.width * image.height);
+      return [channelMask(image.file(0), inputs.text("channel") as MaskChannel)];
+    },
   },
   MaskToImage: {
     category: "mask",
     says: "A mask as a grey picture.",
     inputs: { mask: MASK },
     outputs: [["IMAGE", "IMAGE"]],
-    give(inputs) {
+    give(inputs, { spend }) {
       const { file } = inputs.value<Mask>("mask");
+      spend("mask", file.width * file.height);
       return [loaded(file)];
     },
   },
@@ -228,8 +239,9 @@ export const PICTURE_NODES: NodeClasses = {
     says: "A mask turned round.",
     inputs: { mask: MASK },
     outputs: [["MASK", "MASK"]],
-    give(inputs) {
+    give(inputs, { spend }) {
       const { file } = inputs.value<Mask>("mask");
+      spend("mask", file.width * file.height);
       const decode = async (): Promise<Picture> => {
         const picture = await file.decode();
         return { ...picture, data: picture.data.map((value) => 255 - value) };

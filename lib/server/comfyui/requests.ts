@@ -10,6 +10,7 @@ import { firstSeed, MAX_SEED } from "../../random.ts";
 import { isFlow } from "../../schedulers/registry.ts";
 import { ApiError } from "../api_error.ts";
 import { type Limits, sized } from "../limits.ts";
+import { nameOf } from "../models.ts";
 import { type AskedSampler, askedSampler } from "../sdapi_samplers.ts";
 import { refused } from "./node_class.ts";
 import type { Conditioning, GrownLatent, LoraUse, Model, Pass, RawLatent, Sigmas } from "./values.ts";
@@ -78,7 +79,7 @@ function seedOf(asked: number, count: number): { readonly seed: number; readonly
 
 /** All parts have to be of the model that draws. */
 function checkParts({ model, positive, negative, latent }: Pass): void {
-  const { name } = model.engine.info;
+  const name = nameOf(model.engine.info);
   const same = (input: string, { engine }: { readonly engine: unknown }, what: string): void => {
     if (engine === model.engine) return;
     throw refused(input, `${what} of another model than "${name}", which draws; take its own`);

@@ -73,6 +73,8 @@ export interface Images {
   /** The picture that a step drew, behind whatever was done to it since. */
   readonly drawn?: (index: number) => Drawn;
   readonly notes: Notes;
+  /** Pixels that are computed here, on the CPU, for one of them. */
+  readonly work: number;
 }
 
 /** A picture and the model that drew it. */
