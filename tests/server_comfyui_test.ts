@@ -1305,3 +1305,95 @@ Deno.test("a graph and A1111's route draw the same pixels with the tiny SD1.5, f
   );
   await server.close();
 });
+
+Deno.test("a thousand graphs of nodes and values by chance are drawn or refused, and nothing unforeseen happens", async () => {
+  const errors: unknown[] = [];
+  await using one = served(SD, {
+    onError: (error) => errors.push(error),
+    maxWaiting: 2000,
+    maxWaitingOfClient: 2000,
+  });
+  let state = 12_345;
+  const below = (n: number): number => (state = (state * 1_103_515_245 + 12_345) & 0x7fffffff) % n;
+  const pick = <Value>(values: readonly Value[]): Value => values[below(values.length)];
+  const values = [
+    ...[
+      null,
+      true,
+      0,
+      -1,
+      1,
+      1e308,
+      0.5,
+      "",
+      "x",
+      "euler",
+      "fake",
+      "fake/vae",
+      "__proto__",
+      [],
+      {},
+      [[]],
+      2 ** 64,
+    ],
+    ...[
+      ["4"],
+      ["4", 0],
+      ["4", -1],
+      ["4", 1.5],
+      ["4", 1e9],
+      [4, 0],
+      [null, 0],
+      "a".repeat(30_000),
+      "1e999",
+      " 7 ",
+    ],
+  ];
+  const classes = Object.keys(NODE_CLASSES);
+  const answers: Record<number, number> = {};
+  for (let i = 0; i < 1000; i++) {
+    const graph: Json = textToImage();
+    for (let changes = below(6); changes >= 0; changes--) {
+      const ids = Object.keys(graph);
+      const id = pick(ids);
+      const { inputs } = graph[id];
+      const chance = below(4);
+      if (chance === 0) inputs[pick(Object.keys(inputs)) ?? "x"] = pick(values);
+      else if (chance === 1) inputs[pick(["x", "steps", "constructor", "model"])] = pick(values);
+      else if (chance === 2) inputs[pick(Object.keys(inputs)) ?? "x"] = [pick(ids), below(3)];
+      else {
+        // Another class, with links of the right types where there are some.
+        const name = pick(classes);
+        const given = Object.entries(NODE_CLASSES[name].inputs).map(
+          ([input, { type, default: value = "fake" }]) => {
+            const fits = ids.flatMap((from) =>
+              NODE_CLASSES[graph[from].class_type].outputs.flatMap(([given], at) =>
+                given === type ? [[from, at]] : []
+              )
+            );
+            return [
+              input,
+              fits.length > 0
+                ? pick(fits)
+                : Array.isArray(type)
+                ? type[0]
+                : below(4) > 0
+                ? value
+                : pick(values),
+            ];
+          },
+        );
+        graph[below(3) === 0 ? id : `n${changes}`] = { class_type: name, inputs: Object.fromEntries(given) };
+      }
+    }
+    const [status] = await refused(one.server, post("/prompt", { prompt: graph }));
+    answers[status] = (answers[status] ?? 0) + 1;
+  }
+  assertEquals(Object.keys(answers), ["200", "400"]);
+  assert(answers[200] > 10 && answers[400] > 500, JSON.stringify(answers));
+  while (one.server.pending > 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  for (const { status } of Object.values<Json>(await answered(one.server, get("/history")))) {
+    assertEquals(status.messages.at(-1)[0], "execution_success");
+  }
+  assertEquals(errors, []);
+});
