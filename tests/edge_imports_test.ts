@@ -38,9 +38,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     "weights",
   ],
   model_files: ["pipelines", "weights"],
-  parameters: ["model_files", "pipelines", "schedulers", "image"],
-  server: ["pipelines", "schedulers", "image"],
+  comfyui: ["schedulers"],
+  parameters: ["comfyui", "model_files", "pipelines", "schedulers", "image"],
+  server: ["comfyui", "pipelines", "schedulers", "image"],
   cli: [
+    "comfyui",
     "server",
     "parameters",
     "model_files",
@@ -63,6 +65,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const PLATFORM: Readonly<Record<string, readonly string[]>> = {
   "lib/cli/disk_space.ts": ["node:fs/promises"],
   "lib/cli/http.ts": ["node:http", "node:net"],
+  "lib/cli/websocket.ts": ["node:net"],
   "lib/cli/page_packing.ts": ["node:zlib"],
   "lib/cli/hub_transfer.ts": ["node:crypto"],
 };

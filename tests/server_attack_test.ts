@@ -65,7 +65,16 @@ Deno.test("pages of other sites change nothing: every route that does looks at O
   const routes = ["txt2img", "img2img", "interrupt", "options", "png-info", "refresh-loras", "skip"].map((
     name,
   ) => `/sdapi/v1/${name}`);
-  for (const path of [...routes, "/v1/images/generations", "/v1/images/edits"]) {
+  const comfyui = [
+    "/prompt",
+    "/api/prompt",
+    "/queue",
+    "/interrupt",
+    "/history",
+    "/upload/image",
+    "/upload/mask",
+  ];
+  for (const path of [...routes, ...comfyui, "/v1/images/generations", "/v1/images/edits"]) {
     for (const headers of strangers) {
       const [status, said] = await refused(
         server,

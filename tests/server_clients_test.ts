@@ -7,10 +7,13 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { decodePng, encodePng } from "../lib/image/png.ts";
 import { pictureText } from "../lib/parameters/picture.ts";
 import { ImageServer } from "../lib/server/server.ts";
+import type { ClientSocket } from "../lib/server/comfyui/sockets.ts";
 import type { Upscalers } from "../lib/server/upscalers.ts";
 import { bytesOf, DIFFUSION, FakeEngine, OPTIONS, rgbOf, URL_OF } from "./fake_engine.ts";
 
 interface Call {
+  /** In place of a request: a web socket is opened at this path. */
+  readonly socket?: string;
   readonly method: string;
   readonly path: string;
   readonly authorization?: string;
@@ -73,22 +76,77 @@ const UPSCALERS: Upscalers = {
     }),
 };
 
+/** A web socket that keeps what it hears. */
+class Ear implements ClientSocket {
+  /** Types of its messages, in order. */
+  readonly heard: string[] = [];
+  /** Pictures. */
+  readonly pictures: Uint8Array[] = [];
+  onText: (text: string) => void = () => {};
+  onClose: () => void = () => {};
+  send(data: string | Uint8Array): void {
+    if (typeof data === "string") this.heard.push(JSON.parse(data).type);
+    else this.pictures.push(data);
+  }
+  close(): void {}
+}
+
+/** Waits for a graph's end, and gives its pictures as the history names them. */
+async function drawnFiles(
+  server: ImageServer,
+  id: string,
+  headers: HeadersInit,
+): Promise<Record<string, string>[]> {
+  for (const end = Date.now() + 60_000; Date.now() < end;) {
+    const entry =
+      (await (await server.handle(new Request(URL_OF(`/history/${id}`), { headers }))).json())[id];
+    if (entry) {
+      return Object.values<{ images: Record<string, string>[] }>(entry.outputs).flatMap(({ images }) =>
+        images
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  throw new Error(`${id} never came into the history`);
+}
+
 /** One client's calls, one after another. */
-async function replay(name: string): Promise<{ engine: FakeEngine; answers: unknown[] }> {
-  const { calls }: { calls: readonly Call[] } = JSON.parse(
+async function replay(name: string): Promise<{ engine: FakeEngine; answers: unknown[]; ears: Ear[] }> {
+  const { calls, open = false }: { calls: readonly Call[]; open?: boolean } = JSON.parse(
     await Deno.readTextFile(new URL(`${name}.json`, FOLDER)),
   );
   const engine = new FakeEngine({ ...DIFFUSION, name: "model", clipLayers: { own: 1, most: 12 } });
   const server = new ImageServer(engine, {
     ...OPTIONS,
-    token: "sesame",
+    token: open ? undefined : "sesame",
     upscalers: UPSCALERS,
     pictureText: (image) => pictureText(image, {}),
   });
   const { picture, mask } = await pictures();
   const answers: unknown[] = [];
+  const ears: Ear[] = [];
   let options: unknown;
-  for (const { method, path, authorization, type, body, form, status, reads, says } of calls) {
+  // What clients of ComfyUI's API take from earlier answers.
+  const known: Record<string, string> = { client: crypto.randomUUID() };
+  const filled = (text: string): string =>
+    text.replace(
+      /\{(client|new id|prompt_id|filename|image|next image)\}/g,
+      (_, key) => key === "new id" ? crypto.randomUUID() : known[key],
+    );
+  for (const call of calls) {
+    if (call.socket !== undefined) {
+      const request = new Request(URL_OF(filled(call.socket)), {
+        headers: { authorization: "Bearer sesame" },
+      });
+      const take = server.upgrade(request);
+      assert(!(take instanceof Response), call.socket);
+      ears.push(new Ear());
+      take(ears.at(-1)!);
+      continue;
+    }
+    const { method, authorization, type, body, form, status, says } = call;
+    const path = filled(call.path);
+    const reads = call.reads?.map(filled);
     const headers: Record<string, string> = authorization ? { authorization } : {};
     let sent: BodyInit | undefined;
     if (form) {
@@ -101,17 +159,26 @@ async function replay(name: string): Promise<{ engine: FakeEngine; answers: unkn
       }
       headers["content-type"] = "multipart/form-data; boundary=limit";
       sent = new Blob([...parts, "--limit--\r\n"]);
-    } else if (body !== undefined) {
+    } else if (method === "PUT") {
       headers["content-type"] = type!;
-      sent = JSON.stringify(body === "{options}" ? options : body)
+      sent = picture;
+    } else if (body !== undefined) {
+      // Some say of JSON that it is something else, or nothing.
+      headers["content-type"] = type ?? "application/x-www-form-urlencoded";
+      sent = filled(JSON.stringify(body === "{options}" ? options : body))
         .replaceAll("{picture}", base64(picture)).replaceAll("{mask}", base64(mask));
     }
     const request = new Request(URL_OF(path), { method, headers, body: sent });
     const response = await server.handle(request);
-    const said = await response.text();
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    const said = new TextDecoder().decode(bytes);
     const where = `${name}: ${method} ${path}: ${said.slice(0, 300)}`;
     assertEquals(response.status, status, where);
     if (says) assertStringIncludes(said, says);
+    if (response.headers.get("content-type") === "image/png") {
+      answers.push((await decodePng(bytes)).width);
+      continue;
+    }
     const stream = response.headers.get("content-type")?.startsWith("text/event-stream");
     const answer = stream ? said : JSON.parse(said);
     if (path === "/sdapi/v1/options" && method === "GET") options = answer;
@@ -121,10 +188,15 @@ async function replay(name: string): Promise<{ engine: FakeEngine; answers: unkn
       }
     }
     answers.push(answer);
+    if (/\/prompt(\?|$)/.test(path) && method === "POST" && status === 200) {
+      known.prompt_id = answer.prompt_id;
+      const [first, next] = await drawnFiles(server, known.prompt_id, headers);
+      Object.assign(known, { filename: first?.filename, image: first?.id, "next image": next?.id });
+    }
   }
   assertEquals(server.pending, 0);
   await server.close();
-  return { engine, answers };
+  return { engine, answers, ears };
 }
 
 Deno.test("webuiapi of PyPI: lists, options, txt2img, img2img with a mask, hires fix, png-info, extras; what is not here is refused by name", async () => {
@@ -195,8 +267,70 @@ Deno.test("Open WebUI: options posted back as they came, txt2img, OpenAI's gener
   ]);
 });
 
-Deno.test("krita-ai-diffusion: ComfyUI's API is refused in a sentence that says what is served", async () => {
+Deno.test("SillyTavern's and Open WebUI's ComfyUI back ends: lists, its own workflow as text, pictures, edits by upload", async () => {
+  const tavern = await replay("sillytavern_comfyui");
+  assertEquals(tavern.engine.asked.map(({ prompt, steps, guidance }) => [prompt, steps, guidance]), [[
+    "a fox",
+    4,
+    7,
+  ]]);
+  const webui = await replay("open_webui_comfyui");
+  assertEquals(webui.engine.asked.map(({ prompt, image, seed }) => [prompt, image !== undefined, seed]), [
+    ["a fox", false, 1125899906842624],
+    ["a fox", false, 1125899906842625],
+    ["a hat", true, 5],
+  ]);
+  assertEquals(webui.ears.map(({ heard }) => heard.at(-1)), ["status", "status"]);
+});
+
+Deno.test("comfy-api-simplified and comfyui-workflow-client of PyPI: Basic, graphs as forms, uploads, pictures through the socket", async () => {
+  const simplified = await replay("comfy_api_simplified");
+  const [first, second] = simplified.engine.asked;
+  assertEquals([first.prompt, second.image?.width, second.steps], ["a hat", 64, 3]);
+  assert(Number.isSafeInteger(first.seed));
+  const client = await replay("comfyui_workflow_client");
+  assertEquals(client.engine.asked.map(({ prompt, seed }) => [prompt, seed]), [["a cat", 11], ["a fox", 5]]);
+});
+
+Deno.test("@saintno/comfyui-sdk, comfy-ui-client and @stable-canvas/comfyui-client of npm: what they ask first, graphs, history, pictures", async () => {
+  const sdk = await replay("comfyui_sdk");
+  assertEquals(sdk.engine.asked.map(({ scheduler, schedule, seed }) => [scheduler, schedule, seed]), [
+    ["euler", "karras", 42],
+  ]);
+  assertEquals(sdk.ears[0].heard.slice(0, 4), ["status", "status", "execution_start", "execution_cached"]);
+  assertEquals((await replay("comfy_ui_client")).engine.asked.length, 1);
+  const canvas = await replay("stable_canvas");
+  assertEquals(canvas.engine.asked.map(({ scheduler, seed }) => [scheduler, seed]), [
+    ["euler", 5],
+    ["dpm++2m", 7],
+    ["dpm++2m", 8],
+  ]);
+});
+
+Deno.test("krita-ai-diffusion: its check misses the nodes that the document names; without the check it draws and refines", async () => {
   const { engine, answers } = await replay("krita_ai_diffusion");
-  for (const answer of answers) assertStringIncludes((answer as { detail: string }).detail, "/sdapi/v1/");
-  assertEquals(engine.asked, []);
+  const info = answers.find((answer) => at(answer, "KSampler") !== undefined) as object;
+  const needs = [
+    ...[
+      "InpaintPreprocessor",
+      "DepthAnythingV2Preprocessor",
+      "IPAdapterModelLoader",
+      "IPAdapter",
+      "ETN_Translate",
+    ],
+    ...["INPAINT_LoadFooocusInpaint", "INPAINT_ShrinkMask", "INPAINT_StabilizeMask", "INPAINT_ColorMatch"],
+  ];
+  const documented = await Deno.readTextFile(new URL("../docs/SERVER.md", import.meta.url));
+  for (const name of needs) {
+    assert(!(name in info));
+    assertStringIncludes(documented, `\`${name}\``);
+  }
+  for (const name of ["ETN_LoadImageCache", "ETN_SaveImageCache"]) assert(name in info);
+  const runs = engine.asked.map(({ seed, image, steps, strength }) => [seed, image?.width, steps, strength]);
+  assertEquals(runs, [[7, undefined, 4, undefined], [8, undefined, 4, undefined], [7, 64, 4, 0.5], [
+    8,
+    64,
+    4,
+    0.5,
+  ]]);
 });

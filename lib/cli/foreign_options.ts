@@ -611,13 +611,15 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     of: "ComfyUI",
     names: "--front-end-version --front-end-root --whitelist-custom-nodes --comfy-api-base --database-url",
     value: true,
-    instead: "there are no nodes and workflows here; the page and A1111's and OpenAI's APIs are",
+    instead:
+      "nodes are no programs here: `serve` draws the graphs whose nodes it knows, and brings its own page",
   },
   {
     of: "ComfyUI",
     names:
       "--disable-all-custom-nodes --disable-api-nodes --multi-user --enable-manager --enable-compress-response-body --log-stdout --quick-test-for-ci",
-    instead: "there are no nodes and workflows here; the page and A1111's and OpenAI's APIs are",
+    instead:
+      "nodes are no programs here: `serve` draws the graphs whose nodes it knows, and brings its own page",
   },
 
   // CompVis' txt2img.py and img2img.py, which many scripts copy.

@@ -7,6 +7,7 @@
 
 import http from "node:http";
 import type net from "node:net";
+import { asksForSocket, WebSocketConnection } from "./websocket.ts";
 
 /** Where to listen, and the bounds. */
 export interface ListenOptions {
@@ -36,16 +37,25 @@ export interface Listening {
   end(graceMs: number): Promise<void>;
 }
 
+/** Answers a request for a web socket: a refusal, or what takes it in once it is open. */
+export type Upgrade = (request: Request) => Response | ((socket: WebSocketConnection) => void);
+
 /** Listens until {@linkcode Listening.end}. */
 export async function listen(
   options: ListenOptions,
   handle: (request: Request, address: string) => Promise<Response>,
+  upgrade?: Upgrade,
 ): Promise<Listening> {
   const server = http.createServer({
     headersTimeout: options.headersTimeoutMs ?? 10_000,
     requestTimeout: options.requestTimeoutMs ?? 60_000,
     connectionsCheckingInterval: Math.min(1000, (options.headersTimeoutMs ?? 10_000) / 2),
     maxHeaderSize: options.maxHeaderBytes ?? 16 * 1024,
+    // Java's client asks for HTTP/2 so, and takes HTTP/1.1 where nobody answers to that.
+    ...{
+      shouldUpgradeCallback: ({ headers }: http.IncomingMessage) =>
+        headers.upgrade?.toLowerCase() === "websocket",
+    },
   }, (incoming, outgoing) => {
     answer(incoming, outgoing, handle, options.idleTimeoutMs ?? 60_000)
       .catch(() => outgoing.destroy());
@@ -58,6 +68,11 @@ export async function listen(
     socket.on("error", () => {});
     socket.once("close", () => sockets.delete(socket));
   });
+  if (upgrade) {
+    server.on("upgrade", (incoming: http.IncomingMessage, socket: net.Socket, head: Uint8Array) => {
+      switched(incoming, socket, head, upgrade).catch(() => socket.destroy());
+    });
+  }
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port, options.hostname, () => {
@@ -79,6 +94,34 @@ export async function listen(
       clearTimeout(timer);
     },
   };
+}
+
+/** A connection that a client wants to use otherwise. */
+async function switched(
+  incoming: http.IncomingMessage,
+  socket: net.Socket,
+  head: Uint8Array,
+  upgrade: Upgrade,
+): Promise<void> {
+  const request = toRequest(incoming, new AbortController().signal);
+  const asks = request !== undefined && incoming.method === "GET" && asksForSocket(request.headers);
+  const answer = asks
+    ? upgrade(request)
+    : new Response("Only web sockets of version 13 are spoken here besides HTTP", { status: 400 });
+  if (typeof answer === "function") {
+    return answer(await WebSocketConnection.accept(request!.headers, socket, head));
+  }
+  const body = await answer.text();
+  const headers = {
+    ...Object.fromEntries(answer.headers),
+    "content-length": String(new TextEncoder().encode(body).length),
+  };
+  const lines = Object.entries({ ...headers, connection: "close" }).map(([name, value]) =>
+    `${name}: ${value}\r\n`
+  );
+  socket.end(
+    `HTTP/1.1 ${answer.status} ${http.STATUS_CODES[answer.status] ?? ""}\r\n${lines.join("")}\r\n${body}`,
+  );
 }
 
 async function answer(

@@ -1,5 +1,5 @@
 /**
- * `serve`: the page, and A1111's and OpenAI's APIs, on one model.
+ * `serve`: the page, and A1111's, OpenAI's and ComfyUI's APIs.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import { embeddedFolder } from "../pipelines/embedded_model.ts";
 import { type Pipeline, planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
 import type { ModelInfo } from "../pipelines/types.ts";
 import { baseName } from "../base_name.ts";
+import type { PartFiles } from "../server/comfyui/object_info.ts";
 import { isLocalName } from "../server/guard.ts";
 import type { Models } from "../server/models.ts";
 import { ModelShelf, type ShelfEntry } from "../server/model_shelf.ts";
@@ -104,6 +105,7 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
     pictureFile: (image, info) => pictureFile(image, ...shown(info)),
     pictureText: (image, info) => pictureText(image, ...shown(info)),
     models: drawing.models,
+    partFiles: (info) => partFiles(drawing.choiceOf(info)),
     upscalers: upscalers?.folder,
     enlargedFile: ({ picture, texts }, fields) =>
       encodePng(picture, options.flag.disableImageMetadata ? {} : enlargedTexts(texts, fields)),
@@ -144,6 +146,7 @@ export async function serve(options: Parsed, terminal: Terminal, scale?: LoadSca
     drawing.far ? { ...address, maxConnections: 4096 } : address,
     (request, from) =>
       api.handle(request, clientHeader === undefined ? from : request.headers.get(clientHeader) ?? from),
+    api.upgrade,
   );
   for (const address of reachable(hostname, server.port, open ? interfaces() : [])) terminal.print(address);
   if (!page) terminal.note("The page was not built (deno task web:build); the API answers without it\n");
@@ -374,6 +377,14 @@ function namesOnly(engine: EngineChoice): EngineChoice {
   const last = (value: unknown): unknown =>
     typeof value === "string" ? baseName(value) : Array.isArray(value) ? value.map(last) : value;
   return Object.fromEntries(Object.entries(engine).map(([key, value]) => [key, last(value)])) as EngineChoice;
+}
+
+/** Names of the files of parts that were given apart from the model's own. */
+function partFiles({ vae, clipL, clipG, t5 }: EngineChoice): PartFiles {
+  const files = Object.entries({ vae, clip_l: clipL, clip_g: clipG, t5xxl: t5 });
+  return Object.fromEntries(
+    files.flatMap(([kind, file]) => file === undefined ? [] : [[kind, baseName(file)]]),
+  );
 }
 
 /** Makes sure that the port can be had before a model is loaded for minutes. */

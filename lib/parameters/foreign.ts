@@ -6,6 +6,8 @@
  */
 
 import { baseName } from "../base_name.ts";
+import { type GraphNode, MAX_LINKS, readGraph } from "../comfyui/graph.ts";
+import { comfyuiSampler, comfyuiSchedule } from "../comfyui/names.ts";
 import { LssgenError } from "../errors.ts";
 import { parseJson, parsePythonJson } from "../json.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
@@ -31,8 +33,6 @@ export interface RestoredSettings {
 
 /** Longest text that is read. A ComfyUI workflow has up to a few MB. */
 const MAX_TEXT = 8 << 20;
-/** Links of a ComfyUI node that are followed, and nodes that are passed on the way. */
-const MAX_LINKS = 100;
 
 /**
  * Reads the settings in a picture's texts; the most exact ones count, ours before A1111's before ComfyUI's.
@@ -159,14 +159,6 @@ function readA1111(text: string, file: string): RestoredSettings {
 
 // ComfyUI.
 
-/** A node of ComfyUI's API format. */
-interface Node {
-  readonly class_type: string;
-  readonly inputs: Readonly<Record<string, unknown>>;
-  /** Those of the inputs that lead to other nodes, the first {@linkcode MAX_LINKS}. */
-  readonly links: readonly unknown[];
-}
-
 /** Reads ComfyUI's graph, from a sampler backwards. */
 function readComfy(text: string, file: string): RestoredSettings {
   let graph: unknown;
@@ -181,23 +173,9 @@ function readComfy(text: string, file: string): RestoredSettings {
       { cause },
     );
   }
-  const nodes = new Map<string, Node>();
-  for (const [id, node] of Object.entries(graph && typeof graph === "object" ? graph : {})) {
-    const { class_type, inputs } = (node ?? {}) as Partial<Node>;
-    if (typeof class_type === "string" && inputs && typeof inputs === "object") {
-      nodes.set(id, {
-        class_type,
-        inputs,
-        links: Object.values(inputs).filter(Array.isArray).slice(0, MAX_LINKS),
-      });
-    }
-  }
-  const target = (link: unknown): Node | undefined =>
-    Array.isArray(link) && (typeof link[0] === "string" || typeof link[0] === "number")
-      ? nodes.get(String(link[0]))
-      : undefined;
+  const { nodes, target } = readGraph(graph);
   /** A value that stands in the node, or in one that a link leads to. */
-  const value = (node: Node | undefined, ...names: string[]): unknown => {
+  const value = (node: GraphNode | undefined, ...names: string[]): unknown => {
     for (const name of names) {
       let found = node?.inputs[name];
       for (let i = 0; i < MAX_LINKS && Array.isArray(found); i++) {
@@ -217,8 +195,8 @@ function readComfy(text: string, file: string): RestoredSettings {
     return typeof found === "string" ? found : undefined;
   };
   /** The first node on the way back from a link that has one of some inputs. */
-  const upstream = (link: unknown, has: (node: Node) => boolean): Node | undefined => {
-    const seen = new Set<Node>();
+  const upstream = (link: unknown, has: (node: GraphNode) => boolean): GraphNode | undefined => {
+    const seen = new Set<GraphNode>();
     const queue = [target(link)];
     for (const node of queue) {
       if (!node || seen.has(node) || seen.size > MAX_LINKS) continue;
@@ -255,7 +233,7 @@ function readComfy(text: string, file: string): RestoredSettings {
   const distilled = number(upstream(positive, ({ inputs }) => "guidance" in inputs), "guidance");
   const cfg = number(guider, "cfg");
   const name = word(target(sampler.inputs.sampler) ?? sampler, "sampler_name");
-  const named = a1111Sampler(name ?? "");
+  const named = comfyuiSampler(name ?? "");
   const spacing = word(steps, "scheduler");
   const denoise = number(steps, "denoise");
   const loras: NamedLora[] = [];
@@ -282,15 +260,15 @@ function readComfy(text: string, file: string): RestoredSettings {
       ...distilled === undefined ? { guidance: cfg } : { guidance: distilled, trueCfgScale: cfg },
       width: number(latents, "width"),
       height: number(latents, "height"),
-      scheduler: named?.own,
-      schedule: a1111Schedule(spacing ?? "")?.own,
+      scheduler: named,
+      schedule: comfyuiSchedule(spacing ?? ""),
       strength: denoise !== undefined && denoise < 1 ? denoise : undefined,
     }),
     loras: [...loras, ...tagged],
     model,
     left: [
       ...name !== undefined && !named ? [`sampler_name ${name}`] : [],
-      ...spacing !== undefined && !a1111Schedule(spacing) ? [`scheduler ${spacing}`] : [],
+      ...spacing !== undefined && !comfyuiSchedule(spacing) ? [`scheduler ${spacing}`] : [],
     ],
   };
 }

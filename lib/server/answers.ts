@@ -54,7 +54,13 @@ export type AnswerName =
   | "Model"
   | "ModelList"
   | "Job"
-  | "JobList";
+  | "JobList"
+  | "QueuedPrompt"
+  | "QueueState"
+  | "Queue"
+  | "Uploaded"
+  | "SystemStats"
+  | "BadGraph";
 
 /** Answers by name. */
 export const ANSWERS: Readonly<Record<AnswerName, Schema>> = {
@@ -138,4 +144,21 @@ export const ANSWERS: Readonly<Record<AnswerName, Schema>> = {
       "`forgotten` is when the server will not know it any more, `progress` its share of the work by FLOPs.",
   },
   JobList: object({ jobs: { type: "array", items: { $ref: "#/components/schemas/Job" } } }),
+  QueuedPrompt: object(
+    {
+      prompt_id: { type: "string", format: "uuid" },
+      number: NUMBER,
+      node_errors: ANY_OBJECT,
+      warnings: listOf(TEXT),
+    },
+    "warnings",
+  ),
+  QueueState: object({ exec_info: object({ queue_remaining: WHOLE }) }),
+  Queue: object({ queue_running: { type: "array" }, queue_pending: { type: "array" } }),
+  Uploaded: object({ name: TEXT, subfolder: TEXT, type: { const: "input" } }),
+  SystemStats: object({ system: ANY_OBJECT, devices: listOf(ANY_OBJECT) }),
+  BadGraph: object({
+    error: object({ type: TEXT, message: TEXT, details: TEXT, extra_info: ANY_OBJECT }),
+    node_errors: ANY_OBJECT,
+  }),
 };

@@ -185,17 +185,28 @@ export class Jobs {
    * @param pictures Pictures that it makes, for those who watch.
    * @param pixels Pixels of the largest of them.
    * @param work Told the signal of its end, and whom to tell the share that is done.
-   * @throws {ApiError} As {@linkcode run}; 503 when the request is interrupted.
+   * @param onShare Told that share too, and 0 when its turn has come.
+   * @throws {ApiError} As {@linkcode run}, at once; 503 when the request is interrupted.
    * @throws {AbortedError} When the signal fires.
    */
-  async work<Result>(
-    { pictures, pixels }: { readonly pictures: number; readonly pixels: number },
+  work<Result>(
+    size: { readonly pictures: number; readonly pixels: number },
     work: (signal: AbortSignal, onShare: (share: number) => void) => Promise<Result>,
     signal: AbortSignal,
     asker: Asker = {},
+    onShare: (share: number) => void = () => {},
   ): Promise<Result> {
-    const group = this.admitted(pictures, asker);
-    const { client = "", priority = "normal" } = asker;
+    return this.worked(this.admitted(size.pictures, asker), size.pixels, work, signal, asker, onShare);
+  }
+
+  private async worked<Result>(
+    group: Group,
+    pixels: number,
+    work: (signal: AbortSignal, onShare: (share: number) => void) => Promise<Result>,
+    signal: AbortSignal,
+    { client = "", priority = "normal" }: Asker,
+    onShare: (share: number) => void,
+  ): Promise<Result> {
     let result: { readonly value: Result } | undefined;
     await this.followed(
       this.follow(group, 1, signal, () =>
@@ -206,7 +217,11 @@ export class Jobs {
           priority,
           work: async (signal) => {
             try {
-              result = { value: await work(signal, (share) => group.share = share) };
+              result = {
+                value: await work(signal, (share) => {
+                  onShare(group.share = share);
+                }),
+              };
             } catch (error) {
               // Whatever broke off because of it.
               throw signal.aborted ? new AbortedError() : error;
@@ -215,7 +230,10 @@ export class Jobs {
           },
         }, {
           signal: group.stop.signal,
-          onBegin: () => this.begin(group),
+          onBegin: () => {
+            this.begin(group);
+            onShare(0);
+          },
         })),
     );
     if (!result) throw new ApiError(503, "interrupted", "The request was interrupted");

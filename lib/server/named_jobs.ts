@@ -36,6 +36,8 @@ interface JobEvent {
 
 /** What a job is made of. */
 export interface Submission {
+  /** The id that the client wants; default one that nobody guesses. */
+  readonly id?: string;
   /** Whose it is. */
   readonly owner: string;
   /** How it was asked: `txt2img`, … */
@@ -62,8 +64,8 @@ export interface Submission {
 
 /** A job. */
 export class NamedJob {
-  /** Its name: nobody guesses it. */
-  readonly id: string = crypto.randomUUID();
+  /** Its name. */
+  readonly id: string;
   /** When it came, in milliseconds of the epoch. */
   readonly created: number = Date.now();
   /** See {@linkcode JobStatus}. */
@@ -91,6 +93,7 @@ export class NamedJob {
    * @throws {ApiError} Where there is no room in front of the queue.
    */
   constructor(readonly submission: Submission, private readonly kept: Keeping, onEnd: () => void) {
+    this.id = submission.id ?? crypto.randomUUID();
     let shown: JobState["preview"];
     let told = "";
     const preview = (picture: NonNullable<JobState["preview"]>, of: number): void => {
@@ -216,6 +219,11 @@ export class NamedJob {
     }
   }
 
+  /** Waits until the pictures that were finished so far are written. */
+  async written(): Promise<void> {
+    await this.writing;
+  }
+
   private async follow(running: Promise<JobResult>): Promise<void> {
     const { submission } = this;
     try {
@@ -274,9 +282,16 @@ export class NamedJobs {
   /**
    * Puts a job in front of the queue.
    *
-   * @throws {ApiError} 429 or 503 where there is no room.
+   * @throws {ApiError} 429 or 503 where there is no room, 400 for an id that another job has.
    */
   submit(submission: Submission): NamedJob {
+    if (submission.id !== undefined && this.jobs.has(submission.id)) {
+      throw new ApiError(
+        400,
+        "bad_field",
+        `There is a job "${submission.id}" already; send another id, or none`,
+      );
+    }
     const job = new NamedJob(submission, this.keeping, () => this.sweep());
     this.jobs.set(job.id, job);
     return job;

@@ -47,13 +47,14 @@ export function openApi({ routes, limits, token }: ApiDescription): Schema {
     info: {
       title: "LSSGen",
       version: VERSION,
-      summary: "Pictures from texts, under A1111's and OpenAI's routes and as jobs with ids.",
+      summary: "Pictures from texts, under A1111's, OpenAI's and ComfyUI's routes and as jobs with ids.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
     tags: [
       { name: "sdapi", description: "A1111's API." },
       { name: "openai", description: "OpenAI's API of images." },
+      { name: "comfyui", description: "ComfyUI's API. Its routes also answer below /api." },
       { name: "lssgen", description: "Jobs with ids, and what the page asks." },
       { name: "server", description: "The server itself." },
     ],
@@ -89,7 +90,7 @@ export function openApi({ routes, limits, token }: ApiDescription): Schema {
 function operationObject(
   path: string,
   method: string,
-  { summary, body, answer = {}, query = {}, refusals = {}, open }: Operation,
+  { summary, body, answer = {}, query = {}, refusals = {}, errors = {}, open }: Operation,
   limits: Limits,
   token: boolean,
 ): Schema {
@@ -130,7 +131,7 @@ function operationObject(
       ...Object.fromEntries(
         Object.entries(all).map(([code, description]) => [
           code,
-          { description, content: { "application/json": { schema: error } } },
+          { description, content: { "application/json": { schema: errors[Number(code)] ?? error } } },
         ]),
       ),
     },
@@ -138,14 +139,19 @@ function operationObject(
   };
 }
 
-function contentOf(path: string, { fields, schema, form }: BodyShape, limits: Limits): Schema {
+function contentOf(
+  path: string,
+  { fields, schema, form, formOnly, type = "application/json" }: BodyShape,
+  limits: Limits,
+): Schema {
+  if (formOnly) return { "multipart/form-data": { schema } };
   const kind = Object.entries(KINDS).find(([, one]) => one.path === path)?.[0];
   const json = kind !== undefined
     ? { $ref: `#/components/schemas/${kind}` }
     : fields
     ? bodySchema(fields, limits)
     : schema ?? {};
-  if (!form || !fields) return { "application/json": { schema: json } };
+  if (!form || !fields) return { [type]: { schema: json } };
   const { properties, ...more } = bodySchema(fields, limits);
   const file = { type: "string", contentMediaType: "application/octet-stream" };
   const parts = { ...properties as object, image: file, mask: file };
@@ -155,7 +161,12 @@ function contentOf(path: string, { fields, schema, form }: BodyShape, limits: Li
   };
 }
 
+/** Routes of no foreign API. */
+const OWN_PATHS: readonly string[] = ["/health", "/metrics", "/openapi.json"];
+
 function tagOf(path: string): string {
   if (path.startsWith("/sdapi/")) return "sdapi";
-  return path.startsWith("/v1/") ? "openai" : path.startsWith("/lssgen/") ? "lssgen" : "server";
+  if (path.startsWith("/v1/")) return "openai";
+  if (path.startsWith("/lssgen/")) return "lssgen";
+  return OWN_PATHS.includes(path) ? "server" : "comfyui";
 }

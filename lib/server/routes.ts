@@ -25,6 +25,10 @@ export interface BodyShape {
   readonly schema?: Schema;
   /** Whether it may come as a form, too. */
   readonly form?: true;
+  /** Whether it comes as a form and in no other way. */
+  readonly formOnly?: true;
+  /** Its type where it is no JSON. */
+  readonly type?: string;
 }
 
 /** What a route answers where all is well. */
@@ -51,12 +55,14 @@ export interface Operation {
   readonly query?: Readonly<Record<string, { readonly schema: Schema; readonly says: string }>>;
   /** Statuses of its own besides those of all routes, with their reasons. */
   readonly refusals?: Readonly<Record<number, string>>;
+  /** Bodies of those that are no `Refusal` of answers.ts, by status. */
+  readonly errors?: Readonly<Record<number, Schema>>;
   /** Whether it answers without a token. */
   readonly open?: true;
 }
 
 /** Methods of a path. */
-export type Route = Readonly<Partial<Record<"GET" | "POST" | "DELETE", Operation>>>;
+export type Route = Readonly<Partial<Record<"GET" | "POST" | "PUT" | "DELETE", Operation>>>;
 
 /** Paths, with parts in braces (`/v1/models/{model}`) for what may stand there. */
 export type Routes = Readonly<Record<string, Route>>;

@@ -47,15 +47,6 @@ export const REFUSED_ROUTES: Readonly<Record<string, string>> = {
   "train/hypernetwork": "nothing is trained here",
 };
 
-/** How clients of ComfyUI begin, by method and path: they build workflows of nodes, and hear of them by web sockets. */
-export const COMFYUI_ROUTES: readonly (readonly ["GET" | "POST", string])[] = [
-  ["GET", "/system_stats"],
-  ["GET", "/object_info"],
-  ["GET", "/history"],
-  ["POST", "/prompt"],
-  ["POST", "/upload/image"],
-];
-
 /** Settings, those that clients read. */
 export function optionsAnswer(info: ModelInfo): unknown {
   return {

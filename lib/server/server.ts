@@ -1,5 +1,5 @@
 /**
- * A small server: A1111's and OpenAI's APIs over one queue. Requests and responses are the web platform's, so it runs
+ * A small server: A1111's, OpenAI's and ComfyUI's APIs over one queue. Requests and responses are the web platform's, so it runs
  * under whatever serves those; `cli.ts serve` is one way.
  *
  * @module
@@ -12,7 +12,11 @@ import type { GeneratedImage, ModelInfo, RgbPicture } from "../pipelines/types.t
 import { ANY_OBJECT, listOf, ref } from "./answers.ts";
 import { ApiError } from "./api_error.ts";
 import { type Asked, KINDS } from "./asked.ts";
+import { base64 } from "./base64.ts";
 import { Bodies, type HeldBody } from "./bodies.ts";
+import type { PartFiles } from "./comfyui/object_info.ts";
+import { type Comfyui, comfyuiRoutes, features } from "./comfyui/routes.ts";
+import { type ClientSocket, MOST_SOCKETS, Sockets } from "./comfyui/sockets.ts";
 import {
   askedEnlarging,
   enlarged,
@@ -44,7 +48,6 @@ import { ALIVE, ALIVE_EVERY_MS, eventAnswer, eventText, json } from "./responses
 import { type Call, type Operation, type Route, routeOf, type Routes } from "./routes.ts";
 import { checkSettings, modelsAnswer, progressAnswer } from "./sdapi.ts";
 import {
-  COMFYUI_ROUTES,
   CONSTANT_ANSWERS,
   lorasAnswer,
   memoryAnswer,
@@ -72,6 +75,8 @@ export interface ServerOptions {
    * chosen model and a share of the machines of its own.
    */
   readonly token?: string | readonly string[];
+  /** Files of a model's parts that do not lie in its own, by names that graphs may use. */
+  readonly partFiles?: (info: ModelInfo) => PartFiles;
   /** Further models, besides or in place of the engine. */
   readonly models?: Models;
   /** Networks that enlarge finished pictures. Without them the filters are there. */
@@ -129,6 +134,11 @@ const ALWAYS: Readonly<Record<string, string>> = {
   "cross-origin-opener-policy": "same-origin",
 };
 
+/** Where web sockets are. */
+const SOCKET_PATHS: readonly string[] = ["/ws", "/api/ws"];
+/** Characters of the name that a client gives himself. */
+const LONGEST_CLIENT = 200;
+
 /** A picture in base64 may be longer than other bodies, which hold a few words. */
 const SMALL_BODY_BYTES = 2 ** 20;
 
@@ -138,6 +148,8 @@ export class ImageServer {
   private readonly named: NamedJobs;
   private readonly models: Models;
   private readonly routes: Routes;
+  private readonly comfyui: Comfyui;
+  private readonly sockets: Sockets;
   private readonly limits: Limits;
   private readonly bodies: Bodies;
   private readonly guard: Guard;
@@ -169,7 +181,57 @@ export class ImageServer {
       timeoutMs: options.bodyTimeoutMs ?? 30_000,
     });
     this.guard = new Guard(options);
+    this.sockets = new Sockets(features(most));
+    this.comfyui = this.comfyuiApi(most);
     this.routes = this.table();
+  }
+
+  /** ComfyUI's API. */
+  private comfyuiApi(maxBodyBytes: number): Comfyui {
+    const { options, limits, models } = this;
+    return comfyuiRoutes({
+      models,
+      loras: options.loras,
+      upscalers: options.upscalers,
+      partFiles: options.partFiles,
+      limits,
+      maxBodyBytes,
+      jobs: this.named,
+      sockets: this.sockets,
+      usual: (owner) => this.usual(owner),
+      check: (step) => this.checkPlan(step),
+      body: (request, most) => this.jsonBody(request, most, true),
+      bytes: (request) => {
+        checkEncoding(request);
+        return this.bodies.read(request);
+      },
+      draw: ({ engine, requests }, call, signal, events) =>
+        this.jobs.run(engine, requests, signal, events, this.asker(call)),
+      enlarge: ({ network, images }, call, signal, onShare) => {
+        const size = { width: images.width * network.scale, height: images.height * network.scale };
+        this.refuseFarEnlarging();
+        const sources = Array.from({ length: images.count }, (_, i) => ({
+          file: images.file(i),
+          bytes: new Uint8Array(),
+          size,
+          kept: size,
+        }));
+        const asked = { sources, fields: {}, first: { name: network.name, network } };
+        return this.jobs.work(
+          { pictures: images.count, pixels: size.width * size.height },
+          async (signal, onShare) =>
+            (await enlarged(asked, options.upscalers, signal, onShare)).map(({ picture }) => picture),
+          signal,
+          this.asker(call),
+          onShare,
+        );
+      },
+      interrupt: (owner) => this.jobs.interrupt(owner),
+      pictureFile: options.pictureFile,
+      enlargedFile: options.enlargedFile ?? (({ picture }) => encodePng(picture)),
+      preview: async (preview) => base64(await previewPng(preview)),
+      failure: (error) => this.asApiError(error),
+    });
   }
 
   /** Every route. */
@@ -202,23 +264,9 @@ export class ImageServer {
         }]),
       ].map(([name, route]): [string, Route] => [`/sdapi/v1/${name}`, route]),
     );
-    const comfyui = Object.fromEntries(COMFYUI_ROUTES.map(([method, path]): [string, Route] => [path, {
-      [method]: {
-        summary: "Not supported: ComfyUI's API; A1111's and OpenAI's are served.",
-        refusals: { 501: "Always." },
-        run: () => {
-          throw new ApiError(
-            501,
-            "unsupported",
-            `${path} is of ComfyUI's API, which is not served: this server draws no workflows. ` +
-              "A1111's API is at /sdapi/v1/, OpenAI's at /v1/; /openapi.json lists both",
-          );
-        },
-      },
-    }]));
     return {
       ...a1111,
-      ...comfyui,
+      ...this.comfyui.routes,
       "/sdapi/v1/txt2img": { POST: this.drawing("txt2img", "A picture from a text.") },
       "/sdapi/v1/img2img": { POST: this.drawing("img2img", "A picture from a picture.") },
       "/sdapi/v1/progress": {
@@ -439,7 +487,39 @@ export class ImageServer {
    */
   async close(graceMs = 0): Promise<void> {
     await this.jobs.close(graceMs);
+    this.sockets.close();
   }
+
+  /**
+   * Answers a request for a web socket: a refusal, or what takes the socket in once it is open.
+   *
+   * @param request With `Upgrade: websocket`.
+   */
+  readonly upgrade = (request: Request): Response | ((socket: ClientSocket) => void) => {
+    let path = "/";
+    try {
+      const url = new URL(request.url);
+      path = url.pathname;
+      this.guard.checkHost(request);
+      if (!SOCKET_PATHS.includes(path)) {
+        throw new ApiError(
+          404,
+          "not_found",
+          `There is no web socket ${path.slice(0, 100)} here, only ${SOCKET_PATHS[0]}`,
+        );
+      }
+      // Browsers let every page open sockets everywhere.
+      this.guard.checkOrigin(request);
+      const owner = this.guard.checkToken(request);
+      if (this.sockets.size >= MOST_SOCKETS) {
+        throw new ApiError(503, "busy", `${MOST_SOCKETS} web sockets are open already; try again later`);
+      }
+      const client = (url.searchParams.get("clientId") ?? "").slice(0, LONGEST_CLIENT);
+      return (socket) => this.sockets.open(owner, client, socket, this.comfyui.status(owner));
+    } catch (error) {
+      return this.refusal(request, path, error);
+    }
+  };
 
   private async answer(request: Request): Promise<Response> {
     let path = "/";
@@ -447,7 +527,9 @@ export class ImageServer {
       path = new URL(request.url).pathname;
       this.guard.checkHost(request);
       const method = request.method === "HEAD" ? "GET" : request.method;
-      const found = routeOf(this.routes, path);
+      // ComfyUI's clients ask either way.
+      const found = routeOf(this.routes, path) ??
+        (path.startsWith("/api/") ? routeOf(this.comfyui.routes, path.slice("/api".length)) : undefined);
       if (!found) return await this.page(request, path);
       const { route, params } = found;
       const preflight = this.guard.preflight(request, Object.keys(route));
@@ -550,14 +632,8 @@ export class ImageServer {
   /** A call that enlarges finished pictures. */
   private enlarging(batch: boolean): Operation {
     const answer = async (body: unknown, call: Call): Promise<unknown> => {
-      const { queue, upscalers, enlargedFile = ({ picture }) => encodePng(picture) } = this.options;
-      if (queue) {
-        throw new ApiError(
-          422,
-          "unsupported",
-          "Workers draw this server's pictures, and none enlarges finished ones; `cli.ts upscale` does",
-        );
-      }
+      const { upscalers, enlargedFile = ({ picture }) => encodePng(picture) } = this.options;
+      this.refuseFarEnlarging();
       const asked = askedEnlarging(body, await upscalers?.list() ?? [], this.limits, batch);
       const pixels = Math.max(...asked.sources.map(({ size: { width, height } }) => width * height));
       const pictures = await this.jobs.work(
@@ -577,6 +653,15 @@ export class ImageServer {
       refusals: { 429: "Too many requests of this client wait; Retry-After says when to try again." },
       run: (call) => this.body(call.request, (body) => answer(body, call)),
     };
+  }
+
+  private refuseFarEnlarging(): void {
+    if (!this.options.queue) return;
+    throw new ApiError(
+      422,
+      "unsupported",
+      "Workers draw this server's pictures, and none enlarges finished ones; `cli.ts upscale` does",
+    );
   }
 
   private texts({ engine: { info } }: Asked, { images }: JobResult): readonly string[] {
@@ -640,7 +725,7 @@ export class ImageServer {
   }
 
   /** What cannot be planned is refused now rather than when its turn comes. */
-  private checkPlan({ engine, requests }: Asked): void {
+  private checkPlan({ engine, requests }: Pick<Asked, "engine" | "requests">): void {
     const { width, height } = engine.plan(requests[0]);
     if (width * height > this.limits.pixels) {
       throw new ApiError(
@@ -697,9 +782,17 @@ export class ImageServer {
     return await answer(body);
   }
 
-  /** The body as JSON, counted among those that are held until it is disposed. */
-  private async jsonBody(request: Request, most = Infinity): Promise<{ held: HeldBody; body: unknown }> {
-    if (!/^application\/json\b/i.test(request.headers.get("content-type") ?? "")) {
+  /**
+   * The body as JSON, counted among those that are held until it is disposed.
+   *
+   * @param anyType Whether it may be called anything, and be none: ComfyUI's clients send JSON as text or as a form.
+   */
+  private async jsonBody(
+    request: Request,
+    most = Infinity,
+    anyType = false,
+  ): Promise<{ held: HeldBody; body: unknown }> {
+    if (!anyType && !/^application\/json\b/i.test(request.headers.get("content-type") ?? "")) {
       throw new ApiError(415, "bad_type", "The body has to be JSON, with content-type: application/json");
     }
     checkEncoding(request);
@@ -708,6 +801,7 @@ export class ImageServer {
       if (held.bytes.length > most) {
         throw new ApiError(413, "too_long", `The body is longer than ${most} bytes`);
       }
+      if (anyType && held.bytes.length === 0) return { held, body: {} };
       const text = new TextDecoder("utf-8", { fatal: true }).decode(held.bytes);
       return { held, body: parseJson("body", text, BODY_BOUNDS) };
     } catch (error) {
@@ -770,13 +864,4 @@ async function previewPng({ width, height, rgb }: RgbPicture): Promise<Uint8Arra
 /** Errors as A1111 words them, with the field added. */
 function reason(error: string, detail: string, field?: string): unknown {
   return { error, detail, ...field && { field } };
-}
-
-/** Base64, in pieces: a call has a bounded number of arguments. */
-function base64(bytes: Uint8Array): string {
-  const parts: string[] = [];
-  for (let at = 0; at < bytes.length; at += 0x8000) {
-    parts.push(String.fromCharCode(...bytes.subarray(at, at + 0x8000)));
-  }
-  return btoa(parts.join(""));
 }
