@@ -374,3 +374,25 @@ Deno.test("Steps and sides that nobody can mean are refused at once", () => {
     }
   }
 });
+
+Deno.test("hires-fix begins at the size that is asked for and enters the second pass where its strength says", () => {
+  const sizes = (how: Partial<PlanRequest>) =>
+    planStages({
+      ...FLUX_DEV,
+      width: 1536,
+      height: 1536,
+      steps: 20,
+      upsampler: "bicubic",
+      method: "hires-fix",
+      ...how,
+    })
+      .stages.map(({ width, steps }) => [width, steps.length]);
+  assertEquals(sizes({ minResolution: 1024, initNoise: 0.3 }), [[1024, 20], [1536, 6]]);
+  assertEquals(sizes({ minResolution: 768, initNoise: 0.7 }), [[768, 20], [1536, 14]]);
+  assertEquals(sizes({ minResolution: 1536, initNoise: 0.7 }), [[1536, 20]]);
+  assertThrows(
+    () => sizes({ minResolution: 1024, initNoise: 0.3, upsampler: "learned" }),
+    LssgenError,
+    "no doubling",
+  );
+});

@@ -136,7 +136,7 @@ export function resolve(
   }
   const method = request.method ?? (request.stages === undefined ? "lssgen" : "stages");
   further?.checkMethod(request, method);
-  const { tokens = false, initNoise = d.initNoise } = rules.method(method);
+  const { tokens = false, initNoise = d.initNoise, beginsAtBase = false } = rules.method(method);
   further?.checkTokens(info, request, method, tokens);
   const p: Resolved = {
     width: size?.width ?? d.width,
@@ -145,7 +145,7 @@ export function resolve(
     trueCfgScale: 1,
     seed: 0,
     method,
-    minResolution: d.minResolution,
+    minResolution: beginsAtBase ? d.baseResolution : d.minResolution,
     initNoise,
     upsampler: d.upsampler === "learned" && !learned ? "bicubic" : d.upsampler,
     shortenSteps: d.shortenSteps,

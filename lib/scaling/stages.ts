@@ -106,6 +106,26 @@ export function stageSizes(r: PlanRequest, count: number): { sizes: StageSize[];
   return { sizes, warnings };
 }
 
+/** A stage of the picture's shape whose shorter side is `side`, or what the model's tokens leave of it. */
+export function sizeOfSide(r: PlanRequest, side: number): { size: StageSize; exact: boolean } {
+  const { vaeFactor: v, patch: p } = r.space;
+  const shorter = Math.min(r.width, r.height);
+  const [width, height] = [r.width, r.height].map((full) =>
+    Math.floor(full * side / shorter / (v * p)) * v * p
+  );
+  const [latentWidth, latentHeight] = [width / v, height / v];
+  const tokens = latentWidth * latentHeight / (p * p);
+  return {
+    size: { width, height, latentWidth, latentHeight, tokens },
+    exact: Math.min(width, height) === side,
+  };
+}
+
+/** Whether latents grow by two, which the learned upsampler needs. */
+export function isDoubling(before: StageSize, after: StageSize): boolean {
+  return after.latentWidth === 2 * before.latentWidth && after.latentHeight === 2 * before.latentHeight;
+}
+
 /**
  * Steps of a stage of some size.
  *

@@ -228,6 +228,8 @@ export interface Method {
   readonly name: MethodName;
   /** Its own noise level of later stages, where it has one apart from the model's. */
   readonly initNoise?: number;
+  /** Its first stage has the size that the model was trained for where nobody says otherwise, and not the model's smallest. */
+  readonly beginsAtBase?: boolean;
   /** It hands the network some of its tokens: for transformers that take any. */
   readonly tokens?: boolean;
   /**

@@ -5,8 +5,16 @@
  */
 
 import { LssgenError } from "../../errors.ts";
-import { checkRequest, enterStage, makeStage, stageSchedule, type StageSize, stageSizes } from "../stages.ts";
-import type { Method, PlanRequest } from "../types.ts";
+import {
+  checkRequest,
+  enterStage,
+  isDoubling,
+  makeStage,
+  sizeOfSide,
+  stageSchedule,
+  stageSizes,
+} from "../stages.ts";
+import type { Method } from "../types.ts";
 
 const EXAMPLE = "256:20,384@0.8:12,512@0.6:8";
 
@@ -31,21 +39,6 @@ function read(text: string): Written {
   return { side: Number(match[1]), level, steps };
 }
 
-/** A stage's size, of the picture's shape. */
-function sized(r: PlanRequest, side: number): { size: StageSize; exact: boolean } {
-  const { vaeFactor: v, patch: p } = r.space;
-  const shorter = Math.min(r.width, r.height);
-  const [width, height] = [r.width, r.height].map((full) =>
-    Math.floor(full * side / shorter / (v * p)) * v * p
-  );
-  const [latentWidth, latentHeight] = [width / v, height / v];
-  const tokens = latentWidth * latentHeight / (p * p);
-  return {
-    size: { width, height, latentWidth, latentHeight, tokens },
-    exact: Math.min(width, height) === side,
-  };
-}
-
 /** What the user says, step by step. */
 export const stagesByHand: Method = {
   name: "stages",
@@ -65,7 +58,7 @@ export const stagesByHand: Method = {
     const sizes = written.map(({ side }, i) => {
       if (i > 0 && side <= written[i - 1].side) throw bad(`${side} does not exceed the stage before`);
       if (i === written.length - 1) return full;
-      const { size, exact } = sized(r, side);
+      const { size, exact } = sizeOfSide(r, side);
       if (size.tokens === 0) throw bad(`${side} is too small for this model`);
       if (!exact) warnings.push(`Stage ${i + 1} is drawn at ${size.width}×${size.height}`);
       return size;
@@ -74,9 +67,7 @@ export const stagesByHand: Method = {
       const own = { ...r, steps };
       if (i === 0) return makeStage(own, 0, sizes[0], stageSchedule(own, sizes[0], steps, sizes.length));
       const [before, size] = [sizes[i - 1], sizes[i]];
-      const doubled = size.latentWidth === 2 * before.latentWidth &&
-        size.latentHeight === 2 * before.latentHeight;
-      if (r.upsampler === "learned" && !doubled) {
+      if (r.upsampler === "learned" && !isDoubling(before, size)) {
         throw new LssgenError(
           "bad_option",
           `stages (--stages): from ${before.width}×${before.height} to ${size.width}×${size.height} is no doubling, which the ` +
