@@ -133,7 +133,7 @@ def main(minutes, worker=0):
         bind.load(model)
     model.requires_grad_(False).to(device)
     flux.requires_grad_(True)
-    average = loop.Average(flux, 0.9995 if device.type == "cuda" else 0.999,
+    average = loop.Average(flux, 0.9995 if device.type == "cuda" else 0.998,
                            run.state and {k.removeprefix("flux."): v for k, v in run.state["average"].items() if k.startswith("flux.")})
     p, p_ema = dict(flux.named_parameters()), dict(average.module.named_parameters())
     opts = loop.optimizers(flux)
@@ -182,7 +182,7 @@ def main(minutes, worker=0):
         elif WORKERS == 2 and time.time() - marked > 2:
             loop.write(progress, lambda f: open(f, "w").write(f"{share:.5f}"))
             marked = time.time()
-        rates.set(run.rate(share, 0.1))
+        rates.set(run.rate(share, 0.5))
         distil = share > 1 - DISTIL
         if time.time() - looked > 120 and not big:
             for s in sets.values():
