@@ -11,7 +11,7 @@ import { AbortedError, LssgenError, NoAdapterError } from "../lib/errors.ts";
 import type { PictureFile } from "../lib/image/picture_file.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type { HubFolder } from "../lib/hub/repository.ts";
-import { blobSource, filesIn, folderOf, type FolderSource, httpFolder } from "../lib/weights/bytes.ts";
+import { blobSource, filesIn, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import {
   type CachedFolder,
   cachedFolder,
@@ -190,7 +190,7 @@ async function open(
       own.files.map((blob) => ({ name: blob.name, blob })),
       {
         own: own.folder !== undefined || own.hub !== undefined,
-        tokenizers: httpFolder(new URL(TOKENIZERS_URL, import.meta.url)),
+        tokenizers: new URL(TOKENIZERS_URL, import.meta.url),
       },
     )
     : { folder: base, loras: undefined, part: undefined };

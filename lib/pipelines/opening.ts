@@ -10,7 +10,7 @@ import type { KernelSpec } from "../gpu/kernel.ts";
 import { storedKernels } from "../gpu/stored.ts";
 import { tuneIntegerDot, tuneOnce } from "../gpu/tune.ts";
 import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
-import { type FolderSource, httpFolder } from "../weights/bytes.ts";
+import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { checkPipelineOptions, isFolder } from "./checked_options.ts";
 import { TextToImage } from "./drawing.ts";
@@ -25,37 +25,10 @@ import { rehearse } from "./rehearsing.ts";
 import { readPrompts } from "./resolved_request.ts";
 import type { ModelInfo, ModelSource, Pipeline, PipelineOptions } from "./types.ts";
 
-/**
- * The folder that a model's source stands for. Without a source the embedded model's.
- *
- * @throws {LssgenError} `bad_option` for a text that is no address.
- */
+/** The folder that a model's source stands for; addresses are read by code that comes with the first of them. */
 async function folderOfModel(source?: ModelSource): Promise<FolderSource> {
-  if (source === undefined) return (await import("./embedded_model.ts")).embeddedFolder();
   if (isFolder(source)) return source as FolderSource;
-  if (typeof source !== "string" && !(source instanceof URL)) {
-    throw new LssgenError(
-      "bad_option",
-      `The model is ${
-        source === null ? "null" : `of type ${typeof source}`
-      }, expected an address, a URL, or a folder with ` +
-        "name, open() and text()",
-    );
-  }
-  // "ORG/NAME", with one slash in its middle, is a hub's; "./models/flux" and "models/flux/" are folders beside the page.
-  if (typeof source === "string") {
-    const { parseHubName } = await import("../hub/name.ts");
-    const name = parseHubName(source);
-    if (name) return (await import("../hub/repository.ts")).hubFolder(name);
-  }
-  // A page's own address, where there is a page, so that "models/flux/" works there as it does for images.
-  const here = (globalThis as { location?: { href: string } }).location?.href;
-  if (source instanceof URL || URL.canParse(source, here)) return httpFolder(new URL(source, here));
-  throw new LssgenError(
-    "bad_option",
-    `The model is "${source}", expected an address such as "https://example.org/flux/", a URL, or a folder ` +
-      '(fileFolder("./flux") of @lssgen/webgpu/cli in Deno)',
-  );
+  return await (await import("./model_source.ts")).folderBehind(source);
 }
 
 /**

@@ -6,7 +6,7 @@
  */
 
 import { AbortedError, LssgenError } from "../errors.ts";
-import { type ByteSource, filesIn, folderOf, type FolderSource, httpSource } from "./bytes.ts";
+import { type ByteSource, filesIn, folderOf, type FolderSource } from "./bytes.ts";
 
 /**
  * Bytes of a part. Small enough to be checked and held in memory, large enough that a model of 24 GB has
@@ -204,7 +204,11 @@ class PartCache {
   private async source(path: string): Promise<ByteSource | undefined> {
     const file = this.byPath.get(path);
     if (!file) return undefined;
-    if (!await this.fetchFile(file)) return await httpSource(this.url(file));
+    if (!await this.fetchFile(file)) {
+      // Browsers that store nothing read ranges from the server each time.
+      const { httpSource } = await import("./http_source.ts");
+      return await httpSource(this.url(file));
+    }
     const read = async (offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> => {
       if (!(offset >= 0 && length >= 0 && offset + length <= file.size)) {
         throw new LssgenError(
