@@ -6,7 +6,7 @@
 
 import { pictureFile } from "../lib/parameters/picture.ts";
 import { offerOf, summaryOf } from "../lib/pipelines/offer.ts";
-import { rulesFor } from "../lib/pipelines/few_rules.ts";
+import { presetsFor, rulesFor } from "../lib/pipelines/few_rules.ts";
 import { AbortedError, LssgenError, NoAdapterError } from "../lib/errors.ts";
 import type { PictureFile } from "../lib/image/picture_file.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
@@ -263,7 +263,7 @@ function chosen({ name, files }: OwnFolder): FolderSource {
 async function summary({ engine, fetched, notes, part, loras }: Current): Promise<ModelSummary> {
   const info = await engine.model();
   return {
-    ...offerOf(info, await rulesFor(info)),
+    ...offerOf(info, await rulesFor(info), await presetsFor(info)),
     bytes: fetched?.bytes ?? 0,
     stored: await fetched?.stored() ?? 0,
     room: await room(),

@@ -8,6 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import { guidedWithin, skippingWithin } from "../scaling/plan_guidance.ts";
 import type { MethodName, Plan } from "../scaling/types.ts";
+import { checkFree, samplerConfig, scheduleConfig } from "../schedulers/choice.ts";
 import type { Scheduler } from "../schedulers/types.ts";
 import { checkPicture } from "./picture_request.ts";
 import { type SkipLayers, skipLayersOf } from "./skip_layers.ts";
@@ -217,4 +218,20 @@ export function checkPrompts(info: ModelInfo, p: Partial<GenerateRequest>): void
       : `${info.pipeline} has two`;
     throw new LssgenError("bad_option", `${field} (${option}) is for text encoder ${encoder}, ${why}`);
   }
+}
+
+/** The model's scheduler_config.json as the request changes it. */
+export function schedulerConfig(
+  stored: Readonly<Record<string, unknown>>,
+  { scheduler, schedule, sigmas }: GenerateRequest,
+): Readonly<Record<string, unknown>> {
+  if (schedule !== undefined && sigmas !== undefined) {
+    throw new LssgenError(
+      "bad_option",
+      "schedule and sigmas (--schedule, --sigmas) both say which noise levels to take: give one",
+    );
+  }
+  const config = scheduler ? samplerConfig(stored, scheduler) : stored;
+  if (sigmas) checkFree(config, "sigmas (--sigmas)");
+  return schedule === undefined ? config : scheduleConfig(config, schedule);
 }

@@ -8,13 +8,11 @@ import { LssgenError } from "../errors.ts";
 import { firstSeed } from "../random.ts";
 import { planBy } from "../scaling/plan.ts";
 import type { MethodName, Plan } from "../scaling/types.ts";
-import { checkFree, samplerConfig, scheduleConfig } from "../schedulers/choice.ts";
 import type { LoraTag } from "../text/prompt_syntax.ts";
 import { checkTypes } from "./checked_options.ts";
 import type { PromptRequest } from "./family.ts";
 import { noEsrgan, noLearnedUpsampler } from "./latents.ts";
 import type { PlanRules } from "./plan_rules.ts";
-import { withPreset } from "./presets.ts";
 import type { GenerateRequest, ModelInfo, Rng } from "./types.ts";
 
 /** stable-diffusion.cpp's. */
@@ -33,10 +31,10 @@ export function planWith(
   { directSteps }: { readonly directSteps?: number } = {},
 ): Plan {
   checkTypes(asked);
-  const request = withPreset(info, asked);
+  const request = asked.preset === undefined ? asked : rules.preset(info, asked);
   const p = resolve(rules, info, { prompt: "", ...request }, info.learnedUpsampler);
   const free = p.image !== undefined && (request.width === undefined || request.height === undefined);
-  const scheduler = rules.scheduler(schedulerConfig(info.scheduler, p));
+  const scheduler = rules.scheduler(rules.config(info.scheduler, p));
   if (p.sigmas) rules.further!.checkLevels(p.sigmas, scheduler.kind === "flow");
   const plan = planBy(rules.method(p.method), {
     width: p.width,
@@ -74,22 +72,6 @@ export function planWith(
   return rules.further?.guided(whole, info, p, scheduler, callsOf(info, p)) ?? whole;
 }
 
-/** The model's scheduler_config.json as the request changes it. */
-function schedulerConfig(
-  stored: Readonly<Record<string, unknown>>,
-  { scheduler, schedule, sigmas }: GenerateRequest,
-): Readonly<Record<string, unknown>> {
-  if (schedule !== undefined && sigmas !== undefined) {
-    throw new LssgenError(
-      "bad_option",
-      "schedule and sigmas (--schedule, --sigmas) both say which noise levels to take: give one",
-    );
-  }
-  const config = scheduler ? samplerConfig(stored, scheduler) : stored;
-  if (sigmas) checkFree(config, "sigmas (--sigmas)");
-  return schedule === undefined ? config : scheduleConfig(config, schedule);
-}
-
 /** A request with every default filled in. */
 export interface Resolved extends GenerateRequest {
   readonly width: number;
@@ -117,7 +99,7 @@ export function resolve(
   learned: boolean,
 ): Resolved {
   checkTypes(asked);
-  const request = withPreset(info, asked);
+  const request = asked.preset === undefined ? asked : rules.preset(info, asked);
   if (typeof request.prompt !== "string") {
     throw new LssgenError("bad_option", "The request has no prompt, expected a text");
   }
