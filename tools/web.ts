@@ -9,12 +9,13 @@
  * @module
  */
 
-import { extname, fromFileUrl, join } from "@std/path";
+import { extname, fromFileUrl, join, resolve } from "@std/path";
 import { blobSource } from "../lib/weights/bytes.ts";
 import { type ListedFile, listFile } from "../lib/weights/cache.ts";
 import * as shaders from "../lib/gpu/shaders.gen.ts";
 import { LANGUAGES, TEXTS } from "../web/texts.ts";
 import type { Metafile, Plugin } from "./esbuild.ts";
+import { together } from "./web_chunks.ts";
 import { answerFor, EDITED, HASHES, packedFile, PACKINGS, packs } from "../lib/cli/page_packing.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
@@ -39,6 +40,9 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** Shaders are text, not scripts: they are fetched beside the worker's own script. */
 const SHADERS = "shaders.json";
+
+/** The page's script, its worker's, and the family of its own model, which is opened at once. */
+const [PAGE, WORKER, BUILT_IN_FAMILY] = ["web/main.ts", "web/worker.ts", "lib/pipelines/flux.ts"];
 
 /** What is not part of the model although it may lie beside it. */
 const NOT_MODEL = /(^|\/)\.|\.(py|png|md|part)$/;
@@ -68,7 +72,8 @@ export async function bundle(
   const esbuild = await import("./esbuild.ts");
   await Deno.writeTextFile(join(out, SHADERS), JSON.stringify(shaders));
   try {
-    const { metafile } = await esbuild.build({
+    const options = {
+      absWorkingDir: ROOT,
       metafile: true,
       // Safari has no such symbols yet. They are imported where they are named, so that they are there whichever part runs first.
       inject: [join(ROOT, "web/symbols.ts")],
@@ -76,8 +81,7 @@ export async function bundle(
       charset: "utf8",
       // What many models do not need is loaded when one does.
       splitting: true,
-      chunkNames: "part-[hash]",
-      plugins: [SHADERS_AS_DATA, LANGUAGES_APART],
+      chunkNames: "[hash]",
       entryPoints: { ...entries },
       outdir: out,
       bundle: true,
@@ -87,7 +91,23 @@ export async function bundle(
       platform: "browser",
       legalComments: "none",
       logLevel: "warning",
-    });
+    } as const;
+    const plugins = [SHADERS_AS_DATA, LANGUAGES_APART];
+    const { inputs } = (await esbuild.build({ ...options, plugins, write: false })).metafile!;
+    if (inputs[PAGE] && inputs[WORKER]) plugins.push(together(inputs, ROOT, PAGE, [WORKER, BUILT_IN_FAMILY]));
+    const { metafile } = await esbuild.build({ ...options, plugins });
+    // What `using` became is not minified before it is printed.
+    for (const [path, output] of Object.entries(metafile!.outputs)) {
+      const file = resolve(ROOT, path);
+      const { code } = await esbuild.transform(await Deno.readTextFile(file), {
+        minify: true,
+        format: "esm",
+        target: "es2022",
+        charset: "utf8",
+      });
+      await Deno.writeTextFile(file, code);
+      output.bytes = new TextEncoder().encode(code).length;
+    }
     return metafile!;
   } finally {
     // Its child process would keep this one alive.
