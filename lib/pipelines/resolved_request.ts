@@ -11,7 +11,7 @@ import type { MethodName, Plan } from "../scaling/types.ts";
 import type { LoraTag } from "../text/prompt_syntax.ts";
 import { checkTypes } from "./checked_options.ts";
 import type { PromptRequest } from "./family.ts";
-import { noEsrgan, noLearnedUpsampler } from "./latents.ts";
+import { noEsrgan, noLearnedUpsampler } from "./denoising.ts";
 import type { PlanRules } from "./plan_rules.ts";
 import type { GenerateRequest, ModelInfo, Rng } from "./types.ts";
 
