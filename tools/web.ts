@@ -149,17 +149,32 @@ const LANGUAGES_APART: Plugin = {
   },
 };
 
-/** Names of texts, but for those that stand in index.html and that no script names. */
+/**
+ * Names of texts that the page's script may ask for at once: neither those that only stand in index.html, nor those that only scripts
+ * name which are loaded later and wait for all texts.
+ */
 async function textsOfScripts(): Promise<string[]> {
   const page = await Deno.readTextFile(join(ROOT, "web/index.html"));
   const standing = new Set([...page.matchAll(/ data-t(?:-label)?="([\w-]+)"/g)].map(([, name]) => name));
-  let scripts = "";
+  const scripts = new Map<string, string>();
   for (const file of await filesBelow(join(ROOT, "web"))) {
     if (/^\w+\.ts$/.test(file) && file !== "texts.ts") {
-      scripts += await Deno.readTextFile(join(ROOT, "web", file));
+      scripts.set(file, await Deno.readTextFile(join(ROOT, "web", file)));
     }
   }
-  return Object.keys(TEXTS).filter((name) => !standing.has(name) || scripts.includes(`"${name}"`));
+  const first = new Set(["main.ts"]);
+  for (const file of first) {
+    for (
+      const [, name] of scripts.get(file)!.matchAll(/^(?:import|\}) (?!type)[^;]*?from "\.\/(\w+\.ts)";/gm)
+    ) {
+      if (scripts.has(name)) first.add(name);
+    }
+  }
+  const says = (files: Iterable<string>, name: string): boolean =>
+    [...files].some((file) => scripts.get(file)!.includes(`"${name}"`));
+  return Object.keys(TEXTS).filter((name) =>
+    says(first, name) || !standing.has(name) && !says(scripts.keys(), name)
+  );
 }
 
 /** What a finished build lists its files in. */
