@@ -85,7 +85,6 @@ function isEuler(config: SchedulerFields): boolean {
 /** What a request may say for few rules to suffice. */
 const USUAL: ReadonlySet<string> = new Set([
   "prompt",
-  "negativePrompt",
   "width",
   "height",
   "steps",
@@ -119,10 +118,8 @@ export async function presetsFor(info: ModelInfo): Promise<Presets> {
 function fewSuffice(info: ModelInfo, request: Partial<GenerateRequest>): boolean {
   if (!isEuler(info.scheduler)) return false;
   const all: Readonly<Record<string, unknown>> = request;
-  const named = Object.keys(all).filter((key) =>
-    all[key] !== undefined && (key !== "scheduler" || all[key] !== "")
-  );
-  const { prompt = "", negativePrompt = "", method = "lssgen" } = request;
+  const named = Object.keys(all).filter((key) => all[key] !== undefined && all[key] !== "");
+  const { prompt = "", method = "lssgen" } = request;
   return named.every((key) => USUAL.has(key)) && FEW_METHODS.some(({ name }) => name === method) &&
-    isPlain(prompt) && isPlain(negativePrompt);
+    isPlain(prompt);
 }

@@ -235,3 +235,45 @@ export function schedulerConfig(
   if (sigmas) checkFree(config, "sigmas (--sigmas)");
   return schedule === undefined ? config : scheduleConfig(config, schedule);
 }
+
+/**
+ * Refuses texts of what to keep out where nothing reads them.
+ *
+ * @returns Warnings: that they have no effect at this guidance.
+ */
+export function checkNegative(
+  info: ModelInfo,
+  p: GenerateRequest,
+  guidance: number,
+  trueCfgScale: number,
+): string[] {
+  const given = (field: keyof GenerateRequest): boolean => p[field] !== undefined && p[field] !== "";
+  const negative = (["negativePrompt", "negativePrompt2", "negativePrompt3"] as const).find(given);
+  if (negative !== undefined && info.prompts === 0) {
+    throw new LssgenError(
+      "bad_option",
+      `${negative} has no effect on ${info.pipeline}, which draws classes: leave it out`,
+    );
+  }
+  const off = negative !== undefined && (info.embeddedGuidance ? trueCfgScale : guidance) <= 1;
+  if (off && info.embeddedGuidance) {
+    throw new LssgenError(
+      "bad_option",
+      `${negative} has no effect on ${info.pipeline} unless trueCfgScale (--cfg-scale) is above 1, for example 4: the network ` +
+        `takes the guidance scale as an input (${
+          info.pipeline.startsWith("Flux") ? "guidance_embeds" : "time_cond_proj_dim"
+        })`,
+    );
+  }
+  return off ? [`${negative} has no effect at guidance ${guidance}: above 1 it has`] : [];
+}
+
+/** Refuses another number of steps than there are noise levels. */
+export function checkStepsOf({ steps }: Partial<GenerateRequest>, sigmas?: readonly number[]): void {
+  if (sigmas && steps !== undefined && steps !== sigmas.length) {
+    throw new LssgenError(
+      "bad_option",
+      `steps is ${steps}, but sigmas holds ${sigmas.length} noise levels; leave steps out`,
+    );
+  }
+}

@@ -8,11 +8,12 @@ import { AbortedError, LssgenError } from "../errors.ts";
 import { openDevice } from "../gpu/device.ts";
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { storedKernels } from "../gpu/stored.ts";
-import { tuneIntegerDot, tuneOnce } from "../gpu/tune.ts";
+import { tuneOnce } from "../gpu/tune.ts";
 import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
-import { checkPipelineOptions, isFolder } from "./checked_options.ts";
+import { checkPipelineOptions } from "./checked_options.ts";
+import { isFolder } from "./option_kinds.ts";
 import { TextToImage } from "./drawing.ts";
 import { familyOf, readFamily } from "./families.ts";
 import { type LoadContext, Opened, partOf, retypingOf } from "./family.ts";
@@ -73,7 +74,8 @@ export async function openPipeline(
     const dtype = options.dtype ?? (device.info.f16 ? "f16" : "f32");
     const { maxActivationBytes, keepQuantised } = options;
     const integerDot = options.integerDot ? { matrices: 0 } : undefined;
-    const notInteger = integerDot && await tuneIntegerDot(device);
+    const notInteger = integerDot &&
+      await (await import("../gpu/tune_integer_dot.ts")).tuneIntegerDot(device);
     const retyping = await retypingOf(options);
     const memory = options.kernels ?? storedKernels;
     const key = kernelListKey(device, info.name, dtype);
@@ -136,9 +138,7 @@ export async function openPipeline(
     await warming;
     // The signal stops loading only: each picture brings its own.
     const unheeded = integerDot && (notInteger ?? (integerDot.matrices === 0 ? "unquantised" : undefined));
-    const told = unheeded
-      ? { ...model, info: { ...info, warnings: [...info.warnings ?? [], NOT_INTEGER[unheeded]] } }
-      : model;
+    const told = unheeded ? (await import("./unheeded.ts")).withoutIntegerDot(model, unheeded) : model;
     return new TextToImage(told, { ...context, fits, signal: undefined }, networks, { tags, warnings });
   } catch (error) {
     loaded.abort();
@@ -149,14 +149,6 @@ export async function openPipeline(
     throw reasonOf(cause, refused.signal.aborted ? refused.signal : options.signal);
   }
 }
-
-/** Why `integerDot` changes nothing. */
-const NOT_INTEGER = {
-  unavailable: "integerDot changes nothing: the adapter has no integer dot products",
-  slower: "integerDot changes nothing: integer dot products were measured to be no faster on this adapter",
-  unquantised:
-    "integerDot changes nothing: no weights stay quantised; keepQuantised lets those of GGUF files stay so",
-} as const;
 
 /** A rehearsal, tried again where a file was no good: what fails twice in the same way is no matter of the network. */
 async function foretold(rehearsal: () => Promise<KernelSpec[]>): Promise<KernelSpec[]> {

@@ -110,14 +110,9 @@ export function resolve(
     further!.startingSize(request.image, request, tokenSide(info), d.baseResolution);
   // A final 0 is said by some and left out by others.
   const sigmas = request.sigmas?.filter((level, i, all) => level !== 0 || i < all.length - 1);
-  if (sigmas && request.steps !== undefined && request.steps !== sigmas.length) {
-    throw new LssgenError(
-      "bad_option",
-      `steps is ${request.steps}, but sigmas holds ${sigmas.length} noise levels; leave steps out`,
-    );
-  }
   const method = request.method ?? (request.stages === undefined ? "lssgen" : "stages");
   further?.checkMethod(request, method);
+  further?.checkStepsOf(request, sigmas);
   const { tokens = false, initNoise = d.initNoise, beginsAtBase = false } = rules.method(method);
   further?.checkTokens(info, request, method, tokens);
   const p: Resolved = {
@@ -176,27 +171,9 @@ export interface ReadRequest {
  */
 export function readPrompts(rules: PlanRules, info: ModelInfo, p: GenerateRequest): ReadRequest {
   const { guidance = info.defaults.guidance, trueCfgScale = 1, emphasis = true } = p;
-  const given = (field: keyof GenerateRequest): boolean => p[field] !== undefined && p[field] !== "";
   rules.further?.checkPrompts(info, p);
-  const negative = (["negativePrompt", "negativePrompt2", "negativePrompt3"] as const).find(given);
-  if (negative !== undefined && info.prompts === 0) {
-    throw new LssgenError(
-      "bad_option",
-      `${negative} has no effect on ${info.pipeline}, which draws classes: leave it out`,
-    );
-  }
-  const off = negative !== undefined && (info.embeddedGuidance ? trueCfgScale : guidance) <= 1;
-  if (off && info.embeddedGuidance) {
-    throw new LssgenError(
-      "bad_option",
-      `${negative} has no effect on ${info.pipeline} unless trueCfgScale (--cfg-scale) is above 1, for example 4: the network ` +
-        `takes the guidance scale as an input (${
-          info.pipeline.startsWith("Flux") ? "guidance_embeds" : "time_cond_proj_dim"
-        })`,
-    );
-  }
   const loras: LoraTag[] = [];
-  const warnings = off ? [`${negative} has no effect at guidance ${guidance}: above 1 it has`] : [];
+  const warnings = [...rules.further?.checkNegative(info, p, guidance, trueCfgScale) ?? []];
   const words = <F extends keyof PromptRequest & `${"prompt" | "negativePrompt"}${"" | "2" | "3"}`>(
     field: F,
   ) => {
