@@ -16,6 +16,7 @@ import * as shaders from "../lib/gpu/shaders.gen.ts";
 import { LANGUAGES, TEXTS } from "../web/texts.ts";
 import type { Metafile, Plugin } from "./esbuild.ts";
 import { together } from "./web_chunks.ts";
+import { privateNames } from "./web_names.ts";
 import { answerFor, EDITED, HASHES, packedFile, PACKINGS, packs } from "../lib/cli/page_packing.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
@@ -95,7 +96,12 @@ export async function bundle(
     const plugins = [SHADERS_AS_DATA, LANGUAGES_APART];
     const { inputs } = (await esbuild.build({ ...options, plugins, write: false })).metafile!;
     if (inputs[PAGE] && inputs[WORKER]) plugins.push(together(inputs, ROOT, PAGE, [WORKER, BUILT_IN_FAMILY]));
-    const { metafile } = await esbuild.build({ ...options, plugins });
+    const sources = await Promise.all(
+      Object.keys(inputs).filter((path) => path.endsWith(".ts")).map((path) =>
+        Deno.readTextFile(join(ROOT, path))
+      ),
+    );
+    const { metafile } = await esbuild.build({ ...options, plugins, mangleProps: privateNames(sources) });
     // What `using` became is not minified before it is printed.
     for (const [path, output] of Object.entries(metafile!.outputs)) {
       const file = resolve(ROOT, path);
