@@ -21,7 +21,6 @@ import * as loras from "./loras.ts";
 import * as memoryLimit from "./memory_limit.ts";
 import * as models from "./models.ts";
 import * as pictures from "./pictures.ts";
-import * as presets from "./presets.ts";
 import { ProgressView } from "./progress.ts";
 import type { Job, ModelSummary, OwnModel } from "./protocol.ts";
 import * as queue from "./queue.ts";
@@ -63,6 +62,8 @@ type Folders = typeof import("./folders.ts");
 
 /** Loaded when its fold is opened. */
 let grid: typeof import("./grid.ts") | undefined;
+/** The same of another. */
+let presets: typeof import("./presets.ts") | undefined;
 let choice: models.Choice = served ? { server: true } : {};
 /** What is open; undefined before the first. */
 let opened: ModelSummary | undefined;
@@ -602,6 +603,17 @@ function listenToPictures(): void {
   });
 }
 
+/** Fills the list of presets, which is behind a fold. */
+async function openPresets(): Promise<void> {
+  const part = await import("./presets.ts");
+  if (presets) return;
+  presets = part;
+  presets.listen(form.settings, async (settings) => {
+    await restore({ ...settings, prompt: form.request().prompt });
+    settingsChanged();
+  });
+}
+
 /** Fills the fold for two settings against each other. */
 async function openGrid(): Promise<void> {
   const part = await import("./grid.ts");
@@ -628,7 +640,7 @@ function listenToLanguage(): void {
       showModel();
     }
     words.show();
-    presets.show();
+    presets?.show();
     pictures.refresh();
     gallery.show();
     models.show();
@@ -649,10 +661,7 @@ sizes.listen();
 loras.listen();
 memoryLimit.listen(tellMemory);
 words.listen();
-presets.listen(form.settings, async (settings) => {
-  await restore({ ...settings, prompt: form.request().prompt });
-  settingsChanged();
-});
+byId("advanced").addEventListener("toggle", () => openPresets().catch(fail));
 byId("grid").addEventListener("toggle", () => openGrid().catch(fail));
 addEventListener("offline", () => announce(t("offline")));
 gallery.open((picture) => {

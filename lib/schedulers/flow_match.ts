@@ -7,7 +7,8 @@
 import type { SchedulerConfig } from "./config.ts";
 import { flowEulerSolver, flowSchedule } from "./flow_match_euler.ts";
 import type { FlowWalk } from "./sampler_names.ts";
-import { call, LATENTS, type Solver, sumTerms } from "./solver.ts";
+import { call, type Solver } from "./solver.ts";
+import { LATENTS, sumTerms } from "./terms.ts";
 import * as spacings from "./spacings.ts";
 import type { Scheduler } from "./types.ts";
 

@@ -6,7 +6,7 @@
 
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { type Prediction } from "./prediction.ts";
-import { veNoising } from "./noising.ts";
+import { veNoising } from "./diffusion_noising.ts";
 import { alphasCumprod, type BetaDefaults, interpolate, sigmaOf, timestepOf } from "./betas.ts";
 import { roundEven } from "./sigmas.ts";
 import { spaced, spacingOf } from "./spacings.ts";

@@ -8,7 +8,8 @@
 import { LssgenError } from "../errors.ts";
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { shifted, shiftParameter } from "./flow_shift.ts";
-import { flowNoising, type Noising, vpNoising } from "./noising.ts";
+import { flowNoising, type Noising } from "./noising.ts";
+import { vpNoising } from "./diffusion_noising.ts";
 import { alphasCumprod, interpolate, sigmaOf, timestepOf } from "./betas.ts";
 import { linspace, roundEven } from "./sigmas.ts";
 import { scheduleOf, spaced, type Spacing, spacingOf } from "./spacings.ts";
