@@ -75,10 +75,12 @@ Deno.test("the rules loaded for a request plan it as all rules do, and refuse wh
 
 Deno.test("a picture of a flow model's own settings needs few rules, any other sampler or method all of them", async () => {
   const info = await model("flux_dev");
-  for (const request of [{}, { method: "direct" }, { scheduler: "" }] as const) {
+  for (const request of [{}, { method: "direct" }, { negativePrompt: "" }] as const) {
     assert(await rulesFor(info, request) !== ALL_RULES, JSON.stringify(request));
   }
-  const others = [{ method: "jit" }, { scheduler: "heun" }, { schedule: "karras" }, { stages: "64:2" }, { preset: "fast" }] as const;
+  const others = [{ method: "jit" }, { scheduler: "heun" }, { schedule: "karras" }, { stages: "64:2" }, {
+    preset: "fast",
+  }] as const;
   for (const request of others) {
     assert(await rulesFor(info, request) === ALL_RULES, JSON.stringify(request));
   }

@@ -3,6 +3,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { bundle } from "../tools/web.ts";
+import { privateNames } from "../tools/web_names.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 /** Page and worker, with the family of the built-in model; some 620 kB before scripts were split by what they are for. */
@@ -120,4 +121,22 @@ Deno.test("until the first picture the page loads few scripts, and none of other
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+});
+
+Deno.test("a private name is made short only where nothing else has it", () => {
+  const names = privateNames([
+    `class A {
+      private readonly kept = 1;
+      private queue = 2;
+      private named = 3;
+      private size = 4;
+      private shared = 5;
+      constructor(private readonly given: B) {}
+      private async made(): Promise<void> { const { kept } = this; this.queue = kept; await this.made(this.given); }
+    }`,
+    'device.queue.submit(); use("named"); const options = { size: 1 }; send({ shared });',
+  ]);
+  const short = (name: string): boolean => names.test(name);
+  assertEquals(["kept", "given", "made"].filter((name) => !short(name)), []);
+  assertEquals(["queue", "named", "size", "shared", "constructor", "toString"].filter(short), []);
 });

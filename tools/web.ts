@@ -14,7 +14,7 @@ import { blobSource } from "../lib/weights/bytes.ts";
 import { type ListedFile, listFile } from "../lib/weights/cache.ts";
 import * as shaders from "../lib/gpu/shaders.gen.ts";
 import { LANGUAGES, TEXTS } from "../web/texts.ts";
-import type { Metafile, Plugin } from "./esbuild.ts";
+import type { BuildOptions, Metafile, Plugin } from "./esbuild.ts";
 import { together } from "./web_chunks.ts";
 import { privateNames } from "./web_names.ts";
 import { answerFor, EDITED, HASHES, packedFile, PACKINGS, packs } from "../lib/cli/page_packing.ts";
@@ -73,7 +73,7 @@ export async function bundle(
   const esbuild = await import("./esbuild.ts");
   await Deno.writeTextFile(join(out, SHADERS), JSON.stringify(shaders));
   try {
-    const options = {
+    const options: BuildOptions = {
       absWorkingDir: ROOT,
       metafile: true,
       // Safari has no such symbols yet. They are imported where they are named, so that they are there whichever part runs first.
@@ -92,7 +92,7 @@ export async function bundle(
       platform: "browser",
       legalComments: "none",
       logLevel: "warning",
-    } as const;
+    };
     const plugins = [SHADERS_AS_DATA, LANGUAGES_APART];
     const { inputs } = (await esbuild.build({ ...options, plugins, write: false })).metafile!;
     if (inputs[PAGE] && inputs[WORKER]) plugins.push(together(inputs, ROOT, PAGE, [WORKER, BUILT_IN_FAMILY]));
