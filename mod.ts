@@ -95,8 +95,8 @@ export {
   type ByteSource,
   folderOf,
   type FolderSource,
-  httpFolder,
   memoryFolder,
 } from "./lib/weights/bytes.ts";
+export { httpFolder } from "./lib/weights/http_source.ts";
 export type { CachedFolder, DownloadOptions, FileDigest } from "./lib/weights/cache.ts";
 export type { WRITABLE_TYPES, WritableType } from "./lib/weights/quantise.ts";

@@ -3,14 +3,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { type Device, openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
-import {
-  forceTuning,
-  integerRowsOf,
-  measureIntegerRows,
-  tuneIntegerDot,
-  tuneMatmul,
-  usable,
-} from "../lib/gpu/tune.ts";
+import { forceTuning, integerRowsOf, tuneMatmul, usable } from "../lib/gpu/tune.ts";
+import { measureIntegerRows, tuneIntegerDot } from "../lib/gpu/tune_integer_dot.ts";
 import { linear } from "../lib/ops/linear.ts";
 import type { QuantisedMatrix } from "../lib/ops/quantised.ts";
 import { NAMES, noise, off, product, weightOf } from "./quantised_weights.ts";

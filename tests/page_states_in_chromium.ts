@@ -278,10 +278,8 @@ Deno.test({
       await page.fill("#guidance", "2");
       await page.selectOption("#preset", "");
       await page.selectOption("#preset", "mine");
-      assertEquals([await page.inputValue("#negative"), await page.inputValue("#guidance")], [
-        "blurry",
-        "6.5",
-      ]);
+      await until("the settings", async () => await page.inputValue("#negative") === "blurry");
+      assertEquals(await page.inputValue("#guidance"), "6.5");
       await page.click("#preset-delete");
       assertEquals(await page.locator("#preset option").count(), 1);
     });
@@ -533,7 +531,8 @@ Deno.test({
         await page.click("#history li:first-child button");
         assertEquals(await page.locator("#pictures figure").count(), 1);
         await page.click("#pictures button:has-text('Use these settings')");
-        assertEquals([await page.inputValue("#prompt"), await page.inputValue("#seed")], ["a castle", "99"]);
+        await until("its settings", async () => await page.inputValue("#prompt") === "a castle");
+        assertEquals(await page.inputValue("#seed"), "99");
         await accessible(page, "the gallery");
         const waiting = page.waitForEvent("download");
         await page.click("#export");

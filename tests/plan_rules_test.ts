@@ -4,16 +4,17 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { ALL_RULES } from "../lib/pipelines/all_rules.ts";
+import { presetsOf } from "../lib/pipelines/family_presets.ts";
 import { offerOf } from "../lib/pipelines/offer.ts";
-import { rulesFor } from "../lib/pipelines/few_rules.ts";
+import { presetsFor, rulesFor } from "../lib/pipelines/few_rules.ts";
 import { planWith, readPrompts } from "../lib/pipelines/resolved_request.ts";
 import { planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest, ModelInfo } from "../lib/pipelines/types.ts";
 import { ALL_METHODS } from "../lib/scaling/methods/registry.ts";
-import { SAMPLER_NAMES, SCHEDULE_NAMES } from "../lib/schedulers/choice.ts";
+import { SAMPLER_NAMES } from "../lib/schedulers/choice.ts";
 import { FLOW_SOLVERS } from "../lib/schedulers/flow_solvers.ts";
 import { createScheduler, samplerConfig } from "../lib/schedulers/registry.ts";
-import { SAMPLERS } from "../lib/schedulers/samplers.ts";
+import { FLOW_SAMPLERS, SCHEDULE_NAMES } from "../lib/schedulers/sampler_names.ts";
 import { isPlain } from "../lib/text/plain_prompt.ts";
 import { readPrompt } from "../lib/text/prompt_syntax.ts";
 import { parseWeights } from "../lib/text/prompt_weights.ts";
@@ -74,10 +75,13 @@ Deno.test("the rules loaded for a request plan it as all rules do, and refuse wh
 
 Deno.test("a picture of a flow model's own settings needs few rules, any other sampler or method all of them", async () => {
   const info = await model("flux_dev");
-  for (const request of [{}, { method: "direct" }, { scheduler: "euler" }, { schedule: "karras" }] as const) {
+  for (const request of [{}, { method: "direct" }, { negativePrompt: "" }] as const) {
     assert(await rulesFor(info, request) !== ALL_RULES, JSON.stringify(request));
   }
-  for (const request of [{ method: "jit" }, { scheduler: "heun" }, { stages: "64:2" }] as const) {
+  const others = [{ method: "jit" }, { scheduler: "heun" }, { schedule: "karras" }, { stages: "64:2" }, {
+    preset: "fast",
+  }] as const;
+  for (const request of others) {
     assert(await rulesFor(info, request) === ALL_RULES, JSON.stringify(request));
   }
   assert(await rulesFor(await model("sd15")) === ALL_RULES);
@@ -89,7 +93,7 @@ Deno.test("a model's offer is the same by few rules and by all, also where the n
     const flow = { ...info, scheduler };
     const rules = await rulesFor(flow);
     assert(rules !== ALL_RULES);
-    assertEquals(offerOf(flow, rules), offerOf(flow, ALL_RULES));
+    assertEquals(offerOf(flow, rules, await presetsFor(flow)), offerOf(flow, ALL_RULES, presetsOf(flow)));
   }
 });
 
@@ -97,11 +101,11 @@ Deno.test("what a sampler's row says of flow models is what its rule does", () =
   const flow = { _class_name: "FlowMatchEulerDiscreteScheduler" };
   assertEquals(
     Object.keys(FLOW_SOLVERS),
-    SAMPLER_NAMES.filter((name) => SAMPLERS[name].flow),
+    SAMPLER_NAMES.filter((name) => FLOW_SAMPLERS[name]),
   );
-  for (const name of SAMPLER_NAMES.filter((name) => SAMPLERS[name].flow)) {
+  for (const name of SAMPLER_NAMES.filter((name) => FLOW_SAMPLERS[name])) {
     const inverted = (): unknown => createScheduler(samplerConfig({ ...flow, invert_sigmas: true }, name));
-    if (SAMPLERS[name].flow === "any") inverted();
+    if (FLOW_SAMPLERS[name] === "any") inverted();
     else assertThrows(inverted, LssgenError, "Euler steps only", name);
   }
 });

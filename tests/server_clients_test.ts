@@ -5,7 +5,7 @@
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { decodePng, encodePng } from "../lib/image/png.ts";
-import { pictureText } from "../lib/parameters/picture.ts";
+import { pictureText } from "../lib/parameters/picture_text.ts";
 import { ImageServer } from "../lib/server/server.ts";
 import type { ClientSocket } from "../lib/server/comfyui/sockets.ts";
 import type { Upscalers } from "../lib/server/upscalers.ts";

@@ -1,7 +1,8 @@
 /** Every field of a request is heeded, accepted where it changes nothing, or refused by its name. */
 
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { pictureFile, pictureText } from "../lib/parameters/picture.ts";
+import { pictureFile } from "../lib/parameters/picture.ts";
+import { pictureText } from "../lib/parameters/picture_text.ts";
 import { encodePng, readPngText } from "../lib/image/png.ts";
 import { ImageServer } from "../lib/server/server.ts";
 import { bytesOf, DIFFUSION, FakeEngine, get, OPTIONS, post, refused } from "./fake_engine.ts";

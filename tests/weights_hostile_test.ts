@@ -3,7 +3,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { fileFolder } from "../lib/cli/files.ts";
 import { LssgenError } from "../lib/errors.ts";
-import { bytesOf, type ByteSource, httpFolder, memoryFolder } from "../lib/weights/bytes.ts";
+import { bytesOf, type ByteSource, memoryFolder } from "../lib/weights/bytes.ts";
+import { httpFolder } from "../lib/weights/http_source.ts";
 import { type Checkpoint, openCheckpoint, openCheckpointFile } from "../lib/weights/checkpoint.ts";
 import { openGguf } from "../lib/weights/gguf.ts";
 import { openSafetensors } from "../lib/weights/safetensors.ts";

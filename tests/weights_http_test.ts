@@ -2,7 +2,8 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
-import { type ByteSource, httpFolder, httpSource } from "../lib/weights/bytes.ts";
+import type { ByteSource } from "../lib/weights/bytes.ts";
+import { httpFolder, httpSource } from "../lib/weights/http_source.ts";
 
 const DATA = Uint8Array.from({ length: 3000 }, (_, i) => (i * 31 + 7) & 255);
 const PAGE = "\n<!-- app --><!doctype html><html><body>Nothing here</body></html>";

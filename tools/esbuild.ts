@@ -6,4 +6,4 @@
  */
 
 // deno-lint-ignore no-import-prefix -- see above
-export { build, type Metafile, type Plugin, stop, transform } from "npm:esbuild@0.25.5";
+export { build, type BuildOptions, type Metafile, type Plugin, stop, transform } from "npm:esbuild@0.25.5";

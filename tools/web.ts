@@ -9,12 +9,14 @@
  * @module
  */
 
-import { extname, fromFileUrl, join } from "@std/path";
+import { extname, fromFileUrl, join, resolve } from "@std/path";
 import { blobSource } from "../lib/weights/bytes.ts";
 import { type ListedFile, listFile } from "../lib/weights/cache.ts";
 import * as shaders from "../lib/gpu/shaders.gen.ts";
 import { LANGUAGES, TEXTS } from "../web/texts.ts";
-import type { Metafile, Plugin } from "./esbuild.ts";
+import type { BuildOptions, Metafile, Plugin } from "./esbuild.ts";
+import { together } from "./web_chunks.ts";
+import { privateNames } from "./web_names.ts";
 import { answerFor, EDITED, HASHES, packedFile, PACKINGS, packs } from "../lib/cli/page_packing.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
@@ -39,6 +41,9 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** Shaders are text, not scripts: they are fetched beside the worker's own script. */
 const SHADERS = "shaders.json";
+
+/** The page's script, its worker's, and the family of its own model, which is opened at once. */
+const [PAGE, WORKER, BUILT_IN_FAMILY] = ["web/main.ts", "web/worker.ts", "lib/pipelines/flux.ts"];
 
 /** What is not part of the model although it may lie beside it. */
 const NOT_MODEL = /(^|\/)\.|\.(py|png|md|part)$/;
@@ -68,7 +73,8 @@ export async function bundle(
   const esbuild = await import("./esbuild.ts");
   await Deno.writeTextFile(join(out, SHADERS), JSON.stringify(shaders));
   try {
-    const { metafile } = await esbuild.build({
+    const options: BuildOptions = {
+      absWorkingDir: ROOT,
       metafile: true,
       // Safari has no such symbols yet. They are imported where they are named, so that they are there whichever part runs first.
       inject: [join(ROOT, "web/symbols.ts")],
@@ -76,8 +82,7 @@ export async function bundle(
       charset: "utf8",
       // What many models do not need is loaded when one does.
       splitting: true,
-      chunkNames: "part-[hash]",
-      plugins: [SHADERS_AS_DATA, LANGUAGES_APART],
+      chunkNames: "[hash]",
       entryPoints: { ...entries },
       outdir: out,
       bundle: true,
@@ -87,7 +92,28 @@ export async function bundle(
       platform: "browser",
       legalComments: "none",
       logLevel: "warning",
-    });
+    };
+    const plugins = [SHADERS_AS_DATA, LANGUAGES_APART];
+    const { inputs } = (await esbuild.build({ ...options, plugins, write: false })).metafile!;
+    if (inputs[PAGE] && inputs[WORKER]) plugins.push(together(inputs, ROOT, PAGE, [WORKER, BUILT_IN_FAMILY]));
+    const sources = await Promise.all(
+      Object.keys(inputs).filter((path) => path.endsWith(".ts")).map((path) =>
+        Deno.readTextFile(join(ROOT, path))
+      ),
+    );
+    const { metafile } = await esbuild.build({ ...options, plugins, mangleProps: privateNames(sources) });
+    // What `using` became is not minified before it is printed.
+    for (const [path, output] of Object.entries(metafile!.outputs)) {
+      const file = resolve(ROOT, path);
+      const { code } = await esbuild.transform(await Deno.readTextFile(file), {
+        minify: true,
+        format: "esm",
+        target: "es2022",
+        charset: "utf8",
+      });
+      await Deno.writeTextFile(file, code);
+      output.bytes = new TextEncoder().encode(code).length;
+    }
     return metafile!;
   } finally {
     // Its child process would keep this one alive.
@@ -129,17 +155,32 @@ const LANGUAGES_APART: Plugin = {
   },
 };
 
-/** Names of texts, but for those that stand in index.html and that no script names. */
+/**
+ * Names of texts that the page's script may ask for at once: neither those that only stand in index.html, nor those that only scripts
+ * name which are loaded later and wait for all texts.
+ */
 async function textsOfScripts(): Promise<string[]> {
   const page = await Deno.readTextFile(join(ROOT, "web/index.html"));
   const standing = new Set([...page.matchAll(/ data-t(?:-label)?="([\w-]+)"/g)].map(([, name]) => name));
-  let scripts = "";
+  const scripts = new Map<string, string>();
   for (const file of await filesBelow(join(ROOT, "web"))) {
     if (/^\w+\.ts$/.test(file) && file !== "texts.ts") {
-      scripts += await Deno.readTextFile(join(ROOT, "web", file));
+      scripts.set(file, await Deno.readTextFile(join(ROOT, "web", file)));
     }
   }
-  return Object.keys(TEXTS).filter((name) => !standing.has(name) || scripts.includes(`"${name}"`));
+  const first = new Set(["main.ts"]);
+  for (const file of first) {
+    for (
+      const [, name] of scripts.get(file)!.matchAll(/^(?:import|\}) (?!type)[^;]*?from "\.\/(\w+\.ts)";/gm)
+    ) {
+      if (scripts.has(name)) first.add(name);
+    }
+  }
+  const says = (files: Iterable<string>, name: string): boolean =>
+    [...files].some((file) => scripts.get(file)!.includes(`"${name}"`));
+  return Object.keys(TEXTS).filter((name) =>
+    says(first, name) || !standing.has(name) && !says(scripts.keys(), name)
+  );
 }
 
 /** What a finished build lists its files in. */

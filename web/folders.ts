@@ -1,11 +1,12 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.asynciterable" />
 /**
- * Folders and files that the user chooses or drops: handles of files by path, nothing is read.
+ * Folders and files that the user chooses or drops: handles of files by path, nothing is read. Loaded with the first.
  *
  * @module
  */
 
+import type { Dropped } from "./dropped.ts";
 import type { OwnFolder, OwnModel } from "./protocol.ts";
 
 /** What every model folder has at its top. */
@@ -75,22 +76,20 @@ export interface Chosen {
 
 /** Dialogs of the browser that hand out files as they are asked for. */
 interface Dialogs {
-  showDirectoryPicker?(options: { id: string; mode: "read" }): Promise<FileSystemDirectoryHandle>;
-  showOpenFilePicker?(options: { id: string; multiple: boolean }): Promise<FileSystemFileHandle[]>;
+  showDirectoryPicker(options: { id: string; mode: "read" }): Promise<FileSystemDirectoryHandle>;
+  showOpenFilePicker(options: { id: string; multiple: boolean }): Promise<FileSystemFileHandle[]>;
 }
 
-/** Opens the browser's dialog for folders, where it has one that hands out files as they are asked for. */
-export function folderDialog(): (() => Promise<Chosen>) | undefined {
+/** Opens the browser's dialog for folders, for folders and files that are read as they are asked for; only for browsers that have it. */
+export async function folderDialog(): Promise<Chosen> {
   const dialogs = globalThis as unknown as Dialogs;
-  if (!dialogs.showDirectoryPicker) return undefined;
-  return async () => await fromHandles([await dialogs.showDirectoryPicker!({ id: "model", mode: "read" })]);
+  return await fromHandles([await dialogs.showDirectoryPicker({ id: "model", mode: "read" })]);
 }
 
 /** The same for files. */
-export function fileDialog(): (() => Promise<Chosen>) | undefined {
+export async function fileDialog(): Promise<Chosen> {
   const dialogs = globalThis as unknown as Dialogs;
-  if (!dialogs.showOpenFilePicker) return undefined;
-  return async () => await fromHandles(await dialogs.showOpenFilePicker!({ id: "weights", multiple: true }));
+  return await fromHandles(await dialogs.showOpenFilePicker({ id: "weights", multiple: true }));
 }
 
 /** The files that handles lead to. */
@@ -130,19 +129,13 @@ async function gather(
 }
 
 /** Files of `<input type=file>`, with webkitdirectory or without. */
-export function chosenFiles(list: FileList): Chosen {
+export function chosenFiles(list: readonly File[]): Chosen {
   const files = new Map(Array.from(list, (file) => [file.webkitRelativePath || file.name, file] as const));
   return { files, handles: [] };
 }
 
 /** Files of what was dropped or pasted, folders included. */
-export async function droppedFiles(items: DataTransferItemList): Promise<Chosen> {
-  // The list is emptied as soon as the event is over: entries are taken before anything is awaited.
-  const all = Array.from(items).filter(({ kind }) => kind === "file") as (DataTransferItem & {
-    getAsFileSystemHandle?(): Promise<FileSystemDirectoryHandle | FileSystemFileHandle | null>;
-  })[];
-  const asked = all.map((item) => item.getAsFileSystemHandle?.().catch(() => null));
-  const taken = all.map((item) => item.webkitGetAsEntry() ?? item.getAsFile());
+export async function droppedFiles({ asked, taken }: Dropped): Promise<Chosen> {
   const files = new Map<string, File>();
   for (const one of taken) {
     if (one instanceof File) files.set(one.name, one);

@@ -8,9 +8,11 @@
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { byId, element } from "./dom.ts";
 import { complainAt } from "./form.ts";
-import { t } from "./language.ts";
+import { allTexts, t } from "./language.ts";
 import type { ModelSummary } from "./protocol.ts";
 import type { TextName } from "./texts.ts";
+
+await allTexts();
 
 const MOST = 36;
 

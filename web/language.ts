@@ -75,6 +75,12 @@ export async function setLanguage(wanted: string): Promise<void> {
   language = found;
 }
 
+/** Loads the texts that only parts have which are loaded later. Such a part waits for it before it says anything. */
+export async function allTexts(): Promise<void> {
+  if (Object.keys(texts).length > 0) return;
+  texts = await COLUMNS[language]().catch(() => ({}));
+}
+
 /** Puts the texts of index.html into the language. */
 export function localise(root: Document): void {
   root.documentElement.lang = language;

@@ -10,17 +10,8 @@ import * as address from "./address.ts";
 import { announce, byId, element } from "./dom.ts";
 import { type Drawer, DrawingError } from "./drawer.ts";
 import { duration, size } from "./estimate.ts";
-import {
-  type Chosen,
-  chosenFiles,
-  chosenModel,
-  chosenPicture,
-  droppedFiles,
-  fileDialog,
-  folderDialog,
-  fromHandles,
-  mayRead,
-} from "./folders.ts";
+import { takeDropped } from "./dropped.ts";
+import type { Chosen } from "./folders.ts";
 import * as form from "./form.ts";
 import * as gallery from "./gallery.ts";
 import type { Grid } from "./grid.ts";
@@ -30,7 +21,6 @@ import * as loras from "./loras.ts";
 import * as memoryLimit from "./memory_limit.ts";
 import * as models from "./models.ts";
 import * as pictures from "./pictures.ts";
-import * as presets from "./presets.ts";
 import { ProgressView } from "./progress.ts";
 import type { Job, ModelSummary, OwnModel } from "./protocol.ts";
 import * as queue from "./queue.ts";
@@ -67,8 +57,13 @@ const drawsHere = !served || ("gpu" in navigator && isSecureContext);
 /** Whether the picture is below the form: on phones. */
 const oneColumn: MediaQueryList = matchMedia("not all and (min-width: 56rem)");
 
+/** What opens folders and files, loaded with the first. */
+type Folders = typeof import("./folders.ts");
+
 /** Loaded when its fold is opened. */
 let grid: typeof import("./grid.ts") | undefined;
+/** The same of another. */
+let presets: typeof import("./presets.ts") | undefined;
 let choice: models.Choice = served ? { server: true } : {};
 /** What is open; undefined before the first. */
 let opened: ModelSummary | undefined;
@@ -113,7 +108,7 @@ async function openModel(wanted: models.Choice, handles: Chosen["handles"] = [])
     form.offer(found.model);
     grid?.offer(found.model);
     words.offer(found.model.words, found.model.examples);
-    if (first) restoreAddress();
+    if (first) await restoreAddress();
     start.refresh();
     showModel();
     progress.isCold();
@@ -212,15 +207,16 @@ async function tellMemory(): Promise<void> {
 }
 
 /** What people chose or dropped: a picture, or a model. */
-async function choose(picked: Promise<Chosen> | Chosen): Promise<void> {
+async function choose(pick: (part: Folders) => Promise<Chosen> | Chosen): Promise<void> {
   try {
-    const { files, handles } = await picked;
-    const picture = chosenPicture(files);
+    const folders = await import("./folders.ts");
+    const { files, handles } = await pick(folders);
+    const picture = folders.chosenPicture(files);
     if (picture) return await (await import("./restoring.ts")).take(picture, begin, settingsChanged);
     if (running) return announce(t("stopFirst"));
     if (files.size === 0) return;
     if (!drawsHere) return;
-    await openModel({ own: chosenModel(files, own(), opened?.part === "lora") }, handles);
+    await openModel({ own: folders.chosenModel(files, own(), opened?.part === "lora") }, handles);
   } catch (error) {
     // Leaving the dialog is no error.
     if (error instanceof DOMException && error.name === "AbortError") return;
@@ -234,6 +230,7 @@ async function choose(picked: Promise<Chosen> | Chosen): Promise<void> {
 /** Opens a folder or files of an earlier visit. */
 async function reopen(name: string, handles: Chosen["handles"]): Promise<void> {
   announce(t("permission", { name }));
+  const { chosenModel, fromHandles, mayRead } = await import("./folders.ts");
   if (!await mayRead(handles)) return fail(new Error(t("permissionDenied", { name })));
   try {
     const { files } = await fromHandles(handles);
@@ -296,10 +293,15 @@ function settingsChanged(): void {
   }, 300);
 }
 
+/** Puts settings into the form. */
+async function restore(wanted: Readonly<Record<string, unknown>>, keepSeed?: boolean): Promise<void> {
+  (await import("./form_restoring.ts")).restore(wanted, keepSeed);
+}
+
 /** Takes over the settings that the address holds. */
-function restoreAddress(): void {
+async function restoreAddress(): Promise<void> {
   const found = address.fromHash(location.hash);
-  if (Object.keys(found).length > 0) form.restore(found, "seed" in found);
+  if (Object.keys(found).length > 0) await restore(found, "seed" in found);
 }
 
 function buttons(): void {
@@ -388,10 +390,11 @@ async function work(): Promise<void> {
 async function draw({ jobs, compared, grid: asked }: queue.Batch): Promise<pictures.Picture[]> {
   const made: pictures.Picture[] = [];
   let whole = { width: 1 };
+  const view = asked && await import("./grid_view.ts");
   const show = (): void => {
     if (!asked) return pictures.show(made, compared);
     const wide = asked.columns.length;
-    pictures.showGrid(asked.title, asked.columns, asked.rows, (column, row) => made[row * wide + column]);
+    view!.showGrid(asked.title, asked.columns, asked.rows, (column, row) => made[row * wide + column]);
   };
   const kept: Promise<void>[] = [];
   await drawer().run(jobs, {
@@ -456,8 +459,8 @@ function stop(): void {
 // Events.
 
 /** Puts a picture's settings into the form. */
-function use(parameters: Readonly<Record<string, unknown>>): void {
-  form.restore(parameters);
+async function use(parameters: Readonly<Record<string, unknown>>): Promise<void> {
+  await restore(parameters);
   settingsChanged();
   announce(t("settingsTaken"));
   promptField.focus();
@@ -494,8 +497,8 @@ function listenToForm(): void {
     const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
     announce(t(copied ? "linkCopied" : "linkShown"));
   });
-  addEventListener("hashchange", () => {
-    restoreAddress();
+  addEventListener("hashchange", async () => {
+    await restoreAddress();
     settingsChanged();
   });
 }
@@ -513,17 +516,21 @@ function listenToModels(): void {
     if (running) return announce(t("stopFirst"));
     openModel({ own: { hub: { name, endpoint: hubInput.dataset.endpoint! } } });
   });
-  for (const [input, dialog] of [[folderInput, folderDialog], [fileInput, fileDialog]] as const) {
+  const dialogs = [
+    [folderInput, "showDirectoryPicker", (part: Folders) => part.folderDialog()],
+    [fileInput, "showOpenFilePicker", (part: Folders) => part.fileDialog()],
+  ] as const;
+  for (const [input, dialog, open] of dialogs) {
     input.addEventListener("change", () => {
-      if (input.files?.length) choose(chosenFiles(input.files));
+      const list = [...input.files ?? []];
+      if (list.length > 0) choose((part) => part.chosenFiles(list));
       // The same one can be chosen again.
       input.value = "";
     });
     input.addEventListener("click", (event) => {
-      const open = dialog();
-      if (!open) return;
+      if (!(dialog in globalThis)) return;
       event.preventDefault();
-      choose(open());
+      choose(open);
     });
   }
   models.listen(
@@ -584,13 +591,26 @@ function listenToPictures(): void {
     drop.hidden = true;
     if (!hasFiles(event)) return;
     event.preventDefault();
-    choose(droppedFiles(event.dataTransfer!.items));
+    const dropped = takeDropped(event.dataTransfer!.items);
+    choose((part) => part.droppedFiles(dropped));
   });
   addEventListener("paste", (event) => {
     const items = event.clipboardData?.items;
     if (!items || ![...items].some(({ kind }) => kind === "file")) return;
     event.preventDefault();
-    choose(droppedFiles(items));
+    const pasted = takeDropped(items);
+    choose((part) => part.droppedFiles(pasted));
+  });
+}
+
+/** Fills the list of presets, which is behind a fold. */
+async function openPresets(): Promise<void> {
+  const part = await import("./presets.ts");
+  if (presets) return;
+  presets = part;
+  presets.listen(form.settings, async (settings) => {
+    await restore({ ...settings, prompt: form.request().prompt });
+    settingsChanged();
   });
 }
 
@@ -620,7 +640,7 @@ function listenToLanguage(): void {
       showModel();
     }
     words.show();
-    presets.show();
+    presets?.show();
     pictures.refresh();
     gallery.show();
     models.show();
@@ -641,10 +661,7 @@ sizes.listen();
 loras.listen();
 memoryLimit.listen(tellMemory);
 words.listen();
-presets.listen(form.settings, (settings) => {
-  form.restore({ ...settings, prompt: form.request().prompt });
-  settingsChanged();
-});
+byId("advanced").addEventListener("toggle", () => openPresets().catch(fail));
 byId("grid").addEventListener("toggle", () => openGrid().catch(fail));
 addEventListener("offline", () => announce(t("offline")));
 gallery.open((picture) => {

@@ -9,6 +9,7 @@ import { LssgenError } from "../lib/errors.ts";
 import { assembledFolder } from "../lib/model_files/model_files.ts";
 import { sortFiles } from "../lib/model_files/sort.ts";
 import { blobSource, type ByteSource, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
+import { httpFolder } from "../lib/weights/http_source.ts";
 import { type Checkpoint, openCheckpoint, openCheckpointFile } from "../lib/weights/checkpoint.ts";
 import type { Lora } from "../lib/weights/lora.ts";
 import { readModelIndex } from "../lib/weights/model_folder.ts";
@@ -27,8 +28,8 @@ export interface Dressed {
 export interface Surroundings {
   /** Whether the folder is the user's own choice. */
   readonly own: boolean;
-  /** Tokenizers for models that bring none. */
-  readonly tokenizers?: FolderSource;
+  /** Where tokenizers for models that bring none lie. */
+  readonly tokenizers?: URL;
 }
 
 /**
@@ -41,12 +42,13 @@ export interface Surroundings {
 export async function withFiles(
   folder: FolderSource,
   files: readonly { name: string; blob: Blob }[],
-  { own, tokenizers }: Surroundings,
+  { own, tokenizers: at }: Surroundings,
 ): Promise<Dressed> {
   const { files: sorted, loras: found } = await sortFiles(
     files.map(({ name, blob }) => blobSource(name, blob)),
   );
   const loras = found.map((file) => ({ file, scale: 1 }));
+  const tokenizers = at && httpFolder(at);
   if (sorted.model) {
     const whole = assembledFolder({ ...sorted, tokenizers });
     const missing = await whole.assembly().then(

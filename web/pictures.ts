@@ -75,7 +75,9 @@ export function endPreview(): void {
   put(inView);
 }
 
-function put(nodes: readonly Node[]): void {
+/** Puts something in view. @param shown Shows it once more. */
+export function put(nodes: readonly Node[], shown?: () => void): void {
+  again = shown ?? again;
   canvas = undefined;
   inView = nodes;
   view.classList.toggle(
@@ -106,51 +108,8 @@ export function show(pictures: readonly Picture[], compared = false): void {
   put([...lines, ...figures]);
 }
 
-/** Shows a grid: a row for each value down, a column for each across. Cells that are not drawn yet are empty. */
-export function showGrid(
-  title: string,
-  columns: readonly string[],
-  rows: readonly string[],
-  pictureAt: (column: number, row: number) => Picture | undefined,
-): void {
-  again = () => {};
-  const cell = (picture: Picture | undefined): HTMLElement => {
-    if (!picture) return element("td", {}, "…");
-    const { url, width, height } = picture;
-    const link = element(
-      "a",
-      { href: url, download: fileName(picture) },
-      element("img", { src: url, width, height, alt: altOf(picture) }),
-    );
-    return element("td", {}, link);
-  };
-  const head = element(
-    "tr",
-    {},
-    element("td"),
-    ...columns.map((text) => element("th", { scope: "col" }, text)),
-  );
-  const body = rows.map((text, row) =>
-    element(
-      "tr",
-      {},
-      element("th", { scope: "row" }, text),
-      ...columns.map((_, column) => cell(pictureAt(column, row))),
-    )
-  );
-  const table = element(
-    "table",
-    { className: "grid" },
-    element("caption", {}, title),
-    element("tbody", {}, head, ...body),
-  );
-  const scroll = element("div", { className: "scroll", tabIndex: 0 }, table);
-  scroll.setAttribute("role", "region");
-  scroll.setAttribute("aria-label", title);
-  put([scroll]);
-}
-
-function altOf(picture: Picture): string {
+/** What a picture shows, for those who do not see it. */
+export function altOf(picture: Picture): string {
   return t("drawnBy", { prompt: String(picture.parameters.prompt), method: nameOf(picture) });
 }
 

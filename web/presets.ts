@@ -1,13 +1,15 @@
 /// <reference lib="dom" />
 /**
- * Settings under names of the user's.
+ * Settings under names of the user's. Loaded when their fold is opened.
  *
  * @module
  */
 
 import { announce, byId, element } from "./dom.ts";
 import type { Settings } from "./form.ts";
-import { t } from "./language.ts";
+import { allTexts, t } from "./language.ts";
+
+await allTexts();
 
 const list: HTMLSelectElement = byId("preset");
 const name: HTMLInputElement = byId("preset-name");

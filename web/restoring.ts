@@ -8,9 +8,11 @@
 import { readPictureTexts } from "../lib/image/picture_texts.ts";
 import { readSettings, type RestoredSettings } from "../lib/parameters/foreign.ts";
 import { announce, byId, element } from "./dom.ts";
-import * as form from "./form.ts";
-import { t } from "./language.ts";
+import { restore as restoreForm } from "./form_restoring.ts";
+import { allTexts, t } from "./language.ts";
 import * as loras from "./loras.ts";
+
+await allTexts();
 
 const box: HTMLElement = byId("found");
 
@@ -58,7 +60,7 @@ export async function take(file: File, begin: (file: File) => void, changed: () 
 
 /** Puts the settings into the form; gives what there is to say about them. */
 function restore({ request, loras: named, model, left }: RestoredSettings): string[] {
-  const unplaced = form.restore(request as Record<string, unknown>);
+  const unplaced = restoreForm(request as Record<string, unknown>);
   const missing = loras.restore(named);
   return [
     t("settingsTaken"),

@@ -12,8 +12,10 @@ import type { MemoryPlan } from "../lib/pipelines/memory.ts";
 import type { ModelOffer } from "../lib/pipelines/offer.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { type Drawer, DrawingError, type OpenedModel, type RunListener } from "./drawer.ts";
-import { t } from "./language.ts";
+import { allTexts, t } from "./language.ts";
 import type { Job, OwnModel, PictureMessage, PlanSummary, StartFiles } from "./protocol.ts";
+
+await allTexts();
 
 /** Milliseconds between questions after the progress. */
 const ASK_EVERY_MS = 500;

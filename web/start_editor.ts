@@ -7,9 +7,11 @@
  */
 
 import { byId } from "./dom.ts";
-import { t } from "./language.ts";
+import { allTexts, t } from "./language.ts";
 import { extendedMask, feathered, isPadded, type Padding } from "./mask.ts";
 import type { StartFiles } from "./protocol.ts";
+
+await allTexts();
 
 const canvas: HTMLCanvasElement = byId("mask-canvas");
 const brush: HTMLInputElement = byId("brush");

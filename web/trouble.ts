@@ -1,32 +1,17 @@
 /// <reference lib="dom" />
 /**
- * What went wrong, in its place, with the ways out as buttons.
+ * What went wrong, in its place.
  *
  * @module
  */
 
 import { DrawingError } from "./drawer.ts";
-import { byId, element } from "./dom.ts";
-import { explain } from "./explain.ts";
-import { t } from "./language.ts";
+import { byId } from "./dom.ts";
+import type { Circumstances } from "./trouble_box.ts";
 
 const trouble: HTMLElement = byId("trouble");
-
-/** What surrounds the fault. */
-export interface Circumstances {
-  /** Whether the model is the user's own. */
-  readonly own: boolean;
-  /** Does the same again. */
-  readonly retry?: () => void;
-  /** Opens the model that always works. */
-  readonly fallBack?: () => void;
-  /** Uses a token for the server. */
-  readonly useToken?: (token: string) => void;
-  /** Sentences that come on top. */
-  readonly notes?: readonly string[];
-  /** Title in place of the code's own. */
-  readonly title?: string;
-}
+/** Counts what was shown and taken back: an explanation that comes too late is left out. */
+let turn = 0;
 
 /** Any error as one that can be explained. */
 export function asDrawingError(error: unknown): DrawingError {
@@ -35,53 +20,21 @@ export function asDrawingError(error: unknown): DrawingError {
     : new DrawingError("internal", error instanceof Error ? error.message : String(error));
 }
 
-/** Explains an error, and brings the explanation into view. */
-export function show(error: unknown, around: Circumstances): void {
-  const { code, message } = asDrawingError(error);
-  const { title, hints, retry: sensible } = explain(code, message, around.own);
-  const actions = element("div", { className: "actions" });
-  const button = (text: string, act: () => void): void => {
-    const made = element("button", { type: "button" }, text);
-    made.addEventListener("click", () => {
-      clear();
-      act();
-    });
-    actions.append(made);
-  };
-  const token = code === "bad_token" && around.useToken ? tokenForm(around.useToken) : undefined;
-  if (sensible && around.retry) button(t("tryAgain"), around.retry);
-  if (around.fallBack && code !== "bad_option") button(t("useBuiltInModel"), around.fallBack);
-  button(t("dismiss"), () => byId("generate").focus());
-  trouble.replaceChildren(
-    element("h3", {}, around.title ?? title),
-    ...[...hints, ...around.notes ?? []].map((hint) => element("p", {}, hint)),
-    ...token ? [token] : [],
-    actions,
-  );
+/** Explains an error, and brings the explanation into view. Where the explanation cannot be loaded, the error says it by itself. */
+export async function show(error: unknown, around: Circumstances): Promise<void> {
+  const mine = ++turn;
+  const fault = asDrawingError(error);
+  const box = await import("./trouble_box.ts").catch(() => undefined);
+  if (mine !== turn) return;
+  if (box) box.fill(trouble, fault, around, clear);
+  else trouble.textContent = fault.message;
   trouble.hidden = false;
   trouble.scrollIntoView({ block: "nearest" });
 }
 
-function tokenForm(use: (token: string) => void): HTMLElement {
-  const input = element("input", { id: "token", type: "password", autocomplete: "off" });
-  const label = element("label", { htmlFor: "token" }, t("token"));
-  const form = element(
-    "form",
-    { className: "field" },
-    label,
-    element("div", { className: "joined" }, input, element("button", {}, t("tokenUse"))),
-  );
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    if (input.value === "") return input.focus();
-    clear();
-    use(input.value);
-  });
-  return form;
-}
-
 /** Takes it back. */
 export function clear(): void {
+  turn++;
   trouble.hidden = true;
   trouble.replaceChildren();
 }

@@ -6,12 +6,12 @@
 
 import { pictureFile } from "../lib/parameters/picture.ts";
 import { offerOf, summaryOf } from "../lib/pipelines/offer.ts";
-import { rulesFor } from "../lib/pipelines/few_rules.ts";
+import { presetsFor, rulesFor } from "../lib/pipelines/few_rules.ts";
 import { AbortedError, LssgenError, NoAdapterError } from "../lib/errors.ts";
 import type { PictureFile } from "../lib/image/picture_file.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import type { HubFolder } from "../lib/hub/repository.ts";
-import { blobSource, filesIn, folderOf, type FolderSource, httpFolder } from "../lib/weights/bytes.ts";
+import { blobSource, filesIn, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import {
   type CachedFolder,
   cachedFolder,
@@ -190,7 +190,7 @@ async function open(
       own.files.map((blob) => ({ name: blob.name, blob })),
       {
         own: own.folder !== undefined || own.hub !== undefined,
-        tokenizers: httpFolder(new URL(TOKENIZERS_URL, import.meta.url)),
+        tokenizers: new URL(TOKENIZERS_URL, import.meta.url),
       },
     )
     : { folder: base, loras: undefined, part: undefined };
@@ -263,7 +263,7 @@ function chosen({ name, files }: OwnFolder): FolderSource {
 async function summary({ engine, fetched, notes, part, loras }: Current): Promise<ModelSummary> {
   const info = await engine.model();
   return {
-    ...offerOf(info, await rulesFor(info)),
+    ...offerOf(info, await rulesFor(info), await presetsFor(info)),
     bytes: fetched?.bytes ?? 0,
     stored: await fetched?.stored() ?? 0,
     room: await room(),

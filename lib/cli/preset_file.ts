@@ -6,7 +6,8 @@
 
 import { LssgenError } from "../errors.ts";
 import { parseJson } from "../json.ts";
-import { PRESET_NAMES, readPresets, withSettings } from "../pipelines/presets.ts";
+import { withSettings } from "../pipelines/family_presets.ts";
+import { PRESET_NAMES, readPresets } from "../pipelines/presets.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { readBytes } from "./input.ts";
 import type { Parsed } from "./options.ts";

@@ -167,9 +167,7 @@ export function integerRowsOf(device: Device, kind: ByteKind): number {
 }
 
 /** Any number. */
-const ANY_ROWS = 65536;
-/** Of processors that play a GPU, by processor time (docs/PERFORMANCE.md). */
-const PROCESSOR_INTEGER_ROWS: Readonly<Record<ByteKind, number>> = { short: ANY_ROWS, long: 4 };
+export const ANY_ROWS: number = 65536;
 
 /** Of devices that nothing is known of. */
 const FEW_ROWS = 8;
@@ -275,7 +273,7 @@ const MARGIN = 2 / 3;
 /** The same of sizes of tiles, which differ by less. Products make the same bits with all of them, attention does not. */
 const TILES_MARGIN = 0.9;
 /** The same of f16 arithmetic, which costs some precision. */
-const HALF_MARGIN = 0.8;
+export const HALF_MARGIN: number = 0.8;
 
 /**
  * Measures how this adapter's kernels should read their operands and sum up rows, and where they stage them how often a
@@ -469,7 +467,7 @@ export function least<Name extends string>(
 }
 
 /** One way to do a probe's work. */
-interface Candidate<Name extends string> {
+export interface Candidate<Name extends string> {
   readonly name: Name;
   /** Makes its tensors; what is returned records the work once. */
   readonly prepare: (r: Recorder) => () => void;
@@ -572,16 +570,12 @@ async function measureTexels(
 }
 
 /** A weight as kernels are told of it. */
-type FewProbe = Readonly<Record<"TYPE" | "BLOCK_BYTES" | "BLOCK_UNITS", number>>;
+export type FewProbe = Readonly<Record<"TYPE" | "BLOCK_BYTES" | "BLOCK_UNITS", number>>;
 
 /** One of each kind: Q8_0 and Q6_K, Q4_0. */
-const FEW_PROBES: Readonly<Record<BlockKind, FewProbe>> = {
+export const FEW_PROBES: Readonly<Record<BlockKind, FewProbe>> = {
   simple: { TYPE: 0, BLOCK_BYTES: 34, BLOCK_UNITS: 1 },
   super: { TYPE: 9, BLOCK_BYTES: 210, BLOCK_UNITS: 8 },
-};
-const BYTE_PROBES: Readonly<Record<ByteKind, FewProbe>> = {
-  short: { TYPE: 1, BLOCK_BYTES: 18, BLOCK_UNITS: 1 },
-  long: FEW_PROBES.simple,
 };
 /** Rows and columns of that weight. */
 const FEW_PROBE = 1024;
@@ -590,8 +584,6 @@ const FEW_PROBE = 1024;
 type QuantisedWay = "few" | "pass" | "integer";
 
 type FewWay = "few8" | "pass8" | "few32" | "pass32";
-
-type IntegerWay = `${"other" | "integer"}${8 | 256}`;
 
 /**
  * Rows up to which a quantised weight is expanded on the way. Both ways round differently (the pass to f16), so what is expected, 8, stands
@@ -626,7 +618,7 @@ export async function measureFewRows(
 }
 
 /** Races the ways of each kind, one kind after the other: the rows that its times choose, and the times. */
-async function rowsOfKinds<Kind extends string, Way extends string>(
+export async function rowsOfKinds<Kind extends string, Way extends string>(
   device: Device,
   kinds: readonly Kind[],
   ways: (kind: Kind) => readonly Candidate<Way>[],
@@ -641,54 +633,8 @@ async function rowsOfKinds<Kind extends string, Way extends string>(
   return { rows, ms };
 }
 
-/**
- * Measures up to how many rows integer dot products are faster than what products by quantised weights are made of otherwise, once an
- * adapter, and keeps it with the other measurements. Of a processor that plays a GPU the kind is known.
- *
- * @param device Where to measure; it has a tuning.
- * @returns Why there will be none: the adapter cannot, or others are faster; `undefined` where there will be some.
- */
-export async function tuneIntegerDot(device: Device): Promise<"unavailable" | "slower" | undefined> {
-  if (!device.info.integerDot) return "unavailable";
-  const tuning = tunings.get(device) ?? await tuneMatmul(device, storedTunings());
-  let { integerRows } = tuning;
-  if (integerRows === undefined) {
-    const found = device.info.fallback
-      ? { integerRows: PROCESSOR_INTEGER_ROWS }
-      : await measureIntegerRows(device);
-    integerRows = found.integerRows;
-    forceTuning(device, { ...tuning, ...found });
-    if (storedTunings().some(({ adapter }) => adapter === tuning.adapter)) {
-      storeTuning({ ...tuning, ...found });
-    }
-  }
-  return integerRows.short > 0 || integerRows.long > 0 ? undefined : "slower";
-}
-
-/**
- * Rows up to which integer dot products take four fifths of the time of the other ways, or less.
- *
- * @param device Where to measure; it has a tuning.
- */
-export async function measureIntegerRows(
-  device: Device,
-): Promise<Required<Pick<MatmulTuning, "integerRows" | "integerRowsMs">>> {
-  const pays = (ms: Partial<Record<IntegerWay, number>>, M: 8 | 256): boolean =>
-    ms[`integer${M}`]! < HALF_MARGIN * ms[`other${M}`]!;
-  const chosen = (_: ByteKind, ms: Partial<Record<IntegerWay, number>>): number =>
-    !pays(ms, 8) ? 0 : !pays(ms, 256) ? 8 : ANY_ROWS;
-  const few = fewRowsOf(device, "simple");
-  const ways = (kind: ByteKind): Candidate<IntegerWay>[] =>
-    ([8, 256] as const).flatMap((M) => [
-      fewProduct<IntegerWay>(`other${M}`, device, BYTE_PROBES[kind], M, M <= few ? "few" : "pass"),
-      fewProduct<IntegerWay>(`integer${M}`, device, BYTE_PROBES[kind], M, "integer"),
-    ]);
-  const { rows, ms } = await rowsOfKinds(device, ["short", "long"], ways, chosen);
-  return { integerRows: rows, integerRowsMs: ms };
-}
-
 /** A product of M rows by a quantised weight. */
-function fewProduct<Name extends string>(
+export function fewProduct<Name extends string>(
   name: Name,
   device: Device,
   probe: FewProbe,

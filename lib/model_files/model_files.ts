@@ -7,14 +7,8 @@
 
 import { LssgenError } from "../errors.ts";
 import { builtinTokenizer, ggufTokenizerFolder } from "../pipelines/builtin_tokenizers.ts";
-import {
-  bytesOf,
-  type ByteSource,
-  folderOf,
-  type FolderSource,
-  httpFolder,
-  httpSource,
-} from "../weights/bytes.ts";
+import { bytesOf, type ByteSource, folderOf, type FolderSource } from "../weights/bytes.ts";
+import { httpFolder, httpSource } from "../weights/http_source.ts";
 import type { Checkpoint, ComponentFolder } from "../weights/checkpoint.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import {

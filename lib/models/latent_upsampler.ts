@@ -69,6 +69,12 @@ export interface LearnedUpsampler {
   forward(r: Recorder, x: Tensor, level: number): Tensor;
 }
 
+/** A layout of learned upsamplers: what its config says, and how one is built. */
+export type UpsamplerLayout = (json: ConfigReader) => {
+  config: { readonly in_channels: number; readonly out_channels: number };
+  build: (w: Weights) => LearnedUpsampler;
+};
+
 /** LatentUpSampler. */
 export class LatentUpsampler implements LearnedUpsampler {
   private readonly convIn: ConvWeights;

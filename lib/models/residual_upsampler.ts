@@ -15,6 +15,7 @@ import { unpackLatents } from "../ops/pack.ts";
 import { resample } from "../ops/resample.ts";
 import type { Tensor } from "../tensor.ts";
 import { type ConfigReader, MOST } from "../weights/model_folder.ts";
+import type { UpsamplerLayout } from "./latent_upsampler.ts";
 import type { Weights } from "./weights.ts";
 
 /** Config of class LatentResidualUpSampler. */
@@ -84,3 +85,9 @@ export class ResidualUpsampler {
     return scope.keep(add(r, resample(r, x, 2 * h, 2 * w, "bicubic"), detail));
   }
 }
+
+/** The layout, by the class that its config.json names. */
+export const residualUpsampler: UpsamplerLayout = (json) => {
+  const config = residualUpsamplerConfig(json);
+  return { config, build: (w) => new ResidualUpsampler(w, config) };
+};

@@ -7,7 +7,7 @@
 import { encodePicture, type PictureFormatName, type PictureTexts } from "../image/picture_writing.ts";
 import { parametersText, type Picture } from "../image/png_writing.ts";
 import type { GeneratedImage } from "../pipelines/types.ts";
-import { a1111Names } from "../schedulers/a1111_names.ts";
+import type { A1111Names } from "../schedulers/a1111_names.ts";
 import { baseName } from "../base_name.ts";
 import type { EngineChoice } from "./engine_choice.ts";
 import { PARAMETERS_KEYWORD } from "./keyword.ts";
@@ -41,18 +41,18 @@ export interface PictureFileOptions {
   readonly enlarged?: { readonly picture: Picture; readonly scale: number };
 }
 
-/** The parameters as A1111 spells them and other programs read them. */
-export function pictureText(
+/** The parameters as A1111 spells them and other programs read them. @param names Of sampler and schedule. */
+export function textOf(
   image: Pick<GeneratedImage, "width" | "height" | "parameters">,
   engine: EngineChoice,
-  { embeddedGuidance = false, scheduler, enlarged }: PictureFileOptions = {},
+  { embeddedGuidance = false, enlarged }: PictureFileOptions,
+  names: A1111Names,
 ): string {
   const { prompt, negativePrompt, trueCfgScale = 1, ...rest } = image.parameters as Record<
     string,
     string | number | undefined
   >;
   const fields: Record<string, string | number> = {};
-  const names = a1111Names(image.parameters, scheduler);
   const labels = {
     steps: "Steps",
     ...!embeddedGuidance && { guidance: "CFG scale" },
@@ -126,10 +126,26 @@ export async function pictureFile(
   const { format = "PNG", enlarged: { picture = drawn } = {} } = options;
   if (options.metadata === false) return await encodePicture(picture, format);
   return await encodePicture(picture, format, {
-    parameters: pictureText(image, engine, options),
+    parameters: textOf(image, engine, options, await namesOf(image.parameters, options.scheduler)),
     [PARAMETERS_KEYWORD]: storedText(image.parameters, givenAway(engine, options.folder)),
     Software: SOFTWARE,
   });
+}
+
+/** A1111's names for how a picture was drawn: those of a flow model's own sampler are known without the table of all. */
+async function namesOf(
+  request: GeneratedImage["parameters"],
+  stored?: Readonly<Record<string, unknown>>,
+): Promise<A1111Names> {
+  const own = !request.scheduler && request.schedule === undefined && request.sigmas === undefined;
+  if (own && stored && isOwnEuler(stored)) return { sampler: "Euler", schedule: "Automatic" };
+  return (await import("../schedulers/a1111_names.ts")).a1111Names(request, stored);
+}
+
+/** Whether a stored config is FLUX's or SD3's as it is: Euler steps, no spacing. */
+function isOwnEuler(stored: Readonly<Record<string, unknown>>): boolean {
+  return stored._class_name === "FlowMatchEulerDiscreteScheduler" && stored.stochastic_sampling !== true &&
+    ["karras", "exponential", "beta"].every((name) => stored[`use_${name}_sigmas`] !== true);
 }
 
 /** The engine's files without the folders of this machine. */

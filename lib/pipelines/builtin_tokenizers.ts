@@ -6,14 +6,8 @@
 
 import { LssgenError } from "../errors.ts";
 import { unpackClip, unpackT5 } from "../text/packed_vocabulary.ts";
-import {
-  bytesOf,
-  type ByteSource,
-  folderOf,
-  type FolderSource,
-  httpSource,
-  memoryFolder,
-} from "../weights/bytes.ts";
+import { bytesOf, type ByteSource, folderOf, type FolderSource, memoryFolder } from "../weights/bytes.ts";
+import { httpSource } from "../weights/http_source.ts";
 import { ggufTokenizer } from "../text/gguf_tokenizer.ts";
 
 /**

@@ -19,12 +19,12 @@ import type { LoraTag } from "../text/prompt_syntax.ts";
 import { checkRunOptions, checkTypes } from "./checked_options.ts";
 import type { Denoiser, Encoded, LoadContext } from "./family.ts";
 import { generation } from "./generation.ts";
-import { type GpuDenoising, gpuDenoising, seededNoise, torchNoise } from "./latents.ts";
+import type { GpuDenoising } from "./denoising.ts";
+import { gpuDenoising, seededNoise, torchNoise } from "./latents.ts";
 import type { Model, Networks } from "./networks.ts";
 import type { PlanRules } from "./plan_rules.ts";
 import { previewOf } from "./preview.ts";
 import { type AppliedLoras, openLoras, sameLoras } from "./prompt_loras.ts";
-import { notFinite } from "./prompts.ts";
 import { planWith, readPrompts, type ReadRequest, resolve, type Resolved } from "./resolved_request.ts";
 import type {
   GeneratedImage,
@@ -276,27 +276,8 @@ export class TextToImage implements Pipeline {
 
   /** Says which network gave what is not finite. Looked for only now: the steps wait for no read-back. */
   private async failed(r: Recorder, latents: Tensor, p: Resolved, plan: Plan): Promise<never> {
-    const { networks: { decoder, tiny }, context: { dtype, index } } = this;
-    if ((await r.read(latents)).every(Number.isFinite)) {
-      const folder = decoder === tiny ? "the small autoencoder's file" : "vae";
-      throw notFinite(folder, `The autoencoder (${folder})`, dtype);
-    }
-    const folder = ["transformer", "unet"].find((name) => index.components.has(name)) ?? "the network";
-    // Beside the denoiser: the autoencoder's other half, where pictures are encoded, and the upsampler between stages.
-    const grown = plan.stages.map((stage) => stage.grow?.upsampler);
-    const may = [`the denoising network "${folder}"`];
-    if (grown.includes("learned")) may.push("the upsampler of latents");
-    const throughPixels = grown.some((way) => way === "pixel" || way === "mixture" || way === "esrgan");
-    if (p.image || throughPixels) {
-      may.push('the encoder of the autoencoder "vae"');
-    }
-    const [first, ...others] = may;
-    const named = first[0].toUpperCase() + first.slice(1);
-    throw notFinite(
-      [folder, ...others.map((network) => network.includes("vae") ? "vae" : "upsampler")].join(" or "),
-      others.length === 0 ? named : `${[named, ...others].join(", or ")},`,
-      dtype,
-    );
+    const { whatFailed } = await import("./what_failed.ts");
+    throw whatFailed((await r.read(latents)).every(Number.isFinite), this.networks, this.context, p, plan);
   }
 
   // What one network leaves in the pool has sizes that the next one has little use for: it goes back to the driver between them.

@@ -5,7 +5,8 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { folderOf, type FolderSource, httpSource } from "../weights/bytes.ts";
+import { folderOf, type FolderSource } from "../weights/bytes.ts";
+import { httpSource } from "../weights/http_source.ts";
 
 /**
  * The model that comes with this library; in a bundle too, where the bundler takes its files along.

@@ -10,11 +10,13 @@ import { latentScaling } from "../scaling/methods/lssgen.ts";
 import type { Method } from "../scaling/types.ts";
 import { SchedulerConfig } from "../schedulers/config.ts";
 import { finite } from "../schedulers/finite.ts";
-import { flowEulerSolver, flowMatch, flowMatchEuler } from "../schedulers/flow_match_euler.ts";
-import { isSampler, SAMPLERS } from "../schedulers/samplers.ts";
+import { flowEulerSolver, flowSchedule } from "../schedulers/flow_match_euler.ts";
+import { FLOW_SAMPLERS, type FlowWalk, SCHEDULE_NAMES, UNSPACED } from "../schedulers/sampler_names.ts";
+import type { Scheduler } from "../schedulers/types.ts";
 import { isPlain } from "../text/plain_prompt.ts";
 import type { PlanRules, SchedulerFields } from "./plan_rules.ts";
-import type { GenerateRequest, ModelInfo } from "./types.ts";
+import { PRESET_NAMES } from "./presets.ts";
+import type { GenerateRequest, ModelInfo, Presets } from "./types.ts";
 
 const EULER = "FlowMatchEulerDiscreteScheduler";
 const FEW_METHODS: readonly Method[] = [latentScaling, direct];
@@ -26,40 +28,63 @@ const FEW_METHODS: readonly Method[] = [latentScaling, direct];
 const FEW_RULES: PlanRules = {
   scheduler(config) {
     if (!isEuler(config)) throw notLoaded(`sampler ${config.lssgen_sampler} of ${config._class_name}`);
-    const c = new SchedulerConfig(config);
-    return finite(
-      config.lssgen_sampler === undefined ? flowMatchEuler(c) : flowMatch(c, EULER, flowEulerSolver, "any"),
-    );
+    return finite(flow(config, "any"));
   },
-  check(config) {
-    const c = new SchedulerConfig(config);
-    const { lssgen_sampler: sampler } = config;
-    if (isSampler(sampler)) flowMatch(c, EULER, flowEulerSolver, SAMPLERS[sampler].flow);
-    else flowMatchEuler(c);
+  config(stored, { scheduler, schedule }) {
+    if (scheduler || schedule !== undefined) throw notLoaded(`sampler ${scheduler}, schedule ${schedule}`);
+    return stored;
+  },
+  offered(stored) {
+    const names = Object.keys(FLOW_SAMPLERS) as (keyof typeof FLOW_SAMPLERS)[];
+    return {
+      samplers: names.filter((name) => isSound(stored, FLOW_SAMPLERS[name])),
+      schedules: isSound(stored, "any") ? SCHEDULE_NAMES : [],
+    };
   },
   method(name) {
     const found = FEW_METHODS.find((method) => method.name === name);
     if (!found) throw notLoaded(`method ${name}`);
     return found;
   },
+  preset(_, { preset }) {
+    throw notLoaded(`preset ${preset}`);
+  },
   prompt: (text) => ({ text, loras: [], warnings: [] }),
   load: rulesFor,
 };
+
+function flow(config: SchedulerFields, walks?: FlowWalk): Scheduler {
+  return flowSchedule(new SchedulerConfig(config), EULER, flowEulerSolver, walks);
+}
+
+/** Whether a sampler that walks such schedules can walk that of a config. */
+function isSound(config: SchedulerFields, walks?: FlowWalk): boolean {
+  try {
+    flow(config, walks);
+    return true;
+  } catch (error) {
+    if (error instanceof LssgenError) return false;
+    throw error;
+  }
+}
 
 /** Of a caller that did not wait for {@linkcode rulesFor}. */
 function notLoaded(what: string): LssgenError {
   return new LssgenError("internal", `The rules of ${what} are not loaded`);
 }
 
-/** Whether a config is walked by Euler steps along a flow. */
-function isEuler({ _class_name: kind, lssgen_sampler: sampler }: SchedulerFields): boolean {
-  return kind === EULER && (sampler === undefined || sampler === "euler");
+/** Options of a config that need other rules. */
+const FURTHER = ["lssgen_sampler", "lssgen_schedule", "stochastic_sampling", ...Object.keys(UNSPACED)];
+
+/** Whether a config is walked by plain Euler steps along a flow. */
+function isEuler(config: SchedulerFields): boolean {
+  return config._class_name === EULER &&
+    FURTHER.every((key) => [undefined, null, false].includes(config[key] as undefined));
 }
 
 /** What a request may say for few rules to suffice. */
 const USUAL: ReadonlySet<string> = new Set([
   "prompt",
-  "negativePrompt",
   "width",
   "height",
   "steps",
@@ -67,15 +92,12 @@ const USUAL: ReadonlySet<string> = new Set([
   "trueCfgScale",
   "seed",
   "count",
-  "preset",
   "method",
   "minResolution",
   "initNoise",
   "upsampler",
   "shortenSteps",
   "entry",
-  "scheduler",
-  "schedule",
 ]);
 
 /** The rules that a request needs, loaded if they are not. */
@@ -86,13 +108,18 @@ export async function rulesFor(
   return fewSuffice(info, request) ? FEW_RULES : (await import("./all_rules.ts")).ALL_RULES;
 }
 
+/** A model's presets: its own, where they are all, else with its family's under them. */
+export async function presetsFor(info: ModelInfo): Promise<Presets> {
+  const { presets } = info;
+  if (presets && PRESET_NAMES.every((name) => presets[name])) return presets;
+  return (await import("./family_presets.ts")).presetsOf(info);
+}
+
 function fewSuffice(info: ModelInfo, request: Partial<GenerateRequest>): boolean {
-  const settings = request.preset === undefined ? {} : info.presets?.[request.preset];
-  if (!isEuler(info.scheduler) || settings === undefined) return false;
-  const all: Readonly<Record<string, unknown>> = { ...settings, ...request };
-  if (Object.keys(all).some((key) => all[key] !== undefined && !USUAL.has(key))) return false;
-  const { scheduler = "", prompt = "", negativePrompt = "" } = request;
-  const method = request.method ?? settings.method ?? "lssgen";
-  return ["", "euler"].includes(scheduler) && FEW_METHODS.some(({ name }) => name === method) &&
-    isPlain(prompt) && isPlain(negativePrompt);
+  if (!isEuler(info.scheduler)) return false;
+  const all: Readonly<Record<string, unknown>> = request;
+  const named = Object.keys(all).filter((key) => all[key] !== undefined && all[key] !== "");
+  const { prompt = "", method = "lssgen" } = request;
+  return named.every((key) => USUAL.has(key)) && FEW_METHODS.some(({ name }) => name === method) &&
+    isPlain(prompt);
 }

@@ -8,6 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import { guidedWithin, skippingWithin } from "../scaling/plan_guidance.ts";
 import type { MethodName, Plan } from "../scaling/types.ts";
+import { checkFree, samplerConfig, scheduleConfig } from "../schedulers/choice.ts";
 import type { Scheduler } from "../schedulers/types.ts";
 import { checkPicture } from "./picture_request.ts";
 import { type SkipLayers, skipLayersOf } from "./skip_layers.ts";
@@ -216,5 +217,63 @@ export function checkPrompts(info: ModelInfo, p: Partial<GenerateRequest>): void
       ? `"${info.name}" has no text_encoder_3 (T5)`
       : `${info.pipeline} has two`;
     throw new LssgenError("bad_option", `${field} (${option}) is for text encoder ${encoder}, ${why}`);
+  }
+}
+
+/** The model's scheduler_config.json as the request changes it. */
+export function schedulerConfig(
+  stored: Readonly<Record<string, unknown>>,
+  { scheduler, schedule, sigmas }: GenerateRequest,
+): Readonly<Record<string, unknown>> {
+  if (schedule !== undefined && sigmas !== undefined) {
+    throw new LssgenError(
+      "bad_option",
+      "schedule and sigmas (--schedule, --sigmas) both say which noise levels to take: give one",
+    );
+  }
+  const config = scheduler ? samplerConfig(stored, scheduler) : stored;
+  if (sigmas) checkFree(config, "sigmas (--sigmas)");
+  return schedule === undefined ? config : scheduleConfig(config, schedule);
+}
+
+/**
+ * Refuses texts of what to keep out where nothing reads them.
+ *
+ * @returns Warnings: that they have no effect at this guidance.
+ */
+export function checkNegative(
+  info: ModelInfo,
+  p: GenerateRequest,
+  guidance: number,
+  trueCfgScale: number,
+): string[] {
+  const given = (field: keyof GenerateRequest): boolean => p[field] !== undefined && p[field] !== "";
+  const negative = (["negativePrompt", "negativePrompt2", "negativePrompt3"] as const).find(given);
+  if (negative !== undefined && info.prompts === 0) {
+    throw new LssgenError(
+      "bad_option",
+      `${negative} has no effect on ${info.pipeline}, which draws classes: leave it out`,
+    );
+  }
+  const off = negative !== undefined && (info.embeddedGuidance ? trueCfgScale : guidance) <= 1;
+  if (off && info.embeddedGuidance) {
+    throw new LssgenError(
+      "bad_option",
+      `${negative} has no effect on ${info.pipeline} unless trueCfgScale (--cfg-scale) is above 1, for example 4: the network ` +
+        `takes the guidance scale as an input (${
+          info.pipeline.startsWith("Flux") ? "guidance_embeds" : "time_cond_proj_dim"
+        })`,
+    );
+  }
+  return off ? [`${negative} has no effect at guidance ${guidance}: above 1 it has`] : [];
+}
+
+/** Refuses another number of steps than there are noise levels. */
+export function checkStepsOf({ steps }: Partial<GenerateRequest>, sigmas?: readonly number[]): void {
+  if (sigmas && steps !== undefined && steps !== sigmas.length) {
+    throw new LssgenError(
+      "bad_option",
+      `steps is ${steps}, but sigmas holds ${sigmas.length} noise levels; leave steps out`,
+    );
   }
 }

@@ -5,12 +5,15 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { LatentUpsampler, latentUpsamplerConfig, type LearnedUpsampler } from "../models/latent_upsampler.ts";
-import { ResidualUpsampler, residualUpsamplerConfig } from "../models/residual_upsampler.ts";
-import type { Weights } from "../models/weights.ts";
+import {
+  LatentUpsampler,
+  latentUpsamplerConfig,
+  type LearnedUpsampler,
+  type UpsamplerLayout,
+} from "../models/latent_upsampler.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
-import type { ConfigReader } from "../weights/model_folder.ts";
+import { readConfig } from "../weights/model_folder.ts";
 import {
   type Component,
   type Family,
@@ -73,24 +76,15 @@ export async function openNetworks(
 }
 
 /** Layouts of learned upsamplers, by the class that their config.json names. */
-const LAYOUTS: Readonly<
-  Record<
-    string,
-    (json: ConfigReader) => {
-      config: { readonly in_channels: number; readonly out_channels: number };
-      build: (w: Weights) => LearnedUpsampler;
-    }
-  >
-> = {
+const LAYOUTS: Readonly<Record<string, UpsamplerLayout>> = {
   LatentUpSampler: (json) => {
     const config = latentUpsamplerConfig(json);
     return { config, build: (w) => new LatentUpsampler(w, config) };
   },
-  LatentResidualUpSampler: (json) => {
-    const config = residualUpsamplerConfig(json);
-    return { config, build: (w) => new ResidualUpsampler(w, config) };
-  },
 };
+
+/** The class of a layout whose code comes when a model has it. */
+const RESIDUAL = "LatentResidualUpSampler";
 
 /**
  * The learned upsampler of the model's own folder, or of a folder that the user brings.
@@ -103,9 +97,13 @@ async function loadLearned(
   channels: number,
 ): Promise<Component<LearnedUpsampler>> {
   const where = own ? { ...context, folder: own } : context;
+  const stored = await readConfig(where.folder, own ? "config.json" : "upsampler/config.json");
+  const residual = stored.json._class_name === RESIDUAL
+    ? (await import("../models/residual_upsampler.ts")).residualUpsampler
+    : undefined;
   return await loadComponent(where, own ? "" : "upsampler", (w, json) => {
-    const layout = json.oneOf("_class_name", Object.keys(LAYOUTS), "LatentUpSampler");
-    const { config, build } = LAYOUTS[layout](json);
+    const layout = json.oneOf("_class_name", [...Object.keys(LAYOUTS), RESIDUAL], "LatentUpSampler");
+    const { config, build } = (residual ?? LAYOUTS[layout])(json);
     for (const key of ["in_channels", "out_channels"] as const) {
       if (config[key] !== channels) {
         throw new LssgenError(

@@ -4,13 +4,11 @@
  * @module
  */
 
-import { LssgenError } from "../errors.ts";
 import { METHOD_NAMES } from "../scaling/methods/names.ts";
 import { type Plan, UPSAMPLERS } from "../scaling/types.ts";
-import { SAMPLER_NAMES, samplerConfig, SCHEDULE_NAMES, scheduleConfig } from "../schedulers/choice.ts";
 import type { PlanRules } from "./plan_rules.ts";
-import { PRESET_NAMES, presetsOf } from "./presets.ts";
-import type { Defaults, ModelInfo, PresetName } from "./types.ts";
+import { PRESET_NAMES } from "./presets.ts";
+import type { Defaults, ModelInfo, PresetName, Presets } from "./types.ts";
 
 /** What can be set. What a model does not have is absent. */
 export interface ModelOffer {
@@ -46,18 +44,14 @@ export interface ModelOffer {
  * What can be set on a model.
  *
  * @param rules The model's, or all of them.
+ * @param presets The model's and its family's.
  */
-export function offerOf(info: ModelInfo, { check }: Pick<PlanRules, "check">): ModelOffer {
+export function offerOf(
+  info: ModelInfo,
+  { offered }: Pick<PlanRules, "offered">,
+  presets: Presets,
+): ModelOffer {
   const { name, pipeline, defaults, scheduler, embeddedGuidance } = info;
-  const can = (make: () => Readonly<Record<string, unknown>>): boolean => {
-    try {
-      check(make());
-      return true;
-    } catch (error) {
-      if (error instanceof LssgenError) return false;
-      throw error;
-    }
-  };
   const classes = info.prompts === 0;
   const trueCfg = /^Flux/.test(pipeline);
   return {
@@ -65,15 +59,11 @@ export function offerOf(info: ModelInfo, { check }: Pick<PlanRules, "check">): M
     pipeline,
     defaults,
     methods: METHOD_NAMES,
-    samplers: SAMPLER_NAMES.filter((sampler) => can(() => samplerConfig(scheduler, sampler))),
-    schedules: SCHEDULE_NAMES.filter((schedule) =>
-      can(() => scheduleConfig(scheduler, schedule)) ||
-      can(() => scheduleConfig(samplerConfig(scheduler, "euler"), schedule))
-    ),
+    ...offered(scheduler),
     upsamplers: UPSAMPLERS.filter((upsampler) =>
       upsampler === "learned" ? info.learnedUpsampler : upsampler !== "esrgan" || info.esrganUpsampler
     ),
-    presets: PRESET_NAMES.filter((name) => presetsOf(info)[name]),
+    presets: PRESET_NAMES.filter((name) => presets[name]),
     cache: info.cachesBlocks ?? false,
     guidance: embeddedGuidance || !trueCfg,
     trueCfg,

@@ -8,11 +8,12 @@ import { AbortedError, LssgenError } from "../errors.ts";
 import { openDevice } from "../gpu/device.ts";
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { storedKernels } from "../gpu/stored.ts";
-import { tuneIntegerDot, tuneOnce } from "../gpu/tune.ts";
+import { tuneOnce } from "../gpu/tune.ts";
 import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
-import { type FolderSource, httpFolder } from "../weights/bytes.ts";
+import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
-import { checkPipelineOptions, isFolder } from "./checked_options.ts";
+import { checkPipelineOptions } from "./checked_options.ts";
+import { isFolder } from "./option_kinds.ts";
 import { TextToImage } from "./drawing.ts";
 import { familyOf, readFamily } from "./families.ts";
 import { type LoadContext, Opened, partOf, retypingOf } from "./family.ts";
@@ -25,37 +26,10 @@ import { rehearse } from "./rehearsing.ts";
 import { readPrompts } from "./resolved_request.ts";
 import type { ModelInfo, ModelSource, Pipeline, PipelineOptions } from "./types.ts";
 
-/**
- * The folder that a model's source stands for. Without a source the embedded model's.
- *
- * @throws {LssgenError} `bad_option` for a text that is no address.
- */
+/** The folder that a model's source stands for; addresses are read by code that comes with the first of them. */
 async function folderOfModel(source?: ModelSource): Promise<FolderSource> {
-  if (source === undefined) return (await import("./embedded_model.ts")).embeddedFolder();
   if (isFolder(source)) return source as FolderSource;
-  if (typeof source !== "string" && !(source instanceof URL)) {
-    throw new LssgenError(
-      "bad_option",
-      `The model is ${
-        source === null ? "null" : `of type ${typeof source}`
-      }, expected an address, a URL, or a folder with ` +
-        "name, open() and text()",
-    );
-  }
-  // "ORG/NAME", with one slash in its middle, is a hub's; "./models/flux" and "models/flux/" are folders beside the page.
-  if (typeof source === "string") {
-    const { parseHubName } = await import("../hub/name.ts");
-    const name = parseHubName(source);
-    if (name) return (await import("../hub/repository.ts")).hubFolder(name);
-  }
-  // A page's own address, where there is a page, so that "models/flux/" works there as it does for images.
-  const here = (globalThis as { location?: { href: string } }).location?.href;
-  if (source instanceof URL || URL.canParse(source, here)) return httpFolder(new URL(source, here));
-  throw new LssgenError(
-    "bad_option",
-    `The model is "${source}", expected an address such as "https://example.org/flux/", a URL, or a folder ` +
-      '(fileFolder("./flux") of @lssgen/webgpu/cli in Deno)',
-  );
+  return await (await import("./model_source.ts")).folderBehind(source);
 }
 
 /**
@@ -100,7 +74,8 @@ export async function openPipeline(
     const dtype = options.dtype ?? (device.info.f16 ? "f16" : "f32");
     const { maxActivationBytes, keepQuantised } = options;
     const integerDot = options.integerDot ? { matrices: 0 } : undefined;
-    const notInteger = integerDot && await tuneIntegerDot(device);
+    const notInteger = integerDot &&
+      await (await import("../gpu/tune_integer_dot.ts")).tuneIntegerDot(device);
     const retyping = await retypingOf(options);
     const memory = options.kernels ?? storedKernels;
     const key = kernelListKey(device, info.name, dtype);
@@ -163,9 +138,7 @@ export async function openPipeline(
     await warming;
     // The signal stops loading only: each picture brings its own.
     const unheeded = integerDot && (notInteger ?? (integerDot.matrices === 0 ? "unquantised" : undefined));
-    const told = unheeded
-      ? { ...model, info: { ...info, warnings: [...info.warnings ?? [], NOT_INTEGER[unheeded]] } }
-      : model;
+    const told = unheeded ? (await import("./unheeded.ts")).withoutIntegerDot(model, unheeded) : model;
     return new TextToImage(told, { ...context, fits, signal: undefined }, networks, { tags, warnings });
   } catch (error) {
     loaded.abort();
@@ -176,14 +149,6 @@ export async function openPipeline(
     throw reasonOf(cause, refused.signal.aborted ? refused.signal : options.signal);
   }
 }
-
-/** Why `integerDot` changes nothing. */
-const NOT_INTEGER = {
-  unavailable: "integerDot changes nothing: the adapter has no integer dot products",
-  slower: "integerDot changes nothing: integer dot products were measured to be no faster on this adapter",
-  unquantised:
-    "integerDot changes nothing: no weights stay quantised; keepQuantised lets those of GGUF files stay so",
-} as const;
 
 /** A rehearsal, tried again where a file was no good: what fails twice in the same way is no matter of the network. */
 async function foretold(rehearsal: () => Promise<KernelSpec[]>): Promise<KernelSpec[]> {

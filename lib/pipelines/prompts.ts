@@ -5,7 +5,6 @@
  * @module
  */
 
-import { LssgenError } from "../errors.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig, ClipTextModel } from "../models/clip.ts";
 import { t5Config, T5Encoder } from "../models/t5.ts";
@@ -15,6 +14,7 @@ import type { Encoded, Tokenizer } from "../text/tokenizer.ts";
 import { unknownWarning } from "../text/unknown_words.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import { type Component, loadComponent, type LoadContext, Opened } from "./family.ts";
+import { notFinite } from "./not_finite.ts";
 import { KEPT_ENCODER_BYTES } from "./residency.ts";
 
 /** Numbers of one prompt, [rows, width] row-major. */
@@ -292,22 +292,6 @@ function weighed(states: States, empty: States, weights: Float32Array): States {
     if (w !== 1) data[i] = empty.data[i] + w * (data[i] - empty.data[i]);
   }
   return { data, rows, width };
-}
-
-/**
- * The error of a network whose output is not finite.
- *
- * @param folder The component's. @param network It, as a subject. @param dtype Of its activations.
- */
-export function notFinite(folder: string, network: string, dtype: string): LssgenError {
-  return new LssgenError(
-    "numeric",
-    `${network} gave values that are not finite (NaN or infinity): ${
-      dtype === "f16"
-        ? "they may have grown beyond what 16 bits hold, so try --dtype f32; if it persists, "
-        : ""
-    }the weights in ${folder} are damaged or belong to another model: compare the file with its source`,
-  );
 }
 
 /** b's rows below a's. */

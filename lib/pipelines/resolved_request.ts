@@ -8,13 +8,11 @@ import { LssgenError } from "../errors.ts";
 import { firstSeed } from "../random.ts";
 import { planBy } from "../scaling/plan.ts";
 import type { MethodName, Plan } from "../scaling/types.ts";
-import { checkFree, samplerConfig, scheduleConfig } from "../schedulers/choice.ts";
 import type { LoraTag } from "../text/prompt_syntax.ts";
 import { checkTypes } from "./checked_options.ts";
 import type { PromptRequest } from "./family.ts";
-import { noEsrgan, noLearnedUpsampler } from "./latents.ts";
+import { noEsrgan, noLearnedUpsampler } from "./denoising.ts";
 import type { PlanRules } from "./plan_rules.ts";
-import { withPreset } from "./presets.ts";
 import type { GenerateRequest, ModelInfo, Rng } from "./types.ts";
 
 /** stable-diffusion.cpp's. */
@@ -33,10 +31,10 @@ export function planWith(
   { directSteps }: { readonly directSteps?: number } = {},
 ): Plan {
   checkTypes(asked);
-  const request = withPreset(info, asked);
+  const request = asked.preset === undefined ? asked : rules.preset(info, asked);
   const p = resolve(rules, info, { prompt: "", ...request }, info.learnedUpsampler);
   const free = p.image !== undefined && (request.width === undefined || request.height === undefined);
-  const scheduler = rules.scheduler(schedulerConfig(info.scheduler, p));
+  const scheduler = rules.scheduler(rules.config(info.scheduler, p));
   if (p.sigmas) rules.further!.checkLevels(p.sigmas, scheduler.kind === "flow");
   const plan = planBy(rules.method(p.method), {
     width: p.width,
@@ -74,22 +72,6 @@ export function planWith(
   return rules.further?.guided(whole, info, p, scheduler, callsOf(info, p)) ?? whole;
 }
 
-/** The model's scheduler_config.json as the request changes it. */
-function schedulerConfig(
-  stored: Readonly<Record<string, unknown>>,
-  { scheduler, schedule, sigmas }: GenerateRequest,
-): Readonly<Record<string, unknown>> {
-  if (schedule !== undefined && sigmas !== undefined) {
-    throw new LssgenError(
-      "bad_option",
-      "schedule and sigmas (--schedule, --sigmas) both say which noise levels to take: give one",
-    );
-  }
-  const config = scheduler ? samplerConfig(stored, scheduler) : stored;
-  if (sigmas) checkFree(config, "sigmas (--sigmas)");
-  return schedule === undefined ? config : scheduleConfig(config, schedule);
-}
-
 /** A request with every default filled in. */
 export interface Resolved extends GenerateRequest {
   readonly width: number;
@@ -117,7 +99,7 @@ export function resolve(
   learned: boolean,
 ): Resolved {
   checkTypes(asked);
-  const request = withPreset(info, asked);
+  const request = asked.preset === undefined ? asked : rules.preset(info, asked);
   if (typeof request.prompt !== "string") {
     throw new LssgenError("bad_option", "The request has no prompt, expected a text");
   }
@@ -128,14 +110,9 @@ export function resolve(
     further!.startingSize(request.image, request, tokenSide(info), d.baseResolution);
   // A final 0 is said by some and left out by others.
   const sigmas = request.sigmas?.filter((level, i, all) => level !== 0 || i < all.length - 1);
-  if (sigmas && request.steps !== undefined && request.steps !== sigmas.length) {
-    throw new LssgenError(
-      "bad_option",
-      `steps is ${request.steps}, but sigmas holds ${sigmas.length} noise levels; leave steps out`,
-    );
-  }
   const method = request.method ?? (request.stages === undefined ? "lssgen" : "stages");
   further?.checkMethod(request, method);
+  further?.checkStepsOf(request, sigmas);
   const { tokens = false, initNoise = d.initNoise, beginsAtBase = false } = rules.method(method);
   further?.checkTokens(info, request, method, tokens);
   const p: Resolved = {
@@ -194,27 +171,9 @@ export interface ReadRequest {
  */
 export function readPrompts(rules: PlanRules, info: ModelInfo, p: GenerateRequest): ReadRequest {
   const { guidance = info.defaults.guidance, trueCfgScale = 1, emphasis = true } = p;
-  const given = (field: keyof GenerateRequest): boolean => p[field] !== undefined && p[field] !== "";
   rules.further?.checkPrompts(info, p);
-  const negative = (["negativePrompt", "negativePrompt2", "negativePrompt3"] as const).find(given);
-  if (negative !== undefined && info.prompts === 0) {
-    throw new LssgenError(
-      "bad_option",
-      `${negative} has no effect on ${info.pipeline}, which draws classes: leave it out`,
-    );
-  }
-  const off = negative !== undefined && (info.embeddedGuidance ? trueCfgScale : guidance) <= 1;
-  if (off && info.embeddedGuidance) {
-    throw new LssgenError(
-      "bad_option",
-      `${negative} has no effect on ${info.pipeline} unless trueCfgScale (--cfg-scale) is above 1, for example 4: the network ` +
-        `takes the guidance scale as an input (${
-          info.pipeline.startsWith("Flux") ? "guidance_embeds" : "time_cond_proj_dim"
-        })`,
-    );
-  }
   const loras: LoraTag[] = [];
-  const warnings = off ? [`${negative} has no effect at guidance ${guidance}: above 1 it has`] : [];
+  const warnings = [...rules.further?.checkNegative(info, p, guidance, trueCfgScale) ?? []];
   const words = <F extends keyof PromptRequest & `${"prompt" | "negativePrompt"}${"" | "2" | "3"}`>(
     field: F,
   ) => {

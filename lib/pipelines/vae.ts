@@ -10,19 +10,12 @@ import type { Device } from "../gpu/device.ts";
 import type { Recorder } from "../gpu/recorder.ts";
 import { AutoencoderKl, type AutoencoderKlConfig, autoencoderKlConfig } from "../models/autoencoder_kl.ts";
 import { affine, posteriorSample } from "../ops/elementwise.ts";
-import { type Dtype, DTYPE_BYTES, type Tensor } from "../tensor.ts";
+import type { Dtype, Tensor } from "../tensor.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { type ModelIndex, readConfig } from "../weights/model_folder.ts";
 import type { Autoencoder } from "./autoencoder.ts";
 import { loadComponent, type LoadContext } from "./family.ts";
-
-/** Largest activation of an untiled pass. */
-const MAX_ACTIVATION_BYTES = 2 ** 30;
-/** How far bands may exceed a limit below that before tiles are taken, which show seams. */
-const BANDS_EXCEED = 8;
-/** Share of a tile that overlaps the next, as in diffusers. */
-const OVERLAP = 0.25;
-const MIN_TILE = 16;
+import { type CutLimits, MAX_ACTIVATION_BYTES, widestBytes } from "./vae_limits.ts";
 
 /** AutoencoderKL with what surrounds it in a pipeline. */
 export class Vae implements Autoencoder {
@@ -47,25 +40,10 @@ export class Vae implements Autoencoder {
     using _ = r.precision(this.dtype);
     const z = affine(r, latents, 1 / scaling_factor, shift_factor);
     const [, h, w] = z.shape;
-    const tile = this.tile(h, w);
-    if (tile === undefined) return scope.keep(this.model.decode(r, z));
-    const bands = this.bands(h, w);
-    if (bands) {
-      const lower = this.model.decodeLower(r, z, bands.level);
-      const { decodeInBands } = await import("./vae_bands.ts");
-      const { data, height, width } = await decodeInBands(r, { model: this.model, lower, ...bands });
-      return scope.keep(r.upload([1, height, width, 3], data));
-    }
-    const { factor } = this;
-    const { tiled } = await import("./vae_tiles.ts");
-    const picture = await tiled(r, z, {
-      tile,
-      stride: Math.floor(tile * (1 - OVERLAP)),
-      outTile: tile * factor,
-      outStride: Math.floor(tile * factor * (1 - OVERLAP)),
-      run: (part) => this.model.decode(r, part),
-    });
-    return scope.keep(r.upload([1, picture.height, picture.width, 3], picture.data));
+    if (this.fits(h, w)) return scope.keep(this.model.decode(r, z));
+    const { decodeCut } = await import("./vae_cut.ts");
+    const { data, height, width } = await decodeCut(r, z, this.limits);
+    return scope.keep(r.upload([1, height, width, 3], data));
   }
 
   /** Picture [1, H, W, 3] and noise [1, H/8, W/8, C] → normalised latents drawn from the posterior, f32. */
@@ -75,65 +53,25 @@ export class Vae implements Autoencoder {
     using _ = r.precision(this.dtype);
     const [, H, W] = picture.shape;
     const { factor } = this;
-    const tile = this.tile(H / factor, W / factor);
     let moments: Tensor;
-    if (tile === undefined) moments = this.model.encode(r, picture);
+    if (this.fits(H / factor, W / factor)) moments = this.model.encode(r, picture);
     else {
-      const { tiled } = await import("./vae_tiles.ts");
-      const map = await tiled(r, picture, {
-        tile: tile * factor,
-        stride: Math.floor(tile * factor * (1 - OVERLAP)),
-        outTile: tile,
-        outStride: Math.floor(tile * (1 - OVERLAP)),
-        run: (part) => this.model.encode(r, part),
-      });
+      const { encodeCut } = await import("./vae_cut.ts");
+      const map = await encodeCut(r, picture, this.limits);
       moments = r.upload([1, map.height, map.width, map.data.length / map.height / map.width], map.data);
     }
     const z = posteriorSample(r, moments, noise);
     return scope.keep(affine(r, z, scaling_factor, -shift_factor * scaling_factor));
   }
 
-  /** Where the decoder is cut into bands, and how tall they are. Undefined where bands do not fit by far. */
-  private bands(h: number, w: number): { level: number; rows: number } | undefined {
-    const most = Math.min(BANDS_EXCEED * this.maxActivationBytes, MAX_ACTIVATION_BYTES);
-    for (let limit = this.maxActivationBytes;; limit *= 2) {
-      const bands = this.bandsWithin(limit, h, w);
-      if (bands || 2 * limit > most) return bands;
-    }
+  /** Whether latents of a size are handled whole. */
+  private fits(h: number, w: number): boolean {
+    return widestBytes(this.model, this.dtype, h, w) <= this.maxActivationBytes;
   }
 
-  /** As much as possible below, whole. Undefined where not even the first level fits, or no row of a band. */
-  private bandsWithin(limit: number, h: number, w: number): { level: number; rows: number } | undefined {
-    const { model } = this;
-    const levels = model.config.block_out_channels.length;
-    // Maps between convolutions are f32.
-    const bytes = (level: number, rows: number) => rows * w * 4 ** level * model.decodeWidth(level) * 4;
-    let level = 0;
-    while (level < levels - 1 && bytes(level, h) <= limit) level++;
-    if (level === 0) return undefined;
-    // Half of the limit: a band brings rows along at both edges, and the taller it is the less they weigh.
-    const most = Math.floor(limit / 2 / bytes(levels - 1, 1) * 2 ** (level - 1));
-    const rows = most - 2 * model.decodeReach(level);
-    return rows < 1 ? undefined : { level, rows };
-  }
-
-  /** Latents a tile's side, or undefined where the whole fits. */
-  private tile(h: number, w: number): number | undefined {
-    const { factor } = this;
-    // The widest map at full size is the input of the last level's first block.
-    const widths = this.model.config.block_out_channels;
-    const bytes = (h: number, w: number) =>
-      h * w * factor ** 2 * widths[Math.min(1, widths.length - 1)] * DTYPE_BYTES[this.dtype];
-    if (bytes(h, w) <= this.maxActivationBytes) return undefined;
-    let tile = 128;
-    while (tile > MIN_TILE && bytes(tile, tile) > this.maxActivationBytes / 4) tile /= 2;
-    if (bytes(tile, tile) > this.device.info.maxBufferBytes) {
-      throw new LssgenError(
-        "out_of_memory",
-        `A VAE tile of ${tile * factor} pixels does not fit the adapter's largest buffer`,
-      );
-    }
-    return tile;
+  private get limits(): CutLimits {
+    const { model, dtype, maxActivationBytes, device: { info } } = this;
+    return { model, dtype, maxActivationBytes, maxBufferBytes: info.maxBufferBytes };
   }
 
   /** Frees the weights. */

@@ -5,6 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { FLOW_SAMPLERS, SCHEDULE_NAMES, UNSPACED } from "./sampler_names.ts";
 import { type SamplerName, samplerNamed, SAMPLERS, type ScheduleName } from "./samplers.ts";
 
 /** Names that {@linkcode samplerConfig} takes, as stable-diffusion.cpp spells them where it has them. */
@@ -28,7 +29,7 @@ export function samplerConfig(
   sampler: string,
 ): Readonly<Record<string, unknown>> {
   const flow = isFlow(config);
-  const names = SAMPLER_NAMES.filter((name) => !flow || SAMPLERS[name].flow);
+  const names = SAMPLER_NAMES.filter((name) => !flow || FLOW_SAMPLERS[name]);
   const found = samplerNamed(sampler);
   if (!found || !names.includes(found.name)) {
     throw new LssgenError(
@@ -56,17 +57,6 @@ const SCHEDULES: Readonly<Record<ScheduleName, Readonly<Record<string, unknown>>
   ddim_uniform: { lssgen_schedule: "ddim_uniform" },
   kl_optimal: { lssgen_schedule: "kl_optimal" },
   linear_quadratic: { lssgen_schedule: "linear_quadratic" },
-};
-
-/** Names that {@linkcode scheduleConfig} takes. */
-export const SCHEDULE_NAMES: readonly ScheduleName[] = Object.keys(SCHEDULES) as ScheduleName[];
-
-/** What switches every spacing off. */
-const UNSPACED = {
-  use_karras_sigmas: false,
-  use_exponential_sigmas: false,
-  use_beta_sigmas: false,
-  use_lu_lambdas: false,
 };
 
 /** Schedulers whose timesteps are part of their rule. */

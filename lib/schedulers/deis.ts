@@ -7,7 +7,8 @@
  */
 
 import type { SchedulerConfig } from "./config.ts";
-import { call, LATENTS, slotTerms, type Solver, sumTerms } from "./solver.ts";
+import { call, type Solver } from "./solver.ts";
+import { LATENTS, slotTerms, sumTerms } from "./terms.ts";
 import type { Scheduler, Terms } from "./types.ts";
 import { vpScheduler } from "./vp_scheduler.ts";
 

@@ -8,8 +8,9 @@
 
 import type { SchedulerConfig } from "./config.ts";
 import { dpmAlgorithm, type DpmOptions, dpmWeights, heunType } from "./dpm_solver.ts";
-import { halfLogSnr } from "./noising.ts";
-import { call, LATENTS, slotTerms, type Solver, sumTerms } from "./solver.ts";
+import { halfLogSnr } from "./diffusion_noising.ts";
+import { call, type Solver } from "./solver.ts";
+import { LATENTS, slotTerms, sumTerms } from "./terms.ts";
 import type { Scheduler, Terms } from "./types.ts";
 import { vpScheduler } from "./vp_scheduler.ts";
 

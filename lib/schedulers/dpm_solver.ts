@@ -9,8 +9,9 @@
 
 import { LssgenError } from "../errors.ts";
 import type { SchedulerConfig } from "./config.ts";
-import { halfLogSnr } from "./noising.ts";
-import { call, LATENTS, slotTerms, type Solver, sumTerms } from "./solver.ts";
+import { halfLogSnr } from "./diffusion_noising.ts";
+import { call, type Solver } from "./solver.ts";
+import { LATENTS, slotTerms, sumTerms } from "./terms.ts";
 import type { NoiseMix, Scheduler, Terms } from "./types.ts";
 import { vpScheduler } from "./vp_scheduler.ts";
 

@@ -7,7 +7,8 @@
  */
 
 import type { SchedulerConfig } from "./config.ts";
-import { call, LATENTS, type Solver, sumTerms } from "./solver.ts";
+import { call, type Solver } from "./solver.ts";
+import { LATENTS, sumTerms } from "./terms.ts";
 import type { Scheduler } from "./types.ts";
 import { veScheduler } from "./ve_scheduler.ts";
 

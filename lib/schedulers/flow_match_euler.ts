@@ -11,9 +11,9 @@ import { LssgenError } from "../errors.ts";
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { shiftParameter } from "./flow_shift.ts";
 import { flowNoising } from "./noising.ts";
-import { linspace, scheduleOf, spaced, spacingOf } from "./sigmas.ts";
-import type { Sampler } from "./samplers.ts";
-import { call, LATENTS, listCalls, type Solver, sumTerms } from "./solver.ts";
+import { linspace } from "./sigmas.ts";
+import type { FlowWalk } from "./sampler_names.ts";
+import { call, listCalls, type Solver } from "./solver.ts";
 import type { Schedule, ScheduleOptions, Scheduler } from "./types.ts";
 
 const f32 = Math.fround;
@@ -28,59 +28,17 @@ export const flowEulerSolver: Solver = {
     }),
 };
 
-/** To the clean latents and back with fresh noise: diffusers' `stochastic_sampling`, ComfyUI's LCM for flows. */
-export const flowStochasticSolver: Solver = {
-  calls: 1,
-  steps: (s, begin, noising) =>
-    s.timesteps.slice(begin).map((_, k) => {
-      const [sigma, next] = [s.sigmas[begin + k], s.sigmas[begin + k + 1]];
-      return {
-        ...call(s, begin + k, sigma, noising),
-        next: { sample: 1 - next, output: -sigma * (1 - next), noise: next },
-      };
-    }),
-};
-
-/**
- * Down to σ'²/σ along the flow, then noise up to σ', so that signal and noise end as σ' asks: what ComfyUI and
- * stable-diffusion.cpp do for "euler_a" on flow models.
- */
-export const flowAncestralSolver: Solver = {
-  calls: 1,
-  steps: (s, begin, noising) =>
-    s.timesteps.slice(begin).map((_, k) => {
-      const [sigma, next] = [s.sigmas[begin + k], s.sigmas[begin + k + 1]];
-      const common = call(s, begin + k, sigma, noising);
-      const down = next * next / sigma;
-      const keep = (1 - next) / (1 - down);
-      const ratio = down / sigma;
-      const terms = sumTerms([[keep * ratio, LATENTS], [keep * (1 - ratio), common.x0]]);
-      const noise = Math.sqrt(Math.max(0, next ** 2 - (keep * down) ** 2));
-      return { ...common, next: noise > 0 ? { ...terms, noise } : terms };
-    }),
-};
-
-/** Makes the scheduler from its config. */
-export function flowMatchEuler(c: SchedulerConfig): Scheduler {
-  const stochastic = c.flag("stochastic_sampling", false);
-  return flowMatch(
-    c,
-    "FlowMatchEulerDiscreteScheduler",
-    stochastic ? flowStochasticSolver : flowEulerSolver,
-    "any",
-  );
-}
-
 /**
  * A flow model's schedule, walked by some solver.
  *
  * @param walks Which schedules the solver walks: see {@linkcode Sampler.flow}.
  */
-export function flowMatch(
+export function flowSchedule(
   c: SchedulerConfig,
   name: string,
   solver: Solver,
-  walks: Sampler["flow"],
+  walks: FlowWalk | undefined,
+  spacings?: typeof import("./spacings.ts"),
 ): Scheduler {
   const train = c.trainSteps;
   const shift = c.range("shift", 1, 1e-3, 1e3);
@@ -89,8 +47,8 @@ export function flowMatch(
   const parameter = shiftParameter(c, name);
   const terminal = c.range("shift_terminal", 0, 0, 0.999, true);
   const inverted = c.flag("invert_sigmas", false);
-  const spacing = spacingOf(c);
-  const own = scheduleOf(c);
+  const spacing = spacings?.spacingOf(c);
+  const own = spacings?.scheduleOf(c);
   const noising = flowNoising();
   if (inverted && walks !== "any") {
     throw new LssgenError("unsupported", `${name}: invert_sigmas works with Euler steps only`);
@@ -102,23 +60,6 @@ export function flowMatch(
     return dynamic ? s : f32(f32(f32(shift) * s) / f32(1 + f32(f32(shift - 1) * s)));
   };
 
-  /** Levels before shifting, of a schedule that has a name. */
-  function named(steps: number): number[] | undefined {
-    const all = Array.from({ length: steps }, (_, i) => i);
-    switch (own) {
-      case "normal":
-        return linspace(1, 1 / train, steps);
-      case "simple":
-        return all.map((i) => 1 - Math.floor(i * train / steps) / train);
-      case "sgm_uniform":
-        return linspace(1, 1 / train, steps + 1).slice(0, -1);
-      case "ddim_uniform":
-        return all.map((i) => Math.min(1, (1 + (steps - 1 - i) * Math.floor(train / steps)) / train));
-      default:
-        return undefined;
-    }
-  }
-
   function schedule(steps: number, options: ScheduleOptions = {}): Schedule {
     checkSteps(name, steps, train);
     if (terminal !== 0 && steps === 1) {
@@ -129,7 +70,7 @@ export function flowMatch(
       );
     }
     if (options.levels) return listed(steps, options.levels);
-    const given = named(steps) ?? options.sigmas;
+    const given = spacings?.namedLevels(own, steps, train) ?? options.sigmas;
     if (given && given.length !== steps) {
       throw new LssgenError(
         "bad_option",
@@ -150,7 +91,7 @@ export function flowMatch(
       const scale = round(round(1 - sigmas[steps - 1]) / round(1 - terminal));
       sigmas = sigmas.map((s) => round(1 - round(round(1 - s) / scale)));
     }
-    if (spacing) sigmas = spaced(spacing, sigmas[0], sigmas[steps - 1], steps);
+    if (spacing) sigmas = spacings!.spaced(spacing, sigmas[0], sigmas[steps - 1], steps);
     sigmas = sigmas.map(f32);
     if (inverted) sigmas = sigmas.map((s) => f32(1 - s));
     return { ...listed(steps, sigmas), mu: m };

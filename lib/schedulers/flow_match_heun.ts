@@ -5,7 +5,7 @@
  */
 
 import type { SchedulerConfig } from "./config.ts";
-import { flowMatch } from "./flow_match_euler.ts";
+import { flowMatch } from "./flow_match.ts";
 import { heunSolver } from "./heun.ts";
 import type { Scheduler } from "./types.ts";
 

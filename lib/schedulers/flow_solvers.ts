@@ -7,7 +7,8 @@
 import { deisSolver } from "./deis.ts";
 import { dpmSinglestep } from "./dpm_singlestep.ts";
 import { type DpmOptions, dpmSolver } from "./dpm_solver.ts";
-import { flowAncestralSolver, flowEulerSolver, flowStochasticSolver } from "./flow_match_euler.ts";
+import { flowAncestralSolver, flowStochasticSolver } from "./flow_match.ts";
+import { flowEulerSolver } from "./flow_match_euler.ts";
 import { heunSolver } from "./heun.ts";
 import { kdpm2Solver } from "./kdpm2.ts";
 import type { SamplerName } from "./samplers.ts";

@@ -8,7 +8,8 @@
  */
 
 import type { SchedulerConfig } from "./config.ts";
-import { call, checkBegin, LATENTS, slope, slotTerms, type Solver, sumTerms } from "./solver.ts";
+import { call, type Solver } from "./solver.ts";
+import { checkBegin, LATENTS, slope, slotTerms, sumTerms } from "./terms.ts";
 import { veScheduler } from "./ve_scheduler.ts";
 import type { Scheduler } from "./types.ts";
 

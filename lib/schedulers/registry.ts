@@ -13,27 +13,21 @@ import { dpmSolverSinglestep } from "./dpm_singlestep.ts";
 import { dpmSolverMultistep } from "./dpm_solver.ts";
 import { eulerAncestral, eulerDiscrete } from "./euler.ts";
 import { finite } from "./finite.ts";
-import { flowMatch, flowMatchEuler } from "./flow_match_euler.ts";
+import { flowMatch, flowMatchEuler } from "./flow_match.ts";
 import { flowMatchHeun } from "./flow_match_heun.ts";
 import { FLOW_SOLVERS } from "./flow_solvers.ts";
 import { heunDiscrete } from "./heun.ts";
 import { kdpm2, kdpm2Ancestral } from "./kdpm2.ts";
 import { lcm } from "./lcm.ts";
 import { pndm } from "./pndm.ts";
-import { isSampler, SAMPLERS } from "./samplers.ts";
+import { FLOW_SAMPLERS } from "./sampler_names.ts";
+import { isSampler } from "./samplers.ts";
 import { tcd } from "./tcd.ts";
 import type { Scheduler } from "./types.ts";
 import { uniPcMultistep } from "./unipc.ts";
 
-export {
-  checkFree,
-  isFlow,
-  SAMPLER_NAMES,
-  samplerConfig,
-  SCHEDULE_NAMES,
-  scheduleConfig,
-  scheduleNamed,
-} from "./choice.ts";
+export { checkFree, isFlow, SAMPLER_NAMES, samplerConfig, scheduleConfig, scheduleNamed } from "./choice.ts";
+export { SCHEDULE_NAMES } from "./sampler_names.ts";
 
 const CLASSES: Readonly<Record<string, (c: SchedulerConfig) => Scheduler>> = {
   FlowMatchEulerDiscreteScheduler: flowMatchEuler,
@@ -74,6 +68,6 @@ export function createScheduler(config: Readonly<Record<string, unknown>>): Sche
   const chosen = config.lssgen_sampler;
   const solver = isFlow(config) && isSampler(chosen) && FLOW_SOLVERS[chosen];
   return finite(
-    solver ? flowMatch(c, c.className, solver, SAMPLERS[chosen].flow) : CLASSES[c.className](c),
+    solver ? flowMatch(c, c.className, solver, FLOW_SAMPLERS[chosen]) : CLASSES[c.className](c),
   );
 }

@@ -8,11 +8,6 @@
 export interface Sampler {
   /** What it changes in the stored config of a diffusion model. */
   readonly config: Readonly<Record<string, unknown>>;
-  /**
-   * Which schedules of flow models it walks, by the rule that flow_solvers.ts has for it: those whose noise falls, or those of
-   * `invert_sigmas` too. Absent where it walks none.
-   */
-  readonly flow?: "falling" | "any";
   /** Other spellings, in lower case without blanks, underscores and dashes. */
   readonly also?: readonly string[];
 }
@@ -65,14 +60,13 @@ export type ScheduleName =
 
 /** Every sampler, as stable-diffusion.cpp spells it where it has it. */
 export const SAMPLERS: Readonly<Record<SamplerName, Sampler>> = {
-  "euler": { config: { _class_name: "EulerDiscreteScheduler" }, flow: "any" },
+  "euler": { config: { _class_name: "EulerDiscreteScheduler" } },
   "euler_a": {
     config: { _class_name: "EulerAncestralDiscreteScheduler" },
-    flow: "falling",
     also: ["eulerancestral"],
   },
-  "heun": { config: { _class_name: "HeunDiscreteScheduler", clip_sample: false }, flow: "falling" },
-  "dpm2": { config: { _class_name: "KDPM2DiscreteScheduler" }, flow: "falling", also: ["kdpm2"] },
+  "heun": { config: { _class_name: "HeunDiscreteScheduler", clip_sample: false } },
+  "dpm2": { config: { _class_name: "KDPM2DiscreteScheduler" }, also: ["kdpm2"] },
   "dpm2_a": {
     config: { _class_name: "KDPM2AncestralDiscreteScheduler" },
     also: ["dpm2ancestral", "kdpm2a", "kdpm2ancestral"],
@@ -85,7 +79,6 @@ export const SAMPLERS: Readonly<Record<SamplerName, Sampler>> = {
       solver_type: "midpoint",
       lower_order_final: true,
     },
-    flow: "falling",
   },
   "dpm++sde": {
     config: {
@@ -95,25 +88,21 @@ export const SAMPLERS: Readonly<Record<SamplerName, Sampler>> = {
       solver_type: "midpoint",
       lower_order_final: true,
     },
-    flow: "falling",
     also: ["dpm++sdegpu"],
   },
-  "dpm++2m": { config: multistep({}), flow: "falling", also: ["dpm++2mv2"] },
+  "dpm++2m": { config: multistep({}), also: ["dpm++2mv2"] },
   "dpm++2mk": { config: multistep({ use_karras_sigmas: true }) },
   "dpm++2m_sde": {
     config: multistep({ algorithm_type: "sde-dpmsolver++" }),
-    flow: "falling",
     also: ["dpm++2msdegpu"],
   },
-  "dpm++3m": { config: multistep({ solver_order: 3 }), flow: "falling" },
+  "dpm++3m": { config: multistep({ solver_order: 3 }) },
   "dpm++3m_sde": {
     config: multistep({ solver_order: 3, algorithm_type: "sde-dpmsolver++" }),
-    flow: "falling",
     also: ["dpm++3msdegpu"],
   },
   "res_multistep": {
     config: multistep({ solver_type: "heun" }),
-    flow: "falling",
   },
   "unipc": {
     config: {
@@ -124,7 +113,6 @@ export const SAMPLERS: Readonly<Record<SamplerName, Sampler>> = {
       solver_p: null,
       disable_corrector: [],
     },
-    flow: "falling",
     also: ["unipcbh2"],
   },
   "deis": {
@@ -134,11 +122,10 @@ export const SAMPLERS: Readonly<Record<SamplerName, Sampler>> = {
       solver_order: 2,
       solver_type: "logrho",
     },
-    flow: "falling",
   },
   "ddim": { config: { _class_name: "DDIMScheduler", clip_sample: false } },
   "pndm": { config: { _class_name: "PNDMScheduler", skip_prk_steps: true }, also: ["plms"] },
-  "lcm": { config: { _class_name: "LCMScheduler", clip_sample: false }, flow: "any" },
+  "lcm": { config: { _class_name: "LCMScheduler", clip_sample: false } },
   "tcd": { config: { _class_name: "TCDScheduler" } },
 };
 

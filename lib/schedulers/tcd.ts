@@ -9,7 +9,7 @@
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { predictNoise, predictX0 } from "./prediction.ts";
 import { alphasCumprod, sigmaOf } from "./betas.ts";
-import { sumTerms } from "./solver.ts";
+import { sumTerms } from "./terms.ts";
 import type { Schedule, Scheduler, Step } from "./types.ts";
 
 /** How far below the next timestep a step goes: diffusers' default. */

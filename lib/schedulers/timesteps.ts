@@ -7,7 +7,8 @@
  */
 
 import type { SchedulerConfig } from "./config.ts";
-import { linspace, roundEven, scheduleOf } from "./sigmas.ts";
+import { linspace, roundEven } from "./sigmas.ts";
+import { scheduleOf } from "./spacings.ts";
 
 /** How timesteps are spread; the words of `timestep_spacing`. */
 export type TimestepSpacing = "linspace" | "leading" | "trailing";

@@ -9,8 +9,10 @@
 
 import { LssgenError } from "../errors.ts";
 import type { SchedulerConfig } from "./config.ts";
-import { halfLogSnr, type Noising } from "./noising.ts";
-import { call, LATENTS, slotTerms, type Solver, sumTerms } from "./solver.ts";
+import { type Noising } from "./noising.ts";
+import { halfLogSnr } from "./diffusion_noising.ts";
+import { call, type Solver } from "./solver.ts";
+import { LATENTS, slotTerms, sumTerms } from "./terms.ts";
 import type { Scheduler, Terms } from "./types.ts";
 import { vpScheduler } from "./vp_scheduler.ts";
 

@@ -6,9 +6,10 @@
 
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { type Prediction } from "./prediction.ts";
-import { veNoising } from "./noising.ts";
+import { veNoising } from "./diffusion_noising.ts";
 import { alphasCumprod, type BetaDefaults, interpolate, sigmaOf, timestepOf } from "./betas.ts";
-import { roundEven, spaced, spacingOf } from "./sigmas.ts";
+import { roundEven } from "./sigmas.ts";
+import { spaced, spacingOf } from "./spacings.ts";
 import { listCalls, type Solver } from "./solver.ts";
 import { namedTimesteps, spreadTimesteps, timestepSpacing } from "./timesteps.ts";
 import type { Schedule, ScheduleOptions, Scheduler } from "./types.ts";

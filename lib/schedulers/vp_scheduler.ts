@@ -8,9 +8,11 @@
 import { LssgenError } from "../errors.ts";
 import { checkSteps, type SchedulerConfig } from "./config.ts";
 import { shifted, shiftParameter } from "./flow_shift.ts";
-import { flowNoising, type Noising, vpNoising } from "./noising.ts";
+import { flowNoising, type Noising } from "./noising.ts";
+import { vpNoising } from "./diffusion_noising.ts";
 import { alphasCumprod, interpolate, sigmaOf, timestepOf } from "./betas.ts";
-import { linspace, roundEven, scheduleOf, spaced, type Spacing, spacingOf } from "./sigmas.ts";
+import { linspace, roundEven } from "./sigmas.ts";
+import { scheduleOf, spaced, type Spacing, spacingOf } from "./spacings.ts";
 import type { Solver } from "./solver.ts";
 import { namedTimesteps, spreadTimesteps, type TimestepSpacing, timestepSpacing } from "./timesteps.ts";
 import type { Schedule, ScheduleOptions, Scheduler } from "./types.ts";

@@ -8,6 +8,7 @@
 import { LssgenError } from "../errors.ts";
 import type { PictureFile } from "../image/picture_file.ts";
 import { ALL_RULES } from "../pipelines/all_rules.ts";
+import { presetsOf } from "../pipelines/family_presets.ts";
 import { type ModelOffer, offerOf, type PlanSummary, summaryOf } from "../pipelines/offer.ts";
 import type { ModelInfo } from "../pipelines/types.ts";
 import { baseName } from "../base_name.ts";
@@ -43,7 +44,7 @@ const STRENGTH: FieldTable = { strength: done(number(0.01, 1), "Share of the noi
 
 /** What the server's model offers. */
 export function pageModel(info: ModelInfo, limits: Limits, loras: readonly string[]): PageModel {
-  return { ...offerOf(info, ALL_RULES), name: baseName(info.name), loras, limits };
+  return { ...offerOf(info, ALL_RULES, presetsOf(info)), name: baseName(info.name), loras, limits };
 }
 
 /**

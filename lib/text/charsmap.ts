@@ -81,3 +81,36 @@ export class Charsmap {
 function childBase(unit: number): number {
   return (unit >>> 10) << ((unit & 0x200) >>> 6);
 }
+
+/** The character map of a normalizer of tokenizer.json, where it has one. */
+export function charsmapOf(normalizer: unknown, file: string): Charsmap | undefined {
+  const map = precompiledMap(normalizer, 0);
+  return map ? new Charsmap(fromBase64(map, file), file) : undefined;
+}
+
+/** Sequences of sequences: no normalizer nests them deeper. */
+const MAX_NESTING = 8;
+/** The character map of a normalizer, alone or in a sequence. Its other steps only tidy white space. */
+function precompiledMap(normalizer: unknown, depth: number): string | undefined {
+  if (typeof normalizer !== "object" || normalizer === null || depth > MAX_NESTING) return undefined;
+  if ("precompiled_charsmap" in normalizer && typeof normalizer.precompiled_charsmap === "string") {
+    return normalizer.precompiled_charsmap;
+  }
+  if (!("normalizers" in normalizer) || !Array.isArray(normalizer.normalizers)) return undefined;
+  for (const step of normalizer.normalizers) {
+    const map = precompiledMap(step, depth + 1);
+    if (map) return map;
+  }
+  return undefined;
+}
+
+function fromBase64(text: string, file: string): Uint8Array {
+  try {
+    const characters = atob(text);
+    const bytes = new Uint8Array(characters.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+    return bytes;
+  } catch (cause) {
+    throw new LssgenError("bad_file", `Cannot read "${file}": the character map is not base64`, { cause });
+  }
+}

@@ -6,12 +6,12 @@
  */
 
 import { LssgenError, shortJson } from "../errors.ts";
-import { Charsmap } from "./charsmap.ts";
 import { ClipTokenizer } from "./clip_tokenizer.ts";
 import { T5Tokenizer } from "./t5_tokenizer.ts";
 import { numberTokens, readTokenizerFacts, type TokenizerFacts, type TokenText } from "./tokenizer_facts.ts";
 import { jsonObject, record, type TokenizerFolder } from "./tokenizer_folder.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import { type ClipFiles, mergePair, type Unigram, vocabularyMap } from "./vocabulary_entries.ts";
 
 export type { TokenizerFolder } from "./tokenizer_folder.ts";
 
@@ -41,9 +41,6 @@ const T5_MAX_LENGTH = 512;
 const T5_EXTRA_IDS = 100;
 const MAX_EXTRA_IDS = 10_000;
 
-/** A vocabulary's file names, the usual one first. */
-const SENTENCEPIECE = ["spiece.model", "tokenizer.model"] as const;
-
 /**
  * The tokenizer in `subfolder` ("" for the folder itself). As in diffusers the class that model_index.json names for the
  * subfolder decides the kind; without one, `tokenizer_class` of tokenizer_config.json; without that, the files.
@@ -57,7 +54,10 @@ export async function loadTokenizer(folder: TokenizerFolder, subfolder: string):
     [await classOfIndex(folder, subfolder), `model_index.json, "${subfolder}"`],
     [facts.config.tokenizer_class, `${at}tokenizer_config.json`],
   ].find(([name]) => !GENERIC.has(name));
-  if (!told) return await (await loaderOfFiles(folder, at, facts))(folder, at, facts);
+  if (!told) {
+    const { kindOfFiles } = await import("./tokenizer_files.ts");
+    return await LOADERS[await kindOfFiles(folder, at, facts)](folder, at, facts);
+  }
   const [name, where] = told;
   if (typeof name !== "string" || !Object.hasOwn(LOADERS, name)) {
     throw new LssgenError(
@@ -76,27 +76,6 @@ async function classOfIndex(folder: TokenizerFolder, subfolder: string): Promise
   const text = await folder.text("model_index.json");
   const entry = text === undefined ? undefined : (await jsonObject(text, "model_index.json"))[subfolder];
   return Array.isArray(entry) ? entry[1] : undefined;
-}
-
-/** What the files are, where nothing names a class. */
-async function loaderOfFiles(folder: TokenizerFolder, at: string, facts: TokenizerFacts): Promise<Loader> {
-  if (facts.json) {
-    const model = record(facts.json.model, facts.jsonFile, "model");
-    if (model.type === "Unigram") return loadT5;
-    if (model.type === "BPE" && model.end_of_word_suffix === "</w>") return loadClip;
-    throw new LssgenError(
-      "unsupported",
-      `Cannot load "${facts.jsonFile}": its model is ${shortJson(model.type)}${
-        model.type === "BPE" ? ` with end_of_word_suffix ${shortJson(model.end_of_word_suffix)}` : ""
-      }, expected T5's "Unigram" or CLIP's "BPE" with "</w>"`,
-    );
-  }
-  for (const name of SENTENCEPIECE) if (await folder.bytes(at + name)) return loadT5;
-  if (await folder.text(`${at}merges.txt`) !== undefined) return loadClip;
-  throw new LssgenError(
-    "bad_file",
-    `Cannot load a tokenizer from "${facts.at}": none of tokenizer.json, vocab.json with merges.txt, spiece.model is there`,
-  );
 }
 
 async function loadClip(folder: TokenizerFolder, at: string, facts: TokenizerFacts): Promise<Tokenizer> {
@@ -121,13 +100,6 @@ async function loadClip(folder: TokenizerFolder, at: string, facts: TokenizerFac
     file,
     mergesFile,
   });
-}
-
-interface ClipFiles {
-  readonly vocab: ReadonlyMap<string, number>;
-  readonly merges: readonly (readonly [string, string])[];
-  readonly file: string;
-  readonly mergesFile: string;
 }
 
 /** tokenizer.json wins over vocab.json and merges.txt, as in transformers 5. */
@@ -161,33 +133,15 @@ async function clipVocabulary(
       mergesFile: jsonFile,
     };
   }
-  const file = `${at}vocab.json`;
-  const mergesFile = `${at}merges.txt`;
-  const [vocab, merges] = await Promise.all([folder.text(file), folder.text(mergesFile)]);
-  if (vocab === undefined || merges === undefined) {
-    throw new LssgenError(
-      "bad_file",
-      `Cannot load a CLIP tokenizer from "${at || "."}": ${
-        vocab === undefined && merges === undefined
-          ? "neither vocab.json with merges.txt nor tokenizer.json is there"
-          : `${vocab === undefined ? "vocab.json" : "merges.txt"} is missing`
-      }`,
-    );
-  }
-  const lines = merges.split(/\r?\n/).filter((line) => line !== "" && !line.startsWith("#version"));
-  return {
-    vocab: vocabularyMap(await jsonObject(vocab, file), file),
-    merges: lines.map((line) => mergePair(line, mergesFile)),
-    file,
-    mergesFile,
-  };
+  const { clipOfTables } = await import("./tokenizer_files.ts");
+  return await clipOfTables(folder, at);
 }
 
 async function loadT5(folder: TokenizerFolder, at: string, facts: TokenizerFacts): Promise<Tokenizer> {
   const sentinels = sentinelsOf(facts, `${at}tokenizer_config.json`);
   const model = facts.json
-    ? unigramOfJson(facts.json, facts.jsonFile)
-    : await unigramOfSentencePiece(folder, at, sentinels);
+    ? await unigramOfJson(facts.json, facts.jsonFile)
+    : await (await import("./tokenizer_files.ts")).unigramOfSentencePiece(folder, at, sentinels);
   const { pieces, file, listed } = model;
   const idOf = new Map(pieces.map(({ text }, id) => [text, id]));
   const { added, ids } = numberTokens(
@@ -212,16 +166,6 @@ async function loadT5(folder: TokenizerFolder, at: string, facts: TokenizerFacts
     truncationSide: facts.truncationSide,
     file,
   });
-}
-
-interface Unigram {
-  readonly pieces: readonly { readonly text: string; readonly score: number }[];
-  readonly unknownId: number;
-  readonly byteFallback: boolean;
-  readonly charsmap: Charsmap | undefined;
-  /** Tokens that the model lists beside its pieces. */
-  readonly listed: readonly TokenText[];
-  readonly file: string;
 }
 
 /** `<extra_id_0>` …, which T5 has behind its pieces. */
@@ -261,41 +205,7 @@ function withSentinels(
   return tokens;
 }
 
-async function unigramOfSentencePiece(
-  folder: TokenizerFolder,
-  at: string,
-  sentinels: readonly TokenText[],
-): Promise<Unigram> {
-  const { PIECE_TYPE, readSentencePiece } = await import("./sentencepiece.ts");
-  for (const name of SENTENCEPIECE) {
-    const file = at + name;
-    const bytes = await folder.bytes(file);
-    if (!bytes) continue;
-    const { pieces, charsmap, unknownId, byteFallback } = readSentencePiece(bytes, file);
-    return {
-      // T5 numbers its sentinels downwards behind the pieces.
-      pieces: [...pieces, ...sentinels.map(({ content }) => ({ text: content, score: 0 })).reverse()],
-      unknownId,
-      byteFallback,
-      charsmap: charsmap.length > 0 ? new Charsmap(charsmap, file) : undefined,
-      listed: pieces
-        .filter(({ type }) => type === PIECE_TYPE.control || type === PIECE_TYPE.userDefined)
-        .map(({ text, type }): TokenText => ({
-          content: text,
-          normalized: false,
-          special: type === PIECE_TYPE.control,
-          object: true,
-        })),
-      file,
-    };
-  }
-  throw new LssgenError(
-    "bad_file",
-    `Cannot load a T5 tokenizer from "${at || "."}": neither tokenizer.json nor spiece.model is there`,
-  );
-}
-
-function unigramOfJson(json: Readonly<Record<string, unknown>>, file: string): Unigram {
+async function unigramOfJson(json: Readonly<Record<string, unknown>>, file: string): Promise<Unigram> {
   const model = record(json.model, file, "model");
   if (model.type !== undefined && model.type !== "Unigram") {
     throw new LssgenError(
@@ -313,69 +223,13 @@ function unigramOfJson(json: Readonly<Record<string, unknown>>, file: string): U
     }
     return { text, score };
   });
-  const map = precompiledMap(json.normalizer, 0);
+  const { normalizer } = json;
   return {
     pieces,
     unknownId: Number(model.unk_id),
     byteFallback: model.byte_fallback === true,
-    charsmap: map ? new Charsmap(fromBase64(map, file), file) : undefined,
+    charsmap: normalizer ? (await import("./charsmap.ts")).charsmapOf(normalizer, file) : undefined,
     listed: [],
     file,
   };
-}
-
-/** Sequences of sequences: no normalizer nests them deeper. */
-const MAX_NESTING = 8;
-
-/** The character map of a normalizer, alone or in a sequence. Its other steps only tidy white space. */
-function precompiledMap(normalizer: unknown, depth: number): string | undefined {
-  if (typeof normalizer !== "object" || normalizer === null || depth > MAX_NESTING) return undefined;
-  if ("precompiled_charsmap" in normalizer && typeof normalizer.precompiled_charsmap === "string") {
-    return normalizer.precompiled_charsmap;
-  }
-  if (!("normalizers" in normalizer) || !Array.isArray(normalizer.normalizers)) return undefined;
-  for (const step of normalizer.normalizers) {
-    const map = precompiledMap(step, depth + 1);
-    if (map) return map;
-  }
-  return undefined;
-}
-
-function fromBase64(text: string, file: string): Uint8Array {
-  try {
-    const characters = atob(text);
-    const bytes = new Uint8Array(characters.length);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
-    return bytes;
-  } catch (cause) {
-    throw new LssgenError("bad_file", `Cannot read "${file}": the character map is not base64`, { cause });
-  }
-}
-
-function vocabularyMap(json: Record<string, unknown>, file: string): Map<string, number> {
-  const map = new Map<string, number>();
-  for (const [token, id] of Object.entries(json)) {
-    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= 2 ** 24) {
-      throw new LssgenError(
-        "bad_file",
-        `Cannot read "${file}": the id of ${shortJson(token)} is ${shortJson(id)}, expected a number below ${
-          2 ** 24
-        }`,
-      );
-    }
-    map.set(token, id);
-  }
-  return map;
-}
-
-/** A merge as "a b" (merges.txt, older tokenizer.json) or as a list of two. */
-function mergePair(merge: unknown, file: string): [string, string] {
-  const parts = typeof merge === "string" ? merge.split(" ") : merge;
-  if (!Array.isArray(parts) || parts.length !== 2 || parts.some((p) => typeof p !== "string" || p === "")) {
-    throw new LssgenError(
-      "bad_file",
-      `Cannot read "${file}": ${shortJson(merge)} is not a merge of two tokens; is the file cut short?`,
-    );
-  }
-  return [parts[0], parts[1]];
 }

@@ -6,7 +6,10 @@
  */
 
 import { AbortedError, LssgenError } from "../errors.ts";
-import { type ByteSource, filesIn, folderOf, type FolderSource, httpSource } from "./bytes.ts";
+import { type ByteSource, filesIn, folderOf, type FolderSource } from "./bytes.ts";
+import type { FileDigest } from "./whole_hash.ts";
+
+export type { FileDigest } from "./whole_hash.ts";
 
 /**
  * Bytes of a part. Small enough to be checked and held in memory, large enough that a model of 24 GB has
@@ -27,14 +30,6 @@ export interface ListedFile {
   readonly parts: readonly string[];
   /** Hash of the whole, where those of the parts are not known: it is compared when all parts are there. */
   readonly digest?: FileDigest;
-}
-
-/** Hash of a whole file. */
-export interface FileDigest {
-  /** `git-sha1` is SHA-1 of `blob SIZE\0` and the content. */
-  readonly kind: "sha256" | "git-sha1";
-  /** In hexadecimal. */
-  readonly hex: string;
 }
 
 /** How a download is watched and stopped. */
@@ -204,7 +199,11 @@ class PartCache {
   private async source(path: string): Promise<ByteSource | undefined> {
     const file = this.byPath.get(path);
     if (!file) return undefined;
-    if (!await this.fetchFile(file)) return await httpSource(this.url(file));
+    if (!await this.fetchFile(file)) {
+      // Browsers that store nothing read ranges from the server each time.
+      const { httpSource } = await import("./http_source.ts");
+      return await httpSource(this.url(file));
+    }
     const read = async (offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> => {
       if (!(offset >= 0 && length >= 0 && offset + length <= file.size)) {
         throw new LssgenError(
@@ -281,7 +280,7 @@ class PartCache {
     let first = 0;
     while (first < file.parts.length && await cache.match(this.key(file, first))) first++;
     const whole = file.digest && !await cache.match(this.checkedKey(file))
-      ? await wholeHash(file)
+      ? await (await import("./whole_hash.ts")).wholeHash(file, PART_BYTES)
       : undefined;
     if (first === file.parts.length && !whole) return true;
     try {
@@ -400,26 +399,6 @@ async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
   } finally {
     await reader.cancel().catch(() => {});
   }
-}
-
-/** The hash of a whole file, part after part. */
-async function wholeHash(
-  { path, size, digest }: ListedFile,
-): Promise<{ update(bytes: Uint8Array): void; hex(): Promise<string> }> {
-  if (digest?.kind === "sha256") {
-    const { Sha256 } = await import("./sha256.ts");
-    const hash = new Sha256();
-    return { update: (bytes) => void hash.update(bytes), hex: () => Promise.resolve(hash.hex()) };
-  }
-  // Git's hash is that of small files, which are in memory as a whole.
-  if (size > PART_BYTES) {
-    throw new LssgenError("unsupported", `"${path}" has ${size} bytes and no SHA-256 to check it with`);
-  }
-  const pieces: BlobPart[] = [`blob ${size}\0`];
-  return {
-    update: (bytes) => void pieces.push(bytes as Uint8Array<ArrayBuffer>),
-    hex: async () => hexOf(await crypto.subtle.digest("SHA-1", await new Blob(pieces).arrayBuffer())),
-  };
 }
 
 function partSize(file: ListedFile, part: number): number {

@@ -55,6 +55,18 @@ export function toF32(bytes: Uint8Array<ArrayBuffer>, dtype: string): Float32Arr
   }
 }
 
+/** Blocks of Q8_0 as f32: 32 whole numbers of a byte and their scale, an f16 before them. */
+export function q8ToF32(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const blocks = bytes.byteLength / 34;
+  const out = new Float32Array(32 * blocks);
+  for (let i = 0; i < blocks; i++) {
+    const scale = view.getFloat16(34 * i, true);
+    for (let j = 0; j < 32; j++) out[32 * i + j] = scale * view.getInt8(34 * i + 2 + j);
+  }
+  return out;
+}
+
 /** The values of the 256 bytes, by type: computed one by one they take a hundred times as long. */
 const BYTES: Readonly<Record<string, Float32Array>> = {
   F8_E4M3: bytes((v) => float8(v, 4, 3)),

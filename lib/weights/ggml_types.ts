@@ -16,33 +16,33 @@ export interface GgmlType {
   readonly bytes: number;
 }
 
-/** Type number in the file → storage, for every type whose values can be computed here. */
-export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map([
-  [0, { name: "F32", values: 1, bytes: 4 }],
-  [1, { name: "F16", values: 1, bytes: 2 }],
-  [2, { name: "Q4_0", values: 32, bytes: 18 }],
-  [3, { name: "Q4_1", values: 32, bytes: 20 }],
-  [6, { name: "Q5_0", values: 32, bytes: 22 }],
-  [7, { name: "Q5_1", values: 32, bytes: 24 }],
-  [8, { name: "Q8_0", values: 32, bytes: 34 }],
-  [10, { name: "Q2_K", values: 256, bytes: 84 }],
-  [11, { name: "Q3_K", values: 256, bytes: 110 }],
-  [12, { name: "Q4_K", values: 256, bytes: 144 }],
-  [13, { name: "Q5_K", values: 256, bytes: 176 }],
-  [14, { name: "Q6_K", values: 256, bytes: 210 }],
-  [20, { name: "IQ4_NL", values: 32, bytes: 18 }],
-  [23, { name: "IQ4_XS", values: 256, bytes: 136 }],
-  [24, { name: "I8", values: 1, bytes: 1 }],
-  [25, { name: "I16", values: 1, bytes: 2 }],
-  [26, { name: "I32", values: 1, bytes: 4 }],
-  [27, { name: "I64", values: 1, bytes: 8 }],
-  [28, { name: "F64", values: 1, bytes: 8 }],
-  [30, { name: "BF16", values: 1, bytes: 2 }],
-  [34, { name: "TQ1_0", values: 256, bytes: 54 }],
-  [35, { name: "TQ2_0", values: 256, bytes: 66 }],
-  [39, { name: "MXFP4", values: 32, bytes: 17 }],
-  [40, { name: "NVFP4", values: 64, bytes: 36 }],
-]);
+/** Type number in the file → storage (name, values, bytes), for every type whose values can be computed here. */
+export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map(([
+  [0, "F32", 1, 4],
+  [1, "F16", 1, 2],
+  [2, "Q4_0", 32, 18],
+  [3, "Q4_1", 32, 20],
+  [6, "Q5_0", 32, 22],
+  [7, "Q5_1", 32, 24],
+  [8, "Q8_0", 32, 34],
+  [10, "Q2_K", 256, 84],
+  [11, "Q3_K", 256, 110],
+  [12, "Q4_K", 256, 144],
+  [13, "Q5_K", 256, 176],
+  [14, "Q6_K", 256, 210],
+  [20, "IQ4_NL", 32, 18],
+  [23, "IQ4_XS", 256, 136],
+  [24, "I8", 1, 1],
+  [25, "I16", 1, 2],
+  [26, "I32", 1, 4],
+  [27, "I64", 1, 8],
+  [28, "F64", 1, 8],
+  [30, "BF16", 1, 2],
+  [34, "TQ1_0", 256, 54],
+  [35, "TQ2_0", 256, 66],
+  [39, "MXFP4", 32, 17],
+  [40, "NVFP4", 64, 36],
+] as const).map(([id, name, values, bytes]) => [id, { name, values, bytes }]));
 
 const BY_NAME: ReadonlyMap<string, GgmlType> = new Map([...GGML_TYPES.values()].map((t) => [t.name, t]));
 

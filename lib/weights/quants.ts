@@ -11,7 +11,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { toF32 } from "./dtypes.ts";
+import { q8ToF32, toF32 } from "./dtypes.ts";
 import { blockBytes, blockValues } from "./ggml_types.ts";
 
 /** Writes the values of the block at byte `at` of `b` to `out` from index `to`. */
@@ -30,7 +30,7 @@ interface Block {
  */
 export function dequantise(bytes: Uint8Array<ArrayBuffer>, type: string): Float32Array<ArrayBuffer> {
   const unpack = UNPACK[type];
-  if (!unpack) return toF32(bytes, type);
+  if (!unpack && type !== "Q8_0") return toF32(bytes, type);
   const [values, size] = [blockValues(type), blockBytes(type)];
   const blocks = bytes.byteLength / size;
   if (!Number.isInteger(blocks)) {
@@ -39,6 +39,7 @@ export function dequantise(bytes: Uint8Array<ArrayBuffer>, type: string): Float3
       `${bytes.byteLength} bytes of ${type} were given, expected whole blocks of ${size}`,
     );
   }
+  if (!unpack) return q8ToF32(bytes);
   const out = new Float32Array(blocks * values);
   const block = { u8: bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
   for (let i = 0; i < blocks; i++) unpack(block, i * size, out, i * values);
@@ -83,11 +84,6 @@ const q5_1: Unpack = ({ u8, view }, at, out, to) => {
     out[to + j] = d * (q & 15 | (high >>> j & 1) << 4) + m;
     out[to + j + 16] = d * (q >> 4 | (high >>> j + 16 & 1) << 4) + m;
   }
-};
-
-const q8_0: Unpack = ({ view }, at, out, to) => {
-  const d = view.getFloat16(at, true);
-  for (let j = 0; j < 32; j++) out[to + j] = d * view.getInt8(at + 2 + j);
 };
 
 /** 16 groups of 16 values: 16 bytes of scale | minimum << 4, 64 bytes of four 2-bit numbers, d, dmin. */
@@ -251,7 +247,6 @@ const UNPACK: Readonly<Record<string, Unpack>> = {
   Q4_1: q4_1,
   Q5_0: q5_0,
   Q5_1: q5_1,
-  Q8_0: q8_0,
   Q2_K: q2K,
   Q3_K: q3K,
   Q4_K: q4K,

@@ -5,7 +5,8 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { type Checkpoint, joined } from "./checkpoint.ts";
+import { joined } from "./file_sets.ts";
+import type { Checkpoint } from "./types.ts";
 import type { FileFormat } from "./convert.ts";
 import { OPEN_CLIP_NAMES } from "./names/clip.ts";
 import type { NameFamily } from "./names/family.ts";

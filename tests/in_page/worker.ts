@@ -6,7 +6,7 @@
 
 import { openDevice } from "../../lib/gpu/device.ts";
 import { forceTuning, tuneMatmul } from "../../lib/gpu/tune.ts";
-import { httpFolder } from "../../lib/weights/bytes.ts";
+import { httpFolder } from "../../lib/weights/http_source.ts";
 import { LazyDevice, runCase } from "../../tools/golden/run.ts";
 import { refusedVariants, shaderVariants } from "../shader_variants.ts";
 
