@@ -5,7 +5,15 @@ import { AbortedError, LssgenError } from "../lib/errors.ts";
 import { combineArrays, type Denoising, lssgen, runPlan } from "../lib/scaling/lssgen.ts";
 import { METHODS } from "../lib/scaling/methods/registry.ts";
 import { planStages } from "../lib/scaling/plan_stages.ts";
-import type { LatentSpace, Plan, PlanRequest, StepProgress, Upsampler } from "../lib/scaling/types.ts";
+import type {
+  LatentSpace,
+  Method,
+  Plan,
+  PlanRequest,
+  StageOption,
+  StepProgress,
+  Upsampler,
+} from "../lib/scaling/types.ts";
 import { createScheduler } from "../lib/schedulers/registry.ts";
 import { bytesOf } from "../lib/weights/bytes.ts";
 import { openSafetensors } from "../lib/weights/safetensors.ts";
@@ -395,4 +403,31 @@ Deno.test("hires-fix begins at the size that is asked for and enters the second 
     LssgenError,
     "no doubling",
   );
+});
+
+Deno.test("every method heeds the options of stages that it says, and no other", () => {
+  const base = { ...FLUX_DEV, steps: 20, upsampler: "bicubic", initNoise: 0.6, shortenSteps: false } as const;
+  const other = {
+    minResolution: 2048,
+    initNoise: 0.4,
+    upsampler: "nearest",
+    entry: "exact",
+    shortenSteps: true,
+  } as const;
+  const told = (how: Partial<PlanRequest>, method: Method): string => {
+    const stages = method.name === "stages" ? "1024,2048" : undefined;
+    const { speedup: _, ...plan } = planStages({ ...base, stages, ...how, method: method.name });
+    return JSON.stringify(plan);
+  };
+  for (const method of METHODS) {
+    if (method.tokens || method.name === "spectral") continue; // These need a spectrum or a size of their own.
+    for (const [field, value] of Object.entries(other)) {
+      const heeded = told({}, method) !== told({ [field]: value }, method);
+      assertEquals(
+        heeded,
+        !method.heeds || method.heeds.includes(field as StageOption),
+        `${method.name}, ${field}`,
+      );
+    }
+  }
 });

@@ -181,7 +181,8 @@ export function settings(): Settings {
       ...model?.cache && Number(cache.value) > 0 && { cacheThreshold: Number(cache.value) },
     },
     ...!direct && !chosen && {
-      initNoise: Number(noise.value),
+      // The default is left out: a method may have its own, or none.
+      ...Number(noise.value) !== model?.defaults.initNoise && { initNoise: Number(noise.value) },
       ...Number(minResolution.value) !== model?.defaults.minResolution &&
         { minResolution: number(minResolution) },
       upsampler: text(upsampler) as GenerateRequest["upsampler"],

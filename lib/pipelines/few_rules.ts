@@ -83,7 +83,7 @@ function isEuler(config: SchedulerFields): boolean {
 }
 
 /** What a request may say for few rules to suffice. */
-const USUAL: ReadonlySet<string> = new Set([
+const USUAL_OF_ALL: ReadonlySet<string> = new Set([
   "prompt",
   "width",
   "height",
@@ -93,6 +93,10 @@ const USUAL: ReadonlySet<string> = new Set([
   "seed",
   "count",
   "method",
+]);
+/** And what the method of stages heeds. */
+const USUAL: ReadonlySet<string> = new Set([
+  ...USUAL_OF_ALL,
   "minResolution",
   "initNoise",
   "upsampler",
@@ -120,6 +124,8 @@ function fewSuffice(info: ModelInfo, request: Partial<GenerateRequest>): boolean
   const all: Readonly<Record<string, unknown>> = request;
   const named = Object.keys(all).filter((key) => all[key] !== undefined && all[key] !== "");
   const { prompt = "", method = "lssgen" } = request;
-  return named.every((key) => USUAL.has(key)) && FEW_METHODS.some(({ name }) => name === method) &&
+  // Options of stages are warned of where there are none.
+  const usual = method === "direct" ? USUAL_OF_ALL : USUAL;
+  return named.every((key) => usual.has(key)) && FEW_METHODS.some(({ name }) => name === method) &&
     isPlain(prompt);
 }

@@ -7,7 +7,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { guidedWithin, skippingWithin } from "../scaling/plan_guidance.ts";
-import type { MethodName, Plan } from "../scaling/types.ts";
+import type { Method, MethodName, Plan, StageOption } from "../scaling/types.ts";
 import { checkFree, samplerConfig, scheduleConfig } from "../schedulers/choice.ts";
 import type { Scheduler } from "../schedulers/types.ts";
 import { checkPicture } from "./picture_request.ts";
@@ -31,6 +31,23 @@ export function checkMethod(request: Partial<GenerateRequest>, method: MethodNam
     if (request[field] === undefined || method === of) continue;
     throw new LssgenError("bad_option", `${field} belongs to the method "${of}", not to "${method}"`);
   }
+}
+
+/** Options that say how stages follow each other, as the command line spells them. */
+const STAGE_OPTIONS: Readonly<Record<StageOption, string>> = {
+  minResolution: "--min-resolution",
+  initNoise: "--init-noise",
+  upsampler: "--upsampler",
+  entry: "--entry",
+  shortenSteps: "--shorten-steps",
+};
+
+/** What was said of stages that the method does not have, as sentences. */
+export function unheeded(request: Partial<GenerateRequest>, { name, heeds }: Method): string[] {
+  if (!heeds) return [];
+  return Object.entries(STAGE_OPTIONS)
+    .filter(([field]) => request[field as StageOption] !== undefined && !heeds.includes(field as StageOption))
+    .map(([field, option]) => `${field} (${option}) has no effect on the method "${name}"`);
 }
 
 /** Refuses methods that the model cannot be drawn with, and what does not go with one. */

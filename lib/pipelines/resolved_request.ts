@@ -67,7 +67,12 @@ export function planWith(
   const enlarges = plan.stages.some((stage) => stage.grow?.upsampler === "esrgan");
   if (enlarges && !info.esrganUpsampler) throw noEsrgan();
   const unit = tokenSide(info) * 2 ** (plan.stages.length - 1);
-  const more = rules.further?.pictureWarnings(request, plan.stages[plan.stages.length - 1], unit) ?? [];
+  const more = rules.further
+    ? [
+      ...rules.further.unheeded(request, rules.method(p.method)),
+      ...rules.further.pictureWarnings(request, plan.stages[plan.stages.length - 1], unit),
+    ]
+    : [];
   const whole = { ...plan, warnings: [...info.warnings ?? [], ...plan.warnings, ...more] };
   return rules.further?.guided(whole, info, p, scheduler, callsOf(info, p)) ?? whole;
 }

@@ -222,10 +222,15 @@ export interface Plan extends Size {
   readonly warnings: readonly string[];
 }
 
+/** Options of a request that say how stages follow each other, which not every method heeds. */
+export type StageOption = "minResolution" | "initNoise" | "upsampler" | "entry" | "shortenSteps";
+
 /** A method of reaching a size: one file in methods/ and a line in its registry. */
 export interface Method {
   /** As users write it. */
   readonly name: MethodName;
+  /** What it heeds of how stages follow each other, all where this is absent; of the rest a request is warned. */
+  readonly heeds?: readonly StageOption[];
   /** Its own noise level of later stages, where it has one apart from the model's. */
   readonly initNoise?: number;
   /** Its first stage has the size that the model was trained for where nobody says otherwise, and not the model's smallest. */

@@ -20,6 +20,7 @@ const LAST_SHARE = 1 / 8;
 /** The picture's layout at full size. */
 export const bottleneck: Method = {
   name: "bottleneck",
+  heeds: ["minResolution", "upsampler"],
   plan(r) {
     checkRequest(r);
     const count = Math.min(1, doublings(r, r.minResolution));

@@ -30,6 +30,7 @@ const SHARPEN = 1;
 /** Structure from a small picture by its wavelets. */
 export const diffuseHigh: Method = {
   name: "diffusehigh",
+  heeds: [],
   plan(request) {
     const r = { ...request, shortenSteps: false };
     checkRequest(r);

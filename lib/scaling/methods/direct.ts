@@ -10,6 +10,7 @@ import type { Method } from "../types.ts";
 /** The baseline that every other method is measured against. */
 export const direct: Method = {
   name: "direct",
+  heeds: [],
   plan(r) {
     checkRequest(r);
     const { sizes: [size], warnings } = stageSizes(r, 0);

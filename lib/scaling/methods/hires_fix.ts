@@ -20,6 +20,7 @@ import type { Method } from "../types.ts";
 /** What most people do today. It grows as `upsampler` says: latent or pixel space. */
 export const hiresFix: Method = {
   name: "hires-fix",
+  heeds: ["minResolution", "initNoise", "upsampler"],
   // The middle of what users take (0.3 … 0.7).
   initNoise: 0.5,
   beginsAtBase: true,

@@ -17,6 +17,7 @@ import { checkTokens } from "./token_models.ts";
 /** Anchors that grow in number. */
 export const jit: Method = {
   name: "jit",
+  heeds: ["minResolution"],
   tokens: true,
   plan(r) {
     checkRequest(r);

@@ -17,6 +17,7 @@ const FIRST_SHARE = { diffusion: 40 / 50, flow: 20 / 28 };
 /** The pixel-space baseline of the paper. */
 export const megafusion: Method = {
   name: "megafusion",
+  heeds: ["minResolution"],
   plan(r) {
     checkRequest(r);
     const count = doublings(r, r.minResolution);

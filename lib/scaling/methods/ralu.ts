@@ -62,6 +62,7 @@ function split(steps: number, of: readonly number[]): number[] {
 /** Details where edges are. */
 export const ralu: Method = {
   name: "ralu",
+  heeds: ["minResolution"],
   tokens: true,
   plan(r: PlanRequest) {
     checkRequest(r);

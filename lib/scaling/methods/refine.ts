@@ -24,6 +24,7 @@ import type { Method, StagePlan } from "../types.ts";
 /** Cheap where the small picture is good. */
 export const refine: Method = {
   name: "refine",
+  heeds: ["minResolution", "initNoise", "upsampler"],
   initNoise: 0.12,
   plan(r) {
     const { initNoise: sigma, refineSteps: last = 1 } = r;

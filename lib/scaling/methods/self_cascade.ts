@@ -24,6 +24,7 @@ const STRENGTH = 0.7;
 /** A training-free baseline. */
 export const selfCascade: Method = {
   name: "self-cascade",
+  heeds: [],
   plan(request) {
     const r = { ...request, shortenSteps: false };
     checkRequest(r);

@@ -18,6 +18,7 @@ const LAST_SHARE = 1 / 4;
 /** A last stage for each doubling. */
 export const selfLift: Method = {
   name: "selflift",
+  heeds: ["minResolution", "upsampler"],
   plan(r) {
     checkRequest(r);
     const count = doublings(r, r.minResolution);

@@ -37,6 +37,7 @@ export function spectralScale(r: number, t: number): number {
 /** No upsampler and no VAE. */
 export const spectral: Method = {
   name: "spectral",
+  heeds: ["minResolution"],
   plan(r) {
     checkRequest(r);
     if (r.scheduler.kind !== "flow") {

@@ -42,6 +42,7 @@ function read(text: string): Written {
 /** What the user says, step by step. */
 export const stagesByHand: Method = {
   name: "stages",
+  heeds: ["initNoise", "upsampler", "entry"],
   plan(request) {
     if (request.stages === undefined) throw bad("none are given");
     const r = { ...request, shortenSteps: false };
