@@ -618,6 +618,11 @@ Deno.test({
       await offline.goto(address);
       await offline.waitForSelector("#trouble:visible", { timeout: WAIT_MS });
       assertEquals(await offline.textContent("h1"), "LSSGen");
+      // What a checkpoint that brings no tokenizer reads its prompts by.
+      assertEquals(
+        await offline.evaluate('fetch("weights/tokenizers/clip.bin").then(({ status }) => status)'),
+        200,
+      );
       await offline.close();
       await context.setOffline(false);
     });

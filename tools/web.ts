@@ -238,8 +238,9 @@ export function inEnglish(html: string): string {
 
 /** The service worker, which knows the page's own files and this build's name. */
 async function serviceWorker(out: string): Promise<void> {
+  // Tokenizers go along: a single checkpoint, opened without network, has none of its own.
   const assets = (await filesBelow(out)).filter((path) =>
-    !path.startsWith("weights/") && path !== UNFINISHED
+    !path.startsWith(`${MODEL}/`) && path !== UNFINISHED
   );
   const hashes = await Promise.all(
     assets.map(async (path) => await hashOf(await Deno.readFile(join(out, path)))),

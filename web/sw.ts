@@ -1,7 +1,7 @@
 /**
  * The service worker: the page works without network. Its own few files are asked from the network first, so that a new version
- * shows at once, and answered from the cache when there is none. Weights are none of its business: they are kept by the worker
- * that reads them.
+ * shows at once, and answered from the cache when there is none. Weights of models are none of its business: they are kept by
+ * the worker that reads them.
  *
  * @module
  */
