@@ -12,6 +12,7 @@ const MOST_BYTES = 300_000;
 /** What other models, files and wishes need. */
 const LATER = [
   "lib/gpu/tune_integer_dot.ts",
+  "lib/gpu/no_adapter.ts",
   "lib/hub/",
   "lib/image/canny.ts",
   "lib/image/exif_texts.ts",
@@ -91,7 +92,7 @@ Deno.test("until the first picture the page loads few scripts, and none of other
     const { outputs } = await bundle(
       { main: `${ROOT}web/main.ts`, worker: `${ROOT}web/worker.ts` },
       folder,
-      { MODEL_URL: '""', MODEL_FILES: "[]", TOKENIZERS_URL: '""' },
+      { MODEL_URL: '""', MODEL_FILES_URL: '""', TOKENIZERS_URL: '""' },
     );
     const scripts = Object.keys(outputs);
     const withInput = (ending: string): string =>

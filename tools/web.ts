@@ -41,6 +41,8 @@ const TYPES: Readonly<Record<string, string>> = {
 
 /** Shaders are text, not scripts: they are fetched beside the worker's own script. */
 const SHADERS = "shaders.json";
+/** So is the list of the model's files, with a hash for each part of them. */
+const MODEL_FILES = "model_files.json";
 
 /** The page's script, its worker's, and the family of its own model, which is opened at once. */
 const [PAGE, WORKER, BUILT_IN_FAMILY] = ["web/main.ts", "web/worker.ts", "lib/pipelines/flux.ts"];
@@ -339,12 +341,13 @@ export async function build(out: string = DIST): Promise<{ files: number; bytes:
       },
     );
   }
+  await Deno.writeTextFile(join(building, MODEL_FILES), JSON.stringify(listed));
   await bundle(
     { main: join(ROOT, "web/main.ts"), worker: join(ROOT, "web/worker.ts") },
     building,
     {
       MODEL_URL: JSON.stringify(`./${MODEL}/`),
-      MODEL_FILES: JSON.stringify(listed),
+      MODEL_FILES_URL: JSON.stringify(`./${MODEL_FILES}`),
       TOKENIZERS_URL: JSON.stringify(`./${TOKENIZERS}/`),
     },
   );

@@ -32,9 +32,9 @@ import type {
   ToWorker,
 } from "./protocol.ts";
 
-/** Set by the build: where the page's model lies, relative to this script, and its files. */
+/** Set by the build: where the page's model and the list of its files lie, relative to this script. */
 declare const MODEL_URL: string;
-declare const MODEL_FILES: readonly ListedFile[];
+declare const MODEL_FILES_URL: string;
 /** Set by the build: where the tokenizers for models without one lie. */
 declare const TOKENIZERS_URL: string;
 
@@ -167,6 +167,11 @@ function engine(): Engine {
 }
 
 /** The page's model or the user's, with the user's file in it. */
+/** The list is data, as shaders are: it is fetched beside the scripts. */
+async function modelFiles(): Promise<readonly ListedFile[]> {
+  return await (await fetch(new URL(MODEL_FILES_URL, import.meta.url))).json();
+}
+
 async function open(
   { own = {}, tunings, kernels }: Extract<ToWorker, { type: "open" }>,
 ): Promise<Current> {
@@ -182,7 +187,7 @@ async function open(
   const hub = own.hub && await openHub(own.hub);
   const fetched = own.folder
     ? undefined
-    : hub?.folder ?? cachedFolder(new URL(MODEL_URL, import.meta.url), MODEL_FILES);
+    : hub?.folder ?? cachedFolder(new URL(MODEL_URL, import.meta.url), await modelFiles());
   const base = fetched ?? chosen(own.folder!);
   const { folder, loras = [], part } = own.files?.length
     ? await (await import("./own_model.ts")).withFiles(

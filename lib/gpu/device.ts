@@ -133,11 +133,11 @@ export class Device {
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const api = (globalThis.navigator as Navigator & { gpu?: GPU } | undefined)?.gpu;
-  if (!api) throw new NoAdapterError(diagnose(false));
+  if (!api) throw await missing(false);
   const adapter = await api.requestAdapter({
     powerPreference: options.powerPreference ?? "high-performance",
   });
-  if (!adapter) throw new NoAdapterError(diagnose(true));
+  if (!adapter) throw await missing(true);
 
   const features = (["shader-f16", "timestamp-query", "subgroups"] as GPUFeatureName[]).filter((name) =>
     adapter.features.has(name) && !(name === "shader-f16" && options.withoutF16) &&
@@ -180,14 +180,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   }, options.dispatchMs ?? (fallback ? Infinity : DISPATCH_MS));
 }
 
-/** One sentence for each way in which WebGPU can be missing. */
-function diagnose(api: boolean): string {
-  if ((globalThis as { isSecureContext?: boolean }).isSecureContext === false) {
-    return "No WebGPU here: the page is not a secure context; serve it from https or from localhost";
-  }
-  if (!api) {
-    return "No WebGPU here: this runtime has no navigator.gpu; use Deno 2.2 or newer, or a browser with WebGPU (Chrome 113, Firefox 141, Safari 26)";
-  }
-  return "No GPU adapter found: install a Vulkan driver (Debian: apt-get install mesa-vulkan-drivers libvulkan1; " +
-    "`deno task setup` does it), or on Linux in Chrome start with --enable-unsafe-webgpu";
+async function missing(api: boolean): Promise<NoAdapterError> {
+  const { whyNoAdapter } = await import("./no_adapter.ts");
+  return new NoAdapterError(whyNoAdapter(api));
 }
