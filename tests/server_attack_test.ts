@@ -1,5 +1,6 @@
 /** What strangers try: pages of other sites, endless requests, crowds, and an end that somebody blocks. */
 
+import { withoutFolders } from "../lib/base_name.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { listen, type Listening, type ListenOptions } from "../lib/cli/http.ts";
 import { AbortedError, DeviceLostError, LssgenError } from "../lib/errors.ts";
@@ -306,6 +307,23 @@ Deno.test("OpenAI's streams bring partial pictures and finished ones as events, 
   await left.body!.cancel();
   for (const end = Date.now() + 10_000; server.pending > 0 && Date.now() < end;) await settle();
   assertEquals(server.pending, 0);
+});
+
+Deno.test("sentences for strangers hold names in place of whole paths, and keep what is none", () => {
+  for (
+    const [said, told] of [
+      [
+        'LoRA "/home/somebody/my loras/ink.safetensors" fits no part of /srv/models/flux: it',
+        'LoRA "ink.safetensors" fits no part of flux: it',
+      ],
+      ['"C:\\Users\\somebody\\a.gguf" is missing', '"a.gguf" is missing'],
+      [
+        "see https://example.org/a/b and unet/config.json",
+        "see https://example.org/a/b and unet/config.json",
+      ],
+      ['the prompt says "a/b" and/or 1/2 of 3', 'the prompt says "a/b" and/or 1/2 of 3'],
+    ]
+  ) assertEquals(withoutFolders(said), told);
 });
 
 Deno.test("what clients of A1111 ask first is answered, without a folder of this machine; the rest is refused by name", async () => {

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { withoutFolders } from "../base_name.ts";
 import { AbortedError, LssgenError } from "../errors.ts";
 import type { GeneratedImage, GenerateRequest, RgbPicture } from "../pipelines/types.ts";
 import { ApiError } from "./api_error.ts";
@@ -379,7 +380,7 @@ export class Jobs {
     return {
       images: drawn.flatMap(({ images }) => images),
       interrupted: group.interrupted,
-      warnings: [...new Set(drawn.flatMap(({ warnings }) => warnings))],
+      warnings: [...new Set(drawn.flatMap(({ warnings }) => warnings.map(withoutFolders)))],
     };
   }
 

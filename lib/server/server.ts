@@ -5,6 +5,7 @@
  * @module
  */
 
+import { withoutFolders } from "../base_name.ts";
 import { AbortedError, LssgenError } from "../errors.ts";
 import { type JsonBounds, parseJson } from "../json.ts";
 import { encodePng } from "../image/png.ts";
@@ -838,7 +839,8 @@ export class ImageServer {
     if (error instanceof LssgenError) {
       const theirs = ["bad_option", "bad_file", "unsupported"].includes(error.code);
       if (!theirs) this.options.onError?.(error);
-      return new ApiError(theirs ? 422 : error.code === "unavailable" ? 503 : 500, error.code, error.message);
+      const status = theirs ? 422 : error.code === "unavailable" ? 503 : 500;
+      return new ApiError(status, error.code, withoutFolders(error.message));
     }
     this.options.onError?.(error);
     // What nobody foresaw may tell of this machine; the log has it.
