@@ -2,6 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { shadersFile } from "../lib/cli/page_files.ts";
 import { bundle } from "../tools/web.ts";
 import { privateNames } from "../tools/web_names.ts";
 
@@ -94,6 +95,8 @@ Deno.test("until the first picture the page loads few scripts, and none of other
       folder,
       { MODEL_URL: '""', MODEL_FILES_URL: '""', TOKENIZERS_URL: '""' },
     );
+    // The published package leaves this copy out.
+    assertEquals(await shadersFile(), await Deno.readFile(`${folder}/shaders.json`));
     const scripts = Object.keys(outputs);
     const withInput = (ending: string): string =>
       scripts.find((script) => Object.keys(outputs[script].inputs).some((input) => input.endsWith(ending)))!;

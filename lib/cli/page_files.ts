@@ -12,6 +12,8 @@ const ROOT = new URL("../../", import.meta.url);
 /** What `deno task web:build` makes; travels with the package. The model in it is a copy that does not. */
 const DIST = "web/dist/";
 const MODEL = "weights/";
+/** A copy too, of what the library has anyway. */
+const SHADERS = "shaders.json";
 
 const TYPES: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
@@ -55,7 +57,8 @@ export async function pageFiles(): Promise<PageFiles | undefined> {
   const packed = async (name: string, ending: string): Promise<Uint8Array<ArrayBuffer> | undefined> => {
     const known = made.get(name + ending);
     if (known) return known;
-    const plain = await (await get(new URL(DIST + name, ROOT)))?.bytes();
+    const plain = await (await get(new URL(DIST + name, ROOT)))?.bytes() ??
+      (name === SHADERS ? await shadersFile() : undefined);
     const packing = PACKINGS.find((one) => one.ending === ending)!;
     const bytes = plain && new Uint8Array(packedFile(plain, packing));
     if (bytes) made.set(name + ending, bytes);
@@ -75,10 +78,16 @@ export async function pageFiles(): Promise<PageFiles | undefined> {
     headers.set("content-type", type);
     if (status === 304) return new Response(null, { status, headers });
     const found = await get(new URL(name.startsWith(MODEL) ? name : DIST + name + ending, ROOT));
-    if (found || ending === "") return found && new Response(found.body, { headers });
+    if (found) return new Response(found.body, { headers });
+    if (ending === "") return name === SHADERS ? new Response(await shadersFile(), { headers }) : undefined;
     const bytes = await packed(name, ending);
     return bytes && new Response(bytes, { headers });
   };
+}
+
+/** The page's file of shaders, as the build writes it, from the library's module. */
+export async function shadersFile(): Promise<Uint8Array<ArrayBuffer>> {
+  return new TextEncoder().encode(JSON.stringify(await import("../gpu/shaders.gen.ts")));
 }
 
 /** The page, told that this server draws. */
