@@ -109,7 +109,8 @@ function mean(values: readonly number[]): number {
 if (import.meta.main) {
   spreadThreads();
   const options = parse(Deno.args);
-  const entries = spread(JSON.parse(await Deno.readTextFile(`${TRAIN}/unseen.json`)), options.count);
+  const all: Entry[] = JSON.parse(await Deno.readTextFile(`${TRAIN}/unseen.json`));
+  const entries = spread(all, options.count);
   const judge = await Judge.load(TRAIN);
   if (options.out) await Deno.mkdir(options.out, { recursive: true });
   const real = Object.entries(judge.names.right).map(([k, v]) => `${k} ${(100 * v).toFixed(1)} %`).join(", ");

@@ -19,7 +19,7 @@ export interface Entry {
 }
 
 /** `count` entries, evenly through all kinds. */
-export function spread(entries: readonly Entry[], count: number): Entry[] {
+export function spread<T>(entries: readonly T[], count: number): T[] {
   const n = Math.min(count, entries.length);
   return Array.from({ length: n }, (_, i) => entries[Math.floor((i + 0.5) * entries.length / n)]);
 }
