@@ -17,7 +17,7 @@ from diffusers import FluxTransformer2DModel
 import bind, data, fast_flux, loop, text, vae as vae_file
 from latents import Latents
 
-START_256, DISTIL = 0.35, 0.05  # shares of the time: when 256² begins; how much of the end distils guidance
+START_256, DISTIL = 0.35, 0.06  # shares of the time: when 256² begins; how much of the end distils guidance
 INTERVAL, STRONGEST = 0.25, 4.0
 SHIFTS = {128: 1.3, 256: 2.0, 512: 3.0}
 # Latents have unit variance, but four fifths of it is the ground, which is the same everywhere: what tells pictures apart has 0.22, so that its
@@ -136,7 +136,7 @@ def main(minutes, worker=0):
     average = loop.Average(flux, 0.9995 if device.type == "cuda" else 0.998,
                            run.state and {k.removeprefix("flux."): v for k, v in run.state["average"].items() if k.startswith("flux.")})
     p, p_ema = dict(flux.named_parameters()), dict(average.module.named_parameters())
-    opts = loop.optimizers(flux)
+    opts = loop.optimizers(flux, 0.01, 1e-3)
     if JOINT:
         encoders = [q for m in (model.clip, model.t5) for q in m.parameters()]
         for q in encoders:
@@ -182,7 +182,7 @@ def main(minutes, worker=0):
         elif WORKERS == 2 and time.time() - marked > 2:
             loop.write(progress, lambda f: open(f, "w").write(f"{share:.5f}"))
             marked = time.time()
-        rates.set(run.rate(share, 0.5))
+        rates.set(run.rate(share, 0.4))
         distil = share > 1 - DISTIL
         if time.time() - looked > 120 and not big:
             for s in sets.values():
@@ -202,8 +202,8 @@ def main(minutes, worker=0):
             pooled, states = model.condition(clip, t5)
         x0 = fast_flux.pack((x0 - shift) * scale)
         noise = torch.randn_like(x0)
-        # Nouns are learnt near σ = 1, where only the words tell; fine detail below, and later.
-        s = sigmas(n, side, 0.5 if share < 0.3 else 0.3, device) if share < 0.75 else sigmas(n, side, 0.1, device, LATE_SHIFTS)
+        # Nouns are learnt near σ = 1, where only the words tell; outlines below, and later.
+        s = sigmas(n, side, 0.5, device) if share < 0.3 else sigmas(n, side, 0.15, device, LATE_SHIFTS)
         sv = s.view(-1, 1, 1)
         x = (1 - sv) * x0 + sv * noise
         # Any guidance at first, so that distillation begins from a network that is used to the embedding.
