@@ -29,8 +29,8 @@ for (const [name, prompt] of Object.entries(FAMILIES)) {
         height: 64,
         steps: 6,
         guidance: 2,
-        // Not the 0.7 of self-cascade, with which lssgen over bicubic latents is the same method.
-        initNoise: 0.9,
+        // Not the 0.7 of self-cascade, with which lssgen over bicubic latents is the same method; hires-fix has its own.
+        ...method !== "hires-fix" && { initNoise: 0.9 },
         upsampler: "bicubic",
       });
       assertEquals([width, height, rgb.length], [96, 64, 96 * 64 * 3]);
