@@ -21,7 +21,8 @@ Deno.test("what is published is whole, has names that suit JSR, and is less than
   // tools/std/ goes along although nobody uses it: deno refuses a linked module that stays behind.
   assertEquals(
     paths.filter((path) =>
-      /^(tests|tools\/(?!std)|train|docs|shaders|bench|web\/(?!dist)|web\/dist\/weights)\/|^web\/dist\/shaders/.test(path)
+      /^(tests|tools\/(?!std)|train|docs|shaders|bench|web\/(?!dist)|web\/dist\/weights)\/|^web\/dist\/shaders/
+        .test(path)
     ),
     [],
   );
