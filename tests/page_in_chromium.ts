@@ -640,7 +640,10 @@ Deno.test({
 async function shoot(page: Page, path: string, picture: string): Promise<void> {
   const { width, height } = page.viewportSize()!;
   const box = await page.locator(picture).boundingBox();
-  assert(box && box.y >= 0 && box.y + box.height <= height, `${path}: the picture is not in view`);
+  assert(
+    box && box.y >= 0 && box.y + box.height <= height,
+    `${path}: the picture is not in view: ${JSON.stringify(box)}`,
+  );
   assertEquals(await page.evaluate("document.documentElement.scrollWidth"), width, path);
   const shot = await decodePng(new Uint8Array(await page.screenshot({ path })));
   assertEquals([shot.width, shot.height], [width, height], path);
@@ -681,7 +684,7 @@ Deno.test({
   await draw("a lock on a blue background");
   await runEnds(page);
   // Dark, in mid-run: the preview stands where the picture will.
-  await page.setViewportSize({ width: 1080, height: 900 });
+  await page.setViewportSize({ width: 1080, height: 1080 });
   await draw("a penguin on a pink background");
   // How many steps the last stage has is the model's to say: the shot is taken in the middle of it.
   const { stages } = planPicture(await readModelInfo(), { width: side, height: side, steps });

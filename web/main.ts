@@ -364,8 +364,9 @@ async function work(): Promise<void> {
   if (focused?.closest("#generate, #compare, #grid-draw")) {
     stopButton.focus({ preventScroll: oneColumn.matches });
   }
-  // Below the form, progress and preview would be out of view; the picture will be where they are.
-  if (oneColumn.matches) byId("result").scrollIntoView();
+  // Below the form, or beside the end of a long one, progress and preview would be out of view; the picture will be where they are.
+  const result = byId("result");
+  if (oneColumn.matches || result.getBoundingClientRect().top < 0) result.scrollIntoView();
   let made: pictures.Picture[] = [];
   try {
     for (let batch = queue.next(); batch; batch = queue.next()) made = await draw(batch);
