@@ -433,6 +433,22 @@ Deno.test("without guidance as an input distilled_cfg_scale changes nothing, and
   }
 });
 
+Deno.test("SillyTavern's source stable-diffusion.cpp: OPTIONS is answered, the model is named by a field of its own", async () => {
+  const engine = new FakeEngine();
+  const server = new ImageServer(engine, OPTIONS);
+  const path = "/v1/images/generations";
+  const asked = await server.handle(new Request(`http://127.0.0.1${path}`, { method: "OPTIONS" }));
+  assertEquals([asked.status, asked.headers.get("allow")], [204, "POST"]);
+  const { name } = engine.info;
+  const known = { prompt: "x", model: name, scheduler: "discrete", sampler_name: "euler_a" };
+  assertEquals((await refused(server, post(TXT2IMG, known)))[0], 200);
+  const [status, said] = await refused(server, post(TXT2IMG, { prompt: "x", model: "another" }));
+  assertEquals(status, 422);
+  assertStringIncludes(said, "another");
+  const both = { prompt: "x", model: name, override_settings: { sd_model_checkpoint: "another" } };
+  assertEquals((await refused(server, post(TXT2IMG, both)))[0], 422);
+});
+
 Deno.test("OpenAI's fields that are not done are refused by name with 400", async () => {
   const engine = new FakeEngine();
   const server = new ImageServer(engine, OPTIONS);

@@ -68,8 +68,8 @@ function a1111(name: string, fromPicture: boolean): Kind {
     path: `/sdapi/v1/${name}`,
     fields: fromPicture ? IMG2IMG_FIELDS : TXT2IMG_FIELDS,
     async read(body, { models, usual, limits }) {
-      const field = "override_settings.sd_model_checkpoint";
-      const engine = await modelNamed(models, a1111sModel(body), field) ?? usual;
+      const { name, field } = a1111sModel(body);
+      const engine = await modelNamed(models, name, field) ?? usual;
       const { info } = engine;
       const { requests, notes } = pictureRequests(body, info, limits, fromPicture);
       return {

@@ -62,8 +62,8 @@ export async function pagePlan(
   const f = new Fields(body, PLAN_FIELDS);
   checkFields(PLAN_FIELDS, { body: body as Record<string, unknown> }, "plan");
   const { denoising_strength: strength, ...fields } = (f.raw("fields") ?? {}) as Record<string, unknown>;
-  const field = "override_settings.sd_model_checkpoint";
-  const engine = await modelNamed(models, namedModel(fields), field) ?? usual;
+  const { name, field } = namedModel(fields);
+  const engine = await modelNamed(models, name, field) ?? usual;
   const from = f.raw("from") === undefined
     ? undefined
     : new Fields(f.raw("from"), SIZE_FIELDS, limits, "from.");

@@ -146,10 +146,21 @@ export function checkSettings(value: unknown, ofRequest = true): string[] {
   return checkFields(table, { body: value as Record<string, unknown> }, "this server", within);
 }
 
-/** The model that `override_settings` names, if any. */
-export function namedModel(body: unknown): unknown {
-  const settings = (body as { override_settings?: unknown } | null)?.override_settings;
-  return (settings as { sd_model_checkpoint?: unknown } | null | undefined)?.sd_model_checkpoint;
+/**
+ * The model that a request names, if any, and the field that does.
+ *
+ * @throws {ApiError} 422 where two fields name two models.
+ */
+export function namedModel(body: unknown): { readonly name: unknown; readonly field: string } {
+  const fields = body as { override_settings?: unknown; model?: unknown } | null;
+  const settings = fields?.override_settings;
+  const name = (settings as { sd_model_checkpoint?: unknown } | null | undefined)?.sd_model_checkpoint;
+  const field = "override_settings.sd_model_checkpoint";
+  if (blank(fields?.model)) return { name, field };
+  if (!blank(name) && name !== fields!.model) {
+    throw new ApiError(422, "bad_field", `"model" and "${field}" name two models: send one`, "model");
+  }
+  return { name: fields!.model, field: "model" };
 }
 
 /**

@@ -73,6 +73,10 @@ const COMMON: FieldTable = {
     { is: "object" },
     "Settings of this request: sd_model_checkpoint, CLIP_stop_at_last_layers.",
   ),
+  model: done(
+    text(),
+    "The model's name, as stable-diffusion.cpp's clients send it; override_settings.sd_model_checkpoint says the same.",
+  ),
   clip_skip: done(whole(-1, CLIP_LAYERS), "CLIP's layer from its end: 1 the last, 2 the last but one."),
   // Ours, beyond A1111's.
   ...OWN_FIELDS,

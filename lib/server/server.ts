@@ -539,6 +539,10 @@ export class ImageServer {
       const operation = Object.hasOwn(route, method) ? route[method as keyof Route] : undefined;
       // Whether it lives may be asked by everybody.
       const owner = operation?.open ? "" : this.guard.checkToken(request);
+      if (request.method === "OPTIONS") {
+        // No page asks before a request here, but a client what the route answers.
+        return new Response(null, { status: 204, headers: { allow: Object.keys(route).join(", ") } });
+      }
       if (!operation) {
         return json(405, reason("bad_method", `${path} answers ${Object.keys(route).join(", ")} only`), {
           allow: Object.keys(route).join(", "),
