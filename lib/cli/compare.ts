@@ -13,6 +13,7 @@ import { planPicture } from "../pipelines/text_to_image.ts";
 import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/text_to_image.ts";
 import type { MethodName, Plan, Size } from "../scaling/types.ts";
 import { openPipeline, plannedPicture, quietly, startProgress } from "./generate.ts";
+import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
 import { METHODS } from "./options.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, pictureOutput } from "./output.ts";
@@ -26,8 +27,10 @@ import { VERSION } from "../version.ts";
 const DEFAULT_METHODS = ["direct", "lssgen"];
 const DEFAULT_INIT_NOISES = [0.6, 0.75, 0.9];
 
-/** Methods whose later stages start at `initNoise`; the others have one picture whatever it is. */
-const STAGED = ["lssgen"];
+/** Methods whose later stages start at the model's own `initNoise` unless another is asked for; the others are shown once. */
+const STAGED: readonly string[] = REGISTERED
+  .filter(({ heeds, initNoise }) => initNoise === undefined && (heeds?.includes("initNoise") ?? true))
+  .map(({ name }) => name);
 
 /** Fills a row that has fewer pictures than another. */
 const BLANK: SheetCell = {

@@ -57,8 +57,7 @@ export async function pageFiles(): Promise<PageFiles | undefined> {
   const packed = async (name: string, ending: string): Promise<Uint8Array<ArrayBuffer> | undefined> => {
     const known = made.get(name + ending);
     if (known) return known;
-    const plain = await (await get(new URL(DIST + name, ROOT)))?.bytes() ??
-      (name === SHADERS ? await shadersFile() : undefined);
+    const plain = await (await plainFile(name))?.bytes();
     const packing = PACKINGS.find((one) => one.ending === ending)!;
     const bytes = plain && new Uint8Array(packedFile(plain, packing));
     if (bytes) made.set(name + ending, bytes);
@@ -77,12 +76,17 @@ export async function pageFiles(): Promise<PageFiles | undefined> {
     );
     headers.set("content-type", type);
     if (status === 304) return new Response(null, { status, headers });
-    const found = await get(new URL(name.startsWith(MODEL) ? name : DIST + name + ending, ROOT));
-    if (found) return new Response(found.body, { headers });
-    if (ending === "") return name === SHADERS ? new Response(await shadersFile(), { headers }) : undefined;
+    const found = ending === "" ? await plainFile(name) : await get(new URL(DIST + name + ending, ROOT));
+    if (found || ending === "") return found && new Response(found.body, { headers });
     const bytes = await packed(name, ending);
     return bytes && new Response(bytes, { headers });
   };
+}
+
+/** A file of the build as it is; the package has its copies in one place only. */
+async function plainFile(name: string): Promise<Response | undefined> {
+  return await get(new URL(name.startsWith(MODEL) ? name : DIST + name, ROOT)) ??
+    (name === SHADERS ? new Response(await shadersFile()) : undefined);
 }
 
 /** The page's file of shaders, as the build writes it, from the library's module. */

@@ -62,16 +62,21 @@ export function baseSize({ baseResolution: base }: PlanRequest): Size {
   return typeof base === "number" ? { width: base, height: base } : base;
 }
 
+/** Refuses a first stage that is larger than the picture. @throws {LssgenError} `bad_option`. */
+export function checkFirst(r: Size, first: number): void {
+  const side = Math.min(r.width, r.height);
+  if (first <= side) return;
+  throw bad(`minResolution is ${first}, but the picture's shorter side is ${side}; take at most ${side}`);
+}
+
 /**
  * How often the size doubles: ⌊log₂ ⌊shorter side / first⌋⌋.
  *
  * @throws {LssgenError} `bad_option` when the first stage would be larger than the picture.
  */
 export function doublings(r: Size, first: number): number {
+  checkFirst(r, first);
   const side = Math.min(r.width, r.height);
-  if (first > side) {
-    throw bad(`minResolution is ${first}, but the picture's shorter side is ${side}; take at most ${side}`);
-  }
   return 31 - Math.clz32(Math.floor(side / first));
 }
 
@@ -104,26 +109,6 @@ export function stageSizes(r: PlanRequest, count: number): { sizes: StageSize[];
     return { width, height, latentWidth, latentHeight, tokens: latentWidth * latentHeight / (p * p) };
   });
   return { sizes, warnings };
-}
-
-/** A stage of the picture's shape whose shorter side is `side`, or what the model's tokens leave of it. */
-export function sizeOfSide(r: PlanRequest, side: number): { size: StageSize; exact: boolean } {
-  const { vaeFactor: v, patch: p } = r.space;
-  const shorter = Math.min(r.width, r.height);
-  const [width, height] = [r.width, r.height].map((full) =>
-    Math.floor(full * side / shorter / (v * p)) * v * p
-  );
-  const [latentWidth, latentHeight] = [width / v, height / v];
-  const tokens = latentWidth * latentHeight / (p * p);
-  return {
-    size: { width, height, latentWidth, latentHeight, tokens },
-    exact: Math.min(width, height) === side,
-  };
-}
-
-/** Whether latents grow by two, which the learned upsampler needs. */
-export function isDoubling(before: StageSize, after: StageSize): boolean {
-  return after.latentWidth === 2 * before.latentWidth && after.latentHeight === 2 * before.latentHeight;
 }
 
 /**

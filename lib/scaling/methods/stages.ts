@@ -5,15 +5,8 @@
  */
 
 import { LssgenError } from "../../errors.ts";
-import {
-  checkRequest,
-  enterStage,
-  isDoubling,
-  makeStage,
-  sizeOfSide,
-  stageSchedule,
-  stageSizes,
-} from "../stages.ts";
+import { checkLearned, sizeOfSide } from "../any_ratio.ts";
+import { checkRequest, enterStage, makeStage, stageSchedule, stageSizes } from "../stages.ts";
 import type { Method } from "../types.ts";
 
 const EXAMPLE = "256:20,384@0.8:12,512@0.6:8";
@@ -67,15 +60,8 @@ export const stagesByHand: Method = {
     const stages = written.map(({ level = r.initNoise, steps = r.steps }, i) => {
       const own = { ...r, steps };
       if (i === 0) return makeStage(own, 0, sizes[0], stageSchedule(own, sizes[0], steps, sizes.length));
-      const [before, size] = [sizes[i - 1], sizes[i]];
-      if (r.upsampler === "learned" && !isDoubling(before, size)) {
-        throw new LssgenError(
-          "bad_option",
-          `stages (--stages): from ${before.width}×${before.height} to ${size.width}×${size.height} is no doubling, which the ` +
-            "learned upsampler needs; take --upsampler bicubic, spectral or pixel",
-        );
-      }
-      const entered = enterStage(own, i, size, level, r.upsampler);
+      checkLearned(r, sizes[i - 1], sizes[i], "stages (--stages):");
+      const entered = enterStage(own, i, sizes[i], level, r.upsampler);
       warnings.push(...entered.warnings);
       return entered.stage;
     });
