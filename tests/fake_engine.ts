@@ -12,6 +12,7 @@ import type {
 import type { Plan } from "../lib/scaling/types.ts";
 import type { Engine } from "../lib/server/jobs.ts";
 import type { ImageServer, ServerOptions } from "../lib/server/server.ts";
+import type { Upscalers } from "../lib/server/upscalers.ts";
 
 const INFO = {
   name: "fake",
@@ -120,4 +121,23 @@ export const bytesOf = (base64: string): Uint8Array<ArrayBuffer> =>
 export async function refused(server: ImageServer, request: Request): Promise<[number, string]> {
   const response = await server.handle(request);
   return [response.status, await response.text()];
+}
+
+/** A folder of one network, which makes grey pictures of twice the size. */
+export function doublingUpscalers(name: string): Upscalers {
+  return {
+    list: () => Promise.resolve([{ name, network: "RRDBNet", scale: 2 }]),
+    open: (name) =>
+      Promise.resolve({
+        ...{ name, network: "RRDBNet", scale: 2, reach: 1 },
+        upscale: ({ width, height }) =>
+          Promise.resolve({
+            width: 2 * width,
+            height: 2 * height,
+            channels: 3,
+            data: rgbOf(2 * width, 2 * height),
+          }),
+        [Symbol.dispose]: () => {},
+      }),
+  };
 }

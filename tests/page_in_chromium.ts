@@ -17,6 +17,7 @@ import { createPipeline, planPicture, readModelInfo } from "../lib/pipelines/tex
 import { build, bundle, staticFiles } from "../tools/web.ts";
 import { BuiltPage, openBrowser, psnr } from "./chromium.ts";
 import type { Ask, Told } from "./in_page/worker.ts";
+import { until } from "./waiting.ts";
 
 const ROOT = fromFileUrl(new URL("../", import.meta.url));
 const MODEL = "weights/lssgen-emoji";
@@ -354,11 +355,11 @@ Deno.test({
       assertEquals(await page.locator("#pictures figure").count(), 1);
       await page.click("#pictures button:has-text('Use these settings')");
       // What puts settings back comes with the first of them.
-      const least = (): Promise<string> => page.inputValue("#min-resolution");
-      for (const end = Date.now() + WAIT_MS; await least() !== "128" && Date.now() < end;) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-      assertEquals(await least(), "128");
+      await until(
+        "the first stage's size",
+        async () => await page.inputValue("#min-resolution") === "128",
+        WAIT_MS,
+      );
     });
 
     await t.step("on a phone's width nothing is cut off, and every control has a name", async () => {

@@ -13,17 +13,12 @@ import { AXE_SOURCE } from "../tools/axe.ts";
 import { launch, type Page } from "../tools/puppeteer.ts";
 import { build } from "../tools/web.ts";
 import { PatchEngine, PATCHES } from "./patch_engine.ts";
+import { until as untilWithin } from "./waiting.ts";
 
 const FIREFOX = Deno.env.get("FIREFOX") ?? "/usr/bin/firefox-esr";
 const WAIT_MS = 20_000;
 
-async function until(what: string, ask: () => Promise<unknown>): Promise<void> {
-  for (const end = Date.now() + WAIT_MS; Date.now() < end;) {
-    if (await ask()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`Waited in vain: ${what}`);
-}
+const until: typeof untilWithin = (what, ask) => untilWithin(what, ask, WAIT_MS);
 
 const text = async (page: Page, id: string): Promise<string> =>
   await page.evaluate(`document.querySelector(${JSON.stringify(id)})?.textContent ?? ""`) as string;
@@ -72,8 +67,8 @@ Deno.test({
     const page = await browser.newPage();
     await page.setViewport({ width: 1280, height: 900 });
     await page.goto(address);
-    const ready = async (): Promise<void> =>
-      await until("the model", () => page.evaluate(`!document.getElementById("generate").disabled`));
+    const ready = (): Promise<unknown> =>
+      until("the model", () => page.evaluate(`!document.getElementById("generate").disabled`));
     await ready();
     const generate = async (): Promise<void> => {
       const before = await count(page);

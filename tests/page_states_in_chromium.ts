@@ -15,6 +15,7 @@ import type { Browser, Page } from "../tools/playwright.ts";
 import { build } from "../tools/web.ts";
 import { openBrowser } from "./chromium.ts";
 import { PatchEngine, PATCHES } from "./patch_engine.ts";
+import { until as untilWithin } from "./waiting.ts";
 
 const DIST = fromFileUrl(new URL("../web/dist/", import.meta.url));
 const WAIT_MS = 20_000;
@@ -28,18 +29,7 @@ async function accessible(page: Page, state: string): Promise<void> {
   assertEquals(found, [], state);
 }
 
-/** Polls: the page's policy forbids what Playwright's waiting in the page needs. */
-async function until<T>(
-  what: string,
-  ask: () => Promise<T | undefined | false> | T | undefined | false,
-): Promise<T> {
-  for (const end = Date.now() + WAIT_MS; Date.now() < end;) {
-    const found = await ask();
-    if (found) return found;
-    await new Promise((resolve) => setTimeout(resolve, 30));
-  }
-  throw new Error(`Waited in vain: ${what}`);
-}
+const until: typeof untilWithin = (what, ask) => untilWithin(what, ask, WAIT_MS);
 
 async function says(page: Page, selector: string, words: string): Promise<string> {
   let text = "";

@@ -1,5 +1,6 @@
 /** A Redis of a test's own, which can be stopped and started again, and fake machines in front of it. */
 
+import { pause } from "./waiting.ts";
 import { redisServer } from "../tools/redis.ts";
 
 /** See the module. */
@@ -76,15 +77,4 @@ export class TestRedis implements AsyncDisposable {
     await this.kill();
     await Deno.remove(this.folder, { recursive: true });
   }
-}
-
-/** Waits. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-/** Waits until something is so. */
-export async function until(what: string, so: () => boolean | Promise<boolean>, ms = 60_000): Promise<void> {
-  for (const end = Date.now() + ms; Date.now() < end; await pause(20)) if (await so()) return;
-  throw new Error(`Not within ${ms} ms: ${what}`);
 }

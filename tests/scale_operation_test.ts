@@ -9,7 +9,7 @@ import { FileHashes, modelAt } from "../scale/models.ts";
 import { withPassword } from "../scale/opening.ts";
 import type { RedisQueue } from "../scale/redis_queue.ts";
 import { listJobs } from "../scale/state.ts";
-import { until } from "./redis.ts";
+import { until } from "./waiting.ts";
 import { HASH, MODEL, never, picture, QUEUE, Stage } from "./scale_setting.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;

@@ -11,7 +11,7 @@ import type { RedisQueue } from "../scale/redis_queue.ts";
 import { listJobs, queueCounts, queueMetrics, statePage } from "../scale/state.ts";
 import type { FolderStore } from "../scale/store.ts";
 import { FakeEngine, get, OPTIONS, post } from "./fake_engine.ts";
-import { pause, until } from "./redis.ts";
+import { pause, until } from "./waiting.ts";
 import { HASH, MODEL, never, picture, QUEUE, Stage } from "./scale_setting.ts";
 
 Deno.test("a job goes through Redis and back: the picture is the machine's, reports arrive, the same request is drawn once", async () => {

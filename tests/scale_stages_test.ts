@@ -10,7 +10,7 @@ import { JOB_FORMAT, jobId, type StoredJob } from "../scale/job.ts";
 import { FileHashes, modelAt } from "../scale/models.ts";
 import { queueName, type RedisQueue } from "../scale/redis_queue.ts";
 import { listJobs } from "../scale/state.ts";
-import { until } from "./redis.ts";
+import { until } from "./waiting.ts";
 import { HASH, MODEL, never, picture, Stage } from "./scale_setting.ts";
 
 const LOW = queueName(HASH, 512);

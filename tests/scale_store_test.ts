@@ -6,7 +6,7 @@ import { sha256 } from "../scale/job.ts";
 import { FileHashes, modelAt, modelsIn } from "../scale/models.ts";
 import { FolderStore, getHashed, type ObjectStore, openStore, putHashed } from "../scale/store.ts";
 import { S3Store } from "../scale/s3.ts";
-import { pause } from "./redis.ts";
+import { pause } from "./waiting.ts";
 // deno-lint-ignore no-import-prefix -- only this test needs it: another program's signatures
 import { AwsV4Signer } from "npm:aws4fetch@1.0.20";
 

@@ -8,8 +8,7 @@ import { decodePng, encodePng } from "../lib/image/png.ts";
 import { pictureText } from "../lib/parameters/picture_text.ts";
 import { ImageServer } from "../lib/server/server.ts";
 import type { ClientSocket } from "../lib/server/comfyui/sockets.ts";
-import type { Upscalers } from "../lib/server/upscalers.ts";
-import { bytesOf, DIFFUSION, FakeEngine, OPTIONS, rgbOf, URL_OF } from "./fake_engine.ts";
+import { bytesOf, DIFFUSION, doublingUpscalers, FakeEngine, OPTIONS, rgbOf, URL_OF } from "./fake_engine.ts";
 
 interface Call {
   /** In place of a request: a web socket is opened at this path. */
@@ -59,22 +58,7 @@ function at(value: unknown, path: string): unknown {
   return path.split(".").reduce((one, key) => (one as Record<string, unknown> | null)?.[key], value);
 }
 
-/** One network, which makes grey pictures of twice the size. */
-const UPSCALERS: Upscalers = {
-  list: () => Promise.resolve([{ name: "RealESRGAN_x2plus.safetensors", network: "RRDBNet", scale: 2 }]),
-  open: (name) =>
-    Promise.resolve({
-      ...{ name, network: "RRDBNet", scale: 2, reach: 1 },
-      upscale: ({ width, height }) =>
-        Promise.resolve({
-          width: 2 * width,
-          height: 2 * height,
-          channels: 3,
-          data: rgbOf(2 * width, 2 * height),
-        }),
-      [Symbol.dispose]: () => {},
-    }),
-};
+const UPSCALERS = doublingUpscalers("RealESRGAN_x2plus.safetensors");
 
 /** A web socket that keeps what it hears. */
 class Ear implements ClientSocket {

@@ -15,9 +15,19 @@ import { ImageServer, type ServerOptions } from "../lib/server/server.ts";
 import { NODE_CLASSES } from "../lib/server/comfyui/nodes.ts";
 import type { Models } from "../lib/server/models.ts";
 import type { ClientSocket } from "../lib/server/comfyui/sockets.ts";
-import type { Upscalers } from "../lib/server/upscalers.ts";
 import { type Graph, textToImage, withNodes } from "./comfyui_graphs.ts";
-import { bytesOf, DIFFUSION, FakeEngine, get, OPTIONS, post, refused, rgbOf, URL_OF } from "./fake_engine.ts";
+import {
+  bytesOf,
+  DIFFUSION,
+  doublingUpscalers,
+  FakeEngine,
+  get,
+  OPTIONS,
+  post,
+  refused,
+  rgbOf,
+  URL_OF,
+} from "./fake_engine.ts";
 
 // deno-lint-ignore no-explicit-any
 type Json = any;
@@ -586,22 +596,7 @@ Deno.test("masks: what a picture hides, channels, grey under the mask, growth, a
   assertEquals(masked.data[4 * 40 + 3], 255);
 });
 
-/** A network that doubles sides and says so. */
-const UPSCALERS: Upscalers = {
-  list: () => Promise.resolve([{ name: "x2.safetensors", network: "RRDBNet", scale: 2 }]),
-  open: (name) =>
-    Promise.resolve({
-      ...{ name, network: "RRDBNet", scale: 2, reach: 1 },
-      upscale: ({ width, height }) =>
-        Promise.resolve({
-          width: 2 * width,
-          height: 2 * height,
-          channels: 3,
-          data: rgbOf(2 * width, 2 * height),
-        }),
-      [Symbol.dispose]: () => {},
-    }),
-};
+const UPSCALERS = doublingUpscalers("x2.safetensors");
 
 Deno.test("networks enlarge drawn pictures and sent ones, in the queue; their files say so", async () => {
   await using one = served(SD, { ...WITH_TEXTS, upscalers: UPSCALERS });

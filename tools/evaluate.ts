@@ -12,7 +12,8 @@
 
 import { spreadThreads } from "../lib/cli/software_adapter.ts";
 import { fileFolder } from "../lib/cli/files.ts";
-import { decodePng, encodePng, type Picture } from "../lib/image/png.ts";
+import { writeWhole } from "../lib/cli/output.ts";
+import { encodePng } from "../lib/image/png.ts";
 import {
   createPipeline,
   type GenerateRequest,
@@ -22,6 +23,7 @@ import {
 } from "../lib/pipelines/text_to_image.ts";
 import { PRESET_NAMES } from "../lib/pipelines/presets.ts";
 import { interval, Judge, kernelDistance } from "./evaluate/judge.ts";
+import { keptPicture, picturePath } from "./evaluate/kept_pictures.ts";
 import { type Entry, type Score, score, spread } from "./evaluate/score.ts";
 
 interface Options {
@@ -125,13 +127,8 @@ if (import.meta.main) {
   for (const row of options.rows) {
     const scores: Score[] = [];
     for (const entry of entries) {
-      const path = options.out &&
-        `${options.out}/${String(entry.id).padStart(3, "0")}-${row.replace("@", "-")}.png`;
-      let picture: Picture | undefined, seconds: number | undefined;
-      if (path) {
-        const bytes = await Deno.readFile(path).catch(() => undefined);
-        if (bytes) picture = await decodePng(bytes, path);
-      }
+      const path = options.out && picturePath(options.out, entry.id, row);
+      let picture = path ? await keptPicture(path) : undefined, seconds: number | undefined;
       if (!picture) {
         pipeline ??= await createPipeline(
           options.model === undefined ? undefined : fileFolder(options.model),
@@ -140,7 +137,7 @@ if (import.meta.main) {
         const { images: [image] } = await pipeline.generate(request);
         seconds = (performance.now() - start) / 1000;
         picture = { width: image.width, height: image.height, channels: 3, data: image.rgb };
-        if (path) await Deno.writeFile(path, await encodePng(picture));
+        if (path) await writeWhole(path, await encodePng(picture));
       }
       scores.push(score(entry, judge.look(picture, entry.nouns.length), picture, seconds));
     }

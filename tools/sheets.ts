@@ -9,10 +9,13 @@
 
 import { spreadThreads } from "../lib/cli/software_adapter.ts";
 import { fileFolder } from "../lib/cli/files.ts";
-import { contactSheet, type SheetCell } from "../lib/image/contact_sheet.ts";
-import { decodePng, encodePng, type Picture } from "../lib/image/png.ts";
+import { writeWhole } from "../lib/cli/output.ts";
+import { contactSheet, type SheetCell, wrapped } from "../lib/image/contact_sheet.ts";
+import { encodePng, type Picture } from "../lib/image/png.ts";
 import { resize } from "../lib/image/resize.ts";
 import { createPipeline, type GenerateRequest, type Pipeline } from "../lib/pipelines/text_to_image.ts";
+import { keptPicture, picturePath } from "./evaluate/kept_pictures.ts";
+import type { Entry } from "./evaluate/score.ts";
 
 /** A cell: what is asked for, what stands under it (the prompt, unless it says more), and the row of evaluate that has it. */
 interface Cell {
@@ -29,13 +32,9 @@ interface Sheet {
   readonly cells: () => Promise<Cell[]>;
 }
 
-interface Entry {
-  readonly id: number;
-  readonly kind: string;
-  readonly prompt: string;
-}
-
 const ROOT = new URL("../", import.meta.url).pathname;
+/** Pixels of a letter's dot. */
+const TEXT_SCALE = 2;
 
 async function unseen(): Promise<Entry[]> {
   return JSON.parse(await Deno.readTextFile(`${ROOT}train/unseen.json`));
@@ -45,7 +44,7 @@ async function unseen(): Promise<Entry[]> {
 function judged({ id, prompt }: Entry, side: number): Cell {
   return {
     request: { prompt, seed: id, width: side, height: side, method: "lssgen" },
-    judged: `lssgen-${side}`,
+    judged: `lssgen@${side}`,
   };
 }
 
@@ -124,17 +123,6 @@ function fail(message: string): never {
   Deno.exit(2);
 }
 
-/** A prompt in two lines at most. */
-function lines(text: string, letters: number): string[] {
-  const out: string[] = [];
-  for (const word of text.split(" ")) {
-    const last = out.at(-1);
-    if (last !== undefined && `${last} ${word}`.length <= letters) out[out.length - 1] = `${last} ${word}`;
-    else out.push(word);
-  }
-  return out.length <= 2 ? out : [out[0], out.slice(1).join(" ")];
-}
-
 if (import.meta.main) {
   spreadThreads();
   const names: string[] = [];
@@ -150,9 +138,8 @@ if (import.meta.main) {
   let pipeline: Pipeline | undefined;
   const picture = async ({ request, judged }: Cell): Promise<Picture> => {
     if (drawn !== undefined && judged !== undefined) {
-      const path = `${drawn}/${String(request.seed).padStart(3, "0")}-${judged}.png`;
-      const bytes = await Deno.readFile(path).catch(() => undefined);
-      if (bytes) return await decodePng(bytes, path);
+      const kept = await keptPicture(picturePath(drawn, request.seed!, judged));
+      if (kept) return kept;
     }
     pipeline ??= await createPipeline(model === undefined ? undefined : fileFolder(model));
     const { images: [image] } = await pipeline.generate(request);
@@ -165,13 +152,11 @@ if (import.meta.main) {
       const whole = await picture(cell);
       sheet.push({
         picture: whole.width === shown ? whole : resize(whole, shown, shown, "lanczos"),
-        label: cell.label ?? lines(cell.request.prompt, Math.floor(shown / 12)),
+        label: cell.label ?? wrapped(cell.request.prompt, shown, TEXT_SCALE, 2),
       });
     }
-    const bytes = await encodePng(contactSheet(sheet, { columns, title: [title] }));
-    const part = `${out}/${name}.png.part`;
-    await Deno.writeFile(part, bytes);
-    await Deno.rename(part, `${out}/${name}.png`);
+    const bytes = await encodePng(contactSheet(sheet, { columns, title: [title], textScale: TEXT_SCALE }));
+    await writeWhole(`${out}/${name}.png`, bytes);
     console.log(`${name}.png: ${sheet.length} pictures, ${(bytes.length / 1e6).toFixed(2)} MB`);
   }
   await pipeline?.[Symbol.asyncDispose]();

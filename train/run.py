@@ -29,8 +29,8 @@ PARTS = {
     "latents": (["latents.py"], None, None, ["vae", "text"]),
     "judge": (["judge.py"], 40, 3, ["text"]),
     "denoise": (["denoise.py"], 420, 20, ["latents", "bind"]),
-    "upsampler": (["upsampler.py"], 8, 2, ["vae", "denoise"]),
-    "upsampler-residual": (["upsampler.py"], 8, 2, ["vae", "denoise"]),
+    "upsampler": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
+    "upsampler-residual": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
     "export": (["export.py"], None, None, ["upsampler", "upsampler-residual"]),
     "curves": (["curves.py"], None, None, ["export"]),
 }

@@ -7,25 +7,28 @@
  */
 
 import { byId } from "./dom.ts";
-import { lockSeed, offeredModel, refresh } from "./form.ts";
+import {
+  cache,
+  guidance,
+  lockSeed,
+  method,
+  minResolution,
+  negative,
+  noise,
+  offeredModel,
+  preset,
+  prompt,
+  refresh,
+  sampler,
+  schedule,
+  seed,
+  steps,
+  strength,
+  trueCfg,
+  upsampler,
+} from "./form.ts";
 import * as loras from "./loras.ts";
 import * as size from "./size.ts";
-
-const prompt: HTMLTextAreaElement = byId("prompt");
-const negative: HTMLTextAreaElement = byId("negative");
-const steps: HTMLInputElement = byId("steps");
-const method: HTMLSelectElement = byId("method");
-const noise: HTMLInputElement = byId("noise");
-const seed: HTMLInputElement = byId("seed");
-const strength: HTMLInputElement = byId("strength");
-const guidance: HTMLInputElement = byId("guidance");
-const trueCfg: HTMLInputElement = byId("true-cfg");
-const sampler: HTMLSelectElement = byId("sampler");
-const schedule: HTMLSelectElement = byId("schedule");
-const upsampler: HTMLSelectElement = byId("upsampler");
-const minResolution: HTMLInputElement = byId("min-resolution");
-const cache: HTMLInputElement = byId("cache");
-const preset: HTMLSelectElement = byId("model-preset");
 
 /** Settings that the form has a place for, by their names in a request. */
 const PLACES: ReadonlySet<string> = new Set([

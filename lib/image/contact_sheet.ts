@@ -68,7 +68,7 @@ export function contactSheet(cells: readonly SheetCell[], layout: SheetLayout): 
   const lineHeight = (GLYPH_HEIGHT + 2) * textScale;
   const pictureHeight = Math.max(...cells.map(({ picture }) => picture.height));
   const cellHeight = pictureHeight + lineHeight * Math.max(...cells.map(({ label }) => label.length));
-  const lines = title.flatMap((line) => broken(line, width - 2 * gap, textScale));
+  const lines = title.flatMap((line) => wrapped(line, width - 2 * gap, textScale));
   const head = lines.length === 0 ? 0 : lines.length * lineHeight + gap;
   const height = gap + head + down * (cellHeight + gap);
   if (width * height > MAX_PIXELS) {
@@ -113,8 +113,14 @@ function roomFor(width: number, scale: number): number {
   return Math.floor((width + scale) / ((GLYPH_WIDTH + 1) * scale));
 }
 
-/** A text in lines that fit, four at most. */
-function broken(text: string, width: number, scale: number): string[] {
+/**
+ * A text in lines that fit.
+ *
+ * @param width Pixels that a line may take.
+ * @param scale Side of a letter's dot in pixels.
+ * @param most Lines at most: the last one is cut and ends in "..".
+ */
+export function wrapped(text: string, width: number, scale: number, most: number = MAX_LINES): string[] {
   const room = roomFor(width, scale);
   const lines: string[] = [];
   for (const word of text.split(/\s+/)) {
@@ -123,9 +129,7 @@ function broken(text: string, width: number, scale: number): string[] {
       lines[lines.length - 1] = `${last} ${word}`;
     } else lines.push(word);
   }
-  const shown = lines.length <= MAX_LINES
-    ? lines
-    : [...lines.slice(0, MAX_LINES - 1), lines.slice(MAX_LINES - 1).join(" ")];
+  const shown = lines.length <= most ? lines : [...lines.slice(0, most - 1), lines.slice(most - 1).join(" ")];
   return shown.map((line) => fitted(line, width, scale));
 }
 

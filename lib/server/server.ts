@@ -540,7 +540,7 @@ export class ImageServer {
       // Whether it lives may be asked by everybody.
       const owner = operation?.open ? "" : this.guard.checkToken(request);
       if (request.method === "OPTIONS") {
-        // No page asks before a request here, but a client what the route answers.
+        // No browser's question before a page's request, but a client's: what the route answers to.
         return new Response(null, { status: 204, headers: { allow: Object.keys(route).join(", ") } });
       }
       if (!operation) {
