@@ -140,3 +140,21 @@ Deno.test("of a prompt with syntax the page reads what the library reads", async
     );
   }
 });
+
+Deno.test("options of stages that a method does not heed are warned of, not those that say what is usual, as a picture's settings do", async () => {
+  const info = await readModelInfo();
+  const { minResolution, initNoise, upsampler, entry, shortenSteps } = info.defaults;
+  const warnings = (how: Partial<GenerateRequest>): string[] =>
+    [...planPicture(info, { width: 512, height: 512, ...how }).warnings].filter((said) =>
+      said.includes("no effect")
+    );
+  assertEquals(warnings({ method: "direct", minResolution, initNoise, upsampler, entry, shortenSteps }), []);
+  assertEquals(warnings({ method: "lssgen", initNoise: 0.3 }), []);
+  assertEquals(warnings({ method: "direct", initNoise: 0.3 }), [
+    'initNoise (--init-noise) has no effect on the method "direct"',
+  ]);
+  assertEquals(warnings({ method: "megafusion", minResolution: 256, upsampler: "bicubic", entry: "exact" }), [
+    'upsampler (--upsampler) has no effect on the method "megafusion"',
+    'entry (--entry) has no effect on the method "megafusion"',
+  ]);
+});

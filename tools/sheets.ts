@@ -74,7 +74,7 @@ const SHEETS: Readonly<Record<string, Sheet>> = {
     cells: () =>
       Promise.resolve(
         ["a %", "a flat style %", "a noto style %"].flatMap((phrase) =>
-          ["mushroom", "fox", "violin", "rocket", "cactus", "pancakes"].map((noun) =>
+          ["mushroom", "fox", "violin", "rocket", "cactus", "teapot"].map((noun) =>
             at(phrase.replace("%", noun), 256, 7)
           )
         ),

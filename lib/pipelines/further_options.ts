@@ -42,12 +42,16 @@ const STAGE_OPTIONS: Readonly<Record<StageOption, string>> = {
   shortenSteps: "--shorten-steps",
 };
 
-/** What was said of stages that the method does not have, as sentences. */
-export function unheeded(request: Partial<GenerateRequest>, { name, heeds }: Method): string[] {
+/** What was said of stages that the method does not have, as sentences. What is usual anyway, as in a picture's settings, is no wish. */
+export function unheeded(
+  request: Partial<GenerateRequest>,
+  { name, heeds }: Method,
+  usual: Pick<GenerateRequest, StageOption>,
+): string[] {
   if (!heeds) return [];
-  return Object.entries(STAGE_OPTIONS)
-    .filter(([field]) => request[field as StageOption] !== undefined && !heeds.includes(field as StageOption))
-    .map(([field, option]) => `${field} (${option}) has no effect on the method "${name}"`);
+  return (Object.keys(STAGE_OPTIONS) as StageOption[])
+    .filter((field) => ![undefined, usual[field]].includes(request[field]) && !heeds.includes(field))
+    .map((field) => `${field} (${STAGE_OPTIONS[field]}) has no effect on the method "${name}"`);
 }
 
 /** Refuses methods that the model cannot be drawn with, and what does not go with one. */

@@ -7,7 +7,7 @@
 import { LssgenError } from "../errors.ts";
 import { firstSeed } from "../random.ts";
 import { planBy } from "../scaling/plan.ts";
-import type { MethodName, Plan } from "../scaling/types.ts";
+import type { Method, MethodName, Plan, StageOption } from "../scaling/types.ts";
 import type { LoraTag } from "../text/prompt_syntax.ts";
 import { checkTypes } from "./checked_options.ts";
 import type { PromptRequest } from "./family.ts";
@@ -69,7 +69,11 @@ export function planWith(
   const unit = tokenSide(info) * 2 ** (plan.stages.length - 1);
   const more = rules.further
     ? [
-      ...rules.further.unheeded(request, rules.method(p.method)),
+      ...rules.further.unheeded(
+        request,
+        rules.method(p.method),
+        stageDefaults(info, rules.method(p.method), info.learnedUpsampler),
+      ),
       ...rules.further.pictureWarnings(request, plan.stages[plan.stages.length - 1], unit),
     ]
     : [];
@@ -96,6 +100,21 @@ export interface Resolved extends GenerateRequest {
   readonly rng: Rng;
 }
 
+/** How stages follow each other where nobody says otherwise. */
+function stageDefaults(
+  { defaults: d }: ModelInfo,
+  { initNoise = d.initNoise, beginsAtBase }: Method,
+  learned: boolean,
+): Pick<Resolved, StageOption> {
+  return {
+    minResolution: beginsAtBase ? d.baseResolution : d.minResolution,
+    initNoise,
+    upsampler: d.upsampler === "learned" && !learned ? "bicubic" : d.upsampler,
+    shortenSteps: d.shortenSteps,
+    entry: d.entry,
+  };
+}
+
 /** Fills in the model's defaults and checks what the plan does not. */
 export function resolve(
   rules: PlanRules,
@@ -118,8 +137,7 @@ export function resolve(
   const method = request.method ?? (request.stages === undefined ? "lssgen" : "stages");
   further?.checkMethod(request, method);
   further?.checkStepsOf(request, sigmas);
-  const { tokens = false, initNoise = d.initNoise, beginsAtBase = false } = rules.method(method);
-  further?.checkTokens(info, request, method, tokens);
+  further?.checkTokens(info, request, method, rules.method(method).tokens ?? false);
   const p: Resolved = {
     width: size?.width ?? d.width,
     height: size?.height ?? d.height,
@@ -127,11 +145,7 @@ export function resolve(
     trueCfgScale: 1,
     seed: 0,
     method,
-    minResolution: beginsAtBase ? d.baseResolution : d.minResolution,
-    initNoise,
-    upsampler: d.upsampler === "learned" && !learned ? "bicubic" : d.upsampler,
-    shortenSteps: d.shortenSteps,
-    entry: d.entry,
+    ...stageDefaults(info, rules.method(method), learned),
     count: 1,
     emphasis: true,
     rng: "philox",
