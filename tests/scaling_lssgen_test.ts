@@ -403,6 +403,7 @@ Deno.test("hires-fix begins at the size that is asked for and enters the second 
     LssgenError,
     "no doubling",
   );
+  assertEquals(sizes({ minResolution: 768, initNoise: 0.7, upsampler: "learned" }), [[768, 20], [1536, 14]]);
 });
 
 Deno.test("every method heeds the options of stages that it says, and no other", () => {
