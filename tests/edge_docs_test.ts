@@ -270,6 +270,8 @@ const TASKS_RUN: Readonly<Record<string, string>> = {
   ok: "its parts are the gates of tools/test.ts",
   doc: "the next test",
   "scale:proof": "five minutes; scale_processes_test.ts runs what it calls",
+  evaluate: "minutes; embedded_quality_test.ts runs what it calls",
+  sheets: "minutes; image_contact_sheet_test.ts has the sheet and its wrapped lines",
   simulate: "a minute; scale_policy_test.ts runs what it calls",
 };
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
-import { contactSheet } from "../lib/image/contact_sheet.ts";
+import { contactSheet, wrapped } from "../lib/image/contact_sheet.ts";
 import { GLYPH_HEIGHT, GLYPH_WIDTH, glyphPixel } from "../lib/image/font.ts";
 import type { Picture } from "../lib/image/png.ts";
 
@@ -87,4 +87,11 @@ Deno.test("contactSheet() refuses what cannot be laid out", () => {
   assertThrows(() => contactSheet([], { columns: 1 }), LssgenError, "no pictures");
   assertThrows(() => contactSheet([cell], { columns: 0 }), LssgenError, "columns is 0");
   assertThrows(() => contactSheet([cell], { columns: 1, gap: 1e9 }), LssgenError, "2^28");
+});
+
+Deno.test("A text is wrapped between words into as many lines as may be; the last one is cut", () => {
+  // 12 pixels a letter at a dot of 2.
+  assertEquals(wrapped("a cup of coffee", 120, 2, 2), ["a cup of", "coffee"]);
+  assertEquals(wrapped("a cup of coffee on a table", 120, 2, 2), ["a cup of", "coffee o.."]);
+  assertEquals(wrapped("a cup of coffee on a table", 120, 2), ["a cup of", "coffee on", "a table"]);
 });
