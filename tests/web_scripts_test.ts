@@ -26,6 +26,7 @@ const LATER = [
   "lib/models/autoencoder_tiny.ts",
   "lib/models/dit.ts",
   "lib/models/first_block_cache.ts",
+  "lib/models/latent_upsampler.ts",
   "lib/models/residual_upsampler.ts",
   "lib/models/sd3.ts",
   "lib/models/unet.ts",

@@ -75,6 +75,12 @@ export type UpsamplerLayout = (json: ConfigReader) => {
   build: (w: Weights) => LearnedUpsampler;
 };
 
+/** The layout, by the class that its config.json names. */
+export const latentUpsampler: UpsamplerLayout = (json) => {
+  const config = latentUpsamplerConfig(json);
+  return { config, build: (w) => new LatentUpsampler(w, config) };
+};
+
 /** LatentUpSampler. */
 export class LatentUpsampler implements LearnedUpsampler {
   private readonly convIn: ConvWeights;

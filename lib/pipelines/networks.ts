@@ -5,12 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import {
-  LatentUpsampler,
-  latentUpsamplerConfig,
-  type LearnedUpsampler,
-  type UpsamplerLayout,
-} from "../models/latent_upsampler.ts";
+import type { LearnedUpsampler, UpsamplerLayout } from "../models/latent_upsampler.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { isComponentFolder } from "../weights/checkpoint.ts";
 import { readConfig } from "../weights/model_folder.ts";
@@ -75,16 +70,11 @@ export async function openNetworks(
   return { network, vae, tiny, decoder, upsampler: upsampler?.model, upscaler, parts };
 }
 
-/** Layouts of learned upsamplers, by the class that their config.json names. */
-const LAYOUTS: Readonly<Record<string, UpsamplerLayout>> = {
-  LatentUpSampler: (json) => {
-    const config = latentUpsamplerConfig(json);
-    return { config, build: (w) => new LatentUpsampler(w, config) };
-  },
+/** Layouts of learned upsamplers, by the class that their config.json names; their code comes when a model has them. */
+const LAYOUTS: Readonly<Record<string, () => Promise<UpsamplerLayout>>> = {
+  LatentUpSampler: async () => (await import("../models/latent_upsampler.ts")).latentUpsampler,
+  LatentResidualUpSampler: async () => (await import("../models/residual_upsampler.ts")).residualUpsampler,
 };
-
-/** The class of a layout whose code comes when a model has it. */
-const RESIDUAL = "LatentResidualUpSampler";
 
 /**
  * The learned upsampler of the model's own folder, or of a folder that the user brings.
@@ -98,12 +88,9 @@ async function loadLearned(
 ): Promise<Component<LearnedUpsampler>> {
   const where = own ? { ...context, folder: own } : context;
   const stored = await readConfig(where.folder, own ? "config.json" : "upsampler/config.json");
-  const residual = stored.json._class_name === RESIDUAL
-    ? (await import("../models/residual_upsampler.ts")).residualUpsampler
-    : undefined;
+  const layout = await LAYOUTS[stored.oneOf("_class_name", Object.keys(LAYOUTS), "LatentUpSampler")]();
   return await loadComponent(where, own ? "" : "upsampler", (w, json) => {
-    const layout = json.oneOf("_class_name", [...Object.keys(LAYOUTS), RESIDUAL], "LatentUpSampler");
-    const { config, build } = (residual ?? LAYOUTS[layout])(json);
+    const { config, build } = layout(json);
     for (const key of ["in_channels", "out_channels"] as const) {
       if (config[key] !== channels) {
         throw new LssgenError(

@@ -56,7 +56,7 @@ export function toF32(bytes: Uint8Array<ArrayBuffer>, dtype: string): Float32Arr
 }
 
 /** Blocks of Q8_0 as f32: 32 whole numbers of a byte and their scale, an f16 before them. */
-export function q8ToF32(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+function q8ToF32(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const blocks = bytes.byteLength / 34;
   const out = new Float32Array(32 * blocks);
@@ -66,6 +66,29 @@ export function q8ToF32(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffe
   }
   return out;
 }
+
+/** Blocks of Q5_0 as f32: an f16 scale, 32 upper bits, and 32 lower halves, in each byte those of value j and of value j + 16. */
+function q5ToF32(bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const out = new Float32Array(bytes.byteLength / 22 * 32);
+  for (let at = 0, to = 0; at < bytes.byteLength; at += 22, to += 32) {
+    const scale = view.getFloat16(at, true);
+    const high = view.getUint32(at + 2, true);
+    for (let j = 0; j < 32; j++) {
+      const low = bytes[at + 6 + (j & 15)] >> (j >> 2 & 4) & 15;
+      out[to + j] = scale * ((low | (high >>> j & 1) << 4) - 16);
+    }
+  }
+  return out;
+}
+
+/** Quantised types that the built-in model is stored in; the page reads them without the code of all others (quants.ts). */
+export const FEW_QUANTS: Readonly<
+  Record<string, (bytes: Uint8Array<ArrayBuffer>) => Float32Array<ArrayBuffer>>
+> = {
+  Q5_0: q5ToF32,
+  Q8_0: q8ToF32,
+};
 
 /** The values of the 256 bytes, by type: computed one by one they take a hundred times as long. */
 const BYTES: Readonly<Record<string, Float32Array>> = {

@@ -9,7 +9,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { ByteSource } from "./bytes.ts";
-import { q8ToF32, toF32 } from "./dtypes.ts";
+import { FEW_QUANTS, toF32 } from "./dtypes.ts";
 import { blockBytes, blockValues, GGML_TYPES, GGML_UNSUPPORTED, type GgmlType } from "./ggml_types.ts";
 import { checkRows, type RowRange, type TensorInfo } from "./safetensors.ts";
 
@@ -103,8 +103,8 @@ export class GgufFile {
     );
     const values = block === 1
       ? toF32(bytes, info.dtype)
-      : info.dtype === "Q8_0"
-      ? q8ToF32(bytes)
+      : Object.hasOwn(FEW_QUANTS, info.dtype)
+      ? FEW_QUANTS[info.dtype](bytes)
       : (await import("./quants.ts")).dequantise(bytes, info.dtype);
     return values.length === count
       ? values

@@ -11,7 +11,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { q8ToF32, toF32 } from "./dtypes.ts";
+import { FEW_QUANTS, toF32 } from "./dtypes.ts";
 import { blockBytes, blockValues } from "./ggml_types.ts";
 
 /** Writes the values of the block at byte `at` of `b` to `out` from index `to`. */
@@ -30,7 +30,7 @@ interface Block {
  */
 export function dequantise(bytes: Uint8Array<ArrayBuffer>, type: string): Float32Array<ArrayBuffer> {
   const unpack = UNPACK[type];
-  if (!unpack && type !== "Q8_0") return toF32(bytes, type);
+  if (!unpack && !Object.hasOwn(FEW_QUANTS, type)) return toF32(bytes, type);
   const [values, size] = [blockValues(type), blockBytes(type)];
   const blocks = bytes.byteLength / size;
   if (!Number.isInteger(blocks)) {
@@ -39,7 +39,7 @@ export function dequantise(bytes: Uint8Array<ArrayBuffer>, type: string): Float3
       `${bytes.byteLength} bytes of ${type} were given, expected whole blocks of ${size}`,
     );
   }
-  if (!unpack) return q8ToF32(bytes);
+  if (!unpack) return FEW_QUANTS[type](bytes);
   const out = new Float32Array(blocks * values);
   const block = { u8: bytes, view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength) };
   for (let i = 0; i < blocks; i++) unpack(block, i * size, out, i * values);
@@ -62,16 +62,6 @@ const q4_1: Unpack = ({ u8, view }, at, out, to) => {
     const q = u8[at + 4 + j];
     out[to + j] = d * (q & 15) + m;
     out[to + j + 16] = d * (q >> 4) + m;
-  }
-};
-
-const q5_0: Unpack = ({ u8, view }, at, out, to) => {
-  const d = view.getFloat16(at, true);
-  const high = view.getUint32(at + 2, true);
-  for (let j = 0; j < 16; j++) {
-    const q = u8[at + 6 + j];
-    out[to + j] = d * ((q & 15 | (high >>> j & 1) << 4) - 16);
-    out[to + j + 16] = d * ((q >> 4 | (high >>> j + 16 & 1) << 4) - 16);
   }
 };
 
@@ -245,7 +235,6 @@ const nvfp4: Unpack = ({ u8 }, at, out, to) => {
 const UNPACK: Readonly<Record<string, Unpack>> = {
   Q4_0: q4_0,
   Q4_1: q4_1,
-  Q5_0: q5_0,
   Q5_1: q5_1,
   Q2_K: q2K,
   Q3_K: q3K,
