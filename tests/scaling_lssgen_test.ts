@@ -406,6 +406,23 @@ Deno.test("hires-fix begins at the size that is asked for and enters the second 
   assertEquals(sizes({ minResolution: 768, initNoise: 0.7, upsampler: "learned" }), [[768, 20], [1536, 14]]);
 });
 
+Deno.test("the learned upsampler that nobody asked for gives way to bicubic growth where sizes do not double", () => {
+  const growths = (how: Partial<PlanRequest>) =>
+    planStages({
+      ...FLUX_DEV,
+      width: 1536,
+      height: 1536,
+      steps: 20,
+      initNoise: 0.5,
+      upsampler: "learned",
+      upsamplerIsDefault: true,
+      ...how,
+    }).stages.map(({ grow }) => grow?.upsampler);
+  assertEquals(growths({ method: "hires-fix", minResolution: 1024 }), [undefined, "bicubic"]);
+  assertEquals(growths({ method: "hires-fix", minResolution: 768 }), [undefined, "learned"]);
+  assertEquals(growths({ method: "stages", stages: "512,1024,1536" }), [undefined, "learned", "bicubic"]);
+});
+
 Deno.test("every method heeds the options of stages that it says, and no other", () => {
   const base = { ...FLUX_DEV, steps: 20, upsampler: "bicubic", initNoise: 0.6, shortenSteps: false } as const;
   const other = {

@@ -48,6 +48,7 @@ export function planWith(
     initNoise: p.initNoise,
     shortenSteps: p.shortenSteps,
     upsampler: p.upsampler,
+    upsamplerIsDefault: request.upsampler === undefined,
     entry: p.entry,
     levels: p.sigmas,
     stages: p.stages,

@@ -6,7 +6,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { StageSize } from "./stages.ts";
-import type { PlanRequest } from "./types.ts";
+import type { PlanRequest, Upsampler } from "./types.ts";
 
 /** A stage of the picture's shape whose shorter side is `side`, or what the model's tokens leave of it. */
 export function sizeOfSide(r: PlanRequest, side: number): { size: StageSize; exact: boolean } {
@@ -24,22 +24,24 @@ export function sizeOfSide(r: PlanRequest, side: number): { size: StageSize; exa
 }
 
 /**
- * Refuses latents that the learned upsampler shall grow by another factor than two.
+ * What a stage of any ratio grows by: `upsampler`, unless that is the learned one, which only doubles. Where nobody asked for it,
+ * bicubic growth takes its place.
  *
  * @param what Whose growth it is, for the message.
  * @param others What else could be asked for, besides another upsampler.
- * @throws {LssgenError} `bad_option`.
+ * @throws {LssgenError} `bad_option` where the learned one was asked for.
  */
-export function checkLearned(
-  { upsampler }: Pick<PlanRequest, "upsampler">,
+export function upsamplerBetween(
+  { upsampler, upsamplerIsDefault }: Pick<PlanRequest, "upsampler" | "upsamplerIsDefault">,
   before: StageSize,
   after: StageSize,
   what: string,
   others = "",
-): void {
+): Upsampler {
   const doubled = after.latentWidth === 2 * before.latentWidth &&
     after.latentHeight === 2 * before.latentHeight;
-  if (upsampler !== "learned" || doubled) return;
+  if (upsampler !== "learned" || doubled) return upsampler;
+  if (upsamplerIsDefault) return "bicubic";
   throw new LssgenError(
     "bad_option",
     `${what} from ${before.width}×${before.height} to ${after.width}×${after.height} is no doubling, which the learned ` +

@@ -100,6 +100,8 @@ export interface PlanRequest extends Size {
   readonly shortenSteps: boolean | "paper";
   /** How latents grow. */
   readonly upsampler: Upsampler;
+  /** Nobody named it: another may take its place where it cannot grow as a method wants; absent: it is refused there. */
+  readonly upsamplerIsDefault?: boolean;
   /** How later stages enter their schedule; `reference` when absent. */
   readonly entry?: Entry;
   /** The noise levels of every stage's schedule, falling, one of each step, instead of the scheduler's own. */

@@ -219,14 +219,11 @@ function highResolution(
     width: f.whole("hr_resize_x") || Math.round(width * scale),
     height: f.whole("hr_resize_y") || Math.round(height * scale),
   };
-  const doubled = size.width === 2 * width && size.height === 2 * height;
   return {
     method: "hires-fix",
     ...size,
     minResolution: Math.min(width, height),
     initNoise: strengthOf(f) ?? 0.7,
-    // The model's own growth doubles.
-    ...!doubled && !f.has("upsampler") && { upsampler: "bicubic" as const },
     ...upscalerOf(f),
   };
 }

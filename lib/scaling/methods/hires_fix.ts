@@ -6,7 +6,7 @@
  */
 
 import { LssgenError } from "../../errors.ts";
-import { checkLearned, sizeOfSide } from "../any_ratio.ts";
+import { sizeOfSide, upsamplerBetween } from "../any_ratio.ts";
 import { checkFirst, checkRequest, enterStage, makeStage, stageSchedule, stageSizes } from "../stages.ts";
 import type { Method } from "../types.ts";
 
@@ -31,9 +31,9 @@ export const hiresFix: Method = {
       throw new LssgenError("bad_option", `minResolution ${side} is too small for this model`);
     }
     if (!exact) warnings.push(`The first pass is drawn at ${size.width}×${size.height}`);
-    checkLearned(r, size, full, "hires-fix", ", or another --min-resolution");
+    const upsampler = upsamplerBetween(r, size, full, "hires-fix", ", or another --min-resolution");
     const first = makeStage(r, 0, size, stageSchedule(r, size, r.steps, 2));
-    const second = enterStage(r, 1, full, r.initNoise, r.upsampler, "count");
+    const second = enterStage(r, 1, full, r.initNoise, upsampler, "count");
     return { stages: [first, second.stage], warnings: [...warnings, ...second.warnings] };
   },
 };

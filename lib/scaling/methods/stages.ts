@@ -5,7 +5,7 @@
  */
 
 import { LssgenError } from "../../errors.ts";
-import { checkLearned, sizeOfSide } from "../any_ratio.ts";
+import { sizeOfSide, upsamplerBetween } from "../any_ratio.ts";
 import { checkRequest, enterStage, makeStage, stageSchedule, stageSizes } from "../stages.ts";
 import type { Method } from "../types.ts";
 
@@ -60,8 +60,8 @@ export const stagesByHand: Method = {
     const stages = written.map(({ level = r.initNoise, steps = r.steps }, i) => {
       const own = { ...r, steps };
       if (i === 0) return makeStage(own, 0, sizes[0], stageSchedule(own, sizes[0], steps, sizes.length));
-      checkLearned(r, sizes[i - 1], sizes[i], "stages (--stages):");
-      const entered = enterStage(own, i, sizes[i], level, r.upsampler);
+      const upsampler = upsamplerBetween(r, sizes[i - 1], sizes[i], "stages (--stages):");
+      const entered = enterStage(own, i, sizes[i], level, upsampler);
       warnings.push(...entered.warnings);
       return entered.stage;
     });
