@@ -190,7 +190,7 @@ def main(minutes, worker=0):
             looked = time.time()
         side = 128
         if share > START_256 and sets[256].rows and random.random() < 0.5:
-            side = 512 if sets[512].rows and random.random() < 0.06 else 256
+            side = 512 if sets[512].rows and random.random() < 0.12 else 256
         n = 4 if loop.SMOKE else sizes[side][big]
         x0, clip, t5 = sets[side].batch(n)
         with torch.set_grad_enabled(bool(JOINT) and not distil):
@@ -203,7 +203,7 @@ def main(minutes, worker=0):
         x0 = fast_flux.pack((x0 - shift) * scale)
         noise = torch.randn_like(x0)
         # Nouns are learnt near σ = 1, where only the words tell; outlines below, and later.
-        s = sigmas(n, side, 0.5, device) if share < 0.3 else sigmas(n, side, 0.15, device, LATE_SHIFTS)
+        s = sigmas(n, side, 0.5, device) if share < 0.3 else sigmas(n, side, 0.25, device, LATE_SHIFTS)
         sv = s.view(-1, 1, 1)
         x = (1 - sv) * x0 + sv * noise
         # Any guidance at first, so that distillation begins from a network that is used to the embedding.

@@ -74,17 +74,18 @@ def networks():
     s = loop.weights_of("denoise")
     model = denoise.Model()
     model.load_state_dict(s["average"])
+    # The layout that is closer on pairs it never saw.
+    names = [n for n in ("upsampler-residual", "upsampler") if os.path.exists(f"{loop.RUNS}/{n}.pt") or os.path.exists(f"{loop.KEPT}/{n}.safetensors")]
+    trained = sorted((next(iter(u["test"]["learned"].values()))[0], n, u) for n in names for u in [loop.weights_of(n)])
     up = None
-    # The residual one where it is trained; the paper's architecture else.
-    for name in ("upsampler-residual", "upsampler"):
-        if up or not (os.path.exists(f"{loop.RUNS}/{name}.pt") or os.path.exists(f"{loop.KEPT}/{name}.safetensors")):
-            continue
-        u = loop.weights_of(name)
+    if trained:
+        _, name, u = trained[0]
         if abs(u["shift"] - s["shift"]) + abs(u["scale"] - s["scale"]) > 1e-6:
             raise SystemExit("the upsampler was trained on latents with another shift and scale: train it again")
         up = upsampler.build(u["config"])
         up.config = u["config"]
         up.load_state_dict(u["average"])
+        print("upsamplers, MSE of latents at 256²: " + ", ".join(f"{n} {mse:.4f}" for mse, n, _ in trained) + f"; taken: {name}")
     print(f"denoiser: step {s['step']}, {s['spent'] / 60:.0f} minutes, distilled: {s['distilled']}")
     v = vae_file.build()
     v.load_state_dict(loop.weights_of("vae")["average"])

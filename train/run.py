@@ -34,7 +34,7 @@ PARTS = {
     "export": (["export.py"], None, None, ["upsampler", "upsampler-residual"]),
     "curves": (["curves.py"], None, None, ["export"]),
 }
-COUNTS = {128: (40960, 200_000), 256: (12288, 80_000), 512: (256, 4096)}  # scenes encoded ahead: on a processor, on a GPU
+COUNTS = {128: (32768, 200_000), 256: (10240, 80_000), 512: (768, 4096)}  # scenes encoded ahead: on a processor, on a GPU
 
 
 def gpu():
