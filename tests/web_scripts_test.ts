@@ -26,7 +26,6 @@ const LATER = [
   "lib/models/autoencoder_tiny.ts",
   "lib/models/dit.ts",
   "lib/models/first_block_cache.ts",
-  "lib/models/latent_upsampler.ts",
   "lib/models/residual_upsampler.ts",
   "lib/models/sd3.ts",
   "lib/models/unet.ts",
@@ -67,6 +66,7 @@ const LATER = [
   "lib/text/sentencepiece.ts",
   "lib/text/tokenizer_files.ts",
   "lib/weights/convert.ts",
+  "lib/weights/dtypes.ts",
   "lib/weights/file_sets.ts",
   "lib/weights/http_source.ts",
   "lib/weights/lora",
@@ -104,7 +104,9 @@ Deno.test("until the first picture the page loads few scripts, and none of other
     const first = new Set([
       ...scripts.filter((script) => /[\\/](main|worker)\.js$/.test(script)),
       // Imported when the model is opened.
-      scripts.find((script) => outputs[script].entryPoint?.endsWith("lib/pipelines/flux.ts"))!,
+      ...["lib/pipelines/flux.ts", "lib/models/latent_upsampler.ts"].map((path) =>
+        scripts.find((script) => outputs[script].entryPoint?.endsWith(path))!
+      ),
     ]);
     for (const script of first) {
       for (const { path, kind } of outputs[script].imports) {

@@ -9,7 +9,7 @@
 
 import { LssgenError } from "../errors.ts";
 import type { ByteSource } from "./bytes.ts";
-import { FEW_QUANTS, toF32 } from "./dtypes.ts";
+import { FEW_QUANTS, fewToF32 } from "./few_dtypes.ts";
 import { blockBytes, blockValues, GGML_TYPES, GGML_UNSUPPORTED, type GgmlType } from "./ggml_types.ts";
 import { checkRows, type RowRange, type TensorInfo } from "./safetensors.ts";
 
@@ -102,7 +102,7 @@ export class GgufFile {
       (last - first) * blockBytes(info.dtype),
     );
     const values = block === 1
-      ? toF32(bytes, info.dtype)
+      ? fewToF32(bytes, info.dtype) ?? (await import("./dtypes.ts")).toF32(bytes, info.dtype)
       : Object.hasOwn(FEW_QUANTS, info.dtype)
       ? FEW_QUANTS[info.dtype](bytes)
       : (await import("./quants.ts")).dequantise(bytes, info.dtype);

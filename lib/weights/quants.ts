@@ -11,7 +11,8 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { FEW_QUANTS, toF32 } from "./dtypes.ts";
+import { toF32 } from "./dtypes.ts";
+import { FEW_QUANTS } from "./few_dtypes.ts";
 import { blockBytes, blockValues } from "./ggml_types.ts";
 
 /** Writes the values of the block at byte `at` of `b` to `out` from index `to`. */

@@ -10,7 +10,7 @@
 import { LssgenError } from "../errors.ts";
 import { type JsonBounds, parseJson } from "../json.ts";
 import type { ByteSource } from "./bytes.ts";
-import { toF32 } from "./dtypes.ts";
+import { fewToF32 } from "./few_dtypes.ts";
 
 /** Bytes of one element: every type of the format (safetensors 0.8). */
 const BYTES: Readonly<Record<string, number>> = {
@@ -126,7 +126,8 @@ export class SafetensorsFile {
   /** The values as f32, whatever the storage; of some rows where `rows` is given. */
   async readF32(name: string, rows?: RowRange): Promise<Float32Array<ArrayBuffer>> {
     const { bytes } = await this.read(name, rows);
-    return toF32(bytes, this.require(name).dtype);
+    const { dtype } = this.require(name);
+    return fewToF32(bytes, dtype) ?? (await import("./dtypes.ts")).toF32(bytes, dtype);
   }
 
   private require(name: string): TensorInfo {
