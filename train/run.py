@@ -28,7 +28,7 @@ PARTS = {
     "bind": (["bind.py"], 55, 3, ["text"]),
     "latents": (["latents.py"], None, None, ["vae", "text"]),
     "judge": (["judge.py"], 40, 3, ["text"]),
-    "denoise": (["denoise.py"], 280, 20, ["latents", "bind"]),
+    "denoise": (["denoise.py"], 560, 20, ["latents", "bind"]),
     "upsampler": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
     "upsampler-residual": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
     "export": (["export.py"], None, None, ["upsampler", "upsampler-residual"]),
