@@ -31,6 +31,22 @@ Deno.test("the embedded model draws the same picture twice, in two stages, with 
   assert(other.images[0].rgb.some((v, i) => v !== rgb[i]), "another seed, another picture");
 });
 
+Deno.test("a picture that grew by no doubling says what draws it again", async () => {
+  await using pipeline = await createPipeline();
+  const request: GenerateRequest = {
+    ...REQUEST,
+    width: 96,
+    height: 96,
+    minResolution: 64,
+    steps: 2,
+    method: "hires-fix",
+  };
+  const { images: [{ rgb, parameters }], plan } = await pipeline.generate(request);
+  assertEquals(plan.stages[1].grow?.upsampler, "bicubic");
+  const stored = JSON.parse(JSON.stringify(parameters)) as GenerateRequest;
+  assertEquals((await pipeline.generate(stored)).images[0].rgb, rgb);
+});
+
 Deno.test("in f32 the embedded model draws what it draws in f16", async () => {
   const draw = async (dtype: "f32" | "f16"): Promise<Uint8Array> => {
     using device = await openDevice();

@@ -199,7 +199,10 @@ export class TextToImage implements Pipeline {
       const seed = p.seed + picture;
       const prompt = prompts[which];
       const { width, height } = plan;
-      const made = { ...parameters, prompt, width, height, seed };
+      // A default that gave way to another growth would come back as a wish, and be refused.
+      const gaveWay = asked.upsampler === undefined && p.upsampler === "learned" &&
+        plan.stages.some(({ grow }) => grow?.upsampler === "bicubic");
+      const made = { ...parameters, ...gaveWay && { upsampler: undefined }, prompt, width, height, seed };
       images.push({ width, height, rgb, seed, parameters: made, ...cached && { cached } });
     }
     kernels?.add(r.kernels);
