@@ -107,6 +107,32 @@ export function parsePythonJson(text: string): unknown {
   return JSON.parse(out);
 }
 
+/**
+ * A key that an object has twice, of which the parser would take the last; undefined where there is none. Objects within it are not
+ * looked at.
+ *
+ * @param text JSON.
+ */
+export function repeatedKey(text: string): string | undefined {
+  const seen = new Set<string>();
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const c = text.charCodeAt(at);
+    if (c === 0x5b || c === 0x7b) depth++;
+    else if (c === 0x5d || c === 0x7d) depth--;
+    else if (c === 0x22) {
+      const end = endOfText(text, at);
+      if (depth === 1 && /^\s*:/.test(text.slice(end + 1, end + 100))) {
+        const key: string = JSON.parse(text.slice(at, end + 1));
+        if (seen.has(key)) return key;
+        seen.add(key);
+      }
+      at = end;
+    }
+  }
+  return undefined;
+}
+
 /** Where a text that begins with a quote ends; behind it all where it does not. */
 function endOfText(text: string, quote: number): number {
   for (let at = quote + 1;;) {

@@ -35,7 +35,8 @@ let open: { readonly hash: string; readonly engine: ReopeningEngine } | undefine
 let stop = new AbortController();
 
 scope.onmessage = ({ data }) => {
-  if (data === "stop") stop.abort();
+  // A pipeline rejects with the reason of its end, and the thread stays with its model.
+  if (data === "stop") stop.abort(new AbortedError());
   else draw(data).catch((error) => scope.postMessage(failure(error)));
 };
 

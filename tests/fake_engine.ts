@@ -1,7 +1,7 @@
 /** A pipeline that draws grey pictures, and requests to a server in front of it. */
 
 import { pictureFile } from "../lib/parameters/picture.ts";
-import { AbortedError, LssgenError } from "../lib/errors.ts";
+import { LssgenError } from "../lib/errors.ts";
 import type {
   GeneratedImage,
   GenerateOptions,
@@ -74,7 +74,8 @@ export class FakeEngine implements Engine {
     const preview = wanted ? { width: 8, height: 4, rgb: rgbOf(8, 4) } : undefined;
     options.onProgress?.({ phase: "denoise", stage: 2, step: steps / 2, steps, preview });
     await new Promise<void>((resolve, reject) => {
-      const abort = (): void => reject(new AbortedError());
+      // As a pipeline: whoever stops it gets his own reason back.
+      const abort = (): void => reject(options.signal?.reason);
       if (options.signal?.aborted) abort();
       options.signal?.addEventListener("abort", abort);
       (this.gate?.promise ?? Promise.resolve()).then(resolve);

@@ -1,10 +1,12 @@
 /** One server and four worker processes under fire; and the commands as users type them. */
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { fromFileUrl } from "@std/path";
 import { parseOptions } from "../lib/cli/options.ts";
 import { serve } from "../lib/cli/serve.ts";
 import type { Terminal } from "../lib/cli/terminal.ts";
-import { LssgenError } from "../lib/errors.ts";
+import { AbortedError, LssgenError } from "../lib/errors.ts";
+import { type DrawCall, Drawing } from "../scale/drawing.ts";
 import { embeddedModel } from "../scale/models.ts";
 import { queueCommand } from "../scale/queue_command.ts";
 import { serving } from "../scale/serving.ts";
@@ -95,4 +97,26 @@ Deno.test("without --queue no package is fetched, with it the command line finds
   assert(code !== 0 && /npm|cached/.test(err), err);
   assertEquals((await cli({}, "cli.ts", "worker"))[0], 2);
   await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("a picture that is stopped leaves the drawing thread with its model on the GPU", async () => {
+  using drawing = new Drawing(() => {});
+  const path = fromFileUrl(new URL("golden/pipelines/sd15/model", import.meta.url));
+  const stop = new AbortController();
+  let steps = 0;
+  const call: DrawCall = {
+    model: { name: "sd15", hash: "hash", path },
+    engine: {},
+    request: { prompt: "x", width: 64, height: 64, steps: 60, seed: 1 },
+    pixels: 64 * 64,
+    loras: {},
+  };
+  await assertRejects(
+    () =>
+      drawing.draw(call, stop.signal, ({ phase, step }) => {
+        if (phase === "denoise" && step && ++steps === 2) stop.abort();
+      }),
+    AbortedError,
+  );
+  assertEquals(drawing.loaded, "hash");
 });

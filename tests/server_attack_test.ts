@@ -4,10 +4,12 @@ import { withoutFolders } from "../lib/base_name.ts";
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { listen, type Listening, type ListenOptions } from "../lib/cli/http.ts";
 import { AbortedError, DeviceLostError, LssgenError } from "../lib/errors.ts";
+import { encodePicture } from "../lib/image/picture_writing.ts";
 import type { Pipeline } from "../lib/pipelines/types.ts";
+import { base64 } from "../lib/server/base64.ts";
 import { ReopeningEngine } from "../lib/server/reopening.ts";
 import { ImageServer } from "../lib/server/server.ts";
-import { bytesOf, FakeEngine, get, OPTIONS, post, refused, URL_OF } from "./fake_engine.ts";
+import { bytesOf, FakeEngine, get, OPTIONS, post, refused, rgbOf, URL_OF } from "./fake_engine.ts";
 
 const TXT2IMG = "/sdapi/v1/txt2img";
 const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
@@ -104,6 +106,11 @@ Deno.test("pages of allowed origins may ask, are told so before, and read the an
   const may = await server.handle(preflight(origin));
   assertEquals([may.status, may.headers.get("access-control-allow-origin")], [204, origin]);
   assertStringIncludes(may.headers.get("access-control-allow-headers")!, "authorization");
+  // OpenAI's package in a page sends headers of its own, and asks whether it may.
+  const names = "authorization,content-type,x-stainless-os";
+  const asking = preflight(origin);
+  asking.headers.set("access-control-request-headers", names);
+  assertEquals((await server.handle(asking)).headers.get("access-control-allow-headers"), names);
   const not = await server.handle(preflight("https://evil.example"));
   assertEquals([not.status, not.headers.get("access-control-allow-origin")], [403, null]);
   await not.body?.cancel();
@@ -115,6 +122,8 @@ Deno.test("pages of allowed origins may ask, are told so before, and read the an
   };
   const answer = await server.handle(post(TXT2IMG, { prompt: "x" }, { headers }));
   assertEquals([answer.status, answer.headers.get("access-control-allow-origin")], [200, origin]);
+  // Where a submitted job is, and when to come again.
+  assertEquals(answer.headers.get("access-control-expose-headers"), "location, retry-after");
   await answer.body?.cancel();
 });
 
@@ -353,5 +362,16 @@ Deno.test("what clients of A1111 ask first is answered, without a folder of this
   const image = (await (await server.handle(post(TXT2IMG, { prompt: "a fox" }))).json()).images[0];
   const info = await (await server.handle(post("/sdapi/v1/png-info", { image }))).json();
   assertStringIncludes(info.info, "a fox\nSteps: 4");
+  const { "Prompt": prompt, "Steps": steps, "Size-1": width, "Size-2": height } = info.parameters;
+  assertEquals([prompt, steps, width, height], ["a fox", "4", "64", "32"]);
+  const parameters = 'a fox\nNegative prompt: red\nSteps: 4, Lora hashes: "ink: 1, wash: 2"';
+  const picture = { width: 8, height: 8, channels: 3 as const, data: rgbOf(8, 8) };
+  const jpeg = base64(await encodePicture(picture, "JPEG", { parameters }));
+  assertEquals((await (await server.handle(post("/sdapi/v1/png-info", { image: jpeg }))).json()).parameters, {
+    "Prompt": "a fox",
+    "Negative prompt": "red",
+    "Steps": "4",
+    "Lora hashes": "ink: 1, wash: 2",
+  });
   assertEquals((await refused(server, post("/sdapi/v1/png-info", { image: btoa("x") })))[0], 422);
 });

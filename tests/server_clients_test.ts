@@ -137,8 +137,9 @@ async function replay(name: string): Promise<{ engine: FakeEngine; answers: unkn
       // Written by hand, as clients do, with their names of fields and files.
       const parts: (string | Uint8Array<ArrayBuffer>)[] = [];
       for (const { name, value, file, type } of form) {
-        const about = file === undefined ? "" : `; filename="${file}"\r\nContent-Type: ${type}`;
-        parts.push(`--limit\r\nContent-Disposition: form-data; name="${name}"${about}\r\n\r\n`);
+        const said = type === undefined ? "" : `Content-Type: ${type}\r\n`;
+        const named = file === undefined ? "" : `; filename="${file}"`;
+        parts.push(`--limit\r\n${said}Content-Disposition: form-data; name="${name}"${named}\r\n\r\n`);
         parts.push(value === "{picture}" ? picture : value === "{mask}" ? mask : value, "\r\n");
       }
       headers["content-type"] = "multipart/form-data; boundary=limit";
@@ -161,6 +162,10 @@ async function replay(name: string): Promise<{ engine: FakeEngine; answers: unkn
     if (says) assertStringIncludes(said, says);
     if (response.headers.get("content-type") === "image/png") {
       answers.push((await decodePng(bytes)).width);
+      continue;
+    }
+    if (response.status === 204) {
+      assertEquals(said, "", where);
       continue;
     }
     const stream = response.headers.get("content-type")?.startsWith("text/event-stream");
@@ -230,25 +235,45 @@ Deno.test("openai of PyPI and of npm: models, generations, streams with partial 
   assertEquals(node.engine.asked.length, 4);
 });
 
-Deno.test("SillyTavern: what it asks first, its model by options, its body with url and auth, which no answer repeats", async () => {
+Deno.test("SillyTavern: what it asks first, its model by options, its body with url and auth, which no answer repeats; VAEs and scripts by name", async () => {
   const { engine, answers } = await replay("sillytavern");
   const [first, second] = engine.asked;
-  assertEquals([first.scheduler, first.schedule, first.width], ["dpm++2m", "karras", 512]);
-  assertEquals([second.method, second.width, second.upsampler], ["hires-fix", 1024, "nearest"]);
+  assertEquals([first.scheduler, first.schedule, first.width], ["dpm++2m", "karras", 64]);
+  assertEquals([second.method, second.width, second.upsampler], ["hires-fix", 128, "nearest"]);
+  assertEquals([first.clipSkip, second.clipSkip], [undefined, 2]);
   assert(!JSON.stringify(answers).includes("sesame"));
+  const sdcpp = await replay("sillytavern_sdcpp");
+  assertEquals(
+    sdcpp.engine.asked.map(({ scheduler, schedule, clipSkip }) => [scheduler, schedule, clipSkip]),
+    [
+      ["dpm++2m", "karras", undefined],
+      ["euler_a", "karras", 2],
+    ],
+  );
 });
 
-Deno.test("Open WebUI: options posted back as they came, txt2img, OpenAI's generations and edits", async () => {
+Deno.test("Open WebUI: its engines automatic1111 and openai, options posted back as they came, parameters of its own, edits as forms, errors by name", async () => {
   const { engine } = await replay("open_webui");
-  assertEquals(engine.asked.map(({ prompt, image }) => `${prompt}${image ? " from a picture" : ""}`), [
-    "a fox",
-    "a fox",
-    "a fox",
-    "a fox",
-    "a fox",
-    "a hat from a picture",
-    "a hat from a picture",
+  const seen = engine.asked.map(({ prompt, image, width, steps, seed }) =>
+    `${prompt}${image ? " from a picture" : ""} ${width} ${steps} ${seed === 5 || seed === 6 ? seed : ""}`
+      .trim()
+  );
+  assertEquals(seen, [
+    "a red apple 64 3",
+    "a red apple 64 2",
+    "a red apple 64 2",
+    "a red apple 128 3",
+    "a red apple 64 undefined",
+    "a red apple undefined undefined",
+    "a red apple 64 2 5",
+    "a red apple 64 2 6",
+    "a hat from a picture 64 undefined",
+    "a hat from a picture 128 undefined",
+    "a hat from a picture 128 undefined",
+    "a hat from a picture 64 undefined",
+    "a hat from a picture 64 undefined",
   ]);
+  assertEquals([engine.asked[1].negativePrompt, engine.asked[3].schedule], ["blurry", "karras"]);
 });
 
 Deno.test("SillyTavern's and Open WebUI's ComfyUI back ends: lists, its own workflow as text, pictures, edits by upload", async () => {

@@ -129,6 +129,31 @@ Deno.test("what clients send unasked is accepted, by models of both kinds", asyn
     assertEquals(response.status, 200);
     assertStringIncludes(JSON.parse((await response.json()).info).warnings.join(), "inpainting_fill");
   }
+  // What the web UI's own page of its API shows as an example, and clients of Forge, stable-diffusion.cpp and Draw Things send.
+  const example = {
+    ...{
+      prompt: "x",
+      steps: 4,
+      eta: 0,
+      s_noise: 0,
+      s_tmax: 0,
+      s_min_uncond: 0,
+      subseed: -1,
+      subseed_strength: 0,
+    },
+    ...{ firstpass_image: "", comments: {}, infotext: "", force_task_id: "", styles: [], hr_steps: 0 },
+    ...{ refiner_checkpoint: "", refiner_switch_at: 0, extra_images: [], upscaler_scale: 2, hr_upscaler: "" },
+    ...{ hr_cfg: 1, hr_distilled_cfg: 3.5, disable_extra_networks: false, seed_resize_from_w: -1 },
+  };
+  for (const engine of [new FakeEngine(), new FakeEngine(DIFFUSION)]) {
+    const [status, said] = await refused(new ImageServer(engine, OPTIONS), post(TXT2IMG, example));
+    assertEquals(status, 200, said);
+  }
+  // The model's own sampler adds noise, which 0 would leave out.
+  const ancestral = new FakeEngine({ scheduler: { _class_name: "EulerAncestralDiscreteScheduler" } });
+  const [noisy, why] = await refused(new ImageServer(ancestral, OPTIONS), post(TXT2IMG, example));
+  assertEquals(noisy, 422);
+  assertStringIncludes(why, "eta");
   const openai = {
     model: "gpt-image-1",
     prompt: "x",
@@ -161,7 +186,12 @@ Deno.test("what is not done is refused by the field's name under A1111's API, wi
     { override_settings: { magic: 1 } },
     { subseed: 5, subseed_strength: 0.5 },
     { s_churn: 5 },
-    { s_noise: 1.1 },
+    { s_noise: 1.1, sampler_name: "Euler a" },
+    { s_noise: 0, sampler_name: "DPM++ SDE" },
+    { s_noise: 1.1, s_churn: 5 },
+    { firstpass_image: png },
+    { extra_images: [png] },
+    { upscaler: "4x", upscaler_scale: 4 },
     { s_tmin: 0.1 },
     { scheduler: "Karras", sampler_name: "DDIM" },
     { scheduler: "Beta", sampler_name: "PLMS" },
@@ -199,6 +229,7 @@ Deno.test("what is not done is refused by the field's name under A1111's API, wi
   const highResolution: Record<string, unknown>[] = [
     { hr_upscaler: "R-ESRGAN 4x+" },
     { hr_second_pass_steps: 10 },
+    { hr_steps: 10 },
     { hr_prompt: "y" },
     { hr_sampler_name: "DDIM" },
   ];

@@ -90,6 +90,14 @@ Deno.test("bodies with names of prototypes, broken text or junk in base64 are re
     [TXT2IMG, '{"prompt":"x","override_settings":{"__proto__":{}}}', 422, "__proto__"],
     [TXT2IMG, new Uint8Array([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]), 400, "no JSON"],
     [TXT2IMG, "[".repeat(100_000), 400, "nests"],
+    [TXT2IMG, '{"prompt":"x","steps":4,"pr\\u006fmpt" : "y"}', 400, '"prompt" twice'],
+    [TXT2IMG, '{"prompt":"a: \\"x\\"","steps":[{"a":1},{"a":2}],"steps":4}', 400, '"steps" twice'],
+    [
+      TXT2IMG,
+      '{"prompt":"x","lora":[{"path":"a","path":"a"}],"nn":1}',
+      422,
+      '"nn" is no',
+    ],
     [TXT2IMG, '{"prompt":"x","batch_size":4,"n_iter":5}', 422, "n_iter"],
     [TXT2IMG, '{"prompt":"x","n_iter":1e9}', 422, "n_iter"],
     ["/v1/images/generations", '{"prompt":"x","n":17}', 400, '"n"'],
@@ -103,6 +111,63 @@ Deno.test("bodies with names of prototypes, broken text or junk in base64 are re
     assertEquals(status, want, said);
     assertStringIncludes(JSON.stringify(JSON.parse(said)).replaceAll("\\", ""), word);
   }
+});
+
+Deno.test("slashes of one's own, fields in the address, other methods and misspelt paths: answered, or refused with what was meant", async () => {
+  const engine = new FakeEngine();
+  const server = new ImageServer(engine, OPTIONS);
+  for (const path of ["//sdapi/v1/samplers", "/sdapi/v1/samplers/", "//v1//models//", "/api/object_info/"]) {
+    assertEquals((await refused(server, get(path)))[0], 200, path);
+  }
+  const body = { prompt: "x" };
+  assertEquals((await refused(server, post(`/${TXT2IMG}/`, body)))[0], 200);
+  assertEquals((await refused(server, post("/v1/images/generations?api-version=2025-04-01", body)))[0], 200);
+  const openai = (said: string): string => JSON.parse(said).error.message;
+  const a1111 = (said: string): string => JSON.parse(said).detail;
+  const cases: [Request, number, (said: string) => string, string][] = [
+    [post(`${TXT2IMG}?steps=5`, body), 422, a1111, '"steps" stands in the address'],
+    [post("/v1/images/generations?n=2", body), 400, openai, '"n" stands in the address'],
+    [post("/sdapi/v1/txt2imgs", body), 404, a1111, "did you mean /sdapi/v1/txt2img?"],
+    [get("/nowhere"), 404, a1111, "There is no /nowhere here"],
+    [get("/x"), 404, a1111, "There is no /x here"],
+    [get("/v1/nowhere"), 404, openai, "There is no /v1/nowhere here"],
+    [get("/v1/images/generations"), 405, openai, "/v1/images/generations answers POST only"],
+    [post("/v1/images/variations", {}), 400, openai, "not supported; /v1/images/edits"],
+    [get("/sdapi/v1/progress?skip_current_image=perhaps"), 422, a1111, "expected true or false"],
+    [post(TXT2IMG, ""), 400, a1111, "The body is empty"],
+    [post(TXT2IMG, '{"prompt":"x","steps":1e999}'), 422, a1111, '"steps" is Infinity'],
+  ];
+  const drawn = engine.asked.length;
+  for (const [request, want, sentence, words] of cases) {
+    const [status, said] = await refused(server, request);
+    assertEquals(status, want, said);
+    assertStringIncludes(sentence(said), words);
+    assert(words.includes("mean") || !said.includes("did you mean"), said);
+  }
+  assertEquals(engine.asked.length, drawn);
+  const head = await server.handle(new Request(get("/v1/models"), { method: "HEAD" }));
+  assertEquals(head.status, 200);
+  await head.body?.cancel();
+  for (const word of ["True", "1", "false"]) {
+    assertEquals((await refused(server, get(`/sdapi/v1/progress?skip_current_image=${word}`)))[0], 200, word);
+  }
+});
+
+Deno.test("whatever JSON comes in place of a body, no route fails on it", async () => {
+  const failed: unknown[] = [];
+  const server = new ImageServer(new FakeEngine(), {
+    ...OPTIONS,
+    onError: (error) => void failed.push(error),
+  });
+  for (const [path, methods] of Object.entries(server.openApi().paths as Record<string, object>)) {
+    if (!("post" in methods)) continue;
+    for (const body of ["null", "[]", '"x"', "1", "true", "{}", '{"x":1}']) {
+      const [status, said] = await refused(server, post(path, body));
+      assert(status < 500, `${path} ${body}: ${status} ${said}`);
+    }
+  }
+  assertEquals(failed, []);
+  await server.close();
 });
 
 Deno.test("no spelling of a path leads out of the page's files", async () => {

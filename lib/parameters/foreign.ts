@@ -9,6 +9,7 @@ import { baseName } from "../base_name.ts";
 import { type GraphNode, MAX_LINKS, readGraph } from "../comfyui/graph.ts";
 import { comfyuiSampler, comfyuiSchedule } from "../comfyui/names.ts";
 import { LssgenError } from "../errors.ts";
+import { readInfotext } from "../infotext.ts";
 import { parseJson, parsePythonJson } from "../json.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { a1111Sampler, a1111Schedule } from "../schedulers/a1111_names.ts";
@@ -93,23 +94,9 @@ function stem(path: string): string {
 const NEUTRAL =
   /^(Model hash|VAE hash|Version|Lora hashes|TI hashes|Hashes|Denoising strength|RNG|Schedule type|Distilled CFG Scale|Hires upscale|Hires upscaler|User|Created Date|Module \d+|VAE|Method|Postprocess upscale by|Postprocess upscaler)$/;
 
-/** `Label: value, Label: "value, with commas"`. A label's length is bounded so that a line of one endless word is read quickly. */
-const FIELDS = /(\w[\w \-/]{0,63}):\s*(?:"((?:\\.|[^"\\])*)"|([^,]*))(?:,|$)/g;
-
-/** Reads what A1111 calls infotext: prompt, "Negative prompt:", and a last line of `Label: value` pairs. */
+/** Reads what A1111 calls infotext. */
 function readA1111(text: string, file: string): RestoredSettings {
-  const lines = text.replace(/\r/g, "").trim().split("\n");
-  const last = lines.at(-1) ?? "";
-  const fields = new Map<string, string>();
-  if (/^\s*Steps: /.test(last)) {
-    lines.pop();
-    for (const [, label, quoted, plain] of last.matchAll(FIELDS)) {
-      fields.set(label.trim(), (quoted?.replace(/\\(.)/g, "$1") ?? plain ?? "").trim());
-    }
-  }
-  const at = lines.findIndex((line) => line.startsWith("Negative prompt:"));
-  const before = (at < 0 ? lines : lines.slice(0, at)).join("\n").trim();
-  const negative = at < 0 ? "" : lines.slice(at).join("\n").slice("Negative prompt:".length).trim();
+  const { prompt: before, negativePrompt: negative, fields } = readInfotext(text);
   if (fields.size === 0 && before === "") {
     throw new LssgenError("bad_file", `The "parameters" text of "${file}" is empty`);
   }

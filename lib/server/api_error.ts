@@ -13,12 +13,14 @@ export class ApiError extends Error {
    * @param code One word for programs.
    * @param message One sentence for people.
    * @param field The field at fault, if one is.
+   * @param headers Headers of the answer.
    */
   constructor(
     readonly status: number,
     readonly code: string,
     message: string,
     readonly field?: string,
+    readonly headers: Readonly<Record<string, string>> = {},
   ) {
     super(message);
     this.name = "ApiError";

@@ -140,7 +140,8 @@ export class Fields {
   }
 
   private refuse(name: string, value: unknown, expected: string): ApiError {
-    const shown = JSON.stringify(value) ?? String(value);
+    // JSON can hold 1e999, which has no words in it.
+    const shown = typeof value === "number" ? String(value) : JSON.stringify(value) ?? String(value);
     return new ApiError(
       422,
       "bad_field",

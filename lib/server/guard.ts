@@ -113,7 +113,11 @@ export class Guard {
     if (!this.options.origins?.length) return {};
     const origin = request.headers.get("origin");
     return this.allowed(origin)
-      ? { "access-control-allow-origin": origin!, vary: "Origin" }
+      ? {
+        "access-control-allow-origin": origin!,
+        "access-control-expose-headers": "location, retry-after",
+        vary: "Origin",
+      }
       : { vary: "Origin" };
   }
 
@@ -126,7 +130,9 @@ export class Guard {
       headers: {
         ...this.corsHeaders(request),
         "access-control-allow-methods": methods.join(", "),
-        "access-control-allow-headers": "authorization, content-type, last-event-id",
+        // OpenAI's package for pages sends a dozen of its own.
+        "access-control-allow-headers": request.headers.get("access-control-request-headers") ??
+          "authorization, content-type, last-event-id",
         "access-control-max-age": "600",
       },
     });

@@ -104,8 +104,8 @@ export class LocalQueue implements JobQueue {
     const [entry] = at < 0 ? [] : this.waiting.splice(at, 1);
     entry?.end.reject(new AbortedError());
     const running = this.running.get(id);
-    // Its machine ends it within one step.
-    running?.stop.abort();
+    // Its machine ends it within one step, and rejects with this reason.
+    running?.stop.abort(new AbortedError());
     return Promise.resolve(entry !== undefined || running !== undefined);
   }
 }

@@ -208,14 +208,32 @@ export function editRequests(
   }));
 }
 
-/** A form's texts as JSON would hold them, and its files. Names of lists may end in `[]`, as OpenAI's clients have it. */
+/** Fields that are files in a form. */
+const FILES: readonly string[] = ["image", "mask"];
+
+/**
+ * A form's texts as JSON would hold them, and its files. Names of lists may end in `[]`, as OpenAI's clients have it.
+ *
+ * @throws {ApiError} For a text that is there twice, and for a file in a text's place.
+ */
 export async function formFields(form: FormData): Promise<{ body: unknown; files: FormFiles }> {
   const body: Record<string, unknown> = Object.create(null);
   const files = new Map<string, Uint8Array<ArrayBuffer>[]>();
   for (const [key, value] of form) {
     const name = key.replace(/\[\]$/, "");
     if (typeof value === "string") {
-      body[name] = typed(name, value);
+      if (!(name in body)) body[name] = typed(name, value);
+      else if (FILES.includes(name)) body[name] = [body[name], value].flat();
+      else {
+        const shown = name.slice(0, 100);
+        throw new ApiError(400, "bad_field", `"${shown}" is there twice: send one`, shown);
+      }
+    } else if (!FILES.includes(name)) {
+      if (shapeIn(EDIT_FIELDS, name)) {
+        throw new ApiError(400, "bad_field", `"${name}" is a file, expected a text`, name);
+      }
+      // Refused by its name with the other fields.
+      body[name] = "a file";
     } else {
       const list = files.get(name) ?? [];
       list.push(new Uint8Array(await value.arrayBuffer()));
@@ -228,7 +246,10 @@ export async function formFields(form: FormData): Promise<{ body: unknown; files
 /** A form's text as the type that the table says; as it is where it is none. */
 function typed(name: string, value: string): unknown {
   const kind = name === "output_compression" ? "number" : shapeIn(EDIT_FIELDS, name)?.is;
-  if ((kind === "number" || kind === "whole") && value.trim() !== "") return Number(value);
+  if ((kind === "number" || kind === "whole") && value.trim() !== "") {
+    const number = Number(value);
+    return Number.isNaN(number) ? value : number;
+  }
   if (kind === "flag" && /^(true|false)$/i.test(value)) return value.toLowerCase() === "true";
   return value;
 }

@@ -90,6 +90,11 @@ export function routeOf(
   return undefined;
 }
 
+/** A path with single slashes and none at its end: clients put their own behind addresses that people wrote with one. */
+export function tidyPath(path: string): string {
+  return path.replace(/\/{2,}/g, "/").replace(/(?<=.)\/$/, "");
+}
+
 /** A part of a path without its escapes; as it is where they are broken. */
 function decoded(part: string): string {
   try {

@@ -7,7 +7,7 @@
  */
 
 import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/types.ts";
-import { a1111Names } from "../schedulers/a1111_names.ts";
+import { a1111Names, a1111Sampler } from "../schedulers/a1111_names.ts";
 import { isFlow } from "../schedulers/registry.ts";
 import { firstSeed } from "../random.ts";
 import { ApiError } from "./api_error.ts";
@@ -54,7 +54,7 @@ export function pictureRequests(
   const sampler = askedSampler(f.text("sampler_name") || f.text("sampler_index"), f.text("scheduler"), info);
   const context = {
     body: fields,
-    sampler: sampler.scheduler ?? (isFlow(info.scheduler) ? "euler" : undefined),
+    sampler: sampler.scheduler ?? (isFlow(info.scheduler) ? "euler" : ownSampler(info)),
     embeddedGuidance: info.embeddedGuidance,
   };
   const notes = [
@@ -101,6 +101,11 @@ export function pictureRequests(
   );
   const first = firstSeed(f.whole("seed") ?? -1, batch);
   return { requests: Array.from({ length: batch }, (_, i) => ({ ...request, seed: first + i })), notes };
+}
+
+/** The model's own sampler in stable-diffusion.cpp's spelling. */
+function ownSampler({ scheduler }: ModelInfo): string | undefined {
+  return a1111Sampler(a1111Names({}, scheduler).sampler ?? "")?.own;
 }
 
 /** stable-diffusion.cpp's `lora` as the tags that prompts have. */

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { readPngText } from "../image/png.ts";
+import { readPictureTexts } from "../image/picture_texts.ts";
+import { readInfotext } from "../infotext.ts";
 import type { ModelInfo } from "../pipelines/types.ts";
 import { Fields } from "./fields.ts";
 import { checkFields, type FieldTable, required } from "./known_fields.ts";
@@ -33,7 +34,12 @@ export const CONSTANT_ANSWERS: Readonly<Record<string, unknown>> = {
 };
 
 /** Requests that change nothing: folders are read anew whenever they are listed, by route below /sdapi/v1/. */
-export const NOTHING_TO_DO: readonly string[] = ["refresh-checkpoints", "refresh-vae", "refresh-loras"];
+export const NOTHING_TO_DO: readonly string[] = [
+  "refresh-checkpoints",
+  "refresh-vae",
+  "refresh-loras",
+  "refresh-embeddings",
+];
 
 /** What the web UI does and this server does not, by route below /sdapi/v1/, with what to do. */
 export const REFUSED_ROUTES: Readonly<Record<string, string>> = {
@@ -41,6 +47,9 @@ export const REFUSED_ROUTES: Readonly<Record<string, string>> = {
   "skip": "POST /sdapi/v1/interrupt ends the whole request",
   "unload-checkpoint": "models are loaded when a request names them, and dropped when another needs the room",
   "reload-checkpoint": "models are loaded when a request names them, and dropped when another needs the room",
+  "server-kill": "who started it ends it, by SIGTERM",
+  "server-restart": "who started it ends it, by SIGTERM",
+  "server-stop": "who started it ends it, by SIGTERM",
   "create/embedding": "embeddings are not made here",
   "create/hypernetwork": "hypernetworks are not made here",
   "train/embedding": "nothing is trained here",
@@ -74,16 +83,34 @@ export function memoryAnswer(): unknown {
 }
 
 /** What png-info reads. */
-export const PNG_INFO_FIELDS: FieldTable = { image: required(text(Infinity), "a PNG in base64") };
+export const PNG_INFO_FIELDS: FieldTable = { image: required(text(Infinity), "a picture in base64") };
 
-/** The texts of a PNG. */
+/** Characters of a text that is taken apart. */
+const LONGEST_INFOTEXT = 2 ** 16;
+
+/** The texts of a picture. */
 export async function pngInfoAnswer(body: unknown): Promise<unknown> {
+  const f = new Fields(body, PNG_INFO_FIELDS);
   checkFields(PNG_INFO_FIELDS, { body: body as Record<string, unknown> }, "png-info");
-  const image = new Fields(body, PNG_INFO_FIELDS).text("image")!;
-  const texts = await readPngText(sentBytes(image, "image"), "image");
+  const image = f.text("image")!;
+  const texts = await readPictureTexts(sentBytes(image, "image"), "image");
+  const info = texts.get("parameters") ?? "";
   return {
-    info: texts.get("parameters") ?? "",
+    info,
     items: Object.fromEntries(texts),
-    parameters: {},
+    parameters: info === "" || info.length > LONGEST_INFOTEXT ? {} : parametersOf(info),
   };
+}
+
+/** A text's parts by the labels that A1111 gives them; a size's sides are apart. */
+function parametersOf(info: string): unknown {
+  const { prompt, negativePrompt, fields } = readInfotext(info);
+  return Object.fromEntries([
+    ["Prompt", prompt],
+    ["Negative prompt", negativePrompt],
+    ...[...fields].flatMap(([label, value]) => {
+      const [, width, height] = /^(\d+)x(\d+)$/.exec(value) ?? [];
+      return width === undefined ? [[label, value]] : [[`${label}-1`, width], [`${label}-2`, height]];
+    }),
+  ]);
 }

@@ -14,6 +14,9 @@ const CLIP_LAYERS = 12;
 
 const SAMPLER = "the sampler's own value is used, leave it out";
 
+/** Samplers that add noise on the way. */
+const ADDS_NOISE = /_a$|sde|lcm|tcd/;
+
 /** An argument of a script that is switched off: nothing, or a unit that says so. */
 function off(argument: unknown): boolean {
   return blank(argument) || (argument as { enabled?: unknown }).enabled === false;
@@ -105,7 +108,7 @@ const COMMON: FieldTable = {
   eta: {
     neutral: (value, { sampler = "" }) => {
       if (sampler === "ddim") return value === 0;
-      return value === 1 || (value === 0 && !/_a$|sde|lcm|tcd/.test(sampler));
+      return value === 1 || (value === 0 && !ADDS_NOISE.test(sampler));
     },
     instead: SAMPLER,
   },
@@ -115,7 +118,12 @@ const COMMON: FieldTable = {
     neutral: (value, { body }) => blank(value) || (typeof value === "number" && blank(body.s_churn)),
     instead: SAMPLER,
   },
-  s_noise: { neutral: (value) => value === 1, instead: SAMPLER },
+  s_noise: {
+    // Noise that is not added may be scaled.
+    neutral: (value, { body, sampler = "" }) =>
+      value === 1 || (typeof value === "number" && blank(body.s_churn) && !ADDS_NOISE.test(sampler)),
+    instead: SAMPLER,
+  },
   s_min_uncond: only("guidance is applied at every step; leave it at 0"),
   styles: only("write their words into the prompt"),
   tiling: only("pictures that tile are not drawn"),
@@ -138,6 +146,11 @@ const COMMON: FieldTable = {
     instead: "there are no scripts (ControlNet, ADetailer and others)",
   },
   comments: only("leave it out"),
+  firstpass_image: only("the first pass is drawn; img2img begins with a picture"),
+  // stable-diffusion.cpp's and Draw Things'.
+  extra_images: only("there are no models of reference pictures; img2img begins with a picture"),
+  upscaler: only("POST /sdapi/v1/extra-single-image enlarges finished pictures"),
+  upscaler_scale: "neutral",
   infotext: only("send its settings as fields"),
   hr_additional_modules: {
     // A list in Forge's API.
@@ -154,6 +167,7 @@ const HIGH_RESOLUTION: FieldTable = {
   hr_resize_y: done(whole(0, 16_384), "The second picture's height in pixels; 0: by hr_scale."),
   hr_upscaler: done(text(), "A name of GET /sdapi/v1/latent-upscale-modes."),
   hr_second_pass_steps: hr("both passes follow one schedule; leave it at 0"),
+  hr_steps: hr("both passes follow one schedule; leave it at 0"),
   hr_checkpoint_name: hr("one model draws both passes", "Use same checkpoint"),
   hr_sampler_name: unless(highResolution, {
     neutral: (value, { body }) => blank(value) || value === "Use same sampler" || value === body.sampler_name,

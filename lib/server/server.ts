@@ -7,7 +7,8 @@
 
 import { withoutFolders } from "../base_name.ts";
 import { AbortedError, LssgenError } from "../errors.ts";
-import { type JsonBounds, parseJson } from "../json.ts";
+import { type JsonBounds, parseJson, repeatedKey } from "../json.ts";
+import { nearest } from "../nearest.ts";
 import { encodePng } from "../image/png.ts";
 import type { GeneratedImage, ModelInfo, RgbPicture } from "../pipelines/types.ts";
 import { ANY_OBJECT, listOf, ref } from "./answers.ts";
@@ -46,7 +47,7 @@ import {
 } from "./openai.ts";
 import { pageModel, pagePlan, PLAN_FIELDS } from "./page_api.ts";
 import { ALIVE, ALIVE_EVERY_MS, eventAnswer, eventText, json } from "./responses.ts";
-import { type Call, type Operation, type Route, routeOf, type Routes } from "./routes.ts";
+import { type Call, type Operation, type Route, routeOf, type Routes, tidyPath } from "./routes.ts";
 import { checkSettings, modelsAnswer, progressAnswer } from "./sdapi.ts";
 import {
   CONSTANT_ANSWERS,
@@ -279,6 +280,7 @@ export class ImageServer {
               says: "true leaves the preview out.",
             },
           },
+          refusals: { 422: "skip_current_image is neither true nor false." },
           answer: { schema: ref("Progress") },
           run: (call) => this.progress(call),
         },
@@ -397,6 +399,19 @@ export class ImageServer {
       }),
       "/v1/images/generations": { POST: this.drawing("generations", "Pictures from a text.") },
       "/v1/images/edits": { POST: this.drawing("edits", "Pictures from a picture.") },
+      "/v1/images/variations": {
+        POST: {
+          summary: "Not supported: edits with a prompt and a strength draw a picture anew.",
+          refusals: { 400: "Always." },
+          run: () => {
+            throw new ApiError(
+              400,
+              "unsupported",
+              "/v1/images/variations is not supported; /v1/images/edits with a prompt and a strength draws a picture anew",
+            );
+          },
+        },
+      },
       "/v1/models": {
         GET: {
           summary: "Models.",
@@ -500,7 +515,7 @@ export class ImageServer {
     let path = "/";
     try {
       const url = new URL(request.url);
-      path = url.pathname;
+      path = tidyPath(url.pathname);
       this.guard.checkHost(request);
       if (!SOCKET_PATHS.includes(path)) {
         throw new ApiError(
@@ -525,13 +540,14 @@ export class ImageServer {
   private async answer(request: Request): Promise<Response> {
     let path = "/";
     try {
-      path = new URL(request.url).pathname;
+      const { pathname, searchParams } = new URL(request.url);
+      path = tidyPath(pathname);
       this.guard.checkHost(request);
       const method = request.method === "HEAD" ? "GET" : request.method;
       // ComfyUI's clients ask either way.
       const found = routeOf(this.routes, path) ??
         (path.startsWith("/api/") ? routeOf(this.comfyui.routes, path.slice("/api".length)) : undefined);
-      if (!found) return await this.page(request, path);
+      if (!found) return await this.page(request, pathname);
       const { route, params } = found;
       const preflight = this.guard.preflight(request, Object.keys(route));
       if (preflight) return preflight;
@@ -544,9 +560,13 @@ export class ImageServer {
         return new Response(null, { status: 204, headers: { allow: Object.keys(route).join(", ") } });
       }
       if (!operation) {
-        return json(405, reason("bad_method", `${path} answers ${Object.keys(route).join(", ")} only`), {
-          allow: Object.keys(route).join(", "),
-        });
+        const allow = Object.keys(route).join(", ");
+        throw new ApiError(405, "bad_method", `${path} answers ${allow} only`, undefined, { allow });
+      }
+      const { fields = {} } = operation.body ?? {};
+      for (const key of searchParams.keys()) {
+        if (!Object.hasOwn(fields, key)) continue;
+        throw new ApiError(422, "bad_field", `"${key}" stands in the address; fields go into the body`, key);
       }
       const most = this.options.maxRequests ?? 256;
       if (method !== "GET" && this.open.size > most) {
@@ -753,9 +773,8 @@ export class ImageServer {
 
   private async progress({ request, owner }: Call): Promise<unknown> {
     const state = this.jobs.state(owner);
-    const preview = new URL(request.url).searchParams.get("skip_current_image") === "true"
-      ? undefined
-      : state?.preview;
+    const skips = switchedQuery(request, "skip_current_image");
+    const preview = skips ? undefined : state?.preview;
     return progressAnswer(
       state,
       this.jobs.length - this.jobs.running,
@@ -772,8 +791,15 @@ export class ImageServer {
   private async page(request: Request, path: string): Promise<Response> {
     const reads = request.method === "GET" || request.method === "HEAD";
     const file = reads ? await this.options.page?.(path, request) : undefined;
-    return file ??
-      json(404, reason("not_found", `There is no ${path.slice(0, 100)} here`));
+    if (file) return file;
+    // Two letters make any short path of any other.
+    const slips = path.length > 8 ? 2 : 0;
+    const near = nearest(path.slice(0, 100), Object.keys(this.routes), slips);
+    throw new ApiError(
+      404,
+      "not_found",
+      `There is no ${path.slice(0, 100)} here${near ? `; did you mean ${near}?` : ""}`,
+    );
   }
 
   /** Reads the body as JSON, within its bounds of size and time, which count until it is answered. */
@@ -807,8 +833,13 @@ export class ImageServer {
         throw new ApiError(413, "too_long", `The body is longer than ${most} bytes`);
       }
       if (anyType && held.bytes.length === 0) return { held, body: {} };
+      if (held.bytes.length === 0) throw new ApiError(400, "bad_json", "The body is empty, expected JSON");
       const text = new TextDecoder("utf-8", { fatal: true }).decode(held.bytes);
-      return { held, body: parseJson("body", text, BODY_BOUNDS) };
+      const body = parseJson("body", text, BODY_BOUNDS);
+      const twice = repeatedKey(text);
+      if (twice === undefined) return { held, body };
+      const name = twice.slice(0, 100);
+      throw new ApiError(400, "bad_json", `The body holds "${name}" twice: send one`, name);
     } catch (error) {
       held[Symbol.dispose]();
       if (error instanceof ApiError) throw error;
@@ -824,7 +855,7 @@ export class ImageServer {
     const openai = path.startsWith("/v1/");
     // A1111 and FastAPI call it 422, OpenAI 400.
     const status = openai && known.status === 422 ? 400 : known.status;
-    const headers: Record<string, string> = {};
+    const headers: Record<string, string> = { ...known.headers };
     if (status === 401) headers["www-authenticate"] = schemes(request);
     if (status === 503 || status === 429 || known.code === "not_ready") {
       headers["retry-after"] = String(this.jobs.retryAfter);
@@ -861,6 +892,18 @@ function checkEncoding(request: Request): void {
     "bad_encoding",
     `The body comes with content-encoding: ${encoding.slice(0, 40)}; send it as it is`,
   );
+}
+
+/**
+ * A switch in the address, in the words that A1111's server takes; without it false.
+ *
+ * @throws {ApiError} 422 for any other word.
+ */
+function switchedQuery(request: Request, name: string): boolean {
+  const word = new URL(request.url).searchParams.get(name)?.toLowerCase() ?? "false";
+  if (["true", "1", "yes", "on"].includes(word)) return true;
+  if (["false", "0", "no", "off"].includes(word)) return false;
+  throw new ApiError(422, "bad_field", `"${name}" is "${word.slice(0, 40)}", expected true or false`, name);
 }
 
 async function previewPng({ width, height, rgb }: RgbPicture): Promise<Uint8Array> {

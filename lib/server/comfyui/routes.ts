@@ -617,7 +617,8 @@ async function upload(
   const form = await new Response(held.bytes, { headers: { "content-type": type } }).formData().catch(() => {
     throw bad("The body is no form");
   });
-  const file = form.get("image");
+  const [file, ...more] = form.getAll("image");
+  if (more.length > 0) throw bad('"image" holds several files, one is taken at a time', "image");
   if (!(file instanceof File)) throw bad('"image" has to be a file with a name', "image");
   const kind = form.get("type") ?? "input";
   if (kind !== "input") throw bad('"type": pictures are taken as "input" alone', "type");
