@@ -6,8 +6,8 @@
 
 import { environmentVariable } from "../lib/cli/permissions.ts";
 import { join } from "@std/path";
-import { LssgenError } from "../lib/errors.ts";
 import type { Parsed } from "../lib/cli/options.ts";
+import { queueOf } from "../lib/cli/scale_entry.ts";
 import { FileHashes } from "./models.ts";
 import { RedisQueue, type RedisQueueOptions } from "./redis_queue.ts";
 import { openStore } from "./store.ts";
@@ -22,15 +22,9 @@ export async function openQueue(
   options: Parsed,
   more: Pick<RedisQueueOptions, "model" | "split" | "loraHash" | "loraNames" | "note">,
 ): Promise<RedisQueue> {
-  const { queue, store = DEFAULT_STORE } = options.text;
-  if (queue === undefined) {
-    throw new LssgenError(
-      "bad_option",
-      `\`${options.command}\` needs --queue, for example redis://localhost:6379`,
-    );
-  }
+  const { store = DEFAULT_STORE } = options.text;
   return await RedisQueue.open({
-    url: withPassword(queue),
+    url: withPassword(queueOf(options)),
     store: await openStore(store, environmentVariable),
     leaseMs: options.number.lease === undefined ? undefined : 1000 * options.number.lease,
     ...more,

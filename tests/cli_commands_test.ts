@@ -44,8 +44,23 @@ Deno.test("words are prompts, also those that resemble a command", () => {
 });
 
 Deno.test("other programs' words for drawing and serving are our commands", () => {
-  for (const word of ["txt2img", "img2img", "img_gen", "img-gen", "t2i", "TXT2IMG"]) {
-    assertEquals([parseOptions([word, "a cat"]).command, prompt(word, "a cat")], ["generate", "a cat"]);
+  for (
+    const word of [
+      "txt2img",
+      "img_gen",
+      "img-gen",
+      "t2i",
+      "TXT2IMG",
+      "sd",
+      "./bin/sd-cli",
+      "build/bin/sd",
+      "sd.exe",
+    ]
+  ) {
+    assertEquals([parseOptions([word, "-p", "a cat"]).command, prompt(word, "-p", "a cat")], [
+      "generate",
+      "a cat",
+    ]);
   }
   assertEquals(parseOptions(["webui", "--port", "0"]).command, "serve");
   assertEquals(parseOptions(["quantize", "x.gguf", "--type", "q4_0"]).command, "convert");
@@ -58,7 +73,10 @@ Deno.test("other programs' words for drawing and serving are our commands", () =
     );
   }
   assertEquals(parseOptions(["help", "plan"]), { ...parseOptions(["plan", "--help"]) });
+  assertEquals(parseOptions(["extras", "a.png"]).command, "upscale");
   assertEquals(parseOptions(["help"]).ask, "help");
+  assertEquals(parseOptions(["help", "txt2img"]), parseOptions(["help", "generate"]));
+  assertEquals(parseOptions(["-V"]).ask, "version");
   assertEquals(parseOptions(["version"]).ask, "version");
 });
 
@@ -66,7 +84,12 @@ Deno.test("other programs' commands that we have not are refused, with what to d
   const cases: [string[], string][] = [
     [["mflux-upscale", "a.png"], "`upscale PICTURE --upscale-model FILE`"],
     [["vid_gen", "a cat"], "videos"],
-    [["metadata", "a.png"], "`inspect`"],
+    [["metadata", "a.png"], "`inspect PICTURE`"],
+    [["png-info", "a.png"], "`inspect PICTURE`"],
+    [["outpaint", "a cat"], "--mask"],
+    [["depth2img", "a cat"], "ControlNet"],
+    [["login"], "HF_TOKEN"],
+    [["api"], "`serve`"],
     [["server", "--port", "80"], "`serve`"],
     [["--mode", "vid_gen", "a cat"], "videos"],
     [["--mode", "metadata"], "There is no command `metadata`"],
@@ -75,6 +98,18 @@ Deno.test("other programs' commands that we have not are refused, with what to d
   for (const [args, words] of cases) assertStringIncludes(refusal(...args), words);
   assertEquals(prompt("-M", "img_gen", "a cat"), "a cat");
   assertEquals(prompt("--mode=txt2img", "a cat"), "a cat");
+});
+
+Deno.test("a command that promises a picture or a mask is refused without it, under any of its names", () => {
+  for (const args of [["img2img"], ["i2i"], ["img2img.py"], ["-M", "img2img"], ["--mode=img2img"]]) {
+    assertStringIncludes(refusal(...args, "-p", "a cat"), "--init-img PICTURE is missing");
+    assertEquals(parseOptions([...args, "-p", "a cat", "-i", "a.png"]).text.initImg, "a.png");
+    assertEquals(parseOptions([...args, "--from", "a.png"]).command, "generate");
+    assertEquals(parseOptions([...args, "--help"]).ask, "help");
+  }
+  assertStringIncludes(refusal("inpaint", "a cat"), "--init-img PICTURE and --mask PICTURE is missing");
+  assertStringIncludes(refusal("inpaint", "a cat", "-i", "a.png"), "--mask PICTURE is missing");
+  assertEquals(parseOptions(["inpaint", "a cat", "-i", "a.png", "--mask", "m.png"]).command, "generate");
 });
 
 Deno.test("a misspelt command names the command, and how to draw the word", () => {
@@ -95,6 +130,8 @@ Deno.test("a misspelt command names the command, and how to draw the word", () =
     assertStringIncludes(message, `did you mean \`${meant}\`?`);
     assertStringIncludes(message, `generate "${typed} a cat"`);
   }
+  assertStringIncludes(refusal("help", "genrate"), "did you mean `generate`?");
+  assertEquals(prompt("help", "wanted"), "help wanted");
   for (const name of Object.keys(COMMANDS)) assertEquals(commandOf([name, "x"]).rest, ["x"]);
 });
 
@@ -110,6 +147,10 @@ Deno.test("a file's name is no prompt, in quotation marks it is part of one", ()
   }
   assertStringIncludes(refusal("x.gguf"), "--model");
   assertStringIncludes(refusal("x.png"), "--init-img");
+  assertStringIncludes(refusal("prompts.txt"), '-p "$(cat FILE)"');
+  assertStringIncludes(refusal("workflow.json"), "ComfyUI");
+  for (const args of [["-"], ["-p", "-"]]) assertStringIncludes(refusal(...args), '-p "$(cat)"');
+  assertEquals(prompt("a", "-", "b"), "a - b");
   assertEquals(prompt("a cat reads model.gguf"), "a cat reads model.gguf");
   assertEquals(promptWords(["St.", "Basil's", "v1.5", "a.b"]).length, 4);
 });

@@ -2,8 +2,9 @@
 
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
-import { convertFiles } from "../lib/cli/convert.ts";
+import { convert, convertFiles } from "../lib/cli/convert.ts";
 import { fileFolder, fileSource } from "../lib/cli/files.ts";
+import { parseOptions } from "../lib/cli/options.ts";
 import type { Terminal } from "../lib/cli/terminal.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
@@ -104,5 +105,22 @@ Deno.test("files that cannot be written or read are refused before anything is d
       await refusal([unet, join(dirname(unet), "unet")], join(folder, "a.gguf")),
       "both hold",
     );
+  });
+});
+
+Deno.test("convert tells how far it is, and nothing of that with --quiet", async () => {
+  await inFolder(async (folder) => {
+    const said = async (...more: string[]): Promise<string> => {
+      const notes: string[] = [];
+      const terminal = { ...quiet(), note: (text: string) => void notes.push(text) };
+      const out = join(folder, `${more.length}.gguf`);
+      await convert(
+        parseOptions(["convert", join(golden("sd15"), "vae"), "--type", "f16", "-o", out, ...more]),
+        terminal,
+      );
+      return notes.join("");
+    };
+    assertStringIncludes(await said(), "convert  ");
+    assertEquals(await said("-q"), "");
   });
 });

@@ -88,6 +88,23 @@ Deno.test("--help and --version print to stdout and end with 0", async () => {
   assertEquals((await cli(".", "--version")).code, 0);
 });
 
+Deno.test({
+  name: "whoever listened to the notes may leave: the command goes on and its result is printed",
+  ignore: Deno.build.os === "windows",
+  fn: async () => {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", CLI, "plan", "--size", "64", "--xformers"],
+      env: { NO_COLOR: "1" },
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    await child.stderr.cancel();
+    const out = await new Response(child.stdout).text();
+    assertEquals((await child.status).code, 0);
+    assertStringIncludes(out, "64×64");
+  },
+});
+
 Deno.test("plan needs neither GPU nor prompt, and --json gives one object", async () => {
   const text = await cli(".", "plan", "--size", "512");
   assertEquals([text.code, text.err], [0, ""]);

@@ -26,7 +26,7 @@ Deno.test("every option of stable-diffusion.cpp is ours, or stands in the table"
 });
 
 Deno.test("no row stands twice, and each is understood, changes nothing, or says what to do", () => {
-  const names = FOREIGN_OPTIONS.flatMap((row) => row.names.split(" "));
+  const names = FOREIGN_OPTIONS.filter(({ only }) => !only).flatMap((row) => row.names.split(" "));
   assertEquals(names.filter((name, i) => names.indexOf(name) !== i), []);
   for (const { names, as, note, instead } of FOREIGN_OPTIONS) {
     assertEquals([as, note].filter((one) => one !== undefined).length + (as ?? note ? 0 : 1), 1, names);
@@ -53,6 +53,15 @@ Deno.test("options that mean the same are understood, with their values", () => 
     [["--preview-method", "latent2rgb"], ["--preview", "proj"]],
     [["--preview", "taesd"], ["--preview", "tae"]],
     [["--pretrained_model_name_or_path", "m"], ["-m", "m"]],
+    [["--denoise", "0.6", "--noise_seed", "3"], ["--strength", "0.6", "--seed", "3"]],
+    [["--resolution", "512x768"], ["-W", "512", "-H", "768"]],
+    [["--torch_dtype", "torch.float16"], ["--dtype", "f16"]],
+    [["--scheduler", "DPMSolverMultistepScheduler"], ["--scheduler", "dpm++2m"]],
+    [["--scheduler", "Automatic"], []],
+    [["--scheduler", "Polyexponential"], ["--schedule", "exponential"]],
+    // Batches of so many pictures: none is dropped.
+    [["--batch_size", "2", "--n_iter", "3"], ["--count", "6"]],
+    [["--n_iter", "3", "--n_iter", "4"], ["--count", "4"]],
     [["serve", "--listen"], ["serve", "--host", "0.0.0.0"]],
     [["serve", "--listen", "10.0.0.1", "--port", "1"], ["serve", "--host", "10.0.0.1", "--port", "1"]],
     [["serve", "--listen-ip", "::", "--listen-port", "5"], ["serve", "--host", "::", "--port", "5"]],
@@ -79,6 +88,22 @@ Deno.test("an option that changes nothing is accepted and said, and its value is
   assertEquals(parsed.words, ["a cat"]);
   assert(parsed.notes.length >= 3);
   for (const note of parsed.notes) assertMatch(note, /^--[\w-]+ changes nothing: /);
+  // What is said of several is said once.
+  const { notes } = parseOptions([
+    "--medvram",
+    "--xformers",
+    "--vae-on-cpu",
+    "--lowvram",
+    "--medvram",
+    "a cat",
+  ]);
+  assertEquals(notes.map((note) => note.split(":")[0]), [
+    "--medvram, --vae-on-cpu and --lowvram change nothing",
+    "--xformers changes nothing",
+  ]);
+  // ComfyUI's servers are told a kind of preview.
+  assertEquals(parseOptions(["serve", "--preview-method", "auto"]).notes.length, 1);
+  assertEquals(parseOptions(["--preview-method", "auto"]).notes, []);
   assertEquals(parseOptions(["a cat"]).notes, []);
 });
 
@@ -87,6 +112,18 @@ Deno.test("options that we have not are refused by their name, with what to do",
     [["--control-net", "c.safetensors"], "ControlNet"],
     [["--realesrgan-models-path", "models"], "--upscale-model FILE"],
     [["--control_net=c"], "ControlNet"],
+    [["--hr_scale", "2"], "hires-fix"],
+    [["--ar", "16:9"], "--width N --height N"],
+    [["--device", "cuda:1"], "WebGPU chooses the adapter"],
+    [["serve", "--output-directory", "d"], "no folder keeps them"],
+    [["upscale", "a.png", "-m", "x.safetensors"], "--upscale-model FILE"],
+    [["upscale", "a.png", "-s", "4"], "--upscale-repeats"],
+    [["-n", "4", "a cat"], "--count 4"],
+    [["-q", "6", "a cat"], "--type q6_k"],
+    // The option is named as it was typed, and as it is here.
+    [["--listen"], "Option --listen (--host here) does not belong to `generate`, only to `serve`"],
+    [["--num-inference-steps", "x"], 'Option --num-inference-steps (--steps here) is "x"'],
+    [["--n_iter", "x"], 'Option --n_iter (--count here) is "x"'],
     [["--rng", "std_default"], "philox"],
     [["--rng", "cdua"], "did you mean"],
     [["--prediction", "edm_v"], "EDM"],
@@ -102,11 +139,11 @@ Deno.test("options that we have not are refused by their name, with what to do",
     [["--no-half=false"], 'takes no value, got "false"'],
   ];
   for (const [args, words] of cases) assertStringIncludes(refusal(...args), words);
-  for (const { names, as, note } of FOREIGN_OPTIONS) {
+  for (const { names, as, note, only = ["generate"] } of FOREIGN_OPTIONS) {
     if (as !== undefined || note !== undefined) continue;
     for (const name of names.split(" ")) {
       if (OPTIONS.some((option) => spellings(option).includes(name))) continue;
-      assertStringIncludes(refusal(name, "x"), `Option ${name} is not supported: `);
+      assertStringIncludes(refusal(only[0], name, "x"), `Option ${name} is not supported: `);
     }
   }
 });
@@ -117,7 +154,7 @@ Deno.test("values of other programs are those of our table, or refused", () => {
     for (const [theirs, ours] of Object.entries(values)) {
       const args = [option.commands[0], `--${name}`, theirs];
       if (typeof ours === "string") {
-        assert(option.choices!.includes(ours));
+        assert(option.choices!.includes(ours), ours);
         assertEquals(parseOptions(args), parseOptions([option.commands[0], `--${name}`, ours]));
       } else assertStringIncludes(refusal(...args), ours.instead);
     }
@@ -129,17 +166,17 @@ Deno.test("a line of stable-diffusion.cpp's own documentation draws the same req
     "-M img_gen -m sd.safetensors -p cat -n dog -W 512 -H 768 --steps 20 --cfg-scale 7 --sampling-method euler_a --scheduler karras " +
     "--rng cuda -s 42 -b 2 -t 8 -v --color --diffusion-fa --vae-tiling --clip-skip 2 --strength 0.6 -o out_%03d.png";
   const parsed = parseOptions(line.split(" "));
-  const { prompt, negativePrompt, width, height, steps, schedule, rng, seed, clipSkip, strength } = toRequest(
-    parsed,
-  );
+  const { prompt, negativePrompt, width, height, steps, scheduler, schedule, rng, seed, clipSkip, strength } =
+    toRequest(parsed);
   assertEquals(
-    { prompt, negativePrompt, width, height, steps, schedule, rng, seed, clipSkip, strength },
+    { prompt, negativePrompt, width, height, steps, scheduler, schedule, rng, seed, clipSkip, strength },
     {
       prompt: "cat",
       negativePrompt: "dog",
       width: 512,
       height: 768,
       steps: 20,
+      scheduler: "euler_a",
       schedule: "karras",
       rng: "torch-cuda",
       seed: 42,

@@ -3,6 +3,8 @@ import { componentTable, inspect, readComponents } from "../lib/cli/inspect.ts";
 import { parseOptions } from "../lib/cli/options.ts";
 import type { Terminal } from "../lib/cli/terminal.ts";
 import { LssgenError } from "../lib/errors.ts";
+import { encodePicture } from "../lib/image/picture_writing.ts";
+import { encodePng } from "../lib/image/png.ts";
 import { memoryFolder } from "../lib/weights/bytes.ts";
 import { writeSafetensors } from "../lib/weights/safetensors.ts";
 import { bflFlux, fileOf, renamed } from "./foreign_layouts.ts";
@@ -133,6 +135,30 @@ Deno.test("inspect tells of a part alone what it is and which option takes it", 
     await Deno.remove(`${folder}/ae.safetensors`);
     await Deno.remove(`${folder}/flux1.safetensors`);
     await assertRejects(() => inspected(folder), LssgenError, "--t5xxl");
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("inspect tells of pictures their size and what they say about how they were made", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const pixels = { width: 2, height: 3, channels: 3, data: new Uint8Array(18) } as const;
+    const texts = { parameters: "a fox\nSteps: 9, Seed: 7", lssgen: '{"prompt":"a fox"}' };
+    const [ours, jpeg, plain] = ["ours.png", "photo.jpg", "plain.png"].map((name) => `${folder}/${name}`);
+    await Deno.writeFile(ours, await encodePng(pixels, texts));
+    await Deno.writeFile(jpeg, await encodePicture(pixels, "JPEG", texts));
+    await Deno.writeFile(plain, await encodePng(pixels));
+    assertEquals(await inspected(ours, plain), [
+      `${ours}: 2×3`,
+      "  parameters: a fox\n    Steps: 9, Seed: 7",
+      '  lssgen: {"prompt":"a fox"}',
+      `${plain}: 2×3`,
+      "  says nothing about how it was made",
+    ]);
+    const [json] = await inspected(jpeg, "--json");
+    assertEquals(JSON.parse(json), { name: jpeg, width: 2, height: 3, texts });
+    await assertRejects(() => inspected(`${folder}/none.png`), LssgenError, "no such file");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

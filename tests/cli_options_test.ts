@@ -1,13 +1,14 @@
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { LssgenError } from "../lib/errors.ts";
 import { nearest } from "../lib/nearest.ts";
+import { COMMANDS as TABLE } from "../lib/cli/commands.ts";
 import { fileFolder } from "../lib/cli/files.ts";
 import { helpText } from "../lib/cli/help.ts";
 import { OPTION_GROUPS, OPTIONS, parseOptions } from "../lib/cli/options.ts";
 import type { CommandName } from "../lib/cli/options.ts";
 import { readModelInfo } from "../lib/pipelines/text_to_image.ts";
 
-const COMMANDS: CommandName[] = ["generate", "plan", "inspect", "compare"];
+const COMMANDS = Object.keys(TABLE) as CommandName[];
 
 function refusal(...args: string[]): string {
   const error = assertThrows(() => parseOptions(args), LssgenError);
@@ -80,6 +81,10 @@ Deno.test("the last of two equal options wins, and lists are separated by commas
   assertEquals(parsed.texts.methods, ["direct", "lssgen"]);
   assertEquals(parseOptions(["--lora", "a:1", "--lora=b"]).texts, { lora: ["a:1", "b"] });
   assertEquals(parseOptions([]).texts, {});
+  assertEquals(parseOptions(["--size", "512x768"]).number, { width: 512, height: 768 });
+  assertEquals(parseOptions(["--size=512×768"]).number, { width: 512, height: 768 });
+  assertStringIncludes(refusal("--size", "8x768"), 'Option --size (--width here) is "8", expected');
+  assertStringIncludes(refusal("--size", "512by768"), "a whole number from 16");
 });
 
 Deno.test("an unknown option names the nearest one that the command has", () => {
@@ -87,6 +92,28 @@ Deno.test("an unknown option names the nearest one that the command has", () => 
   assertStringIncludes(refusal("--negativ-prompt"), "did you mean --negative-prompt?");
   assertEquals(refusal("--xyzzy"), "Unknown option --xyzzy; `generate --help` lists all of them");
   assertStringIncludes(refusal("plan", "--dtype", "f16"), "does not belong to `plan`");
+  assertStringIncludes(refusal("compare", "--method", "direct"), "`compare` has --methods");
+  const cases: [string, string | undefined][] = [
+    ["-W512", "-W 512"],
+    ["-s42", "-s 42"],
+    ["-qv", "-q -v"],
+    ["-steps", "--steps"],
+    ["--neg", "--negative-prompt"],
+    ["--STEPS", "--steps"],
+    ["--guidence", "--guidance"],
+    ["--num_inference_step", "--num-inference-steps"],
+    ["--h", "--help"],
+    ["-help", "--help"],
+    // What is near by its few letters alone was not meant.
+    ["-x", undefined],
+    ["-?", undefined],
+    ["--foo", undefined],
+  ];
+  for (const [typed, near] of cases) {
+    const end = near ? `, did you mean ${near}?` : "; `generate --help` lists all of them";
+    assertEquals(refusal(typed), `Unknown option ${typed}${end}`);
+  }
+  assertStringIncludes(refusal("-a cat"), 'Unknown option "-a cat"');
 });
 
 Deno.test("a bad value is quoted with what was expected", () => {
@@ -105,6 +132,11 @@ Deno.test("a bad value is quoted with what was expected", () => {
     [["--width"], "Option --width needs a value, a whole number from 16 to 16384"],
     [["--out", "--json"], "written --out=--json"],
     [["--json=1"], 'takes no value, got "1"'],
+    [["-p", "--a cat"], 'written -p="--a cat"'],
+    [["--model", ""], 'Option --model is "", expected a file or folder'],
+    [["--out="], 'Option --out is "", expected a file or folder'],
+    [["--lora", " "], 'Option --lora is " ", expected a file'],
+    [["--model=~/x.gguf"], "shells put the home folder in place of ~ where a word begins with it"],
   ];
   for (const [args, text] of cases) assertStringIncludes(refusal(...args), text);
 });
@@ -131,7 +163,8 @@ Deno.test("the help of a command names its options, no others, and has examples 
       const shown = new RegExp(`^ +(-\\w, )*--(\\[no-\\])?${option.name}( |$)`, "m").test(help);
       assertEquals(shown, option.commands.includes(command), `${command} ${option.name}`);
     }
-    assert(help.split("\n").every((line) => line.length <= 100));
+    const rows = help.slice(0, help.indexOf("\nExamples:")).split("\n");
+    assert(rows.every((line) => line.length <= 100), command);
     const examples = [...help.matchAll(/cli\.ts (.*)$/gm)].slice(1);
     assert(examples.length > 0);
     for (const [, line] of examples) {
@@ -158,6 +191,49 @@ Deno.test("the help is grouped by purpose, and no option is left without a group
     text.indexOf(title)
   );
   assert(order.every((at, i) => at > (order[i - 1] ?? 0)), order.join());
+});
+
+Deno.test("the help fits the terminal, descriptions below the options where there is no room beside them", () => {
+  for (const columns of [40, 60, 80, 100]) {
+    for (const command of COMMANDS) {
+      const help = helpText(command, undefined, columns);
+      const rows = help.slice(0, help.indexOf("\nExamples:")).split("\n").filter((line) =>
+        /^ .* .* /.test(line)
+      );
+      assert(rows.every((line) => line.length <= columns), `${command} ${columns}`);
+    }
+  }
+  assertEquals(helpText("plan", undefined, 300), helpText("plan"));
+  assert(helpText("plan", undefined, 50).includes("\n  -W, --width N\n      picture width in pixels"));
+});
+
+Deno.test("each command's help speaks of that command: its defaults, its files, what it needs", () => {
+  const rowOf = (command: CommandName, name: string): string => {
+    const found = new RegExp(`^ +(?:-\\w, )*--(?:\\[no-\\])?${name}(?= |$)[^]*?(?=\\n +-|\\n\\n)`, "m").exec(
+      helpText(command),
+    );
+    return found![0].replace(/\s+/g, " ");
+  };
+  const cases: [CommandName, string, string, string?][] = [
+    ["generate", "out", "default: output.png", ".gguf"],
+    ["compare", "out", "default: compare.png", ".jpg"],
+    ["tune-plan", "out", "default: presets.json", ".jpg"],
+    ["convert", "out", ".gguf or .safetensors; needed", "default"],
+    ["convert", "model", "what to convert", "default"],
+    ["download", "model", "ORG/NAME", "default"],
+    ["inspect", "model", "default: the embedded model"],
+    ["upscale", "init-img", "a picture to enlarge", "image-to-image"],
+    ["upscale", "upscale-model", "needed", "default: none"],
+    ["worker", "queue", "needed", "this process draws"],
+    ["serve", "queue", "default: none: this process draws"],
+    ["plan", "verbose", "where an error came from", "the plan before"],
+    ["tune-plan", "methods", "default: all", "direct,lssgen"],
+  ];
+  for (const [command, name, says, not = "\0"] of cases) {
+    const row = rowOf(command, name);
+    assertStringIncludes(row, says);
+    assert(!row.includes(not), row);
+  }
 });
 
 Deno.test("defaults in the help are those of the model that is named", async () => {

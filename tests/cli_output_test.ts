@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
+import { fileSource } from "../lib/cli/files.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { checkOutput, pictureOutput, suffixed, writeWhole } from "../lib/cli/output.ts";
 import { printable } from "../lib/cli/terminal.ts";
@@ -227,7 +228,11 @@ Deno.test("a number in the name and a folder number pictures from after the last
     await assertRejects(() => draw("out_%03d.png", 1, { begin: 7 }), LssgenError, "there already");
     await assertRejects(() => draw("a.png", 1, { begin: 7 }), LssgenError, "holds no number");
     await assertRejects(() => draw("%d_%d.png", 1), LssgenError, "2 numbers");
-    await assertRejects(() => draw("none", 1), LssgenError, "or a folder");
+    await assertRejects(
+      () => draw("none", 1),
+      LssgenError,
+      `or a folder: "${join(folder, "none")}/" makes one`,
+    );
   });
 });
 
@@ -241,4 +246,23 @@ Deno.test("control characters and marks of direction are spelled out, all else i
   // What was JSON stays the same JSON.
   const json = JSON.stringify({ text: "\u009b\u202e\u007f\u001b" });
   assertEquals(JSON.parse(printable(json)), JSON.parse(json));
+});
+
+Deno.test("a file that is gone, or that this user may not read, is a sentence with its name", async () => {
+  await inFolder(async (folder) => {
+    const path = join(folder, "a.safetensors");
+    await Deno.writeTextFile(path, "weights");
+    const file = (await fileSource(path))!;
+    if (Deno.build.os !== "windows" && Deno.uid() !== 0) { // nothing is kept from root
+      await Deno.chmod(path, 0);
+      await assertRejects(() => file.read(0, 1), LssgenError, `"${path}": it may not be read by this user`);
+    }
+    await Deno.remove(path);
+    const error = await assertRejects(
+      () => file.read(0, 1),
+      LssgenError,
+      `Cannot read "${path}": it is not there any more`,
+    );
+    assertEquals(error.code, "bad_file");
+  });
 });

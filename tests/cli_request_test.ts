@@ -3,7 +3,7 @@ import { LssgenError } from "../lib/errors.ts";
 import { parseOptions } from "../lib/cli/options.ts";
 import { firstSeed } from "../lib/random.ts";
 import { storedText } from "../lib/parameters/picture.ts";
-import { followedPaths, fromStored, toEngineChoice, toRequest } from "../lib/cli/request.ts";
+import { followedPaths, fromStored, toEngineChoice, toRequest, withOneGuidance } from "../lib/cli/request.ts";
 
 Deno.test("options become a request, absent ones stay absent for the model to decide", () => {
   assertEquals(toRequest(parseOptions(["a", "red apple"])), { prompt: "a red apple", seed: 42 });
@@ -57,6 +57,30 @@ Deno.test("the largest seed is one bound: that of help, command line and library
   }
   const drawn = Array.from({ length: 4 }, () => firstSeed(-1, 1000));
   assert(drawn.every((seed) => seed >= 0 && seed < 2 ** 32) && new Set(drawn).size > 1);
+});
+
+Deno.test("where a model has one guidance scale, --cfg-scale gives it, whatever is beside it or was stored", () => {
+  const sdxl = { embeddedGuidance: false, pipeline: "StableDiffusionXLPipeline" };
+  const flux = { embeddedGuidance: true, pipeline: "FluxPipeline" };
+  const guidance = (info: typeof sdxl, line: string, stored = {}): [unknown, unknown, number] => {
+    const options = parseOptions(["x", ...line.split(" ").filter(Boolean)]);
+    const notes: string[] = [];
+    const { guidance, trueCfgScale } = withOneGuidance(
+      toRequest(options, stored),
+      options,
+      info,
+      (text) => notes.push(text),
+    );
+    return [guidance, trueCfgScale, notes.length];
+  };
+  const stored = { trueCfgScale: 1, guidance: 7.5 };
+  assertEquals(guidance(sdxl, "--cfg-scale 7 --guidance 3.5"), [7, 7, 1]);
+  assertEquals(guidance(sdxl, "--cfg-scale 7"), [7, 7, 0]);
+  assertEquals(guidance(sdxl, "--guidance 3.5"), [3.5, undefined, 0]);
+  assertEquals(guidance(sdxl, "--cfg-scale 5", stored), [5, 5, 0]);
+  assertEquals(guidance(sdxl, "--cfg-scale 1", stored), [1, 1, 0]);
+  assertEquals(guidance(sdxl, "", stored), [7.5, 1, 0]);
+  assertEquals(guidance(flux, "--cfg-scale 7 --guidance 3.5"), [3.5, 7, 0]);
 });
 
 Deno.test("contradicting options are refused", () => {
@@ -185,6 +209,22 @@ Deno.test("Samplers, schedules and noise levels reach the request, in stable-dif
   assertEquals(request("--scheduler", "karras").schedule, "karras");
   assertEquals(request("--scheduler", "karras").scheduler, undefined);
   assertEquals(request("--scheduler", "heun", "--schedule", "beta").schedule, "beta");
+  // Of a sampler and a schedule neither may be dropped, whatever their order and their program.
+  for (
+    const [args, scheduler, schedule] of [
+      ["--sampling-method|dpm++2m|--scheduler|karras", "dpm++2m", "karras"],
+      ["--scheduler|karras|--sampling-method|dpm++2m", "dpm++2m", "karras"],
+      ["--sampler_name|dpmpp_2m|--scheduler|sgm_uniform", "dpmpp_2m", "sgm_uniform"],
+      ["--sampler|Euler a|--scheduler|Karras", "Euler a", "karras"],
+      ["--sampler|Euler a|--scheduler|Automatic", "Euler a", undefined],
+    ] as const
+  ) {
+    const { scheduler: sampler, schedule: spacing } = request(...args.split("|"));
+    assertEquals<unknown>([sampler, spacing], [scheduler, schedule], args);
+  }
+  const beta = { prompt: "a cat", schedule: "beta" } as const;
+  const karras = toRequest(parseOptions(["--from", "x.png", "--sampling-method", "DPM++ 2M Karras"]), beta);
+  assertEquals<unknown>([karras.scheduler, karras.schedule], ["DPM++ 2M Karras", undefined]);
   assertEquals(request("--sigmas", "14.6,3,1,0").sigmas, [14.6, 3, 1, 0]);
   assertEquals(request("--clip-skip", "2").clipSkip, 2);
   assertEquals(request("--clip-skip", "-1").clipSkip, undefined);

@@ -50,10 +50,16 @@ const RUN_ELSEWHERE: Readonly<Record<string, string>> = {
     [
       'deno run --allow-read=.,OUT --allow-write=OUT cli.ts generate "a red apple" --out OUT/apple.png',
       "deno run --allow-read=. cli.ts plan --size 1024",
-      "deno run --allow-read=.,MODEL cli.ts inspect MODEL",
-      "deno run --allow-read=.,MODEL,OUT --allow-write=OUT cli.ts convert MODEL --type q8_0 --out OUT/model.gguf",
+      "deno run --allow-read=MODEL cli.ts inspect MODEL",
+      "deno run --allow-read=MODEL,OUT --allow-write=OUT cli.ts convert MODEL --type q8_0 --out OUT/model.gguf",
       'deno run --allow-read=.,OUT --allow-write=OUT cli.ts compare "a red apple" --out OUT/compare.png',
+      "deno run --allow-read=.,OUT --allow-write=OUT cli.ts tune-plan --out OUT/presets.json",
+      "deno run --allow-read=IN,OUT --allow-write=OUT cli.ts upscale IN/photo.jpg --upscale-model IN/NETWORK.safetensors --out OUT/large.png",
       "deno run --allow-read=. --allow-net=127.0.0.1:7860 --allow-env=LSSGEN_TOKEN cli.ts serve",
+      ...[[".", "queue list"], [".,STORE", "worker"]].map(([read, command]) =>
+        `deno run --allow-read=${read} --allow-write=STORE --allow-net=HOST:6379 --allow-env cli.ts ${command} ` +
+        "--queue redis://HOST:6379 --store STORE"
+      ),
     ].map((line) => [line, "tests/cli_permissions_test.ts, tests/server_chaos_test.ts"]),
   ),
 };

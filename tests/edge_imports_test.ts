@@ -204,6 +204,22 @@ Deno.test("outside lib/cli nothing in lib/ knows Deno, Node or a page", async ()
   assertEquals(wrong.map(({ path }) => path), []);
 });
 
+Deno.test("neither the page nor the library's entries take anything of the command line, types included", async () => {
+  const doors = await Promise.all(
+    ["mod.ts", "lssgen.ts", "kernels.ts"].map(async (path) =>
+      parse(path, await Deno.readTextFile(`${ROOT}${path}`))
+    ),
+  );
+  const page = await sources("web");
+  assert(page.some(({ path }) => path === "web/worker.ts"));
+  const wrong = [...page, ...doors].filter(({ path, values, types }) =>
+    [...values, ...types].some((specifier) =>
+      specifier.startsWith(".") && /^(?:lib\/cli\/|cli\.ts$)/.test(resolve(path, specifier))
+    )
+  );
+  assertEquals(wrong.map(({ path }) => path), []);
+});
+
 Deno.test("the walk over imports notices an upward arrow, a foreign module and a host's name", () => {
   const bad = parse(
     "lib/gpu/x.ts",

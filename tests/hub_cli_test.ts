@@ -116,6 +116,8 @@ Deno.test("what download cannot do ends with exit code 2 and one line that says 
         [["download", REPO, "--revision", "v9"], "v9", "/tree/main"],
         [["download", REPO, "--include", "*.zip"], "--include"],
         [["generate", "-m", "acme/none", "a cat"], "no file or folder", "acme/none"],
+        // Nobody is asked for a file of weights that lies in a folder.
+        [["generate", "-m", "models/x.gguf", "a cat"], '"models/x.gguf"', "no such file or folder here"],
       ] as [string[], ...string[]][]
     ) {
       const { code, out, err } = await run(args);
@@ -123,6 +125,19 @@ Deno.test("what download cannot do ends with exit code 2 and one line that says 
       for (const word of words) assertStringIncludes(err, word);
     }
   });
+});
+
+Deno.test("a path that looks like a hub's name is a missing path, too, where the hub does not answer", async () => {
+  const { code, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", ...ALL, CLI, "plan", "-m", "acme/none"],
+    env: { NO_COLOR: "1", HF_ENDPOINT: "http://127.0.0.1:9" },
+  }).output();
+  const said = new TextDecoder().decode(stderr);
+  assertEquals(code, 2, said);
+  assertStringIncludes(
+    said,
+    'Error: There is no file or folder "acme/none" here. Cannot reach http://127.0.0.1:9',
+  );
 });
 
 Deno.test("download needs no permission but the hub, the cache and the names of its variables", async () => {
@@ -146,6 +161,21 @@ Deno.test("download needs no permission but the hub, the cache and the names of 
     const { path, commit, bytes } = JSON.parse(out);
     assertEquals([path, commit], [join(cache, "models--acme--tiny-sd", "snapshots", COMMIT), COMMIT]);
     assertEquals(bytes, [...files.values()].reduce((sum, { length }) => sum + length, 0));
+    // What is not permitted is said at once: another try would not be permitted either.
+    const alone = await run(["download", REPO], ["--no-check", "--no-prompt", `--allow-env=${names}`]);
+    assertEquals([alone.code, alone.err.trimEnd().split("\n").length], [2, 1], alone.err);
+    assertStringIncludes(alone.err, "--allow-");
+    const offline = await run(["download", REPO], [
+      ...[
+        "--no-check",
+        "--no-prompt",
+        `--allow-env=${names}`,
+        `--allow-read=${cache}`,
+        `--allow-write=${cache}`,
+      ],
+    ]);
+    assertEquals([offline.code, offline.err.trimEnd().split("\n").length], [2, 1], offline.err);
+    assertStringIncludes(offline.err, "--allow-net");
   });
 });
 

@@ -122,6 +122,11 @@ Deno.test("tune-plan measures what is missing, keeps it when it is stopped, and 
   };
   const stored = async () => JSON.parse(await Deno.readTextFile(path));
   try {
+    // A plot that belongs to no measurements is somebody's picture.
+    await Deno.writeTextFile(`${folder}/p.svg`, "theirs");
+    await assertRejects(() => run(["--steps", "3"]), LssgenError, 'p.svg": it is there already; --force');
+    assertEquals(await Deno.readTextFile(`${folder}/p.svg`), "theirs");
+    await Deno.remove(`${folder}/p.svg`);
     await assertRejects(() => run(["--steps", "3"], 1), AbortedError);
     const before = await stored();
     const names = Object.keys(before.tuned.measured["a fox"]);

@@ -156,6 +156,12 @@ Deno.test("OpenAI's edits begin with a picture, from JSON or a form, and draw an
     for (const name of [image, "mask"]) body.append(name, new Blob([bytesOf(file)]), "a.webp");
     return body;
   };
+  const more = (name: string, value: string | Blob): FormData => {
+    const body = form(base);
+    if (typeof value === "string") body.append(name, value);
+    else body.append(name, value, "a.png");
+    return body;
+  };
   const multipart = (body: FormData, headers: Record<string, string> = {}) =>
     new Request(URL_OF(route), { method: "POST", body, headers });
   for (
@@ -183,6 +189,14 @@ Deno.test("OpenAI's edits begin with a picture, from JSON or a form, and draw an
       [post(route, { ...base, image: file, mask: [file, file] }), 400, 'mask\\" holds several'],
       [post(route, { ...base, image: 7 }), 400, "image"],
       [post(route, { ...base, image: btoa("no picture") }), 400, "image"],
+      [multipart(more("prompt", "a cap")), 400, '\\"prompt\\" is there twice'],
+      [multipart(more("n[]", "3")), 400, '\\"n\\" is there twice'],
+      [multipart(more("image", file)), 400, "several"],
+      [multipart(more("mask", new Blob([bytesOf(file)]))), 400, 'mask\\" holds several'],
+      [multipart(more("control", new Blob(["x"]))), 400, '\\"control\\" is no field'],
+      [multipart(more("imagee", new Blob(["x"]))), 400, 'did you mean \\"image\\"'],
+      [multipart(more("guidance", new Blob(["2"]))), 400, '\\"guidance\\" is a file'],
+      [multipart(more("steps", "two")), 400, '\\"steps\\" is \\"two\\"'],
       [multipart(form(base), { origin: "https://evil.example" }), 403, "pages"],
       [multipart(form(base), { "sec-fetch-site": "cross-site" }), 403, "pages"],
     ] as const
@@ -402,6 +416,13 @@ Deno.test("progress tells share, steps and a preview while a picture is drawn; i
   await settle();
   engine.gate?.resolve();
   assertEquals((await (await next).json()).images.length, 1);
+  // A picture alone, whose drawing ends with the signal's reason.
+  engine.hold();
+  const alone = server.handle(post("/sdapi/v1/txt2img", { prompt: "z" }));
+  await settle();
+  await server.handle(post("/sdapi/v1/interrupt", {}));
+  const ended = await (await alone).json();
+  assertEquals([ended.images, JSON.parse(ended.info).interrupted], [[], true]);
 });
 
 Deno.test("who leaves is dropped from the queue or stopped at once, and the next one is served", async () => {

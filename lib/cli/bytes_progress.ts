@@ -6,7 +6,7 @@
 
 import { bytesText } from "../hub/selection.ts";
 import { LiveLine } from "./live_line.ts";
-import { duration } from "./progress.ts";
+import { duration, fitted, type LinePart } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** A terminal's line changes at most this often. */
@@ -15,7 +15,6 @@ const LINE_INTERVAL_MS = 100;
 const PLAIN_INTERVAL_MS = 5000;
 /** Speed is that of the last seconds. */
 const SPEED_WINDOW_MS = 5000;
-const BAR = 24;
 
 /** Shows how many bytes are done. */
 export class BytesProgress {
@@ -66,8 +65,8 @@ export class BytesProgress {
     this.shownAt = now;
     const [first] = samples;
     const speed = now > first.at ? Math.max(0, done - first.done) / (now - first.at) * 1000 : 0;
-    const line = bytesLine(this.verb, done, total, speed, what);
-    if (!terminal.tty) return terminal.note(`${line}\n`);
+    const line = (width?: number): string => bytesLine(this.verb, done, total, speed, what, width);
+    if (!terminal.tty) return terminal.note(`${line()}\n`);
     this.line.show(line);
   }
 
@@ -77,24 +76,30 @@ export class BytesProgress {
   }
 }
 
-/** `download  ██████░░  1.20 GB of 6.94 GB  45.3 MB/s  ETA 2 min 05 s`. */
+/**
+ * `download  ██████░░  1.20 GB of 6.94 GB  45.3 MB/s  ETA 2 min 05 s`.
+ *
+ * @param width Characters that there are, as of {@linkcode progressLine}.
+ */
 export function bytesLine(
   verb: string,
   done: number,
   total: number,
   bytesPerSecond: number,
   what?: string,
+  width: number = Infinity,
 ): string {
-  const full = total === 0 ? BAR : Math.floor(BAR * Math.min(1, done / total));
-  const parts = [
-    verb,
-    "█".repeat(full) + "░".repeat(BAR - full),
-    `${bytesText(done)} of ${bytesText(total)}`,
+  const parts: LinePart[] = [
+    { text: verb, rank: 4 },
+    { bar: total === 0 ? 1 : done / total, rank: 2 },
+    { text: `${bytesText(done)} of ${bytesText(total)}`, rank: 5 },
   ];
   if (bytesPerSecond > 0) {
-    parts.push(`${bytesText(Math.round(bytesPerSecond))}/s`);
-    if (done < total) parts.push(`ETA ${duration((total - done) / bytesPerSecond * 1000)}`);
+    parts.push({ text: `${bytesText(Math.round(bytesPerSecond))}/s`, rank: 1 });
+    if (done < total) {
+      parts.push({ text: `ETA ${duration((total - done) / bytesPerSecond * 1000)}`, rank: 3 });
+    }
   }
-  if (what !== undefined) parts.push(what);
-  return parts.join("  ");
+  if (what !== undefined) parts.push({ text: what, rank: 0 });
+  return fitted(parts, width);
 }

@@ -55,9 +55,14 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
     examples: ["plan --size 512", "plan --model ./FLUX.1-dev --size 2048 --init-noise 0.6 --json"],
   },
   inspect: {
-    summary: "what a model folder or files of weights hold, and what is missing; needs no GPU",
-    words: "[MODEL | FILE …]",
-    examples: ["inspect ./FLUX.1-dev", "inspect flux1-dev.gguf ae.safetensors", "inspect"],
+    summary: "what a model folder or files of weights hold, or how pictures were made; needs no GPU",
+    words: "[MODEL | FILE … | PICTURE …]",
+    examples: [
+      "inspect ./FLUX.1-dev",
+      "inspect flux1-dev.gguf ae.safetensors",
+      "inspect",
+      "inspect apple.png",
+    ],
   },
   compare: {
     summary: "one contact sheet of methods × noise levels, with the time of each",
@@ -76,7 +81,7 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
     ],
   },
   serve: {
-    summary: "the page and an API as A1111's and OpenAI's clients know them",
+    summary: "the page, and APIs as A1111's, OpenAI's and ComfyUI's clients know them",
     words: "",
     examples: ["serve", "serve --model ./FLUX.1-dev --port 8080"],
   },
@@ -126,14 +131,31 @@ export const COMMANDS: Readonly<Record<CommandName, CommandHelp>> = {
 
 const NAMES = Object.keys(COMMANDS) as CommandName[];
 
-/** A command of ours, or what to do instead. */
-type Meaning = CommandName | { readonly instead: string };
+/** A command of ours, one with an option that has to be given with it, or what to do instead. */
+type Meaning = CommandName | NeedyCommand | { readonly instead: string };
 
+/** A word that says more than its command. */
+interface NeedyCommand {
+  readonly command: CommandName;
+  /** Options without which the word would promise something else than what is done. */
+  readonly needs: readonly string[];
+}
+
+const FROM_PICTURE: Meaning = { command: "generate", needs: ["init-img"] };
+const REPAINT: Meaning = { command: "generate", needs: ["init-img", "mask"] };
 const DRAW: Meaning = { instead: "`generate` draws a picture" };
+const SERVE: Meaning = { instead: "`serve` starts the page and the server" };
 const SHOW: Meaning = { instead: "`inspect` shows what a model holds" };
 const TIME: Meaning = { instead: "`compare` times methods, `deno task bench` kernels" };
 const DESCRIBE: Meaning = { instead: "pictures are not described" };
 const VIDEO: Meaning = { instead: "videos are not supported" };
+const TRAIN: Meaning = { instead: "models are not trained here" };
+const CONTROL: Meaning = {
+  instead: "ControlNet is not supported; `generate --init-img PICTURE --strength X` begins with a picture",
+};
+const PARAMETERS: Meaning = {
+  instead: "`inspect PICTURE` shows a picture's parameters, `generate --from PICTURE` draws it again",
+};
 
 /** Names of other programs' commands and modes, in lower case. */
 const FOREIGN: Readonly<Record<string, Meaning>> = {
@@ -141,33 +163,45 @@ const FOREIGN: Readonly<Record<string, Meaning>> = {
   text2img: "generate",
   text2image: "generate",
   t2i: "generate",
-  img2img: "generate",
-  image2image: "generate",
-  i2i: "generate",
+  img2img: FROM_PICTURE,
+  image2image: FROM_PICTURE,
+  i2i: FROM_PICTURE,
   img_gen: "generate",
   "img-gen": "generate",
   webui: "serve",
-  server: { instead: "`serve` starts the server" },
-  inpaint: { instead: "`generate --init-img PNG --mask PNG` does that" },
+  comfyui: "serve",
+  server: SERVE,
+  gui: SERVE,
+  inpaint: REPAINT,
+  outpaint: { instead: "pad the picture and its mask, then `generate --init-img PICTURE --mask PICTURE`" },
+  depth2img: CONTROL,
+  controlnet: CONTROL,
   quantize: "convert",
   quantise: "convert",
   merge: { instead: "models are not merged; --lora applies LoRAs, `convert` puts parts into one file" },
   pull: "download",
-  metadata: {
-    instead: "`inspect` shows what a model holds, `generate --from PNG` reads a picture's parameters",
-  },
+  metadata: PARAMETERS,
+  "png-info": PARAMETERS,
+  pnginfo: PARAMETERS,
+  img2txt: DESCRIBE,
   interrogate: DESCRIBE,
   caption: DESCRIBE,
   vid_gen: VIDEO,
   "vid-gen": VIDEO,
   img2vid: VIDEO,
   txt2vid: VIDEO,
-  adetailer: { instead: "faces are not redrawn; `generate --init-img PNG --mask PNG` redraws a part" },
-  finetune: { instead: "models are not trained here" },
+  adetailer: {
+    instead: "faces are not redrawn; `generate --init-img PICTURE --mask PICTURE` redraws a part",
+  },
+  finetune: TRAIN,
   upscale_image: "upscale",
   "generate-image": "generate",
   "mflux-generate": "generate",
   "mflux-save": "convert",
+  "mflux-generate-fill": REPAINT,
+  "mflux-generate-controlnet": CONTROL,
+  "mflux-generate-depth": CONTROL,
+  "mflux-train": TRAIN,
   "mflux-upscale": {
     instead: "`upscale PICTURE --upscale-model FILE` enlarges by ESRGAN, not by FLUX's ControlNet",
   },
@@ -178,24 +212,35 @@ const FOREIGN: Readonly<Record<string, Meaning>> = {
   "webui.py": "serve",
   "main.py": "serve",
   "txt2img.py": "generate",
-  "img2img.py": "generate",
+  "img2img.py": FROM_PICTURE,
   "invokeai-web": "serve",
 };
 
 /** Those that English sentences begin with too: before another word they belong to a prompt. */
 const FOREIGN_WORDS: Readonly<Record<string, Meaning>> = {
+  sd: "generate",
+  extras: "upscale",
   sample: DRAW,
   dream: DRAW,
   imagine: DRAW,
   invoke: DRAW,
   run: DRAW,
-  launch: { instead: "`serve` starts the server" },
-  ui: { instead: "`serve` starts the page" },
-  web: { instead: "`serve` starts the page" },
+  launch: SERVE,
+  start: SERVE,
+  api: SERVE,
+  ui: SERVE,
+  web: SERVE,
   info: SHOW,
   show: SHOW,
   models: { instead: "`inspect MODEL` shows what one holds, `serve --models DIR` offers those of a folder" },
-  list: { instead: "`inspect MODEL` shows what a model holds" },
+  list: { instead: "`inspect MODEL` shows what a model holds, `queue list` the jobs of a queue" },
+  ls: SHOW,
+  search: { instead: "models are found on their hub's page; `download ORG/NAME` fetches one" },
+  login: { instead: "HF_TOKEN in the environment is the token of the hub" },
+  install: {
+    instead: "`download ORG/NAME` fetches a model; docs/OPTIONS.md has the line that installs lssgen",
+  },
+  update: { instead: "a newer version comes with its checkout or package" },
   rm: { instead: "files are removed with the system's own commands" },
   bench: TIME,
   benchmark: TIME,
@@ -208,8 +253,13 @@ const THINGS = new Set(
     "generator generative queen queens quench quest worked workers workshop works").split(" "),
 );
 
-/** A file's name, as no prompt ends with one. */
-const FILE = /^\S*\.(?:safetensors|sft|gguf|ckpt|pth?|bin|onnx|png|jpe?g|webp)$/i;
+/** Names of files, as no prompt is one, and what names such a file here. */
+const FILES: readonly (readonly [RegExp, string])[] = [
+  [/^\S*\.(?:png|jpe?g|webp)$/i, "options name files (--init-img or --from)"],
+  [/^\S*\.(?:safetensors|sft|gguf|ckpt|pth?|bin|onnx)$/i, "options name files (--model)"],
+  [/^\S*\.txt$/i, '-p "$(cat FILE)" takes a prompt from a file'],
+  [/^\S*\.json$/i, "graphs of ComfyUI are drawn by `serve`, through ComfyUI's API"],
+];
 
 /** The command of a command line, and its other arguments. */
 export interface CommandLine {
@@ -219,6 +269,33 @@ export interface CommandLine {
   readonly rest: readonly string[];
   /** `help` and `version` as words. */
   readonly ask?: "help" | "version";
+  /** Options that the word promises: see {@linkcode checkNeeds}. */
+  readonly needs?: Needs;
+}
+
+/** Options that another program's word for a command promises. */
+export interface Needs {
+  /** The word. */
+  readonly word: string;
+  /** The options' names. */
+  readonly options: readonly string[];
+}
+
+/**
+ * Refuses a word that promises more than what was given: `img2img` without a picture would draw from nothing but the prompt.
+ *
+ * @param given Names of options that were given.
+ * @throws {LssgenError} `bad_option`.
+ */
+export function checkNeeds(needs: Needs | undefined, given: (name: string) => boolean): void {
+  const missing = needs?.options.filter((name) => !given(name)) ?? [];
+  if (missing.length === 0 || given("from")) return;
+  throw new LssgenError(
+    "bad_option",
+    `\`${needs!.word}\` begins with a picture: ${
+      missing.map((name) => `--${name} PICTURE`).join(" and ")
+    } is missing. To draw the word, write cli.ts generate "${needs!.word}"`,
+  );
 }
 
 /**
@@ -230,15 +307,21 @@ export function commandOf(args: readonly string[]): CommandLine {
   const [word = "", ...rest] = args;
   if (isCommand(word)) return { command: word, rest };
   const lower = word.toLowerCase();
-  if (lower === "help" && (rest.length === 0 || isCommand(rest[0]) || rest[0].startsWith("-"))) {
-    return { command: isCommand(rest[0]) ? rest[0] : "generate", rest, ask: "help" };
+  if (lower === "help" && (rest.length === 0 || rest[0].startsWith("-"))) {
+    return { command: "generate", rest, ask: "help" };
+  }
+  if (lower === "help") {
+    // Two words are a prompt ("help wanted"), unless the second one is a command in anybody's words.
+    const command = isCommand(rest[0]) ? rest[0] : foreignMode(rest[0])?.command;
+    if (command) return { command, rest, ask: "help" };
+    if (rest.length === 1) checkSpelling(rest[0], rest);
   }
   if (lower === "version" && rest.length === 0) return { command: "generate", rest, ask: "version" };
   // "sample of moss" and "web of a spider", without quotation marks, are prompts.
   const meant = Object.hasOwn(FOREIGN_WORDS, lower) && rest.length > 0 && /^[a-z]+$/.test(rest[0])
     ? undefined
-    : foreignMode(word);
-  if (meant) return { command: meant, rest };
+    : foreignMode(programOf(word));
+  if (meant) return { ...meant, rest };
   // stable-diffusion.cpp's command is an option: `-M convert -m in -o out`, `-M upscale -i in -o out`.
   for (const command of ["convert", "upscale"] as const) {
     const mode = args.findIndex((arg, i) =>
@@ -246,16 +329,28 @@ export function commandOf(args: readonly string[]): CommandLine {
     );
     if (mode >= 0) return { command, rest: args.toSpliced(mode, args[mode].includes("=") ? 1 : 2) };
   }
-  const near = misspelt(lower);
-  if (near) {
-    throw new LssgenError(
-      "bad_option",
-      `"${word}" is no command, did you mean \`${near}\`? To draw the word: cli.ts generate "${
-        args.join(" ")
-      }"`,
-    );
-  }
+  checkSpelling(word, args);
   return { command: "generate", rest: args };
+}
+
+/** Where programs of pasted lines lie: `./sd`, `build/bin/sd-cli`, `sd.exe`. */
+const PROGRAM = /^(?:(?:\.{0,2}|~)[\\/]|(?:\S+[\\/])?bin[\\/])\S+$|^\S+\.exe$/i;
+
+/** The program that a pasted line begins with, without its folder; another word as it is. */
+function programOf(word: string): string {
+  return PROGRAM.test(word) ? word.split(/[\\/]/).at(-1)!.replace(/\.exe$/i, "") : word;
+}
+
+/** Refuses a word that is a command but for a slip. */
+function checkSpelling(word: string, args: readonly string[]): void {
+  const near = misspelt(word.toLowerCase());
+  if (!near) return;
+  throw new LssgenError(
+    "bad_option",
+    `"${word}" is no command, did you mean \`${near}\`? To draw the word: cli.ts generate "${
+      args.join(" ")
+    }"`,
+  );
 }
 
 /**
@@ -264,11 +359,13 @@ export function commandOf(args: readonly string[]): CommandLine {
  * @returns Undefined for a word that is none.
  * @throws {LssgenError} `bad_option` where there is none here, with what to do instead.
  */
-export function foreignMode(word: string): CommandName | undefined {
+export function foreignMode(word: string): Omit<CommandLine, "rest"> | undefined {
   const lower = word.toLowerCase();
   const table = [FOREIGN, FOREIGN_WORDS].find((table) => Object.hasOwn(table, lower));
   const meant = table?.[lower];
-  if (typeof meant !== "object") return meant;
+  if (meant === undefined) return undefined;
+  if (typeof meant === "string") return { command: meant };
+  if ("command" in meant) return { command: meant.command, needs: { word: lower, options: meant.needs } };
   throw new LssgenError(
     "bad_option",
     `There is no command \`${lower}\`: ${meant.instead}. The commands are ${
@@ -280,17 +377,23 @@ export function foreignMode(word: string): CommandName | undefined {
 /**
  * Words of a prompt, none of which is a file.
  *
- * @throws {LssgenError} `bad_option` for a file's name among several arguments or alone.
+ * @throws {LssgenError} `bad_option` for a file's name among several arguments or alone, and for "-" alone, by which other
+ * programs mean standard input.
  */
 export function promptWords(words: readonly string[]): readonly string[] {
-  const file = words.find((word) => FILE.test(word));
-  if (file === undefined) return words;
-  const option = /\.(?:png|jpe?g|webp)$/i.test(file) ? "--init-img or --from" : "--model";
-  throw new LssgenError(
-    "bad_option",
-    `"${file}" is the name of a file, not a word of a prompt: options name files (${option}). To draw it as words, put the ` +
-      "whole prompt between quotation marks",
-  );
+  if (words.length === 1 && words[0] === "-") {
+    throw new LssgenError("bad_option", '"-" is no prompt; -p "$(cat)" takes one from standard input');
+  }
+  for (const [name, what] of FILES) {
+    const file = words.find((word) => name.test(word));
+    if (file === undefined) continue;
+    throw new LssgenError(
+      "bad_option",
+      `"${file}" is the name of a file, not a word of a prompt: ${what}. To draw it as words, put the whole prompt between ` +
+        "quotation marks",
+    );
+  }
+  return words;
 }
 
 function isCommand(word: string | undefined): word is CommandName {

@@ -12,13 +12,13 @@ import { encodePng } from "../image/png.ts";
 import { planPicture } from "../pipelines/text_to_image.ts";
 import type { GeneratedImage, GenerateRequest, ModelInfo } from "../pipelines/text_to_image.ts";
 import type { MethodName, Plan, Size } from "../scaling/types.ts";
-import { openPipeline, plannedPicture, quietly, startProgress } from "./generate.ts";
+import { modelInfo, openPipeline, quietly, startProgress } from "./generate.ts";
 import { METHODS as REGISTERED } from "../scaling/methods/registry.ts";
 import { METHODS } from "./options.ts";
 import type { Parsed } from "./options.ts";
 import { checkOutput, pictureOutput } from "./output.ts";
 import { duration } from "./progress.ts";
-import { toEngineChoice, toRequest } from "./request.ts";
+import { toEngineChoice, toRequest, withOneGuidance } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 import { launches, shortest } from "./warming.ts";
 import { VERSION } from "../version.ts";
@@ -127,8 +127,8 @@ function sheetBytes(
 
 /** Runs the command. */
 export async function compare(options: Parsed, terminal: Terminal): Promise<void> {
-  const request = toRequest(options);
-  if (request.prompt === "") {
+  const asked = toRequest(options);
+  if (asked.prompt === "") {
     throw new LssgenError(
       "bad_option",
       'A prompt is missing: cli.ts compare "a red apple", or --help for everything',
@@ -143,9 +143,12 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
   const methods = options.texts.methods ?? DEFAULT_METHODS;
   const noises = options.numbers.initNoises ?? DEFAULT_INIT_NOISES;
   const engine = toEngineChoice(options);
-  const progress = startProgress(options, terminal);
   const made: { cell: Cell; image: GeneratedImage; ms: number }[] = [];
   let rows: Cell[][];
+  const quiet = quietly(options, terminal);
+  const info = await modelInfo(engine, quiet);
+  const request = withOneGuidance(asked, options, info, quiet.note);
+  const progress = startProgress(options, terminal);
   try {
     const requestOf = ({ size, ...cell }: Cell): GenerateRequest => ({
       ...request,
@@ -154,13 +157,13 @@ export async function compare(options: Parsed, terminal: Terminal): Promise<void
       count: 1,
     });
     const first = requestOf(comparisonRows(methods, noises).flat().at(-1)!);
-    const quiet = quietly(options, terminal);
-    const { info, plan } = await plannedPicture(engine, quiet, first);
+    const plan = planPicture(info, first);
     rows = comparisonRows(methods, noises, ownSize(plan, info));
     const cells = rows.flat();
     const columns = Math.max(...rows.map((row) => row.length));
     // What cannot be drawn is refused before weights are read.
-    for (const cell of cells) planPicture(info, requestOf(cell));
+    const warnings = new Set(cells.flatMap((cell) => planPicture(info, requestOf(cell)).warnings ?? []));
+    for (const warning of warnings) quiet.note(`Warning: ${warning}\n`);
     await checkOutput(output.next, { bytes: sheetBytes(plan, columns, rows.length), endings: [".png"] });
     await using pipeline = await openPipeline(engine, quiet, progress.onProgress, first);
     const run = { signal: terminal.signal, onProgress: progress.onProgress };

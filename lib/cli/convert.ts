@@ -6,6 +6,7 @@
 
 import { basename, dirname, extname } from "@std/path";
 import { LssgenError } from "../errors.ts";
+import { notPermitted } from "../not_permitted.ts";
 import { type Checkpoint, openCheckpoint, openRawFile } from "../weights/checkpoint.ts";
 import {
   convertCheckpoint,
@@ -21,6 +22,7 @@ import type { WritableType } from "../weights/quantise.ts";
 import { componentFile, singleFile } from "../weights/single_file.ts";
 import { BytesProgress } from "./bytes_progress.ts";
 import { fileFolder } from "./files.ts";
+import { quietly } from "./generate.ts";
 import type { Parsed } from "./options.ts";
 import { checkFree, partFile } from "./output.ts";
 import { duration } from "./progress.ts";
@@ -64,7 +66,7 @@ export async function convert(options: Parsed, terminal: Terminal): Promise<void
   const started = performance.now();
   const request = { inputs, out, type: writableType(type), rules: typeRules(tensorTypeRules ?? "") };
   await checkFree(out, options.flag.force);
-  const { bytes, types, beyondF16 } = await convertFiles(request, terminal);
+  const { bytes, types, beyondF16 } = await convertFiles(request, quietly(options, terminal));
   terminal.print(`${out}: ${bytesText(bytes)} in ${duration(performance.now() - started)}`);
   for (const [name, { tensors, bytes }] of types) {
     terminal.print(`  ${name.padEnd(6)} ${String(tensors).padStart(5)} tensors  ${bytesText(bytes)}`);
@@ -136,7 +138,11 @@ async function checkTarget(out: string, inputs: readonly string[]): Promise<void
 
 /** A file, a component's folder, or all networks of a pipeline's folder. */
 async function openInput(path: string): Promise<Input[]> {
-  const stat = await Deno.stat(path).catch(() => undefined);
+  const stat = await Deno.stat(path).catch((cause) => {
+    if (notPermitted(cause)) {
+      throw new LssgenError("bad_option", `Cannot read "${path}": ${cause.message}`, { cause });
+    }
+  });
   if (!stat) throw new LssgenError("bad_option", `"${path}" does not exist; convert takes files and folders`);
   if (!stat.isDirectory) {
     return [{ source: await openRawFile(fileFolder(dirname(path)), basename(path)) }];

@@ -139,16 +139,22 @@ export async function remoteModel(
   return remoteFolder(client, repository, (await chooseFiles(client, repository)).files);
 }
 
-/** A name that nobody knows may have been meant as a path. */
+/** A name that nobody knows, or whose hub does not answer, may have been meant as a path. */
 function neither(text: string, error: unknown): never {
-  if (!(error instanceof LssgenError && error.message.startsWith(NO_MODEL))) throw error;
+  const unknown = error instanceof LssgenError &&
+    (error.message.startsWith(NO_MODEL) || error.cause instanceof PassingError && !text.includes("://"));
+  if (!unknown) throw error;
   throw new LssgenError(error.code, `There is no file or folder "${text}" here. ${error.message}`, {
     cause: error,
   });
 }
 
-/** A hub's name, unless there is such a file or folder. */
+/** `FOLDER/FILE`, which looks like a hub's name: the weights' ending says what was meant. */
+const FILE_IN_FOLDER = /^[^:@/]+\/[^:@/]+\.(?:safetensors|sft|gguf|ckpt|pth?|bin|onnx)$/i;
+
+/** A hub's name, unless there is such a file or folder, or it can only be meant as one. */
 async function hubNameOf(text: string): Promise<HubName | undefined> {
+  if (FILE_IN_FOLDER.test(text)) return undefined;
   const name = parseHubName(text, hubEndpoint());
   if (!name) return undefined;
   return await Deno.stat(text).then(() => true, unlessMissing) ? undefined : name;

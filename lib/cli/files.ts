@@ -17,7 +17,7 @@ export async function fileSource(path: string): Promise<ByteSource | undefined> 
     size = stat.size;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) return undefined;
-    throw new LssgenError("bad_file", `Cannot read "${path}": ${(error as Error).message}`, { cause: error });
+    throw unreadable(path, error);
   }
   return {
     name: path,
@@ -31,7 +31,9 @@ export async function fileSource(path: string): Promise<ByteSource | undefined> 
           } were asked for; the file may be cut short`,
         );
       }
-      using file = await Deno.open(path);
+      using file = await Deno.open(path).catch((error) => {
+        throw unreadable(path, error);
+      });
       await file.seek(offset, Deno.SeekMode.Start);
       const out = into && into.length >= length ? into.subarray(0, length) : new Uint8Array(length);
       for (let at = 0; at < length;) {
@@ -64,10 +66,18 @@ async function filesOf(path: string): Promise<string[]> {
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) {
-      throw new LssgenError("bad_file", `Cannot read "${path}": ${(error as Error).message}`, {
-        cause: error,
-      });
+      throw unreadable(path, error);
     }
   }
   return names.sort();
+}
+
+/** What the system says of a path, without naming it again. */
+function unreadable(path: string, cause: unknown): LssgenError {
+  const why = cause instanceof Deno.errors.PermissionDenied
+    ? "it may not be read by this user"
+    : cause instanceof Deno.errors.NotFound
+    ? "it is not there any more"
+    : (cause as Error).message.replace(/ \(os error \d+\).*$/s, "");
+  return new LssgenError("bad_file", `Cannot read "${path}": ${why}`, { cause });
 }

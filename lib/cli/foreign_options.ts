@@ -10,6 +10,8 @@
  * @module
  */
 
+import type { CommandName } from "./commands.ts";
+
 /** Programs whose options are known. */
 export type Program =
   | "stable-diffusion.cpp"
@@ -19,7 +21,8 @@ export type Program =
   | "CompVis"
   | "InvokeAI"
   | "mflux"
-  | "Draw Things";
+  | "Draw Things"
+  | "Midjourney";
 
 /** A row of the table. */
 export interface ForeignOption {
@@ -39,6 +42,10 @@ export interface ForeignOption {
   readonly note?: string;
   /** Values that change nothing and are accepted without a word, in a row that is refused otherwise. */
   readonly neutral?: RegExp;
+  /** Whether its number is multiplied by those of other such options: pictures of a batch, and batches. */
+  readonly factor?: boolean;
+  /** Commands that the row is for; without it all of them. The first row that fits counts. */
+  readonly only?: readonly CommandName[];
   /** Refused: why, and what to do. */
   readonly instead?: string;
 }
@@ -55,13 +62,15 @@ const UPSCALER = "the network is named by its file: `--upscale-model FILE`, a sa
 const HIRES =
   "`--method hires-fix --size LAST --min-resolution FIRST --init-noise STRENGTH` is the second pass here";
 const CACHE = "the one cache of steps here is --cache-mode first-block with --cache-threshold X";
-const DETAILER = "faces are not redrawn; `--init-img PNG --mask PNG` redraws a part";
+const DETAILER = "faces are not redrawn; `--init-img PICTURE --mask PICTURE` redraws a part";
 const TILEABLE = "pictures that tile are not drawn";
 const SAMPLER_ARGUMENT = "the sampler's own value is used; other samplers: --sampling-method";
 const EMBEDDINGS =
   "files of textual inversion are not read; a model's own added tokens (added_tokens.json) are, and LoRAs with --lora";
 const REFINER = "refiners are not supported";
 const DEVICE = "WebGPU chooses the adapter, the one that draws everything";
+const CHROMA = "Chroma's network is not supported";
+const REFUSED_STYLES = "styles are not stored; write them into the prompt";
 const MANY_MACHINES = "one WebGPU adapter draws everything";
 const CPU =
   "without a GPU a software adapter is used where one is installed (deno task setup); nothing has to be said";
@@ -80,7 +89,7 @@ const LOGIN =
   "LSSGEN_TOKEN=SECRET in the environment; clients send it as Basic password with any name, or as Bearer";
 const CONVERTED =
   "--type q4_k quantises weights as they are read; `convert IN --type q4_k -o OUT.gguf` does it once for all";
-const METADATA = "`generate --from PNG` reads a picture's parameters, `/sdapi/v1/png-info` too";
+const METADATA = "`inspect PICTURE` shows a picture's parameters, with --json for programs";
 const LORA_LISTS = "one --lora FILE:SCALE for each";
 const EIGHT_BIT = "f16 and f32 are computed with; weights of 8 bits stay as their file has them (`convert`)";
 const BF16 =
@@ -201,6 +210,17 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     names: "--model-args --extra-sample-args",
     value: true,
     instead: "such settings come from the model's configs (--config DIR) and from options of their own",
+  },
+  {
+    of: "stable-diffusion.cpp",
+    names: "--chroma-t5-mask-pad",
+    value: true,
+    instead: CHROMA,
+  },
+  {
+    of: "stable-diffusion.cpp",
+    names: "--chroma-disable-dit-mask --chroma-enable-t5-mask",
+    instead: CHROMA,
   },
   {
     of: "stable-diffusion.cpp",
@@ -406,8 +426,26 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     value: true,
     instead: WEBUI,
   },
-  { of: "A1111", names: "--sampler-name --sampler", value: true, as: "--sampling-method {}" },
-  { of: "A1111", names: "--n-iter --batch-size", value: true, as: "--count {}" },
+  { of: "A1111", names: "--sampler-name --sampler --sampler-index", value: true, as: "--sampling-method {}" },
+  { of: "A1111", names: "--sampling-steps", value: true, as: "--steps {}" },
+  { of: "A1111", names: "--n-iter --batch-size", value: true, as: "--count {}", factor: true },
+  { of: "A1111", names: "--init-images", value: true, as: "--init-img {}" },
+  { of: "A1111", names: "--sd-model-checkpoint", value: true, as: "--model {}" },
+  { of: "A1111", names: "--enable-hr", instead: HIRES },
+  {
+    of: "A1111",
+    names: "--hr-scale --hr-upscaler --hr-second-pass-steps --hr-resize-x --hr-resize-y",
+    value: true,
+    instead: HIRES,
+  },
+  { of: "A1111", names: "--refiner-checkpoint --refiner-switch-at", value: true, instead: REFINER },
+  { of: "A1111", names: "--styles --style", value: true, instead: REFUSED_STYLES },
+  {
+    of: "A1111",
+    names: "--script --script-name --override-settings",
+    value: true,
+    instead: "every setting is an option of its own",
+  },
   { of: "A1111", names: "--denoising-strength", value: true, as: "--strength {}" },
   { of: "A1111", names: "--restore-faces", instead: RESTORERS },
   { of: "A1111", names: "--tiling", instead: TILEABLE },
@@ -434,6 +472,7 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     names: "--num-images-per-prompt --num-images --num-samples",
     value: true,
     as: "--count {}",
+    factor: true,
   },
   { of: "diffusers", names: "--mask-image", value: true, as: "--mask {}" },
   { of: "diffusers", names: "--lora-path --lora-weights --lora-model-path", value: true, as: "--lora {}" },
@@ -450,7 +489,15 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     of: "diffusers",
     names: "--torch-dtype --mixed-precision",
     value: true,
-    values: { float32: "f32", fp32: "f32", no: "f32", float16: "f16", fp16: "f16" },
+    values: {
+      float32: "f32",
+      "torch.float32": "f32",
+      fp32: "f32",
+      no: "f32",
+      float16: "f16",
+      "torch.float16": "f16",
+      fp16: "f16",
+    },
     as: "--dtype {}",
     instead: BF16,
   },
@@ -487,7 +534,7 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     names: "--device",
     value: true,
     neutral: /^(cuda|gpu|webgpu|mps|auto|cuda:0)$/,
-    instead: CPU,
+    instead: `${DEVICE}; ${CPU}`,
   },
   {
     of: "diffusers",
@@ -528,6 +575,13 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     instead: "SDXL is told the picture's own size, uncropped",
   },
   { of: "diffusers", names: "--quantization --quantization-config", value: true, instead: CONVERTED },
+  { of: "diffusers", names: "--resolution", value: true, as: "--size {}" },
+  {
+    of: "diffusers",
+    names: "--aspect-ratio --aspect",
+    value: true,
+    instead: "the sides are given themselves, --width N --height N",
+  },
 
   // ComfyUI: options of the server.
   { of: "ComfyUI", names: "--enable-cors-header", alone: "*", as: "--cors {}" },
@@ -585,6 +639,20 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     of: "ComfyUI",
     names: "--preview-method",
     value: true,
+    only: ["serve"],
+    note: "clients ask for previews, and get them",
+  },
+  {
+    of: "ComfyUI",
+    names: "--output-directory",
+    value: true,
+    only: ["serve"],
+    instead: "pictures are handed to the client that asks, no folder keeps them",
+  },
+  {
+    of: "ComfyUI",
+    names: "--preview-method",
+    value: true,
     values: { none: "none", auto: "auto", latent2rgb: "proj", taesd: "tae" },
     as: "--preview {}",
   },
@@ -622,11 +690,18 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
       "nodes are no programs here: `serve` draws the graphs whose nodes it knows, and brings its own page",
   },
 
+  // ComfyUI: names of a node's settings.
+  { of: "ComfyUI", names: "--denoise", value: true, as: "--strength {}" },
+  { of: "ComfyUI", names: "--noise-seed", value: true, as: "--seed {}" },
+  { of: "ComfyUI", names: "--ckpt-name", value: true, as: "--model {}" },
+  { of: "ComfyUI", names: "--unet-name", value: true, as: "--diffusion-model {}" },
+  { of: "ComfyUI", names: "--vae-name", value: true, as: "--vae {}" },
+
   // CompVis' txt2img.py and img2img.py, which many scripts copy.
   { of: "CompVis", names: "--outdir", value: true, as: "--out {}/" },
   { of: "CompVis", names: "--ddim-steps", value: true, as: "--steps {}" },
   { of: "CompVis", names: "--scale", value: true, as: "--guidance {}" },
-  { of: "CompVis", names: "--n-samples", value: true, as: "--count {}" },
+  { of: "CompVis", names: "--n-samples", value: true, as: "--count {}", factor: true },
   { of: "CompVis", names: "--H", value: true, as: "--height {}" },
   { of: "CompVis", names: "--W", value: true, as: "--width {}" },
   { of: "CompVis", names: "--plms", as: "--sampling-method pndm" },
@@ -654,6 +729,7 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
   { of: "InvokeAI", names: "-S", value: true, as: "--seed {}" },
   { of: "InvokeAI", names: "-A", value: true, as: "--sampling-method {}" },
   { of: "InvokeAI", names: "-I", value: true, as: "--init-img {}" },
+  { of: "InvokeAI", names: "-f", value: true, as: "--strength {}" },
   { of: "InvokeAI", names: "--iterations", value: true, as: "--count {}" },
   {
     of: "InvokeAI",
@@ -737,7 +813,34 @@ export const FOREIGN_OPTIONS: readonly ForeignOption[] = [
     names: "--download-missing --no-download-missing",
     note: "names on a hub are fetched, paths never",
   },
+
+  // Midjourney, whose prompts are pasted with their settings.
+  {
+    of: "Midjourney",
+    names: "--ar",
+    value: true,
+    instead: "the sides are given themselves, --width N --height N",
+  },
+  { of: "Midjourney", names: "--no", value: true, as: "--negative-prompt {}" },
+  {
+    of: "Midjourney",
+    names: "--stylize --chaos --weird --niji --iw --sref --cref",
+    value: true,
+    instead: "no model here knows such a setting",
+  },
 ];
+
+const NO_SCHEDULE = {
+  instead: "of the schedules karras, beta and simple come near it; --help lists all of --schedule",
+};
+/** Spacings of stable-diffusion.cpp, A1111 and ComfyUI that are not built. */
+const NO_SCHEDULES = {
+  ays: NO_SCHEDULE,
+  align_your_steps: NO_SCHEDULE,
+  gits: NO_SCHEDULE,
+  smoothstep: NO_SCHEDULE,
+  bong_tangent: NO_SCHEDULE,
+};
 
 /** Values of other programs for our own options: ours, or why there is none. */
 export const FOREIGN_VALUES: Readonly<
@@ -769,6 +872,25 @@ export const FOREIGN_VALUES: Readonly<
     bfloat16: { instead: BF16 },
   },
   preview: { taesd: "tae", latent2rgb: "proj" },
+  scheduler: {
+    flowmatcheulerdiscretescheduler: "euler",
+    eulerdiscretescheduler: "euler",
+    eulerancestraldiscretescheduler: "euler_a",
+    heundiscretescheduler: "heun",
+    kdpm2discretescheduler: "dpm2",
+    kdpm2ancestraldiscretescheduler: "dpm2_a",
+    dpmsolversinglestepscheduler: "dpm++2s",
+    dpmsolversdescheduler: "dpm++sde",
+    dpmsolvermultistepscheduler: "dpm++2m",
+    unipcmultistepscheduler: "unipc",
+    deismultistepscheduler: "deis",
+    ddimscheduler: "ddim",
+    pndmscheduler: "pndm",
+    lcmscheduler: "lcm",
+    tcdscheduler: "tcd",
+    ...NO_SCHEDULES,
+  },
+  schedule: { uniform: "normal", polyexponential: "exponential", ...NO_SCHEDULES },
 };
 
 const ADDRESS = /^(\*|localhost|https?:.*|[\d.:a-f,]*[.:][\d.:a-f,]*)$/i;
@@ -777,8 +899,10 @@ const ADDRESS = /^(\*|localhost|https?:.*|[\d.:a-f,]*[.:][\d.:a-f,]*)$/i;
 export interface ForeignMeaning {
   /** Our options in its place. */
   readonly args: readonly string[];
-  /** What the user should know. */
+  /** Why it changes nothing. */
   readonly note?: string;
+  /** A number of pictures that others are multiplied by. */
+  readonly factor?: number;
   /** Arguments that it took after itself. */
   readonly taken: number;
 }
@@ -789,21 +913,24 @@ export interface ForeignMeaning {
  * @param spelled As typed, without its value.
  * @param attached Its value after an equals sign.
  * @param next The argument that follows.
+ * @param command The command.
  * @returns Undefined for an option that nobody has; a sentence for one that is refused.
  */
 export function foreignOption(
   spelled: string,
   attached: string | undefined,
   next: string | undefined,
+  command: CommandName = "generate",
 ): ForeignMeaning | string | undefined {
-  const row = rowOf(spelled) ?? (spelled.startsWith("--") ? rowOf(spelled.replaceAll("_", "-")) : undefined);
+  const row = rowOf(spelled, command) ??
+    (spelled.startsWith("--") ? rowOf(spelled.replaceAll("_", "-"), command) : undefined);
   if (!row) return undefined;
-  const { value: takes = false, alone, as, note, neutral, instead, values } = row;
+  const { value: takes = false, alone, as, note, neutral, instead, values, factor } = row;
   const follows = attached === undefined && next !== undefined && !/^-[^\d.]/.test(next) &&
     (alone === undefined ? takes : ADDRESS.test(next));
   const value = attached ?? (follows ? next : undefined);
   const taken = follows ? 1 : 0;
-  if (note !== undefined) return { args: [], note: `${spelled} changes nothing: ${note}`, taken };
+  if (note !== undefined) return { args: [], note, taken };
   if (neutral && value !== undefined && neutral.test(value)) return { args: [], taken };
   const refused = `Option ${spelled} is not supported: ${instead}`;
   if (as === undefined) return refused;
@@ -822,12 +949,71 @@ export function foreignOption(
     args: as.split(" ").map((part) => part.replace("{}", () => given)).map((part) =>
       part.replace(/\/\/$/, "/")
     ),
+    ...factor && /^\d+$/.test(given) && { factor: Number(given) },
     taken,
   };
 }
 
-function rowOf(spelled: string): ForeignOption | undefined {
-  return FOREIGN_OPTIONS.find(({ names }) => names.split(" ").includes(spelled));
+function rowOf(spelled: string, command: CommandName): ForeignOption | undefined {
+  return FOREIGN_OPTIONS.find(({ names, only }) =>
+    names.split(" ").includes(spelled) && (only?.includes(command) ?? true)
+  );
+}
+
+/** A spelling of ours that other programs use for something else. */
+interface Elsewhere {
+  readonly spelled: string;
+  /** Commands in which it is taken for that; without it all that have a meaning of ours for it. */
+  readonly only?: readonly CommandName[];
+  /** Values by which it is known; without it any. */
+  readonly value?: RegExp;
+  /** What to do, with the value. */
+  readonly instead: (value: string) => string;
+}
+
+const ELSEWHERE: readonly Elsewhere[] = [
+  {
+    spelled: "-q", // mflux
+    value: /^[34568]$/,
+    instead: (bits) => {
+      const type = { "3": "q3_k", "6": "q6_k" }[bits] ?? `q${bits}_0`;
+      return `-q is --quiet here and takes no value; --type ${type} quantises weights as they are read, ` +
+        `\`convert IN --type ${type}\` once for all`;
+    },
+  },
+  {
+    spelled: "-n", // InvokeAI
+    value: /^\d+$/,
+    instead: (count) =>
+      `-n is --negative-prompt here; --count ${count} draws so many pictures, --negative-prompt ${count} keeps away from the number`,
+  },
+  {
+    spelled: "-m", // stable-diffusion.cpp, Real-ESRGAN
+    only: ["upscale"],
+    instead: () =>
+      "-m is --model, of which `upscale` has none: --upscale-model FILE is the network that enlarges",
+  },
+  {
+    spelled: "-n", // Real-ESRGAN
+    only: ["upscale"],
+    instead: () => "-n is no network's name here: --upscale-model FILE is the network that enlarges",
+  },
+  {
+    spelled: "-s", // Real-ESRGAN
+    only: ["upscale"],
+    instead: () => "-s is no scale here: the network's own counts, and --upscale-repeats N runs it again",
+  },
+];
+
+/** What to do instead of an option that is spelled as ours and means something else; undefined where it means ours. */
+export function elsewhere(
+  spelled: string,
+  value: string | undefined,
+  command: CommandName,
+): string | undefined {
+  return ELSEWHERE.find((row) =>
+    row.spelled === spelled && (row.only?.includes(command) ?? true) && (row.value?.test(value ?? "") ?? true)
+  )?.instead(value ?? "");
 }
 
 /** The rows as a table in Markdown. */
@@ -836,12 +1022,14 @@ export function foreignTable(): string {
   return programs.map((program) => {
     const rows = FOREIGN_OPTIONS.filter(({ of }) => of === program).map((row) => {
       const names = row.names.split(" ").map((name) => `\`${name}\``).join(" ");
+      const where = row.only ? `${row.only.map((name) => `\`${name}\``).join(", ")}: ` : "";
       const what = row.as !== undefined
-        ? `\`${row.as.replace("{}", "VALUE")}\`` + (row.instead ? `; else refused: ${row.instead}` : "")
+        ? `\`${row.as.replace("{}", "VALUE")}\`` + (row.factor ? ", multiplied by others" : "") +
+          (row.instead ? `; else refused: ${row.instead}` : "")
         : row.note !== undefined
         ? `changes nothing: ${row.note}`
         : `refused: ${row.instead}`;
-      return `| ${names} | ${what.replaceAll("|", "\\|")} |`;
+      return `| ${names} | ${where}${what.replaceAll("|", "\\|")} |`;
     });
     return [`### ${program}`, "", "| option | here |", "|---|---|", ...rows].join("\n");
   }).join("\n\n") + "\n";

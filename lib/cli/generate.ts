@@ -43,6 +43,7 @@ import {
   toEngineChoice,
   toRequest,
   weightOptions,
+  withOneGuidance,
 } from "./request.ts";
 import type { EngineChoice } from "../parameters/engine_choice.ts";
 import { quantiseOnWorkers } from "./quantisers.ts";
@@ -59,12 +60,12 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
   if (stored) {
     for (const note of await followedPaths(stored.engine, options, from!, onDisk)) terminal.note(`${note}\n`);
   }
-  const request = {
+  const asked = {
     ...await withPresetFile(options, toRequest(options, stored?.request)),
     image: await readPicture(engine.initImg, "--init-img"),
     mask: await readPicture(engine.mask, "--mask"),
   };
-  if (request.prompt === "" && options.text.prompt === undefined && stored === undefined) {
+  if (asked.prompt === "" && options.text.prompt === undefined && stored === undefined) {
     throw new LssgenError(
       "bad_option",
       'A prompt is missing: cli.ts "a red apple", or --help for everything',
@@ -77,10 +78,12 @@ export async function generate(options: Parsed, terminal: Terminal): Promise<voi
     force: options.flag.force,
     begin: options.number.outputBeginIdx,
   });
-  firstSeed(request.seed ?? 0, count);
+  firstSeed(asked.seed ?? 0, count);
   // What the request cannot be is said before any weight is read.
   const quiet = quietly(options, terminal);
-  const { info, plan } = await plannedPicture(engine, quiet, request);
+  const info = await modelInfo(engine, quiet);
+  const request = withOneGuidance(asked, options, info, quiet.note);
+  const plan = planPicture(info, request);
   const { warnings, width, height } = plan;
   for (const option of UPSCALE_OPTIONS) {
     if (engine.upscaleModel !== undefined || engine[option] === undefined) continue;
@@ -284,19 +287,14 @@ export function startProgress(options: Parsed, terminal: Terminal): ShownProgres
   };
 }
 
-/** The terminal without notes where `--quiet` wants none. */
+/** The terminal without notes and progress where `--quiet` wants none. */
 export function quietly(options: Parsed, terminal: Terminal): Terminal {
-  return options.flag.quiet ? { ...terminal, note: () => {} } : terminal;
+  return options.flag.quiet ? { ...terminal, note: () => {}, draw: () => {} } : terminal;
 }
 
-/** What is known of a model and of a picture of it before any weight is read. */
-export async function plannedPicture(
-  engine: EngineChoice,
-  terminal: Terminal,
-  request: GenerateRequest,
-): Promise<{ readonly info: ModelInfo; readonly plan: ReturnType<typeof planPicture> }> {
-  const info = withUpsampler(await readModelInfo((await openModel(engine, terminal)).model), engine);
-  return { info, plan: planPicture(info, request) };
+/** What is known of a model before any weight is read. */
+export async function modelInfo(engine: EngineChoice, terminal: Terminal): Promise<ModelInfo> {
+  return withUpsampler(await readModelInfo((await openModel(engine, terminal)).model), engine);
 }
 
 /** What is known of a model with what `--upsampler-weights` brings: the learned upsampler, or an ESRGAN network. */

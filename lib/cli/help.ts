@@ -10,8 +10,13 @@ import { baseName } from "../base_name.ts";
 import { type CommandName, COMMANDS } from "./commands.ts";
 import { type Option, OPTION_GROUPS, OPTIONS } from "./options.ts";
 
-/** Characters of a line. */
+/** Characters of a line at most, and at least whatever the terminal's. */
 const WIDTH = 100;
+const LEAST_WIDTH = 40;
+/** Characters that a description takes at least beside the options; on narrower terminals it stands below them. */
+const LEAST_BESIDE = 40;
+/** How far it is indented there. */
+const BELOW = 6;
 
 /** A model's own settings, by the option that takes their place. */
 const OWN: Readonly<Record<string, (info: ModelInfo) => string | number | undefined>> = {
@@ -31,31 +36,44 @@ const OWN: Readonly<Record<string, (info: ModelInfo) => string | number | undefi
 };
 
 /**
- * The help of one command, made from the table. Lines are at most 100 characters wide.
+ * The help of one command, made from the table.
  *
  * @param info The model whose defaults are told. Without it they are "the model's".
+ * @param columns Characters of a line, at most 100.
  */
-export function helpText(command: CommandName, info?: ModelInfo): string {
+export function helpText(command: CommandName, info?: ModelInfo, columns: number = WIDTH): string {
   const { summary, words, examples } = COMMANDS[command];
-  const options = OPTIONS.filter((option) => option.commands.includes(command));
+  const lineWidth = Math.max(LEAST_WIDTH, Math.min(WIDTH, columns));
+  const options = OPTIONS.filter((option) => option.commands.includes(command))
+    .map((option) => ({ ...option, ...option.by?.[command] }));
   const left = options.map(leftOf);
   const width = Math.max(...left.map(({ length }) => length)) + 2;
+  const beside = lineWidth - width >= LEAST_BESIDE;
   const block = (option: Option): string[] =>
-    wrap(describe(option, info), WIDTH - width).map((text, i) =>
-      (i === 0 ? leftOf(option) : "").padEnd(width) + text
-    );
+    beside
+      ? wrap(describe(option, info), lineWidth - width).map((text, i) =>
+        (i === 0 ? leftOf(option) : "").padEnd(width) + text
+      )
+      : [
+        leftOf(option),
+        ...wrap(describe(option, info), lineWidth - BELOW).map((text) => " ".repeat(BELOW) + text),
+      ];
   const groups = Object.entries(OPTION_GROUPS).map(([title, rows]) =>
-    [title, rows.filter((row) => options.includes(row))] as const
+    [title, options.filter(({ name }) => rows.some((row) => row.name === name))] as const
   );
-  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`);
+  const commands = Object.entries(COMMANDS).flatMap(([name, { summary }]) =>
+    wrap(summary, lineWidth - 13).map((text, i) => `  ${(i === 0 ? name : "").padEnd(11)}${text}`)
+  );
   return [
-    `lssgen ${command}: ${summary}`,
+    ...wrap(`lssgen ${command}: ${summary}`, lineWidth),
     "",
     `Usage: deno run -A cli.ts ${
       [command === "generate" ? "[generate]" : command, words].join(" ").trim()
     } [options]`,
     "",
-    ...info ? [`Defaults are those of ${baseName(info.name)} (${info.pipeline}).`, ""] : [],
+    ...info
+      ? wrap(`Defaults are those of ${baseName(info.name)} (${info.pipeline}).`, lineWidth).concat("")
+      : [],
     ...groups.flatMap(([title, rows]) => rows.length === 0 ? [] : [`${title}:`, ...rows.flatMap(block), ""]),
     ...(command === "generate" ? ["Commands (each with --help):", ...commands, ""] : []),
     "Examples:",
@@ -65,7 +83,7 @@ export function helpText(command: CommandName, info?: ModelInfo): string {
       ? wrap(
         "Options of stable-diffusion.cpp, A1111, diffusers, ComfyUI and others are understood where they mean the same; " +
           "docs/OPTIONS.md lists them. `--help -m MODEL` tells the defaults of that model.",
-        WIDTH,
+        lineWidth,
       ).concat("")
       : []),
   ].join("\n");
@@ -80,10 +98,10 @@ function leftOf(option: Option): string {
 
 function describe(option: Option, info: ModelInfo | undefined): string {
   const own = info && Object.hasOwn(OWN, option.name) ? OWN[option.name](info) : undefined;
-  const fallback = own ?? option.fallback;
+  const fallback = own ?? option.fallback ?? "";
   const notes = [
     option.choices ? option.choices.join(" | ") : "",
-    fallback === undefined ? "" : `default: ${fallback}`,
+    fallback === "" ? "" : `default: ${fallback}`,
   ].filter((note) => note !== "");
   return option.help + (notes.length > 0 ? ` (${notes.join("; ")})` : "");
 }

@@ -77,7 +77,9 @@ export async function onDisk(path: string): Promise<boolean> {
 async function noFile(path: string, option: string): Promise<LssgenError> {
   const info = await Deno.stat(path).catch(() => undefined);
   const what = !info
-    ? "there is no such file"
+    ? option === "--model"
+      ? "there is no such file or folder here, and a hub's model is named ORG/NAME"
+      : "there is no such file"
     : info.isDirectory
     ? "it is a folder"
     : "it is no regular file";

@@ -19,6 +19,7 @@ import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { GGML_TYPES } from "../weights/ggml_types.ts";
 import { openFile, openFolder } from "./input.ts";
+import { arePictures, inspectPictures } from "./inspect_pictures.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
 import { bytesOfMib, modelChoice } from "./request.ts";
@@ -62,8 +63,10 @@ interface Report {
 
 /** Runs the command. */
 export async function inspect(options: Parsed, terminal: Terminal): Promise<void> {
+  const { words, flag: { json = false } } = options;
+  if (arePictures(words)) return await inspectPictures(words, json, terminal);
   for (const report of await reports(options, terminal)) {
-    if (options.flag.json) terminal.print(JSON.stringify(report));
+    if (json) terminal.print(JSON.stringify(report));
     else for (const line of lines(report)) terminal.print(line);
   }
 }

@@ -14,23 +14,27 @@ export interface LineOutput {
   write(text: string): void;
 }
 
-/** The line, cut to the terminal's width. */
+/** A line made for a number of characters; what is longer all the same is cut. */
+export type LineFor = (width: number) => string;
+
+/** The line, made for the terminal's width. */
 export class LiveLine {
   /** Characters that are there. */
   private drawn = 0;
-  /** Those before they were cut. */
-  private line = "";
+  private line: LineFor = () => "";
 
   /** Writes nothing yet. */
   constructor(private readonly output: LineOutput) {}
 
   /** Shows a line in place of the last one. What models and servers call their files moves no cursor. */
-  show(line: string): void {
+  show(line: LineFor): void {
     const { columns } = this.output;
     // What was drawn on a wider terminal now takes several rows.
     const rows = Math.max(0, Math.ceil(this.drawn / columns) - 1);
     this.line = line;
-    const text = [...printable(line)].slice(0, columns - 1).join("");
+    // The last column stays free: some terminals go to the next row with it.
+    const width = columns - 1;
+    const text = [...printable(line(width))].slice(0, width).join("");
     this.output.write(`${rows > 0 ? `\x1b[${rows}A` : ""}\r${rows > 0 ? "\x1b[J" : "\x1b[2K"}${text}`);
     this.drawn = text.length;
   }

@@ -19,6 +19,7 @@ import { type Parsed, parseOptions } from "./options.ts";
 import { plan } from "./plan.ts";
 import { type LoadScale, scaleCommand } from "./scale_entry.ts";
 import { modelChoice } from "./request.ts";
+import { environmentVariable } from "./permissions.ts";
 import { serve } from "./serve.ts";
 import { upscale } from "./upscale.ts";
 import { setThreads } from "./software_adapter.ts";
@@ -58,12 +59,20 @@ const EXIT_FAILED = 1;
 export async function main(args: readonly string[], scale?: LoadScale): Promise<number> {
   const encoder = new TextEncoder();
   const controller = new AbortController();
-  const draw = (text: string): void => void Deno.stderr.writeSync(encoder.encode(text));
+  const draw = (text: string): void => {
+    try {
+      Deno.stderr.writeSync(encoder.encode(text));
+    } catch (error) {
+      // Nobody reads any more (`2>&1 | head`): that must not end a run of many minutes.
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
+  };
   const terminal: Terminal = {
     print: (line) => console.log(printable(line)),
     note: (text) => draw(printable(text)),
     draw,
-    tty: Deno.stderr.isTerminal(),
+    // A terminal that knows no control sequences says so.
+    tty: Deno.stderr.isTerminal() && environmentVariable("TERM") !== "dumb",
     get columns() {
       return width();
     },
@@ -79,7 +88,8 @@ export async function main(args: readonly string[], scale?: LoadScale): Promise<
   try {
     const options = parseOptions(args);
     if (options.ask === "help") {
-      terminal.print(helpText(options.command, await helpModel(options, terminal)).trimEnd());
+      const columns = Deno.stdout.isTerminal() ? terminal.columns : undefined;
+      terminal.print(helpText(options.command, await helpModel(options, terminal), columns).trimEnd());
     } else if (options.ask === "version") terminal.print(VERSION);
     else {
       for (const note of options.flag.quiet ? [] : options.notes) terminal.note(`Note: ${note}\n`);

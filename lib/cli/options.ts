@@ -17,8 +17,8 @@ import { PRIORITIES, SPLIT_STAGES } from "../server/policy.ts";
 import { SAMPLER_NAMES, SCHEDULE_NAMES, scheduleNamed } from "../schedulers/registry.ts";
 import { samplerNamed } from "../schedulers/samplers.ts";
 import { type MethodName, UPSAMPLERS } from "../scaling/types.ts";
-import { type CommandName, commandOf, COMMANDS, foreignMode } from "./commands.ts";
-import { FOREIGN_VALUES, foreignOption } from "./foreign_options.ts";
+import { checkNeeds, type CommandName, commandOf, COMMANDS, foreignMode } from "./commands.ts";
+import { elsewhere, FOREIGN_OPTIONS, FOREIGN_VALUES, foreignOption } from "./foreign_options.ts";
 import { nearest } from "../nearest.ts";
 
 export type { CommandName } from "./commands.ts";
@@ -47,6 +47,10 @@ export interface Option {
   readonly fallback?: string;
   /** One line of help. */
   readonly help: string;
+  /** What the help says otherwise in some commands; an empty `fallback` says nothing. */
+  readonly by?: Readonly<Partial<Record<CommandName, Partial<Pick<Option, "value" | "fallback" | "help">>>>>;
+  /** Values that are written for other options: those options, with their values. */
+  readonly means?: (text: string) => readonly string[] | undefined;
   /** Commands that take it. */
   readonly commands: readonly CommandName[];
 }
@@ -94,6 +98,32 @@ const PRINTS: readonly CommandName[] = [
 const SHOWS: readonly CommandName[] = ["generate", "plan", "compare", "tune-plan"];
 const ENLARGES: readonly CommandName[] = ["generate", "upscale"];
 const QUEUES: readonly CommandName[] = ["serve", "worker", "queue"];
+/** Where `--queue` may not be missing. */
+const NEEDS_QUEUE = {
+  fallback: "",
+  help:
+    "needed: Redis or Valkey between servers and workers, redis://HOST:6379 or rediss:// for TLS; its password may be in " +
+    "LSSGEN_QUEUE_PASSWORD",
+};
+/** Pictures by their numbers in the help of `--out`. */
+const NUMBERED =
+  "file to write, .png, .jpg or .webp, all with the parameters inside; out_%03d.png and a folder number pictures";
+
+/** "512x768" as width and height. */
+function sidesOf(text: string): string[] | undefined {
+  const [, width, height] = /^\s*(\d+)\s*[x×*]\s*(\d+)\s*$/i.exec(text) ?? [];
+  return width === undefined ? undefined : ["--width", width, "--height", height];
+}
+
+/**
+ * A schedule that is given as `--scheduler`, as stable-diffusion.cpp, A1111 and ComfyUI call it beside a sampler of its own
+ * name: both have to count.
+ */
+function scheduleOf(text: string): string[] | undefined {
+  if (/^automatic$/i.test(text)) return []; // A1111's word for the model's own
+  const schedule = scheduleNamed(text) ?? FOREIGN_VALUES.schedule[text.toLowerCase()];
+  return typeof schedule === "string" ? ["--schedule", schedule] : undefined;
+}
 const OPENS: readonly CommandName[] = ["generate", "plan", "inspect", "compare", "tune-plan", "serve"];
 const ALL = Object.keys(COMMANDS) as CommandName[];
 
@@ -166,6 +196,14 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       fallback: "the embedded model",
       help:
         "a file with everything or the denoiser alone, a folder as diffusers has it, or its name on a hub, ORG/NAME",
+      by: {
+        convert: { fallback: "", help: "what to convert; the same as the words without a dash" },
+        download: {
+          value: "ORG/NAME",
+          fallback: "",
+          help: "the model's name on the hub; the same as the word without a dash",
+        },
+      },
       commands: [...OPENS, "convert", "download"],
     },
     {
@@ -192,6 +230,14 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       value: "FILE",
       fallback: "the model's",
       help: "autoencoder",
+      commands: OPENS,
+    },
+    {
+      name: "taesd",
+      type: "text",
+      value: "FILE|DIR",
+      fallback: "none",
+      help: "tiny autoencoder (TAESD) that decodes fast, or in place of a missing --vae",
       commands: OPENS,
     },
     {
@@ -288,7 +334,9 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       type: "integer",
       min: 16,
       max: 16384,
-      help: "width and height in one",
+      value: "N|WxH",
+      means: sidesOf,
+      help: "width and height in one: 512 or 512x768",
       commands: SHOWS,
     },
     {
@@ -425,9 +473,11 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       also: ["--sampling-method"],
       type: "choice",
       choices: SAMPLER_NAMES,
-      known: (text) => samplerNamed(text) !== undefined || scheduleNamed(text) !== undefined,
+      known: (text) => samplerNamed(text) !== undefined,
+      means: scheduleOf,
       fallback: "the model's",
-      help: "sampler in place of the model's own; A1111's and ComfyUI's names go too",
+      help:
+        "sampler in place of the model's own; A1111's and ComfyUI's names go too, and a schedule is --schedule",
       commands: SHOWS,
     },
     {
@@ -468,61 +518,12 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       commands: ["generate", "plan"],
     },
     {
-      name: "prompts",
-      type: "text",
-      value: "FILE",
-      fallback: "four of its own",
-      help: "prompts to measure with, one a line",
-      commands: ["tune-plan"],
-    },
-    {
-      name: "budget",
-      type: "text",
-      value: "N",
-      fallback: "3x",
-      help: "how many times faster than direct the preset fast shall be",
-      commands: ["tune-plan"],
-    },
-    {
-      name: "quick",
-      type: "flag",
-      fallback: "off",
-      help: "tries half as much",
-      commands: ["tune-plan"],
-    },
-    {
-      name: "reference-steps",
-      type: "integer",
-      min: 1,
-      max: 1000,
-      fallback: "twice the steps",
-      help: "steps of the picture that others are compared with",
-      commands: ["tune-plan"],
-    },
-    {
-      name: "reference-method",
-      type: "choice",
-      choices: METHODS,
-      fallback: "direct",
-      help: "its method: lssgen at sizes where the model's direct pictures are bad",
-      commands: ["tune-plan"],
-    },
-    {
       name: "method",
       type: "choice",
       choices: CHOSEN,
       fallback: "lssgen",
       help: "how the picture grows to its size",
       commands: ["generate", "plan"],
-    },
-    {
-      name: "methods",
-      type: "texts",
-      choices: [...CHOSEN, "all"],
-      value: "A,B",
-      fallback: "direct,lssgen; tune-plan: all",
-      help: "methods to compare, or all",
-      commands: ["compare", "tune-plan"],
     },
     {
       name: "min-resolution",
@@ -541,16 +542,6 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       fallback: "the model's, 0.75 for most",
       help: "noise level at which a later stage starts; 1 makes no stages",
       commands: ["generate", "plan"],
-    },
-    {
-      name: "init-noises",
-      type: "numbers",
-      min: 0,
-      max: 1,
-      value: "X,Y",
-      fallback: "0.6,0.75,0.9",
-      help: "noise levels to compare",
-      commands: ["compare"],
     },
     {
       name: "upsampler",
@@ -622,6 +613,68 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       commands: ["generate", "plan"],
     },
   ],
+  "What is measured": [
+    {
+      name: "prompts",
+      type: "text",
+      value: "FILE",
+      fallback: "four of its own",
+      help: "prompts to measure with, one a line",
+      commands: ["tune-plan"],
+    },
+    {
+      name: "budget",
+      type: "text",
+      value: "N",
+      fallback: "3x",
+      help: "how many times faster than direct the preset fast shall be",
+      commands: ["tune-plan"],
+    },
+    {
+      name: "quick",
+      type: "flag",
+      fallback: "off",
+      help: "tries half as much",
+      commands: ["tune-plan"],
+    },
+    {
+      name: "reference-steps",
+      type: "integer",
+      min: 1,
+      max: 1000,
+      fallback: "twice the steps",
+      help: "steps of the picture that others are compared with",
+      commands: ["tune-plan"],
+    },
+    {
+      name: "reference-method",
+      type: "choice",
+      choices: METHODS,
+      fallback: "direct",
+      help: "its method: lssgen at sizes where the model's direct pictures are bad",
+      commands: ["tune-plan"],
+    },
+    {
+      name: "methods",
+      type: "texts",
+      choices: [...CHOSEN, "all"],
+      value: "A,B",
+      fallback: "direct,lssgen",
+      help: "methods to compare, or all",
+      by: { "tune-plan": { fallback: "all", help: "methods to measure" } },
+      commands: ["compare", "tune-plan"],
+    },
+    {
+      name: "init-noises",
+      type: "numbers",
+      min: 0,
+      max: 1,
+      value: "X,Y",
+      fallback: "0.6,0.75,0.9",
+      help: "noise levels to compare",
+      commands: ["compare"],
+    },
+  ],
   "From a picture": [
     {
       name: "init-img",
@@ -630,7 +683,8 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       value: "PICTURE",
       fallback: "none",
       help:
-        "image-to-image: the PNG, JPEG, WebP, GIF or BMP to begin with; without a size the result has its size; `upscale`: the one to enlarge",
+        "image-to-image: the PNG, JPEG, WebP, GIF or BMP to begin with; without a size the result has its size",
+      by: { upscale: { fallback: "", help: "a picture to enlarge; the same as the words without a dash" } },
       commands: ["generate", "upscale"],
     },
     {
@@ -666,6 +720,9 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       value: "FILE",
       fallback: "none",
       help: "safetensors file of an ESRGAN or Real-ESRGAN network, which enlarges the finished picture",
+      by: {
+        upscale: { fallback: "", help: "safetensors file of the ESRGAN or Real-ESRGAN network; needed" },
+      },
       commands: ENLARGES,
     },
     {
@@ -683,6 +740,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       max: MOST_REPEATS,
       fallback: "1",
       help: "times that it is run; 0 leaves the picture as it is",
+      by: { upscale: { help: "times that it is run" } },
       commands: ENLARGES,
     },
     {
@@ -762,10 +820,22 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       also: ["-o", "--output"],
       type: "text",
       value: "FILE|DIR",
-      fallback: "output.png, compare.png, presets.json, else the next free number",
-      help:
-        "file to write, .png, .jpg or .webp, all with the parameters inside; out_%03d.png and a folder number pictures, " +
-        "otherwise --count makes NAME_2.png …; `convert` writes .gguf or .safetensors",
+      fallback: "output.png, else the next free number",
+      help: `${NUMBERED}, otherwise --count makes NAME_2.png …`,
+      by: {
+        compare: {
+          fallback: "compare.png, else the next free number",
+          help: "PNG file to write, or its folder",
+        },
+        upscale: { help: `${NUMBERED}, otherwise a second one is NAME_2.png` },
+        convert: { value: "FILE", fallback: "", help: "file to write, .gguf or .safetensors; needed" },
+        "tune-plan": {
+          value: "FILE",
+          fallback: "presets.json",
+          help:
+            "JSON file for presets and measurements, a plot beside it; a run that was stopped goes on with it",
+        },
+      },
       commands: [...MAKES, "upscale", "convert", "tune-plan"],
     },
     {
@@ -773,6 +843,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       type: "flag",
       fallback: "off",
       help: "overwrites files that are there",
+      by: { "tune-plan": { help: "overwrites files that are there, and measures anew" } },
       commands: [...MAKES, "upscale", "convert", "tune-plan"],
     },
     {
@@ -820,14 +891,6 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       commands: ["generate"],
     },
     {
-      name: "taesd",
-      type: "text",
-      value: "FILE|DIR",
-      fallback: "none",
-      help: "tiny autoencoder (TAESD) that decodes fast, or in place of a missing --vae",
-      commands: OPENS,
-    },
-    {
       name: "taesd-preview-only",
       type: "flag",
       fallback: "off",
@@ -868,6 +931,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       value: "MIB",
       fallback: "256 for guidance, 1024 for the VAE and for enlarging",
       help: "beyond it guidance takes two calls, the VAE and enlarging tiles",
+      by: { upscale: { fallback: "1024", help: "beyond it a picture is enlarged in tiles" } },
       commands: [...LOADS, "upscale", "worker"],
     },
     {
@@ -878,6 +942,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       value: "MIB",
       fallback: "no limit",
       help: "GPU memory to keep within: weights that do not fit are read as they are used",
+      by: { upscale: { help: "GPU memory to keep within: tiles become smaller" } },
       commands: [...LOADS, "plan", "inspect", "upscale"],
     },
     {
@@ -958,7 +1023,8 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       min: 16,
       max: 16384,
       fallback: "2048",
-      help: "largest picture that clients may ask for, or that the worker draws, as a square's side",
+      help: "largest picture that clients may ask for, as a square's side",
+      by: { worker: { help: "largest picture that this worker draws, as a square's side" } },
       commands: ["serve", "worker"],
     },
   ],
@@ -969,6 +1035,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       value: "URL",
       fallback: "none: this process draws; its password may be in LSSGEN_QUEUE_PASSWORD",
       help: "Redis or Valkey between servers and workers, redis://HOST:6379 or rediss:// for TLS",
+      by: { worker: NEEDS_QUEUE, queue: NEEDS_QUEUE },
       commands: QUEUES,
     },
     {
@@ -1026,15 +1093,17 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       name: "quiet",
       also: ["-q"],
       type: "flag",
-      help: "no progress",
-      commands: [...LOADS, "upscale", "download", "worker", "queue"],
+      fallback: "off",
+      help: "no progress, notes and warnings",
+      commands: ALL,
     },
     {
       name: "verbose",
       also: ["-v"],
       type: "flag",
       fallback: "off",
-      help: "the plan before the picture, and where an error came from",
+      help: "where an error came from",
+      by: { generate: { help: "the plan before the picture, and where an error came from" } },
       commands: ALL,
     },
     {
@@ -1047,6 +1116,7 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       commands: ["generate"],
     },
     { name: "help", also: ["-h"], type: "flag", help: "this text", commands: ALL },
+    { name: "version", also: ["-V"], type: "flag", help: "the program's version", commands: ALL },
   ],
 };
 
@@ -1081,7 +1151,7 @@ function usage(message: string): LssgenError {
  * outside its range; as {@linkcode commandOf}.
  */
 export function parseOptions(args: readonly string[]): Parsed {
-  const { command, rest, ask } = commandOf(args);
+  const { command, rest, ask, needs } = commandOf(args);
   const named: SpelledOut = ask ? askedFor(ask, rest, command) : spelledOut(rest, command);
   const values: Readonly<Record<string, unknown>> = parseArgs(named.options, {
     string: OPTIONS.map(({ name }) => name),
@@ -1096,7 +1166,10 @@ export function parseOptions(args: readonly string[]): Parsed {
     const option = OPTIONS.find((o) => o.name === name)!;
     const key = keyOf(name);
     const value = values[name];
-    if (option.type === "list") texts[key] = value as string[];
+    if (option.type === "list") {
+      texts[key] = value as string[];
+      for (const one of texts[key]) checkText(option, spelled, one);
+    }
     if (typeof value !== "string") continue;
     switch (option.type) {
       case "flag":
@@ -1119,8 +1192,13 @@ export function parseOptions(args: readonly string[]): Parsed {
         text[key] = toChoice(option, spelled, value);
         break;
       default:
+        checkText(option, spelled, value);
         text[key] = value;
     }
+  }
+  if (!named.ask) {
+    const given = (name: string): boolean => named.spellings.has(name);
+    for (const one of [needs, foreignMode(text.mode ?? "")?.needs]) checkNeeds(one, given);
   }
   return {
     command,
@@ -1176,62 +1254,92 @@ function askedFor(ask: "help" | "version", args: readonly string[], command: Com
   return { ask, options, words: [], spellings: spelled };
 }
 
+/** An argument, and the option of another program that it stands for. */
+interface Argument {
+  readonly text: string;
+  readonly for?: string;
+}
+
 function spelledOut(given: readonly string[], command: CommandName): SpelledOut {
-  const args = [...given];
+  const args = given.map((text): Argument => ({ text }));
   const options: string[] = [];
   const words: string[] = [];
   const spellings = new Map<string, string>();
-  const notes: string[] = [];
+  const notes = new Map<string, string[]>();
+  const factors = new Map<string, number>();
   // Whatever else is wrong, the help comes.
-  const asked = (args.includes("--") ? args.slice(0, args.indexOf("--")) : args).find((arg) =>
-    /^(-h|--help|--version)$/.test(arg)
+  const asked = (given.includes("--") ? given.slice(0, given.indexOf("--")) : given).find((arg) =>
+    /^(-h|--help|-V|--version)$/.test(arg)
   );
-  if (asked) return askedFor(asked === "--version" ? "version" : "help", given, command);
+  if (asked) return askedFor(/^(-V|--version)$/.test(asked) ? "version" : "help", given, command);
   for (let i = 0; i < args.length; i++) {
-    const arg = args[i];
+    const { text: arg, for: by } = args[i];
     if (arg === "--") {
-      words.push(...args.slice(i + 1));
+      words.push(...args.slice(i + 1).map(({ text }) => text));
       break;
     }
     if (!/^-[^\d.]/.test(arg)) {
       words.push(arg);
       continue;
     }
-    const [spelled, attached] = splitAtEquals(arg);
-    const own = ownOption(spelled);
-    const foreign = own ? undefined : foreignOption(spelled, attached, args[i + 1]);
+    const [typed, attached] = splitAtEquals(arg);
+    const next = args[i + 1]?.text;
+    const own = ownOption(typed);
+    const foreign = own ? undefined : foreignOption(typed, attached, next, command);
     if (typeof foreign === "string") throw usage(foreign);
     if (foreign) {
-      if (foreign.note !== undefined) notes.push(foreign.note);
+      if (foreign.note !== undefined) notes.set(foreign.note, [...notes.get(foreign.note) ?? [], typed]);
+      const inPlace = [...foreign.args];
+      if (foreign.factor !== undefined) {
+        // Pictures of a batch, and batches.
+        factors.set(typed, foreign.factor);
+        inPlace[inPlace.length - 1] = String([...factors.values()].reduce((a, b) => a * b));
+      }
       // What it is here is read in its place.
-      args.splice(i--, 1 + foreign.taken, ...foreign.args);
+      args.splice(i--, 1 + foreign.taken, ...inPlace.map((text) => ({ text, for: typed })));
       continue;
     }
-    const option = belonging(own, spelled, command);
+    const spelled = by === undefined ? typed : `${by} (${typed} here)`;
+    const other = elsewhere(typed, attached ?? next, command);
+    if (other !== undefined) throw usage(other);
+    const option = belonging(own, spelled, typed, command);
     let value: string | undefined;
     if (option.type === "flag") {
-      if (spelled === "-q" && /^[34568]$/.test(args[i + 1] ?? "")) {
-        throw usage(
-          `-q is --quiet here and takes no value; weights are quantised by \`convert IN --type q${
-            args[i + 1]
-          }_0\``,
-        );
-      }
       if (attached !== undefined) throw usage(`Option ${spelled} takes no value, got "${attached}"`);
-      value = String(!spelled.startsWith("--no-"));
+      value = String(!typed.startsWith("--no-"));
     } else {
-      value = attached ?? args[++i];
+      value = attached ?? args[++i]?.text;
       if (value === undefined || (attached === undefined && /^-[^\d.]/.test(value))) {
         throw usage(
           `Option ${spelled} needs a value, ${expected(option)}` +
-            (value === undefined ? "" : `; a value that begins with a dash is written ${spelled}=${value}`),
+            (value === undefined
+              ? ""
+              : `; a value that begins with a dash is written ${typed}=${quoted(value)}`),
         );
+      }
+      const meant = option.means?.(value);
+      if (meant) {
+        args.splice(i + 1, 0, ...meant.map((text) => ({ text, for: spelled })));
+        continue;
       }
     }
     spellings.set(option.name, spelled);
     options.push(`--${option.name}=${value}`);
   }
-  return { options, words, spellings, notes };
+  return { options, words, spellings, notes: [...notes].map(noteOf) };
+}
+
+/** A reason as a sentence about the options that it holds for. */
+function noteOf([why, names]: readonly [string, readonly string[]]): string {
+  const [last, ...before] = [...new Set(names)].reverse();
+  return before.length === 0
+    ? `${last} changes nothing: ${why}`
+    : `${before.reverse().join(", ")} and ${last} change nothing: ${why}`;
+}
+
+/** A text as a shell reads it. */
+function quoted(text: string): string {
+  return /\s/.test(text) ? `"${text}"` : text;
 }
 
 function splitAtEquals(arg: string): [string, string | undefined] {
@@ -1248,20 +1356,55 @@ function ownOption(spelled: string): Option | undefined {
 /**
  * An option of this command.
  *
+ * @param spelled As it is said in messages.
+ * @param typed As it was found.
  * @throws {LssgenError} `bad_option` for none, with the nearest one, and for one of other commands.
  */
-function belonging(option: Option | undefined, spelled: string, command: CommandName): Option {
+function belonging(
+  option: Option | undefined,
+  spelled: string,
+  typed: string,
+  command: CommandName,
+): Option {
   if (option?.commands.includes(command)) return option;
+  const known = OPTIONS.filter((o) => o.commands.includes(command)).flatMap(spellings);
   if (option) {
     const others = option.commands.map((name) => `\`${name}\``).join(", ");
-    throw usage(`Option ${spelled} does not belong to \`${command}\`, only to ${others}`);
+    const near = nearest(typed, known.filter((name) => name.startsWith("--")), 1);
+    throw usage(
+      `Option ${spelled} does not belong to \`${command}\`, only to ${others}` +
+        (near ? `; \`${command}\` has ${near}` : ""),
+    );
   }
-  const known = OPTIONS.filter((o) => o.commands.includes(command)).flatMap(spellings);
-  const near = nearest(spelled, known);
+  const near = meantBy(typed, known, command);
   throw usage(
-    `Unknown option ${spelled}` +
+    `Unknown option ${quoted(spelled)}` +
       (near ? `, did you mean ${near}?` : `; \`${command} --help\` lists all of them`),
   );
+}
+
+/** What was probably meant by an option that there is not. */
+function meantBy(typed: string, known: readonly string[], command: CommandName): string | undefined {
+  // Short options have values and other options behind them: -W512, -qv.
+  const [, short, rest] = /^(-[A-Za-z])(.+)$/.exec(typed) ?? [];
+  const option = short === undefined ? undefined : ownOption(short);
+  if (option?.commands.includes(command)) {
+    if (option.type !== "flag" && /^[\d.:]/.test(rest)) return `${short} ${rest}`;
+    const bundle = [...typed.slice(1)].map((letter) => `-${letter}`);
+    if (bundle.every((one) => ownOption(one)?.type === "flag" && known.includes(one))) {
+      return bundle.join(" ");
+    }
+  }
+  const long = typed.toLowerCase().replace(/^-+/, "--").replaceAll("_", "-");
+  const body = long.length - 2;
+  if (body < 2) return long === "--h" ? "--help" : undefined; // a letter is near every other one
+  const theirs = FOREIGN_OPTIONS.filter(({ as }) => {
+    const [first] = as?.split(" ") ?? [];
+    return first !== undefined && ownOption(first)?.commands.includes(command);
+  }).flatMap(({ names }) => names.split(" "));
+  const candidates = [...known, ...theirs].filter((name) => /^--../.test(name));
+  const [begun] = candidates.filter((name) => name.startsWith(long)).sort((a, b) => a.length - b.length);
+  return begun ?? nearest(long, candidates, Math.max(1, Math.floor(body / 3)));
 }
 
 function toNumber(option: Option, spelled: string, text: string): number {
@@ -1288,6 +1431,32 @@ function toChoice(option: Option, spelled: string, text: string): string {
   );
 }
 
+/** Refuses texts that name nothing: a shell's variable that is not set, and a home folder that the shell left as it was. */
+function checkText(option: Option, spelled: string, text: string): void {
+  if (option.value === "TEXT" || option.value === "RULES") return;
+  if (text.trim() === "") throw usage(`Option ${spelled} is "${text}", expected ${expected(option)}`);
+  if (!/^~[\\/]/.test(text) || !PATH.test(option.value ?? "")) return;
+  throw usage(
+    `Option ${spelled} is "${text}": shells put the home folder in place of ~ where a word begins with it, and without quotation ` +
+      `marks, ${spelled} ${text}`,
+  );
+}
+
+/** Values by their word in the help, as phrases. */
+const EXPECTED: Readonly<Record<string, string>> = {
+  "FILE|DIR": "a file or folder",
+  DIR: "a folder",
+  "DIR|URL": "a folder or an address",
+  URL: "an address",
+  PNG: "a .png file",
+  PICTURE: "a picture",
+  ORIGIN: "an origin",
+  NAME: "a name",
+};
+
+/** Values that are files or folders. */
+const PATH = /FILE|DIR|PICTURE|PNG/;
+
 /** What a value must be, as a phrase. */
 function expected(option: Option): string {
   switch (option.type) {
@@ -1303,14 +1472,6 @@ function expected(option: Option): string {
     case "texts":
       return `a list, separated by commas, of ${option.choices?.join(", ")}`;
     default:
-      return option.value?.startsWith("FILE")
-        ? `a ${option.value === "FILE" ? "file" : "file or folder"}`
-        : option.value === "DIR"
-        ? "a folder"
-        : option.value === "PNG"
-        ? "a .png file"
-        : option.value === "PICTURE"
-        ? "a picture"
-        : "a text";
+      return EXPECTED[option.value ?? ""] ?? (option.value?.startsWith("FILE") ? "a file" : "a text");
   }
 }

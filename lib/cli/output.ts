@@ -167,7 +167,7 @@ export async function checkOutput(
     throw new LssgenError(
       "bad_option",
       `Cannot write "${out}": ${option} expects a name that ends in ${endings.join(" or ")}` +
-        (endings.length > 1 ? ", or a folder" : ""),
+        (endings.length > 1 ? `, or a folder: "${out.replace(/[\\/]+$/, "")}/" makes one` : ""),
     );
   }
   checkLength(out, option);

@@ -13,16 +13,23 @@ import { growthFlops } from "../pipelines/upscaling.ts";
 import type { GenerateRequest } from "../pipelines/types.ts";
 import { flopsText, formatPlan } from "../scaling/plan_text.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { upsamplerOf, withUpsampler } from "./generate.ts";
+import { quietly, upsamplerOf, withUpsampler } from "./generate.ts";
 import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
-import { bytesOfMib, modelChoice, toEngineChoice, toRequest, weightOptions } from "./request.ts";
+import {
+  bytesOfMib,
+  modelChoice,
+  toEngineChoice,
+  toRequest,
+  weightOptions,
+  withOneGuidance,
+} from "./request.ts";
 import { withPresetFile } from "./preset_file.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Runs the command. */
 export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
-  const request = await withPresetFile(options, toRequest(options));
+  const asked = await withPresetFile(options, toRequest(options));
   const { model: folder = embeddedFolder() } = await openModel(modelChoice(options), terminal, {
     headersOnly: true,
   });
@@ -30,6 +37,7 @@ export async function plan(options: Parsed, terminal: Terminal): Promise<void> {
   const weights = weightOptions(engine);
   await checkPipelineOptions(weights);
   const info = withUpsampler(await readModelInfo(folder), engine);
+  const request = withOneGuidance(asked, options, info, quietly(options, terminal).note);
   // Whichever network it is, the denoiser's work is the same.
   const result = planPicture({ ...info, esrganUpsampler: true }, request, {
     directSteps: options.number.against,

@@ -17,7 +17,6 @@ export interface ProgressOutput extends LineOutput {
 
 /** Plain output repeats itself at most this often within a stage. */
 const PLAIN_INTERVAL_MS = 2000;
-const BAR = 24;
 
 /** Shows {@linkcode Progress} events. */
 export class ProgressPrinter {
@@ -64,16 +63,13 @@ export class ProgressPrinter {
       this.phaseStart = now;
     }
     this.step = done;
-    const line = progressLine(
-      event,
-      event.etaMs ?? (event.share === undefined ? this.estimate(event, now) : undefined),
-    );
-    if (this.output.tty) return this.line.show(line);
+    const etaMs = event.etaMs ?? (event.share === undefined ? this.estimate(event, now) : undefined);
+    if (this.output.tty) return this.line.show((width) => progressLine(event, etaMs, width));
     const last = event.step !== undefined && event.step === event.steps ||
       event.bytes !== undefined && event.bytes === event.totalBytes;
     if (fresh || last || now - this.shownAt >= PLAIN_INTERVAL_MS) {
       this.shownAt = now;
-      this.output.write(`${printable(line)}\n`);
+      this.output.write(`${printable(progressLine(event, etaMs))}\n`);
     }
   }
 
@@ -103,8 +99,12 @@ export class ProgressPrinter {
   }
 }
 
-/** One event as a line: phase, picture, stage with its size, step, bar of the whole, noise level, time left. */
-export function progressLine(event: Progress, etaMs?: number): string {
+/**
+ * One event as a line: phase, picture, stage with its size, step, bar of the whole, noise level, time left.
+ *
+ * @param width Characters that there are: a narrow terminal gets a shorter bar, then less beside what is done and left.
+ */
+export function progressLine(event: Progress, etaMs?: number, width: number = Infinity): string {
   const {
     phase,
     component,
@@ -117,30 +117,57 @@ export function progressLine(event: Progress, etaMs?: number): string {
     totalBytes,
     bytesPerSecond,
     sigma,
-    width,
+    width: across,
     height,
     share,
   } = event;
-  const parts: string[] = [phase.padEnd(8)];
-  if (component) parts.push(component.padEnd(14));
-  if (image) parts.push(`picture ${image + 1}`);
-  if (stage && stages && stages > 1) parts.push(`stage ${stage}/${stages}`);
-  if (width && height) parts.push(`${width}×${height}`);
+  const parts: LinePart[] = [{ text: phase.padEnd(8), rank: 9 }];
+  if (component) parts.push({ text: component.padEnd(14), rank: 3 });
+  if (image) parts.push({ text: `picture ${image + 1}`, rank: 5 });
+  if (stage && stages && stages > 1) parts.push({ text: `stage ${stage}/${stages}`, rank: 4 });
+  if (across && height) parts.push({ text: `${across}×${height}`, rank: 1 });
   const whole = share !== undefined && bytes === undefined;
-  if (whole) parts.push(barOf(share), `${Math.floor(100 * share)} %`);
-  if (step !== undefined && steps) parts.push(...whole ? [] : [barOf(step / steps)], `step ${step}/${steps}`);
-  if (bytes !== undefined && totalBytes) {
-    parts.push(barOf(bytes / totalBytes), `${bytesText(bytes)} of ${bytesText(totalBytes)}`);
-    if (bytesPerSecond) parts.push(`${bytesText(Math.round(bytesPerSecond))}/s`);
+  if (whole) parts.push({ bar: share, rank: 2 }, { text: `${Math.floor(100 * share)} %`, rank: 9 });
+  if (step !== undefined && steps) {
+    if (!whole) parts.push({ bar: step / steps, rank: 2 });
+    parts.push({ text: `step ${step}/${steps}`, rank: 6 });
   }
-  if (sigma !== undefined) parts.push(`σ ${sigma.toFixed(3)}`);
-  if (etaMs !== undefined && etaMs > 0) parts.push(`ETA ${duration(etaMs)}`);
-  return parts.join("  ");
+  if (bytes !== undefined && totalBytes) {
+    parts.push({ bar: bytes / totalBytes, rank: 2 });
+    parts.push({ text: `${bytesText(bytes)} of ${bytesText(totalBytes)}`, rank: 8 });
+    if (bytesPerSecond) parts.push({ text: `${bytesText(Math.round(bytesPerSecond))}/s`, rank: 1 });
+  }
+  if (sigma !== undefined) parts.push({ text: `σ ${sigma.toFixed(3)}`, rank: 0 });
+  if (etaMs !== undefined && etaMs > 0) parts.push({ text: `ETA ${duration(etaMs)}`, rank: 7 });
+  return fitted(parts, width);
 }
 
-function barOf(share: number): string {
-  const full = Math.round(BAR * Math.min(1, share));
-  return "█".repeat(full) + "░".repeat(BAR - full);
+/** A part of a line: a text, or a bar that shows a share. */
+export type LinePart =
+  & ({ readonly text: string } | { readonly bar: number })
+  & { /** Parts of a low rank are left out first. */ readonly rank: number };
+
+/** Characters of a bar, where there is room, and at least. */
+const BAR = 24;
+const LEAST_BAR = 6;
+
+/** Parts with two blanks between, in at most so many characters: the bar gives way first, then what ranks lowest. */
+export function fitted(parts: readonly LinePart[], width: number): string {
+  const texts = parts.map((part) => "bar" in part ? barOf(part.bar, BAR) : part.text);
+  const over = texts.join("  ").length - width;
+  if (over <= 0) return texts.join("  ");
+  const bar = parts.findIndex((part) => "bar" in part);
+  if (bar >= 0 && BAR - over >= LEAST_BAR) {
+    return texts.with(bar, barOf((parts[bar] as { bar: number }).bar, BAR - over)).join("  ");
+  }
+  if (parts.length === 1) return texts[0];
+  const least = Math.min(...parts.map(({ rank }) => rank));
+  return fitted(parts.toSpliced(parts.findIndex(({ rank }) => rank === least), 1), width);
+}
+
+function barOf(share: number, characters: number): string {
+  const full = Math.floor(characters * Math.min(1, share));
+  return "█".repeat(full) + "░".repeat(characters - full);
 }
 
 /** Milliseconds for people: `0.42 s`, `12.3 s`, `3 min 05 s`. */

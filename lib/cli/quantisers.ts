@@ -4,9 +4,17 @@
  * @module
  */
 
-import type { WritableType } from "../weights/quantise.ts";
+import { quantise, type WritableType } from "../weights/quantise.ts";
+import { granted } from "./permissions.ts";
 
-/** Workers that quantise; dispose of them when done. */
+/** Workers are made by reading their file, although the program's own files are read without a permission. */
+const MODULE = new URL("./quantise_worker.ts", import.meta.url);
+
+function mayStart(): boolean {
+  return MODULE.protocol !== "file:" || granted({ name: "read", path: MODULE });
+}
+
+/** Workers that quantise; dispose of them when done. Where none may be started, this thread does. */
 export class Quantisers implements Disposable {
   private readonly idle: Worker[] = [];
   private readonly waiting: ((worker: Worker) => void)[] = [];
@@ -15,7 +23,8 @@ export class Quantisers implements Disposable {
   /** @param lanes Workers. */
   constructor(readonly lanes: number) {
     this.all = Array.from(
-      { length: lanes },
+      { length: mayStart() ? lanes : 0 },
+      // Spelled out in full: bundlers know it so.
       () => new Worker(new URL("./quantise_worker.ts", import.meta.url), { type: "module" }),
     );
     this.idle.push(...this.all);
@@ -26,6 +35,7 @@ export class Quantisers implements Disposable {
     values: Float32Array<ArrayBuffer>,
     type: WritableType,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    if (this.all.length === 0) return quantise(values, type);
     const worker = this.idle.pop() ?? await new Promise<Worker>((resolve) => this.waiting.push(resolve));
     try {
       return await new Promise((resolve, reject) => {

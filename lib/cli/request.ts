@@ -5,10 +5,11 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import type { GenerateRequest, PipelineOptions } from "../pipelines/text_to_image.ts";
+import type { GenerateRequest, ModelInfo, PipelineOptions } from "../pipelines/text_to_image.ts";
 import type { Prediction } from "../model_files/model_files.ts";
 import { randomSeed } from "../random.ts";
 import { scheduleNamed } from "../schedulers/registry.ts";
+import { samplerNamed } from "../schedulers/samplers.ts";
 import { loraSpec } from "../parameters/lora_tags.ts";
 import { promptWords } from "./commands.ts";
 import type { EngineChoice } from "../parameters/engine_choice.ts";
@@ -44,6 +45,7 @@ function checkRange(key: string, value: number, file: string): void {
 export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}): GenerateRequest {
   const { text, number, flag, numbers } = options;
   const words = promptWords(options.words);
+  if (text.prompt === "-") promptWords(["-"]);
   if (number.size !== undefined && (number.width !== undefined || number.height !== undefined)) {
     throw new LssgenError(
       "bad_option",
@@ -83,11 +85,9 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     initNoise: number.initNoise,
     upsampler: (text.upsampler ?? network) as GenerateRequest["upsampler"],
     shortenSteps: flag.shorten,
-    // stable-diffusion.cpp calls the schedule --scheduler and the sampler --sampling-method; here --scheduler is either.
     // Spellings of other programs are resolved where the model is known.
-    scheduler:
-      (scheduleNamed(text.scheduler ?? "") ? undefined : text.scheduler) as GenerateRequest["scheduler"],
-    schedule: scheduleNamed(text.schedule ?? text.scheduler ?? ""),
+    scheduler: text.scheduler as GenerateRequest["scheduler"],
+    schedule: scheduleNamed(text.schedule ?? ""),
     sigmas: numbers.sigmas,
     guidanceStart: number.guidanceStart,
     guidanceEnd: number.guidanceEnd,
@@ -113,6 +113,10 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
   if (number.clipSkip !== undefined) delete kept.clipSkip;
   if (given.sigmas) delete kept.schedule, delete kept.steps;
   if (given.schedule) delete kept.sigmas;
+  // "DPM++ 2M Karras" says its schedule itself.
+  if (samplerNamed(text.scheduler ?? "")?.schedule && !given.schedule) {
+    delete kept.schedule, delete kept.sigmas;
+  }
   if (given.steps !== undefined && !given.sigmas) delete kept.sigmas;
   if (given.cacheMode || given.cacheThreshold !== undefined) {
     delete kept.cacheMode, delete kept.cacheThreshold;
@@ -124,6 +128,26 @@ export function toRequest(options: Parsed, stored: Partial<GenerateRequest> = {}
     if (given.stages) delete kept.method;
   }
   return { prompt: "", seed: DEFAULT_SEED, ...kept, ...set };
+}
+
+/**
+ * The request with one guidance scale where the model has one: there `--cfg-scale` and `--guidance` mean the same. What was
+ * typed takes the place of what a picture stores under either name. Of both, `--cfg-scale` counts: users of
+ * stable-diffusion.cpp give `--guidance` beside it for FLUX, and it changes nothing elsewhere.
+ *
+ * @param note Hears what changes nothing.
+ */
+export function withOneGuidance(
+  request: GenerateRequest,
+  { number: { cfgScale, guidance } }: Parsed,
+  { embeddedGuidance, pipeline }: Pick<ModelInfo, "embeddedGuidance" | "pipeline">,
+  note: (text: string) => void,
+): GenerateRequest {
+  if (embeddedGuidance || cfgScale === undefined) return request;
+  if (guidance !== undefined && guidance !== cfgScale) {
+    note(`Note: --guidance changes nothing: ${pipeline} has one guidance scale, and --cfg-scale gives it\n`);
+  }
+  return { ...request, guidance: cfgScale };
 }
 
 /** Whether `--upsampler-weights` names an ESRGAN network: a file, where the learned upsampler is a folder. */

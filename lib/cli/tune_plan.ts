@@ -21,18 +21,17 @@ import {
 } from "../pipelines/plan_search.ts";
 import { PRESET_NAMES } from "../pipelines/presets.ts";
 import type { GenerateRequest, Pipeline } from "../pipelines/types.ts";
-import { planPicture, readModelInfo } from "../pipelines/text_to_image.ts";
+import { planPicture } from "../pipelines/text_to_image.ts";
 import type { MethodName, Plan } from "../scaling/types.ts";
 import { VERSION } from "../version.ts";
 import { fileSource } from "./files.ts";
-import { openPipeline, quietly, startProgress, withUpsampler } from "./generate.ts";
+import { modelInfo, openPipeline, quietly, startProgress } from "./generate.ts";
 import { readBytes } from "./input.ts";
-import { openModel } from "./model.ts";
 import type { Parsed } from "./options.ts";
-import { checkOutput, writeWhole } from "./output.ts";
+import { checkFree, checkOutput, writeWhole } from "./output.ts";
 import { paretoPlot } from "./pareto_plot.ts";
 import { duration } from "./progress.ts";
-import { toEngineChoice, toRequest } from "./request.ts";
+import { toEngineChoice, toRequest, withOneGuidance } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
 import { launches, shortest } from "./warming.ts";
 
@@ -165,11 +164,12 @@ function driftOf({ measured, again }: Results, { name }: Trial): string | undefi
 
 /** Runs the command. */
 export async function tunePlan(options: Parsed, terminal: Terminal): Promise<void> {
-  const { prompt, ...rest } = toRequest(options);
+  const asked = toRequest(options);
   const budget = budgetOf(options.text.budget);
   const engine = toEngineChoice(options);
   const quiet = quietly(options, terminal);
-  const info = withUpsampler(await readModelInfo((await openModel(engine, quiet)).model), engine);
+  const info = await modelInfo(engine, quiet);
+  const { prompt, ...rest } = withOneGuidance(asked, options, info, quiet.note);
   const picture = {
     ...rest,
     width: rest.width ?? info.defaults.width,
@@ -203,7 +203,10 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     dtype: engine.dtype,
     version: VERSION,
   }));
-  const results = await resumed(path, of, options.flag.force ?? false);
+  const force = options.flag.force ?? false;
+  const results = await resumed(path, of, force);
+  // A plot belongs to its measurements: beside none it is somebody's picture.
+  if (Object.keys(results.measured).length === 0) await checkFree(plot, force);
   const points = (): Point[] => pointsOf(trials, Object.values(results.measured));
   const store = async (): Promise<void> => {
     const measured = points();

@@ -8,6 +8,7 @@ import { DeviceFaultError, DeviceLostError, LssgenError, NoAdapterError } from "
 import { expectedTexels } from "./adapters.ts";
 import { outOfMemory } from "./allocator.ts";
 import { DISPATCH_MS, DispatchBudget } from "./budget.ts";
+import { check, type Kind } from "../option_kinds.ts";
 import { KernelCache } from "./kernel.ts";
 import type { DeviceInfo } from "./device_info.ts";
 import { Memory } from "./memory.ts";
@@ -32,6 +33,15 @@ export interface DeviceOptions {
   /** Refuse integer dot products although the adapter has them. */
   withoutIntegerDot?: boolean;
 }
+
+const OPTIONS: Readonly<Record<keyof DeviceOptions, Kind>> = {
+  powerPreference: "a text",
+  maxBindingBytes: "a number",
+  withoutF16: "true or false",
+  dispatchMs: "a number",
+  withoutSubgroups: "true or false",
+  withoutIntegerDot: "true or false",
+};
 
 /** An open GPU: queue, memory pool, compiled kernels, and whether it is still alive. */
 export class Device {
@@ -132,6 +142,7 @@ export class Device {
  * @throws {NoAdapterError} with a diagnosis when there is no WebGPU or no adapter.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  check("The options of openDevice", options, OPTIONS);
   const api = (globalThis.navigator as Navigator & { gpu?: GPU } | undefined)?.gpu;
   if (!api) throw await missing(false);
   const adapter = await api.requestAdapter({

@@ -5,6 +5,7 @@
  */
 
 import { AbortedError, LssgenError } from "../errors.ts";
+import { notPermitted } from "../not_permitted.ts";
 import { type JsonBounds, parseJson } from "../json.ts";
 import { type Asked, bareUrl, overload, PassingError, refusal } from "./answers.ts";
 import { type HubFile, parseTree } from "./listing.ts";
@@ -345,6 +346,10 @@ export class HubClient {
       if (cause instanceof LssgenError || cause instanceof PassingError) throw cause;
       if (signal?.aborted) throw stopped();
       const why = controller.signal.aborted ? `it did not answer for ${stallMs / 1000} s` : whyOf(cause);
+      // Another try would not be permitted either.
+      if (notPermitted(cause)) {
+        throw new LssgenError("bad_option", `Cannot reach ${at.origin}: ${why}`, { cause });
+      }
       throw new PassingError(`Cannot reach ${at.origin}: ${why}`, undefined, { cause });
     } finally {
       clearTimeout(timer);

@@ -5,7 +5,9 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { parseJson, parsePythonJson } from "../json.ts";
+import { reasonOf } from "../reason_of.ts";
+import { isRecord, parseJson, parsePythonJson } from "../json.ts";
+import { check, type Kind } from "../option_kinds.ts";
 import { type ByteSource, filesIn, folderOf, type FolderSource } from "../weights/bytes.ts";
 import { type CachedFolder, cachedFolder, hashedFile } from "../weights/cache.ts";
 import { CONFIG_BOUNDS } from "../weights/model_folder.ts";
@@ -153,24 +155,42 @@ export interface HubFolderOptions extends HubOptions {
   readonly cacheName?: string;
 }
 
+const OPTIONS: Readonly<Record<keyof HubFolderOptions, Kind>> = {
+  endpoint: "a text",
+  token: "a text",
+  signal: "an AbortSignal",
+  fetch: "a function",
+  pauseMs: "a number",
+  stallMs: "a number",
+  onRetry: "a function",
+  wish: "an object",
+  cacheName: "a text",
+};
+
 /**
  * Opens a model of a hub for a page: the listing is read, no weights. Files are kept in the browser's Cache API as they are
  * read, or all at once by `download`; `bytes` says beforehand how much that is.
  *
  * @param name `ORG/NAME` or another spelling that {@linkcode parseHubName} reads.
  * @param options Which hub, files and cache. With a token all reads go to the network: nothing private is kept.
- * @throws {LssgenError} `bad_option` when it is no name; `bad_file`, with the page to visit.
+ * @throws {LssgenError} `bad_option` when it is no name; `bad_file`, with the page to visit. The signal's `reason` when it fires.
  */
 export async function openHubFolder(
   name: string | HubName,
   options: HubFolderOptions = {},
 ): Promise<HubFolder> {
+  check("The options of openHubFolder", options, OPTIONS);
   const { wish, cacheName } = options;
-  const parsed = typeof name === "string" ? parseHubName(name, options.endpoint) : name;
+  const parsed = typeof name === "string"
+    ? parseHubName(name, options.endpoint)
+    : isRecord(name) && typeof name.repo === "string"
+    ? name
+    : undefined;
   if (!parsed) throw new LssgenError("bad_option", `"${name}" names no model on the hub, expected ORG/NAME`);
   const client = new HubClient(options);
-  const repository = await openRepository(client, parsed);
-  const selection = await chooseFiles(client, repository, wish);
+  const [repository, selection] = await listed(client, parsed, wish).catch((error) => {
+    throw reasonOf(error, options.signal);
+  });
   const remote = remoteFolder(client, repository, selection.files);
   if (options.token !== undefined) {
     return {
@@ -191,6 +211,15 @@ export async function openHubFolder(
     `${client.endpoint}/${repo}`,
   );
   return { ...folder, name: spellHubName(parsed), repository, selection, remote };
+}
+
+async function listed(
+  client: HubClient,
+  name: HubName,
+  wish: Wish | undefined,
+): Promise<[Repository, Selection]> {
+  const repository = await openRepository(client, name);
+  return [repository, await chooseFiles(client, repository, wish)];
 }
 
 /** A model of a hub as a folder that asks the hub when a file is asked for. */

@@ -8,6 +8,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { bad } from "../option_kinds.ts";
 
 /** A picture in 8 bits: rows from the top, channels innermost. */
 export interface Picture {
@@ -40,6 +41,9 @@ export async function encodePng(
   picture: Picture,
   text: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
+  if (!ArrayBuffer.isView(picture?.data)) {
+    throw bad("picture", picture, "width, height, channels and data");
+  }
   const { width, height, channels, data } = picture;
   if (!sizeIsSane(width, height) || data.length !== width * height * channels) {
     throw new LssgenError(

@@ -6,6 +6,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { bad, check, IS, type Kind } from "../option_kinds.ts";
 import { builtinTokenizer, ggufTokenizerFolder } from "../pipelines/builtin_tokenizers.ts";
 import { bytesOf, type ByteSource, folderOf, type FolderSource } from "../weights/bytes.ts";
 import { httpFolder, httpSource } from "../weights/http_source.ts";
@@ -53,6 +54,19 @@ export interface ModelFiles {
   readonly tokenizers?: FolderSource;
 }
 
+const FILES: Readonly<Record<keyof ModelFiles, Kind>> = {
+  model: "anything",
+  diffusionModel: "anything",
+  vae: "anything",
+  clipL: "anything",
+  clipG: "anything",
+  t5: "anything",
+  taesd: "anything",
+  config: "anything",
+  prediction: "a text",
+  tokenizers: "a folder",
+};
+
 /** A model made of files, as a folder in diffusers' layout. */
 export interface AssembledFolder extends ComponentFolder {
   /**
@@ -87,6 +101,14 @@ const PARTS: readonly PartName[] = ["diffusionModel", "vae", "clipL", "clipG", "
  * ```
  */
 export function modelFiles(files: ModelFiles): FolderSource {
+  check("The files of the model", files, FILES);
+  for (const [name, file] of Object.entries(files) as [keyof ModelFiles, unknown][]) {
+    if (FILES[name] !== "anything" || file === undefined) continue;
+    const opened = IS["a file"](file) || IS["a folder"](file);
+    if (!opened && typeof file !== "string" && !(file instanceof URL)) {
+      throw bad(name, file, "a file or a folder, opened or its address");
+    }
+  }
   return assembledFolder(files);
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { isRecord } from "../json.ts";
-import { check, IS, type Kind } from "./option_kinds.ts";
+import { check, IS, type Kind } from "../option_kinds.ts";
 import type { GenerateOptions, GenerateRequest, PipelineOptions } from "./types.ts";
 
 // Named, since a script says each many times.
@@ -75,7 +75,7 @@ export function checkRunOptions(options: unknown): void {
 
 /** Options of the pipeline that say nothing but where and for what. */
 const FEW_PIPELINE: Readonly<Partial<Record<keyof PipelineOptions, Kind>>> = {
-  device: "an object",
+  device: "an open device",
   onProgress: "a function",
   signal: "an AbortSignal",
   findLora: "a function",

@@ -5,18 +5,19 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import { bad, check, type Kind } from "./option_kinds.ts";
+import { bad, check, IS, type Kind } from "../option_kinds.ts";
+import type { Lora } from "../weights/lora.ts";
 import type { PipelineOptions } from "./types.ts";
 
 const PIPELINE: Readonly<Record<keyof PipelineOptions, Kind>> = {
-  device: "an object",
+  device: "an open device",
   dtype: "a text",
   onProgress: "a function",
   signal: "an AbortSignal",
   loras: "a list",
   findLora: "a function",
   upsamplerWeights: "a folder",
-  upscaler: "an object",
+  upscaler: "a file",
   maxActivationBytes: "a number",
   maxVramBytes: "a number",
   offload: "a text",
@@ -33,11 +34,19 @@ const PIPELINE: Readonly<Record<keyof PipelineOptions, Kind>> = {
   firstPicture: "an object",
 };
 
+// Its file is checked under its whole name.
+const LORA: Readonly<Record<keyof Lora, Kind>> = { file: "anything", scale: "a number", config: "a text" };
+
 /** Checks how a pipeline is opened. @throws {LssgenError} `bad_option`, naming what is of another type or not known. */
 export async function checkAllPipelineOptions(options: unknown): Promise<void> {
   check("The options of createPipeline", options, PIPELINE);
-  const { dtype, maxActivationBytes: most, maxVramBytes, offload, maxOffloadBytes } =
+  const { dtype, loras = [], maxActivationBytes: most, maxVramBytes, offload, maxOffloadBytes } =
     options as PipelineOptions;
+  for (const [i, lora] of loras.entries()) {
+    const name = `loras[${i}]`;
+    check(name, lora, LORA);
+    if (!IS["a file"](lora.file)) throw bad(`${name}.file`, lora.file, "a file");
+  }
   if (dtype !== undefined && dtype !== "f16" && dtype !== "f32") throw bad("dtype", dtype, "f16 or f32");
   if (most !== undefined && !(most > 0)) throw bad("maxActivationBytes", most, "a number of bytes above 0");
   if (maxVramBytes !== undefined && !(maxVramBytes > 0)) {

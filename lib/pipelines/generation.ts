@@ -5,6 +5,7 @@
  */
 
 import { AbortedError } from "../errors.ts";
+import { reasonOf } from "../reason_of.ts";
 import type { GenerateOptions, GenerateResult, Generation, Progress } from "./types.ts";
 
 /**
@@ -40,11 +41,6 @@ export function generation(
       return follower;
     },
   });
-}
-
-/** What work that failed rejects with. As the platform's own functions have it: who stops it gets his own reason back. */
-export function reasonOf(error: unknown, signal: AbortSignal | undefined): unknown {
-  return error instanceof AbortedError && signal?.aborted ? signal.reason : error;
 }
 
 /** One loop over a run's progress: events wait here until they are asked for. */

@@ -5,6 +5,7 @@
  */
 
 import { AbortedError, LssgenError } from "../errors.ts";
+import { reasonOf } from "../reason_of.ts";
 import { openDevice } from "../gpu/device.ts";
 import type { KernelSpec } from "../gpu/kernel.ts";
 import { storedKernels } from "../gpu/stored.ts";
@@ -13,11 +14,10 @@ import { KernelList, kernelListKey, warmKernels } from "../gpu/warm.ts";
 import type { FolderSource } from "../weights/bytes.ts";
 import { readModelIndex } from "../weights/model_folder.ts";
 import { checkPipelineOptions } from "./checked_options.ts";
-import { isFolder } from "./option_kinds.ts";
+import { isFolder } from "../option_kinds.ts";
 import { TextToImage } from "./drawing.ts";
 import { familyOf, readFamily } from "./families.ts";
 import { type LoadContext, Opened, partOf, retypingOf } from "./family.ts";
-import { reasonOf } from "./generation.ts";
 import { hostMemory } from "./offloading.ts";
 import { openNetworks } from "./networks.ts";
 import type { PlanRules } from "./plan_rules.ts";

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isRecord } from "../json.ts";
+import { bad, check } from "../option_kinds.ts";
 import type { Plan } from "../scaling/types.ts";
 import { ALL_RULES } from "./all_rules.ts";
 import { planWith } from "./resolved_request.ts";
@@ -20,5 +22,7 @@ export function planPicture(
   asked: Omit<GenerateRequest, "prompt">,
   compared: { readonly directSteps?: number } = {},
 ): Plan {
+  if (!isRecord(info) || !isRecord(info.defaults)) throw bad("info", info, "what readModelInfo gives");
+  check("What planPicture compares with", compared, { directSteps: "a number" });
   return planWith(ALL_RULES, info, asked, compared);
 }

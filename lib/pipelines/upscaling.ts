@@ -10,6 +10,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { reasonOf } from "../reason_of.ts";
 import { type Device, openDevice } from "../gpu/device.ts";
 import { Recorder } from "../gpu/recorder.ts";
 import { IdleDevice } from "../gpu/rehearsal.ts";
@@ -24,6 +25,7 @@ import { RrdbNet, rrdbNetConfig } from "../models/rrdbnet.ts";
 import { srvggConfig, SrvggNet } from "../models/srvgg.ts";
 import type { Upscaler } from "../models/upscaler.ts";
 import { Weights } from "../models/weights.ts";
+import { bad, check, IS, type Kind } from "../option_kinds.ts";
 import { WeightStore } from "../residency/store.ts";
 import type { Plan } from "../scaling/types.ts";
 import type { Dtype } from "../tensor.ts";
@@ -32,7 +34,6 @@ import { GGUF_MAGIC } from "../weights/gguf.ts";
 import { underUpscalerNames, type UpscalerKind } from "../weights/names/upscaler.ts";
 import { openSafetensors } from "../weights/safetensors.ts";
 import type { Checkpoint } from "../weights/types.ts";
-import { reasonOf } from "./generation.ts";
 import { alphaOf, checkPicture } from "./picture_request.ts";
 import type { Progress } from "./types.ts";
 
@@ -51,6 +52,15 @@ export interface UpscalerOptions {
   /** Called while weights are loaded. */
   readonly onProgress?: (progress: Progress) => void;
 }
+
+const OPEN: Readonly<Record<keyof UpscalerOptions, Kind>> = {
+  device: "an open device",
+  dtype: "a text",
+  maxActivationBytes: "a number",
+  maxVramBytes: "a number",
+  signal: "an AbortSignal",
+  onProgress: "a function",
+};
 
 /** How a picture is enlarged. */
 export interface UpscaleOptions {
@@ -129,6 +139,8 @@ export async function openUpscaler(
   file: ByteSource,
   options: UpscalerOptions = {},
 ): Promise<PictureUpscaler> {
+  if (!IS["a file"](file)) throw bad("file", file, "a file, as fileSource, blobSource or bytesOf give it");
+  check("The options of openUpscaler", options, OPEN);
   const opened = await openUpscalerFile(file);
   const device = options.device ?? await openDevice();
   try {
@@ -626,13 +638,23 @@ class OpenUpscaler implements PictureUpscaler {
   }
 }
 
+const UPSCALE: Readonly<Record<keyof UpscaleOptions, Kind>> = {
+  tileSize: "a number",
+  tileMargin: "a number",
+  repeats: "a number",
+  signal: "an AbortSignal",
+  onProgress: "a function",
+};
+
 /**
- * Refuses options out of range.
+ * Refuses options that are not known, of another type, or out of range.
  *
  * @returns How often the network is run.
  * @throws {LssgenError} `bad_option`.
  */
-export function checkUpscale({ tileSize, tileMargin, repeats = 1 }: UpscaleOptions): number {
+export function checkUpscale(options: UpscaleOptions): number {
+  check("The options of upscale", options, UPSCALE);
+  const { tileSize, tileMargin, repeats = 1 } = options;
   const whole = (name: string, value: number, min: number, max: number): void => {
     if (Number.isInteger(value) && value >= min && value <= max) return;
     throw new LssgenError(

@@ -4,17 +4,25 @@
  * @module
  */
 
+import { check, type Kind } from "../option_kinds.ts";
 import { planStages } from "./plan_stages.ts";
-import { type Denoising, runPlan } from "./run_plan.ts";
-import type { PlanRequest, RunOptions } from "./types.ts";
+import { reasonOf } from "../reason_of.ts";
+import { type Denoising, type PlanPart, runPlan as walk } from "./run_plan.ts";
+import type { Plan, PlanRequest, RunOptions } from "./types.ts";
 
-export { type Denoising, type PlanPart, runPlan } from "./run_plan.ts";
+export type { Denoising, PlanPart } from "./run_plan.ts";
+
+const RUN: Readonly<Record<keyof RunOptions, Kind>> = {
+  signal: "an AbortSignal",
+  onProgress: "a function",
+  previewEvery: "a number",
+};
 
 /**
  * Plans and runs: {@linkcode planStages}, then {@linkcode runPlan}.
  *
  * @returns The final latents.
- * @throws {AbortedError} Within one step of the signal.
+ * @throws The signal's `reason`, within one step of it.
  *
  * @example A denoiser of one's own, on the CPU
  * ```ts
@@ -41,6 +49,24 @@ export { type Denoising, type PlanPart, runPlan } from "./run_plan.ts";
  */
 export function lssgen<L>(request: PlanRequest, model: Denoising<L>, options: RunOptions = {}): Promise<L> {
   return runPlan(planStages(request), model, options);
+}
+
+/**
+ * Walks a plan, or a part of it.
+ *
+ * @returns The final latents, or those after the part's last stage.
+ * @throws The signal's `reason`, within one step of it.
+ */
+export function runPlan<L>(
+  plan: Plan,
+  model: Denoising<L>,
+  options: RunOptions = {},
+  part: PlanPart<L> = {},
+): Promise<L> {
+  check("The options of the run", options, RUN);
+  return walk(plan, model, options, part).catch((error) => {
+    throw reasonOf(error, options.signal);
+  });
 }
 
 /** {@linkcode Denoising.combine} over plain arrays; sums in f64, result in f32. */

@@ -4,9 +4,36 @@
  * @module
  */
 
+import { check, type Kind } from "../option_kinds.ts";
 import { methodNamed } from "./methods/registry.ts";
 import { planBy } from "./plan.ts";
 import type { Plan, PlanRequest } from "./types.ts";
+
+const REQUEST: Readonly<Record<keyof PlanRequest, Kind>> = {
+  width: "a number",
+  height: "a number",
+  method: "a text",
+  minResolution: "a number",
+  baseResolution: "anything",
+  steps: "a number",
+  initNoise: "a number",
+  shortenSteps: "anything",
+  upsampler: "a text",
+  upsamplerIsDefault: "true or false",
+  entry: "a text",
+  levels: "a list",
+  strength: "a number",
+  inpaint: "true or false",
+  referenceQuirks: "true or false",
+  stages: "a text",
+  refineSteps: "a number",
+  spectralDelta: "a number",
+  spectrum: "an object",
+  scheduler: "an object",
+  space: "an object",
+  cost: "an object",
+  directSteps: "a number",
+};
 
 /**
  * Plans a picture. Pure: needs no GPU and no weights.
@@ -27,5 +54,6 @@ import type { Plan, PlanRequest } from "./types.ts";
  * ```
  */
 export function planStages(request: PlanRequest): Plan {
+  check("The request", request, REQUEST);
   return planBy(methodNamed(request.method ?? "lssgen"), request);
 }

@@ -5,6 +5,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
+import { notPermitted } from "../not_permitted.ts";
 import { bytesOf, type ByteSource, checkRange, folderOf, type FolderSource } from "./bytes.ts";
 
 /** Bytes that are kept in memory of a file whose server knows no ranges: as much as engines put into one buffer. */
@@ -26,8 +27,8 @@ export async function httpSource(url: string): Promise<ByteSource | undefined> {
   try {
     first = await request(url, { range: [0, 1] });
   } catch (error) {
-    // A missing `file:` URL throws instead of answering 404.
-    if (url.startsWith("file:")) return undefined;
+    // A missing `file:` URL throws instead of answering 404; so does one that may not be read.
+    if (url.startsWith("file:") && !notPermitted(error)) return undefined;
     throw error;
   }
   const { status } = first;

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { LssgenError, shortJson } from "../errors.ts";
-import { isRecord } from "../json.ts";
+import { LssgenError, shortJson } from "./errors.ts";
+import { isRecord } from "./json.ts";
 
 /** What an option takes, as a sentence goes on after "expected". */
 export type Kind =
@@ -16,8 +16,11 @@ export type Kind =
   | "a list"
   | "an object"
   | "a folder"
+  | "a file"
   | "an AbortSignal"
-  | "a picture";
+  | "a picture"
+  | "an open device"
+  | "anything";
 
 /** Whether a value is of a kind. */
 export const IS: Readonly<Record<Kind, (value: unknown) => boolean>> = {
@@ -28,7 +31,10 @@ export const IS: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   "a list": Array.isArray,
   "an object": isRecord,
   "a folder": isFolder,
+  "a file": (v) => isRecord(v) && typeof v.read === "function",
   "an AbortSignal": (v) => v instanceof AbortSignal,
+  "an open device": (v) => isRecord(v) && typeof v.recover === "function",
+  anything: () => true,
   "a picture": (v) => {
     const { data, decode } = isRecord(v) ? v : {};
     return ArrayBuffer.isView(data) || typeof decode === "function"; // pixels, or a file
