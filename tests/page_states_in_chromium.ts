@@ -203,7 +203,8 @@ Deno.test({
         await generate(page);
         const { preset, method, steps, upsampler, initNoise } = asked();
         assertEquals([preset, method, steps, upsampler, initNoise], ["fast", ...Array(4).fill(undefined)]);
-        assertMatch(await page.evaluate("location.hash"), /preset=fast/);
+        // The address is written a moment after the last change.
+        await page.waitForURL(/preset=fast/, { timeout: WAIT_MS });
         await page.selectOption("#model-preset", "");
         assertEquals(await page.isDisabled("#steps"), false);
         Object.assign(engine.info, { cachesBlocks: true });
