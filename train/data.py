@@ -302,7 +302,7 @@ class Scenes:
         g = self.rng
         while True:
             r = g.random()
-            s = dict(style="3d" if g.random() < 0.6 else g.choice(STYLES[1:]), bg=self.background(), count=1, size="", place="", zoom=False)
+            s = dict(style="3d" if g.random() < 0.75 else g.choice(STYLES[1:]), bg=self.background(), count=1, size="", place="", zoom=False)
             if r < 0.70:
                 s["things"] = [self.thing(0.16)]
                 q = g.random()
