@@ -116,7 +116,7 @@ def kept(name):
         import quantised
         with open(f"{KEPT}/{name}.json") as f:
             rest = json.load(f)
-        # The text encoders are those of bind, unless they learnt along.
+        # The text encoders are those of bind, which do not learn along.
         weights = {**{k: v for k, v in kept("bind")["average"].items() if not k.startswith("heads.")},
                    **{f"flux.{k}": v for k, v in quantised.load(f"{KEPT}/{name}.gguf").items()}}
         weights.setdefault("t5.encoder.embed_tokens.weight", weights["t5.shared.weight"])

@@ -9,6 +9,7 @@
 
 import { LssgenError } from "../errors.ts";
 import { nearest } from "../nearest.ts";
+import { PICTURE_NAME, WEIGHTS_NAME } from "./file_names.ts";
 
 /** What the help says of a command. */
 interface CommandHelp {
@@ -253,12 +254,12 @@ const THINGS = new Set(
     "generator generative queen queens quench quest worked workers workshop works").split(" "),
 );
 
-/** Names of files, as no prompt is one, and what names such a file here. */
+/** Endings of files' names, as no prompt of one word has them, and what names such a file here. */
 const FILES: readonly (readonly [RegExp, string])[] = [
-  [/^\S*\.(?:png|jpe?g|webp)$/i, "options name files (--init-img or --from)"],
-  [/^\S*\.(?:safetensors|sft|gguf|ckpt|pth?|bin|onnx)$/i, "options name files (--model)"],
-  [/^\S*\.txt$/i, '-p "$(cat FILE)" takes a prompt from a file'],
-  [/^\S*\.json$/i, "graphs of ComfyUI are drawn by `serve`, through ComfyUI's API"],
+  [PICTURE_NAME, "options name files (--init-img or --from)"],
+  [WEIGHTS_NAME, "options name files (--model)"],
+  [/\.txt$/i, '-p "$(cat FILE)" takes a prompt from a file'],
+  [/\.json$/i, "graphs of ComfyUI are drawn by `serve`, through ComfyUI's API"],
 ];
 
 /** The command of a command line, and its other arguments. */
@@ -385,7 +386,7 @@ export function promptWords(words: readonly string[]): readonly string[] {
     throw new LssgenError("bad_option", '"-" is no prompt; -p "$(cat)" takes one from standard input');
   }
   for (const [name, what] of FILES) {
-    const file = words.find((word) => name.test(word));
+    const file = words.find((word) => !/\s/.test(word) && name.test(word));
     if (file === undefined) continue;
     throw new LssgenError(
       "bad_option",

@@ -22,6 +22,7 @@ import type { FolderSource } from "../weights/bytes.ts";
 import { parseJson, parsePythonJson } from "../json.ts";
 import { CONFIG_BOUNDS } from "../weights/model_folder.ts";
 import { BytesProgress } from "./bytes_progress.ts";
+import { WEIGHTS_NAME } from "./file_names.ts";
 import { fileFolder } from "./files.ts";
 import {
   cachedSnapshot,
@@ -150,11 +151,11 @@ function neither(text: string, error: unknown): never {
 }
 
 /** `FOLDER/FILE`, which looks like a hub's name: the weights' ending says what was meant. */
-const FILE_IN_FOLDER = /^[^:@/]+\/[^:@/]+\.(?:safetensors|sft|gguf|ckpt|pth?|bin|onnx)$/i;
+const FILE_IN_FOLDER = /^[^:@/]+\/[^:@/]+$/;
 
 /** A hub's name, unless there is such a file or folder, or it can only be meant as one. */
 async function hubNameOf(text: string): Promise<HubName | undefined> {
-  if (FILE_IN_FOLDER.test(text)) return undefined;
+  if (FILE_IN_FOLDER.test(text) && WEIGHTS_NAME.test(text)) return undefined;
   const name = parseHubName(text, hubEndpoint());
   if (!name) return undefined;
   return await Deno.stat(text).then(() => true, unlessMissing) ? undefined : name;

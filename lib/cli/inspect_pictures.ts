@@ -6,15 +6,13 @@
 
 import { openPicture } from "../image/picture_file.ts";
 import { readPictureTexts } from "../image/picture_texts.ts";
+import { PICTURE_NAME } from "./file_names.ts";
 import { readBytes } from "./input.ts";
 import type { Terminal } from "./terminal.ts";
 
-/** Endings of pictures that hold texts. */
-const PICTURE = /\.(?:png|jpe?g|webp)$/i;
-
 /** Whether these words are pictures, by their names. */
 export function arePictures(words: readonly string[]): boolean {
-  return words.length > 0 && words.every((word) => PICTURE.test(word));
+  return words.length > 0 && words.every((word) => PICTURE_NAME.test(word));
 }
 
 /** Tells of each picture its size and its texts: parameters as A1111 writes them, ours, ComfyUI's graphs. */
