@@ -27,6 +27,8 @@ interface Kind {
   readonly args: readonly string[];
   /** Lets a server work, and returns what it answered. */
   readonly use?: (address: string) => Promise<string>;
+  /** A file that it has to make. */
+  readonly makes?: string;
   /** Throws for a file that is not whole. */
   readonly check: (path: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void> | void;
 }
@@ -65,6 +67,7 @@ const KINDS: readonly Kind[] = [
   {
     name: "web build",
     args: [`${ROOT}tools/web.ts`, "build", "page"],
+    makes: "page/main.js",
     check: () => {},
   },
   {
@@ -145,6 +148,7 @@ Deno.test("commands that are killed at any moment leave whole files and nothing 
       const took = performance.now() - began;
       assert(answer !== undefined, kind.name);
       const wanted = await files(folder);
+      if (kind.makes) assert(wanted.has(kind.makes), `${kind.name}: ${[...wanted.keys()].join(" ")}`);
       let [killed, ended, whole] = [0, 0, 0];
       for (let n = k; n < KILLS; n += KINDS.length) {
         // Half of them begin without what the one before made.

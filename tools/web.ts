@@ -86,7 +86,8 @@ export async function bundle(
       splitting: true,
       chunkNames: "[hash]",
       entryPoints: { ...entries },
-      outdir: out,
+      // esbuild would take a relative one from absWorkingDir.
+      outdir: resolve(out),
       bundle: true,
       minify: true,
       format: "esm",
