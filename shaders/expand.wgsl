@@ -6,9 +6,9 @@
 //   S  [N, columns]  f32, with SCALED: factors of the stored values
 //   Y  [n1 − n0, stride]  f16 two in a u32, or f32 by Y_TYPE; stride is K filled up with zeros
 //
-// One invocation makes 32 values.
+// One invocation makes SPAN units of 32 values, which share loads.
 
-// variants SPAN=1
+// variants SPAN=1; SPAN=4
 
 override WG: u32 = 64u;
 override Y_TYPE: u32 = 1u;        // 0 f32, 1 f16
@@ -68,9 +68,9 @@ fn put(base: u32, at: u32, v: Eight) {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let at = (group.y * s.fold + group.x) * WG + lane;
-  let units = (s.stride8 + 3u) / 4u;
-  let row = at / units;
-  let unit = at - row * units;
+  let spans = (s.stride8 + 4u * SPAN - 1u) / (4u * SPAN);
+  let row = at / spans;
+  let first = (at - row * spans) * SPAN;
   var n = s.n0 + row;
   if (GATHER == 1u) {
     if (row >= s.rows) { return; }
@@ -78,25 +78,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (n < s.n0) { return; }
   }
   if (n >= s.n1) { return; }
-  let bytes = unitOf(n * s.rowBytes - s.wBase + unit / BLOCK_UNITS * BLOCK_BYTES, unit % BLOCK_UNITS);
-  let first = row * s.stride8 + unit * 4u;
-  // unroll e 4
+  let span = spanOf(n * s.rowBytes - s.wBase + first / BLOCK_UNITS * BLOCK_BYTES, first % BLOCK_UNITS);
+  // unroll g SPAN
   {
-    let k = unit * 4u + e;
-    var v = eightOf(bytes, e);
-    if (SCALED == 1u) {
-      let scale = S[n * s.sColumns + (s.at8 + k) / s.sWidth8];
-      v = Eight(v.lo * scale, v.hi * scale);
-    }
-    if (CHANGED == 1u) {
-      for (var r = 0u; r < s.rank; r++) {
-        let b = F[r] * oneOfB((n - s.bFirst) * s.rank + r);
-        let a = eightOfA(r * s.whole8 + s.at8 + k);
-        v = Eight(v.lo + b * a.lo, v.hi + b * a.hi);
+    let unit = first + g;
+    let bytes = unitFrom(span, unit % BLOCK_UNITS);
+    // unroll e 4
+    {
+      let k = unit * 4u + e;
+      var v = eightOf(bytes, e);
+      if (SCALED == 1u) {
+        let scale = S[n * s.sColumns + (s.at8 + k) / s.sWidth8];
+        v = Eight(v.lo * scale, v.hi * scale);
       }
+      if (CHANGED == 1u) {
+        for (var r = 0u; r < s.rank; r++) {
+          let b = F[r] * oneOfB((n - s.bFirst) * s.rank + r);
+          let a = eightOfA(r * s.whole8 + s.at8 + k);
+          v = Eight(v.lo + b * a.lo, v.hi + b * a.hi);
+        }
+      }
+      // Rows of 8-bit values may end within a unit.
+      if (k < s.stride8) { put(s.yBase, row * s.stride8 + k, v); }
     }
-    // Rows of 8-bit values may end within a unit.
-    if (k < s.stride8) { put(s.yBase, first + e, v); }
+    // end
   }
   // end
 }

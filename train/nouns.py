@@ -4,7 +4,7 @@ Drawings, all without skin tones: Fluent Emoji 3D (MIT, Microsoft; npm `@lobehub
 flat (MIT, Microsoft) and Noto Emoji (Apache-2.0, Google), both SVG in Iconify's JSON. Names, keywords and groups: Unicode CLDR by way of
 `emojibase-data` (MIT; CLDR under the Unicode licence). A noun must have all three drawings.
 """
-import functools, glob, io, json, os, re, tarfile
+import functools, glob, io, json, os, re, shutil, tarfile, tempfile
 import numpy as np
 
 RUNS = os.environ.get("LSSGEN_RUNS", "runs")  # packages, drawings, latents and checkpoints: large, not in the repository
@@ -87,8 +87,14 @@ def package(name):
         if not archives:
             raise SystemExit(f"{RUNS}/npm has no {name}-*.tgz: run `npm pack` for the packages that train/run.py names")
         found = [archives[0][:-4]]
+        # Under a name of its own first: two processes that begin together would otherwise read each other's half.
+        part = tempfile.mkdtemp(dir=f"{RUNS}", prefix="unpack-")
         with tarfile.open(archives[0]) as t:
-            t.extractall(found[0], filter="data")
+            t.extractall(part, filter="data")
+        try:
+            os.rename(part, found[0])
+        except OSError:  # another was faster
+            shutil.rmtree(part)
     return f"{found[0]}/package"
 
 

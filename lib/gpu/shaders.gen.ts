@@ -1388,9 +1388,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //   S  [N, columns]  f32, with SCALED: factors of the stored values
 //   Y  [n1 − n0, stride]  f16 two in a u32, or f32 by Y_TYPE; stride is K filled up with zeros
 //
-// One invocation makes 32 values.
+// One invocation makes SPAN units of 32 values, which share loads.
 
-// variants SPAN=1
+// variants SPAN=1; SPAN=4
 
 override WG: u32 = 64u;
 override Y_TYPE: u32 = 1u;        // 0 f32, 1 f16
@@ -1450,9 +1450,9 @@ fn put(base: u32, at: u32, v: Eight) {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let at = (group.y * s.fold + group.x) * WG + lane;
-  let units = (s.stride8 + 3u) / 4u;
-  let row = at / units;
-  let unit = at - row * units;
+  let spans = (s.stride8 + 4u * SPAN - 1u) / (4u * SPAN);
+  let row = at / spans;
+  let first = (at - row * spans) * SPAN;
   var n = s.n0 + row;
   if (GATHER == 1u) {
     if (row >= s.rows) { return; }
@@ -1460,25 +1460,30 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (n < s.n0) { return; }
   }
   if (n >= s.n1) { return; }
-  let bytes = unitOf(n * s.rowBytes - s.wBase + unit / BLOCK_UNITS * BLOCK_BYTES, unit % BLOCK_UNITS);
-  let first = row * s.stride8 + unit * 4u;
-  // unroll e 4
+  let span = spanOf(n * s.rowBytes - s.wBase + first / BLOCK_UNITS * BLOCK_BYTES, first % BLOCK_UNITS);
+  // unroll g SPAN
   {
-    let k = unit * 4u + e;
-    var v = eightOf(bytes, e);
-    if (SCALED == 1u) {
-      let scale = S[n * s.sColumns + (s.at8 + k) / s.sWidth8];
-      v = Eight(v.lo * scale, v.hi * scale);
-    }
-    if (CHANGED == 1u) {
-      for (var r = 0u; r < s.rank; r++) {
-        let b = F[r] * oneOfB((n - s.bFirst) * s.rank + r);
-        let a = eightOfA(r * s.whole8 + s.at8 + k);
-        v = Eight(v.lo + b * a.lo, v.hi + b * a.hi);
+    let unit = first + g;
+    let bytes = unitFrom(span, unit % BLOCK_UNITS);
+    // unroll e 4
+    {
+      let k = unit * 4u + e;
+      var v = eightOf(bytes, e);
+      if (SCALED == 1u) {
+        let scale = S[n * s.sColumns + (s.at8 + k) / s.sWidth8];
+        v = Eight(v.lo * scale, v.hi * scale);
       }
+      if (CHANGED == 1u) {
+        for (var r = 0u; r < s.rank; r++) {
+          let b = F[r] * oneOfB((n - s.bFirst) * s.rank + r);
+          let a = eightOfA(r * s.whole8 + s.at8 + k);
+          v = Eight(v.lo + b * a.lo, v.hi + b * a.hi);
+        }
+      }
+      // Rows of 8-bit values may end within a unit.
+      if (k < s.stride8) { put(s.yBase, row * s.stride8 + k, v); }
     }
-    // Rows of 8-bit values may end within a unit.
-    if (k < s.stride8) { put(s.yBase, first + e, v); }
+    // end
   }
   // end
 }
@@ -1855,7 +1860,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 //
 // Otherwise as there.
 
-// variants RM=1 RN=4 SPAN=1 INTEGER=0; RM=1 RN=4 SPAN=2 INTEGER=0; RM=1 RN=4 SPAN=4 INTEGER=0; RM=2 RN=4 SPAN=1 INTEGER=0; RM=2 RN=4 SPAN=2 INTEGER=0; RM=2 RN=4 SPAN=4 INTEGER=0; RM=4 RN=4 SPAN=1 INTEGER=0; RM=8 RN=4 SPAN=1 INTEGER=0; RM=1 RN=4 SPAN=1 INTEGER=1; RM=1 RN=4 SPAN=2 INTEGER=1; RM=1 RN=4 SPAN=4 INTEGER=1; RM=2 RN=4 SPAN=1 INTEGER=1; RM=2 RN=4 SPAN=2 INTEGER=1; RM=2 RN=4 SPAN=4 INTEGER=1; RM=4 RN=4 SPAN=1 INTEGER=1; RM=8 RN=4 SPAN=1 INTEGER=1
+// variants RM=1 RN=4 SPAN=1 INTEGER=0; RM=1 RN=4 SPAN=2 INTEGER=0; RM=1 RN=4 SPAN=4 INTEGER=0; RM=2 RN=4 SPAN=1 INTEGER=0; RM=2 RN=4 SPAN=2 INTEGER=0; RM=2 RN=4 SPAN=4 INTEGER=0; RM=4 RN=4 SPAN=1 INTEGER=0; RM=4 RN=4 SPAN=4 INTEGER=0; RM=8 RN=4 SPAN=1 INTEGER=0; RM=8 RN=4 SPAN=4 INTEGER=0; RM=1 RN=4 SPAN=1 INTEGER=1; RM=1 RN=4 SPAN=2 INTEGER=1; RM=1 RN=4 SPAN=4 INTEGER=1; RM=2 RN=4 SPAN=1 INTEGER=1; RM=2 RN=4 SPAN=2 INTEGER=1; RM=2 RN=4 SPAN=4 INTEGER=1; RM=4 RN=4 SPAN=1 INTEGER=1; RM=4 RN=4 SPAN=4 INTEGER=1; RM=8 RN=4 SPAN=1 INTEGER=1; RM=8 RN=4 SPAN=4 INTEGER=1
 
 override WX: u32 = 16u;      // invocations along N
 override WY: u32 = 1u;
@@ -3463,15 +3468,32 @@ fn halvesOf(at: u32) -> vec4u {
 // with INTEGER of what quantise_rows.wgsl makes of x.
 
 // unroll _ 1 - INTEGER
-/// Values of a unit as products take them: zeros beyond the row, and without what \`left\` says.
-fn loadW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
-  if (TYPE < 10u) { return eightOf(u, e); }
+/// Values of a unit as they are stored, without scale and minimum of a block: zeros beyond the row, and without what \`left\` says.
+fn storedW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
   let half = select(u.lo, u.hi, e >= 2u);
-  let words = select(vec2u(), select(half.xy, half.zw, (e & 1u) == 1u), k < s.K8);
+  var words = select(half.xy, half.zw, (e & 1u) == 1u);
+  if (TYPE < 10u) { return Eight(fourOf(words.x), fourOf(words.y)); }
+  words = select(vec2u(), words, k < s.K8);
   let v = Eight(fourOf(words.x), fourOf(words.y));
   if (SCALED != 1u) { return v; }
   let scale = S[column * s.sColumns + (s.sAt8 + k) / s.sWidth8];
   return Eight(v.lo * scale, v.hi * scale);
+}
+
+/// The same with scale and minimum.
+fn loadW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
+  if (TYPE < 10u) { return eightOf(u, e); }
+  return storedW(u, e, k, column);
+}
+
+fn total(v: Eight) -> f32 { return dot(v.lo + v.hi, vec4f(1.0)); }
+
+/// What half h of a unit adds to a product, from the product of its stored values and the sum of the values of x.
+fn scaledSum(sum: f32, ones: f32, u: Unit, h: u32) -> f32 {
+  if (TYPE >= 10u) { return sum; }
+  let dm = select(u.scales.xy, u.scales.zw, h == 1u);
+  if (TYPE == 0u) { return sum * dm.x; }
+  return fma(sum, dm.x, -ones * dm.y);
 }
 // end
 // unroll _ INTEGER
@@ -3520,7 +3542,40 @@ fn left(column: u32) -> f32 {
     // end
     // end
     // end
-    // unroll e 4 - 4 * INTEGER
+    // One row: of 16 values that share a scale the sum is scaled, not each of them. More rows share what was scaled.
+    // unroll few RM % 2 * (1 - INTEGER)
+    // unroll h 2
+    {
+      // unroll i RM
+      var ones#i = 0.0;
+      // unroll j RN
+      var sum#i_#j = 0.0;
+      // end
+      // end
+      // unroll e 2
+      {
+        let k = unit * 4u + h * 2u + e;
+        // unroll i RM
+        let a#i = loadX(x#i + min(k, s.K8 - 1u));
+        ones#i += total(a#i);
+        // end
+        // unroll j RN
+        let v#j = storedW(u#j, h * 2u + e, k, c#j);
+        // unroll i RM
+        sum#i_#j = mac4(mac4(sum#i_#j, a#i.lo, v#j.lo), a#i.hi, v#j.hi);
+        // end
+        // end
+      }
+      // end
+      // unroll i RM
+      // unroll j RN
+      acc#i_#j += scaledSum(sum#i_#j, ones#i, u#j, h);
+      // end
+      // end
+    }
+    // end
+    // end
+    // unroll e 4 * (1 - RM % 2) * (1 - INTEGER)
     {
       let k = unit * 4u + e;
       // unroll i RM
@@ -3780,9 +3835,6 @@ fn unitFrom(p: Span, g: u32) -> Unit {
   }
 }
 
-/// Unit g of the block at a byte, where nothing else is made of what it shares.
-fn unitOf(at: u32, g: u32) -> Unit { return unitFrom(spanOf(at, g), g); }
-
 /// Four bytes as what they stand for, before scales: 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's
 /// exponents are 8 less, so that values are still to be multiplied by E4M3.
 fn fourOf(v: u32) -> vec4f {
@@ -3845,4 +3897,4 @@ fn xFour(at: u32) -> vec4f {
 };
 
 /** Tells one version of the shaders from another. */
-export const SHADERS_DIGEST = "09511f72542e5fd7";
+export const SHADERS_DIGEST = "902cc4d2b92e1f88";

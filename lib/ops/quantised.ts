@@ -134,10 +134,11 @@ export function blockConstants({ type, rowBytes, at }: Blocks): Readonly<Record<
 
 /**
  * Units of a row that an invocation makes in one go, so that it loads what they share once: high bits, scales, both halves of a byte.
- * With more rows the products take most of the time, and longer code is compiled for nothing.
+ * Where two units share little, more rows take most of the time anyway, and longer code would be compiled for nothing.
  */
 export function spanUnits(type: QuantisedName, rows: number): number {
-  return rows > 2 ? 1 : SPANS[type] ?? 1;
+  const span = SPANS[type] ?? 1;
+  return rows > 2 && span < 4 ? 1 : span;
 }
 
 const SPANS: Readonly<Partial<Record<QuantisedName, number>>> = { Q3_K: 4, Q4_K: 2, Q5_K: 2, Q6_K: 4 };
@@ -221,10 +222,12 @@ function dispatchRows(
   const { rowBytes, at, scales, expanded } = blocks;
   const raw = rawBytes(weight);
   const from = bindBytes(raw, n * rowBytes, end * rowBytes, raw.byteLength <= r.device.info.maxBindingBytes);
-  const groups = fold(Math.ceil(rows * Math.ceil(stride / UNIT) / WG));
+  // Whole matrices as a rule, whatever this part of one has.
+  const span = spanUnits(blocks.type, Infinity);
+  const groups = fold(Math.ceil(rows * Math.ceil(stride / (UNIT * span)) / WG));
   const eighths = eighthsOf(blocks);
   r.dispatch({
-    shader: "expand@SPAN=1",
+    shader: `expand@SPAN=${span}`,
     types: {},
     constants: {
       WG,

@@ -2,15 +2,32 @@
 // with INTEGER of what quantise_rows.wgsl makes of x.
 
 // unroll _ 1 - INTEGER
-/// Values of a unit as products take them: zeros beyond the row, and without what `left` says.
-fn loadW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
-  if (TYPE < 10u) { return eightOf(u, e); }
+/// Values of a unit as they are stored, without scale and minimum of a block: zeros beyond the row, and without what `left` says.
+fn storedW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
   let half = select(u.lo, u.hi, e >= 2u);
-  let words = select(vec2u(), select(half.xy, half.zw, (e & 1u) == 1u), k < s.K8);
+  var words = select(half.xy, half.zw, (e & 1u) == 1u);
+  if (TYPE < 10u) { return Eight(fourOf(words.x), fourOf(words.y)); }
+  words = select(vec2u(), words, k < s.K8);
   let v = Eight(fourOf(words.x), fourOf(words.y));
   if (SCALED != 1u) { return v; }
   let scale = S[column * s.sColumns + (s.sAt8 + k) / s.sWidth8];
   return Eight(v.lo * scale, v.hi * scale);
+}
+
+/// The same with scale and minimum.
+fn loadW(u: Unit, e: u32, k: u32, column: u32) -> Eight {
+  if (TYPE < 10u) { return eightOf(u, e); }
+  return storedW(u, e, k, column);
+}
+
+fn total(v: Eight) -> f32 { return dot(v.lo + v.hi, vec4f(1.0)); }
+
+/// What half h of a unit adds to a product, from the product of its stored values and the sum of the values of x.
+fn scaledSum(sum: f32, ones: f32, u: Unit, h: u32) -> f32 {
+  if (TYPE >= 10u) { return sum; }
+  let dm = select(u.scales.xy, u.scales.zw, h == 1u);
+  if (TYPE == 0u) { return sum * dm.x; }
+  return fma(sum, dm.x, -ones * dm.y);
 }
 // end
 // unroll _ INTEGER

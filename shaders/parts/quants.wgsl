@@ -243,9 +243,6 @@ fn unitFrom(p: Span, g: u32) -> Unit {
   }
 }
 
-/// Unit g of the block at a byte, where nothing else is made of what it shares.
-fn unitOf(at: u32, g: u32) -> Unit { return unitFrom(spanOf(at, g), g); }
-
 /// Four bytes as what they stand for, before scales: 8-bit floats are the upper bits of an f16 once the sign is moved; E4M3's
 /// exponents are 8 less, so that values are still to be multiplied by E4M3.
 fn fourOf(v: u32) -> vec4f {
