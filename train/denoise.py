@@ -2,14 +2,12 @@
 
 Rectified flow on normalised VAE latents: x = (1 − σ)·x₀ + σ·ε, the network predicts ε − x₀. Three phases, by share of the time: 128² only;
 then 256² and a little 512² mixed in; then guidance distillation, in which the guidance embedding learns what classifier-free guidance
-would have computed, v₀ + g·(v − v₀), from the averaged weights, and only for σ above INTERVAL (arXiv 2404.07724), because guidance at
-little noise flattens shading and fills colours.
+would have computed, v₀ + g·(v − v₀), from the averaged weights as they are by then, and only for σ above INTERVAL (arXiv 2404.07724), because
+guidance at little noise flattens shading and fills colours.
 
-Scenes are encoded ahead (latents.py), so that a step is the denoiser and nothing else. On a processor two workers train side by side.
+Scenes are encoded ahead (latents.py), so that a step is the denoiser and nothing else.
 """
-import fcntl, os, subprocess, sys, time
-import numpy as np
-import random
+import os, random, sys, time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -17,13 +15,12 @@ from diffusers import FluxTransformer2DModel
 import bind, data, fast_flux, loop, text, vae as vae_file
 from latents import Latents
 
-START_256, FALLS, DISTIL = 0.9, 0.29, 0.1  # shares of the time: when 256² begins; how much of the end the rate falls in; and distils guidance
+START_256, FALLS, DISTIL = 0.92, 0.16, 0.04  # shares of the time: when 256² begins; how long the rate falls before guidance is distilled; that
 INTERVAL, STRONGEST = 0.25, 4.0
 SHIFTS = {128: 1.3, 256: 2.0, 512: 3.0}
 # Latents have unit variance, but four fifths of it is the ground, which is the same everywhere: what tells pictures apart has 0.22, so that its
 # outlines go under at half the noise that would hide them otherwise, and are learnt at less.
 LATE_SHIFTS = {128: 1.0, 256: 1.0, 512: 1.5}
-WORKERS = int(os.environ.get("WORKERS", "2")) if loop.DEVICE.type == "cpu" else 1
 torch._dynamo.config.recompile_limit = 64
 
 
@@ -46,34 +43,6 @@ class Model(nn.Module):
         ids, (pooled, states) = fast_flux.image_ids(h // 2, w // 2), cond
         out = self.flux(fast_flux.pack(x), states, pooled, sigma, ids, torch.zeros(states.shape[1], 3), guidance).sample
         return fast_flux.unpack(out, h, w)
-
-
-class Exchange:
-    """Weights of workers that train side by side, one process a core: each meets the shared mean half-way, every few
-    steps (elastic averaging, arXiv 1412.6651). Threads of one process would wait for each other at every operation,
-    and a core that also does something else would hold both up."""
-
-    def __init__(self, params, path):
-        self.params, n = params, sum(p.numel() for p in params)
-        if not os.path.exists(path) or os.path.getsize(path) != 4 * n:
-            np.memmap(path, np.float32, "w+", shape=(n,))[:] = self.flat().numpy()
-        self.shared = torch.from_numpy(np.memmap(path, np.float32, "r+", shape=(n,)))
-        self.lock = open(path + ".lock", "w")
-
-    def flat(self):
-        return torch.cat([p.detach().flatten() for p in self.params])
-
-    @torch.no_grad()
-    def meet(self):
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
-        mean = self.flat().add_(self.shared).mul_(0.5)
-        self.shared.copy_(mean)
-        fcntl.flock(self.lock, fcntl.LOCK_UN)
-        self.give(mean)
-
-    @torch.no_grad()
-    def give(self, flat):
-        torch._foreach_copy_(self.params, [m.view_as(p) for p, m in zip(self.params, flat.split([p.numel() for p in self.params]))])
 
 
 def sigmas(n, side, near=0.3, device=None, shifts=SHIFTS):
@@ -115,15 +84,10 @@ def glance(flux, model, tokens, shift, scale, path, side=128, steps=16, guidance
     sheets.sheet(list(pictures), captions, 8, 160).save(path)
 
 
-def main(minutes, worker=0):
-    """Worker 0 saves and starts worker 1, which lives as long as it does."""
+def main(minutes):
     run = loop.Loop("denoise", minutes)
     device = loop.DEVICE
-    if WORKERS == 2:
-        torch.set_num_threads(1)
-        run.clock = time.process_time  # each worker's second is one of both cores
-        run.start = run.clock()
-    torch.manual_seed(int(time.time()) + worker)
+    torch.manual_seed(int(time.time()))
     model, tokens = Model(), text.Tokens(text.FOLDER)
     flux = model.flux
     if run.state:
@@ -151,34 +115,22 @@ def main(minutes, worker=0):
     blank_ids = [t.to(device) for t in tokens([""])]
     ropes = {side: fast_flux.rope_of(side // 16, side // 16).to(device) for side in sets}
     step_of = {side: torch.compile(fast_flux.forward, dynamic=False) if not loop.SMOKE else fast_flux.forward for side in sets}
-    if worker == 0:
-        print(f"denoiser: {sum(q.numel() for q in p.values()) / 1e6:.2f} M, shift {shift:.4f} scale {scale:.4f}, "
-              + ", ".join(f"{len(s.rows[0]) if s.rows else 0} at {side}²" for side, s in sets.items()), flush=True)
-    shared, exchange, helper, progress = f"{data.RUNS}/shared.f32", None, None, f"{data.RUNS}/denoise.share"
-    if WORKERS == 2:
-        if worker == 0:
-            if os.path.exists(shared):
-                os.remove(shared)
-            open(progress, "w").write("0")
-            exchange = Exchange(list(p.values()), shared)
-            helper = subprocess.Popen([sys.executable, __file__, str(minutes), "1"])
-        else:
-            exchange = Exchange(list(p.values()), shared)
-            exchange.give(exchange.shared)
-    # Of 64 a step learns no more than of 32, of 16 half as much, on a processor: steps count there.
+    print(f"denoiser: {sum(q.numel() for q in p.values()) / 1e6:.2f} M, shift {shift:.4f} scale {scale:.4f}, "
+          + ", ".join(f"{len(s.rows[0]) if s.rows else 0} at {side}²" for side, s in sets.items()), flush=True)
+    # On a processor: of 64 a step learns no more than of 32, of 16 half as much, and Muon takes a third of one of 32.
     sizes = {128: (32, 1024), 256: (8, 384), 512: (2, 96)}
-    big, looked, marked = device.type == "cuda", time.time(), 0.0
+    teacher, big, looked = None, device.type == "cuda", time.time()
     while True:
         share = run.share()
-        if worker:
-            share = float(open(progress).read() or 0)
-            if share >= 1 or os.getppid() == 1:
-                return
-        elif WORKERS == 2 and time.time() - marked > 2:
-            loop.write(progress, lambda f: open(f, "w").write(f"{share:.5f}"))
-            marked = time.time()
-        rates.set(run.rate(share, FALLS))
         distil = share > 1 - DISTIL
+        rates.set(0.3 * max(0.02, (1 - share) / DISTIL) if distil else min(run.rate(share), max(0.15, (1 - DISTIL - share) / FALLS)))
+        if distil and teacher is None:
+            # From the average on. It stays as it is: weights that chase their own average drift away from it, and the average is no network then.
+            teacher = {k: v.clone() for k, v in p_ema.items()}
+            with torch.no_grad():
+                for k, v in p.items():
+                    v.copy_(teacher[k])
+            average.decay = 0.99
         if time.time() - looked > 120 and not big:
             for s in sets.values():
                 s.look()
@@ -189,10 +141,8 @@ def main(minutes, worker=0):
         n = 4 if loop.SMOKE else sizes[side][big]
         x0, clip, t5 = sets[side].batch(n)
         with torch.no_grad():
-            drop = torch.rand(n, device=device) < 0.08
-            if distil:
-                drop[:n // 2] = False  # the half that is guided
-            if drop.any():
+            if not distil:
+                drop = torch.rand(n, device=device) < 0.08
                 clip[drop, :blank_ids[0].shape[1]] = blank_ids[0][0]
                 clip[drop, blank_ids[0].shape[1]:] = tokens.eos
                 t5[drop] = blank_ids[1][0]
@@ -203,22 +153,16 @@ def main(minutes, worker=0):
         s = sigmas(n, side, 0.5, device) if share < 0.3 else sigmas(n, side, 0.3, device, LATE_SHIFTS)
         sv = s.view(-1, 1, 1)
         x = (1 - sv) * x0 + sv * noise
-        # Any guidance at first, so that distillation begins from a network that is used to the embedding.
-        wide = 1 + (STRONGEST - 1) * torch.rand(n, device=device)
-        guidance = torch.where(torch.rand(n, device=device) < 0.5, 1.0, wide)
+        guidance, wide = torch.ones(n, device=device), 1 + (STRONGEST - 1) * torch.rand(n, device=device)
         target = noise - x0
         if distil:
-            guidance = wide
-            h = n // 2  # the other half stays at 1, and goes on learning what the data is
-            guidance[h:] = 1
+            # The teacher's answer has no noise of the data's in it, and is learnt in minutes.
+            guidance, ones = wide, guidance
             with torch.no_grad():
-                ones = torch.ones(h, device=device)
                 b_pooled, b_states = model.condition(*blank_ids)
-                v = step_of[side](p_ema, x[:h], states[:h], pooled[:h], s[:h], ones, ropes[side])
-                v0 = step_of[side](p_ema, x[:h], b_states.expand(h, -1, -1).contiguous(), b_pooled.expand(h, -1).contiguous(), s[:h], ones, ropes[side])
-                # Half of the target is the data's own velocity plus the guidance, so that errors do not feed on themselves.
-                force = (guidance[:h] - 1) * (s[:h] > INTERVAL)
-                target[:h] = 0.5 * (target[:h] + v) + force.view(-1, 1, 1) * (v - v0)
+                target = step_of[side](teacher, x, states, pooled, s, ones, ropes[side])
+                v0 = step_of[side](teacher, x, b_states.expand(n, -1, -1).contiguous(), b_pooled.expand(n, -1).contiguous(), s, ones, ropes[side])
+                target = target + ((guidance - 1) * (s > INTERVAL)).view(-1, 1, 1) * (target - v0)
         loss = F.mse_loss(step_of[side](p, x, states, pooled, s, guidance, ropes[side]), target)
         for o in opts:
             o.zero_grad()
@@ -227,28 +171,20 @@ def main(minutes, worker=0):
         for o in opts:
             o.step()
         average.update(flux)
-        if exchange and run.step % 8 == 0:
-            exchange.meet()
-        if worker == 0:
-            if big and run.step % 20:
-                run.step += 1  # reading the loss would wait for the GPU
-            else:
-                run.note(every=100 if big else 50, **{f"{side}{'d' if distil else ''}": loss.item()})
-            if run.due() or share >= 1:
-                averaged = {**{f"clip.{k}": v for k, v in model.clip.state_dict().items()}, **{f"t5.{k}": v for k, v in model.t5.state_dict().items()},
-                            **{f"flux.{k}": v for k, v in average.state_dict().items()}}
-                run.save(model.state_dict(), averaged, opts, shift=shift, scale=scale, distilled=distil)
-                os.makedirs(f"{data.RUNS}/log", exist_ok=True)
-                glance(average.module, model, tokens, shift, scale, f"{data.RUNS}/log/denoise-{run.step:07d}.png", steps=2 if loop.SMOKE else 16)
-                print(f"denoise: saved at {run.step}", flush=True)
-            if share >= 1:
-                if helper:
-                    loop.write(progress, lambda f: open(f, "w").write("1"))
-                    helper.wait()
-                return
+        if big and run.step % 20:
+            run.step += 1  # reading the loss would wait for the GPU
         else:
-            run.step += 1
+            run.note(every=100 if big else 50, **{f"{side}{'d' if distil else ''}": loss.item()})
+        if run.due() or share >= 1:
+            averaged = {**{f"clip.{k}": v for k, v in model.clip.state_dict().items()}, **{f"t5.{k}": v for k, v in model.t5.state_dict().items()},
+                        **{f"flux.{k}": v for k, v in average.state_dict().items()}}
+            run.save(model.state_dict(), averaged, opts, shift=shift, scale=scale, distilled=distil)
+            os.makedirs(f"{data.RUNS}/log", exist_ok=True)
+            glance(average.module, model, tokens, shift, scale, f"{data.RUNS}/log/denoise-{run.step:07d}.png", steps=2 if loop.SMOKE else 16)
+            print(f"denoise: saved at {run.step}", flush=True)
+        if share >= 1:
+            return
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), int((sys.argv + [0])[2]))
+    main(float(sys.argv[1]))

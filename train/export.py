@@ -21,8 +21,8 @@ LIMIT = 14_650_000  # bytes of the whole folder: a package may have 19 MB, and e
 SCHEDULER = dict(base_image_seq_len=64, max_image_seq_len=1024, base_shift=0.39, max_shift=1.13, num_train_timesteps=1000,
                  shift=1.0, use_dynamic_shifting=True, time_shift_type="exponential")
 GGUF = "diffusion_pytorch_model.gguf"
-SETTINGS = dict(name="lssgen-emoji", width=512, height=512, steps=20, guidance=1.7, base_resolution=256, min_resolution=128,
-                init_noise=0.55, shorten_steps=False, whole_words=True)
+SETTINGS = dict(name="lssgen-emoji", width=512, height=512, steps=20, guidance=2.0, base_resolution=256, min_resolution=128,
+                init_noise=0.2, shorten_steps=False, whole_words=True)
 PRESETS = dict(quality=dict(method="lssgen"), balanced=dict(method="lssgen", steps=14), fast=dict(method="lssgen", steps=10))
 EXAMPLES = ["a red apple", "a cute cat wearing a top hat", "two red cherries", "three stars on a dark blue background", "a small boat next to a castle",
             "flat style rocket", "noto style fox on a meadow", "a purple dragon", "a teddy bear on a pink background"]

@@ -12,6 +12,7 @@ import nouns
 
 RUNS = nouns.RUNS
 KEPT = os.environ.get("LSSGEN_KEPT", os.path.join(os.path.dirname(os.path.abspath(__file__)), "checkpoints"))
+SHIPPED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../weights/lssgen-emoji/transformer/diffusion_pytorch_model.gguf")
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 CORES = 2
 SAVE_EVERY = 600  # seconds
@@ -35,7 +36,7 @@ class Loop:
         self.state = None
         if os.path.exists(self.path):
             self.state = torch.load(self.path, map_location="cpu", weights_only=False)
-        elif os.path.exists(f"{KEPT}/{name}.safetensors") or os.path.exists(f"{KEPT}/{name}.gguf"):
+        elif os.path.exists(f"{KEPT}/{name}.safetensors") or os.path.exists(f"{KEPT}/{name}.json"):
             self.state = kept(name)
             print(f"{name}: from the committed weights, step {self.state['step']}", flush=True)
         s = self.state or {}
@@ -117,8 +118,10 @@ def kept(name):
         with open(f"{KEPT}/{name}.json") as f:
             rest = json.load(f)
         # The text encoders are those of bind, which do not learn along.
+        # Where no checkpoint is kept, the denoiser goes on from what is shipped.
+        own = f"{KEPT}/{name}.gguf"
         weights = {**{k: v for k, v in kept("bind")["average"].items() if not k.startswith("heads.")},
-                   **{f"flux.{k}": v for k, v in quantised.load(f"{KEPT}/{name}.gguf").items()}}
+                   **{f"flux.{k}": v for k, v in quantised.load(own if os.path.exists(own) else SHIPPED).items()}}
         weights.setdefault("t5.encoder.embed_tokens.weight", weights["t5.shared.weight"])
         return dict(model=weights, average=weights, opts=[], **rest)
     with safe_open(path, "pt") as f:

@@ -44,16 +44,13 @@ function addresses(): Readonly<Record<string, URL>> {
       "../../weights/lssgen-emoji/text_encoder/config.json",
       import.meta.url,
     ),
-    "text_encoder/model.safetensors": new URL(
-      "../../weights/lssgen-emoji/text_encoder/model.safetensors",
-      import.meta.url,
-    ),
+    "text_encoder/model.gguf": new URL("../../weights/lssgen-emoji/text_encoder/model.gguf", import.meta.url),
     "text_encoder_2/config.json": new URL(
       "../../weights/lssgen-emoji/text_encoder_2/config.json",
       import.meta.url,
     ),
-    "text_encoder_2/model.safetensors": new URL(
-      "../../weights/lssgen-emoji/text_encoder_2/model.safetensors",
+    "text_encoder_2/model.gguf": new URL(
+      "../../weights/lssgen-emoji/text_encoder_2/model.gguf",
       import.meta.url,
     ),
     "tokenizer/merges.txt": new URL("../../weights/lssgen-emoji/tokenizer/merges.txt", import.meta.url),
