@@ -24,8 +24,8 @@ GGUF = "diffusion_pytorch_model.gguf"
 SETTINGS = dict(name="lssgen-emoji", width=512, height=512, steps=20, guidance=2.0, base_resolution=256, min_resolution=128,
                 init_noise=0.2, shorten_steps=False, whole_words=True)
 PRESETS = dict(quality=dict(method="lssgen"), balanced=dict(method="lssgen", steps=14), fast=dict(method="lssgen", steps=10))
-EXAMPLES = ["a red apple", "a cute cat wearing a top hat", "two red cherries", "three stars on a dark blue background", "a small boat next to a castle",
-            "flat style rocket", "noto style fox on a meadow", "a purple dragon", "a teddy bear on a pink background"]
+EXAMPLES = ["a red apple", "a cat wearing a hat", "a mushroom", "a penguin in the snow", "a pink house under a blue sky", "an orange handbag", "a beer on a blue background",
+            "a sheep on a grey background", "a flat style tree on a purple background"]
 
 
 def halve(module, name):

@@ -644,6 +644,8 @@ export function fewProduct<Name extends string>(
   const [N, K] = [FEW_PROBE, FEW_PROBE];
   const constants = { ...probe, ALIGN: 2 };
   const rowBytes = K / 32 / constants.BLOCK_UNITS * constants.BLOCK_BYTES;
+  // What lib/ops/quantised.ts has for Q6_K, the one type of large blocks here.
+  const span = probe.BLOCK_UNITS > 1 ? 4 : 1;
   const reading = operandsOf(device) === "texels" ? "texels" : "buffers";
   const RN = reading === "texels" ? 4 : 2;
   const kernel = chooseMatmul(device, { M, N, K, xType: "f32", wType: "f16" });
@@ -655,10 +657,10 @@ export function fewProduct<Name extends string>(
       if (way === "pass") {
         const expanded = r.tensor([N, K], "f16");
         const multiply = plain.prepare(r);
-        const groups = N * K / 32 / 64;
+        const groups = N * K / 32 / span / 64;
         return () => {
           r.dispatch({
-            shader: "expand@SPAN=1",
+            shader: `expand@SPAN=${span}`,
             types: {},
             constants: { WG: 64, ...constants, Y_TYPE: 1 },
             params: [...[0, N, K / 8, K / 8], ...[rowBytes, 0, 0, groups], ...[0, 0, 0, K / 8, 0, 0, 1]],
@@ -689,9 +691,9 @@ export function fewProduct<Name extends string>(
           reading === "texels" ? r.texels({ tensor: t, offset: 0, size: t.byteLength }) : t
         );
         r.dispatch({
-          shader: `${
-            reading === "texels" ? "matmul_quants_texels" : "matmul_quants"
-          }@RM=8,RN=${RN},SPAN=1,INTEGER=${integer ? 1 : 0}`,
+          shader: `${reading === "texels" ? "matmul_quants_texels" : "matmul_quants"}@RM=8,RN=${RN},SPAN=${
+            reading === "texels" ? span : 1
+          },INTEGER=${integer ? 1 : 0}`,
           types: { rElem: "f32", yElem: "f32" },
           constants: { ...constants, ...reading === "texels" && { WX: 16 } },
           // In the order of Shape in shaders/parts/linear_shape.wgsl.

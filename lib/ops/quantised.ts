@@ -222,7 +222,7 @@ function dispatchRows(
   const { rowBytes, at, scales, expanded } = blocks;
   const raw = rawBytes(weight);
   const from = bindBytes(raw, n * rowBytes, end * rowBytes, raw.byteLength <= r.device.info.maxBindingBytes);
-  // Whole matrices as a rule, whatever this part of one has.
+  // As of many rows: what is expanded here is a whole matrix as a rule.
   const span = spanUnits(blocks.type, Infinity);
   const groups = fold(Math.ceil(rows * Math.ceil(stride / (UNIT * span)) / WG));
   const eighths = eighthsOf(blocks);
