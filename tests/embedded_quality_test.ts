@@ -2,10 +2,11 @@
 
 import { assert } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { fileFolder } from "../lib/cli/files.ts";
 import { spreadThreads } from "../lib/cli/software_adapter.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
-import { Judge } from "../tools/evaluate/judge.ts";
-import { type Entry, score, spread } from "../tools/evaluate/score.ts";
+import { Judge } from "../lib/judging/judge.ts";
+import { readEntries, score, spread } from "../lib/judging/score.ts";
 
 const TRAIN = fromFileUrl(new URL("../train", import.meta.url));
 const COUNT = 20;
@@ -14,8 +15,8 @@ const LEAST = { nouns: 5, backgrounds: 18, styles: 11 };
 
 Deno.test("of twenty unseen prompts the embedded model draws as many right as it did when it was shipped", async () => {
   spreadThreads();
-  const judge = await Judge.load(TRAIN);
-  const entries: Entry[] = JSON.parse(await Deno.readTextFile(`${TRAIN}/unseen.json`));
+  const judge = await Judge.load(fileFolder(TRAIN));
+  const entries = await readEntries(fileFolder(TRAIN));
   await using pipeline = await createPipeline();
   const scores = [];
   for (const entry of spread(spread(entries, 96), COUNT)) {

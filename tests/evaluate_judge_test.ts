@@ -1,7 +1,8 @@
 /** The judge of `deno task evaluate`: it agrees with PyTorch, and its statistics are what their names say. */
 
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { interval, Judge, kernelDistance, manner } from "../tools/evaluate/judge.ts";
+import { interval, Judge, kernelDistance, manner } from "../lib/judging/judge.ts";
+import { fileFolder } from "../lib/cli/files.ts";
 import { type TensorEntry, writeSafetensors } from "../lib/weights/safetensors.ts";
 
 /** Writes a small judge whose weights are sines, [outputs, inputs, 3, 3] and [outputs, inputs]. */
@@ -45,7 +46,7 @@ Deno.test("the judge sees in a picture what PyTorch sees with the same weights",
   const folder = await Deno.makeTempDir();
   try {
     await writeJudge(folder);
-    const judge = await Judge.load(folder);
+    const judge = await Judge.load(fileFolder(folder));
     const data = Uint8Array.from({ length: 192 }, (_, i) => (i * 37 + (i >> 7) * 11) % 256);
     const seen = judge.look({ width: 8, height: 8, channels: 3, data }, 2);
     [0.4193, 1.3761, 1.4977, 0.5301].forEach((v, i) =>

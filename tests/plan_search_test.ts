@@ -39,9 +39,9 @@ const point = (name: string, seconds: number, ssim: number, sharp = 1): Point =>
   flops: seconds * 1e9,
   settings: { method: name.startsWith("direct") ? "direct" : "refine", steps: seconds },
   seconds: spreadOf([seconds]),
-  ssim: spreadOf([ssim - 0.01, ssim + 0.01]),
-  psnr: spreadOf([20]),
+  quality: spreadOf([ssim - 0.01, ssim + 0.01]),
   sharpness: spreadOf([sharp]),
+  figures: {},
 });
 
 const POINTS = [
@@ -64,7 +64,7 @@ Deno.test("nothing beats a point of the front, and presets are the best that is 
 });
 
 Deno.test("the plot is XML with a mark for every point, and escapes names", () => {
-  const svg = paretoPlot(POINTS, "a <b> & c");
+  const svg = paretoPlot(POINTS, "a <b> & c", "SSIM");
   assertEquals(svg.match(/<title>/g)?.length, POINTS.length);
   assert(svg.includes("slower &amp; worse") && svg.includes("a &lt;b&gt; &amp; c") && !svg.includes("NaN"));
   const open = [...svg.matchAll(/<([a-z]+)[^>]*?(\/?)>/g)].filter(([, , closed]) => !closed).length;

@@ -22,9 +22,9 @@ import {
   readModelInfo,
 } from "../lib/pipelines/text_to_image.ts";
 import { PRESET_NAMES } from "../lib/pipelines/presets.ts";
-import { interval, Judge, kernelDistance } from "./evaluate/judge.ts";
+import { interval, Judge, kernelDistance } from "../lib/judging/judge.ts";
 import { keptPicture, picturePath } from "./evaluate/kept_pictures.ts";
-import { type Entry, type Score, score, spread } from "./evaluate/score.ts";
+import { type Entry, readEntries, type Score, score, spread } from "../lib/judging/score.ts";
 
 interface Options {
   count: number;
@@ -111,9 +111,9 @@ function mean(values: readonly number[]): number {
 if (import.meta.main) {
   spreadThreads();
   const options = parse(Deno.args);
-  const all: Entry[] = JSON.parse(await Deno.readTextFile(`${TRAIN}/unseen.json`));
-  const entries = spread(all, options.count);
-  const judge = await Judge.load(TRAIN);
+  const train = fileFolder(TRAIN);
+  const entries = spread(await readEntries(train), options.count);
+  const judge = await Judge.load(train);
   if (options.out) await Deno.mkdir(options.out, { recursive: true });
   const real = Object.entries(judge.names.right).map(([k, v]) => `${k} ${(100 * v).toFixed(1)} %`).join(", ");
   console.log(`${entries.length} unseen prompts; the judge on real drawings: ${real}`);

@@ -2,7 +2,7 @@
  * Draws one picture with a model of full size and says what it took: seconds, bytes of the GPU against the plan, the process's peak.
  *
  *     deno run -A tools/full_size.ts --model MODEL [--size PIXELS] [--steps N] [--max-vram MIB] [--offload cpu|disk] [--method NAME]
- *         [--dtype f32|f16] [--rng NAME] [--out FILE.png]
+ *         [--guidance SCALE] [--dtype f32|f16] [--rng NAME] [--out FILE.png]
  *
  * MODEL is a folder or a single file, as `generate --model` takes it; parts in files of their own as `--diffusion-model` and so on.
  *
@@ -50,6 +50,7 @@ const picture = {
   height: size,
   steps,
   method: (options.text.method ?? "direct") as GenerateRequest["method"],
+  guidance: options.number.guidance,
   seed: 0,
   rng: options.text.rng as GenerateRequest["rng"],
 };
@@ -83,7 +84,9 @@ const { images: [image], timings } = await pipeline.generate(picture, {
   onProgress: async ({ phase, step }) => {
     const elapsed = ((performance.now() - began) / 1e3).toFixed(1);
     console.log(
-      `  ${elapsed} s, processors ${(await processorSeconds()).toFixed(1)} s: ${phase} ${step ?? ""}`,
+      `  ${elapsed} s, processors ${(await processorSeconds()).toFixed(1)} s: ${phase} ${step ?? ""} (GPU ${
+        gb(device.memory.use().footprint)
+      } at most so far, process ${gb(await kib("VmRSS") * 1024)})`,
     );
   },
 });

@@ -15,7 +15,7 @@ import { encodePng, type Picture } from "../lib/image/png.ts";
 import { resize } from "../lib/image/resize.ts";
 import { createPipeline, type GenerateRequest, type Pipeline } from "../lib/pipelines/text_to_image.ts";
 import { keptPicture, picturePath } from "./evaluate/kept_pictures.ts";
-import type { Entry } from "./evaluate/score.ts";
+import type { Entry } from "../lib/judging/score.ts";
 
 /** A cell: what is asked for, what stands under it (the prompt, unless it says more), and the row of evaluate that has it. */
 interface Cell {

@@ -655,6 +655,23 @@ export const OPTION_GROUPS: Readonly<Record<string, readonly Option[]>> = {
       commands: ["tune-plan"],
     },
     {
+      name: "judge",
+      type: "text",
+      value: "DIR",
+      fallback: "SSIM to the reference",
+      help: "a judge's folder (train in a checkout): counts pictures that show what was asked for",
+      commands: ["tune-plan"],
+    },
+    {
+      name: "judged-prompts",
+      type: "integer",
+      min: 1,
+      max: 1000,
+      fallback: "24",
+      help: "how many of the judge's prompts to draw",
+      commands: ["tune-plan"],
+    },
+    {
       name: "methods",
       type: "texts",
       choices: [...CHOSEN, "all"],

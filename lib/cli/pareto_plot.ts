@@ -1,5 +1,5 @@
 /**
- * Time against likeness as an SVG: one mark a trial, a line along those that nothing beats.
+ * Time against quality as an SVG: one mark a trial, a line along those that nothing beats.
  *
  * @module
  */
@@ -41,15 +41,16 @@ function ticks(from: number, to: number, count: number): number[] {
  *
  * @param points At least one.
  * @param title Stands above.
+ * @param label What quality is, beside its axis.
  */
-export function paretoPlot(points: readonly Point[], title: string): string {
+export function paretoPlot(points: readonly Point[], title: string, label: string): string {
   const front = paretoFront(points);
   const slowest = Math.max(...points.map(({ seconds }) => seconds.most));
-  const best = Math.max(...points.map(({ ssim }) => ssim.most));
-  const worst = Math.min(...points.map(({ ssim }) => ssim.least));
+  const best = Math.max(...points.map(({ quality }) => quality.most));
+  const worst = Math.min(...points.map(({ quality }) => quality.least));
   const [low, high] = [Math.floor(worst * 20) / 20, Math.max(Math.ceil(best * 20) / 20, worst + 0.05)];
   const x = (seconds: number): number => LEFT + seconds / (slowest * 1.05) * (WIDTH - LEFT - RIGHT);
-  const y = (ssim: number): number => TOP + (high - ssim) / (high - low) * (HEIGHT - TOP - BOTTOM);
+  const y = (quality: number): number => TOP + (high - quality) / (high - low) * (HEIGHT - TOP - BOTTOM);
   const n = (v: number): string => v.toFixed(1);
   const text = (at: [number, number], what: string, more = ""): string =>
     `<text x="${n(at[0])}" y="${n(at[1])}" ${more}>${escaped(what)}</text>`;
@@ -63,20 +64,20 @@ export function paretoPlot(points: readonly Point[], title: string): string {
       text([LEFT - 8, y(v) + 4], v.toFixed(2), 'text-anchor="end"'),
     ]),
   ];
-  const line = front.map(({ seconds, ssim }) => `${n(x(seconds.mean))},${n(y(ssim.mean))}`).join(" ");
-  const marks = points.map(({ name, settings, seconds, ssim }) => {
+  const line = front.map(({ seconds, quality }) => `${n(x(seconds.mean))},${n(y(quality.mean))}`).join(" ");
+  const marks = points.map(({ name, settings, seconds, quality }) => {
     const colour = COLOURS[settings.method ?? "lssgen"] ?? "#777777";
-    const [cx, cy] = [x(seconds.mean), y(ssim.mean)];
+    const [cx, cy] = [x(seconds.mean), y(quality.mean)];
     return `<g stroke="${colour}" fill="${colour}"><title>${escaped(name)}</title>` +
-      `<path d="M${n(x(seconds.least))} ${n(cy)}H${n(x(seconds.most))}M${n(cx)} ${n(y(ssim.least))}V${
-        n(y(ssim.most))
+      `<path d="M${n(x(seconds.least))} ${n(cy)}H${n(x(seconds.most))}M${n(cx)} ${n(y(quality.least))}V${
+        n(y(quality.most))
       }" ` +
       `stroke-opacity="0.35"/><circle cx="${n(cx)}" cy="${n(cy)}" r="4"/></g>`;
   });
   // Of the front, where they do not lie on each other.
   let last = -Infinity;
-  const labels = front.map(({ name, seconds, ssim }) => {
-    const at: [number, number] = [x(seconds.mean) + 7, y(ssim.mean) + 14];
+  const labels = front.map(({ name, seconds, quality }) => {
+    const at: [number, number] = [x(seconds.mean) + 7, y(quality.mean) + 14];
     if (Math.abs(at[1] - last) < 13) at[1] = last + 13;
     last = at[1];
     return text(at, name, `text-anchor="${at[0] > WIDTH - 180 ? "end" : "start"}" font-size="11"`);
@@ -99,9 +100,7 @@ export function paretoPlot(points: readonly Point[], title: string): string {
     ...marks,
     ...labels,
     text([(LEFT + WIDTH) / 2, HEIGHT - 12], "seconds a picture", 'text-anchor="middle"'),
-    `<text transform="translate(16 ${
-      HEIGHT / 2
-    }) rotate(-90)" text-anchor="middle">SSIM to the reference</text>`,
+    `<text transform="translate(16 ${HEIGHT / 2}) rotate(-90)" text-anchor="middle">${escaped(label)}</text>`,
     "</svg>",
     "",
   ].join("\n");

@@ -6,9 +6,11 @@
  */
 
 import { AbortedError, LssgenError } from "../errors.ts";
-import { psnr, sharpness, ssim } from "../image/likeness.ts";
 import type { Picture } from "../image/png.ts";
+import { Judge } from "../judging/judge.ts";
+import { readEntries, spread } from "../judging/score.ts";
 import { parseJson } from "../json.ts";
+import { judged, likeness, type Measured, type Quality } from "./plan_quality.ts";
 import {
   nameOf,
   paretoFront,
@@ -20,11 +22,11 @@ import {
   withoutOwn,
 } from "../pipelines/plan_search.ts";
 import { PRESET_NAMES } from "../pipelines/presets.ts";
-import type { GenerateRequest, Pipeline } from "../pipelines/types.ts";
+import type { GenerateRequest, ModelInfo, Pipeline } from "../pipelines/types.ts";
 import { planPicture } from "../pipelines/text_to_image.ts";
 import type { MethodName, Plan } from "../scaling/types.ts";
 import { VERSION } from "../version.ts";
-import { fileSource } from "./files.ts";
+import { fileFolder, fileSource } from "./files.ts";
 import { modelInfo, openPipeline, quietly, startProgress } from "./generate.ts";
 import { readBytes } from "./input.ts";
 import type { Parsed } from "./options.ts";
@@ -49,18 +51,9 @@ const MOST_PROMPTS = 1000;
 /** Steps of the reference, as often as the model's own. */
 const REFERENCE_TIMES = 2;
 const FALLBACK_BUDGET = 3;
+/** Prompts of a judge without `--judged-prompts`. */
+const JUDGED = 24;
 const BOUNDS = { characters: 1 << 24, depth: 8 };
-
-/** One trial of one prompt. */
-interface Measured {
-  readonly seconds: number;
-  readonly ssim: number;
-  /** `null` in JSON: pictures that are equal. */
-  readonly psnr: number | null;
-  readonly sharpness: number;
-  /** Share of the network's calls that skipped blocks. */
-  readonly skipped?: number;
-}
 
 /** What the file holds: presets, and what they were chosen from, so that a run goes on where it was stopped. */
 interface Results {
@@ -100,7 +93,12 @@ async function promptsOf(options: Parsed, prompt: string, classes: boolean): Pro
 }
 
 /** Measurements of an earlier run that go with this one. */
-async function resumed(path: string, of: Results["of"], force: boolean): Promise<Results> {
+async function resumed(
+  path: string,
+  of: Results["of"],
+  force: boolean,
+  { holds }: Quality,
+): Promise<Results> {
   const fresh: Results = { of, measured: {}, again: {} };
   const file = await fileSource(path);
   if (!file || force) return fresh;
@@ -124,7 +122,7 @@ async function resumed(path: string, of: Results["of"], force: boolean): Promise
   if (differs.length > 0) throw refused(`was measured with another ${differs.join(", ")}`);
   for (const trials of Object.values(measured)) {
     const all = isObject(trials) ? Object.values(trials) : [undefined];
-    if (!all.every(isMeasured)) throw refused("holds a measurement that is none");
+    if (!all.every((one) => isMeasured(one) && holds(one))) throw refused("holds a measurement that is none");
   }
   return { of, measured: measured as Results["measured"], again: numbersOf(tuned.again) };
 }
@@ -133,10 +131,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function isMeasured(value: unknown): value is Measured {
+function isMeasured(value: unknown): value is Record<string, unknown> {
   if (!isObject(value)) return false;
-  const { seconds, ssim, psnr, sharpness, skipped = 0 } = value;
-  return [seconds, ssim, psnr ?? 0, sharpness, skipped].every(Number.isFinite);
+  const { seconds, sharpness, skipped = 0 } = value;
+  return [seconds, sharpness, skipped].every(Number.isFinite);
 }
 
 /** The numbers of an object. */
@@ -175,7 +173,6 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     width: rest.width ?? info.defaults.width,
     height: rest.height ?? info.defaults.height,
   };
-  const prompts = await promptsOf(options, prompt, info.prompts === 0);
   const trials = trialsFor(info, picture, options.texts.methods, options.flag.quick);
   const most = picture.steps ?? info.defaults.steps;
   const reference = {
@@ -183,8 +180,12 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     method: (options.text.referenceMethod ?? "direct") as MethodName,
     steps: options.number.referenceSteps ?? REFERENCE_TIMES * most,
   };
+  const quality = await qualityOf(options, prompt, info, picture, reference);
+  const { prompts, title } = quality;
   const plan = planPicture(info, reference);
-  if (plan.stages.some(({ steps }) => steps.some(({ next }) => next.noise))) {
+  if (
+    options.text.judge === undefined && plan.stages.some(({ steps }) => steps.some(({ next }) => next.noise))
+  ) {
     throw new LssgenError(
       "bad_option",
       "The sampler draws noise in each step, so no picture comes near a reference: --sampling-method euler, or another without noise",
@@ -199,15 +200,15 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     model: info.name,
     pipeline: info.pipeline,
     ...drawn,
-    reference: `${reference.method} ${reference.steps}`,
+    ...quality.of,
     dtype: engine.dtype,
     version: VERSION,
   }));
   const force = options.flag.force ?? false;
-  const results = await resumed(path, of, force);
+  const results = await resumed(path, of, force, quality);
   // A plot belongs to its measurements: beside none it is somebody's picture.
   if (Object.keys(results.measured).length === 0) await checkFree(plot, force);
-  const points = (): Point[] => pointsOf(trials, Object.values(results.measured));
+  const points = (): Point[] => pointsOf(trials, Object.values(results.measured), quality);
   const store = async (): Promise<void> => {
     const measured = points();
     const presets = measured.length > 0 && measured[0].name === trials[0].name
@@ -217,16 +218,14 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     await writeWhole(path, new TextEncoder().encode(`${text}\n`));
   };
 
-  const missing = prompts.flatMap((text) => trials.filter(({ name }) => !results.measured[text]?.[name]));
+  const missing = prompts.flatMap(({ text }) => trials.filter(({ name }) => !results.measured[text]?.[name]));
   if (missing.length > 0) {
     quiet.note(
       `${info.name}, ${width}×${height}: ${trials.length} trials of ${prompts.length} prompts, ${missing.length} to measure; ` +
-        `stopped with Ctrl-C, the same command goes on\n` +
-        `Quality is SSIM and PSNR to a ${reference.method} picture of ${reference.steps} steps with the same seed. Methods that ` +
-        `begin on another grid draw another picture of the prompt and score low for that alone: compare them with each other\n`,
+        `stopped with Ctrl-C, the same command goes on\n${quality.note}\n`,
     );
     const base = info.defaults.baseResolution;
-    if (reference.method === "direct" && Math.min(width, height) > base) {
+    if (options.text.judge === undefined && reference.method === "direct" && Math.min(width, height) > base) {
       quiet.note(
         `Warning: ${width}×${height} is beyond the ${base} pixels that the model was trained for: its direct pictures, the reference ` +
           `too, may be worse than those of stages. --reference-method lssgen compares with those\n`,
@@ -234,34 +233,33 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     }
     const progress = startProgress(options, terminal);
     try {
-      const first = { ...reference, prompt: prompts[0] };
+      const first = { ...reference, prompt: prompts[0].text };
       await using pipeline = await openPipeline(engine, quiet, progress.onProgress, first);
       const bench = new Bench(pipeline, terminal.signal);
-      for (const text of prompts) {
+      for (const one of prompts) {
+        const { text } = one;
         const measured = results.measured[text] ??= {};
         const left = trials.filter(({ name }) => !measured[name]);
         if (left.length === 0) continue;
-        const ideal = await bench.reference({ ...reference, prompt: text });
+        const asked = (request: Omit<GenerateRequest, "prompt">): GenerateRequest => ({
+          ...request,
+          prompt: text,
+          seed: one.seed ?? request.seed,
+        });
+        const look = await quality.begin(one, () => bench.reference(asked(reference)));
         for (const trial of left) {
-          const request = { ...withoutOwn(picture, trial.settings), prompt: text };
-          const { seconds, image, skipped } = await bench.clocked(request);
-          const distance = psnr(image, ideal);
-          measured[trial.name] = {
-            seconds,
-            ssim: ssim(image, ideal),
-            psnr: Number.isFinite(distance) ? distance : null,
-            sharpness: sharpness(image) / sharpness(ideal),
-            skipped,
-          };
+          const { seconds, image, skipped } = await bench.clocked(asked(withoutOwn(picture, trial.settings)));
+          measured[trial.name] = { seconds, ...look(image), skipped };
           await store();
           progress.clear();
           quiet.note(
             `${text.slice(0, 24).padEnd(24)}  ${trial.name.padEnd(32)} ${
               duration(seconds * 1000).padStart(8)
-            }  SSIM ${measured[trial.name].ssim.toFixed(3)}\n`,
+            }  ${toldOf(measured[trial.name])}\n`,
           );
         }
-        const { seconds } = await bench.clocked({ ...withoutOwn(picture, trials[0].settings), prompt: text });
+        if (!quality.clocksEach && one !== prompts.at(-1)) continue;
+        const { seconds } = await bench.clocked(asked(withoutOwn(picture, trials[0].settings)));
         results.again[text] = seconds;
         await store();
       }
@@ -271,9 +269,8 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
   }
   await store();
   const done = points();
-  const title =
-    `${info.name}, ${width}×${height}, ${prompts.length} prompts, reference ${reference.method} ${reference.steps} steps`;
-  await writeWhole(plot, new TextEncoder().encode(paretoPlot(done, title)));
+  const svg = paretoPlot(done, `${info.name}, ${width}×${height}, ${title}`, quality.label);
+  await writeWhole(plot, new TextEncoder().encode(svg));
   const presets = presetsFrom(done, budget);
   const drift = driftOf(results, trials[0]);
   if (options.flag.json) {
@@ -296,6 +293,49 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
     terminal.print(`${name.padEnd(9)} ${settings ? nameOf(settings) : "nothing was fast enough"}`);
   }
   terminal.print(`${path}, ${plot}: cli.ts "a prompt" --preset fast --presets ${path}`);
+}
+
+/** One picture's quality, for the line that tells of it. */
+function toldOf({ ssim, seen }: Measured): string {
+  if (!seen) return `SSIM ${ssim!.toFixed(3)}`;
+  const { things, background, colour } = seen;
+  const right = { things, background, colour };
+  return Object.entries(right).flatMap(([what, ok]) => ok === undefined ? [] : [`${what} ${ok ? "✓" : "✗"}`])
+    .join(" ");
+}
+
+/** What quality is: likeness to a reference, or with `--judge` what the judge sees. */
+async function qualityOf(
+  options: Parsed,
+  prompt: string,
+  info: ModelInfo,
+  picture: Omit<GenerateRequest, "prompt"> & { readonly width: number; readonly height: number },
+  reference: { readonly method: MethodName; readonly steps: number },
+): Promise<Quality> {
+  const { judge: path, prompts: file, referenceMethod } = options.text;
+  const { judgedPrompts, referenceSteps } = options.number;
+  if (path === undefined) {
+    if (judgedPrompts === undefined) {
+      return likeness(await promptsOf(options, prompt, info.prompts === 0), reference);
+    }
+    throw new LssgenError("bad_option", "Option --judged-prompts needs --judge");
+  }
+  const other = Object.entries({
+    "words for a prompt": prompt || undefined,
+    "--prompts": file,
+    "--reference-method": referenceMethod,
+    "--reference-steps": referenceSteps,
+  }).find(([, value]) => value !== undefined);
+  if (other) {
+    throw new LssgenError(
+      "bad_option",
+      `--judge has prompts of its own and needs no reference: leave out ${other[0]}`,
+    );
+  }
+  const folder = fileFolder(path);
+  const [judge, entries] = [await Judge.load(folder), await readEntries(folder)];
+  const { seed = 0, width, height } = picture;
+  return judged(judge, spread(entries, judgedPrompts ?? JUDGED), seed, Math.min(width, height));
 }
 
 /** Draws and clocks. */
@@ -335,17 +375,13 @@ class Bench {
 function pointsOf(
   trials: readonly Trial[],
   measured: readonly Readonly<Record<string, Measured>>[],
+  quality: Quality,
 ): Point[] {
   return trials.flatMap(({ name, settings, flops }): Point[] => {
     const all = measured.flatMap((prompt) => Object.hasOwn(prompt, name) ? [prompt[name]] : []);
     if (all.length === 0) return [];
-    return [{
-      ...{ name, settings, flops },
-      seconds: spreadOf(all.map(({ seconds }) => seconds)),
-      ssim: spreadOf(all.map(({ ssim }) => ssim)),
-      psnr: spreadOf(all.map(({ psnr }) => psnr ?? Infinity)),
-      sharpness: spreadOf(all.map(({ sharpness }) => sharpness)),
-    }];
+    const seconds = spreadOf(all.map(({ seconds }) => seconds));
+    return [{ name, settings, flops, seconds, ...quality.over(all) }];
   });
 }
 
@@ -359,11 +395,9 @@ function table(points: readonly Point[]): string[] {
     `${p.seconds.mean.toFixed(2)} (${p.seconds.least.toFixed(2)}–${p.seconds.most.toFixed(2)})`,
     `${(whole / p.seconds.mean).toFixed(2)}x`,
     `${(points[0].flops / p.flops).toFixed(2)}x`,
-    `${p.ssim.mean.toFixed(3)} (${p.ssim.least.toFixed(3)}–${p.ssim.most.toFixed(3)})`,
-    p.psnr.mean.toFixed(1),
-    p.sharpness.mean.toFixed(2),
+    ...Object.values(p.figures),
   ]);
-  const all = [["", "trial", "seconds", "faster", "planned", "SSIM", "PSNR", "sharpness"], ...rows];
+  const all = [["", "trial", "seconds", "faster", "planned", ...Object.keys(points[0].figures)], ...rows];
   const widths = all[0].map((_, column) => Math.max(...all.map((row) => row[column].length)));
   return all.map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join("  ").trimEnd());
 }

@@ -192,11 +192,8 @@ export class Weights {
       [],
       [],
       (store) => {
-        const bufferOf = once(() => {
-          const buffer = store.bufferOf(matrices[0], rows * rowBytes, names[0]);
-          for (const matrix of matrices) matrix.buffer = buffer;
-          return buffer;
-        });
+        const buffer = store.bufferOf(matrices[0], rows * rowBytes, names[0]);
+        for (const matrix of matrices) matrix.buffer = buffer;
         let before = 0;
         return names.flatMap((name, i) => {
           const start = before;
@@ -208,7 +205,7 @@ export class Weights {
               wholeOnly: store.source.info(name)?.shape[0] !== N[i] ||
                 (store.source.wholeOnly?.(name) ?? false),
             },
-            (upload, bytes, at) => upload.raw(bufferOf(), start + at, bytes),
+            (upload, bytes, at) => upload.raw(buffer, start + at, bytes),
           );
         });
       },
@@ -269,9 +266,9 @@ export class Weights {
       [full],
       shape,
       (store) => {
-        const bufferOf = once(() => fill(tensor, store.bufferOf(tensor, 4 * rows * K, full)));
+        const buffer = fill(tensor, store.bufferOf(tensor, 4 * rows * K, full));
         return valueTransfers(store.source, full, rows, 2, (upload, stored, row, count) => {
-          upload.rows(stored, { buffer: bufferOf(), type: "f32", row, count, K, stride: K });
+          upload.rows(stored, { buffer, type: "f32", row, count, K, stride: K });
         });
       },
       sixteens(4 * rows * K),
@@ -503,12 +500,6 @@ function fill(tensor: Mutable<Tensor>, buffer: GPUBuffer): GPUBuffer {
   return buffer;
 }
 
-/** What is made when it is first asked for. */
-function once<T>(make: () => T): () => T {
-  let made: { value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
-}
-
 /**
  * Rows of some tensors, those of one after those of the other, each row cut into the columns of some matrices. Where f16 does not
  * hold a value, all of them become f32.
@@ -521,9 +512,7 @@ function rowTransfers(
   width: number,
 ): Transfer[] {
   const { type } = matrices[0];
-  const bufferOf = matrices.map((m) =>
-    once(() => store.bufferOf(m, m.N * m.stride * PLAIN_BYTES[type], names[0]))
-  );
+  const buffers = matrices.map((m) => store.bufferOf(m, m.N * m.stride * PLAIN_BYTES[type], names[0]));
   const narrows = type === "f16" && names.some((name) => typeOnTheWay(store.source, name) !== "f16");
   const flag = narrows
     ? store.flag(() => {
@@ -542,7 +531,7 @@ function rowTransfers(
       let at = 0;
       matrices.forEach(({ K, stride }, j) => {
         const row = start + first;
-        upload.rows(stored, { buffer: bufferOf[j](), type, flag, row, count, K, stride, width, at });
+        upload.rows(stored, { buffer: buffers[j], type, flag, row, count, K, stride, width, at });
         at += K;
       });
     });
@@ -557,7 +546,7 @@ function convTransfers(
   transposed: boolean,
 ): Transfer[] {
   const { Co, Ci, kh, kw, type } = handle;
-  const bufferOf = once(() => store.bufferOf(handle, packedConvBytes(handle, type), name));
+  const buffer = store.bufferOf(handle, packedConvBytes(handle, type), name);
   const narrows = type === "f16" && typeOnTheWay(store.source, name) !== "f16";
   const flag = narrows
     ? store.flag(() => {
@@ -570,7 +559,7 @@ function convTransfers(
   const [rows, unit] = transposed ? [Ci, Ci] : [Co, PACKED_COLUMN];
   return valueTransfers(store.source, name, rows, unit, (upload, stored, first, count) => {
     upload.conv(stored, {
-      ...{ buffer: bufferOf(), type, flag, Co, Ci, transposed },
+      ...{ buffer, type, flag, Co, Ci, transposed },
       taps: kh * kw,
       first: transposed ? 0 : first,
       count: transposed ? Co : count,

@@ -22,7 +22,7 @@ const STEP_SHARES = [1, 0.7, 0.5, 0.35, 0.25];
 /** Thresholds of cached steps: diffusers' own and what ParaAttention shows, and twice that. */
 const THRESHOLDS = [0.05, 0.1, 0.2];
 /** LSSGen's noise levels beside the model's own: the paper's range. */
-const NOISES = [0.6, 0.75];
+const NOISES = [0.75, 0.6];
 /** `refine`: MrFlow's noise level, and twice that. */
 const REFINE_NOISES = [0.12, 0.25];
 
@@ -46,8 +46,11 @@ export function trialsFor(
   const few = quick ? [some[0], some[Math.min(2, some.length - 1)]] : some.slice(0, 3);
   const thresholds = quick ? THRESHOLDS.slice(1) : THRESHOLDS;
   const shorter = Math.min(picture.width ?? info.defaults.width, picture.height ?? info.defaults.height);
-  const noises = [...new Set([info.defaults.initNoise, ...quick ? [] : NOISES])];
+  const noises = [...new Set([info.defaults.initNoise, ...quick ? NOISES.slice(0, 1) : NOISES])];
   const half = Math.floor(shorter / 2);
+  // Smaller where the model itself begins so: it may draw badly at the half size too.
+  const smallest = Math.min(half, info.defaults.minResolution);
+  const lows = [...new Set(quick ? [smallest] : [smallest, half])];
   const settings: PresetSettings[] = [
     ...some.map((steps) => ({ method: "direct", steps }) as const),
     ...thresholds.map((cacheThreshold) => ({ method: "direct", steps, cacheThreshold }) as const),
@@ -56,11 +59,15 @@ export function trialsFor(
     ...[0.05, ...quick ? [] : [0.01]].flatMap((spectralDelta) =>
       few.map((steps) => ({ method: "spectral", steps, spectralDelta }) as const)
     ),
-    ...few.map((steps) => ({ method: "selflift", steps, minResolution: half }) as const),
-    ...REFINE_NOISES.flatMap((initNoise) =>
-      few.flatMap((steps) =>
-        [1, ...quick ? [] : [2]].map((refineSteps) =>
-          ({ method: "refine", steps, minResolution: half, initNoise, refineSteps }) as const
+    ...lows.flatMap((minResolution) =>
+      few.map((steps) => ({ method: "selflift", steps, minResolution }) as const)
+    ),
+    ...lows.flatMap((minResolution) =>
+      REFINE_NOISES.flatMap((initNoise) =>
+        few.flatMap((steps) =>
+          [1, ...quick ? [] : [2]].map((refineSteps) =>
+            ({ method: "refine", steps, minResolution, initNoise, refineSteps }) as const
+          )
         )
       )
     ),
@@ -106,26 +113,38 @@ export function withoutOwn<R extends Omit<GenerateRequest, "prompt">>(
 
 /** `refine 12 steps, σ 0.12, +1`: settings for people. */
 export function nameOf(settings: PresetSettings): string {
-  const { method = "lssgen", stages, steps, initNoise, refineSteps, spectralDelta, cacheThreshold } =
-    settings;
+  const {
+    method = "lssgen",
+    stages,
+    steps,
+    initNoise,
+    refineSteps,
+    spectralDelta,
+    cacheThreshold,
+    minResolution,
+  } = settings;
   return [
     stages === undefined ? `${method}${steps === undefined ? "" : ` ${steps}`}` : `stages ${stages}`,
     refineSteps === undefined ? "" : `+${refineSteps}`,
     initNoise === undefined ? "" : `σ ${initNoise}`,
     spectralDelta === undefined ? "" : `δ ${spectralDelta}`,
     cacheThreshold === undefined ? "" : `cache ${cacheThreshold}`,
+    minResolution === undefined ? "" : `from ${minResolution}`,
   ].filter((part) => part !== "").join(" ");
 }
 
 /** A trial as it was measured: means over the prompts, with the least and the most. */
 export interface Point extends Trial {
   readonly seconds: Spread;
-  /** Structural similarity to the reference. */
-  readonly ssim: Spread;
-  /** PSNR to the reference, dB. */
-  readonly psnr: Spread;
+  /**
+   * The more the better: structural similarity to the reference, or the share of pictures that show what was asked for, with its
+   * 95 % interval.
+   */
+  readonly quality: Spread;
   /** Sharpness, the reference's is 1. */
   readonly sharpness: Spread;
+  /** Further columns of a table, by their headings. */
+  readonly figures: Readonly<Record<string, string>>;
 }
 
 /** Mean, least and most. */
@@ -144,21 +163,26 @@ export function spreadOf(values: readonly number[]): Spread {
 /** Below this share of the reference's sharpness a picture is blurred, whatever else it is like. */
 const SHARP_ENOUGH = 0.85;
 
-/** Points that no other beats in both time and similarity, from the fastest on. Blurred ones are none. */
+/**
+ * Points that no other beats in both time and quality, from the fastest on. Blurred ones are none: they are like everything, and a
+ * judge sees in them what was meant.
+ */
 export function paretoFront(points: readonly Point[]): Point[] {
-  const sharp = points.filter(({ sharpness }) => sharpness.mean >= SHARP_ENOUGH);
+  // Where no picture is as sharp as the reference, the sharpest of them say what sharp is.
+  const sharpest = Math.min(1, Math.max(0, ...points.map(({ sharpness }) => sharpness.mean)));
+  const sharp = points.filter(({ sharpness }) => sharpness.mean >= SHARP_ENOUGH * sharpest);
   return sharp
     .filter((a) =>
       !sharp.some((b) =>
-        b !== a && b.seconds.mean <= a.seconds.mean && b.ssim.mean >= a.ssim.mean &&
-        (b.seconds.mean < a.seconds.mean || b.ssim.mean > a.ssim.mean)
+        b !== a && b.seconds.mean <= a.seconds.mean && b.quality.mean >= a.quality.mean &&
+        (b.seconds.mean < a.seconds.mean || b.quality.mean > a.quality.mean)
       )
     )
     .sort((a, b) => a.seconds.mean - b.seconds.mean);
 }
 
 /**
- * The presets of a front: of the trials that are fast enough, the one most like the reference. `fast` is `budget` times as fast as
+ * The presets of a front: of the trials that are fast enough, the best. `fast` is `budget` times as fast as
  * the first point, `balanced` the square root of that, `quality` no slower than it.
  *
  * @param points The first is the direct picture with all steps.

@@ -1,8 +1,13 @@
 /**
  * What the judge's words about a picture are worth: which of the things that a prompt of train/unseen.json asks for are there.
+ *
+ * @module
  */
 
-import type { Picture } from "../../lib/image/png.ts";
+import { LssgenError } from "../errors.ts";
+import type { Picture } from "../image/png.ts";
+import { parseJson } from "../json.ts";
+import type { FolderSource } from "../weights/bytes.ts";
 import { manner, type Verdict } from "./judge.ts";
 
 /** An entry of unseen.json. */
@@ -16,6 +21,39 @@ export interface Entry {
   readonly style: string;
   readonly background: string;
   readonly ground: string;
+}
+
+const BOUNDS = { characters: 1 << 24, depth: 8 };
+
+/**
+ * unseen.json of a judge's folder: prompts whose combinations training never showed, and what each asks for.
+ *
+ * @throws {LssgenError} `bad_file` where it is missing or holds something else.
+ */
+export async function readEntries(folder: FolderSource): Promise<readonly Entry[]> {
+  const name = `${folder.name}/unseen.json`;
+  const text = await folder.text("unseen.json");
+  let entries: unknown;
+  try {
+    entries = text === undefined ? undefined : parseJson(name, text, BOUNDS);
+  } catch (cause) {
+    if (cause instanceof LssgenError) throw cause;
+  }
+  if (Array.isArray(entries) && entries.length > 0 && entries.every(isEntry)) return entries;
+  throw new LssgenError(
+    "bad_file",
+    `"${name}" ${
+      text === undefined ? "is not there" : "is none"
+    }, expected a list of prompts with nouns, colours, style and background`,
+  );
+}
+
+function isEntry(value: unknown): value is Entry {
+  const { id, prompt, nouns, colours, style, background, ground } = (value ?? {}) as Record<string, unknown>;
+  const texts = (v: unknown): boolean => Array.isArray(v) && v.every((s) => typeof s === "string");
+  return Number.isSafeInteger(id) && texts([prompt, style, background, ground]) && texts(nouns) &&
+    texts(colours) &&
+    (nouns as string[]).length > 0;
 }
 
 /** `count` entries, evenly through all kinds. */

@@ -1,12 +1,18 @@
 /**
  * The judge of drawn pictures that train/judge.py trained on drawings alone: which nouns, style, background and colour a picture
  * shows. Plain TypeScript: seven 3×3 convolutions with ReLU, then linear heads; half a second a picture.
+ *
+ * @module
  */
 
-import { fileSource } from "../../lib/cli/files.ts";
-import type { Picture } from "../../lib/image/png.ts";
-import { resize } from "../../lib/image/resize.ts";
-import { openSafetensors } from "../../lib/weights/safetensors.ts";
+import { LssgenError } from "../errors.ts";
+import type { Picture } from "../image/png.ts";
+import { resize } from "../image/resize.ts";
+import { parseJson } from "../json.ts";
+import type { FolderSource } from "../weights/bytes.ts";
+import { openSafetensors } from "../weights/safetensors.ts";
+
+const BOUNDS = { characters: 1 << 24, depth: 8 };
 
 /** Names that the judge can give, and what the real drawings of the unseen prompts are like. */
 export interface JudgeNames {
@@ -77,7 +83,39 @@ function convolve(x: Float32Array, side: number, layer: Layer): { x: Float32Arra
   return { x: y, side: out };
 }
 
-/** Reads judge.json and judge.safetensors of a folder. */
+function missing(folder: FolderSource, file: string): LssgenError {
+  return new LssgenError(
+    "bad_file",
+    `"${folder.name}" has no ${file}, expected a judge's folder: train in a checkout, where train/judge.py writes it`,
+  );
+}
+
+/** judge.json, with what the network and its callers rely on. */
+async function judgeNames(folder: FolderSource): Promise<JudgeNames> {
+  const text = await folder.text("judge.json");
+  if (text === undefined) throw missing(folder, "judge.json");
+  const texts = (v: unknown): boolean =>
+    Array.isArray(v) && v.length > 0 && v.every((s) => typeof s === "string");
+  let names: Partial<JudgeNames> | undefined;
+  try {
+    names = parseJson(`${folder.name}/judge.json`, text, BOUNDS) as Partial<JudgeNames>;
+  } catch (cause) {
+    if (cause instanceof LssgenError) throw cause;
+  }
+  const { nouns, styles, grounds, tints, side, strides } = names ?? {};
+  if (
+    [nouns, styles, grounds, tints].every(texts) && Number.isInteger(side) && side! >= 8 && side! <= 1024 &&
+    Array.isArray(strides) && strides.length > 0 && strides.every((s) => s === 1 || s === 2)
+  ) {
+    return { ...names, manner: names?.manner ?? {}, right: names?.right ?? {} } as JudgeNames;
+  }
+  throw new LssgenError(
+    "bad_file",
+    `"${folder.name}/judge.json" is not a judge's, expected lists nouns, styles, grounds, tints and strides, and a side of 8 to 1024`,
+  );
+}
+
+/** What a judge sees: weights of judge.safetensors under the names of judge.json. */
 export class Judge {
   private constructor(
     readonly names: JudgeNames,
@@ -87,16 +125,14 @@ export class Judge {
     readonly real: readonly Float32Array[],
   ) {}
 
-  static async load(folder: string): Promise<Judge> {
-    const text = await Deno.readTextFile(`${folder}/judge.json`).catch(() => undefined);
-    if (text === undefined) {
-      throw new Error(
-        `${folder} has no judge.json: \`python3 train/judge.py write\` writes it once the judge is trained`,
-      );
-    }
-    const names: JudgeNames = JSON.parse(text);
-    const source = await fileSource(`${folder}/judge.safetensors`);
-    if (!source) throw new Error(`${folder} has no judge.safetensors: train/judge.py writes it`);
+  /**
+   * @param folder Holds judge.json and judge.safetensors; `train` in a checkout does.
+   * @throws {LssgenError} `bad_file` where one is missing or is not what train/judge.py writes, `bad_tensor` as reading tensors does.
+   */
+  static async load(folder: FolderSource): Promise<Judge> {
+    const names = await judgeNames(folder);
+    const source = await folder.open("judge.safetensors");
+    if (!source) throw missing(folder, "judge.safetensors");
     const file = await openSafetensors(source);
     const layers: Layer[] = [];
     for (const [i, stride] of names.strides.entries()) {
