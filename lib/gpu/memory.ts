@@ -19,8 +19,8 @@ export const TEXEL_ROW = 2048;
 /** Most bytes such a texture holds: WebGPU's guaranteed 8192 rows. */
 export const MAX_TEXEL_BYTES: number = 8192 * TEXEL_ROW * 16;
 
-/** Most bytes of weights' copies in textures that are kept: all of a small model, the first layers of a large one. */
-const KEPT_BYTES = 512 << 20;
+/** Most bytes of weights' copies in textures that are kept: all of a small model, the first layers of a large one, which gains little by it. */
+const KEPT_BYTES = 256 << 20;
 
 /** Bytes in use and reserved, for reports and leak tests. */
 export interface MemoryUse {
@@ -164,7 +164,7 @@ export class Memory {
   /**
    * A texture that stays the copy of a buffer whose content stays, until {@linkcode forgetTexels} or the buffer's release.
    *
-   * @returns Undefined when such copies take half a gigabyte.
+   * @returns Undefined where such copies would take more than {@linkcode KEPT_BYTES}.
    */
   keepTexels(buffer: GPUBuffer, bytes: number): GPUTexture | undefined {
     if (this.keptBytes + bytes > KEPT_BYTES) return undefined;

@@ -528,6 +528,21 @@ export class Recorder {
   }
 
   /**
+   * As {@linkcode texels} for windows of a tensor, one after the other: the copy of one is freed for the next one's, whose launches
+   * come later in the queue. The window that was copied last is not copied again.
+   */
+  copiesOneByOne(): (window: Tensor | Binding) => GPUTexture {
+    let last: { window: Tensor | Binding; texels: GPUTexture; scope: Scope } | undefined;
+    return (window) => {
+      if (last?.window !== window) {
+        last?.scope.freeTexels(last.texels);
+        last = { window, texels: this.texels(window), scope: this.scopes[this.scopes.length - 1] };
+      }
+      return last.texels;
+    };
+  }
+
+  /**
    * The same of a weight's whole buffer, made once and kept for later launches while there is room for such copies: copying
    * it for each launch takes a tenth of a step with few rows.
    */
@@ -721,6 +736,14 @@ export class Scope {
   /** Frees a tensor of this scope before the scope ends. */
   free(t: Tensor): void {
     if (this.owned.delete(t.buffer)) this.recorder.device.memory.release(t.buffer);
+  }
+
+  /** Frees a texture of this scope before the scope ends. */
+  freeTexels(texture: GPUTexture): void {
+    const at = this.textures.indexOf(texture);
+    if (at < 0) return;
+    this.textures.splice(at, 1);
+    this.recorder.device.memory.releaseTexels(texture);
   }
 
   /** Frees what was not kept. */

@@ -8,7 +8,7 @@
  */
 
 import { LssgenError } from "../errors.ts";
-import type { Recorder } from "../gpu/recorder.ts";
+import type { Recorder, Scope } from "../gpu/recorder.ts";
 import { attention } from "../ops/attention.ts";
 import { conv2d, type ConvOptions, type ConvWeights } from "../ops/conv2d.ts";
 import { groupNorm, type GroupStatistics } from "../ops/group_norm.ts";
@@ -199,7 +199,7 @@ class Encoder {
 }
 
 /** Bytes that smaller maps of the blocks before may leave in the pool, where larger ones find no use for them. */
-const POOLED = 128 << 20;
+const POOLED = 64 << 20;
 
 class Decoder {
   private readonly convIn: ConvWeights;
@@ -251,7 +251,7 @@ class Decoder {
       if (upsample) h = step(scope, h, conv2d(r, h, upsample, { pad: 1, upsample: 2, dtype: "f32" }));
       for (const resnet of this.levels[i].resnets) {
         r.trim({ beyond: POOLED });
-        h = step(scope, h, resnet.forward(r, h, norms));
+        h = step(scope, h, resnet.forward(r, h, norms, scope));
       }
     }
     return scope.keep(h);
@@ -294,12 +294,22 @@ class ResnetBlock {
     if (Ci !== Co) this.shortcut = w.conv("conv_shortcut", Co, Ci, 1);
   }
 
-  /** x [B, H, W, Ci] f32 → [B, H, W, Co] f32. */
-  forward(r: Recorder, x: Tensor, norms?: Norms): Tensor {
+  /** x [B, H, W, Ci] f32 → [B, H, W, Co] f32. `owner` may free x as soon as it is used up. */
+  forward(r: Recorder, x: Tensor, norms?: Norms, owner?: Scope): Tensor {
     using scope = r.scope();
     const residual = this.shortcut ? conv2d(r, x, this.shortcut, { dtype: "f32" }) : x;
     // f32 between the convolutions: SDXL's decoder leaves the range of f16 here.
-    const h = conv2d(r, x, this.conv1, { norm: normed(r, x, this.norm1, norms), pad: 1, dtype: "f32" });
+    const norm1 = normed(r, x, this.norm1, norms);
+    // With twice the channels of what follows it is the largest map of all.
+    const frees = this.shortcut && owner && {
+      free(t: Tensor): void {
+        owner.free(t);
+        r.trim({ beyond: POOLED });
+      },
+    };
+    const h = conv2d(r, x, this.conv1, { norm: norm1, frees, pad: 1, dtype: "f32" });
+    // Of twice the channels where they halve, and of no use to what follows.
+    r.trim({ beyond: POOLED });
     const norm = normed(r, h, this.norm2, norms);
     return scope.keep(conv2d(r, h, this.conv2, { norm, frees: scope, pad: 1, residual, dtype: "f32" }));
   }

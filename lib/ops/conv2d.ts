@@ -49,7 +49,7 @@ export interface ConvOptions {
    */
   readonly norm?: Omit<GroupNormOptions, "dtype">;
   /** Owner of x, where this is the last that reads it: x is given back as early as can be, before the output is made after a pass. */
-  readonly frees?: Scope;
+  readonly frees?: Pick<Scope, "free">;
   /** Applied to the sum and biases; `leaky_relu` has the slope 0.2. */
   readonly act?: Extract<Activation, "none" | "silu" | "relu"> | "leaky_relu";
   /** Added last, of the output's shape. */
@@ -379,11 +379,7 @@ function run(r: Recorder, x: Tensor, w: ConvWeights, o: ConvOptions, g: Geometry
     size: w.buffer.size,
   };
   const weightTexels = kernel.texels ? r.weightTexels(w.buffer, w.buffer.size) : undefined;
-  let copied: { binding: Tensor | Binding; texels: GPUTexture } | undefined;
-  const copy = (binding: Tensor | Binding): GPUTexture => {
-    if (copied?.binding !== binding) copied = { binding, texels: r.texels(binding) };
-    return copied.texels;
-  };
+  const copy = r.copiesOneByOne();
   for (let b = 0; b < B; b++) {
     for (let y0 = 0; y0 < g.Ho; y0 += band) {
       const y1 = Math.min(g.Ho, y0 + band);

@@ -83,11 +83,7 @@ interface Operand {
 function operandOf(r: Recorder, x: Tensor, C: number): Operand {
   const texels = operandsOf(r.device) === "texels" && x.byteLength <= MAX_TEXEL_BYTES &&
     C % (x.dtype === "f16" ? 8 : 4) === 0;
-  let copied: { binding: Tensor | Binding; texels: GPUTexture } | undefined;
-  const copy = (binding: Tensor | Binding): GPUTexture => {
-    if (copied?.binding !== binding) copied = { binding, texels: r.texels(binding) };
-    return copied.texels;
-  };
+  const copy = r.copiesOneByOne();
   const fit = rowsThatFit(r, x, C);
   if (fit < 1) throw new LssgenError("out_of_memory", `A pixel of ${C} channels does not fit a binding`);
   return { texels, copy, fit };
