@@ -6,6 +6,7 @@ import { LssgenError } from "../lib/errors.ts";
 import { tuningOf } from "../lib/gpu/tune.ts";
 import { formatMemory, planMemory } from "../lib/pipelines/memory.ts";
 import { createPipeline } from "../lib/pipelines/text_to_image.ts";
+import { LOADING_BYTES } from "../lib/residency/upload.ts";
 import { Stream } from "../lib/residency/stream.ts";
 import { deviceReading } from "./devices.ts";
 import type { MethodName } from "../lib/scaling/types.ts";
@@ -27,7 +28,7 @@ const CASES: readonly (readonly [model: string, method: MethodName])[] = [
 ];
 
 for (const [model, method] of CASES) {
-  Deno.test(`${model}, ${method}: a picture takes no more memory than planned from headers, and not 64 MiB less; it is the same where weights stream`, async () => {
+  Deno.test(`${model}, ${method}: a picture takes no more memory than planned from headers, and not 16 MiB less; it is the same where weights stream`, async () => {
     using device = await deviceReading("texels");
     const picture = {
       width: 64,
@@ -44,9 +45,10 @@ for (const [model, method] of CASES) {
     const pipeline = await createPipeline(golden(model), { device, dtype: "f32" });
     const { images } = await pipeline.generate({ prompt: "1", ...picture });
     const { footprint, weights } = device.memory.use();
-    const loading = plan.peak - footprint;
-    assert(loading >= 0, `${footprint} bytes, planned were ${plan.peak}`);
-    assert(loading <= 64 << 20, `${footprint} bytes, planned were ${plan.peak}`);
+    // What loading takes is planned beside everything, and is gone when these small models are drawn.
+    const planned = plan.peak - LOADING_BYTES;
+    assert(footprint <= planned, `${footprint} bytes, planned were ${planned}`);
+    assert(planned - footprint <= 16 << 20, `${footprint} bytes, planned were ${planned}`);
     assertEquals(weights, plan.resident);
     assertEquals(formatMemory(plan).length, plan.components.length + 2);
     await pipeline[Symbol.asyncDispose]();
