@@ -1,46 +1,11 @@
 /** The judge of `deno task evaluate`: it agrees with PyTorch, and its statistics are what their names say. */
 
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { interval, Judge, kernelDistance, manner } from "../lib/judging/judge.ts";
 import { fileFolder } from "../lib/cli/files.ts";
-import { type TensorEntry, writeSafetensors } from "../lib/weights/safetensors.ts";
-
-/** Writes a small judge whose weights are sines, [outputs, inputs, 3, 3] and [outputs, inputs]. */
-async function writeJudge(folder: string): Promise<void> {
-  const entry = (name: string, shape: number[], from: number): TensorEntry => {
-    const count = shape.reduce((a, b) => a * b);
-    return { name, shape, data: Float32Array.from({ length: count }, (_, i) => Math.sin(1.7 * i + from)) };
-  };
-  const names = {
-    nouns: ["a", "b", "c", "d", "e"],
-    styles: ["x", "y", "z"],
-    grounds: ["x", "y", "z"],
-    tints: ["x", "y", "z"],
-    side: 8,
-    strides: [2, 1],
-    manner: {},
-    right: {},
-  };
-  await Deno.writeTextFile(`${folder}/judge.json`, JSON.stringify(names));
-  await Deno.writeFile(
-    `${folder}/judge.safetensors`,
-    writeSafetensors([
-      entry("convs.0.weight", [4, 3, 3, 3], 0),
-      entry("convs.0.bias", [4], 10),
-      entry("convs.1.weight", [4, 4, 3, 3], 1),
-      entry("convs.1.bias", [4], 11),
-      entry("noun.weight", [5, 4], 20),
-      entry("noun.bias", [5], 30),
-      entry("style.weight", [3, 4], 40),
-      entry("style.bias", [3], 45),
-      entry("ground.weight", [3, 4], 50),
-      entry("ground.bias", [3], 55),
-      entry("tint.weight", [3, 4], 60),
-      entry("tint.bias", [3], 65),
-      entry("real.features", [2, 4], 70),
-    ]),
-  );
-}
+import { LssgenError } from "../lib/errors.ts";
+import { readEntries } from "../lib/judging/score.ts";
+import { writeJudge } from "./small_judge.ts";
 
 Deno.test("the judge sees in a picture what PyTorch sees with the same weights", async () => {
   const folder = await Deno.makeTempDir();
@@ -55,6 +20,40 @@ Deno.test("the judge sees in a picture what PyTorch sees with the same weights",
     assertEquals(seen.nouns, ["c", "b"]);
     assertEquals([seen.style, seen.ground, seen.tint], ["x", "z", "x"]);
     assertEquals(judge.real.length, 2);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("a judge's folder that is none is refused by file and by what was expected", async () => {
+  const folder = await Deno.makeTempDir();
+  const load = () => Judge.load(fileFolder(folder));
+  const entries = () => readEntries(fileFolder(folder));
+  try {
+    await assertRejects(
+      load,
+      LssgenError,
+      "has no judge.json, expected a judge's folder: train in a checkout",
+    );
+    await assertRejects(entries, LssgenError, 'unseen.json" is not there');
+    for (
+      const text of [
+        "",
+        "[]",
+        "null",
+        '{"nouns":[],"side":96}',
+        '{"nouns":["a"],"side":1e9}',
+        "[[[[[[[[[[1]]]]]]]]]]",
+      ]
+    ) {
+      await Deno.writeTextFile(`${folder}/judge.json`, text);
+      await Deno.writeTextFile(`${folder}/unseen.json`, text);
+      assertEquals((await assertRejects(load, LssgenError)).code, "bad_file", text);
+      assertEquals((await assertRejects(entries, LssgenError)).code, "bad_file", text);
+    }
+    await writeJudge(folder);
+    await Deno.remove(`${folder}/judge.safetensors`);
+    await assertRejects(load, LssgenError, "has no judge.safetensors");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -38,9 +38,14 @@ Deno.test("a model that does not fit is refused by the tensor's name, freed, and
   device.memory.destroy();
   const empty = full.taken;
   const messages: string[] = [];
-  // The last two have room for the buffer that weights pass through.
+  // Buffers of a part's weights are made before the one that they pass through, which the last two have room for.
   const STAGING = 32 << 20;
-  for (const room of [0.02 * loaded, STAGING + 0.3 * loaded, STAGING + 0.7 * loaded]) {
+  for (
+    const room of [0.2, 0.4, 0.6, 0.8].map((mib) => mib * 2 ** 20).concat(
+      STAGING + 0.3 * loaded,
+      STAGING + 0.7 * loaded,
+    )
+  ) {
     full.room = Math.round(empty + room);
     messages.push(await refused(open));
     assertEquals(full.taken, empty, `left at ${room}`);

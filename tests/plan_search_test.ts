@@ -10,6 +10,7 @@ import { psnr, sharpness, ssim } from "../lib/image/likeness.ts";
 import { paretoFront, type Point, presetsFrom, spreadOf, trialsFor } from "../lib/pipelines/plan_search.ts";
 import { readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import { numbers } from "./devices.ts";
+import { writeJudge } from "./small_judge.ts";
 
 const picture = (values: (i: number) => number, side = 32) => ({
   width: side,
@@ -179,6 +180,89 @@ Deno.test("tune-plan measures what is missing, keeps it when it is stopped, and 
       LssgenError,
       "draws noise in each step",
     );
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("with a judge tune-plan counts what pictures show, of the judge's own prompts, and goes on where it was stopped", async () => {
+  const folder = await Deno.makeTempDir();
+  const model = new URL("./golden/pipelines/flux_dev/model", import.meta.url).pathname;
+  const path = `${folder}/p.json`;
+  const run = async (...more: string[]) => {
+    const printed: string[] = [], notes: string[] = [];
+    const terminal: Terminal = {
+      print: (line) => void printed.push(line),
+      note: (text) => void notes.push(text),
+      draw: () => {},
+      tty: false,
+      columns: 80,
+      signal: new AbortController().signal,
+    };
+    const given = [
+      "tune-plan",
+      "-m",
+      model,
+      "--size",
+      "64",
+      "--dtype",
+      "f32",
+      "--steps",
+      "2",
+      "--judge",
+      folder,
+      "--quick",
+    ];
+    await tunePlan(parseOptions([...given, "--methods", "direct", "--out", path, ...more]), terminal);
+    return {
+      printed: printed.join("\n"),
+      drawn: notes.filter((note) => /things [✓✗] background [✓✗]/.test(note)).length,
+    };
+  };
+  const entry = (id: number, nouns: string[], colours: string[]) => ({
+    ...{ id, kind: "one", prompt: `a ${nouns.join(" and a ")}`, nouns, colours, count: 1 },
+    ...{ style: "x", background: "y", ground: "plain" },
+  });
+  try {
+    await writeJudge(folder);
+    const entries = [
+      entry(1, ["a"], []),
+      entry(2, ["b", "c"], []),
+      entry(3, ["e"], ["x"]),
+      entry(4, ["c"], []),
+    ];
+    await Deno.writeTextFile(`${folder}/unseen.json`, JSON.stringify(entries));
+    const { printed, drawn } = await run("--judged-prompts", "2");
+    const { tuned } = JSON.parse(await Deno.readTextFile(path));
+    // Evenly through the list.
+    assertEquals(Object.keys(tuned.measured), ["a b and a c", "a c"]);
+    const trials: Record<string, { seen: { things: boolean; features: number[] } }>[] = Object.values(
+      tuned.measured,
+    );
+    assertEquals(drawn, trials.reduce((sum, one) => sum + Object.keys(one).length, 0));
+    assertEquals(trials[0]["direct 2"].seen.features.length, 4);
+    const right = trials.filter((one) => one["direct 2"].seen.things).length;
+    assert(new RegExp(`direct 2 .* ${50 * right} % \\(`).test(printed), printed);
+    assert(/things +background +colour +style +distance/.test(printed), printed);
+    assert(
+      (await Deno.readTextFile(`${folder}/p.svg`)).includes("share of pictures with all things asked for"),
+    );
+    assertEquals((await run("--judged-prompts", "2")).drawn, 0);
+    await assertRejects(() => run("--judged-prompts", "3"), LssgenError, "was measured with another prompts");
+    // A measurement of likeness is none of a judge's.
+    tuned.measured["a c"]["direct 2"] = { seconds: 1, ssim: 1, psnr: 9, sharpness: 1 };
+    await Deno.writeTextFile(path, JSON.stringify({ tuned }));
+    await assertRejects(() => run("--judged-prompts", "2"), LssgenError, "holds a measurement that is none");
+    for (
+      const more of [["a fox"], ["--prompts", "x.txt"], ["--reference-steps", "4"], [
+        "--reference-method",
+        "lssgen",
+      ]]
+    ) {
+      await assertRejects(() => run(...more), LssgenError, "needs no reference: leave out");
+    }
+    await Deno.writeTextFile(`${folder}/unseen.json`, JSON.stringify([entry(1, ["zebra"], [])]));
+    await assertRejects(() => run("--force"), LssgenError, 'knows no "zebra"');
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
