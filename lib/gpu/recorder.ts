@@ -254,12 +254,15 @@ export class Recorder {
 
   /** Runs what records a command, or keeps it for later where it or something before it waits for weights. */
   private inOrder(operands: Dispatch["buffers"], run: () => void): void {
-    if (this.device.rehearses) return;
     let units: StreamedUnit[] | undefined;
     for (const operand of operands) {
       if (!operand || "createView" in operand) continue;
       const unit = streamedOf("tensor" in operand ? operand.tensor.buffer : operand.buffer)?.unit;
       if (unit && !units?.includes(unit)) (units ??= []).push(unit);
+    }
+    if (this.device.rehearses) {
+      this.wouldWait ||= units !== undefined;
+      return;
     }
     if (units || this.waits) this.waiting.push({ units: units ?? NO_UNITS, run });
     else run();
@@ -271,6 +274,7 @@ export class Recorder {
    * @throws {LssgenError} `bad_file` when they cannot be read. @throws {AbortedError} when the signal fired.
    */
   private catchUp(): Promise<void> {
+    this.wouldWait = false;
     const before = this.caughtUp;
     const now = (async () => {
       await before.catch(() => {}); // told to who waited for it
@@ -316,7 +320,6 @@ export class Recorder {
     if (x === 0 || y === 0 || z === 0) return;
     this.kernels.add(kernel);
     this.dispatches++;
-    if (this.device.rehearses) return;
     const { condition } = this;
     this.inOrder(d.buffers, () => this.encode(kernel, d, condition));
   }
@@ -469,8 +472,11 @@ export class Recorder {
 
   /** Whether something recorded waits for weights. */
   private get waits(): boolean {
-    return this.waiting.length > 0 || this.catchingUp;
+    return this.waiting.length > 0 || this.catchingUp || this.wouldWait;
   }
+
+  /** In a rehearsal: whether something would wait for weights by now. */
+  private wouldWait = false;
 
   /** {@linkcode submit} of what has its weights. */
   private handOver(): void {
