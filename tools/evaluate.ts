@@ -4,7 +4,8 @@
  * (default: the embedded model), and lets train/judge.safetensors say what it sees. Shares come with 95 % intervals.
  *
  * --rows: of direct@256, lssgen@256, direct@512, lssgen@512, cheap@512 (direct with as many steps as cost what LSSGen does); the
- * model's presets as quality@512, balanced@512, fast@512, or @256.
+ * model's presets as quality@512, balanced@512, fast@512, or @256; a method with steps and the noise level of later stages, either
+ * may be left out, at any size: lssgen//0.75@512, refine/10/0.12@1024.
  * --quick: 24 prompts at 256². --out keeps the pictures; pictures that are there already are judged as they are.
  *
  * @module
@@ -37,9 +38,11 @@ interface Options {
 const ROWS = ["direct@256", "lssgen@256", "direct@512", "lssgen@512", "cheap@512"];
 /** Presets of the model, which --rows may name too. */
 const PRESET_ROWS = PRESET_NAMES.flatMap((name) => [`${name}@256`, `${name}@512`]);
+/** METHOD/STEPS/σ@SIDE. */
+const OWN = /^([a-z-]+)\/(\d*)\/([\d.]*)@(\d+)$/;
 const USAGE = `Usage: deno task evaluate [--quick] [--count N] [--model DIR] [--rows ${
   [...ROWS, ...PRESET_ROWS].join(",")
-}] [--out DIR] [--json FILE]`;
+},METHOD/STEPS/σ@SIDE] [--out DIR] [--json FILE]`;
 const TRAIN = new URL("../train", import.meta.url).pathname;
 
 function fail(message: string): never {
@@ -65,7 +68,9 @@ function parse(args: readonly string[]): Options {
       case "--rows":
         options.rows = value().split(",");
         for (const row of options.rows) {
-          if (!ROWS.includes(row) && !PRESET_ROWS.includes(row)) fail(`--rows names "${row}"`);
+          if (!ROWS.includes(row) && !PRESET_ROWS.includes(row) && !OWN.test(row)) {
+            fail(`--rows names "${row}"`);
+          }
         }
         break;
       case "--model":
@@ -88,6 +93,16 @@ async function requestOf(row: string, entry: Entry, model: string | undefined): 
   const [method, side] = row.split("@");
   const base = { prompt: entry.prompt, seed: entry.id, width: Number(side), height: Number(side) };
   if (PRESET_ROWS.includes(row)) return { ...base, preset: method as GenerateRequest["preset"] };
+  const own = OWN.exec(row);
+  if (own) {
+    const [, method, steps, noise] = own;
+    return {
+      ...base,
+      method: method as GenerateRequest["method"],
+      steps: steps ? Number(steps) : undefined,
+      initNoise: noise ? Number(noise) : undefined,
+    };
+  }
   if (method !== "cheap") return { ...base, method: method as GenerateRequest["method"] };
   const info = await readModelInfo(model === undefined ? undefined : fileFolder(model));
   const speedup = planPicture(info, { ...base, method: "lssgen" }).speedup ?? 1;

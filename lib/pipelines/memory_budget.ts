@@ -76,16 +76,31 @@ export async function planBudget(model: Model, context: LoadContext): Promise<Bu
   // Larger slots keep reading and computing apart from each other's unevenness.
   const roomy = await measured(model, context, { others: 0, host }, most);
   if (roomy.peak <= limit) best = roomy;
-  const denoiser = best.components.find(({ name }) => partOf(name) === "denoiser")!;
-  let room = Math.min(denoiser.streamed, limit - best.peak);
+  const filled = await filledUp(model, context, best, limit);
+  // While launches wait for weights nothing goes back to the driver: a decoder that stays takes less than one that streams.
+  const resident = new Map([["vae", Infinity]]);
+  const decoding = await measured(model, context, { ...best.residency, resident }, most);
+  if (decoding.peak > limit) return filled;
+  const other = await filledUp(model, context, decoding, limit);
+  return denoiserOf(other).streamed < denoiserOf(filled).streamed ? other : filled;
+}
+
+function denoiserOf({ components }: Budget): PlannedComponent {
+  return components.find(({ name }) => partOf(name) === "denoiser")!;
+}
+
+/** As much of the denoiser beside what stays already as keeps within the limit. */
+async function filledUp(model: Model, context: LoadContext, base: Budget, limit: number): Promise<Budget> {
+  const denoiser = denoiserOf(base);
+  let room = Math.min(denoiser.streamed, limit - base.peak);
   for (let attempt = 0; attempt < ATTEMPTS && room > 0; attempt++) {
-    const resident = new Map([[denoiser.name, room]]);
-    const budget = await measured(model, context, { ...best.residency, resident }, most);
+    const resident = new Map(base.residency.resident).set(denoiser.name, room);
+    const budget = await measured(model, context, { ...base.residency, resident }, base.maxActivationBytes);
     if (budget.peak <= limit) return budget;
     // Copies in textures and larger buffers come along with what stays.
     room -= Math.max(budget.peak - limit, denoiser.streamed / 32);
   }
-  return best;
+  return base;
 }
 
 /**

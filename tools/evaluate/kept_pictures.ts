@@ -6,7 +6,7 @@ import { decodePng, type Picture } from "../../lib/image/png.ts";
 
 /** Where one lies. `row` as evaluate's --rows has it. */
 export function picturePath(folder: string, id: number, row: string): string {
-  return `${folder}/${String(id).padStart(3, "0")}-${row.replace("@", "-")}.png`;
+  return `${folder}/${String(id).padStart(3, "0")}-${row.replace(/[@/]/g, "-")}.png`;
 }
 
 /** One that was kept; undefined where it was not. */
