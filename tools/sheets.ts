@@ -15,7 +15,7 @@ import { encodePng, type Picture } from "../lib/image/png.ts";
 import { resize } from "../lib/image/resize.ts";
 import { createPipeline, type GenerateRequest, type Pipeline } from "../lib/pipelines/text_to_image.ts";
 import { keptPicture, picturePath } from "./evaluate/kept_pictures.ts";
-import type { Entry } from "../lib/judging/score.ts";
+import { type Entry, readEntries } from "../lib/judging/score.ts";
 
 /** A cell: what is asked for, what stands under it (the prompt, unless it says more), and the row of evaluate that has it. */
 interface Cell {
@@ -36,9 +36,7 @@ const ROOT = new URL("../", import.meta.url).pathname;
 /** Pixels of a letter's dot. */
 const TEXT_SCALE = 2;
 
-async function unseen(): Promise<Entry[]> {
-  return JSON.parse(await Deno.readTextFile(`${ROOT}train/unseen.json`));
-}
+const unseen = (): Promise<readonly Entry[]> => readEntries(fileFolder(`${ROOT}train`));
 
 /** The picture that `deno task evaluate` draws of an entry with LSSGen. */
 function judged({ id, prompt }: Entry, side: number): Cell {
@@ -66,6 +64,25 @@ const SHEETS: Readonly<Record<string, Sheet>> = {
     shown: 256,
     title: "Twelve ordinary prompts, LSSGen at 512x512",
     cells: async () => (await unseen()).filter(({ kind }) => kind === "ordinary").map((e) => judged(e, 512)),
+  },
+  "methods": {
+    columns: 4,
+    shown: 112,
+    title: "Ordinary prompts at 512x512, one seed a row",
+    cells: async () =>
+      (await unseen()).filter(({ kind }) => kind === "ordinary").flatMap(({ prompt, id: seed }) => {
+        const base = { prompt, seed, width: 512, height: 512 };
+        return [
+          { request: { ...base, method: "lssgen" }, judged: "lssgen@512" },
+          { request: { ...base, preset: "fast" }, judged: "fast@512", label: ["preset", "fast"] },
+          {
+            request: { ...base, method: "direct", steps: 5 },
+            judged: "direct/5/@512",
+            label: ["direct", "5 steps"],
+          },
+          { request: { ...base, method: "direct" }, judged: "direct@512", label: ["direct", "20 steps"] },
+        ] satisfies Cell[];
+      }),
   },
   "styles": {
     columns: 6,
