@@ -292,6 +292,42 @@ Deno.test("blocks of odd rows, one tensor behind the other, keep their bytes", a
   assertEquals(await bytesOf(device, weight.buffer, 204), new Uint8Array([...bytes(1), ...bytes(2)]));
 });
 
+Deno.test("all buffers are made before a byte is written, since copies that drivers keep would leave holes between them", async () => {
+  using device = await openDevice();
+  const blocks = { shape: [8, 32], dtype: "Q8_0", bytes: new Uint8Array(8 * 34) } as const;
+  const source = new Source({
+    "a.weight": stored("F16", [8, 8], values(64, 1)),
+    "b.weight": stored("F16", [8, 4, 3, 3], values(288, 2)),
+    "c.weight": blocks,
+    "d.weight": stored("F32", [8, 8], values(64, 3)),
+  });
+  using store = new WeightStore(source, device, { dtype: "f16", keepQuantised: true });
+  const w = new Weights(store);
+  w.linear("a", 8, 8, { bias: false });
+  w.conv("b", 8, 4, 3, { bias: false });
+  w.linear("c", 8, 32, { bias: false });
+  w.table("d.weight", [8, 8]);
+  const order: string[] = [];
+  const { queue } = device.gpu;
+  const write = queue.writeBuffer;
+  queue.writeBuffer = (...args: Parameters<GPUQueue["writeBuffer"]>) => {
+    order.push("written");
+    return write.apply(queue, args);
+  };
+  const { emptyBuffer } = store;
+  store.emptyBuffer = (...args: Parameters<WeightStore["emptyBuffer"]>) => {
+    order.push("made");
+    return emptyBuffer.apply(store, args);
+  };
+  try {
+    await store.load();
+  } finally {
+    queue.writeBuffer = write;
+  }
+  assertEquals(order.slice(0, 5), ["made", "made", "made", "made", "written"]);
+  assertEquals(order.lastIndexOf("made"), 3);
+});
+
 Deno.test("a load that fails on its way frees what it had made, and the device goes on", async () => {
   using device = await openDevice();
   const source = new Source({
