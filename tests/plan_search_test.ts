@@ -41,7 +41,7 @@ const point = (name: string, seconds: number, ssim: number, sharp = 1): Point =>
   settings: { method: name.startsWith("direct") ? "direct" : "refine", steps: seconds },
   seconds: spreadOf([seconds]),
   quality: spreadOf([ssim - 0.01, ssim + 0.01]),
-  sharpness: spreadOf([sharp]),
+  blurred: sharp < 0.85,
   figures: {},
 });
 
@@ -233,7 +233,9 @@ Deno.test("with a judge tune-plan counts what pictures show, of the judge's own 
     ];
     await Deno.writeTextFile(`${folder}/unseen.json`, JSON.stringify(entries));
     const { printed, drawn } = await run("--judged-prompts", "2");
-    const { tuned } = JSON.parse(await Deno.readTextFile(path));
+    const { tuned, presets } = JSON.parse(await Deno.readTextFile(path));
+    // Blurred or not: what is seen counts.
+    assertEquals(presets.quality.method, "direct");
     // Evenly through the list.
     assertEquals(Object.keys(tuned.measured), ["a b and a c", "a c"]);
     const trials: Record<string, { seen: { things: boolean; features: number[] } }>[] = Object.values(

@@ -70,8 +70,11 @@ export interface Quality {
   /** Whether a stored measurement is one of these. */
   holds(measured: Readonly<Record<string, unknown>>): boolean;
   /** A trial's quality over the prompts, the more the better, and columns of the table. */
-  over(measured: readonly Measured[]): Pick<Point, "quality" | "sharpness" | "figures">;
+  over(measured: readonly Measured[]): Pick<Point, "quality" | "blurred" | "figures">;
 }
+
+/** Below this share of the reference's sharpness a picture is like everything. */
+const SHARP_ENOUGH = 0.85;
 
 /** SSIM and PSNR to a picture of many steps. */
 export function likeness(
@@ -106,7 +109,7 @@ export function likeness(
       const distance = spreadOf(measured.map(({ psnr }) => psnr ?? Infinity));
       return {
         quality,
-        sharpness: sharp,
+        blurred: sharp.mean < SHARP_ENOUGH,
         figures: {
           SSIM: `${quality.mean.toFixed(3)} (${quality.least.toFixed(3)}–${quality.most.toFixed(3)})`,
           PSNR: distance.mean.toFixed(1),
@@ -178,7 +181,7 @@ export function judged(judge: Judge, entries: readonly Entry[], seed: number, si
       const sharp = spreadOf(measured.map(({ sharpness }) => sharpness));
       return {
         quality: { mean: right / all.length, least, most },
-        sharpness: sharp,
+        blurred: false, // what is seen counts
         figures: {
           things: share(all.map(({ things }) => things)),
           background: share(all.map(({ background }) => background)),

@@ -141,8 +141,8 @@ export interface Point extends Trial {
    * 95 % interval.
    */
   readonly quality: Spread;
-  /** Sharpness, the reference's is 1. */
-  readonly sharpness: Spread;
+  /** Whether it is too blurred for its quality to count. */
+  readonly blurred: boolean;
   /** Further columns of a table, by their headings. */
   readonly figures: Readonly<Record<string, string>>;
 }
@@ -160,17 +160,9 @@ export function spreadOf(values: readonly number[]): Spread {
   return { mean, least: Math.min(...values), most: Math.max(...values) };
 }
 
-/** Below this share of the reference's sharpness a picture is blurred, whatever else it is like. */
-const SHARP_ENOUGH = 0.85;
-
-/**
- * Points that no other beats in both time and quality, from the fastest on. Blurred ones are none: they are like everything, and a
- * judge sees in them what was meant.
- */
+/** Points that no other beats in both time and quality, from the fastest on. Blurred ones are none. */
 export function paretoFront(points: readonly Point[]): Point[] {
-  // Where no picture is as sharp as the reference, the sharpest of them say what sharp is.
-  const sharpest = Math.min(1, Math.max(0, ...points.map(({ sharpness }) => sharpness.mean)));
-  const sharp = points.filter(({ sharpness }) => sharpness.mean >= SHARP_ENOUGH * sharpest);
+  const sharp = points.filter(({ blurred }) => !blurred);
   return sharp
     .filter((a) =>
       !sharp.some((b) =>
