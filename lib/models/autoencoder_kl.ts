@@ -251,7 +251,9 @@ class Decoder {
       if (upsample) h = step(scope, h, conv2d(r, h, upsample, { pad: 1, upsample: 2, dtype: "f32" }));
       for (const resnet of this.levels[i].resnets) {
         r.trim({ beyond: POOLED });
-        h = step(scope, h, resnet.forward(r, h, norms, scope));
+        const next = resnet.forward(r, h, norms, scope);
+        // What was freed already may be the very buffer that came next.
+        h = resnet.frees ? next : step(scope, h, next);
       }
     }
     return scope.keep(h);
@@ -294,19 +296,25 @@ class ResnetBlock {
     if (Ci !== Co) this.shortcut = w.conv("conv_shortcut", Co, Ci, 1);
   }
 
-  /** x [B, H, W, Ci] f32 → [B, H, W, Co] f32. `owner` may free x as soon as it is used up. */
+  /** Whether {@linkcode forward} frees x itself: with twice the channels of what follows it is the largest map of all. */
+  get frees(): boolean {
+    return this.shortcut !== undefined;
+  }
+
+  /** x [B, H, W, Ci] f32 → [B, H, W, Co] f32. `owner` frees x as soon as it is used up, where {@linkcode frees} says so. */
   forward(r: Recorder, x: Tensor, norms?: Norms, owner?: Scope): Tensor {
     using scope = r.scope();
     const residual = this.shortcut ? conv2d(r, x, this.shortcut, { dtype: "f32" }) : x;
     // f32 between the convolutions: SDXL's decoder leaves the range of f16 here.
     const norm1 = normed(r, x, this.norm1, norms);
-    // With twice the channels of what follows it is the largest map of all.
-    const frees = this.shortcut && owner && {
-      free(t: Tensor): void {
-        owner.free(t);
-        r.trim({ beyond: POOLED });
-      },
-    };
+    const frees = this.frees && owner
+      ? {
+        free(t: Tensor): void {
+          owner.free(t);
+          r.trim({ beyond: POOLED });
+        },
+      }
+      : undefined;
     const h = conv2d(r, x, this.conv1, { norm: norm1, frees, pad: 1, dtype: "f32" });
     // Of twice the channels where they halve, and of no use to what follows.
     r.trim({ beyond: POOLED });
