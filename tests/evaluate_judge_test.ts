@@ -52,6 +52,18 @@ Deno.test("a judge's folder that is none is refused by file and by what was expe
       assertEquals((await assertRejects(entries, LssgenError)).code, "bad_file", text);
     }
     await writeJudge(folder);
+    const names = JSON.parse(await Deno.readTextFile(`${folder}/judge.json`));
+    for (
+      const [changed, words] of [
+        [{ nouns: ["a"] }, '"noun.weight" is [5,4], expected [1,4]'],
+        [{ strides: [2, 1, 1] }, '"convs.2.weight" is not there'],
+        [{ strides: [2] }, undefined],
+      ] as const
+    ) {
+      await Deno.writeTextFile(`${folder}/judge.json`, JSON.stringify({ ...names, ...changed }));
+      if (words) await assertRejects(load, LssgenError, words);
+      else await load(); // the first layer alone has as many features here
+    }
     await Deno.remove(`${folder}/judge.safetensors`);
     await assertRejects(load, LssgenError, "has no judge.safetensors");
   } finally {

@@ -45,6 +45,20 @@ const point = (name: string, seconds: number, ssim: number, sharp = 1): Point =>
   figures: {},
 });
 
+/** A terminal of 80 columns that is none. */
+const terminalTo = (
+  printed: string[],
+  note: (text: string) => void,
+  signal = new AbortController().signal,
+): Terminal => ({
+  print: (line) => void printed.push(line),
+  note,
+  draw: () => {},
+  tty: false,
+  columns: 80,
+  signal,
+});
+
 const POINTS = [
   point("direct 20", 20, 0.95),
   point("direct 10", 10, 0.9),
@@ -94,17 +108,10 @@ Deno.test("tune-plan measures what is missing, keeps it when it is stopped, and 
   const run = async (more: readonly string[], stopAfter = Infinity) => {
     const printed: string[] = [], notes: string[] = [];
     const stop = new AbortController();
-    const terminal: Terminal = {
-      print: (line) => void printed.push(line),
-      note(text) {
-        notes.push(text);
-        if (notes.filter((note) => note.includes("SSIM ")).length > stopAfter) stop.abort(new AbortedError());
-      },
-      draw: () => {},
-      tty: false,
-      columns: 80,
-      signal: stop.signal,
-    };
+    const terminal = terminalTo(printed, (text) => {
+      notes.push(text);
+      if (notes.filter((note) => note.includes("SSIM ")).length > stopAfter) stop.abort(new AbortedError());
+    }, stop.signal);
     const args = [
       "tune-plan",
       "a fox",
@@ -191,14 +198,7 @@ Deno.test("with a judge tune-plan counts what pictures show, of the judge's own 
   const path = `${folder}/p.json`;
   const run = async (...more: string[]) => {
     const printed: string[] = [], notes: string[] = [];
-    const terminal: Terminal = {
-      print: (line) => void printed.push(line),
-      note: (text) => void notes.push(text),
-      draw: () => {},
-      tty: false,
-      columns: 80,
-      signal: new AbortController().signal,
-    };
+    const terminal = terminalTo(printed, (text) => void notes.push(text));
     const given = [
       "tune-plan",
       "-m",

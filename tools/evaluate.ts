@@ -23,7 +23,7 @@ import {
   readModelInfo,
 } from "../lib/pipelines/text_to_image.ts";
 import { PRESET_NAMES } from "../lib/pipelines/presets.ts";
-import { interval, Judge, kernelDistance } from "../lib/judging/judge.ts";
+import { Judge, kernelDistance, shareText } from "../lib/judging/judge.ts";
 import { keptPicture, picturePath } from "./evaluate/kept_pictures.ts";
 import { type Entry, readEntries, type Score, score, spread } from "../lib/judging/score.ts";
 
@@ -111,12 +111,7 @@ async function requestOf(row: string, entry: Entry, model: string | undefined): 
 }
 
 function share(scores: readonly Score[], what: "noun" | "background" | "colour" | "style" | "both"): string {
-  const asked = scores.filter((s) => s[what] !== undefined);
-  if (!asked.length) return "–".padEnd(14);
-  const right = asked.filter((s) => s[what]).length;
-  const [low, high] = interval(right, asked.length);
-  const percent = (v: number): string => `${Math.round(100 * v)}`;
-  return `${percent(right / asked.length)} % (${percent(low)}–${percent(high)})`.padEnd(14);
+  return shareText(scores.map((score) => score[what])).padEnd(14);
 }
 
 function mean(values: readonly number[]): number {

@@ -7,10 +7,7 @@
 
 import { AbortedError, LssgenError } from "../errors.ts";
 import type { Picture } from "../image/png.ts";
-import { Judge } from "../judging/judge.ts";
-import { readEntries, spread } from "../judging/score.ts";
 import { parseJson } from "../json.ts";
-import { judged, likeness, type Measured, type Quality } from "./plan_quality.ts";
 import {
   nameOf,
   paretoFront,
@@ -32,6 +29,7 @@ import { readBytes } from "./input.ts";
 import type { Parsed } from "./options.ts";
 import { checkFree, checkOutput, writeWhole } from "./output.ts";
 import { paretoPlot } from "./pareto_plot.ts";
+import { likeness, type Measured, type Quality } from "./plan_quality.ts";
 import { duration } from "./progress.ts";
 import { toEngineChoice, toRequest, withOneGuidance } from "./request.ts";
 import type { Terminal } from "./terminal.ts";
@@ -184,7 +182,7 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
   const { prompts, title } = quality;
   const plan = planPicture(info, reference);
   if (
-    options.text.judge === undefined && plan.stages.some(({ steps }) => steps.some(({ next }) => next.noise))
+    quality.hasReference && plan.stages.some(({ steps }) => steps.some(({ next }) => next.noise))
   ) {
     throw new LssgenError(
       "bad_option",
@@ -225,7 +223,7 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
         `stopped with Ctrl-C, the same command goes on\n${quality.note}\n`,
     );
     const base = info.defaults.baseResolution;
-    if (options.text.judge === undefined && reference.method === "direct" && Math.min(width, height) > base) {
+    if (quality.hasReference && reference.method === "direct" && Math.min(width, height) > base) {
       quiet.note(
         `Warning: ${width}×${height} is beyond the ${base} pixels that the model was trained for: its direct pictures, the reference ` +
           `too, may be worse than those of stages. --reference-method lssgen compares with those\n`,
@@ -255,10 +253,10 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
           quiet.note(
             `${text.slice(0, 24).padEnd(24)}  ${trial.name.padEnd(32)} ${
               duration(seconds * 1000).padStart(8)
-            }  ${toldOf(measured[trial.name])}\n`,
+            }  ${quality.told(measured[trial.name])}\n`,
           );
         }
-        if (!quality.clocksEach && one !== prompts.at(-1)) continue;
+        if (!quality.hasReference && one !== prompts.at(-1)) continue;
         const { seconds } = await bench.clocked(asked(withoutOwn(picture, trials[0].settings)));
         results.again[text] = seconds;
         await store();
@@ -295,15 +293,6 @@ export async function tunePlan(options: Parsed, terminal: Terminal): Promise<voi
   terminal.print(`${path}, ${plot}: cli.ts "a prompt" --preset fast --presets ${path}`);
 }
 
-/** One picture's quality, for the line that tells of it. */
-function toldOf({ ssim, seen }: Measured): string {
-  if (!seen) return `SSIM ${ssim!.toFixed(3)}`;
-  const { things, background, colour } = seen;
-  const right = { things, background, colour };
-  return Object.entries(right).flatMap(([what, ok]) => ok === undefined ? [] : [`${what} ${ok ? "✓" : "✗"}`])
-    .join(" ");
-}
-
 /** What quality is: likeness to a reference, or with `--judge` what the judge sees. */
 async function qualityOf(
   options: Parsed,
@@ -332,10 +321,13 @@ async function qualityOf(
       `--judge has prompts of its own and needs no reference: leave out ${other[0]}`,
     );
   }
-  const folder = fileFolder(path);
-  const [judge, entries] = [await Judge.load(folder), await readEntries(folder)];
+  const { judgedQuality } = await import("./judged_quality.ts");
   const { seed = 0, width, height } = picture;
-  return judged(judge, spread(entries, judgedPrompts ?? JUDGED), seed, Math.min(width, height));
+  return await judgedQuality(fileFolder(path), {
+    count: judgedPrompts ?? JUDGED,
+    seed,
+    side: Math.min(width, height),
+  });
 }
 
 /** Draws and clocks. */

@@ -134,29 +134,41 @@ export class Judge {
     const source = await folder.open("judge.safetensors");
     if (!source) throw missing(folder, "judge.safetensors");
     const file = await openSafetensors(source);
+    const read = (name: string, ...shape: number[]): Promise<Float32Array> => {
+      const stored = file.info(name)?.shape;
+      if (stored?.join() === shape.join()) return file.readF32(name);
+      throw new LssgenError(
+        "bad_tensor",
+        `"${source.name}": tensor "${name}" is ${stored ? `[${stored}]` : "not there"}, expected [${shape}]`,
+      );
+    };
     const layers: Layer[] = [];
+    let inputs = 3;
     for (const [i, stride] of names.strides.entries()) {
-      const [outputs, inputs] = file.info(`convs.${i}.weight`)?.shape ?? [];
-      const w = await file.readF32(`convs.${i}.weight`), weight = new Float32Array(w.length);
+      const [outputs = 0] = file.info(`convs.${i}.weight`)?.shape ?? [];
+      const w = await read(`convs.${i}.weight`, outputs, inputs, 3, 3), weight = new Float32Array(w.length);
       for (let o = 0; o < outputs; o++) {
         for (let c = 0; c < inputs; c++) {
           for (let k = 0; k < 9; k++) weight[(o * 9 + k) * inputs + c] = w[(o * inputs + c) * 9 + k];
         }
       }
-      layers.push({ weight, bias: await file.readF32(`convs.${i}.bias`), inputs, outputs, stride });
+      layers.push({ weight, bias: await read(`convs.${i}.bias`, outputs), inputs, outputs, stride });
+      inputs = outputs;
     }
     const heads: Record<string, { weight: Float32Array; bias: Float32Array }> = {};
-    for (const name of ["noun", "style", "ground", "tint"]) {
+    const { nouns, styles, grounds, tints } = names;
+    for (
+      const [name, { length }] of Object.entries({ noun: nouns, style: styles, ground: grounds, tint: tints })
+    ) {
       heads[name] = {
-        weight: await file.readF32(`${name}.weight`),
-        bias: await file.readF32(`${name}.bias`),
+        weight: await read(`${name}.weight`, length, inputs),
+        bias: await read(`${name}.bias`, length),
       };
     }
-    const width = layers.at(-1)?.outputs ?? 0, all = await file.readF32("real.features");
-    const real = Array.from(
-      { length: all.length / width },
-      (_, i) => all.subarray(i * width, (i + 1) * width),
-    );
+    const [drawings = 0] = file.info("real.features")?.shape ?? [];
+    // A distance is one of two pictures at least.
+    const all = await read("real.features", Math.max(2, drawings), inputs);
+    const real = Array.from({ length: drawings }, (_, i) => all.subarray(i * inputs, (i + 1) * inputs));
     return new Judge(names, layers, heads, real);
   }
 
@@ -232,6 +244,16 @@ export function kernelDistance(made: readonly Float32Array[], real: readonly Flo
   const between = made.reduce((s, a) => s + real.reduce((t, b) => t + kernel(a, b), 0), 0) /
     (made.length * real.length);
   return 1000 * (within(made) + within(real) - 2 * between);
+}
+
+/** `33 % (21–49)`: the share of what is true among what is known, with its interval; a dash where nothing is. */
+export function shareText(right: readonly (boolean | undefined)[]): string {
+  const asked = right.filter((one) => one !== undefined);
+  if (asked.length === 0) return "–";
+  const count = asked.filter(Boolean).length;
+  const [share, low, high] = [count / asked.length, ...interval(count, asked.length)]
+    .map((v) => Math.round(100 * v));
+  return `${share} % (${low}–${high})`;
 }
 
 /** Wilson's 95 % interval of a share. */
