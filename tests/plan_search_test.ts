@@ -227,7 +227,7 @@ Deno.test("with a judge tune-plan counts what pictures show, of the judge's own 
     await writeJudge(folder);
     const entries = [
       entry(1, ["a"], []),
-      entry(2, ["b", "c"], []),
+      entry(2, ["a", "b", "c", "d", "e"], []),
       entry(3, ["e"], ["x"]),
       entry(4, ["c"], []),
     ];
@@ -237,12 +237,14 @@ Deno.test("with a judge tune-plan counts what pictures show, of the judge's own 
     // Blurred or not: what is seen counts.
     assertEquals(presets.quality.method, "direct");
     // Evenly through the list.
-    assertEquals(Object.keys(tuned.measured), ["a b and a c", "a c"]);
+    assertEquals(Object.keys(tuned.measured), ["a a and a b and a c and a d and a e", "a c"]);
     const trials: Record<string, { seen: { things: boolean; features: number[] } }>[] = Object.values(
       tuned.measured,
     );
     assertEquals(drawn, trials.reduce((sum, one) => sum + Object.keys(one).length, 0));
     assertEquals(trials[0]["direct 2"].seen.features.length, 4);
+    // Five nouns are asked for, and it knows no others.
+    assert(Object.values(trials[0]).every(({ seen }) => seen.things));
     const right = trials.filter((one) => one["direct 2"].seen.things).length;
     assert(new RegExp(`direct 2 .* ${50 * right} % \\(`).test(printed), printed);
     assert(/things +background +colour +style +distance/.test(printed), printed);
