@@ -21,6 +21,11 @@ import type { Bench, BenchCase, Contender, Timing } from "./harness.ts";
 import { filled } from "./matmul.ts";
 
 const TYPES = Object.keys(QUANTISED) as QuantisedName[];
+/**
+ * Rows up to which memory bounds a product. A case has one type then: what is allocated after half a gigabyte lies in scattered pages,
+ * which a processor that plays a GPU reads at two thirds of the speed, and the last types of the list would seem slow for it.
+ */
+const FEW_ROWS = 8;
 /** Rows up to which integer dot products are timed, whether they are faster or not. */
 const INTEGER_ROWS = 256;
 
@@ -48,14 +53,14 @@ export function filledBlocks(device: Device, type: QuantisedName, N: number, K: 
   return { buffer, N, K, stride: K, blocks: { type, rowBytes, at: 0, expanded: "f16" } };
 }
 
-function make(device: Device, M: number, N: number, K: number): BenchCase {
+function make(device: Device, types: readonly QuantisedName[], M: number, N: number, K: number): BenchCase {
   const r = new Recorder(device, "f16");
   const x = r.tensor([1, M, K], "f16");
   const source = filled(device, elements(x.shape), "f16");
   r.copy({ ...x, buffer: source }, 0, x, 0, x.byteLength);
   const y = r.tensor([1, M, N], "f16");
   const plain: Matrix = { buffer: filled(device, N * K, "f16"), N, K, stride: K, type: "f16" };
-  const quantised = TYPES.map((type) => filledBlocks(device, type, N, K));
+  const quantised = types.map((type) => filledBlocks(device, type, N, K));
   // Of weights that allow them alone, so that the others are timed as ever.
   const tuning = tuningOf(device);
   const integers: [string, Matrix][] = M > INTEGER_ROWS || !device.info.integerDot || !tuning
@@ -67,7 +72,7 @@ function make(device: Device, M: number, N: number, K: number): BenchCase {
   if (tuning) forceTuning(device, { ...tuning, integerRows: { short: INTEGER_ROWS, long: INTEGER_ROWS } });
   const contender = (label: string, weight: Matrix): Contender => ({
     label,
-    bytes: M > 8 ? undefined : N * (weight.blocks ? weight.blocks.rowBytes : 2 * K) + 2 * M * (N + K),
+    bytes: M > FEW_ROWS ? undefined : N * (weight.blocks ? weight.blocks.rowBytes : 2 * K) + 2 * M * (N + K),
     submit: (times) => {
       for (let i = 0; i < times; i++) linear(r, x, { weight }, { into: y });
       r.submit();
@@ -75,14 +80,14 @@ function make(device: Device, M: number, N: number, K: number): BenchCase {
   });
   return {
     flops: 2 * M * N * K,
-    bytes: M > 8 ? undefined : 2 * (N * K + M * (N + K)),
+    bytes: M > FEW_ROWS ? undefined : 2 * (N * K + M * (N + K)),
     contenders: [
       contender("F16", plain),
-      ...quantised.map((weight, i) => contender(TYPES[i], weight)),
+      ...quantised.map((weight, i) => contender(types[i], weight)),
       ...integers.map(([label, weight]) => contender(label, weight)),
     ],
     facts: (timings: readonly Timing[]) => ({
-      "speed beside F16": timings.slice(1, 1 + TYPES.length + integers.length)
+      "speed beside F16": timings.slice(1, 1 + types.length + integers.length)
         .map(({ label, minMs }) => `${label} ${(timings[0].minMs / minMs).toFixed(2)}`).join(", "),
     }),
     dispose: () => {
@@ -97,8 +102,12 @@ function make(device: Device, M: number, N: number, K: number): BenchCase {
 /** Products by quantised weights. */
 export const quantised: Bench = {
   name: "quantised",
-  cases: SHAPES.map(([name, M, N, K]) => ({
-    name: `${name} ${M}×${N}×${K}`,
-    make: (device) => make(device, M, N, K),
-  })),
+  cases: SHAPES.flatMap(([name, M, N, K]) => {
+    const shape = `${name} ${M}×${N}×${K}`;
+    const of = (name: string, types: readonly QuantisedName[]) => ({
+      name,
+      make: (device: Device) => make(device, types, M, N, K),
+    });
+    return M > FEW_ROWS ? [of(shape, TYPES)] : TYPES.map((type) => of(`${shape}, ${type}`, [type]));
+  }),
 };

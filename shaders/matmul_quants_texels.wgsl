@@ -49,7 +49,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_id) local
     // end
     // unroll g SPAN
     {
-      let unit = first + g;
+      let unit = (first & ~(SPAN - 1u)) | g;  // first + g, so that compilers know the last bits
       // include quant_unit
     }
     // end

@@ -128,7 +128,7 @@ Deno.test("integer dot products run once they were asked for: by rule on process
   forceTuning(device, tuning);
   assertEquals(integerRowsOf(device, "short"), 0);
   assertEquals(await tuneIntegerDot(device), undefined);
-  assertEquals([integerRowsOf(device, "short"), integerRowsOf(device, "long")], [65536, 4]);
+  assertEquals([integerRowsOf(device, "short"), integerRowsOf(device, "long")], [8, 4]);
   assert(usable({ ...tuning, integerRows: { short: 8, long: 0 } }, device));
   assert(!usable({ ...tuning, integerRows: { short: 7, long: 0 } }, device));
   forceTuning(device, { ...tuning, integerRows: { short: 0, long: 0 } });

@@ -21,8 +21,8 @@ import {
 } from "./tune.ts";
 import type { ByteKind, MatmulTuning } from "./tuning.ts";
 
-/** Of processors that play a GPU, by processor time (docs/PERFORMANCE.md). */
-const PROCESSOR_INTEGER_ROWS: Readonly<Record<ByteKind, number>> = { short: ANY_ROWS, long: 4 };
+/** Of processors that play a GPU: what three of them have in common (docs/PERFORMANCE.md). */
+const PROCESSOR_INTEGER_ROWS: Readonly<Record<ByteKind, number>> = { short: 8, long: 4 };
 const BYTE_PROBES: Readonly<Record<ByteKind, FewProbe>> = {
   short: { TYPE: 1, BLOCK_BYTES: 18, BLOCK_UNITS: 1 },
   long: FEW_PROBES.simple,

@@ -141,7 +141,7 @@ export function spanUnits(type: QuantisedName, rows: number): number {
   return rows > 2 && span < 4 ? 1 : span;
 }
 
-const SPANS: Readonly<Partial<Record<QuantisedName, number>>> = { Q3_K: 4, Q4_K: 2, Q5_K: 2, Q6_K: 4 };
+const SPANS: Readonly<Partial<Record<QuantisedName, number>>> = { Q3_K: 4, Q4_K: 2, Q5_K: 4, Q6_K: 4 };
 
 /**
  * Whether a weight's numbers are signed bytes as they are: all but 8-bit floats, and but bytes with factors for parts of a row, which

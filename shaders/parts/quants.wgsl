@@ -134,16 +134,14 @@ fn spanOf(at: u32, g: u32) -> Span {
       return Span(
         thirtyTwo(at + 32u + (g >> 2u) * 32u), none, thirtyTwo(at), aligned16(wBits(s), wBits(s + 1u), at + 96u));
     }
-    case 7u: {  // Q4_K: d and dmin, 12 bytes of scales, 128 of two numbers; rows begin at multiples of 16
+    case 7u, 8u: {  // d and dmin, 12 bytes of scales, in Q5_K 32 of fifth bits, 128 of two numbers; rows begin at multiples of 16
       let head = at >> 4u;
-      let q = head + 1u + (g >> 1u) * 2u;
-      return Span(Bytes32(wBits(q), wBits(q + 1u)), none, none, wBits(head));
-    }
-    case 8u: {  // Q5_K: the same with 32 bytes of fifth bits
-      let head = at >> 4u;
-      let q = head + 3u + (g >> 1u) * 2u;
-      return Span(
-        Bytes32(wBits(q), wBits(q + 1u)), none, Bytes32(wBits(head + 1u), wBits(head + 2u)), wBits(head));
+      let q = head + select(1u, 3u, TYPE == 8u) + (g >> 1u) * 2u;
+      var more = none;
+      var high = none;
+      if (TYPE == 8u) { high = Bytes32(wBits(head + 1u), wBits(head + 2u)); }
+      if (SPAN == 4u) { more = Bytes32(wBits(q + 2u), wBits(q + 3u)); }
+      return Span(Bytes32(wBits(q), wBits(q + 1u)), more, high, wBits(head));
     }
     case 9u: {  // Q6_K: 128 bytes of low halves, 64 of two high bits, 16 signed scales, d
       let half = g >> 2u;
@@ -215,18 +213,17 @@ fn unitFrom(p: Span, g: u32) -> Unit {
         bits(q.hi, shift, TWOS) | (bits(p.high.hi, g, ONES) << vec4u(2u)),
         vec4f(first, 4.0 * first, last, 4.0 * last));
     }
-    case 7u: {
+    case 7u, 8u: {
       let dm = unpack2x16float(p.s.x) * sixes(p.s, g);
       let shift = (g & 1u) * 4u;
-      return Unit(bits(q.lo, shift, NIBBLES), bits(q.hi, shift, NIBBLES), dm.xyxy);
-    }
-    case 8u: {
-      let dm = unpack2x16float(p.s.x) * sixes(p.s, g);
-      let shift = (g & 1u) * 4u;
-      return Unit(
-        bits(q.lo, shift, NIBBLES) | (bits(p.high.lo, g, ONES) << vec4u(4u)),
-        bits(q.hi, shift, NIBBLES) | (bits(p.high.hi, g, ONES) << vec4u(4u)),
-        dm.xyxy);
+      let more = SPAN == 4u && (g & 2u) != 0u;
+      var lo = bits(select(q.lo, p.more.lo, more), shift, NIBBLES);
+      var hi = bits(select(q.hi, p.more.hi, more), shift, NIBBLES);
+      if (TYPE == 8u) {
+        lo |= bits(p.high.lo, g, ONES) << vec4u(4u);
+        hi |= bits(p.high.hi, g, ONES) << vec4u(4u);
+      }
+      return Unit(lo, hi, dm.xyxy);
     }
     case 9u: {
       let s = select(p.s.x, p.s.y, (g & 2u) != 0u) >> ((g & 1u) * 16u);
