@@ -141,6 +141,28 @@ Deno.test("a bad value is quoted with what was expected", () => {
   for (const [args, text] of cases) assertStringIncludes(refusal(...args), text);
 });
 
+Deno.test("numbers behind an option's value are no words of the prompt before it, elsewhere they may be", () => {
+  assertStringIncludes(
+    refusal("a cat", "--seed", "1", "2", "-3", "--steps", "4"),
+    'Option --seed takes one number; "2", "-3" after it would be words of "a cat": leave them out',
+  );
+  assertStringIncludes(
+    refusal("a", "cat", "--steps", "4", "5"),
+    '"5" after it would be words of "a cat": leave it out',
+  );
+  for (
+    const args of [["--steps", "4", "2", "cats"], ["cats", "--steps", "4", "2", "dogs"], [
+      "a",
+      "--steps",
+      "4",
+      "--",
+      "2",
+    ]]
+  ) {
+    parseOptions(args);
+  }
+});
+
 Deno.test("--help and --version end the matter, whatever follows", () => {
   assertEquals(parseOptions(["--help", "--nonsense"]).ask, "help");
   assertEquals(parseOptions(["compare", "-h"]).ask, "help");

@@ -1284,6 +1284,8 @@ function spelledOut(given: readonly string[], command: CommandName): SpelledOut 
   const spellings = new Map<string, string>();
   const notes = new Map<string, string[]>();
   const factors = new Map<string, number>();
+  /** The last option with a number, and how many words there were before it. */
+  let numbered: { readonly spelled: string; readonly words: number } | undefined;
   // Whatever else is wrong, the help comes.
   const asked = (given.includes("--") ? given.slice(0, given.indexOf("--")) : given).find((arg) =>
     /^(-h|--help|-V|--version)$/.test(arg)
@@ -1292,6 +1294,7 @@ function spelledOut(given: readonly string[], command: CommandName): SpelledOut 
   for (let i = 0; i < args.length; i++) {
     const { text: arg, for: by } = args[i];
     if (arg === "--") {
+      numbered = undefined; // what follows was meant as words
       words.push(...args.slice(i + 1).map(({ text }) => text));
       break;
     }
@@ -1299,6 +1302,8 @@ function spelledOut(given: readonly string[], command: CommandName): SpelledOut 
       words.push(arg);
       continue;
     }
+    if (numbered) refuseFurther(numbered.spelled, words, numbered.words);
+    numbered = undefined;
     const [typed, attached] = splitAtEquals(arg);
     const next = args[i + 1]?.text;
     const own = ownOption(typed);
@@ -1340,10 +1345,29 @@ function spelledOut(given: readonly string[], command: CommandName): SpelledOut 
         continue;
       }
     }
+    if (option.type === "integer" || option.type === "number") numbered = { spelled, words: words.length };
     spellings.set(option.name, spelled);
     options.push(`--${option.name}=${value}`);
   }
+  if (numbered) refuseFurther(numbered.spelled, words, numbered.words);
   return { options, words, spellings, notes: [...notes].map(noteOf) };
+}
+
+/**
+ * Numbers behind the value of an option, where the words came before it: `"a cat" --seed 1 2 3` does not mean the prompt "a cat 2 3".
+ *
+ * @param words All words so far; the first `before` of them stood before the option.
+ */
+function refuseFurther(spelled: string, words: readonly string[], before: number): void {
+  const further = words.slice(before);
+  if (before === 0 || further.length === 0 || !further.every((word) => /^-?\d+(\.\d+)?$/.test(word))) return;
+  throw usage(
+    `Option ${spelled} takes one number; ${
+      further.map((word) => `"${word}"`).join(", ")
+    } after it would be words of "${words.slice(0, before).join(" ")}": leave ${
+      further.length === 1 ? "it" : "them"
+    } out, or quote all words together`,
+  );
 }
 
 /** A reason as a sentence about the options that it holds for. */
