@@ -5,14 +5,16 @@ import { fileFolder } from "../lib/cli/files.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
+import { tuningOf } from "../lib/gpu/tune.ts";
 import { clipStates, filled } from "../lib/pipelines/clip_pair.ts";
 import { ClipPrompts, stacked, T5Prompts } from "../lib/pipelines/prompts.ts";
 import { familyOf } from "../lib/pipelines/families.ts";
+import { planMemory } from "../lib/pipelines/memory.ts";
 import { createPipeline, planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
 import type { GenerateRequest } from "../lib/pipelines/types.ts";
 import { bytesOf, folderOf, type FolderSource } from "../lib/weights/bytes.ts";
 import { readModelIndex } from "../lib/weights/model_folder.ts";
-import { numbers } from "./devices.ts";
+import { deviceReading, numbers } from "./devices.ts";
 
 const folder = fileFolder(new URL("./golden/pipelines/sd3/model", import.meta.url).pathname);
 const LONG = Array(60).fill("red fox").join(" "); // more than one row of CLIP's
@@ -46,6 +48,58 @@ Deno.test("weights move a token's states along the line from the empty prompt's,
     assert(difference(weighed, want) <= 1e-6 * largest(h));
     assert(difference(weighed, h) > 1e-3 * largest(h), "the weight does nothing");
   }
+});
+
+Deno.test("prompts that are encoded together have the states that each has alone, to the bit", async () => {
+  using device = await openDevice();
+  const context = { folder, index: await readModelIndex(folder), device, dtype: "f32" as const };
+  using together = new T5Prompts(context, "text_encoder_3", "tokenizer_3");
+  using apart = new T5Prompts(context, "text_encoder_3", "tokenizer_3");
+  const prompts = ["red fox", "", "a (red) fox", "(red:1.5) fox", "red fox"];
+  await together.encodeTogether(prompts, 77, true);
+  for (const prompt of prompts) {
+    const [a, b] = [await together.encode(prompt, 77, true), await apart.encode(prompt, 77, true)];
+    assertEquals(a.last.data, b.last.data, prompt);
+  }
+});
+
+Deno.test("T5 is read once for a prompt and its negative prompt where it streams", async () => {
+  let read = 0, size = 0;
+  const counting: FolderSource = {
+    ...folder,
+    async open(path) {
+      const file = await folder.open(path);
+      if (!file || !/^text_encoder_3\/.*safetensors$/.test(path)) return file;
+      size = file.size;
+      return {
+        ...file,
+        read(offset, length, ...rest) {
+          read += length;
+          return file.read(offset, length, ...rest);
+        },
+      };
+    },
+  };
+  const firstPicture = {
+    width: 64,
+    height: 64,
+    steps: 1,
+    prompt: "red fox",
+    negativePrompt: "blue",
+    guidance: 4.5,
+  };
+  using device = await deviceReading("texels");
+  const where = { adapter: device.info, tuning: tuningOf(device) };
+  const { least } = await planMemory(folder, firstPicture, { dtype: "f32", ...where });
+  await using pipeline = await createPipeline(counting, {
+    device,
+    dtype: "f32",
+    maxVramBytes: least,
+    firstPicture,
+  });
+  await pipeline.generate({ ...firstPicture, seed: 0 });
+  assert(size > 0 && read > 0.9 * size, `${read} bytes read of ${size}`);
+  assert(read < 1.3 * size, `${read} bytes read of ${size}`);
 });
 
 Deno.test("clipSkip 2 conditions SD1.5 on CLIP's last layer but one after the final norm, as diffusers' clip_skip=1 does", async () => {

@@ -2,7 +2,7 @@
  * Draws one picture with a model of full size and says what it took: seconds, bytes of the GPU against the plan, the process's peak.
  *
  *     deno run -A tools/full_size.ts --model MODEL [--size PIXELS] [--steps N] [--max-vram MIB] [--offload cpu|disk] [--method NAME]
- *         [--guidance SCALE] [--min-resolution PIXELS] [--dtype f32|f16] [--rng NAME] [--out FILE.png]
+ *         [--guidance SCALE] [--min-resolution PIXELS] [--no-shorten] [--entry NAME] [--dtype f32|f16] [--rng NAME] [--out FILE.png]
  *
  * MODEL is a folder or a single file, as `generate --model` takes it; parts in files of their own as `--diffusion-model` and so on.
  *
@@ -52,6 +52,8 @@ const picture = {
   method: (options.text.method ?? "direct") as GenerateRequest["method"],
   guidance: options.number.guidance,
   minResolution: options.number.minResolution,
+  shortenSteps: options.flag.shorten,
+  entry: options.text.entry as GenerateRequest["entry"],
   seed: 0,
   rng: options.text.rng as GenerateRequest["rng"],
 };

@@ -122,14 +122,28 @@ export class T5Encoder {
     N: number,
     mask?: Float32Array<ArrayBuffer>,
   ): Tensor {
+    return this.together(r, [ids], B, N, mask)[0];
+  }
+
+  /**
+   * What {@linkcode forward} makes of each of several arrays of ids, to the bit, weight by weight: one that streams is read once for
+   * all of them.
+   */
+  together(
+    r: Recorder,
+    texts: readonly Int32Array<ArrayBuffer>[],
+    B: number,
+    N: number,
+    mask?: Float32Array<ArrayBuffer>,
+  ): Tensor[] {
     const c = this.config;
     using scope = r.scope();
     const bias = r.upload([1, c.num_heads, N, N], () => this.positionBias(N));
     const keyMask = mask && r.upload([B, N], mask);
-    const stream = embedTokens(r, ids, [B, N], this.shared); // f32: T5-XXL leaves the range of f16
-    for (const layer of this.layers) layer.forward(r, stream, bias, keyMask);
-    return scope.keep(
-      rmsNorm(r, stream, { eps: c.layer_norm_epsilon, weight: this.finalNorm, dtype: "f32" }),
+    const streams = texts.map((ids) => embedTokens(r, ids, [B, N], this.shared)); // f32: T5-XXL leaves the range of f16
+    for (const layer of this.layers) layer.forward(r, streams, bias, keyMask);
+    return streams.map((stream) =>
+      scope.keep(rmsNorm(r, stream, { eps: c.layer_norm_epsilon, weight: this.finalNorm, dtype: "f32" }))
     );
   }
 
@@ -191,32 +205,35 @@ class T5Layer {
     this.down = mlp.linear("wo", D, c.d_ff, { bias: false, exact: true }); // overflows in f16 (diffusers #8604)
   }
 
-  /** stream [B, N, D] f32 is updated in place. */
-  forward(r: Recorder, stream: Tensor, bias: Tensor, keyMask?: Tensor): void {
+  /** Streams [B, N, D] f32 are updated in place. */
+  forward(r: Recorder, streams: readonly Tensor[], bias: Tensor, keyMask?: Tensor): void {
     const { c } = this;
     const inner = c.num_heads * c.d_kv;
     const eps = c.layer_norm_epsilon;
     using _ = r.scope();
-    const qkv = linear(r, rmsNorm(r, stream, { eps, weight: this.norm1 }), this.qkv);
-    const a = attention(
-      r,
-      { tensor: qkv, at: 0 },
-      { tensor: qkv, at: inner },
-      { tensor: qkv, at: 2 * inner },
-      {
+    const qkv = streams.map((stream) => linear(r, rmsNorm(r, stream, { eps, weight: this.norm1 }), this.qkv));
+    const a = qkv.map((tensor) =>
+      attention(r, { tensor, at: 0 }, { tensor, at: inner }, { tensor, at: 2 * inner }, {
         heads: c.num_heads,
         headDim: c.d_kv,
         scale: 1,
         bias,
         keyMask,
-      },
+      })
     );
-    linear(r, a, this.out, { into: stream, accumulate: true });
+    for (const [i, stream] of streams.entries()) {
+      linear(r, a[i], this.out, { into: stream, accumulate: true });
+    }
 
-    const h = rmsNorm(r, stream, { eps, weight: this.norm2 });
+    const h = streams.map((stream) => rmsNorm(r, stream, { eps, weight: this.norm2 }));
     // The product of gate and value can leave the range of f16: it stays f32 on its way into wo.
-    const up = linear(r, h, this.up, { act: c.gated ? "none" : c.act, dtype: "f32" });
-    const hidden = this.gate ? product(r, linear(r, h, this.gate, { act: c.act, dtype: "f32" }), up) : up;
-    linear(r, hidden, this.down, { into: stream, accumulate: true });
+    const up = h.map((h) => linear(r, h, this.up, { act: c.gated ? "none" : c.act, dtype: "f32" }));
+    const { gate } = this;
+    const hidden = gate
+      ? h.map((h) => linear(r, h, gate, { act: c.act, dtype: "f32" })).map((g, i) => product(r, g, up[i]))
+      : up;
+    for (const [i, stream] of streams.entries()) {
+      linear(r, hidden[i], this.down, { into: stream, accumulate: true });
+    }
   }
 }

@@ -68,6 +68,10 @@ async function wordsOf(prompt: string): Promise<string> {
   return parseWeights(prompt).map(({ text }) => text).join("");
 }
 
+function keyOf(prompt: string, length: number, emphasis: boolean, skipped: number): string {
+  return `${length} ${emphasis} ${skipped} ${prompt}`;
+}
+
 /** A tokenizer and its encoder, loaded when first needed. */
 abstract class PromptEncoder<M, S> implements Disposable {
   private readonly remembered = new Map<string, S>();
@@ -100,31 +104,51 @@ abstract class PromptEncoder<M, S> implements Disposable {
    * @param skipped How many of CLIP's last layers `last` leaves out.
    */
   async encode(prompt: string, length: number, emphasis = false, skipped = 0): Promise<S> {
-    const key = `${length} ${emphasis} ${skipped} ${prompt}`;
+    const key = keyOf(prompt, length, emphasis, skipped);
     const known = this.remembered.get(key);
     if (known) return known;
-    const states = emphasis
-      ? await this.weighted(prompt, length, skipped)
-      : await this.plain(prompt, length, skipped);
+    const row = await this.onlyRow(prompt, length, emphasis);
+    return this.remember(
+      key,
+      row ? (await this.rows([row], skipped))[0] : await this.weighted(prompt, length, skipped),
+    );
+  }
+
+  /**
+   * Encodes prompts that {@linkcode encode} is going to be asked for, as far as they take a row each, in one go: an encoder that streams
+   * is read once for all of them.
+   */
+  async encodeTogether(prompts: readonly string[], length: number, emphasis = false): Promise<void> {
+    const rows = new Map<string, Encoded>();
+    for (const prompt of prompts) {
+      const key = keyOf(prompt, length, emphasis, 0);
+      const row = this.remembered.has(key) ? undefined : await this.onlyRow(prompt, length, emphasis);
+      if (row) rows.set(key, row);
+    }
+    if (rows.size < 2) return;
+    const states = await this.rows([...rows.values()], 0);
+    for (const [i, key] of [...rows.keys()].entries()) this.remember(key, states[i]);
+  }
+
+  private remember(key: string, states: S): S {
     if (this.remembered.size === REMEMBERED) this.remembered.delete(this.remembered.keys().next().value!);
     this.remembered.set(key, states);
     return states;
   }
 
-  private async plain(prompt: string, length: number, skipped: number): Promise<S> {
-    return await this.row((await this.getTokenizer()).encode(prompt, { maxLength: length }), skipped);
+  /** The tokens of a prompt that takes one row without weights. */
+  private async onlyRow(prompt: string, length: number, emphasis: boolean): Promise<Encoded | undefined> {
+    const words = emphasis ? await evenWords(prompt) : prompt;
+    if (words === undefined) return undefined;
+    const tokens = (await this.getTokenizer()).encode(words, { maxLength: length });
+    return emphasis && tokens.cut ? undefined : tokens;
   }
 
   private async weighted(prompt: string, length: number, skipped: number): Promise<S> {
     const tokenizer = await this.getTokenizer();
-    const words = await evenWords(prompt);
-    if (words !== undefined) {
-      const tokens = tokenizer.encode(words, { maxLength: length });
-      if (!tokens.cut) return await this.row(tokens, skipped);
-    }
     const rows: S[] = [];
     for (const row of await this.split(tokenizer, prompt, length)) {
-      const states = await this.row(row, skipped);
+      const [states] = await this.rows([row], skipped);
       const even = row.weights.every((weight) => weight === 1);
       rows.push(
         even ? states : this.weigh(states, await this.encode("", length, false, skipped), row.weights),
@@ -133,10 +157,10 @@ abstract class PromptEncoder<M, S> implements Disposable {
     return this.join(rows);
   }
 
-  private async row(tokens: Encoded, skipped: number): Promise<S> {
+  private async rows(rows: readonly Encoded[], skipped: number): Promise<S[]> {
     this.component ??= await this.load();
     using r = new Recorder(this.context.device, this.context.dtype, this.context.signal);
-    const states = await this.run(r, this.component.model, tokens, skipped);
+    const states = await this.run(r, this.component.model, rows, skipped);
     this.context.kernels?.add(r.kernels);
     return states;
   }
@@ -163,7 +187,8 @@ abstract class PromptEncoder<M, S> implements Disposable {
   }
 
   protected abstract load(): Promise<Component<M>>;
-  protected abstract run(r: Recorder, model: M, tokens: Encoded, skipped: number): Promise<S>;
+  /** States of rows of one length. */
+  protected abstract run(r: Recorder, model: M, rows: readonly Encoded[], skipped: number): Promise<S[]>;
   /** The rows that a prompt needs. */
   protected abstract split(tokenizer: Tokenizer, prompt: string, length: number): Promise<WeightedRow[]>;
   /** States with weights given to their tokens. */
@@ -191,6 +216,17 @@ export class ClipPrompts extends PromptEncoder<ClipTextModel, ClipStates> {
   }
 
   protected override async run(
+    r: Recorder,
+    model: ClipTextModel,
+    rows: readonly Encoded[],
+    skipped: number,
+  ): Promise<ClipStates[]> {
+    const states: ClipStates[] = [];
+    for (const row of rows) states.push(await this.runOne(r, model, row, skipped));
+    return states;
+  }
+
+  private async runOne(
     r: Recorder,
     model: ClipTextModel,
     { ids, cut }: Encoded,
@@ -259,10 +295,20 @@ export class T5Prompts extends PromptEncoder<T5Encoder, T5States> {
     return loadComponent(this.context, this.folder, (w, config) => new T5Encoder(w, t5Config(config)));
   }
 
-  protected override async run(r: Recorder, model: T5Encoder, { ids, cut }: Encoded): Promise<T5States> {
-    const rows = ids.length;
-    const data = await r.read(model.forward(r, ids, 1, rows));
-    return { last: { data, rows, width: model.config.d_model }, warning: cutWarning("T5", rows, cut) };
+  protected override async run(
+    r: Recorder,
+    model: T5Encoder,
+    texts: readonly Encoded[],
+  ): Promise<T5States[]> {
+    const rows = texts[0].ids.length;
+    const width = model.config.d_model;
+    const states = await Promise.all(
+      model.together(r, texts.map(({ ids }) => ids), 1, rows).map((states) => r.read(states)),
+    );
+    return states.map((data, i) => ({
+      last: { data, rows, width },
+      warning: cutWarning("T5", rows, texts[i].cut),
+    }));
   }
 
   protected override async split(

@@ -148,18 +148,24 @@ class Sd3Network implements Network {
     const clips: States[] = [];
     const t5s: States[] = [];
     const pooled: Float32Array[] = [];
-    const warnings: { warning?: string }[] = [];
-    for (const [first, second, third] of prompts) {
+    const cut: { warning?: string }[][] = [];
+    for (const [first, second] of prompts) {
       const { states, l, g } = await clipStates(clipL, clipG, [first, second], emphasis);
-      const t = await t5?.encode(third, length, emphasis);
       clipL.check(l.textEmbeds ?? l.pooled);
-      if (t) t5?.check(t.last.data);
       clips.push(widened(states, width)); // [77, joint_attention_dim], or a multiple of 77
-      t5s.push(t?.last ?? zeros(length, width)); // [T, joint_attention_dim]
       pooled.push(joined([l.textEmbeds ?? l.pooled, g.textEmbeds ?? g.pooled]));
+      cut.push([l, g]);
+    }
+    for (const clip of [clipL, clipG]) clip.rest();
+    await t5?.encodeTogether(prompts.map(([, , third]) => third), length, emphasis);
+    const warnings: { warning?: string }[] = [];
+    for (const [i, [first, second, third]] of prompts.entries()) {
+      const t = await t5?.encode(third, length, emphasis);
+      if (t) t5?.check(t.last.data);
+      t5s.push(t?.last ?? zeros(length, width)); // [T, joint_attention_dim]
       // What CLIP cuts off is not lost where T5 reads the same prompt.
-      const apart = [...first === third ? [] : [l], ...second === third ? [] : [g]];
-      warnings.push(...t ? [...apart, t] : [l, g]);
+      const apart = cut[i].filter((_, clip) => [first, second][clip] !== third);
+      warnings.push(...t ? [...apart, t] : cut[i]);
     }
     this.rest();
 
