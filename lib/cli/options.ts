@@ -1325,25 +1325,12 @@ function spelledOut(given: readonly string[], command: CommandName): SpelledOut 
     const other = elsewhere(typed, attached ?? next, command);
     if (other !== undefined) throw usage(other);
     const option = belonging(own, spelled, typed, command);
-    let value: string | undefined;
-    if (option.type === "flag") {
-      if (attached !== undefined) throw usage(`Option ${spelled} takes no value, got "${attached}"`);
-      value = String(!typed.startsWith("--no-"));
-    } else {
-      value = attached ?? args[++i]?.text;
-      if (value === undefined || (attached === undefined && /^-[^\d.]/.test(value))) {
-        throw usage(
-          `Option ${spelled} needs a value, ${expected(option)}` +
-            (value === undefined
-              ? ""
-              : `; a value that begins with a dash is written ${typed}=${quoted(value)}`),
-        );
-      }
-      const meant = option.means?.(value);
-      if (meant) {
-        args.splice(i + 1, 0, ...meant.map((text) => ({ text, for: spelled })));
-        continue;
-      }
+    const { value, taken } = valueOf(option, { spelled, typed, attached, next });
+    i += taken;
+    const meant = option.means?.(value);
+    if (meant) {
+      args.splice(i + 1, 0, ...meant.map((text) => ({ text, for: spelled })));
+      continue;
     }
     if (option.type === "integer" || option.type === "number") numbered = { spelled, words: words.length };
     spellings.set(option.name, spelled);
@@ -1351,6 +1338,34 @@ function spelledOut(given: readonly string[], command: CommandName): SpelledOut 
   }
   if (numbered) refuseFurther(numbered.spelled, words, numbered.words);
   return { options, words, spellings, notes: [...notes].map(noteOf) };
+}
+
+/** An option as it stands on a command line. */
+interface Typed {
+  /** For messages: as typed, or the option of another program that it stands for. */
+  readonly spelled: string;
+  readonly typed: string;
+  /** What an equals sign attaches to it. */
+  readonly attached?: string;
+  /** The argument behind it. */
+  readonly next?: string;
+}
+
+/** An option's value, `true` or `false` of a flag, and how many arguments behind the option it takes. */
+function valueOf(
+  option: Option,
+  { spelled, typed, attached, next }: Typed,
+): { value: string; taken: number } {
+  if (option.type === "flag") {
+    if (attached !== undefined) throw usage(`Option ${spelled} takes no value, got "${attached}"`);
+    return { value: String(!typed.startsWith("--no-")), taken: 0 };
+  }
+  if (attached !== undefined) return { value: attached, taken: 0 };
+  if (next !== undefined && !/^-[^\d.]/.test(next)) return { value: next, taken: 1 };
+  throw usage(
+    `Option ${spelled} needs a value, ${expected(option)}` +
+      (next === undefined ? "" : `; a value that begins with a dash is written ${typed}=${quoted(next)}`),
+  );
 }
 
 /**
