@@ -248,6 +248,8 @@ Deno.test("with a judge tune-plan counts what pictures show, of the judge's own 
     const right = trials.filter((one) => one["direct 2"].seen.things).length;
     assert(new RegExp(`direct 2 .* ${50 * right} % \\(`).test(printed), printed);
     assert(/things +background +colour +style +distance/.test(printed), printed);
+    // It has measured no drawings of this size.
+    assert(/direct 2 .* – *$/m.test(printed), printed);
     assert(
       (await Deno.readTextFile(`${folder}/p.svg`)).includes("share of pictures with all things asked for"),
     );

@@ -114,6 +114,11 @@ function share(scores: readonly Score[], what: "noun" | "background" | "colour" 
   return shareText(scores.map((score) => score[what])).padEnd(14);
 }
 
+/** A share of the drawings' own; the judge has not measured them at every size. */
+function times(share: number): string {
+  return Number.isFinite(share) ? `${share.toFixed(2)} ×` : "–";
+}
+
 function mean(values: readonly number[]): number {
   return values.reduce((s, v) => s + v, 0) / (values.length || 1);
 }
@@ -163,8 +168,8 @@ if (import.meta.main) {
       row.padEnd(12) + share(scores, "noun") + share(scores, "background") + share(scores, "colour") +
         share(scores, "style") +
         share(scores, "both") + distance.toFixed(1).padEnd(10) +
-        `${figures.sharpness.toFixed(2)} ×`.padEnd(11) +
-        `${figures.saturation.toFixed(2)} ×`.padEnd(12) + (figures.seconds?.toFixed(1) ?? "–"),
+        times(figures.sharpness).padEnd(11) + times(figures.saturation).padEnd(12) +
+        (figures.seconds?.toFixed(1) ?? "–"),
     );
     report[row] = {
       ...figures,

@@ -39,7 +39,7 @@ function judged(judge: Judge, entries: readonly Entry[], seed: number, side: num
       `The judge (--judge) knows no "${unknown}", which its prompts ask for: judge.json and unseen.json do not go together`,
     );
   }
-  const [sharp] = judge.names.manner[String(side)] ?? [];
+  const sharp = judge.names.manner[String(side)]?.[0];
   return {
     label: "share of pictures with all things asked for",
     prompts: entries.map(({ prompt, id }) => ({ text: prompt, seed: seed + id })),
@@ -58,7 +58,7 @@ function judged(judge: Judge, entries: readonly Entry[], seed: number, side: num
         );
         const rounded = Array.from(features, (v) => Number(v.toPrecision(4)));
         return {
-          sharpness: sharp ? sharpness / sharp : sharpness,
+          sharpness: sharp === undefined ? sharpness : sharpness / sharp,
           seen: { things: (noun ?? both)!, background, colour, style, features: rounded },
         };
       });
@@ -79,7 +79,7 @@ function judged(judge: Judge, entries: readonly Entry[], seed: number, side: num
       const right = all.filter(({ things }) => things).length;
       const [least, most] = interval(right, all.length);
       const made = all.map(({ features }) => Float32Array.from(features));
-      const sharp = spreadOf(measured.map(({ sharpness }) => sharpness));
+      const sharpness = spreadOf(measured.map(({ sharpness }) => sharpness)).mean;
       return {
         quality: { mean: right / all.length, least, most },
         blurred: false, // what is seen counts
@@ -89,7 +89,8 @@ function judged(judge: Judge, entries: readonly Entry[], seed: number, side: num
           colour: shareText(all.map(({ colour }) => colour)),
           style: shareText(all.map(({ style }) => style)),
           distance: made.length > 1 ? kernelDistance(made, judge.real).toFixed(1) : "–",
-          sharpness: sharp.mean.toFixed(2),
+          // Of a size at which the judge has measured no drawings, a figure of its own says nothing.
+          sharpness: sharp === undefined ? "–" : sharpness.toFixed(2),
         },
       };
     },

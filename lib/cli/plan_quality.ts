@@ -12,7 +12,7 @@ import { type Point, spreadOf } from "../pipelines/plan_search.ts";
 /** What is kept of one trial of one prompt, as JSON has it. */
 export interface Measured {
   readonly seconds: number;
-  /** The reference's is 1; with a judge that of real drawings. */
+  /** The reference's is 1; with a judge that of real drawings, or as it is where the judge knows none of the size. */
   readonly sharpness: number;
   /** Share of the network's calls that skipped blocks. */
   readonly skipped?: number;
