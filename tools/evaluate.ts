@@ -132,9 +132,10 @@ if (import.meta.main) {
   if (options.out) await Deno.mkdir(options.out, { recursive: true });
   const real = Object.entries(judge.names.right).map(([k, v]) => `${k} ${(100 * v).toFixed(1)} %`).join(", ");
   console.log(`${entries.length} unseen prompts; the judge on real drawings: ${real}`);
+  const wide = Math.max(12, ...options.rows.map((row) => row.length + 1));
   console.log(
     `${
-      "".padEnd(12)
+      "".padEnd(wide)
     }noun          background    colour        style         two things    distance  sharpness  saturation  seconds`,
   );
   let pipeline: Pipeline | undefined;
@@ -165,7 +166,7 @@ if (import.meta.main) {
       seconds: seconds.length ? mean(seconds) : undefined,
     };
     console.log(
-      row.padEnd(12) + share(scores, "noun") + share(scores, "background") + share(scores, "colour") +
+      row.padEnd(wide) + share(scores, "noun") + share(scores, "background") + share(scores, "colour") +
         share(scores, "style") +
         share(scores, "both") + distance.toFixed(1).padEnd(10) +
         times(figures.sharpness).padEnd(11) + times(figures.saturation).padEnd(12) +
