@@ -43,6 +43,8 @@ const OWN = /^([a-z-]+)\/(\d*)\/([\d.]*)@(\d+)$/;
 const USAGE = `Usage: deno task evaluate [--quick] [--count N] [--model DIR] [--rows ${
   [...ROWS, ...PRESET_ROWS].join(",")
 },METHOD/STEPS/σ@SIDE] [--out DIR] [--json FILE]`;
+/** Letters of a share with its interval, "100 % (86–100)", and a gap. */
+const SHARE = 16;
 const TRAIN = new URL("../train", import.meta.url).pathname;
 
 function fail(message: string): never {
@@ -111,7 +113,7 @@ async function requestOf(row: string, entry: Entry, model: string | undefined): 
 }
 
 function share(scores: readonly Score[], what: "noun" | "background" | "colour" | "style" | "both"): string {
-  return shareText(scores.map((score) => score[what])).padEnd(14);
+  return shareText(scores.map((score) => score[what])).padEnd(SHARE);
 }
 
 /** A share of the drawings' own; the judge has not measured them at every size. */
@@ -133,11 +135,8 @@ if (import.meta.main) {
   const real = Object.entries(judge.names.right).map(([k, v]) => `${k} ${(100 * v).toFixed(1)} %`).join(", ");
   console.log(`${entries.length} unseen prompts; the judge on real drawings: ${real}`);
   const wide = Math.max(12, ...options.rows.map((row) => row.length + 1));
-  console.log(
-    `${
-      "".padEnd(wide)
-    }noun          background    colour        style         two things    distance  sharpness  saturation  seconds`,
-  );
+  const titles = ["noun", "background", "colour", "style", "two things"].map((title) => title.padEnd(SHARE));
+  console.log(`${"".padEnd(wide)}${titles.join("")}distance  sharpness  saturation  seconds`);
   let pipeline: Pipeline | undefined;
   const report: Record<string, unknown> = {};
   for (const row of options.rows) {

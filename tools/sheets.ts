@@ -66,9 +66,9 @@ const SHEETS: Readonly<Record<string, Sheet>> = {
     cells: async () => (await unseen()).filter(({ kind }) => kind === "ordinary").map((e) => judged(e, 512)),
   },
   "methods": {
-    columns: 4,
-    shown: 112,
-    title: "Ordinary prompts at 512x512, one seed a row",
+    columns: 8,
+    shown: 128,
+    title: "Twelve ordinary prompts at 512x512, two in a row, one seed each",
     cells: async () =>
       (await unseen()).filter(({ kind }) => kind === "ordinary").flatMap(({ prompt, id: seed }) => {
         const base = { prompt, seed, width: 512, height: 512 };
