@@ -5,6 +5,7 @@ import { fileFolder } from "../lib/cli/files.ts";
 import { LssgenError } from "../lib/errors.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { createPipeline, type GenerateRequest } from "../lib/pipelines/text_to_image.ts";
+import { LOADING_BYTES, PIECE } from "../lib/residency/upload.ts";
 import { fullDevice } from "./full_device.ts";
 
 const golden = (model: string) =>
@@ -39,7 +40,7 @@ Deno.test("a model that does not fit is refused by the tensor's name, freed, and
   const empty = full.taken;
   const messages: string[] = [];
   // Buffers of a part's weights are made before the one that they pass through, which the last two have room for.
-  const STAGING = 32 << 20;
+  const STAGING = LOADING_BYTES - PIECE;
   for (
     const room of [0.2, 0.4, 0.6, 0.8].map((mib) => mib * 2 ** 20).concat(
       STAGING + 0.3 * loaded,

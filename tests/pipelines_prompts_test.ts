@@ -7,7 +7,9 @@ import { openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import { tuningOf } from "../lib/gpu/tune.ts";
 import { clipStates, filled } from "../lib/pipelines/clip_pair.ts";
-import { ClipPrompts, stacked, T5Prompts } from "../lib/pipelines/prompts.ts";
+import { ClipPrompts, T5Prompts } from "../lib/pipelines/prompts.ts";
+import { stacked } from "../lib/pipelines/text_states.ts";
+import { encodeTogether } from "../lib/pipelines/several_prompts.ts";
 import { familyOf } from "../lib/pipelines/families.ts";
 import { planMemory } from "../lib/pipelines/memory.ts";
 import { createPipeline, planPicture, readModelInfo } from "../lib/pipelines/text_to_image.ts";
@@ -56,7 +58,7 @@ Deno.test("prompts that are encoded together have the states that each has alone
   using together = new T5Prompts(context, "text_encoder_3", "tokenizer_3");
   using apart = new T5Prompts(context, "text_encoder_3", "tokenizer_3");
   const prompts = ["red fox", "", "a (red) fox", "(red:1.5) fox", "red fox"];
-  await together.encodeTogether(prompts, 77, true);
+  await encodeTogether(together, prompts, 77, true);
   for (const prompt of prompts) {
     const [a, b] = [await together.encode(prompt, 77, true), await apart.encode(prompt, 77, true)];
     assertEquals(a.last.data, b.last.data, prompt);

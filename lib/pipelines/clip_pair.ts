@@ -4,7 +4,8 @@
  * @module
  */
 
-import { type ClipPrompts, type ClipStates, stacked, type States, zeros } from "./prompts.ts";
+import type { ClipPrompts, ClipStates } from "./prompts.ts";
+import { stacked, type States, zeros } from "./text_states.ts";
 
 /** a and b side by side: [rows, wa] and [rows, wb] → [rows, wa + wb]. */
 export function sideBySide(a: States, b: States): States {

@@ -141,7 +141,10 @@ class FluxNetwork implements Network {
     for (const [first] of prompts) clips.push(await this.clip.encode(first, clipLength, request.emphasis));
     this.clip.check(...clips.map(({ pooled }) => pooled));
     this.clip.rest();
-    await this.t5.encodeTogether(prompts.map(([, second]) => second), length, request.emphasis);
+    if (calls === 2) {
+      const { encodeTogether } = await import("./several_prompts.ts");
+      await encodeTogether(this.t5, prompts.map(([, second]) => second), length, request.emphasis);
+    }
     for (const [, second] of prompts) t5s.push(await this.t5.encode(second, length, request.emphasis));
     this.t5.check(...t5s.map(({ last }) => last.data));
     this.t5.rest();

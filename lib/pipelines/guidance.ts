@@ -9,7 +9,7 @@
 import type { Recorder } from "../gpu/recorder.ts";
 import { cast, combine } from "../ops/elementwise.ts";
 import { DTYPE_BYTES, elements, type Tensor } from "../tensor.ts";
-import { joined, type States } from "./prompts.ts";
+import { joined, type States } from "./text_states.ts";
 
 /** x [b, ..] over and over: [count, ..], a multiple of b. */
 export function repeated(r: Recorder, x: Tensor, count: number): Tensor {

@@ -9,23 +9,13 @@ import { Recorder } from "../gpu/recorder.ts";
 import { clipTextConfig, ClipTextModel } from "../models/clip.ts";
 import { t5Config, T5Encoder } from "../models/t5.ts";
 import { isPlain } from "../text/plain_prompt.ts";
-import type { WeightedRow } from "../text/prompt_weights.ts";
 import type { Encoded, Tokenizer } from "../text/tokenizer.ts";
 import { unknownWarning } from "../text/unknown_words.ts";
 import { readConfig } from "../weights/model_folder.ts";
 import { type Component, loadComponent, type LoadContext, Opened } from "./family.ts";
 import { notFinite } from "./not_finite.ts";
 import { KEPT_ENCODER_BYTES } from "./residency.ts";
-
-/** Numbers of one prompt, [rows, width] row-major. */
-export interface States {
-  /** Values. */
-  readonly data: Float32Array<ArrayBuffer>;
-  /** Tokens. */
-  readonly rows: number;
-  /** Channels. */
-  readonly width: number;
-}
+import type { PromptStates, States } from "./text_states.ts";
 
 /** What CLIP makes of one prompt. */
 export interface ClipStates {
@@ -68,13 +58,15 @@ async function wordsOf(prompt: string): Promise<string> {
   return parseWeights(prompt).map(({ text }) => text).join("");
 }
 
-function keyOf(prompt: string, length: number, emphasis: boolean, skipped: number): string {
+/** What the states of a prompt are remembered by. */
+export function keyOf(prompt: string, length: number, emphasis: boolean, skipped: number): string {
   return `${length} ${emphasis} ${skipped} ${prompt}`;
 }
 
 /** A tokenizer and its encoder, loaded when first needed. */
-abstract class PromptEncoder<M, S> implements Disposable {
-  private readonly remembered = new Map<string, S>();
+abstract class PromptEncoder<M, S extends PromptStates> implements Disposable {
+  /** States by prompt and how it was read. */
+  readonly remembered: Map<string, S> = new Map();
   private component: Component<M> | undefined;
   private tokenizer: Tokenizer | undefined;
 
@@ -114,30 +106,15 @@ abstract class PromptEncoder<M, S> implements Disposable {
     );
   }
 
-  /**
-   * Encodes prompts that {@linkcode encode} is going to be asked for, as far as they take a row each, in one go: an encoder that streams
-   * is read once for all of them.
-   */
-  async encodeTogether(prompts: readonly string[], length: number, emphasis = false): Promise<void> {
-    const rows = new Map<string, Encoded>();
-    for (const prompt of prompts) {
-      const key = keyOf(prompt, length, emphasis, 0);
-      const row = this.remembered.has(key) ? undefined : await this.onlyRow(prompt, length, emphasis);
-      if (row) rows.set(key, row);
-    }
-    if (rows.size < 2) return;
-    const states = await this.rows([...rows.values()], 0);
-    for (const [i, key] of [...rows.keys()].entries()) this.remember(key, states[i]);
-  }
-
-  private remember(key: string, states: S): S {
+  /** Keeps the states of a prompt, and returns them. */
+  remember(key: string, states: S): S {
     if (this.remembered.size === REMEMBERED) this.remembered.delete(this.remembered.keys().next().value!);
     this.remembered.set(key, states);
     return states;
   }
 
   /** The tokens of a prompt that takes one row without weights. */
-  private async onlyRow(prompt: string, length: number, emphasis: boolean): Promise<Encoded | undefined> {
+  async onlyRow(prompt: string, length: number, emphasis: boolean): Promise<Encoded | undefined> {
     const words = emphasis ? await evenWords(prompt) : prompt;
     if (words === undefined) return undefined;
     const tokens = (await this.getTokenizer()).encode(words, { maxLength: length });
@@ -145,19 +122,18 @@ abstract class PromptEncoder<M, S> implements Disposable {
   }
 
   private async weighted(prompt: string, length: number, skipped: number): Promise<S> {
-    const tokenizer = await this.getTokenizer();
+    const { joinedRows, rowsOf, weighed } = await import("./weighted_states.ts");
     const rows: S[] = [];
-    for (const row of await this.split(tokenizer, prompt, length)) {
+    for (const row of rowsOf(await this.getTokenizer(), prompt, length, this.fixedLength)) {
       const [states] = await this.rows([row], skipped);
       const even = row.weights.every((weight) => weight === 1);
-      rows.push(
-        even ? states : this.weigh(states, await this.encode("", length, false, skipped), row.weights),
-      );
+      rows.push(even ? states : weighed(states, await this.encode("", length, false, skipped), row.weights));
     }
-    return this.join(rows);
+    return joinedRows(rows);
   }
 
-  private async rows(rows: readonly Encoded[], skipped: number): Promise<S[]> {
+  /** States of rows of one length. */
+  async rows(rows: readonly Encoded[], skipped: number): Promise<S[]> {
     this.component ??= await this.load();
     using r = new Recorder(this.context.device, this.context.dtype, this.context.signal);
     const states = await this.run(r, this.component.model, rows, skipped);
@@ -187,18 +163,16 @@ abstract class PromptEncoder<M, S> implements Disposable {
   }
 
   protected abstract load(): Promise<Component<M>>;
-  /** States of rows of one length. */
+  /** States of rows of one length: of CLIP of one row. */
   protected abstract run(r: Recorder, model: M, rows: readonly Encoded[], skipped: number): Promise<S[]>;
-  /** The rows that a prompt needs. */
-  protected abstract split(tokenizer: Tokenizer, prompt: string, length: number): Promise<WeightedRow[]>;
-  /** States with weights given to their tokens. */
-  protected abstract weigh(states: S, empty: S, weights: Float32Array): S;
-  /** Rows of one prompt as one. */
-  protected abstract join(rows: readonly S[]): S;
+  /** Whether a prompt that is too long takes further rows, as CLIP's with its fixed length; otherwise it is cut. */
+  protected abstract readonly fixedLength: boolean;
 }
 
 /** CLIP's tokenizer and text encoder. */
 export class ClipPrompts extends PromptEncoder<ClipTextModel, ClipStates> {
+  protected override readonly fixedLength = true;
+
   /** Layers of the encoder. */
   async layers(): Promise<number> {
     const kind = this.context.index.components.get(this.folder) ?? "CLIPTextModel";
@@ -218,20 +192,9 @@ export class ClipPrompts extends PromptEncoder<ClipTextModel, ClipStates> {
   protected override async run(
     r: Recorder,
     model: ClipTextModel,
-    rows: readonly Encoded[],
+    [{ ids, cut }]: readonly Encoded[],
     skipped: number,
-  ): Promise<ClipStates[]> {
-    const states: ClipStates[] = [];
-    for (const row of rows) states.push(await this.runOne(r, model, row, skipped));
-    return states;
-  }
-
-  private async runOne(
-    r: Recorder,
-    model: ClipTextModel,
-    { ids, cut }: Encoded,
-    skipped: number,
-  ): Promise<ClipStates> {
+  ): Promise<[ClipStates]> {
     const rows = ids.length;
     const width = model.config.hidden_size;
     const out = model.forward(r, ids, 1, rows);
@@ -247,44 +210,20 @@ export class ClipPrompts extends PromptEncoder<ClipTextModel, ClipStates> {
       r.read(out.pooled),
       out.textEmbeds && r.read(out.textEmbeds),
     ]);
-    return {
+    return [{
       last: states(last),
       penultimate: states(penultimate),
       pooled,
       textEmbeds,
       warning: cutWarning("CLIP", rows, cut),
-    };
-  }
-
-  protected override async split(
-    tokenizer: Tokenizer,
-    prompt: string,
-    length: number,
-  ): Promise<WeightedRow[]> {
-    const { weightedChunks } = await import("../text/prompt_weights.ts");
-    return weightedChunks(tokenizer, prompt, length);
-  }
-
-  // The pooled vectors stay as they are, and are those of the first row: as in ComfyUI.
-  protected override weigh(states: ClipStates, empty: ClipStates, weights: Float32Array): ClipStates {
-    return {
-      ...states,
-      last: weighed(states.last, empty.last, weights),
-      penultimate: weighed(states.penultimate, empty.penultimate, weights),
-    };
-  }
-
-  protected override join(rows: readonly ClipStates[]): ClipStates {
-    return {
-      ...rows[0],
-      last: rows.map(({ last }) => last).reduce(stacked),
-      penultimate: rows.map(({ penultimate }) => penultimate).reduce(stacked),
-    };
+    }];
   }
 }
 
 /** T5's tokenizer and encoder. Padding is attended to, as the diffusion models were trained. */
 export class T5Prompts extends PromptEncoder<T5Encoder, T5States> {
+  protected override readonly fixedLength = false;
+
   /** What a person is told of words that the tokenizer spells, as a warning. */
   async unknownWords(prompt: string, emphasis?: boolean): Promise<{ readonly warning?: string }> {
     const text = emphasis ? await wordsOf(prompt) : prompt;
@@ -310,55 +249,6 @@ export class T5Prompts extends PromptEncoder<T5Encoder, T5States> {
       warning: cutWarning("T5", rows, texts[i].cut),
     }));
   }
-
-  protected override async split(
-    tokenizer: Tokenizer,
-    prompt: string,
-    length: number,
-  ): Promise<WeightedRow[]> {
-    const { weightedRow } = await import("../text/prompt_weights.ts");
-    return [weightedRow(tokenizer, prompt, length)];
-  }
-
-  protected override weigh(states: T5States, empty: T5States, weights: Float32Array): T5States {
-    return { ...states, last: weighed(states.last, empty.last, weights) };
-  }
-
-  protected override join([row]: readonly T5States[]): T5States {
-    return row;
-  }
-}
-
-/** Each token's state moved along the line from the empty prompt's: h₀ + w · (h − h₀). */
-function weighed(states: States, empty: States, weights: Float32Array): States {
-  const { rows, width } = states;
-  const data = new Float32Array(states.data);
-  for (let i = 0; i < data.length; i++) {
-    const w = weights[Math.floor(i / width)];
-    if (w !== 1) data[i] = empty.data[i] + w * (data[i] - empty.data[i]);
-  }
-  return { data, rows, width };
-}
-
-/** b's rows below a's. */
-export function stacked(a: States, b: States): States {
-  return { data: joined([a.data, b.data]), rows: a.rows + b.rows, width: a.width };
-}
-
-/** Nothing but zeros. */
-export function zeros(rows: number, width: number): States {
-  return { data: new Float32Array(rows * width), rows, width };
-}
-
-/** Arrays end to end. */
-export function joined(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
-  const data = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    data.set(part, at);
-    at += part.length;
-  }
-  return data;
 }
 
 /** The sentences of some states, each once. */

@@ -20,7 +20,8 @@ import { encoderTexts, loadComponent } from "./family.ts";
 import { checkChannels, checkWidth } from "./fitting_parts.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { clipStates } from "./clip_pair.ts";
-import { ClipPrompts, type States, warningsOf, zeros } from "./prompts.ts";
+import { ClipPrompts, warningsOf } from "./prompts.ts";
+import { type States, zeros } from "./text_states.ts";
 import { vaeConfig } from "./vae.ts";
 
 const CLIP_LENGTH = 77;

@@ -21,7 +21,8 @@ import { encoderTexts, loadComponent } from "./family.ts";
 import { checkChannels, checkWidth } from "./fitting_parts.ts";
 import { repeated, samplesOf, uploadStates, uploadVectors, withGuidance } from "./guidance.ts";
 import { clipStates, widened } from "./clip_pair.ts";
-import { ClipPrompts, joined, stacked, type States, T5Prompts, warningsOf, zeros } from "./prompts.ts";
+import { ClipPrompts, T5Prompts, warningsOf } from "./prompts.ts";
+import { joined, stacked, type States, zeros } from "./text_states.ts";
 import { vaeConfig } from "./vae.ts";
 
 /** T5 tokens that diffusers takes. */
@@ -157,7 +158,10 @@ class Sd3Network implements Network {
       cut.push([l, g]);
     }
     for (const clip of [clipL, clipG]) clip.rest();
-    await t5?.encodeTogether(prompts.map(([, , third]) => third), length, emphasis);
+    if (t5 && calls === 2) {
+      const { encodeTogether } = await import("./several_prompts.ts");
+      await encodeTogether(t5, prompts.map(([, , third]) => third), length, emphasis);
+    }
     const warnings: { warning?: string }[] = [];
     for (const [i, [first, second, third]] of prompts.entries()) {
       const t = await t5?.encode(third, length, emphasis);
