@@ -171,7 +171,7 @@ class Sd3Network implements Network {
       const apart = cut[i].filter((_, clip) => [first, second][clip] !== third);
       warnings.push(...t ? [...apart, t] : cut[i]);
     }
-    this.rest();
+    t5?.rest();
 
     const text = uploadStates(r, clips.map((c, i) => stacked(c, t5s[i]))); // [B, 77 + T, joint_attention_dim]
     const pooledProjections = uploadVectors(r, pooled);
