@@ -4,7 +4,7 @@ import { type Device, openDevice } from "../lib/gpu/device.ts";
 import type { TexelAccess } from "../lib/gpu/kernel.ts";
 import { type Arithmetic, forceTuning, type Operands, type Reduction, type Tiles } from "../lib/gpu/tune.ts";
 
-/** A device whose kernels read their operands, sum up rows and tile in the given way. */
+/** A device whose kernels read their operands, sum up rows and tile in the given way, however small a product is. */
 export async function deviceReading(
   operands: Operands,
   maxBindingBytes?: number,
@@ -24,7 +24,16 @@ export async function deviceReading(
     reductionMs: {},
     normMs: {},
   };
-  forceTuning(device, { ...unmeasured, operands, tiles, texels, arithmetic, reduction, normLoads });
+  forceTuning(device, {
+    ...unmeasured,
+    operands,
+    tiles,
+    texels,
+    arithmetic,
+    reduction,
+    normLoads,
+    smallProduct: 0,
+  });
   return device;
 }
 

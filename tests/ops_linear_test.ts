@@ -3,10 +3,12 @@ import { type Device, openDevice } from "../lib/gpu/device.ts";
 import { Recorder } from "../lib/gpu/recorder.ts";
 import {
   chooseMatmul,
+  forceTuning,
   type MatmulShape,
   type MatmulTuning,
   type Operands,
   tuneMatmul,
+  tuningOf,
 } from "../lib/gpu/tune.ts";
 import {
   type Activation,
@@ -357,4 +359,16 @@ Deno.test("linear() refuses a width that is not the weight's", async () => {
     message = (e as Error).message;
   }
   assertEquals(message, "Cannot multiply x [1,9] by a weight [1, 8]: expected rows of 8");
+});
+
+Deno.test("Small products take tiles that compile fast where large ones read textures, and give the same numbers", async () => {
+  using large = await deviceReading("texels");
+  using usual = await openDevice();
+  forceTuning(usual, { ...tuningOf(large)!, smallProduct: undefined });
+  const tile = (device: Device, M: number) =>
+    chooseMatmul(device, { M, N: 256, K: 256, xType: "f16", wType: "f16" });
+  assertEquals([128, 129].map((M) => tile(usual, M).RM), [4, 16]);
+  assertEquals([128, 129].map((M) => tile(large, M).RM), [16, 16]);
+  const shape = { B: 1, S: 45, K: 24, N: 120, bias: true };
+  assertEquals(await error(usual, shape), await error(large, shape));
 });

@@ -113,6 +113,12 @@ const LARGE_TILES: readonly { readonly kernel: MatmulKernel; readonly pace: numb
   { kernel: variant("texels", 16, 16, 8, 4), pace: 1.22 },
 ];
 
+/**
+ * Multiply-adds of a product up to which tiles of 4 × 4 do: large ones save it less than a millisecond, and compiling them takes a
+ * fifth of a second for each epilogue, of which a small model's first picture, or a text encoder's only pass, has a dozen.
+ */
+const SMALL_PRODUCT = 2 ** 23;
+
 /** Shaders of a norm, and rows that a workgroup makes. */
 export const NORM_KERNELS: Readonly<
   Record<Reduction, { readonly shader: string; readonly rowsAGroup: number }>
@@ -213,6 +219,9 @@ export function chooseMatmul(device: Device, shape: MatmulShape): MatmulKernel {
   const half = tunings.get(device)?.arithmetic === "f16" && fitsHalf(shape);
   if (operands === "tiled" && tiles === "small" && half) return HALF_STAGED;
   if (operands === "buffers" || tiles === "small") return many;
+  if (operands === "texels" && M * N * shape.K <= (tunings.get(device)?.smallProduct ?? SMALL_PRODUCT)) {
+    return few;
+  }
   if (operands === "tiled") {
     return tiles === "huge" && shape.xType === "f32" && shape.wType === "f32"
       ? HUGE_STAGED_F32

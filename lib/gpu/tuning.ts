@@ -86,6 +86,11 @@ export interface MatmulTuning {
    * earlier versions: 8.
    */
   readonly fewRows?: Readonly<Record<"simple" | "super", number>>;
+  /**
+   * Multiply-adds of a product up to which it is made in small tiles where large ones read textures, because those take long to compile.
+   * Not measured: absent, 2²³.
+   */
+  readonly smallProduct?: number;
   /** Milliseconds of the same products in both ways, where they were measured: `few8`, `pass8`, `few32`, `pass32`. */
   readonly fewRowsMs?: Readonly<Partial<Record<"simple" | "super", Readonly<Record<string, number>>>>>;
   /**
