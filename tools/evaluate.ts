@@ -5,7 +5,7 @@
  *
  * --rows: of direct@256, lssgen@256, direct@512, lssgen@512, cheap@512 (direct with as many steps as cost what LSSGen does); the
  * model's presets as quality@512, balanced@512, fast@512, or @256; a method with steps and the noise level of later stages, either
- * may be left out, at any size: lssgen//0.75@512, refine/10/0.12@1024.
+ * may be left out, at any size: lssgen//0.75@512, refine/10/0.12@1024; behind the method what enlarges: lssgen+bicubic//@512.
  * --quick: 24 prompts at 256². --out keeps the pictures; pictures that are there already are judged as they are.
  *
  * @module
@@ -38,11 +38,11 @@ interface Options {
 const ROWS = ["direct@256", "lssgen@256", "direct@512", "lssgen@512", "cheap@512"];
 /** Presets of the model, which --rows may name too. */
 const PRESET_ROWS = PRESET_NAMES.flatMap((name) => [`${name}@256`, `${name}@512`]);
-/** METHOD/STEPS/σ@SIDE. */
-const OWN = /^([a-z-]+)\/(\d*)\/([\d.]*)@(\d+)$/;
+/** METHOD+UPSAMPLER/STEPS/σ@SIDE. */
+const OWN = /^([a-z-]+?)(?:\+([a-z-]+))?\/(\d*)\/([\d.]*)@(\d+)$/;
 const USAGE = `Usage: deno task evaluate [--quick] [--count N] [--model DIR] [--rows ${
   [...ROWS, ...PRESET_ROWS].join(",")
-},METHOD/STEPS/σ@SIDE] [--out DIR] [--json FILE]`;
+},METHOD[+UPSAMPLER]/STEPS/σ@SIDE] [--out DIR] [--json FILE]`;
 /** Letters of a share with its interval, "100 % (86–100)", and a gap. */
 const SHARE = 16;
 const TRAIN = new URL("../train", import.meta.url).pathname;
@@ -97,10 +97,11 @@ async function requestOf(row: string, entry: Entry, model: string | undefined): 
   if (PRESET_ROWS.includes(row)) return { ...base, preset: method as GenerateRequest["preset"] };
   const own = OWN.exec(row);
   if (own) {
-    const [, method, steps, noise] = own;
+    const [, method, upsampler, steps, noise] = own;
     return {
       ...base,
       method: method as GenerateRequest["method"],
+      upsampler: upsampler as GenerateRequest["upsampler"],
       steps: steps ? Number(steps) : undefined,
       initNoise: noise ? Number(noise) : undefined,
     };

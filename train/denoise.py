@@ -7,7 +7,7 @@ guidance at little noise flattens shading and fills colours.
 
 Scenes are encoded ahead (latents.py), so that a step is the denoiser and nothing else.
 """
-import os, random, sys, time
+import os, random, re, sys, time
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
@@ -84,7 +84,8 @@ def glance(flux, model, tokens, shift, scale, path, side=128, steps=16, guidance
     sheets.sheet(list(pictures), captions, 8, 160).save(path)
 
 
-def main(minutes):
+def main(minutes, learns=""):
+    """`learns`: which parameters do (a regular expression); the others stay as they are, in the file as well (export.py --kind kept)."""
     run = loop.Loop("denoise", minutes)
     device = loop.DEVICE
     torch.manual_seed(int(time.time()))
@@ -95,7 +96,8 @@ def main(minutes):
     else:
         bind.load(model)
     model.requires_grad_(False).to(device)
-    flux.requires_grad_(True)
+    for name, q in flux.named_parameters():
+        q.requires_grad_(re.search(learns, name) is not None)
     average = loop.Average(flux, 0.9995 if device.type == "cuda" else 0.998,
                            run.state and {k.removeprefix("flux."): v for k, v in run.state["average"].items() if k.startswith("flux.")})
     p, p_ema = dict(flux.named_parameters()), dict(average.module.named_parameters())
@@ -115,7 +117,7 @@ def main(minutes):
     blank_ids = [t.to(device) for t in tokens([""])]
     ropes = {side: fast_flux.rope_of(side // 16, side // 16).to(device) for side in sets}
     step_of = {side: torch.compile(fast_flux.forward, dynamic=False) if not loop.SMOKE else fast_flux.forward for side in sets}
-    print(f"denoiser: {sum(q.numel() for q in p.values()) / 1e6:.2f} M, shift {shift:.4f} scale {scale:.4f}, "
+    print(f"denoiser: {sum(q.numel() for q in p.values() if q.requires_grad) / 1e6:.2f} of {sum(q.numel() for q in p.values()) / 1e6:.2f} M learn, shift {shift:.4f} scale {scale:.4f}, "
           + ", ".join(f"{len(s.rows[0]) if s.rows else 0} at {side}²" for side, s in sets.items()), flush=True)
     # On a processor: of 64 a step learns no more than of 32, of 16 half as much, and Muon takes a third of one of 32.
     sizes = {128: (32, 1024), 256: (8, 384), 512: (2, 96)}
@@ -187,4 +189,4 @@ def main(minutes):
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    main(float(sys.argv[1]), *sys.argv[2:])

@@ -1,6 +1,7 @@
 """Writes the embedded model as a diffusers folder from the averaged weights, and checks what it wrote.
 
     export.py [DIR] [--kind mixed | Q6_K | Q5_0 | Q8_0 | f16]     DIR: LSSGEN_RUNS/folder
+    export.py DIR --kind kept       writes only those of the transformer's matrices that have learnt, in the kinds they have in DIR already
 
 The autoencoder and the upsampler are f16 safetensors, transformer and text encoders quantised GGUF files under diffusers' names, since the
 folder may have LIMIT bytes. `mixed`: Q5_0, and Q8_0 for those matrices of the transformer that tell most, as many as fit. `--kind f16` writes
@@ -260,7 +261,23 @@ def outputs(model, vae, up, tokens):
                 **(dict(upsampled=up(x)) if up else {}))
 
 
+@torch.no_grad()
+def refresh(folder):
+    """Replaces in a folder the tensors that `denoise.main` let learn."""
+    s = loop.weights_of("denoise")
+    model = denoise.Model()
+    model.load_state_dict(s["average"])
+    print(f"denoiser: step {s['step']}, {s['spent'] / 60:.0f} minutes, distilled: {s['distilled']}")
+    changed = quantised.replace(f"{folder}/transformer/{GGUF}", model.flux.state_dict())
+    print(f"{len(changed)} tensors replaced, {sum(model.flux.get_parameter(n).numel() for n in changed) / 1e6:.2f} M numbers")
+    tokens = text.Tokens(FOLDER)
+    trained, written = (outputs(m, vae_file.load(), None, tokens)["velocity"] for m in (model, read(folder)[0]))
+    print(f"velocity: differs by {((written - trained).square().mean() / trained.square().mean()).sqrt():.1e} (rms) from what was trained, that of the text encoders in it")
+
+
 def main(folder, kind):
+    if kind == "kept":
+        return refresh(folder)
     tokens = text.Tokens(FOLDER)
     model, vae, up, shift, scale = networks()
     trained = outputs(model, vae, up, tokens)

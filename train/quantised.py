@@ -3,7 +3,7 @@
 Q8_0: 32 values, a byte each, times an f16 scale: 8.5 bits a value. Q6_K: 256 values of 6 bits in 16 groups, each with a byte of scale, times
 an f16: 6.56 bits. Q5_0: 32 values of 5 bits times an f16: 5.5 bits. Scales of the last two are searched for the least squared error.
 """
-import struct
+import os, struct
 import numpy as np
 import torch
 
@@ -113,9 +113,8 @@ def save(path, tensors, name, kind="Q8_0"):
         f.write(head + bytes(-len(head) % ALIGN) + b"".join(body))
 
 
-def load(path):
-    """name -> f32 tensor, of a file that `save` wrote."""
-    raw = open(path, "rb").read()
+def parts(raw, path):
+    """(name, shape, kind, first byte, bytes) of every tensor of a file that `save` wrote."""
     at = 0
 
     def take(form):
@@ -141,14 +140,38 @@ def load(path):
         name, n = text(), take("I")
         infos.append((name, [take("Q") for _ in range(n)][::-1], *take("IQ")))
     start = at + -at % ALIGN
-    out = {}
     for name, shape, kind, offset in infos:
-        n = int(np.prod(shape))
         word = next(k for k, t in TYPES.items() if t[0] == kind)
-        size = n // TYPES[word][1] * TYPES[word][2]
-        part = raw[start + offset:start + offset + size]
-        out[name] = dequantise(part, shape, word) if word != "F32" else torch.from_numpy(np.frombuffer(part, np.float32).reshape(shape).copy())
-    return out
+        yield name, shape, word, start + offset, int(np.prod(shape)) // TYPES[word][1] * TYPES[word][2]
+
+
+def read(raw, shape, kind):
+    """The bytes of a tensor → f32."""
+    return dequantise(raw, shape, kind) if kind != "F32" else torch.from_numpy(np.frombuffer(raw, np.float32).reshape(shape).copy())
+
+
+def load(path):
+    """name -> f32 tensor, of a file that `save` wrote."""
+    raw = open(path, "rb").read()
+    return {name: read(raw[at:at + size], shape, kind) for name, shape, kind, at, size in parts(raw, path)}
+
+
+def replace(path, tensors):
+    """Writes into a file that `save` wrote those tensors that differ from what it says, each in the kind it has there; → their names.
+
+    The bytes of the others stay: quantising what was read gives other bytes, and the history of a repository would hold them all again.
+    """
+    raw = bytearray(open(path, "rb").read())
+    changed = []
+    for name, shape, kind, at, size in list(parts(bytes(raw), path)):
+        v = tensors[name].detach().float().cpu()
+        if not torch.equal(v, read(bytes(raw[at:at + size]), shape, kind)):
+            raw[at:at + size] = quantise(v, kind) if kind != "F32" else v.contiguous().numpy().tobytes()
+            changed.append(name)
+    with open(path + ".part", "wb") as f:
+        f.write(raw)
+    os.replace(path + ".part", path)
+    return changed
 
 
 if __name__ == "__main__":
