@@ -55,7 +55,8 @@ function parse(args: readonly string[]): Options {
       for (const word of value().split(",")) {
         const [choice] = Object.entries(KERNELS).find(([, words]) => (words as string[]).includes(word)) ??
           fail(`--kernels names "${word}"`);
-        options.kernels = { ...options.kernels, [choice]: word };
+        // Cases are small, and tiles are chosen by size: what is forced holds for every product.
+        options.kernels = { smallProduct: 0, ...options.kernels, [choice]: word };
       }
     } else if (args[i].startsWith("-")) fail(`Unknown option ${args[i]}`);
     else if (options.dir === undefined) options.dir = args[i];

@@ -44,6 +44,11 @@ def write_json(path, value):
         f.write("\n")
 
 
+def off(y, exact):
+    """Root mean square of y − exact, as a share of exact's."""
+    return ((y - exact).square().mean() / exact.square().mean()).sqrt().item()
+
+
 @torch.no_grad()
 def mixed(flux, cond, spare):
     """{name: kind} for the transformer's matrices: Q8_0 for those that change velocities most for their bytes when they are Q5_0, until
@@ -54,18 +59,17 @@ def mixed(flux, cond, spare):
     def velocities(p):
         return torch.stack([fast_flux.forward(p, x, cond[1], cond[0], torch.full((n,), s), torch.full((n,), 2.0), rope).float() for s in (1.0, 0.8, 0.4)])
 
-    off = lambda y: ((y - exact).square().mean() / exact.square().mean()).sqrt().item()
     exact, kinds, gains = velocities(p), {}, []
     for key, v in p.items():
         if quantised.kinds_of(v, "Q5_0"):
             kinds[key] = "Q5_0"
             more = v.numel() * 12 // 32
-            gains.append((off(velocities({**p, key: quantised.rounded(v, "Q5_0")})) ** 2 / more, more, key))
+            gains.append((off(velocities({**p, key: quantised.rounded(v, "Q5_0")}), exact) ** 2 / more, more, key))
     for _, more, key in sorted(gains, reverse=True):
         if more <= spare:
             kinds[key], spare = "Q8_0", spare - more
-    before = off(velocities({**p, **{k: quantised.rounded(p[k], "Q5_0") for k in kinds}}))
-    after = off(velocities({**p, **{k: quantised.rounded(p[k], kind) for k, kind in kinds.items()}}))
+    before = off(velocities({**p, **{k: quantised.rounded(p[k], "Q5_0") for k in kinds}}), exact)
+    after = off(velocities({**p, **{k: quantised.rounded(p[k], kind) for k, kind in kinds.items()}}), exact)
     print(f"transformer: {sum(k == 'Q8_0' for k in kinds.values())} of {len(kinds)} matrices in Q8_0; velocities are off by {before:.2%} in Q5_0 alone, {after:.2%} so")
     return kinds
 
@@ -268,11 +272,13 @@ def refresh(folder):
     model = denoise.Model()
     model.load_state_dict(s["average"])
     print(f"denoiser: step {s['step']}, {s['spent'] / 60:.0f} minutes, distilled: {s['distilled']}")
-    changed = quantised.replace(f"{folder}/transformer/{GGUF}", model.flux.state_dict())
+    path = f"{folder}/transformer/{GGUF}"
+    raw, changed = quantised.replaced(path, model.flux.state_dict())
+    loop.write(path, lambda p: open(p, "wb").write(raw))
     print(f"{len(changed)} tensors replaced, {sum(model.flux.get_parameter(n).numel() for n in changed) / 1e6:.2f} M numbers")
     tokens = text.Tokens(FOLDER)
     trained, written = (outputs(m, vae_file.load(), None, tokens)["velocity"] for m in (model, read(folder)[0]))
-    print(f"velocity: differs by {((written - trained).square().mean() / trained.square().mean()).sqrt():.1e} (rms) from what was trained, that of the text encoders in it")
+    print(f"velocity: differs by {off(written, trained):.1e} (rms) from what was trained, that of the text encoders in it")
 
 
 def main(folder, kind):
@@ -293,9 +299,9 @@ def main(folder, kind):
     again = read(folder)
     allowed = {"Q8_0": 2e-2, "f16": 5e-3}.get(kind, 0.1)
     for name, y in outputs(*again[:3], tokens).items():
-        off = (y - trained[name]).square().mean().sqrt() / trained[name].square().mean().sqrt()
-        print(f"{name}: differs by {off:.1e} (rms) from what was trained")
-        if not off < (allowed if name in ("velocity", "pooled", "states") else 2e-2) and not loop.SMOKE:
+        error = off(y, trained[name])
+        print(f"{name}: differs by {error:.1e} (rms) from what was trained")
+        if not error < (allowed if name in ("velocity", "pooled", "states") else 2e-2) and not loop.SMOKE:
             raise SystemExit(f"{name}: the folder does not give what was trained")
     c = again[1].config
     print(f"latents: shift {c.shift_factor:.5f} scale {c.scaling_factor:.5f}; upsampler: {'yes' if up else 'not yet trained'}")

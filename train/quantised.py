@@ -3,7 +3,7 @@
 Q8_0: 32 values, a byte each, times an f16 scale: 8.5 bits a value. Q6_K: 256 values of 6 bits in 16 groups, each with a byte of scale, times
 an f16: 6.56 bits. Q5_0: 32 values of 5 bits times an f16: 5.5 bits. Scales of the last two are searched for the least squared error.
 """
-import os, struct
+import struct
 import numpy as np
 import torch
 
@@ -156,22 +156,19 @@ def load(path):
     return {name: read(raw[at:at + size], shape, kind) for name, shape, kind, at, size in parts(raw, path)}
 
 
-def replace(path, tensors):
-    """Writes into a file that `save` wrote those tensors that differ from what it says, each in the kind it has there; → their names.
+def replaced(path, tensors):
+    """(bytes, names): a file that `save` wrote, with those tensors that differ from what it says, each in the kind it has there; which they are.
 
     The bytes of the others stay: quantising what was read gives other bytes, and the history of a repository would hold them all again.
     """
-    raw = bytearray(open(path, "rb").read())
-    changed = []
-    for name, shape, kind, at, size in list(parts(bytes(raw), path)):
+    raw = open(path, "rb").read()
+    out, names = bytearray(raw), []
+    for name, shape, kind, at, size in parts(raw, path):
         v = tensors[name].detach().float().cpu()
-        if not torch.equal(v, read(bytes(raw[at:at + size]), shape, kind)):
-            raw[at:at + size] = quantise(v, kind) if kind != "F32" else v.contiguous().numpy().tobytes()
-            changed.append(name)
-    with open(path + ".part", "wb") as f:
-        f.write(raw)
-    os.replace(path + ".part", path)
-    return changed
+        if not torch.equal(v, read(raw[at:at + size], shape, kind)):
+            out[at:at + size] = quantise(v, kind) if kind != "F32" else v.contiguous().numpy().tobytes()
+            names.append(name)
+    return bytes(out), names
 
 
 if __name__ == "__main__":

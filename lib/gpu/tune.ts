@@ -219,14 +219,12 @@ export function chooseMatmul(device: Device, shape: MatmulShape): MatmulKernel {
   const half = tunings.get(device)?.arithmetic === "f16" && fitsHalf(shape);
   if (operands === "tiled" && tiles === "small" && half) return HALF_STAGED;
   if (operands === "buffers" || tiles === "small") return many;
-  if (operands === "texels" && M * N * shape.K <= (tunings.get(device)?.smallProduct ?? SMALL_PRODUCT)) {
-    return few;
-  }
   if (operands === "tiled") {
     return tiles === "huge" && shape.xType === "f32" && shape.wType === "f32"
       ? HUGE_STAGED_F32
       : LARGE_STAGED[tiles];
   }
+  if (M * N * shape.K <= (tunings.get(device)?.smallProduct ?? SMALL_PRODUCT)) return few;
   // Rows beyond the edge cost their tile; columns beyond it cost the whole vector of eight invocations.
   const time = ({ kernel: { RM, RN, WX }, pace }: (typeof LARGE_TILES)[number]): number =>
     Math.ceil(M / RM) * RM * Math.ceil(N / (WX * RN)) * WX * RN / pace;
