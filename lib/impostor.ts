@@ -146,3 +146,16 @@ function latin(bytes: Uint8Array): string {
   for (const byte of bytes) out += String.fromCharCode(byte);
   return out;
 }
+
+/** GGUF files that hold no weights of a model, by their `general.type`. */
+const OTHER_GGUF: ReadonlyMap<string, string> = new Map([
+  ["adapter", "a LoRA as GGUF; get it as safetensors"],
+  ["mmproj", "a vision encoder (mmproj), which pictures are not drawn with"],
+  ["clip-vision", "a vision encoder, which pictures are not drawn with"],
+  ["imatrix", "an importance matrix for quantising, which holds no weights"],
+]);
+
+/** What a GGUF file of a `general.type` is and what to do, where it holds no weights of a model. */
+export function otherGguf(type: string): string | undefined {
+  return OTHER_GGUF.get(type);
+}

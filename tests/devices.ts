@@ -34,6 +34,7 @@ export async function deviceReading(
     normLoads,
     smallProduct: 0,
   });
+  device.kernels.largeAfter = 0;
   return device;
 }
 

@@ -372,3 +372,18 @@ Deno.test("Small products take tiles that compile fast where large ones read tex
   const shape = { B: 1, S: 45, K: 24, N: 120, bias: true };
   assertEquals(await error(usual, shape), await error(large, shape));
 });
+
+Deno.test("Large tiles are compiled for a pipeline once it has had work for them, and change no number", async () => {
+  using device = await deviceReading("texels");
+  const shape = { M: 256, N: 256, K: 256, xType: "f16", wType: "f16" } as const;
+  const tile = (kind?: string): number => chooseMatmul(device, { ...shape, kind }).RM;
+  device.kernels.largeAfter = 2.5 * 2 ** 24;
+  assertEquals([1, 2, 3, 4].map(() => tile("gelu")), [8, 8, 16, 16]);
+  assertEquals(tile("silu"), 8, "another kind");
+  assertEquals(tile(), 16, "where it is not counted");
+
+  const small = { B: 1, S: 45, K: 24, N: 120, bias: true };
+  device.kernels.largeAfter = 1.5 * 45 * 24 * 120;
+  const errors = [await error(device, small), await error(device, small)];
+  assertEquals(errors[0], errors[1]);
+});

@@ -43,6 +43,12 @@ export class KernelCache {
   private readonly pending = new Map<string, Promise<Kernel>>();
   /** Parsed once for all values of the constants. */
   private readonly modules = new Map<string, GPUShaderModule>();
+  /**
+   * Multiply-adds after which products of a kind get a larger tile that takes long to compile: a fifth of a second, a second where nothing
+   * of it is cached, for a seventh of their time from then on. After this many both have cost the same. 0 where kernels are measured.
+   */
+  largeAfter: number = 2 ** 35;
+  private readonly worked = new Map<string, number>();
 
   /**
    * Use `device.kernels`.
@@ -66,6 +72,13 @@ export class KernelCache {
       this.compiled.set(key, kernel);
     }
     return kernel;
+  }
+
+  /** Counts a product among those of its kind; whether they have been at work for so long that a larger tile pays. */
+  pays(kind: string, multiplyAdds: number): boolean {
+    const all = (this.worked.get(kind) ?? 0) + multiplyAdds;
+    this.worked.set(kind, all);
+    return all > this.largeAfter;
   }
 
   /** What was compiled by {@linkcode get}, in the order of first use. */

@@ -45,6 +45,8 @@ export interface MatmulShape {
   readonly wType: PlainType;
   /** Type of the result, where nothing is added to it; absent, f32. */
   readonly yType?: "f32" | "f16";
+  /** What its pipeline is compiled for but the tile. Absent where how often it is made does not matter to the choice. */
+  readonly kind?: string;
 }
 
 function variant(
@@ -210,7 +212,7 @@ function fitsHalf({ xType, wType, yType }: MatmulShape): boolean {
 
 /** The variant for a product on a device, by its tuning if {@linkcode tuneMatmul} has run. */
 export function chooseMatmul(device: Device, shape: MatmulShape): MatmulKernel {
-  const { M, N } = shape;
+  const { M, N, kind } = shape;
   const operands = operandsOf(device);
   const [row, few, many] = KERNELS[operands];
   if (M <= 2) return SPLIT_ROWS[reductionOf(device)] ?? row;
@@ -224,7 +226,9 @@ export function chooseMatmul(device: Device, shape: MatmulShape): MatmulKernel {
       ? HUGE_STAGED_F32
       : LARGE_STAGED[tiles];
   }
-  if (M * N * shape.K <= (tunings.get(device)?.smallProduct ?? SMALL_PRODUCT)) return few;
+  const product = M * N * shape.K;
+  if (product <= (tunings.get(device)?.smallProduct ?? SMALL_PRODUCT)) return few;
+  if (kind && !device.kernels.pays(kind, product)) return many;
   // Rows beyond the edge cost their tile; columns beyond it cost the whole vector of eight invocations.
   const time = ({ kernel: { RM, RN, WX }, pace }: (typeof LARGE_TILES)[number]): number =>
     Math.ceil(M / RM) * RM * Math.ceil(N / (WX * RN)) * WX * RN / pace;

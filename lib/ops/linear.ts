@@ -308,7 +308,17 @@ function many(r: Recorder, p: Product, weight: Matrix): void {
     wType,
     yType: add || o.accumulate ? undefined : to.tensor.dtype,
   };
-  const kernel = chooseMatmul(r.device, { M, N, K: input.C, ...types });
+  const kind = [
+    types.xType,
+    wType,
+    to.tensor.dtype,
+    add?.tensor.dtype,
+    o.act,
+    o.preAct,
+    !o.gate,
+    o.accumulate,
+  ];
+  const kernel = chooseMatmul(r.device, { M, N, K: input.C, kind: kind.join(), ...types });
   const texels = kernel.operands === "texels";
   const limit = Math.min(r.device.info.maxBindingBytes, texels ? MAX_TEXEL_BYTES : Infinity);
   const dense = [input, to, add].every((t) => !t || fits(t, limit));

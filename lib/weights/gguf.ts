@@ -151,19 +151,17 @@ function originalShape(
   return list;
 }
 
-/** What a file is that holds no weights of a model, by its `general.type`. */
-const OTHER_TYPES: Readonly<Record<string, string>> = {
-  adapter: "a LoRA as GGUF; get it as safetensors",
-  mmproj: "a vision encoder (mmproj), which pictures are not drawn with",
-  "clip-vision": "a vision encoder, which pictures are not drawn with",
-  imatrix: "an importance matrix for quantising, which holds no weights",
-};
-
 /** Facts in the header that would change what the tensors mean. */
-function checkFacts(c: Cursor, metadata: ReadonlyMap<string, GgufValue>, quantised: boolean): void {
+async function checkFacts(
+  c: Cursor,
+  metadata: ReadonlyMap<string, GgufValue>,
+  quantised: boolean,
+): Promise<void> {
   const type = metadata.get("general.type");
-  const other = typeof type === "string" ? OTHER_TYPES[type] : undefined;
-  if (other) throw new LssgenError("unsupported", `"${c.source.name}" is ${other}`);
+  if (typeof type === "string" && type !== "model") {
+    const other = (await import("../impostor.ts")).otherGguf(type);
+    if (other) throw new LssgenError("unsupported", `"${c.source.name}" is ${other}`);
+  }
   const version = metadata.get("general.quantization_version");
   if (quantised && version !== undefined && version !== 2) {
     throw new LssgenError(
@@ -276,7 +274,7 @@ export async function openGguf(source: ByteSource): Promise<GgufFile> {
       length,
     });
   }
-  checkFacts(c, metadata, described.some(({ type }) => type.values > 1));
+  await checkFacts(c, metadata, described.some(({ type }) => type.values > 1));
   let end = 0;
   for (const [name, info] of [...tensors].sort((a, b) => a[1].offset - b[1].offset)) {
     if (info.length > 0 && info.offset < end) {
