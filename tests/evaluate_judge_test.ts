@@ -64,8 +64,8 @@ Deno.test("a judge's folder that is none is refused by file and by what was expe
       if (words) await assertRejects(load, LssgenError, words);
       else await load(); // the first layer alone has as many features here
     }
-    await Deno.remove(`${folder}/judge.safetensors`);
-    await assertRejects(load, LssgenError, "has no judge.safetensors");
+    await Deno.remove(`${folder}/judge.gguf`);
+    await assertRejects(load, LssgenError, "has no judge.gguf");
   } finally {
     await Deno.remove(folder, { recursive: true });
   }

@@ -1,13 +1,22 @@
 /** A judge of a few hundred weights, for tests. */
 
-import { type TensorEntry, writeSafetensors } from "../lib/weights/safetensors.ts";
+import { ggufFile, type StoredGguf } from "./stored_tensors.ts";
 
-/** Writes a small judge whose weights are sines, [outputs, inputs, 3, 3] and [outputs, inputs]. */
+/** Writes a small judge whose weights are sines: of convolutions [outputs, inputs, 3, 3], which the file has with the inputs last. */
 export async function writeJudge(folder: string): Promise<void> {
-  const entry = (name: string, shape: number[], from: number): TensorEntry => {
-    const count = shape.reduce((a, b) => a * b);
-    return { name, shape, data: Float32Array.from({ length: count }, (_, i) => Math.sin(1.7 * i + from)) };
+  const sines = (shape: readonly number[], place: (i: number) => number, from: number): StoredGguf => {
+    const values = Float32Array.from(
+      { length: shape.reduce((a, b) => a * b) },
+      (_, i) => Math.sin(1.7 * place(i) + from),
+    );
+    return { type: 0, shape, bytes: new Uint8Array(values.buffer) };
   };
+  const plain = (shape: readonly number[], from: number): StoredGguf => sines(shape, (i) => i, from);
+  const convolution = (outputs: number, inputs: number, from: number): StoredGguf =>
+    sines([outputs, 9 * inputs], (i) => {
+      const [o, tap, c] = [Math.floor(i / (9 * inputs)), Math.floor(i / inputs) % 9, i % inputs];
+      return (o * inputs + c) * 9 + tap;
+    }, from);
   const names = {
     nouns: ["a", "b", "c", "d", "e"],
     styles: ["x", "y", "z"],
@@ -20,21 +29,21 @@ export async function writeJudge(folder: string): Promise<void> {
   };
   await Deno.writeTextFile(`${folder}/judge.json`, JSON.stringify(names));
   await Deno.writeFile(
-    `${folder}/judge.safetensors`,
-    writeSafetensors([
-      entry("convs.0.weight", [4, 3, 3, 3], 0),
-      entry("convs.0.bias", [4], 10),
-      entry("convs.1.weight", [4, 4, 3, 3], 1),
-      entry("convs.1.bias", [4], 11),
-      entry("noun.weight", [5, 4], 20),
-      entry("noun.bias", [5], 30),
-      entry("style.weight", [3, 4], 40),
-      entry("style.bias", [3], 45),
-      entry("ground.weight", [3, 4], 50),
-      entry("ground.bias", [3], 55),
-      entry("tint.weight", [3, 4], 60),
-      entry("tint.bias", [3], 65),
-      entry("real.features", [2, 4], 70),
-    ]),
+    `${folder}/judge.gguf`,
+    ggufFile({
+      "convs.0.weight": convolution(4, 3, 0),
+      "convs.0.bias": plain([4], 10),
+      "convs.1.weight": convolution(4, 4, 1),
+      "convs.1.bias": plain([4], 11),
+      "noun.weight": plain([5, 4], 20),
+      "noun.bias": plain([5], 30),
+      "style.weight": plain([3, 4], 40),
+      "style.bias": plain([3], 45),
+      "ground.weight": plain([3, 4], 50),
+      "ground.bias": plain([3], 55),
+      "tint.weight": plain([3, 4], 60),
+      "tint.bias": plain([3], 65),
+      "real.features": plain([2, 4], 70),
+    }),
   );
 }

@@ -1,7 +1,7 @@
 /**
  * `deno task evaluate [--quick] [--count N] [--model DIR] [--rows LIST] [--out DIR] [--json FILE]`: how many pictures show what was
  * asked for. Draws prompts of train/unseen.json, whose combinations training never showed, through WebGPU with the weights of DIR
- * (default: the embedded model), and lets train/judge.safetensors say what it sees. Shares come with 95 % intervals.
+ * (default: the embedded model), and lets train/judge.gguf say what it sees. Shares come with 95 % intervals.
  *
  * --rows: of direct@256, lssgen@256, direct@512, lssgen@512, cheap@512 (direct with as many steps as cost what LSSGen does); the
  * model's presets as quality@512, balanced@512, fast@512, or @256; a method with steps and the noise level of later stages, either

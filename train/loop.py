@@ -133,7 +133,7 @@ def kept(name):
 def keep(name):
     """Writes the averaged weights of a part into the tree, as f16."""
     path = f"{RUNS}/{name}.pt"
-    if not os.path.exists(path):
+    if not os.path.exists(path) or name == "judge":  # judge.py write keeps that
         return None
     s = torch.load(path, map_location="cpu", weights_only=False)
     rest = {k: v for k, v in s.items() if k not in ("model", "average", "opts")}

@@ -93,7 +93,7 @@ def string(s):
     return struct.pack("<Q", len(s.encode())) + s.encode()
 
 
-def save(path, tensors, name, kind="Q8_0"):
+def save(path, tensors, name, kind="Q8_0", architecture="flux"):
     """Matrices whose rows are whole blocks become `kind`, or what `kind` has under their names (those whose rows are not, Q8_0), everything else F32."""
     infos, body = b"", []
     at = 0
@@ -105,7 +105,7 @@ def save(path, tensors, name, kind="Q8_0"):
         raw += bytes(-len(raw) % ALIGN)
         body.append(raw)
         at += len(raw)
-    keys = [("general.architecture", 8, string("flux")), ("general.name", 8, string(name)),
+    keys = [("general.architecture", 8, string(architecture)), ("general.name", 8, string(name)),
             ("general.alignment", 4, struct.pack("<I", ALIGN))]
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(keys))
     head += b"".join(string(k) + struct.pack("<I", kind) + value for k, kind, value in keys) + infos

@@ -27,7 +27,7 @@ PARTS = {
     "vae": (["vae.py"], 150, 8, []),
     "bind": (["bind.py"], 55, 3, ["text"]),
     "latents": (["latents.py"], None, None, ["vae", "text"]),
-    "judge": (["judge.py"], 40, 3, ["text"]),
+    "judge": (["judge.py"], 55, 3, ["text"]),
     "denoise": (["denoise.py"], 560, 20, ["latents", "bind"]),
     "upsampler": (["upsampler.py"], 20, 2, ["vae", "denoise"]),
     "upsampler-residual": (["upsampler.py"], 20, 2, ["vae", "denoise"]),

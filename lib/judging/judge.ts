@@ -1,6 +1,6 @@
 /**
  * The judge of drawn pictures that train/judge.py trained on drawings alone: which nouns, style, background and colour a picture
- * shows. Plain TypeScript: seven 3×3 convolutions with ReLU, then linear heads; half a second a picture.
+ * shows. Plain TypeScript: 3×3 convolutions with ReLU, then linear heads; half a second a picture.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Picture } from "../image/png.ts";
 import { resize } from "../image/resize.ts";
 import { parseJson } from "../json.ts";
 import type { FolderSource } from "../weights/bytes.ts";
-import { openSafetensors } from "../weights/safetensors.ts";
+import { openGguf } from "../weights/gguf.ts";
 
 const BOUNDS = { characters: 1 << 24, depth: 8 };
 
@@ -115,7 +115,7 @@ async function judgeNames(folder: FolderSource): Promise<JudgeNames> {
   );
 }
 
-/** What a judge sees: weights of judge.safetensors under the names of judge.json. */
+/** What a judge sees: weights of judge.gguf under the names of judge.json. */
 export class Judge {
   private constructor(
     readonly names: JudgeNames,
@@ -126,14 +126,14 @@ export class Judge {
   ) {}
 
   /**
-   * @param folder Holds judge.json and judge.safetensors; `train` in a checkout does.
+   * @param folder Holds judge.json and judge.gguf; `train` in a checkout does.
    * @throws {LssgenError} `bad_file` where one is missing or is not what train/judge.py writes, `bad_tensor` as reading tensors does.
    */
   static async load(folder: FolderSource): Promise<Judge> {
     const names = await judgeNames(folder);
-    const source = await folder.open("judge.safetensors");
-    if (!source) throw missing(folder, "judge.safetensors");
-    const file = await openSafetensors(source);
+    const source = await folder.open("judge.gguf");
+    if (!source) throw missing(folder, "judge.gguf");
+    const file = await openGguf(source);
     const read = (name: string, ...shape: number[]): Promise<Float32Array> => {
       const stored = file.info(name)?.shape;
       if (stored?.join() === shape.join()) return file.readF32(name);
@@ -146,12 +146,7 @@ export class Judge {
     let inputs = 3;
     for (const [i, stride] of names.strides.entries()) {
       const [outputs = 0] = file.info(`convs.${i}.weight`)?.shape ?? [];
-      const w = await read(`convs.${i}.weight`, outputs, inputs, 3, 3), weight = new Float32Array(w.length);
-      for (let o = 0; o < outputs; o++) {
-        for (let c = 0; c < inputs; c++) {
-          for (let k = 0; k < 9; k++) weight[(o * 9 + k) * inputs + c] = w[(o * inputs + c) * 9 + k];
-        }
-      }
+      const weight = await read(`convs.${i}.weight`, outputs, 9 * inputs);
       layers.push({ weight, bias: await read(`convs.${i}.bias`, outputs), inputs, outputs, stride });
       inputs = outputs;
     }
