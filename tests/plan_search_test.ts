@@ -255,6 +255,13 @@ Deno.test("with a judge tune-plan counts what pictures show, of the judge's own 
     );
     assertEquals((await run("--judged-prompts", "2")).drawn, 0);
     await assertRejects(() => run("--judged-prompts", "3"), LssgenError, "was measured with another prompts");
+    const names = await Deno.readTextFile(`${folder}/judge.json`);
+    await Deno.writeTextFile(
+      `${folder}/judge.json`,
+      JSON.stringify({ ...JSON.parse(names), right: { noun: 0.5 } }),
+    );
+    await assertRejects(() => run("--judged-prompts", "2"), LssgenError, "was measured with another judge");
+    await Deno.writeTextFile(`${folder}/judge.json`, names);
     // A measurement of likeness is none of a judge's.
     tuned.measured["a c"]["direct 2"] = { seconds: 1, ssim: 1, psnr: 9, sharpness: 1 };
     await Deno.writeTextFile(path, JSON.stringify({ tuned }));

@@ -43,7 +43,11 @@ function judged(judge: Judge, entries: readonly Entry[], seed: number, side: num
   return {
     label: "share of pictures with all things asked for",
     prompts: entries.map(({ prompt, id }) => ({ text: prompt, seed: seed + id })),
-    of: { judge: judge.names.nouns.length, prompts: entries.map(({ id }) => id).join() },
+    // A judge that learnt on knows the same nouns and sees other things.
+    of: {
+      judge: [judge.names.nouns.length, ...Object.values(judge.names.right)],
+      prompts: entries.map(({ id }) => id).join(),
+    },
     title: `${entries.length} prompts, things that the judge sees`,
     note:
       `Quality is the share of pictures in which the judge sees all things that the prompt names, of ${entries.length} prompts`,
