@@ -15,7 +15,7 @@ too, it begins. Two parts run side by side, one thread each, niced; on a machine
 While it runs: a file DIR/pause holds all parts until it is removed (or kill -STOP and -CONT); a file DIR/finish (DIR/finish-NAME: one part)
 ends the running parts after two minutes with a falling rate; SIGTERM to run.py makes every part save and end.
 
-Needs: pip install torch diffusers transformers tokenizers safetensors sentencepiece resvg-py pillow matplotlib; and in DIR/npm the archives
+Needs: pip install torch diffusers transformers tokenizers safetensors sentencepiece protobuf resvg-py pillow matplotlib; and in DIR/npm the archives
 of `npm pack @lobehub/fluent-emoji-3d@1.1.0 @iconify-json/fluent-emoji-flat@1.2.6 @iconify-json/noto@1.2.9 emojibase-data@17.0.0`.
 """
 import argparse, os, shutil, signal, subprocess, sys, tarfile, tempfile, time
