@@ -44,8 +44,9 @@ export class KernelCache {
   /** Parsed once for all values of the constants. */
   private readonly modules = new Map<string, GPUShaderModule>();
   /**
-   * Multiply-adds after which products of a kind get a larger tile that takes long to compile: a fifth of a second, a second where nothing
-   * of it is cached, for a seventh of their time from then on. After this many both have cost the same. 0 where kernels are measured.
+   * Multiply-adds that products of a kind have in tiles of 8 × 8 before they get a larger one, which takes long to compile: a fifth of
+   * a second, a second where nothing of it is cached, for a seventh of their time from then on. After this many both have cost the same.
+   * 0 where kernels are measured.
    */
   largeAfter: number = 2 ** 35;
   private readonly worked = new Map<string, number>();

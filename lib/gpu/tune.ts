@@ -210,7 +210,7 @@ function fitsHalf({ xType, wType, yType }: MatmulShape): boolean {
   return xType === "f16" && wType === "f16" && yType === "f16";
 }
 
-/** The variant for a product on a device, by its tuning if {@linkcode tuneMatmul} has run. */
+/** The variant for a product on a device, by its tuning if {@linkcode tuneMatmul} has run. A product that has a kind is counted as made. */
 export function chooseMatmul(device: Device, shape: MatmulShape): MatmulKernel {
   const { M, N, kind } = shape;
   const operands = operandsOf(device);
